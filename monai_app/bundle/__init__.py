@@ -1,0 +1,1 @@
+"""Find, prepare and run MONAI bundles."""

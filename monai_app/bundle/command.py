@@ -1,0 +1,69 @@
+"""A ``monai.bundle run`` call: the same object prints the command line and runs it."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from monai_app.bundle.settings import check_literal
+from monai_app.errors import AppError
+
+
+@dataclass(frozen=True)
+class BundleCommand:
+    """One ``python -m monai.bundle run`` call.
+
+    Attributes:
+        config_files: config files, each laid over those before it.
+        overrides: config ids and their values.
+
+    Raises:
+        ConfigError: a path or value that MONAI's config parser would not take literally.
+    """
+
+    config_files: Sequence[Path]
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_literal(self.overrides)
+        check_literal([str(path) for path in self.config_files])
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments after ``python -m monai.bundle``."""
+        files = [str(path) for path in self.config_files]
+        arguments = ["run", "--config_file", files[0] if len(files) == 1 else str(files)]
+        for name, value in self.overrides.items():
+            arguments += [f"--{name}", value if isinstance(value, str) else repr(value)]
+        return arguments
+
+    def __str__(self) -> str:
+        """The command line, quoted for a POSIX shell."""
+        return shlex.join(["python", "-m", "monai.bundle", *self.arguments])
+
+    def run(self) -> None:
+        """Run the call in this process.
+
+        Raises:
+            AppError: the call failed because of something the user can mend; MONAI's wrapping is taken off.
+        """
+        from monai.bundle import run as run_bundle
+
+        files = [str(path) for path in self.config_files]
+        try:
+            run_bundle(config_file=files, **self.overrides)
+        except Exception as error:
+            cause = _user_error(error)
+            if cause is None:
+                raise
+            raise cause from error
+
+
+def _user_error(error: BaseException | None) -> AppError | None:
+    """Find the package's own error in a chain of causes."""
+    while error is not None:
+        if isinstance(error, AppError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

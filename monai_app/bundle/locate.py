@@ -1,0 +1,38 @@
+"""Where the bundles and configs are: in a checkout beside the package, in an installed wheel inside it."""
+
+from pathlib import Path
+
+from monai_app.errors import ConfigError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def _root(kind: str) -> Path:
+    """Return the folder of ``"bundles"`` or ``"configs"``."""
+    installed = _PACKAGE / "share" / kind
+    return installed if installed.is_dir() else _PACKAGE.parent / kind
+
+
+def template_path(name: str) -> Path:
+    """Return the folder of a bundle that comes with the package.
+
+    Raises:
+        ConfigError: there is no bundle of that name.
+    """
+    return _one_of(_root("bundles"), name, name, "bundle")
+
+
+def config_path(kind: str, name: str) -> Path:
+    """Return a file of ``configs/<kind>/``, e.g. ``config_path("sizes", "small")``.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    return _one_of(_root("configs") / kind, f"{name}.yaml", name, kind.removesuffix("s"))
+
+
+def _one_of(folder: Path, entry: str, name: str, what: str) -> Path:
+    known = sorted(path.stem for path in folder.iterdir() if not path.name.startswith(("_", ".")))
+    if name not in known:
+        raise ConfigError(f"no {what} {name!r}: choose one of {', '.join(known)}")
+    return folder / entry

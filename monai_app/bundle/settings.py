@@ -1,0 +1,105 @@
+"""Settings of a bundle: read from overlay files and the command line, written into its YAML configs."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from monai_app.errors import ConfigError
+
+SEPARATOR = "::"
+"""Joins the parts of a config id, as in MONAI: ``train::trainer::max_epochs``."""
+
+
+def read_overlays(paths: Sequence[Path]) -> dict[str, Any]:
+    """Read settings files, each laid over those before it.
+
+    Raises:
+        ConfigError: a file is missing, no YAML, or no mapping.
+    """
+    settings: dict[str, Any] = {}
+    for path in paths:
+        try:
+            content = YAML(typ="safe").load(path)
+        except (OSError, YAMLError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML ({error}); give a file of `name: value` lines") from error
+        if not isinstance(content, dict):
+            raise ConfigError(f"{path} holds {type(content).__name__}: a settings file is a mapping `name: value`")
+        settings.update(content)
+    return settings
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read one ``name=value`` of the command line; the value is YAML.
+
+    Raises:
+        ConfigError: there is no ``=``, or the value is no YAML.
+
+    Example:
+        >>> parse_setting("crop=[96, 96]")
+        ('crop', [96, 96])
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"setting {text!r}: write name=value, for instance learning_rate=0.001")
+    try:
+        return name.strip(), YAML(typ="safe").load(value)
+    except YAMLError as error:
+        raise ConfigError(f"setting {text!r}: {value!r} is no YAML value ({error})") from error
+
+
+def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None:
+    """Write settings into config files, keeping their comments; each goes into every file that has its id.
+
+    Args:
+        configs: YAML configs, changed in place.
+        settings: config ids and their new values.
+
+    Raises:
+        ConfigError: no file has a setting's id.
+    """
+    check_literal(settings)
+    yaml = YAML()
+    yaml.width = 120
+    documents = {path: yaml.load(path) for path in configs}
+    for name, value in settings.items():
+        holders = [found for found in (_holder(document, name) for document in documents.values()) if found is not None]
+        if not holders:
+            known = sorted({str(key) for document in documents.values() for key in document})
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"no setting {name!r} in this bundle: {hint}")
+        for holder in holders:
+            holder[name.split(SEPARATOR)[-1]] = value
+    for path, document in documents.items():
+        yaml.dump(document, path)
+
+
+def check_literal(value: Any) -> None:
+    """Refuse texts that MONAI's config parser would not take literally.
+
+    It turns every ``#`` into ``::`` and reads a leading ``$``, ``@`` or ``%`` as an expression, reference or macro.
+
+    Raises:
+        ConfigError: naming the text.
+    """
+    if isinstance(value, Mapping):
+        check_literal([*value.keys(), *value.values()])
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_literal(item)
+    elif isinstance(value, str) and ("#" in value or value.startswith(("$", "@", "%"))):
+        raise ConfigError(
+            f"{value!r}: MONAI configs cannot hold '#', nor a leading '$', '@' or '%', in names and paths; rename it"
+        )
+
+
+def _holder(document: Any, name: str) -> Any:
+    """Return the mapping that holds a config id, or ``None``."""
+    *parents, last = name.split(SEPARATOR)
+    for parent in parents:
+        document = document.get(parent) if isinstance(document, dict) else None
+    return document if isinstance(document, dict) and last in document else None

@@ -1,0 +1,43 @@
+"""The command line ``monai-app``: one thin module a command, no logic of its own.
+
+Nothing here imports torch before a command runs, so that ``--help`` answers at once.
+"""
+
+import sys
+
+import typer
+
+from monai_app.cli.evaluate import evaluate
+from monai_app.cli.ingest import ingest
+from monai_app.cli.segment import segment
+from monai_app.cli.simulate import simulate
+from monai_app.cli.train import train
+from monai_app.errors import AppError
+
+app = typer.Typer(
+    name="monai-app",
+    help="Segment raw, two-detector FIB-SEM serial sections with MONAI bundles.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (simulate, ingest, train, evaluate, segment):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one clean message and exit code 2."""
+    try:
+        app(prog_name="monai-app")
+    except AppError as error:
+        _end(str(error), 2)
+    except OSError as error:  # a full disk, a missing permission
+        _end(str(error), 1)
+    except KeyboardInterrupt:
+        _end("interrupted; the same command goes on from here or starts clean", 130)
+
+
+def _end(message: str, code: int) -> None:
+    print(f"monai-app: {message}", file=sys.stderr)
+    sys.exit(code)

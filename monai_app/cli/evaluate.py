@@ -1,0 +1,32 @@
+"""``monai-app evaluate``."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def evaluate(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
+) -> None:
+    """Score trained weights on the stack's test slices."""
+    from monai_app.bundle.command import BundleCommand
+    from monai_app.cli.running import show_and_run, trained_run
+    from monai_app.stack import Stack
+
+    run = trained_run(run)
+    files = (run / "configs" / "train.yaml", run / "configs" / "evaluate.yaml")
+    show_and_run(BundleCommand(files, {"bundle_root": str(run), "dataset_dir": str(Stack.open(stack).path)}))
+    _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))
+    typer.echo(f"scores: {run / 'eval' / 'scores.csv'}")
+
+
+def _show_scores(scores: dict[str, Any]) -> None:
+    typer.echo(f"{'phase':<16}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}")
+    for row in scores["phases"]:
+        values = [row[key] for key in ("iou", "dice", "precision", "recall", "fraction_error")]
+        cells = ["-" if value is None else f"{value:.4f}" for value in values]
+        typer.echo(f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}")
+    typer.echo(f"mean IoU {scores['mean_iou']:.4f}, pixel accuracy {scores['pixel_accuracy']:.4f}")

@@ -1,0 +1,52 @@
+"""What the commands share: print the bundle command, run it, and look into a run folder."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from tqdm import tqdm
+
+from monai_app.bundle.command import BundleCommand
+from monai_app.errors import ConfigError
+from monai_app.progress import Progress
+
+
+def show_and_run(command: BundleCommand) -> None:
+    """Print the ``python -m monai.bundle run`` line, then run it."""
+    show(command)
+    # MONAI warns at every run that configs are code; README and docs say so once.
+    warnings.filterwarnings("ignore", message=".*GHSA-.*")
+    command.run()
+
+
+def show(command: BundleCommand) -> None:
+    """Print the ``python -m monai.bundle run`` line."""
+    typer.echo(f"$ {command}")
+
+
+@contextmanager
+def progress_bar(task: str) -> Iterator[Progress]:
+    """Show progress as a bar with rate and time left."""
+    with tqdm(desc=task, unit="slice") as bar:
+
+        def show_progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show_progress
+
+
+def trained_run(run: Path) -> Path:
+    """Return the absolute path of a run folder that holds trained weights.
+
+    Raises:
+        ConfigError: it is no run folder, or nothing was trained yet.
+    """
+    run = run.absolute()
+    if not (run / "configs" / "inference.yaml").is_file():
+        raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
+    if not (run / "models" / "model.pt").is_file():
+        raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
+    return run

@@ -1,0 +1,31 @@
+"""``monai-app simulate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def simulate(
+    target: Annotated[Path, typer.Argument(help="Folder to write: TIFFs per detector, annotations, sample.yaml.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of simulator settings (docs/simulator.md).")] = None,
+    slices: Annotated[int | None, typer.Option(help="Number of slices.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of a slice, in pixels.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Columns of a slice, in pixels.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed: the same seed gives the same pixels.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
+) -> None:
+    """Simulate a two-detector stack of a cement-like sample, with the truth of every slice."""
+    from monai_app.bundle.command import BundleCommand
+    from monai_app.bundle.locate import config_path
+    from monai_app.bundle.settings import read_overlays
+    from monai_app.cli.running import progress_bar, show
+    from monai_app.phantom import PhantomConfig, write_sample
+
+    given = {"slices": slices, "rows": rows, "columns": columns, "seed": seed}
+    settings = read_overlays([config] if config else []) | {k: v for k, v in given.items() if v is not None}
+    overrides = {"target": str(target.absolute()), "config": settings, "overwrite": overwrite}
+    show(BundleCommand((config_path("tasks", "simulate"),), overrides))
+    with progress_bar("simulate") as progress:
+        write_sample(PhantomConfig.from_mapping(settings), target, progress=progress, overwrite=overwrite)
+    typer.echo(f"sample: {target / 'sample.yaml'}")

@@ -1,0 +1,45 @@
+"""``monai-app train``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def train(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    run: Annotated[Path, typer.Argument(help="Run folder to make, or to resume: a bundle with its weights.")],
+    bundle: Annotated[str, typer.Option(help="Bundle to train.")] = "fibsem_unet_segmentation",
+    size: Annotated[str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU.")] = "small",
+    detectors: Annotated[str | None, typer.Option(help="Detectors to learn from, e.g. ICE,TLD. [default: all]")] = None,
+    slices: Annotated[int | None, typer.Option(help="Slices in the slab, odd. [default: the bundle's]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the bundle, NAME=VALUE.")] = None,
+    prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
+) -> None:
+    """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
+    from monai_app.bundle.command import BundleCommand
+    from monai_app.bundle.locate import config_path, template_path
+    from monai_app.bundle.prepare import prepare
+    from monai_app.bundle.settings import parse_setting
+    from monai_app.cli.running import show, show_and_run
+    from monai_app.stack import Stack
+
+    given: dict[str, Any] = dict(map(parse_setting, settings or []))
+    named = {"detectors": detectors and detectors.split(","), "slices": slices, "max_epochs": epochs, "seed": seed}
+    given |= {name: value for name, value in named.items() if value is not None}
+    run = run.absolute()
+    source = Stack.open(stack)
+    prepare(
+        template_path(bundle), source, run, overlays=[config_path("sizes", size)], settings=given, overwrite=overwrite
+    )
+    command = BundleCommand(
+        (run / "configs" / "train.yaml",), {"bundle_root": str(run), "dataset_dir": str(source.path)}
+    )
+    if prepare_only:
+        show(command)
+        return
+    show_and_run(command)
+    typer.echo(f"weights: {run / 'models' / 'model.pt'}")

@@ -1,0 +1,24 @@
+"""The package's errors: one small tree, each leaf also the builtin a caller may already catch.
+
+A message names the offending value, the rule it breaks and the remedy. The command line shows it without a traceback.
+"""
+
+
+class AppError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class StackError(AppError, ValueError):
+    """Images or a stored stack that cannot be used: missing slices, unequal detectors, unreadable files."""
+
+
+class AnnotationError(AppError, ValueError):
+    """Annotations that do not fit the stack or its phases."""
+
+
+class ConfigError(AppError, ValueError):
+    """A description, simulator configuration, bundle or command-line value that breaks its rule."""
+
+
+class TargetExistsError(AppError, FileExistsError):
+    """The target is there already and may not be replaced unasked."""

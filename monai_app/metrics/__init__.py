@@ -1,0 +1,15 @@
+"""Scores from one confusion matrix accumulated over all labelled pixels."""
+
+from monai_app.metrics.confusion import labelled_pairs, mean_iou_metric, phase_confusion
+from monai_app.metrics.scores import PhaseScore, Scores, mean_iou, score, write_scores
+
+__all__ = [
+    "PhaseScore",
+    "Scores",
+    "labelled_pairs",
+    "mean_iou",
+    "mean_iou_metric",
+    "phase_confusion",
+    "score",
+    "write_scores",
+]

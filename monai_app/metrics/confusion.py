@@ -1,0 +1,36 @@
+"""Ignite metrics: the accumulating confusion matrix and what is derived from it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from ignite.metrics import ConfusionMatrix, MetricsLambda
+
+from monai_app.metrics.scores import mean_iou
+
+
+def labelled_pairs(output: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn a MONAI engine's decollated output into what ignite's ``ConfusionMatrix`` takes.
+
+    Args:
+        output: items with ``pred`` logits (K, H, W) and ``label`` annotation (1, H, W), 0 unlabelled, 1..K.
+
+    Returns:
+        Logits (B, K, H, W) and class indices (B, H, W); unlabelled pixels have index -1, which ignite leaves out.
+    """
+    logits = torch.stack([torch.as_tensor(item["pred"]) for item in output])
+    target = torch.stack([torch.as_tensor(item["label"])[0] for item in output]).long() - 1
+    return logits, target
+
+
+def phase_confusion(phases: int) -> ConfusionMatrix:
+    """Make the confusion matrix of K phases over labelled pixels, [true][predicted].
+
+    Counts are whole numbers and accumulate over a run and over all processes.
+    """
+    return ConfusionMatrix(num_classes=phases, output_transform=labelled_pairs)
+
+
+def mean_iou_metric(confusion: ConfusionMatrix) -> MetricsLambda:
+    """Make the mean IoU of a confusion matrix a metric of its own, e.g. the key metric of validation."""
+    return MetricsLambda(lambda matrix: mean_iou(matrix.numpy()), confusion)

@@ -1,0 +1,134 @@
+"""Scores of a segmentation, all derived from one confusion matrix.
+
+The matrix accumulates over every labelled pixel of every slice or tile; scores are computed once, at the end. The mean
+of per-tile scores would depend on the tiling.
+"""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from monai_app.files import whole_file
+
+
+@dataclass(frozen=True)
+class PhaseScore:
+    """The scores of one phase; ``nan`` where a score is undefined (0/0).
+
+    Attributes:
+        phase: the phase's name.
+        iou: intersection over union, TP / (TP + FP + FN).
+        dice: 2 TP / (2 TP + FP + FN).
+        precision: TP / (TP + FP).
+        recall: TP / (TP + FN).
+        support: labelled pixels of the phase, TP + FN.
+        fraction_true: the phase's share of the labelled area.
+        fraction_predicted: its share of the same area in the prediction.
+        fraction_error: absolute difference of the two.
+    """
+
+    phase: str
+    iou: float
+    dice: float
+    precision: float
+    recall: float
+    support: int
+    fraction_true: float
+    fraction_predicted: float
+    fraction_error: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a segmentation.
+
+    Attributes:
+        phases: one entry per phase, in the order of their values.
+        mean_iou: mean over the phases that stand in the annotation or the prediction.
+        pixel_accuracy: share of the labelled pixels that are right.
+        confusion: pixel counts, [true phase][predicted phase].
+    """
+
+    phases: tuple[PhaseScore, ...]
+    mean_iou: float
+    pixel_accuracy: float
+    confusion: tuple[tuple[int, ...], ...]
+
+
+def mean_iou(confusion: np.ndarray) -> float:
+    """Return the mean IoU of a confusion matrix (K, K), [true][predicted].
+
+    Phases that are neither annotated nor predicted have no IoU and are left out; ``nan`` if that leaves none.
+    """
+    defined = _ious(confusion)
+    defined = defined[~np.isnan(defined)]
+    return float(defined.mean()) if len(defined) else float("nan")
+
+
+def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
+    """Compute all scores of a confusion matrix.
+
+    Args:
+        confusion: pixel counts (K, K), [true][predicted].
+        phases: the K phases' names, in the order of their values.
+    """
+    counts = np.asarray(confusion).astype(np.int64)
+    hits, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    total = counts.sum()
+    columns = {
+        "iou": _ious(counts),
+        "dice": _divide(2 * hits, true + predicted),
+        "precision": _divide(hits, predicted),
+        "recall": _divide(hits, true),
+        "fraction_true": _divide(true, total),
+        "fraction_predicted": _divide(predicted, total),
+        "fraction_error": np.abs(_divide(predicted, total) - _divide(true, total)),
+    }
+    rows = tuple(
+        PhaseScore(phase=name, support=int(true[k]), **{key: float(values[k]) for key, values in columns.items()})
+        for k, name in enumerate(phases)
+    )
+    return Scores(
+        phases=rows,
+        mean_iou=mean_iou(counts),
+        pixel_accuracy=float(_divide(hits.sum(), total)),
+        confusion=tuple(tuple(int(n) for n in row) for row in counts),
+    )
+
+
+def write_scores(scores: Scores, csv_path: Path, json_path: Path, slices: Sequence[int]) -> None:
+    """Write scores as a table (CSV: one row a phase, then the mean) and completely (JSON; undefined becomes null)."""
+    names = [field.name for field in fields(PhaseScore)]
+    with whole_file(csv_path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
+        writer = csv.DictWriter(handle, names)
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in scores.phases)
+        writer.writerow({"phase": "mean", "iou": scores.mean_iou})
+    document = _without_nan({"slices": list(slices), **asdict(scores)})
+    with whole_file(json_path) as temporary:
+        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf8")
+
+
+def _ious(confusion: np.ndarray) -> np.ndarray:
+    hits = np.diag(confusion)
+    return _divide(hits, confusion.sum(axis=0) + confusion.sum(axis=1) - hits)
+
+
+def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide counts; 0/0 is ``nan``."""
+    top, bottom = np.broadcast_arrays(np.asarray(numerator, np.float64), np.asarray(denominator, np.float64))
+    quotient = np.full(top.shape, np.nan)
+    np.divide(top, bottom, out=quotient, where=bottom > 0)
+    return quotient
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and np.isnan(value) else value

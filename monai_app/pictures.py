@@ -1,0 +1,90 @@
+"""Pictures of a slice: what the detectors saw, what is true, what was predicted, where that is wrong."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from monai_app.files import whole_file
+from monai_app.stack import Phase, Stack
+from monai_app.transforms import phase_labels
+
+UNLABELLED_RGB = (255, 255, 255)
+RIGHT_RGB = (225, 225, 225)
+ERROR_RGB = (200, 0, 80)
+
+
+def colour_labels(labels: np.ndarray, phases: Sequence[Phase]) -> np.ndarray:
+    """Colour labels (rows, columns), 0 unlabelled and 1..K, as RGB (rows, columns, 3) uint8."""
+    table = np.array([UNLABELLED_RGB, *(phase.rgb for phase in phases)], dtype=np.uint8)
+    coloured: np.ndarray = table[labels]
+    return coloured
+
+
+def colour_errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Colour wrong pixels; right ones are light grey and unlabelled ones white. RGB (rows, columns, 3) uint8."""
+    table = np.array([UNLABELLED_RGB, RIGHT_RGB, ERROR_RGB], dtype=np.uint8)
+    return table[np.where(truth == 0, 0, np.where(truth == prediction, 1, 2))]
+
+
+def draw_slice(
+    images: Mapping[str, np.ndarray], truth: np.ndarray, prediction: np.ndarray, phases: Sequence[Phase], title: str
+) -> Figure:
+    """Draw a slice's detectors, truth, prediction and errors side by side, over a legend of the phases.
+
+    Args:
+        images: per detector name its grey values (rows, columns); shown from the 0.5th to the 99.5th percentile.
+        truth: annotation (rows, columns), 0 unlabelled, 1..K.
+        prediction: labels (rows, columns), 1..K.
+        phases: the K phases.
+        title: the figure's title.
+    """
+    panels = {name: _stretch(grey) for name, grey in images.items()}
+    panels |= {
+        "truth": colour_labels(truth, phases),
+        "prediction": colour_labels(prediction, phases),
+        "errors": colour_errors(truth, prediction),
+    }
+    rows, columns = truth.shape
+    figure = Figure(figsize=(4 * len(panels), 4 * rows / columns + 1.0), dpi=128, layout="constrained")
+    for axes, (name, pixels) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        axes.imshow(pixels, cmap="gray", interpolation="antialiased")
+        axes.set_title(name)
+        axes.set_axis_off()
+    figure.suptitle(title)
+    patches = [Patch(facecolor=phase.colour, edgecolor="black", label=phase.name) for phase in phases]
+    patches.append(Patch(facecolor="#{:02x}{:02x}{:02x}".format(*ERROR_RGB), edgecolor="black", label="wrong"))
+    figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
+    return figure
+
+
+def draw_item(item: Mapping[str, Any], detectors: Sequence[str], phases: Sequence[Phase], title: str) -> Figure:
+    """Draw one item of an evaluator's output, see :func:`draw_slice`.
+
+    Args:
+        item: ``image`` with the stack's path and slice in its ``meta``, ``label`` annotation (1, rows, columns) and
+            ``pred`` logits (K, rows, columns).
+        detectors: names of the detectors to show, read again from the stack in their own grey values.
+        phases: the K phases.
+        title: comes before the slice's index.
+    """
+    stack, z = Stack.open(item["image"].meta["filename_or_obj"]), int(item["image"].meta["z"])
+    images = {name: stack.read_slab(z, [name], 1)[0] for name in detectors}
+    truth = item["label"][0].cpu().numpy()
+    prediction = phase_labels(item["pred"])[0].cpu().numpy()
+    return draw_slice(images, truth, prediction, phases, f"{title}, slice {z}")
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a figure as a whole file; its suffix chooses the format."""
+    with whole_file(path) as temporary:
+        figure.savefig(temporary)
+
+
+def _stretch(grey: np.ndarray) -> np.ndarray:
+    low, high = np.percentile(grey, (0.5, 99.5))
+    stretched: np.ndarray = np.clip((grey - low) / max(high - low, 1e-9), 0, 1)
+    return stretched

@@ -1,0 +1,202 @@
+"""The store's layout: OME-NGFF 0.5 metadata, Zarr arrays and the writing of one slice to all levels."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import BloscCodec
+
+from monai_app.errors import StackError
+from monai_app.stack.phases import UNLABELLED, Phase
+from monai_app.stack.pyramid import Halve, level_shapes
+
+NGFF = "0.5"
+"""Version of OME-NGFF; its metadata stand under the attribute ``ome``."""
+
+OWN = "monai_app"
+"""The one attribute under which this package keeps its own metadata."""
+
+FORMAT = 1
+"""Version of the metadata under `OWN`."""
+
+CHUNK = 1024
+"""Longest edge of a chunk in rows and columns; along detectors and slices it is 1."""
+
+LABELS = "labels"
+"""The group of the label images."""
+
+ANNOTATION = "annotation"
+"""The label image that holds the annotations."""
+
+Attributes = dict[str, Any]
+Index = tuple[int | slice, ...]
+Level: TypeAlias = "zarr.Array[Any]"
+
+
+def image_metadata(
+    name: str,
+    detectors: Sequence[str],
+    voxel_nm: Sequence[float],
+    levels: int,
+    windows: Sequence[tuple[int, int]],
+    top: int,
+) -> Attributes:
+    """NGFF metadata of the image: axes c, z, y, x.
+
+    Args:
+        name: the sample's name.
+        detectors: the channel names.
+        voxel_nm: voxel size z, y, x in nm.
+        levels: number of pyramid levels.
+        windows: the grey values that viewers show as black and white, one pair a detector.
+        top: the highest value that the data type holds.
+    """
+    channels = [
+        {
+            "label": detector,
+            "color": "FFFFFF",
+            "active": True,
+            "coefficient": 1.0,
+            "family": "linear",
+            "inverted": False,
+            "window": {"min": 0.0, "max": float(top), "start": float(low), "end": float(high)},
+        }
+        for detector, (low, high) in zip(detectors, windows, strict=True)
+    ]
+    omero = {"name": name, "channels": channels, "rdefs": {"model": "greyscale", "defaultZ": 0}}
+    return {"version": NGFF, "multiscales": [_multiscale(name, voxel_nm, levels, channel=True)], "omero": omero}
+
+
+def label_metadata(name: str, phases: Sequence[Phase], voxel_nm: Sequence[float], levels: int) -> Attributes:
+    """NGFF metadata of a label image: axes z, y, x; values are phases, 0 is unlabelled."""
+    colours = [(UNLABELLED, (0, 0, 0, 0)), *((phase.value, (*phase.rgb, 255)) for phase in phases)]
+    names = [(UNLABELLED, "unlabelled"), *((phase.value, phase.name) for phase in phases)]
+    image_label = {
+        "version": NGFF,
+        "colors": [{"label-value": value, "rgba": list(rgba)} for value, rgba in colours],
+        "properties": [{"label-value": value, "name": phase_name} for value, phase_name in names],
+        "source": {"image": "../../"},
+    }
+    multiscale = _multiscale(name, voxel_nm, levels, channel=False)
+    return {"version": NGFF, "multiscales": [multiscale], "image-label": image_label}
+
+
+def labels_metadata(names: Sequence[str]) -> Attributes:
+    """NGFF metadata of the group of label images."""
+    return {"version": NGFF, "labels": list(names)}
+
+
+def _multiscale(name: str, voxel_nm: Sequence[float], levels: int, channel: bool) -> Attributes:
+    axes: list[Attributes] = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
+    if channel:
+        axes.insert(0, {"name": "c", "type": "channel"})
+    datasets = [
+        {"path": str(level), "coordinateTransformations": _transformations(voxel_nm, level, channel)}
+        for level in range(levels)
+    ]
+    method = {"method": "mean of 2 x 2" if channel else "every second pixel"}
+    return {
+        "name": name,
+        "type": "mean" if channel else "nearest",
+        "axes": axes,
+        "datasets": datasets,
+        "metadata": method,
+    }
+
+
+def _transformations(voxel_nm: Sequence[float], level: int, channel: bool) -> list[Attributes]:
+    """Scale and translation of a level in nm: its first pixel is centred in the block of pixels it stands for."""
+    z, y, x = voxel_nm
+    step = 2**level
+    shift = (step - 1) / 2
+    lead = ([1.0], [0.0]) if channel else ([], [])
+    return [
+        {"type": "scale", "scale": [*lead[0], z, y * step, x * step]},
+        {"type": "translation", "translation": [*lead[1], 0.0, y * shift, x * shift]},
+    ]
+
+
+def create_group(path: Path, attributes: Mapping[str, Any]) -> zarr.Group:
+    """Make a Zarr v3 group; what is there already is replaced."""
+    return zarr.create_group(path, zarr_format=3, overwrite=True, attributes=dict(attributes))
+
+
+def create_levels(
+    group: zarr.Group, leading: tuple[int, ...], shape: tuple[int, int], dtype: npt.DTypeLike
+) -> tuple[Level, ...]:
+    """Make the arrays ``0``, ``1``, ... of all levels in a group.
+
+    Args:
+        group: the group.
+        leading: (detectors, slices) for the image, (slices,) for a label image.
+        shape: (rows, columns).
+        dtype: uint8 or uint16.
+    """
+    kind = np.dtype(dtype)
+    shuffle: Literal["noshuffle", "shuffle"] = "noshuffle" if kind.itemsize == 1 else "shuffle"
+    return tuple(
+        group.create_array(
+            str(level),
+            shape=(*leading, *size),
+            dtype=kind,
+            chunks=(*(1 for _ in leading), *(min(CHUNK, length) for length in size)),
+            compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle, typesize=kind.itemsize),
+            dimension_names=("c", "z", "y", "x")[-len(leading) - 2 :],
+            fill_value=0,
+        )
+        for level, size in enumerate(level_shapes(*shape))
+    )
+
+
+def write_slice(
+    levels: Sequence[Level], index: Index, plane: npt.NDArray[np.integer], halve: Halve
+) -> npt.NDArray[np.integer]:
+    """Write one plane (rows, columns) at ``index`` to all levels; returns the plane of the smallest level."""
+    levels[0][index] = plane
+    for level in levels[1:]:
+        plane = halve(plane)
+        level[index] = plane
+    return plane
+
+
+def read(level: Level, index: Index) -> npt.NDArray[Any]:
+    """Read a part of a level."""
+    return np.asarray(level[index])
+
+
+def read_own(path: Path) -> dict[str, Any]:
+    """Read this package's metadata of a store.
+
+    Raises:
+        StackError: there is no store, or it was not written by this package, or by a newer version of it.
+    """
+    remedy = "give the .ome.zarr folder that 'ingest' wrote"
+    try:
+        content = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        own = content["attributes"][OWN]
+        version = own["format"]
+    except OSError:
+        raise StackError(f"{path} is no stack store (it has no readable zarr.json); {remedy}") from None
+    except (ValueError, KeyError, TypeError):
+        raise StackError(f"{path} is no stack store of this package (no metadata {OWN!r}); {remedy}") from None
+    if version != FORMAT:
+        raise StackError(
+            f"{path} has format {version!r} and this version reads format {FORMAT}; ingest the sample again or "
+            "install the version that wrote it"
+        )
+    return dict(own)
+
+
+def validate(path: Path) -> None:
+    """Check a finished store against the OME-NGFF models of an independent library.
+
+    Raises:
+        ValueError: the metadata break the specification.
+    """
+    from ome_zarr_models.v05.image import Image  # slow to import, and readers do not need it
+
+    Image.from_zarr(zarr.open_group(path, mode="r", zarr_format=3))

@@ -1,0 +1,203 @@
+"""Read access to an ingested stack."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.stack import layout
+from monai_app.stack.labels import LabelImage, LabelWriter, finished_labels, label_writer
+from monai_app.stack.phases import Phase
+
+Window = tuple[slice, slice]
+"""A part of a slice: rows and columns."""
+
+_EVERYTHING: Window = (slice(None), slice(None))
+
+
+class Stack:
+    """An ingested stack: detectors x slices x rows x columns, its annotations and its label images.
+
+    Open one with `Stack.open`, make one with `ingest`. Pixels are read on demand. A stack can be pickled and used in
+    other processes: it is opened there again.
+
+    Attributes:
+        path: the store, ``<name>.ome.zarr``.
+        name: the sample's name.
+        detectors: the detector names in channel order.
+        shape: (slices, rows, columns).
+        dtype: uint8 or uint16.
+        voxel_nm: voxel size z, y, x in nm.
+        phases: the phases 1..K.
+        train_slices: z of the annotated slices to train on.
+        test_slices: z of the annotated slices to test on.
+        slice_names: the file stem of every slice, for naming exported files.
+        identity: SHA-256 over pixels and annotations; another one means other data.
+
+    Example:
+        >>> stack = Stack.open("cement.ome.zarr")                          # doctest: +SKIP
+        >>> stack.read_slab(0, ["ICE", "TLD"], 3).shape                     # doctest: +SKIP
+        (6, 3868, 4062)
+    """
+
+    def __init__(self, path: Path, own: Mapping[str, Any], image: layout.Level) -> None:
+        self.path = path
+        self._image = image
+        self.name: str = own["name"]
+        self.detectors: tuple[str, ...] = tuple(own["detectors"])
+        self.shape: tuple[int, int, int] = (image.shape[1], image.shape[2], image.shape[3])
+        self.dtype: np.dtype[np.integer] = np.dtype(image.dtype)
+        self.voxel_nm: tuple[float, float, float] = (own["voxel_nm"]["z"], own["voxel_nm"]["y"], own["voxel_nm"]["x"])
+        self.phases: tuple[Phase, ...] = tuple(Phase(**phase) for phase in own["phases"])
+        self.train_slices: tuple[int, ...] = tuple(own["train"])
+        self.test_slices: tuple[int, ...] = tuple(own["test"])
+        self.slice_names: tuple[str, ...] = tuple(own["slice_names"])
+        self.identity: str = own["identity"]
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Stack":
+        """Open a stack store.
+
+        Raises:
+            StackError: there is no store, or it was not written by this package, or by a newer version of it.
+        """
+        path = Path(path).absolute()
+        own = layout.read_own(path)
+        try:
+            image = zarr.open_array(path, path="0", mode="r")
+            return cls(path, own, image)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise StackError(
+                f"{path} is a damaged stack store ({type(error).__name__}: {error}); ingest the sample again"
+            ) from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Stack.open, (self.path,)
+
+    def __repr__(self) -> str:
+        slices, rows, columns = self.shape
+        return (
+            f"Stack({self.path.name}: {'+'.join(self.detectors)}, {slices} slices of {rows} x {columns} {self.dtype})"
+        )
+
+    def read_slab(
+        self, z: int, detectors: Sequence[str], slices: int, window: Window | None = None
+    ) -> npt.NDArray[np.integer]:
+        """Read the slab around a slice.
+
+        Args:
+            z: the target slice, counted from 0.
+            detectors: detector names, in the order wanted.
+            slices: odd number of slices; at the ends of the stack the end slice is repeated.
+            window: slices of rows and columns; the whole slice where None.
+
+        Returns:
+            (slices * detectors, rows, columns) in the data type of the stack, slice-major: for 3 slices of ICE and
+            TLD they are z-1:ICE, z-1:TLD, z:ICE, z:TLD, z+1:ICE, z+1:TLD.
+
+        Raises:
+            StackError: there is no such slice.
+            ConfigError: there is no such detector, or the number of slices is not odd.
+        """
+        self._check_slice(z)
+        channels = [self._channel(name) for name in detectors]
+        if not channels:
+            raise ConfigError(f"no detector is asked for; name at least one of {', '.join(self.detectors)}")
+        if slices < 1 or slices % 2 == 0:
+            raise ConfigError(f"a slab of {slices} slices has no middle slice; ask for an odd number, such as 1 or 3")
+        reach, last = slices // 2, self.shape[0] - 1
+        read: dict[int, list[npt.NDArray[np.integer]]] = {}
+        for near in range(max(0, z - reach), min(last, z + reach) + 1):
+            read[near] = [layout.read(self._image, (c, near, *(window or _EVERYTHING))) for c in channels]
+        order = [min(max(near, 0), last) for near in range(z - reach, z + reach + 1)]
+        return np.stack([plane for near in order for plane in read[near]])
+
+    def read_annotation(self, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
+        """Read the annotation of a slice: (rows, columns), 0 unlabelled, 1..K the phases.
+
+        Raises:
+            AnnotationError: the slice is not annotated.
+        """
+        annotated = sorted((*self.train_slices, *self.test_slices))
+        if z not in annotated:
+            raise AnnotationError(
+                f"slice {z} of {self.path.name} is not annotated; the annotated slices are {annotated}"
+            )
+        return self._read_label_image(layout.ANNOTATION, z, window)
+
+    def read_labels(self, name: str, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
+        """Read one slice of a finished label image: (rows, columns), values are phases.
+
+        Raises:
+            StackError: there is no finished label image of that name, or no such slice.
+        """
+        if name not in self.label_names():
+            raise StackError(
+                f"{self.path.name} has no finished label image {name!r}; its label images: {list(self.label_names())}"
+            )
+        self._check_slice(z)
+        return self._read_label_image(name, z, window)
+
+    def label_names(self) -> tuple[str, ...]:
+        """The names of the finished label images, without the annotations."""
+        return finished_labels(self.path)
+
+    def label_attributes(self, name: str) -> dict[str, Any]:
+        """The attributes that were given when a label image was written.
+
+        Raises:
+            StackError: there is no finished label image of that name.
+        """
+        if name not in self.label_names():
+            raise StackError(f"{self.path.name} has no finished label image {name!r}; write it first")
+        group = zarr.open_group(self.path, path=f"{layout.LABELS}/{name}", mode="r")
+        own: dict[str, Any] = group.attrs.asdict()[layout.OWN]  # type: ignore[assignment]  # JSON of our own making
+        return dict(own["attributes"])
+
+    def write_labels(
+        self,
+        name: str,
+        *,
+        overwrite: bool = False,
+        attributes: Mapping[str, Any] | None = None,
+        phases: Sequence[Phase] | None = None,
+    ) -> AbstractContextManager[LabelWriter]:
+        """Write a label image, which appears only when it is complete.
+
+        Args:
+            name: letters, digits and ``_ . + -``; ``annotation`` is reserved.
+            overwrite: replace a finished label image of that name; it stays until the new one is complete.
+            attributes: what to record with the labels (JSON values), e.g. the model.
+            phases: the meaning of the values; the phases of the stack where None.
+
+        Returns:
+            A context manager giving a `LabelWriter`, to whose ``write`` every slice must be given.
+
+        Raises:
+            ConfigError: the name breaks the rule.
+            TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
+            StackError: another process is writing it, or slices were not written.
+        """
+        meaning = self.phases if phases is None else tuple(phases)
+        own = {"format": layout.FORMAT, "identity": self.identity, "attributes": dict(attributes or {})}
+        return label_writer(LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own), overwrite)
+
+    def _read_label_image(self, name: str, z: int, window: Window | None) -> npt.NDArray[np.uint8]:
+        array = zarr.open_array(self.path, path=f"{layout.LABELS}/{name}/0", mode="r")
+        return layout.read(array, (z, *(window or _EVERYTHING)))
+
+    def _check_slice(self, z: int) -> None:
+        if not 0 <= z < self.shape[0]:
+            raise StackError(f"slice {z} isn't there; {self.path.name} has slices 0 to {self.shape[0] - 1}")
+
+    def _channel(self, detector: str) -> int:
+        if detector not in self.detectors:
+            raise ConfigError(
+                f"detector {detector!r} isn't there; {self.path.name} has {', '.join(self.detectors)}: name one of them"
+            )
+        return self.detectors.index(detector)

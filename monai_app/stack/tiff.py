@@ -1,0 +1,230 @@
+"""One TIFF file: its header checked before anything is decoded, its planes read one at a time."""
+
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tifffile import PHOTOMETRIC, TiffFile, TiffPageSeries
+
+from monai_app.errors import AppError, StackError
+
+Plane = npt.NDArray[np.integer]
+"""One slice of one detector, or of the annotations: (rows, columns)."""
+
+_REDUCED = 1
+"""Bit of the tag NewSubfileType that marks thumbnails."""
+
+
+@dataclass(frozen=True)
+class TiffHeader:
+    """What the header of a TIFF file says.
+
+    Args:
+        path: the file.
+        planes: number of planes.
+        shape: (rows, columns) of every plane.
+        dtype: data type of the pixels, in the machine's byte order.
+    """
+
+    path: Path
+    planes: int
+    shape: tuple[int, int]
+    dtype: np.dtype[np.integer]
+
+
+def inspect(path: Path, *, labels: bool = False) -> TiffHeader:
+    """Check the header of a TIFF file without decoding pixels.
+
+    Args:
+        path: the file.
+        labels: the file holds label values: any integer type or bits, and a colour table does not matter.
+
+    Raises:
+        StackError: the file is unreadable, truncated, no grey image, or of another type than uint8 and uint16.
+    """
+    with _open(path) as tif:
+        series = _first_series(tif)
+        _check_pixels(series, labels)
+        planes = _count_planes(series)
+        rows, columns = series.shape[-2:]
+        _check_complete(tif, series, planes)
+        return TiffHeader(path, planes, (rows, columns), series.dtype.newbyteorder("="))
+
+
+def read_planes(header: TiffHeader, indices: Iterable[int] | None = None) -> Iterator[Plane]:
+    """Read planes one after the other: (rows, columns), in the machine's byte order.
+
+    Args:
+        header: what `inspect` gave.
+        indices: which planes, counted from 0; all where None.
+
+    Raises:
+        StackError: a plane cannot be decoded, or the file is another one than when it was inspected.
+    """
+    with _open(header.path) as tif:
+        series = _first_series(tif)
+        for index in range(header.planes) if indices is None else indices:
+            plane = _read(tif, series, index)
+            if plane.shape != header.shape or plane.dtype != header.dtype:
+                raise StackError(
+                    f"plane {index} holds {plane.dtype} pixels of {_size(plane.shape)} where its header promised "
+                    f"{header.dtype} of {_size(header.shape)}; it is damaged or changed meanwhile: export it again"
+                )
+            yield plane
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[TiffFile]:
+    """Open a TIFF file; every error in the body becomes a StackError that names it."""
+    try:
+        with TiffFile(path, _multifile=False) as tif:
+            yield tif
+    except AppError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # tifffile and the codecs raise nearly every type on damaged files
+        raise StackError(
+            f"{path} is no readable TIFF file ({type(error).__name__}: {error}); export it again"
+        ) from error
+
+
+def _first_series(tif: TiffFile) -> TiffPageSeries:
+    if not tif.series or not tif.series[0].keyframe.imagewidth:
+        raise StackError("it holds no image; export it again")
+    series = tif.series[0]
+    _check_chain(tif)
+    declared = _declared_images(tif)
+    held = math.prod(series.shape) // max(1, math.prod(series.keyframe.shape))
+    if declared > held and series.kind != "ome":
+        raise StackError(
+            f"its metadata declares {declared} planes and it holds {held}: it is truncated; export or copy it again"
+        )
+    return series
+
+
+def _declared_images(tif: TiffFile) -> int:
+    """The number of planes that ImageJ's or tifffile's own metadata declares for the first series; 1 without any."""
+    if tif.imagej_metadata is not None:
+        sizes = (int(tif.imagej_metadata.get(key, 1)) for key in ("frames", "slices", "channels"))
+        return math.prod(sizes) // tif.pages.first.samplesperpixel
+    if tif.shaped_metadata:
+        shape = tuple(int(length) for length in tif.shaped_metadata[0].get("shape", ()))
+        return math.prod(shape) // max(1, math.prod(tif.pages.first.shape))
+    return 1
+
+
+def _check_chain(tif: TiffFile) -> None:
+    """Check that the list of pages ends where the file says so; tifffile drops pages that were cut off."""
+    last = tif.pages[len(tif.pages) - 1]
+    layout, handle = tif.tiff, tif.filehandle
+    handle.seek(last.offset)
+    (tags,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+    handle.seek(tags * layout.tagsize, 1)
+    (following,) = struct.unpack(layout.offsetformat, handle.read(layout.offsetsize))
+    if following:
+        raise StackError(
+            f"page {len(tif.pages)} is announced but cannot be read: it is truncated; export or copy it again"
+        )
+
+
+def _check_pixels(series: TiffPageSeries, labels: bool) -> None:
+    page = series.keyframe
+    if page.samplesperpixel != 1 or page.photometric == PHOTOMETRIC.RGB or "S" in series.axes:
+        raise StackError(
+            f"it is a colour image ({page.samplesperpixel} values a pixel) and must be grey; convert it to 8-bit or "
+            "16-bit grey"
+        )
+    if labels:
+        if series.dtype.kind not in "uib":
+            raise StackError(f"it holds {series.dtype} pixels and label values are integers; save it as 8-bit")
+        return
+    if page.photometric == PHOTOMETRIC.PALETTE:
+        raise StackError(
+            "its pixels are indices into a colour table, not grey values; convert it to 8-bit or 16-bit grey without a "
+            "colour table"
+        )
+    if page.photometric == PHOTOMETRIC.MINISWHITE and 262 in page.tags:
+        raise StackError("its grey values are stored inverted (0 is white); save it with 0 as black")
+    if series.dtype not in (np.uint8, np.uint16) or page.bitspersample != 8 * series.dtype.itemsize:
+        raise StackError(
+            f"it holds {page.bitspersample}-bit pixels of type {series.dtype} and must hold unsigned 8-bit or 16-bit "
+            "ones; convert it without rescaling single slices"
+        )
+
+
+def _count_planes(series: TiffPageSeries) -> int:
+    leading, plane = series.axes[:-2], series.axes[-2:]
+    if plane != "YX" or len(leading) > 1 or leading == "C":
+        raise StackError(
+            f"its axes are {series.axes} with sizes {series.shape} and must be rows and columns, or slices, rows and "
+            "columns; save every detector as a TIFF of its own (in Fiji: Image > Color > Split Channels)"
+        )
+    return series.shape[0] if leading else 1
+
+
+def _check_complete(tif: TiffFile, series: TiffPageSeries, planes: int) -> None:
+    """Check that all pixel data lies inside the file."""
+    size, page = tif.filehandle.size, series.keyframe
+    plane_bytes = math.prod(series.shape[-2:]) * series.dtype.itemsize
+    if series.dataoffset is not None:
+        segments = [(series.dataoffset, planes * plane_bytes)]
+    else:
+        pages = [item for item in series.pages if item is not None]
+        expected = len(pages) * math.prod(page.chunked)
+        segments = [part for item in pages for part in zip(item.dataoffsets, item.databytecounts, strict=True)]
+        if len(pages) != planes or len(segments) != expected:
+            raise StackError(
+                f"it lacks pixel data ({len(segments)} of {expected} strips or tiles in {len(pages)} of {planes} "
+                "planes): it is truncated; export or copy it again"
+            )
+    end = max(offset + count for offset, count in segments)
+    if end > size or not all(offset and count for offset, count in segments):
+        raise StackError(
+            f"its pixel data needs {end} bytes and it has {size}: it is truncated or damaged; export or copy it again"
+        )
+    if page.compression == 1 and page.bitspersample >= 8 and sum(n for _, n in segments) < planes * plane_bytes:
+        raise StackError("it holds fewer bytes than pixels: it is damaged; export or copy it again")
+
+
+def check_alone(header: TiffHeader) -> None:
+    """Check that a file given as a whole stack holds one set of planes; thumbnails do not count.
+
+    Raises:
+        StackError: it holds pages of different shapes, or its metadata spreads the stack over several files.
+    """
+    with _open(header.path) as tif:
+        if tif.is_ome and tif.series[0].kind != "ome":
+            raise StackError(
+                "its OME metadata spreads the stack over several files; give the folder of the files instead"
+            )
+        for other in tif.series[1:]:
+            if not other.keyframe.subfiletype & _REDUCED:
+                raise StackError(
+                    f"it holds planes of {_size(header.shape)} and others of {_size(other.shape)}, and all slices must "
+                    "have one shape; save the stack without the others"
+                )
+
+
+def _read(tif: TiffFile, series: TiffPageSeries, index: int) -> Plane:
+    shape = (int(series.shape[-2]), int(series.shape[-1]))
+    if series.dataoffset is None:
+        page = series.pages[index]
+        if page is None:
+            raise StackError(f"plane {index} is missing; export it again")
+        plane = page.asarray()
+    else:
+        count = math.prod(shape)
+        offset = series.dataoffset + index * count * series.dtype.itemsize
+        stored = series.dtype.newbyteorder(tif.byteorder)
+        plane = tif.filehandle.read_array(stored, count=count, offset=offset).reshape(shape)
+    return plane.astype(plane.dtype.newbyteorder("="), copy=False)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(length) for length in shape)

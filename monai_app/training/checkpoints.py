@@ -1,0 +1,85 @@
+"""Checkpoints that survive a kill.
+
+MONAI's ``CheckpointSaver`` writes in place, so a kill while it writes leaves half a file under the final name; these
+two handlers write whole files and let a resumed run go on exactly where the last complete epoch ended.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+
+from monai_app.files import whole_file
+
+
+class BestModel:
+    """Keep the weights with the best validation metric, as a flat state dict (MONAI's ``models/model.pt``).
+
+    Attach to the evaluator. Its own state (best metric and epoch) belongs into the resume checkpoint.
+
+    Args:
+        path: file of the weights.
+        network: the network whose state dict is saved.
+    """
+
+    def __init__(self, path: str, network: torch.nn.Module) -> None:
+        self.path, self.network = Path(path), network
+        self.metric = float("-inf")
+
+    def attach(self, engine: Engine) -> None:
+        """Save after each of the evaluator's runs that beat the best so far."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Save the weights if the evaluator's key metric is the best so far."""
+        metric = float(engine.state.metrics[engine.state.key_metric_name])  # type: ignore[attr-defined]
+        if metric > self.metric:
+            self.metric = metric
+            with whole_file(self.path) as temporary:
+                torch.save(self.network.state_dict(), temporary)
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the best metric so far."""
+        return {"metric": self.metric}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Take up the best metric of an interrupted run."""
+        self.metric = float(state["metric"])
+
+
+class ResumeCheckpoint:
+    """Save everything training needs to go on, after every epoch, and load it when a run starts again.
+
+    Attach to the trainer after its ``ValidationHandler``, so that a saved epoch is a validated one.
+
+    Args:
+        path: file of the checkpoint.
+        objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer adds itself.
+    """
+
+    def __init__(self, path: str, objects: Mapping[str, Any]) -> None:
+        self.path, self.objects = Path(path), dict(objects)
+
+    def attach(self, engine: Engine) -> None:
+        """Load when the trainer starts, save after each of its epochs."""
+        engine.add_event_handler(Events.STARTED, self._load)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
+
+    def _load(self, engine: Engine) -> None:
+        if not self.path.is_file():
+            return
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        for name, item in self.objects.items():
+            item.load_state_dict(state[name])
+        engine.state.iteration = state["iteration"]
+        engine.state.epoch = state["epoch"]
+        logging.getLogger(__name__).info("resumed after epoch %d from %s", state["epoch"], self.path)
+
+    def _save(self, engine: Engine) -> None:
+        state = {name: item.state_dict() for name, item in self.objects.items()}
+        state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
+        with whole_file(self.path) as temporary:
+            torch.save(state, temporary)

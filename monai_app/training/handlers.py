@@ -1,0 +1,104 @@
+"""Ignite handlers: seeding, progress and pictures."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import torch
+from ignite.engine import Engine, Events
+from monai.data import CacheDataset
+from torch.utils.tensorboard import SummaryWriter
+
+from monai_app.pictures import draw_item
+from monai_app.progress import duration
+from monai_app.stack import Phase
+
+
+class SeedEachEpoch:
+    """Draw every epoch's random numbers from ``seed + epoch``.
+
+    A resumed run then sees the crops and augmentations that an uninterrupted one would have seen.
+
+    Args:
+        seed: the run's seed.
+        dataset: the training dataset, whose random transforms are seeded too.
+    """
+
+    def __init__(self, seed: int, dataset: CacheDataset) -> None:
+        self.seed, self.dataset = seed, dataset
+
+    def attach(self, engine: Engine) -> None:
+        """Seed before the trainer's loader draws its first batch of an epoch."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Seed for the trainer's current epoch."""
+        seed = self.seed + engine.state.epoch
+        torch.manual_seed(seed)
+        self.dataset.transform.set_random_state(seed)
+
+
+class EpochProgress:
+    """Log the training's progress after every epoch: loss, validation metrics, rate and time left.
+
+    Attach to the trainer after its ``ValidationHandler``.
+
+    Args:
+        evaluator: the validating engine, whose latest metrics are shown.
+    """
+
+    def __init__(self, evaluator: Engine) -> None:
+        self.evaluator = evaluator
+        self._begun, self._first = 0.0, 0
+        self._losses: list[float] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the trainer's iterations and epochs."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
+
+    def _start(self, engine: Engine) -> None:
+        self._begun, self._first = time.monotonic(), engine.state.epoch
+
+    def _collect(self, engine: Engine) -> None:
+        self._losses.append(float(engine.state.output[0]["loss"]))  # type: ignore[index]
+
+    def _report(self, engine: Engine) -> None:
+        epoch, epochs = engine.state.epoch, engine.state.max_epochs or engine.state.epoch
+        seconds = (time.monotonic() - self._begun) / max(epoch - self._first, 1)
+        loss, self._losses = sum(self._losses) / max(len(self._losses), 1), []
+        metrics = "".join(f", {name} {value:.4f}" for name, value in self.evaluator.state.metrics.items())
+        left = duration(seconds * (epochs - epoch))
+        logging.getLogger(__name__).info(
+            "epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left
+        )
+
+
+class ValidationPictures:
+    """Write a validated slice to TensorBoard: input detectors, truth, prediction, errors.
+
+    Attach to the evaluator. Each of its runs shows another slice, in turn.
+
+    Args:
+        writer: TensorBoard writer.
+        detectors: names of the detectors to show.
+        phases: the model's phases.
+    """
+
+    def __init__(self, writer: SummaryWriter, detectors: Sequence[str], phases: Sequence[Phase]) -> None:
+        self.writer, self.detectors, self.phases = writer, detectors, phases
+
+    def attach(self, engine: Engine) -> None:
+        """Look at the evaluator's slices."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Draw the current slice if it is this epoch's turn."""
+        state = engine.state  # MONAI gives its evaluator the trainer's epoch
+        length = state.epoch_length or 1
+        if (state.iteration - 1) % length != (state.epoch - 1) % length:
+            return
+        item = state.output[0]  # type: ignore[index]
+        figure = draw_item(item, self.detectors, self.phases, f"epoch {state.epoch}")
+        self.writer.add_figure("validation", figure, global_step=state.epoch)

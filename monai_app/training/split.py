@@ -1,0 +1,142 @@
+"""Divide annotated slices into training and validation areas by spatial blocks.
+
+Neighbouring pixels are nearly copies of each other, so a random split of pixels would validate on training data.
+Whole blocks are set aside instead; what belongs to the other side becomes unlabelled (Roberts et al. 2017,
+Ecography 40:913, doi 10.1111/ecog.02881, on blocked validation of spatially dependent data).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monai_app.errors import AnnotationError, ConfigError
+from monai_app.stack import Stack
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of a slice: rows ``top`` to ``bottom``, columns ``left`` to ``right``, ends excluded."""
+
+    z: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The block's rows and columns as an index."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True)
+class BlockSplit:
+    """The validation blocks of a set of slices; all other labelled pixels train.
+
+    Attributes:
+        shape: rows and columns of every slice.
+        z: the slices that were divided.
+        blocks: the blocks that validate.
+    """
+
+    shape: tuple[int, int]
+    z: tuple[int, ...]
+    blocks: tuple[Block, ...]
+
+    @property
+    def validation(self) -> dict[int, np.ndarray]:
+        """Per slice a boolean mask (rows, columns), ``True`` where labels validate."""
+        masks = {z: np.zeros(self.shape, dtype=bool) for z in self.z}
+        for block in self.blocks:
+            masks[block.z][block.window] = True
+        return masks
+
+    @property
+    def training(self) -> dict[int, np.ndarray]:
+        """Per slice a boolean mask (rows, columns), ``True`` where labels train."""
+        return {z: ~mask for z, mask in self.validation.items()}
+
+
+def split_blocks(
+    annotations: Mapping[int, np.ndarray], phases: int, fraction: float = 0.25, block: int = 128, seed: int = 0
+) -> BlockSplit:
+    """Choose validation blocks that hold ``fraction`` of the labelled area.
+
+    Blocks are added one by one, each time the one that brings every phase's share (and every slice's) nearest to
+    ``fraction``; a phase that stands in two blocks or more gets onto both sides where that is possible. ``block`` is
+    halved until there are at least four blocks per slice to choose from.
+
+    Args:
+        annotations: per slice index its annotation (rows, columns), 0 unlabelled, 1..K; equal shapes.
+        phases: number of phases K.
+        fraction: share of the labelled area that validates, between 0 and 1.
+        block: side of a block, in pixels.
+        seed: breaks ties between equal blocks.
+
+    Raises:
+        ConfigError: ``fraction`` or ``block`` out of range.
+        AnnotationError: nothing to split, or fewer than two blocks with labels.
+    """
+    if not 0 < fraction < 1 or block < 1:
+        raise ConfigError(f"fraction {fraction} and block {block}: give 0 < fraction < 1 and a block of 1 px or more")
+    if not annotations:
+        raise AnnotationError("no annotated slice to train on: list at least one under annotations: train")
+    shape = next(iter(annotations.values())).shape
+    while block > 8 and -(-shape[0] // block) * -(-shape[1] // block) < 4:
+        block //= 2
+    candidates = [b for z in sorted(annotations) for b in _grid(z, shape, block)]
+    counts = np.array([_count(annotations[b.z][b.window], phases) for b in candidates], dtype=np.float64)
+    labelled = counts.sum(axis=1) > 0
+    candidates = [b for b, some in zip(candidates, labelled, strict=True) if some]
+    if len(candidates) < 2:
+        raise AnnotationError(
+            f"{len(candidates)} block(s) of {block} px hold labels: training and validation need one each; "
+            "annotate more, or use smaller blocks (validation_block)"
+        )
+    order = np.random.default_rng(seed).permutation(len(candidates))
+    chosen = _choose([candidates[i] for i in order], counts[labelled][order], fraction)
+    return BlockSplit(shape=(shape[0], shape[1]), z=tuple(sorted(annotations)), blocks=chosen)
+
+
+def split_stack(stack: str | Stack, fraction: float = 0.25, block: int = 128, seed: int = 0) -> BlockSplit:
+    """Split the training slices of a stack, see :func:`split_blocks`."""
+    source = stack if isinstance(stack, Stack) else Stack.open(stack)
+    annotations = {z: source.read_annotation(z) for z in source.train_slices}
+    return split_blocks(annotations, len(source.phases), fraction, block, seed)
+
+
+def _grid(z: int, shape: Sequence[int], block: int) -> list[Block]:
+    rows, columns = shape
+    return [
+        Block(z, top, min(top + block, rows), left, min(left + block, columns))
+        for top in range(0, rows, block)
+        for left in range(0, columns, block)
+    ]
+
+
+def _count(labels: np.ndarray, phases: int) -> np.ndarray:
+    """Count a block's pixels of phases 1..K."""
+    return np.bincount(labels.ravel(), minlength=phases + 1)[1 : phases + 1]
+
+
+def _choose(candidates: Sequence[Block], counts: np.ndarray, fraction: float) -> tuple[Block, ...]:
+    """Pick blocks greedily until ``fraction`` of the area is reached; ``counts`` is (blocks, phases)."""
+    slices = np.array([[b.z == z for z in sorted({b.z for b in candidates})] for b in candidates])
+    # Each column is something that should be shared out evenly: every phase, then every slice's area.
+    amounts = np.concatenate([counts, slices * counts.sum(axis=1, keepdims=True)], axis=1)
+    amounts = amounts[:, amounts.sum(axis=0) > 0]
+    divisible = (amounts > 0).sum(axis=0) > 1
+    shares = amounts / amounts.sum(axis=0)
+    area = counts.sum(axis=1) / counts.sum()
+    taken = np.zeros(len(candidates), dtype=bool)
+    while area[taken].sum() < fraction and (~taken).sum() > 1:
+        after = shares[taken].sum(axis=0) + shares
+        one_sided = ((after < 1e-12) | (after > 1 - 1e-12)) & divisible
+        cost = np.square(after - fraction).sum(axis=1) + one_sided.sum(axis=1)
+        cost[taken] = np.inf
+        best = int(cost.argmin())
+        if taken.any() and abs(area[taken].sum() + area[best] - fraction) > fraction - area[taken].sum():
+            break  # one more block would overshoot by more than is missing now
+        taken[best] = True
+    return tuple(sorted((b for b, t in zip(candidates, taken, strict=True) if t), key=lambda b: (b.z, b.top, b.left)))

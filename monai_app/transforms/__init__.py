@@ -1,0 +1,18 @@
+"""MONAI dictionary transforms from a stored stack to a network's input, and from its logits to labels.
+
+A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z": <slice index>}``.
+"""
+
+from monai_app.transforms.labels import PhaseLabelsd, phase_labels
+from monai_app.transforms.scaling import ScaleDetectorsd, Scaling, measure_scaling
+from monai_app.transforms.slab import LoadAnnotationd, LoadSlabd
+
+__all__ = [
+    "LoadAnnotationd",
+    "LoadSlabd",
+    "PhaseLabelsd",
+    "ScaleDetectorsd",
+    "Scaling",
+    "measure_scaling",
+    "phase_labels",
+]

@@ -1,0 +1,23 @@
+"""From logits to phase labels."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.transforms import MapTransform
+
+
+def phase_labels(logits: torch.Tensor) -> torch.Tensor:
+    """Return the most likely phase of every pixel: logits (K, H, W) become labels (1, H, W) uint8, 1..K."""
+    return (logits.argmax(dim=0, keepdim=True) + 1).to(torch.uint8)
+
+
+class PhaseLabelsd(MapTransform):
+    """Replace logits (K, H, W) by phase labels, see :func:`phase_labels`."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return a copy of ``data`` with labels in place of logits."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            item[key] = phase_labels(item[key])
+        return item

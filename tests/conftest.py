@@ -1,0 +1,92 @@
+"""A tiny two-detector stack that every test may read, and a model trained on it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import tifffile
+
+from monai_app.stack import Stack, ingest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+SHARED_DATA = CHECKOUT.parent / "shared" / "data"
+
+# One network's worth of threads is enough for tiny images, and spinning OpenMP threads only get in each other's way.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+SAMPLE = """
+name: tiny
+voxel_nm: {z: 20, y: 10, x: 10}
+detectors: {ICE: ICE, TLD: TLD}
+phases:
+  - {value: 1, name: pore, colour: "#20304f"}
+  - {value: 2, name: hydrate, colour: "#8fb3d9"}
+  - {value: 3, name: clinker, colour: "#d55e00"}
+annotations:
+  source: annotations
+  mapping: {1: pore, 2: hydrate, 3: clinker}
+  unlabelled: [0]
+  train: [1, 3, 5]
+  test: [6]
+"""
+
+# The settings of a training that takes seconds.
+TINY = {
+    "features": [4, 4, 8, 8, 8, 4],
+    "crop": [48, 48],
+    "batch_size": 2,
+    "steps_per_epoch": 3,
+    "max_epochs": 2,
+    "window": [64, 64],
+    "validation_block": 32,
+    "patience": 10,
+}
+
+
+def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: int = 80) -> Path:
+    """Write TIFFs of a sample with three phases, seen by two noisy detectors, and return its description."""
+    rng = np.random.default_rng(0)
+    field = scipy.ndimage.gaussian_filter(rng.standard_normal((slices, rows, columns)), (1.5, 6, 6))
+    truth = (1 + np.digitize(field, np.quantile(field, [0.2, 0.8]))).astype(np.uint8)
+    greys = {"ICE": np.array([0, 60, 110, 120]), "TLD": np.array([0, 50, 60, 140])}
+    for name, table in greys.items():
+        (folder / name).mkdir(parents=True)
+        images = np.clip(table[truth] + rng.normal(0, 12, truth.shape), 0, 255).astype(np.uint8)
+        for z in range(slices):
+            tifffile.imwrite(folder / name / f"slice_{z}.tif", images[z])
+    (folder / "annotations").mkdir()
+    for z in (1, 3, 5, 6):
+        labels = truth[z].copy()
+        labels[:8] = 0  # a strip that nobody labelled
+        tifffile.imwrite(folder / "annotations" / f"slice_{z}.tif", labels)
+    (folder / "sample.yaml").write_text(SAMPLE, encoding="utf8")
+    return folder / "sample.yaml"
+
+
+@pytest.fixture(scope="session")
+def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The tiny stack, ingested; tests must not write label images into it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return ingest(write_tiny_sample(folder / "sample"), folder / "tiny.ome.zarr")
+
+
+def run_command(*arguments: object, check: bool = True, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run this Python with arguments, as a user would from a shell in another folder."""
+    command = [sys.executable, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, **options)  # type: ignore[call-overload]
+    if check and result.returncode != 0:
+        raise AssertionError(f"{command} ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
+    return result
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder trained on the tiny stack by the command line; tests must not change it."""
+    run = tmp_path_factory.mktemp("runs") / "trained"
+    settings = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+    run_command("-m", "monai_app", "train", tiny_stack.path, run, *settings)
+    return run

@@ -1,0 +1,87 @@
+import csv
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ignite.engine import Engine
+from sklearn import metrics as sklearn
+
+from monai_app.metrics import mean_iou_metric, phase_confusion, score, write_scores
+
+NAMES = ["pore", "hydrate", "clinker"]
+
+
+def confusion_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    return sklearn.confusion_matrix(truth.ravel(), prediction.ravel(), labels=[1, 2, 3])
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(0, 1, 2, 3), (1, 2), (3,), (0, 1)]))
+@settings(deadline=None, max_examples=60)
+def test_every_score_equals_scikit_learn(seed: int, values: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(values, 500)
+    prediction = np.where(rng.random(500) < 0.6, np.maximum(truth, 1), rng.choice([1, 2, 3], 500))
+    prediction, truth = prediction[truth > 0], truth[truth > 0]
+    if not len(truth):
+        return
+    scores = score(confusion_of(truth, prediction), NAMES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of phases that are absent
+        iou = sklearn.jaccard_score(truth, prediction, labels=[1, 2, 3], average=None)
+        precision, recall, dice, support = sklearn.precision_recall_fscore_support(
+            truth, prediction, labels=[1, 2, 3], zero_division=np.nan
+        )
+    for k, row in enumerate(scores.phases):
+        expected = {"iou": iou[k], "dice": dice[k], "precision": precision[k], "recall": recall[k]}
+        for name, value in expected.items():
+            if (truth == k + 1).any() or (prediction == k + 1).any():
+                assert getattr(row, name) == pytest.approx(value, nan_ok=True), name
+        assert row.support == support[k]
+        assert row.fraction_error == pytest.approx(abs((truth == k + 1).mean() - (prediction == k + 1).mean()))
+    present = [k for k in (1, 2, 3) if (truth == k).any() or (prediction == k).any()]
+    assert scores.mean_iou == pytest.approx(
+        sklearn.jaccard_score(truth, prediction, labels=present, average="macro", zero_division=0)
+    )
+    assert scores.pixel_accuracy == pytest.approx(sklearn.accuracy_score(truth, prediction))
+
+
+def test_the_ignite_metric_accumulates_labelled_pixels_over_a_run() -> None:
+    rng = np.random.default_rng(0)
+    truths = [rng.integers(0, 4, (5, 7)) for _ in range(3)]
+    logits = [torch.from_numpy(rng.normal(size=(3, 5, 7))) for _ in range(3)]
+    confusion = phase_confusion(3)
+    engine = Engine(lambda _, i: [{"pred": logits[i], "label": torch.from_numpy(truths[i])[None]}])
+    confusion.attach(engine, "confusion")
+    mean_iou_metric(confusion).attach(engine, "mean_iou")
+    state = engine.run([0, 1, 2])
+    state = engine.run([0, 1, 2])  # a second run starts from zero
+    predictions = np.stack([each.argmax(0).numpy() + 1 for each in logits])
+    labelled = np.stack(truths) > 0
+    expected = confusion_of(np.stack(truths)[labelled], predictions[labelled])
+    np.testing.assert_array_equal(state.metrics["confusion"].numpy(), expected)
+    assert state.metrics["mean_iou"] == pytest.approx(score(expected, NAMES).mean_iou)
+
+
+def test_an_absent_phase_is_undefined_and_not_in_the_mean() -> None:
+    scores = score(np.array([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), NAMES)
+    assert math.isnan(scores.phases[2].iou)
+    assert scores.mean_iou == pytest.approx((5 / 6 + 4 / 5) / 2)
+
+
+def test_scores_are_written_as_csv_and_json(tmp_path: Path) -> None:
+    scores = score(np.array([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), NAMES)
+    write_scores(scores, tmp_path / "scores.csv", tmp_path / "scores.json", [27])
+    with (tmp_path / "scores.csv").open() as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["phase"] for row in rows] == [*NAMES, "mean"]
+    assert float(rows[0]["iou"]) == pytest.approx(5 / 6)
+    document = json.loads((tmp_path / "scores.json").read_text())
+    assert document["slices"] == [27]
+    assert document["phases"][2]["iou"] is None
+    assert document["confusion"][0] == [5, 1, 0]

@@ -1,0 +1,92 @@
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monai_app.errors import ConfigError
+from monai_app.phantom import config as module
+from monai_app.phantom.config import Artefacts, PhantomConfig, Structure, Voxel
+
+
+def _from(tmp_path, text):
+    path = tmp_path / "phantom.yaml"
+    path.write_text(text, encoding="utf-8")
+    return PhantomConfig.from_yaml(path)
+
+
+def test_subset_is_laid_over_the_defaults(tmp_path):
+    config = _from(tmp_path, "rows: 96\nvoxel_nm: {z: 50}\nlens: {name: BSE}\nartefacts: {noise: 0.5}\n")
+    assert (config.rows, config.columns) == (96, 512)
+    assert config.voxel_nm == Voxel(50, 20.0, 20.0)
+    assert [detector.name for detector in config.detectors] == ["ICE", "BSE"]
+    assert config.artefacts == Artefacts(noise=0.5)
+
+
+def test_empty_file_is_the_default(tmp_path):
+    assert _from(tmp_path, "") == PhantomConfig()
+
+
+@given(
+    seed=st.integers(0, 2**40),
+    size=st.tuples(st.integers(1, 9000), st.integers(1, 9000), st.integers(1, 9000)),
+    strength=st.floats(0, 10),
+    level=st.floats(0, 3),
+)
+def test_yaml_round_trip(tmp_path_factory, seed, size, strength, level):
+    config = PhantomConfig(
+        *size, seed=seed, artefacts=Artefacts(curtaining=strength), structure=Structure(pore_level=level)
+    )
+    path = tmp_path_factory.mktemp("config") / "phantom.yaml"
+    config.to_yaml(path)
+    assert PhantomConfig.from_yaml(path) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("row: 3", ["'row'", "rows"]),
+        ("artefacts: {curtain: 1}", ["artefacts", "'curtain'", "curtaining"]),
+        ("artefacts: 1", ["artefacts", "mapping"]),
+        ("- 1", ["mapping"]),
+        ("rows: 0", ["rows", "0", "at least 1"]),
+        ("rows: 2.5", ["rows", "2.5", "whole number"]),
+        ("slices: true", ["slices", "True"]),
+        ("seed: -1", ["seed", "-1"]),
+        ("artefacts: {noise: -1}", ["artefacts.noise", "-1", "negative"]),
+        ("artefacts: {noise: .nan}", ["artefacts.noise", "nan"]),
+        ("artefacts: {noise: much}", ["artefacts.noise", "'much'"]),
+        ("voxel_nm: {x: 0}", ["voxel_nm.x", "greater than 0"]),
+        ("structure: {pore_nm: 0}", ["structure.pore_nm"]),
+        ("chamber: {composition: 1.5}", ["chamber.composition", "1.5", "at most 1"]),
+        ("chamber: {electrons: 0}", ["chamber.electrons"]),
+        ("chamber: {name: a/b}", ["chamber.name", "a/b"]),
+        ("lens: {name: truth}", ["lens.name", "truth"]),
+        ("lens: {name: ICE}", ["ICE", "different"]),
+        ("rows: 1\nrows: 2", ["rows"]),
+        ("rows: [", ["cannot read"]),
+    ],
+)
+def test_refusals_name_value_and_rule(tmp_path, text, words):
+    with pytest.raises(ConfigError) as error:
+        _from(tmp_path, text)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="nothing.yaml"):
+        PhantomConfig.from_yaml(tmp_path / "nothing.yaml")
+
+
+def test_every_setting_is_documented():
+    source = open(module.__file__, encoding="utf-8").read()  # noqa: SIM115, PTH123
+    for section in (PhantomConfig, Voxel, Structure, Artefacts, module.Detector):
+        for item in dataclasses.fields(section):
+            after = source.split(f"\n    {item.name}: ", 1)[1].split("\n", 2)[1]
+            assert after.startswith('    """'), item.name
+
+
+def test_strengths_default_to_realistic():
+    assert all(math.isclose(value, 1.0) for value in dataclasses.astuple(Artefacts()))

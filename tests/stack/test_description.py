@@ -1,0 +1,150 @@
+import pytest
+
+from monai_app.errors import ConfigError
+from monai_app.stack import AnnotationDescription, Phase, SampleDescription
+
+
+def test_reads_everything(sample):
+    sample.content["annotations"] |= {"rest_unlabelled": True, "train": [2, "slice_10"]}
+    description = SampleDescription.from_yaml(sample.write())
+    assert description.name == "sample"
+    assert description.voxel_nm == (20.0, 10.0, 5.0)
+    assert description.detectors == {"ICE": sample.root / "ICE", "TLD": sample.root / "TLD"}
+    assert list(description.detectors) == ["ICE", "TLD"]
+    assert description.phases == (Phase(1, "pore", "#20304f"), Phase(2, "hydrate", "#C0B090"))
+    assert description.annotations == AnnotationDescription(
+        source=sample.root / "annotations",
+        mapping={0: "pore", 7: "hydrate"},
+        unlabelled=(255,),
+        rest_unlabelled=True,
+        train=(2, "slice_10"),
+        test=(5,),
+    )
+
+
+def test_annotations_and_phases_are_optional(sample):
+    del sample.content["annotations"], sample.content["phases"]
+    description = SampleDescription.from_yaml(sample.write())
+    assert description.annotations is None
+    assert description.phases == ()
+
+
+def test_detectors_keep_their_order(sample):
+    sample.content["detectors"] = {"TLD": "TLD", "ICE": "ICE", "SE": "ICE"}
+    assert list(SampleDescription.from_yaml(sample.write()).detectors) == ["TLD", "ICE", "SE"]
+
+
+def test_paths_are_relative_to_the_file(sample, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert SampleDescription.from_yaml(sample.write()).detectors["ICE"] == sample.root / "ICE"
+
+
+def _set(content, path, value):
+    *parents, last = path
+    for key in parents:
+        content = content[key]
+    content[last] = value
+
+
+BROKEN = {
+    "unknown key": (["colour"], "red", "unknown key 'colour'"),
+    "unknown annotation key": (["annotations", "tests"], [1], "unknown key 'tests'"),
+    "unknown axis": (["voxel_nm", "w"], 1, "unknown key 'w'"),
+    "name is a number": (["name"], 5, "name: 5 is not text"),
+    "name is empty": (["name"], " ", "name: ' ' is not text"),
+    "voxel is a number": (["voxel_nm"], 10, "voxel_nm: 10 is not a mapping"),
+    "voxel is text": (["voxel_nm", "z"], "10 nm", "voxel_nm: z: '10 nm' is not a number above 0"),
+    "voxel is 0": (["voxel_nm", "y"], 0, "voxel_nm: y: 0 is not a number above 0"),
+    "voxel is true": (["voxel_nm", "y"], True, "voxel_nm: y: True is not a number"),
+    "voxel is infinite": (["voxel_nm", "x"], float("inf"), "voxel_nm: x: inf is not a number"),
+    "no detectors": (["detectors"], {}, "detectors: {} is not a mapping"),
+    "detectors are a list": (["detectors"], ["ICE"], "is not a mapping"),
+    "detector name is a number": (["detectors", 5], "ICE", "detectors: name: 5 is not text"),
+    "detector path is missing": (["detectors", "SE"], "SE", "SE does not exist"),
+    "detector path is null": (["detectors", "SE"], None, "detectors: SE: None is not text"),
+    "detector name occurs twice": (["detectors", "ice"], "TLD", "'ICE' and 'ice' are the same name"),
+    "phases are a mapping": (["phases"], {"pore": 1}, "phases: .* is not a list"),
+    "phase is a name": (["phases"], ["pore"], "phases: 'pore' is not a mapping"),
+    "phase without colour": (["phases"], [{"value": 1, "name": "pore"}], "key 'colour' is missing"),
+    "colour is null": (["phases", 0, "colour"], None, "colour None is not of the form '#rrggbb'"),
+    "phases have a gap": (["phases", 1, "value"], 3, r"phase values \[1, 3\] are not 1..2"),
+    "phase named twice": (["phases", 1, "name"], "pore", "phase name 'pore' occurs twice"),
+    "annotations are a list": (["annotations"], [1], "annotations: .* is not a mapping"),
+    "source is missing": (["annotations", "source"], "nowhere", "nowhere does not exist"),
+    "mapping is empty": (["annotations", "mapping"], {}, "annotations: mapping: {} is not a mapping"),
+    "mapping from text": (["annotations", "mapping"], {"0": "pore"}, "'0' is not a whole number"),
+    "mapping to a number": (["annotations", "mapping"], {0: 1}, "annotations: mapping: 0: 1 is not text"),
+    "mapping to no phase": (["annotations", "mapping"], {0: "void"}, "value 0 means 'void', which is no phase"),
+    "unlabelled is a number": (["annotations", "unlabelled"], 255, "255 is not a list"),
+    "unlabelled is mapped": (["annotations", "unlabelled"], [7], "value 7 is both phase 'hydrate'"),
+    "unlabelled twice": (["annotations", "unlabelled"], [9, 9], "9 occurs twice"),
+    "rest is text": (["annotations", "rest_unlabelled"], "yes", "'yes' is neither true nor false"),
+    "slices are text": (["annotations", "slices"], ["2"], "slices: '2' is not a whole number"),
+    "slices twice": (["annotations", "slices"], [2, 2], "slices: 2 occurs twice"),
+    "train is a number": (["annotations", "train"], 5, "train: 5 is not a list"),
+    "train holds true": (["annotations", "train"], [True], "train: True is not a whole number"),
+    "train holds 1.5": (["annotations", "test"], [1.5], "test: 1.5 is not a whole number"),
+}
+
+
+@pytest.mark.parametrize(("path", "value", "message"), BROKEN.values(), ids=BROKEN)
+def test_refuses(sample, path, value, message):
+    _set(sample.content, path, value)
+    description = sample.write()
+    with pytest.raises(ConfigError, match=message) as error:
+        SampleDescription.from_yaml(description)
+    assert str(description) in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a+b", "a/b", "a b", "", ".a", "..", "-a", "é"])
+def test_refuses_detector_names(sample, name):
+    sample.content["detectors"][name] = "ICE"
+    with pytest.raises(ConfigError, match="detectors"):
+        SampleDescription.from_yaml(sample.write())
+
+
+@pytest.mark.parametrize("name", ["ICE", "tld", "SE_2", "In-lens.1", "4QBSD"])
+def test_accepts_detector_names(sample, name):
+    sample.content["detectors"] = {name: "ICE"}
+    assert list(SampleDescription.from_yaml(sample.write()).detectors) == [name]
+
+
+@pytest.mark.parametrize("key", ["name", "voxel_nm", "detectors"])
+def test_refuses_missing_keys(sample, key):
+    del sample.content[key]
+    with pytest.raises(ConfigError, match=f"key '{key}' is missing"):
+        SampleDescription.from_yaml(sample.write())
+
+
+def test_refuses_annotations_without_split(sample):
+    del sample.content["annotations"]["train"], sample.content["annotations"]["test"]
+    with pytest.raises(ConfigError, match="no slice is listed in 'train' or 'test'"):
+        SampleDescription.from_yaml(sample.write())
+
+
+def test_refuses_a_key_given_twice(tmp_path):
+    (tmp_path / "sample.yaml").write_text("name: a\ndetectors:\n  ICE: a\n  ICE: b\n")
+    with pytest.raises(ConfigError, match=r'duplicate key "ICE" \(line 4.*rename or remove one'):
+        SampleDescription.from_yaml(tmp_path / "sample.yaml")
+
+
+def test_unquoted_colour_says_how_to_quote(sample):
+    del sample.content["annotations"], sample.content["phases"]
+    path = sample.write()
+    path.write_text(path.read_text() + "phases:\n- value: 1\n  name: pore\n  colour: #20304f\n")
+    with pytest.raises(ConfigError, match="in quotes"):
+        SampleDescription.from_yaml(path)
+
+
+@pytest.mark.parametrize("content", [b"name: [", b"\xff\xfe\x00", b"", b"just text", b"a: b: c"])
+def test_refuses_files_that_are_no_description(tmp_path, content):
+    (tmp_path / "sample.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"sample\.yaml: "):
+        SampleDescription.from_yaml(tmp_path / "sample.yaml")
+
+
+def test_refuses_a_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        SampleDescription.from_yaml(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        SampleDescription.from_yaml(tmp_path)
