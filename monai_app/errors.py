@@ -22,3 +22,7 @@ class ConfigError(AppError, ValueError):
 
 class TargetExistsError(AppError, FileExistsError):
     """The target is there already and may not be replaced unasked."""
+
+
+class BusyError(AppError, RuntimeError):
+    """Another process is writing the same target."""

@@ -1,12 +1,22 @@
-"""Files that appear whole or not at all."""
+"""Files and directories that appear whole or not at all, and locks that keep two processes off one target."""
 
+import ctypes
+import errno
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from monai_app.errors import TargetExistsError
-from monai_app.stack.files import clear_leftovers, lock, lock_path, partial_path, publish, remove_tree
+from monai_app.errors import BusyError, TargetExistsError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+_FLUSHES = 8
+"""Files flushed at a time."""
 
 
 @contextmanager
@@ -28,25 +38,160 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside ``target``; on success it becomes ``target``, otherwise it is removed.
 
+    Args:
+        target: the folder to make.
+        marker: name of a file that the body writes into the folder. An existing folder is replaced only if it holds
+            such a file, so that a slip of the hand cannot replace somebody's home.
+        overwrite: replace an existing folder, once the new one is complete.
+
     Raises:
-        TargetExistsError: the target exists and ``overwrite`` is false, or another process is making it.
+        TargetExistsError: the target exists and may not be replaced.
+        BusyError: another process is making it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"{target} is being made by another process; wait for it or choose another one"
+    with lock(lock_path(target), busy):
+        clear_leftovers(target)
+        if target.exists() and not overwrite:
+            raise TargetExistsError(f"{target} exists; choose another one, or --overwrite to replace it")
+        if target.exists() and not (target / marker).is_file():
+            raise TargetExistsError(f"{target} holds no {marker}, so it is not replaced; choose another one")
+        partial = partial_path(target)
+        partial.mkdir()
+        try:
+            yield partial
+        except BaseException:
+            remove_tree(partial)
+            raise
+        publish(target)
+
+
+@contextmanager
+def lock(path: Path, busy: str | None = None) -> Iterator[None]:
+    """Hold an exclusive lock file while the body runs; the operating system frees it when the process dies.
+
+    The file is removed at the end. Whoever waited for it then finds another file (or none) under the name and tries
+    again, so two holders of one name cannot exist.
+
+    Args:
+        path: the lock file, in an existing directory.
+        busy: what to tell the user where another process holds the lock; None waits for it instead.
+
+    Raises:
+        BusyError: another process (or another thread) holds the lock; the text is ``busy``.
+    """
+    descriptor = _acquire(path, busy)
     try:
-        with lock(lock_path(target)):
-            clear_leftovers(target)
-            if target.exists() and not overwrite:
-                raise TargetExistsError(f"{target} exists; choose another one, or --overwrite to replace it")
-            partial = partial_path(target)
-            partial.mkdir()
-            try:
-                yield partial
-            except BaseException:
-                remove_tree(partial)
-                raise
-            publish(target)
-    except BlockingIOError:
-        raise TargetExistsError(f"{target} is being made by another process; wait for it or choose another") from None
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _acquire(path: Path, busy: str | None) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if busy is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_file(descriptor, path):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise BusyError(busy) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def partial_path(target: Path) -> Path:
+    """The hidden sibling in which a directory is made: ``.<name>.partial``."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def lock_path(target: Path) -> Path:
+    """The hidden sibling that locks the making of a directory: ``.<name>.lock``."""
+    return target.with_name(f".{target.name}.lock")
+
+
+def _old_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
+
+
+def clear_leftovers(target: Path) -> None:
+    """Remove what a killed run left beside ``target``; call with the target's lock held.
+
+    Where the kill fell between the two renames of a replacement, the old directory gets its name back.
+    """
+    old = _old_path(target)
+    if old.exists() and not target.exists():
+        old.rename(target)
+    remove_tree(old)
+    remove_tree(partial_path(target))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory tree if it is there."""
+    if path.exists():
+        shutil.rmtree(path)
+
+
+def publish(target: Path) -> None:
+    """Give the finished ``.<name>.partial`` its name, replacing what has the name; call with the target's lock held.
+
+    Everything is flushed to the disk before. Replacing swaps the two directories in one step where the file system
+    can, so that at every moment one whole directory has the name.
+    """
+    partial = partial_path(target)
+    flush_tree(partial)
+    if not target.exists():
+        partial.rename(target)
+    elif _swap(partial, target):
+        remove_tree(partial)
+    else:
+        old = _old_path(target)
+        target.rename(old)
+        partial.rename(target)
+        remove_tree(old)
+    flush(target.parent)
+
+
+def _swap(first: Path, second: Path) -> bool:
+    """Exchange two names in one step; false where the C library or the file system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    paths = (os.fsencode(first), os.fsencode(second))
+    if renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], ctypes.c_uint(_RENAME_EXCHANGE)) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(first), None, str(second))
+
+
+def flush_tree(root: Path) -> None:
+    """Flush every file and directory below ``root``, and ``root`` itself, to the disk."""
+    folders = [(Path(folder), names) for folder, _, names in os.walk(root)]
+    with ThreadPoolExecutor(_FLUSHES) as pool:  # a store has thousands of files, and flushing is waiting
+        list(pool.map(flush, (folder / name for folder, names in folders for name in names)))
+        list(pool.map(flush, (folder for folder, _ in folders)))
+
+
+def flush(path: Path) -> None:
+    """Flush one file or directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -64,7 +64,7 @@ def prepare(
     if run.exists() and not overwrite:
         _check_same(run, record)
         return False
-    with whole_folder(run, overwrite=overwrite) as partial:
+    with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
         _describe_model(partial / "configs" / "metadata.json", chosen)

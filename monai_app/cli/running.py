@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 from tqdm import tqdm
@@ -28,12 +29,14 @@ def show(command: BundleCommand) -> None:
 
 @contextmanager
 def progress_bar(task: str) -> Iterator[Progress]:
-    """Show progress as a bar with rate and time left."""
-    with tqdm(desc=task, unit="slice") as bar:
+    """Show progress as a bar with rate and time left, from the first call on."""
+    with ExitStack() as stack:
+        bars: list[tqdm[NoReturn]] = []
 
         def show_progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            if not bars:
+                bars.append(stack.enter_context(tqdm(desc=task, unit="slice", total=total)))
+            bars[0].update(done - bars[0].n)
 
         yield show_progress
 

@@ -1,5 +1,6 @@
 """Take an evaluator's labels into the store, slice by slice."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,10 @@ from ignite.engine import Engine, Events
 from monai_app.files import whole_folder
 from monai_app.progress import LoggedProgress
 from monai_app.stack import LabelWriter, Phase, Stack
+
+
+TIFF_RECORD = "labels.json"
+"""File of an exported TIFF folder that says which labels these are."""
 
 
 class LabelWriterHandler:
@@ -81,14 +86,16 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         overwrite: replace an existing folder.
 
     Returns:
-        The folder, with files (rows, columns) uint8, values 1..K.
+        The folder, with files (rows, columns) uint8, values 1..K, and a record of where they come from.
 
     Raises:
         StackError: there is no such label image.
         TargetExistsError: the folder exists.
     """
     source, target = Stack.open(stack), Path(folder)
-    with whole_folder(target, overwrite=overwrite) as partial:
+    with whole_folder(target, TIFF_RECORD, overwrite=overwrite) as partial:
+        record = {"stack": str(source.path), "identity": source.identity, "labels": name}
+        (partial / TIFF_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
         for z, slice_name in enumerate(source.slice_names):
             tifffile.imwrite(partial / f"{slice_name}.tif", source.read_labels(name, z), compression="zlib")
     return target

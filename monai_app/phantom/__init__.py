@@ -1,9 +1,8 @@
 """A simulator of two-detector FIB-SEM stacks of cement mortar, with the truth of every slice."""
 
 from monai_app.phantom.config import PhantomConfig
-from monai_app.phantom.phases import PHASES, PhasePlan
-
-# from monai_app.phantom.sample import write_sample
+from monai_app.phantom.phases import PHASES
+from monai_app.phantom.sample import write_sample
 from monai_app.phantom.simulate import PhantomSlice, simulate
 
-__all__ = ["PHASES", "PhantomConfig", "PhantomSlice", "PhasePlan", "simulate", "write_sample"]
+__all__ = ["PHASES", "PhantomConfig", "PhantomSlice", "simulate", "write_sample"]

@@ -3,6 +3,8 @@
 Images are (rows, columns) float32 in 8-bit grey levels unless stated otherwise.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
@@ -64,17 +66,27 @@ def flicker(rows: int, strength: float, rng: np.random.Generator) -> Floats:
     return (slice_gain * row_gain).astype(np.float32)
 
 
+@lru_cache(maxsize=8)
 def noise_table(electrons: float, read_noise: float, strength: float) -> NDArray[np.uint8]:
     """Quantiles (256, 4096) of a recorded pixel, one row for every clean grey level.
 
     ``I = 255 Poisson(N s / 255) / N + Normal(0, r^2)`` with N ``electrons`` for white: shot noise and electronics
-    (doi 10.1093/jmicro/dfi044; dwell times above 500 ns give nearly Gaussian noise). The strength scales the standard
-    deviation, so it divides N by its square. Drawing from the table is exact to 1/4096 and much faster
-    than drawing Poisson numbers.
+    (variance of SE noise: doi 10.1093/jmicro/dfi044; nearly Gaussian at dwell times above 500 ns: openreview
+    0Uyso40ak5). The strength scales the standard deviation, so N is divided by its square. Drawing from the table is
+    exact to 1/4096 and much faster than drawing Poisson numbers.
     """
     if strength == 0:
-        return np.repeat(_GREYS.astype(np.uint8)[:, None], _UNIFORMS, axis=1)
-    electrons, read_noise = electrons / strength**2, max(read_noise * strength, 1e-3)
+        table = np.repeat(_GREYS.astype(np.uint8)[:, None], _UNIFORMS, axis=1)
+    else:
+        below = _chance_below(electrons / strength**2, max(read_noise * strength, 1e-3))
+        uniform = (np.arange(_UNIFORMS) + 0.5) / _UNIFORMS
+        table = np.stack([np.searchsorted(row, uniform) for row in below]).astype(np.uint8)
+    table.setflags(write=False)  # the cache hands the same table to every stack
+    return table
+
+
+def _chance_below(electrons: float, read_noise: float) -> NDArray[np.float64]:
+    """Chance (256, 255) that a pixel of clean grey level i is recorded at most as j."""
     edges = np.arange(255) + 0.5
     if electrons > _MANY_ELECTRONS:
         spread = np.sqrt(_GREYS * 255 / electrons + read_noise**2)
@@ -83,8 +95,8 @@ def noise_table(electrons: float, read_noise: float, strength: float) -> NDArray
         counts = np.arange(int(electrons + 8 * np.sqrt(electrons) + 20))
         chance = poisson.pmf(counts[None, :], electrons * _GREYS[:, None] / 255)
         below = chance @ ndtr((edges[None, :] - 255 * counts[:, None] / electrons) / read_noise)
-    uniform = (np.arange(_UNIFORMS) + 0.5) / _UNIFORMS
-    return np.stack([np.searchsorted(row, uniform) for row in np.maximum.accumulate(below, axis=1)]).astype(np.uint8)
+    rising: NDArray[np.float64] = np.maximum.accumulate(below, axis=1)
+    return rising
 
 
 def record(image: Floats, table: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

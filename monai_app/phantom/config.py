@@ -160,7 +160,16 @@ class PhantomConfig:
             content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, YAMLError) as error:
             raise ConfigError(f"cannot read phantom settings {str(path)!r}: {error}; give a YAML file") from error
-        return _overlay(cls(), {} if content is None else content, "")
+        return cls.from_mapping({} if content is None else content)
+
+    @classmethod
+    def from_mapping(cls, settings: Mapping[str, Any]) -> Self:
+        """Lay a nested mapping of any subset of the settings over the defaults.
+
+        Raises:
+            ConfigError: an unknown key, or a value that breaks its rule.
+        """
+        return _overlay(cls(), settings, "")
 
     def to_yaml(self, path: Path) -> None:
         """Write every setting, so that `from_yaml` gives back an equal config."""

@@ -35,7 +35,7 @@ _SE_TEXTURE = 0.7
 _RELIEF_NM, _RIM_NM = 55.0, 70.0
 _LIGHT = (0.75, 0.65)
 """Direction (y, x) from which the side-mounted detector collects."""
-_RELIEF_GAIN, _RIM_GAIN = 0.32, 0.42
+_RELIEF_GAIN, _RIM_GAIN = 0.5, 0.7
 
 
 class Buried(NamedTuple):

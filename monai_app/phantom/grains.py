@@ -6,6 +6,7 @@ alone. So a slice needs the few cells it cuts, however deep the stack. Points ar
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Grain:
     mark: float
     """A number in 0-1 that makes the grain individual."""
 
-    @property
+    @cached_property
     def radius(self) -> float:
         """Largest facet distance, nm."""
         return float(self.distances.max())

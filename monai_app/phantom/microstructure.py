@@ -2,7 +2,7 @@
 
 Cement mortar after Scrivener, Cem. Concr. Compos. 26 (2004) 935 and Taylor, Cement Chemistry (1997): clinker
 remnants of alite, belite and ferrite inside shells of dense inner hydrate (860 nm thick in Zhao 2019, Materials
-12:1882), some with a gap below the shell (Hadley grains: Head, Wong, Buenfeld, Cem. Concr. Res. 36 (2006) 1483),
+12:1882), some with a gap below the shell (Hadley grains: Head, Wong, Buenfeld, Cem. Concr. Res. 2006),
 porous outer hydrate with irregular, partly connected capillary pores, portlandite crystals, round air voids, a few
 shrinkage cracks, and flat quartz sand with a more porous transition zone around it. The amounts follow the Powers
 model at a degree of hydration of about 0.8, with only the pores that a SEM resolves (5-15 %) as pore.
@@ -104,12 +104,12 @@ class Microstructure:
             portlandite=portlandite + 150 * pore + 120 * wide,
             void=void,
             pore=_pore_field(pore + 0.35 * wide, sand, clinker / shell),
-            crack=np.where(gap, np.float32(1), _crack(self._crack.sample(coarse, z), where)),
+            crack=np.maximum(_crack(self._crack.sample(coarse, z), where), 2 * gap.astype(np.float32) - 1),
             mineral=self._mineral.sample(coarse, z) + 2.2 * (clinker_mark - 0.5),
             interstice=interstice,
-            shade=0.8 * pore + 1.2 * portlandite_mark - 0.6,
+            shade=np.float32(0.8) * pore + np.float32(1.2) * portlandite_mark - np.float32(0.6),
         )
-        return _Smooth(*(interpolate(np.asarray(item, dtype=np.float32), down, along) for item in fields))
+        return _Smooth(*(interpolate(item, down, along) for item in fields))
 
     def _material(self, smooth: _Smooth, fine: Floats, middle: Floats) -> NDArray[np.uint8]:
         """Later lines overrule earlier ones."""
@@ -137,13 +137,16 @@ def _minerals(mineral: Floats, interstice: Floats, middle: Floats) -> NDArray[np
 
 def _pore_field(field: Floats, sand: Floats, shell: Floats) -> Floats:
     """More pore in the transition zone around sand (Scrivener et al., Interface Sci. 12 (2004) 411), none in shells."""
-    return field + 0.45 * np.exp(-np.maximum(sand, 0) / np.float32(700)) - 6 * np.clip(1 - shell, 0, 1)
+    transition = np.float32(0.45) * np.exp(-np.maximum(sand, 0) / np.float32(700))
+    total: Floats = field + transition - np.float32(6) * np.clip(1 - shell, 0, 1)
+    return total
 
 
 def _crack(level: Floats, where: Floats) -> Floats:
     """Positive in a thin sheet around the zero surface of ``level``, open only where ``where`` is high."""
-    opening = 0.03 * np.clip(where - 0.25, 0, 1.2)
-    return np.where(opening > 0, 1 - np.abs(level) / np.maximum(opening, 1e-6), np.float32(-1)).clip(-1, 1)
+    opening = (0.03 * np.clip(where - 0.25, 1e-6, 1.2)).astype(np.float32)
+    closeness: Floats = np.maximum(np.float32(1) - np.abs(level) / opening, np.float32(-1)).astype(np.float32)
+    return closeness
 
 
 def _texture(smooth: _Smooth, fine: Floats, middle: Floats) -> NDArray[np.int8]:

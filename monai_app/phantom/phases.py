@@ -15,22 +15,15 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class PhasePlan:
-    """One phase: its value in the truth, its name and its colour ``#rrggbb``."""
-
-    value: int
-    name: str
-    colour: str
+from monai_app.stack import Phase
 
 
-PHASES: tuple[PhasePlan, ...] = (
-    PhasePlan(1, "pore", "#000000"),
-    PhasePlan(2, "hydrate", "#56B4E9"),
-    PhasePlan(3, "portlandite", "#009E73"),
-    PhasePlan(4, "clinker", "#E69F00"),
-    PhasePlan(5, "aggregate", "#CC79A7"),
+PHASES: tuple[Phase, ...] = (
+    Phase(1, "pore", "#000000"),
+    Phase(2, "hydrate", "#56B4E9"),
+    Phase(3, "portlandite", "#009E73"),
+    Phase(4, "clinker", "#E69F00"),
+    Phase(5, "aggregate", "#CC79A7"),
 )
 """Values 1..5 in order; colours of Okabe and Ito (2008), which colour-blind people can tell apart."""
 
@@ -66,7 +59,7 @@ _TABLE: dict[Material, _Properties] = {
     Material.BELITE: _Properties(4, bse=172, se=126, texture=0.16, hardness=0.55, charging=0.2),
     Material.ALITE: _Properties(4, bse=190, se=131, texture=0.10, hardness=0.6, charging=0.2),
     Material.FERRITE: _Properties(4, bse=216, se=127, texture=0.12, hardness=0.5, charging=0.0),
-    Material.QUARTZ: _Properties(5, bse=102, se=139, texture=0.05, hardness=0.8, charging=1.0),
+    Material.QUARTZ: _Properties(5, bse=102, se=154, texture=0.05, hardness=0.8, charging=1.0),
 }
 
 

@@ -1,7 +1,6 @@
 """Write a phantom as a sample: TIFF folders, truth, annotations and the description that `ingest` reads."""
 
 import csv
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import tifffile
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.errors import ConfigError
+from monai_app.files import whole_folder
 from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.phases import PHASES
 from monai_app.phantom.simulate import PhantomSlice, simulate
@@ -52,21 +52,10 @@ def write_sample(
         ConfigError: a stack too short, or slices to train or test on that do not fit it.
     """
     train, test = annotated_slices(config.slices, train, test)
-    if target.exists() and not overwrite:
-        raise TargetExistsError(f"{str(target)!r} exists; choose another target or allow overwriting")
-    if target.exists() and not target.is_dir():
-        raise TargetExistsError(f"{str(target)!r} is a file; only a sample folder can be overwritten")
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with whole_folder(target, "phantom.yaml", overwrite=overwrite) as partial:
         _write_slices(config, partial, {*train, *test}, progress)
         config.to_yaml(partial / "phantom.yaml")
         _dump(_description(config, train, test), partial / "sample.yaml")
-        _replace(partial, target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return target
 
 
@@ -178,13 +167,3 @@ def _dump(content: dict[str, Any], path: Path) -> None:
     yaml.default_flow_style = False
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(content, file)
-
-
-def _replace(partial: Path, target: Path) -> None:
-    """Put the finished folder in place of the target; the old one goes only when the new one stands."""
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    partial.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

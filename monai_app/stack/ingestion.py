@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from monai_app import __version__
+from monai_app import __version__, files
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.progress import Progress, silent
-from monai_app.stack import files, layout
+from monai_app.stack import layout
 from monai_app.stack.annotations import Annotations, find_annotations
 from monai_app.stack.description import SampleDescription
 from monai_app.stack.pyramid import halve_image, halve_labels, level_shapes
@@ -78,7 +78,7 @@ def ingest(
     """
     if not isinstance(description, SampleDescription):
         description = SampleDescription.from_yaml(description)
-    target = Path(target).absolute()
+    target = Path(target).resolve()
     _check_target(target, overwrite)
     sample = _check(description)
     with _locked(target):

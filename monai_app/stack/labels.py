@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from monai_app import files
 from monai_app.errors import ConfigError, StackError, TargetExistsError
-from monai_app.stack import files, layout
+from monai_app.stack import layout
 from monai_app.stack.phases import Phase
 from monai_app.stack.pyramid import halve_labels, level_shapes
 
@@ -159,8 +160,13 @@ def _check_whole(image: LabelImage, writer: LabelWriter) -> None:
 
 
 def _registered(store: Path) -> tuple[str, ...]:
-    content = json.loads((store / layout.LABELS / "zarr.json").read_text(encoding="utf-8"))
-    return tuple(content["attributes"]["ome"]["labels"])
+    try:
+        content = json.loads((store / layout.LABELS / "zarr.json").read_text(encoding="utf-8"))
+        return tuple(content["attributes"]["ome"]["labels"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StackError(
+            f"{store} is damaged: its list of label images is unreadable ({error}); ingest again"
+        ) from None
 
 
 def _register(image: LabelImage) -> None:

@@ -51,9 +51,8 @@ def inspect(path: Path, *, labels: bool = False) -> TiffHeader:
         series = _first_series(tif)
         _check_pixels(series, labels)
         planes = _count_planes(series)
-        rows, columns = series.shape[-2:]
         _check_complete(tif, series, planes)
-        return TiffHeader(path, planes, (rows, columns), series.dtype.newbyteorder("="))
+        return TiffHeader(path, planes, _plane_shape(series), series.dtype.newbyteorder("="))
 
 
 def read_planes(header: TiffHeader, indices: Iterable[int] | None = None) -> Iterator[Plane]:
@@ -144,7 +143,7 @@ def _check_pixels(series: TiffPageSeries, labels: bool) -> None:
         if series.dtype.kind not in "uib":
             raise StackError(f"it holds {series.dtype} pixels and label values are integers; save it as 8-bit")
         return
-    if page.photometric == PHOTOMETRIC.PALETTE:
+    if page.photometric == PHOTOMETRIC.PALETTE and not _is_grey_ramp(page.colormap):
         raise StackError(
             "its pixels are indices into a colour table, not grey values; convert it to 8-bit or 16-bit grey without a "
             "colour table"
@@ -158,20 +157,32 @@ def _check_pixels(series: TiffPageSeries, labels: bool) -> None:
         )
 
 
+def _is_grey_ramp(table: npt.NDArray[np.uint16] | None) -> bool:
+    """Whether a colour table (3, 256) shows every index as the same grey value, as Zeiss microscopes write it."""
+    if table is None or table.shape != (3, 256):
+        return False
+    return bool((table >> 8 == np.arange(256)).all())
+
+
 def _count_planes(series: TiffPageSeries) -> int:
-    leading, plane = series.axes[:-2], series.axes[-2:]
-    if plane != "YX" or len(leading) > 1 or leading == "C":
+    # Only the page knows rows and columns for certain: tifffile guesses axes where the file does not name them.
+    leading = [axis for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YX" and length > 1]
+    if len(leading) > 1 or leading == ["C"]:
         raise StackError(
             f"its axes are {series.axes} with sizes {series.shape} and must be rows and columns, or slices, rows and "
             "columns; save every detector as a TIFF of its own (in Fiji: Image > Color > Split Channels)"
         )
-    return series.shape[0] if leading else 1
+    return math.prod(series.shape) // math.prod(_plane_shape(series))
+
+
+def _plane_shape(series: TiffPageSeries) -> tuple[int, int]:
+    return series.keyframe.imagelength, series.keyframe.imagewidth
 
 
 def _check_complete(tif: TiffFile, series: TiffPageSeries, planes: int) -> None:
     """Check that all pixel data lies inside the file."""
     size, page = tif.filehandle.size, series.keyframe
-    plane_bytes = math.prod(series.shape[-2:]) * series.dtype.itemsize
+    plane_bytes = math.prod(_plane_shape(series)) * series.dtype.itemsize
     if series.dataoffset is not None:
         segments = [(series.dataoffset, planes * plane_bytes)]
     else:
@@ -212,7 +223,7 @@ def check_alone(header: TiffHeader) -> None:
 
 
 def _read(tif: TiffFile, series: TiffPageSeries, index: int) -> Plane:
-    shape = (int(series.shape[-2]), int(series.shape[-1]))
+    shape = _plane_shape(series)
     if series.dataoffset is None:
         page = series.pages[index]
         if page is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from monai_app.phantom.simulate import PhantomSlice, simulate
 
 NO_ARTEFACTS = Artefacts(**dict.fromkeys(Artefacts.__dataclass_fields__, 0.0))
 SMALL = PhantomConfig(slices=3, rows=128, columns=128, voxel_nm=Voxel(40.0, 80.0, 80.0))
-SHARP = PhantomConfig(slices=1, rows=256, columns=256)
+SHARP = PhantomConfig(slices=1, rows=256, columns=256, voxel_nm=Voxel(65.0, 20.0, 20.0))
 
 
 def with_artefacts(config: PhantomConfig, **strengths: float) -> PhantomConfig:
@@ -33,4 +34,4 @@ def default_stack() -> list[PhantomSlice]:
 
 @pytest.fixture(scope="session")
 def one_slice() -> Callable[[PhantomConfig], PhantomSlice]:
-    return lambda config: next(simulate(replace(config, slices=1)))
+    return lru_cache(maxsize=None)(lambda config: next(simulate(replace(config, slices=1))))

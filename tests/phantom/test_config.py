@@ -1,8 +1,9 @@
 import dataclasses
 import math
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monai_app.errors import ConfigError
@@ -24,10 +25,17 @@ def test_subset_is_laid_over_the_defaults(tmp_path):
     assert config.artefacts == Artefacts(noise=0.5)
 
 
+def test_mapping_is_laid_over_the_defaults():
+    assert PhantomConfig.from_mapping({"voxel_nm": {"y": 8}, "seed": 2}) == PhantomConfig(
+        seed=2, voxel_nm=Voxel(40.0, 8, 20.0)
+    )
+
+
 def test_empty_file_is_the_default(tmp_path):
     assert _from(tmp_path, "") == PhantomConfig()
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**40),
     size=st.tuples(st.integers(1, 9000), st.integers(1, 9000), st.integers(1, 9000)),
@@ -76,12 +84,12 @@ def test_refusals_name_value_and_rule(tmp_path, text, words):
 
 
 def test_missing_file_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="nothing.yaml"):
+    with pytest.raises(ConfigError, match=r"nothing\.yaml"):
         PhantomConfig.from_yaml(tmp_path / "nothing.yaml")
 
 
 def test_every_setting_is_documented():
-    source = open(module.__file__, encoding="utf-8").read()  # noqa: SIM115, PTH123
+    source = Path(module.__file__).read_text(encoding="utf-8")
     for section in (PhantomConfig, Voxel, Structure, Artefacts, module.Detector):
         for item in dataclasses.fields(section):
             after = source.split(f"\n    {item.name}: ", 1)[1].split("\n", 2)[1]

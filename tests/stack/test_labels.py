@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from monai_app.errors import ConfigError, StackError, TargetExistsError
+from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Phase, Stack, ingest
 
 from .samples import SampleFolder, label_plane, pixels
@@ -169,9 +169,15 @@ def test_refuses_unknown_labels(stack):
         stack.read_labels("a", 4)
 
 
+def test_a_damaged_list_of_labels_is_named(stack):
+    (stack.path / "labels" / "zarr.json").write_text("{")
+    with pytest.raises(StackError, match="its list of label images is unreadable"):
+        stack.label_names()
+
+
 def test_two_names_at_once_but_one_name_once(stack):
     with stack.write_labels("a") as first, stack.write_labels("b") as second:
-        with pytest.raises(StackError, match=r"'a' of .* is being written by another process"):
+        with pytest.raises(BusyError, match=r"'a' of .* is being written by another process"):
             _write(stack, "a", _labels())
         for z, plane in enumerate(_labels()):
             first.write(z, plane)

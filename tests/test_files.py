@@ -2,11 +2,78 @@ import errno
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
-from monai_app.errors import StackError
-from monai_app.stack import files
+from monai_app import files
+from monai_app.errors import BusyError, TargetExistsError
+from monai_app.files import whole_file, whole_folder
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "scores.csv"
+
+    def write_half() -> None:
+        with whole_file(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert list((tmp_path / "deep").iterdir()) == []
+    for text in ("one", "two"):
+        with whole_file(target) as temporary:
+            temporary.write_text(text)
+    assert target.read_text() == "two"
+    assert temporary.suffix == ".csv"
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+
+    def write_half() -> None:
+        with whole_folder(target, "a") as partial:
+            (partial / "a").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+    with whole_folder(target, "a") as partial:
+        (partial / "a").write_text("one")
+    with pytest.raises(TargetExistsError, match="run exists"), whole_folder(target, "a"):
+        pass
+    with whole_folder(target, "a", overwrite=True) as partial:
+        (partial / "b").write_text("two")
+    assert [path.name for path in target.iterdir()] == ["b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_only_a_folder_of_its_own_kind_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("precious")
+    (tmp_path / "file").write_text("precious")
+    for name in ("home", "file"):
+        with pytest.raises(TargetExistsError, match=r"holds no run\.json"):
+            with whole_folder(tmp_path / name, "run.json", overwrite=True):
+                pytest.fail("replaced")
+    assert (tmp_path / "home" / "thesis.tex").exists()
+
+
+def test_two_at_one_target_are_kept_apart(tmp_path: Path) -> None:
+    refused = threading.Event()
+    with whole_folder(tmp_path / "run", "a"):
+
+        def second() -> None:
+            with pytest.raises(BusyError, match="another process"), whole_folder(tmp_path / "run", "a"):
+                pass
+            refused.set()
+
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert refused.is_set()
 
 
 @pytest.fixture
@@ -29,7 +96,7 @@ def _names(folder):
 
 def test_lock_refuses_a_second_holder_and_is_removed(tmp_path):
     path = tmp_path / "lock"
-    with files.lock(path), pytest.raises(StackError, match="busy, wait"), files.lock(path, "busy, wait"):
+    with files.lock(path), pytest.raises(BusyError, match="busy, wait"), files.lock(path, "busy, wait"):
         pytest.fail("the lock was taken twice")
     assert not path.exists()
     with files.lock(path, "busy"):
@@ -37,14 +104,14 @@ def test_lock_refuses_a_second_holder_and_is_removed(tmp_path):
 
 
 def test_lock_is_held_across_processes(tmp_path):
-    code = "import sys; from pathlib import Path; from monai_app.stack import files\n"
+    code = "import sys; from pathlib import Path; from monai_app import files\n"
     code += "with files.lock(Path(sys.argv[1]), 'busy'): print('held', flush=True); sys.stdin.read()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, tmp_path / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(StackError, match="busy"), files.lock(tmp_path / "lock", "busy"):
+        with pytest.raises(BusyError, match="busy"), files.lock(tmp_path / "lock", "busy"):
             pytest.fail("two processes hold the lock")
         process.kill()
     with files.lock(tmp_path / "lock", "busy"):

@@ -1,0 +1,99 @@
+"""The U-Net bundle keeps to MONAI's rules: properties, metadata, network input and output."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
+
+from monai_app.bundle.locate import template_path
+from monai_app.stack import Stack
+from tests.conftest import SHARED_DATA
+
+SCHEMA = SHARED_DATA / "schema" / "meta_schema_20240725.json"
+SCHEMA_SHA256 = "cd64aa8a5904426f6fc6855dabe46af8c742d5bad644b4e9cfb78ebad09ad678"
+UNET = template_path("fibsem_unet_segmentation")
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [("train", ["train"]), ("train", ["train", "evaluate"]), ("infer", ["inference"])],
+    ids=["train", "evaluate", "inference"],
+)
+def test_all_standard_properties_are_there(kind: str, files: list[str], trained: Path, tiny_stack: Stack) -> None:
+    workflow = ConfigWorkflow(
+        workflow_type=kind,
+        config_file=[str(trained / "configs" / f"{name}.yaml") for name in files],
+        meta_file=str(trained / "configs" / "metadata.json"),
+        logging_file=False,
+        bundle_root=str(trained),
+        dataset_dir=str(tiny_stack.path),
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == []
+
+
+@pytest.mark.parametrize("which", ["template", "trained"])
+def test_metadata_is_valid_against_the_current_schema(which: str, trained: Path) -> None:
+    if not SCHEMA.is_file():
+        pytest.skip("the MONAI metadata schema is not on this machine (shared/data/schema)")
+    root = UNET if which == "template" else trained
+    verify_metadata(
+        meta_file=str(root / "configs" / "metadata.json"),
+        filepath=str(SCHEMA),
+        hash_val=SCHEMA_SHA256,
+        hash_type="sha256",
+    )
+
+
+def test_metadata_speaks_of_its_own_version_and_schema() -> None:
+    metadata = json.loads((UNET / "configs" / "metadata.json").read_text())
+    assert metadata["version"] in metadata["changelog"]
+    assert metadata["schema"].endswith("meta_schema_20240725.json")
+
+
+@pytest.mark.parametrize("which", ["template", "trained"])
+def test_the_network_takes_and_gives_what_the_metadata_says(which: str, trained: Path) -> None:
+    configs = (UNET if which == "template" else trained) / "configs"
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(configs / "metadata.json"),
+        config_file=str(configs / "inference.yaml"),
+        device="cpu",
+        n=2,
+    )
+
+
+def test_train_and_inference_hold_the_same_model() -> None:
+    train, inference = (ConfigParser.load_config_file(UNET / "configs" / f"{n}.yaml") for n in ("train", "inference"))
+    shared = set(train) & set(inference) - {"imports", "run", "initialize", "finalize"}
+    assert {"detectors", "slices", "phases", "scaling", "network_def", "window"} <= shared
+    assert {name for name in shared if train[name] != inference[name]} == set()
+    assert train["validate"]["inferer"] == inference["inferer"]
+
+
+def test_the_metadata_of_a_trained_model_names_its_channels_and_phases(trained: Path) -> None:
+    formats = json.loads((trained / "configs" / "metadata.json").read_text())["network_data_format"]
+    assert list(formats["inputs"]["image"]["channel_def"].values()) == [
+        "z-1:ICE", "z-1:TLD", "z:ICE", "z:TLD", "z+1:ICE", "z+1:TLD",
+    ]  # fmt: skip
+    assert formats["outputs"]["pred"]["channel_def"] == {"0": "pore", "1": "hydrate", "2": "clinker"}
+    assert formats["outputs"]["pred"]["num_channels"] == 3
+
+
+def test_the_full_size_is_the_2015_unet() -> None:
+    parser = ConfigParser(ConfigParser.load_config_file(UNET / "configs" / "inference.yaml"))
+    network = parser.get_parsed_content("network_def")
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(31.1, abs=0.1)
+    # No statistics of the image at hand: batch norm in evaluation mode treats every tile alike.
+    kinds = {type(module).__name__ for module in network.modules()}
+    assert "BatchNorm2d" in kinds
+    assert not kinds & {"InstanceNorm2d", "GroupNorm", "LayerNorm"}
+
+
+def test_the_saved_weights_are_a_flat_state_dict_that_loads_strictly(trained: Path) -> None:
+    state = torch.load(trained / "models" / "model.pt", weights_only=True)
+    parser = ConfigParser(ConfigParser.load_config_file(trained / "configs" / "inference.yaml"))
+    network = parser.get_parsed_content("network_def")
+    network.load_state_dict(state, strict=True)

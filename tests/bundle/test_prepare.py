@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from monai_app.bundle.locate import config_path, template_path
+from monai_app.bundle.prepare import prepare
+from monai_app.bundle.settings import check_literal, parse_setting, read_overlays
+from monai_app.errors import AnnotationError, AppError, ConfigError, TargetExistsError
+from monai_app.stack import Stack, ingest
+from tests.conftest import TINY, write_tiny_sample
+
+UNET = template_path("fibsem_unet_segmentation")
+
+
+def load(path: Path) -> dict[str, object]:
+    return YAML(typ="safe").load(path)
+
+
+def test_a_run_folder_is_a_bundle_of_its_own_with_the_models_settings(tiny_stack: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert prepare(UNET, tiny_stack, run, settings={**TINY, "detectors": ["TLD"], "slices": 1})
+    train, inference = load(run / "configs" / "train.yaml"), load(run / "configs" / "inference.yaml")
+    for config in (train, inference):
+        assert config["detectors"] == ["TLD"]
+        assert config["slices"] == 1
+        assert config["features"] == TINY["features"]
+        assert [phase["name"] for phase in config["phases"]] == ["pore", "hydrate", "clinker"]
+        assert config["phases"][0]["rgb"] == [0x20, 0x30, 0x4F]
+        assert set(config["scaling"]) == {"TLD"}
+    assert train["max_epochs"] == 2
+    assert "max_epochs" not in inference
+    assert (run / "LICENSE").is_file()
+    assert "# where" in (run / "configs" / "train.yaml").read_text().replace("-", "").replace("#  ", "# ")
+
+
+def test_overlays_are_laid_over_each_other_and_under_the_settings(tiny_stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("batch_size: 3\nseed: 1\n")
+    (tmp_path / "b.yaml").write_text("seed: 2\ntrain::handlers::0::seed: 9\n")
+    assert read_overlays([tmp_path / "a.yaml", tmp_path / "b.yaml"])["seed"] == 2
+    overlays = [config_path("sizes", "small"), tmp_path / "a.yaml"]
+    prepare(UNET, tiny_stack, tmp_path / "run", overlays=overlays, settings={"seed": 5, "crop": [48, 48]})
+    config = load(tmp_path / "run" / "configs" / "train.yaml")
+    assert (config["batch_size"], config["seed"], config["features"][0]) == (3, 5, 16)
+
+
+def test_a_nested_id_is_set_where_it_is(tiny_stack: Stack, tmp_path: Path) -> None:
+    prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, "validate::inferer::overlap": 0.5})
+    assert load(tmp_path / "run" / "configs" / "train.yaml")["validate"]["inferer"]["overlap"] == 0.5
+
+
+def test_the_same_again_resumes_and_another_is_refused_by_name(tiny_stack: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert prepare(UNET, tiny_stack, run, settings=TINY)
+    assert not prepare(UNET, tiny_stack, run, settings=TINY)
+    with pytest.raises(TargetExistsError, match=r"learning_rate is None there and 0\.1 now"):
+        prepare(UNET, tiny_stack, run, settings={**TINY, "learning_rate": 0.1})
+    assert prepare(UNET, tiny_stack, run, settings={**TINY, "learning_rate": 0.1}, overwrite=True)
+
+
+def test_another_stack_is_refused(tiny_stack: Stack, tmp_path: Path) -> None:
+    other = ingest(write_tiny_sample(tmp_path / "other", slices=9), tmp_path / "other.ome.zarr")
+    prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY)
+    with pytest.raises(TargetExistsError, match="stack is"):
+        prepare(UNET, other, tmp_path / "run", settings=TINY)
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(TargetExistsError, match="no training run"):
+        prepare(UNET, tiny_stack, tmp_path / "precious", settings=TINY)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"learning_rat": 1}, "did you mean 'learning_rate'"),
+        ({"detectors": ["ETD"]}, "'ETD'"),
+        ({"slices": 2}, "odd"),
+        ({"crop": [50, 48]}, "multiples of 16"),
+        ({"crop": [512, 512]}, "no larger than the slices"),
+        ({"validation_fraction": 2}, "0 < fraction < 1"),
+        ({"detectors": []}, "detector"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
+    settings: dict[str, object], message: str, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    with pytest.raises(AppError, match=message):
+        prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, **settings})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stack_without_training_slices_is_refused(tmp_path: Path) -> None:
+    description = write_tiny_sample(tmp_path / "sample")
+    text = description.read_text()
+    description.write_text(text[: text.index("annotations:")])
+    stack = ingest(description, tmp_path / "plain.ome.zarr")
+    with pytest.raises(AnnotationError, match="no train slice"):
+        prepare(UNET, stack, tmp_path / "run", settings=TINY)
+
+
+def test_texts_that_monai_would_read_otherwise_are_refused() -> None:
+    for bad in ("a#b", "$danger", "@reference", "%macro"):
+        with pytest.raises(ConfigError, match="rename"):
+            check_literal({"name": [bad]})
+    check_literal({"name": ["50 % sand @ 2 kV", 3]})
+
+
+def test_settings_of_the_command_line_are_yaml() -> None:
+    assert parse_setting("crop=[96, 96]") == ("crop", [96, 96])
+    assert parse_setting("learning_rate=0.001") == ("learning_rate", 0.001)
+    for bad in ("crop", "=3", "crop=[1"):
+        with pytest.raises(ConfigError, match="setting"):
+            parse_setting(bad)
+
+
+def test_the_record_says_what_the_run_was_made_from(tiny_stack: Stack, tmp_path: Path) -> None:
+    prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["stack"] == tiny_stack.identity
+    assert record["bundle"] == "fibsem_unet_segmentation"
+    assert record["settings"]["scaling"]["ICE"]["std"] > 0

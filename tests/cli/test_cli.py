@@ -1,0 +1,57 @@
+"""The command line answers fast and refuses cleanly."""
+
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+from monai_app.stack import Stack
+from tests.conftest import run_command
+
+COMMANDS = ["simulate", "ingest", "train", "evaluate", "segment"]
+
+
+def test_help_answers_in_under_a_second() -> None:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        shown = run_command("-m", "monai_app", "--help").stdout
+        times.append(time.perf_counter() - start)
+    assert all(command in shown for command in COMMANDS)
+    assert statistics.median(times) < 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_without_importing_torch(command: str) -> None:
+    script = (
+        "import sys\nfrom monai_app.cli import app\n"
+        f"try:\n    app(['{command}', '--help'])\nexcept SystemExit:\n    pass\n"
+        "assert not {'torch', 'monai'} & set(sys.modules)\n"
+    )
+    assert "Usage:" in run_command("-c", script).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "nowhere.ome.zarr", "run"], "nowhere.ome.zarr"),
+        (["ingest", "nowhere.yaml", "x.ome.zarr"], "nowhere.yaml"),
+        (["segment", "STACK", "nowhere"], "no run folder"),
+        (["train", "STACK", "run", "--size", "huge"], "choose one of paper, small"),
+        (["train", "STACK", "run", "--bundle", "vnet"], "fibsem_unet_segmentation"),
+        (["train", "STACK", "run", "--detectors", "ETD"], "'ETD'"),
+        (["train", "STACK", "run"], "no larger than the slices"),
+        (["simulate", "sample", "--slices", "-1"], "slices"),
+    ],
+)
+def test_user_errors_are_one_clean_message(
+    arguments: list[str], message: str, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    words = [str(tiny_stack.path) if word == "STACK" else word for word in arguments]
+    result = run_command("-m", "monai_app", *words, check=False, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("monai-app: ")
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,143 @@
+"""The whole way on the command line, and the bundle commands it prints."""
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from sklearn import metrics as sklearn
+
+from monai_app.stack import Stack
+from tests.conftest import TINY, run_command, write_tiny_sample
+
+SETTINGS = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+
+
+def printed_command(output: str) -> list[str]:
+    """The arguments of the one `$ python ...` line."""
+    (line,) = re.findall(r"^\$ python (.*)$", output, re.MULTILINE)
+    return shlex.split(line)
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    states = [torch.load(run / "models" / "model.pt", weights_only=True) for run in (first, second)]
+    assert list(states[0]) == list(states[1])
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+@pytest.fixture
+def own_stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
+    """A copy that may be written to."""
+    shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
+    return Stack.open(tmp_path / "own.ome.zarr")
+
+
+def test_the_printed_training_command_gives_the_same_weights(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "again"
+    shown = run_command("-m", "monai_app", "train", tiny_stack.path, run, *SETTINGS, "--prepare-only")
+    assert not (run / "models" / "model.pt").exists()
+    run_command(*printed_command(shown.stdout), cwd=tmp_path)
+    assert_same_weights(run, trained)
+
+
+def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn(
+    own_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "model"
+    shutil.copytree(trained, run)
+    evaluated = run_command("-m", "monai_app", "evaluate", own_stack.path, run)
+    segmented = run_command("-m", "monai_app", "segment", own_stack.path, run, "--tiff", tmp_path / "tiff")
+    labels = own_stack.read_labels("model", 6)
+
+    truth = own_stack.read_annotation(6)
+    scores = json.loads((run / "eval" / "scores.json").read_text())
+    expected = sklearn.confusion_matrix(truth[truth > 0], labels[truth > 0], labels=[1, 2, 3])
+    np.testing.assert_array_equal(scores["confusion"], expected)
+    assert scores["pixel_accuracy"] == pytest.approx(sklearn.accuracy_score(truth[truth > 0], labels[truth > 0]))
+    assert f"mean IoU {scores['mean_iou']:.4f}" in evaluated.stdout
+    picture = run / "eval" / "slice_0006.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+    names = [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))]
+    assert names == list(own_stack.slice_names)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "tiff" / "slice_6.tif"), labels)
+
+    # The printed commands do the same: same scores, same labels.
+    scores_before = (run / "eval" / "scores.json").read_bytes()
+    (run / "eval" / "scores.json").unlink()
+    run_command(*printed_command(evaluated.stdout), cwd=tmp_path)
+    assert (run / "eval" / "scores.json").read_bytes() == scores_before
+    arguments = printed_command(segmented.stdout)
+    arguments[arguments.index("model")] = "again"
+    arguments[arguments.index(str(tmp_path / "tiff"))] = str(tmp_path / "tiff2")
+    run_command(*arguments, cwd=tmp_path)
+    for z in range(own_stack.shape[0]):
+        np.testing.assert_array_equal(own_stack.read_labels("again", z), own_stack.read_labels("model", z))
+
+
+def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_path: Path) -> None:
+    longer = [*SETTINGS, "--epochs", "6"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
+    command = [sys.executable, "-m", "monai_app", "train", str(tiny_stack.path), str(killed), *longer]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (killed / "models" / "last.pt").exists():
+        assert process.poll() is None, "training ended before it could be killed"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = run_command(*command[1:])
+    assert re.search(r"resumed after epoch [1-5] ", resumed.stdout), resumed.stdout
+    assert_same_weights(killed, whole)
+
+
+def test_a_killed_segmentation_leaves_nothing_and_the_next_one_starts_clean(own_stack: Stack, trained: Path) -> None:
+    command = ["-m", "monai_app", "segment", str(own_stack.path), str(trained)]
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    labels = own_stack.path / "labels"
+    while not list(labels.glob(".*.partial")):
+        assert process.poll() is None, "segmentation ended before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert own_stack.label_names() == ()
+    run_command(*command)
+    assert own_stack.label_names() == ("trained",)
+    assert not list(labels.glob(".*"))
+
+
+def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:
+    small = ["--slices", "8", "--rows", "64", "--columns", "80", "--seed", "3"]
+    shown = run_command("-m", "monai_app", "simulate", tmp_path / "first", *small)
+    arguments = [
+        word.replace(str(tmp_path / "first"), str(tmp_path / "second")) for word in printed_command(shown.stdout)
+    ]
+    run_command(*arguments, cwd=tmp_path)
+    for path in sorted((tmp_path / "first").rglob("*.tif")):
+        other = tmp_path / "second" / path.relative_to(tmp_path / "first")
+        np.testing.assert_array_equal(tifffile.imread(path), tifffile.imread(other))
+
+    shown = run_command("-m", "monai_app", "ingest", tmp_path / "first" / "sample.yaml", tmp_path / "a.ome.zarr")
+    arguments = [word.replace("a.ome.zarr", "b.ome.zarr") for word in printed_command(shown.stdout)]
+    run_command(*arguments, cwd=tmp_path)
+    assert Stack.open(tmp_path / "a.ome.zarr").identity == Stack.open(tmp_path / "b.ome.zarr").identity
+
+
+def test_a_model_is_refused_on_other_phases(trained: Path, tmp_path: Path) -> None:
+    description = write_tiny_sample(tmp_path / "sample")
+    description.write_text(description.read_text().replace("clinker", "slag"))
+    run_command("-m", "monai_app", "ingest", description, tmp_path / "other.ome.zarr")
+    refused = run_command("-m", "monai_app", "evaluate", tmp_path / "other.ome.zarr", trained, check=False)
+    assert refused.returncode == 2
+    assert "'slag'" in refused.stderr
+    assert "Traceback" not in refused.stderr

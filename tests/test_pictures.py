@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+
+from monai_app.pictures import (
+    ERROR_RGB,
+    RIGHT_RGB,
+    UNLABELLED_RGB,
+    colour_errors,
+    colour_labels,
+    draw_slice,
+    save_picture,
+)
+from monai_app.stack import Phase
+
+PHASES = [Phase(1, "pore", "#000000"), Phase(2, "solid", "#0072b2")]
+
+
+def test_labels_get_the_colours_of_their_phases() -> None:
+    assert colour_labels(np.array([[0, 1, 2]], np.uint8), PHASES).tolist() == [
+        [list(UNLABELLED_RGB), [0, 0, 0], [0, 0x72, 0xB2]]
+    ]
+
+
+def test_errors_are_marked_only_where_labelled() -> None:
+    truth, prediction = np.array([[0, 1, 2]]), np.array([[1, 1, 1]])
+    assert colour_errors(truth, prediction).tolist() == [[list(UNLABELLED_RGB), list(RIGHT_RGB), list(ERROR_RGB)]]
+
+
+def test_a_slice_is_drawn_with_all_panels(tmp_path: Path) -> None:
+    truth = np.ones((40, 60), np.uint8)
+    images = {"ICE": np.arange(2400).reshape(40, 60), "TLD": np.zeros((40, 60))}
+    figure = draw_slice(images, truth, truth + 1, PHASES, "test, slice 3")
+    assert [axes.get_title() for axes in figure.axes] == ["ICE", "TLD", "truth", "prediction", "errors"]
+    save_picture(figure, tmp_path / "slice.png")
+    pixels = matplotlib.image.imread(tmp_path / "slice.png")
+    blue = np.isclose(pixels[..., :3], np.array([0, 0x72, 0xB2]) / 255, atol=0.01).all(-1)
+    assert blue.mean() > 0.05  # the prediction's panel is all solid

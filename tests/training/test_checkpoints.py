@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import torch
+from ignite.engine import Engine, Events
+
+from monai_app.training import BestModel, ResumeCheckpoint
+
+
+def evaluator_with(metrics: list[float]) -> Engine:
+    """An engine whose n-th run ends with the n-th metric, as MONAI's evaluator presents it."""
+    engine = Engine(lambda *_: None)
+    engine.state.key_metric_name = "val_mean_iou"
+    values = iter(metrics)
+
+    @engine.on(Events.EPOCH_COMPLETED)
+    def _(each: Engine) -> None:
+        each.state.metrics["val_mean_iou"] = next(values)
+
+    return engine
+
+
+def test_the_best_validation_is_kept_not_the_last(tmp_path: Path) -> None:
+    network, engine = torch.nn.Linear(1, 1), evaluator_with([0.2, 0.5, 0.4])
+    BestModel(str(tmp_path / "model.pt"), network).attach(engine)
+    for step in range(3):
+        torch.nn.init.constant_(network.weight, step)
+        engine.run([0])
+    assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].item() == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_a_resumed_run_does_not_overwrite_a_better_model(tmp_path: Path) -> None:
+    network = torch.nn.Linear(1, 1)
+    first = BestModel(str(tmp_path / "model.pt"), network)
+    engine = evaluator_with([0.5])
+    first.attach(engine)
+    engine.run([0])
+    second = BestModel(str(tmp_path / "model.pt"), torch.nn.Linear(1, 1))
+    second.load_state_dict(first.state_dict())
+    engine = evaluator_with([0.4])
+    second.attach(engine)
+    engine.run([0])
+    saved = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert torch.equal(saved["weight"], network.weight)
+
+
+def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
+    def trainer(network: torch.nn.Module, fail_at: int | None = None) -> tuple[Engine, list[int]]:
+        seen: list[int] = []
+
+        def step(engine: Engine, _: int) -> None:
+            if engine.state.iteration == fail_at:
+                raise KeyboardInterrupt
+            seen.append(engine.state.iteration)
+            torch.nn.init.constant_(network.weight, engine.state.iteration)
+
+        engine = Engine(step)
+        ResumeCheckpoint(str(tmp_path / "last.pt"), {"network": network}).attach(engine)
+        return engine, seen
+
+    engine, _ = trainer(torch.nn.Linear(1, 1), fail_at=6)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run([0, 1], max_epochs=4)
+    network = torch.nn.Linear(1, 1)
+    engine, seen = trainer(network)
+    engine.run([0, 1], max_epochs=4)
+    assert seen == [5, 6, 7, 8]
+    assert network.weight.item() == 8
+
+
+def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, engine = torch.nn.Linear(1, 1), evaluator_with([0.2, 0.5])
+    BestModel(str(tmp_path / "model.pt"), network).attach(engine)
+    engine.run([0])
+    before = (tmp_path / "model.pt").read_bytes()
+
+    def half(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(OSError, match="No space"):
+        engine.run([0])
+    assert (tmp_path / "model.pt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]

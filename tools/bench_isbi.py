@@ -1,0 +1,140 @@
+"""Proof on real data: the ISBI 2012 membranes, trained on slices 5, 12, 20 and scored on slice 27.
+
+Trains the U-Net bundle through ``monai-app train`` for given wall-clock times, on 1 slice and on 3 slices, scores the
+weights that the validation picked with ``monai-app evaluate``, prints a table and writes a JSON. The number of epochs
+for a time is found by a short calibration on the machine at hand: the learning-rate schedule must know its end.
+
+    python tools/bench_isbi.py --data ../shared/data/isbi2012 --work /tmp/isbi --minutes 8 15 --slices 1 3
+
+The data: ISBI 2012 challenge, Cardona et al. 2010, PLoS Biol 8:e1000502; Arganda-Carreras et al. 2015,
+Front. Neuroanat. 9:142.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from monai_app.files import whole_file
+
+SAMPLE = """
+name: isbi2012
+voxel_nm: {{z: 50, y: 4, x: 4}}
+detectors: {{TEM: {image}}}
+phases:
+  - {{value: 1, name: cell interior, colour: "#d9d9d9"}}
+  - {{value: 2, name: membrane, colour: "#0072b2"}}
+annotations:
+  source: {label}
+  mapping: {{0: cell interior, 1: membrane}}
+  train: [5, 12, 20]
+  test: [27]
+"""
+
+# Membranes have no preferred direction, so quarter turns are drawn too: three of four orientations are turned.
+SETTINGS = ["rotate90=0.75"]
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train_image.tif and train_label.tif")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the store and the runs")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[8, 15], help="wall-clock time of each training")
+    parser.add_argument("--slices", type=int, nargs="+", default=[1, 3], help="slices in the slab")
+    parser.add_argument("--set", dest="settings", action="append", default=SETTINGS, help="further bundle settings")
+    parser.add_argument("--json", type=Path, help="where the results go")
+    arguments = parser.parse_args()
+
+    stack = ingest(arguments.data.resolve(), arguments.work.resolve())
+    results = []
+    for slices in arguments.slices:
+        start, epoch = calibrate(stack, slices, arguments.settings)
+        for minutes in arguments.minutes:
+            epochs = max(1, int((minutes * 60 - start) / epoch))
+            results.append(measure(stack, slices, epochs, minutes, arguments.settings))
+            print_row(results[-1])
+    if arguments.json:
+        with whole_file(arguments.json) as temporary:
+            temporary.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+
+
+def ingest(data: Path, work: Path) -> Path:
+    """Ingest all 30 slices unless that was done before."""
+    work.mkdir(parents=True, exist_ok=True)
+    description, stack = work / "isbi2012.yaml", work / "isbi2012.ome.zarr"
+    description.write_text(SAMPLE.format(image=data / "train_image.tif", label=data / "train_label.tif"))
+    if not stack.exists():
+        app("ingest", description, stack)
+    return stack
+
+
+def calibrate(stack: Path, slices: int, settings: list[str]) -> tuple[float, float]:
+    """Return the seconds that starting takes and the seconds of an epoch, from two short trainings."""
+    seconds = {
+        epochs: train(stack, stack.parent / f"calibrate_{slices}", slices, epochs, settings) for epochs in (1, 4)
+    }
+    epoch = (seconds[4] - seconds[1]) / 3
+    return max(seconds[1] - epoch, 0.0), epoch
+
+
+def measure(stack: Path, slices: int, epochs: int, minutes: float, settings: list[str]) -> dict[str, Any]:
+    """Train for a number of epochs and score the test slice."""
+    run = stack.parent / f"unet_{slices}_{minutes:g}min"
+    seconds = train(stack, run, slices, epochs, settings)
+    app("evaluate", stack, run)
+    scores = json.loads((run / "eval" / "scores.json").read_text())
+    membrane = next(row for row in scores["phases"] if row["phase"] == "membrane")
+    return {
+        "slices": slices,
+        "minutes": minutes,
+        "epochs": epochs,
+        "train_seconds": round(seconds, 1),
+        "mean_iou": scores["mean_iou"],
+        "membrane_iou": membrane["iou"],
+        "pixel_accuracy": scores["pixel_accuracy"],
+    }
+
+
+def train(stack: Path, run: Path, slices: int, epochs: int, settings: list[str]) -> float:
+    """Train from the start and return the seconds it took, starting the program included."""
+    options = [word for setting in settings for word in ("--set", setting)]
+    start = time.perf_counter()
+    app("train", stack, run, "--slices", slices, "--epochs", epochs, "--overwrite", *options)
+    return time.perf_counter() - start
+
+
+def app(*arguments: object) -> None:
+    """Run ``monai-app`` as a user does."""
+    subprocess.run([sys.executable, "-m", "monai_app", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+
+def machine() -> dict[str, Any]:
+    """Describe what the numbers were measured on."""
+    import monai
+    import torch
+
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+    }
+
+
+def print_row(row: dict[str, Any]) -> None:
+    """Print one line of the table."""
+    print(
+        f"{row['slices']} slice(s), {row['minutes']:g} min ({row['train_seconds']:.0f} s, {row['epochs']} epochs): "
+        f"mean IoU {row['mean_iou']:.4f}, membrane {row['membrane_iou']:.4f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
