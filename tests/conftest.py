@@ -44,6 +44,7 @@ TINY = {
     "window": [64, 64],
     "validation_block": 32,
     "patience": 10,
+    "picture_interval": 1,
 }
 
 

@@ -12,14 +12,12 @@ Front. Neuroanat. 9:142.
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from monai_app.files import whole_file
+from bench import app, machine, write_json
 
 SAMPLE = """
 name: isbi2012
@@ -59,8 +57,7 @@ def main() -> None:
             results.append(measure(stack, slices, epochs, minutes, arguments.settings))
             print_row(results[-1])
     if arguments.json:
-        with whole_file(arguments.json) as temporary:
-            temporary.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+        write_json(arguments.json, {"machine": machine(), "command": sys.argv, "results": results})
 
 
 def ingest(data: Path, work: Path) -> Path:
@@ -106,25 +103,6 @@ def train(stack: Path, run: Path, slices: int, epochs: int, settings: list[str])
     start = time.perf_counter()
     app("train", stack, run, "--slices", slices, "--epochs", epochs, "--overwrite", *options)
     return time.perf_counter() - start
-
-
-def app(*arguments: object) -> None:
-    """Run ``monai-app`` as a user does."""
-    subprocess.run([sys.executable, "-m", "monai_app", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
-
-
-def machine() -> dict[str, Any]:
-    """Describe what the numbers were measured on."""
-    import monai
-    import torch
-
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "monai": monai.__version__,
-    }
 
 
 def print_row(row: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from monai_app.files import whole_folder
 from monai_app.progress import LoggedProgress
 from monai_app.stack import LabelWriter, Phase, Stack
 
-
 TIFF_RECORD = "labels.json"
 """File of an exported TIFF folder that says which labels these are."""
 

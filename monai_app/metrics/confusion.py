@@ -32,5 +32,9 @@ def phase_confusion(phases: int) -> ConfusionMatrix:
 
 
 def mean_iou_metric(confusion: ConfusionMatrix) -> MetricsLambda:
-    """Make the mean IoU of a confusion matrix a metric of its own, e.g. the key metric of validation."""
-    return MetricsLambda(lambda matrix: mean_iou(matrix.numpy()), confusion)
+    """Make the mean IoU over the annotated phases a metric of its own: the key metric of validation.
+
+    A phase that no validation block holds does not count. If it did, the first pixel predicted as one would take a
+    K-th off the metric, and the choice of the best weights would hang on stray pixels.
+    """
+    return MetricsLambda(lambda matrix: mean_iou(matrix.cpu().numpy(), annotated_only=True), confusion)

@@ -59,14 +59,17 @@ class Scores:
     confusion: tuple[tuple[int, ...], ...]
 
 
-def mean_iou(confusion: np.ndarray) -> float:
-    """Return the mean IoU of a confusion matrix (K, K), [true][predicted].
+def mean_iou(confusion: np.ndarray, annotated_only: bool = False) -> float:
+    """Return the mean IoU of a confusion matrix; ``nan`` if no phase has one.
 
-    Phases that are neither annotated nor predicted have no IoU and are left out; ``nan`` if that leaves none.
+    Args:
+        confusion: pixel counts (K, K), [true][predicted].
+        annotated_only: leave out phases that are not annotated even if some pixels are predicted as one. Otherwise
+            only those are left out that are neither annotated nor predicted: they have no IoU.
     """
-    defined = _ious(confusion)
-    defined = defined[~np.isnan(defined)]
-    return float(defined.mean()) if len(defined) else float("nan")
+    ious = _ious(confusion)
+    counted = ~np.isnan(ious) & ((confusion.sum(axis=1) > 0) | (not annotated_only))
+    return float(ious[counted].mean()) if counted.any() else float("nan")
 
 
 def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:

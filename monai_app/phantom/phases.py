@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from monai_app.stack import Phase
 
-
 PHASES: tuple[Phase, ...] = (
     Phase(1, "pore", "#000000"),
     Phase(2, "hydrate", "#56B4E9"),

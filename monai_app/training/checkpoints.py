@@ -6,13 +6,14 @@ two handlers write whole files and let a resumed run go on exactly where the las
 
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
 
-from monai_app.files import whole_file
+from monai_app.files import lock, lock_path, whole_file
 
 
 class BestModel:
@@ -53,20 +54,41 @@ class BestModel:
 class ResumeCheckpoint:
     """Save everything training needs to go on, after every epoch, and load it when a run starts again.
 
-    Attach to the trainer after its ``ValidationHandler``, so that a saved epoch is a validated one.
+    Attach to the trainer after its ``ValidationHandler``, so that a saved epoch is a validated one. While the trainer
+    runs, a lock beside the file keeps a second process off the same run.
 
     Args:
         path: file of the checkpoint.
-        objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer adds itself.
+        objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer's epoch and iteration are
+            added.
+
+    Raises:
+        BusyError: when the trainer starts, if another process is training this run.
     """
 
     def __init__(self, path: str, objects: Mapping[str, Any]) -> None:
         self.path, self.objects = Path(path), dict(objects)
+        self._held = ExitStack()
 
     def attach(self, engine: Engine) -> None:
-        """Load when the trainer starts, save after each of its epochs."""
+        """Lock and load when the trainer starts, save after each of its epochs, unlock when it ends."""
+        engine.add_event_handler(Events.STARTED, self._lock)
         engine.add_event_handler(Events.STARTED, self._load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
+        engine.add_event_handler(Events.COMPLETED, self._unlock)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
+
+    def _lock(self, engine: Engine) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        busy = f"{self.path.parent} is being trained by another process; wait for it or choose another run folder"
+        self._held.enter_context(lock(lock_path(self.path), busy))
+
+    def _unlock(self, engine: Engine) -> None:
+        self._held.close()
+
+    def _abandon(self, engine: Engine, error: BaseException) -> None:
+        self._held.close()
+        raise error  # ignite swallows an exception that has a handler
 
     def _load(self, engine: Engine) -> None:
         if not self.path.is_file():

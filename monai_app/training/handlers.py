@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from ignite.engine import Engine, Events
 from monai.data import CacheDataset
@@ -15,7 +16,7 @@ from monai_app.stack import Phase
 
 
 class SeedEachEpoch:
-    """Draw every epoch's random numbers from ``seed + epoch``.
+    """Draw every epoch's random numbers from the seed and the epoch's number.
 
     A resumed run then sees the crops and augmentations that an uninterrupted one would have seen.
 
@@ -33,7 +34,8 @@ class SeedEachEpoch:
 
     def __call__(self, engine: Engine) -> None:
         """Seed for the trainer's current epoch."""
-        seed = self.seed + engine.state.epoch
+        # Sums of the two would make epoch 2 of seed 0 and epoch 1 of seed 1 twins.
+        seed = int(np.random.SeedSequence([self.seed, engine.state.epoch]).generate_state(1)[0])
         torch.manual_seed(seed)
         self.dataset.transform.set_random_state(seed)
 
@@ -49,24 +51,25 @@ class EpochProgress:
 
     def __init__(self, evaluator: Engine) -> None:
         self.evaluator = evaluator
-        self._begun, self._first = 0.0, 0
+        self._begun, self._first = 0.0, -1
         self._losses: list[float] = []
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer's iterations and epochs."""
-        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
 
     def _start(self, engine: Engine) -> None:
-        self._begun, self._first = time.monotonic(), engine.state.epoch
+        if self._first < 0:  # the first epoch of this process; an interrupted run goes on with a later one
+            self._begun, self._first = time.monotonic(), engine.state.epoch - 1
 
     def _collect(self, engine: Engine) -> None:
         self._losses.append(float(engine.state.output[0]["loss"]))  # type: ignore[index]
 
     def _report(self, engine: Engine) -> None:
         epoch, epochs = engine.state.epoch, engine.state.max_epochs or engine.state.epoch
-        seconds = (time.monotonic() - self._begun) / max(epoch - self._first, 1)
+        seconds = (time.monotonic() - self._begun) / (epoch - self._first)
         loss, self._losses = sum(self._losses) / max(len(self._losses), 1), []
         metrics = "".join(f", {name} {value:.4f}" for name, value in self.evaluator.state.metrics.items())
         left = duration(seconds * (epochs - epoch))
@@ -78,16 +81,19 @@ class EpochProgress:
 class ValidationPictures:
     """Write a validated slice to TensorBoard: input detectors, truth, prediction, errors.
 
-    Attach to the evaluator. Each of its runs shows another slice, in turn.
+    Attach to the evaluator. Every ``interval``-th of its runs shows a slice, each time the next one.
 
     Args:
         writer: TensorBoard writer.
         detectors: names of the detectors to show.
         phases: the model's phases.
+        interval: epochs between two pictures.
     """
 
-    def __init__(self, writer: SummaryWriter, detectors: Sequence[str], phases: Sequence[Phase]) -> None:
-        self.writer, self.detectors, self.phases = writer, detectors, phases
+    def __init__(
+        self, writer: SummaryWriter, detectors: Sequence[str], phases: Sequence[Phase], interval: int = 1
+    ) -> None:
+        self.writer, self.detectors, self.phases, self.interval = writer, detectors, phases, interval
 
     def attach(self, engine: Engine) -> None:
         """Look at the evaluator's slices."""
@@ -96,8 +102,9 @@ class ValidationPictures:
     def __call__(self, engine: Engine) -> None:
         """Draw the current slice if it is this epoch's turn."""
         state = engine.state  # MONAI gives its evaluator the trainer's epoch
+        shown, skipped = divmod(state.epoch - 1, self.interval)
         length = state.epoch_length or 1
-        if (state.iteration - 1) % length != (state.epoch - 1) % length:
+        if skipped or (state.iteration - 1) % length != shown % length:
             return
         item = state.output[0]  # type: ignore[index]
         figure = draw_item(item, self.detectors, self.phases, f"epoch {state.epoch}")

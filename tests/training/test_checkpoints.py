@@ -4,6 +4,7 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 
+from monai_app.errors import BusyError
 from monai_app.training import BestModel, ResumeCheckpoint
 
 
@@ -67,6 +68,23 @@ def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
     engine.run([0, 1], max_epochs=4)
     assert seen == [5, 6, 7, 8]
     assert network.weight.item() == 8
+
+
+def test_a_second_process_is_kept_off_a_run(tmp_path: Path) -> None:
+    refused = []
+
+    def train_again(engine: Engine, _: int) -> None:
+        other = Engine(lambda *_: None)
+        ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(other)
+        with pytest.raises(BusyError, match="another process"):
+            other.run([0])
+        refused.append(engine.state.iteration)
+
+    engine = Engine(train_again)
+    ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(engine)
+    engine.run([0])
+    assert refused == [1]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
 def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,46 @@
+"""What the benchmarks share: running the command line as a user does, and saying what was measured on which machine."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from monai_app.files import whole_file
+
+
+def app(*arguments: object) -> None:
+    """Run ``monai-app`` in a process of its own; its output is not shown."""
+    subprocess.run([sys.executable, "-m", "monai_app", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+
+def machine() -> dict[str, Any]:
+    """Describe processor, threads and versions."""
+    import monai
+    import torch
+
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+    }
+
+
+def processor() -> str:
+    """Return the processor's name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write results as a whole file."""
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
