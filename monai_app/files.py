@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,20 +53,45 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Itera
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"{target} is being made by another process; wait for it or choose another one"
+    with making(target, busy, lambda: check_folder_target(target, marker, overwrite=overwrite)) as partial:
+        partial.mkdir()
+        yield partial
+
+
+@contextmanager
+def making(target: Path, busy: str, check: Callable[[], None]) -> Iterator[Path]:
+    """Make a directory under its hidden name, which the body fills and which becomes ``target`` on success.
+
+    Args:
+        target: the directory, in an existing one.
+        busy: what to tell the user where another process is making it.
+        check: raises if the target must not be made; called when no other process can make it any more.
+
+    Raises:
+        BusyError: another process is making it.
+    """
     with lock(lock_path(target), busy):
         clear_leftovers(target)
-        if target.exists() and not overwrite:
-            raise TargetExistsError(f"{target} exists; choose another one, or --overwrite to replace it")
-        if target.exists() and not (target / marker).is_file():
-            raise TargetExistsError(f"{target} holds no {marker}, so it is not replaced; choose another one")
+        check()
         partial = partial_path(target)
-        partial.mkdir()
         try:
             yield partial
         except BaseException:
             remove_tree(partial)
             raise
         publish(target)
+
+
+def check_folder_target(target: Path, marker: str, *, overwrite: bool) -> None:
+    """Refuse early what :func:`whole_folder` would refuse.
+
+    Raises:
+        TargetExistsError: the target exists and may not be replaced.
+    """
+    if target.exists() and not overwrite:
+        raise TargetExistsError(f"{target} exists; choose another one, or --overwrite to replace it")
+    if target.exists() and not (target / marker).is_file():
+        raise TargetExistsError(f"{target} holds no {marker}, so it is not replaced; choose another one")
 
 
 @contextmanager

@@ -16,6 +16,9 @@ UNLABELLED_RGB = (255, 255, 255)
 RIGHT_RGB = (225, 225, 225)
 ERROR_RGB = (200, 0, 80)
 
+LONGEST_SIDE = 1024
+"""Larger slices are drawn from every n-th pixel: a panel on a page holds no more."""
+
 
 def colour_labels(labels: np.ndarray, phases: Sequence[Phase]) -> np.ndarray:
     """Colour labels (rows, columns), 0 unlabelled and 1..K, as RGB (rows, columns, 3) uint8."""
@@ -35,6 +38,8 @@ def draw_slice(
 ) -> Figure:
     """Draw a slice's detectors, truth, prediction and errors side by side, over a legend of the phases.
 
+    Slices longer than ``LONGEST_SIDE`` are thinned.
+
     Args:
         images: per detector name its grey values (rows, columns); shown from the 0.5th to the 99.5th percentile.
         truth: annotation (rows, columns), 0 unlabelled, 1..K.
@@ -42,7 +47,9 @@ def draw_slice(
         phases: the K phases.
         title: the figure's title.
     """
-    panels = {name: _stretch(grey) for name, grey in images.items()}
+    step = -(-max(truth.shape) // LONGEST_SIDE)
+    truth, prediction = truth[::step, ::step], prediction[::step, ::step]
+    panels = {name: _stretch(grey[::step, ::step]) for name, grey in images.items()}
     panels |= {
         "truth": colour_labels(truth, phases),
         "prediction": colour_labels(prediction, phases),

@@ -28,6 +28,12 @@ def test_errors_are_marked_only_where_labelled() -> None:
     assert colour_errors(truth, prediction).tolist() == [[list(UNLABELLED_RGB), list(RIGHT_RGB), list(ERROR_RGB)]]
 
 
+def test_large_slices_are_thinned() -> None:
+    truth = np.ones((2050, 900), np.uint8)
+    figure = draw_slice({"ICE": truth}, truth, truth, PHASES, "large")
+    assert figure.axes[0].images[0].get_array().shape == (684, 300)
+
+
 def test_a_slice_is_drawn_with_all_panels(tmp_path: Path) -> None:
     truth = np.ones((40, 60), np.uint8)
     images = {"ICE": np.arange(2400).reshape(40, 60), "TLD": np.zeros((40, 60))}

@@ -1,7 +1,7 @@
 """What each detector is worth: the U-Net on the simulated default sample with TLD alone, ICE alone and both.
 
-Simulates and ingests the default sample, trains the small U-Net on each set of detectors (3 slices, one seed), scores the
-test slice, prints a table and writes a JSON.
+Simulates and ingests the default sample, trains the small U-Net on each set of detectors (3 slices, one seed), scores
+the test slice, prints a table and writes a JSON.
 
     python tools/bench_detectors.py --work /tmp/detectors --json detectors.json
 """

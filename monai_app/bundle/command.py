@@ -1,5 +1,6 @@
 """A ``monai.bundle run`` call: the same object prints the command line and runs it."""
 
+import ast
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class BundleCommand:
         files = [str(path) for path in self.config_files]
         arguments = ["run", "--config_file", files[0] if len(files) == 1 else str(files)]
         for name, value in self.overrides.items():
-            arguments += [f"--{name}", value if isinstance(value, str) else repr(value)]
+            arguments += [f"--{name}", _word(value)]
         return arguments
 
     def __str__(self) -> str:
@@ -58,6 +59,20 @@ class BundleCommand:
             if cause is None:
                 raise
             raise cause from error
+
+
+def _word(value: Any) -> str:
+    """Write a value so that Fire, which parses MONAI's command line, reads the same value.
+
+    It takes words that look like Python literals for such: the text ``"2024_11_22"`` needs quotes of its own.
+    """
+    if not isinstance(value, str):
+        return repr(value)
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return repr(value)
 
 
 def _user_error(error: BaseException | None) -> AppError | None:

@@ -5,30 +5,29 @@ on a command line that may be forgotten.
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+import numpy as np
 
 from monai_app import __version__
+from monai_app.bundle.checks import check_crop, check_settings
 from monai_app.bundle.settings import apply_settings, read_overlays
-from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.files import whole_folder
+from monai_app.errors import AnnotationError, TargetExistsError
+from monai_app.files import lock, lock_path, whole_folder
 from monai_app.stack import Stack
-from monai_app.training.items import annotated_items
 from monai_app.training.split import split_stack
-from monai_app.transforms import measure_scaling
+from monai_app.transforms import annotated_items, measure_scaling
+from monai_app.yamlfile import read_yaml
 
 RECORD = "run.json"
 """File of a run folder that says what it was made from; a resumed run must agree with it."""
 
 CONFIGS = ("train.yaml", "inference.yaml")
 """The configs that stand alone and hold the model's settings; evaluate.yaml is laid over train.yaml."""
-
-STRIDE = 16
-"""The U-Net pools four times, so a crop's sides must be multiples of 2**4."""
 
 
 def prepare(
@@ -54,16 +53,17 @@ def prepare(
         Whether the folder is new; ``False`` means that a run can be resumed.
 
     Raises:
-        ConfigError: a setting that is unknown or does not fit the stack.
-        StackError: a detector that the stack does not have.
+        ConfigError: a setting that is unknown or does not fit the stack, e.g. a detector that it does not have.
         AnnotationError: no annotated slice to train on, or too little labelled.
         TargetExistsError: the folder exists and was made from something else.
+        BusyError: the folder is to be replaced and is being trained by another process.
     """
     chosen = _complete({**read_overlays(overlays), **(settings or {})}, template, stack)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     if run.exists() and not overwrite:
         _check_same(run, record)
         return False
+    _check_idle(run)
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
@@ -74,28 +74,36 @@ def prepare(
 
 def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> dict[str, Any]:
     """Add what the stack says to the user's settings, and check the two against each other."""
-    defaults = YAML(typ="safe").load(template / "configs" / "train.yaml")
-    detectors = list(settings.get("detectors", stack.detectors))
-    slices = settings.get("slices", defaults["slices"])
-    stack.read_slab(0, detectors, slices, window=(slice(1), slice(1)))  # refuses unknown detectors and even slabs
-    _check_crop(settings.get("crop", defaults["crop"]), stack)
-    phases = [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases]
+    defaults = read_yaml(template / "configs" / "train.yaml")
+    check_settings(settings, defaults)
+    chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
+    stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
+    check_crop(chosen["crop"], stack)
+    train = _check_annotations(stack, chosen)
+    return {
+        **settings,
+        "detectors": chosen["detectors"],
+        "slices": chosen["slices"],
+        "phases": [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases],
+        "scaling": measure_scaling(stack, chosen["detectors"], train),
+        "dtype": stack.dtype.name,
+        "trained_on": {"identity": stack.identity, "slices": train},
+    }
+
+
+def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
+    """Check that the stack can be trained on, and return its training slices."""
     train = [item["z"] for item in annotated_items(str(stack.path), stack.phases, "train")]
-    fraction, block = (settings.get(key, defaults[key]) for key in ("validation_fraction", "validation_block"))
-    split_stack(stack, fraction, block)  # refuses what cannot be split, before anything is written
-    scaling = measure_scaling(stack, detectors, train)
-    return {**settings, "detectors": detectors, "slices": slices, "phases": phases, "scaling": scaling}
-
-
-def _check_crop(crop: Sequence[int], stack: Stack) -> None:
-    sides = stack.shape[1:]
-    fits = len(crop) == 2 and all(0 < c <= s and c % STRIDE == 0 for c, s in zip(crop, sides, strict=True))
-    if not fits:
-        largest = [side // STRIDE * STRIDE for side in sides]
-        raise ConfigError(
-            f"crop {list(crop)}: rows and columns must be multiples of {STRIDE} and no larger than the slices "
-            f"{list(sides)}; use for instance --set crop={[min(192, side) for side in largest]}"
+    if len(stack.phases) < 2:
+        raise AnnotationError(
+            f"{stack.path} has one phase: there is nothing to tell apart; describe two phases or more"
         )
+    split_stack(stack, chosen["validation_fraction"], chosen["validation_block"])  # refuses what cannot be split
+    present = set().union(*(np.unique(stack.read_annotation(z)).tolist() for z in train))
+    for phase in stack.phases:
+        if phase.value not in present:
+            logging.getLogger(__name__).warning("no training slice shows phase %r: it will not be learned", phase.name)
+    return train
 
 
 def _describe_model(metadata: Path, settings: Mapping[str, Any]) -> None:
@@ -109,6 +117,14 @@ def _describe_model(metadata: Path, settings: Mapping[str, Any]) -> None:
         tensor["num_channels"] = len(meaning)
         tensor["channel_def"] = {str(index): name.replace("+0", "") for index, name in enumerate(meaning)}
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+
+
+def _check_idle(run: Path) -> None:
+    """Refuse to replace a run that is being trained."""
+    last = run / "models" / "last.pt"
+    if last.parent.is_dir():
+        with lock(lock_path(last), f"{run} is being trained by another process; wait for it or choose another folder"):
+            pass
 
 
 def _check_same(run: Path, record: Mapping[str, Any]) -> None:

@@ -5,10 +5,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml as pyyaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from monai_app.errors import ConfigError
+from monai_app.yamlfile import read_yaml
 
 SEPARATOR = "::"
 """Joins the parts of a config id, as in MONAI: ``train::trainer::max_epochs``."""
@@ -22,13 +24,10 @@ def read_overlays(paths: Sequence[Path]) -> dict[str, Any]:
     """
     settings: dict[str, Any] = {}
     for path in paths:
-        try:
-            content = YAML(typ="safe").load(path)
-        except (OSError, YAMLError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML ({error}); give a file of `name: value` lines") from error
-        if not isinstance(content, dict):
+        content = read_yaml(path)
+        if not isinstance(content, dict | None):
             raise ConfigError(f"{path} holds {type(content).__name__}: a settings file is a mapping `name: value`")
-        settings.update(content)
+        settings.update(content or {})
     return settings
 
 
@@ -63,6 +62,7 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
     """
     check_literal(settings)
     yaml = YAML()
+    yaml.version = (1, 1)  # what MONAI's reader speaks: there 1e-05 is a text and a phase called NO is false
     yaml.width = 120
     documents = {path: yaml.load(path) for path in configs}
     for name, value in settings.items():
@@ -76,6 +76,17 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
             holder[name.split(SEPARATOR)[-1]] = value
     for path, document in documents.items():
         yaml.dump(document, path)
+        _check_read_back(path, settings)
+
+
+def _check_read_back(path: Path, settings: Mapping[str, Any]) -> None:
+    """Check that MONAI's YAML reader finds the settings as they were meant."""
+    document = pyyaml.safe_load(path.read_text(encoding="utf8"))
+    for name, value in settings.items():
+        holder = _holder(document, name)
+        if holder is not None and holder[name.split(SEPARATOR)[-1]] != value:
+            found = holder[name.split(SEPARATOR)[-1]]
+            raise ConfigError(f"setting {name!r}: {value!r} would be read back as {found!r}; write it differently")
 
 
 def check_literal(value: Any) -> None:

@@ -34,8 +34,6 @@ def main() -> None:
         _end(str(error), 2)
     except OSError as error:  # a full disk, a missing permission
         _end(str(error), 1)
-    except KeyboardInterrupt:
-        _end("interrupted; the same command goes on from here or starts clean", 130)
 
 
 def _end(message: str, code: int) -> None:

@@ -27,6 +27,10 @@ def _show_scores(scores: dict[str, Any]) -> None:
     typer.echo(f"{'phase':<16}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}")
     for row in scores["phases"]:
         values = [row[key] for key in ("iou", "dice", "precision", "recall", "fraction_error")]
-        cells = ["-" if value is None else f"{value:.4f}" for value in values]
+        cells = [_number(value) for value in values]
         typer.echo(f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}")
-    typer.echo(f"mean IoU {scores['mean_iou']:.4f}, pixel accuracy {scores['pixel_accuracy']:.4f}")
+    typer.echo(f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -17,9 +17,11 @@ def segment(
     from monai_app.bundle.command import BundleCommand
     from monai_app.cli.running import show_and_run, trained_run
     from monai_app.stack import Stack
+    from monai_app.stack.labels import check_label_name
 
     run, source = trained_run(run), Stack.open(stack)
     name = labels or run.name
+    check_label_name(name)
     overrides: dict[str, Any] = {"bundle_root": str(run), "dataset_dir": str(source.path), "labels_name": name}
     overrides |= {"tiff_dir": str(tiff.absolute())} if tiff else {}
     overrides |= {"overwrite": True} if overwrite else {}

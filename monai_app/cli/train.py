@@ -28,7 +28,12 @@ def train(
     from monai_app.stack import Stack
 
     given: dict[str, Any] = dict(map(parse_setting, settings or []))
-    named = {"detectors": detectors and detectors.split(","), "slices": slices, "max_epochs": epochs, "seed": seed}
+    named = {
+        "detectors": detectors and [name.strip() for name in detectors.split(",")],
+        "slices": slices,
+        "max_epochs": epochs,
+        "seed": seed,
+    }
     given |= {name: value for name, value in named.items() if value is not None}
     run = run.absolute()
     source = Stack.open(stack)

@@ -1,5 +1,5 @@
 """Segment whole stacks."""
 
-from monai_app.inference.writer import LabelWriterHandler, export_tiff
+from monai_app.inference.writer import LabelWriterHandler, check_export, export_tiff
 
-__all__ = ["LabelWriterHandler", "export_tiff"]
+__all__ = ["LabelWriterHandler", "check_export", "export_tiff"]

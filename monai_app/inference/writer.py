@@ -1,16 +1,16 @@
 """Take an evaluator's labels into the store, slice by slice."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import tifffile
 from ignite.engine import Engine, Events
 
-from monai_app.files import whole_folder
+from monai_app.files import check_folder_target, whole_folder
 from monai_app.progress import LoggedProgress
+from monai_app.provenance import provenance
 from monai_app.stack import LabelWriter, Phase, Stack
 
 TIFF_RECORD = "labels.json"
@@ -27,8 +27,8 @@ class LabelWriterHandler:
         stack: path of the stack.
         name: the label image's name in the store.
         phases: the model's phases.
+        weights: file of the model's weights, recorded with the label image.
         overwrite: replace a finished label image of that name.
-        attributes: provenance, kept with the label image.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class LabelWriterHandler:
         stack: str,
         name: str,
         phases: Sequence[Phase],
+        weights: str,
         overwrite: bool = False,
-        attributes: Mapping[str, Any] | None = None,
     ) -> None:
         self.stack, self.name, self.phases = stack, name, tuple(phases)
-        self.overwrite, self.attributes = overwrite, dict(attributes or {})
+        self.weights, self.overwrite = weights, overwrite
         self._open = ExitStack()
         self._writer: LabelWriter | None = None
         self._progress = LoggedProgress("segment")
@@ -55,7 +55,9 @@ class LabelWriterHandler:
     def _start(self, engine: Engine) -> None:
         source = Stack.open(self.stack)
         self._writer = self._open.enter_context(
-            source.write_labels(self.name, overwrite=self.overwrite, attributes=self.attributes, phases=self.phases)
+            source.write_labels(
+                self.name, overwrite=self.overwrite, attributes=provenance(self.stack, self.weights), phases=self.phases
+            )
         )
         self._progress(0, source.shape[0])
 
@@ -73,6 +75,15 @@ class LabelWriterHandler:
         # ignite swallows an exception that has a handler, so it is raised again, through the label image's exit.
         with self._open:
             raise error
+
+
+def check_export(folder: str, *, overwrite: bool) -> None:
+    """Refuse a target of :func:`export_tiff` before the long work that comes first.
+
+    Raises:
+        TargetExistsError: the folder exists and may not be replaced.
+    """
+    check_folder_target(Path(folder), TIFF_RECORD, overwrite=overwrite)
 
 
 def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) -> Path:

@@ -6,9 +6,10 @@ of per-tile scores would depend on the tiling.
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,15 +104,22 @@ def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
     )
 
 
-def write_scores(scores: Scores, csv_path: Path, json_path: Path, slices: Sequence[int]) -> None:
-    """Write scores as a table (CSV: one row a phase, then the mean) and completely (JSON; undefined becomes null)."""
+def write_scores(scores: Scores, csv_path: Path, json_path: Path, record: Mapping[str, Any]) -> None:
+    """Write scores as a table (CSV: one row a phase, then the mean) and completely (JSON; undefined becomes null).
+
+    Args:
+        scores: the scores.
+        csv_path: the table's file.
+        json_path: the complete file.
+        record: what was scored; it goes into the JSON too.
+    """
     names = [field.name for field in fields(PhaseScore)]
     with whole_file(csv_path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
         writer = csv.DictWriter(handle, names)
         writer.writeheader()
         writer.writerows(asdict(row) for row in scores.phases)
         writer.writerow({"phase": "mean", "iou": scores.mean_iou})
-    document = _without_nan({"slices": list(slices), **asdict(scores)})
+    document = _without_nan({**record, **asdict(scores)})
     with whole_file(json_path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf8")
 

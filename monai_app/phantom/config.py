@@ -2,18 +2,17 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from monai_app.errors import ConfigError
+from monai_app.stack.description import DETECTOR_NAME
+from monai_app.yamlfile import read_yaml
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _RESERVED = ("truth", "annotations")
 _Section = TypeVar("_Section")
 
@@ -156,10 +155,7 @@ class PhantomConfig:
         Raises:
             ConfigError: no readable YAML mapping, an unknown key, or a value that breaks its rule.
         """
-        try:
-            content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, YAMLError) as error:
-            raise ConfigError(f"cannot read phantom settings {str(path)!r}: {error}; give a YAML file") from error
+        content = read_yaml(path)
         return cls.from_mapping({} if content is None else content)
 
     @classmethod
@@ -220,9 +216,9 @@ def _check_positive(section: Any, where: str, names: tuple[str, ...]) -> None:
 def _check_detectors(chamber: Detector, lens: Detector) -> None:
     for where, detector in (("chamber", chamber), ("lens", lens)):
         name = detector.name
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name.lower() in _RESERVED:
+        if not isinstance(name, str) or not DETECTOR_NAME.fullmatch(name) or name.lower() in _RESERVED:
             raise ConfigError(
-                f"{where}.name is {name!r}; it must be a folder name of letters, digits and _ . + - "
+                f"{where}.name is {name!r}; it must be a folder name of letters, digits and _ . - "
                 f"that is none of {', '.join(_RESERVED)}"
             )
         for share in ("composition", "shadow"):

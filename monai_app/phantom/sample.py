@@ -24,7 +24,7 @@ _SHORTEST = 5
 
 def write_sample(
     config: PhantomConfig,
-    target: Path,
+    target: Path | str,
     train: Sequence[int] | None = None,
     test: Sequence[int] | None = None,
     progress: Progress = silent,
@@ -52,6 +52,7 @@ def write_sample(
         ConfigError: a stack too short, or slices to train or test on that do not fit it.
     """
     train, test = annotated_slices(config.slices, train, test)
+    target = Path(target)
     with whole_folder(target, "phantom.yaml", overwrite=overwrite) as partial:
         _write_slices(config, partial, {*train, *test}, progress)
         config.to_yaml(partial / "phantom.yaml")

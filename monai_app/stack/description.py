@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import YAMLError
-
 from monai_app.errors import ConfigError
 from monai_app.stack import fields
 from monai_app.stack.phases import Phase, check_phases
+from monai_app.yamlfile import read_yaml
 
-_DETECTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+DETECTOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
 
 
 @dataclass(frozen=True)
@@ -91,29 +89,11 @@ class SampleDescription:
             ConfigError: the file is missing, no YAML, or breaks a rule of the schema (docs/stack-store.md).
         """
         path = Path(path)
+        content = read_yaml(path)
         try:
-            return _parse(_load(path), path.parent)
+            return _parse(content, path.parent)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
-
-
-def _load(path: Path) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"the description cannot be read ({error.strerror}); give the path of a YAML file") from None
-    except UnicodeDecodeError:
-        raise ConfigError("the description is not UTF-8 text; save it as UTF-8") from None
-    except DuplicateKeyError as error:
-        problem = str(error.problem).split(" with value")[0]
-        raise ConfigError(f"{problem} ({_position(error)}); every key may occur once: rename or remove one") from None
-    except YAMLError as error:
-        raise ConfigError(f"the description is no valid YAML ({_position(error)}); correct that line") from None
-
-
-def _position(error: YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return "line unknown" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _parse(content: Any, folder: Path) -> SampleDescription:
@@ -181,7 +161,7 @@ def _check_detectors(names: tuple[str, ...]) -> None:
         raise ConfigError("detectors: there is none; name at least one detector and its images")
     seen: dict[str, str] = {}
     for name in names:
-        if not _DETECTOR.fullmatch(name):
+        if not DETECTOR_NAME.fullmatch(name):
             raise ConfigError(
                 f"detectors: name {name!r} may hold letters, digits, '_', '-' and '.' only and starts with a letter or "
                 "digit (it becomes part of variant names such as unet_ice+tld_3); rename it"

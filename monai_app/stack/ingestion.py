@@ -2,8 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import zarr
 
 from monai_app import __version__, files
-from monai_app.errors import ConfigError, StackError, TargetExistsError
+from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
 from monai_app.progress import Progress, silent
 from monai_app.stack import layout
 from monai_app.stack.annotations import Annotations, find_annotations
@@ -72,8 +71,9 @@ def ingest(
 
     Raises:
         ConfigError: the description or the target's name breaks a rule.
-        StackError: images that cannot be used, or another process ingests to the target.
+        StackError: images that cannot be used.
         AnnotationError: annotations that do not fit.
+        BusyError: another process ingests to the target.
         TargetExistsError: the target exists, and ``overwrite`` is false or it is no stack store.
     """
     if not isinstance(description, SampleDescription):
@@ -81,17 +81,11 @@ def ingest(
     target = Path(target).resolve()
     _check_target(target, overwrite)
     sample = _check(description)
-    with _locked(target):
-        files.clear_leftovers(target)
-        _check_target(target, overwrite)
-        partial = files.partial_path(target)
-        try:
-            _write(sample, partial, progress)
-            layout.validate(partial)
-        except BaseException:
-            files.remove_tree(partial)
-            raise
-        files.publish(target)
+    _make_parent(target)
+    busy = f"another process is ingesting to {target}; wait for it or choose another target"
+    with files.making(target, busy, lambda: _check_target(target, overwrite)) as partial:
+        _write(sample, partial, progress)
+        layout.validate(partial)
     return Stack.open(target)
 
 
@@ -118,19 +112,16 @@ def _check(description: SampleDescription) -> _Sample:
     sample_shape = next(iter(detectors.values())).shape
     annotations = find_annotations(description, index, sample_shape)
     for z in annotations.slices:
-        annotations.read(z)
+        if not annotations.read(z).any():
+            raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
     return _Sample(description, detectors, index.names, annotations)
 
 
-@contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    busy = f"another process is ingesting to {target}; wait for it or choose another target"
+def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"folder {target.parent} cannot be made ({error.strerror}); choose another target") from None
-    with files.lock(files.lock_path(target), busy):
-        yield
 
 
 def _write(sample: _Sample, partial: Path, progress: Progress) -> None:

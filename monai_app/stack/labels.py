@@ -96,7 +96,7 @@ class LabelImage:
 @contextmanager
 def label_writer(image: LabelImage, overwrite: bool) -> Iterator[LabelWriter]:
     """Make a label image beside the finished ones; see `Stack.write_labels`."""
-    _check_name(image.name)
+    check_label_name(image.name)
     busy = (
         f"label image {image.name!r} of {image.store} is being written by another process; wait for it or choose "
         "another name"
@@ -118,14 +118,19 @@ def _target(store: Path, name: str) -> Path:
     return store / layout.LABELS / name
 
 
-def _check_name(name: str) -> None:
+def check_label_name(name: str) -> None:
+    """Check the name of a label image.
+
+    Raises:
+        ConfigError: it could not be a folder's name in the store, or is reserved.
+    """
     if not _NAME.fullmatch(name):
         raise ConfigError(
             f"label name {name!r} may hold letters, digits, '_', '.', '+' and '-' only and starts with a letter or "
-            "digit; choose another"
+            "digit; choose another (--labels NAME)"
         )
     if name.casefold() in _RESERVED:
-        raise ConfigError(f"label name {name!r} is reserved; choose another")
+        raise ConfigError(f"label name {name!r} is reserved; choose another (--labels NAME)")
 
 
 def _clear(image: LabelImage, overwrite: bool) -> None:

@@ -172,6 +172,11 @@ def check_agreement(detectors: Mapping[str, Source]) -> None:
                 f"{pair} have {len(first)} and {len(other)} slices{odd}, and every slice needs an image of each; add "
                 "the missing ones or remove the extra ones"
             )
+        if crossed := _crossed(first, other):
+            raise StackError(
+                f"{pair}: {crossed[0]} and {crossed[1].name} stand at the same place in natural order and have "
+                "different numbers; name the files of both detectors alike"
+            )
         if odd:
             raise StackError(
                 f"{pair} have different slices{odd}; add the missing ones or remove the extra ones, or number the "
@@ -196,6 +201,15 @@ def _unpaired(first: Source, other: Source) -> str:
         return ""
     shown = ", ".join(str(path) for path in odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
     return f" (without a partner: {shown})"
+
+
+def _crossed(first: Source, other: Source) -> tuple[Path, Path] | None:
+    """The first pair of files that the order of names puts together and their numbers do not."""
+    numbers = [_by_number(source) for source in (first, other)]
+    if numbers[0].keys() != numbers[1].keys():
+        return None
+    pairs = zip(numbers[0].items(), numbers[1].items(), strict=True)
+    return next(((a, b) for (m, a), (n, b) in pairs if m != n), None)
 
 
 def _by_number(source: Source) -> dict[int, Path]:

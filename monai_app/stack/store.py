@@ -181,7 +181,8 @@ class Stack:
         Raises:
             ConfigError: the name breaks the rule.
             TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
-            StackError: another process is writing it, or slices were not written.
+            BusyError: another process is writing it.
+            StackError: slices were not written.
         """
         meaning = self.phases if phases is None else tuple(phases)
         own = {"format": layout.FORMAT, "identity": self.identity, "attributes": dict(attributes or {})}

@@ -1,9 +1,8 @@
-"""What training and evaluation add to MONAI's engines: items, the split, the loss, checkpoints and handlers."""
+"""What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
 from monai_app.training.checkpoints import BestModel, ResumeCheckpoint
 from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.handlers import EpochProgress, SeedEachEpoch, ValidationPictures
-from monai_app.training.items import all_items, annotated_items, repeat_items
 from monai_app.training.losses import PhaseLoss
 from monai_app.training.split import BlockSplit, split_blocks, split_stack
 
@@ -16,9 +15,6 @@ __all__ = [
     "ScoreWriter",
     "SeedEachEpoch",
     "ValidationPictures",
-    "all_items",
-    "annotated_items",
-    "repeat_items",
     "split_blocks",
     "split_stack",
 ]

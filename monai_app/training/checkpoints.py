@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
+from monai_app.errors import ConfigError
 from monai_app.files import lock, lock_path, whole_file
 
 
 class BestModel:
     """Keep the weights with the best validation metric, as a flat state dict (MONAI's ``models/model.pt``).
 
-    Attach to the evaluator. Its own state (best metric and epoch) belongs into the resume checkpoint.
+    Attach to the evaluator. Its own state (the best metric) belongs into the resume checkpoint.
 
     Args:
         path: file of the weights.
@@ -61,13 +62,15 @@ class ResumeCheckpoint:
         path: file of the checkpoint.
         objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer's epoch and iteration are
             added.
+        settings: what the run was started with (numbers, texts, lists); a checkpoint with others is refused.
 
     Raises:
         BusyError: when the trainer starts, if another process is training this run.
+        ConfigError: when the trainer starts, if the checkpoint was made with other settings.
     """
 
-    def __init__(self, path: str, objects: Mapping[str, Any]) -> None:
-        self.path, self.objects = Path(path), dict(objects)
+    def __init__(self, path: str, objects: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> None:
+        self.path, self.objects, self.settings = Path(path), dict(objects), dict(settings or {})
         self._held = ExitStack()
 
     def attach(self, engine: Engine) -> None:
@@ -75,7 +78,7 @@ class ResumeCheckpoint:
         engine.add_event_handler(Events.STARTED, self._lock)
         engine.add_event_handler(Events.STARTED, self._load)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
-        engine.add_event_handler(Events.COMPLETED, self._unlock)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
 
     def _lock(self, engine: Engine) -> None:
@@ -83,7 +86,8 @@ class ResumeCheckpoint:
         busy = f"{self.path.parent} is being trained by another process; wait for it or choose another run folder"
         self._held.enter_context(lock(lock_path(self.path), busy))
 
-    def _unlock(self, engine: Engine) -> None:
+    def _finish(self, engine: Engine) -> None:
+        self._save(engine, finished=True)
         self._held.close()
 
     def _abandon(self, engine: Engine, error: BaseException) -> None:
@@ -94,14 +98,32 @@ class ResumeCheckpoint:
         if not self.path.is_file():
             return
         state = torch.load(self.path, map_location="cpu", weights_only=True)
+        self._check_settings(state["settings"])
         for name, item in self.objects.items():
             item.load_state_dict(state[name])
         engine.state.iteration = state["iteration"]
         engine.state.epoch = state["epoch"]
-        logging.getLogger(__name__).info("resumed after epoch %d from %s", state["epoch"], self.path)
+        log = logging.getLogger(__name__)
+        log.info("resumed after epoch %d from %s", state["epoch"], self.path)
+        if state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
+            log.info("this training is finished")
+            engine.terminate()
 
-    def _save(self, engine: Engine) -> None:
+    def _check_settings(self, found: Mapping[str, Any]) -> None:
+        names = sorted({*found, *self.settings})
+        differences = [
+            f"{name} is {found.get(name)!r} there and {self.settings.get(name)!r} now"
+            for name in names
+            if found.get(name) != self.settings.get(name)
+        ]
+        if differences:
+            raise ConfigError(
+                f"{self.path} was made with other settings: {'; '.join(differences)}. Train into another folder"
+            )
+
+    def _save(self, engine: Engine, finished: bool = False) -> None:
         state = {name: item.state_dict() for name, item in self.objects.items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
+        state |= {"settings": self.settings, "finished": finished}
         with whole_file(self.path) as temporary:
             torch.save(state, temporary)

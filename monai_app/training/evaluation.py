@@ -8,6 +8,7 @@ from ignite.metrics import ConfusionMatrix
 
 from monai_app.metrics import score, write_scores
 from monai_app.pictures import draw_item, save_picture
+from monai_app.provenance import provenance
 from monai_app.stack import Phase
 
 
@@ -21,13 +22,22 @@ class ScoreWriter:
         confusion: the evaluator's accumulating confusion matrix.
         detectors: names of the detectors to show.
         phases: the model's phases.
+        stack: path of the stack, recorded with the scores.
+        weights: file of the model's weights, recorded with the scores.
     """
 
     def __init__(
-        self, folder: str, confusion: ConfusionMatrix, detectors: Sequence[str], phases: Sequence[Phase]
+        self,
+        folder: str,
+        confusion: ConfusionMatrix,
+        detectors: Sequence[str],
+        phases: Sequence[Phase],
+        stack: str,
+        weights: str,
     ) -> None:
         self.folder, self.confusion = Path(folder), confusion
         self.detectors, self.phases = detectors, phases
+        self.stack, self.weights = stack, weights
         self._slices: list[int] = []
 
     def attach(self, engine: Engine) -> None:
@@ -44,4 +54,5 @@ class ScoreWriter:
 
     def _score(self, engine: Engine) -> None:
         scores = score(self.confusion.compute().cpu().numpy(), [phase.name for phase in self.phases])
-        write_scores(scores, self.folder / "scores.csv", self.folder / "scores.json", self._slices)
+        record = {"slices": self._slices, **provenance(self.stack, self.weights)}
+        write_scores(scores, self.folder / "scores.csv", self.folder / "scores.json", record)

@@ -4,7 +4,7 @@ import torch
 from monai.losses import DiceLoss
 from torch import nn
 
-UNLABELLED = -1
+IGNORED = -1
 """Class index of unlabelled pixels, once an annotation (0 unlabelled, 1..K) has become class indices (0..K-1)."""
 
 
@@ -13,7 +13,7 @@ class PhaseLoss(nn.Module):
 
     Cross-entropy gives steady gradients for every pixel; Dice weighs each phase alike, however small its area (Isensee
     et al. 2021, Nat. Methods 18:203, doi 10.1038/s41592-020-01008-z, use the same sum). The Dice sums run over the
-    whole batch, so a crop without a phase does not count as a miss.
+    whole batch, so a phase counts as missed only if no crop of the batch shows it and pixels are predicted as it.
 
     Args:
         dice_weight: weight of the Dice term beside the cross-entropy's 1.
@@ -22,8 +22,8 @@ class PhaseLoss(nn.Module):
     def __init__(self, dice_weight: float = 1.0) -> None:
         super().__init__()
         self.dice_weight = dice_weight
-        self.dice = DiceLoss(softmax=True, to_onehot_y=True, batch=True, ignore_index=UNLABELLED)
-        self.cross_entropy = nn.CrossEntropyLoss(ignore_index=UNLABELLED, reduction="sum")
+        self.dice = DiceLoss(softmax=True, to_onehot_y=True, batch=True, ignore_index=IGNORED)
+        self.cross_entropy = nn.CrossEntropyLoss(ignore_index=IGNORED, reduction="sum")
 
     def forward(self, logits: torch.Tensor, annotation: torch.Tensor) -> torch.Tensor:
         """Return the scalar loss.
@@ -33,7 +33,7 @@ class PhaseLoss(nn.Module):
             annotation: (B, 1, H, W), 0 unlabelled, 1..K the phases.
         """
         target = torch.as_tensor(annotation).long() - 1
-        labelled = (target != UNLABELLED).sum().clamp(min=1)  # the mean of no pixel would be NaN
+        labelled = (target != IGNORED).sum().clamp(min=1)  # the mean of no pixel would be NaN
         cross_entropy: torch.Tensor = self.cross_entropy(logits, target[:, 0]) / labelled
         dice: torch.Tensor = self.dice(logits, target)
         return cross_entropy + self.dice_weight * dice

@@ -5,6 +5,7 @@ Whole blocks are set aside instead; what belongs to the other side becomes unlab
 Ecography 40:913, doi 10.1111/ecog.02881, on blocked validation of spatially dependent data).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,8 +65,8 @@ def split_blocks(
     """Choose validation blocks that hold ``fraction`` of the labelled area.
 
     Blocks are added one by one, each time the one that brings every phase's share (and every slice's) nearest to
-    ``fraction``; a phase that stands in two blocks or more gets onto both sides where that is possible. ``block`` is
-    halved until there are at least four blocks per slice to choose from.
+    ``fraction``; a phase that stands in two blocks or more is meant to get onto both sides. No slice gives all its
+    labels away. ``block`` is halved, down to 8 px, until every slice has at least four blocks and labels in two.
 
     Args:
         annotations: per slice index its annotation (rows, columns), 0 unlabelled, 1..K; equal shapes.
@@ -76,26 +77,24 @@ def split_blocks(
 
     Raises:
         ConfigError: ``fraction`` or ``block`` out of range.
-        AnnotationError: nothing to split, or fewer than two blocks with labels.
+        AnnotationError: nothing to split, or no slice with labels in two blocks.
     """
     if not 0 < fraction < 1 or block < 1:
         raise ConfigError(f"fraction {fraction} and block {block}: give 0 < fraction < 1 and a block of 1 px or more")
     if not annotations:
         raise AnnotationError("no annotated slice to train on: list at least one under annotations: train")
     shape = next(iter(annotations.values())).shape
-    while block > 8 and -(-shape[0] // block) * -(-shape[1] // block) < 4:
+    candidates, counts = _labelled_blocks(annotations, phases, block)
+    while block > 8 and _too_coarse(candidates, shape, block, len(annotations)):
         block //= 2
-    candidates = [b for z in sorted(annotations) for b in _grid(z, shape, block)]
-    counts = np.array([_count(annotations[b.z][b.window], phases) for b in candidates], dtype=np.float64)
-    labelled = counts.sum(axis=1) > 0
-    candidates = [b for b, some in zip(candidates, labelled, strict=True) if some]
-    if len(candidates) < 2:
-        raise AnnotationError(
-            f"{len(candidates)} block(s) of {block} px hold labels: training and validation need one each; "
-            "annotate more, or use smaller blocks (validation_block)"
-        )
+        candidates, counts = _labelled_blocks(annotations, phases, block)
     order = np.random.default_rng(seed).permutation(len(candidates))
-    chosen = _choose([candidates[i] for i in order], counts[labelled][order], fraction)
+    chosen = _choose([candidates[i] for i in order], counts[order], fraction)
+    if not chosen:
+        raise AnnotationError(
+            f"{len(candidates)} block(s) of {block} px hold labels: training and validation need one each on some "
+            "slice; annotate more"
+        )
     return BlockSplit(shape=(shape[0], shape[1]), z=tuple(sorted(annotations)), blocks=chosen)
 
 
@@ -104,6 +103,22 @@ def split_stack(stack: str | Stack, fraction: float = 0.25, block: int = 128, se
     source = stack if isinstance(stack, Stack) else Stack.open(stack)
     annotations = {z: source.read_annotation(z) for z in source.train_slices}
     return split_blocks(annotations, len(source.phases), fraction, block, seed)
+
+
+def _labelled_blocks(annotations: Mapping[int, np.ndarray], phases: int, block: int) -> tuple[list[Block], np.ndarray]:
+    """Return the blocks that hold labels and their pixel counts (blocks, phases)."""
+    shape = next(iter(annotations.values())).shape
+    blocks = [b for z in sorted(annotations) for b in _grid(z, shape, block)]
+    counts = np.array([_count(annotations[b.z][b.window], phases) for b in blocks], dtype=np.float64)
+    labelled = counts.sum(axis=1) > 0
+    return [b for b, some in zip(blocks, labelled, strict=True) if some], counts[labelled]
+
+
+def _too_coarse(candidates: Sequence[Block], shape: Sequence[int], block: int, slices: int) -> bool:
+    """Whether some slice has fewer than four blocks, or labels in fewer than two."""
+    per_slice = Counter(b.z for b in candidates)
+    few = len(per_slice) < slices or min(per_slice.values()) < 2
+    return few or -(-shape[0] // block) * -(-shape[1] // block) < 4
 
 
 def _grid(z: int, shape: Sequence[int], block: int) -> list[Block]:
@@ -122,6 +137,8 @@ def _count(labels: np.ndarray, phases: int) -> np.ndarray:
 
 def _choose(candidates: Sequence[Block], counts: np.ndarray, fraction: float) -> tuple[Block, ...]:
     """Pick blocks greedily until ``fraction`` of the area is reached; ``counts`` is (blocks, phases)."""
+    if not candidates:
+        return ()
     slices = np.array([[b.z == z for z in sorted({b.z for b in candidates})] for b in candidates])
     # Each column is something that should be shared out evenly: every phase, then every slice's area.
     amounts = np.concatenate([counts, slices * counts.sum(axis=1, keepdims=True)], axis=1)
@@ -134,7 +151,10 @@ def _choose(candidates: Sequence[Block], counts: np.ndarray, fraction: float) ->
         after = shares[taken].sum(axis=0) + shares
         one_sided = ((after < 1e-12) | (after > 1 - 1e-12)) & divisible
         cost = np.square(after - fraction).sum(axis=1) + one_sided.sum(axis=1)
-        cost[taken] = np.inf
+        last = slices[:, slices[~taken].sum(axis=0) == 1].any(axis=1)
+        cost[taken | last] = np.inf  # every slice keeps a block to train on
+        if np.isinf(cost).all():
+            break
         best = int(cost.argmin())
         if taken.any() and abs(area[taken].sum() + area[best] - fraction) > fraction - area[taken].sum():
             break  # one more block would overshoot by more than is missing now

@@ -1,8 +1,9 @@
-"""MONAI dictionary transforms from a stored stack to a network's input, and from its logits to labels.
+"""Data items and MONAI dictionary transforms from a stored stack to a network's input, and from its logits to labels.
 
 A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z": <slice index>}``.
 """
 
+from monai_app.transforms.items import all_items, annotated_items, repeat_items
 from monai_app.transforms.labels import PhaseLabelsd, phase_labels
 from monai_app.transforms.scaling import ScaleDetectorsd, Scaling, measure_scaling
 from monai_app.transforms.slab import LoadAnnotationd, LoadSlabd
@@ -13,6 +14,9 @@ __all__ = [
     "PhaseLabelsd",
     "ScaleDetectorsd",
     "Scaling",
+    "all_items",
+    "annotated_items",
     "measure_scaling",
     "phase_labels",
+    "repeat_items",
 ]

@@ -1,13 +1,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+from monai.bundle import ConfigParser
 from ruamel.yaml import YAML
 
 from monai_app.bundle.locate import config_path, template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.settings import check_literal, parse_setting, read_overlays
-from monai_app.errors import AnnotationError, AppError, ConfigError, TargetExistsError
+from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, TargetExistsError
+from monai_app.files import lock, lock_path
 from monai_app.stack import Stack, ingest
 from tests.conftest import TINY, write_tiny_sample
 
@@ -81,7 +85,17 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"crop": [50, 48]}, "multiples of 16"),
         ({"crop": [512, 512]}, "no larger than the slices"),
         ({"validation_fraction": 2}, "0 < fraction < 1"),
-        ({"detectors": []}, "detector"),
+        ({"detectors": []}, "detectors"),
+        ({"detectors": "TLD"}, "must be a list"),
+        ({"detectors": ["TLD", "TLD"]}, "name each once"),
+        ({"max_epochs": 0}, "above 0"),
+        ({"batch_size": 1.5}, "whole number"),
+        ({"learning_rate": "fast"}, "must be a number"),
+        ({"features": [4, 8]}, "6 positive whole numbers"),
+        ({"crop": 48}, "must be a list"),
+        ({"scaling": {}}, "comes from the stack"),
+        ({"val_interval": 5}, "nothing would be validated"),
+        ({"validate::inferer::overlapp": 0.5}, "no setting"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
@@ -114,6 +128,39 @@ def test_settings_of_the_command_line_are_yaml() -> None:
     for bad in ("crop", "=3", "crop=[1"):
         with pytest.raises(ConfigError, match="setting"):
             parse_setting(bad)
+
+
+def test_numbers_and_names_survive_monais_yaml_reader(tiny_stack: Stack, tmp_path: Path) -> None:
+    """MONAI reads YAML 1.1, in which 1e-05 is a text and NO is false."""
+    description = write_tiny_sample(tmp_path / "sample")
+    description.write_text(description.read_text().replace("pore", "NO").replace("clinker", "1.0"))
+    description.write_text(description.read_text().replace("name: 1.0", "name: '1.0'").replace("3: 1.0", "3: '1.0'"))
+    stack = ingest(description, tmp_path / "odd.ome.zarr")
+    prepare(UNET, stack, tmp_path / "run", settings={**TINY, "learning_rate": 1e-5})
+    config = ConfigParser.load_config_file(tmp_path / "run" / "configs" / "train.yaml")
+    assert config["learning_rate"] == 1e-5
+    assert [phase["name"] for phase in config["phases"]] == ["NO", "hydrate", "1.0"]
+    metadata = json.loads((tmp_path / "run" / "configs" / "metadata.json").read_text())
+    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["0"] == "NO"
+
+
+def test_a_run_that_is_being_trained_is_not_replaced(tiny_stack: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    prepare(UNET, tiny_stack, run, settings=TINY)
+    (run / "models").mkdir()
+    with lock(lock_path(run / "models" / "last.pt")), pytest.raises(BusyError, match="being trained"):
+        prepare(UNET, tiny_stack, run, settings=TINY, overwrite=True)
+
+
+def test_a_phase_that_no_training_slice_shows_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    description = write_tiny_sample(tmp_path / "sample")
+    for z in (1, 3, 5):
+        path = tmp_path / "sample" / "annotations" / f"slice_{z}.tif"
+        labels = tifffile.imread(path)
+        tifffile.imwrite(path, np.where(labels == 3, 2, labels))
+    stack = ingest(description, tmp_path / "poor.ome.zarr")
+    prepare(UNET, stack, tmp_path / "run", settings=TINY)
+    assert "no training slice shows phase 'clinker'" in caplog.text
 
 
 def test_the_record_says_what_the_run_was_made_from(tiny_stack: Stack, tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def test_every_command_has_help_without_importing_torch(command: str) -> None:
         (["train", "nowhere.ome.zarr", "run"], "nowhere.ome.zarr"),
         (["ingest", "nowhere.yaml", "x.ome.zarr"], "nowhere.yaml"),
         (["segment", "STACK", "nowhere"], "no run folder"),
+        (["train", "STACK", "run", "--set", "crop=192"], "must be a list"),
+        (["train", "STACK", "run", "--epochs", "0"], "above 0"),
         (["train", "STACK", "run", "--size", "huge"], "choose one of paper, small"),
         (["train", "STACK", "run", "--bundle", "vnet"], "fibsem_unet_segmentation"),
         (["train", "STACK", "run", "--detectors", "ETD"], "'ETD'"),

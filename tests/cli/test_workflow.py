@@ -141,3 +141,70 @@ def test_a_model_is_refused_on_other_phases(trained: Path, tmp_path: Path) -> No
     assert refused.returncode == 2
     assert "'slag'" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def sixteen_bit_sample(folder: Path) -> Path:
+    """One 16-bit detector, sides that are no multiple of 16 and smaller than a window, no test slice."""
+    description = write_tiny_sample(folder, rows=70, columns=90)
+    for path in (folder / "ICE").iterdir():
+        tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 257)
+    shutil.rmtree(folder / "TLD")
+    (folder / "annotations" / "slice_6.tif").unlink()
+    text = description.read_text().replace(", TLD: TLD", "").replace("  test: [6]\n", "")
+    description.write_text(text)
+    return description
+
+
+def test_sixteen_bit_one_detector_odd_sizes_relative_paths_with_spaces(tmp_path: Path) -> None:
+    folder = tmp_path / "my data"
+    description = sixteen_bit_sample(folder / "sample")
+    run_command("-m", "monai_app", "ingest", "sample/sample.yaml", "one.ome.zarr", cwd=folder)
+    options = [*SETTINGS, "--set", "window=[512, 512]", "--slices", "1"]
+    run_command("-m", "monai_app", "train", "one.ome.zarr", "run 1", *options, cwd=folder)
+
+    refused = run_command("-m", "monai_app", "evaluate", "one.ome.zarr", "run 1", cwd=folder, check=False)
+    assert (refused.returncode, "no test slice" in refused.stderr) == (2, True)
+    refused = run_command("-m", "monai_app", "segment", "one.ome.zarr", "run 1", cwd=folder, check=False)
+    assert (refused.returncode, "--labels NAME" in refused.stderr) == (2, True)
+
+    # Another stack of the same kind, without annotations: the phases come with the model.
+    text = description.read_text()
+    (folder / "sample" / "plain.yaml").write_text(text[: text.index("phases:")])
+    run_command("-m", "monai_app", "ingest", "sample/plain.yaml", "plain.ome.zarr", cwd=folder)
+    run_command("-m", "monai_app", "segment", "plain.ome.zarr", "run 1", "--labels", "2024_11_22", cwd=folder)
+    stack = Stack.open(folder / "plain.ome.zarr")
+    labels = np.stack([stack.read_labels("2024_11_22", z) for z in range(8)])
+    assert labels.shape == (8, 70, 90)
+    assert set(np.unique(labels)) <= {1, 2, 3}
+    attributes = json.loads((stack.path / "labels" / "2024_11_22" / "zarr.json").read_text())["attributes"]
+    names = [entry["name"] for entry in attributes["ome"]["image-label"]["properties"]]
+    assert names == ["unlabelled", "pore", "hydrate", "clinker"]
+
+
+def test_a_model_of_eight_bit_pixels_is_refused_on_sixteen_bit(trained: Path, tmp_path: Path) -> None:
+    description = write_tiny_sample(tmp_path / "sample")
+    for path in [*(tmp_path / "sample" / "ICE").iterdir(), *(tmp_path / "sample" / "TLD").iterdir()]:
+        tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 257)
+    run_command("-m", "monai_app", "ingest", description, tmp_path / "deep.ome.zarr")
+    refused = run_command("-m", "monai_app", "segment", tmp_path / "deep.ome.zarr", trained, check=False)
+    assert refused.returncode == 2
+    assert "are uint16, the model was trained on uint8" in refused.stderr
+    assert Stack.open(tmp_path / "deep.ome.zarr").label_names() == ()
+
+
+def test_a_finished_training_is_left_as_it_is(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    again = run_command("-m", "monai_app", "train", tiny_stack.path, tmp_path / "run", *SETTINGS)
+    assert "this training is finished" in again.stdout
+    assert_same_weights(tmp_path / "run", trained)
+
+
+def test_a_tiff_folder_in_the_way_is_refused_before_anything_is_segmented(
+    own_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tiff").mkdir()
+    refused = run_command(
+        "-m", "monai_app", "segment", own_stack.path, trained, "--tiff", tmp_path / "tiff", check=False
+    )
+    assert (refused.returncode, "tiff exists" in refused.stderr) == (2, True)
+    assert own_stack.label_names() == ()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ignite.engine import Engine
 from sklearn import metrics as sklearn
 
-from monai_app.metrics import mean_iou_metric, phase_confusion, score, write_scores
+from monai_app.metrics import mean_iou, mean_iou_metric, phase_confusion, score, write_scores
 
 NAMES = ["pore", "hydrate", "clinker"]
 
@@ -68,6 +68,12 @@ def test_the_ignite_metric_accumulates_labelled_pixels_over_a_run() -> None:
     assert state.metrics["mean_iou"] == pytest.approx(score(expected, NAMES).mean_iou)
 
 
+def test_a_stray_pixel_of_an_unannotated_phase_does_not_move_the_key_metric() -> None:
+    clean, stray = np.array([[8, 2, 0], [0, 9, 0], [0, 0, 0]]), np.array([[7, 2, 1], [0, 9, 0], [0, 0, 0]])
+    assert mean_iou(clean, annotated_only=True) - mean_iou(stray, annotated_only=True) < 0.1
+    assert mean_iou(clean) - mean_iou(stray) > 0.2  # in an evaluation the phase counts: it was predicted
+
+
 def test_an_absent_phase_is_undefined_and_not_in_the_mean() -> None:
     scores = score(np.array([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), NAMES)
     assert math.isnan(scores.phases[2].iou)
@@ -76,7 +82,7 @@ def test_an_absent_phase_is_undefined_and_not_in_the_mean() -> None:
 
 def test_scores_are_written_as_csv_and_json(tmp_path: Path) -> None:
     scores = score(np.array([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), NAMES)
-    write_scores(scores, tmp_path / "scores.csv", tmp_path / "scores.json", [27])
+    write_scores(scores, tmp_path / "scores.csv", tmp_path / "scores.json", {"slices": [27], "stack": "x"})
     with (tmp_path / "scores.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [row["phase"] for row in rows] == [*NAMES, "mean"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 
-from monai_app.errors import BusyError
+from monai_app.errors import BusyError, ConfigError
 from monai_app.training import BestModel, ResumeCheckpoint
 
 
@@ -68,6 +68,28 @@ def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
     engine.run([0, 1], max_epochs=4)
     assert seen == [5, 6, 7, 8]
     assert network.weight.item() == 8
+
+
+def test_a_finished_training_does_not_train_on(tmp_path: Path) -> None:
+    steps: list[int] = []
+    for _ in range(2):
+        engine = Engine(lambda engine, _: steps.append(engine.state.iteration))
+        engine.add_event_handler(Events.EPOCH_COMPLETED(once=2), engine.terminate)  # as early stopping does
+        ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(engine)
+        engine.run([0, 1], max_epochs=9)
+    assert steps == [1, 2, 3, 4]
+
+
+def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path: Path) -> None:
+    def train(**settings: object) -> None:
+        engine = Engine(lambda *_: None)
+        ResumeCheckpoint(str(tmp_path / "last.pt"), {}, settings).attach(engine)
+        engine.run([0])
+
+    train(max_epochs=1, crop=[48, 48])
+    train(max_epochs=1, crop=[48, 48])
+    with pytest.raises(ConfigError, match=r"crop is \[48, 48\] there and \[64, 64\] now"):
+        train(max_epochs=1, crop=[64, 64])
 
 
 def test_a_second_process_is_kept_off_a_run(tmp_path: Path) -> None:

@@ -80,6 +80,16 @@ def test_values_out_of_range_are_refused(fraction: float, block: int) -> None:
         split_blocks({0: np.ones((64, 64), np.uint8)}, 1, fraction, block)
 
 
+def test_no_slice_gives_all_its_labels_away() -> None:
+    """One small annotated patch a slice, smaller than a block: the blocks shrink until each patch can be shared."""
+    slices = {z: np.zeros((256, 256), np.uint8) for z in (2, 5, 9)}
+    for labels in slices.values():
+        labels[10:70, 10:70] = 1
+    split = split_blocks(slices, 1, 0.25, 128)
+    for z, labels in slices.items():
+        assert ((labels > 0) & split.training[z]).any()
+
+
 def test_too_few_labels_are_refused() -> None:
     labels = np.zeros((64, 64), np.uint8)
     labels[0, 0] = 1

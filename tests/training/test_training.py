@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
+from monai.transforms import Compose, RandFlip
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_app.errors import AnnotationError
 from monai_app.stack import Phase, Stack
-from monai_app.training import EpochProgress, annotated_items, repeat_items
+from monai_app.training import EpochProgress, SeedEachEpoch
+from monai_app.transforms import annotated_items, repeat_items
 
 
 @pytest.fixture
@@ -23,14 +25,21 @@ def config(trained: Path, tiny_stack: Stack) -> ConfigParser:
     return parser
 
 
-def test_crops_never_show_a_label_of_a_validation_block(config: ConfigParser, tiny_stack: Stack) -> None:
-    """Mark every pixel's identity by swapping labels for their side of the split, then look into 60 crops."""
-    dataset, split = config.get_parsed_content("train::dataset"), config.get_parsed_content("split")
-    validating = sum(int(((tiny_stack.read_annotation(z) > 0) & mask).sum()) for z, mask in split.validation.items())
-    assert validating > 0
-    for z in tiny_stack.train_slices:
-        cached = next(item for item, source in zip(dataset._cache, dataset.data, strict=False) if source["z"] == z)
-        assert not (cached["label"][0].numpy() > 0)[split.validation[z]].any()
+def test_crops_never_show_a_label_of_a_validation_block(config: ConfigParser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mark every pixel with its side of the split (1 trains, 3 validates), then look into crops and validation."""
+    split = config.get_parsed_content("split")
+
+    def mark(_: Stack, z: int) -> np.ndarray:
+        return np.where(split.validation[z], 3, 1).astype(np.uint8)
+
+    monkeypatch.setattr(Stack, "read_annotation", mark)
+    training, validation = (config.get_parsed_content(f"{side}::dataset") for side in ("train", "validate"))
+    training.transform.set_random_state(0)
+    crops = [training[i % len(training)][0]["label"] for i in range(60)]
+    assert set(np.unique(np.stack(crops))) == {0, 1}
+    seen = np.stack([validation[i]["label"] for i in range(len(validation))])
+    assert set(np.unique(seen)) == {0, 3}
+    np.testing.assert_array_equal(seen[:, 0] == 3, np.stack([split.validation[z] for z in split.z]))
 
 
 def test_crops_have_the_models_channels_and_keep_image_and_label_together(config: ConfigParser) -> None:
@@ -59,7 +68,10 @@ def test_the_cache_survives_the_augmentation(config: ConfigParser) -> None:
 
 def test_only_the_slabs_around_annotated_slices_are_read(config: ConfigParser, monkeypatch: pytest.MonkeyPatch) -> None:
     read: set[int] = set()
-    original = Stack.read_slab
+    original, annotation = Stack.read_slab, Stack.read_annotation
+
+    read_annotations: set[int] = set()
+    monkeypatch.setattr(Stack, "read_annotation", lambda self, z: (read_annotations.add(z), annotation(self, z))[1])
 
     def spy(self: Stack, z: int, detectors: list[str], slices: int, window: object = None) -> np.ndarray:
         read.update(range(z - slices // 2, z + slices // 2 + 1))
@@ -68,6 +80,7 @@ def test_only_the_slabs_around_annotated_slices_are_read(config: ConfigParser, m
     monkeypatch.setattr(Stack, "read_slab", spy)
     config.get_parsed_content("train::dataset")
     assert read == {0, 1, 2, 3, 4, 5, 6}
+    assert read_annotations == {1, 3, 5}
 
 
 def test_items_go_round_the_slices_and_other_phases_are_refused(tiny_stack: Stack) -> None:
@@ -76,6 +89,31 @@ def test_items_go_round_the_slices_and_other_phases_are_refused(tiny_stack: Stac
     assert [item["z"] for item in annotated_items(str(tiny_stack.path), tiny_stack.phases, "test")] == [6]
     with pytest.raises(AnnotationError, match="slag"):
         annotated_items(str(tiny_stack.path), [Phase(1, "slag", "#000000")], "train")
+
+
+def test_a_slice_that_was_trained_on_is_no_test(tiny_stack: Stack) -> None:
+    path, phases = str(tiny_stack.path), tiny_stack.phases
+    seen = {"identity": tiny_stack.identity, "slices": [2, 6]}
+    with pytest.raises(AnnotationError, match="trained on slice 6"):
+        annotated_items(path, phases, "test", seen)
+    assert annotated_items(path, phases, "test", {**seen, "slices": [1, 3, 5]})
+    assert annotated_items(path, phases, "test", {**seen, "identity": "another stack"})
+
+
+def test_seeds_and_epochs_have_random_numbers_of_their_own() -> None:
+    class Dataset:
+        transform = Compose([RandFlip(prob=0.5)])
+
+    draws = {}
+    for seed in range(4):
+        engine = Engine(lambda *_: None)
+        SeedEachEpoch(seed, Dataset()).attach(engine)
+        for epoch in range(4):
+            engine.state.epoch = epoch
+            engine.fire_event(Events.EPOCH_STARTED)
+            draws[seed, epoch] = (float(torch.rand(1)), float(Dataset.transform.transforms[0].R.random()))
+    assert len({torch_draw for torch_draw, _ in draws.values()}) == 16
+    assert len({numpy_draw for _, numpy_draw in draws.values()}) == 16
 
 
 def test_tensorboard_has_scalars_and_pictures(trained: Path) -> None:

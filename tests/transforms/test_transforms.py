@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monai.data import MetaTensor
 
-from monai_app.errors import AnnotationError, AppError, ConfigError
+from monai_app.errors import AnnotationError, AppError, ConfigError, StackError
 from monai_app.stack import Stack
 from monai_app.transforms import LoadAnnotationd, LoadSlabd, PhaseLabelsd, ScaleDetectorsd, measure_scaling
 
@@ -32,6 +32,12 @@ def test_edge_slices_repeat_the_end_slice(tiny_stack: Stack, z: int, order: tupl
 def test_a_detector_the_stack_does_not_have_is_named(tiny_stack: Stack) -> None:
     with pytest.raises(AppError, match="'ETD'"):
         LoadSlabd("image", ["ETD"], 1)(item(tiny_stack, 0))
+
+
+def test_pixels_of_another_type_than_the_models_are_refused(tiny_stack: Stack) -> None:
+    LoadSlabd("image", ["ICE"], 1, dtype="uint8")(item(tiny_stack, 0))
+    with pytest.raises(StackError, match=r"are uint8, the model was trained on uint16"):
+        LoadSlabd("image", ["ICE"], 1, dtype="uint16")(item(tiny_stack, 0))
 
 
 def test_annotations_are_read_with_their_shape_and_values(tiny_stack: Stack) -> None:

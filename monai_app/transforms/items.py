@@ -1,17 +1,28 @@
 """Data items for MONAI datasets: which slices of a stack train, test or are segmented."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from monai_app.errors import AnnotationError
 from monai_app.stack import Phase, Stack
 
 
-def annotated_items(stack: str, phases: Sequence[Phase], role: Literal["train", "test"]) -> list[dict[str, Any]]:
+def annotated_items(
+    stack: str,
+    phases: Sequence[Phase],
+    role: Literal["train", "test"],
+    trained_on: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
     """Return one item per training or per test slice of a stack.
 
+    Args:
+        stack: path of the stack.
+        phases: the model's phases.
+        role: which slices.
+        trained_on: ``identity`` of a stack and its ``slices`` that a model has seen; they are no test of it.
+
     Raises:
-        AnnotationError: the stack's phases are not the model's, or it has no such slice.
+        AnnotationError: the stack's phases are not the model's, it has no such slice, or the model was trained on one.
     """
     source = Stack.open(stack)
     expected, found = ([phase.name for phase in each] for each in (phases, source.phases))
@@ -26,6 +37,10 @@ def annotated_items(stack: str, phases: Sequence[Phase], role: Literal["train", 
             f"{stack} has no {role} slice: list at least one under 'annotations: {role}' in its description "
             "and ingest it again"
         )
+    if trained_on is not None and trained_on["identity"] == source.identity:
+        seen = sorted(set(slices) & set(trained_on["slices"]))
+        if seen:
+            raise AnnotationError(f"the model was trained on slice {seen[0]}, so it is no test; test on another slice")
     return [{"image": stack, "label": stack, "z": z} for z in slices]
 
 

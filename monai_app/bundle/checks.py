@@ -1,0 +1,86 @@
+"""Checks of settings before anything is made: a value that fails in the middle of MONAI's config is hard to read."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from monai_app.errors import ConfigError
+from monai_app.stack import Stack
+
+STRIDE = 16
+"""The U-Net pools four times, so a crop's sides must be multiples of 2**4."""
+
+FROM_STACK = ("phases", "scaling", "dtype", "trained_on")
+"""Settings that the stack decides."""
+
+MAY_BE_ZERO = ("seed", "weight_decay", "dice_weight", "dropout", "workers", "rotate90")
+"""Numbers that may be 0; all others must be positive."""
+
+
+def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Check the user's settings against the kind of the bundle's own values.
+
+    Args:
+        settings: config ids and values; nested ids (``a::b``) are left to the bundle.
+        defaults: the bundle's training config.
+
+    Raises:
+        ConfigError: a setting that is unknown, belongs to the stack, or is of another kind or out of range.
+    """
+    for name, value in settings.items():
+        if name in FROM_STACK:
+            raise ConfigError(f"setting {name!r} comes from the stack; describe the sample accordingly and ingest it")
+        if "::" in name:
+            continue
+        if name not in defaults:
+            known = sorted(key for key in defaults if not isinstance(defaults[key], dict))
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"no setting {name!r} in this bundle: {hint}")
+        _check_kind(name, value, defaults[name])
+    epochs, interval = (settings.get(name, defaults[name]) for name in ("max_epochs", "val_interval"))
+    if interval > epochs:
+        raise ConfigError(f"val_interval {interval}: with {epochs} epochs nothing would be validated; lower it")
+
+
+def check_crop(crop: Sequence[int], stack: Stack) -> None:
+    """Check that crops fit the network and the slices.
+
+    Raises:
+        ConfigError: a side is no multiple of the stride or larger than the slices.
+    """
+    sides = stack.shape[1:]
+    if not all(c <= s and c % STRIDE == 0 for c, s in zip(crop, sides, strict=True)):
+        largest = [min(192, side // STRIDE * STRIDE) for side in sides]
+        raise ConfigError(
+            f"crop {list(crop)}: rows and columns must be multiples of {STRIDE} and no larger than the slices "
+            f"{list(sides)}; use for instance --set crop={largest}"
+        )
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    if isinstance(default, bool | str | dict) or default is None:
+        return
+    if isinstance(default, list):
+        _check_list(name, value, default)
+    else:
+        _check_number(name, value, default)
+
+
+def _check_list(name: str, value: Any, default: list[Any]) -> None:
+    kind = type(default[0])
+    if not isinstance(value, list) or not value or not all(type(item) is kind for item in value):
+        raise ConfigError(f"setting {name!r}: {value!r} must be a list such as {default}")
+    if kind is int and (len(value) != len(default) or min(value) < 1):
+        raise ConfigError(f"setting {name!r}: {value!r} must be {len(default)} positive whole numbers, like {default}")
+    if len(set(value)) < len(value) and kind is str:
+        raise ConfigError(f"setting {name!r}: {value!r} names one twice; name each once")
+
+
+def _check_number(name: str, value: Any, default: float) -> None:
+    whole = isinstance(default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"setting {name!r}: {value!r} must be {kind}, like {default}")
+    if value < 0 or (value == 0 and name not in MAY_BE_ZERO):
+        raise ConfigError(f"setting {name!r}: {value!r} must be {'0 or more' if name in MAY_BE_ZERO else 'above 0'}")

@@ -1,0 +1,27 @@
+"""Where a result comes from: recorded with every label image and every score."""
+
+import hashlib
+from pathlib import Path
+
+from monai_app import __version__
+from monai_app.stack import Stack
+
+
+def provenance(stack: str, weights: str) -> dict[str, str]:
+    """Describe the data and the model behind a result.
+
+    Args:
+        stack: path of the stack.
+        weights: file of the model's weights, in ``<run folder>/models``.
+
+    Returns:
+        The stack's name and identity, the run folder's name, the SHA-256 of the weights and the package's version.
+    """
+    source, path = Stack.open(stack), Path(weights)
+    return {
+        "stack": source.name,
+        "stack_identity": source.identity,
+        "run": path.absolute().parents[1].name,
+        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "monai_app": __version__,
+    }

@@ -1,0 +1,36 @@
+import shlex
+from pathlib import Path
+
+import fire
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monai_app.bundle.command import BundleCommand
+from monai_app.errors import ConfigError
+
+plain = st.text(st.characters(codec="ascii", exclude_characters="#$@%\x00"), min_size=1).filter(
+    lambda text: not text.startswith("-")
+)
+
+
+@given(st.one_of(plain, st.sampled_from(["2024_11_22", "3", "1e5", "None", "[1]", "my run"]), st.booleans()))
+def test_the_printed_line_carries_every_value_as_it_is(value: object) -> None:
+    command = BundleCommand((Path("train.yaml"),), {"labels_name": value})
+    words = shlex.split(str(command))
+    assert words[:4] == ["python", "-m", "monai.bundle", "run"]
+    received = {}
+    fire.Fire(lambda **options: received.update(options), command=words[4:])
+    assert received == {"config_file": "train.yaml", "labels_name": value}
+
+
+def test_several_configs_are_one_argument() -> None:
+    command = BundleCommand((Path("a b/train.yaml"), Path("evaluate.yaml")))
+    received = {}
+    fire.Fire(lambda **options: received.update(options), command=command.arguments[1:])
+    assert received["config_file"] == ["a b/train.yaml", "evaluate.yaml"]
+
+
+def test_paths_that_monai_would_change_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'#'"):
+        BundleCommand((Path("train.yaml"),), {"dataset_dir": "/data/sample#1.ome.zarr"})

@@ -1,0 +1,60 @@
+"""Every command in README and docs runs: as it stands, or made small."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from monai_app.stack import Stack
+from tests.conftest import CHECKOUT, TINY, run_command, write_tiny_sample
+
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+SMALL = {
+    "train": [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")],
+    "simulate": ["--slices", "5", "--rows", "64", "--columns", "64"],
+}
+
+
+def commands(page: Path, start: str) -> list[list[str]]:
+    """The lines of a page's code blocks that begin with a word, joined over backslashes, as argument lists."""
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.strip().startswith(f"{start} ")]
+
+
+def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
+    write_tiny_sample(tmp_path / "tiff")
+    for path in (tmp_path / "tiff").iterdir():
+        path.rename(tmp_path / path.name)
+    tasks = commands(CHECKOUT / "README.md", "monai-app")
+    assert [task[0] for task in tasks] == ["--help", "ingest", "train", "evaluate", "segment"]
+    for task in tasks:
+        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
+    assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
+    assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
+
+
+def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    shutil.copytree(tiny_stack.path, tmp_path / "stack.ome.zarr")
+    lines = commands(tmp_path / "run" / "docs" / "README.md", "python")
+    assert len(lines) == 3
+    for line in lines:
+        run_command(*[word.replace("STACK", "../stack.ome.zarr") for word in line], cwd=tmp_path / "run")
+    assert Stack.open(tmp_path / "stack.ome.zarr").label_names() == ("segmentation",)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_scripts_that_pages_name_exist_and_know_their_options(page: Path) -> None:
+    for script, *words in commands(page, "python"):
+        shown = run_command(CHECKOUT / script, "--help").stdout
+        for option in (word for word in words if word.startswith("--")):
+            assert option in shown, f"{page.name}: {script} has no option {option}"
+
+
+@pytest.mark.parametrize("page", [*PAGES, CHECKOUT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_of_pages_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
