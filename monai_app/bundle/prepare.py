@@ -109,13 +109,14 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
 def _describe_model(metadata: Path, settings: Mapping[str, Any]) -> None:
     """Write the model's channels and phases into metadata.json."""
     document = json.loads(metadata.read_text(encoding="utf8"))
-    detectors, half = settings["detectors"], settings["slices"] // 2
-    channels = [f"z{offset:+d}:{name}" for offset in range(-half, half + 1) for name in detectors]
+    half = settings["slices"] // 2
+    places = [f"z{offset:+d}" if offset else "z" for offset in range(-half, half + 1)]
+    channels = [f"{place}:{detector}" for place in places for detector in settings["detectors"]]
     names = [phase["name"] for phase in settings["phases"]]
     formats = document["network_data_format"]
     for tensor, meaning in ((formats["inputs"]["image"], channels), (formats["outputs"]["pred"], names)):
         tensor["num_channels"] = len(meaning)
-        tensor["channel_def"] = {str(index): name.replace("+0", "") for index, name in enumerate(meaning)}
+        tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
