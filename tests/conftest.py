@@ -45,6 +45,7 @@ TINY = {
     "validation_block": 32,
     "patience": 10,
     "picture_interval": 1,
+    "ema_momentum": 0.5,
 }
 
 

@@ -73,9 +73,9 @@ def ingest(data: Path, work: Path) -> Path:
 def calibrate(stack: Path, slices: int, settings: list[str]) -> tuple[float, float]:
     """Return the seconds that starting takes and the seconds of an epoch, from two short trainings."""
     seconds = {
-        epochs: train(stack, stack.parent / f"calibrate_{slices}", slices, epochs, settings) for epochs in (1, 4)
+        epochs: train(stack, stack.parent / f"calibrate_{slices}", slices, epochs, settings) for epochs in (1, 3)
     }
-    epoch = (seconds[4] - seconds[1]) / 3
+    epoch = (seconds[3] - seconds[1]) / 2
     return max(seconds[1] - epoch, 0.0), epoch
 
 

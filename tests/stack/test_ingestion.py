@@ -11,8 +11,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
-from monai_app.stack import Phase, SampleDescription, Stack, files, ingest
+from monai_app.stack import Phase, SampleDescription, Stack, ingest
 
 from .samples import SampleFolder, label_plane, pixels, write_folder
 
@@ -63,6 +64,7 @@ def test_any_small_stack_round_trip(tmp_path_factory, shape, dtype, detectors, m
             tifffile.imwrite(sample.root / f"D{n}.tif", images, photometric="minisblack")
             sample.content["detectors"][f"D{n}"] = f"D{n}.tif"
     labels = label_plane(*shape[1:], seed)
+    labels[0, 0] = 7  # an annotation labels something
     sample.annotate({0: labels}, train=[0], test=[])
     stack = ingest(sample.write(), sample.target)
     assert (stack.shape, stack.dtype, len(stack.detectors)) == (shape, dtype, detectors)

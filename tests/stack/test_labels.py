@@ -204,7 +204,8 @@ def test_labels_of_a_replaced_stack_are_refused(stack, tmp_path):
 _KILLED = """
 import os, signal, sys
 import numpy as np
-from monai_app.stack import Stack, files, labels
+from monai_app import files
+from monai_app.stack import Stack, labels
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 path, where, overwrite = sys.argv[1:]
@@ -244,7 +245,7 @@ def test_another_process_is_refused(stack):
         run = subprocess.run(
             [sys.executable, "-c", _KILLED, stack.path, "none", "no"], check=False, capture_output=True, text=True
         )
-        assert "StackError: label image 'a'" in run.stderr
+        assert "BusyError: label image 'a'" in run.stderr
         assert run.returncode == 1
         for z, plane in enumerate(_labels()):
             writer.write(z, plane)

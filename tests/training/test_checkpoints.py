@@ -74,7 +74,7 @@ def test_a_finished_training_does_not_train_on(tmp_path: Path) -> None:
     steps: list[int] = []
     for _ in range(2):
         engine = Engine(lambda engine, _: steps.append(engine.state.iteration))
-        engine.add_event_handler(Events.EPOCH_COMPLETED(once=2), engine.terminate)  # as early stopping does
+        engine.add_event_handler(Events.EPOCH_COMPLETED(once=2), lambda engine: engine.terminate())  # early stopping
         ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(engine)
         engine.run([0, 1], max_epochs=9)
     assert steps == [1, 2, 3, 4]
