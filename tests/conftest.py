@@ -35,8 +35,7 @@ annotations:
 """
 
 # The settings of a training that takes seconds.
-TINY = {
-    "features": [4, 4, 8, 8, 8, 4],
+_TINY_TRAINING = {
     "crop": [48, 48],
     "batch_size": 2,
     "steps_per_epoch": 3,
@@ -47,6 +46,8 @@ TINY = {
     "picture_interval": 1,
     "ema_momentum": 0.5,
 }
+TINY = {**_TINY_TRAINING, "features": [4, 4, 8, 8, 8, 4]}
+TINY_SENSOR3D = {**_TINY_TRAINING, "filters": 4}
 
 
 def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: int = 80) -> Path:
@@ -85,10 +86,23 @@ def run_command(*arguments: object, check: bool = True, **options: object) -> su
     return result
 
 
+def as_options(settings: dict[str, object]) -> list[str]:
+    """Settings as words of the command line."""
+    return [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+
+
 @pytest.fixture(scope="session")
 def trained(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder trained on the tiny stack by the command line; tests must not change it."""
     run = tmp_path_factory.mktemp("runs") / "trained"
-    settings = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
-    run_command("-m", "monai_app", "train", tiny_stack.path, run, *settings)
+    run_command("-m", "monai_app", "train", tiny_stack.path, run, *as_options(TINY))
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_sensor3d(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with Sensor-3D."""
+    run = tmp_path_factory.mktemp("runs") / "sensor3d"
+    variant = ("--variant", "sensor3d_ice+tld_3")
+    run_command("-m", "monai_app", "train", tiny_stack.path, run, *variant, *as_options(TINY_SENSOR3D))
     return run

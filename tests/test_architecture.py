@@ -7,7 +7,7 @@ from tests.conftest import CHECKOUT, run_command
 
 LAYERS = [
     {"errors", "progress"},
-    {"files", "yamlfile"},
+    {"files", "networks", "yamlfile"},
     {"stack"},
     {"phantom", "provenance", "transforms"},
     {"metrics", "pictures"},

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from monai_app.stack import Stack
-from tests.conftest import CHECKOUT, TINY, run_command, write_tiny_sample
+from tests.conftest import CHECKOUT, TINY, as_options, run_command, write_tiny_sample
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 SMALL = {
-    "train": [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")],
+    "train": as_options(TINY),
     "simulate": ["--slices", "5", "--rows", "64", "--columns", "64"],
 }
 
@@ -44,6 +44,14 @@ def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack,
     for line in lines:
         run_command(*[word.replace("STACK", "../stack.ome.zarr") for word in line], cwd=tmp_path / "run")
     assert Stack.open(tmp_path / "stack.ome.zarr").label_names() == ("segmentation",)
+
+
+def test_the_bundles_pages_name_the_same_commands() -> None:
+    unet, sensor3d = (
+        commands(CHECKOUT / "bundles" / f"fibsem_{network}_segmentation" / "docs" / "README.md", "python")
+        for network in ("unet", "sensor3d")
+    )
+    assert unet == sensor3d != []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

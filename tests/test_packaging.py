@@ -27,7 +27,7 @@ def test_every_package_of_the_tree_is_listed() -> None:
 
 def test_a_checkout_uses_its_own_bundles_and_configs() -> None:
     assert template_path("fibsem_unet_segmentation") == CHECKOUT / "bundles" / "fibsem_unet_segmentation"
-    assert config_path("sizes", "small") == CHECKOUT / "configs" / "sizes" / "small.yaml"
+    assert config_path("variants", "unet_ice_1") == CHECKOUT / "configs" / "variants" / "unet_ice_1.yaml"
 
 
 def test_a_wheel_carries_bundles_and_configs_and_finds_them(tmp_path: Path) -> None:
@@ -46,7 +46,11 @@ def test_a_wheel_carries_bundles_and_configs_and_finds_them(tmp_path: Path) -> N
         "for name in ('train.yaml', 'evaluate.yaml', 'inference.yaml', 'metadata.json', 'logging.conf'):\n"
         "    assert (root / 'configs' / name).is_file(), name\n"
         "assert (root / 'LICENSE').is_file() and (root / 'docs' / 'README.md').is_file()\n"
-        "assert config_path('sizes', 'small').is_file() and config_path('tasks', 'ingest').is_file()\n"
+        "from monai_app.bundle.locate import size_path\n"
+        "from monai_app.bundle.variants import read_variant, variant_names\n"
+        "assert config_path('tasks', 'ingest').is_file() and len(variant_names()) == 9\n"
+        "for name in variant_names():\n"
+        "    assert size_path(read_variant(name).bundle, 'small').is_file()\n"
     )
     shown = subprocess.run(
         [sys.executable, "-c", script],

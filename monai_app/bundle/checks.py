@@ -7,9 +7,6 @@ from typing import Any
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 
-STRIDE = 16
-"""The U-Net pools four times, so a crop's sides must be multiples of 2**4."""
-
 FROM_STACK = ("phases", "scaling", "dtype", "trained_on")
 """Settings that the stack decides."""
 
@@ -43,18 +40,30 @@ def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
         raise ConfigError(f"val_interval {interval}: with {epochs} epochs nothing would be validated; lower it")
 
 
-def check_crop(crop: Sequence[int], stack: Stack) -> None:
-    """Check that crops fit the network and the slices.
+def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:
+    """Check that crops and windows fit the network, and crops the slices.
+
+    Args:
+        crop: rows and columns of a training crop.
+        window: rows and columns of a forward pass on whole slices.
+        stride: the network's: sides are multiples of it.
+        stack: the stack to train on.
 
     Raises:
-        ConfigError: a side is no multiple of the stride or larger than the slices.
+        ConfigError: a side is no multiple of the stride or a crop is larger than the slices.
     """
     sides = stack.shape[1:]
-    if not all(c <= s and c % STRIDE == 0 for c, s in zip(crop, sides, strict=True)):
-        largest = [min(192, side // STRIDE * STRIDE) for side in sides]
+    if not all(c <= s and c % stride == 0 for c, s in zip(crop, sides, strict=True)):
+        largest = [min(192, side) // stride * stride for side in sides]
         raise ConfigError(
-            f"crop {list(crop)}: rows and columns must be multiples of {STRIDE} and no larger than the slices "
+            f"crop {list(crop)}: rows and columns must be multiples of {stride} and no larger than the slices "
             f"{list(sides)}; use for instance --set crop={largest}"
+        )
+    if any(side % stride for side in window):
+        rounded = [-(-side // stride) * stride for side in window]
+        raise ConfigError(
+            f"window {list(window)}: rows and columns must be multiples of {stride}; use for instance "
+            f"--set window={rounded}"
         )
 
 

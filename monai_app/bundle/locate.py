@@ -4,6 +4,8 @@ from pathlib import Path
 
 from monai_app.errors import ConfigError
 
+DEFAULT_BUNDLE = "fibsem_unet_segmentation"
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -23,16 +25,35 @@ def template_path(name: str) -> Path:
 
 
 def config_path(kind: str, name: str) -> Path:
-    """Return a file of ``configs/<kind>/``, e.g. ``config_path("sizes", "small")``.
+    """Return a file of ``configs/<kind>/``, e.g. ``config_path("variants", "unet_ice_1")``.
 
     Raises:
         ConfigError: there is no such file.
     """
-    return _one_of(_root("configs") / kind, f"{name}.yaml", name, kind.removesuffix("s"))
+    return _one_of(_root("configs") / kind, f"{name}.yaml", name, kind.split("/")[0].removesuffix("s"))
+
+
+def config_names(kind: str) -> list[str]:
+    """Return the names of all files of ``configs/<kind>/``, sorted."""
+    return _names(_root("configs") / kind)
+
+
+def size_path(bundle: str, size: str) -> Path:
+    """Return the settings of a bundle in one of its sizes, ``"small"`` or ``"paper"``.
+
+    Raises:
+        ConfigError: there is no such bundle or size.
+    """
+    template_path(bundle)
+    return config_path(f"sizes/{bundle}", size)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.iterdir() if not path.name.startswith(("_", ".")))
 
 
 def _one_of(folder: Path, entry: str, name: str, what: str) -> Path:
-    known = sorted(path.stem for path in folder.iterdir() if not path.name.startswith(("_", ".")))
+    known = _names(folder)
     if name not in known:
         raise ConfigError(f"no {what} {name!r}: choose one of {', '.join(known)}")
     return folder / entry

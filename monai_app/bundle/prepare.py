@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from monai_app import __version__
-from monai_app.bundle.checks import check_crop, check_settings
+from monai_app.bundle.checks import check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_folder
@@ -67,7 +67,7 @@ def prepare(
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe_model(partial / "configs" / "metadata.json", chosen)
+        _describe_model(partial / "configs", chosen)
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
     return True
 
@@ -78,7 +78,7 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> dict[st
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
-    check_crop(chosen["crop"], stack)
+    check_sides(chosen["crop"], chosen["window"], _stride(chosen), stack)
     train = _check_annotations(stack, chosen)
     return {
         **settings,
@@ -89,6 +89,13 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> dict[st
         "dtype": stack.dtype.name,
         "trained_on": {"identity": stack.identity, "slices": train},
     }
+
+
+def _stride(config: Mapping[str, Any]) -> int:
+    """Work out the network's stride, which the bundle declares as an expression of its settings."""
+    from monai.bundle import ConfigParser
+
+    return int(ConfigParser(dict(config)).get_parsed_content("stride"))
 
 
 def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
@@ -106,8 +113,9 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe_model(metadata: Path, settings: Mapping[str, Any]) -> None:
-    """Write the model's channels and phases into metadata.json."""
+def _describe_model(configs: Path, settings: Mapping[str, Any]) -> None:
+    """Write the model's channels, phases and stride into metadata.json."""
+    metadata, stride = configs / "metadata.json", _stride(read_yaml(configs / "train.yaml"))
     document = json.loads(metadata.read_text(encoding="utf8"))
     half = settings["slices"] // 2
     places = [f"z{offset:+d}" if offset else "z" for offset in range(-half, half + 1)]
@@ -117,6 +125,7 @@ def _describe_model(metadata: Path, settings: Mapping[str, Any]) -> None:
     for tensor, meaning in ((formats["inputs"]["image"], channels), (formats["outputs"]["pred"], names)):
         tensor["num_channels"] = len(meaning)
         tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
+        tensor["spatial_shape"] = [f"{stride}*n"] * 2
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 

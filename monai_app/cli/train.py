@@ -9,7 +9,8 @@ import typer
 def train(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     run: Annotated[Path, typer.Argument(help="Run folder to make, or to resume: a bundle with its weights.")],
-    bundle: Annotated[str, typer.Option(help="Bundle to train.")] = "fibsem_unet_segmentation",
+    variant: Annotated[str | None, typer.Option(help="Network, detectors and slices, e.g. sensor3d_ice+tld_3.")] = None,
+    bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
     size: Annotated[str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU.")] = "small",
     detectors: Annotated[str | None, typer.Option(help="Detectors to learn from, e.g. ICE,TLD. [default: all]")] = None,
     slices: Annotated[int | None, typer.Option(help="Slices in the slab, odd. [default: the bundle's]")] = None,
@@ -21,9 +22,10 @@ def train(
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
     from monai_app.bundle.command import BundleCommand
-    from monai_app.bundle.locate import config_path, template_path
+    from monai_app.bundle.locate import DEFAULT_BUNDLE, size_path, template_path
     from monai_app.bundle.prepare import prepare
     from monai_app.bundle.settings import parse_setting
+    from monai_app.bundle.variants import read_variant
     from monai_app.cli.running import show, show_and_run
     from monai_app.stack import Stack
 
@@ -37,9 +39,11 @@ def train(
     given |= {name: value for name, value in named.items() if value is not None}
     run = run.absolute()
     source = Stack.open(stack)
-    prepare(
-        template_path(bundle), source, run, overlays=[config_path("sizes", size)], settings=given, overwrite=overwrite
-    )
+    if variant is not None:
+        bundle, given = read_variant(variant).choose(source, bundle, given)
+    bundle = bundle or DEFAULT_BUNDLE
+    overlays = [size_path(bundle, size)]
+    prepare(template_path(bundle), source, run, overlays=overlays, settings=given, overwrite=overwrite)
     command = BundleCommand(
         (run / "configs" / "train.yaml",), {"bundle_root": str(run), "dataset_dir": str(source.path)}
     )

@@ -4,6 +4,8 @@ import torch
 from monai.losses import DiceLoss
 from torch import nn
 
+from monai_app.errors import ConfigError
+
 IGNORED = -1
 """Class index of unlabelled pixels, once an annotation (0 unlabelled, 1..K) has become class indices (0..K-1)."""
 
@@ -29,10 +31,20 @@ class PhaseLoss(nn.Module):
         """Return the scalar loss.
 
         Args:
-            logits: (B, K, H, W).
-            annotation: (B, 1, H, W), 0 unlabelled, 1..K the phases.
+            logits: (B, K, H, W), or (B, K, S, H, W) from a network that is supervised on every slice of its slab.
+            annotation: (B, 1, H, W) or (B, S, H, W), 0 unlabelled, 1..K the phases.
+
+        Raises:
+            ConfigError: logits of S slices and an annotation of another number of slices.
         """
         target = torch.as_tensor(annotation).long() - 1
+        if logits.ndim == 5:  # slices become images of their own
+            if logits.shape[2] != target.shape[1]:
+                raise ConfigError(
+                    f"logits of {logits.shape[2]} slices and annotations of {target.shape[1]}: head 'all' learns from "
+                    "annotations of every slice of the slab; choose head 'final' or 'middle' where there is one"
+                )
+            logits, target = logits.transpose(1, 2).flatten(0, 1), target.flatten(0, 1).unsqueeze(1)
         labelled = (target != IGNORED).sum().clamp(min=1)  # the mean of no pixel would be NaN
         cross_entropy: torch.Tensor = self.cross_entropy(logits, target[:, 0]) / labelled
         dice: torch.Tensor = self.dice(logits, target)

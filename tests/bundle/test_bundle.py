@@ -1,4 +1,4 @@
-"""The U-Net bundle keeps to MONAI's rules: properties, metadata, network input and output."""
+"""The bundles keep to MONAI's rules: properties, metadata, network input and output."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,19 @@ from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_n
 
 from monai_app.bundle.locate import template_path
 from monai_app.stack import Stack
-from tests.conftest import SHARED_DATA
+from tests.conftest import CHECKOUT, SHARED_DATA, run_command
 
 SCHEMA = SHARED_DATA / "schema" / "meta_schema_20240725.json"
 SCHEMA_SHA256 = "cd64aa8a5904426f6fc6855dabe46af8c742d5bad644b4e9cfb78ebad09ad678"
 UNET = template_path("fibsem_unet_segmentation")
+SENSOR3D = template_path("fibsem_sensor3d_segmentation")
+TEMPLATES = pytest.mark.parametrize("template", [UNET, SENSOR3D], ids=["unet", "sensor3d"])
+
+
+@pytest.fixture(params=["unet", "sensor3d", "trained", "trained sensor3d"])
+def bundle(request: pytest.FixtureRequest, trained: Path, trained_sensor3d: Path) -> Path:
+    """A bundle as it comes, and as a training leaves it."""
+    return {"unet": UNET, "sensor3d": SENSOR3D, "trained": trained, "trained sensor3d": trained_sensor3d}[request.param]
 
 
 @pytest.mark.parametrize(
@@ -21,7 +29,11 @@ UNET = template_path("fibsem_unet_segmentation")
     [("train", ["train"]), ("train", ["train", "evaluate"]), ("infer", ["inference"])],
     ids=["train", "evaluate", "inference"],
 )
-def test_all_standard_properties_are_there(kind: str, files: list[str], trained: Path, tiny_stack: Stack) -> None:
+@pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
+def test_all_standard_properties_are_there(
+    kind: str, files: list[str], which: str, request: pytest.FixtureRequest, tiny_stack: Stack
+) -> None:
+    trained = request.getfixturevalue(which)
     workflow = ConfigWorkflow(
         workflow_type=kind,
         config_file=[str(trained / "configs" / f"{name}.yaml") for name in files],
@@ -34,28 +46,26 @@ def test_all_standard_properties_are_there(kind: str, files: list[str], trained:
     assert workflow.check_properties() == []
 
 
-@pytest.mark.parametrize("which", ["template", "trained"])
-def test_metadata_is_valid_against_the_current_schema(which: str, trained: Path) -> None:
+def test_metadata_is_valid_against_the_current_schema(bundle: Path) -> None:
     if not SCHEMA.is_file():
         pytest.skip("the MONAI metadata schema is not on this machine (shared/data/schema)")
-    root = UNET if which == "template" else trained
     verify_metadata(
-        meta_file=str(root / "configs" / "metadata.json"),
+        meta_file=str(bundle / "configs" / "metadata.json"),
         filepath=str(SCHEMA),
         hash_val=SCHEMA_SHA256,
         hash_type="sha256",
     )
 
 
-def test_metadata_speaks_of_its_own_version_and_schema() -> None:
-    metadata = json.loads((UNET / "configs" / "metadata.json").read_text())
+@TEMPLATES
+def test_metadata_speaks_of_its_own_version_and_schema(template: Path) -> None:
+    metadata = json.loads((template / "configs" / "metadata.json").read_text())
     assert metadata["version"] in metadata["changelog"]
     assert metadata["schema"].endswith("meta_schema_20240725.json")
 
 
-@pytest.mark.parametrize("which", ["template", "trained"])
-def test_the_network_takes_and_gives_what_the_metadata_says(which: str, trained: Path) -> None:
-    configs = (UNET if which == "template" else trained) / "configs"
+def test_the_network_takes_and_gives_what_the_metadata_says(bundle: Path) -> None:
+    configs = bundle / "configs"
     verify_net_in_out(
         net_id="network_def",
         meta_file=str(configs / "metadata.json"),
@@ -65,12 +75,20 @@ def test_the_network_takes_and_gives_what_the_metadata_says(which: str, trained:
     )
 
 
-def test_train_and_inference_hold_the_same_model() -> None:
-    train, inference = (ConfigParser.load_config_file(UNET / "configs" / f"{n}.yaml") for n in ("train", "inference"))
+@TEMPLATES
+def test_train_and_inference_hold_the_same_model(template: Path) -> None:
+    train, inference = (
+        ConfigParser.load_config_file(template / "configs" / f"{n}.yaml") for n in ("train", "inference")
+    )
     shared = set(train) & set(inference) - {"imports", "run", "initialize", "finalize"}
     assert {"detectors", "slices", "phases", "scaling", "network_def", "window"} <= shared
     assert {name for name in shared if train[name] != inference[name]} == set()
     assert train["validate"]["inferer"] == inference["inferer"]
+
+
+def test_the_bundles_share_all_but_the_network() -> None:
+    """What a bundle must repeat to be whole is copied by a script, not by hand."""
+    run_command(CHECKOUT / "tools" / "share_bundles.py", "--check")
 
 
 def test_the_metadata_of_a_trained_model_names_its_channels_and_phases(trained: Path) -> None:
@@ -92,7 +110,18 @@ def test_the_full_size_is_the_2015_unet() -> None:
     assert not kinds & {"InstanceNorm2d", "GroupNorm", "LayerNorm"}
 
 
-def test_the_saved_weights_are_a_flat_state_dict_that_loads_strictly(trained: Path) -> None:
+def test_the_full_size_of_sensor3d_is_the_papers() -> None:
+    parser = ConfigParser(ConfigParser.load_config_file(SENSOR3D / "configs" / "inference.yaml"))
+    parser.update({"detectors": ["TLD"], "phases": [{"value": 1, "name": "pore", "rgb": [0, 0, 0]}]})
+    network = parser.get_parsed_content("network_def")
+    assert sum(p.numel() for p in network.parameters()) == 11_911_553
+
+
+@pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
+def test_the_saved_weights_are_a_flat_state_dict_that_loads_strictly(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    trained = request.getfixturevalue(which)
     state = torch.load(trained / "models" / "model.pt", weights_only=True)
     parser = ConfigParser(ConfigParser.load_config_file(trained / "configs" / "inference.yaml"))
     network = parser.get_parsed_content("network_def")

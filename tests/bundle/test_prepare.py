@@ -7,7 +7,7 @@ import tifffile
 from monai.bundle import ConfigParser
 from ruamel.yaml import YAML
 
-from monai_app.bundle.locate import config_path, template_path
+from monai_app.bundle.locate import size_path, template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.settings import check_literal, parse_setting, read_overlays
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, TargetExistsError
@@ -43,7 +43,7 @@ def test_overlays_are_laid_over_each_other_and_under_the_settings(tiny_stack: St
     (tmp_path / "a.yaml").write_text("batch_size: 3\nseed: 1\n")
     (tmp_path / "b.yaml").write_text("seed: 2\ntrain::handlers::0::seed: 9\n")
     assert read_overlays([tmp_path / "a.yaml", tmp_path / "b.yaml"])["seed"] == 2
-    overlays = [config_path("sizes", "small"), tmp_path / "a.yaml"]
+    overlays = [size_path(UNET.name, "small"), tmp_path / "a.yaml"]
     prepare(UNET, tiny_stack, tmp_path / "run", overlays=overlays, settings={"seed": 5, "crop": [48, 48]})
     config = load(tmp_path / "run" / "configs" / "train.yaml")
     assert (config["batch_size"], config["seed"], config["features"][0]) == (3, 5, 16)

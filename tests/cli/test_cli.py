@@ -43,6 +43,7 @@ def test_every_command_has_help_without_importing_torch(command: str) -> None:
         (["train", "STACK", "run", "--size", "huge"], "choose one of paper, small"),
         (["train", "STACK", "run", "--bundle", "vnet"], "fibsem_unet_segmentation"),
         (["train", "STACK", "run", "--detectors", "ETD"], "'ETD'"),
+        (["train", "STACK", "run", "--variant", "unet"], "choose one of sensor3d_ice"),
         (["train", "STACK", "run"], "no larger than the slices"),
         (["simulate", "sample", "--slices", "-1"], "slices"),
     ],

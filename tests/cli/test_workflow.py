@@ -17,9 +17,9 @@ import torch
 from sklearn import metrics as sklearn
 
 from monai_app.stack import Stack
-from tests.conftest import TINY, run_command, write_tiny_sample
+from tests.conftest import TINY, as_options, run_command, write_tiny_sample
 
-SETTINGS = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+SETTINGS = as_options(TINY)
 
 
 def printed_command(output: str) -> list[str]:
@@ -50,11 +50,12 @@ def test_the_printed_training_command_gives_the_same_weights(tiny_stack: Stack, 
     assert_same_weights(run, trained)
 
 
+@pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
 def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn(
-    own_stack: Stack, trained: Path, tmp_path: Path
+    own_stack: Stack, which: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     run = tmp_path / "model"
-    shutil.copytree(trained, run)
+    shutil.copytree(request.getfixturevalue(which), run)
     evaluated = run_command("-m", "monai_app", "evaluate", own_stack.path, run)
     segmented = run_command("-m", "monai_app", "segment", own_stack.path, run, "--tiff", tmp_path / "tiff")
     labels = own_stack.read_labels("model", 6)

@@ -1,0 +1,171 @@
+"""Convolutional LSTM over a sequence of feature maps, with the semantics of Keras' ``ConvLSTM2D``."""
+
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from monai_app.errors import ConfigError
+
+GATE_ACTIVATIONS = ("hard_sigmoid", "sigmoid")
+MERGES = ("sum", "concat")
+
+
+class ConvLSTM2d(nn.Module):
+    r"""Convolutional LSTM in one direction (Shi et al. 2015, arXiv 1506.04214), without peepholes, as in Keras.
+
+    With ``*`` the 3 x 3 convolution, padded with zeros to the same size, and ``.`` the product of elements::
+
+        i = s(Wi * x + Ui * h + bi)        c' = f . c + i . g
+        f = s(Wf * x + Uf * h + bf)        h' = o . tanh(c')
+        o = s(Wo * x + Uo * h + bo)
+        g = tanh(Wg * x + Ug * h + bg)     h = c = 0 before the first step
+
+    Each gate has one bias, in the convolution of the input. Input kernels start as Glorot uniform, recurrent ones
+    orthogonal, biases zero but for the forget gate's, which is one.
+
+    Args:
+        in_channels: channels of the input.
+        hidden_channels: channels F of the state.
+        kernel_size: side of the kernels in pixels, odd.
+        gate_activation: s: ``"hard_sigmoid"``, which is ``clip(0.2 v + 0.5, 0, 1)`` as in Keras 2, or ``"sigmoid"``.
+
+    Attributes:
+        input_to_state: the convolution of x for the gates i, f, o, g, in this order along the channels.
+        state_to_state: the convolution of h for the same.
+
+    Raises:
+        ConfigError: an unknown gate activation or an even kernel.
+    """
+
+    hidden_channels: Final[int]
+    hard: Final[bool]
+
+    def __init__(
+        self, in_channels: int, hidden_channels: int, kernel_size: int = 3, gate_activation: str = "hard_sigmoid"
+    ) -> None:
+        super().__init__()
+        check_choice("gate_activation", gate_activation, GATE_ACTIVATIONS)
+        if kernel_size % 2 == 0:
+            raise ConfigError(f"kernel_size {kernel_size}: must be odd, so that the state keeps the size of the input")
+        self.hidden_channels = hidden_channels
+        self.hard = gate_activation == "hard_sigmoid"
+        gates, padding = 4 * hidden_channels, kernel_size // 2
+        self.input_to_state = nn.Conv2d(in_channels, gates, kernel_size, padding=padding)
+        self.state_to_state = nn.Conv2d(hidden_channels, gates, kernel_size, padding=padding, bias=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew."""
+        nn.init.xavier_uniform_(self.input_to_state.weight)
+        nn.init.orthogonal_(self.state_to_state.weight)
+        bias = self.input_to_state.bias
+        assert bias is not None
+        nn.init.zeros_(bias)
+        with torch.no_grad():
+            bias[self.hidden_channels : 2 * self.hidden_channels] = 1
+
+    def forward(self, sequence: Tensor, reverse: bool = False) -> list[Tensor]:
+        """Return the hidden state after each step.
+
+        Args:
+            sequence: (S, B, C, H, W).
+            reverse: begin at the last of the S elements.
+
+        Returns:
+            S states (B, F, H, W) in the order of the steps: with ``reverse`` the first belongs to the last element.
+        """
+        length = sequence.shape[0]
+        # Nothing recurrent in the input's part: one convolution for all elements.
+        terms = self.input_to_state(sequence.flatten(0, 1)).unflatten(0, (length, -1))
+        states: list[Tensor] = []
+        hidden, cell = self.first_step(terms[length - 1 if reverse else 0])
+        states.append(hidden)
+        for step in range(1, length):
+            hidden, cell = self.step(terms[length - 1 - step if reverse else step], hidden, cell)
+            states.append(hidden)
+        return states
+
+    @torch.jit.export
+    def first_step(self, term: Tensor) -> tuple[Tensor, Tensor]:
+        """Step from the zero state, whose convolution is zero: ``term`` (B, 4 F, H, W) to hidden and cell state."""
+        gates, candidate = self._activate(term)
+        i, _, o = gates.chunk(3, 1)
+        cell = i * candidate
+        return o * torch.tanh(cell), cell
+
+    @torch.jit.export
+    def step(self, term: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Step from a state: ``term`` is ``input_to_state`` of the element, (B, 4 F, H, W)."""
+        gates, candidate = self._activate(term + self.state_to_state(hidden))
+        i, f, o = gates.chunk(3, 1)
+        cell = torch.addcmul(f * cell, i, candidate)
+        return o * torch.tanh(cell), cell
+
+    def _activate(self, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gates i, f, o, and the candidate g."""
+        sigmoids, candidate = gates.split([3 * self.hidden_channels, self.hidden_channels], 1)
+        # torch's hard sigmoid is clip(v / 6 + 0.5, 0, 1), Keras 2's clip(v / 5 + 0.5, 0, 1).
+        sigmoids = F.hardsigmoid(1.2 * sigmoids) if self.hard else torch.sigmoid(sigmoids)
+        return sigmoids, torch.tanh(candidate)
+
+
+class BidirectionalConvLSTM2d(nn.Module):
+    """Two convolutional LSTMs, one from the first element to the last and one back, merged.
+
+    Args:
+        in_channels: channels of the input.
+        hidden_channels: channels F of each direction's state.
+        gate_activation: see :class:`ConvLSTM2d`.
+        merge: ``"sum"`` of the two directions, or ``"concat"`` of their channels (forward first).
+
+    Attributes:
+        out_channels: F, or 2 F where the directions are concatenated.
+
+    Raises:
+        ConfigError: an unknown gate activation or merge.
+    """
+
+    concat: Final[bool]
+    out_channels: Final[int]
+
+    def __init__(
+        self, in_channels: int, hidden_channels: int, gate_activation: str = "hard_sigmoid", merge: str = "sum"
+    ) -> None:
+        super().__init__()
+        check_choice("merge", merge, MERGES)
+        self.concat = merge == "concat"
+        self.out_channels = 2 * hidden_channels if self.concat else hidden_channels
+        self.ahead = ConvLSTM2d(in_channels, hidden_channels, gate_activation=gate_activation)
+        self.back = ConvLSTM2d(in_channels, hidden_channels, gate_activation=gate_activation)
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        """Return the merged states of all elements: (S, B, C, H, W) to (S, B, out_channels, H, W)."""
+        ahead = self.ahead(sequence)
+        back = self.back(sequence, reverse=True)
+        last = len(back) - 1
+        return torch.stack([self._merge(state, back[last - step]) for step, state in enumerate(ahead)])
+
+    @torch.jit.export
+    def final(self, sequence: Tensor) -> Tensor:
+        """Return the merged last states, each direction having seen every element: to (B, out_channels, H, W)."""
+        return self._merge(self.ahead(sequence)[-1], self.back(sequence, reverse=True)[-1])
+
+    @torch.jit.export
+    def at(self, sequence: Tensor, index: int) -> Tensor:
+        """Return the merged states of one element, to (B, out_channels, H, W); steps beyond it are not made."""
+        return self._merge(self.ahead(sequence[: index + 1])[-1], self.back(sequence[index:], reverse=True)[-1])
+
+    def _merge(self, ahead: Tensor, back: Tensor) -> Tensor:
+        return torch.cat([ahead, back], 1) if self.concat else ahead + back
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Check that an argument is one of the known words.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if value not in choices:
+        raise ConfigError(f"{name} {value!r}: must be one of {', '.join(choices)}")

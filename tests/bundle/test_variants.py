@@ -1,0 +1,158 @@
+"""The nine variants, each from the command's settings to a reloaded export."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+from torch.export import Dim
+
+from monai_app.bundle.locate import config_path, size_path, template_path
+from monai_app.bundle.prepare import prepare
+from monai_app.bundle.variants import read_variant, variant_names
+from monai_app.errors import ConfigError
+from monai_app.stack import Stack
+from monai_app.yamlfile import read_yaml
+from tests.conftest import TINY, TINY_SENSOR3D
+
+NINE = [
+    "sensor3d_ice+tld_3", "sensor3d_ice_3", "sensor3d_tld_3",
+    "unet_ice+tld_1", "unet_ice+tld_3", "unet_ice_1", "unet_ice_3", "unet_tld_1", "unet_tld_3",
+]  # fmt: skip
+
+
+def test_there_are_nine_variants_of_at_most_ten_lines() -> None:
+    assert variant_names() == NINE
+    for name in NINE:
+        assert len(config_path("variants", name).read_text().splitlines()) <= 10
+
+
+@pytest.mark.parametrize("name", NINE)
+def test_a_variant_says_what_its_name_says(name: str) -> None:
+    network, detectors, slices = name.split("_")
+    variant = read_variant(name)
+    assert variant.bundle == f"fibsem_{network}_segmentation"
+    assert variant.settings == {"detectors": detectors.upper().split("+"), "slices": int(slices)}
+
+
+@dataclass
+class VariantTester:
+    """Takes one variant all the way."""
+
+    name: str
+    stack: Stack
+    run: Path
+
+    def prepare(self) -> None:
+        tiny = TINY if self.name.startswith("unet") else TINY_SENSOR3D
+        bundle, settings = read_variant(self.name).choose(self.stack, None, tiny)
+        settings |= {"max_epochs": 1, "steps_per_epoch": 1}
+        prepare(template_path(bundle), self.stack, self.run, settings=settings)
+
+    def workflow(self, kind: str, *configs: str) -> ConfigWorkflow:
+        workflow = ConfigWorkflow(
+            workflow_type=kind,
+            config_file=[str(self.run / "configs" / f"{name}.yaml") for name in configs],
+            meta_file=str(self.run / "configs" / "metadata.json"),
+            logging_file=False,
+            bundle_root=str(self.run),
+            dataset_dir=str(self.stack.path),
+        )
+        workflow.initialize()
+        return workflow
+
+    def slab(self, sides: int = 48) -> torch.Tensor:
+        channels = len(read_variant(self.name).settings["detectors"]) * read_variant(self.name).settings["slices"]
+        return torch.randn((2, channels, sides, sides), generator=torch.Generator().manual_seed(0))
+
+    def build_forward_backward(self) -> None:
+        network = self.workflow("train", "train").parser.get_parsed_content("network")
+        logits = network(self.slab())
+        assert logits.shape == (2, 3, 48, 48)
+        logits.square().mean().backward()
+        assert all(parameter.grad is not None for parameter in network.parameters())
+
+    def train_and_evaluate(self) -> torch.nn.Module:
+        self.workflow("train", "train").run()
+        workflow = self.workflow("train", "train", "evaluate")
+        workflow.run()
+        scores = workflow.parser.get_parsed_content("validate::evaluator").state.metrics
+        assert 0 <= scores["val_mean_iou"] <= 1
+        assert (self.run / "eval" / "scores.csv").is_file()
+        network: torch.nn.Module = workflow.parser.get_parsed_content("network").eval()
+        return network
+
+    def leave_python(self, network: torch.nn.Module) -> None:
+        scripted, exported = self.run / "network.ts", self.run / "network.pt2"
+        torch.jit.script(network).save(scripted)
+        sizes = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
+        torch.export.save(torch.export.export(network, (self.slab(),), dynamic_shapes=(sizes,)), exported)
+        for reloaded in (torch.jit.load(scripted), torch.export.load(exported).module()):
+            for sides in (48, 80):
+                torch.testing.assert_close(reloaded(self.slab(sides)), network(self.slab(sides)), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", NINE)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
+def test_a_variant_goes_all_the_way(name: str, tiny_stack: Stack, tmp_path: Path) -> None:
+    tester = VariantTester(name, tiny_stack, tmp_path / "run")
+    tester.prepare()
+    tester.build_forward_backward()
+    tester.leave_python(tester.train_and_evaluate())
+
+
+def test_other_slice_counts_and_detector_sets_need_no_new_code(tiny_stack: Stack, tmp_path: Path) -> None:
+    bundle = "fibsem_sensor3d_segmentation"
+    settings = {**TINY_SENSOR3D, "slices": 5, "detectors": ["TLD", "ICE"]}
+    prepare(template_path(bundle), tiny_stack, tmp_path / "run", settings=settings)
+    config = read_yaml(tmp_path / "run" / "configs" / "inference.yaml")
+    assert (config["slices"], config["detectors"]) == (5, ["TLD", "ICE"])
+
+
+def test_a_variant_is_refused_by_name_where_a_detector_is_missing(tiny_stack: Stack) -> None:
+    class OneDetector:
+        detectors, path = ("SE",), tiny_stack.path
+
+    with pytest.raises(ConfigError, match=r"variant 'unet_ice_1' needs detector 'ICE'; .* has SE"):
+        read_variant("unet_ice_1").choose(OneDetector(), None, {})
+
+
+def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) -> None:
+    variant = read_variant("sensor3d_tld_3")
+    assert variant.choose(tiny_stack, None, {"slices": 3, "seed": 2}) == (
+        "fibsem_sensor3d_segmentation", {"slices": 3, "seed": 2, "detectors": ["TLD"]},
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="means slices 3, and 5 was given too"):
+        variant.choose(tiny_stack, None, {"slices": 5})
+    with pytest.raises(ConfigError, match="means bundle"):
+        variant.choose(tiny_stack, "fibsem_unet_segmentation", {})
+    with pytest.raises(ConfigError, match="no variant 'unet': choose one of sensor3d_ice"):
+        read_variant("unet")
+
+
+@pytest.mark.parametrize("bundle", ["fibsem_unet_segmentation", "fibsem_sensor3d_segmentation"])
+@pytest.mark.parametrize("size", ["small", "paper"])
+def test_every_size_fits_its_bundle(bundle: str, size: str) -> None:
+    settings, config = read_yaml(size_path(bundle, size)), read_yaml(template_path(bundle) / "configs" / "train.yaml")
+    assert settings.keys() <= config.keys()
+    if size == "paper":  # the bundle itself has its paper's size
+        network = {"features", "filters", "levels"} & settings.keys()
+        assert {name: config[name] for name in network} == {name: settings[name] for name in network}
+
+
+@pytest.mark.parametrize("name", ["unet_tld_1", "sensor3d_ice_3"])
+def test_a_variants_file_is_laid_over_its_bundle_by_monai_itself(name: str) -> None:
+    variant = read_variant(name)
+    parser = ConfigWorkflow(
+        config_file=[
+            str(template_path(variant.bundle) / "configs" / "inference.yaml"),
+            str(config_path("variants", name)),
+        ],
+        meta_file=str(template_path(variant.bundle) / "configs" / "metadata.json"),
+        logging_file=False,
+        workflow_type="infer",
+    ).parser
+    network = parser.get_parsed_content("network_def")
+    slab = torch.zeros(1, len(variant.settings["detectors"]) * variant.settings["slices"], 32, 32)
+    assert network.eval()(slab).shape == (1, 5, 32, 32)

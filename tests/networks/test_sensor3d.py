@@ -1,0 +1,170 @@
+"""Sensor-3D: sizes against the reference, what reaches what, and the ways out of Python."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.export import Dim
+
+from monai_app.errors import ConfigError
+from monai_app.networks import Sensor3D
+
+HEADS = ["final", "middle", "all"]
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def small(seed: int = 0, **options: object) -> Sensor3D:
+    torch.manual_seed(seed)
+    return Sensor3D(**{"detectors": 2, "phases": 3, "filters": 4, **options})
+
+
+def image(slices: int = 3, detectors: int = 2, rows: int = 16, columns: int = 24, batch: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn((batch, slices * detectors, rows, columns), generator=generator)
+
+
+@pytest.mark.parametrize(
+    ("levels", "filters", "summed", "concatenated"),
+    [
+        (3, 64, 11_911_553, 12_206_529),
+        (4, 64, 46_124_929, 47_304_641),
+        (4, 32, 11_533_249, 11_828_193),
+        (3, 32, 2_979_009, 3_052_769),
+        (4, 16, 2_884_321, 2_958_065),
+        (3, 16, 745_313, 763_761),
+    ],
+)
+def test_parameters_are_those_of_the_reference(levels: int, filters: int, summed: int, concatenated: int) -> None:
+    assert parameters(Sensor3D(1, 1, levels=levels, filters=filters)) == summed
+    assert parameters(Sensor3D(1, 1, levels=levels, filters=filters, merge="concat")) == concatenated
+
+
+def test_parameters_per_detector_and_phase() -> None:
+    assert parameters(Sensor3D(2, 6)) == 11_912_454
+    assert parameters(Sensor3D(3, 6)) == 11_912_454 + 576
+    assert parameters(Sensor3D(2, 7)) == 11_912_454 + 65
+    assert parameters(Sensor3D(2, 7, merge="concat")) - parameters(Sensor3D(2, 6, merge="concat")) == 129
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("slices", [1, 3, 5, 7])
+def test_gradients_flow_to_every_slice_and_parameter(slices: int, head: str) -> None:
+    network = small(slices=slices, head=head).train()
+    slab = image(slices).requires_grad_()
+    logits = network(slab)
+    assert logits.shape == ((2, 3, slices, 16, 24) if head == "all" else (2, 3, 16, 24))
+    logits.square().sum().backward()
+    assert slab.grad is not None
+    assert (slab.grad.abs().amax((0, 2, 3)) > 0).all()
+    for name, parameter in network.named_parameters():
+        # From the zero state nothing is recurrent, and a read-out at the only slice makes no further step.
+        if slices > 1 or "state_to_state" not in name:
+            assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_order_of_the_slices_matters(head: str) -> None:
+    network, slab = small(head=head).eval(), image()
+    swapped = slab.unflatten(1, (3, 2))[:, [1, 0, 2]].flatten(1, 2)
+    assert (network(slab) - network(swapped)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("head", ["final", "middle"])
+@pytest.mark.parametrize("slices", [3, 5])
+def test_a_mirrored_slab_is_seen_alike_by_swapped_directions(slices: int, head: str) -> None:
+    network, slab = small(slices=slices, head=head).eval(), image(slices)
+    mirrored = slab.unflatten(1, (slices, 2)).flip(1).flatten(1, 2)
+    swapped = small(slices=slices, head=head).eval()
+    names = {".ahead.": ".back.", ".back.": ".ahead."}
+    state = network.state_dict()
+    for old, new in names.items():
+        state |= {key.replace(old, new): value for key, value in network.state_dict().items() if old in key}
+    swapped.load_state_dict(state)
+    assert (network(slab) - network(mirrored)).abs().max() > 1e-3
+    torch.testing.assert_close(swapped(mirrored), network(slab), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_all_slices_and_the_middle_one_agree(head: str) -> None:
+    """In evaluation `all` gives what it gave for the middle slice in training, and what `middle` gives."""
+    network, slab = small(head=head), image()
+    scored = network.eval()(slab)
+    assert scored.shape == (2, 3, 16, 24)
+    if head == "all":
+        torch.testing.assert_close(network.train()(slab)[:, :, 1], scored)
+        torch.testing.assert_close(small(head="middle").eval()(slab), scored)
+
+
+def test_slices_before_the_join_are_seen_alone() -> None:
+    """Time-distributed: a slice's features do not depend on the others."""
+    network, slab = small().eval(), image()
+    changed = slab.clone()
+    changed[:, 4:] += 1  # the last slice
+    before, after = (network._encode(network._by_slice(x)) for x in (slab, changed))
+    for old, new in zip(before, after, strict=True):
+        torch.testing.assert_close(old[:4], new[:4])
+        assert not torch.equal(old[4:], new[4:])
+
+
+OPTIONS = [
+    {"head": "final"},
+    {"head": "middle", "merge": "concat", "gate_activation": "sigmoid"},
+    {"head": "all", "norm": "batch", "dropout": 0.1, "levels": 4, "slices": 5},
+    {"slices": 7, "detectors": 3, "levels": 2},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
+def test_script_export_and_python_agree(options: dict[str, object], tmp_path: Path) -> None:
+    network = small(**options).eval()
+    slices, detectors, stride = network.slices, network.detectors, network.stride
+    scripted = torch.jit.script(network)
+    scripted.save(tmp_path / "network.ts")
+    example = image(slices, detectors, 6 * stride, 5 * stride)
+    sizes = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
+    torch.export.save(torch.export.export(network, (example,), dynamic_shapes=(sizes,)), tmp_path / "network.pt2")
+    scripted = torch.jit.load(tmp_path / "network.ts")
+    exported = torch.export.load(tmp_path / "network.pt2").module()
+    for batch, rows, columns in [(2, 6, 5), (1, 3, 9), (3, 8, 2)]:
+        slab = image(slices, detectors, rows * stride, columns * stride, batch)
+        expected = network(slab)
+        torch.testing.assert_close(scripted(slab), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(exported(slab), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (8, 52), (100, 36)])
+def test_any_size_divisible_by_the_stride_works(rows: int, columns: int) -> None:
+    assert small().eval()(image(rows=rows, columns=columns)).shape == (2, 3, rows, columns)
+
+
+def test_other_sizes_are_refused_with_the_two_around_them() -> None:
+    with pytest.raises(
+        ValueError, match="side of 30 pixels: must be a multiple of 4; the sizes around it are 28 and 32"
+    ):
+        small()(image(rows=32, columns=30))
+    with pytest.raises(ValueError, match="5 channels: 3 slices of 2 detectors make 6"):
+        small()(image()[:, :5])
+
+
+def test_the_result_does_not_depend_on_the_rest_of_the_batch() -> None:
+    network, slab = small(norm="batch").eval(), image()
+    torch.testing.assert_close(network(slab)[:1], network(slab[:1]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"slices": 2}, "slices 2: must be odd"),
+        ({"levels": 1}, "levels 1: must be 2 or more"),
+        ({"phases": 0}, "phases 0: must be 1 or more"),
+        ({"head": "first"}, "head 'first': must be one of final, middle, all"),
+        ({"norm": "instance"}, "norm 'instance'"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        small(**options)

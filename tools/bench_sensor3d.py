@@ -1,0 +1,99 @@
+"""What a training step of Sensor-3D costs, and which share of it is not convolution.
+
+Times forward, backward and optimiser step of Sensor-3D in its small size beside the small U-Net, in turn in one run, and
+profiles the step: operator by operator, the time spent in itself.
+
+    python tools/bench_sensor3d.py --json sensor3d.json
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench import machine, write_json
+from monai.networks.nets import BasicUNet
+
+from monai_app.bundle.locate import size_path
+from monai_app.networks import Sensor3D
+from monai_app.training import PhaseLoss
+from monai_app.yamlfile import read_yaml
+
+PHASES, DETECTORS, SLICES = 5, 2, 3
+CONVOLUTIONS = ("conv", "mkldnn")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=8, help="slabs in a batch")
+    parser.add_argument("--crop", type=int, default=128, help="side of a crop in pixels")
+    parser.add_argument("--repeats", type=int, default=7, help="steps of each network, in turn")
+    parser.add_argument("--json", type=Path, help="where the results go")
+    arguments = parser.parse_args()
+
+    steps = {name: training_step(network, arguments.batch, arguments.crop) for name, network in networks().items()}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for repeat in range(arguments.repeats + 1):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            if repeat:  # the first is a warm-up
+                seconds[name].append(time.perf_counter() - start)
+    results: dict[str, Any] = {
+        name: {"seconds": statistics.median(seconds[name]), **profile(step)} for name, step in steps.items()
+    }
+    for name, row in results.items():
+        print(f"{name:<10} {row['seconds']:.3f} s a step, outside convolutions {row['outside_convolutions']:.1%}")
+        for operator, share in row["operators"].items():
+            print(f"    {operator:<44}{share:>7.1%}")
+    if arguments.json:
+        write_json(arguments.json, {"machine": machine(), "command": sys.argv, "results": results})
+
+
+def networks() -> dict[str, torch.nn.Module]:
+    """The two networks in their small sizes, as the bundles build them."""
+    torch.manual_seed(0)
+    features = read_yaml(size_path("fibsem_unet_segmentation", "small"))["features"]
+    small = read_yaml(size_path("fibsem_sensor3d_segmentation", "small"))
+    options = {name: small[name] for name in ("levels", "filters", "head", "norm", "gate_activation") if name in small}
+    unet = BasicUNet(2, DETECTORS * SLICES, PHASES, features, act=("RELU", {"inplace": True}), norm="batch")
+    return {"unet": unet, "sensor3d": Sensor3D(DETECTORS, PHASES, SLICES, **options)}
+
+
+def training_step(network: torch.nn.Module, batch: int, crop: int) -> Callable[[], None]:
+    """Return a function that makes one step of training on random pixels."""
+    network = network.to(memory_format=torch.channels_last).train()
+    image = torch.randn(batch, SLICES * DETECTORS, crop, crop)
+    annotation = torch.randint(1, PHASES + 1, (batch, 1, crop, crop))
+    loss, optimizer = PhaseLoss(), torch.optim.AdamW(network.parameters(), lr=1e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(network(image), annotation).backward()
+        optimizer.step()
+
+    return step
+
+
+def profile(step: Callable[[], None]) -> dict[str, Any]:
+    """Return each operator's share of a step's own time, and the share of all that are no convolutions."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        for _ in range(3):
+            step()
+    own = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+    total = sum(own.values())
+    convolutions = sum(value for key, value in own.items() if any(part in key.lower() for part in CONVOLUTIONS))
+    largest = sorted(own.items(), key=lambda item: -item[1])[:14]
+    return {
+        "outside_convolutions": 1 - convolutions / total,
+        "operators": {key: value / total for key, value in largest},
+    }
+
+
+if __name__ == "__main__":
+    main()
