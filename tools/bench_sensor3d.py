@@ -1,7 +1,7 @@
 """What a training step of Sensor-3D costs, and which share of it is not convolution.
 
-Times forward, backward and optimiser step of Sensor-3D in its small size beside the small U-Net, in turn in one run, and
-profiles the step: operator by operator, the time spent in itself.
+Times forward, backward and optimiser step of Sensor-3D in its small size beside the small U-Net, in turn in one run,
+and profiles the step: operator by operator, the time spent in itself.
 
     python tools/bench_sensor3d.py --json sensor3d.json
 """

@@ -1,7 +1,7 @@
 """Copy what the bundles share from the U-Net's bundle, the original, into Sensor-3D's.
 
-A bundle must be whole in itself: people copy it, MONAI Label reads one file of it. So the bundles repeat each other, and
-this script does the repeating: all of train.yaml and inference.yaml but the section `its network`, and whole files.
+A bundle must be whole in itself: people copy it, MONAI Label reads one file of it. So the bundles repeat each other,
+and this script does the repeating: all of train.yaml and inference.yaml but the section `its network`, and whole files.
 
     python tools/share_bundles.py          # after a change to the U-Net's bundle
     python tools/share_bundles.py --check  # say what differs and end with 1; the tests do this

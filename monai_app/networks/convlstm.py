@@ -3,7 +3,6 @@
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
@@ -78,7 +77,7 @@ class ConvLSTM2d(nn.Module):
         """
         length = sequence.shape[0]
         # Nothing recurrent in the input's part: one convolution for all elements.
-        terms = self.input_to_state(sequence.flatten(0, 1)).unflatten(0, (length, -1))
+        terms = torch.unflatten(self.input_to_state(sequence.flatten(0, 1)), 0, (length, -1))
         states: list[Tensor] = []
         hidden, cell = self.first_step(terms[length - 1 if reverse else 0])
         states.append(hidden)
@@ -107,7 +106,7 @@ class ConvLSTM2d(nn.Module):
         """Return the gates i, f, o, and the candidate g."""
         sigmoids, candidate = gates.split([3 * self.hidden_channels, self.hidden_channels], 1)
         # torch's hard sigmoid is clip(v / 6 + 0.5, 0, 1), Keras 2's clip(v / 5 + 0.5, 0, 1).
-        sigmoids = F.hardsigmoid(1.2 * sigmoids) if self.hard else torch.sigmoid(sigmoids)
+        sigmoids = nn.functional.hardsigmoid(1.2 * sigmoids) if self.hard else torch.sigmoid(sigmoids)
         return sigmoids, torch.tanh(candidate)
 
 

@@ -3,7 +3,6 @@
 from typing import Final
 
 import torch
-from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
@@ -20,7 +19,7 @@ class Sensor3D(nn.Module):
     bidirectional convolutional LSTMs join the slices: one at the coarsest level, which gives a state per slice, and one
     after the last block, whose states feed the 1 x 1 convolution that classifies the middle slice::
 
-        slab -> [2 conv, pool] x (levels - 1) -> 2 conv -> ConvLSTM -> [up, skip, 2 conv] x (levels - 1) -> ConvLSTM -> head
+        slab -> (2 conv, pool) per level -> 2 conv -> ConvLSTM -> (up, skip, 2 conv) per level -> ConvLSTM -> head
 
     The paper states the kinds of layers; their order and numbers are a reconstruction (docs/sensor3d.md says which
     choice is verified and which is not).
@@ -98,17 +97,21 @@ class Sensor3D(nn.Module):
         """
         self._check(image)
         skips = self._encode(self._by_slice(image))
-        sequence = self._decode(skips).unflatten(0, (self.slices, -1))
+        sequence = torch.unflatten(self._decode(skips), 0, (self.slices, -1))
         if self.head == "final":
-            return self.classify(self.read_out.final(sequence))
+            return self._logits(self.read_out.final(sequence))
         if self.head == "all" and self.training:
             states = self.read_out(sequence).flatten(0, 1)
-            return self.classify(states).unflatten(0, (self.slices, -1)).permute(1, 2, 0, 3, 4)
-        return self.classify(self.read_out.at(sequence, self.slices // 2))
+            return torch.unflatten(self.classify(states), 0, (self.slices, -1)).permute(1, 2, 0, 3, 4)
+        return self._logits(self.read_out.at(sequence, self.slices // 2))
+
+    def _logits(self, states: Tensor) -> Tensor:
+        logits: Tensor = self.classify(states)
+        return logits
 
     def _by_slice(self, image: Tensor) -> Tensor:
         """Make every slice an image of its own: (B, S*C, H, W) to (S*B, C, H, W)."""
-        return image.unflatten(1, (self.slices, self.detectors)).transpose(0, 1).flatten(0, 1)
+        return torch.unflatten(image, 1, (self.slices, self.detectors)).transpose(0, 1).flatten(0, 1)
 
     def _encode(self, images: Tensor) -> list[Tensor]:
         """Return the features of each level, finest first: (S*B, C, H, W) to (S*B, filters * 2**level, ...)."""
@@ -122,7 +125,7 @@ class Sensor3D(nn.Module):
 
     def _decode(self, features: list[Tensor]) -> Tensor:
         """Join the slices at the coarsest level and return features at full resolution, (S*B, filters, H, W)."""
-        images = self.join(features[-1].unflatten(0, (self.slices, -1))).flatten(0, 1)
+        images = self.join(torch.unflatten(features[-1], 0, (self.slices, -1))).flatten(0, 1)
         for index, block in enumerate(self.decoder):
             skip = features[len(features) - 2 - index]
             images = block(torch.cat([skip, self.up(images)], 1))
@@ -145,21 +148,18 @@ class Sensor3D(nn.Module):
 
 def _block(in_channels: int, out_channels: int, norm: str, dropout: float) -> nn.Sequential:
     """Two 3 x 3 convolutions, each followed by ReLU (and before it normalisation and dropout, where wanted)."""
-    layers = []
+    layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
-        layer = Convolution(
-            2,
-            channels,
-            out_channels,
-            act=("RELU", {"inplace": True}),
-            norm="BATCH" if norm == "batch" else None,
-            dropout=dropout or None,
-            bias=norm == "none",
-        )
-        nn.init.kaiming_normal_(layer.conv.weight, nonlinearity="relu")
-        if layer.conv.bias is not None:
-            nn.init.zeros_(layer.conv.bias)
-        layers.append(layer)
+        convolution = nn.Conv2d(channels, out_channels, 3, padding=1, bias=norm == "none")
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
+        layers.append(convolution)
+        if norm == "batch":
+            layers.append(nn.BatchNorm2d(out_channels))
+        if dropout > 0:
+            layers.append(nn.Dropout(dropout))
+        layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 
 

@@ -62,7 +62,8 @@ def test_gradients_flow_to_every_slice_and_parameter(slices: int, head: str) -> 
     for name, parameter in network.named_parameters():
         # From the zero state nothing is recurrent, and a read-out at the only slice makes no further step.
         if slices > 1 or "state_to_state" not in name:
-            assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+            assert parameter.grad is not None, name
+            assert parameter.grad.abs().max() > 0, name
 
 
 @pytest.mark.parametrize("head", HEADS)
