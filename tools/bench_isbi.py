@@ -33,8 +33,8 @@ annotations:
   test: [27]
 """
 
-# Membranes have no preferred direction, so quarter turns are drawn too: three of four orientations are turned.
-SETTINGS = ["rotate90=0.75"]
+# Membranes have no preferred direction: crops are turned by any angle.
+SETTINGS = ["rotate90=0.75", "rotation=3.14", "deformed=0.7"]
 
 
 def main() -> None:
