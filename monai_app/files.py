@@ -59,13 +59,16 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Itera
 
 
 @contextmanager
-def making(target: Path, busy: str, check: Callable[[], None]) -> Iterator[Path]:
+def making(
+    target: Path, busy: str, check: Callable[[], None], published: Callable[[], None] | None = None
+) -> Iterator[Path]:
     """Make a directory under its hidden name, which the body fills and which becomes ``target`` on success.
 
     Args:
         target: the directory, in an existing one.
         busy: what to tell the user where another process is making it.
         check: raises if the target must not be made; called when no other process can make it any more.
+        published: called when the directory has its name, before another process can make it again.
 
     Raises:
         BusyError: another process is making it.
@@ -80,6 +83,8 @@ def making(target: Path, busy: str, check: Callable[[], None]) -> Iterator[Path]
             remove_tree(partial)
             raise
         publish(target)
+        if published is not None:
+            published()
 
 
 def check_folder_target(target: Path, marker: str, *, overwrite: bool) -> None:

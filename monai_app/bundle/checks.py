@@ -10,7 +10,10 @@ from monai_app.stack import Stack
 FROM_STACK = ("phases", "scaling", "dtype", "trained_on")
 """Settings that the stack decides."""
 
-MAY_BE_ZERO = ("seed", "weight_decay", "dice_weight", "dropout", "workers", "rotate90")
+MAY_BE_ZERO = (
+    *("seed", "weight_decay", "dice_weight", "dropout", "workers"),
+    *("deformed", "rotation", "zoom", "elastic", "rotate90"),
+)
 """Numbers that may be 0; all others must be positive."""
 
 

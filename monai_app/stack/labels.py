@@ -101,17 +101,10 @@ def label_writer(image: LabelImage, overwrite: bool) -> Iterator[LabelWriter]:
         f"label image {image.name!r} of {image.store} is being written by another process; wait for it or choose "
         "another name"
     )
-    with files.lock(files.lock_path(image.target), busy):
-        _clear(image, overwrite)
-        try:
-            writer = LabelWriter(_create(image), len(image.phases))
-            yield writer
-            _check_whole(image, writer)
-        except BaseException:
-            files.remove_tree(files.partial_path(image.target))
-            raise
-        files.publish(image.target)
-        _register(image)
+    with files.making(image.target, busy, lambda: _check_target(image, overwrite), lambda: _register(image)) as partial:
+        writer = LabelWriter(_create(image, partial), len(image.phases))
+        yield writer
+        _check_whole(image, writer)
 
 
 def _target(store: Path, name: str) -> Path:
@@ -133,9 +126,8 @@ def check_label_name(name: str) -> None:
         raise ConfigError(f"label name {name!r} is reserved; choose another (--labels NAME)")
 
 
-def _clear(image: LabelImage, overwrite: bool) -> None:
-    """Remove what killed runs left; refuse a finished label image unless it may be replaced."""
-    files.clear_leftovers(image.target)
+def _check_target(image: LabelImage, overwrite: bool) -> None:
+    """Refuse a finished label image unless it may be replaced; remove one that a killed run left unregistered."""
     if image.name not in _registered(image.store):
         files.remove_tree(image.target)  # complete but never registered: its writer was killed in between
     elif image.target.exists() and not overwrite:
@@ -145,10 +137,10 @@ def _clear(image: LabelImage, overwrite: bool) -> None:
         )
 
 
-def _create(image: LabelImage) -> tuple[layout.Level, ...]:
+def _create(image: LabelImage, folder: Path) -> tuple[layout.Level, ...]:
     slices, rows, columns = image.shape
     ome = layout.label_metadata(image.name, image.phases, image.voxel_nm, len(level_shapes(rows, columns)))
-    group = layout.create_group(files.partial_path(image.target), {"ome": ome, layout.OWN: dict(image.own)})
+    group = layout.create_group(folder, {"ome": ome, layout.OWN: dict(image.own)})
     return layout.create_levels(group, (slices,), (rows, columns), np.uint8)
 
 

@@ -116,6 +116,15 @@ def test_seeds_and_epochs_have_random_numbers_of_their_own() -> None:
     assert len({numpy_draw for _, numpy_draw in draws.values()}) == 16
 
 
+def test_a_running_average_of_the_weights_is_validated_and_kept(config: ConfigParser, trained: Path) -> None:
+    average = config.get_parsed_content("ema").ema_model
+    assert config.get_parsed_content("best_model").network is average
+    assert config.get_parsed_content("validate::evaluator").network is average
+    last = torch.load(trained / "models" / "last.pt", weights_only=True)
+    assert last["ema"].keys() == last["network"].keys()
+    assert any(not torch.equal(last["ema"][name], value) for name, value in last["network"].items())
+
+
 def test_tensorboard_has_scalars_and_pictures(trained: Path) -> None:
     events = EventAccumulator(str(trained / "eval")).Reload()
     tags = events.Tags()
