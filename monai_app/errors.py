@@ -26,3 +26,12 @@ class TargetExistsError(AppError, FileExistsError):
 
 class BusyError(AppError, RuntimeError):
     """Another process is writing the same target."""
+
+
+def user_error(error: BaseException | None) -> AppError | None:
+    """Find the package's own error in a chain of causes: MONAI wraps what fails in a config."""
+    while error is not None:
+        if isinstance(error, AppError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -16,15 +16,14 @@ from typing import Any
 
 import torch
 from bench import machine, write_json
-from monai.networks.nets import BasicUNet
+from monai.bundle import ConfigParser
 
-from monai_app.bundle.locate import size_path
-from monai_app.networks import Sensor3D
+from monai_app.bundle.locate import size_path, template_path
 from monai_app.training import PhaseLoss
 from monai_app.yamlfile import read_yaml
 
-PHASES, DETECTORS, SLICES = 5, 2, 3
-CONVOLUTIONS = ("conv", "mkldnn")
+PHASES, DETECTORS, SLICES = 5, 2, 3  # as in the bundles
+CONVOLUTIONS = ("convolution", "conv2d", "mkldnn")
 
 
 def main() -> None:
@@ -56,13 +55,14 @@ def main() -> None:
 
 
 def networks() -> dict[str, torch.nn.Module]:
-    """The two networks in their small sizes, as the bundles build them."""
+    """The networks of the two bundles in their small sizes."""
     torch.manual_seed(0)
-    features = read_yaml(size_path("fibsem_unet_segmentation", "small"))["features"]
-    small = read_yaml(size_path("fibsem_sensor3d_segmentation", "small"))
-    options = {name: small[name] for name in ("levels", "filters", "head", "norm", "gate_activation") if name in small}
-    unet = BasicUNet(2, DETECTORS * SLICES, PHASES, features, act=("RELU", {"inplace": True}), norm="batch")
-    return {"unet": unet, "sensor3d": Sensor3D(DETECTORS, PHASES, SLICES, **options)}
+    built = {}
+    for name in ("unet", "sensor3d"):
+        bundle = f"fibsem_{name}_segmentation"
+        config = read_yaml(template_path(bundle) / "configs" / "train.yaml") | read_yaml(size_path(bundle, "small"))
+        built[name] = ConfigParser(config).get_parsed_content("network_def")
+    return built
 
 
 def training_step(network: torch.nn.Module, batch: int, crop: int) -> Callable[[], None]:
@@ -80,18 +80,19 @@ def training_step(network: torch.nn.Module, batch: int, crop: int) -> Callable[[
     return step
 
 
-def profile(step: Callable[[], None]) -> dict[str, Any]:
-    """Return each operator's share of a step's own time, and the share of all that are no convolutions."""
+def profile(step: Callable[[], None], steps: int = 3) -> dict[str, Any]:
+    """Return each operator's share of the time of some steps, and the share of all that is no convolution."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-        for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(steps):
             step()
+        microseconds = 1e6 * (time.perf_counter() - start)
     own = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
-    total = sum(own.values())
-    convolutions = sum(value for key, value in own.items() if any(part in key.lower() for part in CONVOLUTIONS))
+    convolutions = sum(value for key, value in own.items() if any(part in key for part in CONVOLUTIONS))
     largest = sorted(own.items(), key=lambda item: -item[1])[:14]
     return {
-        "outside_convolutions": 1 - convolutions / total,
-        "operators": {key: value / total for key, value in largest},
+        "outside_convolutions": 1 - convolutions / microseconds,
+        "operators": {key: value / microseconds for key, value in largest},
     }
 
 

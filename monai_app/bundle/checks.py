@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, user_error
 from monai_app.stack import Stack
 
 FROM_STACK = ("phases", "scaling", "dtype", "trained_on")
 """Settings that the stack decides."""
+
+FROM_NETWORK = ("stride", "network_settings")
+"""Ids that follow from the network's settings."""
 
 MAY_BE_ZERO = (
     *("seed", "weight_decay", "dice_weight", "dropout", "workers"),
@@ -30,6 +33,8 @@ def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
     for name, value in settings.items():
         if name in FROM_STACK:
             raise ConfigError(f"setting {name!r} comes from the stack; describe the sample accordingly and ingest it")
+        if name in FROM_NETWORK:
+            raise ConfigError(f"setting {name!r} follows from the network's settings; set those")
         if "::" in name:
             continue
         if name not in defaults:
@@ -41,6 +46,35 @@ def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
     epochs, interval = (settings.get(name, defaults[name]) for name in ("max_epochs", "val_interval"))
     if interval > epochs:
         raise ConfigError(f"val_interval {interval}: with {epochs} epochs nothing would be validated; lower it")
+
+
+def check_network(config: Mapping[str, Any]) -> int:
+    """Build the network once, look at what it gives, and return its stride.
+
+    Args:
+        config: a bundle's config with the model's settings.
+
+    Raises:
+        ConfigError: it cannot be built, or does not give logits (B, K, H, W) when it is trained.
+    """
+    import torch
+    from monai.bundle import ConfigParser
+
+    parser = ConfigParser(dict(config))
+    try:
+        stride = int(parser.get_parsed_content("stride"))
+        network = parser.get_parsed_content("network_def")
+    except Exception as error:
+        raise user_error(error) or ConfigError(f"these settings make no network ({error}); mend them") from error
+    slab = torch.zeros(1, len(config["detectors"]) * config["slices"], 2 * stride, 2 * stride)
+    expected = (1, len(config["phases"]), 2 * stride, 2 * stride)
+    given = tuple(network.train()(slab).shape)
+    if given != expected:
+        raise ConfigError(
+            f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "
+            "another head"
+        )
+    return stride
 
 
 def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:
@@ -71,7 +105,11 @@ def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: 
 
 
 def _check_kind(name: str, value: Any, default: Any) -> None:
-    if isinstance(default, bool | str | dict) or default is None:
+    if isinstance(default, bool | dict) or default is None:
+        return
+    if isinstance(default, str):
+        if not default.startswith(("$", "@")) and not isinstance(value, str):
+            raise ConfigError(f"setting {name!r}: {value!r} must be a text, like {default}")
         return
     if isinstance(default, list):
         _check_list(name, value, default)

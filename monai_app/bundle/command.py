@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.settings import check_literal
-from monai_app.errors import AppError
+from monai_app.errors import user_error
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class BundleCommand:
         try:
             run_bundle(config_file=files, **self.overrides)
         except Exception as error:
-            cause = _user_error(error)
+            cause = user_error(error)
             if cause is None:
                 raise
             raise cause from error
@@ -74,11 +74,3 @@ def _word(value: Any) -> str:
         return value
     return repr(value)
 
-
-def _user_error(error: BaseException | None) -> AppError | None:
-    """Find the package's own error in a chain of causes."""
-    while error is not None:
-        if isinstance(error, AppError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None

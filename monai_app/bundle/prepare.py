@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from monai_app import __version__
-from monai_app.bundle.checks import check_settings, check_sides
+from monai_app.bundle.checks import check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_folder
@@ -58,7 +58,7 @@ def prepare(
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    chosen = _complete({**read_overlays(overlays), **(settings or {})}, template, stack)
+    chosen, stride = _complete({**read_overlays(overlays), **(settings or {})}, template, stack)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     if run.exists() and not overwrite:
         _check_same(run, record)
@@ -67,35 +67,27 @@ def prepare(
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe_model(partial / "configs", chosen)
+        _describe_model(partial / "configs" / "metadata.json", chosen, stride)
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
     return True
 
 
-def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> dict[str, Any]:
-    """Add what the stack says to the user's settings, and check the two against each other."""
+def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> tuple[dict[str, Any], int]:
+    """Add what the stack says to the user's settings, check the two against each other, and find the stride."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
-    check_sides(chosen["crop"], chosen["window"], _stride(chosen), stack)
     train = _check_annotations(stack, chosen)
-    return {
-        **settings,
-        "detectors": chosen["detectors"],
-        "slices": chosen["slices"],
+    from_stack = {
         "phases": [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases],
         "scaling": measure_scaling(stack, chosen["detectors"], train),
         "dtype": stack.dtype.name,
         "trained_on": {"identity": stack.identity, "slices": train},
     }
-
-
-def _stride(config: Mapping[str, Any]) -> int:
-    """Work out the network's stride, which the bundle declares as an expression of its settings."""
-    from monai.bundle import ConfigParser
-
-    return int(ConfigParser(dict(config)).get_parsed_content("stride"))
+    stride = check_network({**chosen, **from_stack})
+    check_sides(chosen["crop"], chosen["window"], stride, stack)
+    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, stride
 
 
 def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
@@ -113,9 +105,8 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe_model(configs: Path, settings: Mapping[str, Any]) -> None:
+def _describe_model(metadata: Path, settings: Mapping[str, Any], stride: int) -> None:
     """Write the model's channels, phases and stride into metadata.json."""
-    metadata, stride = configs / "metadata.json", _stride(read_yaml(configs / "train.yaml"))
     document = json.loads(metadata.read_text(encoding="utf8"))
     half = settings["slices"] // 2
     places = [f"z{offset:+d}" if offset else "z" for offset in range(-half, half + 1)]

@@ -44,8 +44,9 @@ class Variant:
         missing = [name for name in self.settings["detectors"] if name not in stack.detectors]
         if missing:
             raise ConfigError(
-                f"variant {self.name!r} needs detector {missing[0]!r}; {stack.path} has {', '.join(stack.detectors)}: "
-                "choose another variant, or --bundle and --detectors"
+                f"variant {self.name!r} needs detector {' and '.join(map(repr, missing))}; {stack.path} has "
+                f"{', '.join(stack.detectors)}: choose another variant, or instead of it --bundle {self.bundle} "
+                f"--slices {self.settings['slices']} --detectors {stack.detectors[0]}"
             )
         return self.bundle, {**settings, **self.settings}
 

@@ -36,7 +36,8 @@ class Sensor3D(nn.Module):
         merge: ``"sum"`` or ``"concat"`` of the two directions.
         gate_activation: ``"hard_sigmoid"`` as in Keras 2, or ``"sigmoid"``.
         norm: ``"none"`` or ``"batch"``, before each ReLU.
-        dropout: probability of dropping a value after each convolution of the blocks.
+        dropout: probability of dropping a value after each convolution of the blocks, in training mode. It has no
+            weights: a network trained without takes it, for instance to score how sure it is.
 
     Raises:
         ConfigError: an argument that is unknown or out of range.
@@ -64,6 +65,8 @@ class Sensor3D(nn.Module):
         check_choice("head", head, HEADS)
         check_choice("norm", norm, NORMS)
         _check_numbers(detectors=detectors, phases=phases, levels=levels, filters=filters, slices=slices)
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"dropout {dropout}: must be a probability from 0 to below 1")
         self.slices, self.detectors, self.head = slices, detectors, head
         self.stride = 2 ** (levels - 1)
         widths = [filters * 2**level for level in range(levels)]
@@ -135,7 +138,8 @@ class Sensor3D(nn.Module):
         channels = self.slices * self.detectors
         if image.shape[1] != channels:
             raise ValueError(
-                f"{image.shape[1]} channels: {self.slices} slices of {self.detectors} detectors make {channels}"
+                f"{image.shape[1]} channels: {self.slices} slices of {self.detectors} detectors make {channels}; "
+                "give (B, S*C, H, W), slice-major"
             )
         for side in image.shape[2:]:
             below = side // self.stride * self.stride
@@ -157,8 +161,7 @@ def _block(in_channels: int, out_channels: int, norm: str, dropout: float) -> nn
         layers.append(convolution)
         if norm == "batch":
             layers.append(nn.BatchNorm2d(out_channels))
-        if dropout > 0:
-            layers.append(nn.Dropout(dropout))
+        layers.append(nn.Dropout(dropout))  # there at 0 too: leaving it out would rename the weights after it
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 

@@ -110,7 +110,7 @@ def test_the_full_size_is_the_2015_unet() -> None:
     assert not kinds & {"InstanceNorm2d", "GroupNorm", "LayerNorm"}
 
 
-def test_the_full_size_of_sensor3d_is_the_papers() -> None:
+def test_the_full_size_of_sensor3d_has_the_parameters_of_the_reference() -> None:
     parser = ConfigParser(ConfigParser.load_config_file(SENSOR3D / "configs" / "inference.yaml"))
     parser.update({"detectors": ["TLD"], "phases": [{"value": 1, "name": "pore", "rgb": [0, 0, 0]}]})
     network = parser.get_parsed_content("network_def")

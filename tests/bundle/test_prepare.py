@@ -13,9 +13,10 @@ from monai_app.bundle.settings import check_literal, parse_setting, read_overlay
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, TargetExistsError
 from monai_app.files import lock, lock_path
 from monai_app.stack import Stack, ingest
-from tests.conftest import TINY, write_tiny_sample
+from tests.conftest import TINY, TINY_SENSOR3D, write_tiny_sample
 
 UNET = template_path("fibsem_unet_segmentation")
+SENSOR3D = template_path("fibsem_sensor3d_segmentation")
 
 
 def load(path: Path) -> dict[str, object]:
@@ -103,6 +104,26 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(AppError, match=message):
         prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, **settings})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head": "middel"}, "head 'middel': must be one of final, middle, all"),
+        ({"head": "all"}, "choose another head"),
+        ({"merge": 3}, "must be a text, like sum"),
+        ({"levels": 1}, "levels 1: must be 2 or more"),
+        ({"crop": [50, 48]}, "multiples of 4"),
+        ({"window": [510, 512]}, r"--set window=\[512, 512\]"),
+        ({"stride": 1}, "follows from the network's settings"),
+    ],
+)
+def test_settings_that_make_no_sensor3d_are_refused_before_anything_is_written(
+    settings: dict[str, object], message: str, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        prepare(SENSOR3D, tiny_stack, tmp_path / "run", settings={**TINY_SENSOR3D, **settings})
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,13 +1,15 @@
 """The nine variants, each from the command's settings to a reloaded export."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow
+from monai.bundle import ConfigParser, ConfigWorkflow
 from torch.export import Dim
 
+from monai_app.bundle.checks import check_network
 from monai_app.bundle.locate import config_path, size_path, template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.variants import read_variant, variant_names
@@ -102,12 +104,22 @@ def test_a_variant_goes_all_the_way(name: str, tiny_stack: Stack, tmp_path: Path
     tester.leave_python(tester.train_and_evaluate())
 
 
-def test_other_slice_counts_and_detector_sets_need_no_new_code(tiny_stack: Stack, tmp_path: Path) -> None:
-    bundle = "fibsem_sensor3d_segmentation"
-    settings = {**TINY_SENSOR3D, "slices": 5, "detectors": ["TLD", "ICE"]}
-    prepare(template_path(bundle), tiny_stack, tmp_path / "run", settings=settings)
-    config = read_yaml(tmp_path / "run" / "configs" / "inference.yaml")
-    assert (config["slices"], config["detectors"]) == (5, ["TLD", "ICE"])
+@pytest.mark.parametrize("slices", [5, 7])
+@pytest.mark.parametrize("detectors", [["TLD"], ["TLD", "ICE"]], ids="+".join)
+@pytest.mark.parametrize("network", ["unet", "sensor3d"])
+def test_other_slice_counts_and_detector_sets_need_no_new_code(
+    network: str, detectors: list[str], slices: int, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    tiny = TINY if network == "unet" else TINY_SENSOR3D
+    template = template_path(f"fibsem_{network}_segmentation")
+    prepare(template, tiny_stack, tmp_path / "run", settings={**tiny, "slices": slices, "detectors": detectors})
+    configs = tmp_path / "run" / "configs"
+    channels = slices * len(detectors)
+    parser = ConfigParser(ConfigParser.load_config_file(configs / "inference.yaml"))
+    assert parser.get_parsed_content("network_def").eval()(torch.zeros(1, channels, 32, 48)).shape == (1, 3, 32, 48)
+    image = json.loads((configs / "metadata.json").read_text())["network_data_format"]["inputs"]["image"]
+    assert image["num_channels"] == channels
+    assert image["channel_def"]["0"] == f"z-{slices // 2}:TLD"
 
 
 def test_a_variant_is_refused_by_name_where_a_detector_is_missing(tiny_stack: Stack) -> None:
@@ -136,6 +148,8 @@ def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) ->
 def test_every_size_fits_its_bundle(bundle: str, size: str) -> None:
     settings, config = read_yaml(size_path(bundle, size)), read_yaml(template_path(bundle) / "configs" / "train.yaml")
     assert settings.keys() <= config.keys()
+    stride = check_network({**config, **settings})
+    assert all(side % stride == 0 for side in (*settings["crop"], *config["window"]))
     if size == "paper":  # the bundle itself has its paper's size
         network = {"features", "filters", "levels"} & settings.keys()
         assert {name: config[name] for name in network} == {name: settings[name] for name in network}

@@ -168,6 +168,12 @@ def test_sixteen_bit_one_detector_odd_sizes_relative_paths_with_spaces(tmp_path:
     refused = run_command("-m", "monai_app", "segment", "one.ome.zarr", "run 1", cwd=folder, check=False)
     assert (refused.returncode, "--labels NAME" in refused.stderr) == (2, True)
 
+    refused = run_command(
+        "-m", "monai_app", "train", "one.ome.zarr", "run 2", "--variant", "unet_tld_1", check=False, cwd=folder
+    )
+    assert (refused.returncode, "needs detector 'TLD'" in refused.stderr) == (2, True)
+    assert not (folder / "run 2").exists()
+
     # Another stack of the same kind, without annotations: the phases come with the model.
     text = description.read_text()
     (folder / "sample" / "plain.yaml").write_text(text[: text.index("phases:")])

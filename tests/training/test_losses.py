@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from monai_app.errors import ConfigError
 from monai_app.training import PhaseLoss
 
 
@@ -51,3 +52,14 @@ def test_the_right_answer_costs_nothing() -> None:
     _, annotation = random_case()
     truth = functional.one_hot((annotation[:, 0].long() - 1).clamp(min=0), 3).permute(0, 3, 1, 2)
     assert PhaseLoss()(truth * 50.0, annotation).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_logits_of_every_slice_are_learned_slice_by_slice() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, 3, 8, 9, generator=generator)  # (B, K, S, H, W)
+    annotation = torch.randint(0, 5, (2, 3, 8, 9), generator=generator, dtype=torch.uint8)
+    pairs = [(logits[b, :, s], annotation[b, s][None]) for b in range(2) for s in range(3)]
+    by_hand = [torch.stack(parts) for parts in zip(*pairs, strict=True)]
+    torch.testing.assert_close(PhaseLoss()(logits, annotation), PhaseLoss()(*by_hand))
+    with pytest.raises(ConfigError, match="logits of 3 slices and annotations of 1"):
+        PhaseLoss()(logits, annotation[:, :1])
