@@ -144,7 +144,9 @@ class BidirectionalConvLSTM2d(nn.Module):
         ahead = self.ahead(sequence)
         back = self.back(sequence, reverse=True)
         last = len(back) - 1
-        return torch.stack([self._merge(state, back[last - step]) for step, state in enumerate(ahead)])
+        merged = [self._merge(state, back[last - step]) for step, state in enumerate(ahead)]
+        # Not stack, which would lay the channels of channels-last states out anew.
+        return torch.unflatten(torch.cat(merged), 0, (len(merged), -1))
 
     @torch.jit.export
     def final(self, sequence: Tensor) -> Tensor:
