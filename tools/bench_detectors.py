@@ -8,12 +8,11 @@ the test slice, prints a table and writes a JSON.
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from bench import app, machine, write_json
+from bench import app, command, machine, write_json
 
 SETS = {"TLD": "TLD", "ICE": "ICE", "ICE+TLD": "ICE,TLD"}
 
@@ -35,7 +34,7 @@ def main() -> None:
     results = [measure(stack, work, name, arguments.epochs) for name in arguments.sets]
     print_table(results)
     if arguments.json:
-        write_json(arguments.json, {"machine": machine(), "command": sys.argv, "results": results})
+        write_json(arguments.json, {"machine": machine(), "command": command(), "results": results})
 
 
 def measure(stack: Path, work: Path, name: str, epochs: int) -> dict[str, Any]:
