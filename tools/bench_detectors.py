@@ -21,7 +21,7 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for the sample, the store and the runs")
-    parser.add_argument("--epochs", type=int, default=20, help="epochs of each training")
+    parser.add_argument("--epochs", type=int, default=12, help="epochs of each training")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="detector sets to train on")
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
