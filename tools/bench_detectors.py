@@ -8,7 +8,6 @@ the test slice, prints a table and writes a JSON.
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +39,12 @@ def main() -> None:
 def measure(stack: Path, work: Path, name: str, epochs: int) -> dict[str, Any]:
     """Train on a set of detectors and score the test slice."""
     run = work / f"unet_{name.lower()}_3"
-    start = time.perf_counter()
     app("train", stack, run, "--detectors", SETS[name], "--epochs", epochs, "--overwrite")
-    seconds = time.perf_counter() - start
     app("evaluate", stack, run)
     scores = json.loads((run / "eval" / "scores.json").read_text())
     return {
         "detectors": name,
         "epochs": epochs,
-        "train_seconds": round(seconds, 1),
         "mean_iou": scores["mean_iou"],
         "pixel_accuracy": scores["pixel_accuracy"],
         "iou": {row["phase"]: row["iou"] for row in scores["phases"]},
@@ -61,7 +57,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
     print("IoU             " + "".join(f"{row['detectors']:>10}" for row in results))
     for phase in results[0]["iou"]:
         print(f"{phase:<16}" + "".join(f"{row['iou'][phase]:>10.4f}" for row in results))
-    for key in ("mean_iou", "pixel_accuracy", "train_seconds"):
+    for key in ("mean_iou", "pixel_accuracy"):
         print(f"{key:<16}" + "".join(f"{row[key]:>10.4g}" for row in results))
 
 
