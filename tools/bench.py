@@ -16,6 +16,11 @@ def app(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "monai_app", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
+def command() -> list[str]:
+    """Return this command line with paths shortened to their last part: results are published."""
+    return [f"tools/{Path(sys.argv[0]).name}", *(Path(word).name if "/" in word else word for word in sys.argv[1:])]
+
+
 def machine() -> dict[str, Any]:
     """Describe processor, threads and versions."""
     import monai

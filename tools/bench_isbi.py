@@ -12,12 +12,11 @@ Front. Neuroanat. 9:142.
 
 import argparse
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from bench import app, machine, write_json
+from bench import app, command, machine, write_json
 
 SAMPLE = """
 name: isbi2012
@@ -57,7 +56,7 @@ def main() -> None:
             results.append(row)
             print_row(row)
     if arguments.json:
-        write_json(arguments.json, {"machine": machine(), "command": sys.argv, "results": results})
+        write_json(arguments.json, {"machine": machine(), "command": command(), "results": results})
 
 
 def ingest(data: Path, work: Path) -> Path:

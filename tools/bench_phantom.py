@@ -9,13 +9,12 @@ judged on slice 11, with ICE, TLD and both.
 
 import argparse
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench import machine, write_json
+from bench import command, machine, write_json
 from sklearn.metrics import balanced_accuracy_score, jaccard_score
 from sklearn.tree import DecisionTreeClassifier
 
@@ -37,7 +36,7 @@ def main() -> None:
     for row in results["ambiguity"]:
         print(row)
     if arguments.json:
-        write_json(arguments.json, {"machine": machine(), "command": sys.argv, **results})
+        write_json(arguments.json, {"machine": machine(), "command": command(), **results})
 
 
 def speed(slices: int) -> dict[str, float]:

@@ -8,14 +8,13 @@ and profiles the step: operator by operator, the time spent in itself.
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from bench import machine, write_json
+from bench import command, machine, write_json
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.locate import size_path, template_path
@@ -51,7 +50,7 @@ def main() -> None:
         for operator, share in row["operators"].items():
             print(f"    {operator:<44}{share:>7.1%}")
     if arguments.json:
-        write_json(arguments.json, {"machine": machine(), "command": sys.argv, "results": results})
+        write_json(arguments.json, {"machine": machine(), "command": command(), "results": results})
 
 
 def networks() -> dict[str, torch.nn.Module]:

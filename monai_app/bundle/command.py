@@ -1,11 +1,12 @@
 """A ``monai.bundle run`` call: the same object prints the command line and runs it."""
 
-import ast
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fire.parser import DefaultParseValue
 
 from monai_app.bundle.settings import check_literal
 from monai_app.errors import user_error
@@ -64,13 +65,6 @@ class BundleCommand:
 def _word(value: Any) -> str:
     """Write a value so that Fire, which parses MONAI's command line, reads the same value.
 
-    It takes words that look like Python literals for such: the text ``"2024_11_22"`` needs quotes of its own.
+    It takes words that look like Python for such: the texts ``"2024_11_22"`` and ``"[a]"`` need quotes of their own.
     """
-    if not isinstance(value, str):
-        return repr(value)
-    try:
-        ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
-    return repr(value)
-
+    return value if isinstance(value, str) and DefaultParseValue(value) == value else repr(value)

@@ -13,7 +13,9 @@ def train(
     bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
     size: Annotated[str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU.")] = "small",
     detectors: Annotated[str | None, typer.Option(help="Detectors to learn from, e.g. ICE,TLD. [default: all]")] = None,
-    slices: Annotated[int | None, typer.Option(help="Slices in the slab, odd. [default: the variant's or bundle's]")] = None,
+    slices: Annotated[
+        int | None, typer.Option(help="Slices in the slab, odd. [default: the variant's or bundle's]")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the bundle, NAME=VALUE.")] = None,

@@ -104,7 +104,7 @@ class ConvLSTM2d(nn.Module):
 
     def _activate(self, gates: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gates i, f, o, and the candidate g."""
-        sigmoids, candidate = gates.split([3 * self.hidden_channels, self.hidden_channels], 1)
+        sigmoids, candidate = torch.split(gates, [3 * self.hidden_channels, self.hidden_channels], 1)
         # torch's hard sigmoid is clip(v / 6 + 0.5, 0, 1), Keras 2's clip(v / 5 + 0.5, 0, 1).
         sigmoids = nn.functional.hardsigmoid(1.2 * sigmoids) if self.hard else torch.sigmoid(sigmoids)
         return sigmoids, torch.tanh(candidate)

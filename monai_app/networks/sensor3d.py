@@ -128,7 +128,7 @@ class Sensor3D(nn.Module):
 
     def _decode(self, features: list[Tensor]) -> Tensor:
         """Join the slices at the coarsest level and return features at full resolution, (S*B, filters, H, W)."""
-        images = self.join(torch.unflatten(features[-1], 0, (self.slices, -1))).flatten(0, 1)
+        images: Tensor = self.join(torch.unflatten(features[-1], 0, (self.slices, -1))).flatten(0, 1)
         for index, block in enumerate(self.decoder):
             skip = features[len(features) - 2 - index]
             images = block(torch.cat([skip, self.up(images)], 1))

@@ -14,7 +14,13 @@ plain = st.text(st.characters(codec="ascii", exclude_characters="#$@%\x00"), min
 )
 
 
-@given(st.one_of(plain, st.sampled_from(["2024_11_22", "3", "1e5", "None", "[1]", "my run"]), st.booleans()))
+@given(
+    st.one_of(
+        plain,
+        st.sampled_from(["2024_11_22", "3", "1e5", "None", "[1]", "[a]", "{a: b}", "A\r", "A ", "my run"]),
+        st.booleans(),
+    )
+)
 def test_the_printed_line_carries_every_value_as_it_is(value: object) -> None:
     command = BundleCommand((Path("train.yaml"),), {"labels_name": value})
     words = shlex.split(str(command))
