@@ -13,9 +13,8 @@ FROM_STACK = ("phases", "scaling", "dtype", "trained_on")
 FROM_NETWORK = ("stride", "network_settings")
 """Ids that follow from the network's settings."""
 
-MAY_BE_ZERO = (
-    *("seed", "weight_decay", "dice_weight", "dropout", "workers"),
-    *("deformed", "rotation", "zoom", "elastic", "rotate90"),
+MAY_BE_ZERO = frozenset(
+    {"seed", "weight_decay", "dice_weight", "dropout", "workers", "deformed", "rotation", "zoom", "elastic", "rotate90"}
 )
 """Numbers that may be 0; all others must be positive."""
 

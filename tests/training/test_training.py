@@ -11,7 +11,7 @@ from monai.bundle import ConfigParser
 from monai.transforms import Compose, RandFlip
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from monai_app.errors import AnnotationError
+from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Phase, Stack
 from monai_app.training import EpochProgress, SeedEachEpoch
 from monai_app.transforms import annotated_items, repeat_items
@@ -123,6 +123,17 @@ def test_a_running_average_of_the_weights_is_validated_and_kept(config: ConfigPa
     last = torch.load(trained / "models" / "last.pt", weights_only=True)
     assert last["ema"].keys() == last["network"].keys()
     assert any(not torch.equal(last["ema"][name], value) for name, value in last["network"].items())
+
+
+def test_a_checkpoint_of_another_network_is_not_resumed(trained_sensor3d: Path, tiny_stack: Stack) -> None:
+    """Another head has the same weights by name and shape: only the settings tell the two apart."""
+    parser = ConfigParser(ConfigParser.load_config_file(trained_sensor3d / "configs" / "train.yaml"))
+    parser.update({"bundle_root": str(trained_sensor3d), "dataset_dir": str(tiny_stack.path), "head": "middle"})
+    parser.get_parsed_content("imports")
+    engine = Engine(lambda *_: None)
+    parser.get_parsed_content("resume").attach(engine)
+    with pytest.raises(ConfigError, match=r"network is .*'final'.* there and .*'middle'.* now"):
+        engine.run([0])
 
 
 def test_tensorboard_has_scalars_and_pictures(trained: Path) -> None:
