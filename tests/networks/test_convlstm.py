@@ -102,8 +102,14 @@ def test_equals_keras_on_the_same_weights(reverse: bool, tmp_path: Path) -> None
 
 def test_the_hard_sigmoid_is_keras_2s_and_not_torchs() -> None:
     layer = ConvLSTM2d(1, 1)
-    gates, _ = layer._activate(torch.tensor([-3.0, -2.5, 0.0, 1.0, 2.5, 9.0]).expand(1, 4, 1, 6))
-    torch.testing.assert_close(gates[0, 0, 0], torch.tensor([0.0, 0.0, 0.5, 0.7, 1.0, 1.0]))
+    state = []
+    for value in (-3.0, -2.5, 0.0, 1.0, 2.5, 9.0):
+        with torch.no_grad():
+            layer.input_to_state.weight.zero_()
+            layer.input_to_state.bias.copy_(torch.tensor([9.0, 0.0, value, 9.0]))  # c is 1 and o is asked
+        state.append(layer(torch.zeros(1, 1, 1, 1, 1))[0])
+    gates = torch.stack(state).flatten() / torch.tensor(1.0).tanh()
+    torch.testing.assert_close(gates, torch.tensor([0.0, 0.0, 0.5, 0.7, 1.0, 1.0]))
 
 
 def test_weights_start_as_in_keras() -> None:
