@@ -18,6 +18,7 @@ from bench import command, machine, write_json
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.locate import size_path, template_path
+from monai_app.memory import keep_freed_memory
 from monai_app.training import PhaseLoss
 from monai_app.yamlfile import read_yaml
 
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
 
+    keep_freed_memory()  # as the training does
     steps = {name: training_step(network, arguments.batch, arguments.crop) for name, network in networks().items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(arguments.repeats + 1):

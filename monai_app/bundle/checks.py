@@ -14,7 +14,10 @@ FROM_NETWORK = ("stride", "network_settings")
 """Ids that follow from the network's settings."""
 
 MAY_BE_ZERO = frozenset(
-    {"seed", "weight_decay", "dice_weight", "dropout", "workers", "deformed", "rotation", "zoom", "elastic", "rotate90"}
+    {
+        *("seed", "workers", "weight_decay", "max_gradient_norm", "dice_weight", "dropout"),
+        *("deformed", "rotation", "zoom", "elastic", "rotate90"),
+    }
 )
 """Numbers that may be 0; all others must be positive."""
 

@@ -2,6 +2,7 @@
 
 from monai_app.training.checkpoints import BestModel, ResumeCheckpoint
 from monai_app.training.evaluation import ScoreWriter
+from monai_app.training.gradients import clip_gradients
 from monai_app.training.handlers import EpochProgress, SeedEachEpoch, ValidationPictures
 from monai_app.training.losses import PhaseLoss
 from monai_app.training.split import BlockSplit, split_blocks, split_stack
@@ -15,6 +16,7 @@ __all__ = [
     "ScoreWriter",
     "SeedEachEpoch",
     "ValidationPictures",
+    "clip_gradients",
     "split_blocks",
     "split_stack",
 ]

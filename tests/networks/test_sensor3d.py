@@ -71,6 +71,18 @@ def test_gradients_flow_to_every_slice_and_parameter(slices: int, head: str) -> 
 
 
 @pytest.mark.parametrize("head", HEADS)
+def test_gradients_in_mixed_precision_are_those_of_full_precision(head: str) -> None:
+    slab, gradients = image(), []
+    for mixed in (False, True):
+        network = small(head=head).train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            network(slab).float().square().sum().backward()
+        gradients.append(torch.cat([weight.grad.flatten() for weight in network.parameters()]))
+    full, half = gradients
+    assert (full - half).norm() < 0.05 * full.norm()
+
+
+@pytest.mark.parametrize("head", HEADS)
 def test_the_order_of_the_slices_matters(head: str) -> None:
     network, slab = small(head=head).eval(), image()
     swapped = slab.unflatten(1, (3, 2))[:, [2, 1, 0]].flatten(1, 2)
