@@ -16,6 +16,20 @@ def app(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "monai_app", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
 
+def settings_options(settings: list[str]) -> list[str]:
+    """Return the words that give the settings NAME=VALUE to ``monai-app train``."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def learning_curve(run: Path) -> list[float]:
+    """Return the mean IoU of every validation of a training."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "eval"))
+    events.Reload()
+    return [round(event.value, 4) for event in events.Scalars("val_mean_iou")]
+
+
 def command() -> list[str]:
     """Return this command line with paths shortened to their last part: results are published."""
     return [f"tools/{Path(sys.argv[0]).name}", *(Path(word).name if "/" in word else word for word in sys.argv[1:])]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, machine, write_json
+from bench import app, command, machine, settings_options, write_json
 
 SAMPLE = """
 name: isbi2012
@@ -78,8 +78,8 @@ class Training:
 
     def train(self, name: str, epochs: int) -> float:
         """Train from the start and return the seconds it took, starting the program included."""
-        options = [word for setting in self.settings for word in ("--set", setting)]
-        options += ["--bundle", f"fibsem_{self.network}_segmentation", "--slices", str(self.slices)]
+        bundle = f"fibsem_{self.network}_segmentation"
+        options = ["--bundle", bundle, "--slices", self.slices, *settings_options(self.settings)]
         start = time.perf_counter()
         app("train", self.stack, self.folder(name), "--epochs", epochs, "--overwrite", *options)
         return time.perf_counter() - start

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, machine, write_json
+from bench import app, command, learning_curve, machine, settings_options, write_json
 
 from monai_app.bundle.variants import variant_names
 
@@ -48,9 +48,8 @@ def main() -> None:
 
 def measure(stack: Path, run: Path, variant: str, epochs: int, settings: list[str]) -> dict[str, Any]:
     """Train a variant, score the test slice and export it."""
-    options = [word for setting in settings for word in ("--set", setting)]
     start = time.perf_counter()
-    app("train", stack, run, "--variant", variant, "--epochs", epochs, "--overwrite", *options)
+    app("train", stack, run, "--variant", variant, "--epochs", epochs, "--overwrite", *settings_options(settings))
     seconds = time.perf_counter() - start
     app("evaluate", stack, run)
     export(run)
@@ -72,15 +71,6 @@ def export(run: Path) -> None:
     words = ["-m", "monai.bundle", "ckpt_export", "--bundle_root", run]
     words += ["--config_file", run / "configs" / "inference.yaml", "--filepath", run / "model.ts"]
     subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def learning_curve(run: Path) -> list[float]:
-    """Return the mean IoU of every validation."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(run / "eval"))
-    events.Reload()
-    return [round(event.value, 4) for event in events.Scalars("val_mean_iou")]
 
 
 def print_row(row: dict[str, Any]) -> None:
