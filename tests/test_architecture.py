@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.conftest import CHECKOUT, run_command
 
 LAYERS = [
-    {"errors", "progress"},
+    {"errors", "memory", "progress"},
     {"files", "networks", "yamlfile"},
     {"stack"},
     {"phantom", "provenance", "transforms"},
@@ -35,6 +35,7 @@ def test_every_room_imports_only_rooms_below_it() -> None:
         room = path.relative_to(package).parts[0].removesuffix(".py")
         if room in ("__init__", "__main__"):
             continue
+        assert room in level, f"{room} is in no layer"
         for other in imported_rooms(path) - {room}:
             assert level[other] < level[room], f"{path} imports monai_app.{other}"
 

@@ -21,6 +21,12 @@ def settings_options(settings: list[str]) -> list[str]:
     return [word for setting in settings for word in ("--set", setting)]
 
 
+def read_scores(run: Path) -> dict[str, Any]:
+    """Return what ``monai-app evaluate`` wrote."""
+    scores: dict[str, Any] = json.loads((run / "eval" / "scores.json").read_text())
+    return scores
+
+
 def learning_curve(run: Path) -> list[float]:
     """Return the mean IoU of every validation of a training."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -12,13 +12,12 @@ Front. Neuroanat. 9:142.
 """
 
 import argparse
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, machine, settings_options, write_json
+from bench import app, command, machine, read_scores, settings_options, write_json
 
 SAMPLE = """
 name: isbi2012
@@ -118,7 +117,7 @@ def measure(training: Training, epochs: int, minutes: float) -> dict[str, Any]:
     name = f"{minutes:g}min"
     seconds = training.train(name, epochs)
     app("evaluate", training.stack, training.folder(name))
-    scores = json.loads((training.folder(name) / "eval" / "scores.json").read_text())
+    scores = read_scores(training.folder(name))
     membrane = next(row for row in scores["phases"] if row["phase"] == "membrane")
     return {
         "network": training.network,

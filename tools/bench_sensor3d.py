@@ -1,7 +1,7 @@
 """What a training step of Sensor-3D costs, and which share of it is not convolution.
 
-Times forward, backward and optimiser step of Sensor-3D in its small size beside the small U-Net, in turn in one run,
-and profiles the step: operator by operator, the time spent in itself.
+Times forward, backward and optimiser step of Sensor-3D in its small size, in turn in one run beside the small U-Net and
+beside itself with other settings, and profiles the step: operator by operator, the time spent in itself.
 
     python tools/bench_sensor3d.py --json sensor3d.json
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from bench import command, machine, write_json
@@ -19,6 +20,7 @@ from monai.bundle import ConfigParser
 
 from monai_app.bundle.locate import size_path, template_path
 from monai_app.memory import keep_freed_memory
+from monai_app.networks.cell import DifferentiableUpdate, update
 from monai_app.training import PhaseLoss
 from monai_app.yamlfile import read_yaml
 
@@ -37,6 +39,7 @@ def main() -> None:
 
     keep_freed_memory()  # as the training does
     steps = {name: training_step(network, arguments.batch, arguments.crop) for name, network in networks().items()}
+    steps["sensor3d, derivative by autograd"] = by_autograd(steps["sensor3d"])
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for repeat in range(arguments.repeats + 1):
         for name, step in steps.items():
@@ -48,7 +51,7 @@ def main() -> None:
         name: {"seconds": statistics.median(seconds[name]), **profile(step)} for name, step in steps.items()
     }
     for name, row in results.items():
-        print(f"{name:<10} {row['seconds']:.3f} s a step, outside convolutions {row['outside_convolutions']:.1%}")
+        print(f"{name:<36} {row['seconds']:.3f} s a step, outside convolutions {row['outside_convolutions']:.1%}")
         for operator, share in row["operators"].items():
             print(f"    {operator:<44}{share:>7.1%}")
     if arguments.json:
@@ -56,14 +59,32 @@ def main() -> None:
 
 
 def networks() -> dict[str, torch.nn.Module]:
-    """The networks of the two bundles in their small sizes."""
+    """The networks of the two bundles in their small sizes, and Sensor-3D with a setting changed."""
+    return {
+        "unet": build("unet"),
+        "sensor3d": build("sensor3d"),
+        "sensor3d, no normalisation": build("sensor3d", norm="none"),
+        "sensor3d, 16 filters": build("sensor3d", filters=16),
+    }
+
+
+def build(name: str, **settings: Any) -> torch.nn.Module:
+    """Build a bundle's network in its small size with some settings of its own."""
     torch.manual_seed(0)
-    built = {}
-    for name in ("unet", "sensor3d"):
-        bundle = f"fibsem_{name}_segmentation"
-        config = read_yaml(template_path(bundle) / "configs" / "train.yaml") | read_yaml(size_path(bundle, "small"))
-        built[name] = ConfigParser(config).get_parsed_content("network_def")
-    return built
+    bundle = f"fibsem_{name}_segmentation"
+    config = read_yaml(template_path(bundle) / "configs" / "train.yaml") | read_yaml(size_path(bundle, "small"))
+    network: torch.nn.Module = ConfigParser(config | settings).get_parsed_content("network_def")
+    return network
+
+
+def by_autograd(step: Callable[[], None]) -> Callable[[], None]:
+    """Make a step that leaves the derivative of the convolutional LSTM's step to autograd."""
+
+    def plain_step() -> None:
+        with mock.patch.object(DifferentiableUpdate, "apply", lambda *state: update(*state)[:2]):
+            step()
+
+    return plain_step
 
 
 def training_step(network: torch.nn.Module, batch: int, crop: int) -> Callable[[], None]:

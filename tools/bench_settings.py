@@ -6,11 +6,11 @@ Each trial lays settings over the small size; ``-`` changes nothing. Choose by t
 """
 
 import argparse
-import json
+import shlex
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, learning_curve, machine, settings_options, write_json
+from bench import app, command, learning_curve, machine, read_scores, settings_options, write_json
 
 
 def main() -> None:
@@ -20,13 +20,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--bundle", default="fibsem_sensor3d_segmentation", help="bundle to train")
     parser.add_argument("--epochs", type=int, default=3, help="epochs of each trial")
-    parser.add_argument("--try", dest="trials", action="append", default=[], help="settings of a trial, NAME=VALUE ...")
+    parser.add_argument("--try", dest="trials", action="append", required=True, help="a trial's NAME=VALUE ...")
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
 
     results = []
     for number, trial in enumerate(arguments.trials):
-        settings = trial.removeprefix("-").split()
+        settings = [] if trial == "-" else shlex.split(trial)
         run = arguments.work.resolve() / f"trial_{number}"
         results.append(measure(arguments.stack.resolve(), run, arguments.bundle, arguments.epochs, settings))
         print_row(results[-1])
@@ -39,7 +39,7 @@ def measure(stack: Path, run: Path, bundle: str, epochs: int, settings: list[str
     options = ["--bundle", bundle, "--epochs", str(epochs), *settings_options(settings)]
     app("train", stack, run, "--overwrite", *options)
     app("evaluate", stack, run)
-    scores = json.loads((run / "eval" / "scores.json").read_text())
+    scores = read_scores(run)
     return {"settings": settings, "validation": learning_curve(run), "mean_iou": scores["mean_iou"]}
 
 

@@ -8,14 +8,13 @@ about twice the U-Net's time.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, learning_curve, machine, settings_options, write_json
+from bench import app, command, learning_curve, machine, read_scores, settings_options, write_json
 
 from monai_app.bundle.variants import variant_names
 
@@ -53,7 +52,7 @@ def measure(stack: Path, run: Path, variant: str, epochs: int, settings: list[st
     seconds = time.perf_counter() - start
     app("evaluate", stack, run)
     export(run)
-    scores = json.loads((run / "eval" / "scores.json").read_text())
+    scores = read_scores(run)
     return {
         "variant": variant,
         "epochs": epochs,
@@ -70,7 +69,7 @@ def export(run: Path) -> None:
     """Write the trained network as TorchScript with MONAI's own command."""
     words = ["-m", "monai.bundle", "ckpt_export", "--bundle_root", run]
     words += ["--config_file", run / "configs" / "inference.yaml", "--filepath", run / "model.ts"]
-    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def print_row(row: dict[str, Any]) -> None:

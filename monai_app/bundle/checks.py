@@ -15,8 +15,17 @@ FROM_NETWORK = ("stride", "network_settings")
 
 MAY_BE_ZERO = frozenset(
     {
-        *("seed", "workers", "weight_decay", "max_gradient_norm", "dice_weight", "dropout"),
-        *("deformed", "rotation", "zoom", "elastic", "rotate90"),
+        "seed",
+        "workers",
+        "weight_decay",
+        "max_gradient_norm",
+        "dice_weight",
+        "dropout",
+        "deformed",
+        "rotation",
+        "zoom",
+        "elastic",
+        "rotate90",
     }
 )
 """Numbers that may be 0; all others must be positive."""
@@ -134,5 +143,5 @@ def _check_number(name: str, value: Any, default: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         kind = "a whole number" if whole else "a number"
         raise ConfigError(f"setting {name!r}: {value!r} must be {kind}, like {default}")
-    if value < 0 or (value == 0 and name not in MAY_BE_ZERO):
+    if not value >= 0 or (value == 0 and name not in MAY_BE_ZERO):
         raise ConfigError(f"setting {name!r}: {value!r} must be {'0 or more' if name in MAY_BE_ZERO else 'above 0'}")

@@ -1,8 +1,8 @@
 """The part of a convolutional LSTM's step that is no convolution, and its derivative.
 
-Left to autograd it takes half of a training step on a CPU: four gates cut out of one tensor are strided, and each of
-their gradients is written into a tensor of zeros of the whole's size before they are added. Here every map is its own,
-changed in place, and the gradient of the whole is written once.
+Left to autograd, cutting the gates out of one tensor and putting their gradients together again is a good part of a
+training step on a CPU. Here every map is made once, changed in place where nothing needs the old values, and the
+gradient of the whole is written once.
 """
 
 from typing import Any
@@ -13,26 +13,27 @@ from torch.autograd.function import once_differentiable
 
 
 def update(
-    term: Tensor, recurrent: Tensor | None, cell: Tensor | None, hard: bool
+    from_input: Tensor, from_state: Tensor | None, cell: Tensor | None, hard: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Step to the next state.
 
     Args:
-        term: (B, 4 F, H, W), the convolved input of the gates i, f, o and the candidate g, in this order.
-        recurrent: the same of the hidden state; None from the zero state.
-        cell: (B, F, H, W), the cell state; None from the zero state.
+        from_input: (B, 4 F, H, W), the convolved input of the gates i, f, o and the candidate g, in this order.
+        from_state: the same of the hidden state; None stands for zeros, as before the first step.
+        cell: (B, F, H, W), the cell state; None stands for zeros.
         hard: clamp the gates to 0..1 as they are; otherwise they go through a sigmoid.
 
     Returns:
         Hidden state, cell state, and what the derivative needs: gates i, f, o, candidate g, tanh of the cell state. All
         are (B, F, H, W).
     """
-    i, f, o, g = term.chunk(4, 1)
-    if recurrent is None:
-        i, f, o, g = gate(i, hard), gate(f, hard), gate(o, hard), torch.tanh(g)
+    i, f, o, g = from_input.chunk(4, 1)
+    if from_state is None:
+        i, f, o, g = activated(i, hard), activated(f, hard), activated(o, hard), torch.tanh(g)
     else:
-        own_i, own_f, own_o, own_g = recurrent.chunk(4, 1)
-        i, f, o, g = gate_(i + own_i, hard), gate_(f + own_f, hard), gate_(o + own_o, hard), (g + own_g).tanh_()
+        state_i, state_f, state_o, state_g = from_state.chunk(4, 1)
+        i, f, o = activated_(i + state_i, hard), activated_(f + state_f, hard), activated_(o + state_o, hard)
+        g = (g + state_g).tanh_()
     new = i * g
     if cell is not None:
         new.addcmul_(f, cell)
@@ -40,12 +41,12 @@ def update(
     return o * bounded, new, i, f, o, g, bounded
 
 
-def gate(values: Tensor, hard: bool) -> Tensor:
+def activated(values: Tensor, hard: bool) -> Tensor:
     """Return gates from 0 to 1."""
     return values.clamp(0, 1) if hard else torch.sigmoid(values)
 
 
-def gate_(values: Tensor, hard: bool) -> Tensor:
+def activated_(values: Tensor, hard: bool) -> Tensor:
     """Make values gates from 0 to 1, in place."""
     return values.clamp_(0, 1) if hard else values.sigmoid_()
 
@@ -58,37 +59,45 @@ class DifferentiableUpdate(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, term: Tensor, recurrent: Tensor | None, cell: Tensor | None, hard: bool
+        ctx: Any, from_input: Tensor, from_state: Tensor | None, cell: Tensor | None, hard: bool
     ) -> tuple[Tensor, Tensor]:
         """See :func:`update`."""
-        hidden, new, *rest = update(term, recurrent, cell, hard)
+        hidden, new, *rest = update(from_input, from_state, cell, hard)
         ctx.save_for_backward(cell, *rest)
-        ctx.hard = hard
-        ctx.layout = layout(term)
+        ctx.set_materialize_grads(False)  # nothing follows the cell state of the last step
+        ctx.hard, ctx.shape, ctx.layout = hard, from_input.shape, layout(from_input)
+        ctx.has_state = from_state is not None
         return hidden, new
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_hidden: Tensor, d_new: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
-        """Return the gradients of term, recurrent (the same) and cell."""
+    def backward(
+        ctx: Any, d_hidden: Tensor | None, d_new: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+        """Return the gradients of from_input, from_state (the same) and cell."""
         cell, i, f, o, g, bounded = ctx.saved_tensors
-        batch, channels, height, width = i.shape
-        shape = (batch, 4 * channels, height, width)
-        d_term = torch.empty(shape, dtype=i.dtype, device=i.device, memory_format=ctx.layout)
-        d_i, d_f, d_o, d_g = d_term.chunk(4, 1)
-        d_cell = torch.ops.aten.tanh_backward(d_hidden * o, bounded).add_(d_new)
-        gate_gradient(d_cell * g, i, ctx.hard, d_i)
-        gate_gradient(d_hidden * bounded, o, ctx.hard, d_o)
+        if d_hidden is None:
+            d_hidden = torch.zeros_like(o)
+        d_cell = torch.ops.aten.tanh_backward(d_hidden * o, bounded)
+        if d_new is not None:
+            d_cell.add_(d_new)
+        d_input = torch.empty(ctx.shape, dtype=i.dtype, device=i.device, memory_format=ctx.layout)
+        d_i, d_f, d_o, d_g = d_input.chunk(4, 1)
+        write_gate_gradient(d_cell * g, i, ctx.hard, d_i)
+        write_gate_gradient(d_hidden * bounded, o, ctx.hard, d_o)
         torch.ops.aten.tanh_backward.grad_input(d_cell * i, g, grad_input=d_g)
         if cell is None:
             d_f.zero_()
-            return d_term, None, None, None
-        gate_gradient(d_cell * cell, f, ctx.hard, d_f)
-        return d_term, d_term, d_cell.mul_(f), None
+        else:
+            write_gate_gradient(d_cell * cell, f, ctx.hard, d_f)
+        return d_input, d_input if ctx.has_state else None, None if cell is None else d_cell.mul_(f), None
 
 
-def gate_gradient(gradient: Tensor, gate: Tensor, hard: bool, out: Tensor) -> None:
-    """Write the gradient before a gate's activation into ``out``, from the one behind it and the gate's value."""
+def write_gate_gradient(gradient: Tensor, gate: Tensor, hard: bool, out: Tensor) -> None:
+    """Write the gradient before a gate's activation into ``out``, from the one behind it and the gate's value.
+
+    A hard gate at exactly 0 or 1 counts as closed to gradients: its value does not tell whether it was clamped.
+    """
     if hard:
         torch.ops.aten.hardtanh_backward.grad_input(gradient, gate, 0.0, 1.0, grad_input=out)
     else:
@@ -96,5 +105,5 @@ def gate_gradient(gradient: Tensor, gate: Tensor, hard: bool, out: Tensor) -> No
 
 
 def layout(images: Tensor) -> torch.memory_format:
-    """Channels-last or contiguous, whichever the images (B, C, H, W) are in."""
+    """Contiguous where the images (B, C, H, W) are, channels-last otherwise."""
     return torch.contiguous_format if images.is_contiguous() else torch.channels_last

@@ -32,8 +32,9 @@ class ConvLSTM2d(nn.Module):
         gate_activation: s: ``"hard_sigmoid"``, which is ``clip(0.2 v + 0.5, 0, 1)`` as in Keras 2, or ``"sigmoid"``.
 
     Attributes:
-        input_to_state: the convolution of x for the gates i, f, o, g, in this order along the channels.
-        state_to_state: the convolution of h for the same.
+        input_to_state: holds the kernels W and biases for the gates i, f, o, g, in this order along the channels.
+        state_to_state: holds the kernels U. Both are Keras' weights; what is convolved with is made from them at every
+            call, so their own ``forward`` is not used.
 
     Raises:
         ConfigError: an unknown gate activation or an even kernel.
@@ -78,48 +79,48 @@ class ConvLSTM2d(nn.Module):
         Returns:
             S states (B, F, H, W) in the order of the steps: with ``reverse`` the first belongs to the last element.
         """
-        kernel, bias, recurrent = self._kernels()
+        kernel, bias, state_kernel = self._kernels()
         length = sequence.shape[0]
-        # An element at a time: the gradient of one convolution of all would be put together from its parts again.
+        # An element at a time: after one convolution of all, their gradients would be put together from parts again.
         elements = sequence.unbind(0)
         states: list[Tensor] = []
         hidden, cell = self._step(self._convolve(elements[length - 1 if reverse else 0], kernel, bias), None, None)
         states.append(hidden)
         for step in range(1, length):
-            term = self._convolve(elements[length - 1 - step if reverse else step], kernel, bias)
-            hidden, cell = self._step(term, self._convolve(hidden, recurrent, None), cell)
+            from_input = self._convolve(elements[length - 1 - step if reverse else step], kernel, bias)
+            hidden, cell = self._step(from_input, self._convolve(hidden, state_kernel, None), cell)
             states.append(hidden)
         return states
 
     def _convolve(self, images: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         return nn.functional.conv2d(images, kernel, bias, padding=self.padding)
 
-    def _step(self, term: Tensor, recurrent: Tensor | None, cell: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _step(self, from_input: Tensor, from_state: Tensor | None, cell: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return hidden and cell state; see :func:`monai_app.networks.cell.update`."""
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
-            state = update(term, recurrent, cell, self.hard)
+            state = update(from_input, from_state, cell, self.hard)
             return state[0], state[1]
-        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-            hidden, new, *_ = update(term, recurrent, cell, self.hard)
+        if torch.jit.is_tracing() or torch.compiler.is_compiling() or not torch.is_grad_enabled():  # type: ignore[attr-defined]
+            hidden, new, *_ = update(from_input, from_state, cell, self.hard)
             return hidden, new
-        stepped: tuple[Tensor, Tensor] = DifferentiableUpdate.apply(term, recurrent, cell, self.hard)
+        stepped: tuple[Tensor, Tensor] = DifferentiableUpdate.apply(from_input, from_state, cell, self.hard)
         return stepped
 
     def _kernels(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the input's kernels and biases and the state's kernels, with the hard sigmoid's line in them.
+        """Return the input's kernels and biases and the state's kernels, the hard sigmoid's 0.2 v + 0.5 folded in.
 
-        Convolutions are linear: slope 0.2 and offset 0.5 cost next to nothing here, and two passes over all maps after
-        the convolution. A hard gate is then a clamped convolution.
+        Convolution is linear, so a hard gate is a clamped convolution. Applied to the convolution's result, slope and
+        offset would take two more passes over all feature maps.
         """
-        kernel, bias, recurrent = self.input_to_state.weight, self.input_to_state.bias, self.state_to_state.weight
+        kernel, bias, state_kernel = self.input_to_state.weight, self.input_to_state.bias, self.state_to_state.weight
         assert bias is not None
         if not self.hard:
-            return kernel, bias, recurrent
+            return kernel, bias, state_kernel
         slope, offset = torch.ones_like(bias), torch.zeros_like(bias)
         slope[: 3 * self.hidden_channels] = 0.2
         offset[: 3 * self.hidden_channels] = 0.5
         columns = slope[:, None, None, None]
-        return kernel * columns, bias * slope + offset, recurrent * columns
+        return kernel * columns, bias * slope + offset, state_kernel * columns
 
 
 class BidirectionalConvLSTM2d(nn.Module):

@@ -5,19 +5,31 @@ from typing import Any
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from monai_app.errors import ConfigError
+
 
 def clip_gradients(optimizer: Optimizer, max_norm: float) -> None:
-    """Shorten gradients before every step of an optimiser.
+    """Clip the gradient norm before every step of an optimiser.
 
     The norm is that of all its parameters' gradients together (Pascanu et al. 2013, arXiv 1211.5063). It happens inside
-    the step, when the loss scaling of mixed precision has already been taken out.
+    the step, when the loss scaling of mixed precision has been taken out.
 
     Args:
-        optimizer: the optimiser.
-        max_norm: the norm that longer gradients are shortened to; 0 leaves all as they are.
+        optimizer: the optimiser; not a fused one, which takes the loss scaling out itself, after the clipping.
+        max_norm: the norm that longer gradients are scaled down to; 0 leaves all as they are.
+
+    Raises:
+        ConfigError: a norm that is negative or no number, or a fused optimiser.
     """
+    if not max_norm >= 0:
+        raise ConfigError(f"max_gradient_norm {max_norm}: must be 0, which clips nothing, or above")
     if not max_norm:
         return
+    if optimizer.defaults.get("fused"):
+        raise ConfigError(
+            f"max_gradient_norm {max_norm} and a fused optimiser: it would clip before the loss scaling "
+            "is taken out; leave optimizer::fused away"
+        )
 
     def clip(stepping: Optimizer, *_: Any) -> None:
         clip_grad_norm_([weight for group in stepping.param_groups for weight in group["params"]], max_norm)

@@ -15,11 +15,29 @@ def maps(channels: int, seed: int, layout: str, dtype: torch.dtype = torch.float
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("first", [True, False], ids=["from zero", "from a state"])
+@pytest.mark.parametrize("has_cell", [True, False], ids=["cell", "no cell"])
+@pytest.mark.parametrize("has_state", [True, False], ids=["state", "no state"])
 @pytest.mark.parametrize("hard", [True, False])
-def test_the_derivative_equals_numerical_differences(hard: bool, first: bool, layout: str) -> None:
-    state = (None, None) if first else (maps(8, 1, layout), maps(2, 2, layout))
-    assert gradcheck(DifferentiableUpdate.apply, (maps(8, 0, layout), *state, hard))
+def test_the_derivative_equals_numerical_differences(hard: bool, has_state: bool, has_cell: bool, layout: str) -> None:
+    state, cell = maps(8, 1, layout) if has_state else None, maps(2, 2, layout) if has_cell else None
+    assert gradcheck(DifferentiableUpdate.apply, (maps(8, 0, layout), state, cell, hard))
+
+
+@pytest.mark.parametrize("used", [0, 1], ids=["hidden", "cell"])
+def test_one_of_the_two_states_may_go_unused(used: int) -> None:
+    inputs = [maps(8, 0, "contiguous"), maps(8, 1, "contiguous"), maps(2, 2, "contiguous")]
+    own, expected = (
+        torch.autograd.grad(step(*inputs, False)[used].sum(), inputs) for step in (DifferentiableUpdate.apply, update)
+    )
+    torch.testing.assert_close(own, expected)
+
+
+def test_a_hard_gate_at_its_ends_lets_no_gradient_through() -> None:
+    term = torch.tensor([0.0, 0.5, 1.0, 0.5]).reshape(1, 4, 1, 1).requires_grad_()  # i at its lower end, o at its upper
+    hidden, _ = DifferentiableUpdate.apply(term, None, torch.ones(1, 1, 1, 1), True)
+    (gradient,) = torch.autograd.grad(hidden.sum(), term)
+    assert gradient.flatten()[[0, 2]].tolist() == [0.0, 0.0]
+    assert gradient.flatten()[1] > 0
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

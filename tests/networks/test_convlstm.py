@@ -102,13 +102,13 @@ def test_equals_keras_on_the_same_weights(reverse: bool, tmp_path: Path) -> None
 
 def test_the_hard_sigmoid_is_keras_2s_and_not_torchs() -> None:
     layer = ConvLSTM2d(1, 1)
-    state = []
+    states = []
     for value in (-3.0, -2.5, 0.0, 1.0, 2.5, 9.0):
         with torch.no_grad():
             layer.input_to_state.weight.zero_()
-            layer.input_to_state.bias.copy_(torch.tensor([9.0, 0.0, value, 9.0]))  # c is 1 and o is asked
-        state.append(layer(torch.zeros(1, 1, 1, 1, 1))[0])
-    gates = torch.stack(state).flatten() / torch.tensor(1.0).tanh()
+            layer.input_to_state.bias.copy_(torch.tensor([9.0, 0.0, value, 99.0]))  # i = g = c = 1
+        states.append(layer(torch.zeros(1, 1, 1, 1, 1))[0])
+    gates = torch.stack(states).flatten() / torch.tensor(1.0).tanh()  # h = o . tanh(c)
     torch.testing.assert_close(gates, torch.tensor([0.0, 0.0, 0.5, 0.7, 1.0, 1.0]))
 
 
@@ -122,6 +122,17 @@ def test_weights_start_as_in_keras() -> None:
     assert bias.sum() == 16
     bound = (6 / (9 * 8 + 9 * 64)) ** 0.5
     assert layer.input_to_state.weight.abs().max().item() == pytest.approx(bound, rel=0.01)
+
+
+@pytest.mark.parametrize("gate_activation", SIGMOIDS)
+def test_states_are_the_same_with_and_without_gradients(gate_activation: str) -> None:
+    torch.manual_seed(0)
+    layer, sequence = ConvLSTM2d(2, 3, gate_activation=gate_activation), seeded((3, 2, 2, 6, 4))
+    with torch.no_grad():
+        plain = layer(sequence)
+    for state, expected in zip(layer(sequence), plain, strict=True):
+        assert state.requires_grad
+        assert torch.equal(state, expected)
 
 
 @pytest.mark.parametrize("merge", ["sum", "concat"])

@@ -70,13 +70,15 @@ def test_gradients_flow_to_every_slice_and_parameter(slices: int, head: str) -> 
             assert parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_gradients_in_mixed_precision_are_those_of_full_precision(head: str) -> None:
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("gate_activation", ["hard_sigmoid", "sigmoid"])
+def test_gradients_in_mixed_precision_are_those_of_full_precision(gate_activation: str, norm: str) -> None:
     slab, gradients = image(), []
     for mixed in (False, True):
-        network = small(head=head).train()
+        network = small(gate_activation=gate_activation, norm=norm).train()
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-            network(slab).float().square().sum().backward()
+            loss = network(slab).float().square().sum()
+        loss.backward()
         gradients.append(torch.cat([weight.grad.flatten() for weight in network.parameters()]))
     full, half = gradients
     assert (full - half).norm() < 0.05 * full.norm()
@@ -158,6 +160,24 @@ def test_script_export_and_python_agree(options: dict[str, object], tmp_path: Pa
         expected = network(slab)
         torch.testing.assert_close(scripted(slab), expected, atol=1e-5, rtol=0)
         torch.testing.assert_close(exported(slab), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
+def test_a_scripted_network_trains_alike() -> None:
+    network, slab = small(), image()
+    gradients = []
+    for trained in (network, torch.jit.script(network)):
+        network.zero_grad()
+        trained(slab).square().sum().backward()
+        gradients.append([weight.grad.clone() for weight in network.parameters()])
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*", "ignore:Converting a tensor to a Python:")
+def test_a_traced_network_can_be_saved(tmp_path: Path) -> None:
+    network, slab = small().eval(), image()
+    torch.jit.trace(network, slab).save(tmp_path / "network.ts")
+    torch.testing.assert_close(torch.jit.load(tmp_path / "network.ts")(slab), network(slab))
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(4, 4), (8, 52), (100, 36)])
