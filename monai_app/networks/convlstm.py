@@ -100,7 +100,8 @@ class ConvLSTM2d(nn.Module):
         if torch.jit.is_scripting():  # type: ignore[attr-defined]
             state = update(from_input, from_state, cell, self.hard)
             return state[0], state[1]
-        if torch.jit.is_tracing() or torch.compiler.is_compiling() or not torch.is_grad_enabled():  # type: ignore[attr-defined]
+        leaving = torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
+        if leaving or not torch.is_grad_enabled():
             hidden, new, *_ = update(from_input, from_state, cell, self.hard)
             return hidden, new
         stepped: tuple[Tensor, Tensor] = DifferentiableUpdate.apply(from_input, from_state, cell, self.hard)
@@ -161,12 +162,10 @@ class BidirectionalConvLSTM2d(nn.Module):
         # Not stack, which would lay the channels of channels-last states out anew.
         return torch.unflatten(torch.cat(merged), 0, (len(merged), -1))
 
-    @torch.jit.export
     def final(self, sequence: Tensor) -> Tensor:
         """Return the merged last states, each direction having seen every element: to (B, out_channels, H, W)."""
         return self._merge(self.ahead(sequence)[-1], self.back(sequence, reverse=True)[-1])
 
-    @torch.jit.export
     def at(self, sequence: Tensor, index: int) -> Tensor:
         """Return the merged states of one element, to (B, out_channels, H, W); steps beyond it are not made."""
         return self._merge(self.ahead(sequence[: index + 1])[-1], self.back(sequence[index:], reverse=True)[-1])
