@@ -97,15 +97,13 @@ class ConvLSTM2d(nn.Module):
 
     def _step(self, from_input: Tensor, from_state: Tensor | None, cell: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return hidden and cell state; see :func:`monai_app.networks.cell.update`."""
-        if torch.jit.is_scripting():  # type: ignore[attr-defined]
-            state = update(from_input, from_state, cell, self.hard)
-            return state[0], state[1]
-        leaving = torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
-        if leaving or not torch.is_grad_enabled():
-            hidden, new, *_ = update(from_input, from_state, cell, self.hard)
-            return hidden, new
-        stepped: tuple[Tensor, Tensor] = DifferentiableUpdate.apply(from_input, from_state, cell, self.hard)
-        return stepped
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            leaving = torch._C._get_tracing_state() is not None or torch.compiler.is_compiling()
+            if torch.is_grad_enabled() and not leaving:
+                stepped: tuple[Tensor, Tensor] = DifferentiableUpdate.apply(from_input, from_state, cell, self.hard)
+                return stepped
+        state = update(from_input, from_state, cell, self.hard)
+        return state[0], state[1]
 
     def _kernels(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the input's kernels and biases and the state's kernels, the hard sigmoid's 0.2 v + 0.5 folded in.
