@@ -163,11 +163,16 @@ def clear_leftovers(target: Path) -> None:
 
     Where the kill fell between the two renames of a replacement, the old directory gets its name back.
     """
+    restore(target)
+    remove_tree(partial_path(target))
+
+
+def restore(target: Path) -> None:
+    """Mend a replacement that was killed between its two renames, and leave ``.<name>.partial`` as it is."""
     old = _old_path(target)
     if old.exists() and not target.exists():
         old.rename(target)
     remove_tree(old)
-    remove_tree(partial_path(target))
 
 
 def remove_tree(path: Path) -> None:

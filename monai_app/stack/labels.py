@@ -97,14 +97,19 @@ class LabelImage:
 def label_writer(image: LabelImage, overwrite: bool) -> Iterator[LabelWriter]:
     """Make a label image beside the finished ones; see `Stack.write_labels`."""
     check_label_name(image.name)
-    busy = (
+    busy = busy_message(image)
+    with files.making(image.target, busy, lambda: _check_target(image, overwrite), lambda: register(image)) as partial:
+        writer = LabelWriter(create_labels(image, partial), len(image.phases))
+        yield writer
+        _check_whole(image, writer)
+
+
+def busy_message(image: LabelImage) -> str:
+    """What to tell the user where another process is writing a label image."""
+    return (
         f"label image {image.name!r} of {image.store} is being written by another process; wait for it or choose "
         "another name"
     )
-    with files.making(image.target, busy, lambda: _check_target(image, overwrite), lambda: _register(image)) as partial:
-        writer = LabelWriter(_create(image, partial), len(image.phases))
-        yield writer
-        _check_whole(image, writer)
 
 
 def _target(store: Path, name: str) -> Path:
@@ -128,16 +133,26 @@ def check_label_name(name: str) -> None:
 
 def _check_target(image: LabelImage, overwrite: bool) -> None:
     """Refuse a finished label image unless it may be replaced; remove one that a killed run left unregistered."""
-    if image.name not in _registered(image.store):
+    if not is_registered(image.store, image.name):
         files.remove_tree(image.target)  # complete but never registered: its writer was killed in between
-    elif image.target.exists() and not overwrite:
+    check_replaceable(image, overwrite)
+
+
+def check_replaceable(image: LabelImage, overwrite: bool) -> None:
+    """Refuse a finished label image unless it may be replaced.
+
+    Raises:
+        TargetExistsError: there is one and it may not be replaced.
+    """
+    if image.target.exists() and not overwrite:
         raise TargetExistsError(
             f"label image {image.name!r} is already in {image.store}; choose another name or allow to replace it with "
             "--overwrite"
         )
 
 
-def _create(image: LabelImage, folder: Path) -> tuple[layout.Level, ...]:
+def create_labels(image: LabelImage, folder: Path) -> tuple[layout.Level, ...]:
+    """Make the group of a label image in a folder and the arrays of all its levels."""
     slices, rows, columns = image.shape
     ome = layout.label_metadata(image.name, image.phases, image.voxel_nm, len(level_shapes(rows, columns)))
     group = layout.create_group(folder, {"ome": ome, layout.OWN: dict(image.own)})
@@ -150,6 +165,15 @@ def _check_whole(image: LabelImage, writer: LabelWriter) -> None:
         raise StackError(
             f"label image {image.name!r} lacks {len(missing)} slices, the first is {missing[0]}; write every slice"
         )
+    check_same_stack(image)
+
+
+def check_same_stack(image: LabelImage) -> None:
+    """Refuse to go on with a label image whose stack was replaced.
+
+    Raises:
+        StackError: the store holds another stack than when the label image was begun.
+    """
     if layout.read_own(image.store)["identity"] != image.own["identity"]:
         raise StackError(
             f"{image.store} was replaced while label image {image.name!r} was written; open it again and start anew"
@@ -166,7 +190,13 @@ def _registered(store: Path) -> tuple[str, ...]:
         ) from None
 
 
-def _register(image: LabelImage) -> None:
+def is_registered(store: Path, name: str) -> bool:
+    """Whether the store lists a label image of that name."""
+    return name in _registered(store)
+
+
+def register(image: LabelImage) -> None:
+    """Add a label image to the store's list of them, unless it is there."""
     folder = image.store / layout.LABELS
     with files.lock(folder / ".register.lock"):
         names = _registered(image.store)

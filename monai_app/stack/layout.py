@@ -1,4 +1,4 @@
-"""The store's layout: OME-NGFF 0.5 metadata, Zarr arrays and the writing of one slice to all levels."""
+"""The store's layout: OME-NGFF 0.5 metadata, Zarr arrays, reading them and writing one slice to all levels."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,13 @@ def image_metadata(
         for detector, (low, high) in zip(detectors, windows, strict=True)
     ]
     omero = {"name": name, "channels": channels, "rdefs": {"model": "greyscale", "defaultZ": 0}}
-    return {"version": NGFF, "multiscales": [_multiscale(name, voxel_nm, levels, channel=True)], "omero": omero}
+    multiscale = _multiscale(name, voxel_nm, levels, channel=True, mean=True)
+    return {"version": NGFF, "multiscales": [multiscale], "omero": omero}
+
+
+def map_metadata(name: str, voxel_nm: Sequence[float], levels: int) -> Attributes:
+    """NGFF metadata of an image with one value a pixel: axes z, y, x."""
+    return {"version": NGFF, "multiscales": [_multiscale(name, voxel_nm, levels, channel=False, mean=True)]}
 
 
 def label_metadata(name: str, phases: Sequence[Phase], voxel_nm: Sequence[float], levels: int) -> Attributes:
@@ -81,7 +87,7 @@ def label_metadata(name: str, phases: Sequence[Phase], voxel_nm: Sequence[float]
         "properties": [{"label-value": value, "name": phase_name} for value, phase_name in names],
         "source": {"image": "../../"},
     }
-    multiscale = _multiscale(name, voxel_nm, levels, channel=False)
+    multiscale = _multiscale(name, voxel_nm, levels, channel=False, mean=False)
     return {"version": NGFF, "multiscales": [multiscale], "image-label": image_label}
 
 
@@ -90,7 +96,7 @@ def labels_metadata(names: Sequence[str]) -> Attributes:
     return {"version": NGFF, "labels": list(names)}
 
 
-def _multiscale(name: str, voxel_nm: Sequence[float], levels: int, channel: bool) -> Attributes:
+def _multiscale(name: str, voxel_nm: Sequence[float], levels: int, *, channel: bool, mean: bool) -> Attributes:
     axes: list[Attributes] = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
     if channel:
         axes.insert(0, {"name": "c", "type": "channel"})
@@ -98,10 +104,10 @@ def _multiscale(name: str, voxel_nm: Sequence[float], levels: int, channel: bool
         {"path": str(level), "coordinateTransformations": _transformations(voxel_nm, level, channel)}
         for level in range(levels)
     ]
-    method = {"method": "mean of 2 x 2" if channel else "every second pixel"}
+    method = {"method": "mean of 2 x 2" if mean else "every second pixel"}
     return {
         "name": name,
-        "type": "mean" if channel else "nearest",
+        "type": "mean" if mean else "nearest",
         "axes": axes,
         "datasets": datasets,
         "metadata": method,
@@ -121,8 +127,8 @@ def _transformations(voxel_nm: Sequence[float], level: int, channel: bool) -> li
 
 
 def create_group(path: Path, attributes: Mapping[str, Any]) -> zarr.Group:
-    """Make a Zarr v3 group; what is there already is replaced."""
-    return zarr.create_group(path, zarr_format=3, overwrite=True, attributes=dict(attributes))
+    """Make a Zarr v3 group in a folder that holds none; files of ours that are there stay."""
+    return zarr.create_group(path, zarr_format=3, attributes=dict(attributes))
 
 
 def create_levels(
@@ -164,8 +170,42 @@ def write_slice(
 
 
 def read(level: Level, index: Index) -> npt.NDArray[Any]:
-    """Read a part of a level."""
-    return np.asarray(level[index])
+    """Read a part of a level.
+
+    Raises:
+        StackError: the part is damaged or the disk cannot read it.
+    """
+    try:
+        return np.asarray(level[index])
+    except (RuntimeError, ValueError, OSError) as error:  # what codecs raise on damaged chunks, and the disk
+        raise StackError(
+            f"{_shown(level, index)} cannot be read ({error}); restore the file from a copy or make the store or the "
+            "label image again"
+        ) from error
+
+
+def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
+    """Write a part of a level; chunks that it fills in part only are read before.
+
+    Raises:
+        StackError: such a chunk is damaged, or the disk cannot write.
+    """
+    try:
+        level[index] = pixels
+    except OSError as error:
+        raise StackError(
+            f"{_shown(level, index)} cannot be written ({error}); make room or mend the disk and run again"
+        ) from error
+    except (RuntimeError, ValueError) as error:
+        raise StackError(
+            f"{_shown(level, index)} cannot be written because what is there is damaged ({error}); write it anew"
+        ) from error
+
+
+def _shown(level: Level, index: Index) -> str:
+    """The folder of a level and the part of it that is meant, for messages."""
+    parts = [str(part) if isinstance(part, int) else f"{part.start or 0}:{part.stop or ''}" for part in index]
+    return f"{str(level.store_path).removeprefix('file://')}[{', '.join(parts)}]"
 
 
 def read_own(path: Path) -> dict[str, Any]:

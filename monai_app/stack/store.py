@@ -13,6 +13,8 @@ from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.stack import layout
 from monai_app.stack.labels import LabelImage, LabelWriter, finished_labels, label_writer
 from monai_app.stack.phases import Phase
+from monai_app.stack.result_arrays import MapKind, Maps
+from monai_app.stack.results import Result, making_result
 
 Window = tuple[slice, slice]
 """A part of a slice: rows and columns."""
@@ -136,12 +138,28 @@ class Stack:
         Raises:
             StackError: there is no finished label image of that name, or no such slice.
         """
-        if name not in self.label_names():
-            raise StackError(
-                f"{self.path.name} has no finished label image {name!r}; its label images: {list(self.label_names())}"
-            )
+        self._check_labels(name)
         self._check_slice(z)
         return self._read_label_image(name, z, window)
+
+    def read_map(self, name: str, kind: MapKind, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
+        """Read one slice of a map that was written beside a finished label image.
+
+        Returns:
+            Confidence (rows, columns) or probability (K, rows, columns), 0..255 for 0..1.
+
+        Raises:
+            StackError: there is no finished label image of that name, it has no such map, or there is no such slice.
+        """
+        self._check_labels(name)
+        self._check_slice(z)
+        path = f"{layout.LABELS}/{name}/{kind}/0"
+        if not (self.path / path).is_dir():
+            raise StackError(
+                f"label image {name!r} of {self.path.name} was written without {kind}; segment again and ask for it"
+            )
+        leading = (slice(None), z) if kind == "probability" else (z,)
+        return layout.read(zarr.open_array(self.path, path=path, mode="r"), (*leading, *(window or _EVERYTHING)))
 
     def label_names(self) -> tuple[str, ...]:
         """The names of the finished label images, without the annotations."""
@@ -184,13 +202,56 @@ class Stack:
             BusyError: another process is writing it.
             StackError: slices were not written.
         """
+        return label_writer(self._label_image(name, attributes, phases), overwrite)
+
+    def write_result(
+        self,
+        name: str,
+        *,
+        maps: Maps,
+        binding: Mapping[str, Any],
+        overwrite: bool = False,
+        attributes: Mapping[str, Any] | None = None,
+        phases: Sequence[Phase] | None = None,
+    ) -> AbstractContextManager[Result]:
+        """Write a label image and its maps tile by tile; what is done survives a kill and is taken up by the next run.
+
+        Args:
+            name: letters, digits and ``_ . + -``; ``annotation`` is reserved.
+            maps: what is written beside the labels.
+            binding: everything that decides the result (JSON values); see `making_result`.
+            overwrite: replace a finished label image of that name, and begin anew where one in the making is bound to
+                something else.
+            attributes: what to record with the labels (JSON values), e.g. the model.
+            phases: the meaning of the values; the phases of the stack where None.
+
+        Returns:
+            A context manager giving a `Result`, which appears at the end if its ``finish`` was called.
+
+        Raises:
+            ConfigError: the name breaks the rule, or a result in the making is bound to something else.
+            TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
+            BusyError: another process is writing it.
+            StackError: the store holds another stack by now, or the result in the making is damaged.
+        """
+        return making_result(self._label_image(name, attributes, phases), maps, binding, overwrite=overwrite)
+
+    def _label_image(
+        self, name: str, attributes: Mapping[str, Any] | None, phases: Sequence[Phase] | None
+    ) -> LabelImage:
         meaning = self.phases if phases is None else tuple(phases)
         own = {"format": layout.FORMAT, "identity": self.identity, "attributes": dict(attributes or {})}
-        return label_writer(LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own), overwrite)
+        return LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own)
 
     def _read_label_image(self, name: str, z: int, window: Window | None) -> npt.NDArray[np.uint8]:
         array = zarr.open_array(self.path, path=f"{layout.LABELS}/{name}/0", mode="r")
         return layout.read(array, (z, *(window or _EVERYTHING)))
+
+    def _check_labels(self, name: str) -> None:
+        if name not in self.label_names():
+            raise StackError(
+                f"{self.path.name} has no finished label image {name!r}; its label images: {list(self.label_names())}"
+            )
 
     def _check_slice(self, z: int) -> None:
         if not 0 <= z < self.shape[0]:

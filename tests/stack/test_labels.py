@@ -212,7 +212,7 @@ path, where, overwrite = sys.argv[1:]
 if where == "flush":
     files.flush_tree = die
 if where == "register":
-    labels._register = die
+    labels.register = die
 stack = Stack.open(path)
 with stack.write_labels("a", overwrite=overwrite == "yes") as writer:
     for z in range(4):

@@ -1,0 +1,138 @@
+"""What a result in the making is bound to, and the record of what is done of it; both survive a kill."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from monai_app import files
+from monai_app.errors import ConfigError, StackError
+
+BINDING = "binding.json"
+"""File that holds everything that decides the result."""
+
+JOURNAL = "journal.jsonl"
+"""File that holds a line for every tile that is done."""
+
+_SHOWN = 60
+"""Characters of a value in a message."""
+
+_ABSENT = "(absent)"
+
+
+class Journal:
+    """The tiles that are done and the checksums of their pixels, one JSON line a tile, appended as it is done.
+
+    A kill can tear the last line only, which is then removed, so that the next one begins on a line of its own. Lines
+    are not forced to the disk: after a power cut a line may be there without its pixels, which the checksum shows.
+
+    Args:
+        path: the file; it is made where there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._done: dict[int, int] = {}
+        for tile, checksum in _entries(path):
+            self._take(tile, checksum)
+
+    @property
+    def done(self) -> Mapping[int, int]:
+        """The checksum of every tile that is done."""
+        return MappingProxyType(self._done)
+
+    def record(self, tile: int, checksum: int | None) -> None:
+        """Record that a tile is done; a checksum of None records that it is to be done again.
+
+        Raises:
+            StackError: the line cannot be written.
+        """
+        line = json.dumps({"tile": tile, "crc32": checksum}) + "\n"
+        try:
+            with self._path.open("ab") as handle:
+                handle.write(line.encode())
+        except OSError as error:
+            raise StackError(
+                f"{self._path} cannot be written ({error}); make room or mend the disk and run again"
+            ) from error
+        self._take(tile, checksum)
+
+    def _take(self, tile: int, checksum: int | None) -> None:
+        if checksum is None:
+            self._done.pop(tile, None)
+        else:
+            self._done[tile] = checksum
+
+
+def _entries(path: Path) -> Iterator[tuple[int, int | None]]:
+    path.touch()
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+    for line in content[:whole].splitlines():
+        try:
+            entry = json.loads(line)
+            yield int(entry["tile"]), entry["crc32"]
+        except (ValueError, KeyError, TypeError):
+            continue  # a tile whose line is damaged is done again
+
+
+def write_binding(folder: Path, binding: Mapping[str, Any]) -> None:
+    """Write what a result is bound to (JSON values) into its folder, whole or not at all."""
+    with files.whole_file(folder / BINDING) as temporary:
+        temporary.write_text(json.dumps(binding, indent=2) + "\n", encoding="utf-8")
+
+
+def read_binding(folder: Path) -> dict[str, Any]:
+    """Read what a result is bound to.
+
+    Raises:
+        StackError: the file isn't there or is damaged.
+    """
+    path = folder / BINDING
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise StackError(
+            f"{path} is unreadable ({error}), so what was begun cannot be taken up; begin anew with --overwrite or "
+            "choose another name (--labels NAME)"
+        ) from None
+
+
+def check_binding(name: str, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that a result may be taken up.
+
+    Args:
+        name: the label image's name.
+        kept: what the result in the making is bound to.
+        wanted: what decides the result of this run.
+
+    Raises:
+        ConfigError: they differ; the message names every entry that does.
+    """
+    old, new = dict(_flat(kept)), dict(_flat(wanted))
+    differing = [key for key in (*old, *(key for key in new if key not in old)) if old.get(key) != new.get(key)]
+    if differing:
+        lines = [f"  {key}: {_short(old.get(key, _ABSENT))} -> {_short(new.get(key, _ABSENT))}" for key in differing]
+        raise ConfigError(
+            f"label image {name!r} was begun with other settings (begun with -> asked for):\n"
+            + "\n".join(lines)
+            + "\ngive the same settings to go on, begin anew with --overwrite, or choose another name (--labels NAME)"
+        )
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every entry of nested mappings with its dotted path, as JSON text."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, json.dumps(value)
+
+
+def _short(text: str) -> str:
+    half = _SHOWN // 2
+    return text if len(text) <= _SHOWN else f"{text[:half]} ... {text[-half:]}"
