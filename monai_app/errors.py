@@ -28,6 +28,10 @@ class BusyError(AppError, RuntimeError):
     """Another process is writing the same target."""
 
 
+class StoppedError(AppError, RuntimeError):
+    """A person or the system stopped the work; what is done is kept."""
+
+
 def user_error(error: BaseException | None) -> AppError | None:
     """Find the package's own error in a chain of causes: MONAI wraps what fails in a config."""
     while error is not None:

@@ -29,10 +29,11 @@ class LoggedProgress:
         task: what is being done, e.g. ``"ingest"``.
         unit: what is counted, in the plural, e.g. ``"slices"``.
         interval: seconds between two lines; the last item is always reported.
+        per: items that make one of the unit, e.g. a million pixels for ``"Mpixel"``.
     """
 
-    def __init__(self, task: str, unit: str = "slices", interval: float = 5.0) -> None:
-        self.task, self.unit, self.interval = task, unit, interval
+    def __init__(self, task: str, unit: str = "slices", interval: float = 5.0, per: int = 1) -> None:
+        self.task, self.unit, self.interval, self.per = task, unit, interval, per
         self._logger = logging.getLogger(__name__)
         self._start = self._last = time.monotonic()
 
@@ -47,4 +48,6 @@ class LoggedProgress:
         self._last = now
         rate = done / max(now - self._start, 1e-9)
         left = duration((total - done) / rate)
-        self._logger.info("%s: %d/%d %s, %.2f %s/s, %s left", self.task, done, total, self.unit, rate, self.unit, left)
+        counts = tuple(f"{count / self.per:.{0 if self.per == 1 else 1}f}" for count in (done, total))
+        values = (*counts, self.unit, rate / self.per, self.unit, left)
+        self._logger.info("%s: %s/%s %s, %.2f %s/s, %s left", self.task, *values)

@@ -21,6 +21,7 @@ from monai_app.inference.layers import (
     Pointwise,
     Pool,
     Repeat,
+    SmoothTransposed,
     Transposed,
     pack,
 )
@@ -90,7 +91,7 @@ class _Builder:
             elif node.op == "output":
                 results = node.args[0] if isinstance(node.args[0], tuple | list) else (node.args[0],)
                 outputs = tuple(self._number(self.values[result]) for result in results)
-        return RowStream(tuple(self.inputs), outputs, tuple(_packed(layer) for layer in self.layers))
+        return RowStream(tuple(self.inputs), outputs, tuple(map(_packed, self.layers)), tuple(self.channels))
 
     def _new(self, channels: int) -> int:
         self.channels.append(channels)
@@ -227,6 +228,8 @@ class _Builder:
         dilation: Sequence[int] = (1, 1),
     ) -> Value:
         stride, plain = _pair(stride), (_pair(padding), _pair(output_padding), _pair(dilation))
+        if (tuple(weight.shape[2:]), stride, *plain, groups) == ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1), 1):
+            return self._add(SmoothTransposed, [self._number(source)], weight.shape[1], weight.detach(), bias)
         simple = plain == ((0, 0), (0, 0), (1, 1)) and groups == 1
         if tuple(weight.shape[2:]) != stride or stride[0] != stride[1] or not simple:
             raise NotStreamable(f"transposed convolution of kernel {tuple(weight.shape[2:])}, stride {stride}")

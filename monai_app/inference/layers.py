@@ -192,6 +192,38 @@ class Transposed(Enlarge):
 
 
 @dataclass(frozen=True)
+class SmoothTransposed(Layer):
+    """Transposed convolution with kernel 4, stride 2 and padding 1, which overlaps by a pixel on each side.
+
+    Attributes:
+        weight: (in channels, out channels, 4, 4).
+        bias: (out channels,).
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def height(self, height: int) -> int:
+        return 2 * height
+
+    def width(self, width: int) -> int:
+        return 2 * width
+
+    def ready(self, rows: int, height: int) -> int:
+        return 2 * rows if rows == height else max(0, 2 * (rows - 1))
+
+    def needed(self, row: int) -> int:
+        return max(0, row // 2 - 1)
+
+    def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
+        low, high = first // 2, -(-stop // 2)
+        image = as_image(fetch(self.sources[0], low - 1, high + 1))
+        # One row of context makes two rows on each side, and the kernel reaches one row further.
+        made = as_rows(torch.conv_transpose2d(image, self.weight, self.bias, stride=2, padding=(3, 1)))
+        return made[first - 2 * low : stop - 2 * low]
+
+
+@dataclass(frozen=True)
 class Channels(Layer):
     """Some channels of a map, as a view."""
 

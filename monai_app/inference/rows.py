@@ -52,11 +52,13 @@ class RowStream:
         inputs: numbers of the maps that are given.
         outputs: numbers of the maps that are wanted.
         layers: the layers.
+        channels: channels of every map.
     """
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     layers: tuple[Layer, ...]
+    channels: tuple[int, ...]
 
     def run(self, stripes: Iterable[Sequence[Tensor]], height: int) -> Generator[tuple[int, int, Tensor], None, None]:
         """Push stripes through, and give the outputs' rows as they become ready.

@@ -216,13 +216,10 @@ def as_sequence(network: nn.Module, slices: int, targets: int, fused_up: bool = 
 class _Convolution(nn.Module):
     """A convolution to the same size, with kernels (O, I, n, n) derived from a network's, which stay as they are."""
 
-    kernel: Tensor
-    bias: Tensor | None
-
     def __init__(self, kernel: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        self.register_buffer("kernel", kernel.detach().contiguous(memory_format=torch.channels_last))
-        self.register_buffer("bias", None if bias is None else bias.detach())
+        self.kernel = _fixed(kernel.contiguous(memory_format=torch.channels_last))
+        self.bias = None if bias is None else _fixed(bias)
         self.padding = kernel.shape[-1] // 2
 
     def forward(self, images: Tensor) -> Tensor:
@@ -236,13 +233,11 @@ class _UpConvolution(nn.Module):
     spread by a box of 2 x 2. As a transposed convolution of stride 2 it is applied to each low-resolution pixel once.
     """
 
-    kernel: Tensor
-
     def __init__(self, kernel: Tensor) -> None:
         super().__init__()
         # Transposed convolutions count kernel rows the other way round and have input channels first.
-        spread = functional.avg_pool2d(kernel.detach().flip(2, 3), 2, stride=1, padding=1, divisor_override=1)
-        self.register_buffer("kernel", spread.transpose(0, 1).contiguous(memory_format=torch.channels_last))
+        spread = functional.avg_pool2d(kernel.flip(2, 3), 2, stride=1, padding=1, divisor_override=1)
+        self.kernel = _fixed(spread.transpose(0, 1).contiguous(memory_format=torch.channels_last))
 
     def forward(self, images: Tensor) -> Tensor:
         return functional.conv_transpose2d(images, self.kernel, stride=2, padding=1)
@@ -365,6 +360,10 @@ def _next(terms: Terms, cell: Tensor, hard: bool) -> tuple[Tensor, Tensor]:
     i, f, o = activated_(terms.gates, hard).chunk(3, 1)
     new = (i * terms.candidate.tanh_()).addcmul_(f, cell)
     return o * torch.tanh(new), new
+
+
+def _fixed(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach(), requires_grad=False)
 
 
 def _skip_part(block: nn.Module) -> _Convolution:

@@ -57,8 +57,8 @@ def test_overlays_are_laid_over_each_other_and_under_the_settings(tiny_stack: St
 
 
 def test_a_nested_id_is_set_where_it_is(tiny_stack: Stack, tmp_path: Path) -> None:
-    prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, "validate::inferer::overlap": 0.5})
-    assert load(tmp_path / "run" / "configs" / "train.yaml")["validate"]["inferer"]["overlap"] == 0.5
+    prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, "validate::dataloader::num_workers": 1})
+    assert load(tmp_path / "run" / "configs" / "train.yaml")["validate"]["dataloader"]["num_workers"] == 1
 
 
 def test_the_same_again_resumes_and_another_is_refused_by_name(tiny_stack: Stack, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"crop": 48}, "must be a list"),
         ({"scaling": {}}, "comes from the stack"),
         ({"val_interval": 5}, "nothing would be validated"),
-        ({"validate::inferer::overlapp": 0.5}, "no setting"),
+        ({"validate::dataloader::num_workerss": 1}, "no setting"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(

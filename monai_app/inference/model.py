@@ -1,0 +1,90 @@
+"""A trained network and everything that belongs to it."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_app.errors import ConfigError, StackError
+from monai_app.stack import Phase, Stack
+from monai_app.transforms import Scaling
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network and everything that belongs to it.
+
+    Attributes:
+        network: takes slabs (B, S*C, H, W), gives logits (B, K, H, W).
+        weights: file of its weights, a state dict.
+        detectors: names of the C detectors, in channel order.
+        slices: odd number S of consecutive slices in a slab.
+        stride: the network's, in pixels.
+        scaling: mean and std per detector, in grey values.
+        dtype: type of the pixels that the scaling was measured on.
+        phases: the K phases.
+        settings: what else decides the network's function, for instance the head (JSON values).
+    """
+
+    network: nn.Module
+    weights: str
+    detectors: Sequence[str]
+    slices: int
+    stride: int
+    scaling: Mapping[str, Scaling]
+    dtype: str
+    phases: Sequence[Phase]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Load the weights into the network and put it into evaluation mode.
+
+        Raises:
+            ConfigError: there are no weights, or they are not this network's.
+        """
+        try:
+            state = torch.load(self.weights, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise ConfigError(f"{self.weights} is not there; train first, or name the run folder's own") from None
+        try:
+            self.network.load_state_dict(state, strict=True)
+        except (RuntimeError, TypeError) as error:
+            raise ConfigError(
+                f"{self.weights} does not fit the network ({error}); use the weights of this run folder"
+            ) from error
+        self.network.eval()
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file of weights."""
+        return hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()
+
+    def check_stack(self, stack: Stack) -> None:
+        """Check that the model can be applied to a stack.
+
+        Raises:
+            ConfigError: the stack lacks a detector.
+            StackError: its pixels are of another type.
+        """
+        stack.read_slab(0, self.detectors, self.slices, (slice(1), slice(1)))
+        if stack.dtype != self.dtype:
+            raise StackError(
+                f"the pixels of {stack.path} are {stack.dtype}, the model was trained on {self.dtype}: the same grey "
+                "would have another value; convert the images, or train on this stack"
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what decides the model's labels, as JSON knows it."""
+        return {
+            "weights_sha256": self.sha256,
+            "network": type(self.network).__name__,
+            "settings": dict(self.settings),
+            "detectors": list(self.detectors),
+            "slices": self.slices,
+            "scaling": {name: dict(self.scaling[name]) for name in self.detectors},
+        }
