@@ -1,7 +1,7 @@
 """``monai-app segment``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,10 +10,26 @@ def segment(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
     labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the run's]")] = None,
+    z: Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")] = None,
+    y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
+    x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
+    mask: Annotated[str | None, typer.Option(help="TIFF or label image: segment where it is above 0.")] = None,
+    preview: Annotated[int, typer.Option(help="Segment so many slices first, as labels NAME_preview.")] = 0,
+    confidence: Annotated[
+        Literal["none", "max", "entropy"], typer.Option(help="Store how sure the network is of every pixel.")
+    ] = "none",
+    probability: Annotated[bool, typer.Option(help="Store the probability of every phase.")] = False,
+    tile: Annotated[str | None, typer.Option(help="Tile SIDE or ROWS,COLUMNS. [default: by the memory]")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory a process may use, e.g. 2GiB.")] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="bfloat16 is faster where the hardware has it.")
+    ] = "float32",
+    workers: Annotated[int, typer.Option(help="Processes on this machine; 0 computes in this one.")] = 0,
+    cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels as one TIFF per slice here.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
 ) -> None:
-    """Segment every slice of a stack into a label image of the same store."""
+    """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.cli.running import show_and_run, trained_run
     from monai_app.stack import Stack
@@ -22,8 +38,28 @@ def segment(
     run, source = trained_run(run), Stack.open(stack)
     name = labels or run.name
     check_label_name(name)
-    overrides: dict[str, Any] = {"bundle_root": str(run), "dataset_dir": str(source.path), "labels_name": name}
-    overrides |= {"tiff_dir": str(tiff.absolute())} if tiff else {}
-    overrides |= {"overwrite": True} if overwrite else {}
+    given: dict[str, Any] = {
+        "region::slices": z,
+        "region::rows": y,
+        "region::columns": x,
+        "mask": _mask(mask, source.label_names()),
+        "preview": preview,
+        "confidence": None if confidence == "none" else confidence,
+        "probability": probability,
+        "tile": tile,
+        "memory": memory,
+        "precision": None if precision == "float32" else precision,
+        "workers": workers,
+        "cluster": cluster,
+        "tiff_dir": tiff and str(tiff.absolute()),
+        "overwrite": overwrite,
+    }
+    overrides = {"bundle_root": str(run), "dataset_dir": str(source.path), "labels_name": name}
+    overrides |= {name: value for name, value in given.items() if value}
     show_and_run(BundleCommand((run / "configs" / "inference.yaml",), overrides))
-    typer.echo(f"labels: {source.path / 'labels' / name}")
+    typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")
+
+
+def _mask(mask: str | None, label_images: tuple[str, ...]) -> str | None:
+    """The mask as the bundle takes it from any folder: a label image's name, or an absolute path."""
+    return mask if mask is None or mask in label_images else str(Path(mask).absolute())

@@ -1,6 +1,10 @@
 """Segment whole stacks."""
 
+from monai_app.inference.export import check_export, export_tiff
 from monai_app.inference.inferer import ExactInferer
-from monai_app.inference.writer import LabelWriterHandler, check_export, export_tiff
+from monai_app.inference.model import Model
+from monai_app.inference.outputs import Outputs
+from monai_app.inference.request import Request
+from monai_app.inference.segmentation import Segmentation
 
-__all__ = ["ExactInferer", "LabelWriterHandler", "check_export", "export_tiff"]
+__all__ = ["ExactInferer", "Model", "Outputs", "Request", "Segmentation", "check_export", "export_tiff"]

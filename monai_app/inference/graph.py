@@ -40,7 +40,7 @@ _POINTWISE = frozenset(
 _SAME = frozenset({aten.dropout, aten.feature_dropout, aten.detach, aten.alias, aten.contiguous, aten.clone})
 
 
-class NotStreamable(Exception):
+class NotStreamableError(Exception):
     """A network holds an operation whose need of rows is not known here; such a network runs on whole tiles."""
 
 
@@ -54,7 +54,7 @@ def stream(function: Callable[..., tuple[Tensor, ...]], inputs: int, channels: i
         side: rows and columns to trace it at, a multiple of its stride.
 
     Raises:
-        NotStreamable: naming the operation.
+        NotStreamableError: naming the operation.
     """
     weights = list(function.parameters()) if isinstance(function, nn.Module) else []
     like = weights[0] if weights else torch.zeros(())
@@ -104,21 +104,23 @@ class _Builder:
 
     def _call(self, node: Node) -> Value:
         if node.target is operator.getitem:
-            return self.values[node.args[0]][node.args[1]]  # type: ignore[index]
+            part: Value = self.values[node.args[0]][node.args[1]]  # type: ignore[index]
+            return part
         packet = getattr(node.target, "overloadpacket", None)
         name = str(getattr(packet, "__name__", node.target))
         if packet in _SAME or _pads_nothing(packet, node):
-            return self.values[node.args[0]]  # type: ignore[index]
+            same: Value = self.values[node.args[0]]  # type: ignore[index]
+            return same
         in_place = name.endswith("_")
         if in_place:
             name, packet = name[:-1], getattr(aten, name[:-1], None)
         handler = getattr(self, f"_{name}", None)
         if packet in _POINTWISE:
             value = self._pointwise(node, packet)
-        elif handler is not None:
+        elif handler is not None and not node.kwargs:
             value = handler(node, *(self.values.get(arg, arg) if isinstance(arg, Node) else arg for arg in node.args))
         else:
-            raise NotStreamable(f"operation {node.target}")
+            raise NotStreamableError(f"operation {node.target}")
         if in_place:
             self._check_own(node)
             self.values[node.args[0]] = value  # type: ignore[index]  # whoever reads it later reads the changed one
@@ -128,7 +130,7 @@ class _Builder:
         """What changes a view in place changes the viewed map too, which nobody keeps track of here."""
         (source,) = node.args[:1]
         if isinstance(source, Node) and (source.target is operator.getitem or source.op != "call_function"):
-            raise NotStreamable(f"operation {node.target} on a view")
+            raise NotStreamableError(f"operation {node.target} on a view")
 
     def _number(self, value: Value) -> int:
         """The map's number; concatenated maps become one."""
@@ -136,7 +138,7 @@ class _Builder:
             return self._add(Concatenation, value, sum(self.channels[number] for number in value))
         if isinstance(value, int):
             return value
-        raise NotStreamable("a list or a constant where a map is expected")
+        raise NotStreamableError("a list or a constant where a map is expected")
 
     # ---- operations, by their names in ATen; arguments as there ------------------------------------------------------
 
@@ -161,7 +163,7 @@ class _Builder:
         if stride == kernel and stride[0] == stride[1] and _pair(padding) == (0, 0) and dilation == (1, 1):
             apply = partial(torch.conv2d, weight=weight, bias=bias, stride=stride, groups=groups)
             return self._add(Pool, [self._number(source)], weight.shape[0], stride[0], apply)
-        raise NotStreamable(f"convolution of kernel {kernel}, stride {stride}, padding {padding}")
+        raise NotStreamableError(f"convolution of kernel {kernel}, stride {stride}, padding {padding}")
 
     def _batch_norm(
         self,
@@ -177,7 +179,7 @@ class _Builder:
         *_: Any,
     ) -> Value:
         if training or mean is None or variance is None:
-            raise NotStreamable("normalisation by the statistics of the image")
+            raise NotStreamableError("normalisation by the statistics of the image")
         scale, shift = _affine(weight, bias, mean, variance, eps)
         number = self._number(source)
         place = self._sole_convolution(node, number)
@@ -201,17 +203,25 @@ class _Builder:
         return self._pool(MaxPool, source, kernel, stride, plain)
 
     def _avg_pool2d(
-        self, node: Node, source: Value, kernel: Sequence[int], stride: Sequence[int] = (), *rest: Any
+        self,
+        node: Node,
+        source: Value,
+        kernel: Sequence[int],
+        stride: Sequence[int] = (),
+        padding: Sequence[int] = (0, 0),
+        ceil: bool = False,
+        count_padding: bool = True,
+        divisor: int | None = None,
     ) -> Value:
-        make = partial(Pool, apply=partial(nn.functional.avg_pool2d, kernel_size=kernel))
-        return self._pool(make, source, kernel, stride, not rest or _pair(rest[0]) == (0, 0))
+        make = partial(Pool, apply=partial(nn.functional.avg_pool2d, kernel_size=list(kernel)))
+        return self._pool(make, source, kernel, stride, _pair(padding) == (0, 0) and divisor is None)
 
     def _pool(
         self, make: Callable[..., Layer], source: Value, kernel: Sequence[int], stride: Sequence[int], plain: bool
     ) -> Value:
         kernel, stride = _pair(kernel), _pair(stride or kernel)
         if not plain or kernel != stride or kernel[0] != kernel[1]:
-            raise NotStreamable(f"pooling of {kernel} with stride {stride}")
+            raise NotStreamableError(f"pooling of {kernel} with stride {stride}")
         number = self._number(source)
         return self._add(make, [number], self.channels[number], kernel[0])
 
@@ -232,21 +242,23 @@ class _Builder:
             return self._add(SmoothTransposed, [self._number(source)], weight.shape[1], weight.detach(), bias)
         simple = plain == ((0, 0), (0, 0), (1, 1)) and groups == 1
         if tuple(weight.shape[2:]) != stride or stride[0] != stride[1] or not simple:
-            raise NotStreamable(f"transposed convolution of kernel {tuple(weight.shape[2:])}, stride {stride}")
+            raise NotStreamableError(f"transposed convolution of kernel {tuple(weight.shape[2:])}, stride {stride}")
         inward, outward, step = weight.shape[0], weight.shape[1], stride[0]
         flat = weight.detach().permute(2, 0, 3, 1).reshape(step, inward, step * outward)
         offset = weight.new_zeros(outward) if bias is None else bias.detach()
-        return self._add(Transposed, [self._number(source)], outward, step, tuple(flat.contiguous()), offset.repeat(step))
+        return self._add(
+            Transposed, [self._number(source)], outward, step, tuple(flat.contiguous()), offset.repeat(step)
+        )
 
     def _upsample_nearest2d(self, node: Node, source: Value, size: Any = None, scales: Any = None, *_: Any) -> Value:
         if size is not None or not scales or len(set(scales)) > 1 or not float(scales[0]).is_integer():
-            raise NotStreamable("up-sampling to a size, or by no whole number")
+            raise NotStreamableError("up-sampling to a size, or by no whole number")
         number = self._number(source)
         return self._add(Repeat, [number], self.channels[number], int(scales[0]))
 
     def _cat(self, node: Node, sources: Sequence[Node], dim: int = 0) -> Value:
         if dim not in (1, -3):
-            raise NotStreamable(f"concatenation along dimension {dim}")
+            raise NotStreamableError(f"concatenation along dimension {dim}")
         joined: list[int] = []
         for source in sources:
             value = self.values[source]
@@ -274,7 +286,7 @@ class _Builder:
         number = self._number(source)
         begin, stop, _ = slice(start, end).indices(self.channels[number])
         if dim not in (1, -3) or step != 1:
-            raise NotStreamable(f"slice along dimension {dim} with step {step}")
+            raise NotStreamableError(f"slice along dimension {dim} with step {step}")
         return self._add(Channels, [number], stop - begin, begin, stop)
 
     def _pointwise(self, node: Node, packet: Any) -> Value:
@@ -320,7 +332,7 @@ def _pads_nothing(packet: Any, node: Node) -> bool:
 
 def _pair(value: int | Sequence[int] | str) -> tuple[int, int]:
     if isinstance(value, str):
-        raise NotStreamable(f"padding {value!r}")
+        raise NotStreamableError(f"padding {value!r}")
     if isinstance(value, int):
         return value, value
     return (value[0], value[-1])
@@ -346,4 +358,8 @@ def _folded(layer: Convolution, scale: Tensor, shift: Tensor) -> Convolution:
 
 
 def _packed(layer: Layer) -> Layer:
-    return replace(layer, packed=pack(layer, (1, layer.weight.shape[1], 32, 512))) if isinstance(layer, Convolution) else layer
+    return (
+        replace(layer, packed=pack(layer, (1, layer.weight.shape[1], 32, 512)))
+        if isinstance(layer, Convolution)
+        else layer
+    )

@@ -91,7 +91,7 @@ class Convolution(Layer):
 
     def _convolve(self, image: Tensor, padding: tuple[int, int]) -> Tensor:
         if self.packed is not None:
-            options = ([*padding], [1, 1], [*self.dilation], self.groups, "relu" if self.relu else "none", [], "")
+            options: Any = ([*padding], [1, 1], [*self.dilation], self.groups, "relu" if self.relu else "none", [], "")
             return torch.ops.mkldnn._convolution_pointwise(image, self.packed, self.bias, *options)  # type: ignore[no-any-return]
         made = torch.nn.functional.conv2d(image, self.weight, self.bias, 1, padding, self.dilation, self.groups)
         return made.relu_() if self.relu else made
@@ -172,7 +172,9 @@ class Repeat(Enlarge):
 
 @dataclass(frozen=True)
 class Transposed(Enlarge):
-    """Transposed convolution whose kernel is its stride: a product of matrices, and oneDNN's own takes three times as long.
+    """Transposed convolution whose kernel is its stride: a product of matrices.
+
+    oneDNN's own takes three times as long.
 
     Attributes:
         kernels: for each row of the kernel (in channels, kernel columns * out channels).
@@ -276,7 +278,7 @@ def pack(layer: Convolution, image_size: Sequence[int]) -> Any:
     weight = layer.weight
     usable = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16)
     blocks = weight.shape[1] % _PACKED_CHANNELS == 0 and layer.groups == 1
-    if not (usable and blocks and torch.backends.mkldnn.is_available()):
+    if not (usable and blocks and torch.backends.mkldnn.is_available()):  # type: ignore[no-untyped-call]
         return None
     padding = (0, weight.shape[3] // 2 * layer.dilation[1])
     return torch.ops.mkldnn._reorder_convolution_weight(

@@ -1,7 +1,7 @@
 """A mask: what of each slice is segmented."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from monai_app.errors import ConfigError, StackError
+from monai_app.errors import ConfigError
 from monai_app.inference.plan import Tile
 from monai_app.stack import Stack
 from monai_app.stack.result_arrays import Planes
@@ -41,7 +41,10 @@ class Mask:
             )
         shape = _read_tiff(self.source).shape
         if shape not in (self.stack.shape, self.stack.shape[1:]):
-            raise ConfigError(f"mask {self.source} is of shape {shape}; it must be {self.stack.shape[1:]} (rows, columns) or {self.stack.shape}")
+            raise ConfigError(
+                f"mask {self.source} is of shape {shape}; it must be {self.stack.shape[1:]} "
+                f"(rows, columns) or {self.stack.shape}; give a mask of this stack (--mask)"
+            )
 
     @property
     def identity(self) -> str | None:

@@ -1,5 +1,6 @@
 """From logits to the bytes that are stored: labels, how sure the network is, and the probability of every phase."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -57,7 +58,8 @@ class Outputs:
         phases = probability.shape[-1]
         if self.confidence == "max" or phases == 1:
             return probability.amax(-1)
-        return 1 + torch.special.xlogy(probability, probability).sum(-1) / torch.log(torch.tensor(float(phases)))
+        negative_entropy: Tensor = torch.special.xlogy(probability, probability).sum(-1)
+        return 1 + negative_entropy / math.log(phases)
 
 
 def _bytes(values: Tensor) -> Tensor:
@@ -82,7 +84,11 @@ class ChunkRows:
         self._parts: list[Planes] = []
 
     def add(self, first: int, logits: Tensor, outputs: Outputs) -> Iterator[tuple[int, Planes]]:
-        """Take logits (rows, columns, K) from row ``first`` of what the tile reads; give first row and rows of what is full."""
+        """Take logits (rows, columns, K) from row ``first`` of what the tile reads.
+
+        Yields:
+            First row and rows of what is full.
+        """
         inner, columns = self.tile.inner
         top, bottom = max(first, inner.start), min(first + logits.shape[0], inner.stop)
         if top >= bottom:

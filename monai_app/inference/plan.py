@@ -14,7 +14,7 @@ Tiles are the cells of a grid that begins at row and column 0 of the slice, wher
 2048 pixels then end where the store's chunks end, and no two of them write to the same chunk.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
@@ -25,9 +25,6 @@ from monai_app.errors import ConfigError
 from monai_app.inference.region import LINES, Region, Span
 from monai_app.stack import fields
 from monai_app.stack.layout import CHUNK
-
-Keep = Callable[["Tile"], bool]
-"""Says whether a tile is segmented at all."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +114,6 @@ class Plan:
         return tuple(
             Tile(number, z, y, x, self._read(0, y), self._read(1, x)) for number, (y, x, z) in enumerate(spans)
         )
-
-    def kept(self, keep: Keep | None) -> tuple[Tile, ...]:
-        """Return the tiles to segment, with the numbers that they have among all; ``None`` keeps all."""
-        return self.tiles if keep is None else tuple(tile for tile in self.tiles if keep(tile))
 
     @property
     def chunk_aligned(self) -> bool:

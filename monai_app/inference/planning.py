@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import lcm
+from math import lcm, prod
 
 import numpy as np
 import psutil
@@ -12,9 +12,10 @@ from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.footprint import peak_bytes
 from monai_app.inference.outputs import Outputs
-from monai_app.inference.plan import Plan
+from monai_app.inference.plan import Plan, Tile
 from monai_app.inference.region import Region
-from monai_app.networks import Sensor3D
+from monai_app.inference.request import Request
+from monai_app.inference.sequence import shares_work
 from monai_app.progress import duration
 from monai_app.stack.layout import CHUNK
 
@@ -30,24 +31,17 @@ _BLOCKS = (8, 4, 2, 1)
 _WHOLE_TILE = 1024
 """Side of a tile of networks that cannot be streamed, whose memory is not known beforehand."""
 
-_ROWS = 4096
-"""Most rows of a tile, so that what is read ahead does not grow with the slices."""
+_WHOLE_MAPS = 40
+"""Maps as wide as the tile that such a network is taken to hold at once."""
+
+_LONGEST = 4096
+"""Most rows and columns of a tile, so that what is read ahead does not grow with the slices."""
 
 _FRAGMENTED = 1.5
 """Memory the process holds per byte of maps: what is freed is not at once used again."""
 
-
-@dataclass(frozen=True)
-class Request:
-    """What a person asked for; None leaves it to the planner.
-
-    Attributes:
-        tile: rows and columns of a tile.
-        memory: bytes that the process may use in all.
-    """
-
-    tile: tuple[int, int] | None = None
-    memory: int | None = None
+_LONG = 3.0
+"""Seconds of a first calibration that make a second one, on more columns, a waste."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +49,8 @@ class Estimate:
     """What a plan costs, found by a short calibration.
 
     Attributes:
-        seconds: time for all its tiles.
-        memory: bytes of the process at its peak.
+        seconds: time for all its tiles, on one process.
+        memory: bytes of a process at its peak.
         disk: bytes of the result, uncompressed: more than it will take.
     """
 
@@ -67,8 +61,8 @@ class Estimate:
     def describe(self) -> str:
         """Return the estimate as a line for people."""
         return (
-            f"estimate: about {duration(self.seconds)}, {self.memory / 2**30:.1f} GiB of memory, at most "
-            f"{self.disk / 2**30:.2f} GiB on disk before compression"
+            f"estimate: about {duration(self.seconds)} on one process, {self.memory / 2**30:.1f} GiB of memory, at "
+            f"most {self.disk / 2**30:.2f} GiB on disk before compression"
         )
 
 
@@ -85,17 +79,32 @@ class Planner:
     def __init__(self, network: TileNetwork, shape: tuple[int, int, int], itemsize: int, outputs: Outputs) -> None:
         self.network, self.shape, self.itemsize, self.outputs = network, shape, itemsize, outputs
 
-    def choose(self, region: Region, halo: int, request: Request) -> Plan:
+    def choose(
+        self, region: Region, halo: int, request: Request, *, single: bool = False, separate: bool = False
+    ) -> Plan:
         """Choose the largest tiles and blocks that fit into the memory.
 
+        Args:
+            region: what is segmented.
+            halo: pixels around a core, from the network's measured field.
+            request: what was asked for.
+            single: every target slice is a block of its own.
+            separate: several processes will write, so no two tiles may share a chunk.
+
         Raises:
-            ConfigError: a tile that is no multiple of the stride, or too little memory for the smallest tile.
+            ConfigError: a tile that is no multiple of the stride, or that shares chunks with others and must not, or
+                too little memory for the smallest tile.
         """
         held = psutil.Process().memory_info().rss
-        budget = request.memory or min(held + _MOST, psutil.virtual_memory().available // 2 + held)
-        smallest = None
-        for plan in self._candidates(region, halo, request.tile):
+        budget = request.memory or held + min(_MOST, psutil.virtual_memory().available // 2)
+        smallest: int | None = None
+        for plan in self._candidates(region, halo, request.tile, single):
+            if separate and request.tile is not None:
+                plan.check_separate()
+            if separate and not plan.chunk_aligned:
+                continue
             needed = held + self.bytes(plan)
+            # Who names a tile and no memory wants that tile.
             if needed <= budget or (request.tile is not None and request.memory is None):
                 return plan
             smallest = min(smallest or needed, needed)
@@ -106,45 +115,50 @@ class Planner:
 
     def bytes(self, plan: Plan) -> int:
         """Return the bytes that computing a tile of the plan takes, beside what the process holds already."""
-        tile = max(plan.tiles[: 3 * plan.block], key=lambda tile: len(tile.read_y) * len(tile.read_x))
+        tile = max(plan.tiles, key=lambda tile: len(tile.z) * len(tile.read_y) * len(tile.read_x))
         rows, columns, targets = len(tile.read_y), len(tile.read_x), len(tile.z)
-        model = self.network.model
-        read = (plan.slices - 1 + 2 * targets) * rows * columns * len(model.detectors) * self.itemsize
+        detectors = len(self.network.model.detectors)
+        # What this tile reads, and what the next one reads beyond it.
+        read = (plan.slices - 1 + 2 * targets) * rows * columns * detectors * self.itemsize
         written = 3 * targets * min(CHUNK, rows) * columns * self._bytes_per_pixel()
+        itemsize = self.network.dtype.itemsize
         if self.network.streamed:
-            computed = peak_bytes(self.network.stream(targets), rows, columns, plan.stripe)
+            computed = peak_bytes(self.network.stream(targets), rows, columns, plan.stripe, itemsize)
         else:
-            computed = 40 * rows * columns * 4  # a guess: such a network's maps are not known
+            computed = _WHOLE_MAPS * rows * columns * itemsize
         return int(_FRAGMENTED * (computed + written)) + read
 
-    def estimate(self, plan: Plan, tiles: int) -> Estimate:
-        """Time some stripes of a tile and scale the time to ``tiles`` of its tiles."""
-        tile = plan.tiles[0]
-        columns = min(len(tile.read_x), max(CHUNK, plan.stride))
-        rows = min(len(tile.read_y), max(4 * plan.stripe, plan.stripe + plan.halo // 2 * 2))
-        rows = -(-rows // plan.stride) * plan.stride
-        grey = np.zeros((len(self.network.model.detectors), rows, columns), np.uint8)
-        planes = dict.fromkeys(plan.sequence(tile), grey)
-        for _ in range(2):  # the first time is slower
+    def estimate(self, plan: Plan, tiles: Sequence[Tile]) -> Estimate:
+        """Time some stripes of one of the tiles, and scale the time to all of them."""
+        computed = sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles)
+        seconds = self._seconds_per_pixel(plan, tiles[0]) * computed if tiles else 0.0
+        held = psutil.Process().memory_info().rss
+        pixels = prod(len(span) for span in (plan.region.z, plan.region.y, plan.region.x))
+        disk = pixels * 4 // 3 * self._bytes_per_pixel()  # a third more for the smaller levels
+        return Estimate(seconds, held + self.bytes(plan), disk)
+
+    def _seconds_per_pixel(self, plan: Plan, tile: Tile) -> float:
+        rows = min(len(tile.read_y), 4 * plan.stripe)
+        for columns in (CHUNK // 4, CHUNK):  # the first time is slower
+            columns = min(len(tile.read_x), -(-columns // plan.stride) * plan.stride)
+            grey = np.zeros((len(self.network.model.detectors), rows, columns), np.uint8)
+            sequence = plan.sequence(tile)
             begin = time.perf_counter()
-            for _ in self.network.logits(planes, plan.sequence(tile), len(tile.z), plan.stripe):
+            for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.z), plan.stripe):
                 pass
             taken = time.perf_counter() - begin
-        pixels = len(plan.tiles[0].z) * rows * columns
-        share = tiles / max(len(plan.tiles), 1)
-        whole = plan.overhead * len(plan.region.z) * len(plan.region.y) * len(plan.region.x) * share
-        held = psutil.Process().memory_info().rss
-        disk = np.prod([len(plan.region.z), len(plan.region.y), len(plan.region.x)], dtype=np.int64) * 4 // 3
-        return Estimate(taken / pixels * whole, held + self.bytes(plan), int(disk) * self._bytes_per_pixel())
+            if taken > _LONG:
+                break
+        return taken / (len(tile.z) * rows * columns)
 
     def _bytes_per_pixel(self) -> int:
         maps = self.outputs.maps
         return 1 + maps.confidence + len(self.network.model.phases) * maps.probability
 
-    def _candidates(self, region: Region, halo: int, tile: tuple[int, int] | None) -> Iterator[Plan]:
+    def _candidates(self, region: Region, halo: int, tile: tuple[int, int] | None, single: bool) -> Iterator[Plan]:
         model = self.network.model
         stripe = -(-_STRIPE.get(self.network.device.type, 256) // model.stride) * model.stride
-        sharing = isinstance(model.network, Sensor3D) and self.network.streamed
+        sharing = shares_work(model.network) and self.network.streamed and not single
         blocks = [block for block in _BLOCKS if sharing and block < 2 * len(region.z)] or [1]
         for sides in [tile] if tile is not None else self._tiles():
             for block in blocks:
@@ -153,15 +167,16 @@ class Planner:
     def _tiles(self) -> list[tuple[int, int]]:
         """Tiles from the largest to the smallest; those of a chunk and more keep writers off each other's chunks."""
         stride = self.network.model.stride
-        step = lcm(CHUNK, stride)
-        rows, columns = (-(-side // step) * step for side in self.shape[1:])
         if not self.network.streamed:
-            return [(side, side) for side in _down(_WHOLE_TILE, stride)]
-        wide = [(min(rows, _ROWS // step * step or step), width) for width in range(min(columns, 4 * step), 0, -step)]
-        return [*wide, *((side, side) for side in _down(CHUNK // 2, stride))]
+            return [(side, side) for side in _halved(_WHOLE_TILE, stride)]
+        step = lcm(CHUNK, stride)
+        most = max(_LONGEST // step, 1) * step
+        rows, columns = (min(-(-side // step) * step, most) for side in self.shape[1:])
+        wide = [(rows, width) for width in range(columns, 0, -step)]
+        return [*wide, *((side, side) for side in _halved(CHUNK // 2, stride))]
 
 
-def _down(side: int, stride: int) -> Sequence[int]:
+def _halved(side: int, stride: int) -> list[int]:
     """Halve a side as long as it is a multiple of the stride."""
     sides = [-(-side // stride) * stride]
     while sides[-1] % (2 * stride) == 0 and sides[-1] > 64:

@@ -90,7 +90,9 @@ class RowStream:
     def _ended(self, maps: dict[int, _Map]) -> bool:
         return all(maps[number].made == maps[number].height for number in self.inputs)
 
-    def _advance(self, maps: dict[int, _Map], limit: int, height: int) -> Generator[tuple[int, int, Tensor], None, bool]:
+    def _advance(
+        self, maps: dict[int, _Map], limit: int, height: int
+    ) -> Generator[tuple[int, int, Tensor], None, bool]:
         """Let every layer make the rows it can, at most those of ``limit`` rows of the input; whether any did."""
 
         def fetch(source: int, first: int, stop: int) -> Tensor:

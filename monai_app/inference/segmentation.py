@@ -1,26 +1,30 @@
 """Segment a stack: plan, compute tile by tile, publish. Stopped at any moment, the same call goes on."""
 
+import json
 import logging
+import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from monai_app import __version__
 from monai_app.errors import ConfigError, StoppedError, TargetExistsError
+from monai_app.files import whole_file
+from monai_app.inference.cluster import compute_on_cluster
+from monai_app.inference.compute import TileNetwork
 from monai_app.inference.field import measure_field
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.plan import Plan, Tile
-from monai_app.inference.planning import Planner, Request
+from monai_app.inference.planning import Estimate, Planner
+from monai_app.inference.precision import Precision, checked_dtype
 from monai_app.inference.region import Region
-from monai_app.inference.worker import Job, TileWorker
+from monai_app.inference.request import Request
+from monai_app.inference.worker import Advance, Job, TileWorker, compute_here
 from monai_app.memory import keep_freed_memory
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
@@ -29,6 +33,11 @@ from monai_app.stack.results import Result, begun
 
 ENGINE = 1
 """Version of the arithmetic: a result begun with another one is not gone on with, because a rounding may differ."""
+
+PLAN = "plan.json"
+"""File beside a result that holds its plan and what it was estimated to cost."""
+
+_AXES = ("slices", "rows", "columns")
 
 _log = logging.getLogger(__name__)
 
@@ -39,15 +48,17 @@ class Segmentation:
     Args:
         model: the model.
         stack: path of the stack.
-        name: the label image's name.
+        name: the label image's name; a preview adds ``_preview`` to it.
         device: where the network runs.
+        precision: what it computes in.
         outputs: what is stored beside the labels.
-        region: slices, rows and columns to segment as texts, see `parse_span`; missing ones mean all.
+        region: ``slices``, ``rows`` and ``columns`` to segment as texts, see `parse_span`; missing ones and None mean
+            all.
         mask: what of it to segment, see `Mask`.
         request: tile and memory, where they are not left to the planner.
         overwrite: replace a finished label image of that name; begin anew where one in the making has other settings.
-        preview: number of slices to segment first; the run then stops, and goes on when it is called without.
-        workers: processes to compute on; 0 computes in this one.
+        preview: number of slices, spread over the region, to segment into a label image of their own; 0 for all.
+        workers: processes on this machine to compute on; 0 computes in this one.
         cluster: address of a Dask scheduler to compute on instead, e.g. ``tcp://10.0.0.1:8786``.
     """
 
@@ -57,6 +68,7 @@ class Segmentation:
         stack: str,
         name: str,
         device: torch.device | str = "cpu",
+        precision: Precision = "float32",
         outputs: Outputs | None = None,
         region: Mapping[str, str | None] | None = None,
         mask: str | None = None,
@@ -66,10 +78,12 @@ class Segmentation:
         workers: int = 0,
         cluster: str | None = None,
     ) -> None:
-        self.model, self.name, self.device = model, name, torch.device(device)
-        self.path, self.region_texts, self.mask_source = stack, dict(region or {}), mask
+        self.model, self.device, self.precision = model, torch.device(device), precision
+        self.path, self.region, self.mask = stack, dict(region or {}), mask
+        self.name = f"{name}_preview" if preview else name
         self.outputs, self.request = outputs or Outputs(), request or Request()
-        self.overwrite, self.preview, self.workers, self.cluster = overwrite, preview, workers, cluster
+        self.overwrite = overwrite or bool(preview)
+        self.preview, self.workers, self.cluster = preview, workers, cluster
 
     def run(self) -> None:
         """Segment what is left to segment.
@@ -82,21 +96,20 @@ class Segmentation:
         self.model.load()
         if self.device.type == "cpu":
             keep_freed_memory()
-        mask = Mask(stack, self.mask_source)
-        plan, planner = self._plan(stack)
-        tiles = plan.kept(None if self.mask_source is None else mask.keeps)
+        mask = Mask(stack, self.mask)
+        halo = self._measured_halo()
+        network = TileNetwork(self.model, self.device, self.precision)
+        planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs)
+        plan = self._plan(stack, planner, halo)
         for line in plan.describe():
             _log.info("%s", line)
         with self._result(stack, plan, mask) as result, _stoppable(result):
-            job = Job(stack, self.model, plan, self.outputs, result.arrays, mask)
-            left = self._left(plan, tiles, result)
-            _log.info("%s", planner.estimate(plan, len(left)).describe())
-            self._compute(job, left, result)
-            if not self.preview:
-                progress = LoggedProgress("smaller levels")
-                result.finish(range(plan.region.z.start, plan.region.z.stop), progress)
-                return
-        _log.info("the preview is ready; the same command without it goes on")
+            left = self._left(plan, mask, result)
+            self._announce(stack, plan, planner.estimate(plan, left), result)
+            job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
+            self._compute(job, network, left, result)
+            result.finish(self._slices(plan), LoggedProgress("smaller levels"))
+        _log.info("labels %r are complete", self.name)
 
     def _check(self, stack: Stack) -> None:
         """Refuse what can be refused before anything is computed."""
@@ -108,40 +121,42 @@ class Segmentation:
         for name, value in (("preview", self.preview), ("workers", self.workers)):
             if value < 0:
                 raise ConfigError(f"{name} {value}: must be 0 or more")
-        unknown = set(self.region_texts) - set("zyx")
+        unknown = set(self.region) - set(_AXES)
         if unknown:
-            raise ConfigError(f"region has no axis {unknown.pop()!r}; give z, y and x")
+            raise ConfigError(f"region has no axis {unknown.pop()!r}; give {', '.join(_AXES)}")
         if self.cluster and self.workers:
             raise ConfigError(f"cluster {self.cluster} has workers of its own; leave out --workers {self.workers}")
+        checked_dtype(self.precision, self.device)
         self.model.check_stack(stack)
 
-    def _plan(self, stack: Stack) -> tuple[Plan, Planner]:
+    def _measured_halo(self) -> int:
+        channels = len(self.model.detectors) * self.model.slices
+        return measure_field(self.model.network, channels, self.model.stride).halo
+
+    def _plan(self, stack: Stack, planner: Planner, halo: int) -> Plan:
         """The plan of the result in the making, where there is one and nothing else is asked for; else a new one."""
-        region = Region.parse(*(self.region_texts.get(axis) for axis in "zyx"), shape=stack.shape)
-        field = measure_field(self.model.network, len(self.model.detectors) * self.model.slices, self.model.stride)
-        planner = self._planner(stack)
+        region = Region.parse(
+            self.region.get("slices"), self.region.get("rows"), self.region.get("columns"), stack.shape
+        )
+        separate = bool(self.cluster or self.workers)
         saved = (begun(stack.path, self.name) or {}).get("plan")
         if saved is not None and self.request == Request():
             plan = Plan.from_dict(saved)
-            if (plan.region, plan.halo, plan.shape, plan.slices) == (
-                region, field.halo, stack.shape, self.model.slices
-            ):
-                return plan, planner
-        return planner.choose(region, field.halo, self.request), planner
-
-    def _planner(self, stack: Stack) -> Planner:
-        from monai_app.inference.compute import TileNetwork
-
-        return Planner(TileNetwork(self.model, self.device), stack.shape, stack.dtype.itemsize, self.outputs)
+            same = (plan.region, plan.halo, plan.shape, plan.slices) == (region, halo, stack.shape, self.model.slices)
+            if same and (plan.chunk_aligned or not separate):
+                return plan
+        return planner.choose(region, halo, self.request, single=bool(self.preview), separate=separate)
 
     def _binding(self, plan: Plan, mask: Mask) -> dict[str, Any]:
-        """Everything that decides the result, byte for byte."""
+        """Everything that decides the result."""
         return {
             "engine": ENGINE,
             "model": self.model.describe(),
             "plan": plan.to_dict(),
+            "preview": self.preview,
             "mask": mask.identity,
             "confidence": self.outputs.confidence,
+            "precision": self.precision,
             "device": self.device.type,
             "torch": torch.__version__,
         }
@@ -158,44 +173,56 @@ class Segmentation:
         ) as result:
             yield result
 
-    def _left(self, plan: Plan, tiles: Sequence[Tile], result: Result) -> list[Tile]:
+    def _slices(self, plan: Plan) -> list[int]:
+        """The slices that are segmented: the region's, or a preview's, spread evenly over it."""
+        span = plan.region.z
+        count = min(self.preview or len(span), len(span))
+        return [span.start + (2 * number + 1) * len(span) // (2 * count) for number in range(count)]
+
+    def _left(self, plan: Plan, mask: Mask, result: Result) -> list[Tile]:
         """The tiles still to be done; those that are done are read again, and done again if they are damaged."""
+        wanted = set(self._slices(plan))
+        tiles = [tile for tile in plan.tiles if wanted & set(range(tile.z.start, tile.z.stop)) and mask.keeps(tile)]
         if result.done:
             spoilt = result.verify(lambda number: plan.tiles[number].boxes)
             _log.info("%d of %d tiles are done already", len(result.done), len(tiles))
             if spoilt:
                 _log.warning("%d tiles were damaged and are done again", len(spoilt))
-        wanted = self._previewed(plan) if self.preview else None
-        left = [tile for tile in tiles if tile.number not in result.done]
-        return left if wanted is None else [tile for tile in left if wanted & set(range(tile.z.start, tile.z.stop))]
+        return [tile for tile in tiles if tile.number not in result.done]
 
-    def _previewed(self, plan: Plan) -> set[int]:
-        """Slices spread evenly over the region."""
-        span, count = plan.region.z, min(self.preview, len(plan.region.z))
-        return {span.start + (2 * number + 1) * len(span) // (2 * count) for number in range(count)}
+    def _announce(self, stack: Stack, plan: Plan, estimate: Estimate, result: Result) -> None:
+        _log.info("%s", estimate.describe())
+        free = shutil.disk_usage(stack.path).free
+        if estimate.disk > free:
+            _log.warning("only %.2f GiB are free on the disk; labels shrink a lot, maps less", free / 2**30)
+        content = {"plan": plan.to_dict(), "text": plan.describe(), "estimate": vars(estimate)}
+        with whole_file(result.folder / PLAN) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
-    def _compute(self, job: Job, tiles: Sequence[Tile], result: Result) -> None:
-        pixels = [len(tile.z) * len(tile.read_y) * len(tile.x) for tile in tiles]
-        progress, done = LoggedProgress("segment", "Mpixel", per=1_000_000), 0
-        progress(0, sum(pixels))
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            progress(done, sum(pixels))
-
-        with closing(TileWorker(job, self.device)) as worker:
-            waiting: list[tuple[Tile, Any]] = []
-            for tile, following in zip_longest(tiles, tiles[1:]):
-                waiting.append((tile, worker.run(tile, following, advance)))
-                if len(waiting) > 1:  # the last tile is written while the next one is computed
-                    _record(result, *waiting.pop(0))
-            for tile, checksum in waiting:
-                _record(result, tile, checksum)
+    def _compute(self, job: Job, network: TileNetwork, tiles: Sequence[Tile], result: Result) -> None:
+        if not tiles:
+            return
+        advance = _advance(sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles))
+        if self.cluster or self.workers:
+            for number, checksum in compute_on_cluster(job, tiles, self.cluster, self.workers, advance):
+                result.record(number, checksum)
+            return
+        with closing(TileWorker(job, network)) as worker:
+            for number, checksum in compute_here(worker, tiles, advance):
+                result.record(number, checksum)
 
 
-def _record(result: Result, tile: Tile, checksum: Any) -> None:
-    result.record(tile.number, checksum.result())
+def _advance(total: int) -> Advance:
+    """Report progress in pixels as they are computed."""
+    progress, done = LoggedProgress("segment", "Mpixel", per=1_000_000), 0
+    progress(0, total)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return advance
 
 
 @contextmanager
@@ -212,5 +239,5 @@ def _stoppable(result: Result) -> Iterator[None]:
     except KeyboardInterrupt:
         raise StoppedError(f"stopped with {len(result.done)} tiles done; the same command goes on") from None
     finally:
-        if in_main:
+        if before is not None:
             signal.signal(signal.SIGTERM, before)

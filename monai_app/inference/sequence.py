@@ -213,6 +213,11 @@ def as_sequence(network: nn.Module, slices: int, targets: int, fused_up: bool = 
     return Sensor3DSequence(network, targets, fused_up)
 
 
+def shares_work(network: nn.Module) -> bool:
+    """Whether several targets of one call cost less than as many calls."""
+    return isinstance(network, Sensor3D)
+
+
 class _Convolution(nn.Module):
     """A convolution to the same size, with kernels (O, I, n, n) derived from a network's, which stay as they are."""
 

@@ -1,18 +1,22 @@
-"""One tile from the store to the store: reading ahead, computing and writing overlap."""
+"""Tiles from the store to the store: reading ahead, computing and writing overlap."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import zip_longest
 from threading import BoundedSemaphore
 
 import numpy as np
 import torch
 
-from monai_app.inference.compute import Raw, TileNetwork
+from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import ChunkRows, Outputs
 from monai_app.inference.plan import Plan, Tile
+from monai_app.inference.precision import Precision
+from monai_app.inference.upload import Raw
 from monai_app.stack import Stack
 from monai_app.stack.result_arrays import Checksum, Planes, ResultArrays
 
@@ -34,6 +38,8 @@ class Job:
         outputs: what is stored.
         arrays: where.
         mask: what is segmented of each slice.
+        device: where the network runs.
+        precision: what it computes in.
     """
 
     stack: Stack
@@ -42,6 +48,8 @@ class Job:
     outputs: Outputs
     arrays: ResultArrays
     mask: Mask
+    device: torch.device
+    precision: Precision
 
 
 class TileReader:
@@ -49,17 +57,19 @@ class TileReader:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._planes: dict[tuple[Tile, int] | tuple[object, ...], Raw] = {}
+        self._column: tuple[object, ...] = ()
+        self._planes: dict[int, Raw] = {}
 
     def read(self, tile: Tile) -> dict[int, Raw]:
-        """Return the grey values (detectors, rows, columns) of every slice that the tile reads, padded at the slice's end."""
-        column = (tile.read_y, tile.read_x)
-        kept = {}
-        for z in self._job.plan.slab_slices(tile):
-            key = (*column, z)
-            kept[key] = self._planes[key] if key in self._planes else self._read(tile, z)
-        self._planes = dict(kept)
-        return {int(key[-1]): plane for key, plane in kept.items()}  # type: ignore[call-overload]
+        """Return the grey values (detectors, rows, columns) of every slice that the tile reads.
+
+        They are padded where the tile lies beyond the slice.
+        """
+        if self._column != (tile.read_y, tile.read_x):
+            self._column, self._planes = (tile.read_y, tile.read_x), {}
+        wanted = self._job.plan.slab_slices(tile)
+        self._planes = {z: self._planes[z] if z in self._planes else self._read(tile, z) for z in wanted}
+        return self._planes
 
     def _read(self, tile: Tile, z: int) -> Raw:
         rows, columns = self._job.plan.stored(tile)
@@ -69,15 +79,21 @@ class TileReader:
 
 
 class TileWorker:
-    """Computes tiles of one job, one after the other; to be closed."""
+    """Computes tiles of one job, one after the other; to be closed.
 
-    def __init__(self, job: Job, device: torch.device) -> None:
+    Args:
+        job: the job.
+        network: its network, where it is made already.
+    """
+
+    def __init__(self, job: Job, network: TileNetwork | None = None) -> None:
         self.job = job
-        self.network = TileNetwork(job.model, device)
+        self.network = network or TileNetwork(job.model, job.device, job.precision)
         self._reader = TileReader(job)
         self._read_ahead: tuple[int, Future[dict[int, Raw]]] | None = None
         self._reading, self._writing = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
         self._room = BoundedSemaphore(_WAITING)
+        self._failure: Exception | None = None
 
     def close(self) -> None:
         """End the threads; what waits to be written is written."""
@@ -94,6 +110,9 @@ class TileWorker:
 
         Returns:
             The checksum of its pixels, as soon as all of them are written.
+
+        Raises:
+            StackError: the store cannot be read, or could not be written.
         """
         planes = self._planes(tile)
         if following is not None:
@@ -102,12 +121,13 @@ class TileWorker:
         checksum, writes = Checksum(), list[Future[None]]()
         rows = [ChunkRows(tile, z) for z in range(tile.z.start, tile.z.stop)]
         for target, first, logits in self.network.logits(planes, plan.sequence(tile), targets, plan.stripe):
+            z = rows[target].z
             for row, part in rows[target].add(first, logits, self.job.outputs):
-                masked = self.job.mask.apply(part, rows[target].z, row, tile.x.start)
-                checksum.add(rows[target].z, masked)
-                writes.append(self._write(rows[target].z, row, tile.x.start, masked))
-            advance(logits.shape[0] * len(tile.x))
-        return self._writing.submit(_settle, writes, checksum)
+                masked = self.job.mask.apply(part, z, row, tile.x.start)
+                checksum.add(z, masked)
+                writes.append(self._write(z, row, tile.x.start, masked))
+            advance(logits.shape[0] * len(tile.read_x))
+        return self._writing.submit(_settled, writes, checksum)
 
     def _planes(self, tile: Tile) -> dict[int, Raw]:
         ahead, self._read_ahead = self._read_ahead, None
@@ -117,17 +137,38 @@ class TileWorker:
 
     def _write(self, z: int, row: int, column: int, planes: Planes) -> "Future[None]":
         self._room.acquire()
+        if self._failure is not None:  # a full disk is no reason to compute the tile to its end
+            raise self._failure
 
         def write() -> None:
             try:
                 self.job.arrays.write(z, row, column, planes)
+            except Exception as error:
+                self._failure = error
+                raise
             finally:
                 self._room.release()
 
         return self._writing.submit(write)
 
 
-def _settle(writes: "list[Future[None]]", checksum: Checksum) -> int:
+def _settled(writes: "list[Future[None]]", checksum: Checksum) -> int:
     for write in writes:
         write.result()
     return checksum.value
+
+
+def compute_here(worker: TileWorker, tiles: Sequence[Tile], advance: Advance) -> Iterator[tuple[int, int]]:
+    """Compute tiles in this process; the last one is written while the next one is computed.
+
+    Yields:
+        Number and checksum of every tile, when it is written.
+    """
+    waiting: deque[tuple[int, Future[int]]] = deque()
+    for tile, following in zip_longest(tiles, tiles[1:]):
+        waiting.append((tile.number, worker.run(tile, following, advance)))
+        if len(waiting) > 1:
+            number, checksum = waiting.popleft()
+            yield number, checksum.result()
+    for number, checksum in waiting:
+        yield number, checksum.result()

@@ -1,0 +1,71 @@
+"""Grey values on their way to the device, where they are scaled."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from monai_app.inference.model import Model
+
+Raw = npt.NDArray[np.integer]
+"""The grey values of one slice in a tile: (detectors, rows, columns)."""
+
+
+class Uploader:
+    """Gives a tile's stripes on the device, scaled.
+
+    Args:
+        model: gives the detectors and their scaling.
+        device: where they go.
+        dtype: type of the scaled values, which are computed in float32.
+        overlap: on CUDA, copy from pinned memory on a stream of its own, a stripe ahead of the one that is computed.
+    """
+
+    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype, overlap: bool = True) -> None:
+        scaling = [model.scaling[name] for name in model.detectors]
+        self._mean = torch.tensor([values["mean"] for values in scaling], device=device)[:, None, None]
+        self._std = torch.tensor([values["std"] for values in scaling], device=device)[:, None, None]
+        self._device, self._dtype = device, dtype
+        self._side = torch.cuda.Stream(device) if overlap and device.type == "cuda" else None  # type: ignore[no-untyped-call]
+
+    def stripes(self, planes: Mapping[int, Raw], sequence: Sequence[int], stripe: int) -> Iterator[list[Tensor]]:
+        """Give stripes of ``stripe`` rows from top to bottom.
+
+        Args:
+            planes: the grey values of each slice.
+            sequence: the slices wanted, in their order; one may be there several times.
+            stripe: rows of a stripe; the last may have fewer.
+
+        Yields:
+            For each of the sequence (rows, columns, detectors).
+        """
+        height = planes[sequence[0]].shape[1]
+        stripes = (self._stripe(planes, sequence, row, stripe) for row in range(0, height, stripe))
+        return stripes if self._side is None else self._ahead(stripes, self._side)
+
+    def _ahead(self, stripes: Iterator[list[Tensor]], side: torch.cuda.Stream) -> Iterator[list[Tensor]]:
+        main = torch.cuda.current_stream(self._device)
+        with torch.cuda.stream(side):
+            following = next(stripes, None)
+        while following is not None:
+            main.wait_stream(side)
+            given = following
+            for rows in given:
+                rows.record_stream(main)  # its memory is not used again before the computation is through with it
+            with torch.cuda.stream(side):
+                following = next(stripes, None)
+            yield given
+
+    def _stripe(self, planes: Mapping[int, Raw], sequence: Sequence[int], row: int, stripe: int) -> list[Tensor]:
+        scaled = {z: self._scaled(planes[z][:, row : row + stripe]) for z in set(sequence)}
+        return [scaled[z] for z in sequence]
+
+    def _scaled(self, grey: Raw) -> Tensor:
+        """(C, rows, columns) to scaled (rows, columns, C), in the arithmetic of ``ScaleDetectorsd``."""
+        values = torch.from_numpy(grey.astype(np.float32))
+        if self._side is not None:
+            values = values.pin_memory()
+        values = values.to(self._device, non_blocking=self._side is not None)
+        return ((values - self._mean) / self._std).permute(1, 2, 0).to(self._dtype).contiguous()
