@@ -1,4 +1,4 @@
-"""How the process handles memory that a training step frees."""
+"""How the process handles memory that it frees."""
 
 import ctypes
 import platform
@@ -16,8 +16,21 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether glibc took the settings; False where the C library is another.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not _is_glibc():
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = {_MMAP_THRESHOLD: _LARGEST_MMAP_THRESHOLD, _TRIM_THRESHOLD: -1}
     return all(mallopt(name, value) == 1 for name, value in settings.items())
+
+
+def give_back_freed_memory() -> bool:
+    """Give all freed memory back to the system, once: before work of another pattern begins.
+
+    Returns:
+        Whether there was any; False where the C library is not glibc.
+    """
+    return _is_glibc() and ctypes.CDLL(None).malloc_trim(0) == 1
+
+
+def _is_glibc() -> bool:
+    return platform.libc_ver()[0] == "glibc"

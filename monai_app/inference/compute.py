@@ -6,16 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from monai_app.inference.graph import NotStreamableError, stream
+from monai_app.inference.graph import stream
 from monai_app.inference.layers import as_image, as_rows
 from monai_app.inference.model import Model
 from monai_app.inference.precision import Precision, checked_dtype
+from monai_app.inference.record import NotStreamableError
 from monai_app.inference.rows import RowStream
 from monai_app.inference.sequence import as_sequence
 from monai_app.inference.upload import Raw, Uploader
 
-_TRACED_STRIDES = 4
-"""Side of the image that a network is traced at, in strides; its layers do not depend on it."""
+_RECORDED_STRIDES = 4
+"""Side of the image that a network is recorded at, in strides; its layers do not depend on it."""
+
+_KEPT = 2
+"""Networks that are kept, for different numbers of targets: that of whole blocks, and that of the last one."""
 
 
 class TileNetwork:
@@ -56,9 +60,11 @@ class TileNetwork:
             NotStreamableError: an operation is not known to row streaming.
         """
         if targets not in self._streams:
+            if len(self._streams) == _KEPT:  # each has kernels of its own
+                self._streams.pop(next(iter(self._streams)))
             model = self.model
             sequence = as_sequence(model.network, model.slices, targets)
-            inputs, side = targets + model.slices - 1, _TRACED_STRIDES * model.stride
+            inputs, side = targets + model.slices - 1, _RECORDED_STRIDES * model.stride
             self._streams[targets] = stream(sequence, inputs, len(model.detectors), side)
         return self._streams[targets]
 

@@ -4,8 +4,8 @@ Every map is one image and kept as (rows, columns, channels), so that its rows l
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -14,6 +14,9 @@ from torch import Tensor
 
 Fetch = Callable[[int, int, int], Tensor]
 """``fetch(source, first, stop)``: the rows of a map; rows outside the map are zero. The tensor may be a view."""
+
+_USUAL = (32, 512)
+"""Rows and columns that kernels are laid out for; others are as right, if not as fast."""
 
 _PACKED_CHANNELS = 8
 """oneDNN's fused convolution is for blocks of channels; on a few input channels it takes twice the plain one's time."""
@@ -62,6 +65,8 @@ class Convolution(Layer):
         dilation: of rows and columns.
         groups: of channels.
         relu: whether a ReLU follows.
+        packed: the kernels as oneDNN wants them, for each source those of its channels; the weight is then a mere
+            shape. Empty where they are not packed.
     """
 
     weight: Tensor
@@ -69,12 +74,17 @@ class Convolution(Layer):
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
     relu: bool = False
-    packed: Tensor | None = None
+    packed: tuple[Tensor, ...] = ()
 
     @property
     def reach(self) -> int:
         """Rows needed above and below."""
         return self.weight.shape[2] // 2 * self.dilation[0]
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Rows and columns of zeros: none above and below, where rows of other stripes are."""
+        return 0, self.weight.shape[3] // 2 * self.dilation[1]
 
     def ready(self, rows: int, height: int) -> int:
         return rows if rows == height else max(0, rows - self.reach)
@@ -84,17 +94,23 @@ class Convolution(Layer):
 
     def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
         first, stop = first - self.reach, stop + self.reach
-        parts = [fetch(source, first, stop) for source in self.sources]
-        image = as_image(parts[0] if len(parts) == 1 else torch.cat(parts, 2))
-        padding = (0, self.weight.shape[3] // 2 * self.dilation[1])
-        return as_rows(self._convolve(image, padding))
+        if self.packed:
+            return as_rows(self._fused(as_image(fetch(source, first, stop)) for source in self.sources))
+        image = as_image(torch.cat([fetch(source, first, stop) for source in self.sources], 2))
+        made = torch.conv2d(image, self.weight, self.bias, 1, self.padding, self.dilation, self.groups)
+        return as_rows(made.relu_() if self.relu else made)
 
-    def _convolve(self, image: Tensor, padding: tuple[int, int]) -> Tensor:
-        if self.packed is not None:
-            options: Any = ([*padding], [1, 1], [*self.dilation], self.groups, "relu" if self.relu else "none", [], "")
-            return torch.ops.mkldnn._convolution_pointwise(image, self.packed, self.bias, *options)  # type: ignore[no-any-return]
-        made = torch.nn.functional.conv2d(image, self.weight, self.bias, 1, padding, self.dilation, self.groups)
-        return made.relu_() if self.relu else made
+    def _fused(self, images: Iterator[Tensor]) -> Tensor:
+        """Convolve one source after the other and add up, which saves laying them together."""
+        options: Any = ([*self.padding], [1, 1], [*self.dilation], self.groups)
+        convolve, add = torch.ops.mkldnn._convolution_pointwise, torch.ops.mkldnn._convolution_pointwise_.binary
+        first, *others = self.packed
+        activation = "relu" if self.relu and not others else "none"
+        made: Tensor = convolve(next(images), first, self.bias, *options, activation, [], "")
+        for place, kernels in enumerate(others, 1):
+            last = place == len(others)
+            add(made, next(images), kernels, None, *options, "add", 1.0, "relu" if self.relu and last else None, [], "")
+        return made
 
 
 @dataclass(frozen=True)
@@ -185,11 +201,11 @@ class Transposed(Enlarge):
     bias: Tensor
 
     def enlarge(self, rows: Tensor) -> Tensor:
-        height, width, channels = rows.shape
-        flat = rows.reshape(height * width, channels)
+        height, width, _ = rows.shape
         made = rows.new_empty(height, self.step, width, self.bias.shape[0])
-        for row, kernel in enumerate(self.kernels):
-            made[:, row] = torch.addmm(self.bias, flat, kernel).view(height, width, -1)
+        for source, targets in zip(rows, made, strict=True):
+            for kernel, target in zip(self.kernels, targets, strict=True):
+                torch.addmm(self.bias, source, kernel, out=target)
         return made.view(height * self.step, width * self.step, -1)
 
 
@@ -269,18 +285,22 @@ def as_rows(image: Tensor) -> Tensor:
     return image.squeeze(0).permute(1, 2, 0)
 
 
-def pack(layer: Convolution, image_size: Sequence[int]) -> Any:
+def pack(layer: Convolution, channels: Sequence[int]) -> Convolution:
     """Lay the kernels out for oneDNN's fused convolution, where there is one for this device and these channels.
 
-    Returns:
-        The packed kernels, or None.
+    Args:
+        layer: the convolution.
+        channels: of each of its sources.
     """
     weight = layer.weight
-    usable = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16)
-    blocks = weight.shape[1] % _PACKED_CHANNELS == 0 and layer.groups == 1
+    usable = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16) and layer.groups == 1
+    blocks = all(count % _PACKED_CHANNELS == 0 for count in channels)
     if not (usable and blocks and torch.backends.mkldnn.is_available()):  # type: ignore[no-untyped-call]
-        return None
-    padding = (0, weight.shape[3] // 2 * layer.dilation[1])
-    return torch.ops.mkldnn._reorder_convolution_weight(
-        weight, [*padding], [1, 1], [*layer.dilation], layer.groups, [*image_size]
+        return layer
+    packed = tuple(
+        torch.ops.mkldnn._reorder_convolution_weight(
+            part, [*layer.padding], [1, 1], [*layer.dilation], layer.groups, [1, part.shape[1], *_USUAL]
+        )
+        for part in torch.split(weight, list(channels), 1)
     )
+    return replace(layer, packed=packed, weight=weight.to("meta"))

@@ -37,11 +37,11 @@ _WHOLE_MAPS = 40
 _LONGEST = 4096
 """Most rows and columns of a tile, so that what is read ahead does not grow with the slices."""
 
-_FRAGMENTED = 1.5
-"""Memory the process holds per byte of maps: what is freed is not at once used again."""
+_FRAGMENTED = 2.5
+"""Memory the process holds per byte of maps, measured: what is freed leaves gaps that not everything fits into."""
 
-_LONG = 3.0
-"""Seconds of a first calibration that make a second one, on more columns, a waste."""
+_NARROW, _LONG = 256, 10.0
+"""Columns of a first calibration, and seconds that a second one on all columns may take."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Planner:
             computed = peak_bytes(self.network.stream(targets), rows, columns, plan.stripe, itemsize)
         else:
             computed = _WHOLE_MAPS * rows * columns * itemsize
-        return int(_FRAGMENTED * (computed + written)) + read
+        return int(_FRAGMENTED * computed) + written + read
 
     def estimate(self, plan: Plan, tiles: Sequence[Tile]) -> Estimate:
         """Time some stripes of one of the tiles, and scale the time to all of them."""
@@ -138,18 +138,22 @@ class Planner:
         return Estimate(seconds, held + self.bytes(plan), disk)
 
     def _seconds_per_pixel(self, plan: Plan, tile: Tile) -> float:
-        rows = min(len(tile.read_y), 4 * plan.stripe)
-        for columns in (CHUNK // 4, CHUNK):  # the first time is slower
-            columns = min(len(tile.read_x), -(-columns // plan.stride) * plan.stride)
-            grey = np.zeros((len(self.network.model.detectors), rows, columns), np.uint8)
-            sequence = plan.sequence(tile)
-            begin = time.perf_counter()
-            for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.z), plan.stripe):
-                pass
-            taken = time.perf_counter() - begin
-            if taken > _LONG:
-                break
-        return taken / (len(tile.z) * rows * columns)
+        # The first time is slower. The second time the maps are as wide as they will be, so that the memory they leave
+        # behind fits those to come.
+        rows, wide = min(len(tile.read_y), 4 * plan.stripe), len(tile.read_x)
+        narrow = min(wide, -(-_NARROW // plan.stride) * plan.stride)
+        seconds = self._time(plan, tile, rows, narrow)
+        if seconds * wide / narrow < _LONG:
+            return self._time(plan, tile, rows, wide) / (len(tile.z) * rows * wide)
+        return seconds / (len(tile.z) * rows * narrow)
+
+    def _time(self, plan: Plan, tile: Tile, rows: int, columns: int) -> float:
+        grey = np.zeros((len(self.network.model.detectors), rows, columns), np.uint8)
+        sequence = plan.sequence(tile)
+        begin = time.perf_counter()
+        for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.z), plan.stripe):
+            pass
+        return time.perf_counter() - begin
 
     def _bytes_per_pixel(self) -> int:
         maps = self.outputs.maps

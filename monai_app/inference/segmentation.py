@@ -25,7 +25,7 @@ from monai_app.inference.precision import Precision, checked_dtype
 from monai_app.inference.region import Region
 from monai_app.inference.request import Request
 from monai_app.inference.worker import Advance, Job, TileWorker, compute_here
-from monai_app.memory import keep_freed_memory
+from monai_app.memory import give_back_freed_memory, keep_freed_memory
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
@@ -94,11 +94,11 @@ class Segmentation:
         stack = Stack.open(self.path)
         self._check(stack)
         self.model.load()
-        if self.device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory()
         mask = Mask(stack, self.mask)
         halo = self._measured_halo()
         network = TileNetwork(self.model, self.device, self.precision)
+        give_back_freed_memory()  # of measuring and recording, whose images were of other sizes than stripes are
         planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs)
         plan = self._plan(stack, planner, halo)
         for line in plan.describe():
