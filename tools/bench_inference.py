@@ -4,16 +4,16 @@ Simulates and ingests a stack, trains a U-Net (32 filters) and a Sensor-3D (16 f
 and margins are a trained network's, and then segments the stack in turn, every measurement in a process of its own:
 
     engine           monai-app segment: all slices, from the store to the store
-    engine lean      the same with tiles of 1024 columns, which take less memory and a halo
+    engine lean      the same with tiles of 1024 columns, which take less memory and have a halo
     engine bfloat16  the same in bfloat16, where the hardware has it
     monai            SlidingWindowInferer (roi 512, overlap 0.25, gaussian), as bundles have it
     monai, c.-last   the same with network and image channels-last, as our bundles had it
     whole slice      one forward pass a slice, channels-last
 
-In every round the engine does all slices and the whole slice a part of them, so that after all rounds it has done each
-once; the sliding window does half of that part. Times are end to end without the start of Python: read from the store, write labels. Memory is the peak of
-the process, in all and beyond what it held after imports and loading the weights. Every label image is compared with the
-whole slice's.
+In every round the engine does all slices and the whole slice a part of them, so that it has done each once after all
+rounds; the sliding window does half of that part. Times are end to end without the start of Python: read from the store,
+write labels. Memory is the peak of the process, in all and beyond what it held after imports and loading the weights.
+Every label image is compared with the whole slice's.
 
     python tools/bench_inference.py compare --work /tmp/inference --json inference.json
     python tools/bench_inference.py grow --work /tmp/inference --json inference_grow.json --figure growth.png
@@ -22,7 +22,6 @@ whole slice's.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -259,7 +258,9 @@ def timed(work: Callable[[], None], pixels: int) -> dict[str, Any]:
     begin = time.perf_counter()
     work()
     seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    # Not getrusage's ru_maxrss, which a process inherits from the one that started it.
+    status = Path("/proc/self/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
     return {
         "seconds": round(seconds, 2),
         "seconds_per_mpixel": seconds / pixels * 1e6,
