@@ -11,9 +11,9 @@ and margins are a trained network's, and then segments the stack in turn, every 
     whole slice      one forward pass a slice, channels-last
 
 In every round the engine does all slices and the whole slice a part of them, so that it has done each once after all
-rounds; the sliding window does half of that part. Times are end to end without the start of Python: read from the store,
-write labels. Memory is the peak of the process, in all and beyond what it held after imports and loading the weights.
-Every label image is compared with the whole slice's.
+rounds; the sliding window does half of that part. Times are end to end without the start of Python: read from the
+store, write labels. Memory is the peak of the process, in all and beyond what it held after imports and loading the
+weights. Every label image is compared with the whole slice's.
 
     python tools/bench_inference.py compare --work /tmp/inference --json inference.json
     python tools/bench_inference.py grow --work /tmp/inference --json inference_grow.json --figure growth.png

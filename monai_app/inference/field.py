@@ -25,6 +25,11 @@ BATCH = 8
 spreads NaN beyond the kernel."""
 
 
+DIFFERENCE = 2e-5
+"""Most that the logits of a part may differ from the whole's, in standard deviations; float32's rounding made
+up to 4e-6, aligned corners 2e-4 and more."""
+
+
 @dataclass(frozen=True)
 class Field:
     """What of an image a network's logits depend on.
@@ -45,26 +50,29 @@ def measure_field(network: nn.Module, channels: int, stride: int) -> Field:
     """Measure the receptive field of a network in evaluation mode, the larger one of rows and columns.
 
     Args:
-        network: takes images (B, channels, H, W) and gives logits (B, K, H, W). It is left in the modes it was in.
-        channels: S*C, slices in the slab times detectors.
-        stride: the network's, in pixels: 2**(levels - 1).
+            network: takes images (B, channels, H, W) and gives logits (B, K, H, W). It is left in the modes it was in.
+            channels: S*C, slices in the slab times detectors.
+            stride: the network's, in pixels: 2**(levels - 1).
 
     Returns:
-        The field; a U-Net of 3 levels with two 3 x 3 convolutions per block has stride 4 and halo 24.
+            The field; a U-Net of 3 levels with two 3 x 3 convolutions per block has stride 4 and halo 24.
 
     Raises:
-        ConfigError: the network does not take such images, its weights are not finite, its logits depend on everything
-            in the image, or what they depend on does not repeat with the stride.
+            ConfigError: the network does not take such images, its weights are not finite, its logits depend on everything
+    in the image or on its size, or what they depend on does not repeat with the stride.
     """
     if stride < 1:
         raise ConfigError(f"stride {stride}: must be 1 or more; give 2**(levels - 1)")
     # Without cuDNN, whose transformations (Winograd, Fourier) spread NaN beyond the kernel.
     with _evaluating(network), torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
         phases = [phase for axis in (2, 3) for phase in _measure_phases(_Probe(network, channels, stride, axis))]
-    # The lines nearest to a core from outside are the last of a stride before it and the first of one behind it.
-    halo = max(max(phase.before - phase.number, phase.after - (stride - 1 - phase.number)) for phase in phases)
+        # The lines nearest to a core from outside are the last of a stride before it and the first of one behind it.
+        halo = max(max(phase.before - phase.number, phase.after - (stride - 1 - phase.number)) for phase in phases)
+        halo = _up(max(halo, 0), stride)
+        for axis in (2, 3):
+            _check_part(_Probe(network, channels, stride, axis), halo)
     reach = max(max(abs(phase.before), abs(phase.after)) for phase in phases)
-    return Field(stride, _up(max(halo, 0), stride), reach)
+    return Field(stride, halo, reach)
 
 
 @dataclass(frozen=True)
@@ -98,9 +106,10 @@ class _Probe:
         images = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
         for image, lines in zip(images, probes, strict=True):
             image.narrow(self.axis - 1, lines.start, len(lines)).fill_(torch.nan)
-        return self._logits(images).isnan().any(1).any(4 - self.axis).cpu()
+        return self.logits(images).isnan().any(1).any(4 - self.axis).cpu()
 
-    def _logits(self, images: Tensor) -> Tensor:
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the network's logits, (B, K, H, W) of the images' size."""
         _, _, rows, columns = images.shape
         name = f"an image of {self.channels} channels and {rows} x {columns} pixels"
         try:
@@ -116,6 +125,29 @@ class _Probe:
                 "(B, K, H, W) of the same H and W: give its own stride, or mend it"
             )
         return logits
+
+
+def _check_part(probe: _Probe, halo: int) -> None:
+    """Check that a part of an image gives the logits of the whole, which NaN cannot tell: the values may be others.
+
+    Up-sampling with aligned corners, for instance, takes other weights in images of other sizes.
+    """
+    core = 2 * probe.stride
+    sides = [core + 2 * halo, max(NARROWEST, 2 * probe.stride)]
+    shape = sides if probe.axis == 2 else sides[::-1]
+    weight = next(probe.network.parameters(), torch.empty(0))
+    random = torch.Generator().manual_seed(0)
+    image = torch.randn((1, probe.channels, *shape), generator=random).to(weight)
+    whole = probe.logits(image).narrow(probe.axis, 0, core)
+    part = probe.logits(image.narrow(probe.axis, 0, core + halo)).narrow(probe.axis, 0, core)
+    spread = whole.std().item() or 1.0
+    difference = (whole - part).abs().max().item() / spread
+    if difference > DIFFERENCE:
+        raise ConfigError(
+            f"the network's logits depend on the size of the image: those of a part differ from the whole's by "
+            f"{difference:.1e} of their spread. Tiles would be inexact; use up-sampling without align_corners, "
+            "and nothing that asks for the size"
+        )
 
 
 def _measure_phases(probe: _Probe) -> list[_Phase]:

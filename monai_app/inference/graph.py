@@ -86,9 +86,12 @@ class _Builder:
         for call in self.recording.calls:
             results = self._results(call)
             self.values.update(zip(call.results, results, strict=False))  # statistics and indices are no maps
-        outputs = tuple(self._number(ref) for ref in self.recording.outputs)
+        outputs: list[int] = []
+        for number in map(self._number, self.recording.outputs):
+            own = number not in (*inputs, *outputs)  # else a copy, as every output is made by a layer of its own
+            outputs.append(number if own else self._add(Concatenation, [number], self.channels[number]))
         layers = tuple(self._packed(layer) for layer in self.layers)
-        return RowStream(inputs, outputs, layers, tuple(self.channels))
+        return RowStream(inputs, tuple(outputs), layers, tuple(self.channels))
 
     def _packed(self, layer: Layer) -> Layer:
         if not isinstance(layer, Convolution):
@@ -273,16 +276,19 @@ class _Builder:
     def _pointwise(self, call: Call) -> Value:
         places = [place for place, arg in enumerate(call.args) if isinstance(arg, Ref)]
         numbers = [self._number(call.args[place]) for place in places]
-        for arg in call.args:
-            if isinstance(arg, Tensor) and any(side > 1 for side in arg.shape[-2:] if arg.ndim > 2):
-                raise NotStreamableError(f"operation {call.name} with a constant image")
+        constants = [arg for arg in call.args if isinstance(arg, Tensor)]
+        if any(side > 1 for constant in constants for side in constant.shape[-2:]):
+            raise NotStreamableError(f"operation {call.name} with a constant image")
+        if "out" in call.kwargs:
+            raise NotStreamableError(f"operation {call.name} into a tensor that is there already")
         if call.packet is aten.relu:
             place = self._sole_convolution(call.args[0], numbers[0])
             if place is not None:
                 self.layers[place] = replace(self.layers[place], relu=True)  # type: ignore[call-arg]
                 return numbers[0]
         apply = _applied(call.packet, call.args, places, call.kwargs)
-        return self._add(Pointwise, numbers, max(self.channels[number] for number in numbers), apply)
+        channels = [*(self.channels[number] for number in numbers), *(c.shape[-3] for c in constants if c.ndim > 2)]
+        return self._add(Pointwise, numbers, max(channels), apply)
 
     def _sole_convolution(self, source: Ref, number: int) -> int | None:
         """The place of the convolution that made a map which only one operation reads."""

@@ -189,3 +189,9 @@ def test_every_module_gets_its_mode_back() -> None:
         with pytest.raises(ConfigError):
             measure_field(network, 3, 2)
         assert [module.training for module in network.modules()] == before
+
+
+def test_a_network_that_looks_at_the_size_of_the_image_is_refused() -> None:
+    network = BasicUNet(2, 6, 3, (4, 4, 8, 8, 8, 4), norm="batch", upsample="nontrainable").eval()
+    with pytest.raises(ConfigError, match=r"depend on the size of the image: .* without align_corners"):
+        measure_field(network, 6, 16)

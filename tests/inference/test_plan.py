@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from monai_app.errors import ConfigError
-from monai_app.inference.plan import Plan, Tile
+from monai_app.inference.plan import Plan
 from monai_app.inference.region import Region, Span
 from monai_app.stack.layout import CHUNK
 
@@ -169,16 +169,6 @@ def test_a_halo_one_stride_smaller_is_not_enough() -> None:
     enough = plan_of(37, 43, (12, 16), stride=4, halo=8)
     np.testing.assert_array_equal(by_tiles(image, enough), whole_slice(image, 4))
     assert (by_tiles(image, replace(enough, halo=4)) != whole_slice(image, 4)).any()
-
-
-def test_tiles_that_are_not_kept_leave_the_others_their_numbers() -> None:
-    plan = plan_of(3000, 1500, (1024, 1024))
-
-    def keep(tile: Tile) -> bool:
-        return tile.x.start > 0
-
-    assert plan.kept(None) == plan.tiles
-    assert plan.kept(keep) == tuple(plan.tiles[n] for n in (3, 4, 5, 9, 10, 11, 15, 16, 17))
 
 
 def test_several_processes_are_refused_with_tiles_that_would_do() -> None:

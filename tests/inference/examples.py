@@ -1,0 +1,70 @@
+"""Networks, models and images that several tests of this folder use."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from monai.networks.nets import BasicUNet
+from torch import Tensor, nn
+
+from monai_app.inference.graph import stream
+from monai_app.inference.model import Model
+from monai_app.inference.rows import RowStream
+from monai_app.networks import Sensor3D
+from monai_app.stack import Phase
+
+DETECTORS, SLICES, STRIDE = ("ICE", "TLD"), 3, {"unet": 16, "bilinear unet": 16, "sensor3d": 4}
+SCALING = {"ICE": {"mean": 127.0, "std": 60.0}, "TLD": {"mean": 90.0, "std": 41.5}}
+PHASES = [Phase(1, "pore", "#112233"), Phase(2, "hydrate", "#445566"), Phase(3, "clinker", "#778899")]
+
+
+def shaken(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Put it into evaluation mode, with biases, factors and statistics that do something."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                for values in (module.weight, module.bias, module.running_mean, module.running_var):
+                    if values is not None:
+                        values.add_(torch.rand(values.shape, generator=generator).to(values) - 0.4)
+    return network.eval()
+
+
+def network_of(kind: str) -> nn.Module:
+    torch.manual_seed(0)
+    shape = {"spatial_dims": 2, "in_channels": SLICES * len(DETECTORS), "out_channels": len(PHASES)}
+    more = {"features": (8, 8, 16, 16, 16, 8), "norm": "batch", "act": ("RELU", {"inplace": True})}
+    return shaken(
+        {
+            "unet": lambda: BasicUNet(**shape, **more),
+            "bilinear unet": lambda: BasicUNet(**shape, **more, upsample="nontrainable"),
+            "sensor3d": lambda: Sensor3D(len(DETECTORS), len(PHASES), SLICES, filters=8, norm="batch"),
+        }[kind]()
+    )
+
+
+def model_of(kind: str) -> Model:
+    return Model(network_of(kind), "weights.pt", DETECTORS, SLICES, STRIDE[kind], SCALING, "uint8", PHASES)
+
+
+def pushed(made: RowStream, images: Sequence[Tensor], stripe: int) -> list[Tensor]:
+    """Run images (1, C, H, W) through; each output's rows must come one after the other, each once."""
+    rows = [image[0].permute(1, 2, 0).contiguous() for image in images]
+    height = rows[0].shape[0]
+    stripes = ([part[first : first + stripe] for part in rows] for first in range(0, height, stripe))
+    parts: list[list[Tensor]] = [[] for _ in made.outputs]
+    with torch.no_grad():
+        for number, first, given in made.run(stripes, height):
+            assert first == sum(part.shape[0] for part in parts[number])
+            parts[number].append(given)
+    return [torch.cat(part).permute(2, 0, 1)[None] for part in parts]
+
+
+def streamed(
+    function: Callable[..., tuple[Tensor, ...]], images: Sequence[Tensor], stripe: int, side: int = 16
+) -> list[Tensor]:
+    return pushed(stream(function, len(images), images[0].shape[1], side), images, stripe)
+
+
+def random_images(count: int, channels: int, rows: int, columns: int, dtype: torch.dtype) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(rows * columns)
+    return [torch.randn((1, channels, rows, columns), generator=generator).to(dtype) for _ in range(count)]

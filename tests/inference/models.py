@@ -1,0 +1,101 @@
+"""Networks of the nine variants, small and with random weights, as models whose weights lie on the disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.networks.nets import BasicUNet
+from torch import Tensor, nn
+
+from monai_app.inference import Model
+from monai_app.networks import Sensor3D
+from monai_app.stack import Phase, Stack
+from monai_app.transforms import LoadSlabd, ScaleDetectorsd
+
+PHASES = (Phase(1, "pore", "#112233"), Phase(2, "hydrate", "#445566"), Phase(3, "clinker", "#778899"))
+SCALING = {"ICE": {"mean": 60.0, "std": 40.0}, "TLD": {"mean": 70.0, "std": 50.0}}
+
+
+def network_of(kind: str, detectors: int, slices: int, seed: int = 0, width: int = 4) -> nn.Module:
+    """A network whose phases all occur: its biases are set so that each wins somewhere."""
+    torch.manual_seed(seed)
+    network: nn.Module
+    if kind == "sensor3d":
+        network = Sensor3D(detectors, len(PHASES), slices=slices, filters=width, norm="batch")
+    else:
+        features = (width, width, 2 * width, 2 * width, 2 * width, width)
+        activation = ("RELU", {"inplace": True})
+        network = BasicUNet(2, detectors * slices, len(PHASES), features, norm="batch", act=activation)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        images = torch.randn(4, detectors * slices, 64, 64)
+        network.train()(images)
+        last = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
+        last.bias -= network.eval()(images).mean((0, 2, 3))
+    return network.eval()
+
+
+def model_of(
+    folder: Path, kind: str = "unet", detectors: Sequence[str] = ("ICE", "TLD"), slices: int = 3, **options: int
+) -> Model:
+    """A model with its weights in ``folder/models/model.pt``."""
+    network = network_of(kind, len(detectors), slices, **options)
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    torch.save(network.state_dict(), folder / "models" / "model.pt")
+    return Model(
+        network=network,
+        weights=str(folder / "models" / "model.pt"),
+        detectors=tuple(detectors),
+        slices=slices,
+        stride=4 if kind == "sensor3d" else 16,
+        scaling=SCALING,
+        dtype="uint8",
+        phases=PHASES,
+        settings={"width": options.get("width", 4)},
+    )
+
+
+def whole_slice(model: Model, stack: Stack, z: int) -> Tensor:
+    """Probabilities (K, rows, columns) by one forward pass of the plain network over the slice, as training sees it."""
+    item = {"image": str(stack.path), "z": z}
+    for transform in (
+        LoadSlabd("image", model.detectors, model.slices),
+        ScaleDetectorsd("image", model.detectors, model.scaling),
+    ):
+        item = transform(item)
+    _, rows, columns = stack.shape
+    below, right = -rows % model.stride, -columns % model.stride
+    image = nn.functional.pad(item["image"].as_tensor()[None], (0, right, 0, below), mode="replicate")
+    with torch.no_grad():
+        return model.network(image)[0, :, :rows, :columns].softmax(0)
+
+
+def whole_labels(model: Model, stack: Stack) -> np.ndarray:
+    """Labels (slices, rows, columns) of the same."""
+    slices = [whole_slice(model, stack, z).argmax(0) + 1 for z in range(stack.shape[0])]
+    return torch.stack(slices).to(torch.uint8).numpy()
+
+
+def assert_exact(labels: np.ndarray, model: Model, stack: Stack) -> None:
+    """Check labels (slices, rows, columns) against whole slices, and that every phase is somewhere.
+
+    Pixels whose two best phases are closer than float32's rounding are ties: nothing decides between them.
+    """
+    seen = set()
+    for z, plane in enumerate(labels):
+        probability = whole_slice(model, stack, z).numpy()
+        expected = probability.argmax(0) + 1
+        best = np.sort(probability, 0)
+        ties = best[-1] - best[-2] < 1e-5
+        assert ties.mean() < 1e-3
+        np.testing.assert_array_equal(plane[~ties], expected[~ties])
+        seen |= set(np.unique(expected).tolist())
+    assert seen == {1, 2, 3}
+
+
+def labels_of(stack: Stack, name: str) -> np.ndarray:
+    """All labels of a finished label image."""
+    return np.stack([stack.read_labels(name, z) for z in range(stack.shape[0])])

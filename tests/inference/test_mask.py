@@ -1,0 +1,134 @@
+"""Masks from label images and TIFFs, and what they leave of a result."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monai_app.errors import ConfigError
+from monai_app.inference.mask import Mask
+from monai_app.inference.outputs import Outputs
+from monai_app.inference.plan import Tile
+from monai_app.inference.region import Span
+from monai_app.stack import Stack
+from monai_app.stack.result_arrays import Planes
+
+SHAPE = (8, 96, 80)
+KEPT = np.random.default_rng(0).random(SHAPE) < 0.3
+KEPT[2] = False
+PART = 3, slice(10, 50), slice(20, 80)
+
+
+@pytest.fixture
+def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
+    """The tiny stack with a label image of the pixels that are kept."""
+    shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
+    stack = Stack.open(tmp_path / "own.ome.zarr")
+    with stack.write_labels("sample") as writer:
+        for z, kept in enumerate(KEPT):
+            writer.write(z, np.where(kept, 1 + z % 3, 0).astype(np.uint8))
+    return stack
+
+
+@pytest.fixture(params=["label image", "slices", "one slice"])
+def mask(request: pytest.FixtureRequest, stack: Stack, tmp_path: Path) -> Mask:
+    if request.param == "label image":
+        return Mask(stack, "sample")
+    pixels = KEPT.astype(np.uint16) * 700
+    tifffile.imwrite(tmp_path / "mask.tif", pixels if request.param == "slices" else pixels[3])
+    return Mask(stack, str(tmp_path / "mask.tif"))
+
+
+def test_a_mask_is_where_there_are_values(mask: Mask) -> None:
+    kept = mask.read(*PART)
+    assert kept.dtype == bool
+    np.testing.assert_array_equal(kept, KEPT[PART])
+
+
+def test_what_lies_outside_becomes_0_in_all_planes(mask: Mask) -> None:
+    rng = np.random.default_rng(1)
+    planes = Planes(*(rng.integers(1, 4, (*more, 40, 60), np.uint8) for more in ((), (), (3,))))
+    masked = mask.apply(planes, 3, 10, 20)
+    for plane, whole in zip(masked.single(), planes.single(), strict=True):
+        assert plane.dtype == np.uint8
+        np.testing.assert_array_equal(plane, np.where(KEPT[PART], whole, 0))
+    labels_alone = mask.apply(Planes(planes.labels), 3, 10, 20)
+    assert (labels_alone.confidence, labels_alone.probability) == (None, None)
+
+
+def tile_of(z: tuple[int, int], y: tuple[int, int] = (0, 96), x: tuple[int, int] = (0, 80)) -> Tile:
+    return Tile(0, Span(*z), Span(*y), Span(*x), Span(0, 96), Span(0, 80))
+
+
+def test_tiles_without_a_pixel_of_it_are_left_out(stack: Stack, tmp_path: Path) -> None:
+    mask = Mask(stack, "sample")
+    assert not mask.keeps(tile_of((2, 3)))
+    assert mask.keeps(tile_of((1, 3)))
+    corner = np.zeros(SHAPE[1:], bool)
+    corner[50, 60] = True
+    tifffile.imwrite(tmp_path / "corner.tif", corner)
+    mask = Mask(stack, str(tmp_path / "corner.tif"))
+    assert mask.keeps(tile_of((0, 8), (50, 51), (60, 61)))
+    assert not any(mask.keeps(tile_of((0, 8), *box)) for box in [((0, 50), (0, 80)), ((0, 96), (61, 80))])
+
+
+def test_without_a_mask_all_is_kept(tiny_stack: Stack) -> None:
+    mask, planes = Mask(tiny_stack), Outputs().planes
+    assert mask.identity is None
+    assert mask.read(*PART) is None
+    assert mask.keeps(tile_of((2, 3)))
+    given = Planes(np.ones((4, 4), np.uint8))
+    assert mask.apply(given, 0, 0, 0) is given
+    assert planes is not None
+
+
+def test_its_identity_is_a_name_or_its_pixels(stack: Stack, tmp_path: Path) -> None:
+    assert Mask(stack, "sample").identity == "sample"
+    for name, pixels in (("a", KEPT[3]), ("b", KEPT[3]), ("c", KEPT[4])):
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels.astype(np.uint8), compression="zlib" if name == "b" else None)
+    a, b, c = (Mask(stack, str(tmp_path / f"{name}.tif")).identity for name in "abc")
+    assert a == b == hashlib.sha256(KEPT[3].astype(np.uint8).tobytes()).hexdigest()
+    assert c != a
+
+
+@pytest.mark.parametrize("shape", [(80, 96), (7, 96, 80), (96, 80, 3), (1, 1, 96, 80)])
+def test_masks_of_another_size_are_refused(tiny_stack: Stack, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    tifffile.imwrite(
+        tmp_path / "odd.tif",
+        np.ones(shape, np.uint8),
+        photometric="minisblack",
+        metadata={"axes": "TZYX"[-len(shape) :]},
+    )
+    if shape == (1, 1, 96, 80):  # tifffile leaves out axes of length 1
+        assert Mask(tiny_stack, str(tmp_path / "odd.tif")).read(*PART).all()
+        return
+    with pytest.raises(ConfigError, match=r"is of shape .*; it must be \(96, 80\) .* or \(8, 96, 80\); .* \(--mask\)"):
+        Mask(tiny_stack, str(tmp_path / "odd.tif"))
+
+
+def test_what_is_no_mask_is_refused(tiny_stack: Stack, stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mask 'simple' is neither a TIFF nor .* own\.ome\.zarr: sample; give"):
+        Mask(stack, "simple")
+    with pytest.raises(ConfigError, match=r"mask .*gone\.tif' .* it has none; give one of them \(--mask\)"):
+        Mask(tiny_stack, str(tmp_path / "gone.tif"))
+    for content in (b"", b"no TIFF", b"II*\0"):
+        (tmp_path / "text.tif").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"text\.tif is no TIFF \(.*\); give a TIFF or the name of a label image"):
+            Mask(tiny_stack, str(tmp_path / "text.tif"))
+
+
+@given(st.data())
+def test_any_part_of_a_tiff_is_that_part(
+    tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "kept.tif"
+    if not path.exists():
+        tifffile.imwrite(path, KEPT)
+    rows, columns = (sorted(data.draw(st.tuples(*[st.integers(0, side)] * 2))) for side in SHAPE[1:])
+    box = data.draw(st.integers(0, 7)), slice(*rows), slice(*columns)
+    np.testing.assert_array_equal(Mask(tiny_stack, str(path)).read(*box), KEPT[box])

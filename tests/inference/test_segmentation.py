@@ -1,0 +1,330 @@
+"""A whole segmentation: exact, resumable, refusing what does not fit."""
+
+import json
+import logging
+import shutil
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monai_app.errors import BusyError, ConfigError, StackError, StoppedError, TargetExistsError
+from monai_app.inference import Outputs, Request, Segmentation
+from monai_app.inference import segmentation as module
+from monai_app.inference.precision import has_bfloat16
+from monai_app.stack import Stack, ingest
+from monai_app.stack.result_arrays import ResultArrays
+from tests.conftest import write_tiny_sample
+from tests.inference.models import assert_exact, labels_of, model_of, whole_labels, whole_slice
+
+VARIANTS = [
+    (kind, detectors, slices)
+    for (kind, slices), detectors in product(
+        [("unet", 1), ("unet", 3), ("sensor3d", 3)], [("ICE",), ("TLD",), ("ICE", "TLD")]
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def odd_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Sides that nothing divides; not to be written to."""
+    folder = tmp_path_factory.mktemp("odd")
+    return ingest(write_tiny_sample(folder / "sample", rows=97, columns=83), folder / "odd.ome.zarr")
+
+
+@pytest.fixture
+def stack(odd_stack: Stack, tmp_path: Path) -> Stack:
+    shutil.copytree(odd_stack.path, tmp_path / "own.ome.zarr")
+    return Stack.open(tmp_path / "own.ome.zarr")
+
+
+def segmentation(model, stack, name="net", **options):
+    return Segmentation(model, str(stack.path), name, **options)
+
+
+def stored(stack, name="net"):
+    """Every byte of a finished label image and its maps, all levels."""
+    arrays = ResultArrays.open(stack.path / "labels" / name)
+    return {f"{kind}/{n}": level[:] for kind, levels in arrays.levels.items() for n, level in enumerate(levels)}
+
+
+def assert_same_bytes(first, second):
+    assert first.keys() == second.keys()
+    for key, pixels in first.items():
+        np.testing.assert_array_equal(pixels, second[key], err_msg=key)
+
+
+@pytest.mark.parametrize(("kind", "detectors", "slices"), VARIANTS)
+def test_every_variant_gives_the_labels_of_the_whole_slice(kind, detectors, slices, stack, tmp_path):
+    model = model_of(tmp_path / "run", kind, detectors, slices)
+    outputs = Outputs(confidence="max", probability=True)
+    segmentation(model, stack, "tiles", outputs=outputs, request=Request(tile=(32, 48))).run()
+    segmentation(model, stack, "chosen").run()
+    assert_exact(labels_of(stack, "tiles"), model, stack)
+    assert_exact(labels_of(stack, "chosen"), model, stack)
+    for z in (0, 4):
+        probability = whole_slice(model, stack, z).numpy()
+        difference = stack.read_map("tiles", "probability", z) / 255 - probability
+        assert np.abs(difference).max() < 0.5 / 255 + 1e-5
+        assert np.abs(stack.read_map("tiles", "confidence", z) / 255 - probability.max(0)).max() < 0.5 / 255 + 1e-5
+
+
+@pytest.mark.parametrize("kind", ["unet", "sensor3d"])
+@settings(max_examples=6, deadline=None)
+@given(data=st.data())
+def test_any_tile_and_region_gives_that_part_of_the_whole(kind, data, odd_stack, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("any")
+    shutil.copytree(odd_stack.path, folder / "own.ome.zarr")
+    stack, model = Stack.open(folder / "own.ome.zarr"), model_of(folder, kind)
+    tile = tuple(16 * data.draw(st.integers(1, 8)) + data.draw(st.sampled_from([0, model.stride])) for _ in range(2))
+    spans = {}
+    for axis, length in zip(("slices", "rows", "columns"), stack.shape, strict=True):
+        start = data.draw(st.integers(0, length - 1))
+        spans[axis] = (start, data.draw(st.integers(start + 1, length)))
+    region = {axis: f"{start}:{stop}" for axis, (start, stop) in spans.items()}
+    segmentation(model, stack, region=region, request=Request(tile=tile)).run()
+    expected, inside = whole_labels(model, stack), tuple(slice(*span) for span in spans.values())
+    labels = labels_of(stack, "net")
+    outside = np.ones(labels.shape, bool)
+    outside[inside] = False
+    assert not labels[outside].any()
+    labels[outside] = expected[outside]
+    assert_exact(labels, model, stack)
+
+
+@pytest.mark.parametrize("slices", [5, 7])
+def test_longer_slabs_reach_beyond_the_ends_of_the_stack_as_in_training(slices, stack, tmp_path):
+    model = model_of(tmp_path / "run", "sensor3d", slices=slices)
+    segmentation(model, stack, request=Request(tile=(64, 96))).run()
+    assert_exact(labels_of(stack, "net"), model, stack)
+
+
+def test_a_network_that_cannot_be_streamed_is_as_exact(stack, tmp_path, caplog):
+    model = model_of(tmp_path / "run")
+    model.network.upcat_1.upsample.deconv = torch.nn.Upsample(scale_factor=2, mode="bilinear")
+    torch.save(model.network.state_dict(), model.weights)
+    segmentation(model, stack, request=Request(tile=(32, 48))).run()
+    assert "whole tiles, because of its operation upsample_bilinear2d" in caplog.text
+    assert_exact(labels_of(stack, "net"), model, stack)
+
+
+def test_only_what_a_mask_keeps_is_segmented_and_empty_tiles_are_not_computed(stack, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    model = model_of(tmp_path / "run")
+    mask = np.zeros(stack.shape, np.uint8)
+    mask[2:5, 10:40, 20:30] = 255
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    segmentation(model, stack, mask=str(tmp_path / "mask.tif"), request=Request(tile=(32, 32))).run()
+    np.testing.assert_array_equal(labels_of(stack, "net"), whole_labels(model, stack) * (mask > 0))
+    # 3 slices of 2 x 1 tiles, each reading no more than the slice: 112 x 96 pixels with the padding.
+    assert f"/{3 * 2 * 112 * 96 / 1e6:.1f} Mpixel" in caplog.text
+    segmentation(model, stack, "again", mask="net").run()
+    np.testing.assert_array_equal(labels_of(stack, "again"), labels_of(stack, "net"))
+
+
+def test_a_preview_is_a_label_image_of_its_own(stack, tmp_path):
+    model = model_of(tmp_path / "run", "sensor3d")
+    for _ in range(2):  # a newer preview takes the place of the older one
+        segmentation(model, stack, preview=2).run()
+    assert stack.label_names() == ("net_preview",)
+    labels, expected = labels_of(stack, "net_preview"), whole_labels(model, stack)
+    np.testing.assert_array_equal(labels[[2, 6]], expected[[2, 6]])
+    assert not labels[[0, 1, 3, 4, 5, 7]].any()
+
+
+def test_the_plan_is_told_before_and_saved_beside_the_result(stack, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    segmentation(model_of(tmp_path / "run", "sensor3d"), stack).run()
+    saved = json.loads((stack.path / "labels" / "net" / "plan.json").read_text())
+    assert saved["plan"]["tile"] == [1024, 1024]
+    assert saved["plan"]["block"] == 8
+    assert saved["estimate"]["seconds"] > 0
+    messages = [record.message for record in caplog.records]
+    told = [messages.index(line) for line in saved["text"]]
+    (estimate,) = (n for n, message in enumerate(messages) if message.startswith("estimate: about"))
+    (first,) = (n for n, message in enumerate(messages) if message.startswith("segment: "))
+    assert told == sorted(told)
+    assert told[-1] < estimate < first
+
+
+def test_every_slice_is_read_once(stack, tmp_path, monkeypatch):
+    read = []
+    plain = Stack.read_slab
+
+    def spy(self, z, detectors, slices, window=None):
+        read.append((z, slices, window))
+        return plain(self, z, detectors, slices, window)
+
+    model = model_of(tmp_path / "run")
+    monkeypatch.setattr(Stack, "read_slab", spy)
+    segmentation(model, stack, region={"slices": "2:6"}).run()
+    checked, *read = read
+    assert checked[2] == (slice(1), slice(1))
+    assert [(z, slices) for z, slices, _ in read] == [(z, 1) for z in range(1, 7)]
+
+
+class KilledError(Exception):
+    """Ends a run in the middle."""
+
+
+def kill_after(count, run, error=KilledError):
+    """Run, and fail when so many tiles are recorded."""
+    plain = module.Result.record
+    left = [count]
+
+    def record(self, tile, checksum):
+        plain(self, tile, checksum)
+        left[0] -= 1
+        if left[0] == 0:
+            raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.Result, "record", record)
+        run()
+
+
+@pytest.mark.parametrize("kind", ["unet", "sensor3d"])
+def test_a_stopped_run_goes_on_to_the_same_bytes(kind, stack, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    model = model_of(tmp_path / "run", kind)
+    options = {"outputs": Outputs("entropy", True), "region": {"slices": "1:6"}}
+    request = Request(tile=(32, 96))
+    segmentation(model, stack, "whole", request=request, **options).run()
+    with pytest.raises(KilledError):
+        kill_after(3, segmentation(model, stack, request=request, **options).run)
+    assert "net" not in stack.label_names()
+    segmentation(model, stack, **options).run()  # the tile is that of the plan that was begun
+    assert "3 of " in caplog.text
+    assert_same_bytes(stored(stack, "net"), stored(stack, "whole"))
+
+
+def test_a_damaged_tile_is_done_again(stack, tmp_path, caplog):
+    model, request = model_of(tmp_path / "run"), Request(tile=(32, 96))
+    segmentation(model, stack, "whole", request=request).run()
+    with pytest.raises(KilledError):
+        kill_after(5, segmentation(model, stack, request=request).run)
+    partial = stack.path / "labels" / ".net.partial"
+    (chunk, *_) = sorted(path for path in (partial / "0" / "c").rglob("*") if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    segmentation(model, stack, request=request).run()
+    assert "tiles were damaged and are done again" in caplog.text
+    assert_same_bytes(stored(stack, "net"), stored(stack, "whole"))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "model.weights_sha256: "),
+        ({"request": Request(tile=(48, 96))}, r"plan.tile: \[32, 96\] -> \[48, 96\]"),
+        ({"outputs": Outputs("max")}, 'confidence: "none" -> "max"'),
+        ({"region": {"slices": "0:5"}}, r"plan.region.z"),
+        ({"kind": "sensor3d"}, 'model.network: "BasicUNet" -> "Sensor3D"'),
+    ],
+    ids=lambda value: str(list(value)) if isinstance(value, dict) else "",
+)
+def test_going_on_with_something_else_is_refused(change, named, stack, tmp_path):
+    request = Request(tile=(32, 96))
+    with pytest.raises(KilledError):
+        kill_after(1, segmentation(model_of(tmp_path / "run"), stack, request=request).run)
+    of_model = {name: value for name, value in change.items() if name in ("seed", "kind")}
+    options = {"request": request, **change}
+    for name in of_model:
+        del options[name]
+    other = model_of(tmp_path / "run", **of_model)
+    with pytest.raises(ConfigError, match=f"(?s)begun with -> asked for.*{named}.*--overwrite"):
+        segmentation(other, stack, **options).run()
+    segmentation(other, stack, overwrite=True, **options).run()
+    assert stack.label_attributes("net")["weights_sha256"] == other.sha256
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_made(stack, tmp_path):
+    model = model_of(tmp_path / "run")
+    refused = [
+        ({"preview": -1}, "preview -1: must be 0 or more"),
+        ({"workers": -2}, "workers -2: must be 0 or more"),
+        ({"workers": 2, "cluster": "tcp://localhost:1"}, "leave out --workers 2"),
+        ({"region": {"z": "1:2"}}, "no axis 'z'; give slices, rows, columns"),
+        ({"region": {"slices": "5:20"}}, r"--z 5:20 leaves the slices 0 to 7"),
+        ({"mask": "nowhere.tif"}, "mask 'nowhere.tif' is neither"),
+        ({"precision": "float16"}, "precision 'float16': must be one of float32, bfloat16"),
+        ({"request": Request(memory=10)}, "memory 0 MiB: the smallest tile needs"),
+        ({"request": Request(tile=(40, 32))}, "tile 40,32: 40 must be a multiple of the network's stride 16"),
+        ({"workers": 2, "request": Request(tile=(32, 32))}, "several processes would write to the same chunk"),
+    ]
+    for options, message in refused:
+        with pytest.raises(ConfigError, match=message):
+            segmentation(model, stack, **options).run()
+    with pytest.raises(ConfigError, match="'ETD' isn't there"):
+        segmentation(model_of(tmp_path / "etd", detectors=("ICE", "ETD")), stack).run()
+    (tmp_path / "run" / "models" / "model.pt").unlink()
+    with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
+        segmentation(model, stack).run()
+    assert [path.name for path in (stack.path / "labels").iterdir()] == ["annotation", "zarr.json"]
+
+
+def test_finished_labels_are_not_replaced_unasked_and_two_runs_do_not_write_at_once(stack, tmp_path, monkeypatch):
+    model = model_of(tmp_path / "run")
+    plain = Segmentation._compute
+
+    def compute(self, *args):
+        with pytest.raises(BusyError, match="being written by another process"):
+            segmentation(model, stack).run()
+        plain(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Segmentation, "_compute", compute)
+        segmentation(model, stack, "net").run()
+    before = stored(stack)
+    with pytest.raises(TargetExistsError, match="'net' is already in"):
+        segmentation(model, stack).run()
+    segmentation(model, stack, overwrite=True).run()
+    assert_same_bytes(stored(stack), before)
+
+
+def test_an_unreadable_chunk_and_a_full_disk_stop_the_run_which_can_go_on(stack, tmp_path, monkeypatch):
+    model = model_of(tmp_path / "run")
+    (chunk,) = (stack.path / "0" / "c" / "1" / "4").rglob("0/0")
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StackError, match=r"0\[1, 4, .*cannot be read"):
+        segmentation(model, stack).run()
+    chunk.write_bytes(whole)
+    plain = ResultArrays.write
+
+    def write(self, z, y, x, planes):
+        if z == 4:
+            raise OSError(28, "No space left on device")
+        plain(self, z, y, x, planes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultArrays, "write", write)
+        with pytest.raises(OSError, match="No space left"):
+            segmentation(model, stack).run()
+    assert stack.label_names() == ()
+    segmentation(model, stack).run()
+    assert_exact(labels_of(stack, "net"), model, stack)
+
+
+def test_ctrl_c_is_a_message_and_the_next_run_goes_on(stack, tmp_path):
+    model = model_of(tmp_path / "run")
+    with pytest.raises(StoppedError, match="stopped with 1 tiles done; the same"):
+        kill_after(1, segmentation(model, stack).run, KeyboardInterrupt)
+    segmentation(model, stack).run()
+    assert_exact(labels_of(stack, "net"), model, stack)
+
+
+def test_bfloat16_is_close_where_the_hardware_has_it_and_refused_elsewhere(stack, tmp_path):
+    model = model_of(tmp_path / "run")
+    if not has_bfloat16(torch.device("cpu")):
+        with pytest.raises(ConfigError, match="no instructions for it"):
+            segmentation(model, stack, precision="bfloat16").run()
+        return
+    expected = whole_labels(model, stack)
+    segmentation(model, stack, precision="bfloat16").run()
+    labels = labels_of(stack, "net")
+    assert 0.97 < (labels == expected).mean() < 1
