@@ -5,6 +5,7 @@ a tile that is written twice is written with the same bytes.
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -21,6 +22,9 @@ from monai_app.inference.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
 
 _PLUGIN = "monai-app-segmentation"
+
+_PATIENCE = "20s"
+"""How long a scheduler may take to answer."""
 
 _LOST = (OSError, TimeoutError, asyncio.TimeoutError, CancelledError, distributed.scheduler.KilledWorker)
 """What the client raises when the scheduler is gone, or a tile killed every worker that tried it."""
@@ -72,15 +76,15 @@ def compute_on_cluster(
         StoppedError: the scheduler cannot be reached or is gone, or a tile killed every worker that tried it.
         AppError: what a worker raised that a person can mend.
     """
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
     by_key = {f"tile-{tile.number}": tile for tile in tiles}
     try:
         with _client(address, workers) as client:
             client.register_plugin(_Computing(job, _threads(workers) if address is None else None))
             # Not pure: what a tile gives is on the disk, so another run's result must not be taken for it.
             futures = client.map(_compute, list(tiles), key=list(by_key), pure=False, retries=0)
-            finished = distributed.as_completed(futures, with_results=True)  # type: ignore[no-untyped-call]
-            for future, checksum in finished:
-                tile = by_key[future.key]
+            for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
+                tile, checksum = by_key[future.key], future.result()
                 advance(len(tile.z) * len(tile.read_y) * len(tile.read_x))
                 yield tile.number, checksum
     except _LOST as error:
@@ -101,7 +105,7 @@ def _threads(workers: int) -> int:
 @contextmanager
 def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
     if address is not None:
-        with distributed.Client(address, timeout="20s") as client:  # type: ignore[no-untyped-call]
+        with distributed.Client(address, timeout=_PATIENCE) as client:  # type: ignore[no-untyped-call]
             yield client
         return
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}

@@ -58,8 +58,8 @@ def measure_field(network: nn.Module, channels: int, stride: int) -> Field:
             The field; a U-Net of 3 levels with two 3 x 3 convolutions per block has stride 4 and halo 24.
 
     Raises:
-            ConfigError: the network does not take such images, its weights are not finite, its logits depend on everything
-    in the image or on its size, or what they depend on does not repeat with the stride.
+        ConfigError: the network does not take such images, its weights are not finite, its logits depend on everything
+            in the image or on its size, or what they depend on does not repeat with the stride.
     """
     if stride < 1:
         raise ConfigError(f"stride {stride}: must be 1 or more; give 2**(levels - 1)")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, StackError
 from monai_app.inference.plan import Tile
 from monai_app.stack import Stack
 from monai_app.stack.result_arrays import Planes
+from monai_app.stack.tiff import inspect, read_planes
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ class Mask:
 @lru_cache(maxsize=1)
 def _read_tiff(path: str) -> npt.NDArray[np.integer]:
     try:
-        return tifffile.imread(path)
-    except (tifffile.TiffFileError, ValueError) as error:
-        raise ConfigError(f"mask {path} is no TIFF ({error}); give a TIFF or the name of a label image") from error
+        planes = np.stack(list(read_planes(inspect(Path(path), labels=True))))
+    except StackError as error:
+        raise ConfigError(f"mask {error}; or give the name of a label image (--mask)") from error
+    return planes if len(planes) > 1 else planes[0]

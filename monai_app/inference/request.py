@@ -52,7 +52,7 @@ def _sides(tile: str | int | Sequence[int]) -> tuple[int, int]:
 def _bytes(memory: str | int) -> int:
     try:
         size = int(parse_bytes(memory))
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         size = 0
     if size < 1:
         raise ConfigError(f"memory {memory!r}: must be a size such as 4GiB or 800MB (--memory)")

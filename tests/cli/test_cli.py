@@ -46,12 +46,18 @@ def test_every_command_has_help_without_importing_torch(command: str) -> None:
         (["train", "STACK", "run", "--variant", "unet"], "choose one of sensor3d_ice"),
         (["train", "STACK", "run"], "no larger than the slices"),
         (["simulate", "sample", "--slices", "-1"], "slices"),
+        (["segment", "STACK", "RUN", "--z", "9:12"], "--z 9:12 leaves the slices 0 to 7"),
+        (["segment", "STACK", "RUN", "--mask", "nowhere.tif"], "nowhere.tif' is neither"),
+        (["segment", "STACK", "RUN", "--memory", "much"], "memory 'much': must be a size such as 4GiB"),
+        (["segment", "STACK", "RUN", "--tile", "30"], "30 must be a multiple of the network's stride 16"),
+        (["segment", "STACK", "RUN", "--workers", "2", "--cluster", "tcp://x:1"], "leave out --workers 2"),
     ],
 )
 def test_user_errors_are_one_clean_message(
-    arguments: list[str], message: str, tiny_stack: Stack, tmp_path: Path
+    arguments: list[str], message: str, tiny_stack: Stack, trained: Path, tmp_path: Path
 ) -> None:
-    words = [str(tiny_stack.path) if word == "STACK" else word for word in arguments]
+    places = {"STACK": str(tiny_stack.path), "RUN": str(trained)}
+    words = [places.get(word, word) for word in arguments]
     result = run_command("-m", "monai_app", *words, check=False, cwd=tmp_path)
     assert result.returncode == 2
     assert message in result.stderr

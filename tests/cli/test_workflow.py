@@ -102,19 +102,52 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
     assert_same_weights(killed, whole)
 
 
-def test_a_killed_segmentation_leaves_nothing_and_the_next_one_starts_clean(own_stack: Stack, trained: Path) -> None:
-    command = ["-m", "monai_app", "segment", str(own_stack.path), str(trained)]
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
+    stop: signal.Signals, own_stack: Stack, trained: Path
+) -> None:
+    segment = ["-m", "monai_app", "segment", str(own_stack.path), str(trained), "--tile", "16", "--confidence", "max"]
+    process = subprocess.Popen(
+        [sys.executable, *segment], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=own_stack.path
+    )
     labels = own_stack.path / "labels"
-    while not list(labels.glob(".*.partial")):
-        assert process.poll() is None, "segmentation ended before it could be killed"
+    journal = labels / ".trained.partial" / "journal.jsonl"
+    while not journal.exists() or journal.read_text().count("\n") < 5:
+        assert process.poll() is None, "segmentation ended before it could be stopped"
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(stop)
+    _, told = process.communicate(timeout=60)
+    if stop is not signal.SIGKILL:
+        assert process.returncode == 2
+        assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command goes on\n", told)
     assert own_stack.label_names() == ()
-    run_command(*command)
-    assert own_stack.label_names() == ("trained",)
-    assert not list(labels.glob(".*"))
+    resumed = run_command(*segment)
+    done = re.search(r"INFO (\d+) of 240 tiles are done already", resumed.stdout)
+    assert done is not None, resumed.stdout
+    assert int(done[1]) >= 5
+    run_command(*segment, "--labels", "whole")
+    for z in range(own_stack.shape[0]):
+        np.testing.assert_array_equal(own_stack.read_labels("trained", z), own_stack.read_labels("whole", z))
+        confidence = [own_stack.read_map(name, "confidence", z) for name in ("trained", "whole")]
+        np.testing.assert_array_equal(*confidence)
+    assert not list(labels.glob(".*.partial"))
+
+
+def test_every_option_of_segment_reaches_the_bundle(own_stack: Stack, trained_sensor3d: Path, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "mask.tif", np.pad(np.ones((40, 50), np.uint8), ((30, 26), (20, 10))))
+    options = ["--z", "2:6", "--y", "10:90", "--x", "5:", "--mask", "mask.tif", "--preview", "2", "--tile", "32,48"]
+    options += ["--confidence", "entropy", "--probability", "--memory", "8 GiB", "--labels", "part"]
+    shown = run_command("-m", "monai_app", "segment", own_stack.path, trained_sensor3d, *options, cwd=tmp_path)
+    assert own_stack.label_names() == ("part_preview",)
+    first = [own_stack.read_map("part_preview", "probability", z) for z in range(8)]
+    assert [bool(plane.any()) for plane in first] == [False, False, False, True, False, True, False, False]
+    rows, columns = np.nonzero(own_stack.read_labels("part_preview", 3))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30, 69, 20, 69)
+    plan = json.loads((own_stack.path / "labels" / "part_preview" / "plan.json").read_text())["plan"]
+    assert plan["tile"] == [32, 48]
+    run_command(*printed_command(shown.stdout), cwd=tmp_path)
+    for z in range(8):
+        np.testing.assert_array_equal(own_stack.read_map("part_preview", "probability", z), first[z])
 
 
 def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:

@@ -1,0 +1,140 @@
+"""Real schedulers and workers, one of which is killed in the middle."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import distributed
+import numpy as np
+import psutil
+import pytest
+
+from monai_app.errors import StackError, StoppedError
+from monai_app.inference import Segmentation
+from monai_app.stack import Stack, ingest
+from tests.conftest import write_tiny_sample
+from tests.inference.models import labels_of, model_of
+
+TILES = 24
+"""Slices, each of which is a tile."""
+
+WIDTH = 32
+"""Filters that make a tile take long enough for a worker to be killed over it."""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    folder = tmp_path_factory.mktemp("cluster")
+    return ingest(write_tiny_sample(folder / "sample", slices=TILES, rows=352, columns=320), folder / "s.ome.zarr")
+
+
+@pytest.fixture
+def stack(source: Stack, tmp_path: Path) -> Stack:
+    shutil.copytree(source.path, tmp_path / "own.ome.zarr")
+    return Stack.open(tmp_path / "own.ome.zarr")
+
+
+@contextmanager
+def dask(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of Dask's command line, as it runs on the nodes of a cluster."""
+    words = [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(folder / "scheduler.json")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        for child in [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+            child.kill()
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of a scheduler with two workers, and its process."""
+    folder = tmp_path_factory.mktemp("dask")
+    local = ("--host", "127.0.0.1")
+    worker = ("worker", *local, "--nthreads", "1", "--no-dashboard")
+    with ExitStack() as open_processes:
+        scheduler = open_processes.enter_context(dask(folder, "scheduler", *local, "--port", "0", "--no-dashboard"))
+        while not (folder / "scheduler.json").exists():
+            assert scheduler.poll() is None
+            time.sleep(0.1)
+        for _ in range(2):
+            open_processes.enter_context(dask(folder, *worker))
+        with distributed.Client(scheduler_file=str(folder / "scheduler.json")) as client:
+            client.wait_for_workers(2, timeout=120)
+            yield client.scheduler.address, scheduler
+
+
+def when_tiles_are_done(stack: Stack, count: int, do: object) -> threading.Thread:
+    """Do something as soon as so many tiles are recorded."""
+
+    def watch() -> None:
+        journal = stack.path / "labels" / ".net.partial" / "journal.jsonl"
+        while not journal.exists() or len(journal.read_text().splitlines()) < count:
+            time.sleep(0.02)
+        do()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
+    cluster: tuple[str, subprocess.Popen[bytes]], stack: Stack, tmp_path: Path
+) -> None:
+    address, scheduler = cluster
+    model = model_of(tmp_path / "run", width=WIDTH)
+    Segmentation(model, str(stack.path), "here").run()
+    journal, killed = stack.path / "labels" / ".net.partial" / "journal.jsonl", []
+
+    def kill_worker() -> None:
+        with distributed.Client(address) as client:
+            (pid, *_) = client.run(os.getpid).values()
+        killed.append(pid)
+        assert len(journal.read_text().splitlines()) < TILES
+        os.kill(pid, signal.SIGKILL)
+
+    watching = when_tiles_are_done(stack, 2, kill_worker)
+    Segmentation(model, str(stack.path), "net", cluster=address).run()
+    watching.join(timeout=30)
+    assert killed
+    assert not psutil.pid_exists(killed[0])
+    np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
+
+    shutil.rmtree(stack.path / "labels" / "net")
+    watching = when_tiles_are_done(stack, 3, scheduler.kill)
+    with pytest.raises(StoppedError, match=rf"(?s)the cluster {address} was lost .* the same command again"):
+        Segmentation(model, str(stack.path), "net", cluster=address, overwrite=True).run()
+    assert 3 <= len(journal.read_text().splitlines()) < TILES
+    Segmentation(model, str(stack.path), "net").run()
+    np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
+
+
+def test_processes_on_this_machine_give_the_same_and_their_errors_are_told(stack: Stack, tmp_path: Path) -> None:
+    model = model_of(tmp_path / "run", "sensor3d")
+    (chunk,) = (stack.path / "0" / "c" / "0" / "20").rglob("0/0")
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:100])
+    with pytest.raises(StackError, match=r"0\[0, 20, .*cannot be read"):
+        Segmentation(model, str(stack.path), "net", workers=2).run()
+    chunk.write_bytes(whole)
+    Segmentation(model, str(stack.path), "net", workers=2).run()
+    Segmentation(model, str(stack.path), "here").run()
+    np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
+
+
+def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from monai_app.inference import cluster as module
+
+    monkeypatch.setattr(module, "_PATIENCE", "2s")
+    with pytest.raises(StoppedError, match="tcp://127.0.0.1:9 was lost"):
+        Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()
