@@ -5,6 +5,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monai_app.stack import Stack
@@ -37,6 +38,25 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
     assert (tmp_path / "runs" / "unet" / "models" / "model.ts").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
     assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
+
+
+def test_the_commands_of_the_segmentation_page_run_in_their_order(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    page = CHECKOUT / "docs" / "segmentation.md"
+    for words in commands(page, "monai-app"):
+        run_command("-m", "monai_app", *words, cwd=tmp_path)
+    code = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    run_command("-c", next(block for block in code if "ConfigParser" in block), cwd=tmp_path)
+    names = {"unet", "part", "masked", "unet_preview", "sure", "together", "from_python"}
+    stack = Stack.open(tmp_path / "sample.ome.zarr")
+    assert set(stack.label_names()) == names
+    for z in range(stack.shape[0]):
+        for name in ("sure", "together", "from_python"):
+            np.testing.assert_array_equal(stack.read_labels(name, z), stack.read_labels("unet", z))
+        np.testing.assert_array_equal(stack.read_labels("masked", z), stack.read_labels("part", z))
 
 
 def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:

@@ -78,8 +78,13 @@ class Mask:
         return Planes(planes.labels * kept, *others)
 
 
-@lru_cache(maxsize=1)
 def _read_tiff(path: str) -> npt.NDArray[np.integer]:
+    return _read_version(path, Path(path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read_version(path: str, changed: int) -> npt.NDArray[np.integer]:
+    """Read a file, once as long as it stays as it is: every tile asks for it."""
     try:
         planes = np.stack(list(read_planes(inspect(Path(path), labels=True))))
     except StackError as error:

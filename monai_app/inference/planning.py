@@ -78,6 +78,7 @@ class Planner:
 
     def __init__(self, network: TileNetwork, shape: tuple[int, int, int], itemsize: int, outputs: Outputs) -> None:
         self.network, self.shape, self.itemsize, self.outputs = network, shape, itemsize, outputs
+        self._counted: dict[tuple[int, int, int], float] = {}
 
     def choose(
         self, region: Region, halo: int, request: Request, *, single: bool = False, separate: bool = False
@@ -108,8 +109,13 @@ class Planner:
             if needed <= budget or (request.tile is not None and request.memory is None):
                 return plan
             smallest = min(smallest or needed, needed)
+        if smallest is None:
+            raise ConfigError(
+                f"stride {self.network.model.stride}: no tile of this network ends where the store's chunks of {CHUNK} "
+                "pixels do, so several processes cannot write; use one (leave out --workers and --cluster)"
+            )
         raise ConfigError(
-            f"memory {budget / 2**20:.0f} MiB: the smallest tile needs {(smallest or 0) / 2**20:.0f} MiB; allow more "
+            f"memory {budget / 2**20:.0f} MiB: the smallest tile needs {smallest / 2**20:.0f} MiB; allow more "
             "(--memory) or give a smaller tile (--tile ROWS,COLUMNS)"
         )
 
@@ -121,12 +127,18 @@ class Planner:
         # What this tile reads, and what the next one reads beyond it.
         read = (plan.slices - 1 + 2 * targets) * rows * columns * detectors * self.itemsize
         written = 3 * targets * min(CHUNK, rows) * columns * self._bytes_per_pixel()
-        itemsize = self.network.dtype.itemsize
-        if self.network.streamed:
-            computed = peak_bytes(self.network.stream(targets), rows, columns, plan.stripe, itemsize)
-        else:
-            computed = _WHOLE_MAPS * rows * columns * itemsize
-        return int(_FRAGMENTED * computed) + written + read
+        return int(_FRAGMENTED * self._computed(targets, rows, plan.stripe) * columns) + written + read
+
+    def _computed(self, targets: int, rows: int, stripe: int) -> float:
+        """Bytes of maps per column, counted once: they grow with the columns, and many widths are tried."""
+        key = (targets, rows, stripe)
+        if key not in self._counted:
+            width, itemsize = self.network.model.stride, self.network.dtype.itemsize
+            if self.network.streamed:
+                self._counted[key] = peak_bytes(self.network.stream(targets), rows, width, stripe, itemsize) / width
+            else:
+                self._counted[key] = _WHOLE_MAPS * rows * itemsize
+        return self._counted[key]
 
     def estimate(self, plan: Plan, tiles: Sequence[Tile]) -> Estimate:
         """Time some stripes of one of the tiles, and scale the time to all of them."""

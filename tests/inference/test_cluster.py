@@ -136,5 +136,5 @@ def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, mon
     from monai_app.inference import cluster as module
 
     monkeypatch.setattr(module, "_PATIENCE", "2s")
-    with pytest.raises(StoppedError, match="tcp://127.0.0.1:9 was lost"):
+    with pytest.raises(StoppedError, match=r"tcp://127\.0\.0\.1:9 was lost"):
         Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()

@@ -1,6 +1,7 @@
 """Bytes of the result against numpy and scipy, and the rows that fill the store's chunks."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -107,11 +108,7 @@ def test_whatever_the_pieces_full_rows_of_chunks_come(cuts: set[int], outputs: O
     logits = random_logits(len(TILE.read_y), len(TILE.read_x), 3)
     expected = outputs.planes(logits[8:2308, 2:6])
     collected, edges = ChunkRows(TILE, 5), [0, *sorted(cuts), len(TILE.read_y)]
-    given = [
-        part
-        for first, stop in zip(edges, edges[1:], strict=False)
-        for part in collected.add(first, logits[first:stop], outputs)
-    ]
+    given = [part for first, stop in pairwise(edges) for part in collected.add(first, logits[first:stop], outputs)]
     assert [(row, row + planes.labels.shape[0]) for row, planes in given] == [
         (1000, 1024),
         (1024, 2048),

@@ -1,5 +1,6 @@
 """The plans that are chosen for the memory there is, and what they are said to cost."""
 
+from collections.abc import Iterator
 from functools import cache
 from types import SimpleNamespace
 
@@ -18,7 +19,10 @@ from monai_app.inference.region import Region
 from monai_app.inference.request import Request
 from tests.inference.examples import STRIDE, model_of
 
-SHAPE, HELD, HALO = (9, 3000, 2500), 300 * 2**20, 32
+SHAPE, HELD, HALO = (9, 1500, 2500), 300 * 2**20, 32
+LABELS, UNASKED = Outputs(), Request()
+TWO = "0:2"
+"""Two slices, so that few plans are possible and tried."""
 
 
 @cache
@@ -27,7 +31,7 @@ def network_of(kind: str) -> TileNetwork:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def process() -> None:
+def process() -> Iterator[None]:
     """A process of 300 MiB on a machine that has 2 GiB to give, half of which are used unasked."""
     memory = SimpleNamespace(
         Process=lambda: SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=HELD)),
@@ -38,11 +42,11 @@ def process() -> None:
         yield
 
 
-def planner_of(kind: str, shape: tuple[int, int, int] = SHAPE, outputs: Outputs = Outputs()) -> Planner:
+def planner_of(kind: str, shape: tuple[int, int, int] = SHAPE, outputs: Outputs = LABELS) -> Planner:
     return Planner(network_of(kind), shape, 1, outputs)
 
 
-def choose(planner: Planner, request: Request = Request(), z: str | None = None, **options: bool) -> Plan:
+def choose(planner: Planner, request: Request = UNASKED, z: str | None = None, **options: bool) -> Plan:
     return planner.choose(Region.parse(z, None, None, planner.shape), HALO, request, **options)
 
 
@@ -53,13 +57,13 @@ def area(plan: Plan) -> int:
 @pytest.mark.parametrize("kind", STRIDE)
 def test_a_plan_fits_into_the_memory_and_takes_smaller_tiles_for_less(kind: str) -> None:
     planner = planner_of(kind)
-    unasked = choose(planner)
-    assert HELD + planner.bytes(unasked) <= HELD + 2**30
+    unasked = choose(planner, z=TWO)
+    assert planner.bytes(unasked) <= 2**30
     areas = [area(unasked)]
     for megabytes in (1000, 400, 200, 100, 50, 30):
         memory = HELD + megabytes * 10**6
         try:
-            plan = choose(planner, Request(memory=memory))
+            plan = choose(planner, Request(memory=memory), z=TWO)
         except ConfigError:
             break
         assert HELD + planner.bytes(plan) <= memory
@@ -75,11 +79,11 @@ def test_too_little_memory_is_refused_with_what_would_do(kind: str) -> None:
     with pytest.raises(
         ConfigError, match=r"memory 301 MiB: the smallest tile needs (\d+) MiB; .* \(--memory\)"
     ) as info:
-        choose(planner, Request(memory=HELD + 2**20))
+        choose(planner, Request(memory=HELD + 2**20), z=TWO)
     needed = int(str(info.value).split("needs ")[1].split()[0])
-    choose(planner, Request(memory=(needed + 1) * 2**20))
+    choose(planner, Request(memory=(needed + 1) * 2**20), z=TWO)
     with pytest.raises(ConfigError, match=r"give a smaller tile \(--tile ROWS,COLUMNS\)"):
-        choose(planner, Request(memory=(needed - 1) * 2**20))
+        choose(planner, Request(memory=(needed - 1) * 2**20), z=TWO)
 
 
 @pytest.mark.parametrize("kind", STRIDE)
@@ -89,7 +93,7 @@ def test_a_tile_that_is_named_is_kept(kind: str) -> None:
         assert choose(planner, Request(tile)).tile == tile  # whatever it needs
     smallest = HELD + planner.bytes(choose(planner, Request((64, 64)), single=True))
     assert choose(planner, Request((64, 64), smallest)).tile == (64, 64)
-    with pytest.raises(ConfigError, match="memory .* MiB: the smallest tile needs .* give a smaller tile"):
+    with pytest.raises(ConfigError, match=r"memory .* MiB: the smallest tile needs .* give a smaller tile"):
         choose(planner, Request((1024, 1024), smallest))
     with pytest.raises(ConfigError, match="tile 64,30: 30 must be a multiple of the network's stride"):
         choose(planner, Request((64, 30)))
@@ -101,9 +105,9 @@ def test_separate_writers_get_tiles_that_share_no_chunk(kind: str) -> None:
     generous = choose(planner, separate=True)
     assert generous.chunk_aligned
     scarce = HELD + planner.bytes(choose(planner, Request((512, 512)), single=True))
-    assert not choose(planner, Request(memory=scarce)).chunk_aligned
-    with pytest.raises(ConfigError, match="memory .*: the smallest tile needs"):
-        choose(planner, Request(memory=scarce), separate=True)
+    assert not choose(planner, Request(memory=scarce), z=TWO).chunk_aligned
+    with pytest.raises(ConfigError, match=r"memory .*: the smallest tile needs"):
+        choose(planner, Request(memory=scarce), z=TWO, separate=True)
     with pytest.raises(ConfigError, match="tile 512,512: several processes would write to the same chunk"):
         choose(planner, Request((512, 512)), separate=True)
     assert choose(planner, Request((1024, 1024)), separate=True).tile == (1024, 1024)
@@ -119,7 +123,7 @@ def test_blocks_are_for_networks_whose_targets_share_work() -> None:
 
 def test_streamed_tiles_are_as_high_as_the_slice() -> None:
     assert choose(planner_of("unet", (9, 900, 700))).tile == (1024, 1024)
-    assert choose(planner_of("sensor3d")).tile[0] == 3072
+    assert choose(planner_of("sensor3d")).tile[0] == 2048
     assert choose(planner_of("unet", (2, 20000, 100)), Request(memory=2**33)).tile == (4096, 1024)
 
 
@@ -133,14 +137,13 @@ def test_streamed_tiles_are_as_high_as_the_slice() -> None:
 )
 def test_any_slice_gets_a_plan_or_a_reason(rows: int, columns: int, z: int, megabytes: int, separate: bool) -> None:
     planner, request = planner_of("unet", (z, rows, columns)), Request(memory=HELD + megabytes * 10**6)
-    try:
-        plan = choose(planner, request, separate=separate)
-    except ConfigError as error:
-        assert separate  # there are smaller tiles else
-        assert "MiB: the smallest tile needs" in str(error)
-    else:
-        assert HELD + planner.bytes(plan) <= request.memory
-        assert plan.chunk_aligned or not separate
+    if separate and HELD + planner.bytes(choose(planner, Request((1024, 1024)))) > request.memory:
+        with pytest.raises(ConfigError, match="MiB: the smallest tile needs"):
+            choose(planner, request, separate=True)
+        return
+    plan = choose(planner, request, separate=separate)
+    assert HELD + planner.bytes(plan) <= request.memory
+    assert plan.chunk_aligned or not separate
 
 
 def test_maps_itemsize_and_blocks_cost_memory() -> None:
@@ -148,10 +151,11 @@ def test_maps_itemsize_and_blocks_cost_memory() -> None:
     small = planner_of("sensor3d")
     one, eight = choose(small, request, single=True), choose(small, request)
     assert small.bytes(one) < small.bytes(eight) < 8 * small.bytes(one)
+    assert max(len(tile.read_y) * len(tile.read_x) for tile in one.tiles) == (1024 + HALO) * (1024 + 2 * HALO)
     written = planner_of("sensor3d", outputs=Outputs("max", True)).bytes(one) - small.bytes(one)
-    assert written == 3 * 1024 * (1024 + HALO) * 4  # of a confidence and three phases, three rows of chunks
-    read = Planner(small.network, SHAPE, 2, Outputs()).bytes(one) - small.bytes(one)
-    assert read == (2 + 2) * (1024 + HALO) ** 2 * 2  # four slices of two detectors, a byte more each
+    assert written == 3 * 1024 * (1024 + 2 * HALO) * 4  # of a confidence and three phases, three rows of chunks
+    read = Planner(small.network, SHAPE, 2, LABELS).bytes(one) - small.bytes(one)
+    assert read == 4 * (1024 + HALO) * (1024 + 2 * HALO) * 2  # four slices of two detectors, a byte more each
 
 
 @pytest.mark.parametrize("kind", STRIDE)

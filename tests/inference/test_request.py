@@ -49,7 +49,7 @@ def test_other_tiles_are_refused(tile: object) -> None:
         Request.parse(tile)
 
 
-@pytest.mark.parametrize("memory", ["", "much", "0", 0, "-4GiB", "4 apples", [4], "inf", "nan"])
+@pytest.mark.parametrize("memory", ["much", "0", 0, "-4GiB", "4 apples", [4], "inf", float("inf"), float("nan")])
 def test_other_sizes_are_refused(memory: object) -> None:
     with pytest.raises(ConfigError, match=r"memory .*: must be a size such as 4GiB or 800MB \(--memory\)"):
         Request.parse(memory=memory)
