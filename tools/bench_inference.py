@@ -8,11 +8,12 @@ and margins are a trained network's, and then segments the stack in turn, every 
     engine bfloat16  the same in bfloat16, where the hardware has it
     monai            SlidingWindowInferer (roi 512, overlap 0.25, gaussian), as bundles have it
     monai, c.-last   the same with network and image channels-last, as our bundles had it
+    halo tiles       exact tiles of 1024 x 1024 with a halo, each computed at once (ExactInferer), channels-last
     whole slice      one forward pass a slice, channels-last
 
 In every round the engine does all slices and the whole slice a part of them, so that it has done each once after all
-rounds; the sliding window does half of that part. Times are end to end without the start of Python: read from the
-store, write labels. Memory is the peak of the process, in all and beyond what it held after imports and loading the
+rounds; sliding window and halo tiles do half of that part. Times are end to end without the start of Python: read from
+the store, write labels. Memory is the peak of the process, in all and beyond what it held after imports and loading the
 weights. Every label image is compared with the whole slice's.
 
     python tools/bench_inference.py compare --work /tmp/inference --json inference.json
@@ -37,7 +38,10 @@ NETWORKS = {
     "sensor3d": ["--variant", "sensor3d_ice+tld_3", "--set", "filters=16", "--set", "levels=3"],
 }
 SMALL = {"unet_small": ["--variant", "unet_ice+tld_3"]}
-METHODS = ("engine", "engine lean", "engine bfloat16", "monai", "monai, c.-last", "whole slice")
+METHODS = ("engine", "engine lean", "engine bfloat16", "monai", "monai, c.-last", "halo tiles", "whole slice")
+HALVED = ("monai", "monai, c.-last", "halo tiles")
+"""Methods that do half of the slices: they take long, and every slice takes as long as the others."""
+
 FULL = (156, 3868, 4062)
 """Slices, rows and columns of the stack that the project is for."""
 
@@ -82,7 +86,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         measured: dict[str, list[dict[str, Any]]] = {method: [] for method in arguments.methods}
         for number, part in enumerate(parts):
             for method in arguments.methods:
-                some = part[: max(len(part) // 2, 1)] if method.startswith("monai") else part
+                some = half(part) if method in HALVED else part
                 one = measure(arguments.work, method, stack, run, some)
                 if one is not None:
                     measured[method].append(one)
@@ -195,9 +199,10 @@ def engine(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]
 def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
     """Segment some slices by MONAI's sliding window or at once, one after the other."""
     import torch
-    from monai.inferers import SlidingWindowInferer
+    from monai.inferers import Inferer, SlidingWindowInferer
     from torch.nn.functional import pad
 
+    from monai_app.inference import ExactInferer
     from monai_app.stack import Stack
     from monai_app.stack.result_arrays import Maps, Planes
 
@@ -207,7 +212,9 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
     layout = torch.contiguous_format if method == "monai" else torch.channels_last
     network = model.network.to(memory_format=layout)
     preprocess = parser.get_parsed_content("preprocessing")
-    window = SlidingWindowInferer(roi_size=(512, 512), sw_batch_size=1, overlap=0.25, mode="gaussian")
+    window: Inferer = SlidingWindowInferer(roi_size=(512, 512), sw_batch_size=1, overlap=0.25, mode="gaussian")
+    if method == "halo tiles":
+        window = ExactInferer((1024, 1024), model.stride)
     source = Stack.open(stack)
     _, rows, columns = source.shape
     below, right = -rows % model.stride, -columns % model.stride
@@ -236,6 +243,7 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "engine bfloat16": engine,
     "monai": plain,
     "monai, c.-last": plain,
+    "halo tiles": plain,
     "whole slice": plain,
 }
 
@@ -269,6 +277,11 @@ def timed(work: Callable[[], None], pixels: int) -> dict[str, Any]:
     }
 
 
+def half(part: list[int]) -> list[int]:
+    """The first half of some slices, one at least."""
+    return part[: max(len(part) // 2, 1)]
+
+
 def label_name(run: str, method: str, part: list[int]) -> str:
     """Name the label image that a method makes of a part of the slices; the engine's holds them all."""
     end = "" if method.startswith("engine") else f"_{part[0]}"
@@ -300,7 +313,7 @@ def differing_pixels(stack: Path, run: Path, method: str, parts: list[list[int]]
     source = Stack.open(stack)
     count, pixels = 0, 0
     for part in parts:
-        some = part[: max(len(part) // 2, 1)] if method.startswith("monai") else part
+        some = half(part) if method in HALVED else part
         names = [label_name(str(run), which, part) for which in (method, "whole slice")]
         if not set(names) <= set(source.label_names()):
             return None

@@ -22,7 +22,7 @@ def segment(
     tile: Annotated[str | None, typer.Option(help="Tile SIDE or ROWS,COLUMNS. [default: by the memory]")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory a process may use, e.g. 2GiB.")] = None,
     precision: Annotated[
-        Literal["float32", "bfloat16"], typer.Option(help="bfloat16 is faster where the hardware has it.")
+        Literal["float32", "bfloat16"], typer.Option(help="bfloat16, where that is faster; some labels differ.")
     ] = "float32",
     workers: Annotated[int, typer.Option(help="Processes on this machine; 0 computes in this one.")] = 0,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,

@@ -293,7 +293,10 @@ def pack(layer: Convolution, channels: Sequence[int]) -> Convolution:
         channels: of each of its sources.
     """
     weight = layer.weight
-    usable = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.bfloat16) and layer.groups == 1
+    known = weight.dtype == torch.float32 or (
+        weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+    usable = weight.device.type == "cpu" and known and layer.groups == 1
     blocks = all(count % _PACKED_CHANNELS == 0 for count in channels)
     if not (usable and blocks and torch.backends.mkldnn.is_available()):  # type: ignore[no-untyped-call]
         return layer

@@ -102,7 +102,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
     assert_same_weights(killed, whole)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
 def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     stop: signal.Signals, own_stack: Stack, trained: Path
 ) -> None:

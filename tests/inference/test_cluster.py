@@ -88,6 +88,15 @@ def when_tiles_are_done(stack: Stack, count: int, do: object) -> threading.Threa
     return thread
 
 
+def test_what_a_worker_cannot_read_is_told(
+    cluster: tuple[str, subprocess.Popen[bytes]], stack: Stack, tmp_path: Path
+) -> None:
+    (chunk,) = (stack.path / "0" / "c" / "0" / "20").rglob("0/0")
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    with pytest.raises(StackError, match=r"0\[0, 20, .*cannot be read"):
+        Segmentation(model_of(tmp_path / "run", "sensor3d"), str(stack.path), "net", cluster=cluster[0]).run()
+
+
 def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
     cluster: tuple[str, subprocess.Popen[bytes]], stack: Stack, tmp_path: Path
 ) -> None:
@@ -116,19 +125,6 @@ def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
         Segmentation(model, str(stack.path), "net", cluster=address, overwrite=True).run()
     assert 3 <= len(journal.read_text().splitlines()) < TILES
     Segmentation(model, str(stack.path), "net").run()
-    np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
-
-
-def test_processes_on_this_machine_give_the_same_and_their_errors_are_told(stack: Stack, tmp_path: Path) -> None:
-    model = model_of(tmp_path / "run", "sensor3d")
-    (chunk,) = (stack.path / "0" / "c" / "0" / "20").rglob("0/0")
-    whole = chunk.read_bytes()
-    chunk.write_bytes(whole[:100])
-    with pytest.raises(StackError, match=r"0\[0, 20, .*cannot be read"):
-        Segmentation(model, str(stack.path), "net", workers=2).run()
-    chunk.write_bytes(whole)
-    Segmentation(model, str(stack.path), "net", workers=2).run()
-    Segmentation(model, str(stack.path), "here").run()
     np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
 
 
