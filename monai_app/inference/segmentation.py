@@ -13,7 +13,6 @@ import torch
 
 from monai_app.errors import ConfigError, StoppedError, TargetExistsError
 from monai_app.files import whole_file
-from monai_app.inference.cluster import compute_on_cluster
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.field import measure_field
 from monai_app.inference.mask import Mask
@@ -204,6 +203,8 @@ class Segmentation:
             return
         advance = _advance(sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles))
         if self.cluster or self.workers:
+            from monai_app.inference.cluster import compute_on_cluster  # Dask is large, and most runs need none of it
+
             for number, checksum in compute_on_cluster(job, tiles, self.cluster, self.workers, advance):
                 result.record(number, checksum)
             return
