@@ -14,17 +14,17 @@ def segment(
     y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
     x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
     mask: Annotated[str | None, typer.Option(help="TIFF or label image: segment where it is above 0.")] = None,
-    preview: Annotated[int, typer.Option(help="Segment so many slices first, as labels NAME_preview.")] = 0,
+    preview: Annotated[int | None, typer.Option(help="Segment so many slices first, as labels NAME_preview.")] = None,
     confidence: Annotated[
-        Literal["none", "max", "entropy"], typer.Option(help="Store how sure the network is of every pixel.")
-    ] = "none",
-    probability: Annotated[bool, typer.Option(help="Store the probability of every phase.")] = False,
+        Literal["none", "max", "entropy"] | None, typer.Option(help="Store how sure the network is of every pixel.")
+    ] = None,
+    probability: Annotated[bool | None, typer.Option(help="Store the probability of every phase.")] = None,
     tile: Annotated[str | None, typer.Option(help="Tile SIDE or ROWS,COLUMNS. [default: by the memory]")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory a process may use, e.g. 2GiB.")] = None,
     precision: Annotated[
-        Literal["float32", "bfloat16"], typer.Option(help="bfloat16, where that is faster; some labels differ.")
-    ] = "float32",
-    workers: Annotated[int, typer.Option(help="Processes on this machine; 0 computes in this one.")] = 0,
+        Literal["float32", "bfloat16"] | None, typer.Option(help="bfloat16, where that is faster; some labels differ.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes on this machine; 0 computes in this one.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels as one TIFF per slice here.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
@@ -44,18 +44,18 @@ def segment(
         "region::columns": x,
         "mask": _mask(mask, source.label_names()),
         "preview": preview,
-        "confidence": None if confidence == "none" else confidence,
+        "confidence": confidence,
         "probability": probability,
         "tile": tile,
         "memory": memory,
-        "precision": None if precision == "float32" else precision,
+        "precision": precision,
         "workers": workers,
         "cluster": cluster,
         "tiff_dir": tiff and str(tiff.absolute()),
-        "overwrite": overwrite,
+        "overwrite": overwrite or None,
     }
     overrides = {"bundle_root": str(run), "dataset_dir": str(source.path), "labels_name": name}
-    overrides |= {name: value for name, value in given.items() if value}
+    overrides |= {name: value for name, value in given.items() if value is not None}
     show_and_run(BundleCommand((run / "configs" / "inference.yaml",), overrides))
     typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")
 

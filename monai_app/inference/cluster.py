@@ -7,59 +7,69 @@ a tile that is written twice is written with the same bytes.
 import asyncio
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, cast
+from uuid import uuid4
 
 import distributed
 import torch
+from distributed.comm.core import CommClosedError
+from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
 from monai_app.errors import StoppedError, user_error
 from monai_app.inference.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
-
-_PLUGIN = "monai-app-segmentation"
+from monai_app.memory import keep_freed_memory
 
 _PATIENCE = "20s"
 """How long a scheduler may take to answer."""
 
-_LOST = (OSError, TimeoutError, asyncio.TimeoutError, CancelledError, distributed.scheduler.KilledWorker)
+_LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, KilledWorker)
 """What the client raises when the scheduler is gone, or a tile killed every worker that tried it."""
 
 
 class _Computing(distributed.WorkerPlugin):
-    """Puts a job into every worker, those that come later included, before they get tiles."""
+    """Puts a job into every worker, those that come later included, before they get tiles.
 
-    name = _PLUGIN
+    Args:
+        name: one of its own for every run, so that runs that share a cluster do not meet.
+        job: the job.
+        threads: of torch in every worker; None takes the cores that a worker may use.
+    """
 
-    def __init__(self, job: Job, threads: int | None) -> None:
-        self.job, self.threads = job, threads
+    def __init__(self, name: str, job: Job, threads: int | None) -> None:
+        self.name, self.threads = name, threads
+        self._job = pickle.dumps(job)  # opened in `setup` only: workers that come when a result is done cannot open it
 
     def setup(self, worker: distributed.Worker) -> None:
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
+        # Dask starts workers with one thread for OpenMP.
+        torch.set_num_threads(self.threads or len(os.sched_getaffinity(0)))
+        keep_freed_memory()
         self.lock = Lock()  # for workers with several threads: torch has threads of its own
-        self.tiles = TileWorker(self.job)
+        self.tiles = TileWorker(pickle.loads(self._job))
 
     def teardown(self, worker: distributed.Worker) -> None:
+        self.tiles.stop()
         self.tiles.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"job": self.job, "threads": self.threads}
+        return {"name": self.name, "threads": self.threads, "_job": self._job}
 
 
-def _compute(tile: Tile) -> int:
-    plugin = cast(_Computing, get_worker().plugins[_PLUGIN])
+def _compute(tile: Tile, name: str) -> int:
+    plugin = cast(_Computing, get_worker().plugins[name])
     with plugin.lock:
         return plugin.tiles.run(tile).result()
 
 
 def compute_on_cluster(
     job: Job, tiles: Sequence[Tile], address: str | None, workers: int, advance: Advance
-) -> Iterator[tuple[int, int]]:
+) -> Generator[tuple[int, int], None, None]:
     """Compute tiles on a Dask cluster.
 
     Args:
@@ -77,16 +87,10 @@ def compute_on_cluster(
         AppError: what a worker raised that a person can mend.
     """
     logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
-    by_key = {f"tile-{tile.number}": tile for tile in tiles}
+    threads = max(1, len(os.sched_getaffinity(0)) // workers) if address is None else None
     try:
         with _client(address, workers) as client:
-            client.register_plugin(_Computing(job, _threads(workers) if address is None else None))
-            # Not pure: what a tile gives is on the disk, so another run's result must not be taken for it.
-            futures = client.map(_compute, list(tiles), key=list(by_key), pure=False, retries=0)
-            for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
-                tile, checksum = by_key[future.key], future.result()
-                advance(len(tile.z) * len(tile.read_y) * len(tile.read_x))
-                yield tile.number, checksum
+            yield from _computed(client, job, tiles, threads, advance)
     except _LOST as error:
         cause = user_error(error)
         if cause is not None:
@@ -98,17 +102,41 @@ def compute_on_cluster(
         ) from error
 
 
-def _threads(workers: int) -> int:
-    return max(1, len(os.sched_getaffinity(0)) // workers)
+def _computed(
+    client: distributed.Client, job: Job, tiles: Sequence[Tile], threads: int | None, advance: Advance
+) -> Iterator[tuple[int, int]]:
+    name = f"monai-app-{uuid4().hex}"
+    by_key = {f"{name}-{tile.number}": tile for tile in tiles}
+    client.register_plugin(_Computing(name, job, threads))
+    futures = client.map(_compute, list(tiles), name=name, key=list(by_key), retries=0)
+    try:
+        for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
+            tile, checksum = by_key[future.key], future.result()
+            advance(len(tile.z) * len(tile.read_y) * len(tile.read_x))
+            yield tile.number, checksum
+    finally:
+        with suppress(*_LOST, OSError):  # where the scheduler is gone, so is the plugin
+            client.cancel(futures)  # type: ignore[no-untyped-call]
+            client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
     if address is not None:
-        with distributed.Client(address, timeout=_PATIENCE) as client:  # type: ignore[no-untyped-call]
+        try:
+            client = distributed.Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise CommClosedError(f"no scheduler answers within {_PATIENCE}: {error}") from error
+        with client:
             yield client
         return
-    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options: dict[str, Any] = {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "processes": True,
+        "dashboard_address": None,
+    }
+    options["memory_limit"] = None  # the plan sees to the memory; Dask would pause or kill
     cluster = distributed.LocalCluster(**options)  # type: ignore[no-untyped-call]
     with cluster, distributed.Client(cluster) as client:  # type: ignore[no-untyped-call]
         yield client

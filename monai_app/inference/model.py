@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -51,8 +52,10 @@ class Model:
             state = torch.load(self.weights, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             raise ConfigError(f"{self.weights} is not there; train first, or name the run folder's own") from None
+        except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+            raise ConfigError(f"{self.weights} is damaged ({error}); train again, or restore it from a copy") from error
         try:
-            self.network.load_state_dict(state, strict=True)
+            self.network.float().load_state_dict(state, strict=True)  # an earlier run may have left it in bfloat16
         except (RuntimeError, TypeError) as error:
             raise ConfigError(
                 f"{self.weights} does not fit the network ({error}); use the weights of this run folder"

@@ -80,9 +80,7 @@ class Planner:
         self.network, self.shape, self.itemsize, self.outputs = network, shape, itemsize, outputs
         self._counted: dict[tuple[int, int, int], float] = {}
 
-    def choose(
-        self, region: Region, halo: int, request: Request, *, single: bool = False, separate: bool = False
-    ) -> Plan:
+    def choose(self, region: Region, halo: int, request: Request, *, single: bool = False, processes: int = 0) -> Plan:
         """Choose the largest tiles and blocks that fit into the memory.
 
         Args:
@@ -90,14 +88,16 @@ class Planner:
             halo: pixels around a core, from the network's measured field.
             request: what was asked for.
             single: every target slice is a block of its own.
-            separate: several processes will write, so no two tiles may share a chunk.
+            processes: that will write and share this machine's memory; no two tiles may then share a chunk. 0 is this
+                process alone, 1 any number of them on other machines.
 
         Raises:
             ConfigError: a tile that is no multiple of the stride, or that shares chunks with others and must not, or
                 too little memory for the smallest tile.
         """
         held = psutil.Process().memory_info().rss
-        budget = request.memory or held + min(_MOST, psutil.virtual_memory().available // 2)
+        separate = processes > 0
+        budget = request.memory or held + min(_MOST, psutil.virtual_memory().available // 2 // max(processes, 1))
         smallest: int | None = None
         for plan in self._candidates(region, halo, request.tile, single):
             if separate and request.tile is not None:

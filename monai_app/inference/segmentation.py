@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 import signal
 import threading
@@ -35,6 +36,8 @@ ENGINE = 1
 
 PLAN = "plan.json"
 """File beside a result that holds its plan and what it was estimated to cost."""
+
+_ADDRESS = re.compile(r"\w+://.+:\d+")
 
 _AXES = ("slices", "rows", "columns")
 
@@ -125,6 +128,8 @@ class Segmentation:
             raise ConfigError(f"region has no axis {unknown.pop()!r}; give {', '.join(_AXES)}")
         if self.cluster and self.workers:
             raise ConfigError(f"cluster {self.cluster} has workers of its own; leave out --workers {self.workers}")
+        if self.cluster and not _ADDRESS.fullmatch(self.cluster):
+            raise ConfigError(f"cluster {self.cluster!r}: must be the address of a Dask scheduler, tcp://HOST:PORT")
         checked_dtype(self.precision, self.device)
         self.model.check_stack(stack)
 
@@ -137,14 +142,19 @@ class Segmentation:
         region = Region.parse(
             self.region.get("slices"), self.region.get("rows"), self.region.get("columns"), stack.shape
         )
-        separate = bool(self.cluster or self.workers)
-        saved = (begun(stack.path, self.name) or {}).get("plan")
-        if saved is not None and self.request == Request():
-            plan = Plan.from_dict(saved)
+        processes = 1 if self.cluster else self.workers
+        plan = self._begun_plan(stack)
+        if plan is not None and self.request.tile in (None, plan.tile):
             same = (plan.region, plan.halo, plan.shape, plan.slices) == (region, halo, stack.shape, self.model.slices)
-            if same and (plan.chunk_aligned or not separate):
+            if same and (plan.chunk_aligned or not processes):
                 return plan
-        return planner.choose(region, halo, self.request, single=bool(self.preview), separate=separate)
+        return planner.choose(region, halo, self.request, single=bool(self.preview), processes=processes)
+
+    def _begun_plan(self, stack: Stack) -> Plan | None:
+        try:
+            return Plan.from_dict((begun(stack.path, self.name) or {})["plan"])
+        except (ConfigError, KeyError):
+            return None  # nothing was begun, or what was is damaged, which the binding shows
 
     def _binding(self, plan: Plan, mask: Mask) -> dict[str, Any]:
         """Everything that decides the result."""
@@ -205,8 +215,9 @@ class Segmentation:
         if self.cluster or self.workers:
             from monai_app.inference.cluster import compute_on_cluster  # Dask is large, and most runs need none of it
 
-            for number, checksum in compute_on_cluster(job, tiles, self.cluster, self.workers, advance):
-                result.record(number, checksum)
+            with closing(compute_on_cluster(job, tiles, self.cluster, self.workers, advance)) as done:
+                for number, checksum in done:
+                    result.record(number, checksum)
             return
         with closing(TileWorker(job, network)) as worker:
             for number, checksum in compute_here(worker, tiles, advance):

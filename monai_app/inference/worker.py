@@ -10,6 +10,7 @@ from threading import BoundedSemaphore
 import numpy as np
 import torch
 
+from monai_app.errors import StoppedError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
@@ -22,6 +23,9 @@ from monai_app.stack.result_arrays import Checksum, Planes, ResultArrays
 
 _WAITING = 4
 """Blocks of chunk rows that may wait to be written."""
+
+_FULL_PRECISION = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
+"""On CUDA: float32 by default is TF32 with 10 bits, and the kernels tried fastest may be others for every tile."""
 
 Advance = Callable[[int], None]
 """Called with the number of pixels that were computed since the last call."""
@@ -95,6 +99,10 @@ class TileWorker:
         self._room = BoundedSemaphore(_WAITING)
         self._failure: Exception | None = None
 
+    def stop(self) -> None:
+        """Let the tile in work fail at its next write: nobody waits for it any more."""
+        self._failure = StoppedError("the run that this tile belongs to has ended; nothing is lost by it")
+
     def close(self) -> None:
         """End the threads; what waits to be written is written."""
         self._reading.shutdown(cancel_futures=True)
@@ -120,13 +128,14 @@ class TileWorker:
         plan, targets = self.job.plan, len(tile.z)
         checksum, writes = Checksum(), list[Future[None]]()
         rows = [ChunkRows(tile, z) for z in range(tile.z.start, tile.z.stop)]
-        for target, first, logits in self.network.logits(planes, plan.sequence(tile), targets, plan.stripe):
-            z = rows[target].z
-            for row, part in rows[target].add(first, logits, self.job.outputs):
-                masked = self.job.mask.apply(part, z, row, tile.x.start)
-                checksum.add(z, masked)
-                writes.append(self._write(z, row, tile.x.start, masked))
-            advance(logits.shape[0] * len(tile.read_x))
+        with torch.backends.cudnn.flags(**_FULL_PRECISION):
+            for target, first, logits in self.network.logits(planes, plan.sequence(tile), targets, plan.stripe):
+                z = rows[target].z
+                for row, part in rows[target].add(first, logits, self.job.outputs):
+                    masked = self.job.mask.apply(part, z, row, tile.x.start)
+                    checksum.add(z, masked)
+                    writes.append(self._write(z, row, tile.x.start, masked))
+                advance(logits.shape[0] * len(tile.read_x))
         return self._writing.submit(_settled, writes, checksum)
 
     def _planes(self, tile: Tile) -> dict[int, Raw]:
@@ -138,6 +147,7 @@ class TileWorker:
     def _write(self, z: int, row: int, column: int, planes: Planes) -> "Future[None]":
         self._room.acquire()
         if self._failure is not None:  # a full disk is no reason to compute the tile to its end
+            self._room.release()
             raise self._failure
 
         def write() -> None:

@@ -86,7 +86,7 @@ class Result:
             self._fill_levels(z)
             progress(number + 1, len(slices))
         for left in self.folder.rglob("*.partial"):  # by writers that were killed
-            left.unlink()
+            left.unlink(missing_ok=True)
         self.finished = True
 
     def _holds(self, boxes: Iterable[Box], checksum: int) -> bool:

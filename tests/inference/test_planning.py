@@ -102,15 +102,15 @@ def test_a_tile_that_is_named_is_kept(kind: str) -> None:
 @pytest.mark.parametrize("kind", STRIDE)
 def test_separate_writers_get_tiles_that_share_no_chunk(kind: str) -> None:
     planner = planner_of(kind)
-    generous = choose(planner, separate=True)
+    generous = choose(planner, processes=2)
     assert generous.chunk_aligned
     scarce = HELD + planner.bytes(choose(planner, Request((512, 512)), single=True))
     assert not choose(planner, Request(memory=scarce), z=TWO).chunk_aligned
     with pytest.raises(ConfigError, match=r"memory .*: the smallest tile needs"):
-        choose(planner, Request(memory=scarce), z=TWO, separate=True)
+        choose(planner, Request(memory=scarce), z=TWO, processes=2)
     with pytest.raises(ConfigError, match="tile 512,512: several processes would write to the same chunk"):
-        choose(planner, Request((512, 512)), separate=True)
-    assert choose(planner, Request((1024, 1024)), separate=True).tile == (1024, 1024)
+        choose(planner, Request((512, 512)), processes=2)
+    assert choose(planner, Request((1024, 1024)), processes=2).tile == (1024, 1024)
 
 
 def test_blocks_are_for_networks_whose_targets_share_work() -> None:
@@ -133,17 +133,17 @@ def test_streamed_tiles_are_as_high_as_the_slice() -> None:
     columns=st.integers(1, 1500),
     z=st.integers(1, 5),
     megabytes=st.integers(60, 600),
-    separate=st.booleans(),
+    processes=st.sampled_from([0, 2]),
 )
-def test_any_slice_gets_a_plan_or_a_reason(rows: int, columns: int, z: int, megabytes: int, separate: bool) -> None:
+def test_any_slice_gets_a_plan_or_a_reason(rows: int, columns: int, z: int, megabytes: int, processes: int) -> None:
     planner, request = planner_of("unet", (z, rows, columns)), Request(memory=HELD + megabytes * 10**6)
-    if separate and HELD + planner.bytes(choose(planner, Request((1024, 1024)))) > request.memory:
+    if processes and HELD + planner.bytes(choose(planner, Request((1024, 1024)))) > request.memory:
         with pytest.raises(ConfigError, match="MiB: the smallest tile needs"):
-            choose(planner, request, separate=True)
+            choose(planner, request, processes=2)
         return
-    plan = choose(planner, request, separate=separate)
+    plan = choose(planner, request, processes=processes)
     assert HELD + planner.bytes(plan) <= request.memory
-    assert plan.chunk_aligned or not separate
+    assert plan.chunk_aligned or not processes
 
 
 def test_maps_itemsize_and_blocks_cost_memory() -> None:
