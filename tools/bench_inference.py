@@ -105,7 +105,7 @@ def grow(arguments: argparse.Namespace) -> dict[str, Any]:
     """The engine on 1, 4 and 16 times the slices and the slice area; memory of 8 and of 64 slices."""
     base = made_stack(arguments.work, 8, 512, 512)
     run = trained_run(arguments.work, base, "unet_small", SMALL["unet_small"], 1)
-    sizes = [(4, 512, 512), (16, 512, 512), (64, 512, 512), (4, 1024, 1024), (4, 2048, 2048)]
+    sizes = [(5, 512, 512), (20, 512, 512), (80, 512, 512), (5, 1024, 1024), (5, 2048, 2048)]
     sizes += [(8, 1024, 1024), (64, 1024, 1024)]
     results = []
     for slices, rows, columns in sizes:
@@ -370,7 +370,7 @@ def draw_growth(results: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(9, 3.6), dpi=120, layout="constrained")
     kinds = {
         "more slices of 512 x 512": (512, None),
-        "4 slices, larger": (None, 4),
+        "5 slices, larger": (None, 5),
         "more slices of 1024 x 1024": (1024, None),
     }
     for axes, key, title in zip(
