@@ -24,6 +24,11 @@ def template_path(name: str) -> Path:
     return _one_of(_root("bundles"), name, name, "bundle")
 
 
+def template_paths() -> list[Path]:
+    """Return the folders of all bundles that come with the package."""
+    return [_root("bundles") / name for name in _names(_root("bundles"))]
+
+
 def config_path(kind: str, name: str) -> Path:
     """Return a file of ``configs/<kind>/``, e.g. ``config_path("variants", "unet_ice_1")``.
 

@@ -9,6 +9,7 @@ import typer
 
 from monai_app.cli.evaluate import evaluate
 from monai_app.cli.ingest import ingest
+from monai_app.cli.package import check, package, unpack
 from monai_app.cli.segment import segment
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment):
+for command in (simulate, ingest, train, evaluate, segment, package, check, unpack):
     app.command()(command)
 
 

@@ -6,17 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+from monai_app.cli.options import Trust
+
 
 def evaluate(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
+    trust: Trust = False,
 ) -> None:
     """Score trained weights on the stack's test slices."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.cli.running import show_and_run, trained_run
     from monai_app.stack import Stack
 
-    run = trained_run(run)
+    run = trained_run(run, trust=trust)
     files = (run / "configs" / "train.yaml", run / "configs" / "evaluate.yaml")
     show_and_run(BundleCommand(files, {"bundle_root": str(run), "dataset_dir": str(Stack.open(stack).path)}))
     _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))

@@ -1,6 +1,5 @@
 """What the commands share: print the bundle command, run it, and look into a run folder."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
+from monai_app.bundle.trust import check_trusted
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress
 
@@ -17,8 +17,6 @@ from monai_app.progress import Progress
 def show_and_run(command: BundleCommand) -> None:
     """Print the ``python -m monai.bundle run`` line, then run it."""
     show(command)
-    # MONAI warns at every run that configs are code; README and docs say so once.
-    warnings.filterwarnings("ignore", message=".*GHSA-.*")
     command.run()
 
 
@@ -41,15 +39,16 @@ def progress_bar(task: str) -> Iterator[Progress]:
         yield show_progress
 
 
-def trained_run(run: Path) -> Path:
-    """Return the absolute path of a run folder that holds trained weights.
+def trained_run(run: Path, *, trust: bool = False) -> Path:
+    """Return the absolute path of a run folder that holds trained weights and does nothing unknown.
 
     Raises:
-        ConfigError: it is no run folder, or nothing was trained yet.
+        ConfigError: it is no run folder, nothing was trained yet, or its configs are not trusted.
     """
     run = run.absolute()
     if not (run / "configs" / "inference.yaml").is_file():
         raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
     if not (run / "models" / "model.pt").is_file():
         raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
+    check_trusted(run, trust=trust)
     return run

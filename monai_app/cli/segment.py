@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from monai_app.cli.options import Trust
+
 
 def segment(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
@@ -27,6 +29,7 @@ def segment(
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; 0 computes in this one.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels as one TIFF per slice here.")] = None,
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
 ) -> None:
     """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
@@ -35,7 +38,7 @@ def segment(
     from monai_app.stack import Stack
     from monai_app.stack.labels import check_label_name
 
-    run, source = trained_run(run), Stack.open(stack)
+    run, source = trained_run(run, trust=trust), Stack.open(stack)
     name = labels or run.name
     check_label_name(name)
     given: dict[str, Any] = {

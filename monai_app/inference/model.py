@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from torch import nn
 
-from monai_app.errors import ConfigError, StackError
+from monai_app.errors import StackError
+from monai_app.networks.weights import load_weights
 from monai_app.stack import Phase, Stack
 from monai_app.transforms import Scaling
 
@@ -48,18 +47,7 @@ class Model:
         Raises:
             ConfigError: there are no weights, or they are not this network's.
         """
-        try:
-            state = torch.load(self.weights, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise ConfigError(f"{self.weights} is not there; train first, or name the run folder's own") from None
-        except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
-            raise ConfigError(f"{self.weights} is damaged ({error}); train again, or restore it from a copy") from error
-        try:
-            self.network.float().load_state_dict(state, strict=True)  # an earlier run may have left it in bfloat16
-        except (RuntimeError, TypeError) as error:
-            raise ConfigError(
-                f"{self.weights} does not fit the network ({error}); use the weights of this run folder"
-            ) from error
+        load_weights(self.network.float(), self.weights)  # an earlier run may have left it in bfloat16
         self.network.eval()
 
     @cached_property

@@ -1,0 +1,200 @@
+"""A folder as a zip file that says what is in it: packed with the hash of every file, unpacked only if all agree."""
+
+import hashlib
+import json
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from monai_app.errors import ConfigError
+from monai_app.files import whole_file, whole_folder
+
+MANIFEST = "manifest.json"
+"""File of a package that holds size and SHA-256 of all others, by their path."""
+
+FORMAT = 1
+
+_TIME = (1980, 1, 1, 0, 0, 0)
+"""Time of every file in a zip: the same files make the same bytes."""
+
+_STEP = 1 << 20
+
+_MOST = 1 << 20
+"""Bytes that a manifest may have."""
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return size in bytes and SHA-256 of every file below a folder, by its path with ``/``."""
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for name, path in files.items()}
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the manifest of all files that are in a folder."""
+    content = {"format": FORMAT, "files": describe_files(folder)}
+    (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return size and SHA-256 of every file that a package was made of.
+
+    Raises:
+        ConfigError: it is no package, or its manifest is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ConfigError(f"{folder} is no package: it has no {MANIFEST}; make one with monai-app package")
+    return _parse(path.read_bytes(), str(path))
+
+
+def check_files(folder: Path) -> int:
+    """Check that every file of an unpacked package is as it was packed, and return their number.
+
+    Files that came later, such as scores on other stacks, are left alone.
+
+    Raises:
+        ConfigError: a file is missing or changed.
+    """
+    files = read_manifest(folder)
+    for name, expected in files.items():
+        path = folder / _checked(name, str(folder))
+        if path.is_symlink() or not path.is_file():
+            raise ConfigError(f"{path} is missing, though {MANIFEST} lists it; unpack the package again")
+        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+            raise ConfigError(f"{path} is not the file that was packed: its SHA-256 differs; unpack the package again")
+    return len(files)
+
+
+def pack(folder: Path, target: Path, root: str) -> None:
+    """Write a folder that holds its manifest into a zip file, below a folder named ``root``.
+
+    The same files give the same bytes.
+    """
+    with whole_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _TIME)
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
+                    _copy(source, sink)
+
+
+def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
+    """Unpack a package into a folder, which appears only if every file is as it was packed.
+
+    Names that lead out of the folder, links, files that the manifest does not list and files larger than it says are
+    refused before anything is written under the folder's name.
+
+    Args:
+        package: zip file written by :func:`pack`.
+        target: folder to make.
+        overwrite: replace an unpacked package of that name.
+
+    Raises:
+        ConfigError: it is no package, damaged, or tampered with.
+        TargetExistsError: the folder exists and may not be replaced.
+    """
+    with _opened(package) as archive, whole_folder(target, MANIFEST, overwrite=overwrite) as partial:
+        entries = _entries(archive, str(package))
+        if MANIFEST not in entries:
+            raise ConfigError(f"{package} is no package: it holds no {MANIFEST}; make one with monai-app package")
+        manifest = _read(archive, entries.pop(MANIFEST), _MOST, str(package))
+        files = _parse(manifest, str(package))
+        differing = sorted(set(files) ^ set(entries))
+        if differing:
+            raise ConfigError(f"{package}: {differing[0]!r} is not both packed and listed; get the package again")
+        for name, expected in files.items():
+            _extract(archive, entries[name], partial / name, expected, str(package))
+        (partial / MANIFEST).write_bytes(manifest)
+
+
+def _opened(package: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(package)
+    except FileNotFoundError:
+        raise ConfigError(f"{package} is not there; give the path of a package") from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{package} is no zip file ({error}); give a package written by monai-app package") from None
+
+
+def _entries(archive: zipfile.ZipFile, package: str) -> dict[str, zipfile.ZipInfo]:
+    """Return the files of a package by their path below its one folder."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if entry.is_dir():
+            continue
+        if kind not in (0, stat.S_IFREG) or entry.flag_bits & 1:
+            raise ConfigError(f"{package}: {entry.filename!r} is a link, a device or encrypted; it is not unpacked")
+        _, _, name = _checked(entry.filename, package).partition("/")
+        if not name or name in entries:
+            raise ConfigError(f"{package}: {entry.filename!r} is packed twice or beside the folder; get it again")
+        entries[name] = entry
+    return entries
+
+
+def _checked(name: str, package: str) -> str:
+    """Refuse a path that could lead out of the folder that it is joined to, on any system."""
+    parts = PurePosixPath(name).parts
+    odd = "\\" in name or ":" in name or "\0" in name or name != "/".join(parts)
+    if not parts or odd or name.startswith("/") or any(part in (".", "..") for part in parts):
+        raise ConfigError(f"{package}: the name {name!r} leads out of the folder; the package was tampered with")
+    return name
+
+
+def _extract(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, expected: Mapping[str, Any], package: str
+) -> None:
+    content = hashlib.sha256()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as sink:
+        for part in _parts(archive, entry, expected["bytes"], package):
+            content.update(part)
+            sink.write(part)
+    if content.hexdigest() != expected["sha256"] or path.stat().st_size != expected["bytes"]:
+        raise ConfigError(f"{package}: {entry.filename!r} is not the file that was packed; get the package again")
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, package: str) -> bytes:
+    return b"".join(_parts(archive, entry, most, package))
+
+
+def _parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, package: str) -> Iterator[bytes]:
+    """Yield a file's content; more than it may have is an error, however small it was packed."""
+    read = 0
+    try:
+        with archive.open(entry) as source:
+            while part := source.read(_STEP):
+                read += len(part)
+                if read > most:
+                    raise ConfigError(f"{package}: {entry.filename!r} is larger than listed; get the package again")
+                yield part
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        raise ConfigError(f"{package} is damaged at {entry.filename!r} ({error}); get the package again") from None
+
+
+def _parse(content: bytes, where: str) -> dict[str, dict[str, Any]]:
+    try:
+        document = json.loads(content)
+        version, files = document["format"], document["files"]
+        valid = all(isinstance(one["bytes"], int) and isinstance(one["sha256"], str) for one in files.values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        version, files, valid = FORMAT, {}, False
+    if not valid:
+        raise ConfigError(f"{where}: the manifest is damaged; get the package again")
+    if version != FORMAT:
+        raise ConfigError(f"{where} has format {version}, this program knows {FORMAT}; use a newer monai-app")
+    return {_checked(name, where): dict(one) for name, one in files.items()}
+
+
+def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
+    while part := source.read(_STEP):
+        sink.write(part)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

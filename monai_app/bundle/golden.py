@@ -1,0 +1,156 @@
+"""A golden tile: raw pixels of a stack with the labels that a model gave them, to prove that it still does.
+
+It is a little sample of the kind that ``monai-app ingest`` reads, so that a stranger can look at it and try the model
+on it by hand.
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tifffile
+import torch
+from ruamel.yaml import YAML
+
+from monai_app.bundle.command import BundleCommand
+from monai_app.errors import ConfigError
+from monai_app.inference import Model
+from monai_app.stack import Stack, ingest
+from monai_app.transforms import ScaleDetectorsd
+
+FOLDER = "golden"
+"""Folder of a package that holds the tile."""
+
+SAMPLE, LABELS, RECORD = "sample.yaml", "labels.tif", "golden.json"
+
+SIDE = 256
+"""Rows and columns of the tile, where the stack has as many."""
+
+MARGIN = 1e-4
+"""Least distance of the two most likely phases, in probability, at which a label is golden.
+
+Closer ones are decided by the rounding of the machine at hand, which is another one elsewhere: they are stored as
+unlabelled.
+"""
+
+
+@dataclass(frozen=True)
+class GoldenCheck:
+    """How the labels that a model gives here compare with the golden ones.
+
+    Attributes:
+        compared: pixels with a golden label.
+        differing: those of them that have another label here.
+    """
+
+    compared: int
+    differing: int
+
+
+def write_golden(folder: Path, model: Model, stack: Stack) -> None:
+    """Write the golden tile of a model.
+
+    Args:
+        folder: folder to make, with one folder of TIFFs per detector, ``sample.yaml``, ``labels.tif`` (rows, columns;
+            uint8, 1..K, 0 where no label is golden) and ``golden.json``, which says where the tile was cut out.
+        model: the model with its weights loaded, on the CPU.
+        stack: where the tile is cut out: of the first test slice, else of the first training slice, else of the middle
+            one; there, where most phases are annotated.
+
+    Raises:
+        ConfigError: the stack lacks a detector.
+        StackError: its pixels are of another type.
+    """
+    model.check_stack(stack)
+    z = (*stack.test_slices, *stack.train_slices, stack.shape[0] // 2)[0]
+    window = _choose_window(stack, z, model.stride)
+    slab = stack.read_slab(z, model.detectors, model.slices, window)
+    labels = _golden_labels(model, slab)
+    folder.mkdir(parents=True)
+    images = slab.reshape(model.slices, len(model.detectors), *slab.shape[1:])
+    for channel, detector in enumerate(model.detectors):
+        (folder / detector).mkdir()
+        for number, image in enumerate(images[:, channel]):
+            tifffile.imwrite(folder / detector / f"slice_{number}.tif", image, compression="zlib")
+    tifffile.imwrite(folder / LABELS, labels, compression="zlib")
+    YAML().dump(_describe(model, stack), folder / SAMPLE)
+    rows, columns = window
+    record = {
+        "stack": stack.name,
+        "stack_identity": stack.identity,
+        "slice": z,
+        "rows": [rows.start, rows.stop],
+        "columns": [columns.start, columns.stop],
+        "target": model.slices // 2,
+        "margin": MARGIN,
+        "golden_pixels": int((labels > 0).sum()),
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
+
+
+def check_golden(bundle: Path) -> GoldenCheck:
+    """Segment a bundle's golden tile by its ``inference.yaml`` and compare the labels.
+
+    Raises:
+        ConfigError: the bundle has no golden tile, or none of its labels is golden.
+    """
+    folder = bundle / FOLDER
+    if not (folder / SAMPLE).is_file():
+        raise ConfigError(f"{bundle} has no golden tile ({FOLDER}/{SAMPLE}); make a package with monai-app package")
+    golden = tifffile.imread(folder / LABELS)
+    if not golden.any():
+        raise ConfigError(f"{folder / LABELS} holds no golden label, so it proves nothing; package the model again")
+    target = json.loads((folder / RECORD).read_text(encoding="utf8"))["target"]
+    with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
+        stack = ingest(folder / SAMPLE, Path(temporary) / "golden.ome.zarr")
+        overrides = {"bundle_root": str(bundle), "dataset_dir": str(stack.path), "labels_name": "golden"}
+        command = BundleCommand((bundle / "configs" / "inference.yaml",), overrides | {"region::slices": f"{target}"})
+        command.run()
+        labels = stack.read_labels("golden", target)
+    known = golden > 0
+    return GoldenCheck(int(known.sum()), int((labels != golden)[known].sum()))
+
+
+def _choose_window(stack: Stack, z: int, stride: int) -> tuple[slice, slice]:
+    """Return rows and columns of the tile of a grid that shows most phases, and of these most of its rarest."""
+    _, rows, columns = stack.shape
+    height, width = (max(min(SIDE, side) // stride * stride, stride) for side in (rows, columns))
+    windows = [
+        (slice(top, top + height), slice(left, left + width))
+        for top in range(0, max(rows - height, 0) + 1, height)
+        for left in range(0, max(columns - width, 0) + 1, width)
+    ]
+    if z not in (*stack.test_slices, *stack.train_slices):
+        return windows[len(windows) // 2]
+
+    def shown(window: tuple[slice, slice]) -> tuple[int, int]:
+        counts = np.bincount(stack.read_annotation(z, window).ravel())[1:]
+        return int((counts > 0).sum()), int(counts[counts > 0].min(initial=height * width))
+
+    return max(windows, key=shown)
+
+
+def _golden_labels(model: Model, slab: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Return the labels of one plain forward pass, 0 where two phases are almost equally likely."""
+    image = torch.from_numpy(slab.astype(np.float32))
+    scaled = ScaleDetectorsd("image", model.detectors, model.scaling)({"image": image})["image"]
+    with torch.no_grad():
+        probability = model.network(scaled[None])[0].softmax(0)
+    best = probability.topk(2, 0)
+    golden = (best.indices[0] + 1) * (best.values[0] - best.values[1] >= MARGIN)
+    labels: npt.NDArray[np.uint8] = golden.to(torch.uint8).numpy()
+    return labels
+
+
+def _describe(model: Model, stack: Stack) -> dict[str, Any]:
+    z, y, x = stack.voxel_nm
+    return {
+        "name": "golden",
+        "voxel_nm": {"z": z, "y": y, "x": x},
+        "detectors": {name: name for name in model.detectors},
+        "phases": [{"value": phase.value, "name": phase.name, "colour": phase.colour} for phase in model.phases],
+    }

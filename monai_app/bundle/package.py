@@ -1,0 +1,217 @@
+"""Make a package of a trained run: a bundle that says what it is, where it comes from, and can check itself."""
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+
+from monai_app import __version__
+from monai_app.bundle.archive import MANIFEST, pack, write_manifest
+from monai_app.bundle.golden import FOLDER, write_golden
+from monai_app.bundle.prepare import RECORD
+from monai_app.errors import ConfigError, TargetExistsError, user_error
+from monai_app.inference import Model
+from monai_app.stack import Stack
+
+PROVENANCE = "provenance.json"
+"""File of a package that says which data, settings, seed and versions its weights come from."""
+
+COPIED = ("LICENSE", "configs", "docs", "models/model.pt", "eval/scores.json", "eval/scores.csv", RECORD)
+"""What of a run folder goes into a package, where it is there."""
+
+README = "docs/README.md"
+
+
+def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, overwrite: bool = False) -> Path:
+    """Make a package of a trained run.
+
+    It is a zip file with one folder, named like the file: the bundle with weights, scores, a golden tile,
+    ``provenance.json`` and ``manifest.json`` (the hash of every file). The same run gives the same bytes.
+
+    Args:
+        run: run folder with trained weights.
+        stack: where the golden tile is cut out, usually the stack that was trained on; its pixels go into the package.
+        target: file to write, ``NAME.zip``.
+        unscored: allow a model without scores.
+        overwrite: replace an existing file.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the weights were not scored, or don't fit; the target's name does not end in ``.zip``.
+        TargetExistsError: the file exists and may not be replaced.
+        StackError: the stack's pixels are of another type than the model's.
+    """
+    check_target(target, overwrite=overwrite)
+    model = load_model(run)
+    scores = _read_scores(run, model, unscored)
+    with tempfile.TemporaryDirectory(prefix=".package-", dir=target.absolute().parent) as temporary:
+        folder = Path(temporary) / target.stem
+        _copy(run, folder)
+        write_golden(folder / FOLDER, model, stack)
+        provenance = _provenance(run, model, stack)
+        (folder / PROVENANCE).write_text(_json(provenance), encoding="utf8")
+        _complete_metadata(folder / "configs" / "metadata.json", provenance, scores)
+        _complete_readme(folder / README, target.stem, model, provenance, scores)
+        write_manifest(folder)
+        pack(folder, target, target.stem)
+    return target
+
+
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse a target early.
+
+    Raises:
+        ConfigError: its name does not end in ``.zip``.
+        TargetExistsError: it exists and may not be replaced.
+    """
+    if target.suffix != ".zip" or not target.stem:
+        raise ConfigError(f"{target}: a package is a zip file; give a name that ends in .zip")
+    if target.exists() and not overwrite:
+        raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
+    target.absolute().parent.mkdir(parents=True, exist_ok=True)
+
+
+def load_model(run: Path) -> Model:
+    """Return the model of a run folder, its weights loaded, on the CPU.
+
+    Raises:
+        ConfigError: the configs make no model, or the weights don't fit.
+    """
+    parser = ConfigParser(ConfigParser.load_config_file(run / "configs" / "inference.yaml"))
+    parser["bundle_root"] = str(run)
+    try:
+        model: Model = parser.get_parsed_content("segmentation").model
+    except Exception as error:
+        raise user_error(error) or ConfigError(f"{run}: its configs make no model ({error}); train again") from error
+    model.load()
+    return model
+
+
+def _read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | None:
+    path = run / "eval" / "scores.json"
+    scores: dict[str, Any] | None = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
+    if scores is None or scores["weights_sha256"] != model.sha256:
+        found = "there are none" if scores is None else "they are of other weights"
+        if not unscored:
+            raise ConfigError(
+                f"{path}: a package says how good its model is, and {found}; run monai-app evaluate first, or give "
+                "--unscored"
+            )
+        logging.getLogger(__name__).warning("the package has no scores: %s", found)
+        return None
+    return scores
+
+
+def _copy(run: Path, folder: Path) -> None:
+    for name in COPIED:
+        source, target = run / name, folder / name
+        if source.is_dir():
+            shutil.copytree(source, target)
+        elif source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    for picture in sorted((run / "eval").glob("slice_*.png")):
+        shutil.copyfile(picture, folder / "eval" / picture.name)
+
+
+def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
+    record = json.loads((run / RECORD).read_text(encoding="utf8"))
+    config = ConfigParser.load_config_file(run / "configs" / "train.yaml")
+    trained_on = record["settings"]["trained_on"]
+    return {
+        "run": run.name,
+        "bundle": record["bundle"],
+        "weights_sha256": model.sha256,
+        "data": {
+            "trained_on": trained_on,
+            "name": stack.name if stack.identity == trained_on["identity"] else None,
+            "voxel_nm": list(stack.voxel_nm) if stack.identity == trained_on["identity"] else None,
+        },
+        "seed": config["seed"],
+        "model": model.describe(),
+        "settings": record["settings"],
+        "initial_weights": record.get("initial"),
+        "versions": {
+            "monai_app": __version__,
+            "monai_app at training": record["monai_app"],
+            "monai": monai.__version__,
+            "pytorch": torch.__version__.split("+")[0],
+            "numpy": np.__version__,
+            "pytorch-ignite": version("pytorch-ignite"),
+        },
+    }
+
+
+def _complete_metadata(path: Path, provenance: Mapping[str, Any], scores: Mapping[str, Any] | None) -> None:
+    """Write scores, data and versions into the metadata."""
+    metadata = json.loads(path.read_text(encoding="utf8"))
+    versions, data = provenance["versions"], provenance["data"]
+    metadata |= {f"{name}_version": versions[name] for name in ("monai", "pytorch", "numpy")}
+    slices = data["trained_on"]["slices"]
+    name = f"stack {data['name']!r}" if data["name"] else "a stack"
+    metadata["data_source"] = f"{name}, identity {data['trained_on']['identity']}, trained on slices {slices}"
+    metadata.pop("eval_metrics", None)  # of the shipped bundle's experiments
+    if scores is not None:
+        ious = {f"iou_{row['phase']}": row["iou"] for row in scores["phases"] if row["iou"] is not None}
+        whole = {"mean_iou": scores["mean_iou"], "pixel_accuracy": scores["pixel_accuracy"]}
+        metadata["eval_metrics"] = whole | ious | {"test_slices": scores["slices"]}
+    path.write_text(_json(metadata), encoding="utf8")
+
+
+def _complete_readme(
+    path: Path, name: str, model: Model, provenance: Mapping[str, Any], scores: Mapping[str, Any] | None
+) -> None:
+    """Put what this model is before what the bundle's README says of all its models."""
+    scaling = [f"{d}: mean {model.scaling[d]['mean']}, std {model.scaling[d]['std']}" for d in model.detectors]
+    lines = [
+        f"# {name}",
+        "",
+        "A trained model; what holds for every model of its kind stands below.",
+        "",
+        f"- detectors: {', '.join(model.detectors)}; {model.slices} slice(s) at a time; {model.dtype} pixels",
+        f"- grey values are scaled by (grey - mean) / std: {'; '.join(scaling)}",
+        f"- phases: {', '.join(f'{phase.value} {phase.name}' for phase in model.phases)}",
+        f"- weights: SHA-256 {model.sha256}; seed {provenance['seed']}",
+        f"- trained on slices {provenance['data']['trained_on']['slices']} of the stack with the identity "
+        f"{provenance['data']['trained_on']['identity']}",
+        f"- `{PROVENANCE}` has settings and versions, `{FOLDER}/` a piece of a slice with its labels, `{MANIFEST}` the "
+        "hash of every file; `monai-app check` proves them",
+        "",
+        *_score_table(scores),
+        "",
+    ]
+    path.write_text("\n".join(lines) + "\n" + path.read_text(encoding="utf8"), encoding="utf8")
+
+
+def _score_table(scores: Mapping[str, Any] | None) -> list[str]:
+    if scores is None:
+        return ["This model was not scored."]
+    names = ("iou", "dice", "precision", "recall", "fraction_error")
+    rows = [
+        f"| {row['phase']} | " + " | ".join("-" if row[n] is None else f"{row[n]:.4f}" for n in names) + " |"
+        for row in scores["phases"]
+    ]
+    mean, accuracy = scores["mean_iou"], scores["pixel_accuracy"]
+    summary = f"mean IoU {'-' if mean is None else f'{mean:.4f}'}, pixel accuracy {accuracy:.4f}"
+    return [
+        f"Scores on test slice(s) {scores['slices']} of stack {scores['stack']!r}: {summary}.",
+        "",
+        "| phase | IoU | Dice | precision | recall | fraction error |",
+        "|---|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, indent=2) + "\n"

@@ -1,0 +1,42 @@
+"""Prove that a package is whole, does nothing unknown, and gives its golden labels on the machine at hand."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_app.bundle.archive import check_files, unpack
+from monai_app.bundle.golden import GoldenCheck, check_golden
+from monai_app.bundle.trust import check_trusted
+
+
+@dataclass(frozen=True)
+class PackageCheck:
+    """What was found.
+
+    Attributes:
+        files: number of files that are as they were packed.
+        golden: how the labels compare.
+    """
+
+    files: int
+    golden: GoldenCheck
+
+
+def check_package(bundle: Path, *, trust: bool = False) -> PackageCheck:
+    """Check a package.
+
+    Args:
+        bundle: the zip file, or the folder it was unpacked to.
+        trust: allow configs that do what no bundle of this package does.
+
+    Raises:
+        ConfigError: a file is missing or changed, a config is not trusted, or the weights don't fit.
+    """
+    if bundle.is_dir():
+        files = check_files(bundle)
+        check_trusted(bundle, trust=trust)
+        return PackageCheck(files, check_golden(bundle.absolute()))
+    with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
+        folder = Path(temporary) / bundle.stem
+        unpack(bundle, folder)
+        return check_package(folder, trust=trust)

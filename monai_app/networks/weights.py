@@ -1,0 +1,77 @@
+"""Weights on the disk: read without running code, loaded only where every one of them fits."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_app.errors import ConfigError
+
+_NAMED = 6
+"""Keys that a message names before it counts the rest."""
+
+
+def read_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a checkpoint that holds tensors, numbers and texts; anything that would run code is refused.
+
+    Raises:
+        ConfigError: it is missing, damaged, or holds something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is not there; train first, or name the run folder's own") from None
+    except UnpicklingError as error:
+        raise ConfigError(
+            f"{path} is damaged, or holds more than tensors, numbers and texts and would run code when it is loaded "
+            f"({str(error).splitlines()[0]}); save a plain state dict, or restore it from a copy"
+        ) from error
+    except (OSError, RuntimeError, EOFError) as error:
+        raise ConfigError(f"{path} is damaged ({error}); train again, or restore it from a copy") from error
+    if not isinstance(state, dict):
+        raise ConfigError(f"{path} holds {type(state).__name__}: weights are a state dict, name to tensor; save that")
+    return state
+
+
+def load_weights(network: nn.Module, path: Path | str) -> None:
+    """Load a flat state dict into a network in which every key must have its place, of the same shape.
+
+    Raises:
+        ConfigError: it cannot be read, or does not fit; the keys are named.
+    """
+    state = read_checkpoint(path)
+    check_fit(network, state, str(path))
+    network.load_state_dict(state, strict=True)
+
+
+def check_fit(network: nn.Module, state: Mapping[str, Any], name: str) -> None:
+    """Check that a state dict has all keys of a network, no others, and their shapes.
+
+    Raises:
+        ConfigError: naming the keys that are missing, unknown or of another shape.
+    """
+    own = network.state_dict()
+    wrong = {
+        "missing": [key for key in own if key not in state],
+        "unknown": [key for key in state if key not in own],
+        "of another shape": [
+            f"{key} {_shape(state[key])} instead of {_shape(own[key])}"
+            for key in own
+            if key in state and _shape(state[key]) != _shape(own[key])
+        ],
+    }
+    problems = "; ".join(f"{what}: {_listed(keys)}" for what, keys in wrong.items() if keys)
+    if problems:
+        raise ConfigError(f"{name} does not fit the network ({problems}); use the weights of this very run folder")
+
+
+def _shape(value: Any) -> str:
+    return str(tuple(value.shape)) if isinstance(value, torch.Tensor) else type(value).__name__
+
+
+def _listed(keys: list[str]) -> str:
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return ", ".join(keys[:_NAMED]) + more

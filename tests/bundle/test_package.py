@@ -1,0 +1,152 @@
+"""A trained run becomes a package that says what it is, works elsewhere, and proves itself."""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from monai.bundle import verify_metadata
+
+from monai_app.bundle.archive import unpack, write_manifest
+from monai_app.bundle.golden import check_golden
+from monai_app.bundle.package import package
+from monai_app.bundle.verify import check_package
+from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.stack import Stack
+from tests.bundle.test_bundle import SCHEMA, SCHEMA_SHA256
+from tests.conftest import run_command
+
+BOTH = pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
+
+
+@pytest.fixture(scope="module")
+def scored(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained run with its scores."""
+    run = Path(shutil.copytree(trained, tmp_path_factory.mktemp("scored") / "run"))
+    run_command("-m", "monai_app", "evaluate", tiny_stack.path, run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def packed(tiny_stack: Stack, scored: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package made on the command line."""
+    target = tmp_path_factory.mktemp("packed") / "tiny_unet.zip"
+    run_command("-m", "monai_app", "package", tiny_stack.path, scored, target)
+    return target
+
+
+@pytest.fixture
+def bundle(packed: Path, tmp_path: Path) -> Path:
+    unpack(packed, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def test_a_package_is_a_bundle_that_says_what_it_is(bundle: Path, scored: Path, tiny_stack: Stack) -> None:
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    scores = json.loads((scored / "eval" / "scores.json").read_text())
+    assert metadata["eval_metrics"]["mean_iou"] == scores["mean_iou"]
+    assert set(metadata["eval_metrics"]) >= {"iou_pore", "iou_hydrate", "iou_clinker"}
+    assert tiny_stack.identity in metadata["data_source"]
+    assert metadata["pytorch_version"] == torch.__version__.split("+")[0]
+    if SCHEMA.is_file():
+        meta = str(bundle / "configs" / "metadata.json")
+        verify_metadata(meta_file=meta, filepath=str(SCHEMA), hash_val=SCHEMA_SHA256, hash_type="sha256")
+    provenance = json.loads((bundle / "provenance.json").read_text())
+    assert provenance["data"]["trained_on"] == {"identity": tiny_stack.identity, "slices": [1, 3, 5]}
+    assert provenance["seed"] == 0
+    assert provenance["settings"]["steps_per_epoch"] == 3
+    assert set(provenance["versions"]) >= {"monai", "pytorch", "numpy", "monai_app"}
+    readme = (bundle / "docs" / "README.md").read_text()
+    for text in ("# tiny_unet", "1 pore, 2 hydrate, 3 clinker", f"{scores['mean_iou']:.4f}", "ICE: mean"):
+        assert text in readme
+    assert not (bundle / "models" / "last.pt").exists()
+
+
+def test_the_golden_tile_is_a_piece_of_the_stack_with_the_networks_labels(bundle: Path, tiny_stack: Stack) -> None:
+    record = json.loads((bundle / "golden" / "golden.json").read_text())
+    window = (slice(*record["rows"]), slice(*record["columns"]))
+    slab = tiny_stack.read_slab(record["slice"], ["ICE", "TLD"], 3, window)
+    for channel, name in enumerate(["ICE", "TLD"]):
+        for number in range(3):
+            image = tifffile.imread(bundle / "golden" / name / f"slice_{number}.tif")
+            np.testing.assert_array_equal(image, slab[2 * number + channel])
+    labels = tifffile.imread(bundle / "golden" / "labels.tif")
+    assert labels.shape == slab.shape[1:]
+    assert record["golden_pixels"] == np.count_nonzero(labels) > 0.9 * labels.size
+
+
+def test_check_proves_it_on_the_command_line_from_the_zip(packed: Path, tmp_path: Path) -> None:
+    shown = run_command("-m", "monai_app", "check", packed, cwd=tmp_path)
+    assert "0 differ" in shown.stdout
+    assert shown.stdout.endswith("ok\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unpacked_package_is_used_like_a_run_folder(packed: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    run_command("-m", "monai_app", "unpack", packed, "model", cwd=tmp_path)
+    shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
+    run_command("-m", "monai_app", "segment", "own.ome.zarr", "model", "--z", "0:1", cwd=tmp_path)
+    assert Stack.open(tmp_path / "own.ome.zarr").label_names() == ("model",)
+    assert check_package(tmp_path / "model").golden.differing == 0
+
+
+@BOTH
+def test_other_weights_are_seen_by_hash_and_by_labels(
+    which: str, request: pytest.FixtureRequest, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    run = request.getfixturevalue(which)
+    unpack(package(run, tiny_stack, tmp_path / "x.zip", unscored=True), tmp_path / "bundle")
+    bundle = tmp_path / "bundle"
+    assert check_golden(bundle).differing == 0
+    weights = bundle / "models" / "model.pt"
+    state = torch.load(weights, weights_only=True)
+    last = [name for name in state if name.endswith("bias")][-1]
+    state[last] = state[last].flip(0) + torch.arange(3.0)
+    torch.save(state, weights)
+    with pytest.raises(ConfigError, match=r"model\.pt is not the file that was packed"):
+        check_package(bundle)
+    write_manifest(bundle)  # even somebody who lists the new hash is found out
+    assert check_package(bundle).golden.differing > 0
+    shown = run_command("-m", "monai_app", "check", bundle, check=False)
+    assert shown.returncode == 1
+    assert "does not give its golden labels" in shown.stderr
+
+
+def test_the_same_run_gives_the_same_bytes(packed: Path, scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    again = package(scored, tiny_stack, tmp_path / "tiny_unet.zip")
+    assert again.read_bytes() == packed.read_bytes()
+    assert zipfile.ZipFile(again).testzip() is None
+
+
+def test_a_model_that_was_not_scored_is_refused_unless_asked_for(
+    trained: Path, scored: Path, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="run monai-app evaluate first"):
+        package(trained, tiny_stack, tmp_path / "x.zip")
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    scores = json.loads((run / "eval" / "scores.json").read_text())
+    (run / "eval" / "scores.json").write_text(json.dumps({**scores, "weights_sha256": "0"}))
+    with pytest.raises(ConfigError, match="of other weights"):
+        package(run, tiny_stack, tmp_path / "x.zip")
+    unpack(package(run, tiny_stack, tmp_path / "x.zip", unscored=True), tmp_path / "out")
+    assert "not scored" in (tmp_path / "out" / "docs" / "README.md").read_text()
+    assert "eval_metrics" not in json.loads((tmp_path / "out" / "configs" / "metadata.json").read_text())
+
+
+def test_targets_are_checked_first(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"ends in \.zip"):
+        package(scored, tiny_stack, tmp_path / "model.tar")
+    (tmp_path / "model.zip").write_text("")
+    with pytest.raises(TargetExistsError):
+        package(scored, tiny_stack, tmp_path / "model.zip")
+
+
+def test_a_run_folder_proves_nothing(trained: Path) -> None:
+    with pytest.raises(ConfigError, match="make one with monai-app package"):
+        check_package(trained)
+    with pytest.raises(ConfigError, match="has no golden tile"):
+        check_golden(trained)

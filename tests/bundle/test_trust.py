@@ -1,0 +1,140 @@
+"""Bundles from elsewhere: what the package's own bundles do passes, anything else is refused and named."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from monai_app.bundle.locate import template_path
+from monai_app.bundle.prepare import prepare
+from monai_app.bundle.trust import check_trusted
+from monai_app.errors import ConfigError
+from monai_app.stack import Stack
+from tests.conftest import TINY, run_command
+
+BUNDLES = ["fibsem_unet_segmentation", "fibsem_sensor3d_segmentation"]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template_path(BUNDLES[0]), tmp_path / "bundle"))
+
+
+def put(bundle: Path, config: str, place: str, value: object) -> None:
+    """Write a value at an id of a config, making the mappings on the way."""
+    path = bundle / "configs" / config
+    yaml = YAML()
+    yaml.version = (1, 1)
+    document = yaml.load(path)
+    *parents, last = place.split("/")
+    holder = document
+    for parent in parents:
+        holder = holder[int(parent)] if isinstance(holder, list) else holder.setdefault(parent, {})
+    if isinstance(holder, list):
+        holder.append(value)
+    else:
+        holder[last] = value
+    yaml.dump(document, path)
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_the_packages_own_bundles_are_trusted(name: str) -> None:
+    check_trusted(template_path(name))
+
+
+def test_run_folders_are_trusted_whatever_their_settings(trained: Path, trained_sensor3d: Path) -> None:
+    check_trusted(trained)
+    check_trusted(trained_sensor3d)
+
+
+def test_plain_settings_and_other_networks_of_monai_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
+    settings = {**TINY, "workers": 1, "learning_rate": 0.5, "validate::dataloader::num_workers": 2}
+    prepare(template_path(BUNDLES[0]), tiny_stack, tmp_path / "run", settings=settings)
+    check_trusted(tmp_path / "run")
+    put(tmp_path / "run", "train.yaml", "network_def/_target_", "monai.networks.nets.DynUNet")
+    put(tmp_path / "run", "train.yaml", "optimizer/_target_", "torch.optim.SGD")
+    check_trusted(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("network_def/_target_", "os.system"),
+        ("network_def/_target_", "torch.hub.load"),
+        ("network_def/_target_", "monai.networks.nets.basic_unet.torch.load"),
+        ("network_def/_target_", "scripts.network.Net"),
+        ("network_def/_target_", ["os.system"]),
+        ("extra/_target_", "monai.bundle.run"),
+        ("extra", {"_target_": "subprocess.run", "args": "id"}),
+        ("extra/_mode_", "debug"),
+        ("imports/-", "$import os"),
+        ("run/-", "$__import__('os').system('id')"),
+        ("initialize/-", "$open('x', 'w')"),
+        ("seed", "$exit()"),
+        ("dropout", "%other.yaml#dropout"),
+        ("_requires_", "$exit()"),
+        ("+train", {"handlers": [{"_target_": "os.system"}]}),
+        ("train#inferer#_target_", "os.system"),
+        ("device", "$torch.load('x')"),
+        ("models_dir", "/home/somebody"),
+        ("+output_dir", "/home/somebody"),
+        ("best_model/path", "/home/somebody/.bashrc"),
+        ("summary_writer/log_dir", ".."),
+    ],
+)
+def test_what_no_own_bundle_does_is_refused_and_named(bundle: Path, place: str, value: object) -> None:
+    put(bundle, "train.yaml", place, value)
+    with pytest.raises(ConfigError, match=r"train.yaml says .* give --trust"):
+        check_trusted(bundle)
+
+
+def test_metadata_is_looked_at_too_because_monai_evaluates_it(bundle: Path) -> None:
+    path = bundle / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps({**metadata, "authors": "somebody / somewhere", "data_source": "/data/x"}))
+    check_trusted(bundle)
+    path.write_text(json.dumps({**metadata, "version": "$__import__('os').system('id')"}))
+    with pytest.raises(ConfigError, match=r"metadata.json"):
+        check_trusted(bundle)
+
+
+def test_another_logging_configuration_is_refused(bundle: Path) -> None:
+    path = bundle / "configs" / "logging.conf"
+    path.write_text(path.read_text().replace("class=StreamHandler", "class=FileHandler"))
+    with pytest.raises(ConfigError, match=r"logging.conf"):
+        check_trusted(bundle)
+
+
+@pytest.mark.parametrize("name", ["scripts/__init__.py", "mlflow.py", "torch/lib.so"])
+def test_code_in_the_bundle_is_refused(bundle: Path, name: str) -> None:
+    (bundle / name).parent.mkdir(exist_ok=True)
+    (bundle / name).write_text("")
+    with pytest.raises(ConfigError, match="is code that MONAI would find"):
+        check_trusted(bundle)
+
+
+def test_a_config_that_is_none_is_refused(bundle: Path) -> None:
+    (bundle / "configs" / "train.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match="no valid config"):
+        check_trusted(bundle, trust=True)
+
+
+def test_trust_says_what_it_lets_pass(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(bundle, "train.yaml", "extra/_target_", "os.system")
+    with caplog.at_level(logging.WARNING):
+        check_trusted(bundle, trust=True)
+    assert "'os.system' at extra::_target_" in caplog.text
+
+
+def test_the_commands_refuse_before_anything_of_it_runs(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    put(run, "evaluate.yaml", "run/-", f"$open({str(tmp_path / 'ran')!r}, 'w')")
+    refused = run_command("-m", "monai_app", "evaluate", tiny_stack.path, run, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("monai-app: ")
+    assert "--trust" in refused.stderr
+    assert not (tmp_path / "ran").exists()
+    assert run_command("-m", "monai_app", "evaluate", tiny_stack.path, run, "--trust").returncode == 0
