@@ -34,7 +34,8 @@ def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 def write_manifest(folder: Path) -> None:
     """Write the manifest of all files that are in a folder."""
-    content = {"format": FORMAT, "files": describe_files(folder)}
+    files = {name: entry for name, entry in describe_files(folder).items() if name != MANIFEST}
+    content = {"format": FORMAT, "files": files}
     (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
 

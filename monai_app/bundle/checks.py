@@ -46,6 +46,8 @@ def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
             raise ConfigError(f"setting {name!r} comes from the stack; describe the sample accordingly and ingest it")
         if name in FROM_NETWORK:
             raise ConfigError(f"setting {name!r} follows from the network's settings; set those")
+        if name == "pretrained":
+            raise ConfigError("setting 'pretrained' follows from --from; give that")
         if "::" in name:
             continue
         if name not in defaults:

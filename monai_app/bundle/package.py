@@ -141,7 +141,7 @@ def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
         "seed": config["seed"],
         "model": model.describe(),
         "settings": record["settings"],
-        "initial_weights": record.get("initial"),
+        "pretrained": record.get("pretrained"),
         "versions": {
             "monai_app": __version__,
             "monai_app at training": record["monai_app"],

@@ -4,6 +4,7 @@ What is trained, evaluated, deployed and exported is always this one folder, so 
 on a command line that may be forgotten.
 """
 
+import hashlib
 import json
 import logging
 import shutil
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from monai_app import __version__
 from monai_app.bundle.checks import check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
+from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_folder
 from monai_app.stack import Stack
@@ -25,6 +28,9 @@ from monai_app.yamlfile import read_yaml
 
 RECORD = "run.json"
 """File of a run folder that says what it was made from; a resumed run must agree with it."""
+
+INITIAL = "models/initial.pt"
+"""File of a run folder with the weights that its training begins with, where they come from another model."""
 
 CONFIGS = ("train.yaml", "inference.yaml")
 """The configs that stand alone and hold the model's settings; evaluate.yaml is laid over train.yaml."""
@@ -37,6 +43,7 @@ def prepare(
     *,
     overlays: Sequence[Path] = (),
     settings: Mapping[str, Any] | None = None,
+    pretrained: Path | None = None,
     overwrite: bool = False,
 ) -> bool:
     """Make the run folder, or find it made from the same things before.
@@ -47,6 +54,7 @@ def prepare(
         run: the folder to make; it appears whole or not at all.
         overlays: YAML files of settings, each laid over those before it.
         settings: config ids and values, laid over the overlays.
+        pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
         overwrite: replace an existing folder.
 
     Returns:
@@ -60,6 +68,11 @@ def prepare(
     """
     chosen, stride = _complete({**read_overlays(overlays), **(settings or {})}, template, stack)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
+    begun = None if pretrained is None else _begin(pretrained, template, chosen)
+    if pretrained is not None and begun is not None:
+        chosen["pretrained"] = True
+        digest = hashlib.sha256((pretrained / "models" / "model.pt").read_bytes()).hexdigest()
+        record["pretrained"] = {"weights_sha256": digest, "transfer": begun.describe()}
     if run.exists() and not overwrite:
         _check_same(run, record)
         return False
@@ -68,8 +81,19 @@ def prepare(
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
         _describe_model(partial / "configs" / "metadata.json", chosen, stride)
+        if begun is not None:
+            (partial / "models").mkdir(exist_ok=True)
+            torch.save(begun.state, partial / INITIAL)
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
     return True
+
+
+def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any]) -> Transfer:
+    """Take over what fits of a trained bundle's weights, and say what does not."""
+    weights, meaning = read_source(pretrained)
+    config = {**read_yaml(template / "configs" / "train.yaml"), **settings}
+    names = [phase["name"] for phase in settings["phases"]]
+    return transfer(weights, meaning, config, Meaning(_channels(settings), names))
 
 
 def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> tuple[dict[str, Any], int]:
@@ -108,9 +132,7 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
 def _describe_model(metadata: Path, settings: Mapping[str, Any], stride: int) -> None:
     """Write the model's channels, phases and stride into metadata.json."""
     document = json.loads(metadata.read_text(encoding="utf8"))
-    half = settings["slices"] // 2
-    places = [f"z{offset:+d}" if offset else "z" for offset in range(-half, half + 1)]
-    channels = [f"{place}:{detector}" for place in places for detector in settings["detectors"]]
+    channels = _channels(settings)
     names = [phase["name"] for phase in settings["phases"]]
     formats = document["network_data_format"]
     for tensor, meaning in ((formats["inputs"]["image"], channels), (formats["outputs"]["pred"], names)):
@@ -118,6 +140,13 @@ def _describe_model(metadata: Path, settings: Mapping[str, Any], stride: int) ->
         tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
         tensor["spatial_shape"] = [f"{stride}*n"] * 2
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+
+
+def _channels(settings: Mapping[str, Any]) -> list[str]:
+    """The slab's channels in their order, e.g. ``"z-1:ICE"``."""
+    half = settings["slices"] // 2
+    places = [f"z{offset:+d}" if offset else "z" for offset in range(-half, half + 1)]
+    return [f"{place}:{detector}" for place in places for detector in settings["detectors"]]
 
 
 def _check_idle(run: Path) -> None:

@@ -1,9 +1,12 @@
 """``monai-app train``."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from monai_app.cli.options import Trust
 
 
 def train(
@@ -19,14 +22,19 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the bundle, NAME=VALUE.")] = None,
+    pretrained: Annotated[
+        Path | None, typer.Option("--from", help="Trained bundle to begin with the weights of, as far as they fit.")
+    ] = None,
     prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.locate import DEFAULT_BUNDLE, size_path, template_path
-    from monai_app.bundle.prepare import prepare
+    from monai_app.bundle.prepare import RECORD, prepare
     from monai_app.bundle.settings import parse_setting
+    from monai_app.bundle.trust import check_trusted
     from monai_app.bundle.variants import read_variant
     from monai_app.cli.running import show, show_and_run
     from monai_app.stack import Stack
@@ -45,7 +53,19 @@ def train(
         bundle, given = read_variant(variant).choose(source, bundle, given)
     bundle = bundle or DEFAULT_BUNDLE
     overlays = [size_path(bundle, size)]
-    prepare(template_path(bundle), source, run, overlays=overlays, settings=given, overwrite=overwrite)
+    prepare(
+        template_path(bundle),
+        source,
+        run,
+        overlays=overlays,
+        settings=given,
+        pretrained=pretrained,
+        overwrite=overwrite,
+    )
+    if pretrained is not None:
+        for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
+            typer.echo(f"from {pretrained}: {line}")
+    check_trusted(run, trust=trust)  # of a run made earlier, or with a --set that says more than a value
     command = BundleCommand(
         (run / "configs" / "train.yaml",), {"bundle_root": str(run), "dataset_dir": str(source.path)}
     )

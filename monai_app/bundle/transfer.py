@@ -1,0 +1,188 @@
+"""Weights of one model as the beginning of another: what means the same is taken, by name, and the rest is told.
+
+Layers are matched by their names and shapes. Where a layer has an entry per input channel or per phase, entries are
+matched by what they stand for: a model of TLD alone gives its TLD kernels to one of ICE and TLD, and a model of four
+phases its four rows to one of five.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from torch import Tensor, nn
+
+from monai_app.errors import ConfigError
+from monai_app.networks.weights import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a model's input channels and outputs stand for.
+
+    Attributes:
+        channels: of the slab, slice-major, e.g. ``"z-1:ICE"``.
+        phases: the phases' names.
+    """
+
+    channels: Sequence[str]
+    phases: Sequence[str]
+
+    @property
+    def detectors(self) -> list[str]:
+        """The detectors' names, in channel order."""
+        return list(dict.fromkeys(channel.partition(":")[2] for channel in self.channels))
+
+
+@dataclass
+class Transfer:
+    """What was taken over.
+
+    Attributes:
+        state: the new model's state dict.
+        whole: names of tensors that were taken whole.
+        part: names of tensors that were taken in part, and the channels or phases that begin anew.
+        fresh: names of tensors that begin anew.
+    """
+
+    state: dict[str, Tensor]
+    whole: list[str] = field(default_factory=list)
+    part: dict[str, list[str]] = field(default_factory=dict)
+    fresh: list[str] = field(default_factory=list)
+
+    def describe(self) -> list[str]:
+        """Return what was taken over, for people."""
+        lines = [f"{len(self.whole)} of {len(self.state)} tensors are taken over whole"]
+        lines += [f"{name}: taken over, but for {', '.join(names)}" for name, names in self.part.items()]
+        if self.fresh:
+            lines.append(f"{len(self.fresh)} begin anew: {', '.join(self.fresh)}")
+        return lines
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the entries of an axis stand for, in the other model and in the new one."""
+
+    before: Sequence[str]
+    after: Sequence[str]
+
+    @property
+    def common(self) -> list[str]:
+        """Names that both have, in the new model's order."""
+        return [name for name in self.after if name in self.before]
+
+    @property
+    def missing(self) -> list[str]:
+        """Names that only the new model has."""
+        return [name for name in self.after if name not in self.before]
+
+
+def read_source(bundle: Path) -> tuple[dict[str, Any], Meaning]:
+    """Read weights and meaning of a trained bundle; nothing of its configs is run.
+
+    Raises:
+        ConfigError: it is no trained bundle.
+    """
+    weights, metadata = bundle / "models" / "model.pt", bundle / "configs" / "metadata.json"
+    if bundle.is_file():
+        raise ConfigError(f"{bundle} is a file: begin from a run folder or an unpacked package (monai-app unpack)")
+    if not weights.is_file() or not metadata.is_file():
+        raise ConfigError(f"{bundle} is no trained bundle: models/model.pt or configs/metadata.json is missing")
+    try:
+        formats = json.loads(metadata.read_text(encoding="utf8"))["network_data_format"]
+        names = [
+            [tensor["channel_def"][str(index)] for index in range(tensor["num_channels"])]
+            for tensor in (formats["inputs"]["image"], formats["outputs"]["pred"])
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{metadata} does not say what its channels and phases are ({error!r}); use another"
+        ) from None
+    return read_checkpoint(weights), Meaning(*names)
+
+
+def transfer(source: Mapping[str, Any], meaning: Meaning, config: Mapping[str, Any], new: Meaning) -> Transfer:
+    """Begin a model with the weights of another.
+
+    Args:
+        source: the other model's state dict.
+        meaning: of its channels and phases.
+        config: the new model's config, with ``network_def``, ``detectors``, ``slices``, ``phases`` and ``seed``; what
+            begins anew is drawn from the seed.
+        new: meaning of the new model's channels and phases.
+
+    Raises:
+        ConfigError: nothing can be taken over.
+    """
+    torch.manual_seed(int(config["seed"]))
+    result = Transfer(dict(_build(config).state_dict()))
+    for name, axes in _named_axes(config).items():
+        old, tensor = source.get(name), result.state[name]
+        pairs = {axis: Names(_names(kind, meaning), _names(kind, new)) for axis, kind in axes.items()}
+        if not isinstance(old, Tensor) or len(pairs) > 1 or not _matches(old, tensor, pairs):
+            result.fresh.append(name)
+            continue
+        result.state[name] = _merge(old, tensor, pairs)
+        missing = [label for names in pairs.values() for label in names.missing]
+        if missing:
+            result.part[name] = missing
+        else:
+            result.whole.append(name)
+    if not any(name.endswith("weight") for name in (*result.whole, *result.part)):
+        raise ConfigError("no layer fits: the two networks are of different kinds or sizes; train from the start")
+    return result
+
+
+def _build(config: Mapping[str, Any]) -> nn.Module:
+    network: nn.Module = ConfigParser(deepcopy(dict(config))).get_parsed_content("network_def")
+    return network
+
+
+def _named_axes(config: Mapping[str, Any]) -> dict[str, dict[int, str]]:
+    """Find each tensor's axes with an entry per channel, detector or phase: they grow when the config has one more."""
+    detectors, phases = list(config["detectors"]), list(config["phases"])
+    plain = _build(config).state_dict()
+    more_phases = _build({**config, "phases": [*phases, phases[0]]}).state_dict()
+    more_detectors = _build({**config, "detectors": [*detectors, f"{detectors[0]}_"]}).state_dict()
+    found: dict[str, dict[int, str]] = {}
+    for name, tensor in plain.items():
+        found[name] = {}
+        for axis, size in enumerate(tensor.shape):
+            if more_phases[name].shape[axis] != size:
+                found[name][axis] = "phases"
+            elif more_detectors[name].shape[axis] != size:
+                found[name][axis] = "detectors" if size == len(detectors) else "channels"
+    return found
+
+
+def _names(kind: str, meaning: Meaning) -> Sequence[str]:
+    names: Sequence[str] = getattr(meaning, kind)
+    return names
+
+
+def _matches(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> bool:
+    """Whether two tensors have the same shape but for named axes, which have an entry per name and names in common."""
+    if old.ndim != new.ndim:
+        return False
+    for axis, (size, size_now) in enumerate(zip(old.shape, new.shape, strict=True)):
+        names = axes.get(axis)
+        if names is None and size != size_now:
+            return False
+        if names is not None and ((size, size_now) != (len(names.before), len(names.after)) or not names.common):
+            return False
+    return True
+
+
+def _merge(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> Tensor:
+    """Copy the entries of the old tensor to where the new one has the same names."""
+    old = old.to(new.dtype)
+    if not axes:
+        return old.clone()
+    ((axis, names),) = axes.items()
+    taken = torch.tensor([list(names.before).index(name) for name in names.common])
+    places = torch.tensor([list(names.after).index(name) for name in names.common])
+    return new.clone().index_copy_(axis, places, old.index_select(axis, taken))

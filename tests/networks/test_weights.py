@@ -1,0 +1,73 @@
+"""Weights are read without running code and loaded only where all of them fit."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from monai_app.errors import ConfigError
+from monai_app.networks.weights import load_weights, read_checkpoint
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, ("evil",)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+
+
+def test_weights_that_fit_are_loaded(tmp_path: Path) -> None:
+    torch.save(network().state_dict(), tmp_path / "model.pt")
+    target = network()
+    load_weights(target, tmp_path / "model.pt")
+    for name, value in torch.load(tmp_path / "model.pt", weights_only=True).items():
+        assert torch.equal(target.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("0.bias"), r"missing: 0\.bias"),
+        (lambda state: state.update(more=torch.zeros(1)), "unknown: more"),
+        (lambda state: state.update({"0.bias": torch.zeros(3)}), r"0\.bias \(3,\) instead of \(2,\)"),
+        (lambda state: [state.pop(name) for name in list(state)], "and 1 more"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_and_named_and_nothing_is_loaded(
+    change: object, message: str, tmp_path: Path
+) -> None:
+    state = network().state_dict()
+    change(state)  # type: ignore[operator]
+    torch.save(state, tmp_path / "model.pt")
+    target = network()
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    with pytest.raises(ConfigError, match=message):
+        load_weights(target, tmp_path / "model.pt")
+    assert all(torch.equal(before[name], value) for name, value in target.state_dict().items())
+
+
+def test_a_checkpoint_under_a_key_is_refused(tmp_path: Path) -> None:
+    torch.save({"network": network().state_dict()}, tmp_path / "model.pt")
+    with pytest.raises(ConfigError, match="unknown: network"):
+        load_weights(network(), tmp_path / "model.pt")
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"0.bias": Evil()}, tmp_path / "model.pt")
+    with pytest.raises(ConfigError, match="would run code"):
+        read_checkpoint(tmp_path / "model.pt")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
+    torch.save(network().state_dict(), tmp_path / "model.pt")
+    (tmp_path / "half.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:700])
+    torch.save([1, 2], tmp_path / "list.pt")
+    for name, message in (("half.pt", "damaged"), ("list.pt", "holds list"), ("no.pt", "is not there")):
+        with pytest.raises(ConfigError, match=message):
+            read_checkpoint(tmp_path / name)
