@@ -1,5 +1,6 @@
 """Every command in README and docs runs: as it stands, or made small."""
 
+import json
 import re
 import shlex
 import shutil
@@ -30,7 +31,7 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
     for path in (tmp_path / "tiff").iterdir():
         path.rename(tmp_path / path.name)
     tasks = commands(CHECKOUT / "README.md", "monai-app")
-    assert [task[0] for task in tasks] == ["--help", "ingest", "train", "evaluate", "segment"]
+    assert [task[0] for task in tasks] == ["--help", "ingest", "train", "evaluate", "segment", "package", "check"]
     for task in tasks:
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
     (export,) = commands(CHECKOUT / "README.md", "python")
@@ -57,6 +58,19 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
         for name in ("sure", "together", "from_python"):
             np.testing.assert_array_equal(stack.read_labels(name, z), stack.read_labels("unet", z))
         np.testing.assert_array_equal(stack.read_labels("masked", z), stack.read_labels("part", z))
+
+
+def test_the_commands_of_the_packages_page_run_in_their_order(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    for name in ("sample", "other"):
+        shutil.copytree(tiny_stack.path, tmp_path / f"{name}.ome.zarr")
+    tasks = commands(CHECKOUT / "docs" / "packages.md", "monai-app")
+    assert len(tasks) == 9
+    for task in tasks:
+        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
+    assert Stack.open(tmp_path / "other.ome.zarr").label_names() == ("cement_unet",)
+    record = json.loads((tmp_path / "runs" / "tuned" / "run.json").read_text())
+    assert "tensors are taken over whole" in record["pretrained"]["transfer"][0]
 
 
 def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
