@@ -61,6 +61,14 @@ def test_only_a_folder_of_its_own_kind_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "home" / "thesis.tex").exists()
 
 
+@pytest.mark.parametrize("name", [".", "..", "sub/.."])
+def test_the_folder_one_stands_in_is_not_replaced(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(TargetExistsError, match="exists"), whole_folder(Path(name), "a"):
+        pass
+
+
 def test_two_at_one_target_are_kept_apart(tmp_path: Path) -> None:
     refused = threading.Event()
     with whole_folder(tmp_path / "run", "a"):
