@@ -51,7 +51,7 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Itera
         TargetExistsError: the target exists and may not be replaced.
         BusyError: another process is making it.
     """
-    target = Path(os.path.abspath(target))  # "." and ".." have no name of their own
+    target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links; "." and ".." have no name of their own
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"{target} is being made by another process; wait for it or choose another one"
     with making(target, busy, lambda: check_folder_target(target, marker, overwrite=overwrite)) as partial:
