@@ -19,16 +19,23 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the bundle, NAME=VALUE.")] = None,
+    processes: Annotated[
+        int,
+        typer.Option(help="Processes on this machine, one a GPU; they divide each batch, the weights are the same."),
+    ] = 1,
+    amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
+    tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
     prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
-    from monai_app.bundle.command import BundleCommand
+    from monai_app.bundle.checks import check_tracking
+    from monai_app.bundle.launch import check_processes
     from monai_app.bundle.locate import DEFAULT_BUNDLE, size_path, template_path
     from monai_app.bundle.prepare import prepare
     from monai_app.bundle.settings import parse_setting
     from monai_app.bundle.variants import read_variant
-    from monai_app.cli.running import show, show_and_run
+    from monai_app.cli.running import run_command, show, show_and_run
     from monai_app.stack import Stack
 
     given: dict[str, Any] = dict(map(parse_setting, settings or []))
@@ -39,16 +46,25 @@ def train(
         "seed": seed,
     }
     given |= {name: value for name, value in named.items() if value is not None}
+    check_processes(processes)
+    if tracking is not None:
+        check_tracking(tracking)
     run = run.absolute()
     source = Stack.open(stack)
     if variant is not None:
         bundle, given = read_variant(variant).choose(source, bundle, given)
     bundle = bundle or DEFAULT_BUNDLE
     overlays = [size_path(bundle, size)]
-    prepare(template_path(bundle), source, run, overlays=overlays, settings=given, overwrite=overwrite)
-    command = BundleCommand(
-        (run / "configs" / "train.yaml",), {"bundle_root": str(run), "dataset_dir": str(source.path)}
+    prepare(
+        template_path(bundle),
+        source,
+        run,
+        overlays=overlays,
+        settings=given,
+        processes=processes,
+        overwrite=overwrite,
     )
+    command = run_command(run, source.path, ("train",), processes, amp=amp, tracking=tracking)
     if prepare_only:
         show(command)
         return

@@ -104,7 +104,9 @@ class ResumeCheckpoint:
 
     def _load(self, engine: Engine) -> None:
         found = self.path.is_file()
-        state = torch.load(self.path, map_location="cpu", weights_only=True) if found else {"epoch": -1}
+        state: dict[str, Any] = {"epoch": -1}
+        if found:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
         self._check_alike(state["epoch"])
         if not found:
             return

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ignite.distributed import get_rank, get_world_size
 from ignite.engine import Engine, Events
@@ -49,7 +50,8 @@ class ScoreWriter:
         engine.add_event_handler(Events.COMPLETED, self._write)
 
     def _draw(self, engine: Engine) -> None:
-        for given, item in zip(engine.state.batch, engine.state.output, strict=True):  # type: ignore[arg-type]
+        state: Any = engine.state
+        for given, item in zip(state.batch, state.output, strict=True):
             if "spare" in given:
                 continue
             figure = draw_item(item, self.detectors, self.phases, "test")

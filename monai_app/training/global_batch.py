@@ -54,7 +54,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         variance = _SumOverProcesses.apply(centred.square().sum((0, 2, 3))) / values
         self._follow(mean.detach(), variance.detach() * (values / (values - 1)))
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        normalised: Tensor = centred * scale[:, None, None] + self.bias[:, None, None]
+        return normalised
 
     def _follow(self, mean: Tensor, variance: Tensor) -> None:
         """Move the running statistics towards the batch's, as torch does."""
@@ -74,7 +75,7 @@ def share_norms(network: nn.Module, device: torch.device) -> nn.Module:
         device: what it will compute on.
     """
     if device.type == "cuda":
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return converted
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
