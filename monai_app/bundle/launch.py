@@ -33,9 +33,7 @@ def check_processes(processes: int) -> None:
         raise ConfigError(f"processes {processes}: must be 1 or more; 1 computes in this process")
     gpus = torch.cuda.device_count()
     if gpus and processes > gpus:
-        raise ConfigError(
-            f"processes {processes}: this machine has {gpus} GPU(s), and each process takes one; lower it"
-        )
+        raise ConfigError(f"processes {processes}: this machine has {gpus} GPU(s), each process takes one; lower it")
 
 
 def launch(arguments: Sequence[str], processes: int) -> None:
@@ -77,28 +75,35 @@ def launch(arguments: Sequence[str], processes: int) -> None:
 
 
 def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppError:
-    """Tell why the processes ended: a signal first, because others fail when they lose the killed one."""
-    for rank, failure in failures.items():
-        if failure.exitcode < 0:
-            shutil.rmtree(logs)
-            name = signal.Signals(-failure.exitcode).name
-            reason = ", by a person or because memory ran out" if name == "SIGKILL" else ""
-            return StoppedError(
-                f"process {rank + 1} of {processes} (pid {failure.pid}) was ended by {name}{reason}, so the others were "
-                f"stopped; {GO_ON}"
-            )
+    """Tell why the processes ended: the cause first, because others fail when they lose the one that it hit."""
     reports = {int(path.parent.name): path.read_text(errors="replace") for path in logs.rglob("stderr.log")}
-    for report in reports.values():
-        found = re.search(r"^monai_app\.errors\.(\w+): (.*)$", report, re.MULTILINE)
-        if found:
-            shutil.rmtree(logs)
-            kind: type[AppError] = getattr(errors, found[1])
-            return kind(found[2])
-    rank = min(failures)
-    last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
-    return StoppedError(
-        f"process {rank + 1} of {processes} failed, so the others were stopped: {last}; {GO_ON}. Full reports: {logs}"
-    )
+    told = next(filter(None, map(_told_error, reports.values())), None)
+    killed = {rank: -failure.exitcode for rank, failure in failures.items() if failure.exitcode < 0}
+    # The launcher ends the others by SIGTERM; any other signal came from outside, and nobody could tell of it.
+    rank = min(killed, key=lambda each: killed[each] == signal.SIGTERM, default=None)
+    if told is not None and (rank is None or killed[rank] == signal.SIGTERM):
+        shutil.rmtree(logs)
+        return told
+    if rank is None:
+        rank = min(failures)
+        last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
+        how, more = f"failed ({last})", f". Full reports: {logs}"
+    else:
+        shutil.rmtree(logs)
+        name = signal.Signals(killed[rank]).name
+        how = f"was ended by {name}" + (" (by a person, or because memory ran out)" if name == "SIGKILL" else "")
+        more = ""
+    pid = failures[rank].pid
+    return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {GO_ON}{more}")
+
+
+def _told_error(report: str) -> AppError | None:
+    """Find the package's own error in a process's report."""
+    found = re.search(r"^monai_app\.errors\.(\w+): (.*)$", report, re.MULTILINE)
+    if found is None:
+        return None
+    kind: type[AppError] = getattr(errors, found[1])
+    return kind(found[2])
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def train(
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the bundle, NAME=VALUE.")] = None,
     processes: Annotated[
         int,
-        typer.Option(help="Processes on this machine, one a GPU; they divide each batch, the weights are the same."),
+        typer.Option(help="Processes on this machine, one a GPU; they share each batch. The weights stay the same."),
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
