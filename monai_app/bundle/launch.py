@@ -78,23 +78,25 @@ def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppErro
     """Tell why the processes ended: the cause first, because others fail when they lose the one that it hit."""
     reports = {int(path.parent.name): path.read_text(errors="replace") for path in logs.rglob("stderr.log")}
     told = next(filter(None, map(_told_error, reports.values())), None)
-    killed = {rank: -failure.exitcode for rank, failure in failures.items() if failure.exitcode < 0}
-    # The launcher ends the others by SIGTERM; any other signal came from outside, and nobody could tell of it.
-    rank = min(killed, key=lambda each: killed[each] == signal.SIGTERM, default=None)
-    if told is not None and (rank is None or killed[rank] == signal.SIGTERM):
+    rank = min(failures, key=lambda each: _order(failures[each].exitcode))
+    code, pid = failures[rank].exitcode, failures[rank].pid
+    killed = _order(code) == 0
+    if killed or told is not None or code < 0:
         shutil.rmtree(logs)
+    if told is not None and not killed:
         return told
-    if rank is None:
-        rank = min(failures)
-        last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
-        how, more = f"failed ({last})", f". Full reports: {logs}"
-    else:
-        shutil.rmtree(logs)
-        name = signal.Signals(killed[rank]).name
+    if code < 0:
+        name = signal.Signals(-code).name
         how = f"was ended by {name}" + (" (by a person, or because memory ran out)" if name == "SIGKILL" else "")
-        more = ""
-    pid = failures[rank].pid
-    return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {GO_ON}{more}")
+    else:
+        last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
+        how = f"failed ({last}; full reports: {logs})"
+    return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {GO_ON}")
+
+
+def _order(code: int) -> int:
+    """Rank exit codes as causes: signals from outside, errors, and SIGTERM, by which the launcher ends the others."""
+    return 2 if code == -signal.SIGTERM else 0 if code < 0 else 1
 
 
 def _told_error(report: str) -> AppError | None:

@@ -10,7 +10,7 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from monai_app.networks import Sensor3D
-from monai_app.training import GatheredLoss, PhaseLoss, distribute, join_processes, leave_processes, share_norms
+from monai_app.training import GatheredLoss, Group, PhaseLoss, distribute, join_processes, leave_processes, share_norms
 
 
 def networks() -> dict[str, nn.Module]:
@@ -33,31 +33,41 @@ def train_step(network: nn.Module, loss: nn.Module, images: Tensor, labels: Tens
     return float(value.detach())
 
 
-def main(without: str) -> None:
-    """Print how far loss, gradients and buffers are from those of one process; leave a part out to see it matter."""
-    group = join_processes()
+def distance(name: str, left_out: str, group: Group) -> float:
+    """How far loss, gradients and buffers of any process are from those of one process with the whole batch.
+
+    Args:
+        name: of the network.
+        left_out: "loss" or "norms" are left to the parts; "nothing" is what is shipped.
+        group: the processes.
+    """
     torch.manual_seed(1)
     images = torch.randn(4, 6, 32, 32, dtype=torch.float64)
     labels = torch.randint(0, 4, (4, 1, 32, 32), dtype=torch.uint8)
     labels[0, :, :24] = 0  # the processes hold different numbers of labelled pixels
     mine = slice(2 * group.rank, 2 * group.rank + 2)
-    for name, alone in networks().items():
-        network = copy.deepcopy(alone)
-        if without != "norms":
-            network = share_norms(network, group.device)
-        loss = PhaseLoss() if without == "loss" else GatheredLoss(PhaseLoss())
-        shared = train_step(distribute(network), loss, MetaTensor(images[mine]), labels[mine])
-        far = abs(shared - train_step(alone, PhaseLoss(), images, labels))
-        assert list(network.state_dict()) == list(alone.state_dict())
-        for one, other in zip(network.parameters(), alone.parameters(), strict=True):
-            far = max(far, float((one.grad - other.grad).abs().max()))
-        for one, other in zip(network.buffers(), alone.buffers(), strict=True):
-            far = max(far, float((one - other).abs().max()))
-        far = float(all_reduce(far, "MAX"))
-        if group.rank == 0:
-            print(f"{name}: {far:.3g}")
+    alone = networks()[name]
+    network = copy.deepcopy(alone) if left_out == "norms" else share_norms(copy.deepcopy(alone), group.device)
+    loss = PhaseLoss() if left_out == "loss" else GatheredLoss(PhaseLoss())
+    shared = train_step(distribute(network), loss, MetaTensor(images[mine]), labels[mine])
+    differences = [torch.tensor(shared - train_step(alone, PhaseLoss(), images, labels))]
+    for one, other in zip(network.parameters(), alone.parameters(), strict=True):
+        differences.append(one.grad - other.grad)
+    for one, other in zip(network.buffers(), alone.buffers(), strict=True):
+        differences.append(one - other)
+    return float(all_reduce(max(float(difference.abs().max()) for difference in differences), "MAX"))
+
+
+def main() -> None:
+    """Print the distances for what is named on the command line."""
+    group = join_processes()
+    for left_out in sys.argv[1:]:
+        for name in networks():
+            far = distance(name, left_out, group)
+            if group.rank == 0:
+                print(f"{left_out} left out, {name}: {far:.3g}")
     leave_processes()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
