@@ -1,14 +1,13 @@
 """Pictures of a slice: what the detectors saw, what is true, what was predicted, where that is wrong."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from monai_app.files import whole_file
 from monai_app.stack import Phase, Stack
 from monai_app.transforms import phase_labels
 
@@ -85,10 +84,11 @@ def draw_item(item: Mapping[str, Any], detectors: Sequence[str], phases: Sequenc
     return draw_slice(images, truth, prediction, phases, f"{title}, slice {z}")
 
 
-def save_picture(figure: Figure, path: Path) -> None:
-    """Write a figure as a whole file; its suffix chooses the format."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary)
+def as_png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
 
 
 def _stretch(grey: np.ndarray) -> np.ndarray:

@@ -15,7 +15,13 @@ from pathlib import Path
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 ORIGINAL = BUNDLES / "fibsem_unet_segmentation"
 COPIES = (BUNDLES / "fibsem_sensor3d_segmentation",)
-WHOLE = ("LICENSE", "configs/evaluate.yaml", "configs/logging.conf")
+WHOLE = (
+    "LICENSE",
+    "configs/evaluate.yaml",
+    "configs/logging.conf",
+    "configs/multi_gpu_evaluate.yaml",
+    "configs/multi_gpu_train.yaml",
+)
 BUT_FOR_THE_NETWORK = ("configs/train.yaml", "configs/inference.yaml")
 
 
@@ -35,7 +41,7 @@ def update(bundle: Path, check: bool) -> list[Path]:
     wanted = {bundle / name: (ORIGINAL / name).read_text(encoding="utf8") for name in WHOLE}
     for name in BUT_FOR_THE_NETWORK:
         wanted[bundle / name] = with_network_of((ORIGINAL / name).read_text(encoding="utf8"), bundle / name)
-    differing = [path for path, text in wanted.items() if path.read_text(encoding="utf8") != text]
+    differing = [path for path, text in wanted.items() if not path.is_file() or path.read_text(encoding="utf8") != text]
     if not check:
         for path in differing:
             path.write_text(wanted[path], encoding="utf8")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from monai_app.errors import ConfigError, user_error
@@ -12,6 +13,12 @@ FROM_STACK = ("phases", "scaling", "dtype", "trained_on")
 
 FROM_NETWORK = ("stride", "network_settings")
 """Ids that follow from the network's settings."""
+
+FROM_LAUNCH = ("rank", "processes")
+"""Ids that follow from how many processes were started."""
+
+TRACKERS = ("mlflow",)
+"""Experiment trackers that MONAI writes to."""
 
 MAY_BE_ZERO = frozenset(
     {
@@ -48,6 +55,8 @@ def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
             raise ConfigError(f"setting {name!r} follows from the network's settings; set those")
         if name == "pretrained":
             raise ConfigError("setting 'pretrained' follows from --from; give that")
+        if name in FROM_LAUNCH:
+            raise ConfigError(f"setting {name!r} follows from the number of processes; give --processes N")
         if "::" in name:
             continue
         if name not in defaults:
@@ -59,6 +68,18 @@ def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
     epochs, interval = (settings.get(name, defaults[name]) for name in ("max_epochs", "val_interval"))
     if interval > epochs:
         raise ConfigError(f"val_interval {interval}: with {epochs} epochs nothing would be validated; lower it")
+
+
+def check_tracking(tracker: str) -> None:
+    """Check that an experiment tracker is known and installed.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if tracker not in TRACKERS:
+        raise ConfigError(f"tracking {tracker!r}: choose {' or '.join(TRACKERS)}")
+    if find_spec(tracker) is None:
+        raise ConfigError(f"tracking {tracker!r} is not installed: pip install 'monai-app[tracking]'")
 
 
 def check_network(config: Mapping[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""A ``monai.bundle run`` call: the same object prints the command line and runs it."""
+"""A ``monai.bundle run`` call, in one process or several: the same object prints the command line and runs it."""
 
 import shlex
 import warnings
@@ -9,6 +9,7 @@ from typing import Any
 
 from fire.parser import DefaultParseValue
 
+from monai_app.bundle.launch import launch
 from monai_app.bundle.settings import check_literal
 from monai_app.errors import user_error
 
@@ -19,7 +20,8 @@ class BundleCommand:
 
     Attributes:
         config_files: config files, each laid over those before it.
-        overrides: config ids and their values.
+        overrides: config ids and their values, or options of MONAI's ``run`` such as ``tracking``.
+        processes: how many processes of this machine run it together, by ``torchrun``.
 
     Raises:
         ConfigError: a path or value that MONAI's config parser would not take literally.
@@ -27,6 +29,7 @@ class BundleCommand:
 
     config_files: Sequence[Path]
     overrides: dict[str, Any] = field(default_factory=dict)
+    processes: int = 1
 
     def __post_init__(self) -> None:
         check_literal(self.overrides)
@@ -43,14 +46,18 @@ class BundleCommand:
 
     def __str__(self) -> str:
         """The command line, quoted for a POSIX shell."""
-        return shlex.join(["python", "-m", "monai.bundle", *self.arguments])
+        together = ["torchrun", "--standalone", "--nproc_per_node", str(self.processes)]
+        return shlex.join([*(["python"] if self.processes == 1 else together), "-m", "monai.bundle", *self.arguments])
 
     def run(self) -> None:
-        """Run the call in this process.
+        """Run the call in this process, or in several others.
 
         Raises:
             AppError: the call failed because of something the user can mend; MONAI's wrapping is taken off.
         """
+        if self.processes > 1:
+            launch(["-m", "monai.bundle", *self.arguments], self.processes)
+            return
         from monai.bundle import run as run_bundle
 
         files = [str(path) for path in self.config_files]

@@ -22,6 +22,7 @@ from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_folder
 from monai_app.stack import Stack
+from monai_app.training.processes import share_of
 from monai_app.training.split import split_stack
 from monai_app.transforms import annotated_items, measure_scaling
 from monai_app.yamlfile import read_yaml
@@ -44,6 +45,7 @@ def prepare(
     overlays: Sequence[Path] = (),
     settings: Mapping[str, Any] | None = None,
     pretrained: Path | None = None,
+    processes: int = 1,
     overwrite: bool = False,
 ) -> bool:
     """Make the run folder, or find it made from the same things before.
@@ -55,6 +57,7 @@ def prepare(
         overlays: YAML files of settings, each laid over those before it.
         settings: config ids and values, laid over the overlays.
         pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
+        processes: how many will train together. It is checked, not recorded: a run may go on with another number.
         overwrite: replace an existing folder.
 
     Returns:
@@ -66,7 +69,7 @@ def prepare(
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    chosen, stride = _complete({**read_overlays(overlays), **(settings or {})}, template, stack)
+    chosen, stride = _complete({**read_overlays(overlays), **(settings or {})}, template, stack, processes)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     begun = None if pretrained is None else _begin(pretrained, template, chosen)
     if pretrained is not None and begun is not None:
@@ -96,11 +99,12 @@ def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any]) -> Tra
     return transfer(weights, meaning, config, Meaning(_channels(settings), names))
 
 
-def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> tuple[dict[str, Any], int]:
+def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes: int) -> tuple[dict[str, Any], int]:
     """Add what the stack says to the user's settings, check the two against each other, and find the stride."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
+    share_of(chosen["batch_size"], processes)
     stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
     train = _check_annotations(stack, chosen)
     from_stack = {

@@ -12,16 +12,20 @@ from monai_app.cli.options import Trust
 def evaluate(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
+    processes: Annotated[
+        int, typer.Option(help="Processes on this machine, one a GPU; they share the test slices.")
+    ] = 1,
+    amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     trust: Trust = False,
 ) -> None:
     """Score trained weights on the stack's test slices."""
-    from monai_app.bundle.command import BundleCommand
-    from monai_app.cli.running import show_and_run, trained_run
+    from monai_app.bundle.launch import check_processes
+    from monai_app.cli.running import run_command, show_and_run, trained_run
     from monai_app.stack import Stack
 
+    check_processes(processes)
     run = trained_run(run, trust=trust)
-    files = (run / "configs" / "train.yaml", run / "configs" / "evaluate.yaml")
-    show_and_run(BundleCommand(files, {"bundle_root": str(run), "dataset_dir": str(Stack.open(stack).path)}))
+    show_and_run(run_command(run, Stack.open(stack).path, ("train", "evaluate"), processes, amp=amp))
     _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))
     typer.echo(f"scores: {run / 'eval' / 'scores.csv'}")
 

@@ -1,6 +1,6 @@
 """What the commands share: print the bundle command, run it, and look into a run folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +23,25 @@ def show_and_run(command: BundleCommand) -> None:
 def show(command: BundleCommand) -> None:
     """Print the ``python -m monai.bundle run`` line."""
     typer.echo(f"$ {command}")
+
+
+def run_command(
+    run: Path, stack: Path, configs: Sequence[str], processes: int, **options: bool | str | None
+) -> BundleCommand:
+    """Return the call of a run folder's configs on a stack.
+
+    Args:
+        run: the run folder.
+        stack: path of the stack.
+        configs: names of configs, each laid over those before it; for several processes ``multi_gpu_`` and the last
+            one's name is laid over them.
+        processes: how many run it together.
+        options: ids or options of MONAI's ``run`` and their values; ``None`` leaves one away.
+    """
+    names = [*configs, f"multi_gpu_{configs[-1]}"] if processes > 1 else configs
+    overrides: dict[str, object] = {"bundle_root": str(run), "dataset_dir": str(stack)}
+    overrides |= {name: value for name, value in options.items() if value is not None}
+    return BundleCommand(tuple(run / "configs" / f"{name}.yaml" for name in names), overrides, processes)
 
 
 @contextmanager

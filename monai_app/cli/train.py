@@ -25,18 +25,25 @@ def train(
     pretrained: Annotated[
         Path | None, typer.Option("--from", help="Trained bundle to begin with the weights of, as far as they fit.")
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(help="Processes on this machine, one a GPU; they share each batch. The weights stay the same."),
+    ] = 1,
+    amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
+    tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
     prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
-    from monai_app.bundle.command import BundleCommand
+    from monai_app.bundle.checks import check_tracking
+    from monai_app.bundle.launch import check_processes
     from monai_app.bundle.locate import DEFAULT_BUNDLE, size_path, template_path
     from monai_app.bundle.prepare import RECORD, prepare
     from monai_app.bundle.settings import parse_setting
     from monai_app.bundle.trust import check_trusted
     from monai_app.bundle.variants import read_variant
-    from monai_app.cli.running import show, show_and_run
+    from monai_app.cli.running import run_command, show, show_and_run
     from monai_app.stack import Stack
 
     given: dict[str, Any] = dict(map(parse_setting, settings or []))
@@ -47,6 +54,9 @@ def train(
         "seed": seed,
     }
     given |= {name: value for name, value in named.items() if value is not None}
+    check_processes(processes)
+    if tracking is not None:
+        check_tracking(tracking)
     run = run.absolute()
     source = Stack.open(stack)
     if variant is not None:
@@ -59,6 +69,7 @@ def train(
         run,
         overlays=overlays,
         settings=given,
+        processes=processes,
         pretrained=pretrained,
         overwrite=overwrite,
     )
@@ -66,9 +77,7 @@ def train(
         for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
             typer.echo(f"from {pretrained}: {line}")
     check_trusted(run, trust=trust)  # of a run made earlier, or with a --set that says more than a value
-    command = BundleCommand(
-        (run / "configs" / "train.yaml",), {"bundle_root": str(run), "dataset_dir": str(source.path)}
-    )
+    command = run_command(run, source.path, ("train",), processes, amp=amp, tracking=tracking)
     if prepare_only:
         show(command)
         return

@@ -2,21 +2,33 @@
 
 from monai_app.training.checkpoints import BestModel, ResumeCheckpoint
 from monai_app.training.evaluation import ScoreWriter
+from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
-from monai_app.training.handlers import EpochProgress, SeedEachEpoch, ValidationPictures
+from monai_app.training.handlers import EpochProgress, ValidationPictures
 from monai_app.training.losses import PhaseLoss
+from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
+from monai_app.training.seeding import SeedEachEpoch, SeededDataset
 from monai_app.training.split import BlockSplit, split_blocks, split_stack
 
 __all__ = [
     "BestModel",
     "BlockSplit",
     "EpochProgress",
+    "GatheredLoss",
+    "Group",
     "PhaseLoss",
     "ResumeCheckpoint",
     "ScoreWriter",
     "SeedEachEpoch",
+    "SeededDataset",
+    "SharedBatchNorm2d",
     "ValidationPictures",
     "clip_gradients",
+    "distribute",
+    "join_processes",
+    "leave_processes",
+    "share_norms",
+    "share_of",
     "split_blocks",
     "split_stack",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ignite.distributed import all_gather, get_rank
 from ignite.engine import Engine, Events
 
 from monai_app.errors import ConfigError
@@ -20,7 +21,8 @@ from monai_app.files import lock, lock_path, whole_file
 class BestModel:
     """Keep the weights with the best validation metric, as a flat state dict (MONAI's ``models/model.pt``).
 
-    Attach to the evaluator. Its own state (the best metric) belongs into the resume checkpoint.
+    Attach to the evaluator. Its own state (the best metric) belongs into the resume checkpoint. Of several processes
+    rank 0 writes.
 
     Args:
         path: file of the weights.
@@ -40,6 +42,8 @@ class BestModel:
         metric = float(engine.state.metrics[engine.state.key_metric_name])  # type: ignore[attr-defined]
         if metric > self.metric:
             self.metric = metric
+            if get_rank() > 0:
+                return
             with whole_file(self.path) as temporary:
                 torch.save(self.network.state_dict(), temporary)
 
@@ -56,7 +60,8 @@ class ResumeCheckpoint:
     """Save everything training needs to go on, after every epoch, and load it when a run starts again.
 
     Attach to the trainer after its ``ValidationHandler``, so that a saved epoch is a validated one. While the trainer
-    runs, a lock beside the file keeps a second process off the same run.
+    runs, a lock beside the file keeps others off the same run. Of several processes that train together all load, and
+    rank 0 locks and writes.
 
     Args:
         path: file of the checkpoint.
@@ -66,7 +71,8 @@ class ResumeCheckpoint:
 
     Raises:
         BusyError: when the trainer starts, if another process is training this run.
-        ConfigError: when the trainer starts, if the checkpoint was made with other settings.
+        ConfigError: when the trainer starts, if the checkpoint was made with other settings, or if not all processes
+            see it.
     """
 
     def __init__(self, path: str, objects: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> None:
@@ -82,6 +88,8 @@ class ResumeCheckpoint:
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._abandon)
 
     def _lock(self, engine: Engine) -> None:
+        if get_rank() > 0:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         busy = f"{self.path.parent} is being trained by another process; wait for it or choose another run folder"
         self._held.enter_context(lock(lock_path(self.path), busy))
@@ -95,9 +103,13 @@ class ResumeCheckpoint:
         raise error  # ignite swallows an exception that has a handler
 
     def _load(self, engine: Engine) -> None:
-        if not self.path.is_file():
+        found = self.path.is_file()
+        state: dict[str, Any] = {"epoch": -1}
+        if found:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        self._check_alike(state["epoch"])
+        if not found:
             return
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
         self._check_settings(state["settings"])
         for name, item in self.objects.items():
             item.load_state_dict(state[name])
@@ -108,6 +120,15 @@ class ResumeCheckpoint:
         if state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
             log.info("this training is finished")
             engine.terminate()
+
+    def _check_alike(self, epoch: int) -> None:
+        """Check that all processes begin alike: they would train on from different weights without a word."""
+        epochs = torch.as_tensor(all_gather(torch.tensor([epoch]))).tolist()
+        if len(set(epochs)) > 1:
+            raise ConfigError(
+                f"the processes find checkpoints of different epochs in {self.path.parent} ({epochs}; -1 is none): "
+                "all machines must see the same run folder; put it on a file system that they share"
+            )
 
     def _check_settings(self, found: Mapping[str, Any]) -> None:
         names = sorted({*found, *self.settings})
@@ -122,6 +143,8 @@ class ResumeCheckpoint:
             )
 
     def _save(self, engine: Engine, finished: bool = False) -> None:
+        if get_rank() > 0:
+            return
         state = {name: item.state_dict() for name, item in self.objects.items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state |= {"settings": self.settings, "finished": finished}

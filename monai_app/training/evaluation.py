@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from ignite.distributed import get_rank, get_world_size
 from ignite.engine import Engine, Events
 from ignite.metrics import ConfusionMatrix
+from torch import distributed
 
+from monai_app.files import whole_file
 from monai_app.metrics import score, write_scores
-from monai_app.pictures import draw_item, save_picture
+from monai_app.pictures import as_png, draw_item
 from monai_app.provenance import provenance
 from monai_app.stack import Phase
 
@@ -15,7 +19,7 @@ from monai_app.stack import Phase
 class ScoreWriter:
     """Write ``scores.csv``, ``scores.json`` and a picture ``slice_<z>.png`` per evaluated slice.
 
-    Attach to the evaluator.
+    Attach to the evaluator. Of several processes that share the slices, rank 0 writes all of it.
 
     Args:
         folder: where the files go.
@@ -38,21 +42,38 @@ class ScoreWriter:
         self.folder, self.confusion = Path(folder), confusion
         self.detectors, self.phases = detectors, phases
         self.stack, self.weights = stack, weights
-        self._slices: list[int] = []
+        self._pictures: dict[int, bytes] = {}  # by slice, as PNG
 
     def attach(self, engine: Engine) -> None:
-        """Draw each slice as it comes; score when the run is complete."""
+        """Draw each slice as it comes; write when the run is complete."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._draw)
-        engine.add_event_handler(Events.COMPLETED, self._score)
+        engine.add_event_handler(Events.COMPLETED, self._write)
 
     def _draw(self, engine: Engine) -> None:
-        for item in engine.state.output:  # type: ignore[union-attr]
-            z = int(item["image"].meta["z"])
-            self._slices.append(z)
+        state: Any = engine.state
+        for given, item in zip(state.batch, state.output, strict=True):
+            if "spare" in given:
+                continue
             figure = draw_item(item, self.detectors, self.phases, "test")
-            save_picture(figure, self.folder / f"slice_{z:04d}.png")
+            self._pictures[int(item["image"].meta["z"])] = as_png(figure)
 
-    def _score(self, engine: Engine) -> None:
-        scores = score(self.confusion.compute().cpu().numpy(), [phase.name for phase in self.phases])
-        record = {"slices": self._slices, **provenance(self.stack, self.weights)}
+    def _write(self, engine: Engine) -> None:
+        confusion = self.confusion.compute().cpu().numpy()  # summed over the processes
+        pictures = _gather(self._pictures)
+        if get_rank() > 0:
+            return
+        for z, picture in pictures.items():
+            with whole_file(self.folder / f"slice_{z:04d}.png") as temporary:
+                temporary.write_bytes(picture)
+        scores = score(confusion, [phase.name for phase in self.phases])
+        record = {"slices": list(pictures), **provenance(self.stack, self.weights)}
         write_scores(scores, self.folder / "scores.csv", self.folder / "scores.json", record)
+
+
+def _gather(pictures: dict[int, bytes]) -> dict[int, bytes]:
+    """Bring the pictures of all processes to rank 0, in the order of slices."""
+    parts: list[dict[int, bytes] | None] = [pictures]
+    if get_world_size() > 1:
+        parts = [None] * get_world_size()
+        distributed.gather_object(pictures, parts if get_rank() == 0 else None)
+    return dict(sorted(entry for part in parts if part for entry in part.items()))

@@ -1,43 +1,15 @@
-"""Ignite handlers: seeding, progress and pictures."""
+"""Ignite handlers: progress and pictures."""
 
 import logging
 import time
 from collections.abc import Sequence
 
-import numpy as np
-import torch
 from ignite.engine import Engine, Events
-from monai.data import CacheDataset
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_app.pictures import draw_item
 from monai_app.progress import duration
 from monai_app.stack import Phase
-
-
-class SeedEachEpoch:
-    """Draw every epoch's random numbers from the seed and the epoch's number.
-
-    A resumed run then sees the crops and augmentations that an uninterrupted one would have seen.
-
-    Args:
-        seed: the run's seed.
-        dataset: the training dataset, whose random transforms are seeded too.
-    """
-
-    def __init__(self, seed: int, dataset: CacheDataset) -> None:
-        self.seed, self.dataset = seed, dataset
-
-    def attach(self, engine: Engine) -> None:
-        """Seed before the trainer's loader draws its first batch of an epoch."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self)
-
-    def __call__(self, engine: Engine) -> None:
-        """Seed for the trainer's current epoch."""
-        # Sums of the two would make epoch 2 of seed 0 and epoch 1 of seed 1 twins.
-        seed = int(np.random.SeedSequence([self.seed, engine.state.epoch]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        self.dataset.transform.set_random_state(seed)
 
 
 class EpochProgress:

@@ -1,9 +1,10 @@
 """Data items and MONAI dictionary transforms from a stored stack to a network's input, and from its logits to labels.
 
-A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z": <slice index>}``.
+A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z": <slice index>}``;
+with ``"spare": True`` too it stands in for a share of nothing and counts for nothing.
 """
 
-from monai_app.transforms.items import all_items, annotated_items, repeat_items
+from monai_app.transforms.items import all_items, annotated_items, repeat_items, share_items
 from monai_app.transforms.labels import PhaseLabelsd, phase_labels
 from monai_app.transforms.scaling import ScaleDetectorsd, Scaling, measure_scaling
 from monai_app.transforms.slab import LoadAnnotationd, LoadSlabd
@@ -19,4 +20,5 @@ __all__ = [
     "measure_scaling",
     "phase_labels",
     "repeat_items",
+    "share_items",
 ]

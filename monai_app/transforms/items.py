@@ -49,6 +49,15 @@ def repeat_items(items: Sequence[dict[str, Any]], count: int) -> list[dict[str, 
     return [items[i % len(items)] for i in range(count)]
 
 
+def share_items(items: Sequence[dict[str, Any]], rank: int, processes: int) -> list[dict[str, Any]]:
+    """Return the items that are a process's share: every ``processes``-th, from the ``rank``-th on.
+
+    Engines refuse to run on nothing. A process without a share gets a spare item, which :class:`LoadAnnotationd` leaves
+    unlabelled, so that it counts for nothing.
+    """
+    return list(items[rank::processes]) or [{**items[0], "spare": True}]
+
+
 def all_items(stack: str) -> list[dict[str, Any]]:
     """Return one item per slice, without labels."""
     return [{"image": stack, "z": z} for z in range(Stack.open(stack).shape[0])]

@@ -68,7 +68,8 @@ class LoadSlabd(MapTransform):
 class LoadAnnotationd(MapTransform):
     """Replace a stack's path by the annotation of slice ``d["z"]``.
 
-    The result is a uint8 ``MetaTensor`` of shape (1, rows, columns): 0 unlabelled, 1..K the phases.
+    The result is a uint8 ``MetaTensor`` of shape (1, rows, columns): 0 unlabelled, 1..K the phases. An item with
+    ``"spare"`` is wholly unlabelled, see :func:`monai_app.transforms.share_items`.
 
     Args:
         keys: keys of stack paths.
@@ -94,5 +95,7 @@ class LoadAnnotationd(MapTransform):
             labels = _open(path).read_annotation(z)
             if self.kept is not None:
                 labels = np.where(self.kept[z], labels, 0).astype(np.uint8)
+            if item.get("spare"):
+                labels = np.zeros_like(labels)
             item[key] = MetaTensor(torch.from_numpy(labels[None]), meta={"filename_or_obj": path, "z": z})
         return item

@@ -1,19 +1,19 @@
 """What the bundle's training pipeline feeds the network."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 from monai.bundle import ConfigParser
-from monai.transforms import Compose, RandFlip
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Phase, Stack
-from monai_app.training import EpochProgress, SeedEachEpoch
+from monai_app.training import EpochProgress, SeededDataset
 from monai_app.transforms import annotated_items, repeat_items
 
 
@@ -25,6 +25,14 @@ def config(trained: Path, tiny_stack: Stack) -> ConfigParser:
     return parser
 
 
+def many_items(dataset: SeededDataset, count: int) -> Iterator[dict[str, torch.Tensor]]:
+    """Items of as many epochs as it takes."""
+    for number in range(count):
+        epoch, index = divmod(number, len(dataset))
+        dataset.set_epoch(epoch)
+        yield dataset[index][0]
+
+
 def test_crops_never_show_a_label_of_a_validation_block(config: ConfigParser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mark every pixel with its side of the split (1 trains, 3 validates), then look into crops and validation."""
     split = config.get_parsed_content("split")
@@ -34,8 +42,7 @@ def test_crops_never_show_a_label_of_a_validation_block(config: ConfigParser, mo
 
     monkeypatch.setattr(Stack, "read_annotation", mark)
     training, validation = (config.get_parsed_content(f"{side}::dataset") for side in ("train", "validate"))
-    training.transform.set_random_state(0)
-    crops = [training[i % len(training)][0]["label"] for i in range(60)]
+    crops = [item["label"] for item in many_items(training, 60)]
     assert set(np.unique(np.stack(crops))) == {0, 1}
     seen = np.stack([validation[i]["label"] for i in range(len(validation))])
     assert set(np.unique(seen)) == {0, 3}
@@ -44,10 +51,8 @@ def test_crops_never_show_a_label_of_a_validation_block(config: ConfigParser, mo
 
 def test_crops_have_the_models_channels_and_keep_image_and_label_together(config: ConfigParser) -> None:
     dataset = config.get_parsed_content("train::dataset")
-    dataset.transform.set_random_state(0)
     shares = []
-    for i in range(60):
-        item = dataset[i % len(dataset)][0]
+    for item in many_items(dataset, 60):
         assert item["image"].shape == (6, 48, 48)
         assert item["label"].shape == (1, 48, 48)
         label, middle = item["label"][0], item["image"][3]  # the middle slice's TLD, in which clinker is bright
@@ -98,22 +103,6 @@ def test_a_slice_that_was_trained_on_is_no_test(tiny_stack: Stack) -> None:
         annotated_items(path, phases, "test", seen)
     assert annotated_items(path, phases, "test", {**seen, "slices": [1, 3, 5]})
     assert annotated_items(path, phases, "test", {**seen, "identity": "another stack"})
-
-
-def test_seeds_and_epochs_have_random_numbers_of_their_own() -> None:
-    class Dataset:
-        transform = Compose([RandFlip(prob=0.5)])
-
-    draws = {}
-    for seed in range(4):
-        engine = Engine(lambda *_: None)
-        SeedEachEpoch(seed, Dataset()).attach(engine)
-        for epoch in range(4):
-            engine.state.epoch = epoch
-            engine.fire_event(Events.EPOCH_STARTED)
-            draws[seed, epoch] = (float(torch.rand(1)), float(Dataset.transform.transforms[0].R.random()))
-    assert len({torch_draw for torch_draw, _ in draws.values()}) == 16
-    assert len({numpy_draw for _, numpy_draw in draws.values()}) == 16
 
 
 def test_a_running_average_of_the_weights_is_validated_and_kept(config: ConfigParser, trained: Path) -> None:

@@ -1,0 +1,131 @@
+"""Run a command in several processes of this machine, as ``torchrun --standalone`` does, and say why they ended.
+
+``torchrun`` stops all processes when one ends, but tells of it in a page of text; so its launcher is called from here.
+"""
+
+import logging
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from monai_app import errors
+from monai_app.errors import AppError, ConfigError, StoppedError
+
+GO_ON = "what is done is kept: the same command goes on"
+
+
+def check_processes(processes: int) -> None:
+    """Check a number of processes before anything is made.
+
+    Raises:
+        ConfigError: it is below 1, or the machine has GPUs, but not one a process.
+    """
+    import torch
+
+    if processes < 1:
+        raise ConfigError(f"processes {processes}: must be 1 or more; 1 computes in this process")
+    gpus = torch.cuda.device_count()
+    if gpus and processes > gpus:
+        raise ConfigError(f"processes {processes}: this machine has {gpus} GPU(s), each process takes one; lower it")
+
+
+def launch(arguments: Sequence[str], processes: int) -> None:
+    """Run ``python ARGUMENTS`` in several processes that can join each other, and wait for all to end.
+
+    When one ends by an error or a signal, the others are stopped, and so they are when this process is told to stop. A
+    free port is found, so that launches on one machine do not meet. What processes write to standard output is shown;
+    standard error, where each would tell of the others' end, goes into files, which are kept after an error.
+
+    Raises:
+        AppError: a process ended with one.
+        StoppedError: a process was killed or failed otherwise, or this process was told to stop.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logs = Path(tempfile.mkdtemp(prefix="monai-app-"))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(log_dir=str(logs), redirects=Std.ERR),
+    )
+    try:
+        with _quiet(), _signal_handlers_restored():
+            elastic_launch(config, sys.executable)("-u", *arguments)
+    except ChildFailedError as error:
+        raise _explain(error.failures, processes, logs) from error
+    except SignalException as error:
+        shutil.rmtree(logs)
+        raise StoppedError(f"stopped by {signal.Signals(error.sigval).name}; {GO_ON}") from error
+    else:
+        shutil.rmtree(logs)
+
+
+def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppError:
+    """Tell why the processes ended: the cause first, because others fail when they lose the one that it hit."""
+    reports = {int(path.parent.name): path.read_text(errors="replace") for path in logs.rglob("stderr.log")}
+    told = next(filter(None, map(_told_error, reports.values())), None)
+    rank = min(failures, key=lambda each: _order(failures[each].exitcode))
+    code, pid = failures[rank].exitcode, failures[rank].pid
+    killed = _order(code) == 0
+    if killed or told is not None or code < 0:
+        shutil.rmtree(logs)
+    if told is not None and not killed:
+        return told
+    if code < 0:
+        name = signal.Signals(-code).name
+        how = f"was ended by {name}" + (" (by a person, or because memory ran out)" if name == "SIGKILL" else "")
+    else:
+        last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
+        how = f"failed ({last}; full reports: {logs})"
+    return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {GO_ON}")
+
+
+def _order(code: int) -> int:
+    """Rank exit codes as causes: signals from outside, errors, and SIGTERM, by which the launcher ends the others."""
+    return 2 if code == -signal.SIGTERM else 0 if code < 0 else 1
+
+
+def _told_error(report: str) -> AppError | None:
+    """Find the package's own error in a process's report."""
+    found = re.search(r"^monai_app\.errors\.(\w+): (.*)$", report, re.MULTILINE)
+    if found is None:
+        return None
+    kind: type[AppError] = getattr(errors, found[1])
+    return kind(found[2])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the launcher's own warnings and errors back: what they say is said once, in our words."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _signal_handlers_restored() -> Iterator[None]:
+    """The launcher sets handlers of its own and leaves them behind."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,96 @@
+"""Training and evaluating in several processes, one a GPU: joining them, and sharing out a batch.
+
+Everything here works in one process too, in which there is nobody to join.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+
+import torch
+from ignite.distributed import get_rank
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from monai_app.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that work together, as one of them sees them.
+
+    Attributes:
+        rank: number of this process, 0 to ``size`` - 1; rank 0 writes the files.
+        size: number of processes on all machines.
+        device: what this process computes on.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+
+def join_processes() -> Group:
+    """Join the processes that ``torchrun`` started: NCCL between GPUs, Gloo between processes on CPUs.
+
+    Processes on CPUs share the machine's cores. Ranks above 0 log warnings only.
+
+    Raises:
+        ConfigError: the process was not started by ``torchrun``, or the machine has fewer GPUs than processes.
+    """
+    if "LOCAL_RANK" not in os.environ:
+        raise ConfigError(
+            "configs/multi_gpu_*.yaml are for processes that torchrun starts: run "
+            "`torchrun --nproc_per_node=2 -m monai.bundle run ...`, or leave them away for one process"
+        )
+    here, local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    device = _device(here, local)
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    else:
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))
+    if get_rank() > 0:
+        logging.getLogger().setLevel(logging.WARNING)
+    return Group(get_rank(), distributed.get_world_size(), device)
+
+
+def leave_processes() -> None:
+    """Wait until all processes are here, so that no result is half written when the first one ends; then part."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
+def share_of(batch_size: int, processes: int) -> int:
+    """Return a process's share of a batch.
+
+    Raises:
+        ConfigError: the batch cannot be divided into equal shares.
+    """
+    if batch_size % processes:
+        near = max(batch_size // processes, 1) * processes
+        raise ConfigError(
+            f"batch_size {batch_size} and {processes} processes: the processes share each batch equally, so it must be "
+            f"a multiple of their number; set for instance batch_size={near}"
+        )
+    return batch_size // processes
+
+
+def distribute(network: nn.Module) -> nn.Module:
+    """Wrap a network so that its gradients are averaged over all processes.
+
+    Args:
+        network: on its device; it stays what is saved and averaged, under its own names.
+    """
+    return DistributedDataParallel(network)
+
+
+def _device(local_rank: int, processes: int) -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    gpus = torch.cuda.device_count()
+    if processes > gpus:
+        raise ConfigError(f"{processes} processes and {gpus} GPU(s) on this machine: start one process a GPU at most")
+    return torch.device("cuda", local_rank)

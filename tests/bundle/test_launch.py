@@ -1,0 +1,94 @@
+"""Several processes end together, and one message says why."""
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from monai_app.bundle.launch import check_processes, launch
+from monai_app.errors import BusyError, ConfigError, StoppedError
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning",
+    "ignore::UserWarning",
+    "ignore::DeprecationWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+WAIT = "import os, signal, time; from pathlib import Path; rank = os.environ['RANK']\n{}\ntime.sleep(100)"
+
+
+@pytest.fixture(autouse=True)
+def _tidy() -> Iterator[None]:
+    """The launcher leaves files to the garbage collector, which must not tell the next test of them."""
+    yield
+    gc.collect()
+
+
+def test_all_processes_run_the_command_and_know_each_other(tmp_path: Path) -> None:
+    write = "import os, sys; open(sys.argv[1] + os.environ['RANK'], 'w').write(os.environ['WORLD_SIZE'])"
+    launch(["-c", write, f"{tmp_path}/rank"], 2)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"rank0": "2", "rank1": "2"}
+
+
+def test_an_error_of_one_ends_all_and_is_told_as_it_is() -> None:
+    begun = time.monotonic()
+    fail = "from monai_app.errors import BusyError\nif rank == '0': raise BusyError('runs/a is being trained')"
+    with pytest.raises(BusyError, match=r"^runs/a is being trained$"):
+        launch(["-c", WAIT.format(fail)], 2)
+    assert time.monotonic() - begun < 50
+
+
+def test_a_killed_one_is_named_although_others_fail_when_they_lose_it(tmp_path: Path) -> None:
+    there = f"Path('{tmp_path}/there')"
+    kill = f"if rank == '1': {there}.touch(); os.kill(os.getpid(), signal.SIGKILL)\nwhile not {there}.exists(): pass\n"
+    with pytest.raises(
+        StoppedError, match=r"^process 2 of 2, pid \d+, was ended by SIGKILL .*the same command goes on$"
+    ):
+        launch(["-c", WAIT.format(kill + "raise RuntimeError('connection lost')")], 2)
+
+
+def test_an_unforeseen_error_keeps_its_report() -> None:
+    with pytest.raises(StoppedError, match=r"process 1 of 2.*ZeroDivisionError: .*full reports") as caught:
+        launch(["-c", WAIT.format("if rank == '0': 1 / 0")], 2)
+    logs = Path(re.findall(r"full reports: ([^\s)]+)", str(caught.value))[0])
+    assert any("Traceback" in path.read_text() for path in logs.rglob("stderr.log"))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals) -> None:
+    program = "import sys; from monai_app.bundle.launch import launch; launch(['-c', sys.argv[1]], 2)"
+    command = [sys.executable, "-c", program, WAIT.format("print('here', flush=True)")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["here\n"] * 2
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, stop)
+    _, told = process.communicate(timeout=60)
+    assert f"StoppedError: stopped by {stop.name}; what is done is kept" in told
+    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+def test_the_callers_signal_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    launch(["-c", "pass"], 1)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize(("processes", "message"), [(0, "must be 1 or more"), (3, r"2 GPU\(s\)")])
+def test_numbers_of_processes_that_cannot_be_are_refused(
+    processes: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=message):
+        check_processes(processes)
+    check_processes(2)
