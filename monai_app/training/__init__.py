@@ -1,6 +1,6 @@
 """What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
-from monai_app.training.checkpoints import BestModel, ResumeCheckpoint
+from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint
 from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
@@ -16,6 +16,7 @@ __all__ = [
     "EpochProgress",
     "GatheredLoss",
     "Group",
+    "LoadWeights",
     "PhaseLoss",
     "ResumeCheckpoint",
     "ScoreWriter",

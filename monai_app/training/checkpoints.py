@@ -16,6 +16,32 @@ from ignite.engine import Engine, Events
 
 from monai_app.errors import ConfigError
 from monai_app.files import lock, lock_path, whole_file
+from monai_app.networks.weights import load_weights, read_checkpoint
+
+
+class LoadWeights:
+    """Load weights into a network when an engine starts; every key must fit, see `load_weights`.
+
+    MONAI's ``CheckpointLoader`` leaves out what does not fit unless told otherwise, and then ends in a traceback.
+
+    Args:
+        path: file of the weights, a flat state dict.
+        network: the network.
+
+    Raises:
+        ConfigError: when the engine starts, if the file is missing or damaged or does not fit.
+    """
+
+    def __init__(self, path: str, network: torch.nn.Module) -> None:
+        self.path, self.network = path, network
+
+    def attach(self, engine: Engine) -> None:
+        """Load when the engine starts."""
+        engine.add_event_handler(Events.STARTED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Load the weights."""
+        load_weights(self.network, self.path)
 
 
 class BestModel:
@@ -106,7 +132,12 @@ class ResumeCheckpoint:
         found = self.path.is_file()
         state: dict[str, Any] = {"epoch": -1}
         if found:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            state = read_checkpoint(self.path)
+        missing = sorted({*self.objects, "settings", "epoch", "iteration", "finished"} - set(state))
+        if missing:
+            raise ConfigError(
+                f"{self.path} is no checkpoint of this training: it lacks {', '.join(missing)}; remove it"
+            )
         self._check_alike(state["epoch"])
         if not found:
             return

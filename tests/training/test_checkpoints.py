@@ -5,7 +5,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from monai_app.errors import BusyError, ConfigError
-from monai_app.training import BestModel, ResumeCheckpoint
+from monai_app.training import BestModel, LoadWeights, ResumeCheckpoint
 
 
 def evaluator_with(metrics: list[float]) -> Engine:
@@ -124,3 +124,23 @@ def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch
         engine.run([0])
     assert (tmp_path / "model.pt").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    network = torch.nn.Linear(1, 1)
+    torch.save(network.state_dict(), tmp_path / "last.pt")
+    for content, message in ((None, "no checkpoint of a training"), (b"half", "is damaged")):
+        if content is not None:
+            (tmp_path / "last.pt").write_bytes(content)
+        trainer = Engine(lambda *_: None)
+        ResumeCheckpoint(str(tmp_path / "last.pt"), {"network": network}).attach(trainer)
+        with pytest.raises(ConfigError, match=message):
+            trainer.run([0])
+
+
+def test_weights_that_do_not_fit_end_an_evaluation_with_their_names(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 1).state_dict(), tmp_path / "model.pt")
+    network, engine = torch.nn.Linear(1, 1), Engine(lambda *_: None)
+    LoadWeights(str(tmp_path / "model.pt"), network).attach(engine)
+    with pytest.raises(ConfigError, match=r"weight \(1, 2\) instead of \(1, 1\)"):
+        engine.run([0])
