@@ -129,17 +129,9 @@ class ResumeCheckpoint:
         raise error  # ignite swallows an exception that has a handler
 
     def _load(self, engine: Engine) -> None:
-        found = self.path.is_file()
-        state: dict[str, Any] = {"epoch": -1}
-        if found:
-            state = read_checkpoint(self.path)
-        missing = sorted({*self.objects, "settings", "epoch", "iteration", "finished"} - set(state))
-        if missing:
-            raise ConfigError(
-                f"{self.path} is no checkpoint of this training: it lacks {', '.join(missing)}; remove it"
-            )
-        self._check_alike(state["epoch"])
-        if not found:
+        state = self._read() if self.path.is_file() else None
+        self._check_alike(-1 if state is None else state["epoch"])
+        if state is None:
             return
         self._check_settings(state["settings"])
         for name, item in self.objects.items():
@@ -151,6 +143,13 @@ class ResumeCheckpoint:
         if state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
             log.info("this training is finished")
             engine.terminate()
+
+    def _read(self) -> dict[str, Any]:
+        state = read_checkpoint(self.path)
+        missing = sorted({*self.objects, "settings", "epoch", "iteration", "finished"} - set(state))
+        if missing:
+            raise ConfigError(f"{self.path} is no checkpoint of a training (no {', '.join(missing)}); remove it")
+        return state
 
     def _check_alike(self, epoch: int) -> None:
         """Check that all processes begin alike: they would train on from different weights without a word."""
