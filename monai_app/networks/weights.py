@@ -29,8 +29,10 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
             f"{path} is damaged, or holds more than tensors, numbers and texts and would run code when it is loaded "
             f"({str(error).splitlines()[0]}); save a plain state dict, or restore it from a copy"
         ) from error
-    except (OSError, RuntimeError, EOFError) as error:
-        raise ConfigError(f"{path} is damaged ({error}); train again, or restore it from a copy") from error
+    except Exception as error:  # of whatever kind the unpickler stumbles with over damage
+        raise ConfigError(
+            f"{path} is damaged ({type(error).__name__}: {error}); train again, or restore it from a copy"
+        ) from error
     if not isinstance(state, dict):
         raise ConfigError(f"{path} holds {type(state).__name__}: weights are a state dict, name to tensor; save that")
     return state

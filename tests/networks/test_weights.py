@@ -67,7 +67,13 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, monkeypatch: pytest.Mon
 def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     torch.save(network().state_dict(), tmp_path / "model.pt")
     (tmp_path / "half.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:700])
+    (tmp_path / "junk.pt").write_bytes(b"half")
     torch.save([1, 2], tmp_path / "list.pt")
-    for name, message in (("half.pt", "damaged"), ("list.pt", "holds list"), ("no.pt", "is not there")):
+    for name, message in (
+        ("half.pt", "damaged"),
+        ("junk.pt", "damaged"),
+        ("list.pt", "holds list"),
+        ("no.pt", "is not there"),
+    ):
         with pytest.raises(ConfigError, match=message):
             read_checkpoint(tmp_path / name)
