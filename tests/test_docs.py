@@ -84,12 +84,40 @@ def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack,
     assert (tmp_path / "run" / "models" / "model.ts").is_file()
 
 
-def test_the_bundles_pages_name_the_same_commands() -> None:
+def test_the_bundles_commands_for_many_gpus_run_in_a_run_folder(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    training, evaluation = commands(tmp_path / "run" / "docs" / "README.md", "torchrun")
+    for line in (training, evaluation):
+        words = [word.replace("STACK", str(tiny_stack.path)) for word in line]
+        run_command("-m", "torch.distributed.run", *words, cwd=tmp_path / "run")
+    assert (tmp_path / "run" / "eval" / "scores.json").is_file()
+
+
+@pytest.mark.parametrize("start", ["python", "torchrun"])
+def test_the_bundles_pages_name_the_same_commands(start: str) -> None:
     unet, sensor3d = (
-        commands(CHECKOUT / "bundles" / f"fibsem_{network}_segmentation" / "docs" / "README.md", "python")
+        commands(CHECKOUT / "bundles" / f"fibsem_{network}_segmentation" / "docs" / "README.md", start)
         for network in ("unet", "sensor3d")
     )
     assert unet == sensor3d != []
+
+
+def test_the_commands_of_the_training_page_run(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    """On a trained run: each finds that it is finished."""
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    page = CHECKOUT / "docs" / "training.md"
+    lines = commands(page, "monai-app")
+    assert [line[0] for line in lines] == ["train", "evaluate", "train", "train"]
+    for words in lines:
+        run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)
+    (nodes,) = commands(page, "torchrun")
+    printed = run_command("-m", "monai_app", *lines[0], *SMALL["train"], "--prepare-only", cwd=tmp_path).stdout
+    assert [Path(name).name for name in re.findall(r"[\w/]+\.yaml", printed)] == [
+        Path(name).name for name in re.findall(r"[\w/]+\.yaml", " ".join(nodes))
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -44,10 +44,15 @@ class BundleCommand:
             arguments += [f"--{name}", _word(value)]
         return arguments
 
+    @property
+    def words(self) -> list[str]:
+        """The whole command line, a word each."""
+        together = ["torchrun", "--standalone", "--nproc_per_node", str(self.processes)]
+        return [*(["python"] if self.processes == 1 else together), "-m", "monai.bundle", *self.arguments]
+
     def __str__(self) -> str:
         """The command line, quoted for a POSIX shell."""
-        together = ["torchrun", "--standalone", "--nproc_per_node", str(self.processes)]
-        return shlex.join([*(["python"] if self.processes == 1 else together), "-m", "monai.bundle", *self.arguments])
+        return shlex.join(self.words)
 
     def run(self) -> None:
         """Run the call in this process, or in several others.

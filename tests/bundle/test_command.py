@@ -37,6 +37,17 @@ def test_several_configs_are_one_argument() -> None:
     assert received["config_file"] == ["a b/train.yaml", "evaluate.yaml"]
 
 
+def test_several_processes_run_the_very_line_that_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[tuple[list[str], int]] = []
+    monkeypatch.setattr("monai_app.bundle.command.launch", lambda *arguments: launched.append(arguments))
+    command = BundleCommand((Path("train.yaml"), Path("multi_gpu_train.yaml")), {"amp": False}, processes=3)
+    command.run()
+    words = shlex.split(str(command))
+    assert words[:4] == ["torchrun", "--standalone", "--nproc_per_node", "3"]
+    assert launched == [(words[4:], 3)]
+    assert words[-2:] == ["--amp", "False"]
+
+
 def test_paths_that_monai_would_change_are_refused() -> None:
     with pytest.raises(ConfigError, match="'#'"):
         BundleCommand((Path("train.yaml"),), {"dataset_dir": "/data/sample#1.ome.zarr"})

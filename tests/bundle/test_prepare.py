@@ -7,6 +7,7 @@ import tifffile
 from monai.bundle import ConfigParser
 from ruamel.yaml import YAML
 
+from monai_app.bundle.checks import check_tracking
 from monai_app.bundle.locate import size_path, template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.settings import check_literal, parse_setting, read_overlays
@@ -103,6 +104,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"scaling": {}}, "comes from the stack"),
         ({"val_interval": 5}, "nothing would be validated"),
         ({"validate::dataloader::num_workerss": 1}, "no setting"),
+        ({"processes": 2}, "--processes N"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
@@ -173,6 +175,24 @@ def test_a_run_that_is_being_trained_is_not_replaced(tiny_stack: Stack, tmp_path
     (run / "models").mkdir()
     with lock(lock_path(run / "models" / "last.pt")), pytest.raises(BusyError, match="being trained"):
         prepare(UNET, tiny_stack, run, settings=TINY, overwrite=True)
+
+
+def test_the_number_of_processes_is_checked_and_not_recorded(tiny_stack: Stack, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="batch_size 2 and 3 processes"):
+        prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY, processes=3)
+    assert list(tmp_path.iterdir()) == []
+    assert prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY, processes=2)
+    assert not prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY)
+
+
+def test_a_tracker_that_is_unknown_or_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_app.bundle.checks.find_spec", lambda _: object())
+    check_tracking("mlflow")
+    with pytest.raises(ConfigError, match="tracking 'wandb': choose mlflow"):
+        check_tracking("wandb")
+    monkeypatch.setattr("monai_app.bundle.checks.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'monai-app\[tracking\]'"):
+        check_tracking("mlflow")
 
 
 def test_a_phase_that_no_training_slice_shows_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
