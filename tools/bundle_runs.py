@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed
 import numpy as np
 import scipy.ndimage
 import tifffile
@@ -137,6 +138,7 @@ def one_process() -> Iterator[None]:
         os.environ.update(before)
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+        ignite.distributed.sync()  # it remembers the group, and would look for it in the next workflow
 
 
 def trained_network(bundle: Bundle) -> torch.nn.Module:
