@@ -18,7 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
@@ -28,7 +28,7 @@ import bundle_files as files
 from bundle_files import Bundle
 
 from monai_app.bundle.locate import template_path
-from monai_app.errors import user_error
+from monai_app.errors import AppError
 
 # Threads that spin for the next tiny operation are in each other's way where others compute too.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -88,38 +88,46 @@ def checks_of(bundle: Bundle) -> list[Check]:
     ]
 
 
-def verify(bundle: Bundle, mode: str = "all") -> Iterator[tuple[str, str | None, str]]:
-    """Do the checks of a mode.
+def verify(bundle: Bundle, mode: str = "all", only: str | None = None) -> Iterator[tuple[str, str | None, str]]:
+    """Do the checks of a mode, or only the one of a name.
 
     Yields:
         The check's name, what it found or ``None`` where it failed, and why it failed.
     """
     for check in checks_of(bundle):
-        if mode == "all" or mode in check.modes.split():
-            try:
-                with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-                    found = check.run(bundle)
-            except Exception as error:
-                yield check.name, None, reason(error)
-            else:
-                yield check.name, found, ""
+        if only not in (None, check.name) or mode not in ("all", *check.modes.split()):
+            continue
+        try:
+            with quiet():
+                found = check.run(bundle)
+        except Exception as error:
+            yield check.name, None, reason(error)
+        else:
+            yield check.name, found, ""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep to itself what MONAI prints and warns of, such as that configs are code."""
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def reason(error: BaseException) -> str:
     """Say in one line why a check failed; MONAI's wrapping is taken off."""
-    own = user_error(error)
-    cause = own or error
-    while own is None and (cause.__cause__ or cause.__context__) is not None:
-        cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]
-    text = " ".join(str(cause).split())[:300] or "no message"
-    return text if isinstance(cause, files.CheckError) or own else f"{type(cause).__name__}: {text}"
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    own = next((link for link in chain if isinstance(link, files.CheckError | AppError)), None)
+    text = " ".join(str(own or chain[-1]).split())[:300]
+    return text if own else f"{type(chain[-1]).__name__}: {text}"
 
 
 def main() -> None:
     """Verify and report."""
     arguments = parse()
     logging.disable(logging.ERROR)
-    warnings.simplefilter("ignore")
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="verify-bundles-") as folder:
         work = Path(folder)
@@ -167,7 +175,7 @@ def train_shipped(name: str, work: Path) -> Path:
     template = template_path(name)
     stack = Stack.open(runs.stack_for(Bundle(template, files.SCHEMA, work)))
     run = work / name
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    with quiet():
         prepare(template, stack, run, settings={**TINY_TRAINING, **SHIPPED[name]})
         overrides = {"bundle_root": str(run), "dataset_dir": str(stack.path), "logging_file": False}
         BundleCommand((run / "configs" / "train.yaml",), overrides).run()
