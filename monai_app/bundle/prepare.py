@@ -36,6 +36,9 @@ INITIAL = "models/initial.pt"
 CONFIGS = ("train.yaml", "inference.yaml")
 """The configs that stand alone and hold the model's settings; evaluate.yaml is laid over train.yaml."""
 
+OF_THE_TEMPLATE = ("template", "eval_metrics")
+"""Metadata of the bundle as it ships: what is a placeholder in it, and what other trainings scored."""
+
 
 def prepare(
     template: Path,
@@ -134,8 +137,10 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
 
 
 def _describe_model(metadata: Path, settings: Mapping[str, Any], stride: int) -> None:
-    """Write the model's channels, phases and stride into metadata.json."""
+    """Write the model's channels, phases and stride into metadata.json, and take out what is not true of this model."""
     document = json.loads(metadata.read_text(encoding="utf8"))
+    for name in OF_THE_TEMPLATE:
+        document.pop(name, None)
     channels = _channels(settings)
     names = [phase["name"] for phase in settings["phases"]]
     formats = document["network_data_format"]
