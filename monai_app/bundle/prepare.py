@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from monai_app import __version__
-from monai_app.bundle.checks import check_network, check_settings, check_sides
+from monai_app.bundle.checks import Built, check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_folder
+from monai_app.inference.description import KEY, ModelDescription
 from monai_app.stack import Stack
 from monai_app.training.split import split_stack
 from monai_app.transforms import annotated_items, measure_scaling
@@ -58,7 +59,7 @@ def prepare(
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    chosen, stride = _complete({**read_overlays(overlays), **(settings or {})}, template, stack)
+    chosen, built = _complete({**read_overlays(overlays), **(settings or {})}, template, stack)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     if run.exists() and not overwrite:
         _check_same(run, record)
@@ -67,13 +68,13 @@ def prepare(
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe_model(partial / "configs" / "metadata.json", chosen, stride)
+        _describe_model(partial / "configs" / "metadata.json", chosen, built)
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
     return True
 
 
-def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> tuple[dict[str, Any], int]:
-    """Add what the stack says to the user's settings, check the two against each other, and find the stride."""
+def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> tuple[dict[str, Any], Built]:
+    """Add what the stack says to the user's settings, check the two against each other, and build the network."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
@@ -85,9 +86,9 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack) -> tuple[d
         "dtype": stack.dtype.name,
         "trained_on": {"identity": stack.identity, "slices": train},
     }
-    stride = check_network({**chosen, **from_stack})
-    check_sides(chosen["crop"], chosen["window"], stride, stack)
-    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, stride
+    built = check_network({**chosen, **from_stack})
+    check_sides(chosen["crop"], chosen["window"], built.stride, stack)
+    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, built
 
 
 def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
@@ -105,18 +106,21 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe_model(metadata: Path, settings: Mapping[str, Any], stride: int) -> None:
-    """Write the model's channels, phases and stride into metadata.json."""
+def _describe_model(metadata: Path, settings: Mapping[str, Any], built: Built) -> None:
+    """Write the model's channels, phases, scaling and stride into metadata.json."""
     document = json.loads(metadata.read_text(encoding="utf8"))
-    half = settings["slices"] // 2
-    places = [f"z{offset:+d}" if offset else "z" for offset in range(-half, half + 1)]
-    channels = [f"{place}:{detector}" for place in places for detector in settings["detectors"]]
-    names = [phase["name"] for phase in settings["phases"]]
+    of_stack = {name: settings[name] for name in ("detectors", "slices", "scaling", "dtype", "phases")}
+    description = ModelDescription.of(built.name, stride=built.stride, settings=built.settings, **of_stack)
+    names = [phase["name"] for phase in description.phases]
     formats = document["network_data_format"]
-    for tensor, meaning in ((formats["inputs"]["image"], channels), (formats["outputs"]["pred"], names)):
+    for tensor, meaning in (
+        (formats["inputs"]["image"], description.channel_name),
+        (formats["outputs"]["pred"], names),
+    ):
         tensor["num_channels"] = len(meaning)
         tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
-        tensor["spatial_shape"] = [f"{stride}*n"] * 2
+        tensor["spatial_shape"] = [f"{built.stride}*n"] * 2
+    document[KEY] = description.to_json()
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 

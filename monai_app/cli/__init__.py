@@ -8,6 +8,7 @@ import sys
 import typer
 
 from monai_app.cli.evaluate import evaluate
+from monai_app.cli.export import export
 from monai_app.cli.ingest import ingest
 from monai_app.cli.segment import segment
 from monai_app.cli.simulate import simulate
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment):
+for command in (simulate, ingest, train, evaluate, segment, export):
     app.command()(command)
 
 
