@@ -7,12 +7,13 @@ from monai_app import __version__
 from monai_app.stack import Stack
 
 
-def provenance(stack: str, weights: str) -> dict[str, str]:
+def provenance(stack: str, weights: str, run: str | None = None) -> dict[str, str]:
     """Describe the data and the model behind a result.
 
     Args:
         stack: path of the stack.
-        weights: file of the model's weights, in ``<run folder>/models``.
+        weights: file of the model's weights.
+        run: name of the model; None is the folder's that the weights lie in, ``<run folder>/models``.
 
     Returns:
         The stack's name and identity, the run folder's name, the SHA-256 of the weights and the package's version.
@@ -21,7 +22,7 @@ def provenance(stack: str, weights: str) -> dict[str, str]:
     return {
         "stack": source.name,
         "stack_identity": source.identity,
-        "run": path.absolute().parents[1].name,
+        "run": path.absolute().parents[1].name if run is None else run,
         "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "monai_app": __version__,
     }

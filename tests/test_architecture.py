@@ -13,6 +13,7 @@ LAYERS = [
     {"metrics", "pictures"},
     {"inference", "training"},
     {"bundle"},
+    {"export"},
     {"cli"},
 ]
 

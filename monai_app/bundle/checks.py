@@ -1,6 +1,7 @@
 """Checks of settings before anything is made: a value that fails in the middle of MONAI's config is hard to read."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
@@ -82,8 +83,17 @@ def check_tracking(tracker: str) -> None:
         raise ConfigError(f"tracking {tracker!r} is not installed: pip install 'monai-app[tracking]'")
 
 
-def check_network(config: Mapping[str, Any]) -> int:
-    """Build the network once, look at what it gives, and return its stride.
+@dataclass(frozen=True)
+class Built:
+    """What a bundle's network is: name of its class, stride in pixels, and the settings that decide its function."""
+
+    name: str
+    stride: int
+    settings: dict[str, Any]
+
+
+def check_network(config: Mapping[str, Any]) -> Built:
+    """Build the network once, look at what it gives, and say what it is.
 
     Args:
         config: a bundle's config with the model's settings.
@@ -98,6 +108,7 @@ def check_network(config: Mapping[str, Any]) -> int:
     try:
         stride = int(parser.get_parsed_content("stride"))
         network = parser.get_parsed_content("network_def")
+        settings = dict(parser.get_parsed_content("network_settings"))
     except Exception as error:
         raise user_error(error) or ConfigError(f"these settings make no network ({error}); mend them") from error
     slab = torch.zeros(1, len(config["detectors"]) * config["slices"], 2 * stride, 2 * stride)
@@ -108,7 +119,7 @@ def check_network(config: Mapping[str, Any]) -> int:
             f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "
             "another head"
         )
-    return stride
+    return Built(type(network).__name__, stride, settings)
 
 
 def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:

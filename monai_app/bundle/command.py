@@ -2,7 +2,7 @@
 
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,7 @@ class BundleCommand:
     def arguments(self) -> list[str]:
         """The arguments after ``python -m monai.bundle``."""
         files = [str(path) for path in self.config_files]
-        arguments = ["run", "--config_file", files[0] if len(files) == 1 else str(files)]
-        for name, value in self.overrides.items():
-            arguments += [f"--{name}", _word(value)]
-        return arguments
+        return ["run", "--config_file", files[0] if len(files) == 1 else str(files), *_options(self.overrides)]
 
     @property
     def words(self) -> list[str]:
@@ -76,6 +73,24 @@ class BundleCommand:
             if cause is None:
                 raise
             raise cause from error
+
+
+def command_line(task: str, options: Mapping[str, Any]) -> str:
+    """Return the ``python -m monai.bundle`` line of another task than ``run``, quoted for a POSIX shell.
+
+    Args:
+        task: its name, e.g. ``ckpt_export``.
+        options: names and values.
+
+    Raises:
+        ConfigError: a path or value that MONAI's config parser would not take literally.
+    """
+    check_literal(options)
+    return shlex.join(["python", "-m", "monai.bundle", task, *_options(options)])
+
+
+def _options(options: Mapping[str, Any]) -> list[str]:
+    return [word for name, value in options.items() for word in (f"--{name}", _word(value))]
 
 
 def _word(value: Any) -> str:

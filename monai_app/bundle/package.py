@@ -17,8 +17,9 @@ from monai.bundle import ConfigParser
 from monai_app import __version__
 from monai_app.bundle.archive import MANIFEST, pack, write_manifest
 from monai_app.bundle.golden import FOLDER, write_golden
+from monai_app.bundle.model import load_model
 from monai_app.bundle.prepare import RECORD
-from monai_app.errors import ConfigError, TargetExistsError, user_error
+from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.inference import Model
 from monai_app.stack import Stack
 
@@ -80,22 +81,6 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
-
-
-def load_model(run: Path) -> Model:
-    """Return the model of a run folder, its weights loaded, on the CPU.
-
-    Raises:
-        ConfigError: the configs make no model, or the weights don't fit.
-    """
-    parser = ConfigParser(ConfigParser.load_config_file(run / "configs" / "inference.yaml"))
-    parser["bundle_root"] = str(run)
-    try:
-        model: Model = parser.get_parsed_content("segmentation").model
-    except Exception as error:
-        raise user_error(error) or ConfigError(f"{run}: its configs make no model ({error}); train again") from error
-    model.load()
-    return model
 
 
 def _read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | None:

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from monai_app import __version__
-from monai_app.bundle.checks import check_network, check_settings, check_sides
+from monai_app.bundle.checks import Built, check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_folder
+from monai_app.inference.description import KEY, ModelDescription, channel_names
 from monai_app.stack import Stack
 from monai_app.training.processes import share_of
 from monai_app.training.split import split_stack
@@ -72,7 +73,7 @@ def prepare(
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    chosen, stride = _complete({**read_overlays(overlays), **(settings or {})}, template, stack, processes)
+    chosen, built = _complete({**read_overlays(overlays), **(settings or {})}, template, stack, processes)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     begun = None if pretrained is None else _begin(pretrained, template, chosen)
     if pretrained is not None and begun is not None:
@@ -86,7 +87,7 @@ def prepare(
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe_model(partial / "configs" / "metadata.json", chosen, stride)
+        _describe_model(partial / "configs" / "metadata.json", chosen, built)
         if begun is not None:
             (partial / "models").mkdir(exist_ok=True)
             torch.save(begun.state, partial / INITIAL)
@@ -99,11 +100,11 @@ def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any]) -> Tra
     weights, meaning = read_source(pretrained)
     config = {**read_yaml(template / "configs" / "train.yaml"), **settings}
     names = [phase["name"] for phase in settings["phases"]]
-    return transfer(weights, meaning, config, Meaning(_channels(settings), names))
+    return transfer(weights, meaning, config, Meaning(channel_names(settings["detectors"], settings["slices"]), names))
 
 
-def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes: int) -> tuple[dict[str, Any], int]:
-    """Add what the stack says to the user's settings, check the two against each other, and find the stride."""
+def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes: int) -> tuple[dict[str, Any], Built]:
+    """Add what the stack says to the user's settings, check the two against each other, and build the network."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
@@ -116,9 +117,9 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes:
         "dtype": stack.dtype.name,
         "trained_on": {"identity": stack.identity, "slices": train},
     }
-    stride = check_network({**chosen, **from_stack})
-    check_sides(chosen["crop"], chosen["window"], stride, stack)
-    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, stride
+    built = check_network({**chosen, **from_stack})
+    check_sides(chosen["crop"], chosen["window"], built.stride, stack)
+    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, built
 
 
 def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
@@ -136,26 +137,24 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe_model(metadata: Path, settings: Mapping[str, Any], stride: int) -> None:
-    """Write the model's channels, phases and stride into metadata.json, and take out what is not true of this model."""
+def _describe_model(metadata: Path, settings: Mapping[str, Any], built: Built) -> None:
+    """Write what the model is into metadata.json, and take out what is not true of it."""
     document = json.loads(metadata.read_text(encoding="utf8"))
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
-    channels = _channels(settings)
-    names = [phase["name"] for phase in settings["phases"]]
+    of_stack = {name: settings[name] for name in ("detectors", "slices", "scaling", "dtype", "phases")}
+    description = ModelDescription.of(built.name, stride=built.stride, settings=built.settings, **of_stack)
+    names = [phase["name"] for phase in description.phases]
     formats = document["network_data_format"]
-    for tensor, meaning in ((formats["inputs"]["image"], channels), (formats["outputs"]["pred"], names)):
+    for tensor, meaning in (
+        (formats["inputs"]["image"], description.channel_name),
+        (formats["outputs"]["pred"], names),
+    ):
         tensor["num_channels"] = len(meaning)
         tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
-        tensor["spatial_shape"] = [f"{stride}*n"] * 2
+        tensor["spatial_shape"] = [f"{built.stride}*n"] * 2
+    document[KEY] = description.to_json()
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
-
-
-def _channels(settings: Mapping[str, Any]) -> list[str]:
-    """The slab's channels in their order, e.g. ``"z-1:ICE"``."""
-    half = settings["slices"] // 2
-    places = [f"z{offset:+d}" if offset else "z" for offset in range(-half, half + 1)]
-    return [f"{place}:{detector}" for place in places for detector in settings["detectors"]]
 
 
 def _check_idle(run: Path) -> None:

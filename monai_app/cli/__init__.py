@@ -8,6 +8,7 @@ import sys
 import typer
 
 from monai_app.cli.evaluate import evaluate
+from monai_app.cli.export import export
 from monai_app.cli.ingest import ingest
 from monai_app.cli.package import check, package, unpack
 from monai_app.cli.segment import segment
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment, package, check, unpack):
+for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack):
     app.command()(command)
 
 

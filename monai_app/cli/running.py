@@ -9,6 +9,7 @@ import typer
 from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
+from monai_app.bundle.locate import DEFAULT_BUNDLE, config_path, template_path
 from monai_app.bundle.trust import check_trusted
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress
@@ -71,3 +72,21 @@ def trained_run(run: Path, *, trust: bool = False) -> Path:
         raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
     check_trusted(run, trust=trust)
     return run
+
+
+def inference_of(model: Path, *, trust: bool = False) -> tuple[tuple[Path, ...], dict[str, str], str]:
+    """Return the config files that segment with a run folder or an exported file, the ids that say which, and its name.
+
+    Raises:
+        ConfigError: it is neither, or a run folder without weights.
+    """
+    model = model.absolute()
+    if not model.is_file():
+        run = trained_run(model, trust=trust)
+        return (run / "configs" / "inference.yaml",), {"bundle_root": str(run)}, run.name
+    from monai_app.export.formats import format_of
+
+    format_of(model)  # refuses other files before anything is printed
+    template = template_path(DEFAULT_BUNDLE)
+    configs = (template / "configs" / "inference.yaml", config_path("tasks", "exported"))
+    return configs, {"bundle_root": str(template), "exported": str(model)}, model.stem

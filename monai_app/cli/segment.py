@@ -10,8 +10,8 @@ from monai_app.cli.options import Trust
 
 def segment(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
-    run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
-    labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the run's]")] = None,
+    model: Annotated[Path, typer.Argument(help="Run folder with trained weights, or an exported file.")],
+    labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the model's]")] = None,
     z: Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")] = None,
     y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
     x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
@@ -34,12 +34,13 @@ def segment(
 ) -> None:
     """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
     from monai_app.bundle.command import BundleCommand
-    from monai_app.cli.running import show_and_run, trained_run
+    from monai_app.cli.running import inference_of, show_and_run
     from monai_app.stack import Stack
     from monai_app.stack.labels import check_label_name
 
-    run, source = trained_run(run, trust=trust), Stack.open(stack)
-    name = labels or run.name
+    configs, of_model, model_name = inference_of(model, trust=trust)
+    source = Stack.open(stack)
+    name = labels or model_name
     check_label_name(name)
     given: dict[str, Any] = {
         "region::slices": z,
@@ -57,9 +58,9 @@ def segment(
         "tiff_dir": tiff and str(tiff.absolute()),
         "overwrite": overwrite or None,
     }
-    overrides = {"bundle_root": str(run), "dataset_dir": str(source.path), "labels_name": name}
+    overrides = {**of_model, "dataset_dir": str(source.path), "labels_name": name}
     overrides |= {name: value for name, value in given.items() if value is not None}
-    show_and_run(BundleCommand((run / "configs" / "inference.yaml",), overrides))
+    show_and_run(BundleCommand(configs, overrides))
     typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -52,6 +53,11 @@ class TileNetwork:
             logging.getLogger(__name__).warning("the network runs on whole tiles, because of its %s", reason)
             return False
         return True
+
+    @cached_property
+    def whole_maps(self) -> int:
+        """Values per pixel that the network holds at its peak where it runs on whole tiles."""
+        return self.model.count_maps()
 
     def stream(self, targets: int) -> RowStream:
         """Return the layers for ``targets`` consecutive target slices.

@@ -75,6 +75,25 @@ def measure_field(network: nn.Module, channels: int, stride: int) -> Field:
     return Field(stride, halo, reach)
 
 
+def check_halo(network: nn.Module, channels: int, stride: int, halo: int) -> None:
+    """Check that a halo measured before is enough: a part read with it gives the logits of the whole.
+
+    Weaker than `measure_field`, which NaN does not mislead: a change that rounding hides passes.
+
+    Args:
+        network: takes images (B, channels, H, W) and gives logits (B, K, H, W), in evaluation mode.
+        channels: S*C, slices in the slab times detectors.
+        stride: the network's, in pixels.
+        halo: pixels read around a core, a multiple of the stride.
+
+    Raises:
+        ConfigError: it is not, or the network does not take such images.
+    """
+    with torch.no_grad():
+        for axis in (2, 3):
+            _check_part(_Probe(network, channels, stride, axis), halo)
+
+
 @dataclass(frozen=True)
 class _Phase:
     """How far away the first and the last line of logits are that depend on one of the lines of a stride."""

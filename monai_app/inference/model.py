@@ -7,9 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from monai_app.errors import StackError
+from monai_app.inference.field import measure_field
+from monai_app.inference.maps import count_maps
+from monai_app.inference.precision import Precision, checked_dtype
 from monai_app.networks.weights import load_weights
 from monai_app.stack import Phase, Stack
 from monai_app.transforms import Scaling
@@ -54,6 +58,31 @@ class Model:
     def sha256(self) -> str:
         """SHA-256 of the file of weights."""
         return hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """The run folder's name, for people."""
+        return Path(self.weights).absolute().parents[1].name
+
+    def check_precision(self, precision: Precision, device: torch.device) -> None:
+        """Check that the network can compute in a precision on a device.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        checked_dtype(precision, device)
+
+    def measure_halo(self) -> int:
+        """Return the pixels to read around a core, so that its logits are those of the whole slice.
+
+        Raises:
+            ConfigError: see `measure_field`.
+        """
+        return measure_field(self.network, len(self.detectors) * self.slices, self.stride).halo
+
+    def count_maps(self) -> int:
+        """Return the values per pixel that the network holds at its peak where it runs on whole tiles."""
+        return count_maps(self.network, len(self.detectors) * self.slices, self.stride)
 
     def check_stack(self, stack: Stack) -> None:
         """Check that the model can be applied to a stack.

@@ -29,10 +29,7 @@ _BLOCKS = (8, 4, 2, 1)
 """Target slices that may share what they have in common; more than eight save another 2 % of Sensor-3D's work."""
 
 _WHOLE_TILE = 1024
-"""Side of a tile of networks that cannot be streamed, whose memory is not known beforehand."""
-
-_WHOLE_MAPS = 40
-"""Maps as wide as the tile that such a network is taken to hold at once."""
+"""Side of a tile of networks that cannot be streamed; larger ones bring next to nothing."""
 
 _LONGEST = 4096
 """Most rows and columns of a tile, so that what is read ahead does not grow with the slices."""
@@ -137,7 +134,7 @@ class Planner:
             if self.network.streamed:
                 self._counted[key] = peak_bytes(self.network.stream(targets), rows, width, stripe, itemsize) / width
             else:
-                self._counted[key] = _WHOLE_MAPS * rows * itemsize
+                self._counted[key] = self.network.whole_maps * rows * itemsize
         return self._counted[key]
 
     def estimate(self, plan: Plan, tiles: Sequence[Tile]) -> Estimate:

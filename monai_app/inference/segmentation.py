@@ -15,13 +15,12 @@ import torch
 from monai_app.errors import ConfigError, StoppedError, TargetExistsError
 from monai_app.files import whole_file
 from monai_app.inference.compute import TileNetwork
-from monai_app.inference.field import measure_field
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.plan import Plan, Tile
 from monai_app.inference.planning import Estimate, Planner
-from monai_app.inference.precision import Precision, checked_dtype
+from monai_app.inference.precision import Precision
 from monai_app.inference.region import Region
 from monai_app.inference.request import Request
 from monai_app.inference.worker import Advance, Job, TileWorker, compute_here
@@ -98,7 +97,7 @@ class Segmentation:
         self.model.load()
         keep_freed_memory()
         mask = Mask(stack, self.mask)
-        halo = self._measured_halo()
+        halo = self.model.measure_halo()
         network = TileNetwork(self.model, self.device, self.precision)
         give_back_freed_memory()  # of measuring and recording, whose images were of other sizes than stripes are
         planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs)
@@ -130,12 +129,8 @@ class Segmentation:
             raise ConfigError(f"cluster {self.cluster} has workers of its own; leave out --workers {self.workers}")
         if self.cluster and not _ADDRESS.fullmatch(self.cluster):
             raise ConfigError(f"cluster {self.cluster!r}: must be the address of a Dask scheduler, tcp://HOST:PORT")
-        checked_dtype(self.precision, self.device)
+        self.model.check_precision(self.precision, self.device)
         self.model.check_stack(stack)
-
-    def _measured_halo(self) -> int:
-        channels = len(self.model.detectors) * self.model.slices
-        return measure_field(self.model.network, channels, self.model.stride).halo
 
     def _plan(self, stack: Stack, planner: Planner, halo: int) -> Plan:
         """The plan of the result in the making, where there is one and nothing else is asked for; else a new one."""
@@ -177,7 +172,7 @@ class Segmentation:
             maps=self.outputs.maps,
             binding=self._binding(plan, mask),
             overwrite=self.overwrite,
-            attributes=provenance(str(stack.path), self.model.weights),
+            attributes=provenance(str(stack.path), self.model.weights, self.model.name),
             phases=self.model.phases,
         ) as result:
             yield result

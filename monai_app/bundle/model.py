@@ -1,0 +1,29 @@
+"""The model of a run folder, as its inference.yaml says."""
+
+from pathlib import Path
+
+from monai.bundle import ConfigParser
+
+from monai_app.errors import ConfigError, user_error
+from monai_app.inference import Model
+
+
+def load_model(run: Path) -> Model:
+    """Return the model of a run folder, its weights loaded, on the CPU.
+
+    Raises:
+        ConfigError: the configs make no model, or the weights don't fit.
+    """
+    config = run / "configs" / "inference.yaml"
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    parser["bundle_root"] = str(run)
+    try:
+        model = parser.get_parsed_content("model")
+    except Exception as error:
+        raise user_error(error) or ConfigError(
+            f"{config} gives no `model` ({error}); train with this version, or restore the file"
+        ) from error
+    assert isinstance(model, Model)
+    model.load()
+    return model

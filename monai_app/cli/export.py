@@ -1,0 +1,31 @@
+"""``monai-app export``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from monai_app.cli.options import Trust
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
+    target: Annotated[Path | None, typer.Argument(help="File to write. [default: RUN/models/model.SUFFIX]")] = None,
+    format: Annotated[
+        Literal["torchscript", "torch-export", "onnx"], typer.Option(help="Suffixes .ts, .pt2 and .onnx.")
+    ] = "torchscript",
+    trust: Trust = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Write the model as one file for other programs, metadata inside, and compare it with the original."""
+    from monai_app.cli.running import trained_run
+    from monai_app.export import export_run
+
+    report = export_run(
+        trained_run(run, trust=trust), format, target, overwrite=overwrite, show=lambda line: typer.echo(f"$ {line}")
+    )
+    typer.echo(f"{'batch':>6}{'rows':>6}{'columns':>9}{'pixels':>9}{'phases':>8}{'logits differ by':>18}{'labels':>8}")
+    for parity in report.parities:
+        sides = f"{parity.batch:>6}{parity.rows:>6}{parity.columns:>9}{parity.pixels:>9}{parity.phases:>8}"
+        typer.echo(f"{sides}{parity.max_difference:>18.1e}{parity.differing:>8}")
+    typer.echo(f"exported: {report.file}")

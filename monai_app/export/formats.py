@@ -1,0 +1,46 @@
+"""The formats of exported files."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from monai_app.errors import ConfigError
+
+Format = Literal["torchscript", "torch-export", "onnx"]
+
+SUFFIXES: dict[Format, str] = {"torchscript": ".ts", "torch-export": ".pt2", "onnx": ".onnx"}
+"""What the names of their files end in."""
+
+METADATA = "metadata.json"
+"""Where a file of any format holds the bundle's metadata."""
+
+_REMEDY = "pip install 'monai-app[export]'"
+
+
+def checked_format(name: str) -> Format:
+    """Return a format by its name.
+
+    Raises:
+        ConfigError: there is no such format.
+    """
+    for known in get_args(Format):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise ConfigError(f"format {name!r}: must be one of {', '.join(SUFFIXES)}")
+
+
+def format_of(path: Path) -> Format:
+    """Return the format of a file by its suffix.
+
+    Raises:
+        ConfigError: it has the suffix of none.
+    """
+    for name, suffix in SUFFIXES.items():
+        if path.suffix == suffix:
+            return name
+    endings = ", ".join(f"{suffix} ({name})" for name, suffix in SUFFIXES.items())
+    raise ConfigError(f"{path} is no exported model by its name, which must end in one of {endings}")
+
+
+def missing_package(error: ImportError) -> ConfigError:
+    """What to say where a package that only ONNX needs is not installed."""
+    return ConfigError(f"ONNX needs a package that is not installed ({error}); {_REMEDY}")

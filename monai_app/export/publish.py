@@ -1,0 +1,157 @@
+"""Export the model of a run folder: write it, compare it with the original, and only then give it its name."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from monai_app import __version__
+from monai_app.bundle.model import load_model
+from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.export.formats import SUFFIXES, Format, format_of
+from monai_app.export.networks import ExportedNetwork, quiet_torchscript
+from monai_app.export.parity import ALLOWED, Parity, check, compare
+from monai_app.export.writers import WRITERS, check_onnx
+from monai_app.files import whole_file
+from monai_app.inference.description import KEY, ModelDescription
+from monai_app.inference.model import Model
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was exported, and how well it agrees.
+
+    Attributes:
+        file: the exported file.
+        parity_file: the comparison as JSON.
+        parities: the comparison, a size each.
+    """
+
+    file: Path
+    parity_file: Path
+    parities: tuple[Parity, ...]
+
+
+def export_run(
+    run: Path,
+    kind: Format = "torchscript",
+    target: Path | None = None,
+    *,
+    overwrite: bool = False,
+    show: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Write the model of a run folder as one file, with its metadata, and compare the two.
+
+    Args:
+        run: the run folder.
+        kind: the format.
+        target: the file; None is ``models/model`` with the format's suffix in the run folder.
+        overwrite: replace an existing file.
+        show: takes the ``python -m monai.bundle`` line that does the same, where there is one.
+
+    Raises:
+        ConfigError: the run folder or the target does not fit, a package is missing, or the file would give other
+            labels than the run folder; nothing is written then.
+        TargetExistsError: the file is there already.
+    """
+    path = _checked_target(run, kind, target, overwrite)
+    if kind == "onnx":
+        check_onnx()
+    model = load_model(run)
+    description = _description(model)
+    metadata = json.loads((run / "configs" / "metadata.json").read_text(encoding="utf8"))
+    parity_file = path.with_name(f"{path.name}.parity.json")
+    with ExitStack() as stack:
+        partial, partial_report = (stack.enter_context(whole_file(each)) for each in (path, parity_file))
+        if kind == "torchscript":
+            command = _torchscript_command(run, description, metadata)
+            show(command.line(path))
+            command.run(partial)
+        else:
+            channels = len(description.channel_name)
+            told = {**metadata, KEY: description.to_json()}
+            WRITERS[kind](model.network, channels, model.stride, told, partial)
+        exported = ExportedNetwork.read(partial, kind)
+        parities = tuple(compare(model.network, exported, len(description.channel_name), model.stride))
+        check(parities, kind)
+        content = _as_json(path, kind, model, exported, parities)
+        partial_report.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+    return Report(path, parity_file, parities)
+
+
+def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: bool) -> Path:
+    path = (target or run / "models" / f"model{SUFFIXES[kind]}").absolute()
+    if format_of(path) != kind:
+        raise ConfigError(
+            f"target {path}: a file of format {kind} must end in {SUFFIXES[kind]}; rename it, or --format"
+        )
+    if path.exists() and (not overwrite or path.is_dir()):
+        raise TargetExistsError(f"{path} exists; choose another name, or --overwrite to replace it")
+    return path
+
+
+def _description(model: Model) -> ModelDescription:
+    phases = [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in model.phases]
+    described = ModelDescription.of(
+        type(model.network).__name__,
+        model.detectors,
+        model.slices,
+        model.stride,
+        model.scaling,
+        model.dtype,
+        phases,
+        model.settings,
+    )
+    return replace(described, halo=model.measure_halo(), maps=model.count_maps())
+
+
+@dataclass(frozen=True)
+class _TorchScriptCommand:
+    """MONAI's ``ckpt_export``, as a line and as a call."""
+
+    run_folder: Path
+    overrides: Mapping[str, Any]
+
+    def _arguments(self, target: Path) -> dict[str, Any]:
+        config = self.run_folder / "configs" / "inference.yaml"
+        paths = {"bundle_root": self.run_folder, "config_file": config, "filepath": target}
+        return {**{name: str(path) for name, path in paths.items()}, **self.overrides}
+
+    def line(self, target: Path) -> str:
+        from monai_app.bundle.command import command_line
+
+        return command_line("ckpt_export", self._arguments(target))
+
+    def run(self, target: Path) -> None:
+        from monai.bundle import ckpt_export
+
+        with quiet_torchscript():
+            ckpt_export(**self._arguments(target))
+
+
+def _torchscript_command(run: Path, description: ModelDescription, metadata: Mapping[str, Any]) -> _TorchScriptCommand:
+    wanted = description.to_json()
+    measured = {name: wanted[name] for name in ("halo", "maps")}
+    place = f"_meta_::{KEY}"
+    if {**metadata.get(KEY, {}), **measured} == wanted:
+        return _TorchScriptCommand(run, {f"{place}::{name}": value for name, value in measured.items()})
+    return _TorchScriptCommand(run, {place: wanted})  # metadata.json is older than this description, or edited
+
+
+def _as_json(
+    path: Path, kind: Format, model: Model, exported: ExportedNetwork, parities: Sequence[Parity]
+) -> dict[str, Any]:
+    return {
+        "file": path.name,
+        "format": kind,
+        "sha256": exported.sha256,
+        "weights_sha256": model.sha256,
+        "allowed_share": ALLOWED[kind],
+        "sizes": [{**asdict(parity), "pixels": parity.pixels} for parity in parities],
+        "torch": torch.__version__,
+        "monai_app": __version__,
+    }
