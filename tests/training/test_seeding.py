@@ -87,7 +87,7 @@ def test_seeds_epochs_and_items_have_random_numbers_of_their_own() -> None:
 
     draws, torch_draws = set(), set()
     for seed in range(3):
-        dataset = SeededDataset(seed=seed, data=[0] * 3, transform=Compose([Draw()]), progress=False)
+        dataset = SeededDataset(seed=seed, data=[0] * 3, transform=Compose([Compose([Draw()])]), progress=False)
         engine = Engine(lambda *_: None)
         SeedEachEpoch(seed, dataset).attach(engine)
         for epoch in range(3):
