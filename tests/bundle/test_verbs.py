@@ -1,0 +1,78 @@
+"""What MONAI's verbs make of a trained bundle computes what the bundle computes.
+
+docs/bundles.md has each verb as a command, which tests/test_docs.py runs.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ConfigParser, ckpt_export, load
+
+from tests.conftest import run_command
+
+WHICH = pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
+
+ONNX = """
+import sys
+import onnxruntime, torch
+from monai.bundle import ConfigParser, onnx_export
+
+run, folder = sys.argv[1:]
+config, weights = f"{run}/configs/inference.yaml", f"{run}/models/model.pt"
+network = ConfigParser(ConfigParser.load_config_file(config)).get_parsed_content("network_def").eval()
+network.load_state_dict(torch.load(weights, weights_only=True))
+
+def exported(name, **options):
+    path = f"{folder}/{name}.onnx"
+    onnx_export("network_def", path, weights, f"{run}/configs/metadata.json", config, **options)
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+def check(session, shape):
+    image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+    with torch.no_grad():
+        torch.testing.assert_close(torch.from_numpy(found), network(image), atol=1e-5, rtol=1e-4)
+
+check(exported("fixed", input_shape=[1, 6, 48, 32]), (1, 6, 48, 32))
+axes = {"image": {0: "batch", 2: "rows", 3: "columns"}}
+names = {"input_names": ["image"], "output_names": ["pred"], "dynamic_axes": axes}
+free = exported("free", input_shape=[2, 6, 64, 64], converter_kwargs=names)
+for shape in [(1, 6, 16, 16), (3, 6, 96, 80)]:
+    check(free, shape)
+"""
+
+
+@WHICH
+def test_onnx_computes_the_same_logits(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """In a process of its own: the exporter loads what other tests do without."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    run_command("-c", ONNX, request.getfixturevalue(which), tmp_path, cwd=tmp_path)
+
+
+@WHICH
+@pytest.mark.filterwarnings("ignore:`torch.jit", "ignore:Cannot find the config file.*train.json")
+def test_load_gives_weights_a_network_and_torchscript(
+    which: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """MONAI 1.6.1 builds no network from YAML: without `model` the state dict comes back."""
+    bundle = tmp_path / "a_segmentation"
+    shutil.copytree(request.getfixturevalue(which), bundle)
+    config = bundle / "configs" / "inference.yaml"
+    network = ConfigParser(ConfigParser.load_config_file(config)).get_parsed_content("network_def")
+    place = {"bundle_dir": tmp_path, "device": "cpu"}
+
+    weights = load(bundle.name, **place)
+    loaded = load(bundle.name, model=network, **place).eval()
+    assert list(weights) == list(loaded.state_dict())
+    assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())
+
+    ckpt_export(bundle_root=str(bundle), config_file=str(config))
+    script, metadata, configs = load(bundle.name, load_ts_module=True, config_files=("inference.json",), **place)
+    assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["2"] == "clinker"
+    assert b"network_def" in configs["inference.json"]
+    image = torch.rand(2, 6, 32, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(script.eval()(image), loaded(image))
