@@ -12,47 +12,44 @@ from monai.bundle import ConfigParser, ckpt_export, load
 
 from tests.conftest import run_command
 
-WHICH = pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
-
 ONNX = """
 import sys
 import onnxruntime, torch
 from monai.bundle import ConfigParser, onnx_export
 
-run, folder = sys.argv[1:]
-config, weights = f"{run}/configs/inference.yaml", f"{run}/models/model.pt"
-network = ConfigParser(ConfigParser.load_config_file(config)).get_parsed_content("network_def").eval()
-network.load_state_dict(torch.load(weights, weights_only=True))
+def check(run, shapes, **options):
+    config, weights = f"{run}/configs/inference.yaml", f"{run}/models/model.pt"
+    onnx_export("network_def", "model.onnx", weights, f"{run}/configs/metadata.json", config, **options)
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    network = ConfigParser(ConfigParser.load_config_file(config)).get_parsed_content("network_def").eval()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    for shape in shapes:
+        image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(found), network(image), atol=1e-5, rtol=1e-4)
 
-def exported(name, **options):
-    path = f"{folder}/{name}.onnx"
-    onnx_export("network_def", path, weights, f"{run}/configs/metadata.json", config, **options)
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-def check(session, shape):
-    image = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
-    with torch.no_grad():
-        torch.testing.assert_close(torch.from_numpy(found), network(image), atol=1e-5, rtol=1e-4)
-
-check(exported("fixed", input_shape=[1, 6, 48, 32]), (1, 6, 48, 32))
+unet, sensor3d = sys.argv[1:]
 axes = {"image": {0: "batch", 2: "rows", 3: "columns"}}
 names = {"input_names": ["image"], "output_names": ["pred"], "dynamic_axes": axes}
-free = exported("free", input_shape=[2, 6, 64, 64], converter_kwargs=names)
-for shape in [(1, 6, 16, 16), (3, 6, 96, 80)]:
-    check(free, shape)
+check(unet, [(1, 6, 48, 32)], input_shape=[1, 6, 48, 32])
+for run in (unet, sensor3d):
+    shapes = [(2, 6, 64, 64), (1, 6, 16, 16), (3, 6, 96, 80)]
+    check(run, shapes, input_shape=[2, 6, 64, 64], converter_kwargs=dict(names))
 """
 
 
-@WHICH
-def test_onnx_computes_the_same_logits(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """In a process of its own: the exporter loads what other tests do without."""
+def test_onnx_computes_the_same_logits(trained: Path, trained_sensor3d: Path, tmp_path: Path) -> None:
+    """At the one shape of a plain export, and at any with free axes.
+
+    In one process of its own: the exporter loads much that other tests do without.
+    """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package)
-    run_command("-c", ONNX, request.getfixturevalue(which), tmp_path, cwd=tmp_path)
+    run_command("-c", ONNX, trained, trained_sensor3d, cwd=tmp_path)
 
 
-@WHICH
+@pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
 @pytest.mark.filterwarnings("ignore:`torch.jit", "ignore:Cannot find the config file.*train.json")
 def test_load_gives_weights_a_network_and_torchscript(
     which: str, request: pytest.FixtureRequest, tmp_path: Path
