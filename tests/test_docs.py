@@ -1,5 +1,6 @@
-"""Every command in README and docs runs: as it stands, or made small."""
+"""Every command in README and docs runs: as it stands, or made small. Scores that bundles' pages name were measured."""
 
+import importlib.util
 import json
 import re
 import shlex
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from monai_app.stack import Stack
-from tests.conftest import CHECKOUT, TINY, as_options, run_command, write_tiny_sample
+from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 SMALL = {
@@ -71,6 +72,112 @@ def test_the_commands_of_the_packages_page_run_in_their_order(tiny_stack: Stack,
     assert Stack.open(tmp_path / "other.ome.zarr").label_names() == ("cement_unet",)
     record = json.loads((tmp_path / "runs" / "tuned" / "run.json").read_text())
     assert "tensors are taken over whole" in record["pretrained"]["transfer"][0]
+
+
+def test_the_commands_of_the_page_on_bundles_run_from_another_folder(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / "unet_segmentation"
+    shutil.copytree(trained, run)
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    schema = SHARED_DATA / "schema" / "meta_schema_20240725.json"
+    absent = set() if importlib.util.find_spec("onnxscript") else {"onnx_export"}
+    if schema.is_file():
+        shutil.copy(schema, tmp_path)
+    else:
+        absent.add("verify_metadata")
+    page = CHECKOUT / "docs" / "bundles.md"
+    lines = commands(page, "python")
+    verbs = {"run", "run_workflow", "verify_metadata", "verify_net_in_out", "ckpt_export", "onnx_export"}
+    assert {line[2] for line in lines} == verbs
+    for line in lines:
+        if line[2] not in absent:
+            run_command(*line, cwd=tmp_path)
+    assert (run / "models" / "model.onnx").is_file() or "onnx_export" in absent
+    assert (tmp_path / "trial" / "models" / "model.pt").is_file()
+    assert (run / "models" / "model.pt").read_bytes() == (trained / "models" / "model.pt").read_bytes()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert "{'0': 'pore', '1': 'hydrate', '2': 'clinker'}" in run_command("-c", code, cwd=tmp_path).stdout
+    stack = Stack.open(tmp_path / "sample.ome.zarr")
+    for name in ("again", "from_python"):
+        for z in range(stack.shape[0]):
+            np.testing.assert_array_equal(stack.read_labels(name, z), stack.read_labels("segmentation", z))
+    if schema.is_file():
+        (words,) = (line for line in commands(page, "tools/verify-bundles") if line)
+        run_command(CHECKOUT / "tools" / "verify_bundles.py", *words, "--mode", "min", cwd=tmp_path)
+
+
+def table_rows(page: Path, first: str) -> list[dict[str, str]]:
+    """The rows of the page's tables whose first column has a name, as column name and cell."""
+    rows, names = [], []
+    for line in page.read_text().splitlines():
+        cells = [cell.strip(" `") for cell in line.strip("| ").split("|")] if line.startswith("|") else []
+        if not cells or set(cells[0]) == {"-"}:
+            names = names if cells else []
+        elif names:
+            rows += [dict(zip(names, cells, strict=True))] if names[0] == first else []
+        else:
+            names = cells
+    return rows
+
+
+@pytest.mark.parametrize("network", ["unet", "sensor3d"])
+def test_the_scores_of_a_bundle_are_those_that_were_measured(network: str) -> None:
+    bundle = CHECKOUT / "bundles" / f"fibsem_{network}_segmentation"
+    results = {
+        name: json.loads((CHECKOUT / "docs" / "results" / f"{name}.json").read_text())["results"]
+        for name in ("variants", "isbi2012")
+    }
+    measured = {row["variant"]: row for row in results["variants"] if row["variant"].startswith(network)}
+    rows = table_rows(bundle / "docs" / "README.md", "variant")
+    assert {row["variant"] for row in rows} == set(measured)
+    for row in rows:
+        result = measured[row["variant"]]
+        scores = {**result["iou"], "mean IoU": result["mean_iou"], "accuracy": result["pixel_accuracy"]}
+        assert {name: row[name] for name in scores} == {name: f"{score:.3f}" for name, score in scores.items()}
+        assert (row["epochs"], row["trained"]) == (str(result["epochs"]), f"{result['train_seconds']:.0f} s")
+
+    columns = ("mean_iou", "membrane_iou", "pixel_accuracy")
+    expected = [
+        [
+            str(row["slices"]),
+            str(row["epochs"]),
+            f"{row['train_seconds']:.0f} s",
+            *(f"{row[name]:.4f}" for name in columns),
+        ]
+        for row in results["isbi2012"]
+        if row["network"] == network
+    ]
+    assert [list(row.values()) for row in table_rows(bundle / "docs" / "README.md", "slices")] == expected
+
+    metrics = json.loads((bundle / "configs" / "metadata.json").read_text())["eval_metrics"]
+    result = measured[metrics["variant"]]
+    assert metrics["from"] == "docs/results/variants.json"
+    assert metrics["iou"] == {name: round(value, 3) for name, value in result["iou"].items()}
+    assert [metrics[name] for name in ("mean_iou", "pixel_accuracy")] == [
+        round(result[name], 3) for name in ("mean_iou", "pixel_accuracy")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "results"),
+    [
+        ("unet", "inference_full"),
+        ("unet", "inference_unet"),
+        ("sensor3d", "inference_sensor3d"),
+        ("unet", "sensor3d"),
+        ("sensor3d", "sensor3d"),
+    ],
+)
+def test_the_times_of_a_bundle_are_those_that_were_measured(network: str, results: str) -> None:
+    measured = json.loads((CHECKOUT / "docs" / "results" / f"{results}.json").read_text())
+    if results == "sensor3d":
+        expected = f"batch 8 of 128 x 128 took {measured['results'][network]['seconds']:.2f} s"
+    else:
+        row = measured.get("measured") or next(row for row in measured["results"] if row["method"] == "engine")
+        expected = f"{row['seconds_per_mpixel']:.2f} s per Mpixel and {row['peak_mb']} MB"
+    page = CHECKOUT / "bundles" / f"fibsem_{network}_segmentation" / "docs" / "README.md"
+    assert expected in " ".join(page.read_text().split())
 
 
 def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 
+import monai_app
 from monai_app.bundle.locate import template_path
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, SHARED_DATA, run_command
@@ -60,8 +61,28 @@ def test_metadata_is_valid_against_the_current_schema(bundle: Path) -> None:
 @TEMPLATES
 def test_metadata_speaks_of_its_own_version_and_schema(template: Path) -> None:
     metadata = json.loads((template / "configs" / "metadata.json").read_text())
+    assert metadata["version"] == monai_app.__version__
     assert metadata["version"] in metadata["changelog"]
     assert metadata["schema"].endswith("meta_schema_20240725.json")
+
+
+@pytest.mark.parametrize(
+    ("template", "doi"),
+    [(UNET, "10.1007/978-3-319-24574-4_28"), (SENSOR3D, "10.1109/TMI.2018.2881678")],
+    ids=["unet", "sensor3d"],
+)
+def test_metadata_and_page_name_the_references(template: Path, doi: str) -> None:
+    metadata = json.loads((template / "configs" / "metadata.json").read_text())
+    page = (template / "docs" / "README.md").read_text()
+    for text in ("\n".join(metadata["references"]), page[page.index("## References") :]):
+        assert "10.1017/S1431927620018231" in text
+        assert doi in text
+
+
+def test_a_trained_model_does_not_claim_what_the_template_says_of_itself(bundle: Path) -> None:
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    of_the_template = {"template", "eval_metrics"} & set(metadata)
+    assert of_the_template == (set() if (bundle / "run.json").exists() else {"template", "eval_metrics"})
 
 
 def test_the_network_takes_and_gives_what_the_metadata_says(bundle: Path) -> None:
