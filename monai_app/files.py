@@ -28,6 +28,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last because writers choose the format by it; a killed run's left-over is overwritten.
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    temporary.unlink(missing_ok=True)  # if it is a link, its target is not for us to write
     try:
         yield temporary
         with temporary.open("rb") as handle:
@@ -124,7 +125,7 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
 
 def _acquire(path: Path, busy: str | None) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX if busy is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_file(descriptor, path):

@@ -29,6 +29,15 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert temporary.suffix == ".csv"
 
 
+def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / ".scores.partial.json").symlink_to(tmp_path / "victim")
+    with whole_file(tmp_path / "scores.json") as temporary:
+        temporary.write_text("{}")
+    assert (tmp_path / "victim").read_text() == "kept"
+    assert not (tmp_path / "scores.json").is_symlink()
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "run"
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import stat
 import zipfile
 import zlib
@@ -25,6 +26,12 @@ _STEP = 1 << 20
 _MOST = 1 << 20
 """Bytes that a manifest may have."""
 
+_RATIO, _SMALL = 200, 64 << 20
+"""How much larger than the zip file its content may be, and the bytes that it may have anyway.
+
+Pixels and weights hardly shrink, and a file made to fill the disk shrinks a thousandfold.
+"""
+
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Return size in bytes and SHA-256 of every file below a folder, by its path with ``/``."""
@@ -33,7 +40,15 @@ def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def write_manifest(folder: Path) -> None:
-    """Write the manifest of all files that are in a folder."""
+    """Write the manifest of all files that are in a folder.
+
+    Raises:
+        ConfigError: a file's name has characters that not every system knows, or a file is a link.
+    """
+    for path in sorted(folder.rglob("*")):
+        _checked(path.relative_to(folder).as_posix(), str(folder))
+        if path.is_symlink():
+            raise ConfigError(f"{path} is a link; a package holds files only: put the file there instead")
     files = {name: entry for name, entry in describe_files(folder).items() if name != MANIFEST}
     content = {"format": FORMAT, "files": files}
     (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
@@ -63,7 +78,7 @@ def check_files(folder: Path) -> int:
     for name, expected in files.items():
         path = folder / _checked(name, str(folder))
         if path.is_symlink() or not path.is_file():
-            raise ConfigError(f"{path} is missing, though {MANIFEST} lists it; unpack the package again")
+            raise ConfigError(f"{path} is missing, or a link, though {MANIFEST} lists it; unpack the package again")
         if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
             raise ConfigError(f"{path} is not the file that was packed: its SHA-256 differs; unpack the package again")
     return len(files)
@@ -98,18 +113,29 @@ def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
         ConfigError: it is no package, damaged, or tampered with.
         TargetExistsError: the folder exists and may not be replaced.
     """
+    if overwrite and (target / MANIFEST).is_file():
+        read_manifest(target)  # others have files of this name too, and are not replaced
     with _opened(package) as archive, whole_folder(target, MANIFEST, overwrite=overwrite) as partial:
         entries = _entries(archive, str(package))
         if MANIFEST not in entries:
             raise ConfigError(f"{package} is no package: it holds no {MANIFEST}; make one with monai-app package")
         manifest = _read(archive, entries.pop(MANIFEST), _MOST, str(package))
         files = _parse(manifest, str(package))
+        _check_size(files, package, partial)
         differing = sorted(set(files) ^ set(entries))
         if differing:
             raise ConfigError(f"{package}: {differing[0]!r} is not both packed and listed; get the package again")
         for name, expected in files.items():
             _extract(archive, entries[name], partial / name, expected, str(package))
         (partial / MANIFEST).write_bytes(manifest)
+
+
+def _check_size(files: Mapping[str, Mapping[str, Any]], package: Path, target: Path) -> None:
+    total = sum(one["bytes"] for one in files.values())
+    if total > _RATIO * package.stat().st_size + _SMALL:
+        raise ConfigError(f"{package} would unpack to {total / 1e6:.0f} MB, far more than models do; get it again")
+    if total > shutil.disk_usage(target).free:
+        raise ConfigError(f"{package} unpacks to {total / 1e6:.0f} MB, and the disk has less free; make room")
 
 
 def _opened(package: Path) -> zipfile.ZipFile:
@@ -124,16 +150,21 @@ def _opened(package: Path) -> zipfile.ZipFile:
 def _entries(archive: zipfile.ZipFile, package: str) -> dict[str, zipfile.ZipInfo]:
     """Return the files of a package by their path below its one folder."""
     entries: dict[str, zipfile.ZipInfo] = {}
+    roots: set[str] = set()
     for entry in archive.infolist():
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if entry.is_dir():
             continue
         if kind not in (0, stat.S_IFREG) or entry.flag_bits & 1:
             raise ConfigError(f"{package}: {entry.filename!r} is a link, a device or encrypted; it is not unpacked")
-        _, _, name = _checked(entry.filename, package).partition("/")
-        if not name or name in entries:
+        root, _, name = _checked(entry.filename, package).partition("/")
+        roots.add(root)
+        if not name or name in entries or len(roots) > 1:
             raise ConfigError(f"{package}: {entry.filename!r} is packed twice or beside the folder; get it again")
         entries[name] = entry
+    for name in entries:
+        if any(str(folder) in entries for folder in PurePosixPath(name).parents):
+            raise ConfigError(f"{package}: {name!r} lies in a file instead of a folder; get it again")
     return entries
 
 
@@ -142,7 +173,7 @@ def _checked(name: str, package: str) -> str:
     parts = PurePosixPath(name).parts
     odd = "\\" in name or ":" in name or "\0" in name or name != "/".join(parts)
     if not parts or odd or name.startswith("/") or any(part in (".", "..") for part in parts):
-        raise ConfigError(f"{package}: the name {name!r} leads out of the folder; the package was tampered with")
+        raise ConfigError(f"{package}: the name {name!r} leads out of the folder, or not every system knows such names")
     return name
 
 
@@ -181,8 +212,10 @@ def _parse(content: bytes, where: str) -> dict[str, dict[str, Any]]:
     try:
         document = json.loads(content)
         version, files = document["format"], document["files"]
-        valid = all(isinstance(one["bytes"], int) and isinstance(one["sha256"], str) for one in files.values())
-    except (ValueError, KeyError, TypeError, AttributeError):
+        valid = all(
+            type(one["bytes"]) is int and one["bytes"] >= 0 and isinstance(one["sha256"], str) for one in files.values()
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         version, files, valid = FORMAT, {}, False
     if not valid:
         raise ConfigError(f"{where}: the manifest is damaged; get the package again")

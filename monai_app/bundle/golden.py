@@ -17,6 +17,7 @@ import torch
 from ruamel.yaml import YAML
 
 from monai_app.bundle.command import BundleCommand
+from monai_app.bundle.settings import read_json
 from monai_app.errors import ConfigError
 from monai_app.inference import Model
 from monai_app.stack import Stack, ingest
@@ -101,18 +102,30 @@ def check_golden(bundle: Path) -> GoldenCheck:
     folder = bundle / FOLDER
     if not (folder / SAMPLE).is_file():
         raise ConfigError(f"{bundle} has no golden tile ({FOLDER}/{SAMPLE}); make a package with monai-app package")
-    golden = tifffile.imread(folder / LABELS)
+    golden = _read_labels(folder / LABELS)
     if not golden.any():
         raise ConfigError(f"{folder / LABELS} holds no golden label, so it proves nothing; package the model again")
-    target = json.loads((folder / RECORD).read_text(encoding="utf8"))["target"]
+    target = read_json(folder / RECORD, ("target",))["target"]
+    if type(target) is not int:
+        raise ConfigError(f"{folder / RECORD}: target {target!r} must be a slice's number; unpack it again")
     with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
         stack = ingest(folder / SAMPLE, Path(temporary) / "golden.ome.zarr")
         overrides = {"bundle_root": str(bundle), "dataset_dir": str(stack.path), "labels_name": "golden"}
         command = BundleCommand((bundle / "configs" / "inference.yaml",), overrides | {"region::slices": f"{target}"})
         command.run()
         labels = stack.read_labels("golden", target)
+    if golden.shape != labels.shape:
+        raise ConfigError(f"{folder / LABELS} has {golden.shape} pixels, its slice {labels.shape}; unpack it again")
     known = golden > 0
     return GoldenCheck(int(known.sum()), int((labels != golden)[known].sum()))
+
+
+def _read_labels(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        labels: npt.NDArray[np.uint8] = tifffile.imread(path)
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); unpack the package again") from None
+    return labels
 
 
 def _choose_window(stack: Stack, z: int, stride: int) -> tuple[slice, slice]:

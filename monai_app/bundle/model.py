@@ -24,6 +24,7 @@ def load_model(run: Path) -> Model:
         raise user_error(error) or ConfigError(
             f"{config} gives no `model` ({error}); train with this version, or restore the file"
         ) from error
-    assert isinstance(model, Model)
+    if not isinstance(model, Model):
+        raise ConfigError(f"{config}: its `model` is a {type(model).__name__}; restore the file")
     model.load()
     return model

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from monai_app.bundle.archive import MANIFEST, pack, write_manifest
 from monai_app.bundle.golden import FOLDER, write_golden
 from monai_app.bundle.model import load_model
 from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.settings import read_json
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.inference import Model
 from monai_app.stack import Stack
@@ -30,6 +32,8 @@ COPIED = ("LICENSE", "configs", "docs", "models/model.pt", "eval/scores.json", "
 """What of a run folder goes into a package, where it is there."""
 
 README = "docs/README.md"
+
+_NAME = re.compile(r"\w[\w+.-]*", re.ASCII)
 
 
 def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, overwrite: bool = False) -> Path:
@@ -53,7 +57,7 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
         TargetExistsError: the file exists and may not be replaced.
         StackError: the stack's pixels are of another type than the model's.
     """
-    check_target(target, overwrite=overwrite)
+    check_target(target, run, overwrite=overwrite)
     model = load_model(run)
     scores = _read_scores(run, model, unscored)
     with tempfile.TemporaryDirectory(prefix=".package-", dir=target.absolute().parent) as temporary:
@@ -69,15 +73,17 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
     return target
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, run: Path, *, overwrite: bool) -> None:
     """Refuse a target early.
 
     Raises:
-        ConfigError: its name does not end in ``.zip``.
+        ConfigError: its name does not end in ``.zip`` or has odd characters, or it lies in the run folder.
         TargetExistsError: it exists and may not be replaced.
     """
-    if target.suffix != ".zip" or not target.stem:
-        raise ConfigError(f"{target}: a package is a zip file; give a name that ends in .zip")
+    if target.suffix != ".zip" or not _NAME.fullmatch(target.stem):
+        raise ConfigError(f"{target}: a package is NAME.zip, of letters, digits, '_', '+', '-' and '.'; rename it")
+    if target.resolve().is_relative_to(run.resolve()):
+        raise ConfigError(f"{target} lies in the run folder, which is packed; choose another place")
     if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +91,8 @@ def check_target(target: Path, *, overwrite: bool) -> None:
 
 def _read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | None:
     path = run / "eval" / "scores.json"
-    scores: dict[str, Any] | None = json.loads(path.read_text(encoding="utf8")) if path.is_file() else None
+    names = ("weights_sha256", "phases", "mean_iou", "pixel_accuracy", "slices", "stack")
+    scores = read_json(path, names) if path.is_file() else None
     if scores is None or scores["weights_sha256"] != model.sha256:
         found = "there are none" if scores is None else "they are of other weights"
         if not unscored:
@@ -101,17 +108,22 @@ def _read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | No
 def _copy(run: Path, folder: Path) -> None:
     for name in COPIED:
         source, target = run / name, folder / name
+        folders = [run / part for part in Path(name).parents if part != Path()]
+        if any(path.is_symlink() for path in (source, *source.rglob("*"), *folders)):
+            raise ConfigError(f"{source} is a link or holds one: put the files there, packages hold nothing else")
         if source.is_dir():
             shutil.copytree(source, target)
         elif source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     for picture in sorted((run / "eval").glob("slice_*.png")):
+        if picture.is_symlink():
+            raise ConfigError(f"{picture} is a link; a package holds files only: remove it")
         shutil.copyfile(picture, folder / "eval" / picture.name)
 
 
 def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
-    record = json.loads((run / RECORD).read_text(encoding="utf8"))
+    record = read_json(run / RECORD, ("bundle", "settings", "monai_app"))
     config = ConfigParser.load_config_file(run / "configs" / "train.yaml")
     trained_on = record["settings"]["trained_on"]
     return {

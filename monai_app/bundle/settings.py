@@ -1,5 +1,6 @@
 """Settings of a bundle: read from overlay files and the command line, written into its YAML configs."""
 
+import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -48,6 +49,24 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return name.strip(), YAML(typ="safe").load(value)
     except YAMLError as error:
         raise ConfigError(f"setting {text!r}: {value!r} is no YAML value ({error})") from error
+
+
+def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Read a JSON object that this package wrote.
+
+    Raises:
+        ConfigError: it is missing, damaged, or lacks an entry.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf8"))
+        missing = [name for name in names if name not in content]
+    except FileNotFoundError:
+        raise ConfigError(f"{path} is not there; restore it from a copy, or make the folder anew") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{path} is damaged ({error}); restore it from a copy, or make it anew") from None
+    if not isinstance(content, dict) or missing:
+        raise ConfigError(f"{path} is damaged (no {', '.join(missing) or 'names'}); restore it from a copy")
+    return content
 
 
 def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None:

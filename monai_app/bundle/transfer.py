@@ -98,7 +98,9 @@ def read_source(bundle: Path) -> tuple[dict[str, Any], Meaning]:
             [tensor["channel_def"][str(index)] for index in range(tensor["num_channels"])]
             for tensor in (formats["inputs"]["image"], formats["outputs"]["pred"])
         ]
-    except (ValueError, KeyError, TypeError) as error:
+        if not all(isinstance(name, str) for one in names for name in one):
+            raise TypeError("names must be texts")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"{metadata} does not say what its channels and phases are ({error!r}); use another"
         ) from None

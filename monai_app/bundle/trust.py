@@ -1,13 +1,15 @@
-"""What a bundle from elsewhere may do: a config is code, and only code that this package's own bundles hold is known.
+"""What a bundle from elsewhere may do: what this package's own bundles do, with other settings, and nothing else.
 
-MONAI calls whatever a config names as ``_target_`` and evaluates every text that begins with ``$``. A run folder is one
-of the package's bundles with other settings, that is with other plain values; so its targets and expressions are to be
-found in those bundles, word for word, and anything else was put there by somebody.
+A config is code: MONAI calls whatever it names as ``_target_`` and evaluates every text that begins with ``$``, and a
+harmless target with another path overwrites any file. What is harmless cannot be told from a text, so a bundle's
+configs are compared with those of the package, place by place: they may differ in settings, which are plain values.
 """
 
 import json
+import locale
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,23 +20,24 @@ from monai_app.bundle.locate import template_paths
 from monai_app.bundle.settings import SEPARATOR
 from monai_app.errors import ConfigError
 
-NETWORKS = ("AttentionUnet", "BasicUNet", "BasicUNetPlusPlus", "DynUNet", "SegResNet", "UNet")
-"""MONAI's networks that make tensors from tensors and load nothing."""
-
-OPTIMISERS = ("Adam", "AdamW", "NAdam", "RAdam", "SGD", "lr_scheduler.CosineAnnealingLR", "lr_scheduler.OneCycleLR")
-"""Optimisers and schedules that a run may take in place of the bundle's."""
-
-PLACES = ("bundle_root", "models_dir", "output_dir", "tiff_dir", "overwrite")
-"""Ids that say where is written: a bundle may not point them elsewhere, only the command line may."""
-
-FREE = ("phases", "trained_on", "detectors")
-"""Ids whose texts are names and nothing else."""
-
-CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+PLACES = (
+    "bundle_root",
+    "cluster",
+    "dataset_dir",
+    "labels_name",
+    "mask",
+    "models_dir",
+    "output_dir",
+    "overwrite",
+    "preview",
+    "save_execute_config",
+    "tiff_dir",
+)
+"""Ids that say where is read, written and computed: the command line may set them, a bundle may not."""
 
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 
-TARGET = "_target_"
+METADATA = "metadata.json"
 
 
 def check_trusted(bundle: Path, *, trust: bool = False) -> None:
@@ -45,92 +48,141 @@ def check_trusted(bundle: Path, *, trust: bool = False) -> None:
         trust: the user trusts the bundle; what would be refused is logged instead.
 
     Raises:
-        ConfigError: a target, an expression, a place that is written to, a logging configuration or a file of code
-            that is not known; naming it.
+        ConfigError: something in a config that is no setting and differs from the package's bundles, an unknown config,
+            a link, or a file of code; naming it.
+        OSError: a folder cannot be read.
     """
     for problem in _foreign(bundle):
         if not trust:
             raise ConfigError(
-                f"{problem}, as none of this package's bundles does. A bundle is code: read it, and give --trust if "
-                "you trust where it comes from"
+                f"{problem}, as in none of this package's bundles. A bundle is code: read it, and give --trust if you "
+                "trust where it comes from"
             )
         logging.getLogger(__name__).warning("trusted: %s", problem)
 
 
 def _foreign(bundle: Path) -> Iterator[str]:
     """Yield what a bundle would do that is not known."""
-    for path in sorted((bundle / "configs").iterdir()):
-        if path.suffix in CONFIG_SUFFIXES:
-            for place, value in _code(path):
-                if (_kind(place), value) not in _known():
-                    yield f"{path} says {value!r} at {place}"
-        elif path.read_bytes() not in _known_files():
-            yield f"{path} configures what MONAI does"
-    for path in sorted(bundle.rglob("*")):
-        if path.suffix in CODE_SUFFIXES:  # MONAI puts the bundle on Python's path, where it hides other modules
+    for path in _everything(bundle):
+        if path.is_symlink():
+            yield f"{path} is a link, which may lead anywhere"
+        elif (
+            path.suffix.lower() in CODE_SUFFIXES
+        ):  # MONAI puts the bundle on Python's path, where it hides other modules
             yield f"{path} is code that MONAI would find"
+    for path in sorted((bundle / "configs").iterdir()):
+        if path.name not in _own() or not path.is_file():
+            yield f"{path} is no config that is known; remove it"
+        elif path.suffix == ".conf":
+            if path.read_bytes() not in _own()[path.name]:
+                yield f"{path} differs"
+        elif path.name == METADATA:
+            yield from (f"{path} says {value!r} at {place}" for place, value in _commands(read_config(path)))
+        else:
+            found = read_config(path)
+            # Of the bundle that it comes from; of another one it differs more.
+            yield from min((list(_differences(path, own, found)) for own in _own()[path.name]), key=len)
+
+
+def _everything(bundle: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(bundle, onerror=refuse):
+        yield from (Path(folder) / name for name in sorted((*folders, *files)))
 
 
 @cache
-def _known() -> frozenset[tuple[str, Any]]:
-    """What the package's own configs do, and the harmless targets that may take the place of theirs."""
-    names = [f"{prefix}{name}" for name in NETWORKS for prefix in ("", "monai.networks.nets.")]
-    known: set[tuple[str, Any]] = {(TARGET, name) for name in [*names, *(f"torch.optim.{name}" for name in OPTIMISERS)]}
-    for path in _own_configs():
-        if path.suffix in CONFIG_SUFFIXES:
-            known |= {(_kind(place), value) for place, value in _code(path)}
-    return frozenset(known)
+def _own() -> Mapping[str, list[Any]]:
+    """The contents of the package's own configs, by their file names."""
+    own: dict[str, list[Any]] = {}
+    for path in sorted(path for bundle in template_paths() for path in (bundle / "configs").iterdir()):
+        own.setdefault(path.name, []).append(path.read_bytes() if path.suffix == ".conf" else read_config(path))
+    return own
 
 
-@cache
-def _known_files() -> frozenset[bytes]:
-    return frozenset(path.read_bytes() for path in _own_configs() if path.suffix not in CONFIG_SUFFIXES)
+def _differences(path: Path, own: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what of a config is no setting and differs from the package's own."""
+    for name in sorted({*own, *found}):
+        if name not in own:
+            yield f"{path} has {found[name]!r} at {name}"
+        elif name not in found:
+            yield f"{path} lacks {name}"
+        elif name in PLACES or not (_is_plain(found[name]) and _may_be_set(own[name])):
+            for place, value in _changed(own[name], found[name], name):
+                yield f"{path} has {value!r} at {place}"
 
 
-def _own_configs() -> list[Path]:
-    return [path for bundle in template_paths() for path in (bundle / "configs").iterdir() if path.is_file()]
+def _may_be_set(own: Any) -> bool:
+    """Whether a value of the package's bundles is a setting: plain, or worked out by an expression."""
+    return _is_plain(own) or (isinstance(own, str) and own.startswith("$"))
 
 
-def _code(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the id and value of everything in a config that decides what MONAI does.
-
-    Texts inside components are among it: as a path, one could have a harmless target overwrite any file.
-    """
-    for place, value in _leaves(read_config(path)):
-        text = isinstance(value, str)
-        inside = SEPARATOR in place and place.partition(SEPARATOR)[0] not in FREE and path.name != "metadata.json"
-        if _kind(place) or (text and (inside or value.startswith(("$", "%")))):
-            yield place, value
+def _is_plain(value: Any) -> bool:
+    """Whether a value is data: MONAI neither calls, evaluates nor looks up any of it."""
+    return not any(True for _ in _commands(value))
 
 
-def _kind(place: str) -> str:
-    """What a value at an id is, beside its text: a target, a mode, a place to write to, or nothing of these."""
-    parts = place.replace("+", "").split(SEPARATOR)
-    marked = {TARGET, "_mode_"}.intersection(parts)
-    if marked:
-        return marked.pop()
-    return parts[0] if parts[0] in PLACES else ""
+def _commands(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield id and value of everything in a config that MONAI would call, evaluate, look up or read from elsewhere."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            inside = f"{place}{SEPARATOR}{key}" if place else str(key)
+            if isinstance(key, str) and key.startswith(("_", "+", "$", "@", "%")):
+                yield inside, inner
+            yield from _commands(inner, inside)
+    elif isinstance(value, str) and value.startswith(("$", "@", "%")):
+        yield place, value
 
 
-def _leaves(content: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the id and value of every leaf; ``#`` becomes ``::``, as in MONAI."""
-    if isinstance(content, dict | list):
-        pairs = content.items() if isinstance(content, dict) else enumerate(content)
-        for key, value in pairs:
-            inner = str(key).replace("#", SEPARATOR)
-            yield from _leaves(value, f"{place}{SEPARATOR}{inner}" if place else inner)
-    else:
-        yield place, content.replace("#", SEPARATOR) if isinstance(content, str) else content
+def _changed(own: Any, found: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield id and value of what differs inside something that is no setting; numbers may be others."""
+    if isinstance(own, dict) and isinstance(found, dict) and own.keys() == found.keys():
+        for key in own:
+            yield from _changed(own[key], found[key], f"{place}{SEPARATOR}{key}")
+    elif isinstance(own, list) and isinstance(found, list) and len(own) == len(found):
+        for index, (one, other) in enumerate(zip(own, found, strict=True)):
+            yield from _changed(one, other, f"{place}{SEPARATOR}{index}")
+    elif type(own) is not type(found) or own != found:
+        numbers = all(type(value) in (int, float) for value in (own, found))
+        if not numbers or place in PLACES:
+            yield place, found
 
 
-def read_config(path: Path) -> Any:
-    """Read a config file as MONAI does.
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a config file of plain JSON or YAML: texts, numbers, lists and mappings, without anchors and tags.
 
     Raises:
-        ConfigError: it is no YAML or JSON.
+        ConfigError: it is something else.
     """
     try:
         text = path.read_text(encoding="utf8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+        content = json.loads(text) if path.suffix == ".json" else _read_yaml(text)
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds {type(content).__name__} instead of names and values")
+        _check_kinds(content)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is no valid config ({error}); restore it from a copy") from None
+    if not text.isascii() and "utf" not in locale.getpreferredencoding(False).lower():
+        raise ConfigError(f"{path} is UTF-8, and MONAI would read it as the locale says; set LC_ALL=C.UTF-8")
+    return content
+
+
+def _read_yaml(text: str) -> Any:
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        if isinstance(token, yaml.AliasToken | yaml.TagToken):
+            raise ValueError("it has anchors or tags")
+    return yaml.safe_load(text)
+
+
+def _check_kinds(value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str) or "#" in key:
+                raise ValueError(f"the name {key!r} is no text, or holds '#'")
+            _check_kinds(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_kinds(inner)
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(f"{value!r} is a {type(value).__name__}")

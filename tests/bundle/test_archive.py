@@ -99,6 +99,10 @@ def test_changed_missing_and_unlisted_files_are_refused(package: Path, tmp_path:
         ({"model/configs/extra.yaml": b"x"}, "'configs/extra.yaml' is not both packed and listed"),
         ({f"model/{MANIFEST}": manifest({"absent": b""}, tmp_path / "a")}, "not both packed and listed"),
         ({f"model/{MANIFEST}": b"{}"}, "the manifest is damaged"),
+        ({"other/file": b"x"}, "packed twice or beside the folder"),
+        ({"model/empty/file": b"x"}, "lies in a file"),
+        ({f"model/{MANIFEST}": b"[" * 100_000}, "the manifest is damaged"),
+        ({f"model/{MANIFEST}": b'{"format": 1, "files": {"a": {"bytes": true, "sha256": ""}}}'}, "is damaged"),
         ({f"model/{MANIFEST}": b'{"format": 9, "files": {}}'}, "has format 9"),
     ):
         package.write_bytes(original)
@@ -110,6 +114,33 @@ def test_a_file_larger_than_listed_is_not_read_to_its_end(package: Path, tmp_pat
     bomb = rewrite(package, {"model/empty": bytes(50_000_000)})
     with pytest.raises(ConfigError, match="larger than listed"):
         unpack(bomb, tmp_path / "out")
+
+
+def test_a_zip_made_to_fill_the_disk_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "bomb"
+    folder.mkdir()
+    with (folder / "zeros").open("wb") as handle:
+        handle.truncate(200_000_000)
+    write_manifest(folder)
+    pack(folder, tmp_path / "bomb.zip", "bomb")
+    with pytest.raises(ConfigError, match="would unpack to 200 MB"):
+        unpack(tmp_path / "bomb.zip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_a_package_of_ours_is_replaced(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / MANIFEST).write_text('{"name": "a web page"}')
+    with pytest.raises(ConfigError, match="manifest is damaged"):
+        unpack(package, tmp_path / "site", overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["a:b", "a\\b"])
+def test_names_that_could_not_be_unpacked_are_not_packed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / name).write_text("x")
+    with pytest.raises(ConfigError, match="not every system knows"):
+        write_manifest(tmp_path / "folder")
 
 
 def test_what_is_no_package_is_refused(tmp_path: Path) -> None:

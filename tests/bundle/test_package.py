@@ -138,8 +138,11 @@ def test_a_model_that_was_not_scored_is_refused_unless_asked_for(
 
 
 def test_targets_are_checked_first(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"ends in \.zip"):
-        package(scored, tiny_stack, tmp_path / "model.tar")
+    for name in ("model.tar", "...zip", "a:b.zip", ".zip"):
+        with pytest.raises(ConfigError, match=r"a package is NAME\.zip"):
+            package(scored, tiny_stack, tmp_path / name)
+    with pytest.raises(ConfigError, match="lies in the run folder"):
+        package(scored, tiny_stack, scored / "docs" / "model.zip")
     (tmp_path / "model.zip").write_text("")
     with pytest.raises(TargetExistsError):
         package(scored, tiny_stack, tmp_path / "model.zip")
@@ -150,3 +153,24 @@ def test_a_run_folder_proves_nothing(trained: Path) -> None:
         check_package(trained)
     with pytest.raises(ConfigError, match="has no golden tile"):
         check_golden(trained)
+
+
+def test_files_that_links_lead_to_are_not_published(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("private")
+    for place in ("docs/notes.md", "eval/slice_0099.png"):
+        run = Path(shutil.copytree(scored, tmp_path / place.partition("/")[0] / "run"))
+        (run / place).symlink_to(tmp_path / "secret")
+        with pytest.raises(ConfigError, match="link"):
+            package(run, tiny_stack, tmp_path / "x.zip")
+
+
+def test_damaged_records_are_named(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    for text, message in (('{"a": 1}', "no weights_sha256"), ("{", "is damaged"), ("[]", "is damaged")):
+        (run / "eval" / "scores.json").write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            package(run, tiny_stack, tmp_path / "x.zip")
+    (run / "eval" / "scores.json").unlink()
+    (run / "run.json").unlink()
+    with pytest.raises(ConfigError, match=r"run\.json is not there"):
+        package(run, tiny_stack, tmp_path / "x.zip", unscored=True)
