@@ -7,23 +7,27 @@ z:ICE, ...), in the type that the file names; labels.raw becomes (rows, columns)
 The file is a program: load only what you trust.
 """
 
+import argparse
 import json
-import sys
 import warnings
 from pathlib import Path
 
 import torch
 
 warnings.filterwarnings("ignore", "(?s).*torch.jit")  # deprecated in torch, and no news here
-model, slab, rows, columns, target = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+for name, kind in (("model", str), ("slab", Path), ("rows", int), ("columns", int), ("labels", Path)):
+    parser.add_argument(name, type=kind)
+words = parser.parse_args()
+rows, columns = words.rows, words.columns
 
 files = {"metadata.json": ""}
-network = torch.jit.load(model, map_location="cpu", _extra_files=files)
+network = torch.jit.load(words.model, map_location="cpu", _extra_files=files)
 description = json.loads(files["metadata.json"])["model_description"]
 
 # What the network sees: (grey - mean) / std of each channel.
 dtype = {"uint8": torch.uint8, "uint16": torch.uint16}[description["dtype"]]
-content = bytearray(Path(slab).read_bytes())
+content = bytearray(words.slab.read_bytes())
 grey = torch.frombuffer(content, dtype=dtype).reshape(1, -1, rows, columns).float()
 mean, std = (torch.tensor(description[name])[:, None, None] for name in ("channel_mean", "channel_std"))
 image = (grey - mean) / std
@@ -34,4 +38,4 @@ image = torch.nn.functional.pad(image, (0, right, 0, below), mode="replicate")
 with torch.no_grad():
     logits = network(image)[0, :, :rows, :columns]
 labels = (logits.argmax(0) + 1).to(torch.uint8)
-Path(target).write_bytes(labels.numpy().tobytes())
+words.labels.write_bytes(labels.numpy().tobytes())

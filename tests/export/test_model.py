@@ -59,7 +59,7 @@ def test_a_stopped_run_goes_on_with_the_same_file_only(
 
     with pytest.raises(KilledError):
         kill_after(3, segmentation(file).run)
-    with pytest.raises(ConfigError, match=r'(?s)model.format: "torchscript" -> "torch-export".*model.weights_sha256'):
+    with pytest.raises(ConfigError, match=r'(?s)model.weights_sha256.*model.format: "torchscript" -> "torch-export"'):
         segmentation(exported("unet", "torch-export").file).run()
     shutil.copy(file, tmp_path / "moved.ts")
     segmentation(tmp_path / "moved.ts").run()
