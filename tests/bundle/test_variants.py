@@ -148,7 +148,7 @@ def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) ->
 def test_every_size_fits_its_bundle(bundle: str, size: str) -> None:
     settings, config = read_yaml(size_path(bundle, size)), read_yaml(template_path(bundle) / "configs" / "train.yaml")
     assert settings.keys() <= config.keys()
-    stride = check_network({**config, **settings})
+    stride = check_network({**config, **settings}).stride
     assert all(side % stride == 0 for side in (*settings["crop"], *config["window"]))
     if size == "paper":  # the bundle itself has its paper's size
         network = {"features", "filters", "levels"} & settings.keys()
