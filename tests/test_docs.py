@@ -32,11 +32,18 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
     for path in (tmp_path / "tiff").iterdir():
         path.rename(tmp_path / path.name)
     tasks = commands(CHECKOUT / "README.md", "monai-app")
-    assert [task[0] for task in tasks] == ["--help", "ingest", "train", "evaluate", "segment", "package", "check"]
+    assert [task[0] for task in tasks] == [
+        "--help",
+        "ingest",
+        "train",
+        "evaluate",
+        "segment",
+        "export",
+        "package",
+        "check",
+    ]
     for task in tasks:
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
-    (export,) = commands(CHECKOUT / "README.md", "python")
-    run_command(*export, cwd=tmp_path)
     assert (tmp_path / "runs" / "unet" / "models" / "model.ts").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
     assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
@@ -178,6 +185,25 @@ def test_the_times_of_a_bundle_are_those_that_were_measured(network: str, result
         expected = f"{row['seconds_per_mpixel']:.2f} s per Mpixel and {row['peak_mb']} MB"
     page = CHECKOUT / "bundles" / f"fibsem_{network}_segmentation" / "docs" / "README.md"
     assert expected in " ".join(page.read_text().split())
+
+
+def test_the_commands_of_the_export_page_run_in_their_order(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    (tmp_path / "docs").symlink_to(CHECKOUT / "docs")
+    page = CHECKOUT / "docs" / "export.md"
+    for words in commands(page, "monai-app"):
+        run_command("-m", "monai_app", *words, cwd=tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    run_command("-c", code, cwd=tmp_path)
+    stack = Stack.open(tmp_path / "sample.ome.zarr")
+    expected, scripts = stack.read_labels("exported", 4), commands(page, "python")
+    assert len(scripts) == 3
+    for words in scripts:
+        run_command(*words, cwd=tmp_path)
+        given = np.fromfile(tmp_path / "labels.raw", np.uint8).reshape(stack.shape[1:])
+        assert (given != expected).mean() <= 1e-4  # ties
+        (tmp_path / "labels.raw").unlink()
 
 
 def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from monai_app.inference.description import KEY, ModelDescription
 from monai_app.inference.field import check_halo
 from monai_app.inference.model import Model
 from monai_app.inference.precision import Precision
+
+_ARENA = 1.25
+"""What ONNX Runtime holds beyond torch: up to 2.6 times the maps counted, where 2.5 times are planned for torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,8 @@ class ExportedModel(Model):
 
     def count_maps(self) -> int:
         """Return the values per pixel that the network holds at its peak; counted at the export for ONNX Runtime."""
-        return self.description.maps or super().count_maps()
+        maps = self.description.maps or super().count_maps()
+        return ceil(_ARENA * maps) if self.format == "onnx" else maps
 
     @cached_property
     def sha256(self) -> str:

@@ -89,7 +89,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def ref(self, tensor: Tensor) -> Ref:
         """The reference of a tensor that depends on the inputs."""
         if id(tensor) not in self._numbers:
-            raise NotStreamableError("an output that does not depend on the image")
+            raise NotStreamableError("output, which torch does not compute from the image")
         return Ref(self._numbers[id(tensor)])
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

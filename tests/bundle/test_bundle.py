@@ -9,6 +9,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_n
 
 import monai_app
 from monai_app.bundle.locate import template_path
+from monai_app.inference.description import ModelDescription
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, SHARED_DATA, run_command
 
@@ -56,6 +57,20 @@ def test_metadata_is_valid_against_the_current_schema(bundle: Path) -> None:
         hash_val=SCHEMA_SHA256,
         hash_type="sha256",
     )
+
+
+def test_metadata_describes_the_model_of_the_config(bundle: Path) -> None:
+    parser = ConfigParser()
+    parser.read_config(str(bundle / "configs" / "inference.yaml"))
+    model = parser.get_parsed_content("model")
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    description = ModelDescription.from_json(metadata["model_description"], "metadata.json")
+    assert description.network == type(model.network).__name__
+    assert (description.detectors, description.slices) == (list(model.detectors), model.slices)
+    assert (description.scaling, description.stride, description.dtype) == (model.scaling, model.stride, model.dtype)
+    assert (description.phase_list, description.settings) == (model.phases, model.settings)
+    channels = metadata["network_data_format"]["inputs"]["image"]["channel_def"]
+    assert list(channels.values()) == description.channel_name
 
 
 @TEMPLATES

@@ -150,6 +150,24 @@ def test_every_option_of_segment_reaches_the_bundle(own_stack: Stack, trained_se
         np.testing.assert_array_equal(own_stack.read_map("part_preview", "probability", z), first[z])
 
 
+def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
+    own_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "net.ts"
+    exported = run_command("-m", "monai_app", "export", trained, file)
+    assert re.search(r"^ +3 +160 +256 +122880 +\d +0.0e\+00 +0$", exported.stdout, re.MULTILINE)
+    shown = run_command("-m", "monai_app", "segment", own_stack.path, file, cwd=tmp_path)
+    words = printed_command(shown.stdout)
+    words[words.index("--labels_name") + 1] = "again"
+    run_command(*words, cwd=tmp_path)
+    assert set(own_stack.label_names()) == {"again", "net"}
+    for z in range(own_stack.shape[0]):
+        np.testing.assert_array_equal(own_stack.read_labels("again", z), own_stack.read_labels("net", z))
+    wrong = run_command("-m", "monai_app", "segment", own_stack.path, trained / "run.json", check=False)
+    assert wrong.returncode == 2
+    assert "run.json is no exported model by its name" in wrong.stderr
+
+
 def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:
     small = ["--slices", "8", "--rows", "64", "--columns", "80", "--seed", "3"]
     shown = run_command("-m", "monai_app", "simulate", tmp_path / "first", *small)

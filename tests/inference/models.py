@@ -27,11 +27,16 @@ def network_of(kind: str, detectors: int, slices: int, seed: int = 0, width: int
         features = (width, width, 2 * width, 2 * width, 2 * width, width)
         activation = ("RELU", {"inplace": True})
         network = BasicUNet(2, detectors * slices, len(PHASES), features, norm="batch", act=activation)
+    return balanced(network, detectors * slices)
+
+
+def balanced(network: nn.Module, channels: int) -> nn.Module:
+    """Set the statistics and the last biases of a network so that each of its phases wins somewhere."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
-        images = torch.randn(4, detectors * slices, 64, 64)
+        images = torch.randn(4, channels, 64, 64)
         network.train()(images)
         last = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
         last.bias -= network.eval()(images).mean((0, 2, 3))

@@ -102,7 +102,7 @@ def test_a_tile_that_is_named_is_kept(kind: str) -> None:
 @pytest.mark.parametrize("kind", STRIDE)
 def test_separate_writers_get_tiles_that_share_no_chunk(kind: str) -> None:
     planner = planner_of(kind)
-    generous = choose(planner, processes=2)
+    generous = choose(planner, Request(memory=2**33), processes=2)
     assert generous.chunk_aligned
     scarce = HELD + planner.bytes(choose(planner, Request((512, 512)), single=True))
     assert not choose(planner, Request(memory=scarce), z=TWO).chunk_aligned

@@ -1,0 +1,65 @@
+"""Run folders of both networks, untrained but with phases that all occur, and what they export to."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from monai_app.bundle.locate import template_path
+from monai_app.bundle.prepare import prepare
+from monai_app.export import Report, export_run
+from monai_app.export.formats import SUFFIXES, Format
+from monai_app.inference import Model
+from monai_app.stack import Stack
+from tests.conftest import TINY, TINY_SENSOR3D
+from tests.export.examples import described_model
+from tests.inference.models import balanced
+
+SETTINGS = {"unet": TINY, "sensor3d": {**TINY_SENSOR3D, "levels": 2, "norm": "batch"}}
+
+
+@pytest.fixture(scope="session")
+def runs(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run folder of each network; tests must not change them."""
+    folder = tmp_path_factory.mktemp("runs")
+    for kind, settings in SETTINGS.items():
+        prepare(template_path(f"fibsem_{kind}_segmentation"), tiny_stack, folder / kind, settings=settings)
+        torch.manual_seed(0)
+        network = described_model(folder / kind).network
+        (folder / kind / "models").mkdir()
+        torch.save(balanced(network, 6).state_dict(), folder / kind / "models" / "model.pt")
+    return {kind: folder / kind for kind in SETTINGS}
+
+
+@pytest.fixture(scope="session")
+def models(runs: dict[str, Path]) -> dict[str, Model]:
+    """The same as models, loaded."""
+    found = {kind: described_model(run) for kind, run in runs.items()}
+    for model in found.values():
+        model.load()
+    return found
+
+
+Exported = Callable[[str, Format], Report]
+
+
+@pytest.fixture(scope="session")
+def exported(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The exported file of a network in a format, made once; tests must not change it."""
+    folder, made = tmp_path_factory.mktemp("exported"), dict[tuple[str, str], Report]()
+
+    def export(kind: str, name: Format) -> Report:
+        if (kind, name) not in made:
+            made[kind, name] = export_run(runs[kind], name, folder / f"{kind}{SUFFIXES[name]}")
+        return made[kind, name]
+
+    return export
+
+
+@pytest.fixture
+def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
+    """The tiny stack, to be written to."""
+    shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
+    return Stack.open(tmp_path / "own.ome.zarr")

@@ -1,0 +1,157 @@
+"""Exported files as models: the run folder's labels, going on, and clean refusals."""
+
+import json
+import logging
+import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from monai.bundle import ckpt_export
+
+from monai_app.errors import ConfigError
+from monai_app.export import networks, open_exported
+from monai_app.export.formats import format_of
+from monai_app.export.networks import quiet_torchscript
+from monai_app.inference import Model, Request, Segmentation
+from monai_app.inference.compute import TileNetwork
+from monai_app.stack import Stack
+from tests.export.conftest import Exported
+from tests.export.examples import FORMATS, NETWORKS
+from tests.inference.models import assert_exact, labels_of
+from tests.inference.test_segmentation import KilledError, kill_after
+
+
+@NETWORKS
+@FORMATS
+def test_a_stack_gets_the_labels_of_the_run_folder(
+    kind: str, name: str, exported: Exported, models: dict[str, Model], stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = open_exported(str(exported(kind, name).file))
+    Segmentation(model, str(stack.path), "net", request=Request(tile=(32, 48))).run()
+    assert_exact(labels_of(stack, "net"), models[kind], stack)
+    assert stack.label_attributes("net")["run"] == exported(kind, name).file.name
+    streamed = kind == "unet" and name != "onnx"
+    assert ("runs on whole tiles" in caplog.text) is not streamed
+
+
+def test_a_file_of_monais_own_export_segments_too(
+    runs: dict[str, Path], models: dict[str, Model], stack: Stack, tmp_path: Path
+) -> None:
+    run = runs["unet"]
+    with quiet_torchscript():
+        ckpt_export(
+            bundle_root=str(run), config_file=str(run / "configs/inference.yaml"), filepath=str(tmp_path / "m.ts")
+        )
+    Segmentation(open_exported(str(tmp_path / "m.ts")), str(stack.path), "net").run()
+    assert_exact(labels_of(stack, "net"), models["unet"], stack)
+
+
+def test_a_stopped_run_goes_on_with_the_same_file_only(
+    exported: Exported, models: dict[str, Model], stack: Stack, tmp_path: Path
+) -> None:
+    file, request = exported("unet", "torchscript").file, Request(tile=(32, 80))
+
+    def segmentation(path: Path) -> Segmentation:
+        return Segmentation(open_exported(str(path)), str(stack.path), "net", request=request)
+
+    with pytest.raises(KilledError):
+        kill_after(3, segmentation(file).run)
+    with pytest.raises(ConfigError, match=r'(?s)model.weights_sha256.*model.format: "torchscript" -> "torch-export"'):
+        segmentation(exported("unet", "torch-export").file).run()
+    shutil.copy(file, tmp_path / "moved.ts")
+    segmentation(tmp_path / "moved.ts").run()
+    assert_exact(labels_of(stack, "net"), models["unet"], stack)
+
+
+@FORMATS
+def test_workers_get_the_file_with_the_model(name: str, exported: Exported, tmp_path: Path) -> None:
+    file = shutil.copy(exported("unet", name).file, tmp_path)
+    model = open_exported(str(file))
+    message = pickle.dumps(model)
+    Path(file).unlink()
+    image = torch.randn(1, 6, 32, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(pickle.loads(message).network(image), model.network(image), rtol=0, atol=0)
+
+
+@FORMATS
+def test_damaged_and_foreign_files_are_refused(name: str, exported: Exported, tmp_path: Path) -> None:
+    whole = exported("unet", name).file
+    path = tmp_path / f"net{whole.suffix}"
+    for content in (whole.read_bytes()[:-500], b"", b"no model at all" * 100):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=rf"net{whole.suffix} (cannot be read as {name}|.*no model_description)"):
+            open_exported(str(path))
+    path.unlink()
+    with pytest.raises(ConfigError, match=f"net{whole.suffix} cannot be read .*`monai-app export`"):
+        open_exported(str(path))
+
+
+def test_torchscript_of_others_is_refused(tmp_path: Path) -> None:
+    with quiet_torchscript():
+        torch.jit.save(torch.jit.script(torch.nn.Identity()), tmp_path / "other.ts")
+    with pytest.raises(ConfigError, match=r"other.ts has no model_description"):
+        open_exported(str(tmp_path / "other.ts"))
+    for name in ("model.pt", "slices"):
+        with pytest.raises(ConfigError, match=r"must end in one of .ts \(torchscript\), .pt2 .*, .onnx"):
+            format_of(Path(name))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"phases": [{"value": 1, "name": "pore", "rgb": [0, 0, 0]}]}, r"gives \(1, 3, 32, 48\) where it describes"),
+        ({"slices": 1, **{f"channel_{n}": [1.0, 2.0] for n in ("mean", "std")}}, "channel_name"),
+        (
+            {"slices": 1, "channel_mean": [1.0] * 2, "channel_std": [1.0] * 2, "channel_name": ["a", "b"]},
+            "does not take the images that it describes",
+        ),
+    ],
+    ids=["phases", "names", "channels"],
+)
+def test_a_description_of_another_network_is_refused(
+    change: dict[str, object], message: str, exported: Exported, tmp_path: Path
+) -> None:
+    network = networks.ExportedNetwork.read(exported("unet", "torchscript").file, "torchscript")
+    metadata = {**network.metadata, "model_description": {**network.metadata["model_description"], **change}}
+    with quiet_torchscript():
+        torch.jit.save(network.function, tmp_path / "net.ts", _extra_files={"metadata.json": json.dumps(metadata)})
+    with pytest.raises(ConfigError, match=message):
+        open_exported(str(tmp_path / "net.ts"))
+
+
+def test_the_halo_of_an_onnx_file_is_needed_and_checked(exported: Exported, stack: Stack) -> None:
+    model = open_exported(str(exported("unet", "onnx").file))
+    assert model.measure_halo() == model.description.halo == 96
+    for halo, message in ((None, "does not say its halo"), (32, "logits depend on the size of the image")):
+        with pytest.raises(ConfigError, match=message):
+            replace(model, description=replace(model.description, halo=halo)).measure_halo()
+
+
+def test_other_precisions_are_refused_and_missing_packages_named(
+    exported: Exported, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(exported("unet", "onnx").file)
+    with pytest.raises(ConfigError, match=r"precision bfloat16: .*unet.onnx computes in float32; .*run folder"):
+        Segmentation(open_exported(file), str(stack.path), "net", precision="bfloat16").run()
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(networks, "import_module", missing)
+    with pytest.raises(ConfigError, match=r"No module named 'onnxruntime'.*pip install 'monai-app\[export\]'"):
+        open_exported(file)
+
+
+@FORMATS
+def test_whole_tiles_are_planned_by_what_the_network_holds(
+    name: str, exported: Exported, models: dict[str, Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    model = open_exported(str(exported("sensor3d", name).file))
+    counted, planned = models["sensor3d"].count_maps(), TileNetwork(model, torch.device("cpu")).whole_maps
+    assert counted > 50
+    assert counted * (1.25 if name == "onnx" else 1) <= planned < 1.3 * counted

@@ -1,0 +1,141 @@
+"""Exported files are the run folder's network, or are not written."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.export import export_run, open_exported, writers
+from monai_app.export.networks import ExportedNetwork
+from monai_app.export.parity import Parity, check
+from monai_app.inference import Model
+from monai_app.inference.description import ModelDescription
+from monai_app.inference.field import measure_field
+from tests.export.conftest import Exported
+from tests.export.examples import FORMATS, NETWORKS
+
+
+@NETWORKS
+@FORMATS
+def test_every_format_is_the_network_at_any_size(
+    kind: str, name: str, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
+) -> None:
+    report, model = exported(kind, name), models[kind]
+    assert [parity.differing for parity in report.parities] == [0, 0, 0]
+    assert len({(parity.batch, parity.rows, parity.columns) for parity in report.parities}) == 3
+    assert max(parity.phases for parity in report.parities) == 3
+    assert max(parity.max_difference for parity in report.parities) <= (1e-5 if name == "onnx" else 0)
+    content = json.loads(report.parity_file.read_text())
+    assert (content["format"], content["weights_sha256"]) == (name, model.sha256)
+    assert sum(size["pixels"] for size in content["sizes"]) == 307_200
+    opened = open_exported(str(report.file))
+    for sides in ((1, 1), (1, 5), (3, 2)):
+        image = torch.randn(2, 6, *(side * model.stride for side in sides))
+        with torch.no_grad():
+            torch.testing.assert_close(opened.network(image), model.network(image), rtol=0, atol=1e-5)
+
+
+@NETWORKS
+@FORMATS
+def test_the_metadata_inside_is_the_run_folders_with_what_was_measured(
+    kind: str, name: str, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
+) -> None:
+    inside = open_exported(str(exported(kind, name).file)).network.metadata
+    outside = json.loads((runs[kind] / "configs" / "metadata.json").read_text())
+    description, model = inside.pop("model_description"), models[kind]
+    assert description.pop("halo") == measure_field(model.network, 6, model.stride).halo
+    assert description.pop("maps") == model.count_maps()
+    assert description == outside.pop("model_description")
+    assert inside == outside
+
+
+def test_the_printed_line_is_the_call_that_is_made(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, calls = list[str](), list[dict[str, object]]()
+    plain = import_module("monai.bundle").ckpt_export
+
+    def ckpt_export(**options: object) -> None:
+        calls.append(dict(options))
+        plain(**options)
+
+    monkeypatch.setattr("monai.bundle.ckpt_export", ckpt_export)
+    export_run(runs["unet"], target=tmp_path / "net.ts", show=shown.append)
+    ((line,), (call,)) = shown, calls
+    assert line.startswith("python -m monai.bundle ckpt_export ")
+    call["filepath"] = tmp_path / "net.ts"  # the call writes under a hidden name first
+    words = line.split()[4:]
+    assert dict(zip(words[::2], words[1::2], strict=True)) == {f"--{name}": str(value) for name, value in call.items()}
+
+
+def test_metadata_that_says_something_else_is_not_exported(runs: dict[str, Path], tmp_path: Path) -> None:
+    from shutil import copytree
+
+    run = copytree(runs["unet"], tmp_path / "run")
+    metadata = run / "configs" / "metadata.json"
+    content = json.loads(metadata.read_text())
+    content["model_description"]["channel_mean"][0] += 1
+    metadata.write_text(json.dumps(content))
+    report = export_run(run, target=tmp_path / "net.ts")
+    written, original = open_exported(str(report.file)).description, described_at(runs["unet"])
+    assert written.channel_mean == original.channel_mean
+
+
+def described_at(run: Path) -> ModelDescription:
+    content = json.loads((run / "configs" / "metadata.json").read_text())
+    return ModelDescription.from_json(content["model_description"], "metadata.json")
+
+
+def test_what_would_not_be_the_model_is_not_written(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forward(self: ExportedNetwork, image: Tensor) -> Tensor:
+        logits: Tensor = self.function(image)
+        logits[..., 0, 0] = logits[..., 0, 0].roll(1, 1)  # a pixel an image
+        return logits
+
+    monkeypatch.setattr(ExportedNetwork, "forward", forward)
+    with pytest.raises(ConfigError, match=r"[1-6] of 307200 labels differ, .*nothing was written"):
+        export_run(runs["unet"], target=tmp_path / "net.ts")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_few_other_labels_are_allowed_to_onnx_alone() -> None:
+    parities = [Parity(1, 1000, 1000, 3, 1e-6, 10)]
+    check(parities, "onnx")
+    for name in ("torchscript", "torch-export"):
+        with pytest.raises(ConfigError, match="10 of 1000000 labels differ"):
+            check(parities, name)
+    for worse in (Parity(1, 1000, 1000, 3, 1e-6, 11), Parity(1, 1000, 1000, 3, float("nan"), 0)):
+        with pytest.raises(ConfigError, match="the onnx file would not be the model"):
+            check([worse], "onnx")
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match=r"a file of format onnx must end in .onnx"):
+        export_run(runs["unet"], "onnx", tmp_path / "net.ts")
+    (tmp_path / "there.ts").write_text("precious")
+    with pytest.raises(TargetExistsError, match=r"there.ts exists; .*--overwrite"):
+        export_run(runs["unet"], target=tmp_path / "there.ts")
+    weights = tmp_path / "run" / "models" / "model.pt"
+    (tmp_path / "run" / "configs").mkdir(parents=True)
+    weights.parent.mkdir()
+    (tmp_path / "run" / "configs" / "inference.yaml").write_text(
+        (runs["unet"] / "configs" / "inference.yaml").read_text()
+    )
+    state = torch.load(runs["unet"] / "models" / "model.pt", weights_only=True)
+    state.popitem()
+    torch.save(state, weights)
+    with pytest.raises(ConfigError, match=r"model.pt does not fit the network .*Missing key"):
+        export_run(tmp_path / "run")
+    monkeypatch.setattr(writers, "import_module", lambda name: import_module(f"not_installed_{name}"))
+    with pytest.raises(ConfigError, match=r"not installed .*pip install 'monai-app\[export\]'"):
+        export_run(runs["unet"], "onnx", tmp_path / "net.onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "there.ts"]
+    assert (tmp_path / "there.ts").read_text() == "precious"
