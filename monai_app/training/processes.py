@@ -84,7 +84,8 @@ def distribute(network: nn.Module) -> nn.Module:
     Args:
         network: on its device; it stays what is saved and averaged, under its own names.
     """
-    return DistributedDataParallel(network)
+    # The same weights get gradients in every step; of one slice, Sensor-3D's recurrent kernels get none.
+    return DistributedDataParallel(network, static_graph=True)
 
 
 def _device(local_rank: int, processes: int) -> torch.device:
