@@ -108,7 +108,7 @@ def test_changes_of_what_has_views_are_refused() -> None:
 
 
 def test_an_output_without_the_image_is_refused() -> None:
-    with pytest.raises(NotStreamableError, match="does not depend on the image"):
+    with pytest.raises(NotStreamableError, match="does not compute from the image"):
         record(lambda image: (torch.ones(3),), [image()])
 
 
