@@ -187,7 +187,7 @@ def test_the_reason_is_the_innermost_cause() -> None:
 
 
 def test_the_command_line_ends_with_1_where_a_check_failed(trained: Path, tmp_path: Path) -> None:
-    """From another folder, with a relative path; a shipped bundle alone has no weights."""
+    """From another folder, with a relative path; the name `unet` says no task."""
     copied(trained, tmp_path / "unet")
     shown = run_command(CHECKOUT / "tools" / "verify_bundles.py", "unet", "--mode", "min", cwd=tmp_path, check=False)
     assert shown.returncode == 1, shown.stderr
