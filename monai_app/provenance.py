@@ -1,9 +1,9 @@
 """Where a result comes from: recorded with every label image and every score."""
 
-import hashlib
 from pathlib import Path
 
 from monai_app import __version__
+from monai_app.files import file_sha256
 from monai_app.stack import Stack
 
 
@@ -23,6 +23,6 @@ def provenance(stack: str, weights: str, run: str | None = None) -> dict[str, st
         "stack": source.name,
         "stack_identity": source.identity,
         "run": path.absolute().parents[1].name if run is None else run,
-        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "weights_sha256": file_sha256(path),
         "monai_app": __version__,
     }

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from monai_app.errors import ConfigError
-from monai_app.files import whole_file, whole_folder
+from monai_app.files import file_sha256, whole_file, whole_folder
 
 MANIFEST = "manifest.json"
 """File of a package that holds size and SHA-256 of all others, by their path."""
@@ -36,7 +36,7 @@ Pixels and weights hardly shrink, and a file made to fill the disk shrinks a tho
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Return size in bytes and SHA-256 of every file below a folder, by its path with ``/``."""
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for name, path in files.items()}
+    return {name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for name, path in files.items()}
 
 
 def write_manifest(folder: Path) -> None:
@@ -79,7 +79,7 @@ def check_files(folder: Path) -> int:
         path = folder / _checked(name, str(folder))
         if path.is_symlink() or not path.is_file():
             raise ConfigError(f"{path} is missing, or a link, though {MANIFEST} lists it; unpack the package again")
-        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+        if path.stat().st_size != expected["bytes"] or file_sha256(path) != expected["sha256"]:
             raise ConfigError(f"{path} is not the file that was packed: its SHA-256 differs; unpack the package again")
     return len(files)
 
@@ -227,8 +227,3 @@ def _parse(content: bytes, where: str) -> dict[str, dict[str, Any]]:
 def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
     while part := source.read(_STEP):
         sink.write(part)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -9,14 +9,16 @@ from typing import Any
 from monai_app.errors import ConfigError, user_error
 from monai_app.stack import Stack
 
-FROM_STACK = ("phases", "scaling", "dtype", "trained_on")
-"""Settings that the stack decides."""
-
-FROM_NETWORK = ("stride", "network_settings")
-"""Ids that follow from the network's settings."""
-
-FROM_LAUNCH = ("rank", "processes")
-"""Ids that follow from how many processes were started."""
+DERIVED = {
+    **dict.fromkeys(
+        ("phases", "scaling", "dtype", "trained_on"),
+        "comes from the stack; describe the sample accordingly and ingest it",
+    ),
+    **dict.fromkeys(("stride", "network_settings"), "follows from the network's settings; set those"),
+    **dict.fromkeys(("rank", "processes"), "follows from the number of processes; give --processes N"),
+    "pretrained": "follows from --from; give that",
+}
+"""Ids that are no settings, where they come from, and what to do instead."""
 
 TRACKERS = ("mlflow",)
 """Experiment trackers that MONAI writes to."""
@@ -50,14 +52,8 @@ def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
         ConfigError: a setting that is unknown, belongs to the stack, or is of another kind or out of range.
     """
     for name, value in settings.items():
-        if name in FROM_STACK:
-            raise ConfigError(f"setting {name!r} comes from the stack; describe the sample accordingly and ingest it")
-        if name in FROM_NETWORK:
-            raise ConfigError(f"setting {name!r} follows from the network's settings; set those")
-        if name == "pretrained":
-            raise ConfigError("setting 'pretrained' follows from --from; give that")
-        if name in FROM_LAUNCH:
-            raise ConfigError(f"setting {name!r} follows from the number of processes; give --processes N")
+        if name in DERIVED:
+            raise ConfigError(f"setting {name!r} {DERIVED[name]}")
         if "::" in name:
             continue
         if name not in defaults:

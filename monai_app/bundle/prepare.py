@@ -4,7 +4,6 @@ What is trained, evaluated, deployed and exported is always this one folder, so 
 on a command line that may be forgotten.
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -20,7 +19,7 @@ from monai_app.bundle.checks import Built, check_network, check_settings, check_
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
 from monai_app.errors import AnnotationError, TargetExistsError
-from monai_app.files import lock, lock_path, whole_folder
+from monai_app.files import file_sha256, lock, lock_path, whole_folder
 from monai_app.inference.description import KEY, ModelDescription, channel_names
 from monai_app.stack import Stack
 from monai_app.training.processes import share_of
@@ -75,10 +74,11 @@ def prepare(
     """
     chosen, built = _complete({**read_overlays(overlays), **(settings or {})}, template, stack, processes)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
-    begun = None if pretrained is None else _begin(pretrained, template, chosen)
-    if pretrained is not None and begun is not None:
+    begun: Transfer | None = None
+    if pretrained is not None:
+        begun = _begin(pretrained, template, chosen)
         chosen["pretrained"] = True
-        digest = hashlib.sha256((pretrained / "models" / "model.pt").read_bytes()).hexdigest()
+        digest = file_sha256(pretrained / "models" / "model.pt")
         record["pretrained"] = {"weights_sha256": digest, "transfer": begun.describe()}
     if run.exists() and not overwrite:
         _check_same(run, record)

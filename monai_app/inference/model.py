@@ -1,6 +1,5 @@
 """A trained network and everything that belongs to it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from monai_app.errors import StackError
+from monai_app.files import file_sha256
 from monai_app.inference.field import measure_field
 from monai_app.inference.maps import count_maps
 from monai_app.inference.precision import Precision, checked_dtype
@@ -57,7 +57,7 @@ class Model:
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file of weights."""
-        return hashlib.sha256(Path(self.weights).read_bytes()).hexdigest()
+        return file_sha256(Path(self.weights))
 
     @property
     def name(self) -> str:

@@ -23,6 +23,13 @@ def bundle(tmp_path: Path) -> Path:
     return Path(shutil.copytree(template_path(BUNDLES[0]), tmp_path / "bundle"))
 
 
+def assert_refused(bundle: Path, config: str, place: str, value: object) -> None:
+    """Check that a bundle with a value at an id of a config is refused, and the config named."""
+    put(bundle, config, place, value)
+    with pytest.raises(ConfigError, match=rf"{config} (has|lacks) .* give --trust"):
+        check_trusted(bundle)
+
+
 def put(bundle: Path, config: str, place: str, value: object) -> None:
     """Write a value at an id of a config, making the mappings on the way."""
     path = bundle / "configs" / config
@@ -91,9 +98,7 @@ def test_plain_settings_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
     ],
 )
 def test_what_no_own_bundle_does_is_refused_and_named(bundle: Path, place: str, value: object) -> None:
-    put(bundle, "train.yaml", place, value)
-    with pytest.raises(ConfigError, match=r"train.yaml (has|lacks) .* give --trust"):
-        check_trusted(bundle)
+    assert_refused(bundle, "train.yaml", place, value)
 
 
 @pytest.mark.parametrize(
@@ -110,9 +115,7 @@ def test_what_no_own_bundle_does_is_refused_and_named(bundle: Path, place: str, 
     ],
 )
 def test_only_the_command_line_says_where_to_and_how_strictly(bundle: Path, place: str, value: object) -> None:
-    put(bundle, "inference.yaml", place, value)
-    with pytest.raises(ConfigError, match=r"inference.yaml has .* give --trust"):
-        check_trusted(bundle)
+    assert_refused(bundle, "inference.yaml", place, value)
 
 
 @pytest.mark.parametrize(
