@@ -12,6 +12,7 @@ from monai_app.cli.export import export
 from monai_app.cli.ingest import ingest
 from monai_app.cli.package import check, package, unpack
 from monai_app.cli.segment import segment
+from monai_app.cli.serve import serve
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
 from monai_app.errors import AppError
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack):
+for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack, serve):
     app.command()(command)
 
 

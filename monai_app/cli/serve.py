@@ -1,0 +1,105 @@
+"""``monai-app serve``."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from monai_app.cli.options import Trust
+
+TOKEN = "MONAI_APP_TOKEN"  # noqa: S105  # the name of a variable
+"""Environment variable that may hold the token."""
+
+
+def serve(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; labels become its annotations.")],
+    bundles: Annotated[list[str], typer.Option("--bundle", help="Run folder, or bundle to train. May be repeated.")],
+    studies: Annotated[Path | None, typer.Option(help="The server's folder. [default: NAME.label beside the stack]")] = None,
+    host: Annotated[str, typer.Option(help="Address to bind; others than 127.0.0.1 need a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes one that is free.")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help=f"File with the token that clients must send. [or: ${TOKEN}]")
+    ] = None,
+    slices: Annotated[str | None, typer.Option(help="Slices to offer, e.g. 4,11,18. [default: all]")] = None,
+    test: Annotated[str | None, typer.Option(help="Slices whose labels test and never train, e.g. 21.")] = None,
+    thickness: Annotated[int, typer.Option(help="Slices that clients see around each, odd.")] = 3,
+    volumes: Annotated[Literal["nii.gz", "nii", "nrrd"], typer.Option("--format", help="Format of the volumes.")] = "nii.gz",
+    layout: Annotated[
+        Literal["paired", "channels"], typer.Option(help="A file per detector, or one 4-D NIfTI.")
+    ] = "paired",
+    size: Annotated[str, typer.Option(help="Settings for bundles trained from nothing: small or paper.")] = "small",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting of trainings, NAME=VALUE.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where models are applied, e.g. cuda:1. [default: chosen]")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory that inferences may use, e.g. 4GiB.")] = None,
+    waiting: Annotated[int, typer.Option(help="Inferences that may wait; more are refused.")] = 8,
+    max_upload: Annotated[str, typer.Option(help="What a request may send at most.")] = "4GiB",
+    prepare_only: Annotated[bool, typer.Option(help="Write the volumes of all slices offered, and end.")] = False,
+    trust: Trust = False,
+) -> None:
+    """Serve a stack and models to 3D Slicer and other MONAI Label clients: label, train, correct."""
+    from importlib.util import find_spec
+
+    from monai_app.bundle.settings import parse_setting
+    from monai_app.errors import ConfigError
+    from monai_app.inference import Request
+    from monai_app.stack import Stack
+
+    if find_spec("monailabel") is None:
+        raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
+    from monai_app.cli.running import progress_bar
+    from monai_app.label.serve import Listening, export_cases, log_to, prepare, serve_stack
+    from monai_app.label.settings import Settings, Workspace
+
+    source = Stack.open(stack)
+    largest = Request.parse(memory=max_upload).memory
+    assert largest is not None
+    Request.parse(memory=memory)
+    wanted = Settings(
+        stack=str(source.path),
+        bundles=tuple(_absolute(bundle) for bundle in bundles),
+        slices=_numbers(slices, "--slices"),
+        test_slices=_numbers(test, "--test"),
+        thickness=thickness,
+        suffix=f".{volumes}",
+        layout=layout,
+        size=size,
+        training=dict(map(parse_setting, settings or [])),
+        device=device,
+        memory=memory,
+        waiting=waiting,
+        trust=trust,
+    )
+    default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
+    workspace = Workspace((studies or default).absolute())
+    log_to(workspace.log)
+    if prepare_only:
+        with progress_bar("export") as progress:
+            count = export_cases(prepare(wanted, workspace), progress)
+        typer.echo(f"{count} cases: {workspace.cases}")
+        return
+    serve_stack(wanted, workspace, Listening(host, port, _token(token_file), largest), typer.echo)
+
+
+def _absolute(bundle: str) -> str:
+    """A folder as a path that holds from everywhere; a bundle of the package stays a name."""
+    return str(Path(bundle).absolute()) if Path(bundle).exists() else bundle
+
+
+def _numbers(text: str | None, option: str) -> tuple[int, ...]:
+    from monai_app.errors import ConfigError
+
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ConfigError(f"{option} {text}: give slices with commas between, such as 4,11,18") from None
+
+
+def _token(path: Path | None) -> str | None:
+    from monai_app.errors import ConfigError
+
+    if path is None:
+        return os.environ.get(TOKEN)
+    if not path.is_file():
+        raise ConfigError(f"token file {path} isn't there; write the token into it, readable for you alone")
+    return path.read_text(encoding="utf8").strip()

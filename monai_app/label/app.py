@@ -1,0 +1,154 @@
+"""The app as MONAI Label knows one: models, trainings, strategies and scores around one stack."""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monailabel.config import settings as server_settings
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.tasks.scoring import ScoringMethod
+from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.tasks.activelearning.first import First
+from monailabel.tasks.activelearning.random import Random
+from monailabel.utils.others.generic import name_to_device
+
+from monai_app.label.datastore import ORIGINAL, StackDatastore
+from monai_app.label.errors import NotTrainedError, UnknownError
+from monai_app.label.inference import Job, infer
+from monai_app.label.models import ServedModel, served_models
+from monai_app.label.selecting import LeastSure, Uncertainty, measure_uncertainty
+from monai_app.label.scores import SliceScores
+from monai_app.label.settings import Settings, Workspace
+from monai_app.label.tasks import SegmentationTask, TrainingTask
+from monai_app.label.worker import InferenceProcess
+
+_log = logging.getLogger(__name__)
+
+
+class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
+    """Serves bundles on one stack. Nothing is downloaded, and only bundles that are trusted are loaded.
+
+    Args:
+        app_dir: MONAI Label's folder for an app.
+        studies: the folder that the server works in.
+        conf: see `Settings.from_conf`.
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: Mapping[str, Any]) -> None:
+        self.settings, self.workspace = Settings.from_conf(conf), Workspace(Path(studies))
+        self._process: InferenceProcess | None = None
+        datastore = StackDatastore(self.settings, self.workspace)
+        self._served = served_models(self.settings, self.workspace, datastore.stack)
+        self._stack_datastore = datastore
+        # Scores are computed when they are asked for; MONAI Label would do it at every turn, over HTTP.
+        server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
+        server_settings.MONAI_LABEL_SESSIONS = False
+        stack = datastore.stack
+        super().__init__(
+            app_dir,
+            studies,
+            dict(conf),
+            name=f"monai-app: {stack.name}",
+            description=datastore.description(),
+            labels=[phase.name for phase in stack.phases],
+        )
+
+    def init_datastore(self) -> StackDatastore:
+        """Return the stack as a datastore."""
+        return self._stack_datastore
+
+    def init_infers(self) -> dict[str, SegmentationTask]:
+        """Return a task per bundle."""
+        return {name: SegmentationTask(model, self._stack_datastore) for name, model in self._served.items()}
+
+    def init_trainers(self) -> dict[str, TrainingTask]:
+        """Return a task per bundle."""
+        return {name: TrainingTask(model, self._measure) for name, model in self._served.items()}
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        """Return the ways to choose the next slice, the recommended one first: clients preselect it."""
+        return {"least_sure": LeastSure(self.workspace, self._served), "first": First(), "random": Random()}
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """Return the ways to score slices."""
+        return {
+            "slices": SliceScores(self._served, self._label),
+            "uncertainty": Uncertainty(self.workspace, self._served, self.settings),
+        }
+
+    def model(self, name: str) -> ServedModel:
+        """Return a model by its name.
+
+        Raises:
+            UnknownError: there is none.
+        """
+        if name not in self._served:
+            raise UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(self._served)}")
+        return self._served[name]
+
+    def info(self) -> dict[str, Any]:
+        """Return what clients show first."""
+        colours = {phase.name: list(phase.rgb) for phase in self._stack_datastore.stack.phases}
+        return {**super().info(), "label_colors": colours}
+
+    def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """Label an image.
+
+        Args:
+            request: ``model``; ``image``, the id of one, or ``volume``, the path of a file that the server itself keeps;
+                ``device``; ``save_label`` and ``label_tag``.
+            datastore: not looked at: there is one.
+
+        Returns:
+            ``file`` with the labels, for the caller to remove, ``params`` for clients, ``label`` and ``tag``.
+
+        Raises:
+            AppError: there is no such model or image, it has no weights yet, or the inference fails.
+        """
+        model = self.model(str(request.get("model")))
+        store = self._stack_datastore
+        image, volume = str(request.get("image", "")), request.get("volume")
+        case = None if volume else store.case(image)
+        if volume is None and case is None:
+            volume = store.uploads.path(image)
+            if volume is None:
+                raise UnknownError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")
+        if model.run is None:
+            raise NotTrainedError(f"model {model.name} has no weights yet; label slices and train it (POST /train/{model.name})")
+        suffix = store.cases.suffix
+        self.workspace.temporary.mkdir(parents=True, exist_ok=True)
+        target = self.workspace.temporary / f"{uuid.uuid4().hex}{suffix}"
+        device = self.settings.device or name_to_device(request.get("device"))
+        job = Job(model.run, store.path, target, case, volume and Path(volume), device, self.settings.memory)
+        params = self._run(job)
+        label = str(target)
+        if request.get("save_label"):
+            tag = str(request.get("label_tag") or ORIGINAL)
+            label = store.save_label(image, str(target), tag, {"model": model.name, "params": params})
+        return {"label": label, "tag": ORIGINAL, "file": str(target), "params": params}
+
+    def _run(self, job: Job) -> dict[str, Any]:
+        """A server has a process for inferences; a process that is no server is one."""
+        return infer(job) if self._process is None else self._process.run(job)
+
+    def _label(self, model: ServedModel, image: str) -> Path:
+        """Label an image and return the file, for the caller to remove."""
+        return Path(self.infer({"model": model.name, "image": image})["file"])
+
+    def _measure(self, model: ServedModel) -> None:
+        measure_uncertainty(self.workspace, model, self._stack_datastore, self.settings)
+
+    def server_mode(self, mode: bool) -> None:
+        """Start to serve: inferences then run in a process of their own."""
+        super().server_mode(mode)
+        self._process = InferenceProcess(self.settings.waiting) if mode else None
+
+    def on_init_complete(self) -> None:
+        """Do nothing: what MONAI Label does here, scores and sessions, is not used."""
+
+    def close(self) -> None:
+        """End what runs for this app."""
+        if self._process is not None:
+            self._process.close()

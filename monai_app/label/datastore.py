@@ -1,0 +1,346 @@
+"""What MONAI Label calls a datastore: the slices of a stack as images, its annotations as final labels.
+
+Labels that are tagged ``final`` are the annotations of the stack, and live nowhere else: submitting one annotates slices,
+downloading one reads them. All other labels are files: predictions, and labels of volumes that clients sent.
+"""
+
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+
+from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
+from monai_app.files import file_sha256, whole_file
+from monai_app.label.cases import Case, Cases
+from monai_app.label.errors import UnknownError
+from monai_app.label.records import Info, Records
+from monai_app.label.settings import Settings, Workspace
+from monai_app.label.uploads import Uploads, check_id, suffix_of
+from monai_app.stack import Stack
+from monai_app.stack.annotating import annotate
+from monai_app.volumes import read_header
+
+FINAL, ORIGINAL = DefaultLabelTag.FINAL.value, DefaultLabelTag.ORIGINAL.value
+
+
+class StackDatastore(Datastore):
+    """The images and labels of one stack and of what clients sent.
+
+    Args:
+        settings: what is served.
+        workspace: where files are kept.
+    """
+
+    def __init__(self, settings: Settings, workspace: Workspace) -> None:
+        self.path, self.workspace = Path(settings.stack), workspace
+        self.cases = Cases(
+            self.path,
+            workspace.cases,
+            thickness=settings.thickness,
+            suffix=settings.suffix,
+            layout=settings.layout,
+            slices=settings.slices or None,
+            test_slices=settings.test_slices,
+        )
+        self.uploads = Uploads(workspace.uploads)
+        self.records = Records(workspace.folder / "records.json")
+
+    @property
+    def stack(self) -> Stack:
+        """The stack with the annotations that it has now."""
+        return Stack.open(self.path)
+
+    # ---- what it is --------------------------------------------------------------------------------------------------
+
+    def name(self) -> str:
+        """Return the sample's name."""
+        return self.stack.name
+
+    def set_name(self, name: str) -> None:
+        """Refuse: the name is the sample's."""
+        raise ConfigError(f"name {name!r}: the name is the sample's, {self.name()}; ingest it under another one")
+
+    def description(self) -> str:
+        """Return what the stack is, in a line."""
+        stack = self.stack
+        slices, rows, columns = stack.shape
+        return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
+
+    def set_description(self, description: str) -> None:
+        """Refuse: the description follows from the stack."""
+        raise ConfigError(f"description {description!r}: it follows from the stack and cannot be set")
+
+    def status(self) -> dict[str, Any]:
+        """Return how many images there are and how many have labels."""
+        labels = self._label_ids()
+        return {
+            "total": len(self.list_images()),
+            "completed": len(labels.get(FINAL, ())),
+            "label_tags": {tag: len(ids) for tag, ids in labels.items()},
+        }
+
+    def json(self) -> dict[str, Any]:
+        """Return everything, as MONAI Label's local datastore does."""
+        labels, known = self._label_ids(), self.records.labels()
+        objects = {
+            image: {
+                "image": {"ext": self._suffix(image), "info": self.records.image(image)},
+                "labels": {
+                    tag: {"ext": self._label_suffix(image, tag), "info": known.get(tag, {}).get(image, {})}
+                    for tag, ids in labels.items()
+                    if image in ids
+                },
+            }
+            for image in self.list_images()
+        }
+        return {"name": self.name(), "description": self.description(), "images_dir": "", "labels_dir": "", "objects": objects}
+
+    def datalist(self) -> list[dict[str, Any]]:
+        """Return the ids of images and their final labels; the pixels are read from the stack."""
+        return [{"image": image, "label": image} for image in self.get_labeled_images()]
+
+    def refresh(self) -> None:
+        """Do nothing: everything is read when it is asked for."""
+
+    # ---- images ------------------------------------------------------------------------------------------------------
+
+    def list_images(self) -> list[str]:
+        """Return the ids of all images: cases of the stack in their order, then uploads."""
+        return [*self.cases.ids(), *self.uploads.ids()]
+
+    def case(self, image_id: str) -> Case | None:
+        """Return the case of an id; None where it is no case of the stack."""
+        return self.cases.find(image_id)
+
+    def get_image_uri(self, image_id: str) -> str:
+        """Return the path of an image's file, which is written when it is first asked for; empty for unknown ids."""
+        case = self.case(image_id)
+        if case is not None:
+            return str(self.cases.image(case))
+        return str(self.uploads.path(image_id) or "")
+
+    def get_image(self, image_id: str, params: Any = None) -> Any:  # noqa: ARG002
+        """Return an image's file as a stream of bytes."""
+        path = self.get_image_uri(image_id)
+        return BytesIO(Path(path).read_bytes()) if path else None
+
+    def get_image_info(self, image_id: str) -> Info:
+        """Return what is known of an image.
+
+        Raises:
+            UnknownError: there is none of that id.
+        """
+        self._check_image(image_id)
+        info: Info = {"name": f"{image_id}{self._suffix(image_id)}", **self.records.image(image_id)}
+        case = self.case(image_id)
+        if case is not None:
+            info |= {"z": case.z, "slices": [case.first, case.last + 1], "role": self.cases.role(case.z)}
+        return info
+
+    def update_image_info(self, image_id: str, info: Info) -> None:
+        """Add to what is known of an image."""
+        self._check_image(image_id)
+        self.records.update_image(image_id, info)
+
+    def checksum(self, image_id: str) -> str:
+        """Return the checksum of an image's file as clients want it: they keep files by name otherwise."""
+        return f"SHA256:{file_sha256(Path(self.get_image_uri(image_id)))}"
+
+    def add_image(self, image_id: str, image_filename: str, image_info: Info) -> str:
+        """Keep a volume that a client sent.
+
+        Raises:
+            AppError: the id is taken or breaks its rule, or the file is no volume.
+        """
+        if self.case(image_id) is not None:
+            raise TargetExistsError(f"image {image_id} is a case of the stack; choose another id")
+        path = self.uploads.add(image_id, Path(image_filename))
+        self.records.update_image(image_id, {**(image_info or {}), "ts": int(time.time()), "name": path.name})
+        return image_id
+
+    def remove_image(self, image_id: str) -> None:
+        """Remove a volume that a client sent, with its labels.
+
+        Raises:
+            ConfigError: it is a case of the stack.
+            UnknownError: there is none of that id.
+        """
+        if self.case(image_id) is not None:
+            raise ConfigError(f"image {image_id} is a case of the stack and stays; only uploaded images can be removed")
+        if not self.uploads.remove(image_id):
+            raise _unknown_image(image_id)
+        for tag in self._tags():
+            for path in self._label_files(image_id, tag):
+                path.unlink()
+        self.records.forget(image_id)
+
+    # ---- labels ------------------------------------------------------------------------------------------------------
+
+    def get_labeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:  # noqa: ARG002
+        """Return the images with a final label, or with one of a tag."""
+        wanted = self._label_ids().get(label_tag or FINAL, set())
+        return [image for image in self.list_images() if image in wanted]
+
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:  # noqa: ARG002
+        """Return the images without a final label, or without one of a tag."""
+        labelled = self._label_ids().get(label_tag or FINAL, set())
+        return [image for image in self.list_images() if image not in labelled]
+
+    def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
+        """Return tag and id of an image's labels; the id is the image's."""
+        return {tag: image_id for tag, ids in self._label_ids().items() if image_id in ids}
+
+    def get_label_by_image_id(self, image_id: str, tag: str) -> str:
+        """Return the id of an image's label; empty where it has none of that tag."""
+        return self.get_labels_by_image_id(image_id).get(tag, "")
+
+    def get_label_uri(self, label_id: str, label_tag: str) -> str:
+        """Return the path of a label's file; empty where there is none."""
+        case = self.case(label_id)
+        if case is not None and label_tag == FINAL:
+            if not self._annotated(case, self.stack):
+                return ""
+            target = self._label_folder(FINAL) / f"{case.id}{self.cases.suffix}"
+            self.cases.export_labels(case, target)
+            return str(target)
+        return str(next(iter(self._label_files(label_id, label_tag)), ""))
+
+    def get_label(self, label_id: str, label_tag: str, params: Any = None) -> Any:  # noqa: ARG002
+        """Return a label's file as a stream of bytes."""
+        path = self.get_label_uri(label_id, label_tag)
+        return BytesIO(Path(path).read_bytes()) if path else None
+
+    def get_label_info(self, label_id: str, label_tag: str) -> Info:
+        """Return what is known of a label.
+
+        Raises:
+            UnknownError: there is no such label.
+        """
+        self._check_label(label_id, label_tag)
+        return self.records.label(label_id, label_tag)
+
+    def update_label_info(self, label_id: str, label_tag: str, info: Info) -> None:
+        """Add to what is known of a label."""
+        self._check_label(label_id, label_tag)
+        self.records.update_label(label_id, label_tag, info)
+
+    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Info) -> str:
+        """Keep a label: a final one of a case annotates slices of the stack, any other is a file.
+
+        Args:
+            image_id: the image's id.
+            label_filename: the label volume.
+            label_tag: ``final``, ``original`` or another name.
+            label_info: what the client says of it; ``label_info`` in it names the values of the file.
+
+        Raises:
+            AppError: there is no such image, or the labels don't fit it.
+        """
+        self._check_image(image_id)
+        info, case, source = dict(label_info or {}), self.case(image_id), Path(label_filename)
+        check_id(label_tag)
+        suffix = suffix_of(source.name)
+        if case is not None and label_tag == FINAL:
+            imported = self.cases.import_labels(case, source, info.get("label_info"))
+            info |= {"set": list(imported.set), "removed": list(imported.removed)}
+        else:
+            self._check_shape(image_id, source)
+            for old in self._label_files(image_id, label_tag):
+                if not old.name.endswith(suffix):
+                    old.unlink()
+            with whole_file(self._label_folder(label_tag) / f"{image_id}{suffix}") as temporary:
+                shutil.copyfile(source, temporary)
+        self.records.update_label(image_id, label_tag, {**info, "ts": int(time.time()), "name": f"{image_id}{suffix}"})
+        return image_id
+
+    def remove_label(self, label_id: str, label_tag: str) -> None:
+        """Remove a label; a final one of a case takes the annotations back that came from it.
+
+        Raises:
+            UnknownError: there is no such label.
+        """
+        self._check_label(label_id, label_tag)
+        case = self.case(label_id)
+        if case is not None and label_tag == FINAL:
+            annotate(self.stack, dict.fromkeys(self._annotated(case, self.stack)))
+        else:
+            for path in self._label_files(label_id, label_tag):
+                path.unlink()
+        self.records.forget(label_id, label_tag)
+
+    def get_dataset_archive(self, limit_cases: int | None) -> str:
+        """Write images with final labels into a zip file, and return its path, which the caller removes.
+
+        Raises:
+            UnknownError: nothing is labelled.
+        """
+        images = self.get_labeled_images()[: limit_cases or None]
+        if not images:
+            raise UnknownError("nothing is labelled yet, so there is no data set; label a slice first")
+        self.workspace.temporary.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(suffix=".zip", dir=self.workspace.temporary, delete=False) as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                for image in images:
+                    for kind, path in (("image", self.get_image_uri(image)), ("label", self.get_label_uri(image, FINAL))):
+                        archive.write(path, f"{kind}/{Path(path).name}")
+            return file.name
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+
+    def _check_image(self, image_id: str) -> None:
+        if self.case(image_id) is None and self.uploads.path(image_id) is None:
+            raise _unknown_image(image_id)
+
+    def _check_label(self, label_id: str, tag: str) -> None:
+        if label_id not in self._label_ids().get(tag, ()):
+            raise UnknownError(f"image {label_id[:120]!r} has no label {tag[:120]!r}; its labels: {list(self.get_labels_by_image_id(label_id))}")
+
+    def _check_shape(self, image_id: str, label: Path) -> None:
+        """Refuse a label of another size than its image's."""
+        found, expected = (read_header(path).shape for path in (label, Path(self.get_image_uri(image_id))))
+        if sorted(found) != sorted(expected[:3]):
+            raise AnnotationError(
+                f"the label has the axes {found} and image {image_id} has {expected[:3]}; send a label of the image's size"
+            )
+
+    def _annotated(self, case: Case, stack: Stack) -> list[int]:
+        """The slices of a case that belong to it: its own, and those whose annotation was submitted with it."""
+        known = {*stack.train_slices, *stack.test_slices}
+        return [z for z in range(case.first, case.last + 1) if z in known and (z == case.z or self.cases.owner(stack, z) == case.id)]
+
+    def _label_ids(self) -> dict[str, set[str]]:
+        """The images that have a label, by tag."""
+        stack = self.stack
+        found = {tag: {path.name.split(".")[0] for path in self._label_folder(tag).glob("[A-Za-z0-9]*")} for tag in self._tags()}
+        cases = {case.id for case in self.cases.all() if self._annotated(case, stack)}
+        uploads = found.get(FINAL, set()) & set(self.uploads.ids())
+        return {tag: ids for tag, ids in {**found, FINAL: cases | uploads}.items() if ids}
+
+    def _tags(self) -> list[str]:
+        return sorted(path.name for path in self.workspace.labels.glob("[A-Za-z0-9]*") if path.is_dir())
+
+    def _label_folder(self, tag: str) -> Path:
+        return self.workspace.labels / tag
+
+    def _label_files(self, label_id: str, tag: str) -> list[Path]:
+        if tag not in self._tags():
+            return []
+        return Uploads(self._label_folder(tag)).all(label_id)
+
+    def _suffix(self, image_id: str) -> str:
+        path = self.uploads.path(image_id)
+        return self.cases.suffix if path is None else suffix_of(path.name)
+
+    def _label_suffix(self, image_id: str, tag: str) -> str:
+        files = self._label_files(image_id, tag)
+        return suffix_of(files[0].name) if files else self.cases.suffix
+
+
+def _unknown_image(image_id: str) -> UnknownError:
+    return UnknownError(f"there is no image {image_id[:120]!r}; GET /datastore/?output=all lists them")

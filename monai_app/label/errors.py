@@ -1,0 +1,23 @@
+"""What can go wrong in a server beside the user's errors of the package."""
+
+from monai_app.errors import AppError
+
+
+class UnknownError(AppError, LookupError):
+    """There is no such image, label, model, strategy or session."""
+
+
+class NotTrainedError(AppError, RuntimeError):
+    """The model has no weights yet."""
+
+
+class QueueFullError(AppError, RuntimeError):
+    """As many inferences wait as may."""
+
+
+class NoMemoryError(AppError, RuntimeError):
+    """An inference needed more memory than there is."""
+
+
+class InferenceError(AppError, RuntimeError):
+    """An inference ended in a way that nobody foresaw, or its process died."""

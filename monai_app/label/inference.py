@@ -1,0 +1,105 @@
+"""One inference: slices of the stack, or a volume that a client sent, become a label volume of the same geometry."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.bundle.model import load_model
+from monai_app.errors import StackError
+from monai_app.inference import Predictor, Request
+from monai_app.label.cases import Case
+from monai_app.stack import ArrayStack, SlabSource, Stack
+from monai_app.volumes import read_volume, write_like, write_volume
+
+Labels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an inference needs to know; it can be pickled.
+
+    Attributes:
+        run: the run folder.
+        stack: path of the stack; it names the detectors of volumes too.
+        target: the label volume to write.
+        case: slices of the stack to label, where the image is one of its cases.
+        volume: the file to label otherwise.
+        device: where the network runs.
+        memory: that the process may use; None takes what is good.
+    """
+
+    run: Path
+    stack: Path
+    target: Path
+    case: Case | None = None
+    volume: Path | None = None
+    device: str = "cpu"
+    memory: str | None = None
+
+
+def infer(job: Job) -> dict[str, Any]:
+    """Write the label volume of a job.
+
+    Returns:
+        What clients are told: ``label_names`` (phase: value), ``label_colors`` (phase: red, green, blue), ``latencies``
+        in seconds, and the ``run`` that gave the labels.
+
+    Raises:
+        AppError: the image cannot be read or does not fit the model.
+    """
+    begin = time.monotonic()
+    predictor = _predictor(job.run, _version(job.run), job.device)
+    loaded = time.monotonic()
+    request = Request.parse(memory=job.memory)
+    if job.case is not None:
+        slices = range(job.case.first, job.case.last + 1)
+        labels = _labels(predictor, Stack.open(job.stack), slices, request)
+        write_volume(job.target, labels, job.case.grid)
+    else:
+        _infer_volume(job, predictor, request)
+    phases = predictor.model.phases
+    return {
+        "label_names": {phase.name: phase.value for phase in phases},
+        "label_colors": {phase.name: list(phase.rgb) for phase in phases},
+        "run": job.run.name,
+        "latencies": {"load": round(loaded - begin, 3), "total": round(time.monotonic() - begin, 3)},
+    }
+
+
+def _infer_volume(job: Job, predictor: Predictor, request: Request) -> None:
+    assert job.volume is not None
+    volume = read_volume(job.volume)
+    pixels = volume.pixels if volume.pixels.ndim == 4 else volume.pixels[..., None]
+    detectors = Stack.open(job.stack).detectors
+    if pixels.shape[3] != len(detectors):
+        raise StackError(
+            f"the volume has {pixels.shape[3]} detector(s) and the stack {len(detectors)} ({', '.join(detectors)}); send "
+            "one 4-D NIfTI with the axes X, Y, Z, detector, in this order of detectors"
+        )
+    if pixels.dtype.kind != "u" and np.array_equal(pixels, pixels.astype(predictor.model.dtype)):
+        pixels = pixels.astype(predictor.model.dtype)  # clients save whole grey values in other types
+    source = ArrayStack(job.volume, detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)))
+    labels = _labels(predictor, source, range(source.shape[0]), request)
+    write_like(job.target, labels, volume)
+
+
+def _labels(predictor: Predictor, stack: SlabSource, slices: Sequence[int], request: Request) -> Labels:
+    return np.stack([planes.labels for _, planes in predictor.predict(stack, slices, request=request)])
+
+
+def _version(run: Path) -> tuple[int, int]:
+    """What changes when the weights are replaced."""
+    status = (run / "models" / "model.pt").stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=2)
+def _predictor(run: Path, version: tuple[int, int], device: str) -> Predictor:  # noqa: ARG001
+    """A model is loaded and measured once; another file of weights is another model."""
+    return Predictor(load_model(run), device)

@@ -1,0 +1,55 @@
+"""How clients log in: with the server's token, or by MONAI Label's own authentication (Keycloak)."""
+
+import hmac
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, HTTPException
+from monailabel.config import settings
+from monailabel.endpoints import login
+from monailabel.endpoints.user.auth import RBAC
+
+from monai_app.label.guard import Access
+
+
+def keycloak() -> bool:
+    """Whether MONAI Label's own authentication is on (``MONAI_LABEL_AUTH_ENABLE``)."""
+    return bool(settings.MONAI_LABEL_AUTH_ENABLE)
+
+
+def roles(role: str) -> list[Any]:
+    """Return what a route depends on: a role, where MONAI Label's own authentication is on.
+
+    Args:
+        role: ``user``, ``annotator`` or ``admin``.
+    """
+    return [Depends(RBAC(getattr(settings, f"MONAI_LABEL_AUTH_ROLE_{role.upper()}")))] if keycloak() else []
+
+
+def login_routes(access: Access) -> list[APIRouter]:
+    """Return the routes by which clients log in, where they must.
+
+    3D Slicer asks for user name and password where ``/auth/`` says so; with a token it is the password.
+    """
+    if keycloak():
+        return [login.router]
+    return [] if access.token is None else [_token_routes(access.token)]
+
+
+def _token_routes(token: str) -> APIRouter:
+    router = APIRouter(prefix="/auth", tags=["Auth"])
+
+    @router.get("/", summary="Whether clients must log in")
+    def enabled() -> dict[str, Any]:
+        return {"enabled": True, "client_id": "monai-app", "realm": ""}
+
+    @router.post("/token", summary="Log in with the token as the password", responses={401: {"description": "Wrong token"}})
+    def log_in(password: Annotated[str, Form()], username: Annotated[str, Form()] = "") -> dict[str, str]:  # noqa: ARG001
+        if not hmac.compare_digest(password.encode(), token.encode()):
+            raise HTTPException(401, "the password is not the server's token")
+        return {"access_token": token, "token_type": "Bearer"}
+
+    @router.get("/token/valid", summary="Whether the token that was sent is right")
+    def valid() -> dict[str, str]:
+        return {"username": "token"}
+
+    return router

@@ -1,0 +1,168 @@
+"""Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
+
+import json
+import logging
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from monailabel.config import settings as server_settings
+from monailabel.interfaces.utils.app import apps
+
+from monai_app.errors import ConfigError
+from monai_app.files import lock, lock_path, whole_file
+from monai_app.label.api import create_api
+from monai_app.label.app import StackApp
+from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
+from monai_app.label.login import keycloak
+from monai_app.label.settings import Settings, Workspace
+from monai_app.progress import Progress, silent
+
+MAIN = """\
+\"\"\"MONAI Label finds the app here.\"\"\"
+
+from monai_app.label.app import StackApp
+
+__all__ = ["StackApp"]
+"""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where the server listens.
+
+    Attributes:
+        host: address to bind to.
+        port: 0 takes any that is free.
+        token: what clients must know; None asks for nothing.
+        largest: bytes that a request may send.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    largest: int = 4 * 2**30
+
+
+def prepare(settings: Settings, workspace: Workspace) -> StackApp:
+    """Make the server's folder and the app.
+
+    Raises:
+        AppError: the stack or a bundle cannot be served.
+    """
+    workspace.log.parent.mkdir(parents=True, exist_ok=True)
+    for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with whole_file(workspace.app / "main.py") as temporary:
+        temporary.write_text(MAIN, encoding="utf8")
+    return StackApp(str(workspace.app), str(workspace.folder), settings.to_conf())
+
+
+def export_cases(app: StackApp, progress: Progress = silent) -> int:
+    """Write the files of all cases, as a stock MONAI Label app needs them; returns their number."""
+    cases = app.datastore().cases
+    every = cases.all()
+    progress(0, len(every))
+    for done, case in enumerate(every, 1):
+        cases.image(case)
+        progress(done, len(every))
+    return len(every)
+
+
+def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
+    """Serve until the process is interrupted or terminated.
+
+    Args:
+        settings: what is served.
+        workspace: the server's folder.
+        where: where it listens.
+        say: tells people how to connect.
+
+    Raises:
+        ConfigError: nobody would be asked for a token, or the address cannot be bound.
+        BusyError: another server works in the folder.
+        AppError: the stack or a bundle cannot be served.
+    """
+    check_access(where.host, where.token, keycloak=keycloak())
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    busy = f"another server works in {workspace.folder}; stop it, or give another folder (--studies)"
+    with lock(lock_path(workspace.folder), busy), _bound(where) as bound:
+        app = prepare(settings, workspace)
+        _introduce(app, settings)
+        port = int(bound.getsockname()[1])
+        api = create_api(app, _access(where))
+        for line in _welcome(app, where.host, port, where.token is not None):
+            say(line)
+        config = uvicorn.Config(api, log_config=None, access_log=False, timeout_graceful_shutdown=3, lifespan="on")
+        uvicorn.Server(config).run(sockets=[bound])
+    say("the server has stopped")
+
+
+def log_to(path: Path) -> None:
+    """Send the log into the server's file; warnings are shown too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setLevel(logging.WARNING)
+    kept = logging.FileHandler(path, encoding="utf8")
+    root = logging.getLogger()
+    root.handlers.clear()
+    for handler in (kept, shown):
+        handler.setFormatter(form)
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+def _access(where: Listening) -> Access:
+    # Behind a token any name is fine; without one, a web page may have made its name point here.
+    hosts = (*LOCAL_NAMES, where.host) if where.token is None and is_loopback(where.host) else ()
+    return Access(where.token, hosts, where.largest)
+
+
+def _bound(where: Listening) -> socket.socket:
+    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((where.host, where.port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        raise ConfigError(
+            f"{where.host}:{where.port} cannot be bound ({error}); choose another --port, or stop what listens there"
+        ) from None
+    return bound
+
+
+def _introduce(app: StackApp, settings: Settings) -> None:
+    """Let MONAI Label find the app: its own processes make it again from the environment."""
+    conf = settings.to_conf()
+    server_settings.MONAI_LABEL_APP_CONF = conf
+    server_settings.MONAI_LABEL_APP_DIR, server_settings.MONAI_LABEL_STUDIES = app.app_dir, app.studies
+    os.environ["MONAI_LABEL_APP_CONF"] = json.dumps(conf)
+    os.environ["MONAI_LABEL_APP_DIR"], os.environ["MONAI_LABEL_STUDIES"] = app.app_dir, app.studies
+    apps[f"{app.app_dir}{app.studies}"] = app
+
+
+def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
+    store, shown = app.datastore(), f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}"
+    runs = {name: app.model(name).run for name in app.info()["models"]}
+    models = [f"{name} ({f'run {run.name}' if run else 'not trained yet'})" for name, run in runs.items()]
+    login = ["            log in with any user name; the password is the server's token"] if token else []
+    return [
+        f"serving    {store.name()}: {store.description()}",
+        f"models     {', '.join(models)}",
+        f"address    {address}",
+        f"3D Slicer  install the extension MONAILabel, open the module MONAI Label, enter {address},",
+        "            press the round arrow, then Next Sample; label, Submit Label, Train",
+        *login,
+        f"folder     {app.workspace.folder} (cases, models, log)",
+        "Ctrl-C stops the server",
+    ]

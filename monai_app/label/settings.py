@@ -1,0 +1,172 @@
+"""What a label server was started with, and the folder it works in.
+
+MONAI Label trains in a process of its own, which makes the app again from what stands in the environment: so everything
+goes through texts.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from monai_app.errors import ConfigError
+
+LAYOUTS = ("paired", "channels")
+"""How a case is written: a file per detector, or one 4-D NIfTI."""
+
+SUFFIXES = (".nii.gz", ".nii", ".nrrd")
+"""Formats of cases."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the server serves.
+
+    Attributes:
+        stack: path of the stack.
+        bundles: trained run folders, names or paths of bundles to train; each becomes a model of its folder's name.
+        slices: z of the slices to offer for annotation; empty offers all.
+        test_slices: z of the slices whose labels test and never train.
+        thickness: odd number of slices in a case.
+        suffix: format of the cases.
+        layout: how the detectors of a case are written.
+        size: settings of ``configs/sizes`` for bundles that are trained from nothing.
+        training: more settings of trainings, by id.
+        device: where models are applied; ``None`` chooses.
+        memory: that the process which applies them may use, e.g. ``"4GiB"``; ``None`` takes what is good.
+        waiting: inferences that may wait for the one that runs.
+        trust: serve bundles that do more than the package's own.
+
+    Raises:
+        ConfigError: a value that breaks its rule.
+    """
+
+    stack: str
+    bundles: tuple[str, ...]
+    slices: tuple[int, ...] = ()
+    test_slices: tuple[int, ...] = ()
+    thickness: int = 3
+    suffix: str = ".nii.gz"
+    layout: str = "paired"
+    size: str = "small"
+    training: Mapping[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    memory: str | None = None
+    waiting: int = 8
+    trust: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.bundles:
+            raise ConfigError("no bundle to serve; give at least one --bundle: a run folder or a bundle to train")
+        names = [model_name(bundle) for bundle in self.bundles]
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise ConfigError(
+                    f"bundle {name!r}: its folder's name becomes the model's and may hold letters, digits, '_', '+' and "
+                    "'-' only; rename the folder"
+                )
+            if names.count(name) > 1:
+                raise ConfigError(f"two bundles are named {name!r}; rename one of the folders")
+        if self.suffix not in SUFFIXES:
+            raise ConfigError(f"format {self.suffix!r}: choose one of {', '.join(SUFFIXES)}")
+        if self.layout not in LAYOUTS:
+            raise ConfigError(f"layout {self.layout!r}: choose one of {', '.join(LAYOUTS)}")
+        if self.thickness < 1 or self.thickness % 2 == 0:
+            raise ConfigError(f"thickness {self.thickness}: a case has an odd number of slices, such as 1 or 3")
+        if self.waiting < 1:
+            raise ConfigError(f"waiting {self.waiting}: at least one inference must be able to wait")
+
+    def to_conf(self) -> dict[str, str]:
+        """Return it as the texts of MONAI Label's ``--conf``."""
+        return {name: json.dumps(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_conf(cls, conf: Mapping[str, Any]) -> "Settings":
+        """Read what `to_conf` wrote, or a person: plain texts, ``bundles`` with commas between.
+
+        Raises:
+            ConfigError: a value is missing or breaks its rule.
+        """
+        known = {entry.name for entry in fields(cls)}
+        given = {name: _value(text) for name, text in conf.items() if name in known}
+        for name in ("stack", "bundles"):
+            if name not in given:
+                raise ConfigError(f"no {name!r} in the app's configuration; give --conf {name} VALUE")
+        if isinstance(given["bundles"], str):
+            given["bundles"] = [part.strip() for part in given["bundles"].split(",")]
+        for name in ("bundles", "slices", "test_slices"):
+            if name in given:
+                given[name] = tuple(given[name])
+        return cls(**given)
+
+
+def model_name(bundle: str) -> str:
+    """Return the name under which a bundle is served: its folder's."""
+    return Path(bundle).absolute().name
+
+
+def _value(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder that a server works in; nothing outside of it is written, but for annotations in the stack.
+
+    Attributes:
+        folder: the folder; MONAI Label calls it the studies folder.
+    """
+
+    folder: Path
+
+    @property
+    def cases(self) -> Path:
+        """Volumes cut from the stack: what a stock MONAI Label app takes as its studies folder."""
+        return self.folder / "cases"
+
+    @property
+    def uploads(self) -> Path:
+        """Volumes that clients sent to stay."""
+        return self.folder / "uploads"
+
+    @property
+    def sessions(self) -> Path:
+        """Volumes that clients sent for one inference after the other."""
+        return self.folder / "sessions"
+
+    @property
+    def labels(self) -> Path:
+        """Label volumes that are no annotations of the stack: predictions, and labels of uploads."""
+        return self.folder / "labels"
+
+    @property
+    def models(self) -> Path:
+        """Run folders trained here."""
+        return self.folder / "models"
+
+    @property
+    def scores(self) -> Path:
+        """What was computed to choose slices."""
+        return self.folder / "scores"
+
+    @property
+    def app(self) -> Path:
+        """What MONAI Label takes as the app's folder: a main.py, and logs."""
+        return self.folder / "app"
+
+    @property
+    def temporary(self) -> Path:
+        """Uploads on their way in and results on their way out."""
+        return self.folder / "temporary"
+
+    @property
+    def log(self) -> Path:
+        """The server's log."""
+        return self.app / "logs" / "app.log"

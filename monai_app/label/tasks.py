@@ -1,0 +1,99 @@
+"""MONAI Label's tasks: what clients can ask of a model, and how slices are chosen and scored."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
+from monailabel.interfaces.tasks.train import TrainTask
+from monailabel.utils.others.generic import device_list
+
+from monai_app.errors import AppError, ConfigError
+from monai_app.label.datastore import StackDatastore
+from monai_app.label.models import ServedModel
+from monai_app.label.training import train
+from monai_app.label.worker import end_with_parent
+
+_log = logging.getLogger(__name__)
+
+AfterTraining = Callable[[ServedModel], None]
+
+
+class SegmentationTask(InferTask):
+    """What clients are told of a model; the app itself runs it."""
+
+    def __init__(self, model: ServedModel, datastore: StackDatastore) -> None:
+        self.model = model
+        phases = datastore.stack.phases
+        description = f"{model.name}: labels every slice of a case with the phases {', '.join(p.name for p in phases)}"
+        labels = {phase.name: phase.value for phase in phases}
+        super().__init__(InferType.SEGMENTATION, labels, 3, description, {"device": device_list()})
+        self.colours = {phase.name: list(phase.rgb) for phase in phases}
+
+    def info(self) -> dict[str, Any]:
+        """Return what clients are told: phases and their colours, and which training counts."""
+        run = self.model.run
+        told: dict[str, Any] = super().info()
+        return {**told, "type": InferType.SEGMENTATION.value, "label_colors": self.colours, "run": run and run.name}
+
+    def is_valid(self) -> bool:
+        """Whether the model is shown to clients: always, because one that is not trained yet can be trained."""
+        return True
+
+    def get_path(self, validate: bool = True) -> str | None:  # noqa: ARG002
+        """Return the file of the weights that count."""
+        weights = self.model.weights
+        return None if weights is None else str(weights)
+
+    def __call__(self, request: Any) -> Any:
+        """Refuse: the app runs inferences in a process of their own."""
+        raise NotImplementedError("StackApp.infer runs inferences")
+
+
+class TrainingTask(TrainTask):
+    """Trains a model on the labels that were submitted."""
+
+    def __init__(self, model: ServedModel, after: AfterTraining) -> None:
+        super().__init__(f"train {model.name} on the labelled slices; unlabelled pixels are left out")
+        self.model, self.after = model, after
+
+    def config(self) -> dict[str, Any]:
+        """Return the options that clients show, with what is taken where they are left alone (0: the model's own)."""
+        return {"max_epochs": 0, "pretrained": True}
+
+    def stats(self) -> dict[str, Any]:
+        """Return which run counts."""
+        run = self.model.run
+        return {"run": run and run.name}
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Train; called in a process of its own, whose last line says what went wrong."""
+        assert isinstance(datastore, StackDatastore)
+        end_with_parent()
+        try:
+            settings, pretrained = read_options(request)
+            trained = train(self.model, datastore.stack, settings=settings, pretrained=pretrained)
+            self.after(self.model)
+        except AppError as error:
+            _log.error("training %s failed: %s", self.model.name, error)  # noqa: TRY400  # a user's error needs no traceback
+            sys.exit(1)
+        return trained
+
+
+def read_options(request: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Read the options of a training request; others, which clients send along, are left alone.
+
+    Returns:
+        Settings of the bundle, and whether to begin with the weights that count now.
+
+    Raises:
+        ConfigError: an option of another kind.
+    """
+    epochs, pretrained = request.get("max_epochs", 0), request.get("pretrained", True)
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or not 0 <= epochs <= 100_000:
+        raise ConfigError(f"max_epochs {epochs!r}: give a whole number of epochs, or 0 for the model's own")
+    if not isinstance(pretrained, bool):
+        raise ConfigError(f"pretrained {pretrained!r}: give true or false")
+    return ({"max_epochs": epochs} if epochs else {}), pretrained

@@ -1,0 +1,89 @@
+"""Volumes that clients send: kept under names that cannot leave their folder."""
+
+import re
+import shutil
+from pathlib import Path
+
+from monai_app.errors import ConfigError, StackError, TargetExistsError
+from monai_app.files import whole_file
+from monai_app.label.settings import SUFFIXES
+from monai_app.volumes import read_header
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+def check_id(name: str) -> str:
+    """Return the id of an image if it is one.
+
+    Raises:
+        ConfigError: it could be more than a file's name: a path, an extension, something hidden.
+    """
+    if not _ID.fullmatch(name):
+        raise ConfigError(
+            f"image id {name[:120]!r}: may hold letters, digits, '_' and '-' only, begins with a letter or digit, and has "
+            "100 characters at most; choose another"
+        )
+    return name
+
+
+def suffix_of(file_name: str) -> str:
+    """Return the suffix of a volume's file name.
+
+    Raises:
+        ConfigError: it is no format of volumes.
+    """
+    for suffix in SUFFIXES:
+        if file_name.lower().endswith(suffix):
+            return suffix
+    raise ConfigError(f"file {file_name[-120:]!r} is no volume: send one of {', '.join(SUFFIXES)}")
+
+
+class Uploads:
+    """The uploads in one folder.
+
+    Args:
+        folder: it is made when the first comes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def ids(self) -> list[str]:
+        """The ids, sorted."""
+        return sorted(path.name.split(".")[0] for path in self.folder.glob("[A-Za-z0-9]*"))
+
+    def path(self, name: str) -> Path | None:
+        """Where an upload is, or None where there is none of that id."""
+        if not _ID.fullmatch(name):
+            return None
+        found = (self.folder / f"{name}{suffix}" for suffix in SUFFIXES)
+        return next((path for path in found if path.is_file() and not path.is_symlink()), None)
+
+    def add(self, name: str, source: Path) -> Path:
+        """Keep a volume under an id.
+
+        Raises:
+            ConfigError: the id or the format breaks its rule.
+            StackError: the file cannot be read as a volume.
+            TargetExistsError: there is an upload of that id.
+        """
+        check_id(name)
+        suffix = suffix_of(source.name)
+        if self.path(name) is not None:
+            raise TargetExistsError(f"image {name} is there already; choose another id, or delete it first")
+        header = read_header(source)
+        if len(header.shape) not in (3, 4):
+            raise StackError(
+                f"the volume has the axes {header.shape}; send X, Y, Z of one detector or X, Y, Z, detectors"
+            )
+        target = self.folder / f"{name}{suffix}"
+        with whole_file(target) as temporary:
+            shutil.copyfile(source, temporary)
+        return target
+
+    def remove(self, name: str) -> bool:
+        """Remove an upload; returns whether there was one."""
+        path = self.path(name)
+        if path is not None:
+            path.unlink()
+        return path is not None
