@@ -4,7 +4,8 @@ from monai_app.inference.export import check_export, export_tiff
 from monai_app.inference.inferer import ExactInferer
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
+from monai_app.inference.predict import Predictor
 from monai_app.inference.request import Request
 from monai_app.inference.segmentation import Segmentation
 
-__all__ = ["ExactInferer", "Model", "Outputs", "Request", "Segmentation", "check_export", "export_tiff"]
+__all__ = ["ExactInferer", "Model", "Outputs", "Predictor", "Request", "Segmentation", "check_export", "export_tiff"]

@@ -15,7 +15,7 @@ from monai_app.inference.field import measure_field
 from monai_app.inference.maps import count_maps
 from monai_app.inference.precision import Precision, checked_dtype
 from monai_app.networks.weights import load_weights
-from monai_app.stack import Phase, Stack
+from monai_app.stack import Phase, SlabSource
 from monai_app.transforms import Scaling
 
 
@@ -84,7 +84,7 @@ class Model:
         """Return the values per pixel that the network holds at its peak where it runs on whole tiles."""
         return count_maps(self.network, len(self.detectors) * self.slices, self.stride)
 
-    def check_stack(self, stack: Stack) -> None:
+    def check_stack(self, stack: SlabSource) -> None:
         """Check that the model can be applied to a stack.
 
         Raises:

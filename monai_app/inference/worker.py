@@ -1,4 +1,4 @@
-"""Tiles from the store to the store: reading ahead, computing and writing overlap."""
+"""Tiles from a stack to where they are kept: reading ahead, computing and writing overlap."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
 from threading import BoundedSemaphore
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ from monai_app.inference.outputs import ChunkRows, Outputs
 from monai_app.inference.plan import Plan, Tile
 from monai_app.inference.precision import Precision
 from monai_app.inference.upload import Raw
-from monai_app.stack import Stack
-from monai_app.stack.result_arrays import Checksum, Planes, ResultArrays
+from monai_app.stack import SlabSource
+from monai_app.stack.result_arrays import Checksum, Planes
 
 _WAITING = 4
 """Blocks of chunk rows that may wait to be written."""
@@ -31,9 +32,16 @@ Advance = Callable[[int], None]
 """Called with the number of pixels that were computed since the last call."""
 
 
+class Sink(Protocol):
+    """Where planes are kept: the arrays of a result, or memory."""
+
+    def write(self, z: int, y: int, x: int, planes: Planes) -> None:
+        """Keep a rectangle of slice z whose upper left pixel is row y, column x."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """What a process must know to compute tiles; it can be pickled.
+    """What a process must know to compute tiles; it can be pickled where its stack and arrays can.
 
     Attributes:
         stack: the stack.
@@ -41,17 +49,17 @@ class Job:
         plan: the plan that the tiles belong to.
         outputs: what is stored.
         arrays: where.
-        mask: what is segmented of each slice.
+        mask: what is segmented of each slice; None is all.
         device: where the network runs.
         precision: what it computes in.
     """
 
-    stack: Stack
+    stack: SlabSource
     model: Model
     plan: Plan
     outputs: Outputs
-    arrays: ResultArrays
-    mask: Mask
+    arrays: Sink
+    mask: Mask | None
     device: torch.device
     precision: Precision
 
@@ -132,7 +140,8 @@ class TileWorker:
             for target, first, logits in self.network.logits(planes, plan.sequence(tile), targets, plan.stripe):
                 z = rows[target].z
                 for row, part in rows[target].add(first, logits, self.job.outputs):
-                    masked = self.job.mask.apply(part, z, row, tile.x.start)
+                    mask = self.job.mask
+                    masked = part if mask is None else mask.apply(part, z, row, tile.x.start)
                     checksum.add(z, masked)
                     writes.append(self._write(z, row, tile.x.start, masked))
                 advance(logits.shape[0] * len(tile.read_x))

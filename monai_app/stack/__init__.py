@@ -4,6 +4,16 @@ from monai_app.stack.description import AnnotationDescription, SampleDescription
 from monai_app.stack.ingestion import ingest
 from monai_app.stack.labels import LabelWriter
 from monai_app.stack.phases import Phase
+from monai_app.stack.slabs import ArrayStack, SlabSource
 from monai_app.stack.store import Stack
 
-__all__ = ["AnnotationDescription", "LabelWriter", "Phase", "SampleDescription", "Stack", "ingest"]
+__all__ = [
+    "AnnotationDescription",
+    "ArrayStack",
+    "LabelWriter",
+    "Phase",
+    "SampleDescription",
+    "SlabSource",
+    "Stack",
+    "ingest",
+]

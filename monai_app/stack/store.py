@@ -9,20 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.errors import AnnotationError, StackError
 from monai_app.stack import layout
 from monai_app.stack.labels import LabelImage, LabelWriter, finished_labels, label_writer
 from monai_app.stack.phases import Phase
 from monai_app.stack.result_arrays import MapKind, Maps
 from monai_app.stack.results import Result, making_result
-
-Window = tuple[slice, slice]
-"""A part of a slice: rows and columns."""
-
-_EVERYTHING: Window = (slice(None), slice(None))
+from monai_app.stack.slabs import EVERYTHING, SlabSource, Window
 
 
-class Stack:
+class Stack(SlabSource):
     """An ingested stack: detectors x slices x rows x columns, its annotations and its label images.
 
     Open one with `Stack.open`, make one with `ingest`. Pixels are read on demand. A stack can be pickled and used in
@@ -87,37 +83,8 @@ class Stack:
             f"Stack({self.path.name}: {'+'.join(self.detectors)}, {slices} slices of {rows} x {columns} {self.dtype})"
         )
 
-    def read_slab(
-        self, z: int, detectors: Sequence[str], slices: int, window: Window | None = None
-    ) -> npt.NDArray[np.integer]:
-        """Read the slab around a slice.
-
-        Args:
-            z: the target slice, counted from 0.
-            detectors: detector names, in the order wanted.
-            slices: odd number of slices; at the ends of the stack the end slice is repeated.
-            window: slices of rows and columns; the whole slice where None.
-
-        Returns:
-            (slices * detectors, rows, columns) in the data type of the stack, slice-major: for 3 slices of ICE and
-            TLD they are z-1:ICE, z-1:TLD, z:ICE, z:TLD, z+1:ICE, z+1:TLD.
-
-        Raises:
-            StackError: there is no such slice.
-            ConfigError: there is no such detector, or the number of slices is not odd.
-        """
-        self._check_slice(z)
-        channels = [self._channel(name) for name in detectors]
-        if not channels:
-            raise ConfigError(f"no detector is asked for; name at least one of {', '.join(self.detectors)}")
-        if slices < 1 or slices % 2 == 0:
-            raise ConfigError(f"a slab of {slices} slices has no middle slice; ask for an odd number, such as 1 or 3")
-        reach, last = slices // 2, self.shape[0] - 1
-        read: dict[int, list[npt.NDArray[np.integer]]] = {}
-        for near in range(max(0, z - reach), min(last, z + reach) + 1):
-            read[near] = [layout.read(self._image, (c, near, *(window or _EVERYTHING))) for c in channels]
-        order = [min(max(near, 0), last) for near in range(z - reach, z + reach + 1)]
-        return np.stack([plane for near in order for plane in read[near]])
+    def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
+        return layout.read(self._image, (channel, z, *window))
 
     def read_annotation(self, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
         """Read the annotation of a slice: (rows, columns), 0 unlabelled, 1..K the phases.
@@ -139,7 +106,7 @@ class Stack:
             StackError: there is no finished label image of that name, or no such slice.
         """
         self._check_labels(name)
-        self._check_slice(z)
+        self.check_slice(z)
         return self._read_label_image(name, z, window)
 
     def read_map(self, name: str, kind: MapKind, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
@@ -152,14 +119,14 @@ class Stack:
             StackError: there is no finished label image of that name, it has no such map, or there is no such slice.
         """
         self._check_labels(name)
-        self._check_slice(z)
+        self.check_slice(z)
         path = f"{layout.LABELS}/{name}/{kind}/0"
         if not (self.path / path).is_dir():
             raise StackError(
                 f"label image {name!r} of {self.path.name} was written without {kind}; segment again and ask for it"
             )
         leading = (slice(None), z) if kind == "probability" else (z,)
-        return layout.read(zarr.open_array(self.path, path=path, mode="r"), (*leading, *(window or _EVERYTHING)))
+        return layout.read(zarr.open_array(self.path, path=path, mode="r"), (*leading, *(window or EVERYTHING)))
 
     def label_names(self) -> tuple[str, ...]:
         """The names of the finished label images, without the annotations."""
@@ -245,21 +212,10 @@ class Stack:
 
     def _read_label_image(self, name: str, z: int, window: Window | None) -> npt.NDArray[np.uint8]:
         array = zarr.open_array(self.path, path=f"{layout.LABELS}/{name}/0", mode="r")
-        return layout.read(array, (z, *(window or _EVERYTHING)))
+        return layout.read(array, (z, *(window or EVERYTHING)))
 
     def _check_labels(self, name: str) -> None:
         if name not in self.label_names():
             raise StackError(
                 f"{self.path.name} has no finished label image {name!r}; its label images: {list(self.label_names())}"
             )
-
-    def _check_slice(self, z: int) -> None:
-        if not 0 <= z < self.shape[0]:
-            raise StackError(f"slice {z} isn't there; {self.path.name} has slices 0 to {self.shape[0] - 1}")
-
-    def _channel(self, detector: str) -> int:
-        if detector not in self.detectors:
-            raise ConfigError(
-                f"detector {detector!r} isn't there; {self.path.name} has {', '.join(self.detectors)}: name one of them"
-            )
-        return self.detectors.index(detector)

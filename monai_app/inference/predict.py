@@ -1,0 +1,172 @@
+"""Labels of some slices in memory, by the engine that segments whole stacks."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import zip_longest
+
+import numpy as np
+import torch
+
+from monai_app.errors import ConfigError
+from monai_app.inference.compute import TileNetwork
+from monai_app.inference.model import Model
+from monai_app.inference.outputs import Outputs
+from monai_app.inference.plan import Plan, Tile
+from monai_app.inference.planning import Planner
+from monai_app.inference.precision import Precision
+from monai_app.inference.region import LINES, Region, Span
+from monai_app.inference.request import Request
+from monai_app.inference.worker import Advance, Job, TileWorker
+from monai_app.memory import give_back_freed_memory, keep_freed_memory
+from monai_app.progress import Progress, silent
+from monai_app.stack import SlabSource
+from monai_app.stack.result_arrays import Maps, Planes
+
+Part = tuple[Span, Span]
+"""Rows and columns of a slice."""
+
+
+class Predictor:
+    """A model that is ready to label slices; it is loaded, measured and recorded once, and later calls are fast.
+
+    The labels are those that `Segmentation` writes: plan, tiles, network and outputs are the same. (Where two phases
+    are equal up to float32's rounding, other tiles may give the other one, there as here.) Not for several threads at
+    a time.
+
+    Args:
+        model: the model; its weights are loaded.
+        device: where the network runs.
+        precision: what it computes in.
+
+    Attributes:
+        model: the model.
+        halo: pixels read around a tile.
+        network: the network as a function of tiles.
+
+    Raises:
+        ConfigError: there are no weights or they do not fit, or the device does not know the precision.
+    """
+
+    def __init__(self, model: Model, device: torch.device | str = "cpu", precision: Precision = "float32") -> None:
+        self.model, self.device, self.precision = model, torch.device(device), precision
+        model.check_precision(precision, self.device)
+        model.load()
+        keep_freed_memory()
+        self.halo = model.measure_halo()
+        self.network = TileNetwork(model, self.device, precision)
+        give_back_freed_memory()
+
+    def predict(
+        self,
+        stack: SlabSource,
+        slices: Sequence[int],
+        window: Part | None = None,
+        outputs: Outputs | None = None,
+        request: Request | None = None,
+        progress: Progress = silent,
+    ) -> Iterator[tuple[int, Planes]]:
+        """Label slices; nothing is computed before the first one is asked for, and closing the iterator ends the work.
+
+        Args:
+            stack: an ingested stack, or arrays in memory (`ArrayStack`).
+            slices: z of the slices. Consecutive ones are the fastest, because Sensor-3D's slabs share their work.
+            window: rows and columns to label; all where None.
+            outputs: what is wanted beside the labels.
+            request: tile and memory, where they are not left to the planner.
+            progress: called with the pixels computed and their total.
+
+        Returns:
+            An iterator of z, ascending and each once, and the planes (rows, columns) of the window.
+
+        Raises:
+            ConfigError: the stack lacks a detector, the window leaves the slice, or the memory is too little.
+            StackError: pixels of another type, or there is no such slice.
+        """
+        outputs = outputs or Outputs()
+        plan, tiles = self._plan(stack, slices, window, outputs, request or Request())
+        return self._computed(stack, plan, tiles, outputs, progress)
+
+    def _plan(
+        self, stack: SlabSource, slices: Sequence[int], window: Part | None, outputs: Outputs, request: Request
+    ) -> tuple[Plan, list[Tile]]:
+        """The plan, and its tiles that hold one of the slices, slice after slice."""
+        self.model.check_stack(stack)
+        for z in slices:
+            stack.check_slice(z)
+        if not slices:
+            raise ConfigError("no slice is asked for; give the z of one at least")
+        _, rows, columns = stack.shape
+        y, x = window or (Span(0, rows), Span(0, columns))
+        for axis, span, length in (("y", y, rows), ("x", x, columns)):
+            _check_window(span, length, axis)
+        region = Region(Span(min(slices), max(slices) + 1), y, x)
+        planner = Planner(self.network, stack.shape, stack.dtype.itemsize, outputs)
+        wanted = set(slices)
+        plan = planner.choose(region, self.halo, request, single=len(wanted) < len(region.z))
+        tiles = [tile for tile in plan.tiles if wanted & set(range(tile.z.start, tile.z.stop))]
+        return plan, sorted(tiles, key=lambda tile: tile.z.start)
+
+    def _computed(
+        self, stack: SlabSource, plan: Plan, tiles: Sequence[Tile], outputs: Outputs, progress: Progress
+    ) -> Iterator[tuple[int, Planes]]:
+        memory = _Memory(plan.region, len(self.model.phases), outputs.maps)
+        job = Job(stack, self.model, plan, outputs, memory, None, self.device, self.precision)
+        advance, waiting = _advance(progress, tiles), []
+        with closing(TileWorker(job, self.network)) as worker:
+            for tile, following in zip_longest(tiles, tiles[1:]):
+                waiting.append(worker.run(tile, following, advance))
+                if following is not None and following.z == tile.z:
+                    continue
+                while waiting:
+                    waiting.pop().result()
+                yield from ((z, memory.take(z)) for z in range(tile.z.start, tile.z.stop))
+
+
+class _Memory:
+    """Keeps planes of a region until they are taken.
+
+    Args:
+        region: what is computed.
+        phases: number of phases K.
+        maps: what there is beside the labels.
+    """
+
+    def __init__(self, region: Region, phases: int, maps: Maps) -> None:
+        self._region, self._phases, self._maps = region, phases, maps
+        self._planes: dict[int, Planes] = {}
+
+    def write(self, z: int, y: int, x: int, planes: Planes) -> None:
+        """Keep a rectangle of slice z whose upper left pixel is row y, column x of the stack."""
+        if z not in self._planes:
+            self._planes[z] = self._empty()
+        rows, columns = planes.labels.shape
+        top, left = y - self._region.y.start, x - self._region.x.start
+        for kept, given in zip(self._planes[z].single(), planes.single(), strict=True):
+            kept[top : top + rows, left : left + columns] = given
+
+    def take(self, z: int) -> Planes:
+        """Give the planes of slice z away."""
+        return self._planes.pop(z)
+
+    def _empty(self) -> Planes:
+        shape = len(self._region.y), len(self._region.x)
+        confidence = np.zeros(shape, np.uint8) if self._maps.confidence else None
+        probability = np.zeros((self._phases, *shape), np.uint8) if self._maps.probability else None
+        return Planes(np.zeros(shape, np.uint8), confidence, probability)
+
+
+def _advance(progress: Progress, tiles: Sequence[Tile]) -> Advance:
+    total, done = sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles), 0
+    progress(0, total)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return advance
+
+
+def _check_window(span: Span, length: int, axis: str) -> None:
+    if not 0 <= span.start < span.stop <= length:
+        raise ConfigError(f"window {axis} {span}: the {LINES[axis]}s are 0 to {length - 1}; give a part of them")

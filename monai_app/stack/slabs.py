@@ -1,0 +1,123 @@
+"""What slabs are read from: a store, or arrays in memory."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import ConfigError, StackError
+
+Window = tuple[slice, slice]
+"""A part of a slice: rows and columns."""
+
+EVERYTHING: Window = (slice(None), slice(None))
+"""The whole slice."""
+
+_DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16))
+
+
+class SlabSource(ABC):
+    """The images of a stack, whatever holds them.
+
+    Attributes:
+        path: where they come from, for messages.
+        detectors: the detector names in channel order.
+        shape: (slices, rows, columns).
+        dtype: uint8 or uint16.
+    """
+
+    path: Path
+    detectors: tuple[str, ...]
+    shape: tuple[int, int, int]
+    dtype: np.dtype[np.integer]
+
+    def read_slab(
+        self, z: int, detectors: Sequence[str], slices: int, window: Window | None = None
+    ) -> npt.NDArray[np.integer]:
+        """Read the slab around a slice.
+
+        Args:
+            z: the target slice, counted from 0.
+            detectors: detector names, in the order wanted.
+            slices: odd number of slices; at the ends of the stack the end slice is repeated.
+            window: slices of rows and columns; the whole slice where None.
+
+        Returns:
+            (slices * detectors, rows, columns) in the data type of the stack, slice-major: for 3 slices of ICE and
+            TLD they are z-1:ICE, z-1:TLD, z:ICE, z:TLD, z+1:ICE, z+1:TLD.
+
+        Raises:
+            StackError: there is no such slice.
+            ConfigError: there is no such detector, or the number of slices is not odd.
+        """
+        self.check_slice(z)
+        channels = [self._channel(name) for name in detectors]
+        if not channels:
+            raise ConfigError(f"no detector is asked for; name at least one of {', '.join(self.detectors)}")
+        if slices < 1 or slices % 2 == 0:
+            raise ConfigError(f"a slab of {slices} slices has no middle slice; ask for an odd number, such as 1 or 3")
+        reach, last = slices // 2, self.shape[0] - 1
+        read: dict[int, list[npt.NDArray[np.integer]]] = {}
+        for near in range(max(0, z - reach), min(last, z + reach) + 1):
+            read[near] = [self._plane(channel, near, window or EVERYTHING) for channel in channels]
+        order = [min(max(near, 0), last) for near in range(z - reach, z + reach + 1)]
+        return np.stack([plane for near in order for plane in read[near]])
+
+    def check_slice(self, z: int) -> None:
+        """Check that there is a slice z.
+
+        Raises:
+            StackError: there is none.
+        """
+        if not 0 <= z < self.shape[0]:
+            raise StackError(f"slice {z} isn't there; {self.path.name} has slices 0 to {self.shape[0] - 1}")
+
+    @abstractmethod
+    def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
+        """Read (rows, columns) of one detector's image of slice z."""
+
+    def _channel(self, detector: str) -> int:
+        if detector not in self.detectors:
+            raise ConfigError(
+                f"detector {detector!r} isn't there; {self.path.name} has {', '.join(self.detectors)}: name one of them"
+            )
+        return self.detectors.index(detector)
+
+
+class ArrayStack(SlabSource):
+    """Images in memory that are read like a stack.
+
+    Args:
+        detectors: the detector names, all different.
+        pixels: (detectors, slices, rows, columns), uint8 or uint16; kept, not copied.
+        path: where they come from, for messages.
+
+    Raises:
+        StackError: the array has another shape or type, or names are missing or equal.
+
+    Example:
+        >>> stack = ArrayStack(["ICE", "TLD"], np.zeros((2, 5, 8, 9), np.uint8))
+        >>> stack.read_slab(4, ["TLD"], 3).shape
+        (3, 8, 9)
+    """
+
+    def __init__(
+        self, detectors: Sequence[str], pixels: npt.NDArray[np.integer], path: Path = Path("arrays in memory")
+    ) -> None:
+        if pixels.ndim != 4 or 0 in pixels.shape:
+            raise StackError(f"pixels of shape {pixels.shape}: give (detectors, slices, rows, columns), none of them 0")
+        if pixels.dtype not in _DTYPES:
+            raise StackError(f"pixels of type {pixels.dtype}: must be uint8 or uint16, as they were recorded")
+        if len(detectors) != pixels.shape[0] or len(set(detectors)) != len(detectors):
+            raise StackError(
+                f"detectors {', '.join(detectors)}: the pixels are of {pixels.shape[0]}; give each a name of its own"
+            )
+        self.path, self.detectors = path, tuple(detectors)
+        self.shape: tuple[int, int, int] = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
+        self.dtype: np.dtype[np.integer] = pixels.dtype
+        self._pixels = pixels
+
+    def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
+        return self._pixels[(channel, z, *window)]

@@ -1,0 +1,102 @@
+"""Labels in memory are those that a segmentation writes."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monai_app.bundle.model import load_model
+from monai_app.errors import ConfigError, StackError
+from monai_app.inference import Model, Outputs, Predictor, Request, Segmentation
+from monai_app.inference.region import Span
+from monai_app.stack import ArrayStack, Stack
+from tests.inference.models import model_of
+
+OUTPUTS = Outputs("entropy", probability=True)
+WINDOW = (Span(13, 77), Span(5, 66))
+
+
+@pytest.fixture(scope="module", params=["trained", "trained_sensor3d"])
+def segmented(
+    request: pytest.FixtureRequest, tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Predictor, Stack]:
+    """A predictor, and a stack that its model has segmented into the label image ``whole``."""
+    folder, run = tmp_path_factory.mktemp("predict"), request.getfixturevalue(request.param)
+    shutil.copytree(tiny_stack.path, folder / "own.ome.zarr")
+    Segmentation(load_model(run), str(folder / "own.ome.zarr"), "whole", outputs=OUTPUTS).run()
+    return Predictor(load_model(run)), Stack.open(folder / "own.ome.zarr")
+
+
+def in_memory(stack: Stack) -> ArrayStack:
+    slices, names = range(stack.shape[0]), stack.detectors
+    return ArrayStack(names, np.stack([stack.read_slab(z, names, 1) for z in slices], axis=1))
+
+
+@pytest.mark.parametrize("slices", [[0], [6, 0, 3, 3], range(5, 8)], ids=str)
+@pytest.mark.parametrize("window", [None, WINDOW], ids=["whole", "window"])
+def test_labels_and_maps_are_those_of_the_segmentation(segmented, slices, window) -> None:
+    predictor, stack = segmented
+    part = (slice(None), slice(None)) if window is None else (window[0].index, window[1].index)
+    source = stack if window is None else in_memory(stack)
+    found = dict(predictor.predict(source, slices, window, OUTPUTS))
+    assert list(found) == sorted(set(slices))
+    for z, planes in found.items():
+        np.testing.assert_array_equal(planes.labels, stack.read_labels("whole", z, part))
+        np.testing.assert_array_equal(planes.confidence, stack.read_map("whole", "confidence", z, part))
+        np.testing.assert_array_equal(planes.probability, stack.read_map("whole", "probability", z, part))
+    assert np.unique(stack.read_labels("whole", 4)).size > 1
+
+
+def test_small_tiles_are_put_together_and_progress_counts_their_pixels(segmented) -> None:
+    predictor, stack = segmented
+    calls: list[tuple[int, int]] = []
+    request = Request(tile=(32, 48))
+    found = dict(predictor.predict(stack, [2, 3], request=request, progress=lambda *call: calls.append(call)))
+    for z, planes in found.items():
+        np.testing.assert_array_equal(planes.labels, stack.read_labels("whole", z))
+        assert planes.confidence is None
+        assert planes.probability is None
+    assert calls[0][0] == 0
+    assert calls[-1][0] == calls[-1][1] > 2 * 96 * 80
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+
+
+def test_slices_come_as_they_are_ready_and_nobody_is_left_working(segmented) -> None:
+    predictor, stack = segmented
+    calls: list[int] = []
+    slices = predictor.predict(stack, [0, 3, 7], progress=lambda done, total: calls.append(3 * done // total))
+    assert calls == []
+    assert next(slices)[0] == 0
+    assert calls[-1] == 1
+    slices.close()
+    assert calls[-1] == 1
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    return model_of(tmp_path / "run")
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, tiny_stack: Stack) -> None:
+    predictor = Predictor(model)
+    few = ArrayStack(["ICE"], np.zeros((1, 3, 32, 32), np.uint8))
+    deep = ArrayStack(["ICE", "TLD"], np.zeros((2, 3, 32, 32), np.uint16))
+    refused = [
+        (few, [0], {}, ConfigError, "'TLD' isn't there; arrays in memory has ICE"),
+        (deep, [0], {}, StackError, "pixels of arrays in memory are uint16, the model was trained on uint8"),
+        (tiny_stack, [0, 8], {}, StackError, "slice 8 isn't there; tiny.ome.zarr has slices 0 to 7"),
+        (tiny_stack, [-1], {}, StackError, "slice -1 isn't there"),
+        (tiny_stack, [], {}, ConfigError, "no slice is asked for"),
+        (tiny_stack, [0], {"window": (Span(0, 97), Span(0, 8))}, ConfigError, "window y 0:97: the rows are 0 to 95"),
+        (tiny_stack, [0], {"window": (Span(0, 9), Span(8, 8))}, ConfigError, "window x 8:8: the columns are 0 to 79"),
+        (tiny_stack, [0], {"request": Request(memory=10)}, ConfigError, "memory 0 MiB: the smallest tile needs"),
+    ]
+    for stack, slices, options, error, message in refused:
+        with pytest.raises(error, match=message):
+            predictor.predict(stack, slices, **options)
+    Path(model.weights).unlink()
+    with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
+        Predictor(model)
+    with pytest.raises(ConfigError, match="precision 'float16': must be one of"):
+        Predictor(model, precision="float16")
