@@ -8,14 +8,16 @@ import typer
 
 from monai_app.cli.options import Trust
 
-TOKEN = "MONAI_APP_TOKEN"  # noqa: S105  # the name of a variable
+TOKEN = "MONAI_APP_TOKEN"  # the name of a variable
 """Environment variable that may hold the token."""
 
 
 def serve(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; labels become its annotations.")],
     bundles: Annotated[list[str], typer.Option("--bundle", help="Run folder, or bundle to train. May be repeated.")],
-    studies: Annotated[Path | None, typer.Option(help="The server's folder. [default: NAME.label beside the stack]")] = None,
+    studies: Annotated[
+        Path | None, typer.Option(help="The server's folder. [default: NAME.label beside the stack]")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to bind; others than 127.0.0.1 need a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes one that is free.")] = 8000,
     token_file: Annotated[
@@ -24,7 +26,9 @@ def serve(
     slices: Annotated[str | None, typer.Option(help="Slices to offer, e.g. 4,11,18. [default: all]")] = None,
     test: Annotated[str | None, typer.Option(help="Slices whose labels test and never train, e.g. 21.")] = None,
     thickness: Annotated[int, typer.Option(help="Slices that clients see around each, odd.")] = 3,
-    volumes: Annotated[Literal["nii.gz", "nii", "nrrd"], typer.Option("--format", help="Format of the volumes.")] = "nii.gz",
+    volumes: Annotated[
+        Literal["nii.gz", "nii", "nrrd"], typer.Option("--format", help="Format of the volumes.")
+    ] = "nii.gz",
     layout: Annotated[
         Literal["paired", "channels"], typer.Option(help="A file per detector, or one 4-D NIfTI.")
     ] = "paired",

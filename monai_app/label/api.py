@@ -1,9 +1,9 @@
 """MONAI Label's HTTP interface, answered by an app that may be busy.
 
-Paths, parameters and answers are those of MONAI Label 0.8.5 (``monailabel.endpoints``), whose handlers do their work in the
-event loop: while it infers, nothing is answered. These run in threads. Values are checked before anything is done, and
-every error is a JSON object with ``detail``. Left out are its proxy to DICOM servers, its viewers, whole-slide inference
-and the replacing of model files.
+Paths, parameters and answers are those of MONAI Label 0.8.5 (``monailabel.endpoints``), whose handlers do their work in
+the event loop: while it infers, nothing is answered. These run in threads. Values are checked before anything is done,
+and every error is a JSON object with ``detail``. Left out are its proxy to DICOM servers, its viewers, whole-slide
+inference and the replacing of model files.
 """
 
 import json
@@ -13,7 +13,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +59,7 @@ Image = Annotated[str, Query(max_length=200)]
 Tag = Annotated[str, Query(max_length=200)]
 
 
-class Output(str, Enum):
+class Output(StrEnum):
     """What an inference answers with."""
 
     image = "image"
@@ -67,7 +67,7 @@ class Output(str, Enum):
     all = "all"
 
 
-class Listing(str, Enum):
+class Listing(StrEnum):
     """What is told of the datastore."""
 
     train = "train"
@@ -75,7 +75,7 @@ class Listing(str, Enum):
     all = "all"
 
 
-class Images(str, Enum):
+class Images(StrEnum):
     """What a batch labels."""
 
     all = "all"
@@ -98,10 +98,20 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         background.stop_all()
         app.close()
 
-    api = FastAPI(title="MONAI Label: monai-app", openapi_url="/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan)
+    api = FastAPI(
+        title="MONAI Label: monai-app", openapi_url="/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan
+    )
     api.add_exception_handler(AppError, _answer_error)
     api.add_exception_handler(Exception, _answer_bug)
-    for router in (_about(app), _inference(app), _data(app), _labels(app), _work(app), _sessions(app), *login_routes(access)):
+    for router in (
+        _about(app),
+        _inference(app),
+        _data(app),
+        _labels(app),
+        _work(app),
+        _sessions(app),
+        *login_routes(access),
+    ):
         api.include_router(router)
     api.add_middleware(Guard, access=access)
     return api
@@ -126,7 +136,9 @@ def _about(app: StackApp) -> APIRouter:
 
     @router.get("/", include_in_schema=False)
     def welcome() -> PlainTextResponse:
-        return PlainTextResponse(f"{app.name}: a MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n")
+        return PlainTextResponse(
+            f"{app.name}: a MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n"
+        )
 
     @router.get("/info/", tags=["App"], summary="What the app can do")
     def info() -> dict[str, Any]:
@@ -140,7 +152,13 @@ def _about(app: StackApp) -> APIRouter:
             raise NotTrainedError(f"model {model} has no weights yet; train it first")
         return found
 
-    @router.get("/model/{model}", tags=["Model"], summary="The weights that count", responses=_ERRORS, response_class=FileResponse)
+    @router.get(
+        "/model/{model}",
+        tags=["Model"],
+        summary="The weights that count",
+        responses=_ERRORS,
+        response_class=FileResponse,
+    )
     def model_file(model: str) -> FileResponse:
         weights = app.model(model).weights
         if weights is None:
@@ -169,7 +187,7 @@ def _inference(app: StackApp) -> APIRouter:
         session_id: Annotated[str, Query(max_length=200)] = "",
         params: Annotated[str, Form()] = "{}",
         file: Annotated[UploadFile | None, File()] = None,
-        label: Annotated[UploadFile | None, File()] = None,  # noqa: ARG001  # of scribbles, which these models don't take
+        label: Annotated[UploadFile | None, File()] = None,  # of scribbles, which these models don't take
         output: Output | None = None,
     ) -> Response:
         request = {**_object(params), "model": model, "image": image}
@@ -185,11 +203,11 @@ def _inference(app: StackApp) -> APIRouter:
         return _result(result, output or Output.all)
 
     @router.get("/batch/infer", summary="The batch that runs or ran last", responses=_ERRORS)
-    def batch_status(all: bool = False, check_if_running: bool = False) -> Any:  # noqa: A002
+    def batch_status(all: bool = False, check_if_running: bool = False) -> Any:
         return background.status("batch_infer", everything=all, running=check_if_running)
 
     @router.post("/batch/infer/{model}", summary="Label many images, and keep the labels", responses=_ERRORS)
-    def batch_infer(model: str, images: Images = Images.all, params: Options = None, run_sync: bool = False) -> Any:  # noqa: ARG001
+    def batch_infer(model: str, images: Images = Images.all, params: Options = None, run_sync: bool = False) -> Any:
         served = app.model(model)
         if served.run is None:
             raise NotTrainedError(f"model {model} has no weights yet; train it first")
@@ -214,7 +232,9 @@ def _result(result: dict[str, Any], output: Output) -> Response:
         path.unlink(missing_ok=True)
         return JSONResponse(told)
     if output is Output.image:
-        return FileResponse(path, media_type=get_mime_type(str(path)), filename=path.name, background=BackgroundTask(path.unlink, True))
+        return FileResponse(
+            path, media_type=get_mime_type(str(path)), filename=path.name, background=BackgroundTask(path.unlink, True)
+        )
     try:
         with path.open("rb") as labels:
             fields = {
@@ -261,7 +281,7 @@ def _data(app: StackApp) -> APIRouter:
         return {}
 
     @router.delete("/image", summary="Remove a volume that was sent", responses=_ERRORS, dependencies=roles("admin"))
-    def remove_image(id: Image) -> dict[str, Any]:  # noqa: A002
+    def remove_image(id: Image) -> dict[str, Any]:
         store.remove_image(id)
         return {}
 
@@ -269,7 +289,9 @@ def _data(app: StackApp) -> APIRouter:
     def image_info(image: Image) -> dict[str, Any]:
         return store.get_image_info(image)
 
-    @router.put("/image/info", summary="Add to what is known of an image", responses=_ERRORS, dependencies=roles("annotator"))
+    @router.put(
+        "/image/info", summary="Add to what is known of an image", responses=_ERRORS, dependencies=roles("annotator")
+    )
     def update_image_info(image: Image, info: Annotated[str, Form()] = "{}") -> None:
         store.update_image_info(image, _object(info))
 
@@ -309,7 +331,7 @@ def _labels(app: StackApp) -> APIRouter:
         return {}
 
     @router.delete("/label", summary="Remove a label", responses=_ERRORS, dependencies=roles("admin"))
-    def remove_label(id: Image, tag: Tag) -> dict[str, Any]:  # noqa: A002
+    def remove_label(id: Image, tag: Tag) -> dict[str, Any]:
         store.remove_label(id, tag)
         return {}
 
@@ -317,7 +339,9 @@ def _labels(app: StackApp) -> APIRouter:
     def label_info(label: Image, tag: Tag) -> dict[str, Any]:
         return store.get_label_info(label, tag)
 
-    @router.put("/label/info", summary="Add to what is known of a label", responses=_ERRORS, dependencies=roles("annotator"))
+    @router.put(
+        "/label/info", summary="Add to what is known of a label", responses=_ERRORS, dependencies=roles("annotator")
+    )
     def update_label_info(label: Image, tag: Tag, info: Annotated[str, Form()] = "{}") -> None:
         store.update_label_info(label, tag, _object(info))
 
@@ -330,10 +354,14 @@ def _labels(app: StackApp) -> APIRouter:
 def _work(app: StackApp) -> APIRouter:
     router = APIRouter(dependencies=roles("user"))
 
-    @router.post("/activelearning/{strategy}", tags=["ActiveLearning"], summary="The image to label next", responses=_ERRORS)
+    @router.post(
+        "/activelearning/{strategy}", tags=["ActiveLearning"], summary="The image to label next", responses=_ERRORS
+    )
     def next_sample(strategy: str, params: Options = None) -> dict[str, Any]:
         if strategy not in app.info()["strategies"]:
-            raise UnknownError(f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.info()['strategies'])}")
+            raise UnknownError(
+                f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.info()['strategies'])}"
+            )
         chosen: dict[str, Any] = app.next_sample({**(params or {}), "strategy": strategy})
         if not chosen:
             return {}
@@ -342,11 +370,13 @@ def _work(app: StackApp) -> APIRouter:
         return {**store.get_image_info(chosen["id"]), **chosen, "checksum": store.checksum(chosen["id"])}
 
     @router.get("/train/", tags=["Train"], summary="The training that runs or ran last", responses=_ERRORS)
-    def train_status(all: bool = False, check_if_running: bool = False) -> Any:  # noqa: A002
+    def train_status(all: bool = False, check_if_running: bool = False) -> Any:
         return background.status("train", everything=all, running=check_if_running)
 
-    @router.post("/train/{model}", tags=["Train"], summary="Train on the labels", responses=_ERRORS, dependencies=roles("admin"))
-    def train(model: str, params: Options = None, run_sync: bool = False, enqueue: bool = False) -> Any:  # noqa: ARG001
+    @router.post(
+        "/train/{model}", tags=["Train"], summary="Train on the labels", responses=_ERRORS, dependencies=roles("admin")
+    )
+    def train(model: str, params: Options = None, run_sync: bool = False, enqueue: bool = False) -> Any:
         app.model(model)
         settings, pretrained = read_options(params or {})
         check_trainable(app.datastore().stack)
@@ -357,10 +387,16 @@ def _work(app: StackApp) -> APIRouter:
         return background.stop("train")
 
     @router.get("/scoring/", tags=["Scoring"], summary="The scoring that runs or ran last", responses=_ERRORS)
-    def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:  # noqa: A002
+    def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:
         return background.status("scoring", everything=all, running=check_if_running)
 
-    @router.post("/scoring/{method}", tags=["Scoring"], summary="Score slices", responses=_ERRORS, dependencies=roles("annotator"))
+    @router.post(
+        "/scoring/{method}",
+        tags=["Scoring"],
+        summary="Score slices",
+        responses=_ERRORS,
+        dependencies=roles("annotator"),
+    )
     def scoring(method: str, params: Options = None, run_sync: bool = False) -> Any:
         if method not in app.info()["scoring"]:
             raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.info()['scoring'])}")
@@ -390,7 +426,7 @@ def _sessions(app: StackApp) -> APIRouter:
         return {"session_id": session_id, "session_info": {"name": session_id}}
 
     @router.get("/{session_id}", summary="Whether there is such a session", responses=_ERRORS)
-    def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:  # noqa: ARG001
+    def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
         path = _session(app, session_id)
         return FileResponse(path, filename=path.name) if image else {"name": path.name.split(".")[0]}
 

@@ -18,8 +18,8 @@ from monai_app.label.datastore import ORIGINAL, StackDatastore
 from monai_app.label.errors import NotTrainedError, UnknownError
 from monai_app.label.inference import Job, infer
 from monai_app.label.models import ServedModel, served_models
-from monai_app.label.selecting import LeastSure, Uncertainty, measure_uncertainty
 from monai_app.label.scores import SliceScores
+from monai_app.label.selecting import LeastSure, Uncertainty, measure_uncertainty
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.tasks import SegmentationTask, TrainingTask
 from monai_app.label.worker import InferenceProcess
@@ -93,11 +93,11 @@ class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
         colours = {phase.name: list(phase.rgb) for phase in self._stack_datastore.stack.phases}
         return {**super().info(), "label_colors": colours}
 
-    def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:  # noqa: ARG002
+    def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Label an image.
 
         Args:
-            request: ``model``; ``image``, the id of one, or ``volume``, the path of a file that the server itself keeps;
+            request: ``model``; ``image``, the id of one, or ``volume``, the path of a file that the server keeps;
                 ``device``; ``save_label`` and ``label_tag``.
             datastore: not looked at: there is one.
 
@@ -116,7 +116,9 @@ class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
             if volume is None:
                 raise UnknownError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")
         if model.run is None:
-            raise NotTrainedError(f"model {model.name} has no weights yet; label slices and train it (POST /train/{model.name})")
+            raise NotTrainedError(
+                f"model {model.name} has no weights yet; label slices and train it (POST /train/{model.name})"
+            )
         suffix = store.cases.suffix
         self.workspace.temporary.mkdir(parents=True, exist_ok=True)
         target = self.workspace.temporary / f"{uuid.uuid4().hex}{suffix}"

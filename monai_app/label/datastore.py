@@ -1,7 +1,7 @@
 """What MONAI Label calls a datastore: the slices of a stack as images, its annotations as final labels.
 
-Labels that are tagged ``final`` are the annotations of the stack, and live nowhere else: submitting one annotates slices,
-downloading one reads them. All other labels are files: predictions, and labels of volumes that clients sent.
+Labels that are tagged ``final`` are the annotations of the stack, and live nowhere else: submitting one annotates
+slices, downloading one reads them. All other labels are files: predictions, and labels of volumes that clients sent.
 """
 
 import shutil
@@ -99,7 +99,13 @@ class StackDatastore(Datastore):
             }
             for image in self.list_images()
         }
-        return {"name": self.name(), "description": self.description(), "images_dir": "", "labels_dir": "", "objects": objects}
+        return {
+            "name": self.name(),
+            "description": self.description(),
+            "images_dir": "",
+            "labels_dir": "",
+            "objects": objects,
+        }
 
     def datalist(self) -> list[dict[str, Any]]:
         """Return the ids of images and their final labels; the pixels are read from the stack."""
@@ -125,7 +131,7 @@ class StackDatastore(Datastore):
             return str(self.cases.image(case))
         return str(self.uploads.path(image_id) or "")
 
-    def get_image(self, image_id: str, params: Any = None) -> Any:  # noqa: ARG002
+    def get_image(self, image_id: str, params: Any = None) -> Any:
         """Return an image's file as a stream of bytes."""
         path = self.get_image_uri(image_id)
         return BytesIO(Path(path).read_bytes()) if path else None
@@ -182,12 +188,12 @@ class StackDatastore(Datastore):
 
     # ---- labels ------------------------------------------------------------------------------------------------------
 
-    def get_labeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:  # noqa: ARG002
+    def get_labeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:
         """Return the images with a final label, or with one of a tag."""
         wanted = self._label_ids().get(label_tag or FINAL, set())
         return [image for image in self.list_images() if image in wanted]
 
-    def get_unlabeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:  # noqa: ARG002
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:
         """Return the images without a final label, or without one of a tag."""
         labelled = self._label_ids().get(label_tag or FINAL, set())
         return [image for image in self.list_images() if image not in labelled]
@@ -211,7 +217,7 @@ class StackDatastore(Datastore):
             return str(target)
         return str(next(iter(self._label_files(label_id, label_tag)), ""))
 
-    def get_label(self, label_id: str, label_tag: str, params: Any = None) -> Any:  # noqa: ARG002
+    def get_label(self, label_id: str, label_tag: str, params: Any = None) -> Any:
         """Return a label's file as a stream of bytes."""
         path = self.get_label_uri(label_id, label_tag)
         return BytesIO(Path(path).read_bytes()) if path else None
@@ -287,7 +293,10 @@ class StackDatastore(Datastore):
         with tempfile.NamedTemporaryFile(suffix=".zip", dir=self.workspace.temporary, delete=False) as file:
             with zipfile.ZipFile(file, "w") as archive:
                 for image in images:
-                    for kind, path in (("image", self.get_image_uri(image)), ("label", self.get_label_uri(image, FINAL))):
+                    for kind, path in (
+                        ("image", self.get_image_uri(image)),
+                        ("label", self.get_label_uri(image, FINAL)),
+                    ):
                         archive.write(path, f"{kind}/{Path(path).name}")
             return file.name
 
@@ -299,25 +308,35 @@ class StackDatastore(Datastore):
 
     def _check_label(self, label_id: str, tag: str) -> None:
         if label_id not in self._label_ids().get(tag, ()):
-            raise UnknownError(f"image {label_id[:120]!r} has no label {tag[:120]!r}; its labels: {list(self.get_labels_by_image_id(label_id))}")
+            raise UnknownError(
+                f"image {label_id[:120]!r} has no label {tag[:120]!r}; its labels are "
+                f"{list(self.get_labels_by_image_id(label_id))}"
+            )
 
     def _check_shape(self, image_id: str, label: Path) -> None:
         """Refuse a label of another size than its image's."""
         found, expected = (read_header(path).shape for path in (label, Path(self.get_image_uri(image_id))))
         if sorted(found) != sorted(expected[:3]):
             raise AnnotationError(
-                f"the label has the axes {found} and image {image_id} has {expected[:3]}; send a label of the image's size"
+                f"the label has the axes {found} and image {image_id} has {expected[:3]}; send one of the image's size"
             )
 
     def _annotated(self, case: Case, stack: Stack) -> list[int]:
         """The slices of a case that belong to it: its own, and those whose annotation was submitted with it."""
         known = {*stack.train_slices, *stack.test_slices}
-        return [z for z in range(case.first, case.last + 1) if z in known and (z == case.z or self.cases.owner(stack, z) == case.id)]
+        return [
+            z
+            for z in range(case.first, case.last + 1)
+            if z in known and (z == case.z or self.cases.owner(stack, z) == case.id)
+        ]
 
     def _label_ids(self) -> dict[str, set[str]]:
         """The images that have a label, by tag."""
         stack = self.stack
-        found = {tag: {path.name.split(".")[0] for path in self._label_folder(tag).glob("[A-Za-z0-9]*")} for tag in self._tags()}
+        found = {
+            tag: {path.name.split(".")[0] for path in self._label_folder(tag).glob("[A-Za-z0-9]*")}
+            for tag in self._tags()
+        }
         cases = {case.id for case in self.cases.all() if self._annotated(case, stack)}
         uploads = found.get(FINAL, set()) & set(self.uploads.ids())
         return {tag: ids for tag, ids in {**found, FINAL: cases | uploads}.items() if ids}

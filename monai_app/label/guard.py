@@ -70,8 +70,8 @@ class Access:
 class Guard:
     """ASGI middleware that refuses what `Access` does not allow, before anything of the request is looked at.
 
-    A request that a web page of another origin makes is refused too: browsers send forms to servers on the local machine
-    without asking them first.
+    A request that a web page of another origin makes is refused too: browsers send forms to servers on the local
+    machine without asking them first.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:

@@ -79,12 +79,12 @@ def _infer_volume(job: Job, predictor: Predictor, request: Request) -> None:
     detectors = Stack.open(job.stack).detectors
     if pixels.shape[3] != len(detectors):
         raise StackError(
-            f"the volume has {pixels.shape[3]} detector(s) and the stack {len(detectors)} ({', '.join(detectors)}); send "
-            "one 4-D NIfTI with the axes X, Y, Z, detector, in this order of detectors"
+            f"the volume has {pixels.shape[3]} detector(s) and the stack {len(detectors)} ({', '.join(detectors)}); "
+            "send one 4-D NIfTI with the axes X, Y, Z, detector, in this order of detectors"
         )
     if pixels.dtype.kind != "u" and np.array_equal(pixels, pixels.astype(predictor.model.dtype)):
         pixels = pixels.astype(predictor.model.dtype)  # clients save whole grey values in other types
-    source = ArrayStack(job.volume, detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)))
+    source = ArrayStack(detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), job.volume)
     labels = _labels(predictor, source, range(source.shape[0]), request)
     write_like(job.target, labels, volume)
 
@@ -100,6 +100,6 @@ def _version(run: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def _predictor(run: Path, version: tuple[int, int], device: str) -> Predictor:  # noqa: ARG001
+def _predictor(run: Path, version: tuple[int, int], device: str) -> Predictor:
     """A model is loaded and measured once; another file of weights is another model."""
     return Predictor(load_model(run), device)

@@ -42,8 +42,10 @@ def _token_routes(token: str) -> APIRouter:
     def enabled() -> dict[str, Any]:
         return {"enabled": True, "client_id": "monai-app", "realm": ""}
 
-    @router.post("/token", summary="Log in with the token as the password", responses={401: {"description": "Wrong token"}})
-    def log_in(password: Annotated[str, Form()], username: Annotated[str, Form()] = "") -> dict[str, str]:  # noqa: ARG001
+    @router.post(
+        "/token", summary="Log in with the token as the password", responses={401: {"description": "Wrong token"}}
+    )
+    def log_in(password: Annotated[str, Form()], username: Annotated[str, Form()] = "") -> dict[str, str]:
         if not hmac.compare_digest(password.encode(), token.encode()):
             raise HTTPException(401, "the password is not the server's token")
         return {"access_token": token, "token_type": "Bearer"}

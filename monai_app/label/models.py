@@ -114,8 +114,8 @@ def _find(given: str) -> Path:
     if given in known:
         return template_path(given)
     raise ConfigError(
-        f"{given} is no bundle: it has no configs/inference.yaml; give a run folder that monai-app train made, or one of "
-        f"{', '.join(known)} to begin without a model"
+        f"{given} is no bundle: it has no configs/inference.yaml; give a run folder that monai-app train made, or one "
+        f"of {', '.join(known)} to begin without a model"
     )
 
 
@@ -140,8 +140,8 @@ def _check_fits(given: str, description: ModelDescription, stack: Stack) -> None
         )
     if description.dtype != stack.dtype.name:
         raise ConfigError(
-            f"bundle {given} was trained on {description.dtype} and the pixels of {stack.path} are {stack.dtype}; serve "
-            "a model trained on such pixels"
+            f"bundle {given} was trained on {description.dtype} and the pixels of {stack.path} are {stack.dtype}; "
+            "serve a model trained on such pixels"
         )
 
 
@@ -151,8 +151,8 @@ def _recipe(bundle: Path, settings: Settings) -> Recipe:
         templates = {template.name: template for template in template_paths()}
         if bundle.name not in templates:
             raise ConfigError(
-                f"bundle {bundle} holds no {RECORD}, so nobody knows how it was trained; serve a run folder of monai-app "
-                "train, or a package of monai-app package"
+                f"bundle {bundle} holds no {RECORD}, so nobody knows how it was trained; serve a run folder of "
+                "monai-app train, or a package of monai-app package"
             )
         return Recipe(templates[bundle.name], [size_path(bundle.name, settings.size)], dict(settings.training))
     record = read_json(bundle / RECORD, ("bundle", "settings"))

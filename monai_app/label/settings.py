@@ -66,8 +66,8 @@ class Settings:
         for name in names:
             if not _NAME.fullmatch(name):
                 raise ConfigError(
-                    f"bundle {name!r}: its folder's name becomes the model's and may hold letters, digits, '_', '+' and "
-                    "'-' only; rename the folder"
+                    f"bundle {name!r}: its folder's name becomes the model's and may hold letters, digits, '_', '+' "
+                    "and '-' only; rename the folder"
                 )
             if names.count(name) > 1:
                 raise ConfigError(f"two bundles are named {name!r}; rename one of the folders")

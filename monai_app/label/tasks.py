@@ -42,7 +42,7 @@ class SegmentationTask(InferTask):
         """Whether the model is shown to clients: always, because one that is not trained yet can be trained."""
         return True
 
-    def get_path(self, validate: bool = True) -> str | None:  # noqa: ARG002
+    def get_path(self, validate: bool = True) -> str | None:
         """Return the file of the weights that count."""
         weights = self.model.weights
         return None if weights is None else str(weights)
@@ -77,7 +77,7 @@ class TrainingTask(TrainTask):
             trained = train(self.model, datastore.stack, settings=settings, pretrained=pretrained)
             self.after(self.model)
         except AppError as error:
-            _log.error("training %s failed: %s", self.model.name, error)  # noqa: TRY400  # a user's error needs no traceback
+            _log.error("training %s failed: %s", self.model.name, error)  # a user's error needs no traceback
             sys.exit(1)
         return trained
 

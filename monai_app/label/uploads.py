@@ -20,8 +20,8 @@ def check_id(name: str) -> str:
     """
     if not _ID.fullmatch(name):
         raise ConfigError(
-            f"image id {name[:120]!r}: may hold letters, digits, '_' and '-' only, begins with a letter or digit, and has "
-            "100 characters at most; choose another"
+            f"image id {name[:120]!r}: may hold letters, digits, '_' and '-' only, begins with a letter or digit, and "
+            "has 100 characters at most; choose another"
         )
     return name
 
@@ -54,10 +54,14 @@ class Uploads:
 
     def path(self, name: str) -> Path | None:
         """Where an upload is, or None where there is none of that id."""
+        return next(iter(self.all(name)), None)
+
+    def all(self, name: str) -> list[Path]:
+        """The files of an id, whatever their format."""
         if not _ID.fullmatch(name):
-            return None
+            return []
         found = (self.folder / f"{name}{suffix}" for suffix in SUFFIXES)
-        return next((path for path in found if path.is_file() and not path.is_symlink()), None)
+        return [path for path in found if path.is_file() and not path.is_symlink()]
 
     def add(self, name: str, source: Path) -> Path:
         """Keep a volume under an id.

@@ -41,8 +41,8 @@ class InferenceProcess:
         """
         if not self._room.acquire(blocking=False):
             raise QueueFullError(
-                f"one inference runs and {self._waiting} wait, as many as may; ask again in a while, or start the server "
-                "with a larger --waiting"
+                f"one inference runs and {self._waiting} wait, as many as may; ask again in a while, or start the "
+                "server with a larger --waiting"
             )
         try:
             pool = self._started()
@@ -50,8 +50,8 @@ class InferenceProcess:
         except BrokenProcessPool:
             self._forget(pool)
             raise InferenceError(
-                "the process that runs inferences died, perhaps because the memory was used up; the next inference starts "
-                "another one; give --memory, or fewer slices a case (--thickness)"
+                "the process that runs inferences died, perhaps because the memory was used up; the next inference "
+                "starts another one; give --memory, or fewer slices a case (--thickness)"
             ) from None
         finally:
             self._room.release()
@@ -61,7 +61,7 @@ class InferenceProcess:
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
-            for process in list((pool._processes or {}).values()):  # noqa: SLF001  # the pool has no way to interrupt
+            for process in list((pool._processes or {}).values()):  # the pool has no way to interrupt
                 process.kill()
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -100,7 +100,7 @@ def _guarded(work: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:
     except (MemoryError, torch.OutOfMemoryError) as error:
         _give_back()
         raise NoMemoryError(
-            f"the inference needs more memory than there is ({error}); give --memory, or fewer slices a case (--thickness)"
+            f"the inference needs more memory than there is ({error}); give --memory, or thinner cases (--thickness)"
         ) from None
     except Exception as error:
         if "DefaultCPUAllocator" in str(error):

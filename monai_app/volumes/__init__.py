@@ -2,6 +2,6 @@
 
 from monai_app.volumes.grid import Grid, Labels, Volume, on_grid
 from monai_app.volumes.reading import Header, read_header, read_volume
-from monai_app.volumes.writing import write_volume
+from monai_app.volumes.writing import write_like, write_volume
 
-__all__ = ["Grid", "Header", "Labels", "Volume", "on_grid", "read_header", "read_volume", "write_volume"]
+__all__ = ["Grid", "Header", "Labels", "Volume", "on_grid", "read_header", "read_volume", "write_like", "write_volume"]

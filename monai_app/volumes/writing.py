@@ -1,6 +1,7 @@
 """Writing volumes as NIfTI or NRRD: whole or not at all, and the same bytes for the same pixels."""
 
 import gzip
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from monai_app import files
 from monai_app.errors import StackError
-from monai_app.volumes.grid import Grid
+from monai_app.volumes.grid import Grid, Volume
 
 NIFTI = (".nii.gz", ".nii")
 NRRD = ".nrrd"
@@ -51,6 +52,33 @@ def write_volume(path: Path, pixels: npt.NDArray[np.integer], grid: Grid) -> Non
             _write_zipped(handle, _planes(pixels))
         else:
             _write_zipped(handle, _nifti_parts(pixels, grid))
+
+
+def write_like(path: Path, pixels: npt.NDArray[np.uint8], volume: Volume) -> None:
+    """Write labels with the geometry of a volume that another program wrote, whatever its directions.
+
+    Args:
+        path: ends in .nii.gz, .nii or .nrrd.
+        pixels: (slices, rows, columns).
+        volume: whose place the labels take.
+
+    Raises:
+        StackError: another suffix or shape.
+    """
+    import SimpleITK as sitk  # noqa: N813  # as its own documentation calls it
+
+    suffix = suffix_of(path)
+    if pixels.shape != volume.pixels.shape[:3]:
+        raise StackError(f"{path.name}: labels of shape {pixels.shape} for a volume of {volume.pixels.shape[:3]}")
+    image = sitk.GetImageFromArray(pixels)
+    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())  # type: ignore[no-untyped-call]
+    image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())  # type: ignore[no-untyped-call]
+    image.SetOrigin(volume.affine[:3, 3].tolist())  # type: ignore[no-untyped-call]
+    with files.whole_file(path) as partial, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        written = Path(folder) / f"labels{suffix}"  # ITK chooses the format by the whole suffix
+        sitk.WriteImage(image, str(written), True)
+        written.replace(partial)
 
 
 def suffix_of(path: Path) -> str:
