@@ -63,13 +63,13 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Itera
 
 @contextmanager
 def making(
-    target: Path, busy: str, check: Callable[[], None], published: Callable[[], None] | None = None
+    target: Path, busy: str | None, check: Callable[[], None], published: Callable[[], None] | None = None
 ) -> Iterator[Path]:
     """Make a directory under its hidden name, which the body fills and which becomes ``target`` on success.
 
     Args:
         target: the directory, in an existing one.
-        busy: what to tell the user where another process is making it.
+        busy: what to tell the user where another process is making it; None waits for it instead.
         check: raises if the target must not be made; called when no other process can make it any more.
         published: called when the directory has its name, before another process can make it again.
 

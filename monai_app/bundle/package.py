@@ -132,8 +132,8 @@ def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
         "weights_sha256": model.sha256,
         "data": {
             "trained_on": trained_on,
-            "name": stack.name if stack.identity == trained_on["identity"] else None,
-            "voxel_nm": list(stack.voxel_nm) if stack.identity == trained_on["identity"] else None,
+            "name": stack.name if stack.ingested == trained_on["identity"] else None,
+            "voxel_nm": list(stack.voxel_nm) if stack.ingested == trained_on["identity"] else None,
         },
         "seed": config["seed"],
         "model": model.describe(),

@@ -115,7 +115,7 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes:
         "phases": [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases],
         "scaling": measure_scaling(stack, chosen["detectors"], train),
         "dtype": stack.dtype.name,
-        "trained_on": {"identity": stack.identity, "slices": train},
+        "trained_on": {"identity": stack.ingested, "slices": train},
     }
     built = check_network({**chosen, **from_stack})
     check_sides(chosen["crop"], chosen["window"], built.stride, stack)

@@ -1,6 +1,8 @@
 """What a stack is: reading TIFFs, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
 
+from monai_app.stack.annotating import annotate, snapshot
 from monai_app.stack.description import AnnotationDescription, SampleDescription
+from monai_app.stack.edits import Edit, Role
 from monai_app.stack.ingestion import ingest
 from monai_app.stack.labels import LabelWriter
 from monai_app.stack.phases import Phase
@@ -10,10 +12,14 @@ from monai_app.stack.store import Stack
 __all__ = [
     "AnnotationDescription",
     "ArrayStack",
+    "Edit",
     "LabelWriter",
     "Phase",
+    "Role",
     "SampleDescription",
     "SlabSource",
     "Stack",
+    "annotate",
     "ingest",
+    "snapshot",
 ]

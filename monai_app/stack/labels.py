@@ -77,7 +77,7 @@ class LabelImage:
         shape: (slices, rows, columns).
         voxel_nm: voxel size z, y, x in nm.
         phases: the meaning of the values.
-        own: this package's metadata of the label image, with the ``identity`` of the stack.
+        own: this package's metadata of the label image, with ``identity`` and ``ingested`` of the stack.
     """
 
     store: Path
@@ -174,7 +174,7 @@ def check_same_stack(image: LabelImage) -> None:
     Raises:
         StackError: the store holds another stack than when the label image was begun.
     """
-    if layout.read_own(image.store)["identity"] != image.own["identity"]:
+    if layout.read_own(image.store)["ingested"] != image.own["ingested"]:  # annotating changes no pixel of the image
         raise StackError(
             f"{image.store} was replaced while label image {image.name!r} was written; open it again and start anew"
         )

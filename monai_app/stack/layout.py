@@ -209,7 +209,10 @@ def _shown(level: Level, index: Index) -> str:
 
 
 def read_own(path: Path) -> dict[str, Any]:
-    """Read this package's metadata of a store.
+    """Read this package's metadata of a store, with what later annotations changed.
+
+    ``identity``, ``train`` and ``test`` are those of now, ``ingested`` is the identity at the ingestion, and ``edits``
+    the record of what was annotated since (see `stack/edits.py`).
 
     Raises:
         StackError: there is no store, or it was not written by this package, or by a newer version of it.
@@ -228,7 +231,21 @@ def read_own(path: Path) -> dict[str, Any]:
             f"{path} has format {version!r} and this version reads format {FORMAT}; ingest the sample again or "
             "install the version that wrote it"
         )
-    return dict(own)
+    return {**own, "ingested": own["identity"], "edits": {}, **_read_edits(path, own["identity"])}
+
+
+def _read_edits(path: Path, ingested: str) -> dict[str, Any]:
+    """What the annotations' own metadata say instead of the store's; nothing where they are as ingested."""
+    file = path / LABELS / ANNOTATION / "zarr.json"
+    try:
+        own = json.loads(file.read_text(encoding="utf-8"))["attributes"].get(OWN, {})
+        if own and own["ingested"] != ingested:
+            raise ValueError("it belongs to another ingestion")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StackError(f"{file} is damaged ({error}); restore it from a copy or ingest the sample again") from None
+    return {name: own[name] for name in ("identity", "train", "test", "edits") if name in own}
 
 
 def validate(path: Path) -> None:

@@ -211,5 +211,5 @@ def _create_map(image: LabelImage, kind: MapKind, folder: Path) -> None:
 def _bound(image: LabelImage, maps: Maps, binding: Mapping[str, Any]) -> dict[str, Any]:
     """The binding as JSON gives it back, with what decides the arrays and their meaning."""
     phases = {str(phase.value): phase.name for phase in image.phases}
-    own = {"identity": image.own["identity"], "shape": image.shape, "phases": phases, "maps": asdict(maps)}
+    own = {"identity": image.own["ingested"], "shape": image.shape, "phases": phases, "maps": asdict(maps)}
     return dict(json.loads(json.dumps({**binding, _IMAGE: own})))

@@ -11,6 +11,7 @@ import zarr
 
 from monai_app.errors import AnnotationError, StackError
 from monai_app.stack import layout
+from monai_app.stack.edits import Edit, Record
 from monai_app.stack.labels import LabelImage, LabelWriter, finished_labels, label_writer
 from monai_app.stack.phases import Phase
 from monai_app.stack.result_arrays import MapKind, Maps
@@ -36,6 +37,8 @@ class Stack(SlabSource):
         test_slices: z of the annotated slices to test on.
         slice_names: the file stem of every slice, for naming exported files.
         identity: SHA-256 over pixels and annotations; another one means other data.
+        ingested: the identity at the ingestion, which later annotations do not change: it stands for the image.
+        edits: z -> how its annotation differs from the ingested one, and who changed it.
 
     Example:
         >>> stack = Stack.open("cement.ome.zarr")                          # doctest: +SKIP
@@ -56,6 +59,8 @@ class Stack(SlabSource):
         self.test_slices: tuple[int, ...] = tuple(own["test"])
         self.slice_names: tuple[str, ...] = tuple(own["slice_names"])
         self.identity: str = own["identity"]
+        self.ingested: str = own["ingested"]
+        self.edits: Mapping[int, Edit] = Record.from_own(own).edits
 
     @classmethod
     def open(cls, path: Path | str) -> "Stack":
@@ -207,7 +212,12 @@ class Stack(SlabSource):
         self, name: str, attributes: Mapping[str, Any] | None, phases: Sequence[Phase] | None
     ) -> LabelImage:
         meaning = self.phases if phases is None else tuple(phases)
-        own = {"format": layout.FORMAT, "identity": self.identity, "attributes": dict(attributes or {})}
+        own = {
+            "format": layout.FORMAT,
+            "identity": self.identity,
+            "ingested": self.ingested,
+            "attributes": dict(attributes or {}),
+        }
         return LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own)
 
     def _read_label_image(self, name: str, z: int, window: Window | None) -> npt.NDArray[np.uint8]:

@@ -19,7 +19,8 @@ def annotated_items(
         stack: path of the stack.
         phases: the model's phases.
         role: which slices.
-        trained_on: ``identity`` of a stack and its ``slices`` that a model has seen; they are no test of it.
+        trained_on: ``identity`` of a stack at its ingestion and its ``slices`` that a model has seen; they are no test
+            of it.
 
     Raises:
         AnnotationError: the stack's phases are not the model's, it has no such slice, or the model was trained on one.
@@ -37,7 +38,7 @@ def annotated_items(
             f"{stack} has no {role} slice: list at least one under 'annotations: {role}' in its description "
             "and ingest it again"
         )
-    if trained_on is not None and trained_on["identity"] == source.identity:
+    if trained_on is not None and trained_on["identity"] == source.ingested:
         seen = sorted(set(slices) & set(trained_on["slices"]))
         if seen:
             raise AnnotationError(f"the model was trained on slice {seen[0]}, so it is no test; test on another slice")
