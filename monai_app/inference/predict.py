@@ -1,6 +1,6 @@
 """Labels of some slices in memory, by the engine that segments whole stacks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import zip_longest
 
@@ -64,7 +64,7 @@ class Predictor:
         outputs: Outputs | None = None,
         request: Request | None = None,
         progress: Progress = silent,
-    ) -> Iterator[tuple[int, Planes]]:
+    ) -> Generator[tuple[int, Planes], None, None]:
         """Label slices; nothing is computed before the first one is asked for, and closing the iterator ends the work.
 
         Args:
@@ -108,7 +108,7 @@ class Predictor:
 
     def _computed(
         self, stack: SlabSource, plan: Plan, tiles: Sequence[Tile], outputs: Outputs, progress: Progress
-    ) -> Iterator[tuple[int, Planes]]:
+    ) -> Generator[tuple[int, Planes], None, None]:
         memory = _Memory(plan.region, len(self.model.phases), outputs.maps)
         job = Job(stack, self.model, plan, outputs, memory, None, self.device, self.precision)
         advance, waiting = _advance(progress, tiles), []

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import ConfigError, StackError
+from monai_app.stack.pyramid import halve_image, level_shapes
 
 Window = tuple[slice, slice]
 """A part of a slice: rows and columns."""
@@ -65,6 +66,19 @@ class SlabSource(ABC):
         order = [min(max(near, 0), last) for near in range(z - reach, z + reach + 1)]
         return np.stack([plane for near in order for plane in read[near]])
 
+    def read_overview(self, z: int, detectors: Sequence[str]) -> npt.NDArray[np.integer]:
+        """Read a slice on the smallest level of its pyramid.
+
+        Returns:
+            (detectors, rows, columns) in the data type of the stack, rows and columns 512 at most.
+
+        Raises:
+            StackError: there is no such slice.
+            ConfigError: there is no such detector.
+        """
+        self.check_slice(z)
+        return np.stack([self._overview(self._channel(name), z) for name in detectors])
+
     def check_slice(self, z: int) -> None:
         """Check that there is a slice z.
 
@@ -77,6 +91,12 @@ class SlabSource(ABC):
     @abstractmethod
     def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
         """Read (rows, columns) of one detector's image of slice z."""
+
+    def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
+        plane = self._plane(channel, z, EVERYTHING)
+        for _ in level_shapes(*plane.shape)[1:]:
+            plane = halve_image(plane)
+        return plane
 
     def _channel(self, detector: str) -> int:
         if detector not in self.detectors:

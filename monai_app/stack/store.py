@@ -14,6 +14,7 @@ from monai_app.stack import layout
 from monai_app.stack.edits import Edit, Record
 from monai_app.stack.labels import LabelImage, LabelWriter, finished_labels, label_writer
 from monai_app.stack.phases import Phase
+from monai_app.stack.pyramid import level_shapes
 from monai_app.stack.result_arrays import MapKind, Maps
 from monai_app.stack.results import Result, making_result
 from monai_app.stack.slabs import EVERYTHING, SlabSource, Window
@@ -90,6 +91,10 @@ class Stack(SlabSource):
 
     def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
         return layout.read(self._image, (channel, z, *window))
+
+    def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
+        smallest = len(level_shapes(*self.shape[1:])) - 1
+        return layout.read(zarr.open_array(self.path, path=str(smallest), mode="r"), (channel, z))
 
     def read_annotation(self, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
         """Read the annotation of a slice: (rows, columns), 0 unlabelled, 1..K the phases.

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_app.errors import ConfigError, StackError
-from monai_app.stack import ArrayStack
+from monai_app.stack import ArrayStack, ingest
+
+from .samples import SampleFolder, pixels
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (2, 5, 7, 9), np.uint16)
 
@@ -28,14 +30,14 @@ def test_slab_is_a_part_of_the_edge_padded_volume(z, reach, detectors, rows):
 
 
 def test_what_is_no_stack_is_refused():
-    for pixels, message in [
+    for wrong, message in [
         (PIXELS[0], r"shape \(5, 7, 9\): give \(detectors, slices, rows, columns\)"),
         (PIXELS[:, :0], "none of them 0"),
         (PIXELS.astype(float), "float64: must be uint8 or uint16"),
         (PIXELS[:1], "ICE, TLD: the pixels are of 1"),
     ]:
         with pytest.raises(StackError, match=message):
-            ArrayStack(["ICE", "TLD"], pixels)
+            ArrayStack(["ICE", "TLD"], wrong)
     with pytest.raises(StackError, match="a name of its own"):
         ArrayStack(["ICE", "ICE"], PIXELS)
     stack = ArrayStack(["ICE", "TLD"], PIXELS)
@@ -43,3 +45,14 @@ def test_what_is_no_stack_is_refused():
         stack.read_slab(5, ["ICE"], 1)
     with pytest.raises(ConfigError, match="'SE' isn't there; arrays in memory has ICE, TLD"):
         stack.read_slab(0, ["SE"], 1)
+
+
+def test_an_overview_is_the_smallest_level_of_the_store(tmp_path):
+    folder = SampleFolder(tmp_path)
+    for seed, name in enumerate(("ICE", "TLD")):
+        folder.detector(name, pixels(2, 1030, 701, seed=seed))
+    stack = ingest(folder.write(), folder.target)
+    arrays = ArrayStack(["ICE", "TLD"], np.stack([folder.images[name] for name in ("ICE", "TLD")]))
+    found = stack.read_overview(1, ["TLD"])
+    assert found.shape == (1, 258, 176)
+    np.testing.assert_array_equal(found, arrays.read_overview(1, ["TLD"]))

@@ -1,0 +1,232 @@
+"""What is known of every slice before one is proposed: how it looks, and how unsure a model is in it.
+
+A record a slice, which a server keeps in a file: it holds for one stack, one model and one way of sampling.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import ConfigError
+from monai_app.files import whole_file
+from monai_app.inference import Outputs, Predictor
+from monai_app.inference.predict import Part
+from monai_app.inference.region import Span
+from monai_app.progress import Progress, silent
+from monai_app.stack import SlabSource
+
+Box = tuple[tuple[int, int], tuple[int, int]]
+"""Rows and columns of a slice, each as (first, end), the end excluded."""
+
+_FORMAT = 1
+"""Version of the file of scores."""
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class SliceScore:
+    """What is known of a slice.
+
+    Attributes:
+        z: the slice.
+        appearance: how it looks: for each detector five quantiles of the grey values and the mean step between
+            neighbouring pixels, on the smallest level of the pyramid, as shares of the highest grey value.
+        fractions: share of each phase in what the model labelled; empty where there is no model.
+        uncertainty: mean of the entropy / log K over the sampled pixels, 0..1; None where there is no model.
+        region: rows and columns of the window with the highest mean; None where there is no model.
+    """
+
+    z: int
+    appearance: tuple[float, ...]
+    fractions: tuple[float, ...] = ()
+    uncertainty: float | None = None
+    region: Box | None = None
+
+    @property
+    def features(self) -> tuple[float, ...]:
+        """What slices are compared by."""
+        return (*self.appearance, *self.fractions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON knows it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "SliceScore":
+        """Take up what `to_dict` gave and JSON kept."""
+        region = content["region"]
+        box = None if region is None else ((region[0][0], region[0][1]), (region[1][0], region[1][1]))
+        appearance, fractions = tuple(content["appearance"]), tuple(content["fractions"])
+        return cls(content["z"], appearance, fractions, content["uncertainty"], box)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which windows of a slice the model looks at.
+
+    Small slices, up to twice the area of the sampled windows, are looked at whole. Of larger ones it is a regular grid
+    of windows: 9 windows of 256 x 256 are 4 % of a slice of 3868 x 4062, and every slice has the same ones.
+
+    Args:
+        window: side of a window in pixels; it is the size of the region that is proposed.
+        grid: windows along rows, and along columns.
+
+    Raises:
+        ConfigError: a number below 1.
+    """
+
+    window: int = 256
+    grid: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("window", "grid"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)}: must be 1 or more")
+
+    def parts(self, rows: int, columns: int) -> list[Part]:
+        """Return the parts of a slice that are labelled in one go."""
+        if rows * columns <= 2 * (self.window * self.grid) ** 2:
+            return [(Span(0, rows), Span(0, columns))]
+        return _pairs(_sampled(rows, self.window, self.grid), _sampled(columns, self.window, self.grid))
+
+    def windows(self, part: Part) -> list[Part]:
+        """Return the windows that a part is compared by, side by side; the last ones overlap where they do not fit."""
+        return _pairs(*(_covering(span, self.window) for span in part))
+
+
+def score_slices(
+    stack: SlabSource,
+    slices: Collection[int],
+    predictor: Predictor | None = None,
+    sampling: Sampling | None = None,
+    progress: Progress = silent,
+) -> Iterator[SliceScore]:
+    """Score slices, one after the other.
+
+    Args:
+        stack: the stack.
+        slices: z of the slices.
+        predictor: the model; None where nothing is trained yet.
+        sampling: which windows the model looks at.
+        progress: called for every slice.
+
+    Yields:
+        The score of each slice, in the order given.
+
+    Raises:
+        ConfigError: the stack lacks a detector of the model.
+        StackError: there is no such slice, or its pixels are of another type than the model's.
+    """
+    detectors = stack.detectors if predictor is None else tuple(predictor.model.detectors)
+    progress(0, len(slices))
+    for number, z in enumerate(slices):
+        look = appearance(stack.read_overview(z, detectors))
+        if predictor is None:
+            yield SliceScore(z, look)
+        else:
+            yield _with_model(stack, z, look, predictor, sampling or Sampling())
+        progress(number + 1, len(slices))
+
+
+def appearance(planes: npt.NDArray[np.integer]) -> tuple[float, ...]:
+    """Describe how a slice looks, six numbers a detector; see `SliceScore`.
+
+    Args:
+        planes: (detectors, rows, columns), uint8 or uint16.
+    """
+    values: list[float] = []
+    for plane in planes.astype(np.float32) / np.iinfo(planes.dtype).max:
+        steps = [np.abs(np.diff(plane, axis=axis)) for axis in (0, 1)]
+        texture = sum(float(step.sum(dtype=np.float64)) for step in steps) / max(1, sum(step.size for step in steps))
+        values += [*np.quantile(plane, _QUANTILES).tolist(), texture]
+    return tuple(values)
+
+
+class ScoreFile:
+    """Scores kept in a JSON file, which holds nothing where it was written for something else.
+
+    Args:
+        path: the file.
+        stack: what tells the stack from others, such as `Stack.identity`.
+        model: what tells the model from others, such as the SHA-256 of its weights; None for no model.
+        sampling: which windows the model looked at.
+    """
+
+    def __init__(self, path: Path, stack: str, model: str | None, sampling: Sampling | None = None) -> None:
+        self.path = path
+        self._binding = {"format": _FORMAT, "stack": stack, "model": model, **asdict(sampling or Sampling())}
+
+    def read(self) -> dict[int, SliceScore]:
+        """Return what was written for the same stack, model and sampling, by z; nothing where the file is damaged."""
+        try:
+            content = json.loads(self.path.read_text(encoding="utf8"))
+            if content["binding"] != self._binding:
+                return {}
+            return {score.z: score for score in map(SliceScore.from_dict, content["slices"])}
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            return {}
+
+    def write(self, scores: Mapping[int, SliceScore]) -> None:
+        """Write scores, whole or not at all."""
+        content = {"binding": self._binding, "slices": [scores[z].to_dict() for z in sorted(scores)]}
+        with whole_file(self.path) as temporary:
+            temporary.write_text(json.dumps(content) + "\n", encoding="utf8")
+
+
+def _with_model(
+    stack: SlabSource, z: int, look: tuple[float, ...], predictor: Predictor, sampling: Sampling
+) -> SliceScore:
+    counts = np.zeros(len(predictor.model.phases) + 1, np.int64)
+    unsure: list[tuple[float, Part]] = []
+    total, pixels = 0.0, 0
+    for part in sampling.parts(*stack.shape[1:]):
+        labels, entropy = _labelled(stack, z, part, predictor)
+        counts += np.bincount(labels.ravel(), minlength=len(counts))
+        total, pixels = total + float(entropy.sum()), pixels + entropy.size
+        for rows, columns in sampling.windows(part):
+            inside = entropy[_within(rows, part[0]), _within(columns, part[1])]
+            unsure.append((float(inside.mean()), (rows, columns)))
+    _, (rows, columns) = max(unsure, key=lambda entry: entry[0])
+    region = ((rows.start, rows.stop), (columns.start, columns.stop))
+    fractions = tuple((counts[1:] / counts.sum()).tolist())
+    return SliceScore(z, look, fractions, total / pixels, region)
+
+
+def _labelled(
+    stack: SlabSource, z: int, part: Part, predictor: Predictor
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    """Labels and entropy / log K, (rows, columns) of a part of slice z."""
+    with closing(predictor.predict(stack, [z], part, Outputs("entropy"))) as found:
+        ((_, planes),) = found
+    assert planes.confidence is not None
+    return planes.labels, 1 - planes.confidence / 255
+
+
+def _sampled(length: int, window: int, count: int) -> list[Span]:
+    """``count`` windows, their middles evenly spread."""
+    side = min(window, length)
+    starts = ((2 * number + 1) * length // (2 * count) - side // 2 for number in range(count))
+    clipped = (min(max(start, 0), length - side) for start in starts)
+    return [Span(start, start + side) for start in dict.fromkeys(clipped)]
+
+
+def _covering(span: Span, window: int) -> list[Span]:
+    side = min(window, len(span))
+    return [
+        Span(min(start, span.stop - side), min(start + side, span.stop)) for start in range(span.start, span.stop, side)
+    ]
+
+
+def _pairs(rows: list[Span], columns: list[Span]) -> list[Part]:
+    return [(row, column) for row in rows for column in columns]
+
+
+def _within(span: Span, outer: Span) -> slice:
+    return slice(span.start - outer.start, span.stop - outer.start)

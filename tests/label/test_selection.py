@@ -1,0 +1,122 @@
+"""Proposals where the right answer is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monai_app.errors import ConfigError
+from monai_app.label.selection import dissimilarity, propose
+from monai_app.label.slice_scores import SliceScore
+
+REGION = ((0, 8), (8, 16))
+
+
+def alike(count: int, uncertainty: float | None = None, seed: int = 0) -> dict[int, SliceScore]:
+    """Slices that differ by noise only."""
+    rng = np.random.default_rng(seed)
+    return {
+        z: SliceScore(z, tuple((0.5 + rng.normal(0, 0.01, 6)).tolist()), (), uncertainty, REGION) for z in range(count)
+    }
+
+
+def changed(scores: dict[int, SliceScore], z: int, **values: object) -> dict[int, SliceScore]:
+    return {**scores, z: dataclasses.replace(scores[z], **values)}
+
+
+def in_turn(scores: dict[int, SliceScore], count: int, labelled: tuple[int, ...] = ()) -> list[int]:
+    chosen = list(labelled)
+    for _ in range(count):
+        chosen.append(propose(scores, chosen).z)
+    return chosen[len(labelled) :]
+
+
+def test_the_first_slice_is_typical_and_not_at_an_end() -> None:
+    scores = changed(alike(24), 12, appearance=(0.9,) * 6)
+    first = propose(scores)
+    assert 4 <= first.z < 20
+    assert first.z != 12
+    assert (first.distance, first.nearest) == (None, None)
+
+
+def test_an_odd_slice_is_next_without_a_model() -> None:
+    scores = changed(alike(24), 17, appearance=(0.9,) * 6)
+    assert propose(scores, [11]).z == 17
+    assert propose(scores, [11, 17]).z != 17
+
+
+def test_twice_the_uncertainty_wins_over_some_distance_but_not_beside_what_is_labelled() -> None:
+    even = {z: SliceScore(z, (0.5,), (), 0.1, REGION) for z in range(25)}
+    assert propose(even, [12]).z == 0
+    unsure = changed(even, 15, uncertainty=0.3, region=((1, 2), (3, 4)))
+    found = propose(unsure, [12])
+    assert (found.z, found.uncertainty, found.region, found.nearest) == (15, 0.3, ((1, 2), (3, 4)), 12)
+    assert found.distance == pytest.approx(0.5)
+    assert found.score == pytest.approx(0.15)
+    assert propose(changed(even, 13, uncertainty=0.3), [12]).z != 13  # a copy of what is labelled
+
+
+@given(seed=st.integers(0, 10_000), uncertainty=st.sampled_from([None, 0.2]))
+def test_no_two_neighbours_in_a_row_among_slices_that_are_alike(seed: int, uncertainty: float | None) -> None:
+    chosen = sorted(in_turn(alike(24, uncertainty, seed), 4))
+    assert min(np.diff(chosen)) >= 3
+
+
+def test_both_halves_of_a_stack_that_changes_are_seen() -> None:
+    scores = alike(24)
+    for z in range(16, 24):
+        scores = changed(scores, z, appearance=tuple(value + 0.2 for value in scores[z].appearance))
+    first, second = in_turn(scores, 2)
+    assert first < 16 <= second
+
+
+def test_fractions_of_phases_count_like_grey_values() -> None:
+    scores = {z: SliceScore(z, (0.5,), (0.7, 0.3), 0.2, REGION) for z in range(20)}
+    assert propose(changed(scores, 13, fractions=(0.2, 0.8)), [3]).z == 13
+
+
+def test_candidates_limit_the_choice_and_a_proposal_is_json() -> None:
+    scores = alike(12, 0.2)
+    assert propose(scores, [2], candidates=[2, 3, 5]).z == 5
+    assert propose(scores, [2], candidates=[2, 3]).to_dict().keys() == {
+        "z",
+        "score",
+        "uncertainty",
+        "distance",
+        "nearest",
+        "region",
+    }
+
+
+@given(order=st.permutations(range(12)), labelled=st.sets(st.integers(0, 11), max_size=5))
+def test_the_order_of_scores_does_not_matter_and_what_is_labelled_is_not_proposed(
+    order: list[int], labelled: set[int]
+) -> None:
+    scores = alike(12, 0.2)
+    found = propose({z: scores[z] for z in order}, labelled)
+    assert found == propose(scores, labelled)
+    assert found.z not in labelled
+
+
+def test_dissimilarity_is_a_distance_to_oneself_and_back() -> None:
+    unlike = dissimilarity(list(alike(9).values()), reach=4)
+    assert (np.diag(unlike) == 0).all()
+    np.testing.assert_array_equal(unlike, unlike.T)
+    alone = dissimilarity([SliceScore(z, (0.5,)) for z in (0, 2, 10)], reach=4)
+    assert alone[0].tolist() == [0, 0.5, 1]
+
+
+def test_what_cannot_be_chosen_from_is_refused() -> None:
+    scores = alike(4)
+    for labelled, options, message in [
+        ([0, 1, 2, 3], {}, "no slice is left to propose: all are labelled"),
+        ([0], {"candidates": [7]}, "slice 7 has no score"),
+        ([9], {}, "slice 9 has no score"),
+        ([0], {"reach": 0}, "reach 0: must be above 0"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            propose(scores, labelled, **options)
+    with pytest.raises(ConfigError, match="different features"):
+        propose(changed(scores, 1, fractions=(1.0,)), [0])
