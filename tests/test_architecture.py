@@ -8,7 +8,7 @@ from tests.conftest import CHECKOUT, run_command
 LAYERS = [
     {"errors", "memory", "progress"},
     {"files", "networks", "yamlfile"},
-    {"stack"},
+    {"stack", "volumes"},
     {"phantom", "provenance", "transforms"},
     {"metrics", "pictures"},
     {"inference", "training"},
@@ -41,7 +41,6 @@ def test_every_room_imports_only_rooms_below_it() -> None:
             assert level[other] < level[room], f"{path} imports monai_app.{other}"
 
 
-def test_stack_and_phantom_do_without_torch() -> None:
-    run_command(
-        "-c", "import sys, monai_app.stack, monai_app.phantom; assert not {'torch', 'monai'} & set(sys.modules)"
-    )
+def test_light_rooms_do_without_torch() -> None:
+    rooms = ", ".join(f"monai_app.{room}" for room in ("stack", "phantom", "volumes"))
+    run_command("-c", f"import sys, {rooms}; assert not {{'torch', 'monai'}} & set(sys.modules)")

@@ -1,0 +1,183 @@
+"""Where voxels lie, and placing a label volume that another program saved by its geometry.
+
+Physical space is LPS, as in ITK: x are the columns, y the rows (downwards), z the slices, directions are the identity.
+So 3D Slicer shows a slice as the microscope does. Lengths are micrometres.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import AnnotationError
+
+Labels = npt.NDArray[np.uint8]
+"""Label values: (slices, rows, columns)."""
+
+Affine = npt.NDArray[np.float64]
+"""4 x 4, from the index x, y, z in the file to LPS."""
+
+_TOLERANCE = 0.01
+"""How far the outermost voxels may lie from the grid's, in voxels: files keep geometry in 32 bits."""
+
+_IN_MICROMETRES = {"unknown": (1.0,), "micron": (1.0,), "mm": (1.0, 1000.0)}
+"""Unit that a file names -> factors to micrometres that its numbers may ask for.
+
+The numbers of our files are micrometres without a unit (see `write_volume`), which most programs call mm.
+"""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of a volume lie.
+
+    Args:
+        shape: (slices, rows, columns).
+        spacing_um: distance of voxels in z, y, x in micrometres.
+        origin_um: centre of the first voxel in z, y, x in micrometres.
+
+    Example:
+        >>> Grid((3, 20, 30), (0.02, 0.01, 0.01), (0.1, 0.0, 0.0)).affine[2].tolist()
+        [0.0, 0.0, 0.02, 0.1]
+    """
+
+    shape: tuple[int, int, int]
+    spacing_um: tuple[float, float, float]
+    origin_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def affine(self) -> Affine:
+        """4 x 4, from the index x, y, z to LPS."""
+        affine = np.diag((*self.spacing_um[::-1], 1.0))
+        affine[:3, 3] = self.origin_um[::-1]
+        return affine
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A volume as it stands in a file.
+
+    Args:
+        pixels: (slices, rows, columns) or (slices, rows, columns, detectors): the axes z, y, x of the file, which
+            another program may have turned.
+        affine: 4 x 4, from the index x, y, z in the file to LPS.
+        unit: unit of lengths that the file names: "unknown", "micron", "mm" or another one.
+    """
+
+    pixels: npt.NDArray[np.generic]
+    affine: Affine
+    unit: str = "unknown"
+
+
+def on_grid(volume: Volume, grid: Grid) -> Labels:
+    """Place a label volume on a grid by its geometry.
+
+    Axes may be permuted or flipped, and the volume may be cropped or padded by whole voxels. What it doesn't cover
+    is 0.
+
+    Args:
+        volume: whole numbers 0..255, of an integer or a floating-point type.
+        grid: where the labels belong.
+
+    Returns:
+        (slices, rows, columns) of the grid, uint8.
+
+    Raises:
+        AnnotationError: more than three axes, other values, another voxel size, oblique directions, a shift by parts of
+            a voxel, labels outside the grid.
+    """
+    if volume.pixels.ndim != 3:
+        raise AnnotationError(
+            f"the labels have shape {volume.pixels.shape} and must have three axes, one value a voxel; save them as "
+            "one label map (without overlapping segments)"
+        )
+    step, first = _steps(volume, grid)
+    found = _as_labels(volume.pixels)
+    axes = [int(np.flatnonzero(step[axis])[0]) for axis in range(3)]
+    turned = found.transpose(2, 1, 0).transpose(axes)  # x, y, z of the grid
+    corner = [0, 0, 0]
+    for axis in range(3):
+        corner[axis] = int(first[axis])
+        if step[axis, axes[axis]] < 0:
+            turned = np.flip(turned, axis)
+            corner[axis] -= turned.shape[axis] - 1
+    return _paste(turned.transpose(2, 1, 0), (corner[2], corner[1], corner[0]), grid)
+
+
+def _steps(volume: Volume, grid: Grid) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How the index in the grid (x, y, z) follows from that in the file: whole steps (3, 3) and the first voxel (3)."""
+    last = np.array(volume.pixels.shape[::-1]) - 1
+    shift = None
+    for factor in _IN_MICROMETRES.get(volume.unit, ()):
+        affine = np.diag((factor, factor, factor, 1.0)) @ volume.affine
+        relative = np.linalg.solve(grid.affine, affine)[:3]
+        if not np.isfinite(relative).all() or np.abs(relative).max() > 1e9:
+            continue
+        step = np.rint(relative[:, :3]).astype(np.int64)
+        if not _is_turn(step) or (np.abs(relative[:, :3] - step) @ last).max() > _TOLERANCE:
+            continue
+        first = np.rint(relative[:, 3]).astype(np.int64)
+        shift = np.abs(relative[:, 3] - first).max()
+        if shift <= _TOLERANCE:
+            return step, first
+    raise AnnotationError(_misfit(volume, grid, shift))
+
+
+def _is_turn(step: npt.NDArray[np.int64]) -> bool:
+    """Whether every axis goes to one axis, forwards or backwards."""
+    return bool((np.abs(step).sum(axis=0) == 1).all() and (np.abs(step).sum(axis=1) == 1).all())
+
+
+def _misfit(volume: Volume, grid: Grid, shift: float | None) -> str:
+    given, wanted = _described(volume.affine), _described(grid.affine)
+    what = f"the labels' voxels are {given} (unit: {volume.unit}) and the case's {wanted} (micrometres)"
+    if shift is not None:
+        what += f"; they are shifted by {shift:.3g} of a voxel, and shifts must be whole voxels"
+    return (
+        f"{what}; save the labels on the grid of the image that was downloaded, not resampled, rotated or in other "
+        "units (in 3D Slicer: export the segmentation with the image as reference volume)"
+    )
+
+
+def _described(affine: Affine) -> str:
+    size = np.linalg.norm(affine[:3, :3], axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        axes = [" ".join(f"{value:.4g}" for value in column) for column in (affine[:3, :3] / size).T]
+    begin = ", ".join(f"{value:.6g}" for value in affine[:3, 3])
+    return f"{' x '.join(f'{value:.6g}' for value in size)} along ({'), ('.join(axes)}) from ({begin})"
+
+
+def _as_labels(pixels: npt.NDArray[np.generic]) -> Labels:
+    """Whole numbers 0..255 as uint8; anything else is refused."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint8, copy=False)
+    if pixels.dtype.kind not in "uif":
+        raise AnnotationError(f"the labels have type {pixels.dtype} and must be whole numbers; save them as uint8")
+    with np.errstate(invalid="ignore"):
+        labels = pixels.astype(np.uint8)
+    wrong = labels != pixels
+    if wrong.any():
+        values = np.unique(pixels[wrong])[:5]
+        raise AnnotationError(
+            f"the labels hold {', '.join(str(value) for value in values)} and must be whole numbers 0 to 255; save a "
+            "label map, not an image or a probability"
+        )
+    return labels
+
+
+def _paste(found: Labels, corner: tuple[int, int, int], grid: Grid) -> Labels:
+    labels = np.zeros(grid.shape, np.uint8)
+    take, put = [], []
+    for begin, length, extent in zip(corner, found.shape, grid.shape, strict=True):
+        start, stop = max(begin, 0), min(begin + length, extent)
+        put.append(slice(start, max(start, stop)))
+        take.append(slice(start - begin, max(start, stop) - begin))
+    inside = found[tuple(take)]
+    lost = np.count_nonzero(found) - np.count_nonzero(inside)
+    if lost:
+        raise AnnotationError(
+            f"{lost} labelled voxels lie outside the case: the labels cover {found.shape} voxels (slices, rows, "
+            f"columns) from {corner} and the case has {grid.shape}; are they of another case?"
+        )
+    labels[tuple(put)] = inside
+    return labels
