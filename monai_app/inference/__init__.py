@@ -6,5 +6,15 @@ from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.request import Request
 from monai_app.inference.segmentation import Segmentation
+from monai_app.inference.volume import VolumeInferer
 
-__all__ = ["ExactInferer", "Model", "Outputs", "Request", "Segmentation", "check_export", "export_tiff"]
+__all__ = [
+    "ExactInferer",
+    "Model",
+    "Outputs",
+    "Request",
+    "Segmentation",
+    "VolumeInferer",
+    "check_export",
+    "export_tiff",
+]
