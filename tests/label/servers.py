@@ -36,6 +36,13 @@ class Server:
         """What the server has said so far."""
         return self.log.read_text(encoding="utf8", errors="replace")
 
+    def says(self, text: str, seconds: float = 10.0) -> bool:
+        """Whether the server has said something, or says it soon: tracebacks follow their answers."""
+        deadline = time.monotonic() + seconds
+        while text not in self.said() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return text in self.said()
+
 
 @contextmanager
 def running(command: Sequence[object], port: int, home: Path, **variables: str) -> Iterator[Server]:

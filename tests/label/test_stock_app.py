@@ -1,5 +1,7 @@
 """Our bundles in MONAI Label's own app `monaibundle`: a real server, its own client, and plain HTTP."""
 
+import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ import nibabel
 import numpy as np
 import numpy.typing as npt
 import pytest
+import requests
 import SimpleITK as sitk  # noqa: N813  # its usual name
 
 from monai_app.bundle.model import load_model
@@ -97,3 +100,37 @@ def test_a_case_gets_the_labels_of_the_stack(
     assert image.GetPixelID() == sitk.sitkUInt8
     assert Path(path).name.endswith(given.name.removeprefix(case))
     np.testing.assert_allclose(corners(image), corners(reference), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_plain_http_gives_the_same(
+    server: Server, expected: dict[str, Labels], studies: Path, model: str, tmp_path: Path
+) -> None:
+    """Of a case, and of a file that is sent along."""
+    url, form = f"{server.url}/infer/{model}?output=image", {"params": json.dumps({"device": "cpu"})}
+    answers = [requests.post(f"{url}&image=paired", data=form, timeout=60)]
+    with (studies / "both.nii").open("rb") as both:
+        answers.append(requests.post(url, data=form, files={"file": ("both.nii", both)}, timeout=60))
+    for number, answer in enumerate(answers):
+        assert answer.ok, answer.text
+        path = tmp_path / f"{number}{'.nii' if number else '.nii.gz'}"
+        path.write_bytes(answer.content)
+        image = nibabel.load(path)
+        np.testing.assert_array_equal(np.asarray(image.dataobj).T, expected[model])
+        np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
+
+
+def test_a_case_without_its_partner_is_refused_with_a_reason(server: Server, studies: Path) -> None:
+    answer = requests.post(f"{server.url}/infer/unet_segmentation?image=alone", timeout=60)
+    assert answer.status_code == 500
+    assert server.says(f"{studies / 'TLD' / 'alone.nii.gz'} is not there: the volume of detector TLD")
+
+
+def test_the_server_takes_the_best_weights_and_all_of_them(server: Server) -> None:
+    answer = requests.post(f"{server.url}/infer/unet_segmentation?image=paired&output=json", timeout=60)
+    assert answer.json()["label_names"] == {"pore": 0, "hydrate": 1, "clinker": 2}  # channels, not label values
+    said = server.said()
+    assert set(re.findall(r"(?:Infer model path|provided model_file): .*/(\S+)", said)) == {"model.pt"}
+    assert "Checkpoint keys don't match" not in said
+    info = requests.get(f"{server.url}/info/", timeout=60).json()
+    assert set(info["models"]) == set(info["trainers"]) == set(MODELS)
