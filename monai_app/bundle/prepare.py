@@ -159,7 +159,7 @@ def _describe_model(metadata: Path, settings: Mapping[str, Any], built: Built) -
 
 def _check_idle(run: Path) -> None:
     """Refuse to replace a run that is being trained."""
-    last = run / "models" / "last.pt"
+    last = run / "models" / "last.ckpt"
     if last.parent.is_dir():
         with lock(lock_path(last), f"{run} is being trained by another process; wait for it or choose another folder"):
             pass

@@ -7,5 +7,16 @@ from monai_app.inference.outputs import Outputs
 from monai_app.inference.predict import Predictor
 from monai_app.inference.request import Request
 from monai_app.inference.segmentation import Segmentation
+from monai_app.inference.volume import VolumeInferer
 
-__all__ = ["ExactInferer", "Model", "Outputs", "Predictor", "Request", "Segmentation", "check_export", "export_tiff"]
+__all__ = [
+    "ExactInferer",
+    "Model",
+    "Outputs",
+    "Predictor",
+    "Request",
+    "Segmentation",
+    "VolumeInferer",
+    "check_export",
+    "export_tiff",
+]

@@ -8,10 +8,13 @@ from monai_app.transforms.items import all_items, annotated_items, repeat_items,
 from monai_app.transforms.labels import PhaseLabelsd, phase_labels
 from monai_app.transforms.scaling import ScaleDetectorsd, Scaling, measure_scaling
 from monai_app.transforms.slab import LoadAnnotationd, LoadSlabd
+from monai_app.transforms.volume import LoadInputd, LoadVolumed
 
 __all__ = [
     "LoadAnnotationd",
+    "LoadInputd",
     "LoadSlabd",
+    "LoadVolumed",
     "PhaseLabelsd",
     "ScaleDetectorsd",
     "Scaling",

@@ -13,11 +13,15 @@ def phase_labels(logits: torch.Tensor) -> torch.Tensor:
 
 
 class PhaseLabelsd(MapTransform):
-    """Replace logits (K, H, W) by phase labels, see :func:`phase_labels`."""
+    """Replace logits (K, H, W) by phase labels, see :func:`phase_labels`.
+
+    Labels, uint8, are left as they are: a volume comes as such from its inferer.
+    """
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of ``data`` with labels in place of logits."""
         item = dict(data)
         for key in self.key_iterator(item):
-            item[key] = phase_labels(item[key])
+            if item[key].is_floating_point():
+                item[key] = phase_labels(item[key])
         return item

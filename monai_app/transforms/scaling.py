@@ -38,11 +38,11 @@ def measure_scaling(stack: Stack, detectors: Sequence[str], z: Sequence[int]) ->
 
 
 class ScaleDetectorsd(MapTransform):
-    """Scale a slab's channels by ``(grey - mean) / std`` of their detector.
+    """Scale the channels of a slab or of a volume by ``(grey - mean) / std`` of their detector.
 
     Args:
-        keys: keys of slabs (S*C, rows, columns), slice-major.
-        detectors: the names of the slab's C detectors, in channel order.
+        keys: keys of slabs (S*C, rows, columns), slice-major, or of volumes (C, X, Y, Z).
+        detectors: the names of the C detectors, in channel order.
         scaling: mean and std per detector name, in grey values.
 
     Raises:
@@ -63,11 +63,12 @@ class ScaleDetectorsd(MapTransform):
             raise ConfigError(f"scaling std {self.std.tolist()}: every std must be positive; give it in grey values")
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a copy of ``data`` with the slabs scaled."""
+        """Return a copy of ``data`` with the pixels scaled."""
         item = dict(data)
         for key in self.key_iterator(item):
-            slab = item[key]
-            repeats = slab.shape[0] // len(self.mean)
-            mean, std = (values.repeat(repeats)[:, None, None].to(slab) for values in (self.mean, self.std))
-            item[key] = (slab - mean) / std
+            pixels = item[key]
+            channels, *sides = pixels.shape
+            repeated = (values.repeat(channels // len(self.mean)) for values in (self.mean, self.std))
+            mean, std = (values.reshape(-1, *(1 for _ in sides)).to(pixels) for values in repeated)
+            item[key] = (pixels - mean) / std
         return item

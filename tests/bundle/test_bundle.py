@@ -119,7 +119,7 @@ def test_train_and_inference_hold_the_same_model(template: Path) -> None:
     shared = set(train) & set(inference) - {"imports", "run", "initialize", "finalize"}
     assert {"detectors", "slices", "phases", "scaling", "network_def", "window"} <= shared
     assert {name for name in shared if train[name] != inference[name]} == set()
-    assert train["validate"]["inferer"] == inference["inferer"]
+    assert train["validate"]["inferer"] == inference["inferer"]["inferer"]
 
 
 def test_the_bundles_share_all_but_the_network() -> None:

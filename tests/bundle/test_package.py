@@ -63,7 +63,7 @@ def test_a_package_is_a_bundle_that_says_what_it_is(bundle: Path, scored: Path, 
     readme = (bundle / "docs" / "README.md").read_text()
     for text in ("# tiny_unet", "1 pore, 2 hydrate, 3 clinker", f"{scores['mean_iou']:.4f}", "ICE: mean"):
         assert text in readme
-    assert not (bundle / "models" / "last.pt").exists()
+    assert not (bundle / "models" / "last.ckpt").exists()
 
 
 def test_the_golden_tile_is_a_piece_of_the_stack_with_the_networks_labels(bundle: Path, tiny_stack: Stack) -> None:

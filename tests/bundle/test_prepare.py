@@ -173,7 +173,7 @@ def test_a_run_that_is_being_trained_is_not_replaced(tiny_stack: Stack, tmp_path
     run = tmp_path / "run"
     prepare(UNET, tiny_stack, run, settings=TINY)
     (run / "models").mkdir()
-    with lock(lock_path(run / "models" / "last.pt")), pytest.raises(BusyError, match="being trained"):
+    with lock(lock_path(run / "models" / "last.ckpt")), pytest.raises(BusyError, match="being trained"):
         prepare(UNET, tiny_stack, run, settings=TINY, overwrite=True)
 
 

@@ -59,7 +59,7 @@ def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
 def assert_the_same_training(one: Path, other: Path) -> None:
     for name, curve in curves(one).items():
         assert curves(other)[name] == [(step, pytest.approx(value, abs=1e-6)) for step, value in curve]
-    states = [torch.load(run / "models" / "last.pt", weights_only=True) for run in (one, other)]
+    states = [torch.load(run / "models" / "last.ckpt", weights_only=True) for run in (one, other)]
     assert states[0]["best_model"]["metric"] == pytest.approx(states[1]["best_model"]["metric"], abs=1e-6)
     for part in ("network", "ema"):
         assert list(states[0][part]) == list(states[1][part])
@@ -84,7 +84,7 @@ def test_two_processes_one_of_which_is_killed_train_as_one_does(tiny_stack: Stac
     assert killed.returncode == 2
     told = killed.stderr.splitlines()[-1]
     assert re.fullmatch(r"monai-app: process 2 of 2, pid \d+, was ended by SIGKILL .* goes on", told)
-    assert torch.load(two / "models" / "last.pt", weights_only=True)["epoch"] == 1
+    assert torch.load(two / "models" / "last.ckpt", weights_only=True)["epoch"] == 1
 
     config.write_text(whole)
     resumed = run_command(*command)
@@ -94,7 +94,7 @@ def test_two_processes_one_of_which_is_killed_train_as_one_does(tiny_stack: Stac
 
     # Rank 0 alone writes: an event file a run, no half files, one MLflow run with all steps.
     assert len(list((two / "eval").glob("events.*"))) == 2
-    assert sorted(path.name for path in (two / "models").iterdir()) == ["last.pt", "model.pt"]
+    assert sorted(path.name for path in (two / "models").iterdir()) == ["last.ckpt", "model.pt"]
     with sqlite3.connect(two / "eval" / "mlruns.db") as tracked:
         steps = dict(tracked.execute("select key, max(step) from metrics group by key"))
         assert (steps["train_loss"], steps["val_mean_iou"]) == (6, 2)

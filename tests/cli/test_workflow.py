@@ -92,7 +92,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
     run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
     command = [sys.executable, "-m", "monai_app", "train", str(tiny_stack.path), str(killed), *longer]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (killed / "models" / "last.pt").exists():
+    while not (killed / "models" / "last.ckpt").exists():
         assert process.poll() is None, "training ended before it could be killed"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)

@@ -25,7 +25,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def copied(run: Path, folder: Path) -> Path:
     """What of a run folder belongs to the bundle."""
-    return Path(shutil.copytree(run, folder, ignore=shutil.ignore_patterns("last.pt", "eval")))
+    return Path(shutil.copytree(run, folder, ignore=shutil.ignore_patterns("last.ckpt", "eval")))
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

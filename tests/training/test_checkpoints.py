@@ -57,7 +57,7 @@ def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
             torch.nn.init.constant_(network.weight, engine.state.iteration)
 
         engine = Engine(step)
-        ResumeCheckpoint(str(tmp_path / "last.pt"), {"network": network}).attach(engine)
+        ResumeCheckpoint(str(tmp_path / "last.ckpt"), {"network": network}).attach(engine)
         return engine, seen
 
     engine, _ = trainer(torch.nn.Linear(1, 1), fail_at=6)
@@ -75,7 +75,7 @@ def test_a_finished_training_does_not_train_on(tmp_path: Path) -> None:
     for _ in range(2):
         engine = Engine(lambda engine, _: steps.append(engine.state.iteration))
         engine.add_event_handler(Events.EPOCH_COMPLETED(once=2), lambda engine: engine.terminate())  # early stopping
-        ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(engine)
+        ResumeCheckpoint(str(tmp_path / "last.ckpt"), {}).attach(engine)
         engine.run([0, 1], max_epochs=9)
     assert steps == [1, 2, 3, 4]
 
@@ -83,7 +83,7 @@ def test_a_finished_training_does_not_train_on(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path: Path) -> None:
     def train(**settings: object) -> None:
         engine = Engine(lambda *_: None)
-        ResumeCheckpoint(str(tmp_path / "last.pt"), {}, settings).attach(engine)
+        ResumeCheckpoint(str(tmp_path / "last.ckpt"), {}, settings).attach(engine)
         engine.run([0])
 
     train(max_epochs=1, crop=[48, 48])
@@ -97,16 +97,16 @@ def test_a_second_process_is_kept_off_a_run(tmp_path: Path) -> None:
 
     def train_again(engine: Engine, _: int) -> None:
         other = Engine(lambda *_: None)
-        ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(other)
+        ResumeCheckpoint(str(tmp_path / "last.ckpt"), {}).attach(other)
         with pytest.raises(BusyError, match="another process"):
             other.run([0])
         refused.append(engine.state.iteration)
 
     engine = Engine(train_again)
-    ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(engine)
+    ResumeCheckpoint(str(tmp_path / "last.ckpt"), {}).attach(engine)
     engine.run([0])
     assert refused == [1]
-    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,12 +128,12 @@ def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     network = torch.nn.Linear(1, 1)
-    torch.save(network.state_dict(), tmp_path / "last.pt")
+    torch.save(network.state_dict(), tmp_path / "last.ckpt")
     for content, message in ((None, "no checkpoint of a training"), (b"half", "is damaged")):
         if content is not None:
-            (tmp_path / "last.pt").write_bytes(content)
+            (tmp_path / "last.ckpt").write_bytes(content)
         trainer = Engine(lambda *_: None)
-        ResumeCheckpoint(str(tmp_path / "last.pt"), {"network": network}).attach(trainer)
+        ResumeCheckpoint(str(tmp_path / "last.ckpt"), {"network": network}).attach(trainer)
         with pytest.raises(ConfigError, match=message):
             trainer.run([0])
 

@@ -50,7 +50,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_only_rank_0_locks_and_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monai_app.training.checkpoints.get_rank", lambda: 1)
     engine = Engine(lambda *_: None)
-    ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(engine)
+    ResumeCheckpoint(str(tmp_path / "last.ckpt"), {}).attach(engine)
     engine.run([0])
     assert list(tmp_path.iterdir()) == []
 
@@ -63,6 +63,6 @@ def test_processes_that_see_different_checkpoints_do_not_train(tmp_path: Path, m
 
     monkeypatch.setattr("monai_app.training.checkpoints.all_gather", gather)
     engine = Engine(lambda *_: None)
-    ResumeCheckpoint(str(tmp_path / "last.pt"), {}).attach(engine)
+    ResumeCheckpoint(str(tmp_path / "last.ckpt"), {}).attach(engine)
     with pytest.raises(ConfigError, match=r"different epochs .*\[3, -1\].* file system that they share"):
         engine.run([0])

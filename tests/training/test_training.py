@@ -109,7 +109,7 @@ def test_a_running_average_of_the_weights_is_validated_and_kept(config: ConfigPa
     average = config.get_parsed_content("ema").ema_model
     assert config.get_parsed_content("best_model").network is average
     assert config.get_parsed_content("validate::evaluator").network is average
-    last = torch.load(trained / "models" / "last.pt", weights_only=True)
+    last = torch.load(trained / "models" / "last.ckpt", weights_only=True)
     assert last["ema"].keys() == last["network"].keys()
     assert any(not torch.equal(last["ema"][name], value) for name, value in last["network"].items())
 
