@@ -251,7 +251,7 @@ def _result(result: dict[str, Any], output: Output) -> Response:
 
 
 def _data(app: StackApp) -> APIRouter:
-    router, store = APIRouter(prefix="/datastore", tags=["Datastore"], dependencies=roles("user")), app.datastore()
+    router, store = APIRouter(prefix="/datastore", tags=["Datastore"], dependencies=roles("user")), app.store
 
     @router.get("/", summary="What images and labels there are")
     def listing(output: Listing | None = None) -> Any:
@@ -307,7 +307,7 @@ def _data(app: StackApp) -> APIRouter:
 
 
 def _labels(app: StackApp) -> APIRouter:
-    router, store = APIRouter(prefix="/datastore", tags=["Datastore"], dependencies=roles("user")), app.datastore()
+    router, store = APIRouter(prefix="/datastore", tags=["Datastore"], dependencies=roles("user")), app.store
 
     @router.put("/label", summary="Submit a label", responses=_ERRORS, dependencies=roles("annotator"))
     def save_label(
@@ -365,7 +365,7 @@ def _work(app: StackApp) -> APIRouter:
         chosen: dict[str, Any] = app.next_sample({**(params or {}), "strategy": strategy})
         if not chosen:
             return {}
-        store = app.datastore()
+        store = app.store
         del chosen["path"]  # clients on this machine would open the server's own file
         return {**store.get_image_info(chosen["id"]), **chosen, "checksum": store.checksum(chosen["id"])}
 
@@ -379,7 +379,7 @@ def _work(app: StackApp) -> APIRouter:
     def train(model: str, params: Options = None, run_sync: bool = False, enqueue: bool = False) -> Any:
         app.model(model)
         settings, pretrained = read_options(params or {})
-        check_trainable(app.datastore().stack)
+        check_trainable(app.store.stack)
         return background.start("train", {"model": model, **settings, "pretrained": pretrained})
 
     @router.delete("/train/", tags=["Train"], summary="Stop the training that runs", dependencies=roles("admin"))

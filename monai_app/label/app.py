@@ -17,9 +17,8 @@ from monailabel.utils.others.generic import name_to_device
 from monai_app.label.datastore import ORIGINAL, StackDatastore
 from monai_app.label.errors import NotTrainedError, UnknownError
 from monai_app.label.inference import Job, infer
+from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
-from monai_app.label.scores import SliceScores
-from monai_app.label.selecting import LeastSure, Uncertainty, measure_uncertainty
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.tasks import SegmentationTask, TrainingTask
 from monai_app.label.worker import InferenceProcess
@@ -27,7 +26,7 @@ from monai_app.label.worker import InferenceProcess
 _log = logging.getLogger(__name__)
 
 
-class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
+class StackApp(MONAILabelApp):
     """Serves bundles on one stack. Nothing is downloaded, and only bundles that are trusted are loaded.
 
     Args:
@@ -39,29 +38,28 @@ class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, Any]) -> None:
         self.settings, self.workspace = Settings.from_conf(conf), Workspace(Path(studies))
         self._process: InferenceProcess | None = None
-        datastore = StackDatastore(self.settings, self.workspace)
-        self._served = served_models(self.settings, self.workspace, datastore.stack)
-        self._stack_datastore = datastore
+        self.store = StackDatastore(self.settings, self.workspace)
+        self._served = served_models(self.settings, self.workspace, self.store.stack)
         # Scores are computed when they are asked for; MONAI Label would do it at every turn, over HTTP.
         server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
         server_settings.MONAI_LABEL_SESSIONS = False
-        stack = datastore.stack
+        stack = self.store.stack
         super().__init__(
             app_dir,
             studies,
             dict(conf),
             name=f"monai-app: {stack.name}",
-            description=datastore.description(),
+            description=self.store.description(),
             labels=[phase.name for phase in stack.phases],
         )
 
     def init_datastore(self) -> StackDatastore:
         """Return the stack as a datastore."""
-        return self._stack_datastore
+        return self.store
 
     def init_infers(self) -> dict[str, SegmentationTask]:
         """Return a task per bundle."""
-        return {name: SegmentationTask(model, self._stack_datastore) for name, model in self._served.items()}
+        return {name: SegmentationTask(model, self.store) for name, model in self._served.items()}
 
     def init_trainers(self) -> dict[str, TrainingTask]:
         """Return a task per bundle."""
@@ -90,7 +88,7 @@ class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
 
     def info(self) -> dict[str, Any]:
         """Return what clients show first."""
-        colours = {phase.name: list(phase.rgb) for phase in self._stack_datastore.stack.phases}
+        colours = {phase.name: list(phase.rgb) for phase in self.store.stack.phases}
         return {**super().info(), "label_colors": colours}
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
@@ -108,7 +106,7 @@ class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
             AppError: there is no such model or image, it has no weights yet, or the inference fails.
         """
         model = self.model(str(request.get("model")))
-        store = self._stack_datastore
+        store = self.store
         image, volume = str(request.get("image", "")), request.get("volume")
         case = None if volume else store.case(image)
         if volume is None and case is None:
@@ -123,7 +121,8 @@ class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
         self.workspace.temporary.mkdir(parents=True, exist_ok=True)
         target = self.workspace.temporary / f"{uuid.uuid4().hex}{suffix}"
         device = self.settings.device or name_to_device(request.get("device"))
-        job = Job(model.run, store.path, target, case, volume and Path(volume), device, self.settings.memory)
+        place = {"slices": case.slices, "grid": store.cases.grid(case)} if case else {"volume": Path(str(volume))}
+        job = Job(model.run, store.path, target, device=device, memory=self.settings.memory, **place)
         params = self._run(job)
         label = str(target)
         if request.get("save_label"):
@@ -140,7 +139,7 @@ class StackApp(MONAILabelApp):  # type: ignore[misc]  # MONAI Label has no types
         return Path(self.infer({"model": model.name, "image": image})["file"])
 
     def _measure(self, model: ServedModel) -> None:
-        measure_uncertainty(self.workspace, model, self._stack_datastore, self.settings)
+        measure_uncertainty(self.workspace, model, self.store, self.settings)
 
     def server_mode(self, mode: bool) -> None:
         """Start to serve: inferences then run in a process of their own."""

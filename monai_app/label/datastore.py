@@ -22,8 +22,7 @@ from monai_app.label.errors import UnknownError
 from monai_app.label.records import Info, Records
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.uploads import Uploads, check_id, suffix_of
-from monai_app.stack import Stack
-from monai_app.stack.annotating import annotate
+from monai_app.stack import Stack, annotate
 from monai_app.volumes import read_header
 
 FINAL, ORIGINAL = DefaultLabelTag.FINAL.value, DefaultLabelTag.ORIGINAL.value
@@ -118,7 +117,7 @@ class StackDatastore(Datastore):
 
     def list_images(self) -> list[str]:
         """Return the ids of all images: cases of the stack in their order, then uploads."""
-        return [*self.cases.ids(), *self.uploads.ids()]
+        return [*(case.id for case in self.cases), *self.uploads.ids()]
 
     def case(self, image_id: str) -> Case | None:
         """Return the case of an id; None where it is no case of the stack."""
@@ -210,7 +209,7 @@ class StackDatastore(Datastore):
         """Return the path of a label's file; empty where there is none."""
         case = self.case(label_id)
         if case is not None and label_tag == FINAL:
-            if not self._annotated(case, self.stack):
+            if not self.cases.owned_slices(case):
                 return ""
             target = self._label_folder(FINAL) / f"{case.id}{self.cases.suffix}"
             self.cases.export_labels(case, target)
@@ -274,7 +273,7 @@ class StackDatastore(Datastore):
         self._check_label(label_id, label_tag)
         case = self.case(label_id)
         if case is not None and label_tag == FINAL:
-            annotate(self.stack, dict.fromkeys(self._annotated(case, self.stack)))
+            annotate(self.stack, dict.fromkeys(self.cases.owned_slices(case)))
         else:
             for path in self._label_files(label_id, label_tag):
                 path.unlink()
@@ -321,23 +320,13 @@ class StackDatastore(Datastore):
                 f"the label has the axes {found} and image {image_id} has {expected[:3]}; send one of the image's size"
             )
 
-    def _annotated(self, case: Case, stack: Stack) -> list[int]:
-        """The slices of a case that belong to it: its own, and those whose annotation was submitted with it."""
-        known = {*stack.train_slices, *stack.test_slices}
-        return [
-            z
-            for z in range(case.first, case.last + 1)
-            if z in known and (z == case.z or self.cases.owner(stack, z) == case.id)
-        ]
-
     def _label_ids(self) -> dict[str, set[str]]:
         """The images that have a label, by tag."""
-        stack = self.stack
         found = {
             tag: {path.name.split(".")[0] for path in self._label_folder(tag).glob("[A-Za-z0-9]*")}
             for tag in self._tags()
         }
-        cases = {case.id for case in self.cases.all() if self._annotated(case, stack)}
+        cases = {case.id for case in self.cases if self.cases.owned_slices(case)}
         uploads = found.get(FINAL, set()) & set(self.uploads.ids())
         return {tag: ids for tag, ids in {**found, FINAL: cases | uploads}.items() if ids}
 

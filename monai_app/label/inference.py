@@ -13,9 +13,8 @@ import numpy.typing as npt
 from monai_app.bundle.model import load_model
 from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
-from monai_app.label.cases import Case
 from monai_app.stack import ArrayStack, SlabSource, Stack
-from monai_app.volumes import read_volume, write_like, write_volume
+from monai_app.volumes import Grid, read_volume, write_like, write_volume
 
 Labels = npt.NDArray[np.uint8]
 
@@ -28,7 +27,8 @@ class Job:
         run: the run folder.
         stack: path of the stack; it names the detectors of volumes too.
         target: the label volume to write.
-        case: slices of the stack to label, where the image is one of its cases.
+        slices: slices of the stack to label, where the image is one of its cases.
+        grid: where they lie.
         volume: the file to label otherwise.
         device: where the network runs.
         memory: that the process may use; None takes what is good.
@@ -37,7 +37,8 @@ class Job:
     run: Path
     stack: Path
     target: Path
-    case: Case | None = None
+    slices: range | None = None
+    grid: Grid | None = None
     volume: Path | None = None
     device: str = "cpu"
     memory: str | None = None
@@ -57,10 +58,8 @@ def infer(job: Job) -> dict[str, Any]:
     predictor = _predictor(job.run, _version(job.run), job.device)
     loaded = time.monotonic()
     request = Request.parse(memory=job.memory)
-    if job.case is not None:
-        slices = range(job.case.first, job.case.last + 1)
-        labels = _labels(predictor, Stack.open(job.stack), slices, request)
-        write_volume(job.target, labels, job.case.grid)
+    if job.slices is not None and job.grid is not None:
+        write_volume(job.target, _labels(predictor, Stack.open(job.stack), job.slices, request), job.grid)
     else:
         _infer_volume(job, predictor, request)
     phases = predictor.model.phases

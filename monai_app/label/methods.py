@@ -1,10 +1,12 @@
-"""Choosing the next slice as MONAI Label's strategy, from what was measured of slices before."""
+"""How slices are chosen and scored, as MONAI Label's strategies and scoring methods."""
 
 import logging
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
@@ -13,15 +15,19 @@ from monailabel.utils.others.generic import name_to_device
 from monai_app.bundle.model import load_model
 from monai_app.files import file_sha256
 from monai_app.inference import Predictor
+from monai_app.label.cases import Case
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.errors import NotTrainedError, UnknownError
 from monai_app.label.models import ServedModel
+from monai_app.label.scoring import score_agreement
 from monai_app.label.selection import propose
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.slice_scores import ScoreFile, SliceScore, score_slices
 from monai_app.progress import LoggedProgress
 from monai_app.stack import Stack
-from monai_app.stack.edits import image_identity
+from monai_app.volumes import read_volume
+
+Labels = npt.NDArray[np.uint8]
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +53,7 @@ class LeastSure(Strategy):
         """
         assert isinstance(datastore, StackDatastore)
         stack = datastore.stack
-        cases = {case.z: case for case in datastore.cases.all()}
+        cases = {case.z: case for case in datastore.cases}
         labelled = {*stack.train_slices, *stack.test_slices}
         open_slices = set(cases) - labelled
         if not open_slices:
@@ -56,13 +62,9 @@ class LeastSure(Strategy):
         chosen = propose(scores, labelled, open_slices)
         return {"id": cases[chosen.z].id, **chosen.to_dict(), "model": model}
 
-    def _scores(
-        self, name: str | None, stack: Stack, wanted: set[int]
-    ) -> tuple[dict[int, SliceScore], str | None]:
+    def _scores(self, name: str | None, stack: Stack, wanted: set[int]) -> tuple[dict[int, SliceScore], str | None]:
         """What was measured with a model, where that is complete; else how the slices look."""
-        if name is not None and name not in self.models:
-            raise UnknownError(f"there is no model {str(name)[:120]!r}; the models are {', '.join(self.models)}")
-        for model in self.models.values() if name is None else [self.models[name]]:
+        for model in self.models.values() if name is None else [_chosen(self.models, name)]:
             if model.weights is not None:
                 known = _file(self.workspace, stack, model).read()
                 if wanted <= set(known):
@@ -85,11 +87,58 @@ class Uncertainty(ScoringMethod):
             NotTrainedError: it has no weights yet.
         """
         assert isinstance(datastore, StackDatastore)
-        name = str(request.get("model") or next(iter(self.models)))
-        if name not in self.models:
-            raise UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(self.models)}")
-        scores = measure_uncertainty(self.workspace, self.models[name], datastore, self.settings)
+        model = _chosen(self.models, request.get("model"))
+        scores = measure_uncertainty(self.workspace, model, datastore, self.settings)
         return {str(z): score.uncertainty for z, score in scores.items()}
+
+
+class SliceScores(ScoringMethod):
+    """Compares what a model says with what was labelled, slice by slice."""
+
+    def __init__(self, models: Mapping[str, ServedModel], label: Callable[[ServedModel, str], Path]) -> None:
+        super().__init__("IoU and accuracy of a model on every labelled slice, and on all of them together")
+        self.models, self.label = models, label
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Score the labelled cases.
+
+        Returns:
+            ``model``, ``run``, ``slices`` (z: scores, with the ``role`` of the slice), and ``total`` of test slices and
+            of training slices apart, because a model is no judge of what it was trained on.
+
+        Raises:
+            UnknownError: ``model`` names none, or nothing is labelled.
+            NotTrainedError: it has no weights yet.
+        """
+        assert isinstance(datastore, StackDatastore)
+        model = _chosen(self.models, request.get("model"))
+        if model.run is None:
+            raise NotTrainedError(f"model {model.name} has no weights yet; train it first")
+        stack = datastore.stack
+        cases = [case for case in datastore.cases if case.z in (*stack.train_slices, *stack.test_slices)]
+        if not cases:
+            raise UnknownError("nothing is labelled yet, so nothing can be compared; label a slice first")
+        result: dict[str, Any] = {"model": model.name, "run": model.run.name, "slices": {}, "total": {}}
+        for role, chosen in (("train", stack.train_slices), ("test", stack.test_slices)):
+            compared = (self._compared(case, model, stack) for case in cases if case.z in chosen)
+            found = score_agreement(compared, stack.phases)
+            rows = {row.z: {**row.to_dict(), "role": role} for row in found.slices}
+            result["slices"] |= {str(z): row for z, row in rows.items()}
+            if rows:
+                result["total"][role] = {"mean_iou": found.mean_iou, "pixel_accuracy": found.total.pixel_accuracy}
+            for case in cases:
+                if case.z in rows:
+                    datastore.update_image_info(case.id, {"score": {"model": model.name, **rows[case.z]}})
+        return result
+
+    def _compared(self, case: Case, model: ServedModel, stack: Stack) -> tuple[int, Labels, Labels]:
+        """Slice, annotation, and what the model says."""
+        path = self.label(model, case.id)
+        try:
+            labels = read_volume(path).pixels[case.z - case.first].astype(np.uint8)
+        finally:
+            path.unlink(missing_ok=True)
+        return case.z, stack.read_annotation(case.z), labels
 
 
 def measure_uncertainty(
@@ -105,21 +154,28 @@ def measure_uncertainty(
     stack = datastore.stack
     kept = _file(workspace, stack, model)
     scores = kept.read()
-    wanted = {*(case.z for case in datastore.cases.all()), *stack.train_slices, *stack.test_slices}
+    wanted = {*(case.z for case in datastore.cases), *stack.train_slices, *stack.test_slices}
     left = sorted(wanted - set(scores))
     if left:
         predictor = Predictor(load_model(model.run), settings.device or name_to_device(None))
-        with closing(score_slices(stack, left, predictor, progress=LoggedProgress("uncertainty"))) as found:
-            for number, score in enumerate(found, 1):
-                scores[score.z] = score
-                if number % _SAVED == 0:
-                    kept.write(scores)
+        for number, score in enumerate(score_slices(stack, left, predictor, progress=LoggedProgress("uncertainty")), 1):
+            scores[score.z] = score
+            if number % _SAVED == 0:
+                kept.write(scores)
         kept.write(scores)
     return scores
 
 
+def _chosen(models: Mapping[str, ServedModel], name: Any) -> ServedModel:
+    """The model of a name; the first where none is given."""
+    wanted = next(iter(models)) if name is None else str(name)
+    if wanted not in models:
+        raise UnknownError(f"there is no model {wanted[:120]!r}; the models are {', '.join(models)}")
+    return models[wanted]
+
+
 def _appearance(workspace: Workspace, stack: Stack, wanted: set[int]) -> dict[int, SliceScore]:
-    kept = ScoreFile(workspace.scores / "appearance.json", image_identity(stack), None)
+    kept = ScoreFile(workspace.scores / "appearance.json", stack.ingested, None)
     scores = kept.read()
     left = sorted(wanted - set(scores))
     if left:
@@ -130,4 +186,4 @@ def _appearance(workspace: Workspace, stack: Stack, wanted: set[int]) -> dict[in
 
 def _file(workspace: Workspace, stack: Stack, model: ServedModel) -> ScoreFile:
     assert model.weights is not None
-    return ScoreFile(workspace.scores / f"{model.name}.json", image_identity(stack), file_sha256(model.weights))
+    return ScoreFile(workspace.scores / f"{model.name}.json", stack.ingested, file_sha256(model.weights))

@@ -67,13 +67,12 @@ def prepare(settings: Settings, workspace: Workspace) -> StackApp:
 
 def export_cases(app: StackApp, progress: Progress = silent) -> int:
     """Write the files of all cases, as a stock MONAI Label app needs them; returns their number."""
-    cases = app.datastore().cases
-    every = cases.all()
-    progress(0, len(every))
-    for done, case in enumerate(every, 1):
+    cases = app.store.cases
+    progress(0, len(cases))
+    for done, case in enumerate(cases, 1):
         cases.image(case)
-        progress(done, len(every))
-    return len(every)
+        progress(done, len(cases))
+    return len(cases)
 
 
 def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
@@ -151,7 +150,7 @@ def _introduce(app: StackApp, settings: Settings) -> None:
 
 
 def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
-    store, shown = app.datastore(), f"[{host}]" if ":" in host else host
+    store, shown = app.store, f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
     runs = {name: app.model(name).run for name in app.info()["models"]}
     models = [f"{name} ({f'run {run.name}' if run else 'not trained yet'})" for name, run in runs.items()]

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.errors import ConfigError
-
-LAYOUTS = ("paired", "channels")
-"""How a case is written: a file per detector, or one 4-D NIfTI."""
+from monai_app.label.cases import Layout
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 """Formats of cases."""
@@ -51,7 +49,7 @@ class Settings:
     test_slices: tuple[int, ...] = ()
     thickness: int = 3
     suffix: str = ".nii.gz"
-    layout: str = "paired"
+    layout: Layout = "paired"
     size: str = "small"
     training: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
@@ -71,12 +69,6 @@ class Settings:
                 )
             if names.count(name) > 1:
                 raise ConfigError(f"two bundles are named {name!r}; rename one of the folders")
-        if self.suffix not in SUFFIXES:
-            raise ConfigError(f"format {self.suffix!r}: choose one of {', '.join(SUFFIXES)}")
-        if self.layout not in LAYOUTS:
-            raise ConfigError(f"layout {self.layout!r}: choose one of {', '.join(LAYOUTS)}")
-        if self.thickness < 1 or self.thickness % 2 == 0:
-            raise ConfigError(f"thickness {self.thickness}: a case has an odd number of slices, such as 1 or 3")
         if self.waiting < 1:
             raise ConfigError(f"waiting {self.waiting}: at least one inference must be able to wait")
 

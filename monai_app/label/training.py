@@ -8,8 +8,7 @@ from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.prepare import prepare
 from monai_app.errors import AnnotationError
 from monai_app.label.models import ServedModel
-from monai_app.stack import Stack
-from monai_app.stack.annotating import snapshot
+from monai_app.stack import Stack, snapshot
 
 _log = logging.getLogger(__name__)
 
