@@ -14,6 +14,7 @@ LAYERS = [
     {"inference", "training"},
     {"bundle"},
     {"export"},
+    {"label"},
     {"cli"},
 ]
 

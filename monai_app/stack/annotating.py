@@ -8,7 +8,7 @@ names in one step: whoever opens the store finds the old state or the new one, w
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,9 @@ Labels = npt.NDArray[np.uint8]
 _SUFFIX = ".ome.zarr"
 
 
-def annotate(stack: Stack, labels: Mapping[int, Labels | None], *, role: Role = "train", source: str = "") -> Stack:
+def annotate(
+    stack: Stack, labels: Mapping[int, Labels | None], *, role: Role | Mapping[int, Role] = "train", source: str = ""
+) -> Stack:
     """Set, replace or remove the annotations of slices.
 
     The store gets another identity, which follows from the ingested one and the edits; taking all edits back gives the
@@ -39,7 +41,8 @@ def annotate(stack: Stack, labels: Mapping[int, Labels | None], *, role: Role = 
         stack: the stack; what other processes annotated since it was opened stays.
         labels: z -> (rows, columns) uint8, 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
             annotation.
-        role: what the slices are for; a slice that was for the other one is so no longer.
+        role: what the slices are for, all of them or z by z (else "train"); a slice that was for the other
+            one is so no longer.
         source: who annotates, recorded with the slices.
 
     Returns:
@@ -49,8 +52,7 @@ def annotate(stack: Stack, labels: Mapping[int, Labels | None], *, role: Role = 
         AnnotationError: the stack has no phases, there is no such slice, or labels have another shape, type or values.
         StackError: the store is damaged.
     """
-    if role not in ("train", "test"):
-        raise AnnotationError(f"role {role!r} is neither 'train' nor 'test'; choose one")
+    roles = _roles(labels, role)
     planes = {z: _checked(stack, z, plane) for z, plane in labels.items()}
     target = stack.path / layout.LABELS / layout.ANNOTATION
     image = LabelImage(stack.path, layout.ANNOTATION, stack.shape, stack.voxel_nm, stack.phases, {})
@@ -60,7 +62,7 @@ def annotate(stack: Stack, labels: Mapping[int, Labels | None], *, role: Role = 
             record = Record.from_own(layout.read_own(stack.path))
             levels = _copy_levels(image, partial)
             for z, plane in sorted(planes.items()):
-                record = record.edited(z, _state(plane, role), _current_state(current, z), source)
+                record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), source)
                 blank = np.zeros(stack.shape[1:], np.uint8)
                 layout.write_slice(levels, (z,), blank if plane is None else plane, halve_labels)
             zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
@@ -94,6 +96,14 @@ def snapshot(stack: Stack, target: Path | str) -> Stack:
             (partial / level.name).symlink_to(level.resolve(), target_is_directory=True)
         _copy_annotations(stack.path / layout.LABELS, partial / layout.LABELS)
     return Stack.open(target)
+
+
+def _roles(slices: Iterable[int], role: Role | Mapping[int, Role]) -> dict[int, Role]:
+    roles = {z: role if isinstance(role, str) else role.get(z, "train") for z in slices}
+    for chosen in roles.values():
+        if chosen not in ("train", "test"):
+            raise AnnotationError(f"role {chosen!r} is neither 'train' nor 'test'; choose one")
+    return roles
 
 
 def _check_absent(target: Path) -> None:

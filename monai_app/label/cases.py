@@ -1,0 +1,357 @@
+"""Cases: a slice to annotate with its neighbours, exported as a volume file on first use.
+
+A client downloads the file, labels it and saves a label map; `Cases.import_labels` brings that into the store.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from monai_app import files
+from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.label.segments import to_phases
+from monai_app.stack import Role, Stack, annotate
+from monai_app.volumes import Grid, Labels, on_grid, read_volume, write_volume
+
+Layout = Literal["paired", "channels"]
+
+MANIFEST = "cases.json"
+"""The file in the folder of cases that says of which stack they are."""
+
+_SUFFIXES = {"paired": (".nii.gz", ".nii", ".nrrd"), "channels": (".nii.gz", ".nii")}
+
+_RESERVED = "labels"
+"""MONAI Label keeps labels in a folder of this name beside the cases."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A slice to annotate.
+
+    Args:
+        id: the file's name without its suffix; letters, digits, ``_`` and ``-``.
+        z: the slice.
+        first: the first slice in the file.
+        last: the last one.
+    """
+
+    id: str
+    z: int
+    first: int
+    last: int
+
+    @property
+    def slices(self) -> range:
+        """Every slice in the file."""
+        return range(self.first, self.last + 1)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a saved label did to the annotations.
+
+    Args:
+        set: z of the slices whose annotation it set or replaced.
+        removed: z of the slices whose annotation it took back.
+        kept: z of the slices that it labels as they were.
+    """
+
+    set: tuple[int, ...]
+    removed: tuple[int, ...]
+    kept: tuple[int, ...]
+
+
+def partner_path(path: Path, detector: str) -> Path:
+    """Where another detector's volume of a case lies, in the layout "paired".
+
+    Example:
+        >>> partner_path(Path("cases/cement_z0011.nii.gz"), "TLD").as_posix()
+        'cases/TLD/cement_z0011.nii.gz'
+    """
+    return path.parent / detector / path.name
+
+
+def id_prefix(name: str) -> str:
+    """A sample's name as ids of cases begin: no dots, since MONAI Label takes all that follows one as the suffix.
+
+    Example:
+        >>> id_prefix("cement, run 2.1")
+        'cement_run_2_1'
+    """
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "stack"
+
+
+class Cases:
+    """The cases of a stack.
+
+    Args:
+        stack: path of the stack store.
+        folder: where the volume files are made.
+        thickness: odd number of slices in a file; at the ends of the stack those that are there.
+        suffix: .nii.gz, .nii or .nrrd.
+        layout: "paired": one volume a detector, the first detector's is the case's file, the others' lie in folders
+            named by the detector beside it. "channels": one NIfTI file with the detectors as the fourth axis.
+        slices: z of the slices to annotate; every slice where None.
+        test_slices: z of the slices whose annotations test; those that the store has for testing stay so too.
+
+    Raises:
+        ConfigError: a value that breaks its rule, or a detector whose folder would be that of the labels.
+        AnnotationError: the stack has no phases.
+        StackError: there is no such stack.
+    """
+
+    def __init__(
+        self,
+        stack: Path | str,
+        folder: Path | str,
+        *,
+        thickness: int = 3,
+        suffix: str = ".nii.gz",
+        layout: Layout = "paired",
+        slices: Iterable[int] | None = None,
+        test_slices: Iterable[int] = (),
+    ) -> None:
+        self._opened = Stack.open(stack)
+        self.folder = Path(folder).absolute()
+        self.suffix, self.layout, self.thickness = suffix, layout, thickness
+        _check_form(self._opened, thickness, suffix, layout)
+        chosen = range(self._opened.shape[0]) if slices is None else _checked_slices(self._opened, slices, "slices")
+        self.test_slices = frozenset(_checked_slices(self._opened, test_slices, "test_slices"))
+        self._cases = {case.id: case for case in (self._case(z) for z in chosen)}
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(self._cases.values())
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    @property
+    def stack(self) -> Stack:
+        """The stack with its annotations of now.
+
+        Raises:
+            StackError: it is gone, or another one was ingested in its place.
+        """
+        current = Stack.open(self._opened.path)
+        if current.ingested != self._opened.ingested:
+            raise StackError(f"{current.path} was replaced since its cases were listed; start again")
+        return current
+
+    def case(self, name: str) -> Case:
+        """The case of an id.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if name not in self._cases:
+            ids = list(self._cases)
+            raise ConfigError(f"case {name!r} isn't there; there are {len(ids)}, {ids[0]} to {ids[-1]}: choose one")
+        return self._cases[name]
+
+    def grid(self, case: Case) -> Grid:
+        """Where the voxels of a case lie: cases lie at their places in the stack."""
+        z, y, x = (size / 1000 for size in self._opened.voxel_nm)
+        return Grid((len(case.slices), *self._opened.shape[1:]), (z, y, x), (case.first * z, 0.0, 0.0))
+
+    def path(self, case: Case) -> Path:
+        """The file of a case, whether it is there or not."""
+        return self.folder / f"{case.id}{self.suffix}"
+
+    def image(self, case: Case) -> Path:
+        """The file of a case, exported if it isn't there; another process that exports it is waited for.
+
+        Pixels keep the stack's type. The case's file is made last: where it is, its partners are.
+
+        Raises:
+            StackError: the stack was replaced, or cannot be read.
+        """
+        path, stack = self.path(case), self.stack
+        if not (self._is_claimed() and path.is_file()):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with files.lock(self.folder / f".{MANIFEST}.lock"):
+                self._claim()
+                if not path.is_file():
+                    self._export(stack, case, path)
+        return path
+
+    def labelled_slices(self, case: Case) -> tuple[int, ...]:
+        """The slices of a case that are annotated in the store."""
+        stack = self.stack
+        return tuple(z for z in case.slices if z in (*stack.train_slices, *stack.test_slices))
+
+    def export_labels(self, case: Case, path: Path) -> None:
+        """Write the store's annotations of a case's slices as a label volume on the case's grid; 0 is unlabelled.
+
+        Args:
+            case: the case.
+            path: ends in .nii.gz, .nii or .nrrd.
+
+        Raises:
+            StackError: another suffix, or the store cannot be read.
+        """
+        stack, grid = self.stack, self.grid(case)
+        labels = np.zeros(grid.shape, np.uint8)
+        for z in self.labelled_slices(case):
+            labels[z - case.first] = stack.read_annotation(z)
+        write_volume(path, labels, grid)
+
+    def import_labels(
+        self,
+        case: Case,
+        path: Path,
+        label_info: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        role: Role | None = None,
+    ) -> Imported:
+        """Bring a label map that a client saved for a case into the store.
+
+        The slices on which it labels any pixel are set. Those that this case had set before and that are blank now are
+        taken back. Other slices stay as they are.
+
+        Args:
+            case: the case.
+            path: ends in .nii.gz, .nii or .nrrd.
+            label_info: the client's segments (see `segments.to_phases`); None: values are those of phases.
+            role: what the slices are for; by the test slices where None.
+
+        Raises:
+            AnnotationError: the file cannot be read, does not lie on the case's grid, holds values without a meaning,
+                or labels nothing.
+        """
+        stack, grid = self.stack, self.grid(case)
+        labels = to_phases(_read_labels(path, grid), stack.phases, label_info)
+        roles: dict[int, Role] = {z: role or self._role(stack, z) for z in case.slices}
+        planes = {z: labels[z - case.first] for z in case.slices if labels[z - case.first].any()}
+        kept = [z for z, plane in planes.items() if _is(stack, z, roles[z], plane)]
+        removed = [z for z in case.slices if z not in planes and _set_by(stack, z) == case.id]
+        if not planes and not removed:
+            raise AnnotationError(
+                f"the label of case {case.id} labels no pixel, and nothing was labelled in it before; label some and "
+                "save it again"
+            )
+        changed = {z: plane for z, plane in planes.items() if z not in kept}
+        if changed or removed:
+            annotate(stack, {**changed, **dict.fromkeys(removed)}, role=roles, source=case.id)
+        return Imported(tuple(changed), tuple(removed), tuple(kept))
+
+    def _case(self, z: int) -> Case:
+        reach, last = self.thickness // 2, self._opened.shape[0] - 1
+        return Case(f"{id_prefix(self._opened.name)}_z{z:04d}", z, max(z - reach, 0), min(z + reach, last))
+
+    def _role(self, stack: Stack, z: int) -> Role:
+        return "test" if z in self.test_slices or z in stack.test_slices else "train"
+
+    def _export(self, stack: Stack, case: Case, path: Path) -> None:
+        grid, detectors = self.grid(case), stack.detectors
+        if self.layout == "channels":
+            planes = [stack.read_slab(z, detectors, 1) for z in case.slices]
+            write_volume(path, np.moveaxis(np.stack(planes), 1, 3), grid)
+            return
+        for detector in reversed(detectors):
+            volume = np.concatenate([stack.read_slab(z, [detector], 1) for z in case.slices])
+            write_volume(path if detector == detectors[0] else partner_path(path, detector), volume, grid)
+
+    @property
+    def _manifest(self) -> dict[str, Any]:
+        """What decides the exported files."""
+        stack = self._opened
+        return {
+            "ingested": stack.ingested,
+            "prefix": id_prefix(stack.name),
+            "suffix": self.suffix,
+            "layout": self.layout,
+            "thickness": self.thickness,
+            "detectors": list(stack.detectors),
+            "voxel_nm": list(stack.voxel_nm),  # not part of the identity
+        }
+
+    def _is_claimed(self) -> bool:
+        return _read_manifest(self.folder / MANIFEST) == self._manifest
+
+    def _claim(self) -> None:
+        """Remove what was exported of another stack or in another form, and say whose cases come now."""
+        if self._is_claimed():
+            return
+        for content in (_read_manifest(self.folder / MANIFEST), self._manifest):
+            _remove_cases(self.folder, content)
+        with files.whole_file(self.folder / MANIFEST) as partial:
+            partial.write_text(json.dumps(self._manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_form(stack: Stack, thickness: int, suffix: str, layout: str) -> None:
+    if thickness < 1 or thickness % 2 == 0:
+        raise ConfigError(f"thickness {thickness} has no middle slice; give an odd number, such as 1 or 3")
+    if layout not in _SUFFIXES:
+        raise ConfigError(f"layout {layout!r} is not one of {', '.join(_SUFFIXES)}; choose one")
+    if suffix not in _SUFFIXES[layout]:
+        raise ConfigError(
+            f"suffix {suffix!r} does not go with layout {layout!r}; choose one of {', '.join(_SUFFIXES[layout])}"
+        )
+    if layout == "paired" and _RESERVED in (name.casefold() for name in stack.detectors):
+        raise ConfigError(
+            f"detector {_RESERVED!r} would be exported to the folder of the labels; use layout 'channels', or ingest "
+            "with another name"
+        )
+    if not stack.phases:
+        raise AnnotationError(
+            f"{stack.path.name} has no phases to label with; list 'phases' in its description and ingest it again"
+        )
+
+
+def _checked_slices(stack: Stack, slices: Iterable[int], what: str) -> list[int]:
+    chosen = sorted(set(slices))
+    for z in chosen:
+        if not 0 <= z < stack.shape[0]:
+            raise ConfigError(f"{what}: slice {z} isn't there; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")
+    if what == "slices" and not chosen:
+        raise ConfigError("slices: none is named, so there is nothing to annotate; name some or leave it out")
+    return chosen
+
+
+def _read_labels(path: Path, grid: Grid) -> Labels:
+    # Programs may save more than the case (its surroundings padded), but not without limit.
+    most = 4 * math.prod(grid.shape) + 1_000_000
+    try:
+        return on_grid(read_volume(path, max_voxels=most), grid)
+    except StackError as error:
+        raise AnnotationError(str(error)) from None
+
+
+def _is(stack: Stack, z: int, role: Role, plane: Labels) -> bool:
+    """Whether a slice has this annotation already."""
+    has_role = z in (stack.train_slices if role == "train" else stack.test_slices)
+    return has_role and np.array_equal(stack.read_annotation(z), plane)
+
+
+def _set_by(stack: Stack, z: int) -> str | None:
+    """Who set the annotation that a slice has; None where it has none or was ingested with it."""
+    edit = stack.edits.get(z)
+    return None if edit is None or edit.now is None else edit.source
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content if isinstance(content, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _remove_cases(folder: Path, content: Mapping[str, Any]) -> None:
+    """Remove the exported files that a manifest is about."""
+    try:
+        name = re.compile(rf"{re.escape(content['prefix'])}_z\d{{4,}}{re.escape(content['suffix'])}")
+        # Cases go first: where one is, its partners are.
+        folders = [folder, *(folder / detector for detector in content["detectors"])]
+    except (KeyError, TypeError):
+        return  # it is no manifest of ours, so nothing is known to be exported
+    for place in folders:
+        for path in place.iterdir() if place.is_dir() else ():
+            if name.fullmatch(path.name):
+                path.unlink()

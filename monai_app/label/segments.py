@@ -1,0 +1,71 @@
+"""What the values of a client's label map mean: its segments by name, or the stack's phases."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import AnnotationError
+from monai_app.stack import Phase
+
+Labels = npt.NDArray[np.uint8]
+
+_REMEDY = "remove other segments (scribbles, 'background') or move them behind the phases, and save the label again"
+
+
+def to_phases(labels: Labels, phases: Sequence[Phase], label_info: Sequence[Mapping[str, Any]] | None) -> Labels:
+    """Turn the values of a client's label map into phases.
+
+    3D Slicer numbers segments by their position among all of them in ``label_info``, but by their position among the
+    saved ones in the label map. So the two are known to agree only where the numbers are 1..n.
+
+    Args:
+        labels: any shape, 0 unlabelled.
+        phases: the phases 1..K.
+        label_info: ``{"name": segment, "idx": value}`` of every segment. Names are those of phases; case counts only
+            where it tells two apart. None or empty: the values are those of phases.
+
+    Returns:
+        The same shape, 0 unlabelled, 1..K the phases.
+
+    Raises:
+        AnnotationError: values without a meaning, segments that are no phases, numbers that are not 1..n.
+    """
+    meaning = _by_name(label_info, phases) if label_info else {phase.value: phase.value for phase in phases}
+    names = {value: name for name, value in _pairs(label_info)} if label_info else {}
+    table = np.zeros(256, np.uint8)
+    for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist():
+        if value and value not in meaning:
+            known = ", ".join(f"{phase.value} {phase.name}" for phase in phases)
+            what = f"segment {names[value]!r} (value {value}) is" if value in names else f"value {value} is"
+            raise AnnotationError(f"{what} no phase of the stack; its phases are {known}: label with these alone")
+        table[value] = meaning.get(value, 0)
+    return table[labels]
+
+
+def _by_name(label_info: Sequence[Mapping[str, Any]], phases: Sequence[Phase]) -> dict[int, int]:
+    """Value in the label map -> phase, for the segments that are phases."""
+    pairs = _pairs(label_info)
+    values = sorted(value for _, value in pairs)
+    if values != list(range(1, len(values) + 1)):
+        shown = ", ".join(f"{name!r} {value}" for name, value in pairs)
+        raise AnnotationError(
+            f"the segments are numbered {shown} and must be 1 to {len(values)}: other numbers do not tell which "
+            f"segment a value of the label map is; {_REMEDY}"
+        )
+    known = {phase.name.casefold(): phase.value for phase in phases}
+    return {value: known[name.casefold()] for name, value in pairs if name.casefold() in known}
+
+
+def _pairs(label_info: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    pairs = []
+    for entry in label_info:
+        name, value = (entry.get("name"), entry.get("idx")) if isinstance(entry, Mapping) else (None, None)
+        if not isinstance(name, str) or not isinstance(value, int) or isinstance(value, bool):
+            raise AnnotationError(
+                f"label_info: {entry!r} is no segment; give a list of objects with 'name' (text) and 'idx' "
+                "(whole number)"
+            )
+        pairs.append((name, value))
+    return pairs
