@@ -172,12 +172,12 @@ class Cases:
             StackError: the stack was replaced, or cannot be read.
         """
         path, stack = self.path(case), self.stack
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with files.lock(self.folder / f".{MANIFEST}.lock"):
-            self._claim(stack)
-        with files.lock(self.folder / f".{case.id}.lock"):
-            if not path.is_file():
-                self._export(stack, case, path)
+        if not (self._is_claimed() and path.is_file()):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with files.lock(self.folder / f".{MANIFEST}.lock"):
+                self._claim()
+                if not path.is_file():
+                    self._export(stack, case, path)
         return path
 
     def labelled_slices(self, case: Case) -> tuple[int, ...]:
@@ -221,8 +221,8 @@ class Cases:
             role: what the slices are for; by the test slices where None.
 
         Raises:
-            AnnotationError: the file cannot be read, does not lie on the case's grid, holds values without a meaning, or
-                labels nothing.
+            AnnotationError: the file cannot be read, does not lie on the case's grid, holds values without a meaning,
+                or labels nothing.
         """
         stack, grid = self.stack, self.grid(case)
         labels = to_phases(_read_labels(path, grid), stack.phases, label_info)
@@ -232,8 +232,8 @@ class Cases:
         removed = [z for z in case.slices if z not in planes and _set_by(stack, z) == case.id]
         if not planes and not removed:
             raise AnnotationError(
-                f"the label of case {case.id} labels no pixel, and nothing was labelled in it before; label some and save "
-                "it again"
+                f"the label of case {case.id} labels no pixel, and nothing was labelled in it before; label some and "
+                "save it again"
             )
         changed = {z: plane for z, plane in planes.items() if z not in kept}
         if changed or removed:
@@ -271,24 +271,31 @@ class Cases:
             volume = np.concatenate([stack.read_slab(z, [detector], 1) for z in case.slices])
             write_volume(path if detector == detectors[0] else partner_path(path, detector), volume, grid)
 
-    def _claim(self, stack: Stack) -> None:
-        """Remove what was exported of another stack or in another form, and say whose cases come now."""
-        manifest = self.folder / MANIFEST
-        wanted = {
+    @property
+    def _manifest(self) -> dict[str, Any]:
+        """What decides the exported files."""
+        stack = self._opened
+        return {
             "ingested": stack.ingested,
             "prefix": id_prefix(stack.name),
             "suffix": self.suffix,
             "layout": self.layout,
             "thickness": self.thickness,
             "detectors": list(stack.detectors),
+            "voxel_nm": list(stack.voxel_nm),  # not part of the identity
         }
-        found = _read_manifest(manifest)
-        if found == wanted:
+
+    def _is_claimed(self) -> bool:
+        return _read_manifest(self.folder / MANIFEST) == self._manifest
+
+    def _claim(self) -> None:
+        """Remove what was exported of another stack or in another form, and say whose cases come now."""
+        if self._is_claimed():
             return
-        for content in (found, wanted):
+        for content in (_read_manifest(self.folder / MANIFEST), self._manifest):
             _remove_cases(self.folder, content)
-        with files.whole_file(manifest) as partial:
-            partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+        with files.whole_file(self.folder / MANIFEST) as partial:
+            partial.write_text(json.dumps(self._manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _check_form(stack: Stack, thickness: int, suffix: str, layout: str) -> None:

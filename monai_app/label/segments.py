@@ -11,7 +11,7 @@ from monai_app.stack import Phase
 
 Labels = npt.NDArray[np.uint8]
 
-_REMEDY = "remove other segments, such as scribbles and 'background', or move them behind the phases, and save the label again"
+_REMEDY = "remove other segments (scribbles, 'background') or move them behind the phases, and save the label again"
 
 
 def to_phases(labels: Labels, phases: Sequence[Phase], label_info: Sequence[Mapping[str, Any]] | None) -> Labels:
@@ -51,8 +51,8 @@ def _by_name(label_info: Sequence[Mapping[str, Any]], phases: Sequence[Phase]) -
     if values != list(range(1, len(values) + 1)):
         shown = ", ".join(f"{name!r} {value}" for name, value in pairs)
         raise AnnotationError(
-            f"the segments are numbered {shown} and must be 1 to {len(values)}: other numbers do not tell which segment a "
-            f"value of the label map is; {_REMEDY}"
+            f"the segments are numbered {shown} and must be 1 to {len(values)}: other numbers do not tell which "
+            f"segment a value of the label map is; {_REMEDY}"
         )
     known = {phase.name.casefold(): phase.value for phase in phases}
     return {value: known[name.casefold()] for name, value in pairs if name.casefold() in known}
@@ -64,7 +64,8 @@ def _pairs(label_info: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
         name, value = (entry.get("name"), entry.get("idx")) if isinstance(entry, Mapping) else (None, None)
         if not isinstance(name, str) or not isinstance(value, int) or isinstance(value, bool):
             raise AnnotationError(
-                f"label_info: {entry!r} is no segment; give a list of objects with 'name' (text) and 'idx' (whole number)"
+                f"label_info: {entry!r} is no segment; give a list of objects with 'name' (text) and 'idx' "
+                "(whole number)"
             )
         pairs.append((name, value))
     return pairs

@@ -41,7 +41,8 @@ def annotate(
         stack: the stack; what other processes annotated since it was opened stays.
         labels: z -> (rows, columns) uint8, 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
             annotation.
-        role: what the slices are for, all of them or z by z; a slice that was for the other one is so no longer.
+        role: what the slices are for, all of them or z by z (else "train"); a slice that was for the other
+            one is so no longer.
         source: who annotates, recorded with the slices.
 
     Returns:
@@ -98,7 +99,7 @@ def snapshot(stack: Stack, target: Path | str) -> Stack:
 
 
 def _roles(slices: Iterable[int], role: Role | Mapping[int, Role]) -> dict[int, Role]:
-    roles: dict[int, Role] = {z: role if isinstance(role, str) else role[z] for z in slices}
+    roles = {z: role if isinstance(role, str) else role.get(z, "train") for z in slices}
     for chosen in roles.values():
         if chosen not in ("train", "test"):
             raise AnnotationError(f"role {chosen!r} is neither 'train' nor 'test'; choose one")
