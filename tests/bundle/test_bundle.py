@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 import torch
+from ignite.engine import Events
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 
 import monai_app
@@ -162,3 +165,45 @@ def test_the_saved_weights_are_a_flat_state_dict_that_loads_strictly(
     parser = ConfigParser(ConfigParser.load_config_file(trained / "configs" / "inference.yaml"))
     network = parser.get_parsed_content("network_def")
     network.load_state_dict(state, strict=True)
+
+
+@pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
+def test_a_volume_file_gets_the_labels_that_the_evaluator_gives_slice_by_slice(
+    which: str, request: pytest.FixtureRequest, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    parser = ConfigParser()
+    parser.read_config(str(request.getfixturevalue(which) / "configs" / "inference.yaml"))
+    parser.update({"bundle_root": str(request.getfixturevalue(which)), "dataset_dir": str(tiny_stack.path)})
+    slices = {}
+    evaluator = parser.get_parsed_content("evaluator")
+
+    @evaluator.on(Events.ITERATION_COMPLETED)
+    def keep() -> None:
+        (item,) = evaluator.state.output
+        slices[item["image"].meta["z"]] = item["pred"][0].numpy()
+
+    evaluator.run()
+    pixels = np.stack([tiny_stack.read_slab(z, ["ICE", "TLD"], 1) for z in range(tiny_stack.shape[0])])
+    path = tmp_path / "case.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(pixels.transpose(3, 2, 0, 1), np.eye(4)), path)
+    item = {"image": str(path)}
+    for transform in parser.get_parsed_content("preprocessing").transforms:  # one by one, as MONAI Label does
+        item = transform(item)
+    with torch.no_grad():
+        item["pred"] = parser.get_parsed_content("inferer")(item["image"][None], evaluator.network.eval())[0]
+    labels = parser.get_parsed_content("postprocessing")(item)["pred"]
+    assert labels.shape == (1, 80, 96, 8)
+    np.testing.assert_array_equal(labels[0].numpy().T, np.stack([slices[z] for z in range(8)]))
+
+
+@TEMPLATES
+def test_the_network_takes_the_dropout_that_monai_label_scores_with(template: Path) -> None:
+    parser = ConfigParser(ConfigParser.load_config_file(template / "configs" / "inference.yaml"))
+    plain = parser.get_parsed_content("network_def").state_dict()
+    parser.config["network_def"]["dropout"] = 0.2
+    parser.parse(reset=True)
+    network = parser.get_parsed_content("network_def")
+    assert {module.p for module in network.modules() if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d)} == {
+        0.2
+    }
+    assert network.state_dict().keys() == plain.keys()
