@@ -11,7 +11,7 @@ import logging
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -101,7 +101,8 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     api = FastAPI(
         title="MONAI Label: monai-app", openapi_url="/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan
     )
-    api.add_exception_handler(AppError, _answer_error)
+    hidden = (app.workspace.folder, app.store.path.parent)
+    api.add_exception_handler(AppError, lambda _, error: _answer_error(error, hidden))
     api.add_exception_handler(Exception, _answer_bug)
     for router in (
         _about(app),
@@ -117,10 +118,13 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     return api
 
 
-def _answer_error(_: Request, error: Exception) -> JSONResponse:
+def _answer_error(error: Exception, hidden: Sequence[Path]) -> JSONResponse:
+    """Tell a client what it can mend; in which folders the server keeps its files is not its business."""
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
-    headers = {"Retry-After": "5"} if status == 503 else None
-    return JSONResponse({"detail": str(error)}, status, headers)
+    detail = str(error)
+    for folder in hidden:
+        detail = detail.replace(f"{folder}/", "")
+    return JSONResponse({"detail": detail}, status, {"Retry-After": "5"} if status == 503 else None)
 
 
 def _answer_bug(_: Request, error: Exception) -> JSONResponse:

@@ -16,6 +16,7 @@ from monailabel.utils.others.generic import name_to_device
 
 from monai_app.label.datastore import ORIGINAL, StackDatastore
 from monai_app.label.errors import NotTrainedError, UnknownError
+from monai_app.label.family import end_with_server
 from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
@@ -36,6 +37,7 @@ class StackApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, Any]) -> None:
+        end_with_server()  # MONAI Label makes the app again in processes that train, label and score
         self.settings, self.workspace = Settings.from_conf(conf), Workspace(Path(studies))
         self._process: InferenceProcess | None = None
         self.store = StackDatastore(self.settings, self.workspace)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from monai_app.errors import ConfigError
 from monai_app.files import lock, lock_path, whole_file
 from monai_app.label.api import create_api
 from monai_app.label.app import StackApp
+from monai_app.label.family import begin_family
 from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
 from monai_app.label.login import keycloak
 from monai_app.label.settings import Settings, Workspace
@@ -93,6 +95,7 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
     workspace.folder.mkdir(parents=True, exist_ok=True)
     busy = f"another server works in {workspace.folder}; stop it, or give another folder (--studies)"
     with lock(lock_path(workspace.folder), busy), _bound(where) as bound:
+        begin_family()
         app = prepare(settings, workspace)
         _introduce(app, settings)
         port = int(bound.getsockname()[1])
@@ -100,8 +103,23 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
         for line in _welcome(app, where.host, port, where.token is not None):
             say(line)
         config = uvicorn.Config(api, log_config=None, access_log=False, timeout_graceful_shutdown=3, lifespan="on")
-        uvicorn.Server(config).run(sockets=[bound])
+        _run(uvicorn.Server(config), bound)
     say("the server has stopped")
+
+
+def _run(server: uvicorn.Server, bound: socket.socket) -> None:
+    """Run until SIGINT or SIGTERM, which uvicorn raises once more when it has shut down."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        server.run(sockets=[bound])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def log_to(path: Path) -> None:

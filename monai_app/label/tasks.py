@@ -14,7 +14,6 @@ from monai_app.errors import AppError, ConfigError
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.models import ServedModel
 from monai_app.label.training import train
-from monai_app.label.worker import end_with_parent
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +70,6 @@ class TrainingTask(TrainTask):
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train; called in a process of its own, whose last line says what went wrong."""
         assert isinstance(datastore, StackDatastore)
-        end_with_parent()
         try:
             settings, pretrained = read_options(request)
             trained = train(self.model, datastore.stack, settings=settings, pretrained=pretrained)

@@ -1,8 +1,6 @@
 """The process that applies models, so that the server answers meanwhile and survives what an inference does not."""
 
-import os
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,6 +11,7 @@ import torch
 
 from monai_app.errors import AppError
 from monai_app.label.errors import InferenceError, NoMemoryError, QueueFullError
+from monai_app.label.family import end_with_server
 from monai_app.label.inference import Job, infer
 
 
@@ -69,7 +68,7 @@ class InferenceProcess:
         with self._lock:
             if self._pool is None:
                 # A fork would inherit the server's threads and locks, and could not use CUDA.
-                self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_parent)
+                self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_server)
             return self._pool
 
     def _forget(self, pool: ProcessPoolExecutor) -> None:
@@ -77,18 +76,6 @@ class InferenceProcess:
             if self._pool is pool:
                 self._pool = None
         pool.shutdown(wait=False)
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it is gone: a killed server leaves nothing running."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()
 
 
 def _guarded(work: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+"""Starting and ending the server: what is refused, what is said, what is left behind."""
+
+import importlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from typer.testing import CliRunner
+
+from monai_app.cli import app as command_line
+from monai_app.errors import AppError
+from monai_app.stack import Stack
+from tests.conftest import TINY, as_options, write_tiny_sample
+from tests.label.conftest import serving
+from tests.label.servers import free_port
+
+
+def refused(*words: object) -> str:
+    """The message with which ``monai-app serve`` ends before it listens."""
+    import_quietly()
+    result = CliRunner().invoke(command_line, ["serve", *map(str, words)])
+    assert isinstance(result.exception, AppError), result.output
+    return str(result.exception)
+
+
+def test_what_cannot_be_served_is_refused_before_anything_listens(
+    tiny_stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MONAI_APP_TOKEN", raising=False)
+    studies = ("--studies", tmp_path / "studies")
+    usual = (tiny_stack.path, "--bundle", trained, *studies)
+    assert "--token-file" in refused(*usual, "--host", "0.0.0.0")
+    short = tmp_path / "token"
+    short.write_text("secret")
+    assert "16 or more" in refused(*usual, "--host", "0.0.0.0", "--token-file", short)
+    assert "isn't there" in refused(*usual, "--token-file", tmp_path / "none")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert "--port" in refused(*usual, "--port", taken.getsockname()[1])
+    assert "--port" in refused(*usual, "--port", 70000)
+    assert "no bundle" in refused(tiny_stack.path, "--bundle", tmp_path / "nothing", *studies)
+    assert "two bundles" in refused(*usual, "--bundle", trained)
+    assert "--slices" in refused(*usual, "--slices", "1;2")
+    assert "slices 0 to 7" in refused(*usual, "--slices", "9")
+    assert "odd" in refused(*usual, "--thickness", "2")
+    assert "channels" in refused(*usual, "--layout", "channels", "--format", "nrrd")
+    assert "no stack store" in refused(tmp_path, "--bundle", trained)
+    dotted = shutil.copytree(trained, tmp_path / "run.1")
+    assert "rename the folder" in refused(tiny_stack.path, "--bundle", dotted, *studies)
+
+
+def test_bundles_must_fit_the_stack_and_be_trusted(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    studies = ("--studies", tmp_path / "studies")
+    sample = write_tiny_sample(tmp_path / "other")
+    sample.write_text(sample.read_text().replace("pore", "void").replace("TLD: TLD", "SE: TLD"))
+    command_line(["ingest", str(sample), str(tmp_path / "other.ome.zarr")], standalone_mode=False)
+    message = refused(tmp_path / "other.ome.zarr", "--bundle", trained, *studies)
+    assert "['pore', 'hydrate', 'clinker']" in message
+    assert "'void'" in message
+    strange = shutil.copytree(trained, tmp_path / "strange")
+    config = strange / "configs" / "inference.yaml"
+    config.write_text(config.read_text() + "\nextra: $__import__('os').getcwd()\n")
+    assert "--trust" in refused(tiny_stack.path, "--bundle", strange, *studies)
+
+
+def test_cases_are_written_for_a_stock_server(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    words = ["serve", str(tiny_stack.path), "--bundle", str(trained), "--studies", str(tmp_path / "studies")]
+    import_quietly()
+    result = CliRunner().invoke(command_line, [*words, "--slices", "1,3", "--format", "nrrd", "--prepare-only"])
+    assert result.exit_code == 0, result.output
+    cases = tmp_path / "studies" / "cases"
+    assert sorted(path.name for path in cases.glob("[a-z]*.nrrd")) == ["tiny_z0001.nrrd", "tiny_z0003.nrrd"]
+    assert sorted(path.name for path in (cases / "TLD").glob("[a-z]*")) == ["tiny_z0001.nrrd", "tiny_z0003.nrrd"]
+
+
+def test_a_server_says_how_to_connect_asks_for_its_token_and_ends_cleanly(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    token = "long enough to be no guess"
+    (tmp_path / "token").write_text(f"{token}\n")
+    port = free_port()
+    words = ["--bundle", trained, "--studies", tmp_path / "studies", "--token-file", tmp_path / "token"]
+    command = [sys.executable, "-m", "monai_app", "serve", tiny_stack.path, *words, "--host", "0.0.0.0", "--port", port]
+    log = tmp_path / "log"
+    with log.open("wb") as handle:
+        process = subprocess.Popen([str(word) for word in command], stdout=handle, stderr=subprocess.STDOUT)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: answers(url))
+        assert requests.get(f"{url}/info/", timeout=10).status_code == 401
+        told = requests.get(f"{url}/auth/", timeout=10).json()
+        assert told["enabled"]
+        wrong = {"username": "me", "password": "guess"}
+        assert requests.post(f"{url}/auth/token", data=wrong, timeout=10).status_code == 401
+        right = requests.post(f"{url}/auth/token", data={**wrong, "password": token}, timeout=10).json()
+        headers = {"Authorization": f"{right['token_type']} {right['access_token']}"}
+        assert requests.get(f"{url}/auth/token/valid", headers=headers, timeout=10).ok
+        assert requests.get(f"{url}/info/", headers=headers, timeout=10).ok
+        # Another server must not work in the same folder.
+        second = subprocess.run(
+            [str(word) for word in command], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (second.returncode, "another server works in" in second.stderr) == (2, True)
+        inferred = requests.post(f"{url}/infer/trained?image=tiny_z0001", headers=headers, timeout=120)
+        assert inferred.ok
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children  # the process that applies models
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+        said = log.read_text()
+        assert "3D Slicer" in said
+        assert f"http://0.0.0.0:{port}" in said
+        assert "Traceback" not in said
+        assert token not in said
+    finally:
+        process.kill()
+
+
+def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
+    words = ("--bundle", trained, *as_options({**TINY, "max_epochs": 5000}))
+    with serving(stack, tmp_path / "home", *words) as served:
+        before = served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content
+        assert served.ask("POST", "/train/trained").ok
+        wait_for(lambda: "epoch 1/" in str(served.ask("GET", "/train/").json()["details"]))
+        assert served.ask("POST", "/train/trained").status_code == 429
+        assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
+        (server,) = [p for p in psutil.Process().children() if "serve" in p.cmdline()]
+        family = [server, *server.children(recursive=True)]
+        assert len(family) >= 3  # inference and training
+        os.kill(server.pid, signal.SIGKILL)
+        psutil.wait_procs(family, timeout=20)
+        assert not [p for p in family if p.is_running() and p.status() != "zombie"]
+    assert (served.folder / "models" / "trained" / "0001").is_dir()  # begun, never complete
+    with serving(stack, tmp_path / "again", *words) as served:
+        assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
+        assert served.ask("GET", "/model/trained").content == (trained / "models" / "model.pt").read_bytes()
+
+
+def import_quietly() -> None:
+    """MONAI Label and what it imports use what is deprecated; that is not ours to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("monai_app.label.serve")
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there."""
+    try:
+        requests.get(f"{url}/auth/", timeout=5)
+    except requests.RequestException:
+        return False
+    return True
+
+
+def wait_for(condition: "object", seconds: float = 120) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it does not come to hold"
+        time.sleep(0.2)
