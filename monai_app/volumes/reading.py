@@ -100,7 +100,7 @@ def read_volume(path: Path, *, max_voxels: int | None = None) -> Volume:
         max_voxels: refuse files that announce more values, before anything is unpacked.
 
     Raises:
-        StackError: as `read_header`; the file holds too much, or fewer pixels than it announces.
+        StackError: as `read_header`; the file holds too much, or other pixels than it announces.
     """
     header = read_header(path)
     if max_voxels is not None and header.voxels > max_voxels:
@@ -159,7 +159,11 @@ def _pixel_bytes(header: Header) -> bytearray:
                     "copy it again"
                 )
             data += part
-        stream.read(1)  # at its end gzip checks the sum of what was read
+        if stream.read(1):  # at the end of what it unpacks, gzip checks its sum
+            raise StackError(
+                f"{header.path} holds more than the {size} bytes of pixels that it announces: it is damaged; save or "
+                "copy it again"
+            )
     return data
 
 

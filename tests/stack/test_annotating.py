@@ -171,6 +171,17 @@ def test_a_store_that_was_replaced_is_not_annotated(stack: Stack, bare: Stack) -
         annotate(stack, {0: plane(0)})
 
 
+def test_a_full_disk_leaves_the_annotations_as_they_were(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(layout, "write_slice", full)
+    with pytest.raises(StackError, match=r"cannot be written \(.*No space left.*\); make room"):
+        annotate(stack, {0: plane(0)})
+    assert Stack.open(stack.path).identity == stack.identity
+    assert not list((stack.path / "labels").glob(".annotation*"))
+
+
 def test_annotating_goes_on_while_labels_are_written(stack: Stack) -> None:
     with stack.write_labels("unet") as writer:
         annotate(stack, {0: plane(0)})
