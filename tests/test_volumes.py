@@ -322,7 +322,12 @@ def test_refuses_pixels_that_are_no_numbers(tmp_path: Path) -> None:
         nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4)), tmp_path / "pixels.nii")
         with pytest.raises(StackError, match="must hold whole numbers"):
             read_header(tmp_path / "pixels.nii")
-    nrrd.write(str(tmp_path / "layers.nrrd"), np.zeros((2, 5, 7, 3), np.uint8))
+    layers = {
+        "space": "LPS",
+        "space directions": np.vstack((np.full(3, np.nan), np.eye(3))),
+        "space origin": np.zeros(3),
+    }
+    nrrd.write(str(tmp_path / "layers.nrrd"), np.zeros((2, 5, 7, 3), np.uint8), layers)
     with pytest.raises(StackError, match="without overlapping segments"):
         read_header(tmp_path / "layers.nrrd")
 
