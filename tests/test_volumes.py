@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import itertools
 import struct
+import tracemalloc
 from pathlib import Path
 
 import nibabel
@@ -274,11 +275,33 @@ def test_announced_sizes_are_limited_before_anything_is_unpacked(tmp_path: Path)
         read_volume(path)
 
 
-def test_more_pixels_than_announced_are_not_unpacked(tmp_path: Path) -> None:
+def test_more_pixels_than_announced_are_refused_without_unpacking(tmp_path: Path) -> None:
     write_volume(tmp_path / "labels.nrrd", marked(), GRID)
     head = (tmp_path / "labels.nrrd").read_bytes().split(b"\n\n")[0]
-    (tmp_path / "bomb.nrrd").write_bytes(head + b"\n\n" + gzip.compress(marked().tobytes() + bytes(1 << 22)))
-    np.testing.assert_array_equal(read_volume(tmp_path / "bomb.nrrd").pixels, marked())
+    (tmp_path / "bomb.nrrd").write_bytes(head + b"\n\n" + gzip.compress(marked().tobytes() + bytes(1 << 27)))
+    tracemalloc.start()
+    with pytest.raises(StackError, match="holds more than the 105 bytes of pixels that it announces"):
+        read_volume(tmp_path / "bomb.nrrd")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
+def test_damaged_pixels_are_noticed(tmp_path: Path, suffix: str) -> None:
+    pixels = some_pixels(GRID.shape) % 3
+    write_volume(tmp_path / f"whole{suffix}", pixels, GRID)
+    content = (tmp_path / f"whole{suffix}").read_bytes()
+    begin = content.index(b"\n\n") + 12 if suffix == ".nrrd" else 10  # behind the header of gzip
+    refused = 0
+    for place in range(begin, len(content)):
+        spoilt = bytearray(content)
+        spoilt[place] ^= 255
+        (tmp_path / f"spoilt{suffix}").write_bytes(spoilt)
+        try:  # some bits fill bytes up and mean nothing
+            np.testing.assert_array_equal(read_volume(tmp_path / f"spoilt{suffix}").pixels, pixels)
+        except StackError:
+            refused += 1
+    assert refused > 0.8 * (len(content) - begin)
 
 
 def test_an_nrrd_file_may_not_name_another_file(tmp_path: Path) -> None:
@@ -299,7 +322,12 @@ def test_refuses_pixels_that_are_no_numbers(tmp_path: Path) -> None:
         nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4)), tmp_path / "pixels.nii")
         with pytest.raises(StackError, match="must hold whole numbers"):
             read_header(tmp_path / "pixels.nii")
-    nrrd.write(str(tmp_path / "layers.nrrd"), np.zeros((2, 5, 7, 3), np.uint8))
+    layers = {
+        "space": "LPS",
+        "space directions": np.vstack((np.full(3, np.nan), np.eye(3))),
+        "space origin": np.zeros(3),
+    }
+    nrrd.write(str(tmp_path / "layers.nrrd"), np.zeros((2, 5, 7, 3), np.uint8), layers)
     with pytest.raises(StackError, match="without overlapping segments"):
         read_header(tmp_path / "layers.nrrd")
 

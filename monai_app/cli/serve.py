@@ -52,7 +52,7 @@ def serve(
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
     from monai_app.cli.running import progress_bar
-    from monai_app.label.serve import Listening, export_cases, log_to, prepare, serve_stack
+    from monai_app.label.serve import Listening, export_cases, logged_to, prepare, serve_stack
     from monai_app.label.settings import Settings, Workspace
 
     source = Stack.open(stack)
@@ -76,13 +76,13 @@ def serve(
     )
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
     workspace = Workspace((studies or default).absolute())
-    log_to(workspace.log)
-    if prepare_only:
+    with logged_to(workspace.log):
+        if not prepare_only:
+            serve_stack(wanted, workspace, Listening(host, port, _token(token_file), largest), typer.echo)
+            return
         with progress_bar("export") as progress:
             count = export_cases(prepare(wanted, workspace), progress)
-        typer.echo(f"{count} cases: {workspace.cases}")
-        return
-    serve_stack(wanted, workspace, Listening(host, port, _token(token_file), largest), typer.echo)
+    typer.echo(f"{count} cases: {workspace.cases}")
 
 
 def _absolute(bundle: str) -> str:

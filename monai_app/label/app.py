@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tasks import SegmentationTask, TrainingTask
+from monai_app.label.tasks import SegmentationTask, TrainingTask, read_flag
 from monai_app.label.worker import InferenceProcess
 
 _log = logging.getLogger(__name__)
@@ -98,7 +99,8 @@ class StackApp(MONAILabelApp):
 
         Args:
             request: ``model``; ``image``, the id of one, or ``volume``, the path of a file that the server keeps;
-                ``device``; ``save_label`` and ``label_tag``.
+                ``device``; ``save_label`` and ``label_tag``; ``whole_slab``, whether all slices of a case are labelled
+                and not its own alone: what a person did not look at shall not be submitted.
             datastore: not looked at: there is one.
 
         Returns:
@@ -123,8 +125,12 @@ class StackApp(MONAILabelApp):
         self.workspace.temporary.mkdir(parents=True, exist_ok=True)
         target = self.workspace.temporary / f"{uuid.uuid4().hex}{suffix}"
         device = self.settings.device or name_to_device(request.get("device"))
-        place = {"slices": case.slices, "grid": store.cases.grid(case)} if case else {"volume": Path(str(volume))}
-        job = Job(model.run, store.path, target, device=device, memory=self.settings.memory, **place)
+        job = Job(model.run, store.path, target, device=device, memory=self.settings.memory)
+        if case is None:
+            job = replace(job, volume=Path(str(volume)))
+        else:
+            slices = case.slices if read_flag(request, "whole_slab") else [case.z]
+            job = replace(job, slices=slices, first=case.first, grid=store.cases.grid(case))
         params = self._run(job)
         label = str(target)
         if request.get("save_label"):

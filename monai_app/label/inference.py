@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monai_app.bundle.model import load_model
 from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
-from monai_app.stack import ArrayStack, SlabSource, Stack
+from monai_app.stack import ArrayStack, Stack
 from monai_app.volumes import Grid, read_volume, write_like, write_volume
-
-Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,8 @@ class Job:
         stack: path of the stack; it names the detectors of volumes too.
         target: the label volume to write.
         slices: slices of the stack to label, where the image is one of its cases.
-        grid: where they lie.
+        first: the first slice in the label volume.
+        grid: where its voxels lie; slices that are not labelled are 0.
         volume: the file to label otherwise.
         device: where the network runs.
         memory: that the process may use; None takes what is good.
@@ -37,7 +35,8 @@ class Job:
     run: Path
     stack: Path
     target: Path
-    slices: range | None = None
+    slices: Sequence[int] = ()
+    first: int = 0
     grid: Grid | None = None
     volume: Path | None = None
     device: str = "cpu"
@@ -58,8 +57,11 @@ def infer(job: Job) -> dict[str, Any]:
     predictor = _predictor(job.run, _version(job.run), job.device)
     loaded = time.monotonic()
     request = Request.parse(memory=job.memory)
-    if job.slices is not None and job.grid is not None:
-        write_volume(job.target, _labels(predictor, Stack.open(job.stack), job.slices, request), job.grid)
+    if job.grid is not None:
+        labels = np.zeros(job.grid.shape, np.uint8)
+        for z, planes in predictor.predict(Stack.open(job.stack), job.slices, request=request):
+            labels[z - job.first] = planes.labels
+        write_volume(job.target, labels, job.grid)
     else:
         _infer_volume(job, predictor, request)
     phases = predictor.model.phases
@@ -84,12 +86,8 @@ def _infer_volume(job: Job, predictor: Predictor, request: Request) -> None:
     if pixels.dtype.kind != "u" and np.array_equal(pixels, pixels.astype(predictor.model.dtype)):
         pixels = pixels.astype(predictor.model.dtype)  # clients save whole grey values in other types
     source = ArrayStack(detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), job.volume)
-    labels = _labels(predictor, source, range(source.shape[0]), request)
-    write_like(job.target, labels, volume)
-
-
-def _labels(predictor: Predictor, stack: SlabSource, slices: Sequence[int], request: Request) -> Labels:
-    return np.stack([planes.labels for _, planes in predictor.predict(stack, slices, request=request)])
+    found = predictor.predict(source, range(source.shape[0]), request=request)
+    write_like(job.target, np.stack([planes.labels for _, planes in found]), volume)
 
 
 def _version(run: Path) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from monai_app.stack import Phase
 
 Labels = npt.NDArray[np.uint8]
 
+_STRETCH = 1 << 20
+
 _REMEDY = "remove other segments (scribbles, 'background') or move them behind the phases, and save the label again"
 
 
@@ -35,13 +37,30 @@ def to_phases(labels: Labels, phases: Sequence[Phase], label_info: Sequence[Mapp
     meaning = _by_name(label_info, phases) if label_info else {phase.value: phase.value for phase in phases}
     names = {value: name for name, value in _pairs(label_info)} if label_info else {}
     table = np.zeros(256, np.uint8)
-    for value in np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist():
-        if value and value not in meaning:
+    for value in _values(labels):
+        if value not in meaning:
             known = ", ".join(f"{phase.value} {phase.name}" for phase in phases)
             what = f"segment {names[value]!r} (value {value}) is" if value in names else f"value {value} is"
             raise AnnotationError(f"{what} no phase of the stack; its phases are {known}: label with these alone")
-        table[value] = meaning.get(value, 0)
-    return table[labels]
+        table[value] = meaning[value]
+    found = np.empty(labels.size, np.uint8)
+    for part in _parts(labels.size):
+        found[part] = table[labels.ravel()[part]]
+    return found.reshape(labels.shape)
+
+
+def _values(labels: Labels) -> list[int]:
+    """The values that occur, ascending, without 0."""
+    counts = np.zeros(256, np.int64)
+    for part in _parts(labels.size):
+        counts += np.bincount(labels.ravel()[part], minlength=256)
+    counts[0] = 0
+    return np.flatnonzero(counts).tolist()
+
+
+def _parts(size: int) -> list[slice]:
+    """Stretches of pixels: NumPy turns indices into 64-bit numbers, which is not to happen to all of them at a time."""
+    return [slice(start, start + _STRETCH) for start in range(0, size, _STRETCH)]
 
 
 def _by_name(label_info: Sequence[Mapping[str, Any]], phases: Sequence[Phase]) -> dict[int, int]:

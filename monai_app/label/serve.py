@@ -7,7 +7,8 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,19 +123,26 @@ def _run(server: uvicorn.Server, bound: socket.socket) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def log_to(path: Path) -> None:
-    """Send the log into the server's file; warnings are shown too."""
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Send the log into the server's file while the body runs; warnings are shown too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     shown = logging.StreamHandler(sys.stderr)
     shown.setLevel(logging.WARNING)
-    kept = logging.FileHandler(path, encoding="utf8")
+    handlers = (logging.FileHandler(path, encoding="utf8"), shown)
     root = logging.getLogger()
-    root.handlers.clear()
-    for handler in (kept, shown):
-        handler.setFormatter(form)
+    level = root.level
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root.addHandler(handler)
     root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
 
 
 def _access(where: Listening) -> Access:

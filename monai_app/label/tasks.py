@@ -28,7 +28,7 @@ class SegmentationTask(InferTask):
         phases = datastore.stack.phases
         description = f"{model.name}: labels every slice of a case with the phases {', '.join(p.name for p in phases)}"
         labels = {phase.name: phase.value for phase in phases}
-        super().__init__(InferType.SEGMENTATION, labels, 3, description, {"device": device_list()})
+        super().__init__(InferType.SEGMENTATION, labels, 3, description, {"device": device_list(), "whole_slab": False})
         self.colours = {phase.name: list(phase.rgb) for phase in phases}
 
     def info(self) -> dict[str, Any]:
@@ -89,9 +89,19 @@ def read_options(request: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     Raises:
         ConfigError: an option of another kind.
     """
-    epochs, pretrained = request.get("max_epochs", 0), request.get("pretrained", True)
+    epochs, pretrained = request.get("max_epochs", 0), read_flag(request, "pretrained", default=True)
     if isinstance(epochs, bool) or not isinstance(epochs, int) or not 0 <= epochs <= 100_000:
         raise ConfigError(f"max_epochs {epochs!r}: give a whole number of epochs, or 0 for the model's own")
-    if not isinstance(pretrained, bool):
-        raise ConfigError(f"pretrained {pretrained!r}: give true or false")
     return ({"max_epochs": epochs} if epochs else {}), pretrained
+
+
+def read_flag(request: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
+    """Read an option that is on or off.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    value = request.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} {str(value)[:120]!r}: give true or false")
+    return value

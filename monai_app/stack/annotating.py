@@ -50,23 +50,33 @@ def annotate(
 
     Raises:
         AnnotationError: the stack has no phases, there is no such slice, or labels have another shape, type or values.
-        StackError: the store is damaged.
+        StackError: the store is damaged or was replaced, or the disk cannot write; the annotations are as before.
     """
     roles = _roles(labels, role)
     planes = {z: _checked(stack, z, plane) for z, plane in labels.items()}
+    if planes:
+        try:
+            _write(stack, planes, roles, source)
+        except OSError as error:
+            raise StackError(
+                f"the annotations of {stack.path} cannot be written ({error}); make room or allow to write there, and "
+                "annotate again"
+            ) from error
+    return Stack.open(stack.path)
+
+
+def _write(stack: Stack, planes: Mapping[int, Labels | None], roles: Mapping[int, Role], source: str) -> None:
     target = stack.path / layout.LABELS / layout.ANNOTATION
     image = LabelImage(stack.path, layout.ANNOTATION, stack.shape, stack.voxel_nm, stack.phases, {})
-    if planes:
-        with files.making(target, None, lambda: None, lambda: register(image)) as partial:
-            current = _current(stack)
-            record = Record.from_own(layout.read_own(stack.path))
-            levels = _copy_levels(image, partial)
-            for z, plane in sorted(planes.items()):
-                record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), source)
-                blank = np.zeros(stack.shape[1:], np.uint8)
-                layout.write_slice(levels, (z,), blank if plane is None else plane, halve_labels)
-            zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
-    return Stack.open(stack.path)
+    with files.making(target, None, lambda: None, lambda: register(image)) as partial:
+        current = _current(stack)
+        record = Record.from_own(layout.read_own(stack.path))
+        levels = _copy_levels(image, partial)
+        for z, plane in sorted(planes.items()):
+            record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), source)
+            blank = np.zeros(stack.shape[1:], np.uint8)
+            layout.write_slice(levels, (z,), blank if plane is None else plane, halve_labels)
+        zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
 
 
 def snapshot(stack: Stack, target: Path | str) -> Stack:

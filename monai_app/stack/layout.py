@@ -32,6 +32,9 @@ LABELS = "labels"
 ANNOTATION = "annotation"
 """The label image that holds the annotations."""
 
+_TRIES = 5
+"""How often annotations are looked for that may be changing their folder's name in this very moment."""
+
 Attributes = dict[str, Any]
 Index = tuple[int | slice, ...]
 Level: TypeAlias = "zarr.Array[Any]"
@@ -234,18 +237,34 @@ def read_own(path: Path) -> dict[str, Any]:
     return {**own, "ingested": own["identity"], "edits": {}, **_read_edits(path, own["identity"])}
 
 
+def annotation_folder(path: Path) -> Path:
+    """Where the annotations of a store are now, whether there are any or not.
+
+    Where the file system cannot swap two names, there is a moment in which they have the old folder's name only, and a
+    kill in it leaves them so until the next edit.
+    """
+    folder = path / LABELS / ANNOTATION
+    old = folder.with_name(f".{ANNOTATION}.old")
+    return old if old.is_dir() and not folder.is_dir() else folder
+
+
 def _read_edits(path: Path, ingested: str) -> dict[str, Any]:
     """What the annotations' own metadata say instead of the store's; nothing where they are as ingested."""
-    file = path / LABELS / ANNOTATION / "zarr.json"
-    try:
-        own = json.loads(file.read_text(encoding="utf-8"))["attributes"].get(OWN, {})
-        if own and own["ingested"] != ingested:
-            raise ValueError("it belongs to another ingestion")
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StackError(f"{file} is damaged ({error}); restore it from a copy or ingest the sample again") from None
-    return {name: own[name] for name in ("identity", "train", "test", "edits") if name in own}
+    for _ in range(_TRIES):
+        file = annotation_folder(path) / "zarr.json"
+        try:
+            own = json.loads(file.read_text(encoding="utf-8"))["attributes"].get(OWN, {})
+            if own and own["ingested"] != ingested:
+                raise ValueError("it belongs to another ingestion")
+            return {name: own[name] for name in ("identity", "train", "test", "edits") if own}
+        except FileNotFoundError:
+            if not annotation_folder(path).is_dir():
+                return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StackError(
+                f"{file} is damaged ({error}); restore it from a copy or ingest the sample again"
+            ) from None
+    raise StackError(f"{file} is missing; restore it from a copy or ingest the sample again")
 
 
 def validate(path: Path) -> None:

@@ -226,7 +226,8 @@ class Stack(SlabSource):
         return LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own)
 
     def _read_label_image(self, name: str, z: int, window: Window | None) -> npt.NDArray[np.uint8]:
-        array = zarr.open_array(self.path, path=f"{layout.LABELS}/{name}/0", mode="r")
+        folder = layout.annotation_folder(self.path).name if name == layout.ANNOTATION else name
+        array = zarr.open_array(self.path, path=f"{layout.LABELS}/{folder}/0", mode="r")
         return layout.read(array, (z, *(window or EVERYTHING)))
 
     def _check_labels(self, name: str) -> None:

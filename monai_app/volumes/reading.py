@@ -100,7 +100,7 @@ def read_volume(path: Path, *, max_voxels: int | None = None) -> Volume:
         max_voxels: refuse files that announce more values, before anything is unpacked.
 
     Raises:
-        StackError: as `read_header`; the file holds too much, or fewer pixels than it announces.
+        StackError: as `read_header`; the file holds too much, or other pixels than it announces.
     """
     header = read_header(path)
     if max_voxels is not None and header.voxels > max_voxels:
@@ -159,7 +159,11 @@ def _pixel_bytes(header: Header) -> bytearray:
                     "copy it again"
                 )
             data += part
-        stream.read(1)  # at its end gzip checks the sum of what was read
+        if stream.read(1):  # at the end of what it unpacks, gzip checks its sum
+            raise StackError(
+                f"{header.path} holds more than the {size} bytes of pixels that it announces: it is damaged; save or "
+                "copy it again"
+            )
     return data
 
 
@@ -211,15 +215,10 @@ def _nrrd_header(path: Path) -> Header:
     stream = BytesIO(start)
     content = nrrd.read_header(stream)
     _check_nrrd(path, content)
+    shape = tuple(int(size) for size in content["sizes"])
     packed = content["encoding"].casefold() in ("gzip", "gz")
     if not packed and content["encoding"].casefold() != "raw":
         raise StackError(f"{path}: encoding {content['encoding']!r} is not read; save it with encoding gzip or raw")
-    shape = _three_axes(path, tuple(int(size) for size in content["sizes"]))
-    if len(shape) != 3:
-        raise StackError(
-            f"{path} has axes of {content['sizes'].tolist()} and must have three; save one label map without "
-            "overlapping segments, or use NIfTI"
-        )
     units = content.get("space units") or ["unknown"]
     unit = {"um": "micron", "": "unknown"}.get(units[0], units[0]) if len(set(units)) == 1 else ", ".join(units)
     affine = _finite(path, _nrrd_affine(path, content))
@@ -231,6 +230,11 @@ def _check_nrrd(path: Path, content: dict[str, Any]) -> None:
     lacking = [name for name in ("dimension", "type", "encoding", "sizes") if name not in content]
     if lacking or content["dimension"] != len(content["sizes"]):
         raise StackError(f"{path} is no whole NRRD file (lacking: {lacking or 'sizes'}); save or copy it again")
+    if len(content["sizes"]) != 3 or min(content["sizes"]) < 1:
+        raise StackError(
+            f"{path} has axes of {content['sizes'].tolist()} and must have three; save one label map without "
+            "overlapping segments, or use NIfTI"
+        )
     for name in ("data file", "datafile"):
         if name in content:
             raise StackError(

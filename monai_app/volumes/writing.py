@@ -40,18 +40,17 @@ def write_volume(path: Path, pixels: npt.NDArray[np.integer], grid: Grid) -> Non
         grid: where the voxels lie.
 
     Raises:
-        StackError: another suffix, shape or type.
+        StackError: another suffix, shape or type, or the disk cannot write.
     """
     suffix = suffix_of(path)
     _check(path, suffix, pixels, grid)
-    with files.whole_file(path) as partial, partial.open("wb") as handle:
-        if suffix == ".nii":
-            _write_nifti(handle, pixels, grid)
-        elif suffix == NRRD:
-            handle.write(_nrrd_header(pixels, grid))
-            _write_zipped(handle, _planes(pixels))
-        else:
-            _write_zipped(handle, _nifti_parts(pixels, grid))
+    try:
+        with files.whole_file(path) as partial, partial.open("wb") as handle:
+            _write(handle, suffix, pixels, grid)
+    except OSError as error:
+        raise StackError(
+            f"{path} cannot be written ({error}); make room, or choose a folder that can be written"
+        ) from None
 
 
 def write_like(path: Path, pixels: npt.NDArray[np.uint8], volume: Volume) -> None:
@@ -107,16 +106,22 @@ def _check(path: Path, suffix: str, pixels: npt.NDArray[np.integer], grid: Grid)
         raise StackError(f"{path.name}: shape {pixels.shape} exceeds NIfTI's {_NIFTI_LONGEST}; use {NRRD}")
 
 
+def _write(handle: BinaryIO, suffix: str, pixels: npt.NDArray[np.integer], grid: Grid) -> None:
+    if suffix == ".nii":
+        for part in _nifti_parts(pixels, grid):
+            handle.write(part)
+    elif suffix == NRRD:
+        handle.write(_nrrd_header(pixels, grid))
+        _write_zipped(handle, _planes(pixels))
+    else:
+        _write_zipped(handle, _nifti_parts(pixels, grid))
+
+
 def _write_zipped(handle: BinaryIO, parts: Iterator[bytes]) -> None:
     # Neither name nor time stand in the file, so that equal pixels have equal checksums.
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=handle, mtime=0) as stream:
         for part in parts:
             stream.write(part)
-
-
-def _write_nifti(handle: BinaryIO, pixels: npt.NDArray[np.integer], grid: Grid) -> None:
-    for part in _nifti_parts(pixels, grid):
-        handle.write(part)
 
 
 def _nifti_parts(pixels: npt.NDArray[np.integer], grid: Grid) -> Iterator[bytes]:

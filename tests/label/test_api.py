@@ -55,12 +55,16 @@ def test_the_labels_are_those_of_the_command_line(
     command_line(["segment", str(stack), str(run), "--labels", "here"], standalone_mode=False)
     expected = Stack.open(stack)
     for z in (0, 3, 7):  # both ends, where slices are repeated, and between
-        file, told = served.client.infer(model, f"tiny_z{z:04d}", {})
+        file, told = served.client.infer(model, f"tiny_z{z:04d}", {"whole_slab": True})
         case = nibabel.load(file)
         first = max(z - 1, 0)
         assert case.shape == (80, 96, 3 if z == 3 else 2)
         for index in range(case.shape[2]):
             np.testing.assert_array_equal(labels_of(case, index), expected.read_labels("here", first + index))
+        own = nibabel.load(served.client.infer(model, f"tiny_z{z:04d}", {})[0])
+        np.testing.assert_array_equal(labels_of(own, z - first), labels_of(case, z - first))
+        # What a person did not look at is not to be submitted: the other slices are left unlabelled.
+        assert not np.delete(np.asarray(own.dataobj), z - first, axis=2).any()
         assert told["label_names"] == {"pore": 1, "hydrate": 2, "clinker": 3}
         assert told["label_colors"] == COLOURS
 
@@ -73,7 +77,8 @@ def test_a_volume_sent_along_gives_the_labels_of_the_stack(served: Served) -> No
     answer = served.ask("POST", "/infer/trained?output=image", files={"file": ("any.nii.gz", whole)})
     sent = volume_of(answer.content)
     np.testing.assert_allclose(sent.affine, affine, atol=1e-6)
-    case = volume_of(served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content)
+    whole_slab = {"params": '{"whole_slab": true}'}
+    case = volume_of(served.ask("POST", "/infer/trained?image=tiny_z0003&output=image", data=whole_slab).content)
     for z in (2, 3, 4):
         np.testing.assert_array_equal(labels_of(sent, z), labels_of(case, z - 2))
     # The same as a session, as 3D Slicer sends what is not on the server, and as an upload that stays.

@@ -117,6 +117,7 @@ def test_a_server_says_how_to_connect_asks_for_its_token_and_ends_cleanly(
         assert children  # the process that applies models
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+        psutil.wait_procs(children, timeout=10)
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
         said = log.read_text()
         assert "3D Slicer" in said

@@ -171,6 +171,17 @@ def test_a_store_that_was_replaced_is_not_annotated(stack: Stack, bare: Stack) -
         annotate(stack, {0: plane(0)})
 
 
+def test_a_full_disk_leaves_the_annotations_as_they_were(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(layout, "write_slice", full)
+    with pytest.raises(StackError, match=r"cannot be written \(.*No space left.*\); make room"):
+        annotate(stack, {0: plane(0)})
+    assert Stack.open(stack.path).identity == stack.identity
+    assert not list((stack.path / "labels").glob(".annotation*"))
+
+
 def test_annotating_goes_on_while_labels_are_written(stack: Stack) -> None:
     with stack.write_labels("unet") as writer:
         annotate(stack, {0: plane(0)})
@@ -237,6 +248,8 @@ def kill_at(moment):
                         (files, "flush"), (Path, "rename"), (annotating, "_link"), (annotating, "register")):
         setattr(owner, name, counted(getattr(owner, name)))
 
+if sys.argv[4] == "rename":  # a file system that cannot swap names
+    files._swap = lambda *names: False
 source, folder = map(Path, sys.argv[1:3])
 planes = dict(np.load(sys.argv[3]))
 for moment in range(1, 1000):
@@ -252,14 +265,18 @@ print(moment)
 """
 
 
+@pytest.mark.parametrize("way", ["swap", "rename"])
 @pytest.mark.parametrize("name", ["small annotated", "small bare"])
 def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state(
-    ingested: dict[str, Path], name: str, tmp_path: Path
+    ingested: dict[str, Path], name: str, way: str, tmp_path: Path
 ) -> None:
+    source = Path(shutil.copytree(ingested[name], tmp_path / "source.ome.zarr"))
+    if name.endswith("annotated"):
+        annotate(Stack.open(source), {4: plane(4)[:20, :33]})
     np.savez(tmp_path / "planes.npz", **{"1": plane(1)[:20, :33], "2": plane(2)[:20, :33]})
-    command = [sys.executable, "-c", _KILLED, ingested[name], tmp_path, tmp_path / "planes.npz"]
+    command = [sys.executable, "-c", _KILLED, source, tmp_path, tmp_path / "planes.npz", way]
     run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
-    moments, old = int(run.stdout), Stack.open(ingested[name])
+    moments, old = int(run.stdout), Stack.open(source)
     assert moments > 10
     new = Stack.open(tmp_path / f"{moments}.ome.zarr")
     states = set()
@@ -323,4 +340,7 @@ def test_a_damaged_record_is_named(stack: Stack) -> None:
     content["attributes"]["monai_app"]["ingested"] = "another"
     file.write_text(json.dumps(content))
     with pytest.raises(StackError, match="belongs to another ingestion"):
+        Stack.open(stack.path)
+    file.unlink()
+    with pytest.raises(StackError, match=r"annotation/zarr\.json is missing"):
         Stack.open(stack.path)
