@@ -70,5 +70,7 @@ class ScaleDetectorsd(MapTransform):
             channels, *sides = pixels.shape
             repeated = (values.repeat(channels // len(self.mean)) for values in (self.mean, self.std))
             mean, std = (values.reshape(-1, *(1 for _ in sides)).to(pixels) for values in repeated)
-            item[key] = (pixels - mean) / std
+            scaled = pixels - mean
+            scaled /= std  # in place: a volume is large
+            item[key] = scaled
         return item

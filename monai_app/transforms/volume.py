@@ -21,8 +21,8 @@ Affine = npt.NDArray[np.float64]
 _TURN = np.diag((-1.0, -1.0, 1.0, 1.0))
 """From LPS, ITK's and our volumes', to RAS, MONAI's."""
 
-_TOLERANCE = 1e-3
-"""How far apart the corners of two detectors' volumes may lie, in voxels."""
+_TOLERANCE = 0.01
+"""How far apart the corners of two detectors' volumes may lie, in voxels: files keep geometry in 32 bits."""
 
 
 def is_volume(path: Path | str) -> bool:
@@ -71,7 +71,8 @@ class LoadVolumed(MapTransform):
     """Replace the path of a volume file by the pixels of all detectors that the model needs.
 
     The result is a float32 ``MetaTensor`` (C, X, Y, Z) of grey values, axes as they lie in the file: columns, rows,
-    slices. It has the case file's affine (RAS, mm) and ``spatial_shape``, by which MONAI Label writes a result.
+    slices. It has the case file's affine, to RAS and in the file's unit, and ``spatial_shape``: by these MONAI Label
+    writes a result.
 
     The file is 3-D, with partners by the rule of :func:`detector_files`; or 4-D (X, Y, Z, C), with exactly the model's
     detectors in their order, because channels of a file have no names.

@@ -80,13 +80,6 @@ def monailabel(*words: object) -> list[str]:
     return [sys.executable, "-m", "monailabel.main", *(str(word) for word in words)]
 
 
-def start_server(app: Path, studies: Path, port: int, conf: Mapping[str, str]) -> list[str]:
-    """The command line that starts an app's server."""
-    pairs = [word for name, value in conf.items() for word in ("--conf", name, value)]
-    place = ("--host", "127.0.0.1", "--port", port)
-    return monailabel("start_server", "--app", app, "--studies", studies, *place, *pairs)
-
-
 def client_of(server: Server, folder: Path) -> Any:
     """MONAI Label's own client; what it receives is put into a folder."""
     with warnings.catch_warnings():

@@ -17,7 +17,9 @@ import SimpleITK as sitk  # noqa: N813  # its usual name
 from monai_app.bundle.model import load_model
 from monai_app.inference import Segmentation
 from monai_app.stack import Stack
-from tests.label.servers import Server, client_of, free_port, monailabel, running, start_server
+from tests.conftest import CHECKOUT
+from tests.label.servers import Server, client_of, free_port, monailabel, running
+from tests.test_docs import commands
 
 pytest.importorskip("monailabel", reason="MONAI Label is not installed")
 
@@ -68,16 +70,16 @@ def expected(
 def server(
     studies: Path, trained: Path, trained_sensor3d: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """The stock app with both run folders as they are."""
-    folder = tmp_path_factory.mktemp("server")
-    download = monailabel("apps", "--download", "--name", "monaibundle", "--output", folder / "apps")
-    subprocess.run(download, check=True, capture_output=True, timeout=120)
+    """The app with both run folders as they are, by the commands of the page on bundles."""
+    folder, port = tmp_path_factory.mktemp("server"), free_port()
+    download, start = commands(CHECKOUT / "docs" / "bundles.md", "monailabel")
+    subprocess.run(monailabel(*download), cwd=folder, check=True, capture_output=True, timeout=120)
     app = folder / "apps" / "monaibundle"
     for name, run in zip(MODELS, (trained, trained_sensor3d), strict=True):
         shutil.copytree(run, app / "model" / name)
-    port = free_port()
-    conf = {"models": ",".join(MODELS), "zoo_source": "local", "sam2": "false"}
-    with running(start_server(app, studies, port, conf), port, folder / "home") as started:
+    here = {"apps/monaibundle": app, "studies": studies, "8000": port, "unet_segmentation": ",".join(MODELS)}
+    assert here.keys() <= set(start)
+    with running(monailabel(*(here.get(word, word) for word in start)), port, folder / "home") as started:
         yield started
 
 
