@@ -24,7 +24,6 @@ from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
 
 from monai_app.errors import AppError, BusyError, ConfigError, TargetExistsError
-from monai_app.label import background
 from monai_app.label.app import StackApp
 from monai_app.label.datastore import FINAL
 from monai_app.label.errors import (
@@ -32,6 +31,7 @@ from monai_app.label.errors import (
     NoMemoryError,
     NotTrainedError,
     QueueFullError,
+    RunningError,
     UnknownError,
 )
 from monai_app.label.guard import Access, Guard
@@ -47,6 +47,7 @@ _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (NotTrainedError, 409),
     (TargetExistsError, 409),
     (BusyError, 409),
+    (RunningError, 429),
     (QueueFullError, 503),
     (NoMemoryError, 507),
     (InferenceError, 500),
@@ -95,7 +96,6 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.server_mode(True)
         yield
-        background.stop_all()
         app.close()
 
     api = FastAPI(
@@ -208,7 +208,7 @@ def _inference(app: StackApp) -> APIRouter:
 
     @router.get("/batch/infer", summary="The batch that runs or ran last", responses=_ERRORS)
     def batch_status(all: bool = False, check_if_running: bool = False) -> Any:
-        return background.status("batch_infer", everything=all, running=check_if_running)
+        return app.background.status("batch_infer", everything=all, running=check_if_running)
 
     @router.post("/batch/infer/{model}", summary="Label many images, and keep the labels", responses=_ERRORS)
     def batch_infer(model: str, images: Images = Images.all, params: Options = None, run_sync: bool = False) -> Any:
@@ -221,11 +221,11 @@ def _inference(app: StackApp) -> APIRouter:
             raise ConfigError("label_tag 'final' is for what people checked; choose another, such as 'original'")
         # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
         request = {"model": model, "images": images.value, "label_tag": tag, "multi_gpu": False, "max_workers": 1}
-        return background.start("batch_infer", {**request, "max_batch_size": _whole(wanted, "max_batch_size")})
+        return app.background.start("batch_infer", {**request, "max_batch_size": _whole(wanted, "max_batch_size")})
 
     @router.delete("/batch/infer", summary="Stop the batch that runs")
     def batch_stop() -> Any:
-        return background.stop("batch_infer")
+        return app.background.stop("batch_infer")
 
     return router
 
@@ -375,7 +375,7 @@ def _work(app: StackApp) -> APIRouter:
 
     @router.get("/train/", tags=["Train"], summary="The training that runs or ran last", responses=_ERRORS)
     def train_status(all: bool = False, check_if_running: bool = False) -> Any:
-        return background.status("train", everything=all, running=check_if_running)
+        return app.background.status("train", everything=all, running=check_if_running)
 
     @router.post(
         "/train/{model}", tags=["Train"], summary="Train on the labels", responses=_ERRORS, dependencies=roles("admin")
@@ -384,15 +384,15 @@ def _work(app: StackApp) -> APIRouter:
         app.model(model)
         settings, pretrained = read_options(params or {})
         check_trainable(app.store.stack)
-        return background.start("train", {"model": model, **settings, "pretrained": pretrained})
+        return app.background.start("train", {"model": model, **settings, "pretrained": pretrained})
 
     @router.delete("/train/", tags=["Train"], summary="Stop the training that runs", dependencies=roles("admin"))
     def train_stop() -> Any:
-        return background.stop("train")
+        return app.background.stop("train")
 
     @router.get("/scoring/", tags=["Scoring"], summary="The scoring that runs or ran last", responses=_ERRORS)
     def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:
-        return background.status("scoring", everything=all, running=check_if_running)
+        return app.background.status("scoring", everything=all, running=check_if_running)
 
     @router.post(
         "/scoring/{method}",
@@ -405,11 +405,11 @@ def _work(app: StackApp) -> APIRouter:
         if method not in app.info()["scoring"]:
             raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.info()['scoring'])}")
         request = {"method": method, **{k: v for k, v in (params or {}).items() if k in ("model", "images")}}
-        return app.scoring(request) if run_sync else background.start("scoring", request)
+        return app.scoring(request) if run_sync else app.background.start("scoring", request)
 
     @router.delete("/scoring/", tags=["Scoring"], summary="Stop the scoring that runs", dependencies=roles("annotator"))
     def scoring_stop() -> Any:
-        return background.stop("scoring")
+        return app.background.stop("scoring")
 
     return router
 

@@ -15,9 +15,9 @@ from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
 from monailabel.utils.others.generic import name_to_device
 
+from monai_app.label.background import Background
 from monai_app.label.datastore import ORIGINAL, StackDatastore
 from monai_app.label.errors import NotTrainedError, UnknownError
-from monai_app.label.family import end_with_server
 from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
@@ -32,15 +32,14 @@ class StackApp(MONAILabelApp):
     """Serves bundles on one stack. Nothing is downloaded, and only bundles that are trusted are loaded.
 
     Args:
-        app_dir: MONAI Label's folder for an app.
-        studies: the folder that the server works in.
-        conf: see `Settings.from_conf`.
+        settings: what is served.
+        workspace: the server's folder.
     """
 
-    def __init__(self, app_dir: str, studies: str, conf: Mapping[str, Any]) -> None:
-        end_with_server()  # MONAI Label makes the app again in processes that train, label and score
-        self.settings, self.workspace = Settings.from_conf(conf), Workspace(Path(studies))
+    def __init__(self, settings: Settings, workspace: Workspace) -> None:
+        self.settings, self.workspace = settings, workspace
         self._process: InferenceProcess | None = None
+        self.background = Background(settings, workspace)
         self.store = StackDatastore(self.settings, self.workspace)
         self._served = served_models(self.settings, self.workspace, self.store.stack)
         # Scores are computed when they are asked for; MONAI Label would do it at every turn, over HTTP.
@@ -48,9 +47,9 @@ class StackApp(MONAILabelApp):
         server_settings.MONAI_LABEL_SESSIONS = False
         stack = self.store.stack
         super().__init__(
-            app_dir,
-            studies,
-            dict(conf),
+            str(workspace.folder),
+            str(workspace.folder),
+            {},
             name=f"monai-app: {stack.name}",
             description=self.store.description(),
             labels=[phase.name for phase in stack.phases],
@@ -159,5 +158,6 @@ class StackApp(MONAILabelApp):
 
     def close(self) -> None:
         """End what runs for this app."""
+        self.background.close()
         if self._process is not None:
             self._process.close()

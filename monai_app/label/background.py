@@ -1,63 +1,167 @@
-"""Work that goes on in processes of its own: trainings, batches, scorings. MONAI Label starts and watches them."""
+"""Work that goes on in processes of its own: trainings, batches, scorings.
 
+What is told of it is what MONAI Label tells of its tasks. Its processes begin as copies of one that has loaded the
+libraries, which takes seconds, and each writes a log of its own.
+"""
+
+import logging
 import os
 import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import psutil
-from fastapi import HTTPException
-from monailabel.utils.async_tasks import utils as tasks
 
-from monai_app.label.errors import UnknownError
+from monai_app.errors import AppError
+from monai_app.label.errors import RunningError, UnknownError
+from monai_app.label.family import context, end_with_server
+from monai_app.label.settings import Settings, Workspace
 
 KINDS = ("train", "batch_infer", "scoring")
 
-_starting = threading.Lock()
+_SHOWN = 20
+"""Lines of a log that clients are told."""
+
+_log = logging.getLogger(__name__)
 
 
-def start(kind: str, request: dict[str, Any]) -> Any:
-    """Start work, one of a kind at a time.
+@dataclass
+class Task:
+    """One piece of work.
 
-    Raises:
-        HTTPException: 429, one runs already.
+    Attributes:
+        kind: one of `KINDS`.
+        request: what was asked for.
+        log: what it says.
+        process: where it runs.
     """
-    with _starting:
-        if _active(kind):
-            raise HTTPException(429, f"{kind} runs already; wait for it (GET) or stop it (DELETE)")
-        os.environ.setdefault("PYTHONPATH", "")  # MONAI Label adds to it
-        return _told(tasks.run_background_task(request, kind))
+
+    kind: str
+    request: Mapping[str, Any]
+    log: Path
+    process: BaseProcess
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    begun: str = field(default_factory=lambda: _now())
+    ended: str | None = None
+    stopped: bool = False
+
+    @property
+    def status(self) -> str:
+        """RUNNING, DONE, STOPPED or ERROR."""
+        if self.process.exitcode is None:
+            return "RUNNING"
+        self.ended = self.ended or _now()
+        return "STOPPED" if self.stopped else "ERROR" if self.process.exitcode else "DONE"
+
+    def told(self) -> dict[str, Any]:
+        """What clients are told, the end of the log included."""
+        status = self.status  # notes the end
+        with self.log.open(encoding="utf8", errors="replace") as lines:
+            details = [line.rstrip("\n") for line in deque(lines, _SHOWN)]
+        ends = {"end_ts": self.ended} if self.ended else {}
+        return {
+            "id": self.id, "status": status, "request": self.request, "start_ts": self.begun, **ends, "details": details
+        }  # fmt: skip
 
 
-def status(kind: str, *, everything: bool, running: bool) -> Any:
-    """Return the work that runs, or else what ran last; or everything since the server began.
+class Background:
+    """Starts work, one of a kind at a time, and watches it.
 
-    Raises:
-        UnknownError: there is none.
+    Args:
+        settings: what is served.
+        workspace: the server's folder.
     """
-    known = _active(kind) if running else tasks.tasks(kind)
-    if not known:
-        raise UnknownError(f"no {kind} {'runs' if running else 'was started'}")
-    return [_told(task) for task in known] if everything else _told(known[-1])
+
+    def __init__(self, settings: Settings, workspace: Workspace) -> None:
+        self.settings, self.workspace = settings, workspace
+        self._tasks: dict[str, list[Task]] = {kind: [] for kind in KINDS}
+        self._lock = threading.Lock()
+
+    def start(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Start work.
+
+        Raises:
+            RunningError: one of the kind runs already.
+        """
+        with self._lock:
+            if any(task.status == "RUNNING" for task in self._tasks[kind]):
+                raise RunningError(f"{kind} runs already; wait for it (GET) or stop it (DELETE)")
+            log = self.workspace.logs / f"{kind}_{datetime.now():%Y%m%d_%H%M%S_%f}.log"
+            log.touch()
+            arguments = (kind, dict(request), self.settings, self.workspace, log)
+            # Not as a daemon: trainings may have processes that load data.
+            process = context().Process(target=_work, args=arguments, name=kind, daemon=False)
+            process.start()
+            task = Task(kind, request, log, process)
+            self._tasks[kind].append(task)
+            _log.info("%s began: %s", kind, log)
+            return task.told()
+
+    def status(self, kind: str, *, everything: bool, running: bool) -> Any:
+        """Return the work that runs, or else what ran last; or everything since the server began.
+
+        Raises:
+            UnknownError: there is none.
+        """
+        known = [task for task in self._tasks[kind] if not running or task.status == "RUNNING"]
+        if not known:
+            raise UnknownError(f"no {kind} {'runs' if running else 'was started'}")
+        return [task.told() for task in known] if everything else known[-1].told()
+
+    def stop(self, kind: str) -> dict[str, Any] | None:
+        """Stop the work that runs; returns it, or None where none runs."""
+        for task in self._tasks[kind]:
+            if task.status == "RUNNING":
+                task.stopped = True
+                _end(task.process)
+                return task.told()
+        return None
+
+    def close(self) -> None:
+        """Stop all work."""
+        for kind in KINDS:
+            self.stop(kind)
 
 
-def stop(kind: str) -> Any:
-    """Stop the work that runs; returns it, or None where none runs."""
-    stopped = tasks.stop_background_task(kind)
-    return stopped and _told(stopped)
+def _work(kind: str, request: dict[str, Any], settings: Settings, workspace: Workspace, log: Path) -> None:
+    """What a process does; its last line says what went wrong."""
+    end_with_server()
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    os.nice(5)  # the server shall answer, and people's inferences come first
+    from monai_app.label.app import StackApp
+
+    begin = time.monotonic()
+    try:
+        result = getattr(StackApp(settings, workspace), kind)(request)
+    except AppError as error:
+        print(f"{kind} failed: {error}", flush=True)  # into the log
+        raise SystemExit(1) from None
+    print(f"{kind} finished in {time.monotonic() - begin:.1f} s: {result}", flush=True)
 
 
-def stop_all() -> None:
-    """Stop all work and wait until its processes are gone."""
-    children = [psutil.Process(process.pid) for kind in KINDS for process in list(tasks.processes(kind).values())]
-    for kind in KINDS:
-        tasks.stop_background_task(kind)
-    psutil.wait_procs(children, timeout=5)
+def _end(process: BaseProcess) -> None:
+    """Kill a process and those that it started."""
+    try:
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    except psutil.NoSuchProcess:
+        family = []
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.join(10)
 
 
-def _active(kind: str) -> list[dict[str, Any]]:
-    return [task for task in tasks.tasks(kind) if task["status"] in ("SUBMITTED", "RUNNING")]
-
-
-def _told(task: dict[str, Any]) -> dict[str, Any]:
-    """A copy of what is known of work: its lines come in while it is told."""
-    return {**task, "details": list(task.get("details", ()))}
+def _now() -> str:
+    return datetime.now().strftime("%Y-%m-%d %H:%M:%S")

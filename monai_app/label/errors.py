@@ -21,3 +21,7 @@ class NoMemoryError(AppError, RuntimeError):
 
 class InferenceError(AppError, RuntimeError):
     """An inference ended in a way that nobody foresaw, or its process died."""
+
+
+class RunningError(AppError, RuntimeError):
+    """Work of this kind runs already."""

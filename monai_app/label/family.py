@@ -1,30 +1,49 @@
-"""Processes of a server end when the server does, even when it is killed."""
+"""The processes of a server: how they begin, and that they end when it does, even when it is killed."""
 
 import os
 import threading
 import time
+from functools import cache
+from multiprocessing import forkserver, get_context
+from multiprocessing.context import ForkServerContext
+
+import psutil
 
 SERVER = "MONAI_APP_SERVER"
 """Environment variable with the number of the server's process, which its processes inherit."""
 
+_LIBRARIES = ["monai_app.label.app"]
+"""What is loaded once, before the first process begins: torch, MONAI and MONAI Label take seconds."""
+
+
+@cache
+def context() -> ForkServerContext:
+    """How processes are made: as copies of one that has loaded the libraries and has neither threads nor CUDA."""
+    made = get_context("forkserver")
+    made.set_forkserver_preload(_LIBRARIES)
+    return made
+
 
 def begin_family() -> None:
-    """Make this process the server of those that it starts from now on."""
+    """Make this process the server of those that it starts from now on, and load what they need meanwhile."""
     os.environ[SERVER] = str(os.getpid())
+    context()
+    forkserver.ensure_running()
 
 
 def end_with_server() -> None:
     """End this process when the server that started it is gone; do nothing in one that no server started."""
-    server = os.environ.get(SERVER)
-    if server is None or int(server) == os.getpid():
+    number = os.environ.get(SERVER)
+    if number is None or int(number) == os.getpid():
         return
-    # The server may be gone by now: then the parent is another process already.
-    if os.getppid() != int(server):
-        os._exit(1)
+    threading.Thread(target=_watch, args=(int(number),), daemon=True, name="server").start()
 
-    def watch() -> None:
-        while os.getppid() == int(server):
+
+def _watch(number: int) -> None:
+    try:
+        server = psutil.Process(number)
+        while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
             time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="server").start()
+    except psutil.NoSuchProcess:
+        pass
+    os._exit(1)

@@ -1,8 +1,6 @@
 """Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
 
-import json
 import logging
-import os
 import shutil
 import signal
 import socket
@@ -13,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
-from monailabel.config import settings as server_settings
-from monailabel.interfaces.utils.app import apps
 
 from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path, whole_file
+from monai_app.files import lock, lock_path
 from monai_app.label.api import create_api
 from monai_app.label.app import StackApp
 from monai_app.label.family import begin_family
@@ -25,14 +21,6 @@ from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
 from monai_app.label.login import keycloak
 from monai_app.label.settings import Settings, Workspace
 from monai_app.progress import Progress, silent
-
-MAIN = """\
-\"\"\"MONAI Label finds the app here.\"\"\"
-
-from monai_app.label.app import StackApp
-
-__all__ = ["StackApp"]
-"""
 
 Say = Callable[[str], None]
 
@@ -60,12 +48,10 @@ def prepare(settings: Settings, workspace: Workspace) -> StackApp:
     Raises:
         AppError: the stack or a bundle cannot be served.
     """
-    workspace.log.parent.mkdir(parents=True, exist_ok=True)
+    workspace.logs.mkdir(parents=True, exist_ok=True)
     for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
         shutil.rmtree(left, ignore_errors=True)
-    with whole_file(workspace.app / "main.py") as temporary:
-        temporary.write_text(MAIN, encoding="utf8")
-    return StackApp(str(workspace.app), str(workspace.folder), settings.to_conf())
+    return StackApp(settings, workspace)
 
 
 def export_cases(app: StackApp, progress: Progress = silent) -> int:
@@ -98,7 +84,6 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
     with lock(lock_path(workspace.folder), busy), _bound(where) as bound:
         begin_family()
         app = prepare(settings, workspace)
-        _introduce(app, settings)
         port = int(bound.getsockname()[1])
         api = create_api(app, _access(where))
         for line in _welcome(app, where.host, port, where.token is not None):
@@ -163,16 +148,6 @@ def _bound(where: Listening) -> socket.socket:
             f"{where.host}:{where.port} cannot be bound ({error}); choose another --port, or stop what listens there"
         ) from None
     return bound
-
-
-def _introduce(app: StackApp, settings: Settings) -> None:
-    """Let MONAI Label find the app: its own processes make it again from the environment."""
-    conf = settings.to_conf()
-    server_settings.MONAI_LABEL_APP_CONF = conf
-    server_settings.MONAI_LABEL_APP_DIR, server_settings.MONAI_LABEL_STUDIES = app.app_dir, app.studies
-    os.environ["MONAI_LABEL_APP_CONF"] = json.dumps(conf)
-    os.environ["MONAI_LABEL_APP_DIR"], os.environ["MONAI_LABEL_STUDIES"] = app.app_dir, app.studies
-    apps[f"{app.app_dir}{app.studies}"] = app
 
 
 def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:

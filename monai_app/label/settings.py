@@ -1,13 +1,8 @@
-"""What a label server was started with, and the folder it works in.
+"""What a label server was started with, and the folder it works in."""
 
-MONAI Label trains in a process of its own, which makes the app again from what stands in the environment: so everything
-goes through texts.
-"""
-
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,40 +67,10 @@ class Settings:
         if self.waiting < 1:
             raise ConfigError(f"waiting {self.waiting}: at least one inference must be able to wait")
 
-    def to_conf(self) -> dict[str, str]:
-        """Return it as the texts of MONAI Label's ``--conf``."""
-        return {name: json.dumps(value) for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_conf(cls, conf: Mapping[str, Any]) -> "Settings":
-        """Read what `to_conf` wrote, or a person: plain texts, ``bundles`` with commas between.
-
-        Raises:
-            ConfigError: a value is missing or breaks its rule.
-        """
-        known = {entry.name for entry in fields(cls)}
-        given = {name: _value(text) for name, text in conf.items() if name in known}
-        for name in ("stack", "bundles"):
-            if name not in given:
-                raise ConfigError(f"no {name!r} in the app's configuration; give --conf {name} VALUE")
-        if isinstance(given["bundles"], str):
-            given["bundles"] = [part.strip() for part in given["bundles"].split(",")]
-        for name in ("bundles", "slices", "test_slices"):
-            if name in given:
-                given[name] = tuple(given[name])
-        return cls(**given)
-
 
 def model_name(bundle: str) -> str:
     """Return the name under which a bundle is served: its folder's."""
     return Path(bundle).absolute().name
-
-
-def _value(text: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError):
-        return text
 
 
 @dataclass(frozen=True)
@@ -149,9 +114,9 @@ class Workspace:
         return self.folder / "scores"
 
     @property
-    def app(self) -> Path:
-        """What MONAI Label takes as the app's folder: a main.py, and logs."""
-        return self.folder / "app"
+    def logs(self) -> Path:
+        """The server's log, and one of every training, batch and scoring."""
+        return self.folder / "logs"
 
     @property
     def temporary(self) -> Path:
@@ -161,4 +126,4 @@ class Workspace:
     @property
     def log(self) -> Path:
         """The server's log."""
-        return self.app / "logs" / "app.log"
+        return self.logs / "server.log"

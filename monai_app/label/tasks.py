@@ -1,7 +1,5 @@
 """MONAI Label's tasks: what clients can ask of a model, and how slices are chosen and scored."""
 
-import logging
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,12 +8,10 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list
 
-from monai_app.errors import AppError, ConfigError
+from monai_app.errors import ConfigError
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.models import ServedModel
 from monai_app.label.training import train
-
-_log = logging.getLogger(__name__)
 
 AfterTraining = Callable[[ServedModel], None]
 
@@ -68,15 +64,11 @@ class TrainingTask(TrainTask):
         return {"run": run and run.name}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train; called in a process of its own, whose last line says what went wrong."""
+        """Train; called in a process of its own."""
         assert isinstance(datastore, StackDatastore)
-        try:
-            settings, pretrained = read_options(request)
-            trained = train(self.model, datastore.stack, settings=settings, pretrained=pretrained)
-            self.after(self.model)
-        except AppError as error:
-            _log.error("training %s failed: %s", self.model.name, error)  # a user's error needs no traceback
-            sys.exit(1)
+        settings, pretrained = read_options(request)
+        trained = train(self.model, datastore.stack, settings=settings, pretrained=pretrained)
+        self.after(self.model)
         return trained
 
 

@@ -4,14 +4,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import Any
 
 import torch
 
 from monai_app.errors import AppError
 from monai_app.label.errors import InferenceError, NoMemoryError, QueueFullError
-from monai_app.label.family import end_with_server
+from monai_app.label.family import context, end_with_server
 from monai_app.label.inference import Job, infer
 
 
@@ -67,8 +66,7 @@ class InferenceProcess:
     def _started(self) -> ProcessPoolExecutor:
         with self._lock:
             if self._pool is None:
-                # A fork would inherit the server's threads and locks, and could not use CUDA.
-                self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with_server)
+                self._pool = ProcessPoolExecutor(1, context(), initializer=end_with_server)
             return self._pool
 
     def _forget(self, pool: ProcessPoolExecutor) -> None:
