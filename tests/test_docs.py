@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
+from tests.label.servers import free_port, running
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 SMALL = {
@@ -112,6 +114,35 @@ def test_the_commands_of_the_page_on_bundles_run_from_another_folder(
     if schema.is_file():
         (words,) = (line for line in commands(page, "tools/verify-bundles") if line)
         run_command(CHECKOUT / "tools" / "verify_bundles.py", *words, "--mode", "min", cwd=tmp_path)
+
+
+def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
+    page = CHECKOUT / "docs" / "monai-label.md"
+    assert (CHECKOUT / "tools" / "install-label").is_file()  # which set up the environment of this test
+    words, prepare, elsewhere = commands(page, "monai-app")
+    assert elsewhere[-2:] == ["--token-file", "token"]  # tests/label/test_serve.py starts such a server
+    run_command("-m", "monai_app", *prepare, cwd=tmp_path)
+    cases = tmp_path / "sample.label" / "cases"
+    assert (cases / "TLD" / "tiny_z0003.nii.gz").is_file()
+    assert not (cases / "tiny_z0004.nii.gz").exists()
+    port = free_port()
+    command = [sys.executable, "-m", "monai_app", *words, "--port", port]
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    with running(command, port, tmp_path / "home", cwd=tmp_path) as server:
+        run = run_command("-W", "ignore", "-c", code.replace("http://127.0.0.1:8000", server.url), cwd=tmp_path)
+    assert "'pore': [32, 48, 79]" in run.stdout
+    assert " 0001\n" in run.stdout
+    assert "{'original': 2, 'final': 5}" in run.stdout
+    labelled = Stack.open(stack)
+    (new,) = set(labelled.train_slices) - {1, 3, 5}
+    assert np.unique(labelled.read_annotation(new)).tolist() == [0, 1, 2, 3]
+    assert labelled.read_annotation(new)[19, 39] == 1
+    assert labelled.read_annotation(new)[20, 39] == 2
+    assert labelled.read_annotation(new)[59, 40] == 0
 
 
 def table_rows(page: Path, first: str) -> list[dict[str, str]]:

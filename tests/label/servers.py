@@ -45,13 +45,16 @@ class Server:
 
 
 @contextmanager
-def running(command: Sequence[object], port: int, home: Path, **variables: str) -> Iterator[Server]:
+def running(
+    command: Sequence[object], port: int, home: Path, cwd: Path | None = None, **variables: str
+) -> Iterator[Server]:
     """Run a server until the block ends.
 
     Args:
         command: the command line.
         port: where the command makes it listen, on 127.0.0.1.
         home: an empty folder for whatever it keeps (sessions, caches) and for its log.
+        cwd: where the command is run; ``home`` where None.
         variables: of the environment, besides those that are set here.
     """
     home.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,7 @@ def running(command: Sequence[object], port: int, home: Path, **variables: str) 
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            cwd=home,
+            cwd=cwd or home,
             env=_environment(home, variables),
         )
     try:
