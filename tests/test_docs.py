@@ -43,8 +43,9 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
         "export",
         "package",
         "check",
+        "serve",
     ]
-    for task in tasks:
+    for task in tasks[:-1]:  # the last one serves until it is stopped: the page on MONAI Label starts it
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
     assert (tmp_path / "runs" / "unet" / "models" / "model.ts").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
@@ -125,6 +126,8 @@ def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
     assert (CHECKOUT / "tools" / "install-label").is_file()  # which set up the environment of this test
     words, prepare, elsewhere = commands(page, "monai-app")
     assert elsewhere[-2:] == ["--token-file", "token"]  # tests/label/test_serve.py starts such a server
+    (token,) = commands(page, "python")
+    assert len(run_command("-c", token[1].rstrip(), cwd=tmp_path).stdout) > 40
     run_command("-m", "monai_app", *prepare, cwd=tmp_path)
     cases = tmp_path / "sample.label" / "cases"
     assert (cases / "TLD" / "tiny_z0003.nii.gz").is_file()
