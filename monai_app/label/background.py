@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from typing import Any
 
 import psutil
@@ -11,6 +12,9 @@ from monailabel.utils.async_tasks import utils as tasks
 from monai_app.label.errors import UnknownError
 
 KINDS = ("train", "batch_infer", "scoring")
+
+_BEGINS_SECONDS = 5.0
+"""Work whose process is not there yet has one after this time at the latest."""
 
 _starting = threading.Lock()
 
@@ -42,16 +46,29 @@ def status(kind: str, *, everything: bool, running: bool) -> Any:
 
 def stop(kind: str) -> Any:
     """Stop the work that runs; returns it, or None where none runs."""
-    stopped = tasks.stop_background_task(kind)
-    return stopped and _told(stopped)
+    deadline = time.monotonic() + _BEGINS_SECONDS
+    while True:
+        stopped = _stop_process(kind)
+        if stopped or not _active(kind) or time.monotonic() > deadline:
+            return stopped and _told(stopped)
+        time.sleep(0.05)  # its process is about to be there
 
 
 def stop_all() -> None:
     """Stop all work and wait until its processes are gone."""
-    children = [psutil.Process(process.pid) for kind in KINDS for process in list(tasks.processes(kind).values())]
+    children = [process for kind in KINDS for process in list(tasks.processes(kind).values())]
     for kind in KINDS:
-        tasks.stop_background_task(kind)
-    psutil.wait_procs(children, timeout=5)
+        stop(kind)
+    deadline = time.monotonic() + 5
+    while any(process.poll() is None for process in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _stop_process(kind: str) -> Any:
+    try:
+        return tasks.stop_background_task(kind)
+    except (psutil.NoSuchProcess, StopIteration, KeyError):
+        return None  # it ended by itself in this moment
 
 
 def _active(kind: str) -> list[dict[str, Any]]:
