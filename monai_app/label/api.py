@@ -6,8 +6,10 @@ and every error is a JSON object with ``detail``. Left out are its proxy to DICO
 inference and the replacing of model files.
 """
 
+import errno
 import json
 import logging
+import os
 import shutil
 import tempfile
 import uuid
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, FastAPI, File, Form, Query, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from monailabel.utils.others.generic import get_mime_type
 from requests_toolbelt import MultipartEncoder
@@ -25,7 +28,7 @@ from starlette.background import BackgroundTask
 
 from monai_app.errors import AppError, BusyError, ConfigError, TargetExistsError
 from monai_app.label.app import StackApp
-from monai_app.label.datastore import FINAL
+from monai_app.label.datastore import FINAL, ORIGINAL
 from monai_app.label.errors import (
     InferenceError,
     NoMemoryError,
@@ -36,7 +39,7 @@ from monai_app.label.errors import (
 )
 from monai_app.label.guard import Access, Guard
 from monai_app.label.login import login_routes, roles
-from monai_app.label.tasks import read_options
+from monai_app.label.tasks import read_flag, read_options
 from monai_app.label.training import check_trainable
 from monai_app.label.uploads import Uploads, check_id, suffix_of
 
@@ -54,6 +57,8 @@ _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (AppError, 422),
 )
 """What a client's error is in HTTP; anything that is no AppError is the server's."""
+
+_NOT_FINAL = "label_tag 'final' is for what people checked; choose another, such as 'original'"
 
 Options = Annotated[dict[str, Any] | None, Body()]
 Image = Annotated[str, Query(max_length=200)]
@@ -103,6 +108,8 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     )
     hidden = (app.workspace.folder, app.store.path.parent)
     api.add_exception_handler(AppError, lambda _, error: _answer_error(error, hidden))
+    api.add_exception_handler(RequestValidationError, _answer_invalid)
+    api.add_exception_handler(OSError, _answer_system)
     api.add_exception_handler(Exception, _answer_bug)
     for router in (
         _about(app),
@@ -113,7 +120,7 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         _sessions(app),
         *login_routes(access),
     ):
-        api.include_router(router)
+        api.include_router(router, responses=_REFUSED)
     api.add_middleware(Guard, access=access)
     return api
 
@@ -125,6 +132,25 @@ def _answer_error(error: Exception, hidden: Sequence[Path]) -> JSONResponse:
     for folder in hidden:
         detail = detail.replace(f"{folder}/", "")
     return JSONResponse({"detail": detail}, status, {"Retry-After": "5"} if status == 503 else None)
+
+
+def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
+    """Tell which value breaks which rule, without the value: it may be anything, also what JSON cannot hold."""
+    assert isinstance(error, RequestValidationError)
+    told = [
+        {"type": entry["type"], "loc": [str(part)[:120] for part in entry["loc"]], "msg": entry["msg"]}
+        for entry in error.errors()
+    ]
+    return JSONResponse({"detail": told}, 422)
+
+
+def _answer_system(request: Request, error: Exception) -> JSONResponse:
+    """A full disk is nobody's bug."""
+    assert isinstance(error, OSError)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _log.error("the server's disk is full", exc_info=error)
+        return JSONResponse({"detail": "the server's disk is full; remove uploads, or tell who runs the server"}, 507)
+    return _answer_bug(request, error)
 
 
 def _answer_bug(_: Request, error: Exception) -> JSONResponse:
@@ -197,6 +223,9 @@ def _inference(app: StackApp) -> APIRouter:
         request = {**_object(params), "model": model, "image": image}
         request.pop("volume", None)
         app.model(model)
+        tag = check_id(str(request.get("label_tag") or ORIGINAL))
+        if read_flag(request, "save_label") and tag == FINAL:
+            raise ConfigError(_NOT_FINAL)
         if file is not None:
             with _received(app, file) as path:
                 result = app.infer({**request, "volume": str(path), "save_label": False})
@@ -218,7 +247,7 @@ def _inference(app: StackApp) -> APIRouter:
         wanted = params or {}
         tag = check_id(str(wanted.get("label_tag") or "original"))
         if tag == FINAL:
-            raise ConfigError("label_tag 'final' is for what people checked; choose another, such as 'original'")
+            raise ConfigError(_NOT_FINAL)
         # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
         request = {"model": model, "images": images.value, "label_tag": tag, "multi_gpu": False, "max_workers": 1}
         return app.background.start("batch_infer", {**request, "max_batch_size": _whole(wanted, "max_batch_size")})
@@ -276,7 +305,7 @@ def _data(app: StackApp) -> APIRouter:
 
     @router.get("/image", summary="An image's file", responses=_ERRORS, response_class=FileResponse)
     def download_image(image: Image) -> FileResponse:
-        return _file(store.get_image_uri(image), f"there is no image {image!r}")
+        return _file(app, store.get_image_uri(image), f"there is no image {image!r}")
 
     @router.head("/image", summary="Whether there is such an image", responses=_ERRORS)
     def check_image(image: Image, check_sum: Annotated[str, Query(max_length=200)] = "") -> dict[str, Any]:
@@ -326,7 +355,7 @@ def _labels(app: StackApp) -> APIRouter:
 
     @router.get("/label", summary="A label's file", responses=_ERRORS, response_class=FileResponse)
     def download_label(label: Image, tag: Tag) -> FileResponse:
-        return _file(store.get_label_uri(label, tag), f"image {label!r} has no label {tag!r}")
+        return _file(app, store.get_label_uri(label, tag), f"image {label!r} has no label {tag!r}")
 
     @router.head("/label", summary="Whether there is such a label", responses=_ERRORS)
     def check_label(image: Image, tag: Tag) -> dict[str, Any]:
@@ -366,7 +395,9 @@ def _work(app: StackApp) -> APIRouter:
             raise UnknownError(
                 f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.info()['strategies'])}"
             )
-        chosen: dict[str, Any] = app.next_sample({**(params or {}), "strategy": strategy})
+        chosen: dict[str, Any] = app.next_sample(
+            {**_text(params, "model"), **_text(params, "label_tag"), "strategy": strategy}
+        )
         if not chosen:
             return {}
         store = app.store
@@ -404,7 +435,9 @@ def _work(app: StackApp) -> APIRouter:
     def scoring(method: str, params: Options = None, run_sync: bool = False) -> Any:
         if method not in app.info()["scoring"]:
             raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.info()['scoring'])}")
-        request = {"method": method, **{k: v for k, v in (params or {}).items() if k in ("model", "images")}}
+        request = {"method": method, **_text(params, "model")}
+        if "model" in request:
+            app.model(request["model"])
         return app.scoring(request) if run_sync else app.background.start("scoring", request)
 
     @router.delete("/scoring/", tags=["Scoring"], summary="Stop the scoring that runs", dependencies=roles("annotator"))
@@ -432,7 +465,7 @@ def _sessions(app: StackApp) -> APIRouter:
     @router.get("/{session_id}", summary="Whether there is such a session", responses=_ERRORS)
     def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
         path = _session(app, session_id)
-        return FileResponse(path, filename=path.name) if image else {"name": path.name.split(".")[0]}
+        return _file(app, str(path), "the session is gone") if image else {"name": path.name.split(".")[0]}
 
     @router.delete("/{session_id}", summary="Forget a session's volume", responses=_ERRORS)
     def remove(session_id: str) -> dict[str, Any]:
@@ -452,6 +485,17 @@ def _session(app: StackApp, session_id: str) -> Path:
 
 # ---- what requests carry ---------------------------------------------------------------------------------------------
 
+_DEEPEST = 20
+"""Levels of what clients tell of images and labels."""
+
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The request cannot be read"},
+    401: {"description": "Who asks must log in"},
+    403: {"description": "Who asks may not"},
+    413: {"description": "A request may not send as much"},
+    421: {"description": "The server is not called so"},
+}
+
 _ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such thing"},
     409: {"description": "It cannot be done now"},
@@ -459,7 +503,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     429: {"description": "One runs already"},
     500: {"description": "The inference failed"},
     503: {"description": "As many inferences wait as may"},
-    507: {"description": "There is not enough memory"},
+    507: {"description": "There is not enough memory, or no room on the disk"},
 }
 
 
@@ -467,11 +511,33 @@ def _object(text: str) -> dict[str, Any]:
     """Read a JSON object that a form carries."""
     try:
         content = json.loads(text or "{}")
+        json.dumps(content, allow_nan=False, ensure_ascii=False).encode()  # it is to be told as JSON again
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"params {text[:120]!r} is no JSON ({error}); send an object, such as {{}}") from None
     if not isinstance(content, dict):
         raise ConfigError(f"params {text[:120]!r} is no JSON object; send one, such as {{}}")
+    if _depth(content) > _DEEPEST:
+        raise ConfigError(f"params {text[:120]!r} is nested more than {_DEEPEST} levels deep; send less of it")
     return content
+
+
+def _depth(content: Any) -> int:
+    depth, level = 0, [content]
+    while level:
+        depth += 1
+        inner = (part for part in level if isinstance(part, dict | list))
+        level = [child for part in inner for child in (part.values() if isinstance(part, dict) else part)]
+    return depth
+
+
+def _text(options: dict[str, Any] | None, name: str) -> dict[str, str]:
+    """An option that is a name, or nothing where it is left out."""
+    value = (options or {}).get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, str) or len(value) > 200:
+        raise ConfigError(f"{name} {str(value)[:120]!r}: give a name")
+    return {name: value}
 
 
 def _whole(options: dict[str, Any], name: str) -> int:
@@ -492,7 +558,24 @@ def _received(app: StackApp, upload: UploadFile) -> Iterator[Path]:
         yield Path(target.name)
 
 
-def _file(path: str, missing: str) -> FileResponse:
-    if not path:
-        raise UnknownError(f"{missing}; GET /datastore/?output=all lists what there is")
-    return FileResponse(path, media_type=get_mime_type(path), filename=Path(path).name)
+def _file(app: StackApp, path: str, missing: str) -> FileResponse:
+    """Send a file as it is now, whoever replaces or removes it meanwhile."""
+    app.workspace.temporary.mkdir(parents=True, exist_ok=True)
+    held = app.workspace.temporary / f"{uuid.uuid4().hex}.sent"
+    try:
+        if not path:
+            raise FileNotFoundError
+        try:
+            os.link(path, held)
+        except FileNotFoundError:
+            raise
+        except OSError:  # the file system knows no links
+            shutil.copyfile(path, held)
+    except FileNotFoundError:
+        raise UnknownError(f"{missing}; GET /datastore/?output=all lists what there is") from None
+    return FileResponse(
+        held,
+        media_type=get_mime_type(path),
+        filename=Path(path).name,
+        background=BackgroundTask(held.unlink, missing_ok=True),
+    )

@@ -13,7 +13,6 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
-from monailabel.utils.others.generic import name_to_device
 
 from monai_app.label.background import Background
 from monai_app.label.datastore import ORIGINAL, StackDatastore
@@ -22,7 +21,7 @@ from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tasks import SegmentationTask, TrainingTask, read_flag
+from monai_app.label.tasks import SegmentationTask, TrainingTask, read_device, read_flag
 from monai_app.label.worker import InferenceProcess
 
 _log = logging.getLogger(__name__)
@@ -123,7 +122,7 @@ class StackApp(MONAILabelApp):
         suffix = store.cases.suffix
         self.workspace.temporary.mkdir(parents=True, exist_ok=True)
         target = self.workspace.temporary / f"{uuid.uuid4().hex}{suffix}"
-        device = self.settings.device or name_to_device(request.get("device"))
+        device = self.settings.device or read_device(request)
         job = Job(model.run, store.path, target, device=device, memory=self.settings.memory)
         if case is None:
             job = replace(job, volume=Path(str(volume)))
@@ -134,7 +133,11 @@ class StackApp(MONAILabelApp):
         label = str(target)
         if request.get("save_label"):
             tag = str(request.get("label_tag") or ORIGINAL)
-            label = store.save_label(image, str(target), tag, {"model": model.name, "params": params})
+            try:
+                label = store.save_label(image, str(target), tag, {"model": model.name, "params": params})
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
         return {"label": label, "tag": ORIGINAL, "file": str(target), "params": params}
 
     def _run(self, job: Job) -> dict[str, Any]:

@@ -172,11 +172,11 @@ class Cases:
             StackError: the stack was replaced, or cannot be read.
         """
         path, stack = self.path(case), self.stack
-        if not (self._is_claimed() and path.is_file()):
+        if not (self._is_claimed() and _is_kept(path)):
             self.folder.mkdir(parents=True, exist_ok=True)
             with files.lock(self.folder / f".{MANIFEST}.lock"):
                 self._claim()
-                if not path.is_file():
+                if not _is_kept(path):
                     self._export(stack, case, path)
         return path
 
@@ -296,6 +296,11 @@ class Cases:
             _remove_cases(self.folder, content)
         with files.whole_file(self.folder / MANIFEST) as partial:
             partial.write_text(json.dumps(self._manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether a file is one that was exported: no link, which might lead out of the folder."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _check_form(stack: Stack, thickness: int, suffix: str, layout: str) -> None:

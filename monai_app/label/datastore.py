@@ -4,19 +4,18 @@ Labels that are tagged ``final`` are the annotations of the stack, and live nowh
 slices, downloading one reads them. All other labels are files: predictions, and labels of volumes that clients sent.
 """
 
-import shutil
 import tempfile
 import time
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
-from monai_app.files import file_sha256, whole_file
+from monai_app.files import file_sha256, lock, lock_path
 from monai_app.label.cases import Case, Cases
 from monai_app.label.errors import UnknownError
 from monai_app.label.records import Info, Records
@@ -24,6 +23,9 @@ from monai_app.label.settings import Settings, Workspace
 from monai_app.label.uploads import Uploads, check_id, suffix_of
 from monai_app.stack import Stack, annotate
 from monai_app.volumes import read_header
+
+_OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
+"""What the server says of images, and no client: other clients take names and paths from it for files of their own."""
 
 FINAL, ORIGINAL = DefaultLabelTag.FINAL.value, DefaultLabelTag.ORIGINAL.value
 
@@ -142,7 +144,8 @@ class StackDatastore(Datastore):
             UnknownError: there is none of that id.
         """
         self._check_image(image_id)
-        info: Info = {"name": f"{image_id}{self._suffix(image_id)}", **self.records.image(image_id)}
+        told = {name: value for name, value in self.records.image(image_id).items() if name not in _OWN}
+        info: Info = {"name": f"{image_id}{self._suffix(image_id)}", **told}
         case = self.case(image_id)
         if case is not None:
             info |= {"z": case.z, "slices": [case.first, case.last + 1], "role": self.cases.role(case.z)}
@@ -182,7 +185,7 @@ class StackDatastore(Datastore):
             raise _unknown_image(image_id)
         for tag in self._tags():
             for path in self._label_files(image_id, tag):
-                path.unlink()
+                path.unlink(missing_ok=True)
         self.records.forget(image_id)
 
     # ---- labels ------------------------------------------------------------------------------------------------------
@@ -212,7 +215,9 @@ class StackDatastore(Datastore):
             if not self.cases.owned_slices(case):
                 return ""
             target = self._label_folder(FINAL) / f"{case.id}{self.cases.suffix}"
-            self.cases.export_labels(case, target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with lock(lock_path(target.with_name(case.id))):
+                self.cases.export_labels(case, target)
             return str(target)
         return str(next(iter(self._label_files(label_id, label_tag)), ""))
 
@@ -256,11 +261,7 @@ class StackDatastore(Datastore):
             info |= {"set": list(imported.set), "removed": list(imported.removed)}
         else:
             self._check_shape(image_id, source)
-            for old in self._label_files(image_id, label_tag):
-                if not old.name.endswith(suffix):
-                    old.unlink()
-            with whole_file(self._label_folder(label_tag) / f"{image_id}{suffix}") as temporary:
-                shutil.copyfile(source, temporary)
+            Uploads(self._label_folder(label_tag)).replace(image_id, source)
         self.records.update_label(image_id, label_tag, {**info, "ts": int(time.time()), "name": f"{image_id}{suffix}"})
         return image_id
 
@@ -276,7 +277,7 @@ class StackDatastore(Datastore):
             annotate(self.stack, dict.fromkeys(self.cases.owned_slices(case)))
         else:
             for path in self._label_files(label_id, label_tag):
-                path.unlink()
+                path.unlink(missing_ok=True)
         self.records.forget(label_id, label_tag)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
@@ -290,14 +291,20 @@ class StackDatastore(Datastore):
             raise UnknownError("nothing is labelled yet, so there is no data set; label a slice first")
         self.workspace.temporary.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(suffix=".zip", dir=self.workspace.temporary, delete=False) as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for image in images:
-                    for kind, path in (
-                        ("image", self.get_image_uri(image)),
-                        ("label", self.get_label_uri(image, FINAL)),
-                    ):
-                        archive.write(path, f"{kind}/{Path(path).name}")
+            try:
+                self._archive(images, file)
+            except BaseException:
+                Path(file.name).unlink()
+                raise
             return file.name
+
+    def _archive(self, images: Sequence[str], file: IO[bytes]) -> None:
+        with zipfile.ZipFile(file, "w") as archive:
+            for image in images:
+                found = {"image": self.get_image_uri(image), "label": self.get_label_uri(image, FINAL)}
+                if all(found.values()):  # else it was removed since
+                    for kind, path in found.items():
+                        archive.write(path, f"{kind}/{Path(path).name}")
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
@@ -322,19 +329,19 @@ class StackDatastore(Datastore):
 
     def _label_ids(self) -> dict[str, set[str]]:
         """The images that have a label, by tag."""
-        found = {
-            tag: {path.name.split(".")[0] for path in self._label_folder(tag).glob("[A-Za-z0-9]*")}
-            for tag in self._tags()
-        }
+        found = {tag: set(Uploads(self._label_folder(tag)).ids()) for tag in self._tags()}
         cases = {case.id for case in self.cases if self.cases.owned_slices(case)}
         uploads = found.get(FINAL, set()) & set(self.uploads.ids())
         return {tag: ids for tag, ids in {**found, FINAL: cases | uploads}.items() if ids}
 
     def _tags(self) -> list[str]:
-        return sorted(path.name for path in self.workspace.labels.glob("[A-Za-z0-9]*") if path.is_dir())
+        return sorted(path.name for path in self.workspace.labels.glob("[A-Za-z0-9]*") if _is_folder(path))
 
     def _label_folder(self, tag: str) -> Path:
-        return self.workspace.labels / tag
+        folder = self.workspace.labels / tag
+        if folder.is_symlink():
+            raise ConfigError(f"tag {tag!r}: its folder is a link, which is not followed; choose another tag")
+        return folder
 
     def _label_files(self, label_id: str, tag: str) -> list[Path]:
         if tag not in self._tags():
@@ -348,6 +355,10 @@ class StackDatastore(Datastore):
     def _label_suffix(self, image_id: str, tag: str) -> str:
         files = self._label_files(image_id, tag)
         return suffix_of(files[0].name) if files else self.cases.suffix
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _unknown_image(image_id: str) -> UnknownError:

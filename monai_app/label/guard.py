@@ -22,6 +22,10 @@ SMALLEST_TOKEN = 16
 """Characters that a token needs at least."""
 
 
+_DIGITS = 20
+"""Of a length that a request may announce; more are no number that anybody sends."""
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches a server that is bound to ``host``."""
     try:
@@ -93,7 +97,7 @@ class Guard:
         if self.access.hosts and _name(f"//{host}") not in self.access.hosts:
             return _answer(421, f"host {host!r} is not this server; call it by {', '.join(self.access.hosts)}")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place(origin) != host:
             return _answer(403, f"requests of web pages from {origin!r} are not answered")
         if self.access.token is not None and path not in OPEN_PATHS:
             given = headers.get("authorization", "")
@@ -102,7 +106,7 @@ class Guard:
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 return answer
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self.access.largest:
+        if not length.isdecimal() or len(length) > _DIGITS or int(length) > self.access.largest:
             return _answer(413, _too_large(self.access.largest))
         return None
 
@@ -141,6 +145,13 @@ class _Limited:
 
 class _TooLargeError(Exception):
     pass
+
+
+def _place(url: str) -> str | None:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
 
 
 def _name(url: str) -> str:

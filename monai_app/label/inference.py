@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from monai_app.bundle.model import load_model
 from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
+from monai_app.label.errors import NoMemoryError
 from monai_app.stack import ArrayStack, Stack
-from monai_app.volumes import Grid, read_volume, write_like, write_volume
+from monai_app.volumes import Grid, Volume, read_header, read_volume, write_like, write_volume
+
+_COPIES = 3
+"""A volume is held as it was sent, as detectors beside each other, and as labels."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ def infer(job: Job) -> dict[str, Any]:
 
 def _infer_volume(job: Job, predictor: Predictor, request: Request) -> None:
     assert job.volume is not None
+    _check_room(job.volume, request)
     volume = read_volume(job.volume)
+    _check_turned(volume)
     pixels = volume.pixels if volume.pixels.ndim == 4 else volume.pixels[..., None]
     detectors = Stack.open(job.stack).detectors
     if pixels.shape[3] != len(detectors):
@@ -88,6 +95,25 @@ def _infer_volume(job: Job, predictor: Predictor, request: Request) -> None:
     source = ArrayStack(detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), job.volume)
     found = predictor.predict(source, range(source.shape[0]), request=request)
     write_like(job.target, np.stack([planes.labels for _, planes in found]), volume)
+
+
+def _check_room(path: Path, request: Request) -> None:
+    """Refuse what a file announces and the memory cannot hold, before it is unpacked: a few bytes may become many."""
+    header = read_header(path)
+    needed = _COPIES * header.voxels * header.dtype.itemsize
+    budget = request.memory or psutil.virtual_memory().available // 2
+    if needed > budget:
+        raise NoMemoryError(
+            f"the volume of {' x '.join(map(str, header.shape))} values needs {needed / 2**20:.0f} MiB and inferences "
+            f"may use {budget / 2**20:.0f} MiB; send fewer slices at a time, or allow more (--memory)"
+        )
+
+
+def _check_turned(volume: Volume) -> None:
+    """Refuse a sheared grid, which label volumes cannot take over, before the long work."""
+    turn = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    if not np.allclose(turn.T @ turn, np.eye(3), atol=1e-3):
+        raise StackError("the volume's axes are not at right angles; send one whose axes are")
 
 
 def _version(run: Path) -> tuple[int, int]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.interfaces.tasks.train import TrainTask
-from monailabel.utils.others.generic import device_list
+from monailabel.utils.others.generic import device_list, name_to_device
 
 from monai_app.errors import ConfigError
 from monai_app.label.datastore import StackDatastore
@@ -85,6 +86,23 @@ def read_options(request: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     if isinstance(epochs, bool) or not isinstance(epochs, int) or not 0 <= epochs <= 100_000:
         raise ConfigError(f"max_epochs {epochs!r}: give a whole number of epochs, or 0 for the model's own")
     return ({"max_epochs": epochs} if epochs else {}), pretrained
+
+
+def read_device(request: Mapping[str, Any]) -> str:
+    """Read where a client wants a model to be applied; clients send a name of ``device_list`` or several.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    given = request.get("device")
+    wanted = given[0] if isinstance(given, list) and given else given
+    if wanted and not isinstance(wanted, str):
+        raise ConfigError(f"device {str(given)[:120]!r}: give a name, such as cpu")
+    device = str(name_to_device(wanted or None))
+    known = ["cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if device not in known:
+        raise ConfigError(f"device {device[:120]!r} isn't there; choose one of {', '.join(device_list())}")
+    return device
 
 
 def read_flag(request: Mapping[str, Any], name: str, *, default: bool = False) -> bool:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from monai_app.errors import ConfigError, StackError, TargetExistsError
-from monai_app.files import whole_file
+from monai_app.files import lock, lock_path, whole_file
 from monai_app.label.settings import SUFFIXES
 from monai_app.volumes import read_header
 
@@ -50,7 +50,7 @@ class Uploads:
 
     def ids(self) -> list[str]:
         """The ids, sorted."""
-        return sorted(path.name.split(".")[0] for path in self.folder.glob("[A-Za-z0-9]*"))
+        return sorted({path.name.split(".")[0] for path in self.folder.glob("[A-Za-z0-9]*") if _is_kept(path)})
 
     def path(self, name: str) -> Path | None:
         """Where an upload is, or None where there is none of that id."""
@@ -61,7 +61,7 @@ class Uploads:
         if not _ID.fullmatch(name):
             return []
         found = (self.folder / f"{name}{suffix}" for suffix in SUFFIXES)
-        return [path for path in found if path.is_file() and not path.is_symlink()]
+        return [path for path in found if _is_kept(path)]
 
     def add(self, name: str, source: Path) -> Path:
         """Keep a volume under an id.
@@ -73,21 +73,44 @@ class Uploads:
         """
         check_id(name)
         suffix = suffix_of(source.name)
-        if self.path(name) is not None:
-            raise TargetExistsError(f"image {name} is there already; choose another id, or delete it first")
         header = read_header(source)
         if len(header.shape) not in (3, 4):
             raise StackError(
                 f"the volume has the axes {header.shape}; send X, Y, Z of one detector or X, Y, Z, detectors"
             )
         target = self.folder / f"{name}{suffix}"
-        with whole_file(target) as temporary:
-            shutil.copyfile(source, temporary)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lock(lock_path(self.folder / name)):  # of two that send one id at once, one is refused
+            if self.path(name) is not None:
+                raise TargetExistsError(f"image {name} is there already; choose another id, or delete it first")
+            with whole_file(target) as temporary:
+                shutil.copyfile(source, temporary)
+        return target
+
+    def replace(self, name: str, source: Path) -> Path:
+        """Keep a volume under an id, whatever was there under it, in any format.
+
+        Raises:
+            ConfigError: the id or the format breaks its rule.
+        """
+        target = self.folder / f"{check_id(name)}{suffix_of(source.name)}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lock(lock_path(self.folder / name)):
+            with whole_file(target) as temporary:
+                shutil.copyfile(source, temporary)
+            for old in self.all(name):
+                if old != target:
+                    old.unlink(missing_ok=True)
         return target
 
     def remove(self, name: str) -> bool:
         """Remove an upload; returns whether there was one."""
         path = self.path(name)
         if path is not None:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return path is not None
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether a file is one that was sent: no link, which might lead out of the folder."""
+    return path.is_file() and not path.is_symlink()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -12,6 +12,8 @@ from monai_app.errors import AppError
 from monai_app.label.errors import InferenceError, NoMemoryError, QueueFullError
 from monai_app.label.family import context, end_with_server
 from monai_app.label.inference import Job, infer
+
+_STOPS = "the server stops; start it again"
 
 
 class InferenceProcess:
@@ -25,7 +27,8 @@ class InferenceProcess:
     def __init__(self, waiting: int, work: Callable[[Job], dict[str, Any]] = infer) -> None:
         self._room = threading.BoundedSemaphore(1 + waiting)
         self._waiting, self._work = waiting, work
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
+        self._closed = False
         self._pool: ProcessPoolExecutor | None = None
 
     def run(self, job: Job) -> dict[str, Any]:
@@ -43,20 +46,29 @@ class InferenceProcess:
                 "server with a larger --waiting"
             )
         try:
-            pool = self._started()
+            with self._turn:  # a process that dies takes the job that it runs along, and none that waits
+                return self._run_in(self._started(), job)
+        finally:
+            self._room.release()
+
+    def _run_in(self, pool: ProcessPoolExecutor, job: Job) -> dict[str, Any]:
+        try:
             return pool.submit(_guarded, self._work, job).result()
-        except BrokenProcessPool:
+        except (BrokenProcessPool, CancelledError, RuntimeError) as error:
+            if isinstance(error, AppError):
+                raise
             self._forget(pool)
+            if self._closed:
+                raise InferenceError(_STOPS) from None
             raise InferenceError(
                 "the process that runs inferences died, perhaps because the memory was used up; the next inference "
                 "starts another one; give --memory, or fewer slices a case (--thickness)"
             ) from None
-        finally:
-            self._room.release()
 
     def close(self) -> None:
         """End the process, also in the midst of an inference."""
         with self._lock:
+            self._closed = True
             pool, self._pool = self._pool, None
         if pool is not None:
             for process in list((pool._processes or {}).values()):  # the pool has no way to interrupt
@@ -65,6 +77,8 @@ class InferenceProcess:
 
     def _started(self) -> ProcessPoolExecutor:
         with self._lock:
+            if self._closed:
+                raise InferenceError(_STOPS)
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, context(), initializer=end_with_server)
             return self._pool
