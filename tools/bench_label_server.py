@@ -28,7 +28,7 @@ from bench import command, machine, write_json
 from monai_app.stack import Stack
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.label.servers import Server, free_port, monailabel, running, start_server
+from tests.label.servers import Server, free_port, monailabel, running
 
 MODEL = "model"
 
@@ -63,8 +63,9 @@ def measure(stack: Path, run: Path, slices: int, repeats: int, folder: Path) -> 
     app = folder / "apps" / "monaibundle"
     shutil.copytree(run, app / "model" / MODEL)
     ports = free_port(), free_port()
-    conf = {"models": MODEL, "zoo_source": "local", "sam2": "false"}
-    stock = start_server(app, folder / "studies", ports[0], conf)
+    listen = ("--host", "127.0.0.1", "--port", ports[0])
+    conf = ("--conf", "models", MODEL, "--conf", "zoo_source", "local", "--conf", "sam2", "false")
+    stock = monailabel("start_server", "--app", app, "--studies", folder / "studies", *listen, *conf)
     place = ("--studies", folder / "ours", "--port", ports[1])
     ours = [sys.executable, "-m", "monai_app", "serve", stack, "--bundle", folder / "runs" / MODEL, *place]
     waits: dict[tuple[str, str], list[float]] = {}
