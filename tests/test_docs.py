@@ -43,7 +43,7 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
         "check",
     ]
     for task in tasks:
-        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
+        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path, fresh=True)
     assert (tmp_path / "runs" / "unet" / "models" / "model.ts").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
     assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
