@@ -212,7 +212,8 @@ def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack,
     lines = commands(tmp_path / "run" / "docs" / "README.md", "python")
     assert len(lines) == 4
     for line in lines:
-        run_command(*[word.replace("STACK", "../stack.ome.zarr") for word in line], cwd=tmp_path / "run")
+        words = [word.replace("STACK", "../stack.ome.zarr") for word in line]
+        run_command(*words, cwd=tmp_path / "run", fresh=True)
     assert Stack.open(tmp_path / "stack.ome.zarr").label_names() == ("segmentation",)
     assert (tmp_path / "run" / "models" / "model.ts").is_file()
 

@@ -3,7 +3,7 @@
 Importing MONAI and what it loads takes seconds of computing, and the tests start some two hundred Pythons. So each
 process of pytest keeps a server: a Python that has done these imports, and nothing else. For every command it forks a
 process with arguments, folder, environment and output of its own, which runs it as Python runs ``-m MODULE``, ``-c
-CODE`` or a script, and ends as Python ends: exit handlers, flushing, exit codes and tracebacks are the interpreter's.
+CODE`` or a script, and ends with its exit code, after exit handlers and flushing, as Python would.
 
 What differs from a Python that was started: modules are there before anything imports them, all processes of a server
 hash strings alike (sets have one order), and warnings of imports are not seen. Tests that these matter to start one.
@@ -161,29 +161,66 @@ def _begin(job_file: int, out: int, err: int) -> dict[str, Any]:
     return job
 
 
-def _run(words: Sequence[str]) -> None:
-    """Do what ``python WORDS`` does."""
+class _Ending:
+    """After threads and exit handlers have ended, leave at once: clearing the modules takes half a second."""
+
+    code = 0
+
+    def end(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(self.code)
+
+
+def _run(words: Sequence[str]) -> int:
+    """Do what ``python WORDS`` does, and return its exit code."""
+    try:
+        _execute(words)
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _execute(words: Sequence[str]) -> None:
     kind, *rest = words
     if kind == "-m":
         name, *arguments = rest
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, str(Path.cwd()))
         sys.argv = [name, *arguments]
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     elif kind == "-c":
         code, *arguments = rest
         sys.path.insert(0, "")
         sys.argv = ["-c", *arguments]
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(compile(code, "<string>", "exec"), sys.modules["__main__"].__dict__)
+        _execute_main(compile(code, "<string>", "exec"))
     else:
         assert not kind.startswith("-"), f"{kind}: options of Python need a Python that is started"
-        sys.path.insert(0, str(Path(kind).resolve().parent))
+        script = Path(kind).absolute()
+        sys.path.insert(0, str(script.resolve().parent))
         sys.argv = list(words)
-        runpy.run_path(kind, run_name="__main__")
+        _execute_main(compile(script.read_bytes(), str(script), "exec"), str(script))
+
+
+def _execute_main(code: types.CodeType, file: str | None = None) -> None:
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    if file is not None:
+        main.__file__ = file
+    exec(code, main.__dict__)
 
 
 if __name__ == "__main__":
     del sys.path[0]  # this folder, whose packages are called like others' modules
-    # The forked process leaves the server's loop and comes to the end of this file, so that Python ends it as any other.
+    ending = _Ending()
+    atexit.register(ending.end)  # the first that is registered is the last to run
+    # The forked process leaves the server's loop and comes to the end of this file, where Python waits for threads and
+    # runs exit handlers as in any other.
     if (task := _serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
-        _run(task["words"])
+        ending.code = _run(task["words"])
