@@ -76,7 +76,7 @@ class _Server:
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the server)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, __file__, str(theirs.fileno()), *IMPORTED],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -123,10 +123,10 @@ class _Server:
         self._said.close()
 
 
-def _serve(connection: socket.socket) -> dict[str, Any] | None:
+def _serve(connection: socket.socket, modules: Sequence[str]) -> dict[str, Any] | None:
     """Fork a process for every job and tell its pid and exit code; return the job in the forked one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C reaches it too, but its end is the end of the tests
-    for name in IMPORTED:
+    for name in modules:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # collections in forked processes leave these objects, and so their shared memory, alone
@@ -222,5 +222,5 @@ if __name__ == "__main__":
     atexit.register(ending.end)  # the first that is registered is the last to run
     # The forked process leaves the server's loop and comes to the end of this file, where Python waits for threads and
     # runs exit handlers as in any other.
-    if (task := _serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
+    if (task := _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])) is not None:
         ending.code = _run(task["words"])
