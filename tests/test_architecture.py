@@ -44,4 +44,4 @@ def test_every_room_imports_only_rooms_below_it() -> None:
 
 def test_light_rooms_do_without_torch() -> None:
     rooms = ", ".join(f"monai_app.{room}" for room in ("stack", "phantom", "volumes"))
-    run_command("-c", f"import sys, {rooms}; assert not {{'torch', 'monai'}} & set(sys.modules)")
+    run_command("-c", f"import sys, {rooms}; assert not {{'torch', 'monai'}} & set(sys.modules)", fresh=True)

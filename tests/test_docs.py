@@ -46,7 +46,7 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
         "serve",
     ]
     for task in tasks[:-1]:  # the last one serves until it is stopped: the page on MONAI Label starts it
-        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
+        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path, fresh=True)
     assert (tmp_path / "runs" / "unet" / "models" / "model.ts").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
     assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
@@ -136,7 +136,7 @@ def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
     command = [sys.executable, "-m", "monai_app", *words, "--port", port]
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
     with running(command, port, tmp_path / "home", cwd=tmp_path) as server:
-        run = run_command("-W", "ignore", "-c", code.replace("http://127.0.0.1:8000", server.url), cwd=tmp_path)
+        run = run_command("-c", code.replace("http://127.0.0.1:8000", server.url), cwd=tmp_path)
     assert "'pore': [32, 48, 79]" in run.stdout
     assert " 0001\n" in run.stdout
     assert "{'original': 2, 'final': 5}" in run.stdout
@@ -246,7 +246,8 @@ def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack,
     lines = commands(tmp_path / "run" / "docs" / "README.md", "python")
     assert len(lines) == 4
     for line in lines:
-        run_command(*[word.replace("STACK", "../stack.ome.zarr") for word in line], cwd=tmp_path / "run")
+        words = [word.replace("STACK", "../stack.ome.zarr") for word in line]
+        run_command(*words, cwd=tmp_path / "run", fresh=True)
     assert Stack.open(tmp_path / "stack.ome.zarr").label_names() == ("segmentation",)
     assert (tmp_path / "run" / "models" / "model.ts").is_file()
 

@@ -87,7 +87,7 @@ def test_check_proves_it_on_the_command_line_from_the_zip(packed: Path, tmp_path
 
 
 def test_an_unpacked_package_is_used_like_a_run_folder(packed: Path, tiny_stack: Stack, tmp_path: Path) -> None:
-    run_command("-m", "monai_app", "unpack", packed, "model", cwd=tmp_path)
+    run_command("-m", "monai_app", "unpack", packed, "model", cwd=tmp_path, fresh=True)
     shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
     run_command("-m", "monai_app", "segment", "own.ome.zarr", "model", "--z", "0:1", cwd=tmp_path)
     assert Stack.open(tmp_path / "own.ome.zarr").label_names() == ("model",)

@@ -46,7 +46,7 @@ def test_the_printed_training_command_gives_the_same_weights(tiny_stack: Stack, 
     run = tmp_path / "again"
     shown = run_command("-m", "monai_app", "train", tiny_stack.path, run, *SETTINGS, "--prepare-only")
     assert not (run / "models" / "model.pt").exists()
-    run_command(*printed_command(shown.stdout), cwd=tmp_path)
+    run_command(*printed_command(shown.stdout), cwd=tmp_path, fresh=True)  # another order of sets too
     assert_same_weights(run, trained)
 
 
@@ -97,7 +97,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    resumed = run_command(*command[1:])
+    resumed = run_command(*command[1:], fresh=True)
     assert re.search(r"resumed after epoch [1-5] ", resumed.stdout), resumed.stdout
     assert_same_weights(killed, whole)
 
@@ -170,7 +170,7 @@ def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
 
 def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:
     small = ["--slices", "8", "--rows", "64", "--columns", "80", "--seed", "3"]
-    shown = run_command("-m", "monai_app", "simulate", tmp_path / "first", *small)
+    shown = run_command("-m", "monai_app", "simulate", tmp_path / "first", *small, fresh=True)
     arguments = [
         word.replace(str(tmp_path / "first"), str(tmp_path / "second")) for word in printed_command(shown.stdout)
     ]

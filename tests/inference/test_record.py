@@ -125,4 +125,4 @@ def test_the_compiler_is_not_loaded() -> None:
             print(sum(len(rows) for _, _, rows in made.run([[torch.zeros(8, 8, 1)] * 3], 8)))
         print(sorted({"torch._dynamo", "torch._inductor"} & set(sys.modules)))
     """
-    assert run_command("-c", code).stdout.split("\n")[:2] == ["8", "[]"]
+    assert run_command("-c", code, fresh=True).stdout.split("\n")[:2] == ["8", "[]"]

@@ -232,7 +232,7 @@ def test_the_interface_is_that_of_monai_label(served: Served) -> None:
     code = "import json, monailabel.app as a; print('OPENAPI' + json.dumps(a.app.openapi()['paths']))"
     from tests.conftest import run_command
 
-    theirs = json.loads(run_command("-W", "ignore", "-c", code).stdout.split("OPENAPI")[1])
+    theirs = json.loads(run_command("-W", "ignore", "-c", code, fresh=True).stdout.split("OPENAPI")[1])
     left_out = {"/infer/wsi/{model}", "/infer/wsi_v2/{model}", "/logs/gpu"}
     assert set(theirs) - set(ours) == left_out & set(theirs)
     assert set(ours) <= set(theirs)

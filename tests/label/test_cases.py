@@ -308,5 +308,7 @@ def test_a_stack_that_was_replaced_is_noticed(cases: Cases, store: Path) -> None
 
 def test_cases_do_without_torch_and_a_server() -> None:
     run_command(
-        "-c", "import sys, monai_app.label.cases; assert not {'torch', 'monai', 'monailabel'} & set(sys.modules)"
+        "-c",
+        "import sys, monai_app.label.cases; assert not {'torch', 'monai', 'monailabel'} & set(sys.modules)",
+        fresh=True,
     )

@@ -1,6 +1,7 @@
 """Our bundles in MONAI Label's own app `monaibundle`: a real server, its own client, and plain HTTP."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 MODELS = {"unet_segmentation": "trained", "sensor3d_segmentation": "trained_sensor3d"}
 AFFINE = np.array([[-0.01, 0, 0, 3], [0, -0.01, 0, 5], [0, 0, 0.02, 7], [0, 0, 0, 1.0]])
 """Of the NIfTI files, to RAS: columns to the left, rows to the back, as a microscope's image lies in 3D Slicer."""
+
+TORCHVISION = CHECKOUT / ".venv" / "stock"
+"""Where tools/environment puts what this app needs and nothing else does."""
 
 Labels = npt.NDArray[np.uint8]
 
@@ -79,7 +83,9 @@ def server(
         shutil.copytree(run, app / "model" / name)
     here = {"apps/monaibundle": app, "studies": studies, "8000": port, "unet_segmentation": ",".join(MODELS)}
     assert here.keys() <= set(start)
-    with running(monailabel(*(here.get(word, word) for word in start)), port, folder / "home") as started:
+    words = monailabel(*(here.get(word, word) for word in start))
+    path = os.pathsep.join([str(CHECKOUT), str(TORCHVISION)])
+    with running(words, port, folder / "home", PYTHONPATH=path) as started:
         yield started
 
 

@@ -95,7 +95,7 @@ def test_equals_keras_on_the_same_weights(reverse: bool, tmp_path: Path) -> None
     }  # fmt: skip
     np.savez(tmp_path / "case.npz", **{name: value.detach().numpy() for name, value in arrays.items()})
     # In a process of its own: Keras decides on its backend when it is imported, and warns of much.
-    run_command("-c", KERAS, tmp_path / "case.npz", tmp_path / "states.npy")
+    run_command("-c", KERAS, tmp_path / "case.npz", tmp_path / "states.npy", fresh=True)
     states = torch.stack(layer(sequence, reverse=reverse)).detach().numpy()
     np.testing.assert_allclose(states, np.load(tmp_path / "states.npy"), atol=1e-5)
 
