@@ -3,12 +3,16 @@
 import hmac
 from typing import Annotated, Any
 
+import requests
 from fastapi import APIRouter, Depends, Form, HTTPException
 from monailabel.config import settings
 from monailabel.endpoints import login
+from monailabel.endpoints.user import auth
 from monailabel.endpoints.user.auth import RBAC
 
 from monai_app.label.guard import Access
+
+NO_KEYCLOAK = "Keycloak (MONAI_LABEL_AUTH_REALM_URI) does not answer, so nobody can be let in; ask again in a while"
 
 
 def keycloak() -> bool:
@@ -23,6 +27,22 @@ def roles(role: str) -> list[Any]:
         role: ``user``, ``annotator`` or ``admin``.
     """
     return [Depends(RBAC(getattr(settings, f"MONAI_LABEL_AUTH_ROLE_{role.upper()}")))] if keycloak() else []
+
+
+def current_user(token: Annotated[str, Depends(auth.oauth2_scheme)]) -> auth.User:
+    """Who asks, by MONAI Label's own authentication; in a thread, since Keycloak may be slow to answer.
+
+    MONAI Label asks it in the event loop, where nothing else is answered meanwhile.
+
+    Raises:
+        HTTPException: 401, the token is not valid; 503, Keycloak does not answer.
+    """
+    try:
+        return auth.from_token(token)
+    except auth.InvalidTokenError:
+        raise HTTPException(401, "the token is not valid; log in again", {"WWW-Authenticate": "Bearer"}) from None
+    except (requests.RequestException, LookupError, ValueError):
+        raise HTTPException(503, NO_KEYCLOAK, {"Retry-After": "5"}) from None
 
 
 def login_routes(access: Access) -> list[APIRouter]:

@@ -1,4 +1,4 @@
-"""What a hostile or careless client sends: nothing outside the server's folder is read or touched, no answer is a bug."""
+"""What a hostile or careless client sends: nothing outside the server's folder is touched, and no answer is a bug."""
 
 import gzip
 import json
@@ -27,6 +27,7 @@ NAMES = (
     ".",
     "x" * 199,
 )
+JSON = {"Content-Type": "application/json"}
 VOLUME = as_nifti(np.zeros((80, 96, 8, 2), np.uint8), np.eye(4)).getvalue()
 
 
@@ -86,7 +87,7 @@ def test_names_cannot_leave_the_folder(served: Served) -> None:
     (folder / "labels" / "away").unlink()
     for path in folder.rglob("linked.nii.gz"):
         path.unlink()
-    assert not list((root / "home" / "tmp").iterdir())
+    assert not [path for path in (root / "home" / "tmp").rglob("*") if path.is_file()]
 
 
 def test_options_cannot_name_files_or_make_annotations(served: Served) -> None:
@@ -123,9 +124,7 @@ def test_options_cannot_name_files_or_make_annotations(served: Served) -> None:
     ):
         check(served.ask("POST", path, json=body), {404, 422})
     for content in (b"\xff\xfe", b"[NaN]", b'"\\ud800"'):
-        check(
-            served.ask("POST", "/train/trained", data=content, headers={"Content-Type": "application/json"}), {400, 422}
-        )
+        check(served.ask("POST", "/train/trained", data=content, headers=JSON), {400, 422})
         check(served.ask("POST", "/train/trained", data=content), {400, 422})
     for origin in ("http://[", "null", "http://evil.example"):
         check(served.ask("GET", "/info/", headers={"Origin": origin}), {403})
@@ -174,7 +173,8 @@ def test_files_are_refused_for_what_they_are(served: Served) -> None:
         check(served.ask("PUT", "/datastore/label?image=tiny_z0001&tag=final", files=label), {400, 422})
     large = bytes(3 << 20)
     check(served.ask("PUT", "/datastore/image?image=odd", files={"file": ("a.nii", large)}), {413})
-    chunks = (large[:65536] for _ in range(48))
+    begin = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.nii"\r\n\r\n'
+    chunks = (begin if number == 0 else large[:65536] for number in range(48))
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     check(served.ask("PUT", "/datastore/image?image=odd", data=chunks, headers=kind), {413})
     check(served.ask("POST", "/infer/trained?image=tiny_z0001&output=json"), {200})
@@ -220,12 +220,17 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import status_code_conformance
 
 schema = schemathesis.openapi.from_url(sys.argv[1] + "/openapi.json")
+NAMES = {"model": "trained", "strategy": "first", "method": "slices", "image": "tiny_z0001", "label": "tiny_z0001"}
 allowed = {503, 507}  # the queue is full, the memory too small: documented, and no bug
 
 # Trainings, batches and scorings are started for real and use the machine; the command line stops them again.
 for result in schema.get_all_operations():
     operation = result.ok()
-    def run(case):
+    def run(case, usual):
+        if usual:  # names that are there, so that what comes behind them is reached
+            for place in (case.path_parameters, case.query):
+                for name in place or {}:
+                    place[name] = NAMES.get(name, place[name])
         answer = case.call(timeout=60)
         if answer.status_code in allowed:
             return
@@ -234,13 +239,13 @@ for result in schema.get_all_operations():
     hypothesis.settings(
         max_examples=int(sys.argv[2]), derandomize=True, database=None, deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),
-    )(hypothesis.given(strategy)(run))()
+    )(hypothesis.given(strategy, hypothesis.strategies.booleans())(run))()
 """
 
 
 def test_nothing_of_the_interface_fails_whatever_is_sent(served: Served) -> None:
     pytest.importorskip("schemathesis")
-    command = [sys.executable, "-W", "ignore", "-c", FUZZ, served.server.url, "12"]
+    command = [sys.executable, "-W", "ignore", "-c", FUZZ, served.server.url, "20"]
     environment = {"PYTHONPATH": str(CHECKOUT), "PATH": "/usr/bin:/bin", "HOME": str(served.folder.parent / "home")}
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=300, check=False, env=environment, cwd=served.folder.parent
