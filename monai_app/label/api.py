@@ -19,9 +19,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import requests
 from fastapi import APIRouter, Body, FastAPI, File, Form, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from monailabel.endpoints.user.auth import get_current_user
 from monailabel.utils.others.generic import get_mime_type
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
@@ -38,7 +40,7 @@ from monai_app.label.errors import (
     UnknownError,
 )
 from monai_app.label.guard import Access, Guard
-from monai_app.label.login import login_routes, roles
+from monai_app.label.login import NO_KEYCLOAK, current_user, login_routes, roles
 from monai_app.label.tasks import read_flag, read_options
 from monai_app.label.training import check_trainable
 from monai_app.label.uploads import Uploads, check_id, suffix_of
@@ -110,6 +112,8 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     api.add_exception_handler(AppError, lambda _, error: _answer_error(error, hidden))
     api.add_exception_handler(RequestValidationError, _answer_invalid)
     api.add_exception_handler(OSError, _answer_system)
+    api.add_exception_handler(requests.RequestException, _answer_unreached)
+    api.dependency_overrides[get_current_user] = current_user
     api.add_exception_handler(Exception, _answer_bug)
     for router in (
         _about(app),
@@ -151,6 +155,11 @@ def _answer_system(request: Request, error: Exception) -> JSONResponse:
         _log.error("the server's disk is full", exc_info=error)
         return JSONResponse({"detail": "the server's disk is full; remove uploads, or tell who runs the server"}, 507)
     return _answer_bug(request, error)
+
+
+def _answer_unreached(_: Request, error: Exception) -> JSONResponse:
+    _log.error("Keycloak does not answer: %s", error)
+    return JSONResponse({"detail": NO_KEYCLOAK}, 503, {"Retry-After": "5"})
 
 
 def _answer_bug(_: Request, error: Exception) -> JSONResponse:

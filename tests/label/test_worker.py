@@ -1,0 +1,91 @@
+"""What an inference does to its process is not done to those that wait, nor to the next."""
+
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from monai_app.errors import AppError
+from monai_app.label.errors import InferenceError, NoMemoryError, QueueFullError
+from monai_app.label.inference import Job
+from monai_app.label.worker import InferenceProcess
+
+
+def work(job: Job) -> dict[str, Any]:
+    """What the name of the run asks for; called in the process."""
+    if job.run.name == "die":
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.run.name == "hog":
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, limits[1]))
+        try:
+            np.ones(1 << 40, np.uint8)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
+    if job.run.name == "sleep":
+        time.sleep(60)
+    return {"run": job.run.name}
+
+
+def job(name: str) -> Job:
+    return Job(Path(name), Path("stack"), Path("target"))
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[InferenceProcess]:
+    found = InferenceProcess(2, work)
+    yield found
+    found.close()
+
+
+def test_too_little_memory_and_a_killed_process_fail_one_inference_alone(process: InferenceProcess) -> None:
+    with pytest.raises(NoMemoryError, match="--memory"):
+        process.run(job("hog"))
+    assert process.run(job("fine")) == {"run": "fine"}
+    told: list[object] = []
+
+    def run(name: str) -> None:
+        try:
+            told.append(process.run(job(name)))
+        except AppError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in ("die", "waits", "waits")]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)
+    with pytest.raises(QueueFullError):
+        process.run(job("one more"))
+    for thread in threads:
+        thread.join(60)
+    assert isinstance(told[0], InferenceError)
+    assert "died" in str(told[0])
+    assert told[1:] == [{"run": "waits"}] * 2
+
+
+def test_closing_ends_what_runs_and_starts_nothing_for_what_waits(process: InferenceProcess) -> None:
+    told: list[AppError] = []
+
+    def run() -> None:
+        try:
+            process.run(job("sleep"))
+        except AppError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    process.close()
+    for thread in threads:
+        thread.join(10)
+    assert len(told) == 2
+    assert all("stops" in str(error) for error in told)
