@@ -253,6 +253,25 @@ def test_the_commands_of_the_training_page_run(tiny_stack: Stack, trained: Path,
     ]
 
 
+def test_the_code_of_the_page_on_active_learning_runs_and_its_table_is_what_was_measured(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "unet").symlink_to(trained)
+    (tmp_path / "sample.ome.zarr").symlink_to(tiny_stack.path)
+    page = (CHECKOUT / "docs" / "active-learning.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert "Proposal(z=" in run_command("-c", code, cwd=tmp_path).stdout
+    measured = json.loads((CHECKOUT / "docs" / "results" / "active_learning.json").read_text())
+    for row in measured["results"]:
+        scores = " | ".join(f"{row['mean_iou'][arm]:.3f}" for arm in ("proposed", "even", "random"))
+        assert f"| {row['kind']} | {row['seed']} |" in page
+        assert f"| {scores} |" in page
+    for row in measured["summary"]:
+        low, high = row["interval_95"]
+        assert f"| {row['difference']:+.3f} | {low:+.3f} to {high:+.3f} | {row['wins']} of {row['count']} |" in page
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_scripts_that_pages_name_exist_and_know_their_options(page: Path) -> None:
     for script, *words in (line for line in commands(page, "python") if line[0] != "-m"):
