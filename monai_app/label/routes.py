@@ -1,0 +1,227 @@
+"""Routes about the server, inferences, work in the background and sessions."""
+
+import uuid
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+
+from monai_app.errors import ConfigError
+from monai_app.label.answers import ERRORS, Output, send_file, send_result
+from monai_app.label.app import StackApp
+from monai_app.label.datastore import FINAL, ORIGINAL
+from monai_app.label.errors import NotTrainedError, UnknownError
+from monai_app.label.forms import Image, Options, read_name, read_object, read_whole, received
+from monai_app.label.login import roles
+from monai_app.label.tasks import read_flag, read_options
+from monai_app.label.training import check_trainable
+from monai_app.label.uploads import Uploads, check_id
+
+_NOT_FINAL = "label_tag 'final' is for what people checked; choose another, such as 'original'"
+
+
+class Images(StrEnum):
+    """What a batch labels."""
+
+    all = "all"
+    labeled = "labeled"
+    unlabeled = "unlabeled"
+
+
+def about_routes(app: StackApp) -> APIRouter:
+    """Return the routes of /info/, the weights, and the log."""
+    router = APIRouter(dependencies=roles("user"))
+
+    @router.get("/", include_in_schema=False)
+    def welcome() -> PlainTextResponse:
+        return PlainTextResponse(
+            f"{app.name}: a MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n"
+        )
+
+    @router.get("/info/", tags=["App"], summary="What the app can do")
+    def info() -> dict[str, Any]:
+        return app.info()
+
+    @router.get("/model/info/{model}", tags=["Model"], summary="Checksum of the weights that count", responses=ERRORS)
+    def model_info(model: str) -> dict[str, Any]:
+        app.model(model)
+        found: dict[str, Any] | None = app.model_info(model)
+        if found is None:
+            raise NotTrainedError(f"model {model} has no weights yet; train it first")
+        return found
+
+    @router.get(
+        "/model/{model}",
+        tags=["Model"],
+        summary="The weights that count",
+        responses=ERRORS,
+        response_class=FileResponse,
+    )
+    def model_file(model: str) -> FileResponse:
+        weights = app.model(model).weights
+        if weights is None:
+            raise NotTrainedError(f"model {model} has no weights yet; train it first")
+        return FileResponse(weights, filename=f"{model}{weights.suffix}")
+
+    @router.get("/logs/", tags=["Others"], summary="The end of the server's log", response_class=PlainTextResponse)
+    def logs(lines: Annotated[int, Query(ge=1, le=100_000)] = 300) -> PlainTextResponse:
+        path = app.workspace.log
+        text = path.read_text(encoding="utf8", errors="replace") if path.is_file() else ""
+        return PlainTextResponse("".join(text.splitlines(keepends=True)[-lines:]))
+
+    return router
+
+
+def inference_routes(app: StackApp) -> APIRouter:
+    """Return the routes of inferences, one or a batch."""
+    router = APIRouter(tags=["Infer"], dependencies=roles("user"))
+
+    @router.post("/infer/{model}", summary="Label an image, a session's or the one sent along", responses=ERRORS)
+    def infer(
+        model: str,
+        image: Image = "",
+        session_id: Annotated[str, Query(max_length=200)] = "",
+        params: Annotated[str, Form()] = "{}",
+        file: Annotated[UploadFile | None, File()] = None,
+        label: Annotated[UploadFile | None, File()] = None,  # of scribbles, which these models don't take
+        output: Output | None = None,
+    ) -> Response:
+        request = {**read_object(params), "model": model, "image": image}
+        request.pop("volume", None)
+        app.model(model)
+        tag = check_id(str(request.get("label_tag") or ORIGINAL))
+        if read_flag(request, "save_label") and tag == FINAL:
+            raise ConfigError(_NOT_FINAL)
+        if file is not None:
+            with received(app.workspace, file) as path:
+                result = app.infer({**request, "volume": str(path), "save_label": False})
+        elif session_id:
+            result = app.infer({**request, "volume": str(_session(app, session_id)), "save_label": False})
+        else:
+            result = app.infer(request)
+        return send_result(result, output or Output.all)
+
+    @router.get("/batch/infer", summary="The batch that runs or ran last", responses=ERRORS)
+    def batch_status(all: bool = False, check_if_running: bool = False) -> Any:
+        return app.background.status("batch_infer", everything=all, running=check_if_running)
+
+    @router.post("/batch/infer/{model}", summary="Label many images, and keep the labels", responses=ERRORS)
+    def batch_infer(model: str, images: Images = Images.all, params: Options = None, run_sync: bool = False) -> Any:
+        served = app.model(model)
+        if served.run is None:
+            raise NotTrainedError(f"model {model} has no weights yet; train it first")
+        wanted = params or {}
+        tag = check_id(str(wanted.get("label_tag") or "original"))
+        if tag == FINAL:
+            raise ConfigError(_NOT_FINAL)
+        # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
+        request = {"model": model, "images": images.value, "label_tag": tag, "multi_gpu": False, "max_workers": 1}
+        return app.background.start("batch_infer", {**request, "max_batch_size": read_whole(wanted, "max_batch_size")})
+
+    @router.delete("/batch/infer", summary="Stop the batch that runs")
+    def batch_stop() -> Any:
+        return app.background.stop("batch_infer")
+
+    return router
+
+
+def work_routes(app: StackApp) -> APIRouter:
+    """Return the routes of choosing, training and scoring."""
+    router = APIRouter(dependencies=roles("user"))
+
+    @router.post(
+        "/activelearning/{strategy}", tags=["ActiveLearning"], summary="The image to label next", responses=ERRORS
+    )
+    def next_sample(strategy: str, params: Options = None) -> dict[str, Any]:
+        if strategy not in app.info()["strategies"]:
+            raise UnknownError(
+                f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.info()['strategies'])}"
+            )
+        chosen: dict[str, Any] = app.next_sample(
+            {**read_name(params, "model"), **read_name(params, "label_tag"), "strategy": strategy}
+        )
+        if not chosen:
+            return {}
+        store = app.store
+        del chosen["path"]  # clients on this machine would open the server's own file
+        return {**store.get_image_info(chosen["id"]), **chosen, "checksum": store.checksum(chosen["id"])}
+
+    @router.get("/train/", tags=["Train"], summary="The training that runs or ran last", responses=ERRORS)
+    def train_status(all: bool = False, check_if_running: bool = False) -> Any:
+        return app.background.status("train", everything=all, running=check_if_running)
+
+    @router.post(
+        "/train/{model}", tags=["Train"], summary="Train on the labels", responses=ERRORS, dependencies=roles("admin")
+    )
+    def train(model: str, params: Options = None, run_sync: bool = False, enqueue: bool = False) -> Any:
+        app.model(model)
+        settings, pretrained = read_options(params or {})
+        check_trainable(app.store.stack)
+        return app.background.start("train", {"model": model, **settings, "pretrained": pretrained})
+
+    @router.delete("/train/", tags=["Train"], summary="Stop the training that runs", dependencies=roles("admin"))
+    def train_stop() -> Any:
+        return app.background.stop("train")
+
+    @router.get("/scoring/", tags=["Scoring"], summary="The scoring that runs or ran last", responses=ERRORS)
+    def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:
+        return app.background.status("scoring", everything=all, running=check_if_running)
+
+    @router.post(
+        "/scoring/{method}",
+        tags=["Scoring"],
+        summary="Score slices",
+        responses=ERRORS,
+        dependencies=roles("annotator"),
+    )
+    def scoring(method: str, params: Options = None, run_sync: bool = False) -> Any:
+        if method not in app.info()["scoring"]:
+            raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.info()['scoring'])}")
+        request = {"method": method, **read_name(params, "model")}
+        if "model" in request:
+            app.model(request["model"])
+        return app.scoring(request) if run_sync else app.background.start("scoring", request)
+
+    @router.delete("/scoring/", tags=["Scoring"], summary="Stop the scoring that runs", dependencies=roles("annotator"))
+    def scoring_stop() -> Any:
+        return app.background.stop("scoring")
+
+    return router
+
+
+def session_routes(app: StackApp) -> APIRouter:
+    """Return the routes of volumes that clients send for one inference after the other."""
+    router = APIRouter(prefix="/session", tags=["Session"], dependencies=roles("user"))
+
+    @router.put("/", summary="Send a volume to label it until the server ends", responses=ERRORS)
+    def create(files: Annotated[list[UploadFile], File()]) -> dict[str, Any]:
+        if len(files) != 1:
+            raise ConfigError(f"{len(files)} files: a session has one volume; send all detectors as one 4-D NIfTI")
+        session_id = uuid.uuid4().hex
+        with received(app.workspace, files[0]) as path:
+            Uploads(app.workspace.sessions).add(session_id, path)
+        return {"session_id": session_id, "session_info": {"name": session_id}}
+
+    @router.get("/{session_id}", summary="Whether there is such a session", responses=ERRORS)
+    def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
+        path = _session(app, session_id)
+        return (
+            send_file(app.workspace, str(path), "the session is gone") if image else {"name": path.name.split(".")[0]}
+        )
+
+    @router.delete("/{session_id}", summary="Forget a session's volume", responses=ERRORS)
+    def remove(session_id: str) -> dict[str, Any]:
+        _session(app, session_id)
+        Uploads(app.workspace.sessions).remove(session_id)
+        return {"name": session_id}
+
+    return router
+
+
+def _session(app: StackApp, session_id: str) -> Path:
+    path = Uploads(app.workspace.sessions).path(session_id)
+    if path is None:
+        raise UnknownError(f"there is no session {session_id[:120]!r}; send the volume again (PUT /session/)")
+    return path
