@@ -52,12 +52,11 @@ def serve(
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
     from monai_app.cli.running import progress_bar
-    from monai_app.label.serve import Listening, export_cases, logged_to, prepare, serve_stack
+    from monai_app.label.serve import Listening, check_folder, export_cases, logged_to, prepare, serve_stack
     from monai_app.label.settings import Settings, Workspace
 
     source = Stack.open(stack)
-    largest = Request.parse(memory=max_upload).memory
-    assert largest is not None
+    largest = _size(max_upload)
     Request.parse(memory=memory)
     wanted = Settings(
         stack=str(source.path),
@@ -76,6 +75,7 @@ def serve(
     )
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
     workspace = Workspace((studies or default).absolute())
+    check_folder(workspace.folder, source.path)
     with logged_to(workspace.log):
         if not prepare_only:
             serve_stack(wanted, workspace, Listening(host, port, _token(token_file), largest), typer.echo)
@@ -99,6 +99,19 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
         raise ConfigError(f"{option} {text}: give slices with commas between, such as 4,11,18") from None
 
 
+def _size(text: str) -> int:
+    from monai_app.errors import ConfigError
+    from monai_app.inference import Request
+
+    try:
+        size = Request.parse(memory=text).memory
+    except ConfigError:
+        size = None
+    if size is None:
+        raise ConfigError(f"--max-upload {text}: give a size such as 4GiB or 800MB")
+    return size
+
+
 def _token(path: Path | None) -> str | None:
     from monai_app.errors import ConfigError
 
@@ -106,4 +119,4 @@ def _token(path: Path | None) -> str | None:
         return os.environ.get(TOKEN)
     if not path.is_file():
         raise ConfigError(f"token file {path} isn't there; write the token into it, readable for you alone")
-    return path.read_text(encoding="utf8").strip()
+    return path.read_text(encoding="utf8", errors="replace").strip()

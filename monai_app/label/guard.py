@@ -43,10 +43,13 @@ def check_access(host: str, token: str | None, *, keycloak: bool = False) -> Non
         keycloak: MONAI Label's own authentication is on.
 
     Raises:
-        ConfigError: the address is reached from other machines and nothing is asked of them, or the token is short.
+        ConfigError: the address is reached from other machines and nothing is asked of them, or the token is short or
+            cannot be sent.
     """
     if token is not None and len(token) < SMALLEST_TOKEN:
         raise ConfigError(f"a token of {len(token)} characters can be guessed; give {SMALLEST_TOKEN} or more")
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise ConfigError("the token holds characters that cannot be sent; use letters, digits and signs of ASCII")
     if not is_loopback(host) and token is None and not keycloak:
         raise ConfigError(
             f"host {host} is reached from other machines, and everybody there could read and change the labels: give a "

@@ -20,6 +20,7 @@ from monai_app.label.family import begin_family
 from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
 from monai_app.label.login import keycloak
 from monai_app.label.settings import Settings, Workspace
+from monai_app.label.tasks import read_device
 from monai_app.progress import Progress, silent
 
 Say = Callable[[str], None]
@@ -40,6 +41,16 @@ class Listening:
     port: int = 8000
     token: str | None = None
     largest: int = 4 * 2**30
+
+
+def check_folder(folder: Path, stack: Path) -> None:
+    """Refuse to work in the stack itself, before anything is written.
+
+    Raises:
+        ConfigError: the folder lies in the stack.
+    """
+    if folder.resolve().is_relative_to(stack.resolve()):
+        raise ConfigError(f"{folder} lies in the stack {stack}; give another folder (--studies)")
 
 
 def prepare(settings: Settings, workspace: Workspace) -> StackApp:
@@ -79,6 +90,8 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
         AppError: the stack or a bundle cannot be served.
     """
     check_access(where.host, where.token, keycloak=keycloak())
+    if settings.device is not None:
+        read_device({"device": settings.device})
     workspace.folder.mkdir(parents=True, exist_ok=True)
     busy = f"another server works in {workspace.folder}; stop it, or give another folder (--studies)"
     with lock(lock_path(workspace.folder), busy), _bound(where) as bound:

@@ -43,6 +43,11 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
     short.write_text("secret")
     assert "16 or more" in refused(*usual, "--host", "0.0.0.0", "--token-file", short)
     assert "isn't there" in refused(*usual, "--token-file", tmp_path / "none")
+    for content in (b"\xff\xfe" * 20, "schlüssel mit umlauten".encode(), b"two lines\nof a token"):
+        short.write_bytes(content)
+        assert "ASCII" in refused(*usual, "--token-file", short)
+    assert "device 'nonsense'" in refused(*usual, "--device", "nonsense")
+    assert "--max-upload" in refused(*usual, "--max-upload", "-5")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -55,6 +60,9 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
     assert "odd" in refused(*usual, "--thickness", "2")
     assert "channels" in refused(*usual, "--layout", "channels", "--format", "nrrd")
     assert "no stack store" in refused(tmp_path, "--bundle", trained)
+    inside = shutil.copytree(tiny_stack.path, tmp_path / "copy.ome.zarr")
+    assert "lies in the stack" in refused(inside, "--bundle", trained, "--studies", inside / "label")
+    assert not (inside / "label").exists()
     dotted = shutil.copytree(trained, tmp_path / "run.1")
     assert "rename the folder" in refused(tiny_stack.path, "--bundle", dotted, *studies)
 
