@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import requests
@@ -20,7 +22,7 @@ from monai_app.cli import app as command_line
 from monai_app.errors import AppError
 from monai_app.stack import Stack
 from tests.conftest import TINY, as_options, write_tiny_sample
-from tests.label.conftest import serving
+from tests.label.conftest import Served, as_nifti, serving
 from tests.label.servers import free_port
 
 
@@ -143,6 +145,10 @@ def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
     words = ("--bundle", trained, *as_options({**TINY, "max_epochs": 5000}))
     with serving(stack, tmp_path / "home", *words) as served:
         before = served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content
+        answer = killed_in_an_inference(served)
+        assert answer.status_code == 500
+        assert "process that runs inferences died" in answer.json()["detail"]
+        assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
         assert served.ask("POST", "/train/trained").ok
         wait_for(lambda: "epoch 1/" in str(served.ask("GET", "/train/").json()["details"]))
         assert served.ask("POST", "/train/trained").status_code == 429
@@ -157,6 +163,20 @@ def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
     with serving(stack, tmp_path / "again", *words) as served:
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
         assert served.ask("GET", "/model/trained").content == (trained / "models" / "model.pt").read_bytes()
+
+
+def killed_in_an_inference(served: Served) -> requests.Response:
+    """Kill the process that applies models in the midst of its work, as the system does where the memory is used up."""
+    (server,) = [process for process in psutil.Process().children() if "serve" in process.cmdline()]
+    volume = as_nifti(np.zeros((80, 96, 1500, 2), np.uint8), np.eye(4))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(served.ask, "POST", "/infer/trained", files={"file": ("v.nii.gz", volume)})
+        time.sleep(2)
+        assert not answer.done()
+        for process in server.children(recursive=True):
+            if process.ppid() != server.pid:  # those that the server starts itself only make others
+                process.kill()
+        return answer.result()
 
 
 def import_quietly() -> None:
