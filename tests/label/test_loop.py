@@ -1,15 +1,17 @@
 """From a stack that nobody labelled to a trained model, through the API alone, with MONAI Label's own client."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+import pytest
 import tifffile
 
 from monai_app.stack import Stack, ingest
-from tests.conftest import TINY, as_options, write_tiny_sample
+from tests.conftest import TINY, as_options, run_command, write_tiny_sample
 from tests.label.conftest import Served, serving, volume_of
 
 MODEL = "fibsem_unet_segmentation"
@@ -36,6 +38,10 @@ def test_from_an_unlabelled_stack_to_a_trained_model(tmp_path: Path) -> None:
         scores = served.ask("POST", "/scoring/slices?run_sync=true").json()
         assert scores["run"] == "0001"
         assert scores["total"]["test"]["pixel_accuracy"] > 0.75  # the largest phase alone gives 0.6
+        run = served.folder / "models" / MODEL / "0001"
+        run_command("-m", "monai_app", "evaluate", stack.path, run)
+        evaluated = json.loads((run / "eval" / "scores.json").read_text())
+        assert evaluated["pixel_accuracy"] == pytest.approx(scores["total"]["test"]["pixel_accuracy"])
         kept = (served.folder / "models" / MODEL / "0001" / "models" / "model.pt").read_bytes()
 
         # A second training begins with the first one's weights, takes its place, and leaves it where it is.
