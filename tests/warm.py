@@ -125,7 +125,9 @@ class _Server:
 
 def _serve(connection: socket.socket, modules: Sequence[str]) -> dict[str, Any] | None:
     """Fork a process for every job and tell its pid and exit code; return the job in the forked one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C reaches it too, but its end is the end of the tests
+    usual = signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Control-C reaches it too, but its end is the end of the tests
     for name in modules:
         importlib.import_module(name)
     gc.collect()
@@ -137,6 +139,7 @@ def _serve(connection: socket.socket, modules: Sequence[str]) -> dict[str, Any] 
         pid = os.fork()
         if pid == 0:
             connection.close()
+            signal.signal(signal.SIGINT, usual)
             return _begin(*files)
         for file in files:
             os.close(file)
@@ -156,7 +159,6 @@ def _begin(job_file: int, out: int, err: int) -> dict[str, Any]:
     os.environ.clear()
     os.environ.update(job["environment"])
     os.chdir(job["cwd"])
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     np.random.seed()  # others seed themselves anew when a process is forked
     return job
 

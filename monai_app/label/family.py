@@ -1,16 +1,20 @@
 """The processes of a server: how they begin, and that they end when it does, even when it is killed."""
 
 import os
+import tempfile
 import threading
 import time
 from functools import cache
-from multiprocessing import forkserver, get_context
+from multiprocessing import forkserver, get_context, util
 from multiprocessing.context import ForkServerContext
 
 import psutil
 
 SERVER = "MONAI_APP_SERVER"
 """Environment variable with the number of the server's process, which its processes inherit."""
+
+_LONGEST = 60
+"""Bytes that the name of a folder for sockets may have: with theirs they have up to 107."""
 
 _LIBRARIES = ["monai_app.label.app"]
 """What is loaded once, before the first process begins: torch, MONAI and MONAI Label take seconds."""
@@ -27,8 +31,20 @@ def context() -> ForkServerContext:
 def begin_family() -> None:
     """Make this process the server of those that it starts from now on, and load what they need meanwhile."""
     os.environ[SERVER] = str(os.getpid())
+    _shorten_sockets()
     context()
     forkserver.ensure_running()
+
+
+def _shorten_sockets() -> None:
+    """Let processes find each other where the folder of temporary files has a long name: sockets' names may not."""
+    if len(os.fsencode(tempfile.gettempdir())) <= _LONGEST:
+        return
+    before, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    try:
+        util.get_temp_dir()  # makes the folder that is used from now on
+    finally:
+        tempfile.tempdir = before
 
 
 def end_with_server() -> None:
