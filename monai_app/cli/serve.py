@@ -52,7 +52,7 @@ def serve(
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
     from monai_app.cli.running import progress_bar
-    from monai_app.label.serve import Listening, check_folder, export_cases, logged_to, prepare, serve_stack
+    from monai_app.label.serve import Listening, check_folder, export_cases, logged_to, serve_stack
     from monai_app.label.settings import Settings, Workspace
 
     source = Stack.open(stack)
@@ -81,7 +81,7 @@ def serve(
             serve_stack(wanted, workspace, Listening(host, port, _token(token_file), largest), typer.echo)
             return
         with progress_bar("export") as progress:
-            count = export_cases(prepare(wanted, workspace), progress)
+            count = export_cases(wanted, workspace, progress)
     typer.echo(f"{count} cases: {workspace.cases}")
 
 

@@ -1,6 +1,5 @@
 """The app as MONAI Label knows one: models, trainings, strategies and scores around one stack."""
 
-import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,8 +22,6 @@ from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.tasks import SegmentationTask, TrainingTask, read_device, read_flag
 from monai_app.label.worker import InferenceProcess
-
-_log = logging.getLogger(__name__)
 
 
 class StackApp(MONAILabelApp):

@@ -1,6 +1,5 @@
 """How slices are chosen and scored, as MONAI Label's strategies and scoring methods."""
 
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,20 @@ from monai_app.volumes import read_volume
 
 Labels = npt.NDArray[np.uint8]
 
-_log = logging.getLogger(__name__)
-
 _SAVED = 8
 """Slices after which what was measured is written: a stopped measuring goes on there."""
+
+
+_BEFORE_TESTING = 3
+"""Slices to train on that are labelled before one is proposed that tests."""
 
 
 class LeastSure(Strategy):
     """Proposes the slice in which the model is least sure and which is least like those that are labelled.
 
-    Without a model, or as long as nothing was measured of it, looks and places of the slices decide.
+    Without a model, or as long as nothing was measured of it, looks and places of the slices decide. Slices that are
+    kept for testing are proposed when three slices to train on are labelled: they tell how good the model is, and what
+    is labelled on them makes no other slice less worth labelling.
     """
 
     def __init__(self, workspace: Workspace, models: Mapping[str, ServedModel]) -> None:
@@ -54,12 +57,16 @@ class LeastSure(Strategy):
         assert isinstance(datastore, StackDatastore)
         stack = datastore.stack
         cases = {case.z: case for case in datastore.cases}
-        labelled = {*stack.train_slices, *stack.test_slices}
-        open_slices = set(cases) - labelled
-        if not open_slices:
+        trained, tested = set(stack.train_slices), set(stack.test_slices)
+        kept = datastore.cases.test_slices | tested
+        to_train, to_test = set(cases) - trained - kept, (set(cases) & kept) - tested
+        if to_test and (len(trained) >= _BEFORE_TESTING or not to_train):
+            z = min(to_test)
+            return {"id": cases[z].id, "z": z, "region": None, "model": None}
+        if not to_train:
             return None
-        scores, model = self._scores(request.get("model"), stack, {*cases, *labelled})
-        chosen = propose(scores, labelled, open_slices)
+        scores, model = self._scores(request.get("model"), stack, {*cases, *trained, *tested})
+        chosen = propose(scores, trained, to_train)
         return {"id": cases[chosen.z].id, **chosen.to_dict(), "model": model}
 
     def _scores(self, name: str | None, stack: Stack, wanted: set[int]) -> tuple[dict[int, SliceScore], str | None]:

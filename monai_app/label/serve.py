@@ -53,26 +53,36 @@ def check_folder(folder: Path, stack: Path) -> None:
         raise ConfigError(f"{folder} lies in the stack {stack}; give another folder (--studies)")
 
 
-def prepare(settings: Settings, workspace: Workspace) -> StackApp:
-    """Make the server's folder and the app.
+@contextmanager
+def prepared(settings: Settings, workspace: Workspace) -> Iterator[StackApp]:
+    """Make the server's folder and the app, and keep other servers off the folder while the body runs.
 
     Raises:
+        BusyError: another server works in the folder.
         AppError: the stack or a bundle cannot be served.
     """
     workspace.logs.mkdir(parents=True, exist_ok=True)
-    for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    return StackApp(settings, workspace)
+    busy = f"another server works in {workspace.folder}; stop it, or give another folder (--studies)"
+    with lock(lock_path(workspace.folder), busy):
+        for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        yield StackApp(settings, workspace)
 
 
-def export_cases(app: StackApp, progress: Progress = silent) -> int:
-    """Write the files of all cases, as a stock MONAI Label app needs them; returns their number."""
-    cases = app.store.cases
-    progress(0, len(cases))
-    for done, case in enumerate(cases, 1):
-        cases.image(case)
-        progress(done, len(cases))
-    return len(cases)
+def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
+    """Write the files of all cases, as a stock MONAI Label app needs them; returns their number.
+
+    Raises:
+        BusyError: a server works in the folder.
+        AppError: the stack or a bundle cannot be served.
+    """
+    with prepared(settings, workspace) as app:
+        cases = app.store.cases
+        progress(0, len(cases))
+        for done, case in enumerate(cases, 1):
+            cases.image(case)
+            progress(done, len(cases))
+        return len(cases)
 
 
 def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
@@ -92,11 +102,8 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
     check_access(where.host, where.token, keycloak=keycloak())
     if settings.device is not None:
         read_device({"device": settings.device})
-    workspace.folder.mkdir(parents=True, exist_ok=True)
-    busy = f"another server works in {workspace.folder}; stop it, or give another folder (--studies)"
-    with lock(lock_path(workspace.folder), busy), _bound(where) as bound:
+    with prepared(settings, workspace) as app, _bound(where) as bound:
         begin_family()
-        app = prepare(settings, workspace)
         port = int(bound.getsockname()[1])
         api = create_api(app, _access(where))
         for line in _welcome(app, where.host, port, where.token is not None):

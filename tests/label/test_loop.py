@@ -103,7 +103,8 @@ def label_all(served: Served, truth: dict[int, np.ndarray]) -> None:
         names = ("hydrate", "pore", "clinker")
         info = [{"name": name, "idx": number} for number, name in enumerate(names, 1)]
         served.client.save_label(sample["id"], str(path), tag="final", params={"label_info": info})
-    assert sorted(seen) == [1, 3, 5, 6]
+    assert sorted(seen[:3]) == [1, 3, 5]
+    assert seen[3:] == [6]  # kept for testing, so last
 
 
 def train(served: Served, options: dict[str, Any]) -> None:
