@@ -153,7 +153,7 @@ def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
         wait_for(lambda: "epoch 1/" in str(served.ask("GET", "/train/").json()["details"]))
         assert served.ask("POST", "/train/trained").status_code == 429
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
-        (server,) = [p for p in psutil.Process().children() if "serve" in p.cmdline()]
+        server = process_of(served)
         family = [server, *server.children(recursive=True)]
         assert len(family) >= 3  # inference and training
         os.kill(server.pid, signal.SIGKILL)
@@ -165,9 +165,15 @@ def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
         assert served.ask("GET", "/model/trained").content == (trained / "models" / "model.pt").read_bytes()
 
 
+def process_of(served: Served) -> psutil.Process:
+    """The process of a server: other tests may have theirs at the same time."""
+    (found,) = [process for process in psutil.Process().children() if str(served.stack) in process.cmdline()]
+    return found
+
+
 def killed_in_an_inference(served: Served) -> requests.Response:
     """Kill the process that applies models in the midst of its work, as the system does where the memory is used up."""
-    (server,) = [process for process in psutil.Process().children() if "serve" in process.cmdline()]
+    server = process_of(served)
     volume = as_nifti(np.zeros((80, 96, 1500, 2), np.uint8), np.eye(4))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(served.ask, "POST", "/infer/trained", files={"file": ("v.nii.gz", volume)})
