@@ -16,7 +16,7 @@ from monai_app.inference.planning import Planner
 from monai_app.inference.precision import Precision
 from monai_app.inference.region import LINES, Region, Span
 from monai_app.inference.request import Request
-from monai_app.inference.worker import Advance, Job, TileWorker
+from monai_app.inference.worker import Job, TileWorker, advancing
 from monai_app.memory import give_back_freed_memory, keep_freed_memory
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
@@ -111,7 +111,7 @@ class Predictor:
     ) -> Generator[tuple[int, Planes], None, None]:
         memory = _Memory(plan.region, len(self.model.phases), outputs.maps)
         job = Job(stack, self.model, plan, outputs, memory, None, self.device, self.precision)
-        advance, waiting = _advance(progress, tiles), []
+        advance, waiting = advancing(progress, tiles), []
         with closing(TileWorker(job, self.network)) as worker:
             for tile, following in zip_longest(tiles, tiles[1:]):
                 waiting.append(worker.run(tile, following, advance))
@@ -153,18 +153,6 @@ class _Memory:
         confidence = np.zeros(shape, np.uint8) if self._maps.confidence else None
         probability = np.zeros((self._phases, *shape), np.uint8) if self._maps.probability else None
         return Planes(np.zeros(shape, np.uint8), confidence, probability)
-
-
-def _advance(progress: Progress, tiles: Sequence[Tile]) -> Advance:
-    total, done = sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles), 0
-    progress(0, total)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    return advance
 
 
 def _check_window(span: Span, length: int, axis: str) -> None:

@@ -23,7 +23,7 @@ from monai_app.inference.planning import Estimate, Planner
 from monai_app.inference.precision import Precision
 from monai_app.inference.region import Region
 from monai_app.inference.request import Request
-from monai_app.inference.worker import Advance, Job, TileWorker, compute_here
+from monai_app.inference.worker import Job, TileWorker, advancing, compute_here
 from monai_app.memory import give_back_freed_memory, keep_freed_memory
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
@@ -206,7 +206,7 @@ class Segmentation:
     def _compute(self, job: Job, network: TileNetwork, tiles: Sequence[Tile], result: Result) -> None:
         if not tiles:
             return
-        advance = _advance(sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles))
+        advance = advancing(LoggedProgress("segment", "Mpixel", per=1_000_000), tiles)
         if self.cluster or self.workers:
             from monai_app.inference.cluster import compute_on_cluster  # Dask is large, and most runs need none of it
 
@@ -217,19 +217,6 @@ class Segmentation:
         with closing(TileWorker(job, network)) as worker:
             for number, checksum in compute_here(worker, tiles, advance):
                 result.record(number, checksum)
-
-
-def _advance(total: int) -> Advance:
-    """Report progress in pixels as they are computed."""
-    progress, done = LoggedProgress("segment", "Mpixel", per=1_000_000), 0
-    progress(0, total)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    return advance
 
 
 @contextmanager

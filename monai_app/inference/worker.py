@@ -19,6 +19,7 @@ from monai_app.inference.outputs import ChunkRows, Outputs
 from monai_app.inference.plan import Plan, Tile
 from monai_app.inference.precision import Precision
 from monai_app.inference.upload import Raw
+from monai_app.progress import Progress
 from monai_app.stack import SlabSource
 from monai_app.stack.result_arrays import Checksum, Planes
 
@@ -37,6 +38,24 @@ class Sink(Protocol):
 
     def write(self, z: int, y: int, x: int, planes: Planes) -> None:
         """Keep a rectangle of slice z whose upper left pixel is row y, column x."""
+
+
+def advancing(progress: Progress, tiles: Sequence[Tile]) -> Advance:
+    """Report the pixels that are computed of tiles, and their total.
+
+    Args:
+        progress: called with both, first with none computed.
+        tiles: what is computed.
+    """
+    total, done = sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles), 0
+    progress(0, total)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    return advance
 
 
 @dataclass(frozen=True)

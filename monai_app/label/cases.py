@@ -17,7 +17,7 @@ from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.label.segments import to_phases
 from monai_app.stack import Role, Stack, annotate
-from monai_app.volumes import Grid, Labels, on_grid, read_volume, write_volume
+from monai_app.volumes import Grid, Labels, on_grid, partner_path, read_volume, write_volume
 
 Layout = Literal["paired", "channels"]
 
@@ -65,16 +65,6 @@ class Imported:
     set: tuple[int, ...]
     removed: tuple[int, ...]
     kept: tuple[int, ...]
-
-
-def partner_path(path: Path, detector: str) -> Path:
-    """Where another detector's volume of a case lies, in the layout "paired".
-
-    Example:
-        >>> partner_path(Path("cases/cement_z0011.nii.gz"), "TLD").as_posix()
-        'cases/TLD/cement_z0011.nii.gz'
-    """
-    return path.parent / detector / path.name
 
 
 def id_prefix(name: str) -> str:

@@ -12,7 +12,7 @@ from monai.transforms import MapTransform
 
 from monai_app.errors import ConfigError, StackError
 from monai_app.transforms.slab import LoadSlabd
-from monai_app.volumes import read_volume
+from monai_app.volumes import partner_path, read_volume
 from monai_app.volumes.writing import SUFFIXES
 
 Pixels = npt.NDArray[Any]
@@ -48,7 +48,7 @@ def detector_files(case: Path, detectors: Sequence[str]) -> list[Path]:
     Raises:
         StackError: a file is missing, or the case file would be that of several detectors.
     """
-    files = {name: case.parent / name / case.name for name in detectors}
+    files = {name: partner_path(case, name) for name in detectors}
     homeless = [name for name in detectors if not files[name].parent.is_dir()]
     if len(homeless) > 1:
         raise StackError(
@@ -167,40 +167,27 @@ class LoadVolumed(MapTransform):
         return pixels.transpose(2, 1, 0, *range(3, pixels.ndim)), affine
 
 
-class LoadInputd(MapTransform):
-    """Replace the path of a volume file by the volume, and a stack's path by the slab around slice ``d["z"]``.
+class LoadInputd(LoadSlabd):
+    """Replace a stack's path by the slab around slice ``d["z"]``, and the path of a volume file by the volume.
 
-    See :class:`LoadVolumed` and :class:`LoadSlabd`, which take the same arguments.
+    Arguments are those of :class:`LoadSlabd`; volumes are read by :class:`LoadVolumed`.
 
     Raises:
         StackError: when called, see there.
         ConfigError: when called, if a stack comes without the index of a slice; see also there.
     """
 
-    def __init__(
-        self,
-        keys: str | Sequence[str],
-        detectors: Sequence[str],
-        slices: int,
-        dtype: str | None = None,
-        z_key: str = "z",
-    ) -> None:
-        super().__init__(keys)
-        self.z_key = z_key
-        self.load_slab = LoadSlabd(keys, detectors, slices, dtype, z_key)
-        self.load_volume = LoadVolumed(keys, detectors, dtype)
-
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of ``data`` with the pixels read."""
         paths = [data[key] for key in self.key_iterator(dict(data))]
         if all(is_volume(path) for path in paths):
-            return self.load_volume(data)
+            return LoadVolumed([str(key) for key in self.keys], self.detectors, self.dtype)(data)
         if self.z_key not in data:
             raise ConfigError(
                 f"{paths[0]} is no volume file ({', '.join(SUFFIXES)}), and a stack needs the index of a slice as "
                 f"{self.z_key!r}; give one of them"
             )
-        return self.load_slab(data)
+        return super().__call__(data)
 
 
 def _sides(pixels: Pixels) -> str:

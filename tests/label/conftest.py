@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -75,3 +76,17 @@ def as_nifti(pixels: np.ndarray, affine: np.ndarray) -> BytesIO:
     import gzip
 
     return BytesIO(gzip.compress(nibabel.Nifti1Image(pixels, affine).to_bytes(), 1))
+
+
+def begin_training(served: Served) -> None:
+    """Start a training of the model "trained", and wait until its first epoch is over."""
+    assert served.ask("POST", "/train/trained").ok
+    wait_for(lambda: "epoch 1/" in str(served.ask("GET", "/train/").json()["details"]))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come to hold"
+        time.sleep(0.2)

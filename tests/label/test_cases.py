@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_app.errors import AnnotationError, ConfigError, StackError
-from monai_app.label.cases import MANIFEST, Case, Cases, id_prefix, partner_path
+from monai_app.label.cases import MANIFEST, Case, Cases, id_prefix
 from monai_app.label.segments import to_phases
 from monai_app.stack import Phase, Stack, annotate
+from monai_app.volumes import partner_path
 from tests.conftest import run_command
 
 SLICES, ROWS, COLUMNS = 8, 96, 80

@@ -12,7 +12,7 @@ import numpy as np
 
 from monai_app.stack import Stack
 from tests.conftest import TINY, as_options
-from tests.label.conftest import Served, as_nifti, serving, volume_of
+from tests.label.conftest import Served, as_nifti, begin_training, serving, volume_of
 
 CLIENTS, REQUESTS = 4, 50
 
@@ -95,11 +95,7 @@ def test_two_hundred_requests_of_four_clients_while_a_training_runs(
     words = ("--bundle", trained, *as_options({**TINY, "max_epochs": 5000}))
     with serving(stack, tmp_path / "home", *words) as served:
         expected = {z: served.ask("POST", f"/infer/trained?image=tiny_z{z:04d}&output=image").content for z in range(8)}
-        assert served.ask("POST", "/train/trained").ok
-        deadline = time.monotonic() + 120
-        while "epoch 1/" not in str(served.ask("GET", "/train/").json()["details"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        begin_training(served)
         clients = [Client(number, served, expected) for number in range(CLIENTS)]
         begin = time.monotonic()
         with ThreadPoolExecutor(CLIENTS) as pool:

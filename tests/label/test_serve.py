@@ -22,7 +22,7 @@ from monai_app.cli import app as command_line
 from monai_app.errors import AppError
 from monai_app.stack import Stack
 from tests.conftest import TINY, as_options, write_tiny_sample
-from tests.label.conftest import Served, as_nifti, serving
+from tests.label.conftest import Served, as_nifti, begin_training, serving, wait_for
 from tests.label.servers import free_port
 
 
@@ -149,8 +149,7 @@ def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
         assert answer.status_code == 500
         assert "process that runs inferences died" in answer.json()["detail"]
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
-        assert served.ask("POST", "/train/trained").ok
-        wait_for(lambda: "epoch 1/" in str(served.ask("GET", "/train/").json()["details"]))
+        begin_training(served)
         assert served.ask("POST", "/train/trained").status_code == 429
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
         server = process_of(served)
@@ -199,11 +198,3 @@ def answers(url: str) -> bool:
     except requests.RequestException:
         return False
     return True
-
-
-def wait_for(condition: "object", seconds: float = 120) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it does not come to hold"
-        time.sleep(0.2)
