@@ -1,7 +1,7 @@
 """Routes about the server, inferences, work in the background and sessions."""
 
 import uuid
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +44,13 @@ def about_routes(app: StackApp) -> APIRouter:
     def info() -> dict[str, Any]:
         return app.info()
 
-    @router.get("/model/info/{model}", tags=["Model"], summary="Checksum of the weights that count", responses=ERRORS)
+    @router.get(
+        "/model/info/{model}",
+        tags=["Model"],
+        summary="Checksum of the weights that count",
+        responses=ERRORS,
+        dependencies=roles("admin"),
+    )
     def model_info(model: str) -> dict[str, Any]:
         app.model(model)
         found: dict[str, Any] | None = app.model_info(model)
@@ -57,6 +63,7 @@ def about_routes(app: StackApp) -> APIRouter:
         tags=["Model"],
         summary="The weights that count",
         responses=ERRORS,
+        dependencies=roles("admin"),
         response_class=FileResponse,
     )
     def model_file(model: str) -> FileResponse:
@@ -65,7 +72,13 @@ def about_routes(app: StackApp) -> APIRouter:
             raise NotTrainedError(f"model {model} has no weights yet; train it first")
         return FileResponse(weights, filename=f"{model}{weights.suffix}")
 
-    @router.get("/logs/", tags=["Others"], summary="The end of the server's log", response_class=PlainTextResponse)
+    @router.get(
+        "/logs/",
+        tags=["Others"],
+        summary="The end of the server's log",
+        response_class=PlainTextResponse,
+        dependencies=roles("admin"),
+    )
     def logs(lines: Annotated[int, Query(ge=1, le=100_000)] = 300) -> PlainTextResponse:
         path = app.workspace.log
         text = path.read_text(encoding="utf8", errors="replace") if path.is_file() else ""
@@ -103,11 +116,14 @@ def inference_routes(app: StackApp) -> APIRouter:
             result = app.infer(request)
         return send_result(result, output or Output.all)
 
-    @router.get("/batch/infer", summary="The batch that runs or ran last", responses=ERRORS)
-    def batch_status(all: bool = False, check_if_running: bool = False) -> Any:
-        return app.background.status("batch_infer", everything=all, running=check_if_running)
+    _add_task_routes(router, app, "/batch/infer", "batch_infer", role="admin")
 
-    @router.post("/batch/infer/{model}", summary="Label many images, and keep the labels", responses=ERRORS)
+    @router.post(
+        "/batch/infer/{model}",
+        summary="Label many images, and keep the labels",
+        responses=ERRORS,
+        dependencies=roles("admin"),
+    )
     def batch_infer(model: str, images: Images = Images.all, params: Options = None, run_sync: bool = False) -> Any:
         served = app.model(model)
         if served.run is None:
@@ -119,10 +135,6 @@ def inference_routes(app: StackApp) -> APIRouter:
         # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
         request = {"model": model, "images": images.value, "label_tag": tag, "multi_gpu": False, "max_workers": 1}
         return app.background.start("batch_infer", {**request, "max_batch_size": read_whole(wanted, "max_batch_size")})
-
-    @router.delete("/batch/infer", summary="Stop the batch that runs")
-    def batch_stop() -> Any:
-        return app.background.stop("batch_infer")
 
     return router
 
@@ -148,9 +160,7 @@ def work_routes(app: StackApp) -> APIRouter:
         del chosen["path"]  # clients on this machine would open the server's own file
         return {**store.get_image_info(chosen["id"]), **chosen, "checksum": store.checksum(chosen["id"])}
 
-    @router.get("/train/", tags=["Train"], summary="The training that runs or ran last", responses=ERRORS)
-    def train_status(all: bool = False, check_if_running: bool = False) -> Any:
-        return app.background.status("train", everything=all, running=check_if_running)
+    _add_task_routes(router, app, "/train/", "train", role="admin", tag="Train")
 
     @router.post(
         "/train/{model}", tags=["Train"], summary="Train on the labels", responses=ERRORS, dependencies=roles("admin")
@@ -161,13 +171,7 @@ def work_routes(app: StackApp) -> APIRouter:
         check_trainable(app.store.stack)
         return app.background.start("train", {"model": model, **settings, "pretrained": pretrained})
 
-    @router.delete("/train/", tags=["Train"], summary="Stop the training that runs", dependencies=roles("admin"))
-    def train_stop() -> Any:
-        return app.background.stop("train")
-
-    @router.get("/scoring/", tags=["Scoring"], summary="The scoring that runs or ran last", responses=ERRORS)
-    def scoring_status(all: bool = False, check_if_running: bool = False) -> Any:
-        return app.background.status("scoring", everything=all, running=check_if_running)
+    _add_task_routes(router, app, "/scoring/", "scoring", role="annotator", tag="Scoring")
 
     @router.post(
         "/scoring/{method}",
@@ -184,11 +188,20 @@ def work_routes(app: StackApp) -> APIRouter:
             app.model(request["model"])
         return app.scoring(request) if run_sync else app.background.start("scoring", request)
 
-    @router.delete("/scoring/", tags=["Scoring"], summary="Stop the scoring that runs", dependencies=roles("annotator"))
-    def scoring_stop() -> Any:
-        return app.background.stop("scoring")
-
     return router
+
+
+def _add_task_routes(router: APIRouter, app: StackApp, path: str, kind: str, role: str, tag: str | None = None) -> None:
+    """Add the routes that tell of work in the background and stop it."""
+    tags: list[str | Enum] | None = None if tag is None else [tag]
+
+    @router.get(path, tags=tags, summary=f"The {kind} that runs or ran last", responses=ERRORS)
+    def status(all: bool = False, check_if_running: bool = False) -> Any:
+        return app.background.status(kind, everything=all, running=check_if_running)
+
+    @router.delete(path, tags=tags, summary=f"Stop the {kind} that runs", dependencies=roles(role))
+    def stop() -> Any:
+        return app.background.stop(kind)
 
 
 def session_routes(app: StackApp) -> APIRouter:

@@ -70,7 +70,13 @@ def image_routes(app: StackApp) -> APIRouter:
     def update_image_info(image: Image, info: Annotated[str, Form()] = "{}") -> None:
         store.update_image_info(image, read_object(info))
 
-    @router.get("/dataset", summary="Images and final labels as a zip", responses=ERRORS, response_class=FileResponse)
+    @router.get(
+        "/dataset",
+        summary="Images and final labels as a zip",
+        responses=ERRORS,
+        response_class=FileResponse,
+        dependencies=roles("annotator"),
+    )
     def dataset(limit_cases: Annotated[int | None, Query(ge=1, le=1_000_000)] = None) -> FileResponse:
         path = Path(store.get_dataset_archive(limit_cases))
         return FileResponse(path, filename="dataset.zip", background=BackgroundTask(path.unlink, True))

@@ -78,6 +78,10 @@ def test_keycloak_lets_in_whom_it_knows_and_a_busy_server_ends_in_time(
         user, admin = token("monailabel-user"), token("monailabel-user", "monailabel-annotator", "monailabel-admin")
         assert ask("GET", "/info/", user).status_code == 200
         assert ask("POST", "/train/trained", user).status_code == 403
+        assert ask("POST", "/batch/infer/trained", user).status_code == 403
+        for path in ("/logs/", "/model/trained", "/model/info/trained", "/datastore/dataset"):  # as in MONAI Label
+            assert ask("GET", path, user).status_code == 403, path
+            assert ask("GET", path, admin).status_code == 200, path
         other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         wrong = [token("monailabel-user", key=other), token("monailabel-user", expires=-60)]
         wrong += [token("monailabel-user", key="k" * 32, algorithm="HS256"), {"Authorization": "Bearer x"}]
@@ -89,7 +93,7 @@ def test_keycloak_lets_in_whom_it_knows_and_a_busy_server_ends_in_time(
         # All at once, and the end in the midst of it.
         thread = threading.Thread(target=lambda: ask("POST", "/infer/trained?image=tiny_z0001", user), daemon=True)
         thread.start()
-        assert ask("POST", "/batch/infer/trained", user).ok
+        assert ask("POST", "/batch/infer/trained", admin).ok
         assert ask("POST", "/train/trained", admin).ok
         family = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
