@@ -1,14 +1,17 @@
 """A tiny two-detector stack that every test may read, and a model trained on it."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import scipy.ndimage
 import tifffile
+import torch
 
 from monai_app.stack import Stack, ingest
 from tests import warm
@@ -19,6 +22,25 @@ COMMAND_SECONDS = 600.0
 
 # One network's worth of threads is enough for tiny images, and spinning OpenMP threads only get in each other's way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+class _TorchRandom:
+    """Torch's random numbers, called as hypothesis calls Python's: it seeds them for every example."""
+
+    seed, getstate, setstate = (staticmethod(f) for f in (torch.manual_seed, torch.get_rng_state, torch.set_rng_state))
+
+
+_TORCH_RANDOM = _TorchRandom()  # hypothesis keeps a weak reference
+hypothesis.register_random(_TORCH_RANDOM)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin every test, and the fixtures that it makes, with the same random numbers, whatever ran before."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
 
 SAMPLE = """
 name: tiny
