@@ -33,6 +33,9 @@ RECORD = "run.json"
 INITIAL = "models/initial.pt"
 """File of a run folder with the weights that its training begins with, where they come from another model."""
 
+CHECKPOINT = "models/last.ckpt"
+"""File of a run folder from which its training goes on."""
+
 CONFIGS = ("train.yaml", "inference.yaml")
 """The configs that stand alone and hold the model's settings; evaluate.yaml is laid over train.yaml."""
 
@@ -83,7 +86,7 @@ def prepare(
     if run.exists() and not overwrite:
         _check_same(run, record)
         return False
-    _check_idle(run)
+    check_idle(run)
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
@@ -157,9 +160,13 @@ def _describe_model(metadata: Path, settings: Mapping[str, Any], built: Built) -
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
-def _check_idle(run: Path) -> None:
-    """Refuse to replace a run that is being trained."""
-    last = run / "models" / "last.ckpt"
+def check_idle(run: Path) -> None:
+    """Refuse to replace a run that is being trained.
+
+    Raises:
+        BusyError: it is.
+    """
+    last = run / CHECKPOINT
     if last.parent.is_dir():
         with lock(lock_path(last), f"{run} is being trained by another process; wait for it or choose another folder"):
             pass

@@ -18,7 +18,10 @@ from monai_app.label.settings import Settings, Workspace, model_name
 from monai_app.stack import Stack
 
 CURRENT = "current.json"
-"""File beside a model's trained runs that names the one which counts; it is replaced when a training has succeeded."""
+"""File beside a model's trained runs that names the one which counts and the one whose training has not ended well.
+
+It is replaced when a training begins in another folder and when one has succeeded, each time as a whole.
+"""
 
 WEIGHTS = Path("models") / "model.pt"
 
@@ -59,20 +62,41 @@ class ServedModel:
     @property
     def run(self) -> Path | None:
         """The run folder whose weights count now; None where nothing was trained yet."""
-        pointer = self.folder / CURRENT
-        if pointer.is_file():
-            return self.folder / str(read_json(pointer, ("run",))["run"])
+        name = self._current().get("run")
+        if name is not None:
+            return self.folder / str(name)
         return self.bundle if (self.bundle / WEIGHTS).is_file() else None
+
+    @property
+    def unfinished(self) -> Path | None:
+        """The run folder whose training began last and never came to count; None where there is none to go on with."""
+        name = self._current().get("unfinished")
+        run = None if name is None else self.folder / str(name)
+        return run if run is not None and (run / RECORD).is_file() else None
 
     @property
     def weights(self) -> Path | None:
         """The file of weights that counts now."""
         return None if self.run is None else self.run / WEIGHTS
 
-    def next_run(self) -> Path:
-        """Return the folder for another training, ``0001``, ``0002``, ...; runs before it stay."""
-        numbers = [int(path.name) for path in self.folder.glob("[0-9]*") if path.name.isdecimal()]
-        return self.folder / f"{max(numbers, default=0) + 1:04d}"
+    def begin(self) -> Path:
+        """Return the folder for a training: the unfinished one's, or the next of ``0001``, ``0002``, ...
+
+        Its name is noted before anything is made. So what a training finds in the folder that it is given is what one
+        before it left that did not come to count: that is gone on with or replaced, and no other folder is touched. A
+        run that counts now or once did is not noted as unfinished, whatever its number, and a folder that is no run
+        was made by something else: it keeps its name, and the training gets another number.
+        """
+        current = self._current()
+        name = current.get("unfinished")
+        if name is not None:
+            run = self.folder / str(name)
+            if (run / RECORD).is_file() or not run.exists():
+                return run
+        numbers = [int(path.name.split(".")[0]) for path in self.folder.glob("[0-9]*") if _is_numbered(path)]
+        run = self.folder / f"{max(numbers, default=0) + 1:04d}"
+        self._write_current(current.get("run"), unfinished=run.name)
+        return run
 
     def publish(self, run: Path) -> None:
         """Let a trained run count from now on.
@@ -82,8 +106,25 @@ class ServedModel:
         """
         if not (run / WEIGHTS).is_file():
             raise ConfigError(f"{run} holds no trained weights; the model before it stays")
+        self._write_current(run.name, unfinished=None)
+
+    def _current(self) -> dict[str, Any]:
+        pointer = self.folder / CURRENT
+        return read_json(pointer, ("run",)) if pointer.is_file() else {}
+
+    def _write_current(self, run: str | None, *, unfinished: str | None) -> None:
         with whole_file(self.folder / CURRENT) as temporary:
-            temporary.write_text(json.dumps({"run": run.name}) + "\n", encoding="utf8")
+            temporary.write_text(json.dumps({"run": run, "unfinished": unfinished}) + "\n", encoding="utf8")
+
+
+def snapshot_of(run: Path) -> Path:
+    """Return the path of the snapshot that a run reads; it lies beside the run's folder."""
+    return run.with_name(f"{run.name}.ome.zarr")
+
+
+def _is_numbered(path: Path) -> bool:
+    """Whether a run or a snapshot has a number as its name."""
+    return path.name.removesuffix(".ome.zarr").isdecimal()
 
 
 def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dict[str, ServedModel]:

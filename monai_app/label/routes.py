@@ -167,9 +167,11 @@ def work_routes(app: StackApp) -> APIRouter:
     )
     def train(model: str, params: Options = None, run_sync: bool = False, enqueue: bool = False) -> Any:
         app.model(model)
-        settings, pretrained = read_options(params or {})
+        options = read_options(params or {})
         check_trainable(app.store.stack)
-        return app.background.start("train", {"model": model, **settings, "pretrained": pretrained})
+        request = {"model": model, **options["settings"]}
+        request |= {"pretrained": options["pretrained"], "resume": options["resume"]}
+        return app.background.start("train", request)
 
     _add_task_routes(router, app, "/scoring/", "scoring", role="annotator", tag="Scoring")
 

@@ -1,7 +1,8 @@
 """MONAI Label's tasks: what clients can ask of a model, and how slices are chosen and scored."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict
 
 import torch
 from monailabel.interfaces.datastore import Datastore
@@ -9,10 +10,12 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
+from monai_app.bundle.prepare import CHECKPOINT
 from monai_app.errors import ConfigError
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.models import ServedModel
 from monai_app.label.training import train
+from monai_app.training import epochs_done
 
 AfterTraining = Callable[[ServedModel], None]
 
@@ -57,35 +60,53 @@ class TrainingTask(TrainTask):
 
     def config(self) -> dict[str, Any]:
         """Return the options that clients show, with what is taken where they are left alone (0: the model's own)."""
-        return {"max_epochs": 0, "pretrained": True}
+        return {"max_epochs": 0, "pretrained": True, "resume": True}
 
     def stats(self) -> dict[str, Any]:
-        """Return which run counts."""
-        run = self.model.run
-        return {"run": run and run.name}
+        """Return which run counts, and of an unfinished one MONAI's ``epoch`` and ``total_epochs``."""
+        run, unfinished = self.model.run, self.model.unfinished
+        told = {"run": run and run.name}
+        return told if unfinished is None else {**told, "unfinished": unfinished.name, **_epochs(unfinished)}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train; called in a process of its own."""
         assert isinstance(datastore, StackDatastore)
-        settings, pretrained = read_options(request)
-        trained = train(self.model, datastore.stack, settings=settings, pretrained=pretrained)
+        trained = train(self.model, datastore.stack, **read_options(request))
         self.after(self.model)
         return trained
 
 
-def read_options(request: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Read the options of a training request; others, which clients send along, are left alone.
+def _epochs(unfinished: Path) -> dict[str, int]:
+    """How far a run came, in the words of MONAI's trainers; nothing where no epoch was complete."""
+    try:
+        done = epochs_done(unfinished / CHECKPOINT)
+    except ConfigError:  # the next training says what is wrong, and begins anew
+        done = None
+    return {} if done is None else {"epoch": done[0], "total_epochs": done[1]}
 
-    Returns:
-        Settings of the bundle, and whether to begin with the weights that count now.
+
+class TrainingOptions(TypedDict):
+    """What clients choose of a training; see `train`."""
+
+    settings: dict[str, Any]
+    pretrained: bool
+    resume: bool
+
+
+def read_options(request: Mapping[str, Any]) -> TrainingOptions:
+    """Read the options of a training request; others, which clients send along, are left alone.
 
     Raises:
         ConfigError: an option of another kind.
     """
-    epochs, pretrained = request.get("max_epochs", 0), read_flag(request, "pretrained", default=True)
+    epochs = request.get("max_epochs", 0)
     if isinstance(epochs, bool) or not isinstance(epochs, int) or not 0 <= epochs <= 100_000:
         raise ConfigError(f"max_epochs {epochs!r}: give a whole number of epochs, or 0 for the model's own")
-    return ({"max_epochs": epochs} if epochs else {}), pretrained
+    return {
+        "settings": {"max_epochs": epochs} if epochs else {},
+        "pretrained": read_flag(request, "pretrained", default=True),
+        "resume": read_flag(request, "resume", default=True),
+    }
 
 
 def read_device(request: Mapping[str, Any]) -> str:

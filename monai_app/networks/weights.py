@@ -14,14 +14,18 @@ _NAMED = 6
 """Keys that a message names before it counts the rest."""
 
 
-def read_checkpoint(path: Path | str) -> dict[str, Any]:
+def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]:
     """Read a checkpoint that holds tensors, numbers and texts; anything that would run code is refused.
+
+    Args:
+        path: the file.
+        mapped: leave tensors on the disk until they are looked at, for who wants the numbers and texts.
 
     Raises:
         ConfigError: it is missing, damaged, or holds something else.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError:
         raise ConfigError(f"{path} is not there; train first, or name the run folder's own") from None
     except UnpicklingError as error:

@@ -79,7 +79,7 @@ def _write(stack: Stack, planes: Mapping[int, Labels | None], roles: Mapping[int
         zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
 
 
-def snapshot(stack: Stack, target: Path | str) -> Stack:
+def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> Stack:
     """Make a store of the same image whose annotations nobody changes.
 
     It has annotations and metadata of its own and links to the arrays of the image, so it is made in no time, and is
@@ -88,10 +88,11 @@ def snapshot(stack: Stack, target: Path | str) -> Stack:
     Args:
         stack: the stack.
         target: the store to make, ``<name>.ome.zarr``.
+        overwrite: replace an existing snapshot, once the new one is complete.
 
     Raises:
         ConfigError: the target's name does not end in .ome.zarr.
-        TargetExistsError: the target exists.
+        TargetExistsError: the target exists and may not be replaced.
         BusyError: another process makes it.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links
@@ -99,7 +100,7 @@ def snapshot(stack: Stack, target: Path | str) -> Stack:
         raise ConfigError(f"snapshot {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"another process makes {target}; wait for it or choose another target"
-    with files.making(target, busy, lambda: _check_absent(target)) as partial:
+    with files.making(target, busy, lambda: _check_target(target, overwrite)) as partial:
         partial.mkdir()
         shutil.copyfile(stack.path / "zarr.json", partial / "zarr.json")
         for level in sorted(path for path in stack.path.iterdir() if path.name.isdecimal()):
@@ -116,9 +117,11 @@ def _roles(slices: Iterable[int], role: Role | Mapping[int, Role]) -> dict[int, 
     return roles
 
 
-def _check_absent(target: Path) -> None:
-    if target.exists():
+def _check_target(target: Path, overwrite: bool) -> None:
+    if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists already; choose another target or remove it")
+    if target.exists() and not (target / "0").is_symlink():
+        raise TargetExistsError(f"{target} is no snapshot (its image is no link), so it stays; choose another target")
 
 
 def _copy_annotations(source: Path, target: Path) -> None:

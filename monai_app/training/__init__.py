@@ -1,6 +1,6 @@
 """What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
-from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint
+from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done
 from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
@@ -26,6 +26,7 @@ __all__ = [
     "ValidationPictures",
     "clip_gradients",
     "distribute",
+    "epochs_done",
     "join_processes",
     "leave_processes",
     "share_norms",

@@ -19,6 +19,26 @@ from monai_app.files import lock, lock_path, whole_file
 from monai_app.networks.weights import load_weights, read_checkpoint
 
 
+def epochs_done(path: Path) -> tuple[int, int] | None:
+    """Return how many epochs a training has behind it, and how many it was to have; None without a checkpoint.
+
+    Args:
+        path: file of a `ResumeCheckpoint`; its tensors are not read.
+
+    Raises:
+        ConfigError: it is damaged or no checkpoint of a training.
+    """
+    if not path.is_file():
+        return None
+    state = read_checkpoint(path, mapped=True)
+    try:
+        return int(state["epoch"]), int(state["settings"]["max_epochs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} is no checkpoint of a training ({type(error).__name__}: {error}); remove it"
+        ) from None
+
+
 class LoadWeights:
     """Load weights into a network when an engine starts; every key must fit, see `load_weights`.
 
