@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
+import torch
 from typer.testing import CliRunner
 
 from monai_app.cli import app as command_line
@@ -138,11 +139,12 @@ def test_a_server_says_how_to_connect_asks_for_its_token_and_ends_cleanly(
         process.kill()
 
 
-def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
+def test_a_killed_server_leaves_nothing_running_the_last_good_model_and_a_training_to_go_on_with(
     tiny_stack: Stack, trained: Path, tmp_path: Path
 ) -> None:
     stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
     words = ("--bundle", trained, *as_options({**TINY, "max_epochs": 5000}))
+    labels = {path: path.read_bytes() for path in (stack / "labels").rglob("*") if path.is_file()}
     with serving(stack, tmp_path / "home", *words) as served:
         before = served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content
         answer = killed_in_an_inference(served)
@@ -158,10 +160,32 @@ def test_a_killed_server_leaves_nothing_running_and_the_last_good_model(
         os.kill(server.pid, signal.SIGKILL)
         psutil.wait_procs(family, timeout=20)
         assert not [p for p in family if p.is_running() and p.status() != "zombie"]
-    assert (served.folder / "models" / "trained" / "0001").is_dir()  # begun, never complete
+    run = served.folder / "models" / "trained" / "0001"
+    nearly_done(run / "models" / "last.ckpt", 4999)
     with serving(stack, tmp_path / "again", *words) as served:
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
         assert served.ask("GET", "/model/trained").content == (trained / "models" / "model.pt").read_bytes()
+        reached = {"epoch": 4999, "total_epochs": 5000}
+        assert served.client.info()["train_stats"]["trained"] == {"run": "trained", "unfinished": "0001", **reached}
+        assert served.client.info()["trainers"]["trained"]["config"]["resume"] is True
+        assert served.ask("POST", "/train/trained", json={"resume": "no"}).status_code == 422
+        assert served.ask("POST", "/train/trained").json()["request"]["resume"] is True
+        wait_for(lambda: served.ask("GET", "/train/").json()["status"] != "RUNNING")
+        assert served.ask("GET", "/train/").json()["status"] == "DONE"
+        said = max((served.folder / "logs").glob("train_*.log")).read_text()
+        assert "goes on with 0001 after epoch 4999 of 5000" in said
+        assert "epoch 5000/5000" in said
+        assert served.client.info()["train_stats"]["trained"] == {"run": "0001"}
+        assert served.ask("GET", "/model/trained").content == (run / "models" / "model.pt").read_bytes()
+        assert sorted(path.name for path in run.parent.iterdir()) == ["0001", "0001.ome.zarr", "current.json"]
+    assert {path: path.read_bytes() for path in (stack / "labels").rglob("*") if path.is_file()} == labels
+
+
+def nearly_done(checkpoint: Path, epoch: int) -> None:
+    """Let a training that was killed early be one that was killed late, so that nobody waits for it."""
+    state = torch.load(checkpoint, weights_only=True)
+    assert 1 <= state["epoch"] < epoch
+    torch.save({**state, "epoch": epoch, "iteration": epoch * TINY["steps_per_epoch"]}, checkpoint)
 
 
 def process_of(served: Served) -> psutil.Process:
