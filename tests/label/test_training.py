@@ -124,7 +124,8 @@ class Trainer:
 
     def __call__(self, command: BundleCommand) -> None:
         folder = Path(str(command.overrides["bundle_root"]))
-        assert Stack.open(str(command.overrides["dataset_dir"])).train_slices
+        data = Stack.open(str(command.overrides["dataset_dir"]))
+        assert data.read_slab(data.train_slices[0], ["ICE"], 1).any()
         self.runs.append(folder.name)
         (folder / "models").mkdir(exist_ok=True)
         if self.epochs:
@@ -189,6 +190,8 @@ def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
     (left / CHECKPOINT).write_bytes(b"half a file")
     assert stats_of(model) == {"run": None, "unfinished": "0001"}
     assert begins_anew()
+    assert not begins_anew()
+    stack = Stack.open(shutil.move(stack.path, tmp_path / "moved.ome.zarr"))  # the same one, in another place
     assert not begins_anew()
 
 
