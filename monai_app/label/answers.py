@@ -20,6 +20,7 @@ from starlette.background import BackgroundTask
 
 from monai_app.errors import AppError, BusyError, TargetExistsError
 from monai_app.label.errors import (
+    AbandonedError,
     InferenceError,
     NoMemoryError,
     NotTrainedError,
@@ -37,6 +38,7 @@ _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (BusyError, 409),
     (RunningError, 429),
     (QueueFullError, 503),
+    (AbandonedError, 499),  # nobody reads it; web servers note this number where a client closed its request
     (NoMemoryError, 507),
     (InferenceError, 500),
     (AppError, 422),

@@ -15,6 +15,10 @@ class QueueFullError(AppError, RuntimeError):
     """As many inferences wait as may."""
 
 
+class AbandonedError(AppError, RuntimeError):
+    """The client for which an inference was made went away."""
+
+
 class NoMemoryError(AppError, RuntimeError):
     """An inference needed more memory than there is."""
 

@@ -1,16 +1,18 @@
 """Routes about the server, inferences, work in the background and sessions."""
 
+import threading
 import uuid
 from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from monai_app.errors import ConfigError
 from monai_app.label.answers import ERRORS, Output, send_file, send_result
 from monai_app.label.app import StackApp
+from monai_app.label.connection import while_connected
 from monai_app.label.datastore import FINAL, ORIGINAL
 from monai_app.label.errors import NotTrainedError, UnknownError
 from monai_app.label.forms import Image, Options, read_name, read_object, read_whole, received
@@ -92,7 +94,8 @@ def inference_routes(app: StackApp) -> APIRouter:
     router = APIRouter(tags=["Infer"], dependencies=roles("user"))
 
     @router.post("/infer/{model}", summary="Label an image, a session's or the one sent along", responses=ERRORS)
-    def infer(
+    async def infer(
+        request: Request,
         model: str,
         image: Image = "",
         session_id: Annotated[str, Query(max_length=200)] = "",
@@ -101,20 +104,11 @@ def inference_routes(app: StackApp) -> APIRouter:
         label: Annotated[UploadFile | None, File()] = None,  # of scribbles, which these models don't take
         output: Output | None = None,
     ) -> Response:
-        request = {**read_object(params), "model": model, "image": image}
-        request.pop("volume", None)
-        app.model(model)
-        tag = check_id(str(request.get("label_tag") or ORIGINAL))
-        if read_flag(request, "save_label") and tag == FINAL:
-            raise ConfigError(_NOT_FINAL)
-        if file is not None:
-            with received(app.workspace, file) as path:
-                result = app.infer({**request, "volume": str(path), "save_label": False})
-        elif session_id:
-            result = app.infer({**request, "volume": str(_session(app, session_id)), "save_label": False})
-        else:
-            result = app.infer(request)
-        return send_result(result, output or Output.all)
+        def work(gone: threading.Event) -> Response:
+            wanted = _inference(params, model, image)
+            return send_result(_infer(app, wanted, file, session_id, gone), output or Output.all)
+
+        return await while_connected(request, work)
 
     _add_task_routes(router, app, "/batch/infer", "batch_infer", role="admin")
 
@@ -137,6 +131,29 @@ def inference_routes(app: StackApp) -> APIRouter:
         return app.background.start("batch_infer", {**request, "max_batch_size": read_whole(wanted, "max_batch_size")})
 
     return router
+
+
+def _inference(params: str, model: str, image: str) -> dict[str, Any]:
+    """What an inference is asked for."""
+    wanted = {**read_object(params), "model": model, "image": image}
+    wanted.pop("volume", None)
+    tag = check_id(str(wanted.get("label_tag") or ORIGINAL))
+    if read_flag(wanted, "save_label") and tag == FINAL:
+        raise ConfigError(_NOT_FINAL)
+    return wanted
+
+
+def _infer(
+    app: StackApp, wanted: dict[str, Any], file: UploadFile | None, session_id: str, gone: threading.Event
+) -> dict[str, Any]:
+    """Label the volume that was sent along, a session's, or an image of the datastore."""
+    app.model(wanted["model"])
+    if file is not None:
+        with received(app.workspace, file) as path:
+            return app.infer({**wanted, "volume": str(path), "save_label": False}, cancelled=gone)
+    if session_id:
+        wanted = {**wanted, "volume": str(_session(app, session_id)), "save_label": False}
+    return app.infer(wanted, cancelled=gone)
 
 
 def work_routes(app: StackApp) -> APIRouter:

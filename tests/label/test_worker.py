@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from monai_app.errors import AppError
-from monai_app.label.errors import InferenceError, NoMemoryError, QueueFullError
+from monai_app.label.errors import AbandonedError, InferenceError, NoMemoryError, QueueFullError
 from monai_app.label.inference import Job
 from monai_app.label.worker import InferenceProcess
 
@@ -69,6 +69,37 @@ def test_too_little_memory_and_a_killed_process_fail_one_inference_alone(process
     assert isinstance(told[0], InferenceError)
     assert "died" in str(told[0])
     assert told[1:] == [{"run": "waits"}] * 2
+
+
+def test_what_nobody_wants_any_more_leaves_the_line_or_ends_and_others_go_on(process: InferenceProcess) -> None:
+    told: dict[str, object] = {}
+    cancelled = {name: threading.Event() for name in ("sleep", "leaves", "stays", "comes")}
+
+    def run(name: str) -> None:
+        try:
+            told[name] = process.run(job(name), cancelled[name])
+        except AppError as error:
+            told[name] = error
+
+    process.run(job("started"))
+    threads = {name: threading.Thread(target=run, args=(name,)) for name in cancelled}
+    for name in ("sleep", "leaves", "stays"):
+        threads[name].start()
+        time.sleep(0.1)
+    cancelled["leaves"].set()
+    threads["leaves"].join(1)
+    assert isinstance(told["leaves"], AbandonedError)
+    threads["comes"].start()  # there is room again
+    time.sleep(0.1)
+    assert list(told) == ["leaves"]
+    begin = time.monotonic()
+    cancelled["sleep"].set()
+    threads["sleep"].join(10)
+    assert time.monotonic() - begin < 1
+    assert isinstance(told["sleep"], AbandonedError)
+    for name in ("stays", "comes"):
+        threads[name].join(30)
+    assert list(told.items())[2:] == [("stays", {"run": "stays"}), ("comes", {"run": "comes"})]  # in their order
 
 
 def test_closing_ends_what_runs_and_starts_nothing_for_what_waits(process: InferenceProcess) -> None:
