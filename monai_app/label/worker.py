@@ -82,15 +82,14 @@ class InferenceProcess:
         try:
             future = pool.submit(_guarded, self._work, job)
             while not wait([future], _LOOK).done:
-                _check_wanted(cancelled)
+                if cancelled.is_set() or self._closed:  # again and again: the process may only just begin
+                    self._end(pool)
             return future.result()
-        except AbandonedError:
-            self._end(pool)
-            raise
         except (BrokenProcessPool, CancelledError, RuntimeError) as error:
             if isinstance(error, AppError):
                 raise
             self._end(pool)
+            _check_wanted(cancelled)
             if self._closed:
                 raise InferenceError(_STOPS) from None
             raise InferenceError(
@@ -117,12 +116,13 @@ class InferenceProcess:
     def _end(self, pool: ProcessPoolExecutor) -> None:
         """Kill the process and wait until it is gone; the next inference starts another one."""
         with self._lock:
-            if self._pool is not pool:  # somebody else ends it
-                return
-            self._pool = None
+            mine = self._pool is pool  # else somebody waits for its end already
+            if mine:
+                self._pool = None
         for process in list((pool._processes or {}).values()):  # the pool has no way to interrupt
             process.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
+        if mine:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _check_wanted(cancelled: threading.Event) -> None:

@@ -120,3 +120,24 @@ def test_closing_ends_what_runs_and_starts_nothing_for_what_waits(process: Infer
         thread.join(10)
     assert len(told) == 2
     assert all("stops" in str(error) for error in told)
+
+
+def test_closing_ends_a_process_that_only_just_begins() -> None:
+    process = InferenceProcess(1, work)
+    told: list[AppError] = []
+
+    def run() -> None:
+        try:
+            process.run(job("sleep"))
+        except AppError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=run)]
+    threads[0].start()
+    while process._pool is None:
+        time.sleep(0)
+    begin = time.monotonic()
+    process.close()
+    threads[0].join(30)
+    assert time.monotonic() - begin < 30  # and not the 60 seconds of the job
+    assert [str(error) for error in told] == ["the server stops; start it again"]
