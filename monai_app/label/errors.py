@@ -23,6 +23,10 @@ class NoMemoryError(AppError, RuntimeError):
     """An inference needed more memory than there is."""
 
 
+class NoRoomError(AppError, RuntimeError):
+    """What clients sent would take more of the disk than it may."""
+
+
 class InferenceError(AppError, RuntimeError):
     """An inference ended in a way that nobody foresaw, or its process died."""
 

@@ -1,9 +1,7 @@
 """Routes about the server, inferences, work in the background and sessions."""
 
 import threading
-import uuid
 from enum import Enum, StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
@@ -19,7 +17,7 @@ from monai_app.label.forms import Image, Options, read_name, read_object, read_w
 from monai_app.label.login import roles
 from monai_app.label.tasks import read_flag, read_options
 from monai_app.label.training import check_trainable
-from monai_app.label.uploads import Uploads, check_id
+from monai_app.label.uploads import check_id
 
 _NOT_FINAL = "label_tag 'final' is for what people checked; choose another, such as 'original'"
 
@@ -152,7 +150,7 @@ def _infer(
         with received(app.workspace, file) as path:
             return app.infer({**wanted, "volume": str(path), "save_label": False}, cancelled=gone)
     if session_id:
-        wanted = {**wanted, "volume": str(_session(app, session_id)), "save_label": False}
+        wanted = {**wanted, "volume": str(app.store.sessions.path(session_id)), "save_label": False}
     return app.infer(wanted, cancelled=gone)
 
 
@@ -224,34 +222,26 @@ def _add_task_routes(router: APIRouter, app: StackApp, path: str, kind: str, rol
 def session_routes(app: StackApp) -> APIRouter:
     """Return the routes of volumes that clients send for one inference after the other."""
     router = APIRouter(prefix="/session", tags=["Session"], dependencies=roles("user"))
+    store, sessions = app.store, app.store.sessions
 
-    @router.put("/", summary="Send a volume to label it until the server ends", responses=ERRORS)
+    @router.put("/", summary="Send a volume to label it again and again", responses=ERRORS)
     def create(files: Annotated[list[UploadFile], File()]) -> dict[str, Any]:
         if len(files) != 1:
             raise ConfigError(f"{len(files)} files: a session has one volume; send all detectors as one 4-D NIfTI")
-        session_id = uuid.uuid4().hex
+        store.room.check(files[0].size or 0)
         with received(app.workspace, files[0]) as path:
-            Uploads(app.workspace.sessions).add(session_id, path)
-        return {"session_id": session_id, "session_info": {"name": session_id}}
+            session_id = store.add_session(path)
+        return {"session_id": session_id, "session_info": sessions.told(session_id)}
 
     @router.get("/{session_id}", summary="Whether there is such a session", responses=ERRORS)
     def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
-        path = _session(app, session_id)
-        return (
-            send_file(app.workspace, str(path), "the session is gone") if image else {"name": path.name.split(".")[0]}
-        )
+        if not image:
+            return sessions.told(session_id, used=update_ts)
+        return send_file(app.workspace, str(sessions.path(session_id, used=update_ts)), "the session is gone")
 
     @router.delete("/{session_id}", summary="Forget a session's volume", responses=ERRORS)
     def remove(session_id: str) -> dict[str, Any]:
-        _session(app, session_id)
-        Uploads(app.workspace.sessions).remove(session_id)
+        sessions.remove(session_id)
         return {"name": session_id}
 
     return router
-
-
-def _session(app: StackApp, session_id: str) -> Path:
-    path = Uploads(app.workspace.sessions).path(session_id)
-    if path is None:
-        raise UnknownError(f"there is no session {session_id[:120]!r}; send the volume again (PUT /session/)")
-    return path

@@ -42,6 +42,7 @@ def image_routes(app: StackApp) -> APIRouter:
     ) -> dict[str, str]:
         name = file.filename or ""
         info = read_object(params)
+        store.room.check(file.size or 0)
         with received(app.workspace, file) as path:
             return {"image": store.add_image(image or Path(name).name.split(".")[0], str(path), info)}
 
