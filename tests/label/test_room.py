@@ -1,21 +1,25 @@
-"""What clients send: it takes no more than it may, and goes when nobody uses it."""
+"""What clients send: it lies in the server's folder, takes no more than it may, and goes when nobody uses it."""
 
 import os
+import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
+import psutil
 import pytest
 import requests
 
 from monai_app.label.errors import NoRoomError, UnknownError
 from monai_app.label.room import Room
 from monai_app.label.sessions import SECONDS, Sessions
-from tests.label.conftest import STORED, Served, as_nifti
+from tests.label.conftest import STORED, Served, as_nifti, wait_for
+from tests.label.test_serve import process_of
 
 NOISE = np.random.default_rng(0).integers(0, 256, (80, 96, 100, 2), dtype=np.uint8)
 VOLUME = as_nifti(NOISE, np.eye(4)).getvalue()
-"""About 1.5 MB, and less than a request may send."""
+"""About 1.5 MB: more than is kept in memory, and less than a request may send."""
 
 
 def test_what_clients_send_takes_no_more_than_it_may_and_old_sessions_make_room(served: Served) -> None:
@@ -57,6 +61,37 @@ def test_what_clients_send_takes_no_more_than_it_may_and_old_sessions_make_room(
         assert served.ask("DELETE", f"/session/{name}").ok
     for name in ("kept", "other"):
         assert served.ask("DELETE", f"/datastore/image?id={name}").ok
+
+
+def test_a_body_lies_in_the_servers_folder_while_it_is_received(served: Served) -> None:
+    process = process_of(served)
+    host, port = urlsplit(served.server.url).netloc.split(":")
+    begin = b'--x\r\nContent-Disposition: form-data; name="files"; filename="v.nii.gz"\r\n\r\n'
+    head = (
+        f"PUT /session/ HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {len(begin) + len(VOLUME) + 100}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + begin + VOLUME)  # and never the end
+        wait_for(lambda: any(is_in(served.folder / "temporary", path) for path in open_files(process)), 10)
+        assert not any(is_in(served.folder.parent / "home" / "tmp", path) for path in open_files(process))
+    wait_for(lambda: not any(is_in(served.folder / "temporary", path) for path in open_files(process)), 10)
+
+
+def open_files(process: psutil.Process) -> list[Path]:
+    """What a process has open, files without a name too."""
+    found = []
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        try:
+            found.append(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+    return [path for path in found if path.is_absolute()]
+
+
+def is_in(folder: Path, path: Path) -> bool:
+    """Whether a file lies in a folder."""
+    return path.is_relative_to(folder)
 
 
 def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> None:
