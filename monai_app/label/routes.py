@@ -32,15 +32,13 @@ class Images(StrEnum):
 
 def about_routes(app: StackApp) -> APIRouter:
     """Return the routes of /info/, the weights, and the log."""
-    router = APIRouter(dependencies=roles("user"))
+    router, admin = APIRouter(), roles("admin")
 
     @router.get("/", include_in_schema=False)
-    def welcome() -> PlainTextResponse:
-        return PlainTextResponse(
-            f"{app.name}: a MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n"
-        )
+    def welcome() -> PlainTextResponse:  # which asks nobody who they are, and so tells nothing of the sample
+        return PlainTextResponse("A MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n")
 
-    @router.get("/info/", tags=["App"], summary="What the app can do")
+    @router.get("/info/", tags=["App"], summary="What the app can do", dependencies=roles("user"))
     def info() -> dict[str, Any]:
         return app.info()
 
@@ -49,7 +47,7 @@ def about_routes(app: StackApp) -> APIRouter:
         tags=["Model"],
         summary="Checksum of the weights that count",
         responses=ERRORS,
-        dependencies=roles("admin"),
+        dependencies=admin,
     )
     def model_info(model: str) -> dict[str, Any]:
         app.model(model)
@@ -63,7 +61,7 @@ def about_routes(app: StackApp) -> APIRouter:
         tags=["Model"],
         summary="The weights that count",
         responses=ERRORS,
-        dependencies=roles("admin"),
+        dependencies=admin,
         response_class=FileResponse,
     )
     def model_file(model: str) -> FileResponse:
@@ -77,7 +75,7 @@ def about_routes(app: StackApp) -> APIRouter:
         tags=["Others"],
         summary="The end of the server's log",
         response_class=PlainTextResponse,
-        dependencies=roles("admin"),
+        dependencies=admin,
     )
     def logs(lines: Annotated[int, Query(ge=1, le=100_000)] = 300) -> PlainTextResponse:
         path = app.workspace.log
@@ -89,9 +87,14 @@ def about_routes(app: StackApp) -> APIRouter:
 
 def inference_routes(app: StackApp) -> APIRouter:
     """Return the routes of inferences, one or a batch."""
-    router = APIRouter(tags=["Infer"], dependencies=roles("user"))
+    router = APIRouter(tags=["Infer"])
 
-    @router.post("/infer/{model}", summary="Label an image, a session's or the one sent along", responses=ERRORS)
+    @router.post(
+        "/infer/{model}",
+        summary="Label an image, a session's or the one sent along",
+        responses=ERRORS,
+        dependencies=roles("user"),
+    )
     async def infer(
         request: Request,
         model: str,
@@ -156,10 +159,14 @@ def _infer(
 
 def work_routes(app: StackApp) -> APIRouter:
     """Return the routes of choosing, training and scoring."""
-    router = APIRouter(dependencies=roles("user"))
+    router = APIRouter()
 
     @router.post(
-        "/activelearning/{strategy}", tags=["ActiveLearning"], summary="The image to label next", responses=ERRORS
+        "/activelearning/{strategy}",
+        tags=["ActiveLearning"],
+        summary="The image to label next",
+        responses=ERRORS,
+        dependencies=roles("user"),
     )
     def next_sample(strategy: str, params: Options = None) -> dict[str, Any]:
         if strategy not in app.info()["strategies"]:
@@ -207,10 +214,12 @@ def work_routes(app: StackApp) -> APIRouter:
 
 
 def _add_task_routes(router: APIRouter, app: StackApp, path: str, kind: str, role: str, tag: str | None = None) -> None:
-    """Add the routes that tell of work in the background and stop it."""
+    """Add the routes that tell users of work in the background, and let a role stop it."""
     tags: list[str | Enum] | None = None if tag is None else [tag]
 
-    @router.get(path, tags=tags, summary=f"The {kind} that runs or ran last", responses=ERRORS)
+    @router.get(
+        path, tags=tags, summary=f"The {kind} that runs or ran last", responses=ERRORS, dependencies=roles("user")
+    )
     def status(all: bool = False, check_if_running: bool = False) -> Any:
         return app.background.status(kind, everything=all, running=check_if_running)
 
