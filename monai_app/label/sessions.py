@@ -1,11 +1,14 @@
 """Volumes that clients send for one inference after the other; those that nobody uses any more are forgotten."""
 
+import asyncio
 import os
 import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from starlette.concurrency import run_in_threadpool
 
 from monai_app.label.errors import UnknownError
 from monai_app.label.uploads import Uploads
@@ -15,6 +18,9 @@ SECONDS = 3600
 
 SHORTEST = 60
 """MONAI Label takes `SECONDS` for anything that is not longer."""
+
+EVERY = 300.0
+"""Seconds between two looks at what nobody uses any more, as MONAI Label has it."""
 
 
 class Sessions:
@@ -86,6 +92,12 @@ class Sessions:
             for path in self._volumes.all(session_id):
                 if _last_use(path) < earliest:
                     path.unlink(missing_ok=True)
+
+    async def keep_forgetting(self) -> None:
+        """Forget them again and again, also while nobody asks for anything."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await run_in_threadpool(self.forget_unused)
 
 
 def _last_use(path: Path) -> float:

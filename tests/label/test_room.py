@@ -10,12 +10,14 @@ import numpy as np
 import psutil
 import pytest
 import requests
+from starlette.testclient import TestClient
 
 from monai_app.label.errors import NoRoomError, UnknownError
 from monai_app.label.room import Room
 from monai_app.label.sessions import SECONDS, Sessions
+from monai_app.stack import Stack
 from tests.label.conftest import STORED, Served, as_nifti, wait_for
-from tests.label.test_serve import process_of
+from tests.label.test_serve import import_quietly, process_of
 
 NOISE = np.random.default_rng(0).integers(0, 256, (80, 96, 100, 2), dtype=np.uint8)
 VOLUME = as_nifti(NOISE, np.eye(4)).getvalue()
@@ -111,3 +113,23 @@ def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> N
     room.check(40)
     with pytest.raises(UnknownError):
         sessions.told("none")
+
+
+def test_a_server_that_nobody_asks_forgets_sessions_too(
+    tiny_stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_quietly()
+    from monai_app.label.api import create_api
+    from monai_app.label.app import StackApp
+    from monai_app.label.guard import Access
+    from monai_app.label.settings import Settings, Workspace
+
+    monkeypatch.setattr("monai_app.label.sessions.EVERY", 0.05)
+    volume = tmp_path / "v.nii.gz"
+    volume.write_bytes(VOLUME)
+    app = StackApp(Settings(str(tiny_stack.path), (str(trained),)), Workspace(tmp_path / "served"))
+    with TestClient(create_api(app, Access(None, (), 1))):
+        paths = [app.store.sessions.path(app.store.add_session(volume)) for _ in range(2)]
+        os.utime(paths[0], (0, 0))
+        wait_for(lambda: not paths[0].exists(), 10)
+        assert paths[1].exists()
