@@ -38,6 +38,7 @@ def serve(
     memory: Annotated[str | None, typer.Option(help="Memory that inferences may use, e.g. 4GiB.")] = None,
     waiting: Annotated[int, typer.Option(help="Inferences that may wait; more are refused.")] = 8,
     max_upload: Annotated[str, typer.Option(help="What a request may send at most.")] = "4GiB",
+    max_stored: Annotated[str, typer.Option(help="What volumes and labels of clients may take in all.")] = "32GiB",
     prepare_only: Annotated[bool, typer.Option(help="Write the volumes of all slices offered, and end.")] = False,
     trust: Trust = False,
 ) -> None:
@@ -56,7 +57,7 @@ def serve(
     from monai_app.label.settings import Settings, Workspace
 
     source = Stack.open(stack)
-    largest = _size(max_upload)
+    largest = _size(max_upload, "--max-upload")
     Request.parse(memory=memory)
     wanted = Settings(
         stack=str(source.path),
@@ -71,6 +72,7 @@ def serve(
         device=device,
         memory=memory,
         waiting=waiting,
+        stored=_size(max_stored, "--max-stored"),
         trust=trust,
     )
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
@@ -99,7 +101,7 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
         raise ConfigError(f"{option} {text}: give slices with commas between, such as 4,11,18") from None
 
 
-def _size(text: str) -> int:
+def _size(text: str, option: str) -> int:
     from monai_app.errors import ConfigError
     from monai_app.inference import Request
 
@@ -108,7 +110,7 @@ def _size(text: str) -> int:
     except ConfigError:
         size = None
     if size is None:
-        raise ConfigError(f"--max-upload {text}: give a size such as 4GiB or 800MB")
+        raise ConfigError(f"{option} {text}: give a size such as 4GiB or 800MB")
     return size
 
 

@@ -20,8 +20,10 @@ from starlette.background import BackgroundTask
 
 from monai_app.errors import AppError, BusyError, TargetExistsError
 from monai_app.label.errors import (
+    AbandonedError,
     InferenceError,
     NoMemoryError,
+    NoRoomError,
     NotTrainedError,
     QueueFullError,
     RunningError,
@@ -37,7 +39,9 @@ _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (BusyError, 409),
     (RunningError, 429),
     (QueueFullError, 503),
+    (AbandonedError, 499),  # nobody reads it; web servers note this number where a client closed its request
     (NoMemoryError, 507),
+    (NoRoomError, 507),  # RFC 4918, 11.5, and 4331 for quotas; 413 says that the request itself is too large (RFC 9110)
     (InferenceError, 500),
     (AppError, 422),
 )
@@ -59,7 +63,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     429: {"description": "One runs already"},
     500: {"description": "The inference failed"},
     503: {"description": "As many inferences wait as may"},
-    507: {"description": "There is not enough memory, or no room on the disk"},
+    507: {"description": "There is not enough memory, or no room for what is sent"},
 }
 """What a request that does something may be answered."""
 

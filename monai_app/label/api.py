@@ -6,6 +6,7 @@ and every error is a JSON object with ``detail``. Left out are its proxy to DICO
 inference and the replacing of model files.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -41,7 +42,9 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.server_mode(True)
+        forgetting = asyncio.create_task(app.store.sessions.keep_forgetting())
         yield
+        forgetting.cancel()
         app.close()
 
     api = FastAPI(

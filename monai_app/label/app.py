@@ -1,5 +1,7 @@
 """The app as MONAI Label knows one: models, trainings, strategies and scores around one stack."""
 
+import tempfile
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -89,7 +91,9 @@ class StackApp(MONAILabelApp):
         colours = {phase.name: list(phase.rgb) for phase in self.store.stack.phases}
         return {**super().info(), "label_colors": colours}
 
-    def infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
+    def infer(
+        self, request: Mapping[str, Any], datastore: Any = None, cancelled: threading.Event | None = None
+    ) -> dict[str, Any]:
         """Label an image.
 
         Args:
@@ -97,12 +101,13 @@ class StackApp(MONAILabelApp):
                 ``device``; ``save_label`` and ``label_tag``; ``whole_slab``, whether all slices of a case are labelled
                 and not its own alone: what a person did not look at shall not be submitted.
             datastore: not looked at: there is one.
+            cancelled: set by others when nobody wants the labels any more.
 
         Returns:
             ``file`` with the labels, for the caller to remove, ``params`` for clients, ``label`` and ``tag``.
 
         Raises:
-            AppError: there is no such model or image, it has no weights yet, or the inference fails.
+            AppError: there is no such model or image, it has no weights yet, or the inference fails or is cancelled.
         """
         model = self.model(str(request.get("model")))
         store = self.store
@@ -126,7 +131,7 @@ class StackApp(MONAILabelApp):
         else:
             slices = case.slices if read_flag(request, "whole_slab") else [case.z]
             job = replace(job, slices=slices, first=case.first, grid=store.cases.grid(case))
-        params = self._run(job)
+        params = self._run(job, cancelled)
         label = str(target)
         if request.get("save_label"):
             tag = str(request.get("label_tag") or ORIGINAL)
@@ -137,9 +142,14 @@ class StackApp(MONAILabelApp):
                 raise
         return {"label": label, "tag": ORIGINAL, "file": str(target), "params": params}
 
-    def _run(self, job: Job) -> dict[str, Any]:
+    def _run(self, job: Job, cancelled: threading.Event | None) -> dict[str, Any]:
         """A server has a process for inferences; a process that is no server is one."""
-        return infer(job) if self._process is None else self._process.run(job)
+        with tempfile.TemporaryDirectory(dir=job.target.parent) as folder:  # a process that ends leaves half a file
+            made = Path(folder) / job.target.name
+            own = replace(job, target=made)
+            params = infer(own) if self._process is None else self._process.run(own, cancelled)
+            made.replace(job.target)
+        return params
 
     def _label(self, model: ServedModel, image: str) -> Path:
         """Label an image and return the file, for the caller to remove."""

@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
+from monailabel.config import settings as server_settings
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
@@ -19,6 +20,8 @@ from monai_app.files import file_sha256, lock, lock_path
 from monai_app.label.cases import Case, Cases
 from monai_app.label.errors import UnknownError
 from monai_app.label.records import Info, Records
+from monai_app.label.room import Room, file_size
+from monai_app.label.sessions import Sessions
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.uploads import Uploads, check_id, suffix_of
 from monai_app.stack import Stack, annotate
@@ -50,6 +53,9 @@ class StackDatastore(Datastore):
             test_slices=settings.test_slices,
         )
         self.uploads = Uploads(workspace.uploads)
+        self.sessions = Sessions(workspace.sessions, server_settings.MONAI_LABEL_SESSION_EXPIRY)
+        kept = (workspace.uploads, workspace.sessions, workspace.labels)
+        self.room = Room(kept, settings.stored, self.sessions)
         self.records = Records(workspace.folder / "records.json")
 
     @property
@@ -164,11 +170,13 @@ class StackDatastore(Datastore):
         """Keep a volume that a client sent.
 
         Raises:
-            AppError: the id is taken or breaks its rule, or the file is no volume.
+            AppError: the id is taken or breaks its rule, the file is no volume, or there is no room.
         """
         if self.case(image_id) is not None:
             raise TargetExistsError(f"image {image_id} is a case of the stack; choose another id")
-        path = self.uploads.add(image_id, Path(image_filename))
+        source = Path(image_filename)
+        with self.room.taken(file_size(source)):
+            path = self.uploads.add(image_id, source)
         self.records.update_image(image_id, {**(image_info or {}), "ts": int(time.time()), "name": path.name})
         return image_id
 
@@ -187,6 +195,15 @@ class StackDatastore(Datastore):
             for path in self._label_files(image_id, tag):
                 path.unlink(missing_ok=True)
         self.records.forget(image_id)
+
+    def add_session(self, volume: Path) -> str:
+        """Keep a volume for one inference after the other, and return its session's id.
+
+        Raises:
+            AppError: the file is no volume, or there is no room.
+        """
+        with self.room.taken(file_size(volume)):
+            return self.sessions.add(volume)
 
     # ---- labels ------------------------------------------------------------------------------------------------------
 
@@ -250,7 +267,7 @@ class StackDatastore(Datastore):
             label_info: what the client says of it; ``label_info`` in it names the values of the file.
 
         Raises:
-            AppError: there is no such image, or the labels don't fit it.
+            AppError: there is no such image, the labels don't fit it, or there is no room.
         """
         self._check_image(image_id)
         info, case, source = dict(label_info or {}), self.case(image_id), Path(label_filename)
@@ -261,7 +278,10 @@ class StackDatastore(Datastore):
             info |= {"set": list(imported.set), "removed": list(imported.removed)}
         else:
             self._check_shape(image_id, source)
-            Uploads(self._label_folder(label_tag)).replace(image_id, source)
+            labels = Uploads(self._label_folder(label_tag))
+            before = sum(map(file_size, labels.all(image_id)))
+            with self.room.taken(file_size(source) - before):
+                labels.replace(image_id, source)
         self.records.update_label(image_id, label_tag, {**info, "ts": int(time.time()), "name": f"{image_id}{suffix}"})
         return image_id
 

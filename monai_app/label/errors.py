@@ -15,8 +15,16 @@ class QueueFullError(AppError, RuntimeError):
     """As many inferences wait as may."""
 
 
+class AbandonedError(AppError, RuntimeError):
+    """The client for which an inference was made went away."""
+
+
 class NoMemoryError(AppError, RuntimeError):
     """An inference needed more memory than there is."""
+
+
+class NoRoomError(AppError, RuntimeError):
+    """What clients sent would take more of the disk than it may."""
 
 
 class InferenceError(AppError, RuntimeError):

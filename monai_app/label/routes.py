@@ -1,23 +1,23 @@
 """Routes about the server, inferences, work in the background and sessions."""
 
-import uuid
+import threading
 from enum import Enum, StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from monai_app.errors import ConfigError
 from monai_app.label.answers import ERRORS, Output, send_file, send_result
 from monai_app.label.app import StackApp
+from monai_app.label.connection import while_connected
 from monai_app.label.datastore import FINAL, ORIGINAL
 from monai_app.label.errors import NotTrainedError, UnknownError
 from monai_app.label.forms import Image, Options, read_name, read_object, read_whole, received
 from monai_app.label.login import roles
 from monai_app.label.tasks import read_flag, read_options
 from monai_app.label.training import check_trainable
-from monai_app.label.uploads import Uploads, check_id
+from monai_app.label.uploads import check_id
 
 _NOT_FINAL = "label_tag 'final' is for what people checked; choose another, such as 'original'"
 
@@ -32,15 +32,13 @@ class Images(StrEnum):
 
 def about_routes(app: StackApp) -> APIRouter:
     """Return the routes of /info/, the weights, and the log."""
-    router = APIRouter(dependencies=roles("user"))
+    router, admin = APIRouter(), roles("admin")
 
     @router.get("/", include_in_schema=False)
-    def welcome() -> PlainTextResponse:
-        return PlainTextResponse(
-            f"{app.name}: a MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n"
-        )
+    def welcome() -> PlainTextResponse:  # which asks nobody who they are, and so tells nothing of the sample
+        return PlainTextResponse("A MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n")
 
-    @router.get("/info/", tags=["App"], summary="What the app can do")
+    @router.get("/info/", tags=["App"], summary="What the app can do", dependencies=roles("user"))
     def info() -> dict[str, Any]:
         return app.info()
 
@@ -49,7 +47,7 @@ def about_routes(app: StackApp) -> APIRouter:
         tags=["Model"],
         summary="Checksum of the weights that count",
         responses=ERRORS,
-        dependencies=roles("admin"),
+        dependencies=admin,
     )
     def model_info(model: str) -> dict[str, Any]:
         app.model(model)
@@ -63,7 +61,7 @@ def about_routes(app: StackApp) -> APIRouter:
         tags=["Model"],
         summary="The weights that count",
         responses=ERRORS,
-        dependencies=roles("admin"),
+        dependencies=admin,
         response_class=FileResponse,
     )
     def model_file(model: str) -> FileResponse:
@@ -77,7 +75,7 @@ def about_routes(app: StackApp) -> APIRouter:
         tags=["Others"],
         summary="The end of the server's log",
         response_class=PlainTextResponse,
-        dependencies=roles("admin"),
+        dependencies=admin,
     )
     def logs(lines: Annotated[int, Query(ge=1, le=100_000)] = 300) -> PlainTextResponse:
         path = app.workspace.log
@@ -89,10 +87,16 @@ def about_routes(app: StackApp) -> APIRouter:
 
 def inference_routes(app: StackApp) -> APIRouter:
     """Return the routes of inferences, one or a batch."""
-    router = APIRouter(tags=["Infer"], dependencies=roles("user"))
+    router = APIRouter(tags=["Infer"])
 
-    @router.post("/infer/{model}", summary="Label an image, a session's or the one sent along", responses=ERRORS)
-    def infer(
+    @router.post(
+        "/infer/{model}",
+        summary="Label an image, a session's or the one sent along",
+        responses=ERRORS,
+        dependencies=roles("user"),
+    )
+    async def infer(
+        request: Request,
         model: str,
         image: Image = "",
         session_id: Annotated[str, Query(max_length=200)] = "",
@@ -101,20 +105,11 @@ def inference_routes(app: StackApp) -> APIRouter:
         label: Annotated[UploadFile | None, File()] = None,  # of scribbles, which these models don't take
         output: Output | None = None,
     ) -> Response:
-        request = {**read_object(params), "model": model, "image": image}
-        request.pop("volume", None)
-        app.model(model)
-        tag = check_id(str(request.get("label_tag") or ORIGINAL))
-        if read_flag(request, "save_label") and tag == FINAL:
-            raise ConfigError(_NOT_FINAL)
-        if file is not None:
-            with received(app.workspace, file) as path:
-                result = app.infer({**request, "volume": str(path), "save_label": False})
-        elif session_id:
-            result = app.infer({**request, "volume": str(_session(app, session_id)), "save_label": False})
-        else:
-            result = app.infer(request)
-        return send_result(result, output or Output.all)
+        def work(gone: threading.Event) -> Response:
+            wanted = _inference(params, model, image)
+            return send_result(_infer(app, wanted, file, session_id, gone), output or Output.all)
+
+        return await while_connected(request, work)
 
     _add_task_routes(router, app, "/batch/infer", "batch_infer", role="admin")
 
@@ -139,12 +134,39 @@ def inference_routes(app: StackApp) -> APIRouter:
     return router
 
 
+def _inference(params: str, model: str, image: str) -> dict[str, Any]:
+    """What an inference is asked for."""
+    wanted = {**read_object(params), "model": model, "image": image}
+    wanted.pop("volume", None)
+    tag = check_id(str(wanted.get("label_tag") or ORIGINAL))
+    if read_flag(wanted, "save_label") and tag == FINAL:
+        raise ConfigError(_NOT_FINAL)
+    return wanted
+
+
+def _infer(
+    app: StackApp, wanted: dict[str, Any], file: UploadFile | None, session_id: str, gone: threading.Event
+) -> dict[str, Any]:
+    """Label the volume that was sent along, a session's, or an image of the datastore."""
+    app.model(wanted["model"])
+    if file is not None:
+        with received(app.workspace, file) as path:
+            return app.infer({**wanted, "volume": str(path), "save_label": False}, cancelled=gone)
+    if session_id:
+        wanted = {**wanted, "volume": str(app.store.sessions.path(session_id)), "save_label": False}
+    return app.infer(wanted, cancelled=gone)
+
+
 def work_routes(app: StackApp) -> APIRouter:
     """Return the routes of choosing, training and scoring."""
-    router = APIRouter(dependencies=roles("user"))
+    router = APIRouter()
 
     @router.post(
-        "/activelearning/{strategy}", tags=["ActiveLearning"], summary="The image to label next", responses=ERRORS
+        "/activelearning/{strategy}",
+        tags=["ActiveLearning"],
+        summary="The image to label next",
+        responses=ERRORS,
+        dependencies=roles("user"),
     )
     def next_sample(strategy: str, params: Options = None) -> dict[str, Any]:
         if strategy not in app.info()["strategies"]:
@@ -194,10 +216,12 @@ def work_routes(app: StackApp) -> APIRouter:
 
 
 def _add_task_routes(router: APIRouter, app: StackApp, path: str, kind: str, role: str, tag: str | None = None) -> None:
-    """Add the routes that tell of work in the background and stop it."""
+    """Add the routes that tell users of work in the background, and let a role stop it."""
     tags: list[str | Enum] | None = None if tag is None else [tag]
 
-    @router.get(path, tags=tags, summary=f"The {kind} that runs or ran last", responses=ERRORS)
+    @router.get(
+        path, tags=tags, summary=f"The {kind} that runs or ran last", responses=ERRORS, dependencies=roles("user")
+    )
     def status(all: bool = False, check_if_running: bool = False) -> Any:
         return app.background.status(kind, everything=all, running=check_if_running)
 
@@ -209,34 +233,26 @@ def _add_task_routes(router: APIRouter, app: StackApp, path: str, kind: str, rol
 def session_routes(app: StackApp) -> APIRouter:
     """Return the routes of volumes that clients send for one inference after the other."""
     router = APIRouter(prefix="/session", tags=["Session"], dependencies=roles("user"))
+    store, sessions = app.store, app.store.sessions
 
-    @router.put("/", summary="Send a volume to label it until the server ends", responses=ERRORS)
+    @router.put("/", summary="Send a volume to label it again and again", responses=ERRORS)
     def create(files: Annotated[list[UploadFile], File()]) -> dict[str, Any]:
         if len(files) != 1:
             raise ConfigError(f"{len(files)} files: a session has one volume; send all detectors as one 4-D NIfTI")
-        session_id = uuid.uuid4().hex
+        store.room.check(files[0].size or 0)
         with received(app.workspace, files[0]) as path:
-            Uploads(app.workspace.sessions).add(session_id, path)
-        return {"session_id": session_id, "session_info": {"name": session_id}}
+            session_id = store.add_session(path)
+        return {"session_id": session_id, "session_info": sessions.told(session_id)}
 
     @router.get("/{session_id}", summary="Whether there is such a session", responses=ERRORS)
     def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
-        path = _session(app, session_id)
-        return (
-            send_file(app.workspace, str(path), "the session is gone") if image else {"name": path.name.split(".")[0]}
-        )
+        if not image:
+            return sessions.told(session_id, used=update_ts)
+        return send_file(app.workspace, str(sessions.path(session_id, used=update_ts)), "the session is gone")
 
     @router.delete("/{session_id}", summary="Forget a session's volume", responses=ERRORS)
     def remove(session_id: str) -> dict[str, Any]:
-        _session(app, session_id)
-        Uploads(app.workspace.sessions).remove(session_id)
+        sessions.remove(session_id)
         return {"name": session_id}
 
     return router
-
-
-def _session(app: StackApp, session_id: str) -> Path:
-    path = Uploads(app.workspace.sessions).path(session_id)
-    if path is None:
-        raise UnknownError(f"there is no session {session_id[:120]!r}; send the volume again (PUT /session/)")
-    return path

@@ -26,15 +26,16 @@ class Listing(StrEnum):
 
 def image_routes(app: StackApp) -> APIRouter:
     """Return the routes of images, and of all of the datastore."""
-    router, store = APIRouter(prefix="/datastore", tags=["Datastore"], dependencies=roles("user")), app.store
+    router, store = APIRouter(prefix="/datastore", tags=["Datastore"]), app.store
+    user, annotator = roles("user"), roles("annotator")
 
-    @router.get("/", summary="What images and labels there are")
+    @router.get("/", summary="What images and labels there are", dependencies=user)
     def listing(output: Listing | None = None) -> Any:
         if output is Listing.all:
             return store.json()
         return store.datalist() if output is Listing.train else store.status()
 
-    @router.put("/image", summary="Send a volume to stay", responses=ERRORS, dependencies=roles("annotator"))
+    @router.put("/image", summary="Send a volume to stay", responses=ERRORS, dependencies=annotator)
     def add_image(
         file: Annotated[UploadFile, File()],
         image: Image = "",
@@ -42,14 +43,15 @@ def image_routes(app: StackApp) -> APIRouter:
     ) -> dict[str, str]:
         name = file.filename or ""
         info = read_object(params)
+        store.room.check(file.size or 0)
         with received(app.workspace, file) as path:
             return {"image": store.add_image(image or Path(name).name.split(".")[0], str(path), info)}
 
-    @router.get("/image", summary="An image's file", responses=ERRORS, response_class=FileResponse)
+    @router.get("/image", summary="An image's file", responses=ERRORS, response_class=FileResponse, dependencies=user)
     def download_image(image: Image) -> FileResponse:
         return send_file(app.workspace, store.get_image_uri(image), f"there is no image {image!r}")
 
-    @router.head("/image", summary="Whether there is such an image", responses=ERRORS)
+    @router.head("/image", summary="Whether there is such an image", responses=ERRORS, dependencies=user)
     def check_image(image: Image, check_sum: Annotated[str, Query(max_length=200)] = "") -> dict[str, Any]:
         if not store.get_image_uri(image) or (check_sum and check_sum != store.checksum(image)):
             raise UnknownError(f"there is no image {image!r} of this checksum")
@@ -60,13 +62,11 @@ def image_routes(app: StackApp) -> APIRouter:
         store.remove_image(id)
         return {}
 
-    @router.get("/image/info", summary="What is known of an image", responses=ERRORS)
+    @router.get("/image/info", summary="What is known of an image", responses=ERRORS, dependencies=user)
     def image_info(image: Image) -> dict[str, Any]:
         return store.get_image_info(image)
 
-    @router.put(
-        "/image/info", summary="Add to what is known of an image", responses=ERRORS, dependencies=roles("annotator")
-    )
+    @router.put("/image/info", summary="Add to what is known of an image", responses=ERRORS, dependencies=annotator)
     def update_image_info(image: Image, info: Annotated[str, Form()] = "{}") -> None:
         store.update_image_info(image, read_object(info))
 
@@ -75,7 +75,7 @@ def image_routes(app: StackApp) -> APIRouter:
         summary="Images and final labels as a zip",
         responses=ERRORS,
         response_class=FileResponse,
-        dependencies=roles("annotator"),
+        dependencies=annotator,
     )
     def dataset(limit_cases: Annotated[int | None, Query(ge=1, le=1_000_000)] = None) -> FileResponse:
         path = Path(store.get_dataset_archive(limit_cases))
@@ -86,9 +86,10 @@ def image_routes(app: StackApp) -> APIRouter:
 
 def label_routes(app: StackApp) -> APIRouter:
     """Return the routes of labels."""
-    router, store = APIRouter(prefix="/datastore", tags=["Datastore"], dependencies=roles("user")), app.store
+    router, store = APIRouter(prefix="/datastore", tags=["Datastore"]), app.store
+    user, annotator = roles("user"), roles("annotator")
 
-    @router.put("/label", summary="Submit a label", responses=ERRORS, dependencies=roles("annotator"))
+    @router.put("/label", summary="Submit a label", responses=ERRORS, dependencies=annotator)
     def save_label(
         image: Image,
         label: Annotated[UploadFile, File()],
@@ -99,11 +100,11 @@ def label_routes(app: StackApp) -> APIRouter:
         with received(app.workspace, label) as path:
             return {"image": image, "label": store.save_label(image, str(path), tag or FINAL, info)}
 
-    @router.get("/label", summary="A label's file", responses=ERRORS, response_class=FileResponse)
+    @router.get("/label", summary="A label's file", responses=ERRORS, response_class=FileResponse, dependencies=user)
     def download_label(label: Image, tag: Tag) -> FileResponse:
         return send_file(app.workspace, store.get_label_uri(label, tag), f"image {label!r} has no label {tag!r}")
 
-    @router.head("/label", summary="Whether there is such a label", responses=ERRORS)
+    @router.head("/label", summary="Whether there is such a label", responses=ERRORS, dependencies=user)
     def check_label(image: Image, tag: Tag) -> dict[str, Any]:
         if not store.get_label_by_image_id(image, tag):
             raise UnknownError(f"image {image!r} has no label {tag!r}")
@@ -114,13 +115,11 @@ def label_routes(app: StackApp) -> APIRouter:
         store.remove_label(id, tag)
         return {}
 
-    @router.get("/label/info", summary="What is known of a label", responses=ERRORS)
+    @router.get("/label/info", summary="What is known of a label", responses=ERRORS, dependencies=user)
     def label_info(label: Image, tag: Tag) -> dict[str, Any]:
         return store.get_label_info(label, tag)
 
-    @router.put(
-        "/label/info", summary="Add to what is known of a label", responses=ERRORS, dependencies=roles("annotator")
-    )
+    @router.put("/label/info", summary="Add to what is known of a label", responses=ERRORS, dependencies=annotator)
     def update_label_info(label: Image, tag: Tag, info: Annotated[str, Form()] = "{}") -> None:
         store.update_label_info(label, tag, read_object(info))
 

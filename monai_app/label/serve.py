@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,14 +104,26 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
     if settings.device is not None:
         read_device({"device": settings.device})
     with prepared(settings, workspace) as app, _bound(where) as bound:
-        begin_family()
+        begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
         port = int(bound.getsockname()[1])
         api = create_api(app, _access(where))
         for line in _welcome(app, where.host, port, where.token is not None):
             say(line)
         config = uvicorn.Config(api, log_config=None, access_log=False, timeout_graceful_shutdown=3, lifespan="on")
-        _run(uvicorn.Server(config), bound)
+        with _temporary_files_in(workspace.temporary):
+            _run(uvicorn.Server(config), bound)
     say("the server has stopped")
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let this process keep what requests send, until it is read, on the disk that the person chose for the server."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _run(server: uvicorn.Server, bound: socket.socket) -> None:

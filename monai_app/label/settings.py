@@ -32,6 +32,7 @@ class Settings:
         device: where models are applied; ``None`` chooses.
         memory: that the process which applies them may use, e.g. ``"4GiB"``; ``None`` takes what is good.
         waiting: inferences that may wait for the one that runs.
+        stored: bytes that volumes and labels which clients sent may take in all.
         trust: serve bundles that do more than the package's own.
 
     Raises:
@@ -50,6 +51,7 @@ class Settings:
     device: str | None = None
     memory: str | None = None
     waiting: int = 8
+    stored: int = 32 * 2**30
     trust: bool = False
 
     def __post_init__(self) -> None:
@@ -120,7 +122,7 @@ class Workspace:
 
     @property
     def temporary(self) -> Path:
-        """Uploads on their way in and results on their way out."""
+        """What requests send and are answered, as long as they last."""
         return self.folder / "temporary"
 
     @property

@@ -18,6 +18,9 @@ import requests
 from monai_app.stack import Stack
 from tests.label.servers import Server, client_of, free_port, running
 
+STORED = 8 * 2**20
+"""Bytes that clients' volumes may take in the server of all tests."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -60,7 +63,8 @@ def served(
     folder = tmp_path_factory.mktemp("served")
     stack = Path(shutil.copytree(tiny_stack.path, folder / "tiny.ome.zarr"))
     bundles = ("--bundle", trained, "--bundle", trained_sensor3d)
-    with serving(stack, folder / "home", *bundles, "--max-upload", "2MiB", "--waiting", 2) as found:
+    limits = ("--max-upload", "2MiB", "--max-stored", STORED, "--waiting", 2)
+    with serving(stack, folder / "home", *bundles, *limits) as found:
         yield found
 
 

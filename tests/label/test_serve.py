@@ -51,6 +51,7 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
         assert "ASCII" in refused(*usual, "--token-file", short)
     assert "device 'nonsense'" in refused(*usual, "--device", "nonsense")
     assert "--max-upload" in refused(*usual, "--max-upload", "-5")
+    assert "--max-stored" in refused(*usual, "--max-stored", "nothing")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

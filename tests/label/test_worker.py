@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from monai_app.errors import AppError
-from monai_app.label.errors import InferenceError, NoMemoryError, QueueFullError
+from monai_app.label.errors import AbandonedError, InferenceError, NoMemoryError, QueueFullError
 from monai_app.label.inference import Job
 from monai_app.label.worker import InferenceProcess
 
@@ -71,6 +71,37 @@ def test_too_little_memory_and_a_killed_process_fail_one_inference_alone(process
     assert told[1:] == [{"run": "waits"}] * 2
 
 
+def test_what_nobody_wants_any_more_leaves_the_line_or_ends_and_others_go_on(process: InferenceProcess) -> None:
+    told: dict[str, object] = {}
+    cancelled = {name: threading.Event() for name in ("sleep", "leaves", "stays", "comes")}
+
+    def run(name: str) -> None:
+        try:
+            told[name] = process.run(job(name), cancelled[name])
+        except AppError as error:
+            told[name] = error
+
+    process.run(job("started"))
+    threads = {name: threading.Thread(target=run, args=(name,)) for name in cancelled}
+    for name in ("sleep", "leaves", "stays"):
+        threads[name].start()
+        time.sleep(0.1)
+    cancelled["leaves"].set()
+    threads["leaves"].join(1)
+    assert isinstance(told["leaves"], AbandonedError)
+    threads["comes"].start()  # there is room again
+    time.sleep(0.1)
+    assert list(told) == ["leaves"]
+    begin = time.monotonic()
+    cancelled["sleep"].set()
+    threads["sleep"].join(10)
+    assert time.monotonic() - begin < 1
+    assert isinstance(told["sleep"], AbandonedError)
+    for name in ("stays", "comes"):
+        threads[name].join(30)
+    assert list(told.items())[2:] == [("stays", {"run": "stays"}), ("comes", {"run": "comes"})]  # in their order
+
+
 def test_closing_ends_what_runs_and_starts_nothing_for_what_waits(process: InferenceProcess) -> None:
     told: list[AppError] = []
 
@@ -89,3 +120,24 @@ def test_closing_ends_what_runs_and_starts_nothing_for_what_waits(process: Infer
         thread.join(10)
     assert len(told) == 2
     assert all("stops" in str(error) for error in told)
+
+
+def test_closing_ends_a_process_that_only_just_begins() -> None:
+    process = InferenceProcess(1, work)
+    told: list[AppError] = []
+
+    def run() -> None:
+        try:
+            process.run(job("sleep"))
+        except AppError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=run)]
+    threads[0].start()
+    while process._pool is None:
+        time.sleep(0)
+    begin = time.monotonic()
+    process.close()
+    threads[0].join(30)
+    assert time.monotonic() - begin < 30  # and not the 60 seconds of the job
+    assert [str(error) for error in told] == ["the server stops; start it again"]

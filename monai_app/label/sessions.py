@@ -1,0 +1,107 @@
+"""Volumes that clients send for one inference after the other; those that nobody uses any more are forgotten."""
+
+import asyncio
+import os
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from monai_app.label.errors import UnknownError
+from monai_app.label.uploads import Uploads
+
+SECONDS = 3600
+"""Of MONAI Label's sessions, unless ``MONAI_LABEL_SESSION_EXPIRY`` says otherwise."""
+
+SHORTEST = 60
+"""MONAI Label takes `SECONDS` for anything that is not longer."""
+
+EVERY = 300.0
+"""Seconds between two looks at what nobody uses any more, as MONAI Label has it."""
+
+
+class Sessions:
+    """The sessions of one folder. A file's time is when its session was used last.
+
+    Args:
+        folder: it is made when the first comes.
+        seconds: from the last use until a session is forgotten.
+    """
+
+    def __init__(self, folder: Path, seconds: int) -> None:
+        self._volumes = Uploads(folder)
+        self.seconds = seconds if seconds > SHORTEST else SECONDS
+
+    def add(self, source: Path) -> str:
+        """Keep a volume and return its session's id.
+
+        Raises:
+            AppError: the file is no volume.
+        """
+        session_id = uuid.uuid4().hex
+        self._volumes.add(session_id, source)
+        return session_id
+
+    def path(self, session_id: str, *, used: bool = True) -> Path:
+        """Return a session's volume.
+
+        Args:
+            session_id: the session's id.
+            used: it counts as a use.
+
+        Raises:
+            UnknownError: there is no such session, or not any more.
+        """
+        self.forget_unused()
+        path = self._volumes.path(session_id)
+        if path is None:
+            raise UnknownError(
+                f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use; "
+                "send the volume again (PUT /session/)"
+            )
+        if used:
+            with suppress(FileNotFoundError):  # somebody removes it; whoever reads it says so
+                os.utime(path)
+        return path
+
+    def told(self, session_id: str, *, used: bool = False) -> dict[str, Any]:
+        """Return what clients are told of a session; times are seconds.
+
+        Raises:
+            UnknownError: there is no such session, or not any more.
+        """
+        path = self.path(session_id, used=used)
+        return {"name": session_id, "last_access_ts": int(_last_use(path)), "expiry": self.seconds}
+
+    def remove(self, session_id: str) -> None:
+        """Forget a session.
+
+        Raises:
+            UnknownError: there is no such session, or not any more.
+        """
+        self.path(session_id)
+        self._volumes.remove(session_id)
+
+    def forget_unused(self) -> None:
+        """Forget the sessions that nobody has used for long."""
+        earliest = time.time() - self.seconds
+        for session_id in self._volumes.ids():
+            for path in self._volumes.all(session_id):
+                if _last_use(path) < earliest:
+                    path.unlink(missing_ok=True)
+
+    async def keep_forgetting(self) -> None:
+        """Forget them again and again, also while nobody asks for anything."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await run_in_threadpool(self.forget_unused)
+
+
+def _last_use(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # somebody else removed it meanwhile
+        return time.time()

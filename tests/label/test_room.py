@@ -1,0 +1,135 @@
+"""What clients send: it lies in the server's folder, takes no more than it may, and goes when nobody uses it."""
+
+import os
+import socket
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import psutil
+import pytest
+import requests
+from starlette.testclient import TestClient
+
+from monai_app.label.errors import NoRoomError, UnknownError
+from monai_app.label.room import Room
+from monai_app.label.sessions import SECONDS, Sessions
+from monai_app.stack import Stack
+from tests.label.conftest import STORED, Served, as_nifti, wait_for
+from tests.label.test_serve import import_quietly, process_of
+
+NOISE = np.random.default_rng(0).integers(0, 256, (80, 96, 100, 2), dtype=np.uint8)
+VOLUME = as_nifti(NOISE, np.eye(4)).getvalue()
+"""About 1.5 MB: more than is kept in memory, and less than a request may send."""
+
+
+def test_what_clients_send_takes_no_more_than_it_may_and_old_sessions_make_room(served: Served) -> None:
+    def session() -> requests.Response:
+        return served.ask("PUT", "/session/", files={"files": ("v.nii.gz", VOLUME)})
+
+    def image(name: str) -> requests.Response:
+        return served.ask("PUT", f"/datastore/image?image={name}", files={"file": ("v.nii.gz", VOLUME)})
+
+    assert image("kept").ok
+    ids = []
+    while (answer := session()).ok:
+        ids.append(answer.json()["session_id"])
+        assert len(ids) < STORED / len(VOLUME)
+    for refused in (answer, image("other")):
+        assert refused.status_code == 507
+        assert "--max-stored" in refused.json()["detail"]
+        assert f"{len(VOLUME)} bytes" in refused.json()["detail"]
+        assert f"of the {STORED} " in refused.json()["detail"]
+    label = as_nifti(NOISE[..., 0], np.eye(4)).getvalue()
+    sent = {"files": {"label": ("l.nii.gz", label)}}
+    while (answer := served.ask("PUT", f"/datastore/label?image=kept&tag=t{time.monotonic_ns()}", **sent)).ok:
+        pass
+    assert answer.status_code == 507
+    assert not list((served.folder / "temporary").iterdir())
+    files = {name: served.folder / "sessions" / f"{name}.nii.gz" for name in ids}
+    ago = time.time() - SECONDS
+    for path in files.values():
+        os.utime(path, (ago + 60, ago + 60))
+    assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] == int(ago + 60)  # to look is no use
+    assert served.ask("POST", f"/infer/trained?session_id={ids[0]}&output=json").ok
+    assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] > time.time() - 600
+    os.utime(files[ids[1]], (ago - 1, ago - 1))
+    assert image("other").ok  # in its place
+    assert not files[ids[1]].exists()
+    gone = served.ask("POST", f"/infer/trained?session_id={ids[1]}")
+    assert (gone.status_code, f"{SECONDS} s after its last use" in gone.json()["detail"]) == (404, True)
+    for name in (ids[0], *ids[2:]):
+        assert served.ask("DELETE", f"/session/{name}").ok
+    for name in ("kept", "other"):
+        assert served.ask("DELETE", f"/datastore/image?id={name}").ok
+
+
+def test_a_body_lies_in_the_servers_folder_while_it_is_received(served: Served) -> None:
+    process = process_of(served)
+    host, port = urlsplit(served.server.url).netloc.split(":")
+    begin = b'--x\r\nContent-Disposition: form-data; name="files"; filename="v.nii.gz"\r\n\r\n'
+    head = (
+        f"PUT /session/ HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {len(begin) + len(VOLUME) + 100}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(head.encode() + begin + VOLUME)  # and never the end
+        wait_for(lambda: any(is_in(served.folder / "temporary", path) for path in open_files(process)), 10)
+        assert not any(is_in(served.folder.parent / "home" / "tmp", path) for path in open_files(process))
+    wait_for(lambda: not any(is_in(served.folder / "temporary", path) for path in open_files(process)), 10)
+
+
+def open_files(process: psutil.Process) -> list[Path]:
+    """What a process has open, files without a name too."""
+    found = []
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        try:
+            found.append(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+    return [path for path in found if path.is_absolute()]
+
+
+def is_in(folder: Path, path: Path) -> bool:
+    """Whether a file lies in a folder."""
+    return path.is_relative_to(folder)
+
+
+def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path / "sessions", 5)
+    assert sessions.seconds == SECONDS  # as MONAI Label takes what is too short
+    room = Room([tmp_path], 100, sessions)
+    (tmp_path / "old").write_bytes(bytes(60))
+    with room.taken(30):
+        (tmp_path / ".new.partial").write_bytes(bytes(30))  # counts once
+        room.check(10)
+        with pytest.raises(NoRoomError, match=r"11 bytes.*takes 90 of the 100"):
+            room.check(11)
+        with pytest.raises(NoRoomError), room.taken(11):
+            pass
+        with room.taken(-5):  # a smaller file in the place of another
+            room.check(10)
+    room.check(40)
+    with pytest.raises(UnknownError):
+        sessions.told("none")
+
+
+def test_a_server_that_nobody_asks_forgets_sessions_too(
+    tiny_stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_quietly()
+    from monai_app.label.api import create_api
+    from monai_app.label.app import StackApp
+    from monai_app.label.guard import Access
+    from monai_app.label.settings import Settings, Workspace
+
+    monkeypatch.setattr("monai_app.label.sessions.EVERY", 0.05)
+    volume = tmp_path / "v.nii.gz"
+    volume.write_bytes(VOLUME)
+    app = StackApp(Settings(str(tiny_stack.path), (str(trained),)), Workspace(tmp_path / "served"))
+    with TestClient(create_api(app, Access(None, (), 1))):
+        paths = [app.store.sessions.path(app.store.add_session(volume)) for _ in range(2)]
+        os.utime(paths[0], (0, 0))
+        wait_for(lambda: not paths[0].exists(), 10)
+        assert paths[1].exists()
