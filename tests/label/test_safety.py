@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from monai_app.label.app import StackApp
+from monai_app.label.errors import BatchError
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, TINY, as_options
@@ -216,6 +217,21 @@ def test_what_comes_at_once_is_kept_once_and_whole(served: Served) -> None:
     assert 200 in removed
     assert set(removed) <= {200, 404}
     assert not list(served.folder.rglob("*.partial*"))
+
+
+def test_a_volume_that_cannot_be_labelled_does_not_end_a_batch(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    app = StackApp(Settings(str(tiny_stack.path), (str(trained),)), Workspace(tmp_path / "label"))
+    one_detector = tmp_path / "x.nii.gz"
+    one_detector.write_bytes(as_nifti(np.zeros((80, 96, 2), np.uint8), np.eye(4)).getvalue())
+    app.store.add_image("first", str(one_detector), {})
+    request = {"model": "trained", "label_tag": "mine", "multi_gpu": False, "max_workers": 1, "max_batch_size": 3}
+    with pytest.raises(BatchError, match=r"1 of 3 images \(first\) .* 1 detector.*DELETE"):
+        app.batch_infer(request)
+    assert app.store.get_labeled_images("mine") == ["tiny_z0000", "tiny_z0001"]
+    app.store.remove_image("first")
+    assert list(app.batch_infer(request)) == ["tiny_z0000", "tiny_z0001", "tiny_z0002"]
 
 
 def test_nothing_of_the_interface_fails_whatever_is_sent(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
