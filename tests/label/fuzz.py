@@ -145,8 +145,8 @@ class Sender:
     def send(self, case: schemathesis.Case) -> None:
         """Send what was generated, with names of what is there, options and files in it."""
         subject = self.known.subject()
-        if case.method == "PUT" and case.operation.path == "/datastore/image" and self.order.random() < KNOWN:
-            subject["image"] = f"sent_{self.order.randrange(1000)}"
+        if self.order.random() < KNOWN:
+            subject |= self._to_put(case.operation.label)
         self._name(case, subject)
         sent = case.as_transport_kwargs(base_url=self.known.url)
         self._add_options(case, sent, subject)
@@ -156,6 +156,14 @@ class Sender:
         self._judge(case, answer)
         if answer.ok and case.method in ("PUT", "DELETE") and not case.operation.path.endswith("/info"):
             self._learn(case, answer)
+
+    def _to_put(self, label: str) -> dict[str, str]:
+        """Names under which something can be put."""
+        if label == "PUT /datastore/image":
+            return {"image": f"sent_{self.order.randrange(1000)}"}
+        if label == "PUT /datastore/label":
+            return {"image": self.order.choice(list(self.known.grids)), "tag": self.order.choice(("final", "mine"))}
+        return {}
 
     def _name(self, case: schemathesis.Case, subject: dict[str, str]) -> None:
         """Put names that are there into the path and the query; those that may be left out are so at times."""
@@ -168,7 +176,7 @@ class Sender:
                 del case.query[name]
 
     def _add_options(self, case: schemathesis.Case, sent: dict[str, Any], subject: dict[str, str]) -> None:
-        if self.order.random() > KNOWN or case.media_type is None:
+        if case.media_type is None or self.order.random() > KNOWN:
             return
         options = self._options(subject)
         if case.media_type == "application/json":
@@ -216,9 +224,11 @@ class Sender:
             if answer.status_code >= 400 and case.method != "HEAD":
                 assert answer.json()["detail"], answer.text
         except (FailureGroup, AssertionError, ValueError, LookupError) as error:
+            why = [failure.title for failure in error.exceptions] if isinstance(error, FailureGroup) else repr(error)
             key = (case.operation.label, answer.status_code, answer.text[:80])
             if key not in self.failures:
-                self.failures[key] = f"{answer.url[:400]}\n{error}\n{self._kept(answer.request.body)}"
+                told = f"{case.method} {answer.url[:400]}\n{answer.status_code} {why}: {answer.text[:1000]}"
+                self.failures[key] = f"{told}\n{self._kept(answer.request.body)}"
 
     def _kept(self, body: Any) -> str:
         content = body.encode() if isinstance(body, str) else body or b""
@@ -276,7 +286,8 @@ def main() -> None:
         if number >= given.rounds if given.minutes is None else time.monotonic() > end:
             break
         for operation in operations:
-            meet(operation, sender.send, given.examples, given.seed + number)
+            more = 4 if "multipart/form-data" in str(operation.definition.raw) else 1  # most can be wrong with files
+            meet(operation, sender.send, more * given.examples, given.seed + number)
     wrong = tell(sender)
     print(*wrong, sep="\n\n", file=sys.stderr)
     sys.exit(1 if wrong else 0)

@@ -9,6 +9,9 @@ import numpy as np
 
 DTYPES = ("uint8",) * 6 + ("int8", "uint16", "int16", "int32", "float32", "float64")
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
+FIELDS = (0, 40, 42, 46, 48, 70, 72, 80, 108, 110, 112, 116, 123, 252, 254, 280, 284, 300, 320, 344, 347)
+"""Bytes of a NIfTI header that decide how it is read: size, axes, type, spacing, offset, scaling, geometry, magic."""
+
 ODD_NAMES = ("x.txt", "x.NII.GZ", "../x.nii.gz", "x.nii.gz/", ".nrrd", "x" * 300 + ".nii", "\u202e.nii", "x.nrrd.nii")
 
 File = tuple[str, bytes]
@@ -28,12 +31,9 @@ def random_volume(order: random.Random) -> File:
 def random_labels(order: random.Random, image: nibabel.Nifti1Image, phases: int) -> File:
     """Labels on the grid of an image, its axes flipped and cropped as programs do; now and then with no such phase."""
     shape = image.shape[:3]
-    labels = _pixels(order, shape, phases + 1 + (order.random() < 0.1), "uint8")
+    labels = _pixels(order, shape, phases + 1 + (order.random() < 0.25), "uint8")
     labels[:, :, np.random.default_rng(order.getrandbits(32)).random(shape[2]) < 0.3] = 0
-    parts = tuple(
-        order.choice((slice(0, size), slice(0, size), slice(size - 1, None, -1), slice(0, max(1, size - 1))))
-        for size in shape
-    )
+    parts = tuple(_part(order, size) for size in shape)
     changed = nibabel.Nifti1Image(labels, image.affine).slicer[parts]
     dtype = order.choice(("uint8", "uint8", "int16", "float32"))
     return _write(order, np.asarray(changed.dataobj).astype(dtype), changed.affine)
@@ -45,12 +45,13 @@ def damaged(order: random.Random, file: File) -> File:
     inner = name.endswith(".gz") and order.random() < 0.7
     harmed = bytearray(gzip.decompress(content) if inner else content)
     what = order.choice(("header", "header", "anywhere", "cut", "more", "empty"))
+    cut = order.randrange(len(harmed))
     if what in ("header", "anywhere"):
-        for _ in range(order.randint(1, 6)):
-            place = order.randrange(min(len(harmed), 352) if what == "header" else len(harmed))
+        for _ in range(order.randint(1, 4)):
+            field = order.randrange(200) if ".nrrd" in name else order.choice(FIELDS) + order.randrange(4)
+            place = min(field, len(harmed) - 1) if what == "header" else order.randrange(len(harmed))
             harmed[place] = order.choice((0, 1, 127, 128, 255, order.randrange(256)))
     else:
-        cut = order.randrange(len(harmed))
         harmed = {"cut": harmed[:cut], "more": harmed + harmed[cut:], "empty": bytearray()}[what]
     return name, gzip.compress(harmed, 1) if inner else bytes(harmed)
 
@@ -61,6 +62,12 @@ def odd(order: random.Random, file: File) -> File:
     if chance < 0.25:
         return damaged(order, file)
     return (order.choice((*ODD_NAMES, *SUFFIXES)), file[1]) if chance < 0.3 else file
+
+
+def _part(order: random.Random, size: int) -> slice:
+    """All of an axis, from either end, or now and then all but its last."""
+    whole, turned, cut = slice(0, size), slice(size - 1, None, -1), slice(0, max(1, size - 1))
+    return order.choice((*[whole] * 4, *[turned] * 3, cut))
 
 
 def _pixels(order: random.Random, shape: tuple[int, ...], above: int, dtype: str) -> np.ndarray:
