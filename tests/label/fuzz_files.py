@@ -5,6 +5,7 @@ import random
 from io import BytesIO
 
 import nibabel
+import nrrd
 import numpy as np
 
 DTYPES = ("uint8",) * 6 + ("int8", "uint16", "int16", "int32", "float32", "float64")
@@ -85,8 +86,6 @@ def _write(order: random.Random, pixels: np.ndarray, affine: np.ndarray) -> File
 
 
 def _nrrd(pixels: np.ndarray, affine: np.ndarray) -> bytes:
-    import nrrd
-
     lps = np.diag([-1, -1, 1, 1]) @ affine
     directions = np.full((pixels.ndim, 3), np.nan)
     directions[:3] = lps[:3, :3].T
