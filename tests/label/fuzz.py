@@ -62,7 +62,7 @@ class Known:
         self.names = {"model": models, "strategy": list(info["strategies"]), "method": list(info["scoring"])}
         self.phases = len(info["labels"])
         self.cases = list(self.listing())
-        self.grids = {case: self._image(case) for case in self.cases}
+        self.grids = {case: self.volume(f"/datastore/image?image={case}") for case in self.cases}
         self.grids[SPARE] = nibabel.Nifti1Image(np.zeros((20, 16, 3, 2), np.uint8), np.eye(4))
         labelled = self.cases[1]
         self.kept = ((SPARE, "final"), (SPARE, "mine"), (labelled, "original"), (labelled, "final"))
@@ -115,9 +115,9 @@ class Known:
     def _labelled(self) -> tuple[str, str]:
         return self.order.choice([(image, tag) for image, tags in self.images.items() for tag in tags])
 
-    def _image(self, case: str) -> nibabel.Nifti1Image:
-        content = self.ask("GET", f"/datastore/image?image={case}").content
-        return nibabel.Nifti1Image.from_bytes(gzip.decompress(content))
+    def volume(self, path: str) -> nibabel.Nifti1Image:
+        """An image's or a label's file."""
+        return nibabel.Nifti1Image.from_bytes(gzip.decompress(self.ask("GET", path).content))
 
 
 class Sender:
@@ -227,7 +227,16 @@ class Sender:
             self.known.sessions = [*self.known.sessions[-9:], answer.json()["session_id"]]
         elif path.startswith("/session/"):
             self.known.sessions = [name for name in self.known.sessions if name != answer.json()["name"]]
+        elif case.operation.label == "PUT /datastore/label" and case.query["image"] in self.known.cases:
+            self._check_annotation(case.query["image"])
         self.known.refresh()
+
+    def _check_annotation(self, image: str) -> None:
+        """Look at once whether a label that was taken holds phases alone: another request may remove it."""
+        if "final" in self.known.listing()[image]:
+            values = np.unique(self.known.volume(f"/datastore/label?label={image}&tag=final").dataobj)
+            if not set(values) <= set(range(self.known.phases + 1)):
+                self.failures["annotation", 200, image] = f"the annotations of {image} hold {values}"
 
 
 def meet(operation: Any, send: Callable[[schemathesis.Case], None], examples: int, seed: int) -> None:
