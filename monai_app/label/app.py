@@ -15,9 +15,10 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
 
+from monai_app.errors import AppError
 from monai_app.label.background import Background
 from monai_app.label.datastore import ORIGINAL, StackDatastore
-from monai_app.label.errors import NotTrainedError, UnknownError
+from monai_app.label.errors import BatchError, NotTrainedError, UnknownError
 from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
@@ -141,6 +142,34 @@ class StackApp(MONAILabelApp):
                 target.unlink(missing_ok=True)
                 raise
         return {"label": label, "tag": ORIGINAL, "file": str(target), "params": params}
+
+    def batch_infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
+        """Label many images and keep the labels.
+
+        Args:
+            request: as MONAI Label's.
+            datastore: not looked at: there is one.
+
+        Raises:
+            BatchError: some images cannot be labelled; the others are.
+        """
+        failed: dict[str, AppError] = {}
+
+        def infer_or_note(each: Mapping[str, Any], _: Any) -> dict[str, Any]:
+            try:
+                return self.infer(each)
+            except AppError as error:  # of one image that a client sent; MONAI Label would end the batch here
+                failed[str(each["image"])] = error
+                return {}
+
+        result: dict[str, Any] = self._batch_infer(request, self.store, infer_or_note)
+        if failed:
+            image, error = next(iter(failed.items()))
+            raise BatchError(
+                f"{len(failed)} of {len(result)} images ({', '.join([*failed][:10])}) cannot be labelled, the others "
+                f"are; {image}: {error}. Remove what cannot be labelled (DELETE /datastore/image?id=ID), or replace it"
+            )
+        return result
 
     def _run(self, job: Job, cancelled: threading.Event | None) -> dict[str, Any]:
         """A server has a process for inferences; a process that is no server is one."""

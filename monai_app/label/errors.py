@@ -31,5 +31,9 @@ class InferenceError(AppError, RuntimeError):
     """An inference ended in a way that nobody foresaw, or its process died."""
 
 
+class BatchError(AppError, RuntimeError):
+    """Some images of a batch cannot be labelled."""
+
+
 class RunningError(AppError, RuntimeError):
     """Work of this kind runs already."""

@@ -78,6 +78,11 @@ def _by_name(label_info: Sequence[Mapping[str, Any]], phases: Sequence[Phase]) -
 
 
 def _pairs(label_info: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    if not isinstance(label_info, list | tuple):  # clients send any JSON
+        raise AnnotationError(
+            f"label_info {str(label_info)[:120]!r} is no list; give a list of objects with 'name' (text) and 'idx' "
+            "(whole number)"
+        )
     pairs = []
     for entry in label_info:
         name, value = (entry.get("name"), entry.get("idx")) if isinstance(entry, Mapping) else (None, None)

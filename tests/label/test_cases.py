@@ -183,6 +183,8 @@ def test_any_order_of_segments_means_the_same(order: list[str], values: list[int
         ([{"name": "pore"}], r"label_info: \{'name': 'pore'\} is no segment"),
         ([{"name": "pore", "idx": "1"}], "is no segment"),
         (["pore"], "label_info: 'pore' is no segment"),
+        (1.5, "label_info '1.5' is no list"),
+        ({"name": "pore", "idx": 1}, "is no list"),
     ],
 )
 def test_refuses_segments_that_are_not_known(cases: Cases, label_info: list, text: str) -> None:
