@@ -4,6 +4,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -113,6 +114,22 @@ def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> N
     room.check(40)
     with pytest.raises(UnknownError):
         sessions.told("none")
+
+
+def test_a_session_may_be_forgotten_sooner_and_not_later(served: Served) -> None:
+    def session(expiry: int) -> dict[str, Any]:
+        files = {"files": ("v.nii.gz", VOLUME)}
+        told: dict[str, Any] = served.ask("PUT", f"/session/?expiry={expiry}", files=files).json()["session_info"]
+        return told
+
+    usual, soon, late = (session(seconds) for seconds in (0, 100, 10 * SECONDS))
+    assert [told["expiry"] for told in (usual, soon, late)] == [SECONDS, 100, SECONDS]
+    ago = time.time() - 200
+    for told in (usual, soon):
+        os.utime(served.folder / "sessions" / f"{told['name']}.nii.gz", (ago, ago))
+    assert served.ask("GET", f"/session/{soon['name']}").status_code == 404
+    for told in (usual, late):
+        assert served.ask("DELETE", f"/session/{told['name']}").ok
 
 
 def test_a_server_that_nobody_asks_forgets_sessions_too(
