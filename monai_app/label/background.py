@@ -182,8 +182,8 @@ def _work(
     try:
         result = getattr(StackApp(settings, workspace), kind)(request)
     except AppError as error:
-        print(f"{kind} failed: {error}", flush=True)  # into the log
-        _tell(answer, for_server(error))
+        _tell(answer, for_server(error))  # before the log, which a full disk does not take
+        print(f"{kind} failed: {error}", flush=True)
         raise SystemExit(1) from None
     except OSError as error:
         _tell(answer, error)

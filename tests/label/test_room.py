@@ -1,6 +1,8 @@
 """What clients send: it lies in the server's folder, takes no more than it may, and goes when nobody uses it."""
 
+import errno
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -13,10 +15,12 @@ import pytest
 import requests
 from starlette.testclient import TestClient
 
+from monai_app.errors import StackError
 from monai_app.label.errors import NoRoomError, UnknownError
 from monai_app.label.room import Room
 from monai_app.label.sessions import SECONDS, Sessions
-from monai_app.stack import Stack
+from monai_app.stack import Stack, annotate
+from monai_app.volumes import Grid, write_volume
 from tests.label.conftest import STORED, Served, as_nifti, wait_for
 from tests.label.test_serve import import_quietly, process_of
 
@@ -130,6 +134,31 @@ def test_a_session_may_be_forgotten_sooner_and_not_later(served: Served) -> None
     assert served.ask("GET", f"/session/{soon['name']}").status_code == 404
     for told in (usual, late):
         assert served.ask("DELETE", f"/session/{told['name']}").ok
+
+
+def test_a_full_disk_is_507_whoever_finds_it_full(
+    tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_quietly()
+    from monai_app.label.answers import answer_error
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
+    monkeypatch.setattr("monai_app.volumes.writing._write", full)
+    monkeypatch.setattr("monai_app.stack.layout.write_slice", full)
+    labels = np.ones((1, *stack.shape[1:]), np.uint8)
+    grid = Grid(labels.shape, (0.02, 0.01, 0.01), (0.0, 0.0, 0.0))
+    for write in (
+        lambda: write_volume(tmp_path / "a.nii.gz", labels, grid),
+        lambda: annotate(stack, {2: labels[0]}),
+    ):
+        with pytest.raises(StackError) as found:
+            write()
+        answer = answer_error(found.value, ())
+        assert (answer.status_code, b"disk is full" in answer.body) == (507, True)
+    assert answer_error(StackError("damaged"), ()).status_code == 422
 
 
 def test_a_server_that_nobody_asks_forgets_sessions_too(
