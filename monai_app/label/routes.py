@@ -170,10 +170,8 @@ def work_routes(app: StackApp) -> APIRouter:
         dependencies=roles("user"),
     )
     def next_sample(strategy: str, params: Options = None) -> dict[str, Any]:
-        if strategy not in app.info()["strategies"]:
-            raise UnknownError(
-                f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.info()['strategies'])}"
-            )
+        if strategy not in app.strategies:
+            raise UnknownError(f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.strategies)}")
         chosen: dict[str, Any] = app.next_sample(
             {**read_name(params, "model"), **read_name(params, "label_tag"), "strategy": strategy}
         )
@@ -206,8 +204,8 @@ def work_routes(app: StackApp) -> APIRouter:
         dependencies=roles("annotator"),
     )
     def scoring(method: str, params: Options = None, run_sync: bool = False) -> Any:
-        if method not in app.info()["scoring"]:
-            raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.info()['scoring'])}")
+        if method not in app.scoring_methods:
+            raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.scoring_methods)}")
         request = {"method": method, **read_name(params, "model")}
         if "model" in request:
             app.model(request["model"])

@@ -6,6 +6,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.concurrency import run_in_threadpool
@@ -75,19 +76,40 @@ def test_forms_hold_few_and_short_texts(served: Served) -> None:
         assert f"texts of {LARGEST_TEXT} bytes at most" in text
 
 
-def test_what_is_loaded_is_not_looked_through_for_garbage_while_requests_are_read(
-    tiny_stack: Stack, trained: Path, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def app(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An app that no server runs yet."""
     import_quietly()
-    from monai_app.label.api import create_api
     from monai_app.label.app import StackApp
-    from monai_app.label.guard import Access
     from monai_app.label.settings import Settings, Workspace
 
-    app = StackApp(Settings(str(tiny_stack.path), (str(trained),)), Workspace(tmp_path / "served"))
+    return StackApp(Settings(str(tiny_stack.path), (str(trained),)), Workspace(tmp_path_factory.mktemp("app")))
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage_while_requests_are_read(app: Any) -> None:
+    from monai_app.label.api import create_api
+    from monai_app.label.guard import Access
+
     with TestClient(create_api(app, Access(None, (), 1))):
         assert gc.get_freeze_count() > 100_000
     assert gc.get_freeze_count() < 100_000
+
+
+def test_what_was_measured_with_weights_that_count_no_more_is_not_kept(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monai_app.label.methods import measure_uncertainty
+    from monai_app.label.models import ServedModel
+
+    model, run = app.model("trained"), app.model("trained").run
+    kept = app.workspace.scores / "trained.json"
+    runs = iter([run, tmp_path])
+    with monkeypatch.context() as patch:
+        patch.setattr(ServedModel, "run", property(lambda _: next(runs, tmp_path)))
+        assert len(measure_uncertainty(app.workspace, model, app.store, app.settings)) == 8
+    assert not kept.exists()
+    measure_uncertainty(app.workspace, model, app.store, app.settings)
+    assert kept.is_file()
 
 
 def test_scoring_that_is_waited_for_runs_like_any_other(served: Served) -> None:
