@@ -1,6 +1,5 @@
 """How the HTTP interface answers: files, results of inferences, and errors as JSON."""
 
-import errno
 import json
 import logging
 import os
@@ -17,9 +16,11 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from monailabel.utils.others.generic import get_mime_type
 from requests_toolbelt import MultipartEncoder
 from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
 
-from monai_app.errors import AppError, BusyError, TargetExistsError
+from monai_app.errors import AppError, BusyError, StoppedError, TargetExistsError
 from monai_app.label.errors import (
+    DISK_FULL,
     AbandonedError,
     InferenceError,
     NoMemoryError,
@@ -28,7 +29,9 @@ from monai_app.label.errors import (
     QueueFullError,
     RunningError,
     UnknownError,
+    is_disk_full,
 )
+from monai_app.label.guard import LARGEST_TEXT
 from monai_app.label.login import NO_KEYCLOAK
 from monai_app.label.settings import Workspace
 
@@ -37,6 +40,7 @@ _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (NotTrainedError, 409),
     (TargetExistsError, 409),
     (BusyError, 409),
+    (StoppedError, 409),
     (RunningError, 429),
     (QueueFullError, 503),
     (AbandonedError, 499),  # nobody reads it; web servers note this number where a client closed its request
@@ -80,6 +84,8 @@ class Output(StrEnum):
 
 def answer_error(error: Exception, hidden: Sequence[Path]) -> JSONResponse:
     """Tell a client what it can mend; in which folders the server keeps its files is not its business."""
+    if is_disk_full(error):
+        return _answer_full(error)
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
     detail = str(error)
     for folder in hidden:
@@ -100,10 +106,21 @@ def answer_invalid(_: Request, error: Exception) -> JSONResponse:
 def answer_system(request: Request, error: Exception) -> JSONResponse:
     """A full disk is nobody's bug."""
     assert isinstance(error, OSError)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        _log.error("the server's disk is full", exc_info=error)
-        return JSONResponse({"detail": "the server's disk is full; remove uploads, or tell who runs the server"}, 507)
-    return answer_bug(request, error)
+    return _answer_full(error) if is_disk_full(error) else answer_bug(request, error)
+
+
+def _answer_full(error: Exception) -> JSONResponse:
+    _log.error("the server's disk is full: %s", error)
+    return JSONResponse({"detail": DISK_FULL}, 507)
+
+
+def answer_http(_: Request, error: Exception) -> JSONResponse:
+    """What FastAPI and Starlette refuse; they do not say that a form which holds too much is too large."""
+    assert isinstance(error, HTTPException)
+    status, detail = error.status_code, str(error.detail)
+    if status == 400 and any(words in detail for words in ("exceeded maximum size", "Too many f")):
+        status, detail = 413, f"{detail} Send a volume a request, and texts of {LARGEST_TEXT} bytes at most."
+    return JSONResponse({"detail": detail}, status, error.headers)
 
 
 def answer_unreached(_: Request, error: Exception) -> JSONResponse:

@@ -87,6 +87,16 @@ class StackApp(MONAILabelApp):
             raise UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(self._served)}")
         return self._served[name]
 
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the ways to choose the next slice."""
+        return tuple(self._strategies)
+
+    @property
+    def scoring_methods(self) -> tuple[str, ...]:
+        """Names of the ways to score slices."""
+        return tuple(self._scoring_methods)
+
     def info(self) -> dict[str, Any]:
         """Return what clients show first."""
         colours = {phase.name: list(phase.rgb) for phase in self.store.stack.phases}

@@ -13,14 +13,15 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from monai_app.errors import AppError
-from monai_app.label.errors import RunningError, UnknownError
+from monai_app.errors import AppError, StoppedError
+from monai_app.label.errors import InferenceError, RunningError, UnknownError, for_server
 from monai_app.label.family import context, end_with_server
 from monai_app.label.settings import Settings, Workspace
 
@@ -51,14 +52,17 @@ class Task:
     begun: str = field(default_factory=lambda: _now())
     ended: str | None = None
     stopped: bool = False
+    _asking: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def status(self) -> str:
         """RUNNING, DONE, STOPPED or ERROR."""
-        if self.process.exitcode is None:
+        with self._asking:  # a process tells its exit code once: of two that ask at once, one would take it for lost
+            code = self.process.exitcode
+        if code is None:
             return "RUNNING"
         self.ended = self.ended or _now()
-        return "STOPPED" if self.stopped else "ERROR" if self.process.exitcode else "DONE"
+        return "STOPPED" if self.stopped else "ERROR" if code else "DONE"
 
     def told(self) -> dict[str, Any]:
         """What clients are told, the end of the log included."""
@@ -90,19 +94,46 @@ class Background:
         Raises:
             RunningError: one of the kind runs already.
         """
+        return self._begin(kind, request).told()
+
+    def run(self, kind: str, request: Mapping[str, Any]) -> Any:
+        """Do work that clients are told of like any other, wait for it, and return what it gives.
+
+        Raises:
+            RunningError: one of the kind runs already.
+            StoppedError: somebody stopped it.
+            InferenceError: it failed for a reason that nobody foresaw, or its process died.
+            AppError: it cannot be done.
+        """
+        answer, there = context().Pipe(duplex=False)
+        with answer:
+            with there:  # which ends with the process then
+                task = self._begin(kind, request, there)
+            try:
+                found = answer.recv()
+            except EOFError:
+                if task.stopped:
+                    raise StoppedError(f"the {kind} was stopped; ask for it again") from None
+                raise InferenceError(f"the {kind} failed; its log, {task.log.name}, says more") from None
+        wait([task.process.sentinel])  # it runs no more when the client asks for the next one
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _begin(self, kind: str, request: Mapping[str, Any], answer: Connection | None = None) -> Task:
         with self._lock:
             if any(task.status == "RUNNING" for task in self._tasks[kind]):
                 raise RunningError(f"{kind} runs already; wait for it (GET) or stop it (DELETE)")
             log = self.workspace.logs / f"{kind}_{datetime.now():%Y%m%d_%H%M%S_%f}.log"
             log.touch()
-            arguments = (kind, dict(request), self.settings, self.workspace, log)
+            arguments = (kind, dict(request), self.settings, self.workspace, log, answer)
             # Not as a daemon: trainings may have processes that load data.
             process = context().Process(target=_work, args=arguments, name=kind, daemon=False)
             process.start()
             task = Task(kind, request, log, process)
             self._tasks[kind].append(task)
             _log.info("%s began: %s", kind, log)
-            return task.told()
+            return task
 
     def status(self, kind: str, *, everything: bool, running: bool) -> Any:
         """Return the work that runs, or else what ran last; or everything since the server began.
@@ -130,8 +161,15 @@ class Background:
             self.stop(kind)
 
 
-def _work(kind: str, request: dict[str, Any], settings: Settings, workspace: Workspace, log: Path) -> None:
-    """What a process does; its last line says what went wrong."""
+def _work(
+    kind: str,
+    request: dict[str, Any],
+    settings: Settings,
+    workspace: Workspace,
+    log: Path,
+    answer: Connection | None,
+) -> None:
+    """What a process does; the last line of its log says what went wrong, and ``answer`` is told it too."""
     end_with_server()
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
@@ -144,9 +182,19 @@ def _work(kind: str, request: dict[str, Any], settings: Settings, workspace: Wor
     try:
         result = getattr(StackApp(settings, workspace), kind)(request)
     except AppError as error:
-        print(f"{kind} failed: {error}", flush=True)  # into the log
+        _tell(answer, for_server(error))  # before the log, which a full disk does not take
+        print(f"{kind} failed: {error}", flush=True)
         raise SystemExit(1) from None
+    except OSError as error:
+        _tell(answer, error)
+        raise
+    _tell(answer, result)
     print(f"{kind} finished in {time.monotonic() - begin:.1f} s: {result}", flush=True)
+
+
+def _tell(answer: Connection | None, found: Any) -> None:
+    if answer is not None:
+        answer.send(found)
 
 
 def _end(process: BaseProcess) -> None:
@@ -160,7 +208,7 @@ def _end(process: BaseProcess) -> None:
             member.kill()
         except psutil.NoSuchProcess:
             continue
-    process.join(10)
+    wait([process.sentinel], 10)
 
 
 def _now() -> str:

@@ -1,6 +1,10 @@
 """What can go wrong in a server beside the user's errors of the package."""
 
+import errno
+
 from monai_app.errors import AppError
+
+DISK_FULL = "the server's disk is full; remove uploads, or tell who runs the server"
 
 
 class UnknownError(AppError, LookupError):
@@ -24,7 +28,7 @@ class NoMemoryError(AppError, RuntimeError):
 
 
 class NoRoomError(AppError, RuntimeError):
-    """What clients sent would take more of the disk than it may."""
+    """What clients sent would take more of the disk than it may, or the disk is full."""
 
 
 class InferenceError(AppError, RuntimeError):
@@ -37,3 +41,17 @@ class BatchError(AppError, RuntimeError):
 
 class RunningError(AppError, RuntimeError):
     """Work of this kind runs already."""
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error comes of a full disk, or of a quota that is used up."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False
+
+
+def for_server(error: AppError) -> AppError:
+    """What a process tells the server of an error; on the way to it, errors lose what caused them."""
+    return NoRoomError(DISK_FULL) if is_disk_full(error) else error

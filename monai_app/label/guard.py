@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -21,6 +22,14 @@ OPEN_PATHS = ("/auth/", "/auth/token")
 SMALLEST_TOKEN = 16
 """Characters that a token needs at least."""
 
+LARGEST_TEXT = 256 * 2**10
+"""Bytes that a request without files may send: JSON and forms are read in memory, and nobody is answered meanwhile."""
+
+_WITH_FILES = re.compile(r"/infer/[^/]+|/session/?|/datastore/(?:image|label)")
+"""Paths to which files are sent; what is sent to others may have the type of files and is none."""
+
+_ONCE = ("host", "origin", "authorization", "content-type", "content-length", "transfer-encoding")
+"""Headers that are looked at here, and perhaps by others behind: of two they might take the other one."""
 
 _DIGITS = 20
 """Of a length that a request may announce; more are no number that anybody sends."""
@@ -66,7 +75,7 @@ class Access:
         token: what clients must send as ``Authorization: Bearer TOKEN``; None lets everybody in.
         hosts: names that the server may be called by; empty allows all. It keeps out web pages whose name was made to
             point at this machine.
-        largest: bytes that a request may send.
+        largest: bytes that a request with files may send; others send `LARGEST_TEXT` at most.
     """
 
     token: str | None
@@ -89,11 +98,13 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refused = self._refusal(Headers(scope=scope), scope["path"])
+        headers, path = Headers(scope=scope), scope["path"]
+        limit = self._limit(headers, path)
+        refused = _unclear(headers) or self._refusal(headers, path) or limit.refusal(headers)
         if refused is not None:
             await refused(scope, receive, send)
             return
-        await _Limited(self.app, self.access.largest)(scope, receive, send)
+        await _Limited(self.app, limit)(scope, receive, send)
 
     def _refusal(self, headers: Headers, path: str) -> JSONResponse | None:
         host = headers.get("host", "")
@@ -103,22 +114,49 @@ class Guard:
         if origin is not None and _place(origin) != host:
             return _answer(403, f"requests of web pages from {origin!r} are not answered")
         if self.access.token is not None and path not in OPEN_PATHS:
-            given = headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {self.access.token}".encode()):
+            scheme, _, sent = headers.get("authorization", "").partition(" ")
+            right = hmac.compare_digest(sent.lstrip(" ").encode(), self.access.token.encode())
+            if scheme.lower() != "bearer" or not right:  # RFC 9110, 11.1: schemes are the same in any case
                 answer = _answer(401, "send the server's token as 'Authorization: Bearer TOKEN'")
                 answer.headers["WWW-Authenticate"] = "Bearer"
                 return answer
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > _DIGITS or int(length) > self.access.largest:
-            return _answer(413, _too_large(self.access.largest))
         return None
+
+    def _limit(self, headers: Headers, path: str) -> "_Limit":
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "multipart/form-data" and _WITH_FILES.fullmatch(path):
+            return _Limit(
+                self.access.largest,
+                "a request may send {} bytes; send less, or start the server with a larger --max-upload",
+            )
+        return _Limit(
+            LARGEST_TEXT, "a request without files may send {} bytes; send less, and volumes as multipart/form-data"
+        )
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """How much a request may send, and what it is told where it sends more."""
+
+    largest: int
+    text: str
+
+    def refusal(self, headers: Headers) -> JSONResponse | None:
+        """Refuse a request that says beforehand that it sends more."""
+        length = headers.get("content-length", "0")
+        known = length.isdecimal() and len(length) <= _DIGITS
+        return None if known and int(length) <= self.largest else self.answer()
+
+    def answer(self) -> JSONResponse:
+        """The answer to a request that sends more."""
+        return _answer(413, self.text.format(self.largest))
 
 
 class _Limited:
     """Stops a request that sends more than it may, also where it does not say how much it sends."""
 
-    def __init__(self, app: ASGIApp, largest: int) -> None:
-        self.app, self.largest = app, largest
+    def __init__(self, app: ASGIApp, limit: _Limit) -> None:
+        self.app, self.limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         received, answered = 0, False
@@ -127,14 +165,14 @@ class _Limited:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.largest:
+            if received > self.limit.largest:
                 raise _TooLargeError
             return message
 
         async def noted(message: Message) -> None:
             nonlocal answered
             # Whoever parses the body answers with an error of its own; the client shall read the cause.
-            if received > self.largest:
+            if received > self.limit.largest:
                 raise _TooLargeError
             answered = True
             await send(message)
@@ -143,7 +181,7 @@ class _Limited:
             await self.app(scope, counted, noted)
         except _TooLargeError:
             if not answered:
-                await _answer(413, _too_large(self.largest))(scope, receive, send)
+                await self.limit.answer()(scope, receive, send)
 
 
 class _TooLargeError(Exception):
@@ -164,8 +202,15 @@ def _name(url: str) -> str:
         return ""
 
 
-def _too_large(largest: int) -> str:
-    return f"a request may send {largest} bytes; send less, or start the server with a larger --max-upload"
+def _unclear(headers: Headers) -> JSONResponse | None:
+    """Refuse what two programs might understand in two ways."""
+    for name in _ONCE:
+        count = len(headers.getlist(name))
+        if count > 1:
+            return _answer(400, f"{count} headers {name!r}: send it once")
+    if "content-length" in headers and "transfer-encoding" in headers:
+        return _answer(400, "'content-length' and 'transfer-encoding' in one request: send one of them")
+    return None
 
 
 def _answer(status: int, detail: str) -> JSONResponse:

@@ -17,7 +17,7 @@ from monai_app.inference import Predictor
 from monai_app.label.cases import Case
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.errors import NotTrainedError, UnknownError
-from monai_app.label.models import ServedModel
+from monai_app.label.models import WEIGHTS, ServedModel
 from monai_app.label.scoring import score_agreement
 from monai_app.label.selection import propose
 from monai_app.label.settings import Settings, Workspace
@@ -73,7 +73,7 @@ class LeastSure(Strategy):
         """What was measured with a model, where that is complete; else how the slices look."""
         for model in self.models.values() if name is None else [_chosen(self.models, name)]:
             if model.weights is not None:
-                known = _file(self.workspace, stack, model).read()
+                known = _file(self.workspace, stack, model, model.weights).read()
                 if wanted <= set(known):
                     return known, model.name
         return _appearance(self.workspace, stack, wanted), None
@@ -156,20 +156,21 @@ def measure_uncertainty(
     Raises:
         NotTrainedError: there are none.
     """
-    if model.run is None:
+    run = model.run
+    if run is None:
         raise NotTrainedError(f"model {model.name} has no weights yet; train it first")
     stack = datastore.stack
-    kept = _file(workspace, stack, model)
+    kept = _file(workspace, stack, model, run / WEIGHTS)
     scores = kept.read()
     wanted = {*(case.z for case in datastore.cases), *stack.train_slices, *stack.test_slices}
     left = sorted(wanted - set(scores))
     if left:
-        predictor = Predictor(load_model(model.run), settings.device or name_to_device(None))
+        predictor = Predictor(load_model(run), settings.device or name_to_device(None))
         for number, score in enumerate(score_slices(stack, left, predictor, progress=LoggedProgress("uncertainty")), 1):
             scores[score.z] = score
-            if number % _SAVED == 0:
+            # When a training ends meanwhile, what is kept is measured with its weights, and these count no more.
+            if (number % _SAVED == 0 or number == len(left)) and model.run == run:
                 kept.write(scores)
-        kept.write(scores)
     return scores
 
 
@@ -191,6 +192,5 @@ def _appearance(workspace: Workspace, stack: Stack, wanted: set[int]) -> dict[in
     return scores
 
 
-def _file(workspace: Workspace, stack: Stack, model: ServedModel) -> ScoreFile:
-    assert model.weights is not None
-    return ScoreFile(workspace.scores / f"{model.name}.json", stack.ingested, file_sha256(model.weights))
+def _file(workspace: Workspace, stack: Stack, model: ServedModel, weights: Path) -> ScoreFile:
+    return ScoreFile(workspace.scores / f"{model.name}.json", stack.ingested, file_sha256(weights))

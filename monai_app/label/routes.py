@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from monai_app.errors import ConfigError
 from monai_app.label.answers import ERRORS, Output, send_file, send_result
 from monai_app.label.app import StackApp
-from monai_app.label.connection import while_connected
+from monai_app.label.connection import threads_for, while_connected
 from monai_app.label.datastore import FINAL, ORIGINAL
 from monai_app.label.errors import NotTrainedError, UnknownError
 from monai_app.label.forms import Image, Options, read_name, read_object, read_whole, received
@@ -88,6 +88,7 @@ def about_routes(app: StackApp) -> APIRouter:
 def inference_routes(app: StackApp) -> APIRouter:
     """Return the routes of inferences, one or a batch."""
     router = APIRouter(tags=["Infer"])
+    threads = threads_for(app.settings.waiting + 1)  # one runs
 
     @router.post(
         "/infer/{model}",
@@ -109,7 +110,7 @@ def inference_routes(app: StackApp) -> APIRouter:
             wanted = _inference(params, model, image)
             return send_result(_infer(app, wanted, file, session_id, gone), output or Output.all)
 
-        return await while_connected(request, work)
+        return await while_connected(request, work, threads)
 
     _add_task_routes(router, app, "/batch/infer", "batch_infer", role="admin")
 
@@ -169,10 +170,8 @@ def work_routes(app: StackApp) -> APIRouter:
         dependencies=roles("user"),
     )
     def next_sample(strategy: str, params: Options = None) -> dict[str, Any]:
-        if strategy not in app.info()["strategies"]:
-            raise UnknownError(
-                f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.info()['strategies'])}"
-            )
+        if strategy not in app.strategies:
+            raise UnknownError(f"there is no strategy {strategy[:120]!r}; there are {', '.join(app.strategies)}")
         chosen: dict[str, Any] = app.next_sample(
             {**read_name(params, "model"), **read_name(params, "label_tag"), "strategy": strategy}
         )
@@ -205,12 +204,13 @@ def work_routes(app: StackApp) -> APIRouter:
         dependencies=roles("annotator"),
     )
     def scoring(method: str, params: Options = None, run_sync: bool = False) -> Any:
-        if method not in app.info()["scoring"]:
-            raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.info()['scoring'])}")
+        if method not in app.scoring_methods:
+            raise UnknownError(f"there is no scoring {method[:120]!r}; there are {', '.join(app.scoring_methods)}")
         request = {"method": method, **read_name(params, "model")}
         if "model" in request:
             app.model(request["model"])
-        return app.scoring(request) if run_sync else app.background.start("scoring", request)
+        work = app.background
+        return work.run("scoring", request) if run_sync else work.start("scoring", request)
 
     return router
 
@@ -236,12 +236,14 @@ def session_routes(app: StackApp) -> APIRouter:
     store, sessions = app.store, app.store.sessions
 
     @router.put("/", summary="Send a volume to label it again and again", responses=ERRORS)
-    def create(files: Annotated[list[UploadFile], File()]) -> dict[str, Any]:
+    def create(files: Annotated[list[UploadFile], File()], expiry: int = 0) -> dict[str, Any]:
         if len(files) != 1:
             raise ConfigError(f"{len(files)} files: a session has one volume; send all detectors as one 4-D NIfTI")
         store.room.check(files[0].size or 0)
         with received(app.workspace, files[0]) as path:
             session_id = store.add_session(path)
+        if expiry > 0:
+            sessions.expire(session_id, expiry)
         return {"session_id": session_id, "session_info": sessions.told(session_id)}
 
     @router.get("/{session_id}", summary="Whether there is such a session", responses=ERRORS)

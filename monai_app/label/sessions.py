@@ -33,6 +33,7 @@ class Sessions:
 
     def __init__(self, folder: Path, seconds: int) -> None:
         self._volumes = Uploads(folder)
+        self._sooner: dict[str, int] = {}
         self.seconds = seconds if seconds > SHORTEST else SECONDS
 
     def add(self, source: Path) -> str:
@@ -44,6 +45,15 @@ class Sessions:
         session_id = uuid.uuid4().hex
         self._volumes.add(session_id, source)
         return session_id
+
+    def expire(self, session_id: str, seconds: int) -> None:
+        """Forget a session sooner than the others.
+
+        Args:
+            session_id: the session's id.
+            seconds: from its last use until it is forgotten; what is longer than the server's own changes nothing.
+        """
+        self._sooner[session_id] = min(seconds, self.seconds)
 
     def path(self, session_id: str, *, used: bool = True) -> Path:
         """Return a session's volume.
@@ -59,8 +69,8 @@ class Sessions:
         path = self._volumes.path(session_id)
         if path is None:
             raise UnknownError(
-                f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use; "
-                "send the volume again (PUT /session/)"
+                f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use, or "
+                "sooner where its client said so; send the volume again (PUT /session/)"
             )
         if used:
             with suppress(FileNotFoundError):  # somebody removes it; whoever reads it says so
@@ -74,7 +84,7 @@ class Sessions:
             UnknownError: there is no such session, or not any more.
         """
         path = self.path(session_id, used=used)
-        return {"name": session_id, "last_access_ts": int(_last_use(path)), "expiry": self.seconds}
+        return {"name": session_id, "last_access_ts": int(_last_use(path)), "expiry": self._expiry(session_id)}
 
     def remove(self, session_id: str) -> None:
         """Forget a session.
@@ -84,14 +94,19 @@ class Sessions:
         """
         self.path(session_id)
         self._volumes.remove(session_id)
+        self._sooner.pop(session_id, None)
 
     def forget_unused(self) -> None:
         """Forget the sessions that nobody has used for long."""
-        earliest = time.time() - self.seconds
         for session_id in self._volumes.ids():
+            earliest = time.time() - self._expiry(session_id)
             for path in self._volumes.all(session_id):
                 if _last_use(path) < earliest:
                     path.unlink(missing_ok=True)
+                    self._sooner.pop(session_id, None)
+
+    def _expiry(self, session_id: str) -> int:
+        return self._sooner.get(session_id, self.seconds)
 
     async def keep_forgetting(self) -> None:
         """Forget them again and again, also while nobody asks for anything."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import ConfigError
-from monai_app.files import whole_file
+from monai_app.files import lock, lock_path, whole_file
 from monai_app.inference import Outputs, Predictor
 from monai_app.inference.predict import Part
 from monai_app.inference.region import Span
@@ -174,10 +174,16 @@ class ScoreFile:
             return {}
 
     def write(self, scores: Mapping[int, SliceScore]) -> None:
-        """Write scores, whole or not at all."""
-        content = {"binding": self._binding, "slices": [scores[z].to_dict() for z in sorted(scores)]}
-        with whole_file(self.path) as temporary:
-            temporary.write_text(json.dumps(content) + "\n", encoding="utf8")
+        """Add scores to those of the same stack, model and sampling, or put them in place of any others.
+
+        The file is written whole or not at all; of several that write at once, none takes away what another one wrote.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with lock(lock_path(self.path)):
+            known = {**self.read(), **scores}
+            content = {"binding": self._binding, "slices": [known[z].to_dict() for z in sorted(known)]}
+            with whole_file(self.path) as temporary:
+                temporary.write_text(json.dumps(content) + "\n", encoding="utf8")
 
 
 def _with_model(

@@ -11,7 +11,16 @@ from typing import Any
 import torch
 
 from monai_app.errors import AppError
-from monai_app.label.errors import AbandonedError, InferenceError, NoMemoryError, QueueFullError
+from monai_app.label.errors import (
+    DISK_FULL,
+    AbandonedError,
+    InferenceError,
+    NoMemoryError,
+    NoRoomError,
+    QueueFullError,
+    for_server,
+    is_disk_full,
+)
 from monai_app.label.family import context, end_with_server
 from monai_app.label.inference import Job, infer
 
@@ -48,6 +57,7 @@ class InferenceProcess:
             QueueFullError: as many wait as may.
             AbandonedError: it was cancelled.
             NoMemoryError: there was not enough memory.
+            NoRoomError: the disk is full.
             InferenceError: it failed for a reason that nobody foresaw, or its process died.
             AppError: the job cannot be done, as :func:`~monai_app.label.inference.infer` says.
         """
@@ -134,14 +144,16 @@ def _guarded(work: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:
     """Turn what may be raised into errors that can be sent to the server."""
     try:
         return work(job)
-    except AppError:
-        raise
+    except AppError as error:
+        raise for_server(error) from None
     except (MemoryError, torch.OutOfMemoryError) as error:
         _give_back()
         raise NoMemoryError(
             f"the inference needs more memory than there is ({error}); give --memory, or thinner cases (--thickness)"
         ) from None
     except Exception as error:
+        if is_disk_full(error):
+            raise NoRoomError(DISK_FULL) from error
         if "DefaultCPUAllocator" in str(error):
             raise NoMemoryError(f"the inference needs more memory than there is ({error}); give --memory") from None
         raise InferenceError(f"the inference failed ({type(error).__name__}: {error}); see the server's log") from error

@@ -50,7 +50,7 @@ def write_volume(path: Path, pixels: npt.NDArray[np.integer], grid: Grid) -> Non
     except OSError as error:
         raise StackError(
             f"{path} cannot be written ({error}); make room, or choose a folder that can be written"
-        ) from None
+        ) from error
 
 
 def write_like(path: Path, pixels: npt.NDArray[np.uint8], volume: Volume) -> None:

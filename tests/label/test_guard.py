@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from monai_app.errors import ConfigError
-from monai_app.label.guard import LOCAL_NAMES, Access, Guard, check_access, is_loopback
+from monai_app.label.guard import LARGEST_TEXT, LOCAL_NAMES, Access, Guard, check_access, is_loopback
 
 TOKEN = "a token that is long enough"
 
@@ -19,7 +20,8 @@ def client(token: str | None = None, largest: int = 1000) -> TestClient:
     async def count(request: Request) -> PlainTextResponse:
         return PlainTextResponse(str(len(await request.body())))
 
-    app = Starlette(routes=[Route("/", count, methods=["GET", "POST"]), Route("/auth/token", count, methods=["POST"])])
+    paths = ("/", "/auth/token", "/train/x", "/infer/x")
+    app = Starlette(routes=[Route(path, count, methods=["GET", "POST"]) for path in paths])
     hosts = LOCAL_NAMES if token is None else ()
     return TestClient(Guard(app, Access(token, hosts, largest)), base_url="http://127.0.0.1:8000")
 
@@ -63,15 +65,63 @@ def test_other_names_and_web_pages_are_refused() -> None:
     assert guarded.post("/", headers={"Origin": "http://127.0.0.1:8000"}).status_code == 200
 
 
-def test_large_requests_are_refused_whether_they_say_so_or_not() -> None:
-    def parts(count: int) -> Iterator[bytes]:
-        yield from [b"x" * 100] * count
+def test_the_scheme_is_the_same_in_any_case_and_the_token_is_not() -> None:
+    guarded = client(TOKEN)
+    for scheme in ("bearer", "BEARER", "Bearer "):
+        assert guarded.get("/", headers={"Authorization": f"{scheme} {TOKEN}"}).status_code == 200, scheme
+    for wrong in (f"Bearer {TOKEN.upper()}", f"Basic {TOKEN}", f"Bearer{TOKEN}", "Bearer", "Bearer \u00e9"):
+        assert guarded.get("/", headers={"Authorization": wrong.encode()}).status_code == 401, wrong
 
+
+@pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "Content-Type"])
+def test_a_header_that_is_sent_twice_is_refused(name: str) -> None:
+    value = {"Host": "127.0.0.1:8000", "Origin": "http://127.0.0.1:8000"}.get(name, "x")
+    guarded = client()
+    assert guarded.get("/", headers=[(name, value)]).status_code == 200
+    answer = guarded.get("/", headers=httpx.Headers([(name, value), (name, "http://evil.example")]))
+    assert (answer.status_code, "send it once" in answer.json()["detail"]) == (400, True)
+
+
+def test_a_length_beside_chunks_is_refused() -> None:
+    answer = client().post("/", headers={"Content-Length": "1", "Transfer-Encoding": "chunked"}, content=b"x")
+    assert answer.status_code == 400
+
+
+FILES = {"Content-Type": "Multipart/form-data; boundary=x"}
+
+
+def parts(size: int) -> Iterator[bytes]:
+    """A body that does not say how long it is."""
+    yield from [b"x" * 100] * (size // 100)
+    yield b"x" * (size % 100)
+
+
+def test_large_requests_are_refused_whether_they_say_so_or_not() -> None:
     guarded = client(largest=1000)
-    assert guarded.post("/", content=b"x" * 1000).text == "1000"
-    assert guarded.post("/", content=parts(10)).text == "1000"
-    for content in (b"x" * 1001, parts(11)):
-        answer = guarded.post("/", content=content)
+    assert guarded.post("/infer/x", content=b"x" * 1000, headers=FILES).text == "1000"
+    assert guarded.post("/infer/x", content=parts(1000), headers=FILES).text == "1000"
+    for content in (b"x" * 1001, parts(1001)):
+        answer = guarded.post("/infer/x", content=content, headers=FILES)
         assert answer.status_code == 413
         assert "--max-upload" in answer.json()["detail"]
     assert guarded.post("/", headers={"Content-Length": "-1"}).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/train/x", "application/json"),
+        ("/infer/x", "application/json"),
+        ("/infer/x", "application/x-www-form-urlencoded"),
+        ("/infer/x", ""),
+        ("/train/x", FILES["Content-Type"]),  # where it would be read as a whole, whatever it is
+        ("/auth/token", FILES["Content-Type"]),  # where anybody may ask
+    ],
+)
+def test_what_is_no_file_may_be_small_only(path: str, kind: str) -> None:
+    guarded, headers = client(largest=10 * LARGEST_TEXT), {"Content-Type": kind} if kind else {}
+    assert guarded.post(path, content=parts(LARGEST_TEXT), headers=headers).text == str(LARGEST_TEXT)
+    for content in (b"x" * (LARGEST_TEXT + 1), parts(LARGEST_TEXT + 1)):
+        answer = guarded.post(path, content=content, headers=headers)
+        assert answer.status_code == 413
+        assert f"{LARGEST_TEXT} bytes; send less" in answer.json()["detail"]

@@ -1,9 +1,12 @@
 """What clients send: it lies in the server's folder, takes no more than it may, and goes when nobody uses it."""
 
+import errno
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -12,10 +15,12 @@ import pytest
 import requests
 from starlette.testclient import TestClient
 
+from monai_app.errors import StackError
 from monai_app.label.errors import NoRoomError, UnknownError
 from monai_app.label.room import Room
 from monai_app.label.sessions import SECONDS, Sessions
-from monai_app.stack import Stack
+from monai_app.stack import Stack, annotate
+from monai_app.volumes import Grid, write_volume
 from tests.label.conftest import STORED, Served, as_nifti, wait_for
 from tests.label.test_serve import import_quietly, process_of
 
@@ -113,6 +118,47 @@ def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> N
     room.check(40)
     with pytest.raises(UnknownError):
         sessions.told("none")
+
+
+def test_a_session_may_be_forgotten_sooner_and_not_later(served: Served) -> None:
+    def session(expiry: int) -> dict[str, Any]:
+        files = {"files": ("v.nii.gz", VOLUME)}
+        told: dict[str, Any] = served.ask("PUT", f"/session/?expiry={expiry}", files=files).json()["session_info"]
+        return told
+
+    usual, soon, late = (session(seconds) for seconds in (0, 100, 10 * SECONDS))
+    assert [told["expiry"] for told in (usual, soon, late)] == [SECONDS, 100, SECONDS]
+    ago = time.time() - 200
+    for told in (usual, soon):
+        os.utime(served.folder / "sessions" / f"{told['name']}.nii.gz", (ago, ago))
+    assert served.ask("GET", f"/session/{soon['name']}").status_code == 404
+    for told in (usual, late):
+        assert served.ask("DELETE", f"/session/{told['name']}").ok
+
+
+def test_a_full_disk_is_507_whoever_finds_it_full(
+    tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_quietly()
+    from monai_app.label.answers import answer_error
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
+    monkeypatch.setattr("monai_app.volumes.writing._write", full)
+    monkeypatch.setattr("monai_app.stack.layout.write_slice", full)
+    labels = np.ones((1, *stack.shape[1:]), np.uint8)
+    grid = Grid(labels.shape, (0.02, 0.01, 0.01), (0.0, 0.0, 0.0))
+    for write in (
+        lambda: write_volume(tmp_path / "a.nii.gz", labels, grid),
+        lambda: annotate(stack, {2: labels[0]}),
+    ):
+        with pytest.raises(StackError) as found:
+            write()
+        answer = answer_error(found.value, ())
+        assert (answer.status_code, b"disk is full" in answer.body) == (507, True)
+    assert answer_error(StackError("damaged"), ()).status_code == 422
 
 
 def test_a_server_that_nobody_asks_forgets_sessions_too(

@@ -1,6 +1,7 @@
 """Scores of slices, against labels and maps that the segmentation gives."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from monai_app.errors import ConfigError
 from monai_app.inference import Outputs, Predictor
 from monai_app.inference.region import Span
-from monai_app.label.slice_scores import Sampling, ScoreFile, appearance, score_slices
+from monai_app.label.slice_scores import Sampling, ScoreFile, SliceScore, appearance, score_slices
 from monai_app.stack import ArrayStack, Stack
 from tests.inference.models import model_of
 
@@ -105,3 +106,18 @@ def test_scores_are_kept_for_one_stack_model_and_sampling(
     assert kept.read() == {}
     with pytest.raises(ConfigError, match="window 0: must be 1 or more"):
         Sampling(window=0)
+
+
+def test_of_scores_that_are_written_at_once_none_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "scores" / "unet.json"
+    scores = {z: SliceScore(z, (0.5,) * 500) for z in range(40)}
+
+    def write(z: int) -> None:
+        ScoreFile(path, "stack", "model").write({z: scores[z]})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, scores))
+    assert ScoreFile(path, "stack", "model").read() == scores
+    ScoreFile(path, "stack", "another").write({1: scores[1]})
+    assert ScoreFile(path, "stack", "model").read() == {}
+    assert [found.name for found in path.parent.iterdir()] == [path.name]

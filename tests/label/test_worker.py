@@ -1,5 +1,6 @@
 """What an inference does to its process is not done to those that wait, nor to the next."""
 
+import errno
 import os
 import resource
 import signal
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_app.errors import AppError
-from monai_app.label.errors import AbandonedError, InferenceError, NoMemoryError, QueueFullError
+from monai_app.errors import AppError, StackError
+from monai_app.label.errors import AbandonedError, InferenceError, NoMemoryError, NoRoomError, QueueFullError
 from monai_app.label.inference import Job
 from monai_app.label.worker import InferenceProcess
 
@@ -30,6 +31,8 @@ def work(job: Job) -> dict[str, Any]:
             np.ones(1 << 40, np.uint8)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, limits)
+    if job.run.name == "full":
+        raise StackError("the labels cannot be written") from OSError(errno.ENOSPC, "No space left on device")
     if job.run.name == "sleep":
         time.sleep(60)
     return {"run": job.run.name}
@@ -46,9 +49,11 @@ def process() -> Iterator[InferenceProcess]:
     found.close()
 
 
-def test_too_little_memory_and_a_killed_process_fail_one_inference_alone(process: InferenceProcess) -> None:
+def test_too_little_memory_a_full_disk_and_a_killed_process_fail_one_inference_alone(process: InferenceProcess) -> None:
     with pytest.raises(NoMemoryError, match="--memory"):
         process.run(job("hog"))
+    with pytest.raises(NoRoomError, match="disk is full"):
+        process.run(job("full"))
     assert process.run(job("fine")) == {"run": "fine"}
     told: list[object] = []
 

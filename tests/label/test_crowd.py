@@ -1,0 +1,153 @@
+"""Many requests at once, or one that keeps the server busy: others are answered meanwhile."""
+
+import asyncio
+import gc
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.testclient import TestClient
+from starlette.types import Message
+
+from monai_app.label.connection import threads_for, while_connected
+from monai_app.label.guard import _WITH_FILES, LARGEST_TEXT
+from monai_app.stack import Stack
+from tests.label.conftest import Served, wait_for
+from tests.label.test_serve import import_quietly
+
+WAITING = 60
+
+
+def test_inferences_that_wait_take_no_threads_from_other_routes_and_more_are_refused_at_once() -> None:
+    over, begun = threading.Event(), threading.Semaphore(0)
+
+    async def silence() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def wait(_: threading.Event) -> None:
+        begun.release()
+        over.wait()
+
+    async def crowd() -> str:
+        threads = threads_for(WAITING)
+        request = Request({"type": "http"}, silence)
+        waiting = [asyncio.create_task(while_connected(request, wait, threads)) for _ in range(WAITING)]
+        for _ in waiting:
+            while not begun.acquire(blocking=False):
+                await asyncio.sleep(0.01)
+        refused = [while_connected(request, lambda _: "refused", threads) for _ in range(100)]
+        assert await asyncio.gather(*refused) == ["refused"] * 100
+        answer = await run_in_threadpool(lambda: "info")
+        over.set()
+        await asyncio.gather(*waiting)
+        return answer
+
+    try:
+        assert asyncio.run(asyncio.wait_for(crowd(), 20)) == "info"
+    finally:
+        over.set()
+
+
+def test_files_are_sent_to_the_paths_that_may_be_sent_much(served: Served) -> None:
+    paths = served.ask("GET", "/openapi.json").json()["paths"]
+    kinds = {
+        path: {kind for told in operations.values() for kind in told.get("requestBody", {}).get("content", {})}
+        for path, operations in paths.items()
+    }
+    files = {path for path, found in kinds.items() if "multipart/form-data" in found}
+    assert files == {path for path in kinds if _WITH_FILES.fullmatch(path)}
+
+
+def test_forms_hold_few_and_short_texts(served: Served) -> None:
+    def ask(**fields: str) -> tuple[int, str]:
+        parts = {name: (None, text) for name, text in fields.items()}
+        answer = served.ask("POST", "/infer/trained?image=tiny_z0001&output=json", files=parts)
+        return answer.status_code, answer.text
+
+    assert ask(params=json.dumps({"a": "x" * 200_000}))[0] == 200
+    for status, text in (ask(params=" " * (LARGEST_TEXT + 1)), ask(**{f"f{number}": "" for number in range(17)})):
+        assert status == 413
+        assert f"texts of {LARGEST_TEXT} bytes at most" in text
+
+
+@pytest.fixture(scope="module")
+def app(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """An app that no server runs yet."""
+    import_quietly()
+    from monai_app.label.app import StackApp
+    from monai_app.label.settings import Settings, Workspace
+
+    return StackApp(Settings(str(tiny_stack.path), (str(trained),)), Workspace(tmp_path_factory.mktemp("app")))
+
+
+def test_what_is_loaded_is_not_looked_through_for_garbage_while_requests_are_read(app: Any) -> None:
+    from monai_app.label.api import create_api
+    from monai_app.label.guard import Access
+
+    with TestClient(create_api(app, Access(None, (), 1))):
+        assert gc.get_freeze_count() > 100_000
+    assert gc.get_freeze_count() < 100_000
+
+
+def test_what_was_measured_with_weights_that_count_no_more_is_not_kept(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monai_app.label.methods import measure_uncertainty
+    from monai_app.label.models import ServedModel
+
+    model, run = app.model("trained"), app.model("trained").run
+    kept = app.workspace.scores / "trained.json"
+    runs = iter([run, tmp_path])
+    with monkeypatch.context() as patch:
+        patch.setattr(ServedModel, "run", property(lambda _: next(runs, tmp_path)))
+        assert len(measure_uncertainty(app.workspace, model, app.store, app.settings)) == 8
+    assert not kept.exists()
+    measure_uncertainty(app.workspace, model, app.store, app.settings)
+    assert kept.is_file()
+
+
+def test_scoring_that_is_waited_for_runs_like_any_other(served: Served) -> None:
+    sync = "/scoring/uncertainty?run_sync=true"
+    found = served.ask("POST", sync, json={"model": "trained"}).json()
+    assert set(found) == {str(z) for z in range(8)}
+    assert all(0 < value < 1 for value in found.values())
+    last = served.ask("GET", "/scoring/").json()
+    assert (last["status"], last["request"]) == ("DONE", {"method": "uncertainty", "model": "trained"})
+    (served.folder / "scores" / "sensor3d.json").unlink(missing_ok=True)
+    with ThreadPoolExecutor() as pool:
+        waits = pool.submit(served.ask, "POST", sync, json={"model": "sensor3d"})
+        wait_for(lambda: served.ask("GET", "/scoring/?check_if_running=true").ok, 20)
+        assert served.ask("POST", sync).status_code == 429
+        assert served.ask("DELETE", "/scoring/").json()["status"] == "STOPPED"
+        answer = waits.result()
+    assert (answer.status_code, "stopped" in answer.json()["detail"]) == (409, True)
+    assert served.ask("GET", "/scoring/").json()["status"] == "STOPPED"
+    assert "Traceback" not in served.server.said()
+
+
+def test_slices_are_proposed_to_several_clients_at_once(served: Served) -> None:
+    (served.folder / "scores" / "appearance.json").unlink(missing_ok=True)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: served.ask("POST", "/activelearning/least_sure"), range(8)))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert len({answer.text for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape"])
+def test_a_password_need_not_be_a_text(charset: str) -> None:
+    import_quietly()
+    from fastapi import FastAPI
+
+    from monai_app.label.login import _token_routes
+
+    api = FastAPI()
+    api.include_router(_token_routes("a token that is long enough"))
+    body = b'--x\r\nContent-Disposition: form-data; name="password"\r\n\r\n\\ud800\r\n--x--\r\n'
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    assert TestClient(api).post("/auth/token", content=body, headers=headers).status_code == 401
