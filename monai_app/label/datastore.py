@@ -24,7 +24,7 @@ from monai_app.label.room import Room, file_size
 from monai_app.label.sessions import Sessions
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.uploads import Uploads, check_id, suffix_of
-from monai_app.stack import Stack, annotate
+from monai_app.stack import Stack
 from monai_app.volumes import read_header
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
@@ -51,6 +51,7 @@ class StackDatastore(Datastore):
             layout=settings.layout,
             slices=settings.slices or None,
             test_slices=settings.test_slices,
+            ingested=settings.ingested,
         )
         self.uploads = Uploads(workspace.uploads)
         self.sessions = Sessions(workspace.sessions, server_settings.MONAI_LABEL_SESSION_EXPIRY)
@@ -60,8 +61,12 @@ class StackDatastore(Datastore):
 
     @property
     def stack(self) -> Stack:
-        """The stack with the annotations that it has now."""
-        return Stack.open(self.path)
+        """The stack with the annotations that it has now.
+
+        Raises:
+            StackError: it is gone, or another one was ingested in its place.
+        """
+        return self.cases.stack
 
     # ---- what it is --------------------------------------------------------------------------------------------------
 
@@ -75,9 +80,7 @@ class StackDatastore(Datastore):
 
     def description(self) -> str:
         """Return what the stack is, in a line."""
-        stack = self.stack
-        slices, rows, columns = stack.shape
-        return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
+        return _described(self.stack)
 
     def set_description(self, description: str) -> None:
         """Refuse: the description follows from the stack."""
@@ -94,12 +97,19 @@ class StackDatastore(Datastore):
 
     def json(self) -> dict[str, Any]:
         """Return everything, as MONAI Label's local datastore does."""
-        labels, known = self._label_ids(), self.records.labels()
+        labels, stack = self._label_ids(), self.stack
+        images, known = self.records.all()
+        suffixes = {image: suffix_of(path.name) for image, path in self.uploads.files().items()}
+        kept = {tag: Uploads(self._label_folder(tag)).files() for tag in self._tags()}
+        case = Path(f"case{self.cases.suffix}")  # of whose labels no file may be there yet
         objects = {
             image: {
-                "image": {"ext": self._suffix(image), "info": self.records.image(image)},
+                "image": {"ext": suffixes.get(image, self.cases.suffix), "info": images.get(image, {})},
                 "labels": {
-                    tag: {"ext": self._label_suffix(image, tag), "info": known.get(tag, {}).get(image, {})}
+                    tag: {
+                        "ext": suffix_of(kept.get(tag, {}).get(image, case).name),
+                        "info": known.get(tag, {}).get(image, {}),
+                    }
                     for tag, ids in labels.items()
                     if image in ids
                 },
@@ -107,8 +117,8 @@ class StackDatastore(Datastore):
             for image in self.list_images()
         }
         return {
-            "name": self.name(),
-            "description": self.description(),
+            "name": stack.name,
+            "description": _described(stack),
             "images_dir": "",
             "labels_dir": "",
             "objects": objects,
@@ -294,7 +304,7 @@ class StackDatastore(Datastore):
         self._check_label(label_id, label_tag)
         case = self.case(label_id)
         if case is not None and label_tag == FINAL:
-            annotate(self.stack, dict.fromkeys(self.cases.owned_slices(case)))
+            self.cases.remove_labels(case)
         else:
             for path in self._label_files(label_id, label_tag):
                 path.unlink(missing_ok=True)
@@ -350,9 +360,8 @@ class StackDatastore(Datastore):
     def _label_ids(self) -> dict[str, set[str]]:
         """The images that have a label, by tag."""
         found = {tag: set(Uploads(self._label_folder(tag)).ids()) for tag in self._tags()}
-        cases = {case.id for case in self.cases if self.cases.owned_slices(case)}
         uploads = found.get(FINAL, set()) & set(self.uploads.ids())
-        return {tag: ids for tag, ids in {**found, FINAL: cases | uploads}.items() if ids}
+        return {tag: ids for tag, ids in {**found, FINAL: self.cases.labelled_ids() | uploads}.items() if ids}
 
     def _tags(self) -> list[str]:
         return sorted(path.name for path in self.workspace.labels.glob("[A-Za-z0-9]*") if _is_folder(path))
@@ -372,13 +381,14 @@ class StackDatastore(Datastore):
         path = self.uploads.path(image_id)
         return self.cases.suffix if path is None else suffix_of(path.name)
 
-    def _label_suffix(self, image_id: str, tag: str) -> str:
-        files = self._label_files(image_id, tag)
-        return suffix_of(files[0].name) if files else self.cases.suffix
-
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
+
+
+def _described(stack: Stack) -> str:
+    slices, rows, columns = stack.shape
+    return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
 
 
 def _unknown_image(image_id: str) -> UnknownError:

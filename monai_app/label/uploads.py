@@ -50,7 +50,11 @@ class Uploads:
 
     def ids(self) -> list[str]:
         """The ids, sorted."""
-        return sorted({path.name.split(".")[0] for path in self.folder.glob("[A-Za-z0-9]*") if _is_kept(path)})
+        return sorted(self.files())
+
+    def files(self) -> dict[str, Path]:
+        """A file of every id."""
+        return {path.name.split(".")[0]: path for path in self.folder.glob("[A-Za-z0-9]*") if _is_kept(path)}
 
     def path(self, name: str) -> Path | None:
         """Where an upload is, or None where there is none of that id."""

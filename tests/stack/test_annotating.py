@@ -167,7 +167,7 @@ def test_refuses_what_does_not_fit_before_anything_is_written(stack: Stack, inge
 def test_a_store_that_was_replaced_is_not_annotated(stack: Stack, bare: Stack) -> None:
     shutil.rmtree(stack.path)
     shutil.copytree(bare.path, stack.path)
-    with pytest.raises(StackError, match="was replaced since it was opened; open it again"):
+    with pytest.raises(StackError, match="was replaced since it was opened: another stack was ingested"):
         annotate(stack, {0: plane(0)})
 
 
