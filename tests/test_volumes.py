@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813  # what its documentation calls it
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from monai_app.errors import AnnotationError, StackError
 from monai_app.volumes import Grid, Volume, on_grid, read_header, read_volume, write_volume
@@ -163,6 +164,79 @@ def test_labels_come_back_to_their_pixels(tmp_path_factory, case, writer: str) -
         image.SetDirection((affine[:3, :3] / size).ravel().tolist())
         sitk.WriteImage(image, path)
     np.testing.assert_array_equal(on_grid(read_volume(path), grid), labels)
+
+
+@st.composite
+def lying_anywhere(draw: st.DrawFn) -> np.ndarray:
+    """Index to RAS, turned by any angle, often by nearly 90 or 180 degrees, about an edge or any axis."""
+    axis = np.array(draw(st.sampled_from([(1, 0, 0), (0, 1, 0), (0, 0, 1)]) | st.tuples(*[st.floats(0.1, 1)] * 3)))
+    near = st.builds(lambda right, off: right - off, st.sampled_from([0, np.pi / 2, np.pi]), st.floats(0, 3e-3))
+    angle = draw(near | st.floats(0, np.pi))
+    turn = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn * draw(st.tuples(*[st.floats(0.01, 3)] * 3)) * (1, 1, draw(st.sampled_from([1, -1])))
+    affine[:3, 3] = draw(st.tuples(*[st.floats(-500, 500)] * 3))
+    return affine
+
+
+def header_of(folder: Path, affine: np.ndarray, writer: str, lengths: tuple[int, int, int]) -> nibabel.Nifti1Header:
+    """A header with an sform and a qform as a program writes them."""
+    if writer == "nibabel":
+        header = nibabel.Nifti1Header()
+        header.set_qform(affine, 1)
+        header.set_sform(affine, 1)
+    else:
+        size, lps = np.linalg.norm(affine[:3, :3], axis=0), np.diag((-1.0, -1.0, 1.0)) @ affine[:3]
+        image = sitk.Image(2, 2, 2, sitk.sitkUInt8)
+        image.SetSpacing(size.tolist())
+        image.SetOrigin(lps[:, 3].tolist())
+        image.SetDirection((lps[:, :3] / size).ravel().tolist())
+        sitk.WriteImage(image, folder / "written.nii")
+        header = nibabel.load(folder / "written.nii").header
+        assert min(header["qform_code"], header["sform_code"]) > 0
+    header.set_data_shape(lengths)
+    header["vox_offset"] = 352
+    return header
+
+
+@given(
+    affine=lying_anywhere(),
+    writer=st.sampled_from(["nibabel", "SimpleITK"]),
+    lengths=st.tuples(*[st.integers(1, 5000)] * 3),
+    axis=st.integers(0, 2),
+    shift=st.floats(0.1, 50),
+    by=st.sampled_from(["qoffset", "srow", "turn"]),
+)
+def test_sform_and_qform_may_differ_by_rounding_alone(
+    tmp_path_factory, affine: np.ndarray, writer: str, lengths: tuple, axis: int, shift: float, by: str
+) -> None:
+    path = tmp_path_factory.mktemp("forms") / "labels.nii"
+    header = header_of(path.parent, affine, writer, lengths)
+    path.write_bytes(header.binaryblock + bytes(196))
+    found = read_header(path)
+    assert found.shape == lengths
+    np.testing.assert_allclose(np.diag((-1, -1, 1, 1)) @ found.affine, affine, rtol=1e-6, atol=1e-4)
+    other, moved = header.get_sform(), header.get_qform()
+    if by == "turn":
+        size = np.linalg.norm(affine[:3, :3], axis=0)
+        lengths = (*[max(length, 50) for length in lengths],)
+        header.set_data_shape(lengths)
+        moved[:3, :3] = Rotation.from_rotvec(0.1 * np.eye(3)[axis]).as_matrix() @ (affine[:3, :3] / size) * size
+        header.set_qform(moved, 1)
+    elif by == "qoffset":
+        moved[:3, 3] += shift * affine[:3, axis]
+        header.set_qform(moved, 1)
+    else:
+        other[:3, 3] += shift * affine[:3, axis]
+        header.set_sform(other, 2)
+    path.write_bytes(header.binaryblock + bytes(196))
+    with pytest.raises(StackError, match="its sform and its qform put voxels up to"):
+        read_header(path)
+    for code in ("qform_code", "sform_code"):  # one alone is good
+        kept, header[code] = int(header[code]), 0
+        path.write_bytes(header.binaryblock + bytes(196))
+        assert read_header(path).shape == lengths
+        header[code] = kept
 
 
 @given(axes=st.permutations("RAS"), flips=st.tuples(*(st.booleans() for _ in range(3))))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.volumes.grid import Affine, Volume
+from monai_app.volumes.nifti import nifti_affine
 from monai_app.volumes.writing import NRRD, suffix_of
 
 _LONGEST_HEADER = 1 << 20
@@ -81,7 +82,7 @@ def read_header(path: Path) -> Header:
 
     Raises:
         StackError: the file is missing, damaged, none of these formats, no volume, holds other pixels than whole or
-            floating-point numbers, or leaves its pixels to another file.
+            floating-point numbers, leaves its pixels to another file, or says twice where it lies and differently.
     """
     suffix = suffix_of(path)
     with _readable(path):
@@ -188,23 +189,10 @@ def _nifti_header(path: Path, stream: BinaryIO, packed: str) -> Header:
     if not length + 4 <= offset <= _LARGEST_OFFSET:
         raise StackError(f"{path}: its pixels begin at byte {offset:g}: it is damaged; save it again")
     shape = _three_axes(path, tuple(int(size) for size in header.get_data_shape()))
-    affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ _nifti_affine(header)
+    affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ nifti_affine(path, header)
     dtype = _numbers(path, header.get_data_dtype())
     unit = header.get_xyzt_units()[0]
     return Header(path, shape, dtype, _finite(path, affine), unit, int(offset), packed, scale)
-
-
-def _nifti_affine(header: Any) -> Affine:
-    """From index to RAS: the sform; where there is none, the qform."""
-    if header["sform_code"] > 0 or header["qform_code"] <= 0:
-        return np.asarray(header.get_best_affine(), np.float64)
-    affine = np.asarray(header.get_qform(), np.float64)
-    size = np.linalg.norm(affine[:3, :3], axis=0)
-    turn = affine[:3, :3] / size
-    # Three of four numbers of a quaternion in 32 bits give a turn by 90 or 180 degrees to 0.0005 only.
-    if np.abs(turn - np.rint(turn)).max() < 1e-3:
-        affine[:3, :3] = np.rint(turn) * size
-    return affine
 
 
 def _nrrd_header(path: Path) -> Header:
