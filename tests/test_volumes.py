@@ -17,7 +17,17 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from monai_app.errors import AnnotationError, StackError
-from monai_app.volumes import Grid, Volume, on_grid, read_header, read_volume, write_volume
+from monai_app.volumes import (
+    Extent,
+    Grid,
+    Volume,
+    check_labels,
+    on_grid,
+    read_header,
+    read_volume,
+    reading,
+    write_volume,
+)
 
 GRID = Grid((3, 7, 5), (0.02, 0.013, 0.01), (0.14, 0.5, -0.25))
 FORMATS = (".nii.gz", ".nii", ".nrrd")
@@ -251,6 +261,38 @@ def test_labels_reoriented_by_nibabel_come_back(tmp_path_factory, axes: list[str
     change = nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), target)
     nibabel.save(image.as_reoriented(change), path)
     np.testing.assert_array_equal(on_grid(read_volume(path), GRID), marked())
+    check_labels(path, GRID.extent)
+
+
+@given(case=turned(), dtype=st.sampled_from([np.uint8, np.int16, np.float32]), portion=st.integers(1, 40))
+def test_labels_of_another_volume_are_told_without_placing_them(
+    tmp_path_factory, case, dtype: type, portion: int
+) -> None:
+    grid, _, pixels, affine = case
+    path = tmp_path_factory.mktemp("covering") / "labels.nii"
+    image = nibabel.Nifti1Image(pixels.astype(dtype), np.diag((-1.0, -1.0, 1.0, 1.0)) @ affine)
+    nibabel.save(image, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_PORTION", portion)
+        own = read_header(path).extent
+        check_labels(path, own)
+        check_labels(path, Extent((*own.shape, 2), own.affine, "mm"))
+        with pytest.raises(AnnotationError, match=r"the labels cover .* and the image has"):
+            check_labels(path, grid.extent)  # it is padded, so it never covers the grid alone
+        affine[:3, 3] += affine[:3, 0] * 0.3
+        with pytest.raises(AnnotationError, match=r"they are shifted by 0\.3"):
+            check_labels(path, Extent(own.shape, affine))
+        spoilt = np.asarray(pixels, np.float32)
+        spoilt[-1, -1, -1] = 0.5
+        nibabel.save(nibabel.Nifti1Image(spoilt, image.affine), path)
+        with pytest.raises(AnnotationError, match=r"the labels hold 0\.5 and must be whole numbers"):
+            check_labels(path, own)
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises((StackError, AnnotationError), match=r"truncated|hold 0\.5"):
+            check_labels(path, own)
+    path.write_bytes(path.read_bytes()[:352])
+    with pytest.raises(StackError, match="holds 0 bytes of pixels and announces"):
+        check_labels(path, own)
 
 
 def test_units_that_other_programs_write_are_understood(tmp_path: Path) -> None:
@@ -264,7 +306,7 @@ def test_units_that_other_programs_write_are_understood(tmp_path: Path) -> None:
         image = nibabel.Nifti1Image(marked().T, np.diag((factor, factor, factor, 1)) @ to_ras(GRID))
         image.header.set_xyzt_units(unit)
         nibabel.save(image, path)
-        with pytest.raises(AnnotationError, match=rf"unit: {unit}.*case's 0\.01 x 0\.013 x 0\.02"):
+        with pytest.raises(AnnotationError, match=rf"unit: {unit}.*image's 0\.01 x 0\.013 x 0\.02"):
             on_grid(read_volume(path), GRID)
 
 
@@ -286,7 +328,7 @@ def _oblique(angle: float) -> np.ndarray:
         (_shifted(0.5, 0, 0), r"shifted by 0\.5 of a voxel"),
         (_shifted(0, 0, 0.02), r"shifted by 0\.02 of a voxel"),
         (_oblique(0.05), r"not resampled, rotated"),
-        (GRID.affine @ np.diag((1, 1.01, 1, 1)), r"0\.01 x 0\.01313 x 0\.02 .* case's 0\.01 x 0\.013 x 0\.02"),
+        (GRID.affine @ np.diag((1, 1.01, 1, 1)), r"0\.01 x 0\.01313 x 0\.02 .* image's 0\.01 x 0\.013 x 0\.02"),
         (GRID.affine @ np.diag((2, 2, 2, 1)), "not resampled"),
         (_shifted(0, 4, 0), "labelled voxels lie outside the case"),
         (_shifted(90, 0, 0), "labelled voxels lie outside the case"),

@@ -15,17 +15,17 @@ from typing import IO, Any
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
-from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
+from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
 from monai_app.label.cases import Case, Cases
-from monai_app.label.errors import UnknownError
+from monai_app.label.errors import UnknownError, called
 from monai_app.label.records import Info, Records
 from monai_app.label.room import Room, file_size
 from monai_app.label.sessions import Sessions
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.uploads import Uploads, check_id, suffix_of
+from monai_app.label.uploads import Uploads, check_tag, suffix_of
 from monai_app.stack import Stack
-from monai_app.volumes import read_header
+from monai_app.volumes import Extent, check_labels, read_header
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
 """What the server says of images, and no client: other clients take names and paths from it for files of their own."""
@@ -185,7 +185,7 @@ class StackDatastore(Datastore):
         if self.case(image_id) is not None:
             raise TargetExistsError(f"image {image_id} is a case of the stack; choose another id")
         source = Path(image_filename)
-        with self.room.taken(file_size(source)):
+        with called(source, "the image"), self.room.taken(file_size(source)):
             path = self.uploads.add(image_id, source)
         self.records.update_image(image_id, {**(image_info or {}), "ts": int(time.time()), "name": path.name})
         return image_id
@@ -212,7 +212,7 @@ class StackDatastore(Datastore):
         Raises:
             AppError: the file is no volume, or there is no room.
         """
-        with self.room.taken(file_size(volume)):
+        with called(volume, "the volume"), self.room.taken(file_size(volume)):
             return self.sessions.add(volume)
 
     # ---- labels ------------------------------------------------------------------------------------------------------
@@ -277,23 +277,28 @@ class StackDatastore(Datastore):
             label_info: what the client says of it; ``label_info`` in it names the values of the file.
 
         Raises:
-            AppError: there is no such image, the labels don't fit it, or there is no room.
+            AppError: there is no such image, the tag breaks its rule, the labels don't fit the image or are no whole
+                numbers 0..255, or there is no room.
         """
         self._check_image(image_id)
+        check_tag(label_tag)
         info, case, source = dict(label_info or {}), self.case(image_id), Path(label_filename)
-        check_id(label_tag)
         suffix = suffix_of(source.name)
-        if case is not None and label_tag == FINAL:
-            imported = self.cases.import_labels(case, source, info.get("label_info"))
-            info |= {"set": list(imported.set), "removed": list(imported.removed)}
-        else:
-            self._check_shape(image_id, source)
-            labels = Uploads(self._label_folder(label_tag))
-            before = sum(map(file_size, labels.all(image_id)))
-            with self.room.taken(file_size(source) - before):
-                labels.replace(image_id, source)
+        with called(source, "the label"):
+            if case is not None and label_tag == FINAL:
+                imported = self.cases.import_labels(case, source, info.get("label_info"))
+                info |= {"set": list(imported.set), "removed": list(imported.removed)}
+            else:
+                check_labels(source, self._extent(image_id))
+                self._keep_label(image_id, source, label_tag)
         self.records.update_label(image_id, label_tag, {**info, "ts": int(time.time()), "name": f"{image_id}{suffix}"})
         return image_id
+
+    def _keep_label(self, image_id: str, source: Path, tag: str) -> None:
+        labels = Uploads(self._label_folder(tag))
+        before = sum(map(file_size, labels.all(image_id)))
+        with self.room.taken(file_size(source) - before):
+            labels.replace(image_id, source)
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Remove a label; a final one of a case takes the annotations back that came from it.
@@ -349,13 +354,15 @@ class StackDatastore(Datastore):
                 f"{list(self.get_labels_by_image_id(label_id))}"
             )
 
-    def _check_shape(self, image_id: str, label: Path) -> None:
-        """Refuse a label of another size than its image's."""
-        found, expected = (read_header(path).shape for path in (label, Path(self.get_image_uri(image_id))))
-        if sorted(found) != sorted(expected[:3]):
-            raise AnnotationError(
-                f"the label has the axes {found} and image {image_id} has {expected[:3]}; send one of the image's size"
-            )
+    def _extent(self, image_id: str) -> Extent:
+        """Where the voxels of an image lie."""
+        case, upload = self.case(image_id), self.uploads.path(image_id)
+        if case is not None:
+            return self.cases.grid(case).extent
+        if upload is None:
+            raise _unknown_image(image_id)
+        with called(upload, f"image {image_id}"):
+            return read_header(upload).extent
 
     def _label_ids(self) -> dict[str, set[str]]:
         """The images that have a label, by tag."""

@@ -13,7 +13,7 @@ import psutil
 from monai_app.bundle.model import load_model
 from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
-from monai_app.label.errors import NoMemoryError
+from monai_app.label.errors import NoMemoryError, called
 from monai_app.stack import ArrayStack, Stack
 from monai_app.volumes import Grid, Volume, read_header, read_volume, write_like, write_volume
 
@@ -83,8 +83,9 @@ def infer(job: Job) -> dict[str, Any]:
 
 def _infer_volume(job: Job, detectors: Sequence[str], predictor: Predictor, request: Request) -> None:
     assert job.volume is not None
-    _check_room(job.volume, request)
-    volume = read_volume(job.volume)
+    with called(job.volume, "the volume"):
+        _check_room(job.volume, request)
+        volume = read_volume(job.volume)
     _check_turned(volume)
     pixels = volume.pixels if volume.pixels.ndim == 4 else volume.pixels[..., None]
     if pixels.shape[3] != len(detectors):

@@ -219,9 +219,12 @@ def test_any_order_of_segments_means_the_same(order: list[str], values: list[int
         ([{"name": "pore"}], r"label_info: \{'name': 'pore'\} is no segment"),
         ([{"name": "pore", "idx": "1"}], "is no segment"),
         (["pore"], "label_info: 'pore' is no segment"),
+        ({}, r"label_info: \{\} is no list; give a list of objects with 'name'"),
+        (5, "label_info: 5 is no list"),
+        ("pore", "label_info: 'pore' is no list"),
     ],
 )
-def test_refuses_segments_that_are_not_known(cases: Cases, label_info: list, text: str) -> None:
+def test_refuses_segments_that_are_not_known(cases: Cases, label_info: object, text: str) -> None:
     case = cases.case("tiny_z0002")
     path, before = save(cases, case, {(1, 1, 1): 1, (2, 2, 1): 2}), cases.stack.identity
     with pytest.raises(AnnotationError, match=text):

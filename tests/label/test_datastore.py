@@ -5,19 +5,36 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from monai_app.errors import StackError
+from monai_app.errors import AppError, StackError
 from monai_app.label.app import StackApp
+from monai_app.label.datastore import StackDatastore
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate
+from tests.label.conftest import as_nifti
+
+SHAPE = (80, 96, 3)
+"""Of case tiny_z0004, in x, y, z."""
+PLACE = np.diag((-0.01, -0.01, 0.02, 1.0))
+PLACE[2, 3] = 3 * 0.02
 
 
 @pytest.fixture
-def app(tiny_stack: Stack, trained: Path, tmp_path: Path) -> StackApp:
+def path(tiny_stack: Stack, tmp_path: Path) -> Path:
     """Slices 1, 3 and 5 train and 6 tests."""
-    stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
-    return StackApp(Settings(str(stack), (str(trained),)), Workspace(tmp_path / "tiny.label"))
+    return Path(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
+
+
+@pytest.fixture
+def app(path: Path, trained: Path, tmp_path: Path) -> StackApp:
+    return StackApp(Settings(str(path), (str(trained),)), Workspace(tmp_path / "tiny.label"))
+
+
+@pytest.fixture
+def store(path: Path, tmp_path: Path) -> StackDatastore:
+    return StackDatastore(Settings(str(path), ("unet",)), Workspace(tmp_path / "tiny.label"))
 
 
 def test_the_stack_is_opened_a_few_times_a_request_however_many_cases_there_are(
@@ -78,3 +95,53 @@ def test_every_door_refuses_a_stack_that_was_replaced(app: StackApp) -> None:
     for door in doors:
         with pytest.raises(StackError, match="was replaced since it was opened"):
             door()
+
+
+def sent(folder: Path, content: bytes) -> str:
+    """What a client sent, under the name that the server gives it."""
+    (folder / "tmpabc.nii.gz").write_bytes(content)
+    return str(folder / "tmpabc.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "place", "text"),
+    [
+        (np.full(SHAPE, 0.5), PLACE, r"labels hold 0\.5 and must be whole numbers"),
+        (np.full(SHAPE, 300, np.int16), PLACE, "labels hold 300 and must be whole numbers 0 to 255"),
+        (np.ones(SHAPE, np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
+        (np.ones(SHAPE[::-1], np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
+        (np.ones((80, 96, 2), np.uint8), PLACE, r"cover \(2, 96, 80\) voxels .* and the image has \(3, 96, 80\)"),
+        (np.ones((*SHAPE, 2), np.uint8), PLACE, "must have three axes"),
+    ],
+)
+def test_labels_that_are_files_are_checked_too(
+    store: StackDatastore, tmp_path: Path, pixels: np.ndarray, place: np.ndarray, text: str
+) -> None:
+    store.add_image("mine", sent(tmp_path, as_nifti(np.ones((*SHAPE, 2), np.uint8), PLACE).getvalue()), {})
+    for image, tag in (("tiny_z0004", "original"), ("mine", "final"), ("mine", "original")):
+        with pytest.raises(AppError, match=text):
+            store.save_label(image, sent(tmp_path, as_nifti(pixels, place).getvalue()), tag, {})
+        good = as_nifti(np.ones(SHAPE, np.float32), PLACE).getvalue()
+        assert store.save_label(image, sent(tmp_path, good), tag, {}) == image
+        assert Path(store.get_label_uri(image, tag)).read_bytes() == good
+
+
+def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore, tmp_path: Path) -> None:
+    content = as_nifti(np.ones(SHAPE, np.uint8), PLACE).getvalue()
+    for tag, text in (
+        ("final ", "tag 'final ': may hold letters"),
+        ("FINAL", "tag 'FINAL': labels that people checked have the tag 'final'"),
+        ("Final", "tag 'Final': labels that people checked"),
+    ):
+        with pytest.raises(AppError, match=text):
+            store.save_label("tiny_z0004", sent(tmp_path, content), tag, {})
+    for tag in ("final", "original"):
+        with pytest.raises(AppError, match=r"^the label cannot be read"):
+            store.save_label("tiny_z0004", sent(tmp_path, content[:-40]), tag, {})
+    with pytest.raises(AppError, match=r"^the image has 2 bytes|^the image cannot be read"):
+        store.add_image("mine", sent(tmp_path, b"PK"), {})
+    with pytest.raises(AppError, match=r"^the volume has 2 bytes|^the volume cannot be read"):
+        store.add_session(Path(sent(tmp_path, b"PK")))
+    with pytest.raises(AppError, match="label_info: 5 is no list"):
+        store.save_label("tiny_z0004", sent(tmp_path, content), "final", {"label_info": 5})
+    assert not list((tmp_path / "tiny.label" / "labels").rglob("*.nii.gz"))
