@@ -11,6 +11,7 @@ import pytest
 from monai_app.errors import AppError, StackError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore import StackDatastore
+from monai_app.label.inference import Job, infer
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import as_nifti
@@ -89,6 +90,7 @@ def test_every_door_refuses_a_stack_that_was_replaced(app: StackApp) -> None:
         lambda: app.next_sample({"strategy": "first"}),
         lambda: app.next_sample({"strategy": "least_sure"}),
         lambda: app.scoring({"method": "slices"}),
+        lambda: infer(Job(Path("run"), store.path, Path("target"), ingested=store.cases.ingested)),
         lambda: app.model("trained"),  # before work in the background is begun
         lambda: StackApp(app.background.settings, app.workspace),  # as its process does
     )
