@@ -20,6 +20,8 @@ SHAPE = (80, 96, 3)
 """Of case tiny_z0004, in x, y, z."""
 PLACE = np.diag((-0.01, -0.01, 0.02, 1.0))
 PLACE[2, 3] = 3 * 0.02
+NEXT = PLACE + 0.02 * np.outer(np.eye(4)[2], np.eye(4)[3])
+"""One slice further."""
 
 
 @pytest.fixture
@@ -113,6 +115,7 @@ def sent(folder: Path, content: bytes) -> str:
         (np.ones(SHAPE, np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
         (np.ones(SHAPE[::-1], np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
         (np.ones((80, 96, 2), np.uint8), PLACE, r"cover \(2, 96, 80\) voxels .* and the image has \(3, 96, 80\)"),
+        (np.ones(SHAPE, np.uint8), NEXT, r"cover \(3, 96, 80\) voxels .* from \(1, 0, 0\) and the image has"),
         (np.ones((*SHAPE, 2), np.uint8), PLACE, "must have three axes"),
     ],
 )
