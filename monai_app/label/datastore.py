@@ -18,7 +18,8 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
 from monai_app.label.cases import Case, Cases
-from monai_app.label.errors import UnknownError, called
+from monai_app.label.errors import UnknownError
+from monai_app.label.naming import called
 from monai_app.label.records import Info, Records
 from monai_app.label.room import Room, file_size
 from monai_app.label.sessions import Sessions

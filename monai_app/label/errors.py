@@ -1,23 +1,6 @@
 """What can go wrong in a server beside the user's errors of the package."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from monai_app.errors import AppError
-
-
-@contextmanager
-def called(path: Path, name: str) -> Iterator[None]:
-    """Call a file in errors what the client calls it: where the server keeps it meanwhile tells nobody anything.
-
-    Raises:
-        AppError: as the body, with other words.
-    """
-    try:
-        yield
-    except AppError as error:
-        raise type(error)(str(error).replace(str(path), name)) from None
 
 
 class UnknownError(AppError, LookupError):

@@ -12,6 +12,7 @@ from monai_app.errors import AppError, StackError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.inference import Job, infer
+from monai_app.label.naming import called
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import as_nifti
@@ -150,3 +151,9 @@ def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore
     with pytest.raises(AppError, match="label_info: 5 is no list"):
         store.save_label("tiny_z0004", sent(tmp_path, content), "final", {"label_info": 5})
     assert not list((tmp_path / "tiny.label" / "labels").rglob("*.nii.gz"))
+
+
+def test_an_error_in_other_words_has_the_same_cause() -> None:
+    with pytest.raises(StackError, match=r"^the label cannot be written") as told, called(Path("/a/b"), "the label"):
+        raise StackError("/a/b cannot be written") from OSError(28, "No space left on device")
+    assert isinstance(told.value.__cause__, OSError)
