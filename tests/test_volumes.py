@@ -14,9 +14,20 @@ import pytest
 import SimpleITK as sitk  # noqa: N813  # what its documentation calls it
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from monai_app.errors import AnnotationError, StackError
-from monai_app.volumes import Grid, Volume, on_grid, read_header, read_volume, write_volume
+from monai_app.volumes import (
+    Extent,
+    Grid,
+    Volume,
+    check_labels,
+    on_grid,
+    read_header,
+    read_volume,
+    reading,
+    write_volume,
+)
 
 GRID = Grid((3, 7, 5), (0.02, 0.013, 0.01), (0.14, 0.5, -0.25))
 FORMATS = (".nii.gz", ".nii", ".nrrd")
@@ -165,6 +176,79 @@ def test_labels_come_back_to_their_pixels(tmp_path_factory, case, writer: str) -
     np.testing.assert_array_equal(on_grid(read_volume(path), grid), labels)
 
 
+@st.composite
+def lying_anywhere(draw: st.DrawFn) -> np.ndarray:
+    """Index to RAS, turned by any angle, often by nearly 90 or 180 degrees, about an edge or any axis."""
+    axis = np.array(draw(st.sampled_from([(1, 0, 0), (0, 1, 0), (0, 0, 1)]) | st.tuples(*[st.floats(0.1, 1)] * 3)))
+    near = st.builds(lambda right, off: right - off, st.sampled_from([0, np.pi / 2, np.pi]), st.floats(0, 3e-3))
+    angle = draw(near | st.floats(0, np.pi))
+    turn = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn * draw(st.tuples(*[st.floats(0.01, 3)] * 3)) * (1, 1, draw(st.sampled_from([1, -1])))
+    affine[:3, 3] = draw(st.tuples(*[st.floats(-500, 500)] * 3))
+    return affine
+
+
+def header_of(folder: Path, affine: np.ndarray, writer: str, lengths: tuple[int, int, int]) -> nibabel.Nifti1Header:
+    """A header with an sform and a qform as a program writes them."""
+    if writer == "nibabel":
+        header = nibabel.Nifti1Header()
+        header.set_qform(affine, 1)
+        header.set_sform(affine, 1)
+    else:
+        size, lps = np.linalg.norm(affine[:3, :3], axis=0), np.diag((-1.0, -1.0, 1.0)) @ affine[:3]
+        image = sitk.Image(2, 2, 2, sitk.sitkUInt8)
+        image.SetSpacing(size.tolist())
+        image.SetOrigin(lps[:, 3].tolist())
+        image.SetDirection((lps[:, :3] / size).ravel().tolist())
+        sitk.WriteImage(image, folder / "written.nii")
+        header = nibabel.load(folder / "written.nii").header
+        assert min(header["qform_code"], header["sform_code"]) > 0
+    header.set_data_shape(lengths)
+    header["vox_offset"] = 352
+    return header
+
+
+@given(
+    affine=lying_anywhere(),
+    writer=st.sampled_from(["nibabel", "SimpleITK"]),
+    lengths=st.tuples(*[st.integers(1, 5000)] * 3),
+    axis=st.integers(0, 2),
+    shift=st.floats(0.1, 50),
+    by=st.sampled_from(["qoffset", "srow", "turn"]),
+)
+def test_sform_and_qform_may_differ_by_rounding_alone(
+    tmp_path_factory, affine: np.ndarray, writer: str, lengths: tuple, axis: int, shift: float, by: str
+) -> None:
+    path = tmp_path_factory.mktemp("forms") / "labels.nii"
+    header = header_of(path.parent, affine, writer, lengths)
+    path.write_bytes(header.binaryblock + bytes(196))
+    found = read_header(path)
+    assert found.shape == lengths
+    np.testing.assert_allclose(np.diag((-1, -1, 1, 1)) @ found.affine, affine, rtol=1e-6, atol=1e-4)
+    other, moved = header.get_sform(), header.get_qform()
+    if by == "turn":
+        size = np.linalg.norm(affine[:3, :3], axis=0)
+        lengths = (*[max(length, 50) for length in lengths],)
+        header.set_data_shape(lengths)
+        moved[:3, :3] = Rotation.from_rotvec(0.1 * np.eye(3)[axis]).as_matrix() @ (affine[:3, :3] / size) * size
+        header.set_qform(moved, 1)
+    elif by == "qoffset":
+        moved[:3, 3] += shift * affine[:3, axis]
+        header.set_qform(moved, 1)
+    else:
+        other[:3, 3] += shift * affine[:3, axis]
+        header.set_sform(other, 2)
+    path.write_bytes(header.binaryblock + bytes(196))
+    with pytest.raises(StackError, match="its sform and its qform put voxels up to"):
+        read_header(path)
+    for code in ("qform_code", "sform_code"):  # one alone is good
+        kept, header[code] = int(header[code]), 0
+        path.write_bytes(header.binaryblock + bytes(196))
+        assert read_header(path).shape == lengths
+        header[code] = kept
+
+
 @given(axes=st.permutations("RAS"), flips=st.tuples(*(st.booleans() for _ in range(3))))
 def test_labels_reoriented_by_nibabel_come_back(tmp_path_factory, axes: list[str], flips: tuple[bool, ...]) -> None:
     path = tmp_path_factory.mktemp("reoriented") / "labels.nii.gz"
@@ -177,6 +261,38 @@ def test_labels_reoriented_by_nibabel_come_back(tmp_path_factory, axes: list[str
     change = nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), target)
     nibabel.save(image.as_reoriented(change), path)
     np.testing.assert_array_equal(on_grid(read_volume(path), GRID), marked())
+    check_labels(path, GRID.extent)
+
+
+@given(case=turned(), dtype=st.sampled_from([np.uint8, np.int16, np.float32]), portion=st.integers(1, 40))
+def test_labels_of_another_volume_are_told_without_placing_them(
+    tmp_path_factory, case, dtype: type, portion: int
+) -> None:
+    grid, _, pixels, affine = case
+    path = tmp_path_factory.mktemp("covering") / "labels.nii"
+    image = nibabel.Nifti1Image(pixels.astype(dtype), np.diag((-1.0, -1.0, 1.0, 1.0)) @ affine)
+    nibabel.save(image, path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_PORTION", portion)
+        own = read_header(path).extent
+        check_labels(path, own)
+        check_labels(path, Extent((*own.shape, 2), own.affine, "mm"))
+        with pytest.raises(AnnotationError, match=r"the labels cover .* and the image has"):
+            check_labels(path, grid.extent)  # it is padded, so it never covers the grid alone
+        affine[:3, 3] += affine[:3, 0] * 0.3
+        with pytest.raises(AnnotationError, match=r"they are shifted by 0\.3"):
+            check_labels(path, Extent(own.shape, affine))
+        spoilt = np.asarray(pixels, np.float32)
+        spoilt[-1, -1, -1] = 0.5
+        nibabel.save(nibabel.Nifti1Image(spoilt, image.affine), path)
+        with pytest.raises(AnnotationError, match=r"the labels hold 0\.5 and must be whole numbers"):
+            check_labels(path, own)
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises((StackError, AnnotationError), match=r"truncated|hold 0\.5"):
+            check_labels(path, own)
+    path.write_bytes(path.read_bytes()[:352])
+    with pytest.raises(StackError, match="holds 0 bytes of pixels and announces"):
+        check_labels(path, own)
 
 
 def test_units_that_other_programs_write_are_understood(tmp_path: Path) -> None:
@@ -190,7 +306,7 @@ def test_units_that_other_programs_write_are_understood(tmp_path: Path) -> None:
         image = nibabel.Nifti1Image(marked().T, np.diag((factor, factor, factor, 1)) @ to_ras(GRID))
         image.header.set_xyzt_units(unit)
         nibabel.save(image, path)
-        with pytest.raises(AnnotationError, match=rf"unit: {unit}.*case's 0\.01 x 0\.013 x 0\.02"):
+        with pytest.raises(AnnotationError, match=rf"unit: {unit}.*image's 0\.01 x 0\.013 x 0\.02"):
             on_grid(read_volume(path), GRID)
 
 
@@ -212,7 +328,7 @@ def _oblique(angle: float) -> np.ndarray:
         (_shifted(0.5, 0, 0), r"shifted by 0\.5 of a voxel"),
         (_shifted(0, 0, 0.02), r"shifted by 0\.02 of a voxel"),
         (_oblique(0.05), r"not resampled, rotated"),
-        (GRID.affine @ np.diag((1, 1.01, 1, 1)), r"0\.01 x 0\.01313 x 0\.02 .* case's 0\.01 x 0\.013 x 0\.02"),
+        (GRID.affine @ np.diag((1, 1.01, 1, 1)), r"0\.01 x 0\.01313 x 0\.02 .* image's 0\.01 x 0\.013 x 0\.02"),
         (GRID.affine @ np.diag((2, 2, 2, 1)), "not resampled"),
         (_shifted(0, 4, 0), "labelled voxels lie outside the case"),
         (_shifted(90, 0, 0), "labelled voxels lie outside the case"),

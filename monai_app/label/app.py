@@ -36,10 +36,10 @@ class StackApp(MONAILabelApp):
     """
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
-        self.settings, self.workspace = settings, workspace
+        self.store = StackDatastore(settings, workspace)
+        self.settings, self.workspace = replace(settings, ingested=self.store.cases.ingested), workspace
         self._process: InferenceProcess | None = None
-        self.background = Background(settings, workspace)
-        self.store = StackDatastore(self.settings, self.workspace)
+        self.background = Background(self.settings, workspace)
         self._served = served_models(self.settings, self.workspace, self.store.stack)
         # Scores are computed when they are asked for; MONAI Label would do it at every turn, over HTTP.
         server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
@@ -82,9 +82,11 @@ class StackApp(MONAILabelApp):
 
         Raises:
             UnknownError: there is none.
+            StackError: the stack that it serves was replaced; processes in the background would find that out late.
         """
         if name not in self._served:
             raise UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(self._served)}")
+        _ = self.store.stack  # which raises
         return self._served[name]
 
     @property
@@ -136,7 +138,8 @@ class StackApp(MONAILabelApp):
         self.workspace.temporary.mkdir(parents=True, exist_ok=True)
         target = self.workspace.temporary / f"{uuid.uuid4().hex}{suffix}"
         device = self.settings.device or read_device(request)
-        job = Job(model.run, store.path, target, device=device, memory=self.settings.memory)
+        memory, ingested = self.settings.memory, self.settings.ingested
+        job = Job(model.run, store.path, target, device=device, memory=memory, ingested=ingested)
         if case is None:
             job = replace(job, volume=Path(str(volume)))
         else:

@@ -16,7 +16,7 @@ import numpy as np
 from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.label.segments import to_phases
-from monai_app.stack import Role, Stack, annotate
+from monai_app.stack import Revision, Role, Stack, revise
 from monai_app.volumes import Grid, Labels, on_grid, partner_path, read_volume, write_volume
 
 Layout = Literal["paired", "channels"]
@@ -89,11 +89,12 @@ class Cases:
             named by the detector beside it. "channels": one NIfTI file with the detectors as the fourth axis.
         slices: z of the slices to annotate; every slice where None.
         test_slices: z of the slices whose annotations test; those that the store has for testing stay so too.
+        ingested: the identity at the ingestion that the stack must have; None takes any.
 
     Raises:
         ConfigError: a value that breaks its rule, or a detector whose folder would be that of the labels.
         AnnotationError: the stack has no phases.
-        StackError: there is no such stack.
+        StackError: there is no such stack, or another one in its place.
     """
 
     def __init__(
@@ -106,8 +107,9 @@ class Cases:
         layout: Layout = "paired",
         slices: Iterable[int] | None = None,
         test_slices: Iterable[int] = (),
+        ingested: str | None = None,
     ) -> None:
-        self._opened = Stack.open(stack)
+        self._opened = Stack.open(stack, ingested=ingested)
         self.folder = Path(folder).absolute()
         self.suffix, self.layout, self.thickness = suffix, layout, thickness
         _check_form(self._opened, thickness, suffix, layout)
@@ -128,10 +130,12 @@ class Cases:
         Raises:
             StackError: it is gone, or another one was ingested in its place.
         """
-        current = Stack.open(self._opened.path)
-        if current.ingested != self._opened.ingested:
-            raise StackError(f"{current.path} was replaced since its cases were listed; start again")
-        return current
+        return self._opened.reopened()
+
+    @property
+    def ingested(self) -> str:
+        """The identity of the stack at its ingestion."""
+        return self._opened.ingested
 
     def case(self, name: str) -> Case:
         """The case of an id.
@@ -172,8 +176,8 @@ class Cases:
 
     def labelled_slices(self, case: Case) -> tuple[int, ...]:
         """The slices of a case that are annotated in the store."""
-        stack = self.stack
-        return tuple(z for z in case.slices if z in (*stack.train_slices, *stack.test_slices))
+        annotated = _annotated(self.stack)
+        return tuple(z for z in case.slices if z in annotated)
 
     def export_labels(self, case: Case, path: Path) -> None:
         """Write the store's annotations of a case's slices as a label volume on the case's grid; 0 is unlabelled.
@@ -187,7 +191,7 @@ class Cases:
         """
         stack, grid = self.stack, self.grid(case)
         labels = np.zeros(grid.shape, np.uint8)
-        for z in self.labelled_slices(case):
+        for z in _annotated(stack).intersection(case.slices):
             labels[z - case.first] = stack.read_annotation(z)
         write_volume(path, labels, grid)
 
@@ -202,7 +206,9 @@ class Cases:
         """Bring a label map that a client saved for a case into the store.
 
         The slices on which it labels any pixel are set. Those that this case had set before and that are blank now are
-        taken back. Other slices stay as they are.
+        taken back: they are unlabelled then, also where they were ingested with an annotation or another case had set
+        one, because what was painted over is kept nowhere. Other slices stay as they are. What the case had set is
+        looked up while nobody else annotates.
 
         Args:
             case: the case.
@@ -214,21 +220,22 @@ class Cases:
             AnnotationError: the file cannot be read, does not lie on the case's grid, holds values without a meaning,
                 or labels nothing.
         """
-        stack, grid = self.stack, self.grid(case)
-        labels = to_phases(_read_labels(path, grid), stack.phases, label_info)
-        roles: dict[int, Role] = {z: role or self._role(stack, z) for z in case.slices}
+        labels = to_phases(_read_labels(path, self.grid(case)), self.stack.phases, label_info)
         planes = {z: labels[z - case.first] for z in case.slices if labels[z - case.first].any()}
-        kept = [z for z, plane in planes.items() if _is(stack, z, roles[z], plane)]
-        removed = [z for z in case.slices if z not in planes and _set_by(stack, z) == case.id]
-        if not planes and not removed:
-            raise AnnotationError(
-                f"the label of case {case.id} labels no pixel, and nothing was labelled in it before; label some and "
-                "save it again"
-            )
-        changed = {z: plane for z, plane in planes.items() if z not in kept}
-        if changed or removed:
-            annotate(stack, {**changed, **dict.fromkeys(removed)}, role=roles, source=case.id)
-        return Imported(tuple(changed), tuple(removed), tuple(kept))
+        done = Imported((), (), ())
+
+        def decide(stack: Stack) -> Revision:
+            nonlocal done
+            roles: dict[int, Role] = {z: role or self._role(stack, z) for z in planes}
+            done = _compared(stack, case, planes, roles)
+            return Revision({**{z: planes[z] for z in done.set}, **dict.fromkeys(done.removed)}, roles)
+
+        revise(self.stack, decide, source=case.id)
+        return done
+
+    def remove_labels(self, case: Case) -> None:
+        """Take the annotations of a case back (see `owned_slices`); its slices are unlabelled then."""
+        revise(self.stack, lambda stack: Revision(dict.fromkeys(_owned_slices(stack, case))))
 
     def _case(self, z: int) -> Case:
         reach, last = self.thickness // 2, self._opened.shape[0] - 1
@@ -244,9 +251,15 @@ class Cases:
 
     def owned_slices(self, case: Case) -> tuple[int, ...]:
         """The annotated slices that count as this case's: its own, and those whose annotation was saved with it."""
+        return _owned_slices(self.stack, case)
+
+    def labelled_ids(self) -> set[str]:
+        """The ids of the cases that have annotated slices of their own (see `owned_slices`)."""
         stack = self.stack
-        annotated = {*stack.train_slices, *stack.test_slices}
-        return tuple(z for z in case.slices if z in annotated and (z == case.z or _set_by(stack, z) == case.id))
+        slices = _annotated(stack)
+        setters = ((self.find(_set_by(stack, z) or ""), z) for z in slices)
+        saved_with = {case.id for case, z in setters if case is not None and z in case.slices}
+        return saved_with | {case.id for case in self if case.z in slices}
 
     def _role(self, stack: Stack, z: int) -> Role:
         return "test" if z in self.test_slices or z in stack.test_slices else "train"
@@ -336,6 +349,27 @@ def _is(stack: Stack, z: int, role: Role, plane: Labels) -> bool:
     """Whether a slice has this annotation already."""
     has_role = z in (stack.train_slices if role == "train" else stack.test_slices)
     return has_role and np.array_equal(stack.read_annotation(z), plane)
+
+
+def _compared(stack: Stack, case: Case, planes: Mapping[int, Labels], roles: Mapping[int, Role]) -> Imported:
+    """What a label of a case is to do to the annotations that a stack has."""
+    kept = tuple(z for z, plane in planes.items() if _is(stack, z, roles[z], plane))
+    removed = tuple(z for z in case.slices if z not in planes and _set_by(stack, z) == case.id)
+    if not planes and not removed:
+        raise AnnotationError(
+            f"the label of case {case.id} labels no pixel, and nothing was labelled in it before; label some and "
+            "save it again"
+        )
+    return Imported(tuple(z for z in planes if z not in kept), removed, kept)
+
+
+def _annotated(stack: Stack) -> set[int]:
+    return {*stack.train_slices, *stack.test_slices}
+
+
+def _owned_slices(stack: Stack, case: Case) -> tuple[int, ...]:
+    slices = _annotated(stack)
+    return tuple(z for z in case.slices if z in slices and (z == case.z or _set_by(stack, z) == case.id))
 
 
 def _set_by(stack: Stack, z: int) -> str | None:

@@ -15,17 +15,18 @@ from typing import IO, Any
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 
-from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
+from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
 from monai_app.label.cases import Case, Cases
 from monai_app.label.errors import UnknownError
+from monai_app.label.naming import called
 from monai_app.label.records import Info, Records
 from monai_app.label.room import Room, file_size
 from monai_app.label.sessions import Sessions
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.uploads import Uploads, check_id, suffix_of
-from monai_app.stack import Stack, annotate
-from monai_app.volumes import read_header
+from monai_app.label.uploads import Uploads, check_tag, suffix_of
+from monai_app.stack import Stack
+from monai_app.volumes import Extent, check_labels, read_header
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
 """What the server says of images, and no client: other clients take names and paths from it for files of their own."""
@@ -51,6 +52,7 @@ class StackDatastore(Datastore):
             layout=settings.layout,
             slices=settings.slices or None,
             test_slices=settings.test_slices,
+            ingested=settings.ingested,
         )
         self.uploads = Uploads(workspace.uploads)
         self.sessions = Sessions(workspace.sessions, server_settings.MONAI_LABEL_SESSION_EXPIRY)
@@ -60,8 +62,12 @@ class StackDatastore(Datastore):
 
     @property
     def stack(self) -> Stack:
-        """The stack with the annotations that it has now."""
-        return Stack.open(self.path)
+        """The stack with the annotations that it has now.
+
+        Raises:
+            StackError: it is gone, or another one was ingested in its place.
+        """
+        return self.cases.stack
 
     # ---- what it is --------------------------------------------------------------------------------------------------
 
@@ -75,9 +81,7 @@ class StackDatastore(Datastore):
 
     def description(self) -> str:
         """Return what the stack is, in a line."""
-        stack = self.stack
-        slices, rows, columns = stack.shape
-        return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
+        return _described(self.stack)
 
     def set_description(self, description: str) -> None:
         """Refuse: the description follows from the stack."""
@@ -94,12 +98,19 @@ class StackDatastore(Datastore):
 
     def json(self) -> dict[str, Any]:
         """Return everything, as MONAI Label's local datastore does."""
-        labels, known = self._label_ids(), self.records.labels()
+        labels, stack = self._label_ids(), self.stack
+        images, known = self.records.all()
+        suffixes = {image: suffix_of(path.name) for image, path in self.uploads.files().items()}
+        kept = {tag: Uploads(self._label_folder(tag)).files() for tag in self._tags()}
+        case = Path(f"case{self.cases.suffix}")  # of whose labels no file may be there yet
         objects = {
             image: {
-                "image": {"ext": self._suffix(image), "info": self.records.image(image)},
+                "image": {"ext": suffixes.get(image, self.cases.suffix), "info": images.get(image, {})},
                 "labels": {
-                    tag: {"ext": self._label_suffix(image, tag), "info": known.get(tag, {}).get(image, {})}
+                    tag: {
+                        "ext": suffix_of(kept.get(tag, {}).get(image, case).name),
+                        "info": known.get(tag, {}).get(image, {}),
+                    }
                     for tag, ids in labels.items()
                     if image in ids
                 },
@@ -107,8 +118,8 @@ class StackDatastore(Datastore):
             for image in self.list_images()
         }
         return {
-            "name": self.name(),
-            "description": self.description(),
+            "name": stack.name,
+            "description": _described(stack),
             "images_dir": "",
             "labels_dir": "",
             "objects": objects,
@@ -175,7 +186,7 @@ class StackDatastore(Datastore):
         if self.case(image_id) is not None:
             raise TargetExistsError(f"image {image_id} is a case of the stack; choose another id")
         source = Path(image_filename)
-        with self.room.taken(file_size(source)):
+        with called(source, "the image"), self.room.taken(file_size(source)):
             path = self.uploads.add(image_id, source)
         self.records.update_image(image_id, {**(image_info or {}), "ts": int(time.time()), "name": path.name})
         return image_id
@@ -202,7 +213,7 @@ class StackDatastore(Datastore):
         Raises:
             AppError: the file is no volume, or there is no room.
         """
-        with self.room.taken(file_size(volume)):
+        with called(volume, "the volume"), self.room.taken(file_size(volume)):
             return self.sessions.add(volume)
 
     # ---- labels ------------------------------------------------------------------------------------------------------
@@ -267,23 +278,28 @@ class StackDatastore(Datastore):
             label_info: what the client says of it; ``label_info`` in it names the values of the file.
 
         Raises:
-            AppError: there is no such image, the labels don't fit it, or there is no room.
+            AppError: there is no such image, the tag breaks its rule, the labels don't fit the image or are no whole
+                numbers 0..255, or there is no room.
         """
         self._check_image(image_id)
+        check_tag(label_tag)
         info, case, source = dict(label_info or {}), self.case(image_id), Path(label_filename)
-        check_id(label_tag)
         suffix = suffix_of(source.name)
-        if case is not None and label_tag == FINAL:
-            imported = self.cases.import_labels(case, source, info.get("label_info"))
-            info |= {"set": list(imported.set), "removed": list(imported.removed)}
-        else:
-            self._check_shape(image_id, source)
-            labels = Uploads(self._label_folder(label_tag))
-            before = sum(map(file_size, labels.all(image_id)))
-            with self.room.taken(file_size(source) - before):
-                labels.replace(image_id, source)
+        with called(source, "the label"):
+            if case is not None and label_tag == FINAL:
+                imported = self.cases.import_labels(case, source, info.get("label_info"))
+                info |= {"set": list(imported.set), "removed": list(imported.removed)}
+            else:
+                check_labels(source, self._extent(image_id))
+                self._keep_label(image_id, source, label_tag)
         self.records.update_label(image_id, label_tag, {**info, "ts": int(time.time()), "name": f"{image_id}{suffix}"})
         return image_id
+
+    def _keep_label(self, image_id: str, source: Path, tag: str) -> None:
+        labels = Uploads(self._label_folder(tag))
+        before = sum(map(file_size, labels.all(image_id)))
+        with self.room.taken(file_size(source) - before):
+            labels.replace(image_id, source)
 
     def remove_label(self, label_id: str, label_tag: str) -> None:
         """Remove a label; a final one of a case takes the annotations back that came from it.
@@ -294,7 +310,7 @@ class StackDatastore(Datastore):
         self._check_label(label_id, label_tag)
         case = self.case(label_id)
         if case is not None and label_tag == FINAL:
-            annotate(self.stack, dict.fromkeys(self.cases.owned_slices(case)))
+            self.cases.remove_labels(case)
         else:
             for path in self._label_files(label_id, label_tag):
                 path.unlink(missing_ok=True)
@@ -339,20 +355,21 @@ class StackDatastore(Datastore):
                 f"{list(self.get_labels_by_image_id(label_id))}"
             )
 
-    def _check_shape(self, image_id: str, label: Path) -> None:
-        """Refuse a label of another size than its image's."""
-        found, expected = (read_header(path).shape for path in (label, Path(self.get_image_uri(image_id))))
-        if sorted(found) != sorted(expected[:3]):
-            raise AnnotationError(
-                f"the label has the axes {found} and image {image_id} has {expected[:3]}; send one of the image's size"
-            )
+    def _extent(self, image_id: str) -> Extent:
+        """Where the voxels of an image lie."""
+        case, upload = self.case(image_id), self.uploads.path(image_id)
+        if case is not None:
+            return self.cases.grid(case).extent
+        if upload is None:
+            raise _unknown_image(image_id)
+        with called(upload, f"image {image_id}"):
+            return read_header(upload).extent
 
     def _label_ids(self) -> dict[str, set[str]]:
         """The images that have a label, by tag."""
         found = {tag: set(Uploads(self._label_folder(tag)).ids()) for tag in self._tags()}
-        cases = {case.id for case in self.cases if self.cases.owned_slices(case)}
         uploads = found.get(FINAL, set()) & set(self.uploads.ids())
-        return {tag: ids for tag, ids in {**found, FINAL: cases | uploads}.items() if ids}
+        return {tag: ids for tag, ids in {**found, FINAL: self.cases.labelled_ids() | uploads}.items() if ids}
 
     def _tags(self) -> list[str]:
         return sorted(path.name for path in self.workspace.labels.glob("[A-Za-z0-9]*") if _is_folder(path))
@@ -372,13 +389,14 @@ class StackDatastore(Datastore):
         path = self.uploads.path(image_id)
         return self.cases.suffix if path is None else suffix_of(path.name)
 
-    def _label_suffix(self, image_id: str, tag: str) -> str:
-        files = self._label_files(image_id, tag)
-        return suffix_of(files[0].name) if files else self.cases.suffix
-
 
 def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
+
+
+def _described(stack: Stack) -> str:
+    slices, rows, columns = stack.shape
+    return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
 
 
 def _unknown_image(image_id: str) -> UnknownError:

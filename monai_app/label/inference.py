@@ -14,6 +14,7 @@ from monai_app.bundle.model import load_model
 from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
 from monai_app.label.errors import NoMemoryError
+from monai_app.label.naming import called
 from monai_app.stack import ArrayStack, Stack
 from monai_app.volumes import Grid, Volume, read_header, read_volume, write_like, write_volume
 
@@ -35,6 +36,7 @@ class Job:
         volume: the file to label otherwise.
         device: where the network runs.
         memory: that the process may use; None takes what is good.
+        ingested: the identity at the ingestion that the stack must have; None takes any.
     """
 
     run: Path
@@ -46,6 +48,7 @@ class Job:
     volume: Path | None = None
     device: str = "cpu"
     memory: str | None = None
+    ingested: str | None = None
 
 
 def infer(job: Job) -> dict[str, Any]:
@@ -56,19 +59,20 @@ def infer(job: Job) -> dict[str, Any]:
         in seconds, and the ``run`` that gave the labels.
 
     Raises:
-        AppError: the image cannot be read or does not fit the model.
+        AppError: the image cannot be read or does not fit the model, or the stack was replaced.
     """
     begin = time.monotonic()
+    stack = Stack.open(job.stack, ingested=job.ingested)
     predictor = _predictor(job.run, _version(job.run), job.device)
     loaded = time.monotonic()
     request = Request.parse(memory=job.memory)
     if job.grid is not None:
         labels = np.zeros(job.grid.shape, np.uint8)
-        for z, planes in predictor.predict(Stack.open(job.stack), job.slices, request=request):
+        for z, planes in predictor.predict(stack, job.slices, request=request):
             labels[z - job.first] = planes.labels
         write_volume(job.target, labels, job.grid)
     else:
-        _infer_volume(job, predictor, request)
+        _infer_volume(job, stack.detectors, predictor, request)
     phases = predictor.model.phases
     return {
         "label_names": {phase.name: phase.value for phase in phases},
@@ -78,13 +82,13 @@ def infer(job: Job) -> dict[str, Any]:
     }
 
 
-def _infer_volume(job: Job, predictor: Predictor, request: Request) -> None:
+def _infer_volume(job: Job, detectors: Sequence[str], predictor: Predictor, request: Request) -> None:
     assert job.volume is not None
-    _check_room(job.volume, request)
-    volume = read_volume(job.volume)
+    with called(job.volume, "the volume"):
+        _check_room(job.volume, request)
+        volume = read_volume(job.volume)
     _check_turned(volume)
     pixels = volume.pixels if volume.pixels.ndim == 4 else volume.pixels[..., None]
-    detectors = Stack.open(job.stack).detectors
     if pixels.shape[3] != len(detectors):
         raise StackError(
             f"the volume has {pixels.shape[3]} detector(s) and the stack {len(detectors)} ({', '.join(detectors)}); "

@@ -30,9 +30,10 @@ class Records:
         """What is known of an image's label."""
         return dict(self._read()["labels"].get(tag, {}).get(name, {}))
 
-    def labels(self) -> dict[str, dict[str, Info]]:
-        """What is known of all labels, by tag and image."""
-        return dict(self._read()["labels"])
+    def all(self) -> tuple[dict[str, Info], dict[str, dict[str, Info]]]:
+        """What is known of all images, and of all labels by tag and image."""
+        content = self._read()
+        return content["images"], content["labels"]
 
     def update_image(self, name: str, info: Mapping[str, Any]) -> None:
         """Add to what is known of an image."""

@@ -17,7 +17,7 @@ from monai_app.label.forms import Image, Options, read_name, read_object, read_w
 from monai_app.label.login import roles
 from monai_app.label.tasks import read_flag, read_options
 from monai_app.label.training import check_trainable
-from monai_app.label.uploads import check_id
+from monai_app.label.uploads import check_tag
 
 _NOT_FINAL = "label_tag 'final' is for what people checked; choose another, such as 'original'"
 
@@ -125,7 +125,7 @@ def inference_routes(app: StackApp) -> APIRouter:
         if served.run is None:
             raise NotTrainedError(f"model {model} has no weights yet; train it first")
         wanted = params or {}
-        tag = check_id(str(wanted.get("label_tag") or "original"))
+        tag = check_tag(str(wanted.get("label_tag") or "original"))
         if tag == FINAL:
             raise ConfigError(_NOT_FINAL)
         # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
@@ -139,7 +139,7 @@ def _inference(params: str, model: str, image: str) -> dict[str, Any]:
     """What an inference is asked for."""
     wanted = {**read_object(params), "model": model, "image": image}
     wanted.pop("volume", None)
-    tag = check_id(str(wanted.get("label_tag") or ORIGINAL))
+    tag = check_tag(str(wanted.get("label_tag") or ORIGINAL))
     if read_flag(wanted, "save_label") and tag == FINAL:
         raise ConfigError(_NOT_FINAL)
     return wanted

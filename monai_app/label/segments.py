@@ -15,6 +15,8 @@ _STRETCH = 1 << 20
 
 _REMEDY = "remove other segments (scribbles, 'background') or move them behind the phases, and save the label again"
 
+_FORM = "give a list of objects with 'name' (text) and 'idx' (whole number)"
+
 
 def to_phases(labels: Labels, phases: Sequence[Phase], label_info: Sequence[Mapping[str, Any]] | None) -> Labels:
     """Turn the values of a client's label map into phases.
@@ -32,8 +34,11 @@ def to_phases(labels: Labels, phases: Sequence[Phase], label_info: Sequence[Mapp
         The same shape, 0 unlabelled, 1..K the phases.
 
     Raises:
-        AnnotationError: values without a meaning, segments that are no phases, numbers that are not 1..n.
+        AnnotationError: ``label_info`` has another form, values without a meaning, segments that are no phases, numbers
+            that are not 1..n.
     """
+    if label_info is not None and not isinstance(label_info, list | tuple):
+        raise AnnotationError(f"label_info: {repr(label_info)[:120]} is no list; {_FORM}, or leave it out")
     meaning = _by_name(label_info, phases) if label_info else {phase.value: phase.value for phase in phases}
     names = {value: name for name, value in _pairs(label_info)} if label_info else {}
     table = np.zeros(256, np.uint8)
@@ -78,18 +83,10 @@ def _by_name(label_info: Sequence[Mapping[str, Any]], phases: Sequence[Phase]) -
 
 
 def _pairs(label_info: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
-    if not isinstance(label_info, list | tuple):  # clients send any JSON
-        raise AnnotationError(
-            f"label_info {str(label_info)[:120]!r} is no list; give a list of objects with 'name' (text) and 'idx' "
-            "(whole number)"
-        )
     pairs = []
     for entry in label_info:
         name, value = (entry.get("name"), entry.get("idx")) if isinstance(entry, Mapping) else (None, None)
         if not isinstance(name, str) or not isinstance(value, int) or isinstance(value, bool):
-            raise AnnotationError(
-                f"label_info: {entry!r} is no segment; give a list of objects with 'name' (text) and 'idx' "
-                "(whole number)"
-            )
+            raise AnnotationError(f"label_info: {repr(entry)[:120]} is no segment; {_FORM}")
         pairs.append((name, value))
     return pairs

@@ -34,6 +34,8 @@ class Settings:
         waiting: inferences that may wait for the one that runs.
         stored: bytes that volumes and labels which clients sent may take in all.
         trust: serve bundles that do more than the package's own.
+        ingested: the identity at the ingestion that the stack must have; the server sets it for its processes, so that
+            they work on no other stack than it does.
 
     Raises:
         ConfigError: a value that breaks its rule.
@@ -53,6 +55,7 @@ class Settings:
     waiting: int = 8
     stored: int = 32 * 2**30
     trust: bool = False
+    ingested: str | None = None
 
     def __post_init__(self) -> None:
         if not self.bundles:

@@ -4,25 +4,44 @@ import re
 import shutil
 from pathlib import Path
 
+from monailabel.interfaces.datastore import DefaultLabelTag
+
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_file
 from monai_app.label.settings import SUFFIXES
 from monai_app.volumes import read_header
 
+_FINAL = DefaultLabelTag.FINAL.value
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
-def check_id(name: str) -> str:
-    """Return the id of an image if it is one.
+def check_id(name: str, what: str = "image id") -> str:
+    """Return the id of an image, or another name, if it is one.
+
+    Args:
+        name: the name.
+        what: what the client calls it.
 
     Raises:
         ConfigError: it could be more than a file's name: a path, an extension, something hidden.
     """
     if not _ID.fullmatch(name):
         raise ConfigError(
-            f"image id {name[:120]!r}: may hold letters, digits, '_' and '-' only, begins with a letter or digit, and "
+            f"{what} {name[:120]!r}: may hold letters, digits, '_' and '-' only, begins with a letter or digit, and "
             "has 100 characters at most; choose another"
         )
+    return name
+
+
+def check_tag(name: str) -> str:
+    """Return the tag of a label if it is one.
+
+    Raises:
+        ConfigError: it breaks the rule of ids, or is ``final`` but for its case and so would be taken for it.
+    """
+    if check_id(name, "tag") != _FINAL and name.casefold() == _FINAL:
+        raise ConfigError(f"tag {name!r}: labels that people checked have the tag {_FINAL!r}; write it so, or another")
     return name
 
 
@@ -50,7 +69,11 @@ class Uploads:
 
     def ids(self) -> list[str]:
         """The ids, sorted."""
-        return sorted({path.name.split(".")[0] for path in self.folder.glob("[A-Za-z0-9]*") if _is_kept(path)})
+        return sorted(self.files())
+
+    def files(self) -> dict[str, Path]:
+        """A file of every id."""
+        return {path.name.split(".")[0]: path for path in self.folder.glob("[A-Za-z0-9]*") if _is_kept(path)}
 
     def path(self, name: str) -> Path | None:
         """Where an upload is, or None where there is none of that id."""

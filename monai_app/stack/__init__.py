@@ -1,6 +1,6 @@
 """What a stack is: reading TIFFs, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
 
-from monai_app.stack.annotating import annotate, snapshot
+from monai_app.stack.annotating import Revision, annotate, revise, snapshot
 from monai_app.stack.description import AnnotationDescription, SampleDescription
 from monai_app.stack.edits import Edit, Role
 from monai_app.stack.ingestion import ingest
@@ -15,11 +15,13 @@ __all__ = [
     "Edit",
     "LabelWriter",
     "Phase",
+    "Revision",
     "Role",
     "SampleDescription",
     "SlabSource",
     "Stack",
     "annotate",
     "ingest",
+    "revise",
     "snapshot",
 ]

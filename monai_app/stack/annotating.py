@@ -8,7 +8,9 @@ names in one step: whoever opens the store finds the old state or the new one, w
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,21 @@ Labels = npt.NDArray[np.uint8]
 _SUFFIX = ".ome.zarr"
 
 
+@dataclass(frozen=True)
+class Revision:
+    """What becomes of annotations.
+
+    Args:
+        labels: z -> (rows, columns) uint8, 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
+            annotation. Without any the store stays as it is.
+        role: what the slices are for, all of them or z by z (else "train"); a slice that was for the other
+            one is so no longer.
+    """
+
+    labels: Mapping[int, Labels | None]
+    role: Role | Mapping[int, Role] = "train"
+
+
 def annotate(
     stack: Stack, labels: Mapping[int, Labels | None], *, role: Role | Mapping[int, Role] = "train", source: str = ""
 ) -> Stack:
@@ -39,10 +56,8 @@ def annotate(
 
     Args:
         stack: the stack; what other processes annotated since it was opened stays.
-        labels: z -> (rows, columns) uint8, 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
-            annotation.
-        role: what the slices are for, all of them or z by z (else "train"); a slice that was for the other
-            one is so no longer.
+        labels: see `Revision`.
+        role: see `Revision`.
         source: who annotates, recorded with the slices.
 
     Returns:
@@ -52,24 +67,45 @@ def annotate(
         AnnotationError: the stack has no phases, there is no such slice, or labels have another shape, type or values.
         StackError: the store is damaged or was replaced, or the disk cannot write; the annotations are as before.
     """
-    roles = _roles(labels, role)
-    planes = {z: _checked(stack, z, plane) for z, plane in labels.items()}
-    if planes:
-        try:
-            _write(stack, planes, roles, source)
-        except OSError as error:
-            raise StackError(
-                f"the annotations of {stack.path} cannot be written ({error}); make room or allow to write there, and "
-                "annotate again"
-            ) from error
+    return revise(stack, lambda _: Revision(labels, role), source=source)
+
+
+def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "") -> Stack:
+    """Change annotations by what they are, while nobody else can change them.
+
+    Args:
+        stack: the stack.
+        decide: says what becomes of the annotations of the stack that it is given, as they are now. No other thread or
+            process annotates between the two, so it is to be quick.
+        source: who annotates, recorded with the slices.
+
+    Returns:
+        The stack, opened again.
+
+    Raises:
+        AppError: as `annotate`, and whatever ``decide`` raises; the annotations are as before.
+    """
+    try:
+        with suppress(_UnchangedError):
+            _write(stack, decide, source)
+    except OSError as error:
+        raise StackError(
+            f"the annotations of {stack.path} cannot be written ({error}); make room or allow to write there, and "
+            "annotate again"
+        ) from error
     return Stack.open(stack.path)
 
 
-def _write(stack: Stack, planes: Mapping[int, Labels | None], roles: Mapping[int, Role], source: str) -> None:
+class _UnchangedError(Exception):
+    """Nothing is to be changed, so what was begun is left."""
+
+
+def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> None:
     target = stack.path / layout.LABELS / layout.ANNOTATION
     image = LabelImage(stack.path, layout.ANNOTATION, stack.shape, stack.voxel_nm, stack.phases, {})
     with files.making(target, None, lambda: None, lambda: register(image)) as partial:
-        current = _current(stack)
+        current = stack.reopened()
+        planes, roles = _decided(current, decide(current))
         record = Record.from_own(layout.read_own(stack.path))
         levels = _copy_levels(image, partial)
         for z, plane in sorted(planes.items()):
@@ -77,6 +113,14 @@ def _write(stack: Stack, planes: Mapping[int, Labels | None], roles: Mapping[int
             blank = np.zeros(stack.shape[1:], np.uint8)
             layout.write_slice(levels, (z,), blank if plane is None else plane, halve_labels)
         zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
+
+
+def _decided(stack: Stack, revision: Revision) -> tuple[dict[int, Labels | None], dict[int, Role]]:
+    """The planes, checked, and the role of each."""
+    if not revision.labels:
+        raise _UnchangedError
+    roles = _roles(revision.labels, revision.role)
+    return {z: _checked(stack, z, plane) for z, plane in revision.labels.items()}, roles
 
 
 def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> Stack:
@@ -94,6 +138,7 @@ def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> St
         ConfigError: the target's name does not end in .ome.zarr.
         TargetExistsError: the target exists and may not be replaced.
         BusyError: another process makes it.
+        StackError: another stack was ingested in its place.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links
     if not target.name.endswith(_SUFFIX):
@@ -106,6 +151,7 @@ def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> St
         for level in sorted(path for path in stack.path.iterdir() if path.name.isdecimal()):
             (partial / level.name).symlink_to(level.resolve(), target_is_directory=True)
         _copy_annotations(stack.path / layout.LABELS, partial / layout.LABELS)
+        stack.reopened()  # what was copied is still of this stack
     return Stack.open(target)
 
 
@@ -132,18 +178,6 @@ def _copy_annotations(source: Path, target: Path) -> None:
         layout.create_group(target, {"ome": layout.labels_metadata([layout.ANNOTATION] if there else [])})
         if there:
             shutil.copytree(annotation, target / layout.ANNOTATION)
-
-
-def _current(stack: Stack) -> Stack:
-    """The stack as it is now.
-
-    Raises:
-        StackError: another one was ingested in its place.
-    """
-    current = Stack.open(stack.path)
-    if current.ingested != stack.ingested:
-        raise StackError(f"{stack.path} was replaced since it was opened; open it again")
-    return current
 
 
 def _checked(stack: Stack, z: int, plane: Labels | None) -> Labels | None:

@@ -64,14 +64,24 @@ class Stack(SlabSource):
         self.edits: Mapping[int, Edit] = Record.from_own(own).edits
 
     @classmethod
-    def open(cls, path: Path | str) -> "Stack":
+    def open(cls, path: Path | str, *, ingested: str | None = None) -> "Stack":
         """Open a stack store.
 
+        Args:
+            path: the store.
+            ingested: the identity at the ingestion that it must have; None takes any.
+
         Raises:
-            StackError: there is no store, or it was not written by this package, or by a newer version of it.
+            StackError: there is no store, or it was not written by this package, or by a newer version of it; or
+                another stack was ingested in its place.
         """
         path = Path(path).absolute()
         own = layout.read_own(path)
+        if ingested not in (None, own["ingested"]):
+            raise StackError(
+                f"{path} was replaced since it was opened: another stack was ingested in its place; start again with "
+                "this one"
+            )
         try:
             image = zarr.open_array(path, path="0", mode="r")
             return cls(path, own, image)
@@ -79,6 +89,14 @@ class Stack(SlabSource):
             raise StackError(
                 f"{path} is a damaged stack store ({type(error).__name__}: {error}); ingest the sample again"
             ) from None
+
+    def reopened(self) -> "Stack":
+        """The stack with the annotations that it has now.
+
+        Raises:
+            StackError: as `open`.
+        """
+        return Stack.open(self.path, ingested=self.ingested)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Stack.open, (self.path,)

@@ -27,6 +27,21 @@ The numbers of our files are micrometres without a unit (see `write_volume`), wh
 """
 
 
+@dataclass(frozen=True, eq=False)
+class Extent:
+    """Where the voxels of a volume lie, however its axes are turned.
+
+    Args:
+        shape: (slices, rows, columns) or (slices, rows, columns, detectors): the axes z, y, x of the file.
+        affine: 4 x 4, from the index x, y, z in the file to LPS.
+        unit: unit of lengths that the file names: "unknown", "micron", "mm" or another one.
+    """
+
+    shape: tuple[int, ...]
+    affine: Affine
+    unit: str = "unknown"
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where the voxels of a volume lie.
@@ -52,6 +67,11 @@ class Grid:
         affine[:3, 3] = self.origin_um[::-1]
         return affine
 
+    @property
+    def extent(self) -> Extent:
+        """Where its voxels lie."""
+        return Extent(self.shape, self.affine, "micron")
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -67,6 +87,11 @@ class Volume:
     pixels: npt.NDArray[np.generic]
     affine: Affine
     unit: str = "unknown"
+
+    @property
+    def extent(self) -> Extent:
+        """Where its voxels lie."""
+        return Extent(self.pixels.shape, self.affine, self.unit)
 
 
 def on_grid(volume: Volume, grid: Grid) -> Labels:
@@ -86,31 +111,69 @@ def on_grid(volume: Volume, grid: Grid) -> Labels:
         AnnotationError: more than three axes, other values, another voxel size, oblique directions, a shift by parts of
             a voxel, labels outside the grid.
     """
-    if volume.pixels.ndim != 3:
+    _check_axes(volume.pixels.shape)
+    turn = _turn(volume.extent, grid.extent)
+    found = as_labels(volume.pixels)
+    turned = found.transpose(2, 1, 0).transpose(turn.axes)  # x, y, z of the grid
+    turned = np.flip(turned, tuple(axis for axis in range(3) if turn.flipped[axis]))
+    return _paste(turned.transpose(2, 1, 0), turn.corner, grid)
+
+
+def check_covers(labels: Extent, image: Extent) -> None:
+    """Check that a label volume has the voxels of an image and no others; axes may be permuted or flipped.
+
+    Raises:
+        AnnotationError: more than three axes, or other voxels.
+    """
+    _check_axes(labels.shape)
+    turn = _turn(labels, image)
+    shape = tuple(labels.shape[::-1][axis] for axis in turn.axes)[::-1]
+    if shape != image.shape[:3] or any(turn.corner):
         raise AnnotationError(
-            f"the labels have shape {volume.pixels.shape} and must have three axes, one value a voxel; save them as "
-            "one label map (without overlapping segments)"
+            f"the labels cover {shape} voxels (slices, rows, columns) from {turn.corner} and the image has "
+            f"{image.shape[:3]}; save labels of the whole image, and of nothing else"
         )
-    step, first = _steps(volume, grid)
-    found = _as_labels(volume.pixels)
-    axes = [int(np.flatnonzero(step[axis])[0]) for axis in range(3)]
-    turned = found.transpose(2, 1, 0).transpose(axes)  # x, y, z of the grid
-    corner = [0, 0, 0]
-    for axis in range(3):
-        corner[axis] = int(first[axis])
-        if step[axis, axes[axis]] < 0:
-            turned = np.flip(turned, axis)
-            corner[axis] -= turned.shape[axis] - 1
-    return _paste(turned.transpose(2, 1, 0), (corner[2], corner[1], corner[0]), grid)
 
 
-def _steps(volume: Volume, grid: Grid) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _check_axes(shape: tuple[int, ...]) -> None:
+    if len(shape) != 3:
+        raise AnnotationError(
+            f"the labels have shape {shape} and must have three axes, one value a voxel; save them as one label map "
+            "(without overlapping segments)"
+        )
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """How a volume lies on a grid.
+
+    Args:
+        axes: the axis in the file (of x, y, z) that is x, y, z of the grid.
+        flipped: whether x, y, z of the grid run against it.
+        corner: the slice, row and column of the grid where the turned volume begins.
+    """
+
+    axes: tuple[int, ...]
+    flipped: tuple[bool, ...]
+    corner: tuple[int, int, int]
+
+
+def _turn(found: Extent, wanted: Extent) -> _Turn:
+    step, first = _steps(found, wanted)
+    axes = tuple(int(np.flatnonzero(step[axis])[0]) for axis in range(3))
+    flipped = tuple(bool(step[axis, axes[axis]] < 0) for axis in range(3))
+    lengths = found.shape[::-1]
+    x, y, z = (int(first[axis]) - (lengths[axes[axis]] - 1 if flipped[axis] else 0) for axis in range(3))
+    return _Turn(axes, flipped, (z, y, x))
+
+
+def _steps(found: Extent, wanted: Extent) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """How the index in the grid (x, y, z) follows from that in the file: whole steps (3, 3) and the first voxel (3)."""
-    last = np.array(volume.pixels.shape[::-1]) - 1
+    last = np.array(found.shape[::-1]) - 1
     shift = None
-    for factor in _IN_MICROMETRES.get(volume.unit, ()):
-        affine = np.diag((factor, factor, factor, 1.0)) @ volume.affine
-        relative = np.linalg.solve(grid.affine, affine)[:3]
+    for factor in (1.0,) if found.unit == wanted.unit else _IN_MICROMETRES.get(found.unit, ()):
+        affine = np.diag((factor, factor, factor, 1.0)) @ found.affine
+        relative = np.linalg.solve(wanted.affine, affine)[:3]
         if not np.isfinite(relative).all() or np.abs(relative).max() > 1e9:
             continue
         step = np.rint(relative[:, :3]).astype(np.int64)
@@ -120,7 +183,7 @@ def _steps(volume: Volume, grid: Grid) -> tuple[npt.NDArray[np.int64], npt.NDArr
         shift = np.abs(relative[:, 3] - first).max()
         if shift <= _TOLERANCE:
             return step, first
-    raise AnnotationError(_misfit(volume, grid, shift))
+    raise AnnotationError(_misfit(found, wanted, shift))
 
 
 def _is_turn(step: npt.NDArray[np.int64]) -> bool:
@@ -128,9 +191,11 @@ def _is_turn(step: npt.NDArray[np.int64]) -> bool:
     return bool((np.abs(step).sum(axis=0) == 1).all() and (np.abs(step).sum(axis=1) == 1).all())
 
 
-def _misfit(volume: Volume, grid: Grid, shift: float | None) -> str:
-    given, wanted = _described(volume.affine), _described(grid.affine)
-    what = f"the labels' voxels are {given} (unit: {volume.unit}) and the case's {wanted} (micrometres)"
+def _misfit(found: Extent, wanted: Extent, shift: float | None) -> str:
+    what = (
+        f"the labels' voxels are {_described(found.affine)} (unit: {found.unit}) and the image's "
+        f"{_described(wanted.affine)} (unit: {wanted.unit})"
+    )
     if shift is not None:
         what += f"; they are shifted by {shift:.3g} of a voxel, and shifts must be whole voxels"
     return (
@@ -147,8 +212,12 @@ def _described(affine: Affine) -> str:
     return f"{' x '.join(f'{value:.6g}' for value in size)} along ({'), ('.join(axes)}) from ({begin})"
 
 
-def _as_labels(pixels: npt.NDArray[np.generic]) -> Labels:
-    """Whole numbers 0..255 as uint8; anything else is refused."""
+def as_labels(pixels: npt.NDArray[np.generic]) -> Labels:
+    """Return whole numbers 0..255 as uint8.
+
+    Raises:
+        AnnotationError: there are other values.
+    """
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     if pixels.dtype.kind not in "uif":

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.errors import StackError
-from monai_app.volumes.grid import Affine, Volume
+from monai_app.errors import AppError, StackError
+from monai_app.volumes.grid import Affine, Extent, Volume, as_labels, check_covers
+from monai_app.volumes.nifti import nifti_affine
 from monai_app.volumes.writing import NRRD, suffix_of
 
 _LONGEST_HEADER = 1 << 20
@@ -72,6 +73,11 @@ class Header:
         """Number of values in the file."""
         return math.prod(self.shape)
 
+    @property
+    def extent(self) -> Extent:
+        """Where its voxels lie."""
+        return Extent((*self.shape[2::-1], *self.shape[3:]), self.affine, self.unit)
+
 
 def read_header(path: Path) -> Header:
     """Read what a volume file says of itself, without its pixels.
@@ -81,7 +87,7 @@ def read_header(path: Path) -> Header:
 
     Raises:
         StackError: the file is missing, damaged, none of these formats, no volume, holds other pixels than whole or
-            floating-point numbers, or leaves its pixels to another file.
+            floating-point numbers, leaves its pixels to another file, or says twice where it lies and differently.
     """
     suffix = suffix_of(path)
     with _readable(path):
@@ -109,14 +115,44 @@ def read_volume(path: Path, *, max_voxels: int | None = None) -> Volume:
             "the case's size"
         )
     with _readable(path):
-        data = _pixel_bytes(header)
-    pixels: npt.NDArray[Any] = np.frombuffer(data, header.dtype).reshape(header.shape[::-1])
-    if header.scale != (1.0, 0.0):
-        slope, intercept = header.scale
-        pixels = pixels * slope + intercept
+        data = bytearray()
+        for part in _portions(header):
+            data += part
+    pixels = _values(header, data).reshape(header.shape[::-1])
     if pixels.ndim == 4:
         pixels = np.moveaxis(pixels, 0, 3)
-    return Volume(pixels.astype(pixels.dtype.newbyteorder("="), copy=False), header.affine, header.unit)
+    return Volume(pixels, header.affine, header.unit)
+
+
+def check_labels(path: Path, image: Extent) -> None:
+    """Check that a file labels the voxels of an image, a portion at a time: the memory may not hold what it announces.
+
+    Args:
+        path: ends in .nii.gz, .nii or .nrrd.
+        image: where the image's voxels lie.
+
+    Raises:
+        StackError: as `read_volume`.
+        AnnotationError: other voxels than the image's, or other values than whole numbers 0..255.
+    """
+    header = read_header(path)
+    check_covers(header.extent, image)
+    rest = b""
+    with _readable(path):
+        for part in _portions(header):
+            data = rest + part
+            whole = len(data) - len(data) % header.dtype.itemsize
+            as_labels(_values(header, data[:whole]))
+            rest = data[whole:]
+
+
+def _values(header: Header, data: bytes | bytearray) -> npt.NDArray[Any]:
+    """The values that are stored as these bytes, in the machine's byte order."""
+    values: npt.NDArray[Any] = np.frombuffer(data, header.dtype)
+    if header.scale != (1.0, 0.0):
+        slope, intercept = header.scale
+        values = values * slope + intercept
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 @contextmanager
@@ -124,7 +160,7 @@ def _readable(path: Path) -> Iterator[None]:
     """Say as an error of ours what a damaged file makes libraries raise."""
     try:
         yield
-    except StackError:
+    except AppError:
         raise
     except FileNotFoundError:
         raise StackError(f"{path} isn't there; give a file that exists") from None
@@ -144,27 +180,27 @@ def _opened(path: Path, packed: str, begin: int = 0) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", stream)
 
 
-def _pixel_bytes(header: Header) -> bytearray:
-    size = header.voxels * header.dtype.itemsize
+def _portions(header: Header) -> Iterator[bytes]:
+    """The bytes of the pixels, `_PORTION` at a time, and no more than the file announces."""
+    size, read = header.voxels * header.dtype.itemsize, 0
     begin = header.offset if header.packed == "pixels" else 0
     with _opened(header.path, header.packed, begin) as stream:
         if header.packed != "pixels":
             stream.seek(header.offset)
-        data = bytearray()
-        while len(data) < size:
-            part = stream.read(min(_PORTION, size - len(data)))
+        while read < size:
+            part = stream.read(min(_PORTION, size - read))
             if not part:
                 raise StackError(
-                    f"{header.path} holds {len(data)} bytes of pixels and announces {size}: it is truncated; save or "
-                    "copy it again"
+                    f"{header.path} holds {read} bytes of pixels and announces {size}: it is truncated; save or copy "
+                    "it again"
                 )
-            data += part
+            read += len(part)
+            yield part
         if stream.read(1):  # at the end of what it unpacks, gzip checks its sum
             raise StackError(
                 f"{header.path} holds more than the {size} bytes of pixels that it announces: it is damaged; save or "
                 "copy it again"
             )
-    return data
 
 
 def _nifti_header(path: Path, stream: BinaryIO, packed: str) -> Header:
@@ -188,23 +224,10 @@ def _nifti_header(path: Path, stream: BinaryIO, packed: str) -> Header:
     if not length + 4 <= offset <= _LARGEST_OFFSET:
         raise StackError(f"{path}: its pixels begin at byte {offset:g}: it is damaged; save it again")
     shape = _three_axes(path, tuple(int(size) for size in header.get_data_shape()))
-    affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ _nifti_affine(header)
+    affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ nifti_affine(path, header)
     dtype = _numbers(path, header.get_data_dtype())
     unit = header.get_xyzt_units()[0]
     return Header(path, shape, dtype, _finite(path, affine), unit, int(offset), packed, scale)
-
-
-def _nifti_affine(header: Any) -> Affine:
-    """From index to RAS: the sform; where there is none, the qform."""
-    if header["sform_code"] > 0 or header["qform_code"] <= 0:
-        return np.asarray(header.get_best_affine(), np.float64)
-    affine = np.asarray(header.get_qform(), np.float64)
-    size = np.linalg.norm(affine[:3, :3], axis=0)
-    turn = affine[:3, :3] / size
-    # Three of four numbers of a quaternion in 32 bits give a turn by 90 or 180 degrees to 0.0005 only.
-    if np.abs(turn - np.rint(turn)).max() < 1e-3:
-        affine[:3, :3] = np.rint(turn) * size
-    return affine
 
 
 def _nrrd_header(path: Path) -> Header:

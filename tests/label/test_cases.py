@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import nibabel
@@ -11,6 +12,7 @@ import SimpleITK as sitk  # noqa: N813  # what its documentation calls it
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.label.cases import MANIFEST, Case, Cases, id_prefix
 from monai_app.label.segments import to_phases
@@ -135,6 +137,40 @@ def test_a_case_takes_back_only_what_it_set(cases: Cases) -> None:
     assert cases.stack.train_slices == (1, 3)
 
 
+@pytest.mark.parametrize("way", ["saved again", "removed"])
+def test_a_neighbour_that_saves_in_between_keeps_its_label(
+    cases: Cases, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = cases.case("tiny_z0004"), cases.case("tiny_z0003")
+    cases.import_labels(first, save(cases, first, {(1, 2, 0): 1, (1, 2, 2): 1}))  # slices 3 and 5
+    blank, painted = tmp_path / "blank.nii.gz", tmp_path / "painted.nii.gz"
+    save(cases, first, {(1, 2, 2): 2}).rename(blank)
+    save(cases, second, {(5, 6, 1): 3}).rename(painted)  # slice 3
+    turns = [lambda: cases.import_labels(second, painted)]
+
+    def lock(path: Path, busy: str | None = None) -> AbstractContextManager[None]:
+        if turns and path.name == ".annotation.lock":  # whoever comes in between has the lock before
+            turns.pop()()
+        return original(path, busy)
+
+    original = files.lock
+    monkeypatch.setattr(files, "lock", lock)
+    if way == "removed":
+        cases.remove_labels(first)
+    else:
+        assert cases.import_labels(first, blank).removed == ()
+    assert not turns
+    assert cases.stack.read_annotation(3)[6, 5] == 3
+    assert cases.stack.edits[3].source == second.id
+
+
+def test_what_was_painted_over_is_not_brought_back(cases: Cases) -> None:
+    case = cases.case("tiny_z0004")
+    cases.import_labels(case, save(cases, case, {(1, 1, 1): 1, (1, 1, 2): 1}))
+    done = cases.import_labels(case, save(cases, case, {(1, 1, 1): 1}))
+    assert (done.removed, cases.stack.train_slices) == ((5,), (1, 3, 4)), "slice 5 was ingested with an annotation"
+
+
 def test_test_slices_stay_for_testing(store: Path, tmp_path: Path) -> None:
     cases = Cases(store, tmp_path / "cases", test_slices=[2])
     case = cases.case("tiny_z0002")
@@ -183,11 +219,12 @@ def test_any_order_of_segments_means_the_same(order: list[str], values: list[int
         ([{"name": "pore"}], r"label_info: \{'name': 'pore'\} is no segment"),
         ([{"name": "pore", "idx": "1"}], "is no segment"),
         (["pore"], "label_info: 'pore' is no segment"),
-        (1.5, "label_info '1.5' is no list"),
-        ({"name": "pore", "idx": 1}, "is no list"),
+        ({}, r"label_info: \{\} is no list; give a list of objects with 'name'"),
+        (5, "label_info: 5 is no list"),
+        ("pore", "label_info: 'pore' is no list"),
     ],
 )
-def test_refuses_segments_that_are_not_known(cases: Cases, label_info: list, text: str) -> None:
+def test_refuses_segments_that_are_not_known(cases: Cases, label_info: object, text: str) -> None:
     case = cases.case("tiny_z0002")
     path, before = save(cases, case, {(1, 1, 1): 1, (2, 2, 1): 2}), cases.stack.identity
     with pytest.raises(AnnotationError, match=text):
@@ -305,7 +342,7 @@ def test_a_stack_that_was_replaced_is_noticed(cases: Cases, store: Path) -> None
     content = json.loads((store / "zarr.json").read_text())
     content["attributes"]["monai_app"]["identity"] = "another"
     (store / "zarr.json").write_text(json.dumps(content))
-    with pytest.raises(StackError, match="was replaced since its cases were listed; start again"):
+    with pytest.raises(StackError, match="was replaced since it was opened: another stack was ingested"):
         cases.image(cases.case("tiny_z0000"))
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
-from monai_app.stack import Stack, annotate, ingest, layout, snapshot
+from monai_app.stack import Revision, Stack, annotate, ingest, layout, revise, snapshot
 from monai_app.stack.edits import Record, State
 from monai_app.stack.pyramid import halve_labels
 
@@ -164,11 +164,31 @@ def test_refuses_what_does_not_fit_before_anything_is_written(stack: Stack, inge
     assert not list((stack.path / "labels").glob(".annotation*"))
 
 
-def test_a_store_that_was_replaced_is_not_annotated(stack: Stack, bare: Stack) -> None:
+def test_a_store_that_was_replaced_is_neither_annotated_nor_kept(stack: Stack, bare: Stack, tmp_path: Path) -> None:
     shutil.rmtree(stack.path)
     shutil.copytree(bare.path, stack.path)
-    with pytest.raises(StackError, match="was replaced since it was opened; open it again"):
+    with pytest.raises(StackError, match="was replaced since it was opened: another stack was ingested"):
         annotate(stack, {0: plane(0)})
+    with pytest.raises(StackError, match="was replaced since it was opened"):
+        snapshot(stack, tmp_path / "still.ome.zarr")
+    assert not list(tmp_path.glob("*still*"))
+
+
+def test_what_decides_sees_the_annotations_of_now_and_may_leave_them(stack: Stack) -> None:
+    annotate(stack, {0: plane(0)})
+    seen = []
+
+    def decide(current: Stack) -> Revision:
+        seen.append(current.train_slices)
+        return Revision({2: plane(2)} if len(seen) == 1 else {}, "test")
+
+    assert revise(stack, decide, source="case").test_slices == (2, 3)
+    file = stack.path / "labels/annotation/zarr.json"
+    before = file.stat()
+    revise(stack, decide)
+    assert seen == [(0, 1), (0, 1)]
+    assert file.stat() == before
+    assert not list((stack.path / "labels").glob(".annotation*"))
 
 
 def test_a_full_disk_leaves_the_annotations_as_they_were(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
