@@ -53,7 +53,8 @@ def serve(
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
     from monai_app.cli.running import progress_bar
-    from monai_app.label.serve import Listening, check_folder, export_cases, logged_to, serve_stack
+    from monai_app.label.folder import own_folder
+    from monai_app.label.serve import Listening, export_cases, logged_to, serve_stack
     from monai_app.label.settings import Settings, Workspace
 
     source = Stack.open(stack)
@@ -76,9 +77,8 @@ def serve(
         trust=trust,
     )
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
-    workspace = Workspace((studies or default).absolute())
-    check_folder(workspace.folder, source.path)
-    with logged_to(workspace.log):
+    workspace = Workspace((studies or default).resolve())  # by one name, whichever link leads to it
+    with own_folder(workspace, source.path), logged_to(workspace.log):
         if not prepare_only:
             serve_stack(wanted, workspace, Listening(host, port, _token(token_file), largest), typer.echo)
             return

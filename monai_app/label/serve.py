@@ -1,7 +1,6 @@
 """Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
 
 import logging
-import shutil
 import signal
 import socket
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 import uvicorn
 
 from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path
 from monai_app.label.api import create_api
 from monai_app.label.app import StackApp
 from monai_app.label.family import begin_family
@@ -44,46 +42,18 @@ class Listening:
     largest: int = 4 * 2**30
 
 
-def check_folder(folder: Path, stack: Path) -> None:
-    """Refuse to work in the stack itself, before anything is written.
-
-    Raises:
-        ConfigError: the folder lies in the stack.
-    """
-    if folder.resolve().is_relative_to(stack.resolve()):
-        raise ConfigError(f"{folder} lies in the stack {stack}; give another folder (--studies)")
-
-
-@contextmanager
-def prepared(settings: Settings, workspace: Workspace) -> Iterator[StackApp]:
-    """Make the server's folder and the app, and keep other servers off the folder while the body runs.
-
-    Raises:
-        BusyError: another server works in the folder.
-        AppError: the stack or a bundle cannot be served.
-    """
-    workspace.logs.mkdir(parents=True, exist_ok=True)
-    busy = f"another server works in {workspace.folder}; stop it, or give another folder (--studies)"
-    with lock(lock_path(workspace.folder), busy):
-        for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        yield StackApp(settings, workspace)
-
-
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
     """Write the files of all cases, as a stock MONAI Label app needs them; returns their number.
 
     Raises:
-        BusyError: a server works in the folder.
         AppError: the stack or a bundle cannot be served.
     """
-    with prepared(settings, workspace) as app:
-        cases = app.store.cases
-        progress(0, len(cases))
-        for done, case in enumerate(cases, 1):
-            cases.image(case)
-            progress(done, len(cases))
-        return len(cases)
+    cases = StackApp(settings, workspace).store.cases
+    progress(0, len(cases))
+    for done, case in enumerate(cases, 1):
+        cases.image(case)
+        progress(done, len(cases))
+    return len(cases)
 
 
 def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
@@ -91,19 +61,19 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
 
     Args:
         settings: what is served.
-        workspace: the server's folder.
+        workspace: the server's folder, which is kept for it (`own_folder`).
         where: where it listens.
         say: tells people how to connect.
 
     Raises:
         ConfigError: nobody would be asked for a token, or the address cannot be bound.
-        BusyError: another server works in the folder.
         AppError: the stack or a bundle cannot be served.
     """
     check_access(where.host, where.token, keycloak=keycloak())
     if settings.device is not None:
         read_device({"device": settings.device})
-    with prepared(settings, workspace) as app, _bound(where) as bound:
+    app = StackApp(settings, workspace)
+    with _bound(where) as bound:
         begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
         port = int(bound.getsockname()[1])
         api = create_api(app, _access(where))
