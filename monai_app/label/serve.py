@@ -1,9 +1,7 @@
 """Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
 
-import logging
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from monai_app.label.app import StackApp
 from monai_app.label.family import begin_family
 from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
 from monai_app.label.login import keycloak
+from monai_app.label.patience import BACKLOG, connection_class, connections_at_a_time
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.tasks import read_device
 from monai_app.progress import Progress, silent
@@ -79,7 +78,15 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
         api = create_api(app, _access(where))
         for line in _welcome(app, where.host, port, where.token is not None):
             say(line)
-        config = uvicorn.Config(api, log_config=None, access_log=False, timeout_graceful_shutdown=3, lifespan="on")
+        config = uvicorn.Config(
+            api,
+            http=connection_class(connections_at_a_time()),
+            backlog=BACKLOG,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            lifespan="on",
+        )
         with _temporary_files_in(workspace.temporary):
             _run(uvicorn.Server(config), bound)
     say("the server has stopped")
@@ -109,28 +116,6 @@ def _run(server: uvicorn.Server, bound: socket.socket) -> None:
         pass
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def logged_to(path: Path) -> Iterator[None]:
-    """Send the log into the server's file while the body runs; warnings are shown too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setLevel(logging.WARNING)
-    handlers = (logging.FileHandler(path, encoding="utf8"), shown)
-    root = logging.getLogger()
-    level = root.level
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
 
 
 def _access(where: Listening) -> Access:
