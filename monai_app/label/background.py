@@ -6,20 +6,24 @@ libraries, which takes seconds, and each writes a log of its own.
 
 import logging
 import os
+import sys
 import threading
 import time
+import traceback
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from monai_app.errors import AppError
+from monai_app.errors import AppError, causes, user_error
 from monai_app.label.errors import RunningError, UnknownError
 from monai_app.label.family import context, end_with_server
 from monai_app.label.settings import Settings, Workspace
@@ -28,6 +32,9 @@ KINDS = ("train", "batch_infer", "scoring")
 
 _SHOWN = 20
 """Lines of a log that clients are told."""
+
+_LONGEST = 2000
+"""Characters of a reason: more might not fit the pipe that nobody reads yet."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,16 +48,20 @@ class Task:
         request: what was asked for.
         log: what it says.
         process: where it runs.
+        reason: over which it says why it failed: on a full disk its log cannot.
     """
 
     kind: str
     request: Mapping[str, Any]
     log: Path
     process: BaseProcess
+    reason: Connection
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     begun: str = field(default_factory=lambda: _now())
     ended: str | None = None
     stopped: bool = False
+    failed: str = ""
+    _listening: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def status(self) -> str:
@@ -65,10 +76,25 @@ class Task:
         status = self.status  # notes the end
         with self.log.open(encoding="utf8", errors="replace") as lines:
             details = [line.rstrip("\n") for line in deque(lines, _SHOWN)]
+        if status == "ERROR" and self._why() not in details:
+            details.append(self._why())
         ends = {"end_ts": self.ended} if self.ended else {}
         return {
             "id": self.id, "status": status, "request": self.request, "start_ts": self.begun, **ends, "details": details
         }  # fmt: skip
+
+    def _why(self) -> str:
+        """What it said when it failed, or how it ended where it could not say anything."""
+        with self._listening:
+            if not self.failed:
+                with suppress(EOFError, OSError):
+                    self.failed = self.reason.recv()
+                self.failed = self.failed or (
+                    f"{self.kind} failed: its process ended with {self.process.exitcode}, perhaps because the memory "
+                    "was used up"
+                )
+                self.reason.close()
+            return self.failed
 
 
 class Background:
@@ -95,11 +121,13 @@ class Background:
                 raise RunningError(f"{kind} runs already; wait for it (GET) or stop it (DELETE)")
             log = self.workspace.logs / f"{kind}_{datetime.now():%Y%m%d_%H%M%S_%f}.log"
             log.touch()
-            arguments = (kind, dict(request), self.settings, self.workspace, log)
+            reason, said = context().Pipe(duplex=False)
+            arguments = (kind, dict(request), self.settings, self.workspace, log, said)
             # Not as a daemon: trainings may have processes that load data.
             process = context().Process(target=_work, args=arguments, name=kind, daemon=False)
             process.start()
-            task = Task(kind, request, log, process)
+            said.close()
+            task = Task(kind, request, log, process, reason)
             self._tasks[kind].append(task)
             _log.info("%s began: %s", kind, log)
             return task.told()
@@ -130,7 +158,9 @@ class Background:
             self.stop(kind)
 
 
-def _work(kind: str, request: dict[str, Any], settings: Settings, workspace: Workspace, log: Path) -> None:
+def _work(
+    kind: str, request: dict[str, Any], settings: Settings, workspace: Workspace, log: Path, reason: Connection
+) -> None:
     """What a process does; its last line says what went wrong."""
     end_with_server()
     with log.open("ab") as file:
@@ -138,15 +168,42 @@ def _work(kind: str, request: dict[str, Any], settings: Settings, workspace: Wor
         os.dup2(file.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     os.nice(5)  # the server shall answer, and people's inferences come first
-    from monai_app.label.app import StackApp
-
     begin = time.monotonic()
     try:
+        from monai_app.label.app import StackApp
+
         result = getattr(StackApp(settings, workspace), kind)(request)
-    except AppError as error:
-        print(f"{kind} failed: {error}", flush=True)  # into the log
+    except Exception as error:
+        said = f"{kind} failed: {_told(_known(error))}"
+        reason.send(said[:_LONGEST])
+        with suppress(OSError):  # of a full disk
+            if not isinstance(_known(error), AppError | OSError):
+                traceback.print_exception(error)
+        _note(said)
         raise SystemExit(1) from None
-    print(f"{kind} finished in {time.monotonic() - begin:.1f} s: {result}", flush=True)
+    _note(f"{kind} finished in {time.monotonic() - begin:.1f} s: {result}")
+
+
+def _note(line: str) -> None:
+    """Write a line into the log, whatever the disk says."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
+def _known(error: Exception) -> BaseException:
+    """The user's error or the system's among the causes; else the error."""
+    system = (each for each in causes(error) if isinstance(each, OSError))
+    return user_error(error) or next(system, error)
+
+
+def _told(error: BaseException) -> str:
+    """What went wrong, and what to do."""
+    if isinstance(error, AppError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error}; see that the server's folder can be written and its disk has room, then ask for it again"
+    return f"{type(error).__name__}: {error}; the lines before say where"
 
 
 def _end(process: BaseProcess) -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import uvicorn
 
-from monai_app.errors import ConfigError
+from monai_app.label.address import bound_socket
 from monai_app.label.api import create_api
 from monai_app.label.app import StackApp
+from monai_app.label.errors import NotTrainedError
 from monai_app.label.family import begin_family
 from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
 from monai_app.label.login import keycloak
+from monai_app.label.models import ServedModel
 from monai_app.label.patience import BACKLOG, connection_class, connections_at_a_time
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.tasks import read_device
@@ -72,7 +74,9 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
     if settings.device is not None:
         read_device({"device": settings.device})
     app = StackApp(settings, workspace)
-    with _bound(where) as bound:
+    for name in app.info()["models"]:
+        app.model(name).check()
+    with bound_socket(where.host, where.port) as bound:
         begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
         port = int(bound.getsockname()[1])
         api = create_api(app, _access(where))
@@ -124,25 +128,10 @@ def _access(where: Listening) -> Access:
     return Access(where.token, hosts, where.largest)
 
 
-def _bound(where: Listening) -> socket.socket:
-    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((where.host, where.port))
-    except (OSError, OverflowError) as error:
-        bound.close()
-        raise ConfigError(
-            f"{where.host}:{where.port} cannot be bound ({error}); choose another --port, or stop what listens there"
-        ) from None
-    return bound
-
-
 def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
     store, shown = app.store, f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
-    runs = {name: app.model(name).run for name in app.info()["models"]}
-    models = [f"{name} ({f'run {run.name}' if run else 'not trained yet'})" for name, run in runs.items()]
+    models = [f"{name} ({_state(app.model(name))})" for name in app.info()["models"]]
     login = ["            log in with any user name; the password is the server's token"] if token else []
     return [
         f"serving    {store.name()}: {store.description()}",
@@ -154,3 +143,10 @@ def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
         f"folder     {app.workspace.folder} (cases, models, log)",
         "Ctrl-C stops the server",
     ]
+
+
+def _state(model: ServedModel) -> str:
+    try:
+        return "not trained yet" if model.run is None else f"run {model.run.name}"
+    except NotTrainedError as error:
+        return str(error)

@@ -57,6 +57,13 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
         taken.listen()
         assert "--port" in refused(*usual, "--port", taken.getsockname()[1])
     assert "--port" in refused(*usual, "--port", 70000)
+    assert "--port 8000" in refused(*usual, "--host", "localhost:8000")
+    for bundle in (trained, "fibsem_unet_segmentation"):
+        begin = (tiny_stack.path, "--bundle", bundle, *studies)
+        assert "no setting 'nonsense'" in refused(*begin, "--set", "nonsense=1")
+        assert "a whole number" in refused(*begin, "--set", "max_epochs=x")
+        assert "cannot hold" in refused(*begin, "--set", "amp=$print(1)")
+        assert "no size 'huge'" in refused(*begin, "--size", "huge")
     assert "no bundle" in refused(tiny_stack.path, "--bundle", tmp_path / "nothing", *studies)
     assert "two bundles" in refused(*usual, "--bundle", trained)
     assert "--slices" in refused(*usual, "--slices", "1;2")
