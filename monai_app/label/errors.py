@@ -2,6 +2,9 @@
 
 from monai_app.errors import AppError
 
+STOPS = "the server stops; ask again when it has been started again"
+"""What those are told who wait when the server ends."""
+
 
 class UnknownError(AppError, LookupError):
     """There is no such image, label, model, strategy or session."""
@@ -13,6 +16,10 @@ class NotTrainedError(AppError, RuntimeError):
 
 class QueueFullError(AppError, RuntimeError):
     """As many inferences wait as may."""
+
+
+class StoppingError(AppError, RuntimeError):
+    """The server ends, and what it did for clients with it."""
 
 
 class AbandonedError(AppError, RuntimeError):

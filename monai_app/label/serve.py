@@ -1,5 +1,6 @@
 """Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
 
+import gc
 import signal
 import socket
 import tempfile
@@ -13,6 +14,7 @@ import uvicorn
 from monai_app.label.address import bound_socket
 from monai_app.label.api import create_api
 from monai_app.label.app import StackApp
+from monai_app.label.ending import GRACE, LAST, Ending, Server
 from monai_app.label.errors import NotTrainedError
 from monai_app.label.family import begin_family
 from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
@@ -58,7 +60,7 @@ def export_cases(settings: Settings, workspace: Workspace, progress: Progress = 
 
 
 def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
-    """Serve until the process is interrupted or terminated.
+    """Serve until the process is interrupted or terminated; it then ends `LAST` seconds later at the latest.
 
     Args:
         settings: what is served.
@@ -79,20 +81,20 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
     with bound_socket(where.host, where.port) as bound:
         begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
         port = int(bound.getsockname()[1])
-        api = create_api(app, _access(where))
         for line in _welcome(app, where.host, port, where.token is not None):
             say(line)
         config = uvicorn.Config(
-            api,
+            Ending(create_api(app, _access(where))),
             http=connection_class(connections_at_a_time()),
             backlog=BACKLOG,
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=GRACE,
             lifespan="on",
         )
         with _temporary_files_in(workspace.temporary):
-            _run(uvicorn.Server(config), bound)
+            _run(Server(config, app.close, LAST), bound)
+    gc.freeze()  # Python would look through all that torch and MONAI hold before it ends, which takes seconds
     say("the server has stopped")
 
 
@@ -107,7 +109,7 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
         tempfile.tempdir = before
 
 
-def _run(server: uvicorn.Server, bound: socket.socket) -> None:
+def _run(server: Server, bound: socket.socket) -> None:
     """Run until SIGINT or SIGTERM, which uvicorn raises once more when it has shut down."""
 
     def end(*_: object) -> None:
