@@ -202,7 +202,7 @@ def _told(error: BaseException) -> str:
     if isinstance(error, AppError):
         return str(error)
     if isinstance(error, OSError):
-        return f"{error}; see that the server's folder can be written and its disk has room, then ask for it again"
+        return f"{error}; see that the stack and the server's folder can be written and have room, then ask again"
     return f"{type(error).__name__}: {error}; the lines before say where"
 
 

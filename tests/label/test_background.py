@@ -48,7 +48,7 @@ def work(*arguments: Any) -> None:
 @pytest.mark.parametrize(
     ("way", "last", "traceback"),
     [
-        ("full", "train failed: [Errno 28] No space left on device: '/data/models/0001'; see that the server's", False),
+        ("full", "train failed: [Errno 28] No space left on device: '/data/models/0001'; see that the stack", False),
         ("user", "train failed: max_epochs 0: give more", False),
         ("bug", "train failed: KeyError: 'a bug'; the lines before say where", True),
         ("killed", "train failed: its process ended with -9, perhaps because the memory was used up", False),
