@@ -3,6 +3,8 @@
 A message names the offending value, the rule it breaks and the remedy. The command line shows it without a traceback.
 """
 
+from collections.abc import Iterator
+
 
 class AppError(Exception):
     """Base of every error that a user can cause and mend."""
@@ -34,8 +36,11 @@ class StoppedError(AppError, RuntimeError):
 
 def user_error(error: BaseException | None) -> AppError | None:
     """Find the package's own error in a chain of causes: MONAI wraps what fails in a config."""
+    return next((each for each in causes(error) if isinstance(each, AppError)), None)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what caused it, what caused that, and so on."""
     while error is not None:
-        if isinstance(error, AppError):
-            return error
+        yield error
         error = error.__cause__ or error.__context__
-    return None

@@ -53,11 +53,14 @@ def serve(
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
     from monai_app.cli.running import progress_bar
-    from monai_app.label.serve import Listening, check_folder, export_cases, logged_to, serve_stack
+    from monai_app.label.address import read_host
+    from monai_app.label.folder import own_folder
+    from monai_app.label.logs import logged_to
+    from monai_app.label.serve import Listening, export_cases, serve_stack
     from monai_app.label.settings import Settings, Workspace
 
     source = Stack.open(stack)
-    largest = _size(max_upload, "--max-upload")
+    where = Listening(read_host(host), port, _token(token_file), _size(max_upload, "--max-upload"))
     Request.parse(memory=memory)
     wanted = Settings(
         stack=str(source.path),
@@ -76,11 +79,10 @@ def serve(
         trust=trust,
     )
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
-    workspace = Workspace((studies or default).absolute())
-    check_folder(workspace.folder, source.path)
-    with logged_to(workspace.log):
+    workspace = Workspace((studies or default).resolve())  # by one name, whichever link leads to it
+    with own_folder(workspace, source.path), logged_to(workspace.log):
         if not prepare_only:
-            serve_stack(wanted, workspace, Listening(host, port, _token(token_file), largest), typer.echo)
+            serve_stack(wanted, workspace, where, typer.echo)
             return
         with progress_bar("export") as progress:
             count = export_cases(wanted, workspace, progress)

@@ -28,6 +28,7 @@ from monai_app.label.errors import (
     NotTrainedError,
     QueueFullError,
     RunningError,
+    StoppingError,
     UnknownError,
     is_disk_full,
 )
@@ -43,6 +44,7 @@ _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (StoppedError, 409),
     (RunningError, 429),
     (QueueFullError, 503),
+    (StoppingError, 503),
     (AbandonedError, 499),  # nobody reads it; web servers note this number where a client closed its request
     (NoMemoryError, 507),
     (NoRoomError, 507),  # RFC 4918, 11.5, and 4331 for quotas; 413 says that the request itself is too large (RFC 9110)
@@ -66,7 +68,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     422: {"description": "A value breaks its rule"},
     429: {"description": "One runs already"},
     500: {"description": "The inference failed"},
-    503: {"description": "As many inferences wait as may"},
+    503: {"description": "As many inferences wait as may, or the server stops"},
     507: {"description": "There is not enough memory, or no room for what is sent"},
 }
 """What a request that does something may be answered."""

@@ -2,9 +2,12 @@
 
 import errno
 
-from monai_app.errors import AppError
+from monai_app.errors import AppError, causes
 
 DISK_FULL = "the server's disk is full; remove uploads, or tell who runs the server"
+
+STOPS = "the server stops; ask again when it has been started again"
+"""What those are told who wait when the server ends."""
 
 
 class UnknownError(AppError, LookupError):
@@ -17,6 +20,10 @@ class NotTrainedError(AppError, RuntimeError):
 
 class QueueFullError(AppError, RuntimeError):
     """As many inferences wait as may."""
+
+
+class StoppingError(AppError, RuntimeError):
+    """The server ends, and what it did for clients with it."""
 
 
 class AbandonedError(AppError, RuntimeError):
@@ -45,13 +52,11 @@ class RunningError(AppError, RuntimeError):
 
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether an error comes of a full disk, or of a quota that is used up."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__
-    return False
+    return any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in causes(error))
 
 
-def for_server(error: AppError) -> AppError:
+def for_server(error: AppError | OSError) -> AppError:
     """What a process tells the server of an error; on the way to it, errors lose what caused them."""
-    return NoRoomError(DISK_FULL) if is_disk_full(error) else error
+    if is_disk_full(error):
+        return NoRoomError(DISK_FULL)
+    return error if isinstance(error, AppError) else InferenceError(str(error))

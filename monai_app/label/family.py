@@ -1,6 +1,7 @@
 """The processes of a server: how they begin, and that they end when it does, even when it is killed."""
 
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -52,6 +53,7 @@ def end_with_server() -> None:
     number = os.environ.get(SERVER)
     if number is None or int(number) == os.getpid():
         return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
     threading.Thread(target=_watch, args=(int(number),), daemon=True, name="server").start()
 
 

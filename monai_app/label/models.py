@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.checks import DERIVED
+from monai_app.bundle.checks import DERIVED, check_settings
 from monai_app.bundle.locate import size_path, template_path, template_paths
+from monai_app.bundle.model import load_model
 from monai_app.bundle.prepare import RECORD
-from monai_app.bundle.settings import read_json
+from monai_app.bundle.settings import check_literal, read_json, read_overlays
 from monai_app.bundle.trust import check_trusted
 from monai_app.errors import ConfigError
 from monai_app.files import whole_file
 from monai_app.inference.description import KEY, ModelDescription
+from monai_app.label.errors import NotTrainedError
 from monai_app.label.settings import Settings, Workspace, model_name
 from monai_app.stack import Stack
+from monai_app.yamlfile import read_yaml
 
 CURRENT = "current.json"
 """File beside a model's trained runs that names the one which counts and the one whose training has not ended well.
@@ -61,11 +64,34 @@ class ServedModel:
 
     @property
     def run(self) -> Path | None:
-        """The run folder whose weights count now; None where nothing was trained yet."""
+        """The run folder whose weights count now; None where nothing was trained yet.
+
+        Raises:
+            NotTrainedError: its weights are gone.
+        """
+        run = self._counting()
+        if run is not None and not (run / WEIGHTS).is_file():
+            raise NotTrainedError(
+                f"run {run.name} of model {self.name} counts, and its weights {run / WEIGHTS} are gone: restore them "
+                f'from a copy, train the model anew (POST /train/, {{"pretrained": false}}), or {self._without()}'
+            )
+        return run
+
+    @property
+    def run_name(self) -> str | None:
+        """The name of the run that counts, whether its folder is there or not."""
+        run = self._counting()
+        return None if run is None else run.name
+
+    def _counting(self) -> Path | None:
         name = self._current().get("run")
         if name is not None:
             return self.folder / str(name)
-        return self.bundle if (self.bundle / WEIGHTS).is_file() else None
+        given = self.description is not None or (self.bundle / WEIGHTS).is_file()
+        return self.bundle if given else None
+
+    def _without(self) -> str:
+        return f"remove {self.folder / CURRENT}, so that what the server was given counts"
 
     @property
     def unfinished(self) -> Path | None:
@@ -76,8 +102,28 @@ class ServedModel:
 
     @property
     def weights(self) -> Path | None:
-        """The file of weights that counts now."""
-        return None if self.run is None else self.run / WEIGHTS
+        """The file of weights that counts now.
+
+        Raises:
+            NotTrainedError: it is gone.
+        """
+        run = self.run
+        return None if run is None else run / WEIGHTS
+
+    def check(self) -> None:
+        """Load the weights that count, as an inference would; do nothing where nothing was trained, or they are gone.
+
+        Raises:
+            ConfigError: they are damaged, or are not this run's.
+        """
+        run = self._counting()
+        if run is None or not (run / WEIGHTS).is_file():
+            return
+        try:
+            load_model(run)
+        except ConfigError as error:
+            instead = "" if run == self.bundle else f"; or {self._without()}"
+            raise ConfigError(f"model {self.name} cannot be applied: {error}{instead}") from None
 
     def begin(self) -> Path:
         """Return the folder for a training: the unfinished one's, or the next of ``0001``, ``0002``, ...
@@ -195,7 +241,14 @@ def _recipe(bundle: Path, settings: Settings) -> Recipe:
                 f"bundle {bundle} holds no {RECORD}, so nobody knows how it was trained; serve a run folder of "
                 "monai-app train, or a package of monai-app package"
             )
-        return Recipe(templates[bundle.name], [size_path(bundle.name, settings.size)], dict(settings.training))
-    record = read_json(bundle / RECORD, ("bundle", "settings"))
-    kept = {name: value for name, value in record["settings"].items() if name not in DERIVED}
-    return Recipe(template_path(record["bundle"]), [], {**kept, **settings.training})
+        recipe = Recipe(templates[bundle.name], [size_path(bundle.name, settings.size)], dict(settings.training))
+    else:
+        record = read_json(bundle / RECORD, ("bundle", "settings"))
+        size_path(record["bundle"], settings.size)  # it is not laid over, and still must not be a slip of the hand
+        kept = {name: value for name, value in record["settings"].items() if name not in DERIVED}
+        recipe = Recipe(template_path(record["bundle"]), [], {**kept, **settings.training})
+    if settings.training:  # what was trained before is no fault of who starts the server
+        check_literal(settings.training)
+        defaults = read_yaml(recipe.template / "configs" / "train.yaml")
+        check_settings({**read_overlays(recipe.overlays), **recipe.settings}, defaults)
+    return recipe

@@ -1,10 +1,7 @@
 """Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
 
-import logging
-import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +10,16 @@ from pathlib import Path
 
 import uvicorn
 
-from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path
+from monai_app.label.address import bound_socket
 from monai_app.label.api import create_api
 from monai_app.label.app import StackApp
+from monai_app.label.ending import GRACE, LAST, Ending, Server
+from monai_app.label.errors import NotTrainedError
 from monai_app.label.family import begin_family
 from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
 from monai_app.label.login import keycloak
+from monai_app.label.models import ServedModel
+from monai_app.label.patience import BACKLOG, connection_class, connections_at_a_time
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.tasks import read_device
 from monai_app.progress import Progress, silent
@@ -44,74 +44,55 @@ class Listening:
     largest: int = 4 * 2**30
 
 
-def check_folder(folder: Path, stack: Path) -> None:
-    """Refuse to work in the stack itself, before anything is written.
-
-    Raises:
-        ConfigError: the folder lies in the stack.
-    """
-    if folder.resolve().is_relative_to(stack.resolve()):
-        raise ConfigError(f"{folder} lies in the stack {stack}; give another folder (--studies)")
-
-
-@contextmanager
-def prepared(settings: Settings, workspace: Workspace) -> Iterator[StackApp]:
-    """Make the server's folder and the app, and keep other servers off the folder while the body runs.
-
-    Raises:
-        BusyError: another server works in the folder.
-        AppError: the stack or a bundle cannot be served.
-    """
-    workspace.logs.mkdir(parents=True, exist_ok=True)
-    busy = f"another server works in {workspace.folder}; stop it, or give another folder (--studies)"
-    with lock(lock_path(workspace.folder), busy):
-        for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        yield StackApp(settings, workspace)
-
-
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
     """Write the files of all cases, as a stock MONAI Label app needs them; returns their number.
 
     Raises:
-        BusyError: a server works in the folder.
         AppError: the stack or a bundle cannot be served.
     """
-    with prepared(settings, workspace) as app:
-        cases = app.store.cases
-        progress(0, len(cases))
-        for done, case in enumerate(cases, 1):
-            cases.image(case)
-            progress(done, len(cases))
-        return len(cases)
+    cases = StackApp(settings, workspace).store.cases
+    progress(0, len(cases))
+    for done, case in enumerate(cases, 1):
+        cases.image(case)
+        progress(done, len(cases))
+    return len(cases)
 
 
 def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
-    """Serve until the process is interrupted or terminated.
+    """Serve until the process is interrupted or terminated; it then ends `LAST` seconds later at the latest.
 
     Args:
         settings: what is served.
-        workspace: the server's folder.
+        workspace: the server's folder, which is kept for it (`own_folder`).
         where: where it listens.
         say: tells people how to connect.
 
     Raises:
         ConfigError: nobody would be asked for a token, or the address cannot be bound.
-        BusyError: another server works in the folder.
         AppError: the stack or a bundle cannot be served.
     """
     check_access(where.host, where.token, keycloak=keycloak())
     if settings.device is not None:
         read_device({"device": settings.device})
-    with prepared(settings, workspace) as app, _bound(where) as bound:
+    app = StackApp(settings, workspace)
+    for name in app.info()["models"]:
+        app.model(name).check()
+    with bound_socket(where.host, where.port) as bound:
         begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
         port = int(bound.getsockname()[1])
-        api = create_api(app, _access(where))
         for line in _welcome(app, where.host, port, where.token is not None):
             say(line)
-        config = uvicorn.Config(api, log_config=None, access_log=False, timeout_graceful_shutdown=3, lifespan="on")
+        config = uvicorn.Config(
+            Ending(create_api(app, _access(where))),
+            http=connection_class(connections_at_a_time()),
+            backlog=BACKLOG,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE,
+            lifespan="on",
+        )
         with _temporary_files_in(workspace.temporary):
-            _run(uvicorn.Server(config), bound)
+            _run(Server(config, app.close, LAST), bound)
     say("the server has stopped")
 
 
@@ -126,7 +107,7 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
         tempfile.tempdir = before
 
 
-def _run(server: uvicorn.Server, bound: socket.socket) -> None:
+def _run(server: Server, bound: socket.socket) -> None:
     """Run until SIGINT or SIGTERM, which uvicorn raises once more when it has shut down."""
 
     def end(*_: object) -> None:
@@ -141,53 +122,16 @@ def _run(server: uvicorn.Server, bound: socket.socket) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-@contextmanager
-def logged_to(path: Path) -> Iterator[None]:
-    """Send the log into the server's file while the body runs; warnings are shown too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shown = logging.StreamHandler(sys.stderr)
-    shown.setLevel(logging.WARNING)
-    handlers = (logging.FileHandler(path, encoding="utf8"), shown)
-    root = logging.getLogger()
-    level = root.level
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
-
-
 def _access(where: Listening) -> Access:
     # Behind a token any name is fine; without one, a web page may have made its name point here.
     hosts = (*LOCAL_NAMES, where.host) if where.token is None and is_loopback(where.host) else ()
     return Access(where.token, hosts, where.largest)
 
 
-def _bound(where: Listening) -> socket.socket:
-    family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((where.host, where.port))
-    except (OSError, OverflowError) as error:
-        bound.close()
-        raise ConfigError(
-            f"{where.host}:{where.port} cannot be bound ({error}); choose another --port, or stop what listens there"
-        ) from None
-    return bound
-
-
 def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
     store, shown = app.store, f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}"
-    runs = {name: app.model(name).run for name in app.info()["models"]}
-    models = [f"{name} ({f'run {run.name}' if run else 'not trained yet'})" for name, run in runs.items()]
+    models = [f"{name} ({_state(app.model(name))})" for name in app.info()["models"]]
     login = ["            log in with any user name; the password is the server's token"] if token else []
     return [
         f"serving    {store.name()}: {store.description()}",
@@ -199,3 +143,10 @@ def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
         f"folder     {app.workspace.folder} (cases, models, log)",
         "Ctrl-C stops the server",
     ]
+
+
+def _state(model: ServedModel) -> str:
+    try:
+        return "not trained yet" if model.run is None else f"run {model.run.name}"
+    except NotTrainedError as error:
+        return str(error)

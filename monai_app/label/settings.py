@@ -84,9 +84,11 @@ class Workspace:
 
     Attributes:
         folder: the folder; MONAI Label calls it the studies folder.
+        temporary_of: whose temporary files have a folder of their own: what is killed leaves some, which is removed.
     """
 
     folder: Path
+    temporary_of: str = ""
 
     @property
     def cases(self) -> Path:
@@ -126,7 +128,7 @@ class Workspace:
     @property
     def temporary(self) -> Path:
         """What requests send and are answered, as long as they last."""
-        return self.folder / "temporary"
+        return self.folder / "temporary" / self.temporary_of
 
     @property
     def log(self) -> Path:

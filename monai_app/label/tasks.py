@@ -33,9 +33,8 @@ class SegmentationTask(InferTask):
 
     def info(self) -> dict[str, Any]:
         """Return what clients are told: phases and their colours, and which training counts."""
-        run = self.model.run
         told: dict[str, Any] = super().info()
-        return {**told, "type": InferType.SEGMENTATION.value, "label_colors": self.colours, "run": run and run.name}
+        return {**told, "type": InferType.SEGMENTATION.value, "label_colors": self.colours, "run": self.model.run_name}
 
     def is_valid(self) -> bool:
         """Whether the model is shown to clients: always, because one that is not trained yet can be trained."""
@@ -64,8 +63,7 @@ class TrainingTask(TrainTask):
 
     def stats(self) -> dict[str, Any]:
         """Return which run counts, and of an unfinished one MONAI's ``epoch`` and ``total_epochs``."""
-        run, unfinished = self.model.run, self.model.unfinished
-        told = {"run": run and run.name}
+        told, unfinished = {"run": self.model.run_name}, self.model.unfinished
         return told if unfinished is None else {**told, "unfinished": unfinished.name, **_epochs(unfinished)}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:

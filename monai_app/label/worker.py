@@ -13,18 +13,18 @@ import torch
 from monai_app.errors import AppError
 from monai_app.label.errors import (
     DISK_FULL,
+    STOPS,
     AbandonedError,
     InferenceError,
     NoMemoryError,
     NoRoomError,
     QueueFullError,
+    StoppingError,
     for_server,
     is_disk_full,
 )
 from monai_app.label.family import context, end_with_server
 from monai_app.label.inference import Job, infer
-
-_STOPS = "the server stops; start it again"
 
 _LOOK = 0.1
 """Seconds after which an inference looks again whether somebody still waits for it."""
@@ -59,6 +59,7 @@ class InferenceProcess:
             NoMemoryError: there was not enough memory.
             NoRoomError: the disk is full.
             InferenceError: it failed for a reason that nobody foresaw, or its process died.
+            StoppingError: the process was closed.
             AppError: the job cannot be done, as :func:`~monai_app.label.inference.infer` says.
         """
         cancelled = cancelled or threading.Event()
@@ -101,7 +102,7 @@ class InferenceProcess:
             self._end(pool)
             _check_wanted(cancelled)
             if self._closed:
-                raise InferenceError(_STOPS) from None
+                raise StoppingError(STOPS) from None
             raise InferenceError(
                 "the process that runs inferences died, perhaps because the memory was used up; the next inference "
                 "starts another one; give --memory, or fewer slices a case (--thickness)"
@@ -118,7 +119,7 @@ class InferenceProcess:
     def _started(self) -> ProcessPoolExecutor:
         with self._lock:
             if self._closed:
-                raise InferenceError(_STOPS)
+                raise StoppingError(STOPS)
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, context(), initializer=end_with_server)
             return self._pool

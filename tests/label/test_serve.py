@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,6 +58,13 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
         taken.listen()
         assert "--port" in refused(*usual, "--port", taken.getsockname()[1])
     assert "--port" in refused(*usual, "--port", 70000)
+    assert "--port 8000" in refused(*usual, "--host", "localhost:8000")
+    for bundle in (trained, "fibsem_unet_segmentation"):
+        begin = (tiny_stack.path, "--bundle", bundle, *studies)
+        assert "no setting 'nonsense'" in refused(*begin, "--set", "nonsense=1")
+        assert "a whole number" in refused(*begin, "--set", "max_epochs=x")
+        assert "cannot hold" in refused(*begin, "--set", "amp=$print(1)")
+        assert "no size 'huge'" in refused(*begin, "--size", "huge")
     assert "no bundle" in refused(tiny_stack.path, "--bundle", tmp_path / "nothing", *studies)
     assert "two bundles" in refused(*usual, "--bundle", trained)
     assert "--slices" in refused(*usual, "--slices", "1;2")
@@ -105,7 +113,9 @@ def test_a_server_says_how_to_connect_asks_for_its_token_and_ends_cleanly(
     command = [sys.executable, "-m", "monai_app", "serve", tiny_stack.path, *words, "--host", "0.0.0.0", "--port", port]
     log = tmp_path / "log"
     with log.open("wb") as handle:
-        process = subprocess.Popen([str(word) for word in command], stdout=handle, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [str(word) for word in command], stdout=handle, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(lambda: answers(url))
@@ -127,8 +137,18 @@ def test_a_server_says_how_to_connect_asks_for_its_token_and_ends_cleanly(
         assert inferred.ok
         children = psutil.Process(process.pid).children(recursive=True)
         assert children  # the process that applies models
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        with ThreadPoolExecutor(2) as pool:
+            inference = pool.submit(long_inference, url, headers)
+            upload = pool.submit(endless_upload, url, headers)
+            time.sleep(2)
+            assert not any(future.done() for future in (inference, upload))
+            begin = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+            assert process.wait(20) == 0
+            assert time.monotonic() - begin < 8  # about 2, on a machine that does nothing else
+            assert inference.result().status_code == 503
+            assert "the server stops" in inference.result().json()["detail"]
+            assert isinstance(upload.exception(), requests.ConnectionError)
         psutil.wait_procs(children, timeout=10)
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
         said = log.read_text()
@@ -198,15 +218,34 @@ def process_of(served: Served) -> psutil.Process:
 def killed_in_an_inference(served: Served) -> requests.Response:
     """Kill the process that applies models in the midst of its work, as the system does where the memory is used up."""
     server = process_of(served)
-    volume = as_nifti(np.zeros((80, 96, 1500, 2), np.uint8), np.eye(4))
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(served.ask, "POST", "/infer/trained", files={"file": ("v.nii.gz", volume)})
+        answer = pool.submit(long_inference, served.server.url, {})
         time.sleep(2)
         assert not answer.done()
         for process in server.children(recursive=True):
             if process.ppid() != server.pid:  # those that the server starts itself only make others
                 process.kill()
         return answer.result()
+
+
+def long_inference(url: str, headers: dict[str, str]) -> requests.Response:
+    """Ask for labels of a volume that take a while."""
+    volume = as_nifti(np.zeros((80, 96, 1500, 2), np.uint8), np.eye(4))
+    files = {"file": ("v.nii.gz", volume)}
+    return requests.post(f"{url}/infer/trained", files=files, headers=headers, timeout=120)
+
+
+def endless_upload(url: str, headers: dict[str, str]) -> requests.Response:
+    """Send a volume that does not come to an end."""
+
+    def body() -> Iterator[bytes]:
+        yield b'--x\r\ncontent-disposition: form-data; name="file"; filename="v.nii"\r\n\r\n'
+        while True:
+            yield bytes(1000)
+            time.sleep(0.1)
+
+    sent = {**headers, "content-type": "multipart/form-data; boundary=x"}
+    return requests.put(f"{url}/datastore/image?image=endless", data=body(), headers=sent, timeout=120)
 
 
 def import_quietly() -> None:

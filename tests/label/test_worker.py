@@ -14,7 +14,15 @@ import numpy as np
 import pytest
 
 from monai_app.errors import AppError, StackError
-from monai_app.label.errors import AbandonedError, InferenceError, NoMemoryError, NoRoomError, QueueFullError
+from monai_app.label.errors import (
+    STOPS,
+    AbandonedError,
+    InferenceError,
+    NoMemoryError,
+    NoRoomError,
+    QueueFullError,
+    StoppingError,
+)
 from monai_app.label.inference import Job
 from monai_app.label.worker import InferenceProcess
 
@@ -124,7 +132,7 @@ def test_closing_ends_what_runs_and_starts_nothing_for_what_waits(process: Infer
     for thread in threads:
         thread.join(10)
     assert len(told) == 2
-    assert all("stops" in str(error) for error in told)
+    assert all(isinstance(error, StoppingError) for error in told)
 
 
 def test_closing_ends_a_process_that_only_just_begins() -> None:
@@ -145,4 +153,4 @@ def test_closing_ends_a_process_that_only_just_begins() -> None:
     process.close()
     threads[0].join(30)
     assert time.monotonic() - begin < 30  # and not the 60 seconds of the job
-    assert [str(error) for error in told] == ["the server stops; start it again"]
+    assert [str(error) for error in told] == [STOPS]

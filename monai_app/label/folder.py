@@ -1,0 +1,84 @@
+"""The server's folder: it is ours alone, which a file in it says, and one server's at a time."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from monai_app.errors import ConfigError
+from monai_app.files import lock, lock_path, whole_file
+from monai_app.label.settings import Workspace
+
+MARKER = "monai-app-serve.json"
+"""File that says whose folder this is: servers empty and replace what is in it."""
+
+_EARLIER = {"cases", "labels", "logs", "models", "records.json", "scores", "sessions", "temporary", "uploads"}
+"""What servers before the marker kept in their folder."""
+
+_HALF = (".monai-app-serve.", ".records.")
+"""How locks and half files begin that a killed server leaves in its folder."""
+
+
+@contextmanager
+def own_folder(workspace: Workspace, stack: Path) -> Iterator[None]:
+    """Make the server's folder, and keep other servers off it while the body runs.
+
+    Args:
+        workspace: the folder, its links followed: two servers must mean the same folder by the same name.
+        stack: path of the stack.
+
+    Raises:
+        ConfigError: the folder lies in the stack, holds what is not the server's, or cannot be written.
+        BusyError: another server works in it.
+    """
+    folder = workspace.folder
+    if folder.resolve().is_relative_to(stack.resolve()):
+        raise ConfigError(f"{folder} lies in the stack {stack}; give another folder (--studies)")
+    with ExitStack() as held:
+        with _writable(folder):
+            _check_ours(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            busy = f"another server works in {folder}; stop it, or give another folder (--studies)"
+            held.enter_context(lock(lock_path(folder), busy))
+            _check_ours(folder)  # nobody else changes it any more
+            _mark(folder, stack)
+            for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
+                shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder in which a person may have something: servers remove what they do not need any more.
+
+    Raises:
+        ConfigError: it holds something and no server made it, or it is no folder.
+    """
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(_HALF)}
+    if names and MARKER not in names and not (names <= _EARLIER and (folder / "logs" / "server.log").is_file()):
+        raise ConfigError(
+            f"{folder} holds {min(names)!r} and no {MARKER}, so no server made it, and a server would remove files in "
+            "it; give a folder that is empty or not there yet (--studies)"
+        )
+
+
+def _mark(folder: Path, stack: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    with whole_file(folder / MARKER) as temporary:
+        content = {"program": "monai-app serve", "stack": str(stack)}
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Say of a folder that cannot be worked in which option chooses another."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"{folder} is a file, or lies in one; give a folder (--studies)") from None
+    except OSError as error:
+        raise ConfigError(
+            f"the server's folder {folder} cannot be written ({error.strerror}); give one that can (--studies)"
+        ) from None

@@ -1,0 +1,65 @@
+"""Which weights count, and what is said where they are damaged or gone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from monai_app.errors import ConfigError
+from monai_app.label.app import StackApp
+from monai_app.label.errors import NotTrainedError
+from monai_app.label.models import CURRENT, WEIGHTS, ServedModel
+from monai_app.label.settings import Settings, Workspace
+from monai_app.stack import Stack
+from tests.label.test_serve import refused
+
+
+def damage(run: Path) -> None:
+    content = (run / WEIGHTS).read_bytes()
+    (run / WEIGHTS).write_bytes(content[:2000])
+
+
+@pytest.fixture
+def app(tiny_stack: Stack, trained: Path, tmp_path: Path) -> StackApp:
+    """An app whose model "trained" was trained here once, as run 0001."""
+    workspace = Workspace(tmp_path / "served")
+    shutil.copytree(trained, workspace.models / "trained" / "0001")
+    (workspace.models / "trained" / CURRENT).write_text(json.dumps({"run": "0001"}))
+    return StackApp(Settings(str(tiny_stack.path), (str(trained),)), workspace)
+
+
+def test_damaged_weights_are_refused_before_anything_listens(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    damage(run)
+    message = refused(tiny_stack.path, "--bundle", run, "--studies", tmp_path / "studies")
+    assert message.startswith(f"model run cannot be applied: {run / WEIGHTS} is damaged")
+    assert CURRENT not in message
+
+
+def test_of_a_damaged_run_that_was_trained_here_it_is_said_how_to_do_without(app: StackApp) -> None:
+    model: ServedModel = app.model("trained")
+    model.check()
+    damage(model.folder / "0001")
+    with pytest.raises(ConfigError, match=rf"damaged.* remove {model.folder / CURRENT}"):
+        model.check()
+    (model.folder / CURRENT).unlink()
+    model.check()
+
+
+def test_a_run_that_is_gone_is_named_by_what_needs_it_and_the_server_goes_on(app: StackApp, trained: Path) -> None:
+    model = app.model("trained")
+    shutil.rmtree(model.folder / "0001")
+    model.check()  # the server starts: another training mends it
+    assert app.info()["models"]["trained"]["run"] == "0001"
+    assert app.info()["train_stats"]["trained"]["run"] == "0001"
+    for ask in (
+        lambda: app.infer({"model": "trained", "image": "tiny_z0001"}),
+        lambda: app.model_info("trained"),
+        lambda: model.weights,
+        lambda: app.next_sample({"strategy": "least_sure"}),
+    ):
+        with pytest.raises(NotTrainedError, match=r'run 0001 of model trained .* gone.*"pretrained": false'):
+            ask()
+    (model.folder / CURRENT).unlink()
+    assert model.run == trained
