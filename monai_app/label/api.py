@@ -45,13 +45,13 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.server_mode(True)
-        # What is loaded stays: looking through all of it for garbage takes half a second, and nobody is answered then.
+        # What is loaded stays: looking through all of it for garbage takes half a second, and nobody is answered then;
+        # at the end of the process it would take seconds.
         gc.collect()
         gc.freeze()
         forgetting = asyncio.create_task(app.store.sessions.keep_forgetting())
         yield
         forgetting.cancel()
-        gc.unfreeze()
         app.close()
 
     api = FastAPI(

@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from monai_app.errors import AppError, StoppedError, causes, user_error
-from monai_app.label.errors import InferenceError, RunningError, UnknownError, for_server
+from monai_app.label.errors import STOPS, InferenceError, RunningError, StoppingError, UnknownError, for_server
 from monai_app.label.family import context, end_with_server
 from monai_app.label.settings import Settings, Workspace
 
@@ -34,8 +34,11 @@ KINDS = ("train", "batch_infer", "scoring")
 _SHOWN = 20
 """Lines of a log that clients are told."""
 
+_KEPT = 50
+"""Pieces of work of a kind that are remembered, and logs that stay."""
+
 _LONGEST = 2000
-"""Characters of a reason: more might not fit the pipe that nobody reads yet."""
+"""Characters of a reason."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,70 +59,64 @@ class Task:
         kind: one of `KINDS`.
         request: what was asked for.
         log: what it says.
-        process: where it runs.
-        end: over which it tells what it gives, where somebody waits for that, or why it failed: on a full disk its log
-            cannot.
+        pid: of its process.
+        status: RUNNING, DONE, STOPPED or ERROR.
+        stopped: somebody stops it.
+        answer: when it is over, what it gives, where somebody waits for that, or a `_Failure`.
+        over: set when it is.
     """
 
     kind: str
     request: Mapping[str, Any]
     log: Path
-    process: BaseProcess
-    end: Connection
+    pid: int
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     begun: str = field(default_factory=lambda: _now())
     ended: str | None = None
+    status: str = "RUNNING"
     stopped: bool = False
-    _answer: Any = None
-    _asking: threading.Lock = field(default_factory=threading.Lock)
-    _listening: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def status(self) -> str:
-        """RUNNING, DONE, STOPPED or ERROR."""
-        with self._asking:  # a process tells its exit code once: of two that ask at once, one would take it for lost
-            code = self.process.exitcode
-        if code is None:
-            return "RUNNING"
-        self.ended = self.ended or _now()
-        return "STOPPED" if self.stopped else "ERROR" if code else "DONE"
+    answer: Any = None
+    over: threading.Event = field(default_factory=threading.Event)
 
     def told(self) -> dict[str, Any]:
         """What clients are told, the end of the log included."""
-        status = self.status  # notes the end
+        status = self.status
         with self.log.open(encoding="utf8", errors="replace") as lines:
             details = [line.rstrip("\n") for line in deque(lines, _SHOWN)]
-        if status == "ERROR" and isinstance(why := self.answer(), _Failure) and why.said not in details:
-            details.append(why.said)
+        if status == "ERROR" and self.answer.said not in details:  # of a full disk
+            details.append(self.answer.said)
         ends = {"end_ts": self.ended} if self.ended else {}
         return {
             "id": self.id, "status": status, "request": self.request, "start_ts": self.begun, **ends, "details": details
         }  # fmt: skip
 
-    def join(self, seconds: float | None = None) -> None:
-        """Wait for the end of the process, while others may ask whether it runs."""
-        wait([self.process.sentinel], seconds)
-        with self._asking:
-            self.process.join(1)
+    def watch(self, process: BaseProcess, end: Connection, temporary: Path) -> None:
+        """Wait for the end of its process, and note it; the only one who asks, since a process tells its end once.
 
-    def answer(self) -> Any:
-        """Wait for the end of it, and return what it gives, or a `_Failure`."""
-        with self._listening:
-            if not self.end.closed:
-                with suppress(EOFError, OSError):
-                    self._answer = self.end.recv()
-                self.join()  # it runs no more when a client asks for the next one
-                if self._answer is None:
-                    self._answer = self._unsaid()
-                self.end.close()
-            return self._answer
+        Args:
+            process: the process.
+            end: over which it says what it gives or why it failed: on a full disk its log cannot.
+            temporary: folder of temporary files, which it leaves there when it is killed.
+        """
+        with end:
+            wait([end, process.sentinel])
+            with suppress(EOFError, OSError):
+                self.answer = end.recv() if end.poll() else None
+        process.join()
+        code = process.exitcode
+        process.close()
+        shutil.rmtree(temporary, ignore_errors=True)
+        if code and not isinstance(self.answer, _Failure):
+            self.answer = self._unsaid(code)
+        self.ended = _now()
+        # It may have come to its end just before it was stopped.
+        self.status = "DONE" if code == 0 else "STOPPED" if self.stopped else "ERROR"
+        self.over.set()
 
-    def _unsaid(self) -> _Failure:
-        """How it ended where it could not say anything."""
+    def _unsaid(self, code: int) -> _Failure:
+        """Why it ended where it could not say anything."""
         if self.stopped:
             return _Failure("", StoppedError(f"the {self.kind} was stopped; ask for it again"))
-        with self._asking:
-            code = self.process.exitcode
         said = f"{self.kind} failed: its process ended with {code}, perhaps because the memory was used up"
         return _Failure(said, InferenceError(said))
 
@@ -134,14 +131,15 @@ class Background:
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
         self.settings, self.workspace = settings, workspace
-        self._tasks: dict[str, list[Task]] = {kind: [] for kind in KINDS}
-        self._lock = threading.Lock()
+        self._tasks: dict[str, deque[Task]] = {kind: deque(maxlen=_KEPT) for kind in KINDS}
+        self._lock, self._closed = threading.Lock(), False
 
     def start(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Start work.
 
         Raises:
             RunningError: one of the kind runs already.
+            StoppingError: the server stops.
         """
         return self._begin(kind, request, waited=False).told()
 
@@ -151,31 +149,43 @@ class Background:
         Raises:
             RunningError: one of the kind runs already.
             StoppedError: somebody stopped it.
+            StoppingError: the server stops.
             InferenceError: it failed for a reason that nobody foresaw, or its process died.
             AppError: it cannot be done.
         """
-        answer = self._begin(kind, request, waited=True).answer()
-        if isinstance(answer, _Failure):
-            raise answer.error
-        return answer
+        task = self._begin(kind, request, waited=True)
+        task.over.wait()
+        if not isinstance(task.answer, _Failure):
+            return task.answer
+        raise StoppingError(STOPS) if self._closed else task.answer.error
 
     def _begin(self, kind: str, request: Mapping[str, Any], *, waited: bool) -> Task:
         with self._lock:
+            if self._closed:
+                raise StoppingError(STOPS)
             if any(task.status == "RUNNING" for task in self._tasks[kind]):
                 raise RunningError(f"{kind} runs already; wait for it (GET) or stop it (DELETE)")
-            log = self.workspace.logs / f"{kind}_{datetime.now():%Y%m%d_%H%M%S_%f}.log"
-            log.touch()
-            self._clear(kind)
+            log = self._new_log(kind)
+            own = replace(self.workspace, temporary_of=kind)
             end, tell = context().Pipe(duplex=False)
-            arguments = (kind, dict(request), self.settings, self._workspace(kind), log, tell, waited)
+            arguments = (kind, dict(request), self.settings, own, log, tell, waited)
             # Not as a daemon: trainings may have processes that load data.
             process = context().Process(target=_work, args=arguments, name=kind, daemon=False)
             process.start()
-            tell.close()  # the process has its own, and ends it with itself
-            task = Task(kind, request, log, process, end)
+            tell.close()  # the process has its own
+            task = Task(kind, request, log, process.pid or 0)
+            threading.Thread(target=task.watch, args=(process, end, own.temporary), name=kind, daemon=True).start()
             self._tasks[kind].append(task)
             _log.info("%s began: %s", kind, log)
             return task
+
+    def _new_log(self, kind: str) -> Path:
+        """Return the file of another log; the oldest are removed."""
+        for old in sorted(self.workspace.logs.glob(f"{kind}_*.log"))[: 1 - _KEPT]:
+            old.unlink(missing_ok=True)
+        log = self.workspace.logs / f"{kind}_{datetime.now():%Y%m%d_%H%M%S_%f}.log"
+        log.touch()
+        return log
 
     def status(self, kind: str, *, everything: bool, running: bool) -> Any:
         """Return the work that runs, or else what ran last; or everything since the server began.
@@ -190,25 +200,18 @@ class Background:
 
     def stop(self, kind: str) -> dict[str, Any] | None:
         """Stop the work that runs; returns it, or None where none runs."""
-        for task in self._tasks[kind]:
-            if task.status == "RUNNING":
-                task.stopped = True
-                _kill(task.process)
-                task.join(10)
-                self._clear(kind)
-                return task.told()
+        with self._lock:
+            for task in self._tasks[kind]:
+                if not task.over.is_set():
+                    task.stopped = True
+                    _kill(task.pid)
+                    task.over.wait(10)
+                    return task.told()
         return None
 
-    def _workspace(self, kind: str) -> Workspace:
-        """The server's folder, with temporary files of this work's own."""
-        return replace(self.workspace, temporary_of=kind)
-
-    def _clear(self, kind: str) -> None:
-        """Remove what work that was killed left."""
-        shutil.rmtree(self._workspace(kind).temporary, ignore_errors=True)
-
     def close(self) -> None:
-        """Stop all work."""
+        """Stop all work, for good."""
+        self._closed = True
         for kind in KINDS:
             self.stop(kind)
 
@@ -244,7 +247,7 @@ def _work(
         raise SystemExit(1) from None
     finally:
         shutil.rmtree(workspace.temporary, ignore_errors=True)
-    if waited:  # else nobody reads it, and what does not fit the pipe would wait for that
+    if waited:
         tell.send(result)
     _note(f"{kind} finished in {time.monotonic() - begin:.1f} s: {result}")
 
@@ -279,17 +282,15 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}; the lines before say where"
 
 
-def _kill(process: BaseProcess) -> None:
+def _kill(pid: int) -> None:
     """Kill a process and those that it started."""
     try:
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        family = [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]
     except psutil.NoSuchProcess:
-        family = []
+        return
     for member in family:
-        try:
+        with suppress(psutil.NoSuchProcess):
             member.kill()
-        except psutil.NoSuchProcess:
-            continue
 
 
 def _now() -> str:

@@ -5,14 +5,16 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, StoppedError
 from monai_app.label.app import StackApp
 from monai_app.label.background import Background, _work
+from monai_app.label.errors import RunningError, StoppingError
 from monai_app.label.settings import Settings, Workspace
 from tests.label.conftest import wait_for
 
@@ -96,3 +98,44 @@ def test_work_that_is_stopped_leaves_no_temporary_files(background: Background) 
     assert told is not None
     assert told["status"] == "STOPPED"
     assert [path.name for path in folder.rglob("*")] == ["of_a_request"]
+
+
+def test_work_that_is_over_holds_no_files_and_old_logs_go(
+    background: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monai_app.label.background._KEPT", 3)
+
+    def run() -> None:
+        with pytest.raises(ConfigError, match="max_epochs 0"):
+            background.run("train", {"way": "user", "mute": False})
+
+    run()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        run()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert len(list(background.workspace.logs.glob("train_*.log"))) == 3
+    assert background.status("train", everything=False, running=False)["status"] == "ERROR"
+
+
+def test_who_waits_when_the_server_ends_is_told_so_and_nothing_begins_any_more(background: Background) -> None:
+    with ThreadPoolExecutor() as pool:
+        waits = pool.submit(background.run, "batch_infer", {"mute": False})
+        wait_for(lambda: list(background.workspace.temporary.rglob("half_a_label.nii")))
+        background.close()
+        with pytest.raises(StoppingError, match="the server stops"):
+            waits.result()
+    with pytest.raises(StoppingError, match="the server stops"):
+        background.start("train", {})
+
+
+def test_who_waits_is_told_that_somebody_stopped_it_or_that_it_runs_already(background: Background) -> None:
+    with ThreadPoolExecutor() as pool:
+        waits = pool.submit(background.run, "batch_infer", {"mute": False})
+        wait_for(lambda: list(background.workspace.temporary.rglob("half_a_label.nii")))
+        with pytest.raises(RunningError, match="batch_infer runs already"):
+            background.run("batch_infer", {"mute": False})
+        background.stop("batch_infer")
+        with pytest.raises(StoppedError, match="was stopped; ask for it again"):
+            waits.result()
+    assert background.stop("batch_infer") is None
