@@ -80,7 +80,7 @@ def serve(
     )
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
     workspace = Workspace((studies or default).resolve())  # by one name, whichever link leads to it
-    with own_folder(workspace, source.path), logged_to(workspace.log):
+    with own_folder(workspace, source), logged_to(workspace.log):
         if not prepare_only:
             serve_stack(wanted, workspace, where, typer.echo)
             return

@@ -32,7 +32,7 @@ from monai_app.label.errors import (
     UnknownError,
     is_disk_full,
 )
-from monai_app.label.guard import LARGEST_TEXT
+from monai_app.label.guard import LARGEST_TEXT, MOST_FILES, MOST_TEXTS
 from monai_app.label.login import NO_KEYCLOAK
 from monai_app.label.settings import Workspace
 
@@ -121,7 +121,8 @@ def answer_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status, detail = error.status_code, str(error.detail)
     if status == 400 and any(words in detail for words in ("exceeded maximum size", "Too many f")):
-        status, detail = 413, f"{detail} Send a volume a request, and texts of {LARGEST_TEXT} bytes at most."
+        most = f"{MOST_FILES} files and {MOST_TEXTS} texts of {LARGEST_TEXT} bytes"
+        status, detail = 413, f"{detail} A form may hold {most} at most; send less."
     return JSONResponse({"detail": detail}, status, error.headers)
 
 

@@ -28,7 +28,7 @@ from monai_app.label.answers import (
     answer_unreached,
 )
 from monai_app.label.app import StackApp
-from monai_app.label.guard import LARGEST_TEXT, Access, Guard
+from monai_app.label.guard import LARGEST_TEXT, MOST_FILES, MOST_TEXTS, Access, Guard
 from monai_app.label.login import current_user, login_routes
 from monai_app.label.routes import about_routes, inference_routes, session_routes, work_routes
 from monai_app.label.routes_datastore import image_routes, label_routes
@@ -60,7 +60,7 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        form_limits={"max_files": 2, "max_fields": 16, "max_part_size": LARGEST_TEXT},
+        form_limits={"max_files": MOST_FILES, "max_fields": MOST_TEXTS, "max_part_size": LARGEST_TEXT},
     )
     hidden = (app.workspace.folder, app.store.path.parent)
     api.add_exception_handler(AppError, lambda _, error: answer_error(error, hidden))

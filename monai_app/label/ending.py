@@ -3,9 +3,12 @@
 import asyncio
 import logging
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable
+from multiprocessing import util
+from types import FrameType
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
@@ -67,10 +70,15 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._close, self._last = close, last
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note a signal; uvicorn raises all again at the end, and a second one would break off what the first began."""
+        super().handle_exit(sig, frame)
+        del self._captured_signals[1:]
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End."""
         if self._last is not None:
-            last = threading.Timer(self._last, os._exit, (0,))
+            last = threading.Timer(self._last, _leave)
             last.daemon = True
             last.start()
         closing = asyncio.create_task(run_in_threadpool(self._close))
@@ -79,3 +87,10 @@ class Server(uvicorn.Server):
                 connection.transport.abort()
         await super().shutdown(sockets)
         await closing
+
+
+def _leave() -> None:
+    """End the process at once; the folder of its processes' sockets is not left behind."""
+    _log.warning("ended while a thread still ran")
+    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
+    os._exit(0)

@@ -34,7 +34,12 @@ def begin_family() -> None:
     os.environ[SERVER] = str(os.getpid())
     _shorten_sockets()
     context()
-    forkserver.ensure_running()
+    # While it loads the libraries it would take a Ctrl-C, which is for the server, as its own.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _shorten_sockets() -> None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from monai_app.bundle.settings import read_json
 from monai_app.errors import ConfigError
 from monai_app.files import lock, lock_path, whole_file
 from monai_app.label.settings import Workspace
+from monai_app.stack import Stack
 
 MARKER = "monai-app-serve.json"
 """File that says whose folder this is: servers empty and replace what is in it."""
@@ -16,25 +18,23 @@ MARKER = "monai-app-serve.json"
 _EARLIER = {"cases", "labels", "logs", "models", "records.json", "scores", "sessions", "temporary", "uploads"}
 """What servers before the marker kept in their folder."""
 
-_HALF = (".monai-app-serve.", ".records.")
-"""How locks and half files begin that a killed server leaves in its folder."""
-
 
 @contextmanager
-def own_folder(workspace: Workspace, stack: Path) -> Iterator[None]:
+def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
     """Make the server's folder, and keep other servers off it while the body runs.
 
     Args:
         workspace: the folder, its links followed: two servers must mean the same folder by the same name.
-        stack: path of the stack.
+        stack: the stack.
 
     Raises:
-        ConfigError: the folder lies in the stack, holds what is not the server's, or cannot be written.
+        ConfigError: the folder lies in the stack, holds what is not the server's or belongs to another stack,
+            or cannot be written.
         BusyError: another server works in it.
     """
     folder = workspace.folder
-    if folder.resolve().is_relative_to(stack.resolve()):
-        raise ConfigError(f"{folder} lies in the stack {stack}; give another folder (--studies)")
+    if folder.resolve().is_relative_to(stack.path.resolve()):
+        raise ConfigError(f"{folder} lies in the stack {stack.path}; give another folder (--studies)")
     with ExitStack() as held:
         with _writable(folder):
             _check_ours(folder)
@@ -42,6 +42,7 @@ def own_folder(workspace: Workspace, stack: Path) -> Iterator[None]:
             busy = f"another server works in {folder}; stop it, or give another folder (--studies)"
             held.enter_context(lock(lock_path(folder), busy))
             _check_ours(folder)  # nobody else changes it any more
+            _check_stack(folder, stack)
             _mark(folder, stack)
             for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
                 shutil.rmtree(left, ignore_errors=True)
@@ -56,7 +57,7 @@ def _check_ours(folder: Path) -> None:
     """
     if not folder.exists():
         return
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(_HALF)}
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}  # systems put those anywhere
     if names and MARKER not in names and not (names <= _EARLIER and (folder / "logs" / "server.log").is_file()):
         raise ConfigError(
             f"{folder} holds {min(names)!r} and no {MARKER}, so no server made it, and a server would remove files in "
@@ -64,10 +65,26 @@ def _check_ours(folder: Path) -> None:
         )
 
 
-def _mark(folder: Path, stack: Path) -> None:
+def _check_stack(folder: Path, stack: Stack) -> None:
+    """Refuse a folder whose predictions, models and what clients told are of another stack.
+
+    Raises:
+        ConfigError: they are.
+    """
+    marker = folder / MARKER
+    found = read_json(marker, ()) if marker.is_file() else {}
+    if found.get("ingested") not in (None, stack.ingested):
+        raise ConfigError(
+            f"{folder} is the folder of another stack than {stack.path}, perhaps of what was ingested there before; "
+            "give another folder (--studies), and to go on with a model that was trained there "
+            f"--bundle {folder / 'models'}/MODEL/RUN"
+        )
+
+
+def _mark(folder: Path, stack: Stack) -> None:
     folder.mkdir(exist_ok=True)
     with whole_file(folder / MARKER) as temporary:
-        content = {"program": "monai-app serve", "stack": str(stack)}
+        content = {"program": "monai-app serve", "stack": str(stack.path), "ingested": stack.ingested}
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
 

@@ -25,7 +25,10 @@ SMALLEST_TOKEN = 16
 LARGEST_TEXT = 256 * 2**10
 """Bytes that a request without files may send: JSON and forms are read in memory, and nobody is answered meanwhile."""
 
-_WITH_FILES = re.compile(r"/infer/[^/]+|/session/?|/datastore/(?:image|label)")
+MOST_FILES, MOST_TEXTS = 2, 16
+"""What a form may hold."""
+
+_WITH_FILES = re.compile(r"/infer/[^/]+|/session/?|/datastore/(?:image|label)?")
 """Paths to which files are sent; what is sent to others may have the type of files and is none."""
 
 _ONCE = ("host", "origin", "authorization", "content-type", "content-length", "transfer-encoding")

@@ -110,17 +110,18 @@ class ServedModel:
         run = self.run
         return None if run is None else run / WEIGHTS
 
-    def check(self) -> None:
+    def check(self, stack: Stack) -> None:
         """Load the weights that count, as an inference would; do nothing where nothing was trained, or they are gone.
 
         Raises:
-            ConfigError: they are damaged, or are not this run's.
+            ConfigError: they are damaged, are not this run's, or were trained on other phases or detectors.
         """
         run = self._counting()
         if run is None or not (run / WEIGHTS).is_file():
             return
         try:
             load_model(run)
+            _check_fits(str(run), _describe(run), stack)
         except ConfigError as error:
             instead = "" if run == self.bundle else f"; or {self._without()}"
             raise ConfigError(f"model {self.name} cannot be applied: {error}{instead}") from None

@@ -5,8 +5,11 @@ hundred of those would leave none for anybody else.
 """
 
 import asyncio
+import fcntl
 import logging
 import resource
+import struct
+import termios
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -85,7 +88,7 @@ class Connection(H11Protocol):
 
     def _progress(self) -> tuple[Any, ...]:
         """What changes when something goes on. Bytes of a request's headers do not count: they may come for ever."""
-        untaken = self.transport.get_write_buffer_size()
+        untaken = self.transport.get_write_buffer_size() + _unsent(self.transport.get_extra_info("socket").fileno())
         if self.is_idle and not untaken:
             return ("request", self.cycle)
         if self.is_receiving and not self.flow.read_paused:
@@ -114,3 +117,11 @@ class Connection(H11Protocol):
         chosen = min((other for other in others if other.is_idle), key=lambda other: other._since, default=self)
         self.connections.discard(chosen)  # before the loop tells it
         chosen.transport.close()
+
+
+def _unsent(descriptor: int) -> int:
+    """Bytes that the system holds for a connection: megabytes, which a slow client takes over minutes."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0])
+    except OSError:  # it is closed, or the system does not tell
+        return 0

@@ -35,6 +35,7 @@ def image_routes(app: StackApp) -> APIRouter:
             return store.json()
         return store.datalist() if output is Listing.train else store.status()
 
+    @router.put("/", include_in_schema=False, dependencies=annotator)  # where MONAI Label's client sends it
     @router.put("/image", summary="Send a volume to stay", responses=ERRORS, dependencies=annotator)
     def add_image(
         file: Annotated[UploadFile, File()],
@@ -57,6 +58,7 @@ def image_routes(app: StackApp) -> APIRouter:
             raise UnknownError(f"there is no image {image!r} of this checksum")
         return {}
 
+    @router.delete("/", include_in_schema=False, dependencies=roles("admin"))
     @router.delete("/image", summary="Remove a volume that was sent", responses=ERRORS, dependencies=roles("admin"))
     def remove_image(id: Image) -> dict[str, Any]:
         store.remove_image(id)

@@ -19,7 +19,7 @@ from monai_app.label.family import begin_family
 from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
 from monai_app.label.login import keycloak
 from monai_app.label.models import ServedModel
-from monai_app.label.patience import BACKLOG, connection_class, connections_at_a_time
+from monai_app.label.patience import BACKLOG, REQUEST_SECONDS, connection_class, connections_at_a_time
 from monai_app.label.settings import Settings, Workspace
 from monai_app.label.tasks import read_device
 from monai_app.progress import Progress, silent
@@ -76,7 +76,7 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
         read_device({"device": settings.device})
     app = StackApp(settings, workspace)
     for name in app.info()["models"]:
-        app.model(name).check()
+        app.model(name).check(app.store.stack)
     with bound_socket(where.host, where.port) as bound:
         begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
         port = int(bound.getsockname()[1])
@@ -88,6 +88,7 @@ def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say:
             backlog=BACKLOG,
             log_config=None,
             access_log=False,
+            timeout_keep_alive=int(REQUEST_SECONDS),
             timeout_graceful_shutdown=GRACE,
             lifespan="on",
         )

@@ -145,7 +145,8 @@ def _write(sample: _Sample, partial: Path, progress: Progress) -> None:
 def _frame(sample: _Sample) -> bytes:
     """What the identity covers beside the pixels and annotations themselves."""
     frame = [list(sample.detectors), sample.slices, *sample.plane_shape, sample.dtype.name, sample.annotations.slices]
-    return json.dumps(frame).encode()
+    meaning = [[phase.value, phase.name] for phase in sample.description.phases]  # of the annotations' values; colours are none
+    return json.dumps([*frame, meaning]).encode()
 
 
 def _write_images(

@@ -37,7 +37,7 @@ class Stack(SlabSource):
         train_slices: z of the annotated slices to train on.
         test_slices: z of the annotated slices to test on.
         slice_names: the file stem of every slice, for naming exported files.
-        identity: SHA-256 over pixels and annotations; another one means other data.
+        identity: SHA-256 over pixels, annotations and phases; another one means other data.
         ingested: the identity at the ingestion, which later annotations do not change: it stands for the image.
         edits: z -> how its annotation differs from the ingested one, and who changed it.
 

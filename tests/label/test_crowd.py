@@ -61,7 +61,8 @@ def test_files_are_sent_to_the_paths_that_may_be_sent_much(served: Served) -> No
         for path, operations in paths.items()
     }
     files = {path for path, found in kinds.items() if "multipart/form-data" in found}
-    assert files == {path for path in kinds if _WITH_FILES.fullmatch(path)}
+    hidden = {"/datastore/"}  # MONAI Label's client still sends images there
+    assert files | hidden == {path for path in kinds if _WITH_FILES.fullmatch(path)}
 
 
 def test_forms_hold_few_and_short_texts(served: Served) -> None:
@@ -73,7 +74,7 @@ def test_forms_hold_few_and_short_texts(served: Served) -> None:
     assert ask(params=json.dumps({"a": "x" * 200_000}))[0] == 200
     for status, text in (ask(params=" " * (LARGEST_TEXT + 1)), ask(**{f"f{number}": "" for number in range(17)})):
         assert status == 413
-        assert f"texts of {LARGEST_TEXT} bytes at most" in text
+        assert f"16 texts of {LARGEST_TEXT} bytes at most" in text
 
 
 @pytest.fixture(scope="module")

@@ -39,18 +39,26 @@ def test_damaged_weights_are_refused_before_anything_listens(tiny_stack: Stack, 
 
 def test_of_a_damaged_run_that_was_trained_here_it_is_said_how_to_do_without(app: StackApp) -> None:
     model: ServedModel = app.model("trained")
-    model.check()
+    model.check(app.store.stack)
     damage(model.folder / "0001")
     with pytest.raises(ConfigError, match=rf"damaged.* remove {model.folder / CURRENT}"):
-        model.check()
+        model.check(app.store.stack)
     (model.folder / CURRENT).unlink()
-    model.check()
+    model.check(app.store.stack)
+
+
+def test_a_run_that_was_trained_here_on_other_phases_is_refused(app: StackApp) -> None:
+    model: ServedModel = app.model("trained")
+    metadata = model.folder / "0001" / "configs" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"pore"', '"void"'))
+    with pytest.raises(ConfigError, match=rf"must agree in name and order.* remove {model.folder / CURRENT}"):
+        model.check(app.store.stack)
 
 
 def test_a_run_that_is_gone_is_named_by_what_needs_it_and_the_server_goes_on(app: StackApp, trained: Path) -> None:
     model = app.model("trained")
     shutil.rmtree(model.folder / "0001")
-    model.check()  # the server starts: another training mends it
+    model.check(app.store.stack)  # the server starts: another training mends it
     assert app.info()["models"]["trained"]["run"] == "0001"
     assert app.info()["train_stats"]["trained"]["run"] == "0001"
     for ask in (

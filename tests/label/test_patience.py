@@ -20,6 +20,9 @@ from tests.label.conftest import wait_for
 
 MOST = 8
 
+LARGE = 2**26
+"""Bytes that are more than systems hold for a connection."""
+
 
 async def slow(scope: dict, receive: object, send: object) -> None:
     """Read the body, and answer after a while."""
@@ -27,8 +30,10 @@ async def slow(scope: dict, receive: object, send: object) -> None:
     while (message := await receive())["type"] == "http.request" and message["more_body"]:
         pass
     await asyncio.sleep(1.5 if scope["path"] == "/slow" else 0)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    body = bytes(LARGE) if scope["path"] == "/large" else b"ok"
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.fixture
@@ -85,6 +90,44 @@ def test_who_sends_no_request_or_half_of_one_is_left(
 
 def test_who_waits_for_an_answer_gets_it(port: int) -> None:
     assert requests.get(f"http://127.0.0.1:{port}/slow", timeout=10).text == "ok"
+
+
+def test_an_answer_that_nobody_takes_ends_with_its_connection(port: int) -> None:
+    with connected(port) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+        time.sleep(3 * patience.SILENT_SECONDS)
+        received = sum(map(len, iter(lambda: take(client), b"")))
+    assert 0 < received < LARGE
+
+
+def test_what_the_system_holds_for_a_slow_client_counts_as_not_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as bound, connected(bound.getsockname()[1]) as client:
+        server, _ = bound.accept()
+        with server:
+            server.setblocking(False)
+            server.send(bytes(LARGE))
+            held = patience._unsent(server.fileno())
+            assert held > 0
+            for _ in range(8):
+                take(client)
+            wait_for(lambda: patience._unsent(server.fileno()) < held)
+
+
+def connected(port: int) -> socket.socket:
+    """A client for which its system holds little."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+    client.settimeout(5)
+    client.connect(("127.0.0.1", port))
+    return client
+
+
+def take(client: socket.socket) -> bytes:
+    """Some of an answer; nothing where the connection was closed."""
+    try:
+        return client.recv(2**16)
+    except ConnectionError:
+        return b""
 
 
 def test_silent_connections_make_room_for_a_request(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
