@@ -1,22 +1,28 @@
 """A running label server on a copy of the tiny stack, and clients of it."""
 
+import importlib
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel
 import numpy as np
+import psutil
 import pytest
 import requests
 
 from monai_app.stack import Stack
-from tests.label.servers import Server, client_of, free_port, running
+from tests.label.servers import Server, client_of, free_port, running, wait_for
+
+if TYPE_CHECKING:
+    from monai_app.label.app import StackApp
 
 STORED = 8 * 2**20
 """Bytes that clients' volumes may take in the server of all tests."""
@@ -40,6 +46,10 @@ class Served:
     def client(self) -> Any:
         """MONAI Label's own client."""
         return client_of(self.server, self.folder.parent)
+
+    def of_requests(self) -> list[Path]:
+        """What requests keep in the server's folder: some of it goes only after the answer."""
+        return list((self.folder / "temporary").iterdir())
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send a request."""
@@ -82,15 +92,47 @@ def as_nifti(pixels: np.ndarray, affine: np.ndarray) -> BytesIO:
     return BytesIO(gzip.compress(nibabel.Nifti1Image(pixels, affine).to_bytes(), 1))
 
 
+@cache
+def long_volume() -> bytes:
+    """A NIfTI file of many slices, whose labelling takes longer than a test."""
+    return as_nifti(np.zeros((80, 96, 1500, 2), np.uint8), np.eye(4)).getvalue()
+
+
 def begin_training(served: Served) -> None:
     """Start a training of the model "trained", and wait until its first epoch is over."""
     assert served.ask("POST", "/train/trained").ok
     wait_for(lambda: "epoch 1/" in str(served.ask("GET", "/train/").json()["details"]))
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to hold"
-        time.sleep(0.2)
+def finished(served: Served, path: str) -> dict[str, Any]:
+    """Work that was started, when it has ended."""
+    wait_for(lambda: served.ask("GET", path).json()["status"] not in ("SUBMITTED", "RUNNING"), 300)
+    found: dict[str, Any] = served.ask("GET", path).json()
+    return found
+
+
+def open_files(process: psutil.Process) -> list[Path]:
+    """What a process has open, files without a name too."""
+    found = []
+    for descriptor in Path(f"/proc/{process.pid}/fd").iterdir():
+        try:
+            found.append(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+    return [path for path in found if path.is_absolute()]
+
+
+def import_quietly() -> None:
+    """MONAI Label and what it imports use what is deprecated; that is not ours to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("monai_app.label.serve")
+
+
+def app_in(folder: Path, stack: Path, *bundles: Path) -> "StackApp":
+    """An app that no server runs, which works in a folder."""
+    import_quietly()
+    from monai_app.label.app import StackApp
+    from monai_app.label.settings import Settings, Workspace
+
+    return StackApp(Settings(str(stack), tuple(map(str, bundles))), Workspace(folder))

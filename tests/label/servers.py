@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +36,6 @@ class Server:
         """What the server has said so far."""
         return self.log.read_text(encoding="utf8", errors="replace")
 
-    def says(self, text: str, seconds: float = 10.0) -> bool:
-        """Whether the server has said something, or says it soon: tracebacks follow their answers."""
-        deadline = time.monotonic() + seconds
-        while text not in self.said() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return text in self.said()
-
 
 @contextmanager
 def running(
@@ -69,7 +62,7 @@ def running(
             env=_environment(home, variables),
         )
     try:
-        _wait(process, server)
+        _wait_until_it_answers(process, server)
         yield server
     finally:
         _stop(process)
@@ -90,6 +83,22 @@ def client_of(server: Server, folder: Path) -> Any:
         from monailabel.client import MONAILabelClient
 
     return MONAILabelClient(server.url, tmpdir=str(folder))
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there, also one that asks who wants to know."""
+    try:
+        return requests.get(f"{url}/info/", timeout=10).status_code in (200, 401)
+    except requests.RequestException:
+        return False
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it does not come to hold in {seconds} s"
+        time.sleep(0.1)
 
 
 def free_port() -> int:
@@ -114,17 +123,13 @@ def _environment(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **own, **variables}
 
 
-def _wait(process: "subprocess.Popen[bytes]", server: Server) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if requests.get(f"{server.url}/info/", timeout=10).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
-    why = f"ended with {process.poll()}" if process.poll() is not None else f"does not answer for {START_SECONDS} s"
-    tail = "\n".join(server.said().splitlines()[-40:])
-    raise AssertionError(f"{process.args!r} {why}:\n{tail}")
+def _wait_until_it_answers(process: "subprocess.Popen[bytes]", server: Server) -> None:
+    try:
+        wait_for(lambda: answers(server.url) or process.poll() is not None, START_SECONDS)
+        assert process.poll() is None, f"it ended with {process.poll()}"
+    except AssertionError as error:
+        tail = "\n".join(server.said().splitlines()[-40:])
+        raise AssertionError(f"{process.args!r}: {error}:\n{tail}") from None
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -15,21 +15,15 @@ import requests
 from monai_app.cli import app as command_line
 from monai_app.stack import Stack
 from tests.label.conftest import Served, as_nifti, volume_of
+from tests.label.servers import wait_for
 
+CASES = {f"tiny_z{z:04d}" for z in range(8)}
 COLOURS = {"pore": [32, 48, 79], "hydrate": [143, 179, 217], "clinker": [213, 94, 0]}
 
 
 def labels_of(case: nibabel.Nifti1Image, z: int) -> np.ndarray:
     """(rows, columns) of slice z in a volume file with the axes x, y, z."""
     return np.asarray(case.dataobj)[:, :, z].T
-
-
-def nothing_left(served: Served) -> bool:
-    """Whether files of requests are gone, or are soon: they are removed after the answer."""
-    deadline = time.monotonic() + 10
-    while list((served.folder / "temporary").iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not list((served.folder / "temporary").iterdir())
 
 
 def test_info_names_phases_colours_and_models(served: Served) -> None:
@@ -43,7 +37,8 @@ def test_info_names_phases_colours_and_models(served: Served) -> None:
         assert (model["type"], model["dimension"]) == ("segmentation", 3)
     assert next(iter(info["strategies"])) == "least_sure"
     assert set(info["scoring"]) == {"slices", "uncertainty"}
-    assert info["datastore"] == {"total": 8, "completed": 4, "label_tags": {"final": 4}}
+    assert (info["datastore"]["completed"], info["datastore"]["label_tags"]["final"]) == (4, 4)
+    assert set(served.client.datastore()["objects"]) >= CASES
 
 
 @pytest.mark.parametrize("model", ["trained", "sensor3d"])
@@ -124,11 +119,11 @@ def test_images_and_labels_are_downloaded_as_they_are_in_the_stack(served: Serve
     assert served.ask("HEAD", "/datastore/label?image=tiny_z0003&tag=final").ok
     assert served.ask("HEAD", "/datastore/label?image=tiny_z0002&tag=final").status_code == 404
     everything = served.client.datastore()["objects"]
-    assert list(everything) == [f"tiny_z{z:04d}" for z in range(8)]
+    assert [name for name in everything if name in CASES] == sorted(CASES)
     assert served.ask("GET", "/datastore/?output=train").json()[0] == {"image": "tiny_z0001", "label": "tiny_z0001"}
     archive = served.ask("GET", "/datastore/dataset?limit_cases=2")
     assert archive.content[:2] == b"PK"
-    assert nothing_left(served)
+    wait_for(lambda: not served.of_requests(), 20)
 
 
 def test_what_is_known_of_images_and_labels_can_be_added_to(served: Served) -> None:
@@ -196,12 +191,12 @@ def test_clear_errors_and_the_next_request_works(served: Served) -> None:
     for params in ("no json", "[1]", "null", "[" * 10_000):
         assert served.ask("POST", "/infer/trained?image=tiny_z0001", data={"params": params}).status_code == 422
     assert served.ask("POST", "/infer/trained?image=tiny_z0001&output=json").json()["run"] == "trained"
-    assert nothing_left(served)
+    wait_for(lambda: not served.of_requests(), 20)
 
 
 def test_inferences_queue_up_to_a_bound(served: Served) -> None:
     answers: list[requests.Response] = []
-    whole = as_nifti(np.random.default_rng(0).integers(0, 255, (80, 96, 40, 2), dtype=np.uint8), np.eye(4)).getvalue()
+    whole = as_nifti(np.random.default_rng(0).integers(0, 255, (80, 96, 10, 2), dtype=np.uint8), np.eye(4)).getvalue()
 
     def infer() -> None:
         answers.append(served.ask("POST", "/infer/sensor3d?output=json", files={"file": ("a.nii.gz", whole)}))
@@ -222,17 +217,20 @@ def test_inferences_queue_up_to_a_bound(served: Served) -> None:
     assert len(answers) - len(refused) >= 3  # one that runs, two that wait
     assert refused[0].headers["Retry-After"]
     assert "--waiting" in refused[0].json()["detail"]
-    assert np.median(waits) < 0.2
+    assert np.median(waits) < sum(waits) / 10  # of the three inferences or more, none was waited for
     assert served.ask("POST", "/infer/trained?image=tiny_z0001").ok
 
 
 def test_the_interface_is_that_of_monai_label(served: Served) -> None:
     """Paths and parameters are MONAI Label's, so that its clients work; what is left out is left out knowingly."""
     ours = served.ask("GET", "/openapi.json").json()["paths"]
-    code = "import json, monailabel.app as a; print('OPENAPI' + json.dumps(a.app.openapi()['paths']))"
+    code = (
+        "import json, warnings; warnings.simplefilter('ignore'); import monailabel.app as a; "
+        "print('OPENAPI' + json.dumps(a.app.openapi()['paths']))"
+    )
     from tests.conftest import run_command
 
-    theirs = json.loads(run_command("-W", "ignore", "-c", code, fresh=True).stdout.split("OPENAPI")[1])
+    theirs = json.loads(run_command("-c", code).stdout.split("OPENAPI")[1])
     left_out = {"/infer/wsi/{model}", "/infer/wsi_v2/{model}", "/logs/gpu"}
     assert set(theirs) - set(ours) == left_out & set(theirs)
     assert set(ours) <= set(theirs)

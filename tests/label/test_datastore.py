@@ -15,7 +15,7 @@ from monai_app.label.inference import Job, infer
 from monai_app.label.naming import called
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate
-from tests.label.conftest import as_nifti
+from tests.label.conftest import app_in, as_nifti
 
 SHAPE = (80, 96, 3)
 """Of case tiny_z0004, in x, y, z."""
@@ -33,7 +33,7 @@ def path(tiny_stack: Stack, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(path: Path, trained: Path, tmp_path: Path) -> StackApp:
-    return StackApp(Settings(str(path), (str(trained),)), Workspace(tmp_path / "tiny.label"))
+    return app_in(tmp_path / "tiny.label", path, trained)
 
 
 @pytest.fixture

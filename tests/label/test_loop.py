@@ -1,7 +1,6 @@
 """From a stack that nobody labelled to a trained model, through the API alone, with MONAI Label's own client."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import tifffile
 
 from monai_app.stack import Stack, ingest
 from tests.conftest import TINY, as_options, run_command, write_tiny_sample
-from tests.label.conftest import Served, serving, volume_of
+from tests.label.conftest import Served, finished, serving, volume_of
 
 MODEL = "fibsem_unet_segmentation"
 
@@ -112,16 +111,6 @@ def train(served: Served, options: dict[str, Any]) -> None:
     served.client.train_start(MODEL, options)
     task = finished(served, "/train/")
     assert task["status"] == "DONE", "\n".join(task["details"])
-
-
-def finished(served: Served, path: str) -> dict[str, Any]:
-    """Work that was started, when it has ended."""
-    deadline = time.monotonic() + 300
-    while (task := served.ask("GET", path).json())["status"] in ("SUBMITTED", "RUNNING"):
-        assert time.monotonic() < deadline, task
-        time.sleep(0.3)
-    found: dict[str, Any] = task
-    return found
 
 
 def predicted(served: Served, z: int) -> np.ndarray:

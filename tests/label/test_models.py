@@ -10,8 +10,9 @@ from monai_app.errors import ConfigError
 from monai_app.label.app import StackApp
 from monai_app.label.errors import NotTrainedError
 from monai_app.label.models import CURRENT, WEIGHTS, ServedModel
-from monai_app.label.settings import Settings, Workspace
+from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
+from tests.label.conftest import app_in
 from tests.label.test_serve import refused
 
 
@@ -26,7 +27,7 @@ def app(tiny_stack: Stack, trained: Path, tmp_path: Path) -> StackApp:
     workspace = Workspace(tmp_path / "served")
     shutil.copytree(trained, workspace.models / "trained" / "0001")
     (workspace.models / "trained" / CURRENT).write_text(json.dumps({"run": "0001"}))
-    return StackApp(Settings(str(tiny_stack.path), (str(trained),)), workspace)
+    return app_in(workspace.folder, tiny_stack.path, trained)
 
 
 def test_damaged_weights_are_refused_before_anything_listens(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:

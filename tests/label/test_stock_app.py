@@ -19,7 +19,7 @@ from monai_app.bundle.model import load_model
 from monai_app.inference import Segmentation
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT
-from tests.label.servers import Server, client_of, free_port, monailabel, running
+from tests.label.servers import Server, client_of, free_port, monailabel, running, wait_for
 from tests.test_docs import commands
 
 pytest.importorskip("monailabel", reason="MONAI Label is not installed")
@@ -131,7 +131,8 @@ def test_plain_http_gives_the_same(
 def test_a_case_without_its_partner_is_refused_with_a_reason(server: Server, studies: Path) -> None:
     answer = requests.post(f"{server.url}/infer/unet_segmentation?image=alone", timeout=60)
     assert answer.status_code == 500
-    assert server.says(f"{studies / 'TLD' / 'alone.nii.gz'} is not there: the volume of detector TLD")
+    reason = f"{studies / 'TLD' / 'alone.nii.gz'} is not there: the volume of detector TLD"
+    wait_for(lambda: reason in server.said(), 20)  # it follows the answer
 
 
 def test_the_server_takes_the_best_weights_and_all_of_them(server: Server) -> None:
