@@ -4,34 +4,33 @@ Labels that are tagged ``final`` are the annotations of the stack, and live nowh
 slices, downloading one reads them. All other labels are files: predictions, and labels of volumes that clients sent.
 """
 
-import tempfile
 import time
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from monailabel.config import settings as server_settings
-from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+from monailabel.interfaces.datastore import Datastore
 
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
 from monai_app.label.cases import Case, Cases
-from monai_app.label.errors import UnknownError
+from monai_app.label.errors import UnknownError, unknown_image
 from monai_app.label.naming import called
 from monai_app.label.records import Info, Records
 from monai_app.label.room import Room, file_size
 from monai_app.label.sessions import Sessions
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.uploads import Uploads, check_tag, suffix_of
+from monai_app.label.tags import FINAL, check_tag
+from monai_app.label.temporary import new_path
+from monai_app.label.uploads import Uploads, suffix_of
 from monai_app.stack import Stack
 from monai_app.volumes import Extent, check_labels, read_header
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
 """What the server says of images, and no client: other clients take names and paths from it for files of their own."""
-
-FINAL, ORIGINAL = DefaultLabelTag.FINAL.value, DefaultLabelTag.ORIGINAL.value
 
 
 class StackDatastore(Datastore):
@@ -201,7 +200,7 @@ class StackDatastore(Datastore):
         if self.case(image_id) is not None:
             raise ConfigError(f"image {image_id} is a case of the stack and stays; only uploaded images can be removed")
         if not self.uploads.remove(image_id):
-            raise _unknown_image(image_id)
+            raise unknown_image(image_id)
         for tag in self._tags():
             for path in self._label_files(image_id, tag):
                 path.unlink(missing_ok=True)
@@ -325,17 +324,16 @@ class StackDatastore(Datastore):
         images = self.get_labeled_images()[: limit_cases or None]
         if not images:
             raise UnknownError("nothing is labelled yet, so there is no data set; label a slice first")
-        self.workspace.temporary.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(suffix=".zip", dir=self.workspace.temporary, delete=False) as file:
-            try:
-                self._archive(images, file)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-            return file.name
+        path = new_path(self.workspace, ".zip")
+        try:
+            self._archive(images, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return str(path)
 
-    def _archive(self, images: Sequence[str], file: IO[bytes]) -> None:
-        with zipfile.ZipFile(file, "w") as archive:
+    def _archive(self, images: Sequence[str], target: Path) -> None:
+        with zipfile.ZipFile(target, "x") as archive:
             for image in images:
                 found = {"image": self.get_image_uri(image), "label": self.get_label_uri(image, FINAL)}
                 if all(found.values()):  # else it was removed since
@@ -346,7 +344,7 @@ class StackDatastore(Datastore):
 
     def _check_image(self, image_id: str) -> None:
         if self.case(image_id) is None and self.uploads.path(image_id) is None:
-            raise _unknown_image(image_id)
+            raise unknown_image(image_id)
 
     def _check_label(self, label_id: str, tag: str) -> None:
         if label_id not in self._label_ids().get(tag, ()):
@@ -361,7 +359,7 @@ class StackDatastore(Datastore):
         if case is not None:
             return self.cases.grid(case).extent
         if upload is None:
-            raise _unknown_image(image_id)
+            raise unknown_image(image_id)
         with called(upload, f"image {image_id}"):
             return read_header(upload).extent
 
@@ -397,7 +395,3 @@ def _is_folder(path: Path) -> bool:
 def _described(stack: Stack) -> str:
     slices, rows, columns = stack.shape
     return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
-
-
-def _unknown_image(image_id: str) -> UnknownError:
-    return UnknownError(f"there is no image {image_id[:120]!r}; GET /datastore/?output=all lists them")
