@@ -50,9 +50,9 @@ def annotate(
 ) -> Stack:
     """Set, replace or remove the annotations of slices.
 
-    The store gets another identity, which follows from the ingested one and the edits; taking all edits back gives the
-    ingested one again. Another process that annotates the same store is waited for. A kill at any moment leaves the
-    annotations as they were or as they become.
+    The store gets another identity, which follows from the ingested one and the edits; annotations equal to the
+    ingested ones give the ingested identity. Another process that annotates the same store is waited for. A kill at any
+    moment leaves the annotations as they were or as they become.
 
     Args:
         stack: the stack; what other processes annotated since it was opened stays.

@@ -18,6 +18,7 @@ from monai_app.label.errors import UnknownError
 from monai_app.label.inference import Job, infer
 from monai_app.label.naming import called
 from monai_app.label.settings import Settings, Workspace
+from monai_app.label.uploads import Uploads
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import as_nifti
 from tests.label.test_serve import import_quietly
@@ -216,6 +217,15 @@ def test_a_volume_that_is_removed_while_its_inference_waits_is_labelled(
     for image, session_id in (("", session), ("mine", "")):
         with pytest.raises(UnknownError):
             _infer(app, {"model": "trained", "image": image}, None, session_id, threading.Event())
+
+
+def test_an_upload_is_removed_in_all_formats(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    for name in ("mine.nii", "mine.nrrd", "mine2.nrrd"):
+        (tmp_path / name).touch()
+    assert uploads.remove("mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine2.nrrd"]
+    assert not uploads.remove("mine")
 
 
 def test_an_error_in_other_words_has_the_same_cause() -> None:
