@@ -277,7 +277,7 @@ def kill_at(moment):
             return function(*arguments, **options)
         return call
     for owner, name in ((layout, "write_slice"), (files, "flush_tree"), (files, "_swap"), (files, "remove_tree"),
-                        (files, "flush"), (Path, "rename"), (annotating, "_link"), (annotating, "register")):
+                        (files, "flush"), (Path, "rename"), (files, "link_or_copy"), (annotating, "register")):
         setattr(owner, name, counted(getattr(owner, name)))
 
 if sys.argv[4] == "rename":  # a file system that cannot swap names
