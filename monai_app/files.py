@@ -218,6 +218,22 @@ def _swap(first: Path, second: Path) -> bool:
     raise OSError(code, os.strerror(code), str(first), None, str(second))
 
 
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """Give a file another name, at which nothing is; copy it where the file system cannot.
+
+    Raises:
+        FileNotFoundError: it isn't there.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        try:
+            shutil.copyfile(source, target)
+        except BaseException:
+            Path(target).unlink(missing_ok=True)
+            raise
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as handle:

@@ -8,7 +8,7 @@ import pytest
 
 from monai_app import files
 from monai_app.errors import BusyError, TargetExistsError
-from monai_app.files import whole_file, whole_folder
+from monai_app.files import link_or_copy, whole_file, whole_folder
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -27,6 +27,26 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
             temporary.write_text(text)
     assert target.read_text() == "two"
     assert temporary.suffix == ".csv"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_with_another_name_stays_when_the_first_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr("os.link", refuse)
+    source, target = tmp_path / "a", tmp_path / "b"
+    with pytest.raises(FileNotFoundError):
+        link_or_copy(source, target)
+    source.write_text("one")
+    link_or_copy(source, target)
+    assert source.samefile(target) == links
+    with whole_file(source) as temporary:
+        temporary.write_text("two")
+    assert target.read_text() == "one"
 
 
 def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:

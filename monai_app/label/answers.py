@@ -2,9 +2,6 @@
 
 import json
 import logging
-import os
-import shutil
-import uuid
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -35,6 +32,7 @@ from monai_app.label.errors import (
 from monai_app.label.guard import LARGEST_TEXT, MOST_FILES, MOST_TEXTS
 from monai_app.label.login import NO_KEYCLOAK
 from monai_app.label.settings import Workspace
+from monai_app.label.temporary import hold
 
 _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (UnknownError, 404),
@@ -138,21 +136,15 @@ def answer_bug(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": f"the server failed ({type(error).__name__}); its log says more"}, 500)
 
 
-def send_file(workspace: Workspace, path: str, missing: str) -> FileResponse:
-    """Send a file as it is now, whoever replaces or removes it meanwhile."""
-    workspace.temporary.mkdir(parents=True, exist_ok=True)
-    held = workspace.temporary / f"{uuid.uuid4().hex}.sent"
-    try:
-        if not path:
-            raise FileNotFoundError
-        try:
-            os.link(path, held)
-        except FileNotFoundError:
-            raise
-        except OSError:  # the file system knows no links
-            shutil.copyfile(path, held)
-    except FileNotFoundError:
-        raise UnknownError(f"{missing}; GET /datastore/?output=all lists what there is") from None
+def send_file(workspace: Workspace, path: str, missing: AppError) -> FileResponse:
+    """Send a volume as it is now, whoever replaces or removes it meanwhile.
+
+    Args:
+        workspace: the server's folder.
+        path: the volume; empty where there is none.
+        missing: raised where there is none.
+    """
+    held = hold(workspace, path, missing)
     return FileResponse(
         held,
         media_type=get_mime_type(path),

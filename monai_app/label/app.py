@@ -2,8 +2,8 @@
 
 import tempfile
 import threading
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,16 @@ from monailabel.tasks.activelearning.random import Random
 
 from monai_app.errors import AppError
 from monai_app.label.background import Background
-from monai_app.label.datastore import ORIGINAL, StackDatastore
-from monai_app.label.errors import BatchError, NotTrainedError, UnknownError
+from monai_app.label.cases import Case
+from monai_app.label.datastore import StackDatastore
+from monai_app.label.errors import BatchError, unknown_image, unknown_model
 from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
+from monai_app.label.tags import ORIGINAL, prediction_tag
 from monai_app.label.tasks import SegmentationTask, TrainingTask, read_device, read_flag
+from monai_app.label.temporary import held, new_path
 from monai_app.label.worker import InferenceProcess
 
 
@@ -85,7 +88,7 @@ class StackApp(MONAILabelApp):
             StackError: the stack that it serves was replaced; processes in the background would find that out late.
         """
         if name not in self._served:
-            raise UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(self._served)}")
+            raise unknown_model(name, self._served)
         _ = self.store.stack  # which raises
         return self._served[name]
 
@@ -123,38 +126,42 @@ class StackApp(MONAILabelApp):
             AppError: there is no such model or image, it has no weights yet, or the inference fails or is cancelled.
         """
         model = self.model(str(request.get("model")))
-        store = self.store
-        image, volume = str(request.get("image", "")), request.get("volume")
-        case = None if volume else store.case(image)
-        if volume is None and case is None:
-            volume = store.uploads.path(image)
-            if volume is None:
-                raise UnknownError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")
-        if model.run is None:
-            raise NotTrainedError(
-                f"model {model.name} has no weights yet; label slices and train it (POST /train/{model.name})"
-            )
-        suffix = store.cases.suffix
-        self.workspace.temporary.mkdir(parents=True, exist_ok=True)
-        target = self.workspace.temporary / f"{uuid.uuid4().hex}{suffix}"
-        device = self.settings.device or read_device(request)
-        memory, ingested = self.settings.memory, self.settings.ingested
-        job = Job(model.run, store.path, target, device=device, memory=memory, ingested=ingested)
-        if case is None:
-            job = replace(job, volume=Path(str(volume)))
-        else:
-            slices = case.slices if read_flag(request, "whole_slab") else [case.z]
-            job = replace(job, slices=slices, first=case.first, grid=store.cases.grid(case))
-        params = self._run(job, cancelled)
-        label = str(target)
-        if request.get("save_label"):
-            tag = str(request.get("label_tag") or ORIGINAL)
+        tag = prediction_tag(request) if request.get("save_label") else None
+        with self._image(request) as image:
+            job = self._job(model.trained_run(), image, request)
+            params = self._run(job, cancelled)
+        label = str(job.target)
+        if tag is not None:
             try:
-                label = store.save_label(image, str(target), tag, {"model": model.name, "params": params})
+                label = self.store.save_label(
+                    str(request["image"]), label, tag, {"model": model.name, "params": params}
+                )
             except BaseException:
-                target.unlink(missing_ok=True)
+                job.target.unlink(missing_ok=True)
                 raise
-        return {"label": label, "tag": ORIGINAL, "file": str(target), "params": params}
+        return {"label": label, "tag": ORIGINAL, "file": str(job.target), "params": params}
+
+    @contextmanager
+    def _image(self, request: Mapping[str, Any]) -> Iterator[Case | Path]:
+        """What a request is to label: a case, or a volume, which stays as it is while the body runs."""
+        image, volume = str(request.get("image", "")), request.get("volume")
+        case = self.store.case(image)
+        if volume is not None:
+            yield Path(str(volume))
+        elif case is not None:
+            yield case
+        else:
+            with held(self.workspace, self.store.uploads.path(image), unknown_image(image)) as path:
+                yield path
+
+    def _job(self, run: Path, image: Case | Path, request: Mapping[str, Any]) -> Job:
+        store, settings = self.store, self.settings
+        target, device = new_path(self.workspace, store.cases.suffix), settings.device or read_device(request)
+        job = Job(run, store.path, target, device=device, memory=settings.memory, ingested=settings.ingested)
+        if isinstance(image, Path):
+            return replace(job, volume=image)
+        slices = image.slices if read_flag(request, "whole_slab") else [image.z]
+        return replace(job, slices=slices, first=image.first, grid=store.cases.grid(image))
 
     def batch_infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Label many images and keep the labels.

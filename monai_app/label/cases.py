@@ -174,11 +174,6 @@ class Cases:
                     self._export(stack, case, path)
         return path
 
-    def labelled_slices(self, case: Case) -> tuple[int, ...]:
-        """The slices of a case that are annotated in the store."""
-        annotated = _annotated(self.stack)
-        return tuple(z for z in case.slices if z in annotated)
-
     def export_labels(self, case: Case, path: Path) -> None:
         """Write the store's annotations of a case's slices as a label volume on the case's grid; 0 is unlabelled.
 

@@ -4,34 +4,34 @@ Labels that are tagged ``final`` are the annotations of the stack, and live nowh
 slices, downloading one reads them. All other labels are files: predictions, and labels of volumes that clients sent.
 """
 
-import tempfile
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from monailabel.config import settings as server_settings
-from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
+from monailabel.interfaces.datastore import Datastore
 
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
 from monai_app.label.cases import Case, Cases
-from monai_app.label.errors import UnknownError
+from monai_app.label.errors import UnknownError, unknown_image
 from monai_app.label.naming import called
 from monai_app.label.records import Info, Records
 from monai_app.label.room import Room, file_size
 from monai_app.label.sessions import Sessions
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.uploads import Uploads, check_tag, suffix_of
+from monai_app.label.tags import FINAL, check_tag
+from monai_app.label.temporary import new_path
+from monai_app.label.uploads import Uploads, check_id, suffix_of
 from monai_app.stack import Stack
 from monai_app.volumes import Extent, check_labels, read_header
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
 """What the server says of images, and no client: other clients take names and paths from it for files of their own."""
-
-FINAL, ORIGINAL = DefaultLabelTag.FINAL.value, DefaultLabelTag.ORIGINAL.value
 
 
 class StackDatastore(Datastore):
@@ -171,7 +171,9 @@ class StackDatastore(Datastore):
     def update_image_info(self, image_id: str, info: Info) -> None:
         """Add to what is known of an image."""
         self._check_image(image_id)
-        self.records.update_image(image_id, info)
+        with self._changing(image_id):
+            self._check_image(image_id)
+            self.records.update_image(image_id, info)
 
     def checksum(self, image_id: str) -> str:
         """Return the checksum of an image's file as clients want it: they keep files by name otherwise."""
@@ -186,13 +188,17 @@ class StackDatastore(Datastore):
         if self.case(image_id) is not None:
             raise TargetExistsError(f"image {image_id} is a case of the stack; choose another id")
         source = Path(image_filename)
-        with called(source, "the image"), self.room.taken(file_size(source)):
-            path = self.uploads.add(image_id, source)
-        self.records.update_image(image_id, {**(image_info or {}), "ts": int(time.time()), "name": path.name})
+        with self._changing(check_id(image_id)):
+            with called(source, "the image"), self.room.taken(file_size(source)):
+                path = self.uploads.add(image_id, source)
+            self.records.update_image(image_id, {**(image_info or {}), "ts": int(time.time()), "name": path.name})
         return image_id
 
     def remove_image(self, image_id: str) -> None:
         """Remove a volume that a client sent, with its labels.
+
+        The volume goes last: after a kill on the way it is still there to be removed, and no label stays for an image
+        that takes its id later.
 
         Raises:
             ConfigError: it is a case of the stack.
@@ -200,12 +206,13 @@ class StackDatastore(Datastore):
         """
         if self.case(image_id) is not None:
             raise ConfigError(f"image {image_id} is a case of the stack and stays; only uploaded images can be removed")
-        if not self.uploads.remove(image_id):
-            raise _unknown_image(image_id)
-        for tag in self._tags():
-            for path in self._label_files(image_id, tag):
-                path.unlink(missing_ok=True)
-        self.records.forget(image_id)
+        self._check_image(image_id)
+        with self._changing(image_id):
+            self._check_image(image_id)
+            for tag in self._tags():
+                Uploads(self._label_folder(tag)).remove(image_id)
+            self.records.forget(image_id)
+            self.uploads.remove(image_id)
 
     def add_session(self, volume: Path) -> str:
         """Keep a volume for one inference after the other, and return its session's id.
@@ -266,7 +273,9 @@ class StackDatastore(Datastore):
     def update_label_info(self, label_id: str, label_tag: str, info: Info) -> None:
         """Add to what is known of a label."""
         self._check_label(label_id, label_tag)
-        self.records.update_label(label_id, label_tag, info)
+        with self._changing(label_id):
+            self._check_label(label_id, label_tag)
+            self.records.update_label(label_id, label_tag, info)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Info) -> str:
         """Keep a label: a final one of a case annotates slices of the stack, any other is a file.
@@ -285,14 +294,16 @@ class StackDatastore(Datastore):
         check_tag(label_tag)
         info, case, source = dict(label_info or {}), self.case(image_id), Path(label_filename)
         suffix = suffix_of(source.name)
-        with called(source, "the label"):
-            if case is not None and label_tag == FINAL:
-                imported = self.cases.import_labels(case, source, info.get("label_info"))
-                info |= {"set": list(imported.set), "removed": list(imported.removed)}
-            else:
-                check_labels(source, self._extent(image_id))
-                self._keep_label(image_id, source, label_tag)
-        self.records.update_label(image_id, label_tag, {**info, "ts": int(time.time()), "name": f"{image_id}{suffix}"})
+        with self._changing(image_id):
+            with called(source, "the label"):
+                if case is not None and label_tag == FINAL:
+                    imported = self.cases.import_labels(case, source, info.get("label_info"))
+                    info |= {"set": list(imported.set), "removed": list(imported.removed)}
+                else:
+                    check_labels(source, self._extent(image_id))  # which finds out that the image was removed since
+                    self._keep_label(image_id, source, label_tag)
+            kept = {**info, "ts": int(time.time()), "name": f"{image_id}{suffix}"}
+            self.records.update_label(image_id, label_tag, kept)
         return image_id
 
     def _keep_label(self, image_id: str, source: Path, tag: str) -> None:
@@ -309,12 +320,12 @@ class StackDatastore(Datastore):
         """
         self._check_label(label_id, label_tag)
         case = self.case(label_id)
-        if case is not None and label_tag == FINAL:
-            self.cases.remove_labels(case)
-        else:
-            for path in self._label_files(label_id, label_tag):
-                path.unlink(missing_ok=True)
-        self.records.forget(label_id, label_tag)
+        with self._changing(label_id):
+            if case is not None and label_tag == FINAL:
+                self.cases.remove_labels(case)
+            else:
+                Uploads(self._label_folder(label_tag)).remove(label_id)
+            self.records.forget(label_id, label_tag)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
         """Write images with final labels into a zip file, and return its path, which the caller removes.
@@ -325,17 +336,16 @@ class StackDatastore(Datastore):
         images = self.get_labeled_images()[: limit_cases or None]
         if not images:
             raise UnknownError("nothing is labelled yet, so there is no data set; label a slice first")
-        self.workspace.temporary.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(suffix=".zip", dir=self.workspace.temporary, delete=False) as file:
-            try:
-                self._archive(images, file)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-            return file.name
+        path = new_path(self.workspace, ".zip")
+        try:
+            self._archive(images, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return str(path)
 
-    def _archive(self, images: Sequence[str], file: IO[bytes]) -> None:
-        with zipfile.ZipFile(file, "w") as archive:
+    def _archive(self, images: Sequence[str], target: Path) -> None:
+        with zipfile.ZipFile(target, "x") as archive:
             for image in images:
                 found = {"image": self.get_image_uri(image), "label": self.get_label_uri(image, FINAL)}
                 if all(found.values()):  # else it was removed since
@@ -344,9 +354,20 @@ class StackDatastore(Datastore):
 
     # ---- inside ------------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _changing(self, image_id: str) -> Iterator[None]:
+        """Keep others, also other processes, from changing an image, its labels or its records while the body does.
+
+        It is taken once: a second time waits for the first, also in one thread. The locks of `Uploads` and `Records`
+        are others, and are taken within it.
+        """
+        self.workspace.labels.mkdir(parents=True, exist_ok=True)
+        with lock(lock_path(self.workspace.labels / image_id)):
+            yield
+
     def _check_image(self, image_id: str) -> None:
         if self.case(image_id) is None and self.uploads.path(image_id) is None:
-            raise _unknown_image(image_id)
+            raise unknown_image(image_id)
 
     def _check_label(self, label_id: str, tag: str) -> None:
         if label_id not in self._label_ids().get(tag, ()):
@@ -361,7 +382,7 @@ class StackDatastore(Datastore):
         if case is not None:
             return self.cases.grid(case).extent
         if upload is None:
-            raise _unknown_image(image_id)
+            raise unknown_image(image_id)
         with called(upload, f"image {image_id}"):
             return read_header(upload).extent
 
@@ -397,7 +418,3 @@ def _is_folder(path: Path) -> bool:
 def _described(stack: Stack) -> str:
     slices, rows, columns = stack.shape
     return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
-
-
-def _unknown_image(image_id: str) -> UnknownError:
-    return UnknownError(f"there is no image {image_id[:120]!r}; GET /datastore/?output=all lists them")

@@ -1,6 +1,7 @@
 """What can go wrong in a server beside the user's errors of the package."""
 
 import errno
+from collections.abc import Iterable
 
 from monai_app.errors import AppError, causes
 
@@ -12,6 +13,21 @@ STOPS = "the server stops; ask again when it has been started again"
 
 class UnknownError(AppError, LookupError):
     """There is no such image, label, model, strategy or session."""
+
+
+def unknown_image(image: str) -> UnknownError:
+    """There is no image of an id."""
+    return UnknownError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")
+
+
+def unknown_label(image: str, tag: str) -> UnknownError:
+    """An image has no label of a tag."""
+    return UnknownError(f"image {image[:120]!r} has no label {tag[:120]!r}; GET /datastore/?output=all lists them")
+
+
+def unknown_model(name: str, models: Iterable[str]) -> UnknownError:
+    """There is no model of a name among the names of models."""
+    return UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(models)}")
 
 
 class NotTrainedError(AppError, RuntimeError):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from fastapi import Body, Query, UploadFile
 
 from monai_app.errors import ConfigError
 from monai_app.label.settings import Workspace
+from monai_app.label.temporary import new_path
 from monai_app.label.uploads import suffix_of
 
 Options = Annotated[dict[str, Any] | None, Body()]
@@ -67,8 +67,10 @@ def read_whole(options: dict[str, Any], name: str) -> int:
 def received(workspace: Workspace, upload: UploadFile) -> Iterator[Path]:
     """Keep a file that was sent while the body runs; of its name only the format is used."""
     suffix = suffix_of(upload.filename or "")
-    workspace.temporary.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(suffix=suffix, dir=workspace.temporary) as target:
-        shutil.copyfileobj(upload.file, target)
-        target.flush()
-        yield Path(target.name)
+    path = new_path(workspace, suffix)
+    try:
+        with path.open("xb") as target:
+            shutil.copyfileobj(upload.file, target)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

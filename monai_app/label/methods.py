@@ -16,7 +16,7 @@ from monai_app.files import file_sha256
 from monai_app.inference import Predictor
 from monai_app.label.cases import Case
 from monai_app.label.datastore import StackDatastore
-from monai_app.label.errors import NotTrainedError, UnknownError
+from monai_app.label.errors import UnknownError, unknown_model
 from monai_app.label.models import WEIGHTS, ServedModel
 from monai_app.label.scoring import score_agreement
 from monai_app.label.selection import propose
@@ -119,13 +119,12 @@ class SliceScores(ScoringMethod):
         """
         assert isinstance(datastore, StackDatastore)
         model = _chosen(self.models, request.get("model"))
-        if model.run is None:
-            raise NotTrainedError(f"model {model.name} has no weights yet; train it first")
+        run = model.trained_run()
         stack = datastore.stack
         cases = [case for case in datastore.cases if case.z in (*stack.train_slices, *stack.test_slices)]
         if not cases:
             raise UnknownError("nothing is labelled yet, so nothing can be compared; label a slice first")
-        result: dict[str, Any] = {"model": model.name, "run": model.run.name, "slices": {}, "total": {}}
+        result: dict[str, Any] = {"model": model.name, "run": run.name, "slices": {}, "total": {}}
         for role, chosen in (("train", stack.train_slices), ("test", stack.test_slices)):
             compared = (self._compared(case, model, stack) for case in cases if case.z in chosen)
             found = score_agreement(compared, stack.phases)
@@ -156,9 +155,7 @@ def measure_uncertainty(
     Raises:
         NotTrainedError: there are none.
     """
-    run = model.run
-    if run is None:
-        raise NotTrainedError(f"model {model.name} has no weights yet; train it first")
+    run = model.trained_run()
     stack = datastore.stack
     kept = _file(workspace, stack, model, run / WEIGHTS)
     scores = kept.read()
@@ -178,7 +175,7 @@ def _chosen(models: Mapping[str, ServedModel], name: Any) -> ServedModel:
     """The model of a name; the first where none is given."""
     wanted = next(iter(models)) if name is None else str(name)
     if wanted not in models:
-        raise UnknownError(f"there is no model {wanted[:120]!r}; the models are {', '.join(models)}")
+        raise unknown_model(wanted, models)
     return models[wanted]
 
 

@@ -77,6 +77,19 @@ class ServedModel:
             )
         return run
 
+    def trained_run(self) -> Path:
+        """Return the run folder whose weights count now.
+
+        Raises:
+            NotTrainedError: nothing was trained yet, or the weights are gone.
+        """
+        run = self.run
+        if run is None:
+            raise NotTrainedError(
+                f"model {self.name} has no weights yet; label slices and train it (POST /train/{self.name})"
+            )
+        return run
+
     @property
     def run_name(self) -> str | None:
         """The name of the run that counts, whether its folder is there or not."""

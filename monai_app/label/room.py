@@ -13,6 +13,10 @@ from monai_app.label.sessions import Sessions
 class Room:
     """The room for what clients send to stay: images, sessions, and labels that are files.
 
+    What is there counts whoever wrote it. What is being written counts only within this process: labels that a batch
+    saves in another one at the same moment are noticed when they are there, so both together may take more by what was
+    on its way.
+
     Args:
         folders: where it is kept.
         most: bytes that it may take.
@@ -25,7 +29,7 @@ class Room:
         self._lock, self._coming = threading.Lock(), 0
 
     def check(self, size: int) -> None:
-        """Refuse a file for which there is no room.
+        """Refuse a file for which there is no room now, before it is copied; `taken` decides.
 
         Args:
             size: bytes.

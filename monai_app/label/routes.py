@@ -11,15 +11,14 @@ from monai_app.errors import ConfigError
 from monai_app.label.answers import ERRORS, Output, send_file, send_result
 from monai_app.label.app import StackApp
 from monai_app.label.connection import threads_for, while_connected
-from monai_app.label.datastore import FINAL, ORIGINAL
-from monai_app.label.errors import NotTrainedError, UnknownError
+from monai_app.label.errors import UnknownError
 from monai_app.label.forms import Image, Options, read_name, read_object, read_whole, received
 from monai_app.label.login import roles
+from monai_app.label.models import WEIGHTS
+from monai_app.label.tags import prediction_tag
 from monai_app.label.tasks import read_flag, read_options
+from monai_app.label.temporary import held
 from monai_app.label.training import check_trainable
-from monai_app.label.uploads import check_tag
-
-_NOT_FINAL = "label_tag 'final' is for what people checked; choose another, such as 'original'"
 
 
 class Images(StrEnum):
@@ -38,7 +37,7 @@ def about_routes(app: StackApp) -> APIRouter:
     def welcome() -> PlainTextResponse:  # which asks nobody who they are, and so tells nothing of the sample
         return PlainTextResponse("A MONAI Label server. 3D Slicer: enter this address in its MONAI Label module.\n")
 
-    @router.get("/info/", tags=["App"], summary="What the app can do", dependencies=roles("user"))
+    @router.get("/info/", tags=["App"], summary="What the app can do", responses=ERRORS, dependencies=roles("user"))
     def info() -> dict[str, Any]:
         return app.info()
 
@@ -50,10 +49,8 @@ def about_routes(app: StackApp) -> APIRouter:
         dependencies=admin,
     )
     def model_info(model: str) -> dict[str, Any]:
-        app.model(model)
-        found: dict[str, Any] | None = app.model_info(model)
-        if found is None:
-            raise NotTrainedError(f"model {model} has no weights yet; train it first")
+        app.model(model).trained_run()
+        found: dict[str, Any] = app.model_info(model)
         return found
 
     @router.get(
@@ -65,9 +62,7 @@ def about_routes(app: StackApp) -> APIRouter:
         response_class=FileResponse,
     )
     def model_file(model: str) -> FileResponse:
-        weights = app.model(model).weights
-        if weights is None:
-            raise NotTrainedError(f"model {model} has no weights yet; train it first")
+        weights = app.model(model).trained_run() / WEIGHTS
         return FileResponse(weights, filename=f"{model}{weights.suffix}")
 
     @router.get(
@@ -121,13 +116,9 @@ def inference_routes(app: StackApp) -> APIRouter:
         dependencies=roles("admin"),
     )
     def batch_infer(model: str, images: Images = Images.all, params: Options = None, run_sync: bool = False) -> Any:
-        served = app.model(model)
-        if served.run is None:
-            raise NotTrainedError(f"model {model} has no weights yet; train it first")
+        app.model(model).trained_run()
         wanted = params or {}
-        tag = check_tag(str(wanted.get("label_tag") or "original"))
-        if tag == FINAL:
-            raise ConfigError(_NOT_FINAL)
+        tag = prediction_tag(wanted)
         # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
         request = {"model": model, "images": images.value, "label_tag": tag, "multi_gpu": False, "max_workers": 1}
         return app.background.start("batch_infer", {**request, "max_batch_size": read_whole(wanted, "max_batch_size")})
@@ -139,9 +130,8 @@ def _inference(params: str, model: str, image: str) -> dict[str, Any]:
     """What an inference is asked for."""
     wanted = {**read_object(params), "model": model, "image": image}
     wanted.pop("volume", None)
-    tag = check_tag(str(wanted.get("label_tag") or ORIGINAL))
-    if read_flag(wanted, "save_label") and tag == FINAL:
-        raise ConfigError(_NOT_FINAL)
+    if read_flag(wanted, "save_label"):
+        prediction_tag(wanted)
     return wanted
 
 
@@ -154,7 +144,9 @@ def _infer(
         with received(app.workspace, file) as path:
             return app.infer({**wanted, "volume": str(path), "save_label": False}, cancelled=gone)
     if session_id:
-        wanted = {**wanted, "volume": str(app.store.sessions.path(session_id)), "save_label": False}
+        sessions = app.store.sessions
+        with held(app.workspace, sessions.path(session_id), sessions.unknown(session_id)) as path:
+            return app.infer({**wanted, "volume": str(path), "save_label": False}, cancelled=gone)
     return app.infer(wanted, cancelled=gone)
 
 
@@ -250,7 +242,7 @@ def session_routes(app: StackApp) -> APIRouter:
     def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
         if not image:
             return sessions.told(session_id, used=update_ts)
-        return send_file(app.workspace, str(sessions.path(session_id, used=update_ts)), "the session is gone")
+        return send_file(app.workspace, str(sessions.path(session_id, used=update_ts)), sessions.unknown(session_id))
 
     @router.delete("/{session_id}", summary="Forget a session's volume", responses=ERRORS)
     def remove(session_id: str) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from starlette.background import BackgroundTask
 
 from monai_app.label.answers import ERRORS, send_file
 from monai_app.label.app import StackApp
-from monai_app.label.datastore import FINAL
-from monai_app.label.errors import UnknownError
+from monai_app.label.errors import UnknownError, unknown_image, unknown_label
 from monai_app.label.forms import Image, Tag, read_object, received
 from monai_app.label.login import roles
+from monai_app.label.tags import FINAL
 
 
 class Listing(StrEnum):
@@ -50,7 +50,7 @@ def image_routes(app: StackApp) -> APIRouter:
 
     @router.get("/image", summary="An image's file", responses=ERRORS, response_class=FileResponse, dependencies=user)
     def download_image(image: Image) -> FileResponse:
-        return send_file(app.workspace, store.get_image_uri(image), f"there is no image {image!r}")
+        return send_file(app.workspace, store.get_image_uri(image), unknown_image(image))
 
     @router.head("/image", summary="Whether there is such an image", responses=ERRORS, dependencies=user)
     def check_image(image: Image, check_sum: Annotated[str, Query(max_length=200)] = "") -> dict[str, Any]:
@@ -104,12 +104,12 @@ def label_routes(app: StackApp) -> APIRouter:
 
     @router.get("/label", summary="A label's file", responses=ERRORS, response_class=FileResponse, dependencies=user)
     def download_label(label: Image, tag: Tag) -> FileResponse:
-        return send_file(app.workspace, store.get_label_uri(label, tag), f"image {label!r} has no label {tag!r}")
+        return send_file(app.workspace, store.get_label_uri(label, tag), unknown_label(label, tag))
 
     @router.head("/label", summary="Whether there is such a label", responses=ERRORS, dependencies=user)
     def check_label(image: Image, tag: Tag) -> dict[str, Any]:
         if not store.get_label_by_image_id(image, tag):
-            raise UnknownError(f"image {image!r} has no label {tag!r}")
+            raise unknown_label(image, tag)
         return {}
 
     @router.delete("/label", summary="Remove a label", responses=ERRORS, dependencies=roles("admin"))

@@ -1,6 +1,7 @@
 """Volumes that clients send for one inference after the other; those that nobody uses any more are forgotten."""
 
 import asyncio
+import logging
 import os
 import time
 import uuid
@@ -21,6 +22,8 @@ SHORTEST = 60
 
 EVERY = 300.0
 """Seconds between two looks at what nobody uses any more, as MONAI Label has it."""
+
+_log = logging.getLogger(__name__)
 
 
 class Sessions:
@@ -68,14 +71,18 @@ class Sessions:
         self.forget_unused()
         path = self._volumes.path(session_id)
         if path is None:
-            raise UnknownError(
-                f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use, or "
-                "sooner where its client said so; send the volume again (PUT /session/)"
-            )
+            raise self.unknown(session_id)
         if used:
             with suppress(FileNotFoundError):  # somebody removes it; whoever reads it says so
                 os.utime(path)
         return path
+
+    def unknown(self, session_id: str) -> UnknownError:
+        """There is no such session, or not any more."""
+        return UnknownError(
+            f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use, or "
+            "sooner where its client said so; send the volume again (PUT /session/)"
+        )
 
     def told(self, session_id: str, *, used: bool = False) -> dict[str, Any]:
         """Return what clients are told of a session; times are seconds.
@@ -100,10 +107,9 @@ class Sessions:
         """Forget the sessions that nobody has used for long."""
         for session_id in self._volumes.ids():
             earliest = time.time() - self._expiry(session_id)
-            for path in self._volumes.all(session_id):
-                if _last_use(path) < earliest:
-                    path.unlink(missing_ok=True)
-                    self._sooner.pop(session_id, None)
+            if all(_last_use(path) < earliest for path in self._volumes.all(session_id)):
+                self._volumes.remove(session_id)
+                self._sooner.pop(session_id, None)
 
     def _expiry(self, session_id: str) -> int:
         return self._sooner.get(session_id, self.seconds)
@@ -112,7 +118,10 @@ class Sessions:
         """Forget them again and again, also while nobody asks for anything."""
         while True:
             await asyncio.sleep(EVERY)
-            await run_in_threadpool(self.forget_unused)
+            try:
+                await run_in_threadpool(self.forget_unused)
+            except OSError as error:  # of the disk; the next look may find it mended
+                _log.error("sessions that nobody uses cannot be removed: %s", error)
 
 
 def _last_use(path: Path) -> float:

@@ -4,14 +4,10 @@ import re
 import shutil
 from pathlib import Path
 
-from monailabel.interfaces.datastore import DefaultLabelTag
-
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_file
 from monai_app.label.settings import SUFFIXES
 from monai_app.volumes import read_header
-
-_FINAL = DefaultLabelTag.FINAL.value
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -31,17 +27,6 @@ def check_id(name: str, what: str = "image id") -> str:
             f"{what} {name[:120]!r}: may hold letters, digits, '_' and '-' only, begins with a letter or digit, and "
             "has 100 characters at most; choose another"
         )
-    return name
-
-
-def check_tag(name: str) -> str:
-    """Return the tag of a label if it is one.
-
-    Raises:
-        ConfigError: it breaks the rule of ids, or is ``final`` but for its case and so would be taken for it.
-    """
-    if check_id(name, "tag") != _FINAL and name.casefold() == _FINAL:
-        raise ConfigError(f"tag {name!r}: labels that people checked have the tag {_FINAL!r}; write it so, or another")
     return name
 
 
@@ -127,11 +112,14 @@ class Uploads:
         return target
 
     def remove(self, name: str) -> bool:
-        """Remove an upload; returns whether there was one."""
-        path = self.path(name)
-        if path is not None:
-            path.unlink(missing_ok=True)
-        return path is not None
+        """Remove an upload, in whatever formats it is there; returns whether there was one."""
+        if self.path(name) is None:
+            return False
+        with lock(lock_path(self.folder / name)):  # nobody adds or replaces it meanwhile
+            found = self.all(name)
+            for path in found:
+                path.unlink(missing_ok=True)
+        return bool(found)
 
 
 def _is_kept(path: Path) -> bool:

@@ -12,16 +12,13 @@ import torch
 
 from monai_app.errors import AppError
 from monai_app.label.errors import (
-    DISK_FULL,
     STOPS,
     AbandonedError,
     InferenceError,
     NoMemoryError,
-    NoRoomError,
     QueueFullError,
     StoppingError,
     for_server,
-    is_disk_full,
 )
 from monai_app.label.family import context, end_with_server
 from monai_app.label.inference import Job, infer
@@ -153,11 +150,11 @@ def _guarded(work: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:
             f"the inference needs more memory than there is ({error}); give --memory, or thinner cases (--thickness)"
         ) from None
     except Exception as error:
-        if is_disk_full(error):
-            raise NoRoomError(DISK_FULL) from error
         if "DefaultCPUAllocator" in str(error):
             raise NoMemoryError(f"the inference needs more memory than there is ({error}); give --memory") from None
-        raise InferenceError(f"the inference failed ({type(error).__name__}: {error}); see the server's log") from error
+        failed = InferenceError(f"the inference failed ({type(error).__name__}: {error}); see the server's log")
+        failed.__cause__ = error
+        raise for_server(failed) from error
 
 
 def _give_back() -> None:

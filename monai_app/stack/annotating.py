@@ -50,9 +50,9 @@ def annotate(
 ) -> Stack:
     """Set, replace or remove the annotations of slices.
 
-    The store gets another identity, which follows from the ingested one and the edits; taking all edits back gives the
-    ingested one again. Another process that annotates the same store is waited for. A kill at any moment leaves the
-    annotations as they were or as they become.
+    The store gets another identity, which follows from the ingested one and the edits; annotations equal to the
+    ingested ones give the ingested identity. Another process that annotates the same store is waited for. A kill at any
+    moment leaves the annotations as they were or as they become.
 
     Args:
         stack: the stack; what other processes annotated since it was opened stays.
@@ -93,7 +93,7 @@ def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "
             f"the annotations of {stack.path} cannot be written ({error}); make room or allow to write there, and "
             "annotate again"
         ) from error
-    return Stack.open(stack.path)
+    return stack.reopened()
 
 
 class _UnchangedError(Exception):
@@ -222,15 +222,7 @@ def _copy_levels(image: LabelImage, partial: Path) -> tuple[layout.Level, ...]:
     if not image.target.is_dir():
         return create_labels(image, partial)
     # Chunks are never written in place, so files may have a name in both folders.
-    shutil.copytree(image.target, partial, copy_function=_link)
+    shutil.copytree(image.target, partial, copy_function=files.link_or_copy)
     group = zarr.open_group(partial, mode="r+")
     arrays = dict(group.arrays())
     return tuple(arrays[name] for name in sorted(arrays, key=int))
-
-
-def _link(source: str, target: str) -> None:
-    """Give a file another name; copy it where the file system cannot."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

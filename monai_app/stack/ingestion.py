@@ -143,9 +143,9 @@ def _write(sample: _Sample, partial: Path, progress: Progress) -> None:
 
 
 def _frame(sample: _Sample) -> bytes:
-    """What the identity covers beside the pixels and annotations themselves."""
+    """What the identity covers beside the pixels and annotations: also what the annotations' values mean."""
     frame = [list(sample.detectors), sample.slices, *sample.plane_shape, sample.dtype.name, sample.annotations.slices]
-    meaning = [[phase.value, phase.name] for phase in sample.description.phases]  # of the annotations' values; colours are none
+    meaning = [[phase.value, phase.name] for phase in sample.description.phases]
     return json.dumps([*frame, meaning]).encode()
 
 

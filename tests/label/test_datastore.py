@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +14,13 @@ import pytest
 from monai_app.errors import AppError, StackError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore import StackDatastore
+from monai_app.label.errors import UnknownError
 from monai_app.label.inference import Job, infer
 from monai_app.label.naming import called
 from monai_app.label.settings import Settings, Workspace
+from monai_app.label.uploads import Uploads
 from monai_app.stack import Stack, annotate
-from tests.label.conftest import app_in, as_nifti
+from tests.label.conftest import app_in, as_nifti, import_quietly
 
 SHAPE = (80, 96, 3)
 """Of case tiny_z0004, in x, y, z."""
@@ -151,6 +156,75 @@ def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore
     with pytest.raises(AppError, match="label_info: 5 is no list"):
         store.save_label("tiny_z0004", sent(tmp_path, content), "final", {"label_info": 5})
     assert not list((tmp_path / "tiny.label" / "labels").rglob("*.nii.gz"))
+
+
+def test_a_label_that_comes_while_its_image_is_removed_is_refused_and_none_is_inherited(
+    store: StackDatastore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = as_nifti(np.ones((*SHAPE, 2), np.uint8), PLACE).getvalue()
+    label = as_nifti(np.ones(SHAPE, np.uint8), PLACE).getvalue()
+    store.add_image("mine", sent(tmp_path, image), {"from": "the first"})
+    source = sent(tmp_path, label)
+    store.save_label("mine", source, "final", {})
+    forget = store.records.forget
+    with ThreadPoolExecutor(1) as pool:
+        late: list[Future[str]] = []
+
+        def save_meanwhile(image_id: str) -> None:
+            assert store.uploads.path("mine"), "the image goes last"
+            late.append(pool.submit(store.save_label, "mine", source, "late", {}))
+            time.sleep(0.2)
+            forget(image_id)
+
+        monkeypatch.setattr(store.records, "forget", save_meanwhile)
+        store.remove_image("mine")
+        with pytest.raises(UnknownError, match="there is no image 'mine'"):
+            late[0].result(20)
+    assert not list(store.workspace.labels.rglob("mine*"))
+    store.add_image("mine", sent(tmp_path, image), {})
+    assert store.get_labels_by_image_id("mine") == {}
+    assert "from" not in store.get_image_info("mine")
+
+
+def test_a_volume_that_is_removed_while_its_inference_waits_is_labelled(
+    app: StackApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_quietly()
+    from monai_app.label.routes import _infer
+
+    content, store = as_nifti(np.ones((*SHAPE, 2), np.uint8), PLACE).getvalue(), app.store
+    session = store.add_session(Path(sent(tmp_path, content)))
+    store.add_image("mine", sent(tmp_path, content), {})
+    asked: list[bytes] = []
+
+    def waited(job: Job, *_: object) -> dict[str, object]:
+        if len(asked) == 0:
+            store.sessions.remove(session)
+        else:
+            store.remove_image("mine")
+        assert job.volume is not None
+        asked.append(job.volume.read_bytes())
+        job.target.write_bytes(b"labels")
+        return {}
+
+    monkeypatch.setattr(app, "_run", waited)
+    results = [_infer(app, {"model": "trained", "image": ""}, None, session, threading.Event())]
+    results.append(_infer(app, {"model": "trained", "image": "mine"}, None, "", threading.Event()))
+    assert asked == [content] * 2
+    kept = [Path(result["file"]) for result in results]
+    assert sorted(app.workspace.temporary.iterdir()) == sorted(kept)
+    for image, session_id in (("", session), ("mine", "")):
+        with pytest.raises(UnknownError):
+            _infer(app, {"model": "trained", "image": image}, None, session_id, threading.Event())
+
+
+def test_an_upload_is_removed_in_all_formats(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    for name in ("mine.nii", "mine.nrrd", "mine2.nrrd"):
+        (tmp_path / name).touch()
+    assert uploads.remove("mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine2.nrrd"]
+    assert not uploads.remove("mine")
 
 
 def test_an_error_in_other_words_has_the_same_cause() -> None:

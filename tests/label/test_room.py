@@ -151,18 +151,33 @@ def test_a_full_disk_is_507_whoever_finds_it_full(
 
 
 def test_a_server_that_nobody_asks_forgets_sessions_too(
-    tiny_stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_stack: Stack,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     import_quietly()
     from monai_app.label.api import create_api
     from monai_app.label.guard import Access
 
     monkeypatch.setattr("monai_app.label.sessions.EVERY", 0.05)
+    failed = []
+
+    def forget(self: Sessions) -> None:
+        if not failed:
+            failed.append(self)
+            raise OSError(errno.EIO, "Input/output error")
+        forget_unused(self)
+
+    forget_unused = Sessions.forget_unused
     volume = tmp_path / "v.nii.gz"
     volume.write_bytes(VOLUME)
     app = app_in(tmp_path / "served", tiny_stack.path, trained)
     with TestClient(create_api(app, Access(None, (), 1))):
         paths = [app.store.sessions.path(app.store.add_session(volume)) for _ in range(2)]
+        monkeypatch.setattr(Sessions, "forget_unused", forget)
+        wait_for(lambda: "sessions that nobody uses cannot be removed: [Errno 5]" in caplog.text, 10)
         os.utime(paths[0], (0, 0))
         wait_for(lambda: not paths[0].exists(), 10)
         assert paths[1].exists()

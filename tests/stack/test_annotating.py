@@ -174,6 +174,18 @@ def test_a_store_that_was_replaced_is_neither_annotated_nor_kept(stack: Stack, b
     assert not list(tmp_path.glob("*still*"))
 
 
+def test_a_store_that_is_replaced_right_after_an_edit_is_not_returned(
+    stack: Stack, bare: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(*_: object) -> None:
+        shutil.rmtree(stack.path)
+        shutil.copytree(bare.path, stack.path)
+
+    monkeypatch.setattr("monai_app.stack.annotating._write", replace)
+    with pytest.raises(StackError, match="was replaced since it was opened"):
+        annotate(stack, {0: plane(0)})
+
+
 def test_what_decides_sees_the_annotations_of_now_and_may_leave_them(stack: Stack) -> None:
     annotate(stack, {0: plane(0)})
     seen = []
@@ -265,7 +277,7 @@ def kill_at(moment):
             return function(*arguments, **options)
         return call
     for owner, name in ((layout, "write_slice"), (files, "flush_tree"), (files, "_swap"), (files, "remove_tree"),
-                        (files, "flush"), (Path, "rename"), (annotating, "_link"), (annotating, "register")):
+                        (files, "flush"), (Path, "rename"), (files, "link_or_copy"), (annotating, "register")):
         setattr(owner, name, counted(getattr(owner, name)))
 
 if sys.argv[4] == "rename":  # a file system that cannot swap names
