@@ -238,3 +238,12 @@ def test_the_interface_is_that_of_monai_label(served: Served) -> None:
         for method, described in methods.items():
             names = {entry["name"] for entry in described.get("parameters", [])}
             assert names <= {entry["name"] for entry in theirs[path][method].get("parameters", [])}, (path, method)
+
+
+def test_the_client_of_monai_label_uploads_an_image_and_removes_it(served: Served, tmp_path: Path) -> None:
+    volume = nibabel.Nifti1Image(np.arange(120, dtype=np.uint8).reshape(5, 4, 3, 2), np.eye(4))
+    nibabel.save(volume, tmp_path / "up.nii.gz")
+    assert served.client.upload_image(str(tmp_path / "up.nii.gz"), "up1") == {"image": "up1"}
+    assert served.ask("GET", "/datastore/image?image=up1").content == (tmp_path / "up.nii.gz").read_bytes()
+    assert served.ask("DELETE", "/datastore/?id=up1").ok
+    assert served.ask("HEAD", "/datastore/image?image=up1").status_code == 404

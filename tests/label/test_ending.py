@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import socket
 import subprocess
 import sys
@@ -99,3 +100,11 @@ server.should_exit = True
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, timeout=60, check=True)
     assert time.time() - float(done.stdout.split()[0]) < 30  # about 3; the thread takes 60
+
+
+def test_a_second_signal_does_not_break_off_the_end_that_the_first_began() -> None:
+    server = Server(uvicorn.Config(api), closed.set)
+    for _ in range(2):
+        server.handle_exit(signal.SIGTERM, None)
+    assert server.should_exit
+    assert server._captured_signals == [signal.SIGTERM]  # which uvicorn raises again at the end
