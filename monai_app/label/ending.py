@@ -71,9 +71,9 @@ class Server(uvicorn.Server):
         self._close, self._last = close, last
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note a signal; uvicorn raises all again at the end, and a second one would break off what the first began."""
-        super().handle_exit(sig, frame)
-        del self._captured_signals[1:]
+        """Note the first signal; another would only break off the end that it began, which takes seconds at most."""
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End."""
