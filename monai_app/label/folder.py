@@ -15,7 +15,10 @@ from monai_app.stack import Stack
 MARKER = "monai-app-serve.json"
 """File that says whose folder this is: servers empty and replace what is in it."""
 
-_EARLIER = {"cases", "labels", "logs", "models", "records.json", "scores", "sessions", "temporary", "uploads"}
+_OF_STACK = {"cases", "labels", "models", "records.json", "scores"}
+"""What is of one stack."""
+
+_EARLIER = {*_OF_STACK, "logs", "sessions", "temporary", "uploads"}
 """What servers before the marker kept in their folder."""
 
 
@@ -73,7 +76,8 @@ def _check_stack(folder: Path, stack: Stack) -> None:
     """
     marker = folder / MARKER
     found = read_json(marker, ()) if marker.is_file() else {}
-    if found.get("ingested") not in (None, stack.ingested):
+    kept = any((folder / name).exists() for name in _OF_STACK)
+    if kept and found.get("ingested") not in (None, stack.ingested):
         raise ConfigError(
             f"{folder} is the folder of another stack than {stack.path}, perhaps of what was ingested there before; "
             "give another folder (--studies), and to go on with a model that was trained there "

@@ -68,6 +68,9 @@ def test_the_folder_of_another_stack_is_refused(tiny_stack: Stack, tmp_path: Pat
     description = write_tiny_sample(tmp_path / "sample")
     description.write_text(description.read_text().replace("pore", "void"))
     other = ingest(description, tmp_path / "tiny.ome.zarr")
+    begin(folder, other)  # nothing is kept yet
+    begin(folder, tiny_stack)
+    (folder / "labels").mkdir()
     with pytest.raises(ConfigError, match=r"the folder of another stack than .*tiny.ome.zarr"):
         begin(folder, other)
     begin(folder, tiny_stack)
