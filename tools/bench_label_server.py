@@ -28,7 +28,7 @@ from bench import command, machine, write_json
 from monai_app.stack import Stack
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tests.label.servers import Server, free_port, monailabel, running
+from tests.label.servers import STOCK_PATH, Server, free_port, monailabel, running
 
 MODEL = "model"
 
@@ -73,7 +73,7 @@ def measure(stack: Path, run: Path, slices: int, repeats: int, folder: Path) -> 
     labels: dict[str, bytes] = {}
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     with (
-        running(stock, ports[0], folder / "a", **threads) as first,
+        running(stock, ports[0], folder / "a", **threads, PYTHONPATH=STOCK_PATH) as first,
         running(ours, ports[1], folder / "b", **threads) as second,
     ):
         servers = {"monaibundle (stock)": first, "monai-app serve": second}

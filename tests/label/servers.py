@@ -19,6 +19,9 @@ from tests.conftest import CHECKOUT
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
+STOCK_PATH = os.pathsep.join([str(CHECKOUT), str(CHECKOUT / ".venv" / "stock")])
+"""PYTHONPATH of MONAI Label's own app: tools/environment puts torchvision aside, which nothing else needs."""
+
 
 @dataclass(frozen=True)
 class Server:

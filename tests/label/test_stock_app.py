@@ -1,7 +1,6 @@
 """Our bundles in MONAI Label's own app `monaibundle`: a real server, its own client, and plain HTTP."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from monai_app.bundle.model import load_model
 from monai_app.inference import Segmentation
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT
-from tests.label.servers import Server, client_of, free_port, monailabel, running, wait_for
+from tests.label.servers import STOCK_PATH, Server, client_of, free_port, monailabel, running, wait_for
 from tests.test_docs import commands
 
 pytest.importorskip("monailabel", reason="MONAI Label is not installed")
@@ -29,9 +28,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 MODELS = {"unet_segmentation": "trained", "sensor3d_segmentation": "trained_sensor3d"}
 AFFINE = np.array([[-0.01, 0, 0, 3], [0, -0.01, 0, 5], [0, 0, 0.02, 7], [0, 0, 0, 1.0]])
 """Of the NIfTI files, to RAS: columns to the left, rows to the back, as a microscope's image lies in 3D Slicer."""
-
-TORCHVISION = CHECKOUT / ".venv" / "stock"
-"""Where tools/environment puts what this app needs and nothing else does."""
 
 Labels = npt.NDArray[np.uint8]
 
@@ -84,8 +80,7 @@ def server(
     here = {"apps/monaibundle": app, "studies": studies, "8000": port, "unet_segmentation": ",".join(MODELS)}
     assert here.keys() <= set(start)
     words = monailabel(*(here.get(word, word) for word in start))
-    path = os.pathsep.join([str(CHECKOUT), str(TORCHVISION)])
-    with running(words, port, folder / "home", PYTHONPATH=path) as started:
+    with running(words, port, folder / "home", PYTHONPATH=STOCK_PATH) as started:
         yield started
 
 
