@@ -17,7 +17,7 @@ from monailabel.tasks.activelearning.random import Random
 
 from monai_app.errors import AppError
 from monai_app.label.background import Background
-from monai_app.label.cases import Case
+from monai_app.label.case_files import Case
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.errors import BatchError, unknown_image, unknown_model
 from monai_app.label.inference import Job, infer

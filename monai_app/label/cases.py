@@ -3,53 +3,19 @@
 A client downloads the file, labels it and saves a label map; `Cases.import_labels` brings that into the store.
 """
 
-import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.label.case_files import Case, CaseFiles, Layout, id_prefix
 from monai_app.label.segments import to_phases
 from monai_app.stack import Revision, Role, Stack, revise
-from monai_app.volumes import Grid, Labels, on_grid, partner_path, read_volume, write_volume
-
-Layout = Literal["paired", "channels"]
-
-MANIFEST = "cases.json"
-"""The file in the folder of cases that says of which stack they are."""
-
-_SUFFIXES = {"paired": (".nii.gz", ".nii", ".nrrd"), "channels": (".nii.gz", ".nii")}
-
-_RESERVED = "labels"
-"""MONAI Label keeps labels in a folder of this name beside the cases."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A slice to annotate.
-
-    Args:
-        id: the file's name without its suffix; letters, digits, ``_`` and ``-``.
-        z: the slice.
-        first: the first slice in the file.
-        last: the last one.
-    """
-
-    id: str
-    z: int
-    first: int
-    last: int
-
-    @property
-    def slices(self) -> range:
-        """Every slice in the file."""
-        return range(self.first, self.last + 1)
+from monai_app.volumes import Grid, Labels, on_grid, read_volume, write_volume
 
 
 @dataclass(frozen=True)
@@ -65,16 +31,6 @@ class Imported:
     set: tuple[int, ...]
     removed: tuple[int, ...]
     kept: tuple[int, ...]
-
-
-def id_prefix(name: str) -> str:
-    """A sample's name as ids of cases begin: no dots, since MONAI Label takes all that follows one as the suffix.
-
-    Example:
-        >>> id_prefix("cement, run 2.1")
-        'cement_run_2_1'
-    """
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-") or "stack"
 
 
 class Cases:
@@ -110,9 +66,8 @@ class Cases:
         ingested: str | None = None,
     ) -> None:
         self._opened = Stack.open(stack, ingested=ingested)
-        self.folder = Path(folder).absolute()
-        self.suffix, self.layout, self.thickness = suffix, layout, thickness
-        _check_form(self._opened, thickness, suffix, layout)
+        self.suffix, self.thickness = suffix, thickness
+        self.files = CaseFiles(self._opened, folder, thickness=thickness, suffix=suffix, layout=layout)
         chosen = range(self._opened.shape[0]) if slices is None else _checked_slices(self._opened, slices, "slices")
         self.test_slices = frozenset(_checked_slices(self._opened, test_slices, "test_slices"))
         self._cases = {case.id: case for case in (self._case(z) for z in chosen)}
@@ -153,26 +108,13 @@ class Cases:
         z, y, x = (size / 1000 for size in self._opened.voxel_nm)
         return Grid((len(case.slices), *self._opened.shape[1:]), (z, y, x), (case.first * z, 0.0, 0.0))
 
-    def path(self, case: Case) -> Path:
-        """The file of a case, whether it is there or not."""
-        return self.folder / f"{case.id}{self.suffix}"
-
     def image(self, case: Case) -> Path:
         """The file of a case, exported if it isn't there; another process that exports it is waited for.
-
-        Pixels keep the stack's type. The case's file is made last: where it is, its partners are.
 
         Raises:
             StackError: the stack was replaced, or cannot be read.
         """
-        path, stack = self.path(case), self.stack
-        if not (self._is_claimed() and _is_kept(path)):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with files.lock(self.folder / f".{MANIFEST}.lock"):
-                self._claim()
-                if not _is_kept(path):
-                    self._export(stack, case, path)
-        return path
+        return self.files.image(self.stack, case, self.grid(case))
 
     def export_labels(self, case: Case, path: Path) -> None:
         """Write the store's annotations of a case's slices as a label volume on the case's grid; 0 is unlabelled.
@@ -259,67 +201,6 @@ class Cases:
     def _role(self, stack: Stack, z: int) -> Role:
         return "test" if z in self.test_slices or z in stack.test_slices else "train"
 
-    def _export(self, stack: Stack, case: Case, path: Path) -> None:
-        grid, detectors = self.grid(case), stack.detectors
-        if self.layout == "channels":
-            planes = [stack.read_slab(z, detectors, 1) for z in case.slices]
-            write_volume(path, np.moveaxis(np.stack(planes), 1, 3), grid)
-            return
-        for detector in reversed(detectors):
-            volume = np.concatenate([stack.read_slab(z, [detector], 1) for z in case.slices])
-            write_volume(path if detector == detectors[0] else partner_path(path, detector), volume, grid)
-
-    @property
-    def _manifest(self) -> dict[str, Any]:
-        """What decides the exported files."""
-        stack = self._opened
-        return {
-            "ingested": stack.ingested,
-            "prefix": id_prefix(stack.name),
-            "suffix": self.suffix,
-            "layout": self.layout,
-            "thickness": self.thickness,
-            "detectors": list(stack.detectors),
-            "voxel_nm": list(stack.voxel_nm),  # not part of the identity
-        }
-
-    def _is_claimed(self) -> bool:
-        return _read_manifest(self.folder / MANIFEST) == self._manifest
-
-    def _claim(self) -> None:
-        """Remove what was exported of another stack or in another form, and say whose cases come now."""
-        if self._is_claimed():
-            return
-        for content in (_read_manifest(self.folder / MANIFEST), self._manifest):
-            _remove_cases(self.folder, content)
-        with files.whole_file(self.folder / MANIFEST) as partial:
-            partial.write_text(json.dumps(self._manifest, indent=2) + "\n", encoding="utf-8")
-
-
-def _is_kept(path: Path) -> bool:
-    """Whether a file is one that was exported: no link, which might lead out of the folder."""
-    return path.is_file() and not path.is_symlink()
-
-
-def _check_form(stack: Stack, thickness: int, suffix: str, layout: str) -> None:
-    if thickness < 1 or thickness % 2 == 0:
-        raise ConfigError(f"thickness {thickness} has no middle slice; give an odd number, such as 1 or 3")
-    if layout not in _SUFFIXES:
-        raise ConfigError(f"layout {layout!r} is not one of {', '.join(_SUFFIXES)}; choose one")
-    if suffix not in _SUFFIXES[layout]:
-        raise ConfigError(
-            f"suffix {suffix!r} does not go with layout {layout!r}; choose one of {', '.join(_SUFFIXES[layout])}"
-        )
-    if layout == "paired" and _RESERVED in (name.casefold() for name in stack.detectors):
-        raise ConfigError(
-            f"detector {_RESERVED!r} would be exported to the folder of the labels; use layout 'channels', or ingest "
-            "with another name"
-        )
-    if not stack.phases:
-        raise AnnotationError(
-            f"{stack.path.name} has no phases to label with; list 'phases' in its description and ingest it again"
-        )
-
 
 def _checked_slices(stack: Stack, slices: Iterable[int], what: str) -> list[int]:
     chosen = sorted(set(slices))
@@ -371,25 +252,3 @@ def _set_by(stack: Stack, z: int) -> str | None:
     """Who set the annotation that a slice has; None where it has none or was ingested with it."""
     edit = stack.edits.get(z)
     return None if edit is None or edit.now is None else edit.source
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return content if isinstance(content, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _remove_cases(folder: Path, content: Mapping[str, Any]) -> None:
-    """Remove the exported files that a manifest is about."""
-    try:
-        name = re.compile(rf"{re.escape(content['prefix'])}_z\d{{4,}}{re.escape(content['suffix'])}")
-        # Cases go first: where one is, its partners are.
-        folders = [folder, *(folder / detector for detector in content["detectors"])]
-    except (KeyError, TypeError):
-        return  # it is no manifest of ours, so nothing is known to be exported
-    for place in folders:
-        for path in place.iterdir() if place.is_dir() else ():
-            if name.fullmatch(path.name):
-                path.unlink()

@@ -17,8 +17,10 @@ from monailabel.interfaces.datastore import Datastore
 
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
-from monai_app.label.cases import Case, Cases
+from monai_app.label.case_files import Case
+from monai_app.label.cases import Cases
 from monai_app.label.errors import UnknownError, unknown_image
+from monai_app.label.label_files import LabelFiles
 from monai_app.label.naming import called
 from monai_app.label.records import Info, Records
 from monai_app.label.room import Room, file_size
@@ -54,7 +56,7 @@ class StackDatastore(Datastore):
             test_slices=settings.test_slices,
             ingested=settings.ingested,
         )
-        self.uploads = Uploads(workspace.uploads)
+        self.uploads, self.label_files = Uploads(workspace.uploads), LabelFiles(workspace.labels)
         self.sessions = Sessions(workspace.sessions, server_settings.MONAI_LABEL_SESSION_EXPIRY)
         kept = (workspace.uploads, workspace.sessions, workspace.labels)
         self.room = Room(kept, settings.stored, self.sessions)
@@ -101,7 +103,7 @@ class StackDatastore(Datastore):
         labels, stack = self._label_ids(), self.stack
         images, known = self.records.all()
         suffixes = {image: suffix_of(path.name) for image, path in self.uploads.files().items()}
-        kept = {tag: Uploads(self._label_folder(tag)).files() for tag in self._tags()}
+        kept = self.label_files.files()
         case = Path(f"case{self.cases.suffix}")  # of whose labels no file may be there yet
         objects = {
             image: {
@@ -209,8 +211,7 @@ class StackDatastore(Datastore):
         self._check_image(image_id)
         with self._changing(image_id):
             self._check_image(image_id)
-            for tag in self._tags():
-                Uploads(self._label_folder(tag)).remove(image_id)
+            self.label_files.remove(image_id)
             self.records.forget(image_id)
             self.uploads.remove(image_id)
 
@@ -249,12 +250,12 @@ class StackDatastore(Datastore):
         if case is not None and label_tag == FINAL:
             if not self.cases.owned_slices(case):
                 return ""
-            target = self._label_folder(FINAL) / f"{case.id}{self.cases.suffix}"
+            target = self.label_files.of(FINAL).folder / f"{case.id}{self.cases.suffix}"
             target.parent.mkdir(parents=True, exist_ok=True)
             with lock(lock_path(target.with_name(case.id))):
                 self.cases.export_labels(case, target)
             return str(target)
-        return str(next(iter(self._label_files(label_id, label_tag)), ""))
+        return str(self.label_files.path(label_id, label_tag) or "")
 
     def get_label(self, label_id: str, label_tag: str, params: Any = None) -> Any:
         """Return a label's file as a stream of bytes."""
@@ -307,7 +308,7 @@ class StackDatastore(Datastore):
         return image_id
 
     def _keep_label(self, image_id: str, source: Path, tag: str) -> None:
-        labels = Uploads(self._label_folder(tag))
+        labels = self.label_files.of(tag)
         before = sum(map(file_size, labels.all(image_id)))
         with self.room.taken(file_size(source) - before):
             labels.replace(image_id, source)
@@ -324,7 +325,7 @@ class StackDatastore(Datastore):
             if case is not None and label_tag == FINAL:
                 self.cases.remove_labels(case)
             else:
-                Uploads(self._label_folder(label_tag)).remove(label_id)
+                self.label_files.of(label_tag).remove(label_id)
             self.records.forget(label_id, label_tag)
 
     def get_dataset_archive(self, limit_cases: int | None) -> str:
@@ -388,31 +389,13 @@ class StackDatastore(Datastore):
 
     def _label_ids(self) -> dict[str, set[str]]:
         """The images that have a label, by tag."""
-        found = {tag: set(Uploads(self._label_folder(tag)).ids()) for tag in self._tags()}
+        found = {tag: set(files) for tag, files in self.label_files.files().items()}
         uploads = found.get(FINAL, set()) & set(self.uploads.ids())
         return {tag: ids for tag, ids in {**found, FINAL: self.cases.labelled_ids() | uploads}.items() if ids}
-
-    def _tags(self) -> list[str]:
-        return sorted(path.name for path in self.workspace.labels.glob("[A-Za-z0-9]*") if _is_folder(path))
-
-    def _label_folder(self, tag: str) -> Path:
-        folder = self.workspace.labels / tag
-        if folder.is_symlink():
-            raise ConfigError(f"tag {tag!r}: its folder is a link, which is not followed; choose another tag")
-        return folder
-
-    def _label_files(self, label_id: str, tag: str) -> list[Path]:
-        if tag not in self._tags():
-            return []
-        return Uploads(self._label_folder(tag)).all(label_id)
 
     def _suffix(self, image_id: str) -> str:
         path = self.uploads.path(image_id)
         return self.cases.suffix if path is None else suffix_of(path.name)
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
 
 
 def _described(stack: Stack) -> str:

@@ -14,7 +14,7 @@ from monailabel.utils.others.generic import name_to_device
 from monai_app.bundle.model import load_model
 from monai_app.files import file_sha256
 from monai_app.inference import Predictor
-from monai_app.label.cases import Case
+from monai_app.label.case_files import Case
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.errors import UnknownError, unknown_model
 from monai_app.label.models import WEIGHTS, ServedModel

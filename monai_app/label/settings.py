@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.errors import ConfigError
-from monai_app.label.cases import Layout
+from monai_app.label.case_files import Layout
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 """Formats of cases."""

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
-from monai_app.label.cases import MANIFEST, Case, Cases, id_prefix
+from monai_app.label.case_files import MANIFEST, Case, id_prefix
+from monai_app.label.cases import Cases
 from monai_app.label.segments import to_phases
 from monai_app.stack import Phase, Stack, annotate
 from monai_app.volumes import partner_path
@@ -44,7 +45,7 @@ def save(cases: Cases, case: Case, voxels: dict[tuple[int, int, int], int]) -> P
     labels.CopyInformation(image)
     for voxel, value in voxels.items():
         labels.SetPixel(voxel, value)
-    path = cases.folder.parent / f"saved{cases.suffix}"
+    path = cases.files.folder.parent / f"saved{cases.suffix}"
     sitk.WriteImage(labels, path)
     return path
 
@@ -317,7 +318,7 @@ def test_exports_once_and_again_where_the_stack_or_the_form_is_another(store: Pa
 
 
 def test_an_export_that_was_stopped_is_done_again(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
-    from monai_app.label import cases as module
+    from monai_app.label import case_files as module
 
     written = []
 
@@ -332,8 +333,10 @@ def test_an_export_that_was_stopped_is_done_again(cases: Cases, monkeypatch: pyt
     case = cases.case("tiny_z0002")
     with pytest.raises(OSError, match="no space left"):
         cases.image(case)
-    assert written == [partner_path(cases.path(case), "TLD"), cases.path(case)], "the case's file comes last"
-    assert not cases.path(case).exists()
+    assert written == [partner_path(cases.files.path(case), "TLD"), cases.files.path(case)], (
+        "the case's file comes last"
+    )
+    assert not cases.files.path(case).exists()
     assert sitk.ReadImage(cases.image(case)).GetSize() == (COLUMNS, ROWS, 3)
 
 

@@ -83,7 +83,7 @@ def test_every_door_refuses_a_stack_that_was_replaced(app: StackApp) -> None:
     content = json.loads(file.read_text())
     content["attributes"]["monai_app"]["identity"] = "another"
     file.write_text(json.dumps(content))
-    upload = app.store.cases.folder / "sent.nii.gz"
+    upload = app.store.cases.files.folder / "sent.nii.gz"
     store = app.store
     doors: tuple[Callable[[], object], ...] = (
         app.info,

@@ -126,16 +126,18 @@ def test_what_nobody_wants_any_more_leaves_the_line_or_ends_and_others_go_on(
     assert list(told.items())[2:] == [("stays", {"run": "stays"}), ("comes", {"run": "comes"})]  # in their order
 
 
+def sleep(process: InferenceProcess, told: list[AppError], begun: Path) -> None:
+    """Wait for a long job, and note how that ends; ``begun`` is there when it runs."""
+    try:
+        process.run(job("sleep", begun))
+    except AppError as error:
+        told.append(error)
+
+
 def test_closing_ends_what_runs_and_starts_nothing_for_what_waits(process: InferenceProcess, tmp_path: Path) -> None:
     told: list[AppError] = []
 
-    def run() -> None:
-        try:
-            process.run(job("sleep", tmp_path / "runs"))
-        except AppError as error:
-            told.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(2)]
+    threads = [threading.Thread(target=sleep, args=(process, told, tmp_path / "runs")) for _ in range(2)]
     for thread in threads:
         thread.start()
     in_line(process, 2)
@@ -151,13 +153,7 @@ def test_closing_ends_a_process_that_only_just_begins(tmp_path: Path) -> None:
     process = InferenceProcess(1, work)
     told: list[AppError] = []
 
-    def run() -> None:
-        try:
-            process.run(job("sleep", tmp_path / "runs"))
-        except AppError as error:
-            told.append(error)
-
-    threads = [threading.Thread(target=run)]
+    threads = [threading.Thread(target=sleep, args=(process, told, tmp_path / "runs"))]
     threads[0].start()
     while process._pool is None:
         time.sleep(0)
