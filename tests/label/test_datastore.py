@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_app.errors import AppError, StackError
+from monai_app.errors import AppError, ConfigError, StackError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.errors import UnknownError
@@ -231,3 +231,14 @@ def test_an_error_in_other_words_has_the_same_cause() -> None:
     with pytest.raises(StackError, match=r"^the label cannot be written") as told, called(Path("/a/b"), "the label"):
         raise StackError("/a/b cannot be written") from OSError(28, "No space left on device")
     assert isinstance(told.value.__cause__, OSError)
+
+
+def test_a_label_is_not_kept_through_a_link(app: StackApp, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    app.workspace.labels.mkdir(parents=True, exist_ok=True)
+    (app.workspace.labels / "mine").symlink_to(tmp_path / "elsewhere")
+    case = app.store.case("tiny_z0004")
+    with pytest.raises(ConfigError, match="tag 'mine': its folder is a link"):
+        app.store.save_label(case.id, app.store.get_image_uri(case.id), "mine", {})
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert app.store.get_label_uri(case.id, "mine") == ""

@@ -28,7 +28,9 @@ from tests.label.servers import answers, free_port, wait_for
 def refused(*words: object) -> str:
     """The message with which ``monai-app serve`` ends before it listens."""
     import_quietly()
-    result = CliRunner().invoke(command_line, ["serve", *map(str, words)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monai_app.label.serve._run", lambda *_: pytest.fail("it serves"))
+        result = CliRunner().invoke(command_line, ["serve", *map(str, words)])
     assert isinstance(result.exception, AppError), result.output
     return str(result.exception)
 
