@@ -6,9 +6,10 @@ from pathlib import Path
 from tests.conftest import CHECKOUT, run_command
 
 LAYERS = [
-    {"errors", "memory", "progress"},
-    {"files", "networks", "yamlfile"},
-    {"stack", "volumes"},
+    {"errors", "progress"},
+    {"device", "domain", "files", "yamlfile"},
+    {"io", "networks"},
+    {"stack"},
     {"phantom", "provenance", "transforms"},
     {"metrics", "pictures"},
     {"inference", "training"},
@@ -43,5 +44,5 @@ def test_every_room_imports_only_rooms_below_it() -> None:
 
 
 def test_light_rooms_do_without_torch() -> None:
-    rooms = ", ".join(f"monai_app.{room}" for room in ("stack", "phantom", "volumes"))
+    rooms = ", ".join(f"monai_app.{room}" for room in ("stack", "phantom", "io"))
     run_command("-c", f"import sys, {rooms}; assert not {{'torch', 'monai'}} & set(sys.modules)", fresh=True)

@@ -204,7 +204,7 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
 
     from monai_app.inference import ExactInferer
     from monai_app.stack import Stack
-    from monai_app.stack.result_arrays import Maps, Planes
+    from monai_app.stack.label_images.arrays import Maps, Planes
 
     parser = bundle(run, stack, {})
     model = parser.get_parsed_content("segmentation").model

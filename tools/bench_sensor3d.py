@@ -19,7 +19,7 @@ from bench import command, machine, write_json
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.locate import size_path, template_path
-from monai_app.memory import keep_freed_memory
+from monai_app.device.malloc import keep_freed_memory
 from monai_app.networks.cell import DifferentiableUpdate, update
 from monai_app.training import PhaseLoss
 from monai_app.yamlfile import read_yaml

@@ -36,7 +36,7 @@ def segment(
     from monai_app.bundle.command import BundleCommand
     from monai_app.cli.running import inference_of, show_and_run
     from monai_app.stack import Stack
-    from monai_app.stack.labels import check_label_name
+    from monai_app.stack.label_images.registry import check_label_name
 
     configs, of_model, model_name = inference_of(model, trust=trust)
     source = Stack.open(stack)

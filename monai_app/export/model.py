@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
+from monai_app.device.precision import Precision
 from monai_app.errors import ConfigError
 from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import ExportedNetwork
 from monai_app.inference.description import KEY, ModelDescription
-from monai_app.inference.field import check_halo
 from monai_app.inference.model import Model
-from monai_app.inference.precision import Precision
+from monai_app.inference.tiling.receptive_field import check_halo
 
 _ARENA = 1.25
 """What ONNX Runtime holds beyond torch: up to 2.6 times the maps counted, where 2.5 times are planned for torch."""

@@ -1,13 +1,13 @@
 """Segment whole stacks."""
 
-from monai_app.inference.export import check_export, export_tiff
-from monai_app.inference.inferer import ExactInferer
+from monai_app.inference.inferers.exact import ExactInferer
+from monai_app.inference.inferers.volume import VolumeInferer
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.predict import Predictor
-from monai_app.inference.request import Request
 from monai_app.inference.segmentation import Segmentation
-from monai_app.inference.volume import VolumeInferer
+from monai_app.inference.tiff_export import check_export, export_tiff
+from monai_app.inference.tiling.request import Request
 
 __all__ = [
     "ExactInferer",

@@ -21,10 +21,10 @@ from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
+from monai_app.device.malloc import keep_freed_memory
 from monai_app.errors import StoppedError, user_error
-from monai_app.inference.plan import Tile
+from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
-from monai_app.memory import keep_freed_memory
 
 _PATIENCE = "20s"
 """How long a scheduler may take to answer."""

@@ -7,14 +7,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from monai_app.inference.graph import stream
-from monai_app.inference.layers import as_image, as_rows
+from monai_app.device.precision import Precision, checked_dtype
 from monai_app.inference.model import Model
-from monai_app.inference.precision import Precision, checked_dtype
-from monai_app.inference.record import NotStreamableError
-from monai_app.inference.rows import RowStream
-from monai_app.inference.sequence import as_sequence
-from monai_app.inference.upload import Raw, Uploader
+from monai_app.inference.streaming.capture import NotStreamableError
+from monai_app.inference.streaming.layers import as_image, as_rows
+from monai_app.inference.streaming.lowering import stream
+from monai_app.inference.streaming.rows import RowStream
+from monai_app.inference.streaming.upload import Raw, Uploader
+from monai_app.networks.sequence import as_sequence
 
 _RECORDED_STRIDES = 4
 """Side of the image that a network is recorded at, in strides; its layers do not depend on it."""

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import ConfigError, StackError
-from monai_app.inference.plan import Tile
+from monai_app.inference.tiling.plan import Tile
+from monai_app.io.tiff import inspect, read_planes
 from monai_app.stack import Stack
-from monai_app.stack.result_arrays import Planes
-from monai_app.stack.tiff import inspect, read_planes
+from monai_app.stack.label_images.arrays import Planes
 
 
 @dataclass(frozen=True)

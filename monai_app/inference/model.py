@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from monai_app.device.precision import Precision, checked_dtype
 from monai_app.errors import StackError
 from monai_app.files import file_sha256
-from monai_app.inference.field import measure_field
-from monai_app.inference.maps import count_maps
-from monai_app.inference.precision import Precision, checked_dtype
+from monai_app.inference.tiling.activations import count_maps
+from monai_app.inference.tiling.receptive_field import measure_field
 from monai_app.networks.weights import load_weights
 from monai_app.stack import Phase, SlabSource
 from monai_app.transforms import Scaling

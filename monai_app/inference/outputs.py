@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from monai_app.errors import ConfigError
-from monai_app.inference.plan import Tile
-from monai_app.stack.layout import CHUNK
-from monai_app.stack.result_arrays import Maps, Planes
+from monai_app.inference.tiling.plan import Tile
+from monai_app.stack.label_images.arrays import Maps, Planes
+from monai_app.stack.ngff.layout import CHUNK
 
 Confidence = Literal["none", "max", "entropy"]
 """``max``: the greatest probability; ``entropy``: 1 - entropy / log(K), 1 where one phase is certain."""

@@ -7,20 +7,20 @@ from itertools import zip_longest
 import numpy as np
 import torch
 
+from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
+from monai_app.device.precision import Precision
+from monai_app.domain.region import LINES, Region, Span
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
-from monai_app.inference.plan import Plan, Tile
-from monai_app.inference.planning import Planner
-from monai_app.inference.precision import Precision
-from monai_app.inference.region import LINES, Region, Span
-from monai_app.inference.request import Request
+from monai_app.inference.tiling.plan import Plan, Tile
+from monai_app.inference.tiling.planner import Planner
+from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, TileWorker, advancing
-from monai_app.memory import give_back_freed_memory, keep_freed_memory
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
-from monai_app.stack.result_arrays import Maps, Planes
+from monai_app.stack.label_images.arrays import Maps, Planes
 
 Part = tuple[Span, Span]
 """Rows and columns of a slice."""

@@ -12,23 +12,23 @@ from typing import Any
 
 import torch
 
+from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
+from monai_app.device.precision import Precision
+from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError, TargetExistsError
 from monai_app.files import whole_file
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
-from monai_app.inference.plan import Plan, Tile
-from monai_app.inference.planning import Estimate, Planner
-from monai_app.inference.precision import Precision
-from monai_app.inference.region import Region
-from monai_app.inference.request import Request
+from monai_app.inference.tiling.plan import Plan, Tile
+from monai_app.inference.tiling.planner import Estimate, Planner
+from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, TileWorker, advancing, compute_here
-from monai_app.memory import give_back_freed_memory, keep_freed_memory
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
-from monai_app.stack.results import Result, begun
+from monai_app.stack.label_images.resumable import Result, begun
 
 ENGINE = 1
 """Version of the arithmetic: a result begun with another one is not gone on with, because a rounding may differ."""

@@ -11,17 +11,17 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from monai_app.device.precision import Precision
 from monai_app.errors import StoppedError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import ChunkRows, Outputs
-from monai_app.inference.plan import Plan, Tile
-from monai_app.inference.precision import Precision
-from monai_app.inference.upload import Raw
+from monai_app.inference.streaming.upload import Raw
+from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.progress import Progress
 from monai_app.stack import SlabSource
-from monai_app.stack.result_arrays import Checksum, Planes
+from monai_app.stack.label_images.arrays import Checksum, Planes
 
 _WAITING = 4
 """Blocks of chunk rows that may wait to be written."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError
+from monai_app.io import Grid, partner_path, write_volume
 from monai_app.stack import Stack
-from monai_app.volumes import Grid, partner_path, write_volume
 
 Layout = Literal["paired", "channels"]
 

@@ -17,6 +17,7 @@ from monailabel.interfaces.datastore import Datastore
 
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
+from monai_app.io import Extent, check_labels, read_header
 from monai_app.label.case_files import Case
 from monai_app.label.cases import Cases
 from monai_app.label.errors import UnknownError, unknown_image
@@ -30,7 +31,6 @@ from monai_app.label.tags import FINAL, check_tag
 from monai_app.label.temporary import new_path
 from monai_app.label.uploads import Uploads, check_id, suffix_of
 from monai_app.stack import Stack
-from monai_app.volumes import Extent, check_labels, read_header
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
 """What the server says of images, and no client: other clients take names and paths from it for files of their own."""

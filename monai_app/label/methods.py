@@ -14,6 +14,7 @@ from monailabel.utils.others.generic import name_to_device
 from monai_app.bundle.model import load_model
 from monai_app.files import file_sha256
 from monai_app.inference import Predictor
+from monai_app.io import read_volume
 from monai_app.label.case_files import Case
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.errors import UnknownError, unknown_model
@@ -24,7 +25,6 @@ from monai_app.label.settings import Settings, Workspace
 from monai_app.label.slice_scores import ScoreFile, SliceScore, score_slices
 from monai_app.progress import LoggedProgress
 from monai_app.stack import Stack
-from monai_app.volumes import read_volume
 
 Labels = npt.NDArray[np.uint8]
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monai_app.domain.region import Span
 from monai_app.errors import ConfigError
 from monai_app.files import lock, lock_path, whole_file
 from monai_app.inference import Outputs, Predictor
 from monai_app.inference.predict import Part
-from monai_app.inference.region import Span
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.files import lock, lock_path, whole_file
+from monai_app.io import read_header
 from monai_app.label.settings import SUFFIXES
-from monai_app.volumes import read_header
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 

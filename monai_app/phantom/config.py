@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 from ruamel.yaml import YAML
 
 from monai_app.errors import ConfigError
-from monai_app.stack.description import DETECTOR_NAME
+from monai_app.stack.ingestion.description import DETECTOR_NAME
 from monai_app.yamlfile import read_yaml
 
 _RESERVED = ("truth", "annotations")

@@ -1,11 +1,11 @@
 """What a stack is: reading TIFFs, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
 
-from monai_app.stack.annotating import Revision, annotate, revise, snapshot
-from monai_app.stack.description import AnnotationDescription, SampleDescription
-from monai_app.stack.edits import Edit, Role
-from monai_app.stack.ingestion import ingest
-from monai_app.stack.labels import LabelWriter
-from monai_app.stack.phases import Phase
+from monai_app.domain.phase import Phase
+from monai_app.stack.annotations.editing import Revision, annotate, revise, snapshot
+from monai_app.stack.annotations.history import Edit, Role
+from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
+from monai_app.stack.ingestion.ingest import ingest
+from monai_app.stack.label_images.registry import LabelWriter
 from monai_app.stack.slabs import ArrayStack, SlabSource
 from monai_app.stack.store import Stack
 

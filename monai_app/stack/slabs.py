@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import ConfigError, StackError
-from monai_app.stack.pyramid import halve_image, level_shapes
+from monai_app.stack.ngff.pyramid import halve_image, level_shapes
 
 Window = tuple[slice, slice]
 """A part of a slice: rows and columns."""

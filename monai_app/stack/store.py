@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from monai_app.domain.phase import Phase
 from monai_app.errors import AnnotationError, StackError
-from monai_app.stack import layout
-from monai_app.stack.edits import Edit, Record
-from monai_app.stack.labels import LabelImage, LabelWriter, finished_labels, label_writer
-from monai_app.stack.phases import Phase
-from monai_app.stack.pyramid import level_shapes
-from monai_app.stack.result_arrays import MapKind, Maps
-from monai_app.stack.results import Result, making_result
+from monai_app.stack.annotations.history import Edit, Record
+from monai_app.stack.label_images.arrays import MapKind, Maps
+from monai_app.stack.label_images.registry import LabelImage, LabelWriter, finished_labels, label_writer
+from monai_app.stack.label_images.resumable import Result, making_result
+from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.pyramid import level_shapes
 from monai_app.stack.slabs import EVERYTHING, SlabSource, Window
 
 

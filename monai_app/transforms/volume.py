@@ -11,9 +11,9 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from monai_app.errors import ConfigError, StackError
+from monai_app.io import partner_path, read_volume
+from monai_app.io.writing import SUFFIXES
 from monai_app.transforms.slab import LoadSlabd
-from monai_app.volumes import partner_path, read_volume
-from monai_app.volumes.writing import SUFFIXES
 
 Pixels = npt.NDArray[Any]
 Affine = npt.NDArray[np.float64]

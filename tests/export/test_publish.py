@@ -14,7 +14,7 @@ from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import Parity, check
 from monai_app.inference import Model
 from monai_app.inference.description import ModelDescription
-from monai_app.inference.field import measure_field
+from monai_app.inference.tiling.receptive_field import measure_field
 from tests.export.conftest import Exported
 from tests.export.examples import FORMATS, NETWORKS
 

@@ -6,9 +6,9 @@ import torch
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
-from monai_app.inference.graph import stream
 from monai_app.inference.model import Model
-from monai_app.inference.rows import RowStream
+from monai_app.inference.streaming.lowering import stream
+from monai_app.inference.streaming.rows import RowStream
 from monai_app.networks import Sensor3D
 from monai_app.stack import Phase
 

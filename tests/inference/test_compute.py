@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from monai_app.device import precision
+from monai_app.device.precision import checked_dtype, has_bfloat16
 from monai_app.errors import ConfigError
-from monai_app.inference import precision
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.model import Model
-from monai_app.inference.precision import checked_dtype, has_bfloat16
-from monai_app.inference.upload import Raw, Uploader
+from monai_app.inference.streaming.upload import Raw, Uploader
 from monai_app.transforms import ScaleDetectorsd
 from tests.inference.examples import DETECTORS, PHASES, SCALING, SLICES, STRIDE, model_of
 

@@ -10,12 +10,12 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monai_app.domain.region import Span
 from monai_app.errors import ConfigError
 from monai_app.inference.mask import Mask
-from monai_app.inference.plan import Tile
-from monai_app.inference.region import Span
+from monai_app.inference.tiling.plan import Tile
 from monai_app.stack import Stack
-from monai_app.stack.result_arrays import Planes
+from monai_app.stack.label_images.arrays import Planes
 
 SHAPE = (8, 96, 80)
 KEPT = np.random.default_rng(0).random(SHAPE) < 0.3

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monai_app.domain.region import Span
 from monai_app.errors import ConfigError
 from monai_app.inference.outputs import ChunkRows, Outputs
-from monai_app.inference.plan import Tile
-from monai_app.inference.region import Span
-from monai_app.stack.layout import CHUNK
-from monai_app.stack.result_arrays import Maps
+from monai_app.inference.tiling.plan import Tile
+from monai_app.stack.label_images.arrays import Maps
+from monai_app.stack.ngff.layout import CHUNK
 
 
 def random_logits(rows: int, columns: int, phases: int, scale: float = 3.0) -> torch.Tensor:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from monai_app.bundle.model import load_model
+from monai_app.domain.region import Span
 from monai_app.errors import ConfigError, StackError
 from monai_app.inference import Model, Outputs, Predictor, Request, Segmentation
-from monai_app.inference.region import Span
 from monai_app.stack import ArrayStack, Stack
 from tests.inference.models import model_of
 

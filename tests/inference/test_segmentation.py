@@ -13,11 +13,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monai_app.device import precision
 from monai_app.errors import BusyError, ConfigError, StackError, StoppedError, TargetExistsError
-from monai_app.inference import Outputs, Request, Segmentation, precision
+from monai_app.inference import Outputs, Request, Segmentation
 from monai_app.inference import segmentation as module
 from monai_app.stack import Stack, ingest
-from monai_app.stack.result_arrays import ResultArrays
+from monai_app.stack.label_images.arrays import ResultArrays
 from tests.conftest import write_tiny_sample
 from tests.inference.models import assert_exact, labels_of, model_of, whole_labels, whole_slice
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.io import partner_path
 from monai_app.label.case_files import MANIFEST, Case, id_prefix
 from monai_app.label.cases import Cases
 from monai_app.label.segments import to_phases
 from monai_app.stack import Phase, Stack, annotate
-from monai_app.volumes import partner_path
 from tests.conftest import run_command
 
 SLICES, ROWS, COLUMNS = 8, 96, 80

@@ -15,11 +15,11 @@ import requests
 from starlette.testclient import TestClient
 
 from monai_app.errors import StackError
+from monai_app.io import Grid, write_volume
 from monai_app.label.errors import NoRoomError, UnknownError
 from monai_app.label.room import Room
 from monai_app.label.sessions import SECONDS, Sessions
 from monai_app.stack import Stack, annotate
-from monai_app.volumes import Grid, write_volume
 from tests.label.conftest import STORED, Served, app_in, as_nifti, import_quietly, open_files
 from tests.label.servers import wait_for
 from tests.label.test_serve import process_of
@@ -135,8 +135,8 @@ def test_a_full_disk_is_507_whoever_finds_it_full(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
-    monkeypatch.setattr("monai_app.volumes.writing._write", full)
-    monkeypatch.setattr("monai_app.stack.layout.write_slice", full)
+    monkeypatch.setattr("monai_app.io.writing._write", full)
+    monkeypatch.setattr("monai_app.stack.ngff.layout.write_slice", full)
     labels = np.ones((1, *stack.shape[1:]), np.uint8)
     grid = Grid(labels.shape, (0.02, 0.01, 0.01), (0.0, 0.0, 0.0))
     for write in (

@@ -5,8 +5,9 @@ import signal
 
 import numpy as np
 
-from monai_app.stack import Stack, labels
-from monai_app.stack.result_arrays import Checksum, Maps, Planes
+from monai_app.stack import Stack
+from monai_app.stack.label_images import registry as labels
+from monai_app.stack.label_images.arrays import Checksum, Maps, Planes
 
 SHAPE = (3, 1101, 71)
 PHASES = 2

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from monai.data import MetaTensor, NibabelReader
 
 from monai_app.errors import ConfigError, StackError
+from monai_app.io import Grid, write_volume
 from monai_app.stack import Stack
 from monai_app.transforms import LoadInputd, LoadSlabd, LoadVolumed, ScaleDetectorsd
-from monai_app.volumes import Grid, write_volume
 
 Pixels = npt.NDArray[np.generic]
 TO_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))

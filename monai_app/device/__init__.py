@@ -1,0 +1,1 @@
+"""What differs between machines: memory, precision."""

@@ -1,0 +1,1 @@
+"""What every room speaks of: regions of a stack, phases; no torch."""

@@ -1,0 +1,1 @@
+"""Inferers for MONAI's engines and MONAI Label."""

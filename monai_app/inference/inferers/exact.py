@@ -1,0 +1,136 @@
+"""Whole slices given as one tensor, tile by tile, with the logits that the whole slice gives at once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from monai.data import MetaTensor
+from monai.inferers import Inferer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from monai_app.domain import fields
+from monai_app.domain.region import Region
+from monai_app.errors import ConfigError
+from monai_app.inference.tiling.plan import Plan, Tile
+from monai_app.inference.tiling.receptive_field import Field, measure_field
+
+# For all inferers, because MONAI Label makes one a request. A field does not depend on the weights, which may change.
+_fields: WeakKeyDictionary[nn.Module, dict[int, Field]] = WeakKeyDictionary()
+
+
+class ExactInferer(Inferer):
+    """Apply a network to whole slices by tiles; the logits are those of the whole slice at once, up to rounding.
+
+    It takes the place of MONAI's ``SlidingWindowInferer``, whose logits depend on where its windows lie. A tile is read
+    with the halo that the network's measured receptive field asks for, and nothing is blended. A slice whose sides are
+    no multiples of the stride is padded at its bottom and right by repeating the last pixel, see
+    :mod:`monai_app.inference.tiling.plan`.
+
+    Networks are measured in evaluation mode, once, and must not be rebuilt afterwards. In training mode, batch
+    normalisation takes its statistics from every tile: call ``eval()`` on the network first, as evaluators do.
+
+    Args:
+        window: rows and columns that one forward pass writes, multiples of the stride; it reads the halo in addition.
+        stride: the network's, in pixels: 2**(levels - 1).
+
+    Raises:
+        ConfigError: a window or a stride that breaks its rule.
+
+    Example:
+        >>> image = torch.rand(1, 6, 37, 50)
+        >>> bool((ExactInferer(window=(32, 32), stride=16)(image, nn.Identity()) == image).all())
+        True
+    """
+
+    def __init__(self, window: Sequence[int] = (512, 512), stride: int = 16) -> None:
+        super().__init__()
+        self.stride = fields.whole(stride, "stride")
+        self.window = _checked_window(window, self.stride)
+
+    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        """Return the logits of whole slices.
+
+        Args:
+            inputs: (B, S*C, H, W), H and W of any size. A ``MetaTensor`` gives one with the same metadata.
+            network: a ``torch.nn.Module`` that takes images (B, S*C, h, w), h and w multiples of the stride, and gives
+                logits (B, K, h, w).
+            args: given to the network with every tile; its field is measured without them.
+            kwargs: likewise.
+
+        Returns:
+            (B, K, H, W), of the type and on the device of the network's logits.
+
+        Raises:
+            ConfigError: images of other dimensions, or a network that tiles cannot serve, see
+                :func:`monai_app.inference.tiling.receptive_field.measure_field`.
+        """
+        images = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        plan = self._plan(images, network)
+        logits = torch.empty(0)
+        for tile in plan.tiles:
+            part = network(_read(images, plan, tile), *args, **kwargs)
+            if tile.number == 0:
+                logits = part.new_empty((*part.shape[:-2], *images.shape[-2:]))
+            logits[..., tile.y.index, tile.x.index] = part[(..., *tile.inner)]
+        if not isinstance(inputs, MetaTensor):
+            return logits
+        described: Tensor = MetaTensor(logits).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
+        return described
+
+    def _plan(self, images: Tensor, network: Callable[..., Tensor]) -> Plan:
+        if images.ndim != 4 or 0 in images.shape:
+            raise ConfigError(f"images {tuple(images.shape)}: must be (B, S*C, H, W), with a pixel at least")
+        _, channels, rows, columns = images.shape
+        field = _field(network, channels, self.stride, images.device.type)
+        shape = (1, rows, columns)
+        return Plan(
+            shape=shape,
+            region=Region.parse(None, None, None, shape),
+            stride=self.stride,
+            halo=field.halo,
+            tile=self.window,
+            block=1,
+            stripe=self.stride,
+            slices=1,
+        )
+
+
+def _read(images: Tensor, plan: Plan, tile: Tile) -> Tensor:
+    """Return what a tile reads, (B, S*C, h, w), padded where it lies beyond the slice."""
+    rows, columns = plan.stored(tile)
+    part = images[..., rows.index, columns.index]
+    below, right = len(tile.read_y) - len(rows), len(tile.read_x) - len(columns)
+    part = functional.pad(part, (0, right, 0, below), mode="replicate")
+    # Convolutions are fastest in this layout; other devices than these may not know it.
+    known = part.device.type in ("cpu", "cuda")
+    return part.contiguous(memory_format=torch.channels_last) if known else part
+
+
+def _field(network: Callable[..., Tensor], channels: int, stride: int, device: str) -> Field:
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"network {network!r}: must be a torch.nn.Module, because its receptive field is measured once and kept; "
+            "wrap a function into one"
+        )
+    known = _fields.setdefault(network, {})
+    if stride not in known:
+        # Convolutions in mixed precision may spread NaN, which the measuring works with, beyond the kernel.
+        with torch.autocast(device, enabled=False):
+            known[stride] = measure_field(network, channels, stride)
+    return known[stride]
+
+
+def _checked_window(window: Sequence[int], stride: int) -> tuple[int, int]:
+    if stride < 1:
+        raise ConfigError(f"stride {stride}: must be 1 or more; give 2**(levels - 1)")
+    sides = [fields.whole(side, "window") for side in fields.items(window, "window")]
+    if len(sides) != 2 or any(side < 1 or side % stride for side in sides):
+        nearest = [max(-(-side // stride), 1) * stride for side in (2 * sides or [512, 512])[:2]]
+        raise ConfigError(
+            f"window {sides}: must be rows and columns, multiples of the network's stride {stride}; use for instance "
+            f"{nearest}"
+        )
+    rows, columns = sides
+    return rows, columns

@@ -1,0 +1,1 @@
+"""Which tiles a stack is segmented in, and what each reads."""

@@ -1,0 +1,197 @@
+"""Choose a plan for the memory there is, and estimate what it costs."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import lcm, prod
+
+import numpy as np
+import psutil
+
+from monai_app.domain.region import Region
+from monai_app.errors import ConfigError
+from monai_app.inference.compute import TileNetwork
+from monai_app.inference.outputs import Outputs
+from monai_app.inference.streaming.footprint import peak_bytes
+from monai_app.inference.tiling.plan import Plan, Tile
+from monai_app.inference.tiling.request import Request
+from monai_app.networks.sequence import shares_work
+from monai_app.progress import duration
+from monai_app.stack.ngff.layout import CHUNK
+
+_MOST = 4 * 2**30
+"""Bytes that are used unasked; wider tiles and longer blocks than fit in here bring next to nothing."""
+
+_STRIPE = {"cpu": 32, "cuda": 256}
+"""Rows pushed at a time: on a CPU few enough for the maps to stay in its cache, on a GPU enough to keep it busy."""
+
+_BLOCKS = (8, 4, 2, 1)
+"""Target slices that may share what they have in common; more than eight save another 2 % of Sensor-3D's work."""
+
+_WHOLE_TILE = 1024
+"""Side of a tile of networks that cannot be streamed; larger ones bring next to nothing."""
+
+_LONGEST = 4096
+"""Most rows and columns of a tile, so that what is read ahead does not grow with the slices."""
+
+_FRAGMENTED = 2.5
+"""Memory the process holds per byte of maps, measured: what is freed leaves gaps that not everything fits into."""
+
+_NARROW, _LONG = 256, 10.0
+"""Columns of a first calibration, and seconds that a second one on all columns may take."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan costs, found by a short calibration.
+
+    Attributes:
+        seconds: time for all its tiles, on one process.
+        memory: bytes of a process at its peak.
+        disk: bytes of the result, uncompressed: more than it will take.
+    """
+
+    seconds: float
+    memory: int
+    disk: int
+
+    def describe(self) -> str:
+        """Return the estimate as a line for people."""
+        return (
+            f"estimate: about {duration(self.seconds)} on one process, {self.memory / 2**30:.1f} GiB of memory, at "
+            f"most {self.disk / 2**30:.2f} GiB on disk before compression"
+        )
+
+
+class Planner:
+    """Chooses plans for one network and stack.
+
+    Args:
+        network: the network.
+        shape: slices, rows and columns of the stack.
+        itemsize: bytes of a pixel.
+        outputs: what is stored.
+    """
+
+    def __init__(self, network: TileNetwork, shape: tuple[int, int, int], itemsize: int, outputs: Outputs) -> None:
+        self.network, self.shape, self.itemsize, self.outputs = network, shape, itemsize, outputs
+        self._counted: dict[tuple[int, int, int], float] = {}
+
+    def choose(self, region: Region, halo: int, request: Request, *, single: bool = False, processes: int = 0) -> Plan:
+        """Choose the largest tiles and blocks that fit into the memory.
+
+        Args:
+            region: what is segmented.
+            halo: pixels around a core, from the network's measured field.
+            request: what was asked for.
+            single: every target slice is a block of its own.
+            processes: that will write and share this machine's memory; no two tiles may then share a chunk. 0 is this
+                process alone, 1 any number of them on other machines.
+
+        Raises:
+            ConfigError: a tile that is no multiple of the stride, or that shares chunks with others and must not, or
+                too little memory for the smallest tile.
+        """
+        held = psutil.Process().memory_info().rss
+        separate = processes > 0
+        budget = request.memory or held + min(_MOST, psutil.virtual_memory().available // 2 // max(processes, 1))
+        smallest: int | None = None
+        for plan in self._candidates(region, halo, request.tile, single):
+            if separate and request.tile is not None:
+                plan.check_separate()
+            if separate and not plan.chunk_aligned:
+                continue
+            needed = held + self.bytes(plan)
+            # Who names a tile and no memory wants that tile.
+            if needed <= budget or (request.tile is not None and request.memory is None):
+                return plan
+            smallest = min(smallest or needed, needed)
+        if smallest is None:
+            raise ConfigError(
+                f"stride {self.network.model.stride}: no tile of this network ends where the store's chunks of {CHUNK} "
+                "pixels do, so several processes cannot write; use one (leave out --workers and --cluster)"
+            )
+        raise ConfigError(
+            f"memory {budget / 2**20:.0f} MiB: the smallest tile needs {smallest / 2**20:.0f} MiB; allow more "
+            "(--memory) or give a smaller tile (--tile ROWS,COLUMNS)"
+        )
+
+    def bytes(self, plan: Plan) -> int:
+        """Return the bytes that computing a tile of the plan takes, beside what the process holds already."""
+        tile = max(plan.tiles, key=lambda tile: len(tile.z) * len(tile.read_y) * len(tile.read_x))
+        rows, columns, targets = len(tile.read_y), len(tile.read_x), len(tile.z)
+        detectors = len(self.network.model.detectors)
+        # What this tile reads, and what the next one reads beyond it.
+        read = (plan.slices - 1 + 2 * targets) * rows * columns * detectors * self.itemsize
+        written = 3 * targets * min(CHUNK, rows) * columns * self._bytes_per_pixel()
+        return int(_FRAGMENTED * self._computed(targets, rows, plan.stripe) * columns) + written + read
+
+    def _computed(self, targets: int, rows: int, stripe: int) -> float:
+        """Bytes of maps per column, counted once: they grow with the columns, and many widths are tried."""
+        key = (targets, rows, stripe)
+        if key not in self._counted:
+            width, itemsize = self.network.model.stride, self.network.dtype.itemsize
+            if self.network.streamed:
+                self._counted[key] = peak_bytes(self.network.stream(targets), rows, width, stripe, itemsize) / width
+            else:
+                self._counted[key] = self.network.whole_maps * rows * itemsize
+        return self._counted[key]
+
+    def estimate(self, plan: Plan, tiles: Sequence[Tile]) -> Estimate:
+        """Time some stripes of one of the tiles, and scale the time to all of them."""
+        computed = sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles)
+        seconds = self._seconds_per_pixel(plan, tiles[0]) * computed if tiles else 0.0
+        held = psutil.Process().memory_info().rss
+        pixels = prod(len(span) for span in (plan.region.z, plan.region.y, plan.region.x))
+        disk = pixels * 4 // 3 * self._bytes_per_pixel()  # a third more for the smaller levels
+        return Estimate(seconds, held + self.bytes(plan), disk)
+
+    def _seconds_per_pixel(self, plan: Plan, tile: Tile) -> float:
+        # The first time is slower. The second time the maps are as wide as they will be, so that the memory they leave
+        # behind fits those to come.
+        rows, wide = min(len(tile.read_y), 4 * plan.stripe), len(tile.read_x)
+        narrow = min(wide, -(-_NARROW // plan.stride) * plan.stride)
+        seconds = self._time(plan, tile, rows, narrow)
+        if seconds * wide / narrow < _LONG:
+            return self._time(plan, tile, rows, wide) / (len(tile.z) * rows * wide)
+        return seconds / (len(tile.z) * rows * narrow)
+
+    def _time(self, plan: Plan, tile: Tile, rows: int, columns: int) -> float:
+        grey = np.zeros((len(self.network.model.detectors), rows, columns), np.uint8)
+        sequence = plan.sequence(tile)
+        begin = time.perf_counter()
+        for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.z), plan.stripe):
+            pass
+        return time.perf_counter() - begin
+
+    def _bytes_per_pixel(self) -> int:
+        maps = self.outputs.maps
+        return 1 + maps.confidence + len(self.network.model.phases) * maps.probability
+
+    def _candidates(self, region: Region, halo: int, tile: tuple[int, int] | None, single: bool) -> Iterator[Plan]:
+        model = self.network.model
+        stripe = -(-_STRIPE.get(self.network.device.type, 256) // model.stride) * model.stride
+        sharing = shares_work(model.network) and self.network.streamed and not single
+        blocks = [block for block in _BLOCKS if sharing and block < 2 * len(region.z)] or [1]
+        for sides in [tile] if tile is not None else self._tiles():
+            for block in blocks:
+                yield Plan(self.shape, region, model.stride, halo, sides, block, stripe, model.slices)
+
+    def _tiles(self) -> list[tuple[int, int]]:
+        """Tiles from the largest to the smallest; those of a chunk and more keep writers off each other's chunks."""
+        stride = self.network.model.stride
+        if not self.network.streamed:
+            return [(side, side) for side in _halved(_WHOLE_TILE, stride)]
+        step = lcm(CHUNK, stride)
+        most = max(_LONGEST // step, 1) * step
+        rows, columns = (min(-(-side // step) * step, most) for side in self.shape[1:])
+        wide = [(rows, width) for width in range(columns, 0, -step)]
+        return [*wide, *((side, side) for side in _halved(CHUNK // 2, stride))]
+
+
+def _halved(side: int, stride: int) -> list[int]:
+    """Halve a side as long as it is a multiple of the stride."""
+    sides = [-(-side // stride) * stride]
+    while sides[-1] % (2 * stride) == 0 and sides[-1] > 64:
+        sides.append(sides[-1] // 2)
+    return sides

@@ -1,0 +1,82 @@
+"""The geometry of a NIfTI header, which it keeps twice: as a matrix (sform) and as a quaternion (qform)."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import StackError
+from monai_app.io.grid import Affine
+
+_TOLERANCE = 0.05
+"""How far apart sform and qform may put a voxel, in voxels, beyond what rounding to 32 bits does."""
+
+_QUATERNION = 1e-6
+"""How exactly programs that compute in 32 bits give the sum of squares of three numbers of a quaternion."""
+
+_ROUNDED = 4
+"""Steps between 32-bit numbers by which a coordinate may be rounded."""
+
+
+def nifti_affine(path: Path, header: Any) -> Affine:
+    """Read where the voxels of a NIfTI file lie: by the sform; where there is none, by the qform.
+
+    Programs take one or the other, ITK not always the one that nibabel does, so the two have to agree: to 0.05 voxel
+    for every voxel, beyond what rounding to 32 bits does. That is little in shifts, but a quaternion leaves a turn near
+    180 degrees open by up to 0.002.
+
+    Args:
+        path: the file, for messages.
+        header: nibabel's header.
+
+    Returns:
+        4 x 4, from the index x, y, z to RAS.
+
+    Raises:
+        StackError: the two differ.
+    """
+    if header["qform_code"] <= 0:
+        return np.asarray(header.get_best_affine(), np.float64)
+    qform = np.asarray(header.get_qform(), np.float64)
+    if header["sform_code"] <= 0:
+        return _straightened(qform)
+    sform = np.asarray(header.get_sform(), np.float64)
+    if np.isfinite(sform).all() and np.linalg.det(sform[:3, :3]):  # else there is no volume to speak of
+        _check_agree(path, header, sform, qform)
+    return sform
+
+
+def _check_agree(path: Path, header: Any, sform: Affine, qform: Affine) -> None:
+    lengths = (*header.get_data_shape()[:3], 1, 1, 1)[:3]
+    last = np.maximum(np.array(lengths, np.float64), 1) - 1
+    size = np.linalg.norm(sform[:3, :3], axis=0)
+    relative = np.linalg.solve(sform, qform)[:3]
+    first = np.abs(relative[:, 3])
+    spread = np.abs(relative[:, :3] - np.eye(3)) @ last
+    step = np.spacing(np.abs(sform[:3, 3]).astype(np.float32)).max()
+    first_may = _TOLERANCE + _ROUNDED * float(step) / size
+    spread_may = _TOLERANCE + _open_angle(header) * (size @ last) / size
+    if not ((first <= first_may).all() and (spread <= spread_may).all()):
+        raise StackError(
+            f"{path}: its sform and its qform put voxels up to {(first + spread).max():.3g} voxels apart (at most "
+            f"{_TOLERANCE} is rounding), and programs take one or the other; save it with the same geometry in both, "
+            "or with one of them (the other's code 0)"
+        )
+
+
+def _open_angle(header: Any) -> float:
+    """By which turn the qform may be off: its fourth number follows from the others, the less exactly the smaller."""
+    others = np.array([header["quatern_b"], header["quatern_c"], header["quatern_d"]], np.float64)
+    fourth = math.sqrt(max(0.0, 1 - float(others @ others)))
+    return 2 * _QUATERNION / max(fourth, math.sqrt(_QUATERNION))
+
+
+def _straightened(qform: Affine) -> Affine:
+    """Three of four numbers of a quaternion in 32 bits give a turn by 90 or 180 degrees to 0.0005 only."""
+    size = np.linalg.norm(qform[:3, :3], axis=0)
+    turn: npt.NDArray[np.float64] = qform[:3, :3] / size
+    if np.abs(turn - np.rint(turn)).max() < 1e-3:
+        qform[:3, :3] = np.rint(turn) * size
+    return qform

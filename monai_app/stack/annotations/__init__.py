@@ -1,0 +1,1 @@
+"""Annotations that come after the ingestion, and their history."""

@@ -1,0 +1,228 @@
+"""Annotations that come after the ingestion, and stores whose annotations stand still.
+
+The annotations, the lists of annotated slices, the identity and the record of edits lie in one folder,
+``labels/annotation``. An edit makes it anew beside the old one, with links to the files that stay, and the two change
+names in one step: whoever opens the store finds the old state or the new one, whole.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from monai_app import files
+from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
+from monai_app.stack.annotations.history import Record, Role, State
+from monai_app.stack.label_images.registry import LabelImage, create_labels, register
+from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.pyramid import halve_labels
+from monai_app.stack.store import Stack
+
+Labels = npt.NDArray[np.uint8]
+
+_SUFFIX = ".ome.zarr"
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What becomes of annotations.
+
+    Args:
+        labels: z -> (rows, columns) uint8, 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
+            annotation. Without any the store stays as it is.
+        role: what the slices are for, all of them or z by z (else "train"); a slice that was for the other
+            one is so no longer.
+    """
+
+    labels: Mapping[int, Labels | None]
+    role: Role | Mapping[int, Role] = "train"
+
+
+def annotate(
+    stack: Stack, labels: Mapping[int, Labels | None], *, role: Role | Mapping[int, Role] = "train", source: str = ""
+) -> Stack:
+    """Set, replace or remove the annotations of slices.
+
+    The store gets another identity, which follows from the ingested one and the edits; annotations equal to the
+    ingested ones give the ingested identity. Another process that annotates the same store is waited for. A kill at any
+    moment leaves the annotations as they were or as they become.
+
+    Args:
+        stack: the stack; what other processes annotated since it was opened stays.
+        labels: see `Revision`.
+        role: see `Revision`.
+        source: who annotates, recorded with the slices.
+
+    Returns:
+        The stack, opened again.
+
+    Raises:
+        AnnotationError: the stack has no phases, there is no such slice, or labels have another shape, type or values.
+        StackError: the store is damaged or was replaced, or the disk cannot write; the annotations are as before.
+    """
+    return revise(stack, lambda _: Revision(labels, role), source=source)
+
+
+def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "") -> Stack:
+    """Change annotations by what they are, while nobody else can change them.
+
+    Args:
+        stack: the stack.
+        decide: says what becomes of the annotations of the stack that it is given, as they are now. No other thread or
+            process annotates between the two, so it is to be quick.
+        source: who annotates, recorded with the slices.
+
+    Returns:
+        The stack, opened again.
+
+    Raises:
+        AppError: as `annotate`, and whatever ``decide`` raises; the annotations are as before.
+    """
+    try:
+        with suppress(_UnchangedError):
+            _write(stack, decide, source)
+    except OSError as error:
+        raise StackError(
+            f"the annotations of {stack.path} cannot be written ({error}); make room or allow to write there, and "
+            "annotate again"
+        ) from error
+    return stack.reopened()
+
+
+class _UnchangedError(Exception):
+    """Nothing is to be changed, so what was begun is left."""
+
+
+def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> None:
+    target = stack.path / layout.LABELS / layout.ANNOTATION
+    image = LabelImage(stack.path, layout.ANNOTATION, stack.shape, stack.voxel_nm, stack.phases, {})
+    with files.making(target, None, lambda: None, lambda: register(image)) as partial:
+        current = stack.reopened()
+        planes, roles = _decided(current, decide(current))
+        record = Record.from_own(layout.read_own(stack.path))
+        levels = _copy_levels(image, partial)
+        for z, plane in sorted(planes.items()):
+            record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), source)
+            blank = np.zeros(stack.shape[1:], np.uint8)
+            layout.write_slice(levels, (z,), blank if plane is None else plane, halve_labels)
+        zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
+
+
+def _decided(stack: Stack, revision: Revision) -> tuple[dict[int, Labels | None], dict[int, Role]]:
+    """The planes, checked, and the role of each."""
+    if not revision.labels:
+        raise _UnchangedError
+    roles = _roles(revision.labels, revision.role)
+    return {z: _checked(stack, z, plane) for z, plane in revision.labels.items()}, roles
+
+
+def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> Stack:
+    """Make a store of the same image whose annotations nobody changes.
+
+    It has annotations and metadata of its own and links to the arrays of the image, so it is made in no time, and is
+    of use as long as the stack is there. Label images are left out.
+
+    Args:
+        stack: the stack.
+        target: the store to make, ``<name>.ome.zarr``.
+        overwrite: replace an existing snapshot, once the new one is complete.
+
+    Raises:
+        ConfigError: the target's name does not end in .ome.zarr.
+        TargetExistsError: the target exists and may not be replaced.
+        BusyError: another process makes it.
+        StackError: another stack was ingested in its place.
+    """
+    target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links
+    if not target.name.endswith(_SUFFIX):
+        raise ConfigError(f"snapshot {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    busy = f"another process makes {target}; wait for it or choose another target"
+    with files.making(target, busy, lambda: _check_target(target, overwrite)) as partial:
+        partial.mkdir()
+        shutil.copyfile(stack.path / "zarr.json", partial / "zarr.json")
+        for level in sorted(path for path in stack.path.iterdir() if path.name.isdecimal()):
+            (partial / level.name).symlink_to(level.resolve(), target_is_directory=True)
+        _copy_annotations(stack.path / layout.LABELS, partial / layout.LABELS)
+        stack.reopened()  # what was copied is still of this stack
+    return Stack.open(target)
+
+
+def _roles(slices: Iterable[int], role: Role | Mapping[int, Role]) -> dict[int, Role]:
+    roles = {z: role if isinstance(role, str) else role.get(z, "train") for z in slices}
+    for chosen in roles.values():
+        if chosen not in ("train", "test"):
+            raise AnnotationError(f"role {chosen!r} is neither 'train' nor 'test'; choose one")
+    return roles
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if target.exists() and not overwrite:
+        raise TargetExistsError(f"{target} exists already; choose another target or remove it")
+    if target.exists() and not (target / "0").is_symlink():
+        raise TargetExistsError(f"{target} is no snapshot (its image is no link), so it stays; choose another target")
+
+
+def _copy_annotations(source: Path, target: Path) -> None:
+    annotation = source / layout.ANNOTATION
+    with files.lock(files.lock_path(annotation)):  # nobody annotates meanwhile
+        files.restore(annotation)
+        there = annotation.is_dir()
+        layout.create_group(target, {"ome": layout.labels_metadata([layout.ANNOTATION] if there else [])})
+        if there:
+            shutil.copytree(annotation, target / layout.ANNOTATION)
+
+
+def _checked(stack: Stack, z: int, plane: Labels | None) -> Labels | None:
+    """The plane, or None where it labels nothing."""
+    if not stack.phases:
+        raise AnnotationError(
+            f"{stack.path.name} has no phases, so labels mean nothing in it; list 'phases' in its description and "
+            "ingest it again"
+        )
+    if not 0 <= z < stack.shape[0]:
+        raise AnnotationError(f"slice {z} isn't there; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")
+    if plane is None:
+        return None
+    if plane.shape != stack.shape[1:] or plane.dtype != np.uint8:
+        raise AnnotationError(
+            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be uint8 of shape "
+            f"{stack.shape[1:]} (rows, columns)"
+        )
+    if plane.max() > len(stack.phases):
+        raise AnnotationError(
+            f"the annotation of slice {z} holds {plane.max()} and the phases of {stack.path.name} are 1 to "
+            f"{len(stack.phases)}; label with these"
+        )
+    return plane if plane.any() else None
+
+
+def _state(plane: Labels | None, role: Role) -> State | None:
+    if plane is None:
+        return None
+    return State(role, hashlib.sha256(np.ascontiguousarray(plane).data).hexdigest())
+
+
+def _current_state(stack: Stack, z: int) -> State | None:
+    """The annotation that a slice was ingested with; None where it had none, or was edited and its record tells."""
+    if z in stack.edits or z not in (*stack.train_slices, *stack.test_slices):
+        return None
+    return _state(stack.read_annotation(z), "train" if z in stack.train_slices else "test")
+
+
+def _copy_levels(image: LabelImage, partial: Path) -> tuple[layout.Level, ...]:
+    """Make the annotations' folder anew with all that is in it, and open the arrays of all levels."""
+    if not image.target.is_dir():
+        return create_labels(image, partial)
+    # Chunks are never written in place, so files may have a name in both folders.
+    shutil.copytree(image.target, partial, copy_function=files.link_or_copy)
+    group = zarr.open_group(partial, mode="r+")
+    arrays = dict(group.arrays())
+    return tuple(arrays[name] for name in sorted(arrays, key=int))

@@ -1,0 +1,1 @@
+"""From a description and image files to a stack."""

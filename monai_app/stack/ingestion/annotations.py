@@ -1,0 +1,209 @@
+"""Annotations: which label plane belongs to which slice, and what its values mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.domain.phase import UNLABELLED
+from monai_app.errors import AnnotationError
+from monai_app.io.sources import Source, open_source
+from monai_app.io.tiff import Plane
+from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
+from monai_app.stack.ingestion.slice_index import SliceIndex
+
+Labels = npt.NDArray[np.uint8]
+"""Label values: 0 unlabelled, 1..K the phases; (rows, columns)."""
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The annotated slices of a sample, found and checked; the pixels are read on demand.
+
+    Args:
+        train: z of the slices to train on, ascending.
+        test: z of the slices to test on, ascending.
+        source: the label planes; None where nothing is annotated.
+        planes: z -> index of the plane in ``source``, for the slices of ``train`` and ``test``.
+        values: value in the source -> value of the phase, or 0 for unlabelled.
+        rest_unlabelled: values that are not in ``values`` are unlabelled.
+    """
+
+    train: tuple[int, ...] = ()
+    test: tuple[int, ...] = ()
+    source: Source | None = None
+    planes: Mapping[int, int] = field(default_factory=dict)
+    values: Mapping[int, int] = field(default_factory=dict)
+    rest_unlabelled: bool = False
+
+    @property
+    def slices(self) -> tuple[int, ...]:
+        """Every annotated z, ascending."""
+        return tuple(sorted((*self.train, *self.test)))
+
+    def read(self, z: int) -> Labels:
+        """The annotation of a slice: (rows, columns), 0 unlabelled, 1..K the phases.
+
+        Raises:
+            StackError: the file cannot be decoded.
+            AnnotationError: the slice is not annotated, or a value has no meaning.
+        """
+        if self.source is None or z not in self.planes:
+            raise AnnotationError(f"slice {z} is not annotated; the annotated slices are {list(self.slices)}")
+        index = self.planes[z]
+        try:
+            return map_values(self.source.plane(index), self.values, self.rest_unlabelled)
+        except AnnotationError as error:
+            raise AnnotationError(f"{_plane_name(self.source, index)}: {error}") from None
+
+
+def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool = False) -> Labels:
+    """Turn the values of a label plane into phases.
+
+    Args:
+        source: (rows, columns), any integer type.
+        values: value in ``source`` -> value of the phase, or 0 for unlabelled.
+        rest_unlabelled: values that are not named are unlabelled instead of an error.
+
+    Returns:
+        (rows, columns), uint8.
+
+    Raises:
+        AnnotationError: naming the values without a meaning.
+
+    Example:
+        >>> map_values(np.array([[0, 7, 255]]), {0: 1, 7: 2, 255: 0}).tolist()
+        [[1, 2, 0]]
+    """
+    labels = np.zeros(source.shape, np.uint8)
+    known = np.zeros(source.shape, np.bool_)
+    for value, phase in values.items():
+        found = source == value
+        labels[found] = phase
+        known |= found
+    if not rest_unlabelled and not known.all():
+        strange = [int(value) for value in np.unique(source[~known])]
+        shown = ", ".join(map(str, strange[:8])) + (f" and {len(strange) - 8} more" if len(strange) > 8 else "")
+        raise AnnotationError(
+            f"value {shown} is neither in 'mapping' nor in 'unlabelled' ({int((~known).sum())} pixels); add it there, "
+            "or set 'rest_unlabelled: true' to leave such pixels unlabelled"
+        )
+    return labels
+
+
+def find_annotations(description: SampleDescription, index: SliceIndex, shape: tuple[int, int]) -> Annotations:
+    """Find the label plane of every annotated slice and check headers, slices and split; no pixel is read.
+
+    Args:
+        description: the sample.
+        index: the slices of the stack.
+        shape: (rows, columns) of the stack.
+
+    Raises:
+        StackError: a label file that is unreadable, truncated or no integer image.
+        AnnotationError: an annotation for a slice that isn't there, a listed slice without annotation, an annotated
+            slice that is not listed, a test slice that also trains, an annotation of another shape.
+    """
+    entry = description.annotations
+    if entry is None:
+        return Annotations()
+    train = _listed(entry.train, index, "train")
+    test = _listed(entry.test, index, "test")
+    both = sorted(set(train) & set(test))
+    if both:
+        raise AnnotationError(f"slice {both[0]} is listed in both 'train' and 'test'; remove it from one of them")
+    source = open_source(entry.source, labels=True)
+    listed = (*train, *test)
+    planes = _by_file(source, entry, index, listed) if source.is_folder else _by_page(source, entry, index)
+    _check_listed(planes, listed, source)
+    _check_shapes(source, shape)
+    chosen = {z: planes[z] for z in listed}
+    return Annotations(train, test, source, chosen, _values(description, entry), entry.rest_unlabelled)
+
+
+def _values(description: SampleDescription, entry: AnnotationDescription) -> dict[int, int]:
+    by_name = {phase.name: phase.value for phase in description.phases}
+    phases = {value: by_name[name] for value, name in entry.mapping.items()}
+    return phases | dict.fromkeys(entry.unlabelled, UNLABELLED)
+
+
+def _listed(entries: Sequence[int | str], index: SliceIndex, where: str) -> tuple[int, ...]:
+    found: list[int] = []
+    for entry in entries:
+        z = index.resolve(entry, f"annotations: {where}")
+        if z in found:
+            raise AnnotationError(f"annotations: {where}: slice {z} ({entry!r}) is listed twice; list it once")
+        found.append(z)
+    return tuple(sorted(found))
+
+
+def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, listed: Iterable[int]) -> dict[int, int]:
+    if entry.slices is not None:
+        raise AnnotationError(
+            f"annotations: 'slices' belongs to a multi-page TIFF, and {source.path} is a folder, whose files are named "
+            "by slice; remove 'slices'"
+        )
+    planes: dict[int, int] = {}
+    for plane, (name, header) in enumerate(zip(source.names, source.headers, strict=True)):
+        z = index.match(name)
+        if z is None:
+            raise AnnotationError(
+                f"{header.path} is an annotation for a slice that isn't there: no image has its stem or its last "
+                "number; rename it after its slice or remove it"
+            )
+        if z in planes:
+            raise AnnotationError(
+                f"{header.path} and {source.headers[planes[z]].path.name} are both annotations of slice {z}; remove one"
+            )
+        planes[z] = plane
+    for z in planes:
+        if z not in listed:
+            raise AnnotationError(
+                f"{source.headers[planes[z]].path} annotates slice {z}, which is listed in neither 'train' nor 'test'; "
+                "list it in one of them or remove the file"
+            )
+    return planes
+
+
+def _by_page(source: Source, entry: AnnotationDescription, index: SliceIndex) -> dict[int, int]:
+    slices: Iterable[int]
+    if entry.slices is None:
+        if len(source) != len(index):
+            raise AnnotationError(
+                f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z cannot be "
+                "meant; add 'slices: [z, z, ...]' with the slice of every page"
+            )
+        slices = range(len(index))
+    else:
+        slices = entry.slices
+        if len(entry.slices) != len(source):
+            raise AnnotationError(
+                f"annotations: 'slices' names {len(entry.slices)} slices and {source.path} has {len(source)} pages; "
+                "name one z a page"
+            )
+        for z in slices:
+            index.check(z, "annotations: slices")
+    return {z: plane for plane, z in enumerate(slices)}
+
+
+def _check_listed(planes: Mapping[int, int], listed: Iterable[int], source: Source) -> None:
+    for z in listed:
+        if z not in planes:
+            raise AnnotationError(
+                f"slice {z} is listed in 'train' or 'test' but {source.path} has no annotation of it; add the "
+                "annotation or remove the slice from the list"
+            )
+
+
+def _check_shapes(source: Source, shape: tuple[int, int]) -> None:
+    for header in source.headers:
+        if header.shape != shape:
+            raise AnnotationError(
+                f"{header.path} has {header.shape[0]} x {header.shape[1]} pixels and the slices have {shape[0]} x "
+                f"{shape[1]}; an annotation covers exactly one slice: export it in the size of the images"
+            )
+
+
+def _plane_name(source: Source, index: int) -> str:
+    return str(source.headers[index].path) if source.is_folder else f"{source.path}, page {index}"

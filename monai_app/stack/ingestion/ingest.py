@@ -1,0 +1,207 @@
+"""Ingest: check a sample, then stream its images and annotations into a stack store."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from monai_app import __version__, files
+from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
+from monai_app.io.sources import Source, check_agreement, open_source
+from monai_app.progress import Progress, silent
+from monai_app.stack.ingestion.annotations import Annotations, find_annotations
+from monai_app.stack.ingestion.description import SampleDescription
+from monai_app.stack.ingestion.slice_index import SliceIndex
+from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
+from monai_app.stack.store import Stack
+
+_SUFFIX = ".ome.zarr"
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """A checked sample: what will be written."""
+
+    description: SampleDescription
+    detectors: Mapping[str, Source]
+    slice_names: tuple[str, ...]
+    annotations: Annotations
+
+    @property
+    def slices(self) -> int:
+        return len(self.slice_names)
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return next(iter(self.detectors.values())).shape
+
+    @property
+    def dtype(self) -> np.dtype[np.integer]:
+        return next(iter(self.detectors.values())).dtype
+
+
+def ingest(
+    description: Path | str | SampleDescription,
+    target: Path | str,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Stack:
+    """Turn a described sample into a stack store.
+
+    Everything is checked before anything is written. The store is made under a hidden name beside ``target`` and gets
+    its name when it is complete; memory does not grow with the number of slices.
+
+    Args:
+        description: a YAML description or what `SampleDescription.from_yaml` made of it.
+        target: the store to write, ``<name>.ome.zarr``.
+        overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
+        progress: called with the slices done and in total.
+
+    Returns:
+        The new stack.
+
+    Raises:
+        ConfigError: the description or the target's name breaks a rule.
+        StackError: images that cannot be used.
+        AnnotationError: annotations that do not fit.
+        BusyError: another process ingests to the target.
+        TargetExistsError: the target exists, and ``overwrite`` is false or it is no stack store.
+    """
+    if not isinstance(description, SampleDescription):
+        description = SampleDescription.from_yaml(description)
+    target = Path(target).resolve()
+    _check_target(target, overwrite)
+    sample = _check(description)
+    _make_parent(target)
+    busy = f"another process is ingesting to {target}; wait for it or choose another target"
+    with files.making(target, busy, lambda: _check_target(target, overwrite)) as partial:
+        _write(sample, partial, progress)
+        layout.validate(partial)
+    return Stack.open(target)
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.name.endswith(_SUFFIX) or target.name == _SUFFIX:
+        raise ConfigError(f"target {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+    if not target.exists():
+        return
+    if not overwrite:
+        raise TargetExistsError(f"{target} exists already; choose another target or replace it with --overwrite")
+    try:
+        layout.read_own(target)
+    except StackError:
+        raise TargetExistsError(
+            f"{target} exists and is no stack store of this version, so it is not replaced; remove it yourself if it "
+            "is not needed, or choose another target"
+        ) from None
+
+
+def _check(description: SampleDescription) -> _Sample:
+    detectors = {name: open_source(path) for name, path in description.detectors.items()}
+    check_agreement(detectors)
+    index = SliceIndex(detectors)
+    sample_shape = next(iter(detectors.values())).shape
+    annotations = find_annotations(description, index, sample_shape)
+    for z in annotations.slices:
+        if not annotations.read(z).any():
+            raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
+    return _Sample(description, detectors, index.names, annotations)
+
+
+def _make_parent(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"folder {target.parent} cannot be made ({error.strerror}); choose another target") from None
+
+
+def _write(sample: _Sample, partial: Path, progress: Progress) -> None:
+    root = layout.create_group(partial, {})
+    digest = hashlib.sha256(_frame(sample))
+    windows = _write_images(sample, root, digest, progress)
+    _write_annotations(sample, partial, digest)
+    levels = len(level_shapes(*sample.plane_shape))
+    description = sample.description
+    ome = layout.image_metadata(
+        description.name,
+        tuple(sample.detectors),
+        description.voxel_nm,
+        levels,
+        windows,
+        int(np.iinfo(sample.dtype).max),
+    )
+    root.update_attributes({"ome": ome, layout.OWN: _own_metadata(sample, digest.hexdigest())})
+
+
+def _frame(sample: _Sample) -> bytes:
+    """What the identity covers beside the pixels and annotations: also what the annotations' values mean."""
+    frame = [list(sample.detectors), sample.slices, *sample.plane_shape, sample.dtype.name, sample.annotations.slices]
+    meaning = [[phase.value, phase.name] for phase in sample.description.phases]
+    return json.dumps([*frame, meaning]).encode()
+
+
+def _write_images(
+    sample: _Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress
+) -> list[tuple[int, int]]:
+    """Write all slices to all levels; returns the range of grey values of every detector's smallest level."""
+    levels = layout.create_levels(root, (len(sample.detectors), sample.slices), sample.plane_shape, sample.dtype)
+    ranges = [(int(np.iinfo(sample.dtype).max), 0) for _ in sample.detectors]
+    progress(0, sample.slices)
+    readers = [source.planes() for source in sample.detectors.values()]
+    for z in range(sample.slices):
+        for channel, reader in enumerate(readers):
+            plane = next(reader)
+            digest.update(_bytes(plane))
+            smallest = layout.write_slice(levels, (channel, z), plane, halve_image)
+            low, high = ranges[channel]
+            ranges[channel] = (min(low, int(smallest.min())), max(high, int(smallest.max())))
+        progress(z + 1, sample.slices)
+    return [(low, max(high, low + 1)) for low, high in ranges]
+
+
+def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") -> None:
+    folder = partial / layout.LABELS
+    layout.create_group(
+        folder, {"ome": layout.labels_metadata([layout.ANNOTATION] if sample.annotations.slices else [])}
+    )
+    if not sample.annotations.slices:
+        return
+    description = sample.description
+    levels = len(level_shapes(*sample.plane_shape))
+    ome = layout.label_metadata(layout.ANNOTATION, description.phases, description.voxel_nm, levels)
+    group = layout.create_group(folder / layout.ANNOTATION, {"ome": ome})
+    arrays = layout.create_levels(group, (sample.slices,), sample.plane_shape, np.uint8)
+    for z in sample.annotations.slices:
+        labels = sample.annotations.read(z)
+        digest.update(_bytes(labels))
+        layout.write_slice(arrays, (z,), labels, halve_labels)
+
+
+def _bytes(plane: npt.NDArray[np.integer]) -> memoryview:
+    """The pixels row by row in little-endian order, whatever the machine's is."""
+    return np.ascontiguousarray(plane, plane.dtype.newbyteorder("<")).data.cast("B")
+
+
+def _own_metadata(sample: _Sample, identity: str) -> dict[str, Any]:
+    description = sample.description
+    return {
+        "format": layout.FORMAT,
+        "software": f"monai-app {__version__}",
+        "name": description.name,
+        "detectors": list(sample.detectors),
+        "voxel_nm": dict(zip("zyx", description.voxel_nm, strict=True)),
+        "phases": [asdict(phase) for phase in description.phases],
+        "train": list(sample.annotations.train),
+        "test": list(sample.annotations.test),
+        "slice_names": list(sample.slice_names),
+        "identity": identity,
+    }

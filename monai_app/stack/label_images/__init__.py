@@ -1,0 +1,1 @@
+"""Label images and the maps beside them."""

@@ -1,0 +1,1 @@
+"""The store's arrays and metadata, OME-NGFF."""

@@ -1,0 +1,278 @@
+"""The store's layout: OME-NGFF 0.5 metadata, Zarr arrays, reading them and writing one slice to all levels."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import BloscCodec
+
+from monai_app.domain.phase import UNLABELLED, Phase
+from monai_app.errors import StackError
+from monai_app.stack.ngff.pyramid import Halve, level_shapes
+
+NGFF = "0.5"
+"""Version of OME-NGFF; its metadata stand under the attribute ``ome``."""
+
+OWN = "monai_app"
+"""The one attribute under which this package keeps its own metadata."""
+
+FORMAT = 1
+"""Version of the metadata under `OWN`."""
+
+CHUNK = 1024
+"""Longest edge of a chunk in rows and columns; along detectors and slices it is 1."""
+
+LABELS = "labels"
+"""The group of the label images."""
+
+ANNOTATION = "annotation"
+"""The label image that holds the annotations."""
+
+_TRIES = 5
+"""How often annotations are looked for that may be changing their folder's name in this very moment."""
+
+Attributes = dict[str, Any]
+Index = tuple[int | slice, ...]
+Level: TypeAlias = "zarr.Array[Any]"
+
+
+def image_metadata(
+    name: str,
+    detectors: Sequence[str],
+    voxel_nm: Sequence[float],
+    levels: int,
+    windows: Sequence[tuple[int, int]],
+    top: int,
+) -> Attributes:
+    """NGFF metadata of the image: axes c, z, y, x.
+
+    Args:
+        name: the sample's name.
+        detectors: the channel names.
+        voxel_nm: voxel size z, y, x in nm.
+        levels: number of pyramid levels.
+        windows: the grey values that viewers show as black and white, one pair a detector.
+        top: the highest value that the data type holds.
+    """
+    channels = [
+        {
+            "label": detector,
+            "color": "FFFFFF",
+            "active": True,
+            "coefficient": 1.0,
+            "family": "linear",
+            "inverted": False,
+            "window": {"min": 0.0, "max": float(top), "start": float(low), "end": float(high)},
+        }
+        for detector, (low, high) in zip(detectors, windows, strict=True)
+    ]
+    omero = {"name": name, "channels": channels, "rdefs": {"model": "greyscale", "defaultZ": 0}}
+    multiscale = _multiscale(name, voxel_nm, levels, channel=True, mean=True)
+    return {"version": NGFF, "multiscales": [multiscale], "omero": omero}
+
+
+def map_metadata(name: str, voxel_nm: Sequence[float], levels: int) -> Attributes:
+    """NGFF metadata of an image with one value a pixel: axes z, y, x."""
+    return {"version": NGFF, "multiscales": [_multiscale(name, voxel_nm, levels, channel=False, mean=True)]}
+
+
+def label_metadata(name: str, phases: Sequence[Phase], voxel_nm: Sequence[float], levels: int) -> Attributes:
+    """NGFF metadata of a label image: axes z, y, x; values are phases, 0 is unlabelled."""
+    colours = [(UNLABELLED, (0, 0, 0, 0)), *((phase.value, (*phase.rgb, 255)) for phase in phases)]
+    names = [(UNLABELLED, "unlabelled"), *((phase.value, phase.name) for phase in phases)]
+    image_label = {
+        "version": NGFF,
+        "colors": [{"label-value": value, "rgba": list(rgba)} for value, rgba in colours],
+        "properties": [{"label-value": value, "name": phase_name} for value, phase_name in names],
+        "source": {"image": "../../"},
+    }
+    multiscale = _multiscale(name, voxel_nm, levels, channel=False, mean=False)
+    return {"version": NGFF, "multiscales": [multiscale], "image-label": image_label}
+
+
+def labels_metadata(names: Sequence[str]) -> Attributes:
+    """NGFF metadata of the group of label images."""
+    return {"version": NGFF, "labels": list(names)}
+
+
+def _multiscale(name: str, voxel_nm: Sequence[float], levels: int, *, channel: bool, mean: bool) -> Attributes:
+    axes: list[Attributes] = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
+    if channel:
+        axes.insert(0, {"name": "c", "type": "channel"})
+    datasets = [
+        {"path": str(level), "coordinateTransformations": _transformations(voxel_nm, level, channel)}
+        for level in range(levels)
+    ]
+    method = {"method": "mean of 2 x 2" if mean else "every second pixel"}
+    return {
+        "name": name,
+        "type": "mean" if mean else "nearest",
+        "axes": axes,
+        "datasets": datasets,
+        "metadata": method,
+    }
+
+
+def _transformations(voxel_nm: Sequence[float], level: int, channel: bool) -> list[Attributes]:
+    """Scale and translation of a level in nm: its first pixel is centred in the block of pixels it stands for."""
+    z, y, x = voxel_nm
+    step = 2**level
+    shift = (step - 1) / 2
+    lead = ([1.0], [0.0]) if channel else ([], [])
+    return [
+        {"type": "scale", "scale": [*lead[0], z, y * step, x * step]},
+        {"type": "translation", "translation": [*lead[1], 0.0, y * shift, x * shift]},
+    ]
+
+
+def create_group(path: Path, attributes: Mapping[str, Any]) -> zarr.Group:
+    """Make a Zarr v3 group in a folder that holds none; files of ours that are there stay."""
+    return zarr.create_group(path, zarr_format=3, attributes=dict(attributes))
+
+
+def create_levels(
+    group: zarr.Group, leading: tuple[int, ...], shape: tuple[int, int], dtype: npt.DTypeLike
+) -> tuple[Level, ...]:
+    """Make the arrays ``0``, ``1``, ... of all levels in a group.
+
+    Args:
+        group: the group.
+        leading: (detectors, slices) for the image, (slices,) for a label image.
+        shape: (rows, columns).
+        dtype: uint8 or uint16.
+    """
+    kind = np.dtype(dtype)
+    shuffle: Literal["noshuffle", "shuffle"] = "noshuffle" if kind.itemsize == 1 else "shuffle"
+    return tuple(
+        group.create_array(
+            str(level),
+            shape=(*leading, *size),
+            dtype=kind,
+            chunks=(*(1 for _ in leading), *(min(CHUNK, length) for length in size)),
+            compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle, typesize=kind.itemsize),
+            dimension_names=("c", "z", "y", "x")[-len(leading) - 2 :],
+            fill_value=0,
+        )
+        for level, size in enumerate(level_shapes(*shape))
+    )
+
+
+def write_slice(
+    levels: Sequence[Level], index: Index, plane: npt.NDArray[np.integer], halve: Halve
+) -> npt.NDArray[np.integer]:
+    """Write one plane (rows, columns) at ``index`` to all levels; returns the plane of the smallest level."""
+    levels[0][index] = plane
+    for level in levels[1:]:
+        plane = halve(plane)
+        level[index] = plane
+    return plane
+
+
+def read(level: Level, index: Index) -> npt.NDArray[Any]:
+    """Read a part of a level.
+
+    Raises:
+        StackError: the part is damaged or the disk cannot read it.
+    """
+    try:
+        return np.asarray(level[index])
+    except (RuntimeError, ValueError, OSError) as error:  # what codecs raise on damaged chunks, and the disk
+        raise StackError(
+            f"{_shown(level, index)} cannot be read ({error}); restore the file from a copy or make the store or the "
+            "label image again"
+        ) from error
+
+
+def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
+    """Write a part of a level; chunks that it fills in part only are read before.
+
+    Raises:
+        StackError: such a chunk is damaged, or the disk cannot write.
+    """
+    try:
+        level[index] = pixels
+    except OSError as error:
+        raise StackError(
+            f"{_shown(level, index)} cannot be written ({error}); make room or mend the disk and run again"
+        ) from error
+    except (RuntimeError, ValueError) as error:
+        raise StackError(
+            f"{_shown(level, index)} cannot be written because what is there is damaged ({error}); write it anew"
+        ) from error
+
+
+def _shown(level: Level, index: Index) -> str:
+    """The folder of a level and the part of it that is meant, for messages."""
+    parts = [str(part) if isinstance(part, int) else f"{part.start or 0}:{part.stop or ''}" for part in index]
+    return f"{str(level.store_path).removeprefix('file://')}[{', '.join(parts)}]"
+
+
+def read_own(path: Path) -> dict[str, Any]:
+    """Read this package's metadata of a store, with what later annotations changed.
+
+    ``identity``, ``train`` and ``test`` are those of now, ``ingested`` is the identity at the ingestion, and ``edits``
+    the record of what was annotated since (see `stack/edits.py`).
+
+    Raises:
+        StackError: there is no store, or it was not written by this package, or by a newer version of it.
+    """
+    remedy = "give the .ome.zarr folder that 'ingest' wrote"
+    try:
+        content = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
+        own = content["attributes"][OWN]
+        version = own["format"]
+    except OSError:
+        raise StackError(f"{path} is no stack store (it has no readable zarr.json); {remedy}") from None
+    except (ValueError, KeyError, TypeError):
+        raise StackError(f"{path} is no stack store of this package (no metadata {OWN!r}); {remedy}") from None
+    if version != FORMAT:
+        raise StackError(
+            f"{path} has format {version!r} and this version reads format {FORMAT}; ingest the sample again or "
+            "install the version that wrote it"
+        )
+    return {**own, "ingested": own["identity"], "edits": {}, **_read_edits(path, own["identity"])}
+
+
+def annotation_folder(path: Path) -> Path:
+    """Where the annotations of a store are now, whether there are any or not.
+
+    Where the file system cannot swap two names, there is a moment in which they have the old folder's name only, and a
+    kill in it leaves them so until the next edit.
+    """
+    folder = path / LABELS / ANNOTATION
+    old = folder.with_name(f".{ANNOTATION}.old")
+    return old if old.is_dir() and not folder.is_dir() else folder
+
+
+def _read_edits(path: Path, ingested: str) -> dict[str, Any]:
+    """What the annotations' own metadata say instead of the store's; nothing where they are as ingested."""
+    for _ in range(_TRIES):
+        file = annotation_folder(path) / "zarr.json"
+        try:
+            own = json.loads(file.read_text(encoding="utf-8"))["attributes"].get(OWN, {})
+            if own and own["ingested"] != ingested:
+                raise ValueError("it belongs to another ingestion")
+            return {name: own[name] for name in ("identity", "train", "test", "edits") if own}
+        except FileNotFoundError:
+            if not annotation_folder(path).is_dir():
+                return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StackError(
+                f"{file} is damaged ({error}); restore it from a copy or ingest the sample again"
+            ) from None
+    raise StackError(f"{file} is missing; restore it from a copy or ingest the sample again")
+
+
+def validate(path: Path) -> None:
+    """Check a finished store against the OME-NGFF models of an independent library.
+
+    Raises:
+        ValueError: the metadata break the specification.
+    """
+    from ome_zarr_models.v05.image import Image  # slow to import, and readers do not need it
+
+    Image.from_zarr(zarr.open_group(path, mode="r", zarr_format=3))

@@ -1,0 +1,261 @@
+"""Headers, planes, truncation and damage, on files by tifffile (plain, ImageJ, OME), Pillow and SimpleITK."""
+
+import numpy as np
+import pytest
+import SimpleITK
+import tifffile
+from PIL import Image
+
+from monai_app.errors import StackError
+from monai_app.io.tiff import check_alone, inspect, read_planes
+
+from .samples import pixels
+
+STACK = pixels(6, 37, 29)
+STACK16 = pixels(6, 37, 29, "uint16")
+GREY = {"photometric": "minisblack"}
+ZYX = {"metadata": {"axes": "ZYX"}}
+
+
+def _tifffile(name, stack, **options):
+    return name, stack, lambda path: tifffile.imwrite(path, stack, **options)
+
+
+def _pil(name, stack, **options):
+    frames = [Image.fromarray(plane) for plane in stack]
+    return name, stack, lambda path: frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+
+
+def _sitk(name, stack, **options):
+    return name, stack, lambda path: SimpleITK.WriteImage(SimpleITK.GetImageFromArray(stack), str(path), **options)
+
+
+WRITERS = [
+    _tifffile("plane.tif", STACK[:1]),
+    _tifffile("plane_big_endian.tif", STACK16[:1], byteorder=">"),
+    _tifffile("lzw_strips.tif", STACK16[:1], compression="lzw", predictor=True, rowsperstrip=8),
+    _tifffile("packbits.tif", STACK[:1], compression="packbits"),
+    _tifffile("tiles.tif", STACK[:1], tile=(16, 16)),
+    _tifffile("zlib_tiles.tif", STACK16[:1], tile=(16, 16), compression="zlib"),
+    _tifffile("pages.tif", STACK, **GREY),
+    _tifffile("zlib_pages.tif", STACK16, compression="zlib", **GREY),
+    _tifffile("plain_pages.tif", STACK, metadata=None, **GREY),
+    _tifffile("zstd_pages.tif", STACK, compression="zstd", **GREY),
+    _tifffile("bigtiff.tif", STACK16, bigtiff=True, byteorder=">", **GREY),
+    _tifffile("imagej.tif", STACK, imagej=True, **ZYX),
+    _tifffile("imagej16.tif", STACK16, imagej=True, **ZYX),
+    _tifffile("imagej_time.tif", STACK16, imagej=True, metadata={"axes": "TYX"}),
+    _tifffile("imagej_zlib.tif", STACK, imagej=True, compression="zlib", **ZYX),
+    _tifffile("stack.ome.tif", STACK, **ZYX),
+    _tifffile("zlib.ome.tif", STACK16, compression="zlib", **ZYX),
+    _pil("pil.tif", STACK[:1]),
+    _pil("pil16.tif", STACK16[:1]),
+    _pil("pil_lzw.tif", STACK[:1], compression="tiff_lzw"),
+    _pil("pil_pages.tif", STACK),
+    _sitk("itk.tif", STACK),
+    _sitk("itk_compressed.tif", STACK16, useCompression=True),
+]
+
+
+@pytest.fixture(params=WRITERS, ids=[name for name, _, _ in WRITERS])
+def written(request, tmp_path):
+    name, stack, write = request.param
+    write(tmp_path / name)
+    return tmp_path / name, stack
+
+
+def test_reads_what_was_written(written):
+    path, stack = written
+    header = inspect(path)
+    check_alone(header)
+    assert (header.planes, header.shape, header.dtype) == (len(stack), stack.shape[1:], stack.dtype)
+    planes = list(read_planes(header))
+    assert all(plane.dtype == stack.dtype and plane.dtype.isnative for plane in planes)
+    np.testing.assert_array_equal(planes, stack)
+    np.testing.assert_array_equal(list(read_planes(header, [len(stack) - 1])), stack[-1:])
+
+
+def test_a_cut_file_is_refused_or_lacks_no_pixel(written):
+    """Cutting the last bytes may cost metadata only; whatever the header check accepts has every pixel."""
+    path, stack = written
+    content = path.read_bytes()
+    cuts = {*range(0, len(content), 211), *range(len(content) - 3, len(content)), 1, 7, 9}
+    refused = 0
+    for cut in sorted(cuts):
+        path.write_bytes(content[:cut])
+        try:
+            header = inspect(path)
+        except StackError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(list(read_planes(header)), stack)
+    assert refused > 0.8 * len(cuts)
+
+
+@pytest.mark.parametrize("content", [b"", b"no TIFF at all", b"II*\0\x08\0\0\0\0\0\0\0\0\0"])
+def test_refuses_what_is_no_tiff(tmp_path, content):
+    (tmp_path / "slice.tif").write_bytes(content)
+    with pytest.raises(StackError, match=r"slice\.tif.*export it again"):
+        inspect(tmp_path / "slice.tif")
+
+
+def test_refuses_a_missing_file(tmp_path):
+    with pytest.raises(StackError, match=r"none\.tif is no readable TIFF"):
+        inspect(tmp_path / "none.tif")
+
+
+def _palette(path):
+    image = Image.fromarray(STACK[0]).convert("P")
+    image.putpalette(bytes(range(256)) * 3)
+    image.save(path)
+
+
+REFUSED = {
+    "rgb": (lambda path: tifffile.imwrite(path, np.zeros((20, 20, 3), np.uint8), photometric="rgb"), "colour image"),
+    "rgba": (lambda path: Image.new("RGBA", (20, 20)).save(path), "colour image"),
+    "planar rgb": (
+        lambda path: tifffile.imwrite(
+            path, np.zeros((3, 20, 20), np.uint8), photometric="rgb", planarconfig="separate"
+        ),
+        "colour image",
+    ),
+    "rgb stack": (
+        lambda path: tifffile.imwrite(path, np.zeros((4, 20, 20, 3), np.uint8), photometric="rgb"),
+        "colour image",
+    ),
+    "grey with alpha": (lambda path: Image.new("LA", (20, 20)).save(path), "colour image"),
+    "imagej rgb": (
+        lambda path: tifffile.imwrite(path, np.zeros((20, 20, 3), np.uint8), imagej=True),
+        "colour image",
+    ),
+    "palette": (_palette, "colour table"),
+    "inverted": (lambda path: tifffile.imwrite(path, STACK[0], photometric="miniswhite"), "0 is white"),
+    "float": (lambda path: tifffile.imwrite(path, STACK[0].astype(np.float32)), "32-bit pixels of type float32"),
+    "signed": (lambda path: tifffile.imwrite(path, STACK[0].astype(np.int16)), "16-bit pixels of type int16"),
+    "32-bit": (lambda path: tifffile.imwrite(path, STACK[0].astype(np.uint32)), "32-bit pixels of type uint32"),
+    "1-bit": (lambda path: Image.fromarray(STACK[0] > 99).save(path), "1-bit pixels of type bool"),
+    "channels": (
+        lambda path: tifffile.imwrite(path, STACK[:2], imagej=True, metadata={"axes": "CYX"}),
+        "axes are CYX.*Split Channels",
+    ),
+    "hyperstack": (
+        lambda path: tifffile.imwrite(path, STACK.reshape(3, 2, 37, 29), imagej=True, metadata={"axes": "ZCYX"}),
+        "axes are ZCYX",
+    ),
+}
+
+
+@pytest.mark.parametrize(("write", "message"), REFUSED.values(), ids=REFUSED)
+def test_refuses(tmp_path, write, message):
+    write(tmp_path / "slice.tif")
+    with pytest.raises(StackError, match=rf"slice\.tif: .*{message}"):
+        inspect(tmp_path / "slice.tif")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "uint64"])
+def test_labels_may_be_any_integer(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "labels.tif", STACK[0].astype(dtype))
+    header = inspect(tmp_path / "labels.tif", labels=True)
+    np.testing.assert_array_equal(next(read_planes(header)), STACK[0])
+
+
+def test_labels_may_be_bits_indices_or_inverted(tmp_path):
+    Image.fromarray(STACK[0] > 99).save(tmp_path / "bits.tif")
+    np.testing.assert_array_equal(next(read_planes(inspect(tmp_path / "bits.tif", labels=True))), STACK[0] > 99)
+    _palette(tmp_path / "indices.tif")
+    stored = np.asarray(Image.open(tmp_path / "indices.tif"))
+    np.testing.assert_array_equal(next(read_planes(inspect(tmp_path / "indices.tif", labels=True))), stored)
+    tifffile.imwrite(tmp_path / "inverted.tif", STACK[0], photometric="miniswhite")
+    np.testing.assert_array_equal(next(read_planes(inspect(tmp_path / "inverted.tif", labels=True))), STACK[0])
+
+
+@pytest.mark.parametrize("write", [REFUSED["rgb"][0], REFUSED["float"][0]])
+def test_labels_are_grey_integers(tmp_path, write):
+    write(tmp_path / "labels.tif")
+    with pytest.raises(StackError, match=r"labels\.tif"):
+        inspect(tmp_path / "labels.tif", labels=True)
+
+
+def test_a_thumbnail_does_not_make_a_second_slice(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "vendor.tif") as writer:
+        writer.write(STACK[0])
+        writer.write(STACK[0, ::4, ::4], subfiletype=1)
+    header = inspect(tmp_path / "vendor.tif")
+    check_alone(header)
+    assert (header.planes, header.shape) == (1, STACK.shape[1:])
+
+
+def test_a_stack_file_has_one_shape(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "mixed.tif") as writer:
+        writer.write(STACK[0], metadata=None)
+        writer.write(STACK[1, :20], metadata=None)
+    with pytest.raises(StackError, match="planes of 37 x 29 and others of 20 x 29"):
+        check_alone(inspect(tmp_path / "mixed.tif"))
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "lzma", "zstd"])
+def test_damaged_compressed_data_are_named(tmp_path, compression):
+    path = tmp_path / "slice.tif"
+    tifffile.imwrite(path, STACK[0], compression=compression, rowsperstrip=10)
+    with tifffile.TiffFile(path) as tif:
+        start, count = tif.pages[0].dataoffsets[1], tif.pages[0].databytecounts[1]
+    content = bytearray(path.read_bytes())
+    content[start : start + count] = b"\xff" * count
+    path.write_bytes(content)
+    with pytest.raises(StackError, match=r"slice\.tif is no readable TIFF"):
+        list(read_planes(inspect(path)))
+
+
+def test_a_file_that_changed_meanwhile_is_named(tmp_path):
+    path = tmp_path / "slice.tif"
+    tifffile.imwrite(path, STACK[0])
+    header = inspect(path)
+    tifffile.imwrite(path, STACK16[0])
+    with pytest.raises(StackError, match=r"slice\.tif: plane 0 holds uint16 pixels.*damaged or changed"):
+        list(read_planes(header))
+
+
+def test_files_of_one_ome_set_are_read_one_by_one(tmp_path):
+    """OME-TIFF may spread a stack over files, and each describes the whole; in a folder each is still one slice."""
+    uid = "urn:uuid:00000000-0000-0000-0000-00000000000{}"
+    blocks = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1"><UUID FileName="z{z}.ome.tif">{uid.format(z)}</UUID></TiffData>'
+        for z in range(3)
+    )
+    for z in range(3):
+        xml = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uid.format(z)}">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="29" SizeY="37" '
+            f'SizeZ="3" SizeC="1" SizeT="1"><Channel ID="Channel:0"/>{blocks}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(tmp_path / f"z{z}.ome.tif", STACK[z], description=xml, metadata=None)
+    with tifffile.TiffFile(tmp_path / "z0.ome.tif") as tif:
+        assert tif.series[0].shape == (3, 37, 29)  # a plain reader would take the whole set for one file
+    header = inspect(tmp_path / "z1.ome.tif")
+    assert header.planes == 1
+    np.testing.assert_array_equal(next(read_planes(header)), STACK[1])
+    with pytest.raises(StackError, match="spreads the stack over several files"):
+        check_alone(header)
+
+
+def test_a_colour_table_that_is_a_grey_ramp_is_grey(tmp_path):
+    image = Image.fromarray(STACK[0]).convert("P")
+    image.putpalette([level for grey in range(256) for level in (grey, grey, grey)])
+    image.save(tmp_path / "ramp.tif")
+    header = inspect(tmp_path / "ramp.tif")
+    np.testing.assert_array_equal(next(read_planes(header)), np.asarray(image))
+
+
+def test_files_of_real_microscopes(real_data):
+    files = sorted((real_data / "microscope_tiffs").glob("*.tif"))
+    read = 0
+    for path in files:
+        if "Zeiss_SEM_512" in path.name:  # its colour table shows every ninth index as an overlay colour, not as grey
+            with pytest.raises(StackError, match="colour table"):
+                inspect(path)
+            continue
+        header = inspect(path)
+        check_alone(header)
+        np.testing.assert_array_equal(next(read_planes(header)), np.asarray(Image.open(path)))
+        read += 1
+    assert read >= 5
