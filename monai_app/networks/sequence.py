@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 from monai_app.networks import ConvLSTM2d, Sensor3D
 from monai_app.networks.cell import activated, activated_
@@ -38,8 +39,7 @@ class SequenceNetwork(nn.Module):
 
     def __init__(self, network: nn.Module, slices: int, targets: int) -> None:
         super().__init__()
-        if slices < 1 or slices % 2 == 0:
-            raise ConfigError(f"slices {slices}: must be odd and 1 or more, so that there is a middle slice")
+        Slab(slices)
         if targets < 1:
             raise ConfigError(f"targets {targets}: must be 1 or more")
         if any(module.training for module in network.modules()):
