@@ -13,7 +13,7 @@ from monai_app.inference.streaming.footprint import peak_bytes
 from monai_app.inference.streaming.layers import Layer
 from monai_app.inference.streaming.lowering import stream
 from monai_app.inference.streaming.rows import RowStream
-from monai_app.networks.sequence import as_sequence
+from monai_app.networks.protocol import as_sequence
 from tests.inference.examples import DETECTORS, SLICES, STRIDE, network_of
 
 
