@@ -16,7 +16,7 @@ from monai_app.stack import Stack
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    import bench_active_learning
+    import active_learning
 
     def train(self, name, annotated):
         stack = self._stack(name, annotated)
@@ -24,8 +24,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         return Predictor(models.model_of(self.folder / name, slices=1))
 
     monkeypatch.setattr(models, "PHASES", PHASES)
-    monkeypatch.setattr(bench_active_learning.Sample, "_train", train)
-    return bench_active_learning
+    monkeypatch.setattr(active_learning.Sample, "_train", train)
+    return active_learning
 
 
 def test_arms_are_scored_on_slices_that_none_was_trained_on_and_nothing_twice(
@@ -33,7 +33,7 @@ def test_arms_are_scored_on_slices_that_none_was_trained_on_and_nothing_twice(
 ) -> None:
     target = tmp_path / "results.json"
     words = ["--work", tmp_path / "work", "--seeds", 1, "--slices", 14, "--side", 48, "--json", target]
-    monkeypatch.setattr(sys, "argv", ["bench_active_learning.py", *map(str, words)])
+    monkeypatch.setattr(sys, "argv", ["active_learning.py", *map(str, words)])
     bench.main()
     content = json.loads(target.read_text())
     assert [row["kind"] for row in content["results"]] == ["alike", "changing"]
