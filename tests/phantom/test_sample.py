@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.phantom import sample
 from monai_app.phantom.config import PhantomConfig, Voxel
 from monai_app.phantom.sample import annotated_slices, write_sample
 from monai_app.phantom.simulate import simulate
@@ -189,9 +188,3 @@ def test_refusal_comes_before_any_work(tmp_path):
     with pytest.raises(ConfigError):
         write_sample(replace(CONFIG, slices=2), tmp_path / "demo")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_example_in_the_docstring_is_true():
-    import doctest
-
-    assert doctest.testmod(sample).failed == 0
