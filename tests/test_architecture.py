@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md: rooms import only rooms below them, no files import each other, all stays small."""
+"""The rules of docs/architecture.md: rooms import rooms below them alone, no files import each other, all is small."""
 
 import ast
 import re
