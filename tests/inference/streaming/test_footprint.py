@@ -14,7 +14,8 @@ from monai_app.inference.streaming.layers import Layer
 from monai_app.inference.streaming.lowering import stream
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.networks.protocol import as_sequence
-from tests.inference.examples import DETECTORS, SLICES, STRIDE, network_of
+from tests.inference.examples import DETECTORS, SLICES, STRIDE
+from tests.zoo import network_of
 
 
 def stream_of(kind: str, targets: int = 1) -> RowStream:

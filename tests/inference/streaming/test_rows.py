@@ -23,12 +23,12 @@ from tests.inference.examples import (
     DETECTORS,
     SLICES,
     STRIDE,
-    network_of,
     pushed,
     random_images,
     shaken,
     streamed,
 )
+from tests.zoo import network_of
 
 ACTIVATIONS: list[Callable[..., Tensor]] = [
     functional.relu,
