@@ -126,7 +126,7 @@ def test_train_and_inference_hold_the_same_model(template: Path) -> None:
 
 
 def test_the_bundles_are_what_the_base_and_their_networks_make() -> None:
-    """What a bundle must repeat to be whole is written by a script, not by hand; there is no bundle without a source."""
+    """What a bundle must repeat to be whole is written by a script; there is no bundle without a source."""
     run_command(CHECKOUT / "tools" / "make_bundles.py", "--check")
     networks = {f"fibsem_{path.stem}_segmentation" for path in (CHECKOUT / "configs" / "networks").glob("*.yaml")}
     assert {path.name for path in template_paths()} == networks
