@@ -18,6 +18,7 @@ from monai_app import __version__
 from monai_app.bundle.checks import Built, check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path, whole_folder
 from monai_app.inference.description import KEY, ModelDescription, channel_names
@@ -112,7 +113,7 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes:
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     share_of(chosen["batch_size"], processes)
-    stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
+    stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
     train = _check_annotations(stack, chosen)
     from_stack = {
         "phases": [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases],

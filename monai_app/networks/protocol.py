@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 
 
@@ -30,8 +31,7 @@ class SequenceNetwork(nn.Module):
 
     def __init__(self, slices: int, targets: int) -> None:
         super().__init__()
-        if slices < 1 or slices % 2 == 0:
-            raise ConfigError(f"slices {slices}: must be odd and 1 or more, so that there is a middle slice")
+        Slab(slices)  # refuses a number without a middle slice
         if targets < 1:
             raise ConfigError(f"targets {targets}: must be 1 or more")
         self.slices, self.targets = slices, targets

@@ -5,6 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 from monai_app.networks.convlstm import BidirectionalConvLSTM2d, check_choice
 from monai_app.networks.sensor3d_sequence import Sensor3DSequence
@@ -176,5 +177,4 @@ def _check_numbers(**values: int) -> None:
         least = 2 if name in ("levels",) else 1
         if value < least:
             raise ConfigError(f"{name} {value}: must be {least} or more")
-    if values["slices"] % 2 == 0:
-        raise ConfigError(f"slices {values['slices']}: must be odd, so that there is a middle slice")
+    Slab(values["slices"])

@@ -80,9 +80,7 @@ class Convolution(Layer):
     def geometry(self) -> onednn.Geometry:
         """Strides, padding and dilation: no rows of padding, where rows of other stripes are."""
         height, width = self.height, self.width
-        return onednn.Geometry(
-            (height.stride, width.stride), (0, width.padding), (height.dilation, width.dilation)
-        )
+        return onednn.Geometry((height.stride, width.stride), (0, width.padding), (height.dilation, width.dilation))
 
     def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
         if self.packed:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai_app.inference.streaming.footprint import peak_bytes
 from torch import Tensor
 
 from monai_app.inference.streaming import rows
-from monai_app.inference.streaming.footprint import peak_bytes
 from monai_app.inference.streaming.layers import Layer
 from monai_app.inference.streaming.lowering import stream
 from monai_app.inference.streaming.rows import RowStream
