@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 from monai_app.networks.convlstm import BidirectionalConvLSTM2d, check_choice
+from monai_app.networks.sensor3d_sequence import Sensor3DSequence
 
 HEADS = ("final", "middle", "all")
 NORMS = ("none", "batch")
@@ -108,6 +109,10 @@ class Sensor3D(nn.Module):
             states = self.read_out(sequence).flatten(0, 1)
             return torch.unflatten(self.classify(states), 0, (self.slices, -1)).permute(1, 2, 0, 3, 4)
         return self._logits(self.read_out.at(sequence, self.slices // 2))
+
+    def sequence(self, targets: int) -> Sensor3DSequence:
+        """Return the network as a function of single slices; see :class:`monai_app.networks.protocol.SharesWork`."""
+        return Sensor3DSequence(self, targets)
 
     def _logits(self, states: Tensor) -> Tensor:
         logits: Tensor = self.classify(states)

@@ -27,7 +27,9 @@ def annotations(draw: st.DrawFn) -> tuple[dict[int, np.ndarray], int, int]:
 
 @given(annotations(), st.integers(0, 5))
 @settings(deadline=None, max_examples=150)
-def test_no_training_pixel_lies_in_a_validation_block(sample, seed) -> None:
+def test_no_training_pixel_lies_in_a_validation_block(
+    sample: tuple[dict[int, npt.NDArray[np.uint8]], int, int], seed: int
+) -> None:
     slices, phases, block = sample
     try:
         split = split_blocks(slices, phases, 0.25, block, seed)

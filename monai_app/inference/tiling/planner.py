@@ -12,10 +12,9 @@ from monai_app.domain.region import Region
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.outputs import Outputs
-from monai_app.inference.streaming.footprint import peak_bytes
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.request import Request
-from monai_app.networks.sequence import shares_work
+from monai_app.networks.protocol import SharesWork
 from monai_app.progress import duration
 from monai_app.stack.ngff.layout import CHUNK
 
@@ -132,7 +131,7 @@ class Planner:
         if key not in self._counted:
             width, itemsize = self.network.model.stride, self.network.dtype.itemsize
             if self.network.streamed:
-                self._counted[key] = peak_bytes(self.network.stream(targets), rows, width, stripe, itemsize) / width
+                self._counted[key] = self.network.stream(targets).peak_bytes(rows, width, stripe, itemsize) / width
             else:
                 self._counted[key] = self.network.whole_maps * rows * itemsize
         return self._counted[key]
@@ -172,7 +171,7 @@ class Planner:
     def _candidates(self, region: Region, halo: int, tile: tuple[int, int] | None, single: bool) -> Iterator[Plan]:
         model = self.network.model
         stripe = -(-_STRIPE.get(self.network.device.type, 256) // model.stride) * model.stride
-        sharing = shares_work(model.network) and self.network.streamed and not single
+        sharing = isinstance(model.network, SharesWork) and self.network.streamed and not single
         blocks = [block for block in _BLOCKS if sharing and block < 2 * len(region.z)] or [1]
         for sides in [tile] if tile is not None else self._tiles():
             for block in blocks:

@@ -27,7 +27,7 @@ TWO = "0:2"
 
 
 @cache
-def network_of(kind: str) -> TileNetwork:
+def tile_network(kind: str) -> TileNetwork:
     return TileNetwork(model_of(kind), torch.device("cpu"))
 
 
@@ -44,7 +44,7 @@ def process() -> Iterator[None]:
 
 
 def planner_of(kind: str, shape: tuple[int, int, int] = SHAPE, outputs: Outputs = LABELS) -> Planner:
-    return Planner(network_of(kind), shape, 1, outputs)
+    return Planner(tile_network(kind), shape, 1, outputs)
 
 
 def choose(planner: Planner, request: Request = UNASKED, z: str | None = None, **options: bool) -> Plan:
@@ -119,7 +119,7 @@ def test_blocks_are_for_networks_whose_targets_share_work() -> None:
     assert choose(planner_of("sensor3d"), z="3:6").block == 4
     assert choose(planner_of("sensor3d"), z="3").block == 1
     assert choose(planner_of("sensor3d"), single=True).block == 1
-    assert choose(planner_of("unet")).block == choose(planner_of("bilinear unet")).block == 1
+    assert choose(planner_of("unet")).block == choose(planner_of("BasicUNet bilinear")).block == 1
 
 
 def test_streamed_tiles_are_as_high_as_the_slice() -> None:

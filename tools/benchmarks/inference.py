@@ -16,9 +16,9 @@ rounds; sliding window and halo tiles do half of that part. Times are end to end
 the store, write labels. Memory is the peak of the process, in all and beyond what it held after imports and loading the
 weights. Every label image is compared with the whole slice's.
 
-    python tools/bench_inference.py compare --work /tmp/inference --json inference.json
-    python tools/bench_inference.py grow --work /tmp/inference --json inference_grow.json --figure growth.png
-    python tools/bench_inference.py full --work /tmp/inference --json inference_full.json
+    python tools/benchmarks/inference.py compare --work /tmp/inference --json inference.json
+    python tools/benchmarks/inference.py grow --work /tmp/inference --json inference_grow.json --figure growth.png
+    python tools/benchmarks/inference.py full --work /tmp/inference --json inference_full.json
 """
 
 import argparse
@@ -31,7 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, machine, write_json
+from common import app, command, machine, write_json
 
 NETWORKS = {
     "unet": ["--variant", "unet_ice+tld_3", "--set", "features=[32, 64, 128, 256, 512, 32]"],

@@ -8,7 +8,7 @@ so far. Scored is the mean IoU, from one confusion matrix, over all slices that 
 
 What was measured is kept in WORK and not measured again.
 
-    python tools/bench_active_learning.py --work /tmp/active --json active_learning.json
+    python tools/benchmarks/active_learning.py --work /tmp/active --json active_learning.json
 """
 
 import argparse
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import yaml
-from bench import app, command, machine, settings_options, write_json
+from common import app, command, machine, settings_options, write_json
 from scipy import stats
 
 from monai_app.bundle.model import load_model
