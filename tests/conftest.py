@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -59,7 +60,7 @@ annotations:
 """
 
 # The settings of a training that takes seconds.
-_TINY_TRAINING = {
+_TINY_TRAINING: dict[str, Any] = {
     "crop": [48, 48],
     "batch_size": 2,
     "steps_per_epoch": 3,
@@ -70,8 +71,8 @@ _TINY_TRAINING = {
     "picture_interval": 1,
     "ema_momentum": 0.5,
 }
-TINY = {**_TINY_TRAINING, "features": [4, 4, 8, 8, 8, 4]}
-TINY_SENSOR3D = {**_TINY_TRAINING, "filters": 4}
+TINY: dict[str, Any] = {**_TINY_TRAINING, "features": [4, 4, 8, 8, 8, 4]}
+TINY_SENSOR3D: dict[str, Any] = {**_TINY_TRAINING, "filters": 4}
 
 
 def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: int = 80) -> Path:

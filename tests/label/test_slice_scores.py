@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,13 +32,16 @@ def test_a_whole_slice_is_scored_by_its_entropy_and_its_phases(predictor: Predic
     assert [score.z for score in scores] == [5, 2]
     for z, planes in predictor.predict(tiny_stack, [2, 5], outputs=Outputs("entropy", probability=True)):
         score = scores[z == 2]
+        assert planes.probability is not None
+        assert planes.confidence is not None
+        assert score.region is not None
         probability = np.maximum(planes.probability / 255, 1e-9)
         entropy = -(probability * np.log(probability)).sum(0) / np.log(3)
         assert score.uncertainty == pytest.approx(entropy.mean(), abs=0.01)
         assert score.fractions == pytest.approx([(planes.labels == phase).mean() for phase in (1, 2, 3)])
         (top, bottom), (left, right) = score.region
         assert (bottom - top, right - left) == (32, 32)
-        inside = 1 - planes.confidence / 255
+        inside: npt.NDArray[np.float64] = 1 - planes.confidence / 255
         means = [inside[y : y + 32, x : x + 32].mean() for y in (0, 32, 64) for x in (0, 32, 48)]
         assert inside[top:bottom, left:right].mean() == pytest.approx(max(means))
 
@@ -46,6 +50,7 @@ def test_of_large_slices_windows_are_looked_at(predictor: Predictor, tiny_stack:
     sampling = Sampling(window=16, grid=2)
     (score,) = score_slices(tiny_stack, [3], predictor, sampling)
     ((_, planes),) = predictor.predict(tiny_stack, [3], outputs=Outputs("entropy"))
+    assert planes.confidence is not None
     unsure = {(y, x): (1 - planes.confidence[y : y + 16, x : x + 16] / 255).mean() for y in (16, 64) for x in (12, 52)}
     assert score.uncertainty == pytest.approx(np.mean(list(unsure.values())))
     top, left = max(unsure, key=unsure.__getitem__)
