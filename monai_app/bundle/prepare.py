@@ -18,6 +18,7 @@ from monai_app import __version__
 from monai_app.bundle.checks import Built, check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path, whole_folder
 from monai_app.inference.description import KEY, ModelDescription, channel_names
@@ -90,7 +91,7 @@ def prepare(
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe_model(partial / "configs" / "metadata.json", chosen, built)
+        _describe(partial / "configs" / "metadata.json", chosen, built)
         if begun is not None:
             (partial / "models").mkdir(exist_ok=True)
             torch.save(begun.state, partial / INITIAL)
@@ -112,7 +113,7 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes:
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     share_of(chosen["batch_size"], processes)
-    stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
+    stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
     train = _check_annotations(stack, chosen)
     from_stack = {
         "phases": [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases],
@@ -140,11 +141,23 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe_model(metadata: Path, settings: Mapping[str, Any], built: Built) -> None:
+def _describe(metadata: Path, settings: Mapping[str, Any], built: Built) -> None:
     """Write what the model is into metadata.json, and take out what is not true of it."""
     document = json.loads(metadata.read_text(encoding="utf8"))
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
+    describe_model(document, settings, built)
+    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+
+
+def describe_model(document: dict[str, Any], settings: Mapping[str, Any], built: Built) -> None:
+    """Write what a model is into the document of a metadata.json.
+
+    Args:
+        document: changed in place.
+        settings: the model's detectors, slices, scaling, dtype and phases; others are left aside.
+        built: its network.
+    """
     of_stack = {name: settings[name] for name in ("detectors", "slices", "scaling", "dtype", "phases")}
     description = ModelDescription.of(built.name, stride=built.stride, settings=built.settings, **of_stack)
     names = [phase["name"] for phase in description.phases]
@@ -157,7 +170,6 @@ def _describe_model(metadata: Path, settings: Mapping[str, Any], built: Built) -
         tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
         tensor["spatial_shape"] = [f"{built.stride}*n"] * 2
     document[KEY] = description.to_json()
-    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
 def check_idle(run: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from monai_app.device.precision import Precision, checked_dtype
+from monai_app.domain.region import Rect
 from monai_app.errors import StackError
 from monai_app.files import file_sha256
 from monai_app.inference.tiling.activations import count_maps
@@ -91,7 +92,7 @@ class Model:
             ConfigError: the stack lacks a detector.
             StackError: its pixels are of another type.
         """
-        stack.read_slab(0, self.detectors, self.slices, (slice(1), slice(1)))
+        stack.read_slab(0, self.detectors, self.slices, Rect.whole((1, 1)))
         if stack.dtype != self.dtype:
             raise StackError(
                 f"the pixels of {stack.path} are {stack.dtype}, the model was trained on {self.dtype}: the same grey "

@@ -7,9 +7,14 @@ import torch
 from monai.transforms import MapTransform
 
 
-def phase_labels(logits: torch.Tensor) -> torch.Tensor:
-    """Return the most likely phase of every pixel: logits (K, H, W) become labels (1, H, W) uint8, 1..K."""
-    return (logits.argmax(dim=0, keepdim=True) + 1).to(torch.uint8)
+def phase_labels(logits: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Return the most likely phase of every pixel: logits (K, H, W) become labels (1, H, W) uint8, 1..K.
+
+    Args:
+        logits: or anything that is the greatest for the most likely phase.
+        dim: the axis of the phases, which stays with length 1.
+    """
+    return (logits.argmax(dim=dim, keepdim=True) + 1).to(torch.uint8)
 
 
 class PhaseLabelsd(MapTransform):

@@ -11,7 +11,7 @@ from torch.export import Dim
 from monai_app.errors import ConfigError
 from monai_app.inference.streaming.capture import NotStreamableError
 from monai_app.inference.tiling.receptive_field import measure_field
-from monai_app.networks.sequence import as_sequence
+from monai_app.networks.protocol import as_sequence
 from tests.inference.examples import streamed
 from tests.zoo import NETWORKS, network_of
 

@@ -43,9 +43,9 @@ def test_no_training_pixel_lies_in_a_validation_block(
     assert min(sides) > 0
     for z in slices:
         assert not (training[z] & validation[z]).any()
-        for b in split.blocks:
-            if b.z == z:
-                assert not training[z][b.window].any()
+        for block_z, rect in split.blocks:
+            if block_z == z:
+                assert not training[z][rect.index].any()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -184,7 +184,7 @@ class Sample:
 
     def _score(self, plain: Stack, predictor: Predictor, slices: Sequence[int]) -> Agreement:
         found = predictor.predict(plain, slices)
-        return score_agreement(((z, self._truth(z), planes.labels) for z, planes in found), plain.phases)
+        return score_agreement(((z, self._truth(z), planes["labels"]) for z, planes in found), plain.phases)
 
     def _truth(self, z: int) -> npt.NDArray[np.uint8]:
         truth: npt.NDArray[np.uint8] = tifffile.imread(self.folder / "sample" / "truth" / f"slice_{z:04d}.tif")

@@ -202,9 +202,10 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
     from monai.inferers import Inferer, SlidingWindowInferer
     from torch.nn.functional import pad
 
+    from monai_app.domain.region import Rect
     from monai_app.inference import ExactInferer
     from monai_app.stack import Stack
-    from monai_app.stack.label_images.arrays import Maps, Planes
+    from monai_app.transforms import phase_labels
 
     parser = bundle(run, stack, {})
     model = parser.get_parsed_content("segmentation").model
@@ -221,7 +222,7 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
 
     def work() -> None:
         name = label_name(run, method, part)
-        with source.write_result(name, maps=Maps(), binding={}, overwrite=True) as result, torch.no_grad():
+        with source.write_result(name, fingerprint={}, overwrite=True) as result, torch.no_grad():
             for z in part:
                 image = preprocess({"image": stack, "z": z})["image"].as_tensor()[None]
                 image = image.contiguous(memory_format=layout)
@@ -230,8 +231,8 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
                     logits = network(image)[..., :rows, :columns]
                 else:
                     logits = window(image, network)
-                labels = (logits.argmax(1)[0] + 1).to(torch.uint8).numpy()
-                result.arrays.write(z, 0, 0, Planes(labels))
+                labels = phase_labels(logits[0])[0].numpy()
+                result.arrays.write(z, Rect.whole(source.shape), {"labels": labels})
             result.finish(part)
 
     return timed(work, len(part) * rows * columns)

@@ -12,8 +12,7 @@ from monai_app.errors import StackError
 from monai_app.stack import ingest
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
-
-from .samples import SampleFolder, label_plane, pixels
+from tests.stack.samples import SampleFolder, label_plane, pixels
 
 ROWS, COLUMNS = 1031, 518
 
@@ -31,9 +30,7 @@ def sample(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack(sample):
     stack = ingest(sample.write(), sample.target)
-    with stack.write_labels("unet_ice+tld_3") as writer:
-        for z in range(3):
-            writer.write(z, label_plane(ROWS, COLUMNS, z) % 3)
+    stack.write_labels("unet_ice+tld_3", (label_plane(ROWS, COLUMNS, z) % 3 for z in range(3)))
     return stack
 
 
