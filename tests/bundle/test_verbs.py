@@ -5,6 +5,7 @@ docs/bundles.md has each verb as a command, which tests/test_docs.py runs.
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch

@@ -264,8 +264,8 @@ def meet(operation: Any, send: Callable[[schemathesis.Case[Any]], None], example
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    test: Callable[[], None] = hypothesis.seed(seed)(settings(hypothesis.given(operation.as_strategy())(send)))
-    test()
+    test: Any = settings(hypothesis.given(operation.as_strategy())(send))
+    hypothesis.seed(seed)(test)()
 
 
 def tell(sender: Sender) -> list[str]:

@@ -121,7 +121,9 @@ _STATES = st.none() | st.builds(State, st.sampled_from(["train", "test"]), st.sa
 
 
 @given(ingested=st.dictionaries(st.integers(0, 3), _STATES.filter(bool)), data=st.data())
-def test_the_identity_follows_from_the_annotations_not_from_the_way(ingested: dict[int, State], data) -> None:
+def test_the_identity_follows_from_the_annotations_not_from_the_way(
+    ingested: dict[int, State], data: st.DataObject
+) -> None:
     start = Record("base", {z: state.role for z, state in ingested.items()}, {})
     final = data.draw(st.dictionaries(st.integers(0, 3), _STATES))
     detours = data.draw(st.lists(st.tuples(st.sampled_from(sorted(final) or [0]), _STATES)))
