@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -180,16 +179,16 @@ def test_a_volume_file_gets_the_labels_that_the_evaluator_gives_slice_by_slice(
     slices = {}
     evaluator = parser.get_parsed_content("evaluator")
 
+    @evaluator.on(Events.ITERATION_COMPLETED)
     def keep() -> None:
         (item,) = evaluator.state.output
         slices[item["image"].meta["z"]] = item["pred"][0].numpy()
 
-    evaluator.add_event_handler(Events.ITERATION_COMPLETED, keep)
     evaluator.run()
     pixels = np.stack([tiny_stack.read_slab(z, ["ICE", "TLD"], 1) for z in range(tiny_stack.shape[0])])
     path = tmp_path / "case.nii.gz"
     nibabel.save(nibabel.Nifti1Image(pixels.transpose(3, 2, 0, 1), np.eye(4)), path)
-    item: Any = {"image": str(path)}
+    item = {"image": str(path)}
     for transform in parser.get_parsed_content("preprocessing").transforms:  # one by one, as MONAI Label does
         item = transform(item)
     with torch.no_grad():
@@ -203,7 +202,7 @@ def test_a_volume_file_gets_the_labels_that_the_evaluator_gives_slice_by_slice(
 def test_the_network_takes_the_dropout_that_monai_label_scores_with(template: Path) -> None:
     parser = ConfigParser(ConfigParser.load_config_file(template / "configs" / "inference.yaml"))
     plain = parser.get_parsed_content("network_def").state_dict()
-    parser["network_def::dropout"] = 0.2
+    parser.config["network_def"]["dropout"] = 0.2
     parser.parse(reset=True)
     network = parser.get_parsed_content("network_def")
     assert {module.p for module in network.modules() if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d)} == {
