@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monai_app import files
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.stack import Stack
 from monai_app.stack.label_images import registry as labels
@@ -70,7 +71,7 @@ def killed(path: Path, where: str, overwrite: bool) -> None:
 
     module, name = {
         "begin": (labels, "create_labels"),
-        "flush": (labels.files, "flush_tree"),
+        "flush": (files, "flush_tree"),
         "register": (labels, "register"),
     }.get(where, (labels, "unused"))
     setattr(module, name, lambda *_: die())

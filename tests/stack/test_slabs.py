@@ -23,7 +23,7 @@ PIXELS = np.random.default_rng(0).integers(0, 65536, (2, 5, 7, 9), np.uint16)
 )
 def test_slab_is_a_part_of_the_edge_padded_volume(z: int, reach: int, detectors: list[str], rows: list[int]) -> None:
     stack = ArrayStack(["ICE", "TLD"], PIXELS)
-    assert (stack.shape, stack.dtype) == ((5, 7, 9), np.uint16)
+    assert (stack.shape, stack.dtype) == ((5, 7, 9), np.dtype(np.uint16))
     channels = [("ICE", "TLD").index(name) for name in detectors]
     padded = np.pad(PIXELS[channels], [(0, 0), (reach, reach), (0, 0), (0, 0)], mode="edge")
     expected = padded[:, z : z + 2 * reach + 1].swapaxes(0, 1).reshape(-1, 7, 9)[:, slice(*rows), 2:8]

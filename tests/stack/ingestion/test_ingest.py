@@ -32,7 +32,12 @@ def test_whole_round_trip(sample: SampleFolder) -> None:
     stack = ingest(sample.write(), sample.target, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(z, 12) for z in range(13)]
     assert stack.path == sample.target
-    assert (stack.name, stack.detectors, stack.shape, stack.dtype) == ("sample", ("ICE", "TLD"), (12, 20, 33), np.uint8)
+    assert (stack.name, stack.detectors, stack.shape, stack.dtype) == (
+        "sample",
+        ("ICE", "TLD"),
+        (12, 20, 33),
+        np.dtype(np.uint8),
+    )
     assert stack.voxel_nm == (20.0, 10.0, 5.0)
     assert stack.phases == (Phase(1, "pore", "#20304f"), Phase(2, "hydrate", "#C0B090"))
     assert (stack.train_slices, stack.test_slices) == ((2, 10), (5,))
@@ -75,7 +80,7 @@ def test_any_small_stack_round_trip(
     labels[0, 0] = 7  # an annotation labels something
     sample.annotate({0: labels}, train=[0], test=[])
     stack = ingest(sample.write(), sample.target)
-    assert (stack.shape, stack.dtype, len(stack.detectors)) == (shape, dtype, detectors)
+    assert (stack.shape, stack.dtype, len(stack.detectors)) == (shape, np.dtype(dtype), detectors)
     for z in range(shape[0]):
         expected = [sample.images[name][z] for name in stack.detectors]
         np.testing.assert_array_equal(stack.read_slab(z, stack.detectors, 1), expected)
@@ -353,7 +358,7 @@ def test_kill_leaves_nothing_that_is_taken_for_whole(sample: SampleFolder, where
         old = _content(sample.target)
         sample.detector("ICE", pixels(12, 20, 33, seed=9))
     arguments = [sample.write(), sample.target, overwrite, where]
-    process = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False)
+    process = subprocess.run([sys.executable, "-c", _KILLED, *map(str, arguments)], check=False)
     assert process.returncode == -signal.SIGKILL
     assert (sample.root / f".{sample.target.name}.partial").exists()
     if where == "swapped":

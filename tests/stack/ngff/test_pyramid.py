@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
 
-planes = hnp.arrays(
-    st.sampled_from([np.dtype(np.uint8), np.dtype(np.uint16)]), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
+planes: st.SearchStrategy[npt.NDArray[Any]] = hnp.arrays(
+    st.sampled_from(["uint8", "uint16"]).map(np.dtype), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
 )
 
 
