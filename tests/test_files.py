@@ -123,11 +123,11 @@ def _fill(path: Path, text: str) -> None:
     (path / "c" / "0").write_text(text)
 
 
-def _text(path: Path):
+def _text(path: Path) -> str:
     return (path / "c" / "0").read_text()
 
 
-def _names(folder: Path):
+def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -147,6 +147,7 @@ def test_lock_is_held_across_processes(tmp_path: Path) -> None:
         [sys.executable, "-c", code, tmp_path / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(BusyError, match="busy"), files.lock(tmp_path / "lock", "busy"):
             pytest.fail("two processes hold the lock")
@@ -173,7 +174,7 @@ def test_waiting_holders_exclude_each_other(tmp_path: Path) -> None:
     assert most == [1] * 200
 
 
-def test_publish_gives_the_name(target) -> None:
+def test_publish_gives_the_name(target: Path) -> None:
     _fill(files.partial_path(target), "new")
     files.publish(target)
     assert _text(target) == "new"
@@ -181,7 +182,7 @@ def test_publish_gives_the_name(target) -> None:
 
 
 @pytest.mark.parametrize("can_swap", [True, False])
-def test_publish_replaces(target, monkeypatch: pytest.MonkeyPatch, can_swap: bool) -> None:
+def test_publish_replaces(target: Path, monkeypatch: pytest.MonkeyPatch, can_swap: bool) -> None:
     if not can_swap:
         monkeypatch.setattr(files, "_swap", lambda first, second: False)
     _fill(target, "old")
@@ -204,7 +205,7 @@ def test_swap_reports_other_errors(tmp_path: Path) -> None:
     assert error.value.errno == errno.ENOENT
 
 
-def test_clear_leftovers_removes_what_a_killed_run_left(target) -> None:
+def test_clear_leftovers_removes_what_a_killed_run_left(target: Path) -> None:
     _fill(target, "whole")
     _fill(files.partial_path(target), "half")
     files.clear_leftovers(target)
@@ -212,7 +213,7 @@ def test_clear_leftovers_removes_what_a_killed_run_left(target) -> None:
     assert _names(target.parent) == [target.name]
 
 
-def test_clear_leftovers_gives_the_old_directory_its_name_back(target) -> None:
+def test_clear_leftovers_gives_the_old_directory_its_name_back(target: Path) -> None:
     """A kill between the two renames of a replacement, where the file system cannot swap."""
     _fill(target.with_name(f".{target.name}.old"), "old")
     _fill(files.partial_path(target), "new")

@@ -34,8 +34,10 @@ _RATIO, _SMALL = 200, 64 << 20
 Pixels and weights hardly shrink, and a file made to fill the disk shrinks a thousandfold.
 """
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
-_DAMAGE += (OverflowError, MemoryError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, OverflowError, MemoryError),
+)
 """What `zipfile` raises where bytes are changed: versions, encryption and methods that it does not know are
 RuntimeErrors, names that cannot be decoded ValueErrors, sizes beyond any file the last two."""
 

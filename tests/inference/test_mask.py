@@ -42,6 +42,7 @@ def mask(request: pytest.FixtureRequest, stack: Stack, tmp_path: Path) -> Mask:
 
 def test_a_mask_is_where_there_are_values(mask: Mask) -> None:
     kept = mask.read(3, PART)
+    assert kept is not None
     assert kept.dtype == bool
     np.testing.assert_array_equal(kept, KEPT[INDEX])
 
