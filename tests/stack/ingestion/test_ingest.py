@@ -33,7 +33,10 @@ def test_whole_round_trip(sample):
     assert stack.path == sample.target
     assert (stack.name, stack.detectors, stack.shape, stack.dtype) == ("sample", ("ICE", "TLD"), (12, 20, 33), np.uint8)
     assert stack.voxel_nm == (20.0, 10.0, 5.0)
-    assert stack.phases == (Phase(1, "pore", "#20304f"), Phase(2, "hydrate", "#C0B090"))
+    assert stack.phases == (
+        Phase(value=1, name="pore", rgb=(32, 48, 79)),
+        Phase(value=2, name="hydrate", rgb=(192, 176, 144)),
+    )
     assert (stack.train_slices, stack.test_slices) == ((2, 10), (5,))
     assert stack.slice_names == tuple(f"slice_{z}" for z in range(12))
     for z in range(12):
