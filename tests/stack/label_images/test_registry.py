@@ -9,8 +9,7 @@ import pytest
 from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Stack, ingest
 from tests.specs import phases_of
-
-from .samples import SampleFolder, label_plane, pixels
+from tests.stack.samples import SampleFolder, label_plane, pixels
 
 SHAPE = (4, 9, 14)
 
