@@ -11,7 +11,10 @@ def test_reads_everything(sample):
     assert description.voxel_nm == (20.0, 10.0, 5.0)
     assert description.detectors == {"ICE": sample.root / "ICE", "TLD": sample.root / "TLD"}
     assert list(description.detectors) == ["ICE", "TLD"]
-    assert description.phases == (Phase(1, "pore", "#20304f"), Phase(2, "hydrate", "#C0B090"))
+    assert description.phases == (
+        Phase(value=1, name="pore", rgb=(32, 48, 79)),
+        Phase(value=2, name="hydrate", rgb=(192, 176, 144)),
+    )
     assert description.annotations == AnnotationDescription(
         source=sample.root / "annotations",
         mapping={0: "pore", 7: "hydrate"},
