@@ -127,6 +127,6 @@ def test_shifted_repeats_the_border():
 
 def test_curtain_angle_follows_the_voxel():
     """Angles are angles in the material: with wide pixels the streaks look steeper on the screen."""
-    wide = Curtains(PhantomConfig(voxel_nm=Voxel(40.0, 20.0, 40.0)))
+    wide = Curtains(PhantomConfig(voxel_nm=Voxel(z=40.0, y=20.0, x=40.0)))
     square = Curtains(PhantomConfig())
     assert np.allclose(wide._slopes * 2, square._slopes)

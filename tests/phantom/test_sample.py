@@ -1,5 +1,4 @@
 import csv
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from monai_app.phantom.config import PhantomConfig, Voxel
 from monai_app.phantom.sample import annotated_slices, write_sample
 from monai_app.phantom.simulate import simulate
 
-CONFIG = PhantomConfig(slices=6, rows=37, columns=50, voxel_nm=Voxel(40.0, 200.0, 200.0))
+CONFIG = PhantomConfig(slices=6, rows=37, columns=50, voxel_nm=Voxel(z=40.0, y=200.0, x=200.0))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +93,7 @@ def test_existing_target_is_refused_and_kept(tmp_path):
 def test_overwrite_replaces(tmp_path):
     target = write_sample(CONFIG, tmp_path / "demo")
     (target / "stale.txt").write_text("old")
-    write_sample(replace(CONFIG, seed=4), target, overwrite=True)
+    write_sample(CONFIG.replaced(seed=4), target, overwrite=True)
     assert not (target / "stale.txt").exists()
     assert PhantomConfig.from_yaml(target / "phantom.yaml").seed == 4
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
@@ -111,7 +110,7 @@ def test_failure_leaves_no_half_target(tmp_path, overwrite):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_sample(replace(CONFIG, seed=9), target, progress=stop, overwrite=overwrite)
+        write_sample(CONFIG.replaced(seed=9), target, progress=stop, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == (["demo"] if overwrite else [])
     if overwrite:
         assert PhantomConfig.from_yaml(target / "phantom.yaml").seed == CONFIG.seed
@@ -141,7 +140,7 @@ def test_a_file_is_not_overwritten(tmp_path):
 
 
 def test_other_detector_names_are_folders(tmp_path):
-    config = replace(CONFIG, chamber=replace(CONFIG.chamber, name="SE2"), lens=replace(CONFIG.lens, name="EsB"))
+    config = CONFIG.replaced(chamber=CONFIG.chamber.replaced(name="SE2"), lens=CONFIG.lens.replaced(name="EsB"))
     target = write_sample(config, tmp_path / "demo", train=[0, 1], test=[4])
     assert YAML(typ="safe").load(target / "sample.yaml")["detectors"] == {"SE2": "SE2", "EsB": "EsB"}
     assert len(list((target / "EsB").iterdir())) == 6
@@ -187,7 +186,7 @@ def test_refusals(slices, train, test, words):
 
 def test_refusal_comes_before_any_work(tmp_path):
     with pytest.raises(ConfigError):
-        write_sample(replace(CONFIG, slices=2), tmp_path / "demo")
+        write_sample(CONFIG.replaced(slices=2), tmp_path / "demo")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -74,7 +73,7 @@ def test_pores_live_on_along_z():
 
 
 def test_pixel_size_changes_the_sampling_not_the_material():
-    fine = replace(SMALL, rows=512, columns=512, voxel_nm=Voxel(40.0, 20.0, 20.0))
+    fine = SMALL.replaced(rows=512, columns=512, voxel_nm=Voxel(z=40.0, y=20.0, x=20.0))
     # Pixel centres of the coarse grid lie between those of the fine one; the nearest is 10 nm away.
     thinned = _truth(1, 200.0, fine)[2::4, 2::4]
     assert np.mean(thinned == _truth(1, 200.0)) > 0.95
@@ -85,7 +84,7 @@ def test_another_seed_is_another_material():
 
 
 def test_porosity_follows_its_level():
-    dense, open_ = (replace(SMALL, structure=Structure(pore_level=level)) for level in (1.6, 0.4))
+    dense, open_ = (SMALL.replaced(structure=Structure(pore_level=level)) for level in (1.6, 0.4))
     assert _fractions(_truth(0, 0.0, dense))[0] < 0.7 * _fractions(_truth(0, 0.0, open_))[0]
 
 
