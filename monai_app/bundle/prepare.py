@@ -90,7 +90,7 @@ def prepare(
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe_model(partial / "configs" / "metadata.json", spec)
+        _describe(partial / "configs" / "metadata.json", spec)
         if begun is not None:
             (partial / "models").mkdir(exist_ok=True)
             torch.save(begun.state, partial / INITIAL)
@@ -143,11 +143,17 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe_model(metadata: Path, spec: ModelSpec) -> None:
+def _describe(metadata: Path, spec: ModelSpec) -> None:
     """Write what the model is into metadata.json, and take out what is not true of it."""
     document = json.loads(metadata.read_text(encoding="utf8"))
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
+    describe_model(document, spec)
+    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+
+
+def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:
+    """Write what a model is into the document of a metadata.json, in place."""
     formats = document["network_data_format"]
     for tensor, names in (
         (formats["inputs"]["image"], spec.channel_name),
@@ -157,7 +163,6 @@ def _describe_model(metadata: Path, spec: ModelSpec) -> None:
         tensor["channel_def"] = {str(index): name for index, name in enumerate(names)}
         tensor["spatial_shape"] = [f"{spec.stride}*n"] * 2
     document[KEY] = spec.to_json()
-    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
 def check_idle(run: Path) -> None:
