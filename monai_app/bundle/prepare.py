@@ -19,6 +19,7 @@ from monai_app.bundle.checks import check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path, whole_folder
 from monai_app.stack import Stack
@@ -113,7 +114,7 @@ def _complete(
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     share_of(chosen["batch_size"], processes)
-    stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
+    stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
     train = _check_annotations(stack, chosen)
     from_stack = {
         "phases": [phase.model_dump(mode="json") for phase in stack.phases],

@@ -11,13 +11,13 @@ from monai_app.phantom import config as module
 from monai_app.phantom.config import Artefacts, PhantomConfig, Structure, Voxel
 
 
-def _from(tmp_path, text):
+def _from(tmp_path: Path, text: str) -> PhantomConfig:
     path = tmp_path / "phantom.yaml"
     path.write_text(text, encoding="utf-8")
     return PhantomConfig.from_yaml(path)
 
 
-def test_subset_is_laid_over_the_defaults(tmp_path):
+def test_subset_is_laid_over_the_defaults(tmp_path: Path) -> None:
     config = _from(tmp_path, "rows: 96\nvoxel_nm: {z: 50}\nlens: {name: BSE}\nartefacts: {noise: 0.5}\n")
     assert (config.rows, config.columns) == (96, 512)
     assert config.voxel_nm == Voxel(50, 20.0, 20.0)
@@ -25,13 +25,13 @@ def test_subset_is_laid_over_the_defaults(tmp_path):
     assert config.artefacts == Artefacts(noise=0.5)
 
 
-def test_mapping_is_laid_over_the_defaults():
+def test_mapping_is_laid_over_the_defaults() -> None:
     assert PhantomConfig.from_mapping({"voxel_nm": {"y": 8}, "seed": 2}) == PhantomConfig(
         seed=2, voxel_nm=Voxel(40.0, 8, 20.0)
     )
 
 
-def test_empty_file_is_the_default(tmp_path):
+def test_empty_file_is_the_default(tmp_path: Path) -> None:
     assert _from(tmp_path, "") == PhantomConfig()
 
 
@@ -42,7 +42,9 @@ def test_empty_file_is_the_default(tmp_path):
     strength=st.floats(0, 10),
     level=st.floats(0, 3),
 )
-def test_yaml_round_trip(tmp_path_factory, seed, size, strength, level):
+def test_yaml_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, size: tuple[int, int, int], strength: float, level: float
+) -> None:
     config = PhantomConfig(
         *size, seed=seed, artefacts=Artefacts(curtaining=strength), structure=Structure(pore_level=level)
     )
@@ -76,19 +78,19 @@ def test_yaml_round_trip(tmp_path_factory, seed, size, strength, level):
         ("rows: [", ["no valid YAML", "line 1"]),
     ],
 )
-def test_refusals_name_value_and_rule(tmp_path, text, words):
+def test_refusals_name_value_and_rule(tmp_path: Path, text: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
         _from(tmp_path, text)
     for word in words:
         assert word in str(error.value)
 
 
-def test_missing_file_is_refused(tmp_path):
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.yaml"):
         PhantomConfig.from_yaml(tmp_path / "nothing.yaml")
 
 
-def test_every_setting_is_documented():
+def test_every_setting_is_documented() -> None:
     source = Path(module.__file__).read_text(encoding="utf-8")
     for section in (PhantomConfig, Voxel, Structure, Artefacts, module.Detector):
         for item in dataclasses.fields(section):
@@ -96,5 +98,5 @@ def test_every_setting_is_documented():
             assert after.startswith('    """'), item.name
 
 
-def test_strengths_default_to_realistic():
+def test_strengths_default_to_realistic() -> None:
     assert all(math.isclose(value, 1.0) for value in dataclasses.astuple(Artefacts()))
