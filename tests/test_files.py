@@ -114,24 +114,24 @@ def test_two_at_one_target_are_kept_apart(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def target(tmp_path):
+def target(tmp_path: Path) -> Path:
     return tmp_path / "a.ome.zarr"
 
 
-def _fill(path, text):
+def _fill(path: Path, text: str) -> None:
     (path / "c").mkdir(parents=True)
     (path / "c" / "0").write_text(text)
 
 
-def _text(path):
+def _text(path: Path):
     return (path / "c" / "0").read_text()
 
 
-def _names(folder):
+def _names(folder: Path):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_lock_refuses_a_second_holder_and_is_removed(tmp_path):
+def test_lock_refuses_a_second_holder_and_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with files.lock(path), pytest.raises(BusyError, match="busy, wait"), files.lock(path, "busy, wait"):
         pytest.fail("the lock was taken twice")
@@ -140,7 +140,7 @@ def test_lock_refuses_a_second_holder_and_is_removed(tmp_path):
         pass
 
 
-def test_lock_is_held_across_processes(tmp_path):
+def test_lock_is_held_across_processes(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from monai_app import files\n"
     code += "with files.lock(Path(sys.argv[1]), 'busy'): print('held', flush=True); sys.stdin.read()"
     process = subprocess.Popen(
@@ -155,10 +155,10 @@ def test_lock_is_held_across_processes(tmp_path):
         pass
 
 
-def test_waiting_holders_exclude_each_other(tmp_path):
+def test_waiting_holders_exclude_each_other(tmp_path: Path) -> None:
     inside, most = [], []
 
-    def work():
+    def work() -> None:
         for _ in range(50):
             with files.lock(tmp_path / "lock"):
                 inside.append(1)
@@ -173,7 +173,7 @@ def test_waiting_holders_exclude_each_other(tmp_path):
     assert most == [1] * 200
 
 
-def test_publish_gives_the_name(target):
+def test_publish_gives_the_name(target) -> None:
     _fill(files.partial_path(target), "new")
     files.publish(target)
     assert _text(target) == "new"
@@ -181,7 +181,7 @@ def test_publish_gives_the_name(target):
 
 
 @pytest.mark.parametrize("can_swap", [True, False])
-def test_publish_replaces(target, monkeypatch, can_swap):
+def test_publish_replaces(target, monkeypatch: pytest.MonkeyPatch, can_swap: bool) -> None:
     if not can_swap:
         monkeypatch.setattr(files, "_swap", lambda first, second: False)
     _fill(target, "old")
@@ -191,20 +191,20 @@ def test_publish_replaces(target, monkeypatch, can_swap):
     assert _names(target.parent) == [target.name]
 
 
-def test_swap_exchanges_or_says_that_it_cannot(tmp_path):
+def test_swap_exchanges_or_says_that_it_cannot(tmp_path: Path) -> None:
     _fill(tmp_path / "a", "first")
     _fill(tmp_path / "b", "second")
     swapped = files._swap(tmp_path / "a", tmp_path / "b")
     assert (_text(tmp_path / "a"), _text(tmp_path / "b")) == (("second", "first") if swapped else ("first", "second"))
 
 
-def test_swap_reports_other_errors(tmp_path):
+def test_swap_reports_other_errors(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file") as error:
         files._swap(tmp_path / "a", tmp_path / "b")
     assert error.value.errno == errno.ENOENT
 
 
-def test_clear_leftovers_removes_what_a_killed_run_left(target):
+def test_clear_leftovers_removes_what_a_killed_run_left(target) -> None:
     _fill(target, "whole")
     _fill(files.partial_path(target), "half")
     files.clear_leftovers(target)
@@ -212,7 +212,7 @@ def test_clear_leftovers_removes_what_a_killed_run_left(target):
     assert _names(target.parent) == [target.name]
 
 
-def test_clear_leftovers_gives_the_old_directory_its_name_back(target):
+def test_clear_leftovers_gives_the_old_directory_its_name_back(target) -> None:
     """A kill between the two renames of a replacement, where the file system cannot swap."""
     _fill(target.with_name(f".{target.name}.old"), "old")
     _fill(files.partial_path(target), "new")

@@ -1,6 +1,6 @@
 """What the MONAI model zoo's CI checks of a bundle (its ci/verify_bundle.py and unit tests), done here and offline.
 
-Verifies the named bundles or run folders as they are, writing nothing into them. Without a name both shipped bundles: a
+Verifies the named bundles or run folders as they are, writing nothing into them. Without a name all shipped bundles: a
 tiny epoch is trained with each and what it leaves is verified. One line per check; ends with 1 where one failed.
 
     tools/verify-bundles
@@ -27,17 +27,20 @@ from pathlib import Path
 import bundle_files as files
 from bundle_files import Bundle
 
-from monai_app.bundle.locate import template_path
+from monai_app.bundle.locate import template_paths, tiny_settings
 from monai_app.errors import AppError
 
 # Threads that spin for the next tiny operation are in each other's way where others compute too.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-SHIPPED = {  # the settings of a training that takes seconds
-    "fibsem_unet_segmentation": {"features": [4, 4, 8, 8, 8, 4], "crop": [48, 48], "window": [48, 48]},
-    "fibsem_sensor3d_segmentation": {"filters": 4, "crop": [48, 48], "window": [48, 48]},
+TINY_TRAINING = {  # takes seconds
+    "batch_size": 2,
+    "steps_per_epoch": 3,
+    "max_epochs": 1,
+    "validation_block": 32,
+    "crop": [48, 48],
+    "window": [48, 48],
 }
-TINY_TRAINING = {"batch_size": 2, "steps_per_epoch": 3, "max_epochs": 1, "validation_block": 32}
 LAYERINGS = {  # evaluation is training's workflow with another end
     "train": ("train", ("train",)),
     "evaluate": ("train", ("train", "evaluate")),
@@ -131,7 +134,9 @@ def main() -> None:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="verify-bundles-") as folder:
         work = Path(folder)
-        bundles = [path.resolve() for path in arguments.bundle] or [train_shipped(name, work) for name in SHIPPED]
+        bundles = [path.resolve() for path in arguments.bundle] or [
+            train_shipped(path, work) for path in template_paths()
+        ]
         results = [report(Bundle(path, arguments.schema, work), arguments.mode) for path in bundles]
     failed = sum(not ok for result in results for ok in result)
     done = sum(map(len, results))
@@ -164,7 +169,7 @@ def report(bundle: Bundle, mode: str) -> list[bool]:
     return passed
 
 
-def train_shipped(name: str, work: Path) -> Path:
+def train_shipped(template: Path, work: Path) -> Path:
     """Train one tiny epoch with a bundle that comes with the package, and return the run folder."""
     import bundle_runs as runs
 
@@ -172,11 +177,10 @@ def train_shipped(name: str, work: Path) -> Path:
     from monai_app.bundle.prepare import prepare
     from monai_app.stack import Stack
 
-    template = template_path(name)
     stack = Stack.open(runs.stack_for(Bundle(template, files.SCHEMA, work)))
-    run = work / name
+    run = work / template.name
     with quiet():
-        prepare(template, stack, run, settings={**TINY_TRAINING, **SHIPPED[name]})
+        prepare(template, stack, run, settings={**TINY_TRAINING, **tiny_settings(template.name)})
         overrides = {"bundle_root": str(run), "dataset_dir": str(stack.path), "logging_file": False}
         BundleCommand((run / "configs" / "train.yaml",), overrides).run()
     return run

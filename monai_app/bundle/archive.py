@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -31,6 +33,11 @@ _RATIO, _SMALL = 200, 64 << 20
 
 Pixels and weights hardly shrink, and a file made to fill the disk shrinks a thousandfold.
 """
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
+_DAMAGE += (OverflowError, MemoryError)
+"""What `zipfile` raises where bytes are changed: versions, encryption and methods that it does not know are
+RuntimeErrors, names that cannot be decoded ValueErrors, sizes beyond any file the last two."""
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -143,7 +150,7 @@ def _opened(package: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(package)
     except FileNotFoundError:
         raise ConfigError(f"{package} is not there; give the path of a package") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise ConfigError(f"{package} is no zip file ({error}); give a package written by monai-app package") from None
 
 
@@ -204,7 +211,9 @@ def _parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, package:
                 if read > most:
                     raise ConfigError(f"{package}: {entry.filename!r} is larger than listed; get the package again")
                 yield part
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except ConfigError:
+        raise
+    except _DAMAGE as error:
         raise ConfigError(f"{package} is damaged at {entry.filename!r} ({error}); get the package again") from None
 
 

@@ -1,8 +1,10 @@
 """Where the bundles and configs are: in a checkout beside the package, in an installed wheel inside it."""
 
 from pathlib import Path
+from typing import Any
 
 from monai_app.errors import ConfigError
+from monai_app.yamlfile import read_yaml
 
 DEFAULT_BUNDLE = "fibsem_unet_segmentation"
 
@@ -53,8 +55,19 @@ def size_path(bundle: str, size: str) -> Path:
     return config_path(f"sizes/{bundle}", size)
 
 
+def tiny_settings(bundle: str) -> dict[str, Any]:
+    """Return the settings of a bundle's network with which a check trains in seconds.
+
+    Raises:
+        ConfigError: there is no such network in ``configs/networks/``.
+    """
+    network = bundle.removeprefix("fibsem_").removesuffix("_segmentation")
+    settings: dict[str, Any] = read_yaml(config_path("networks", network))["about"]["tiny"]
+    return settings
+
+
 def _names(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.iterdir() if not path.name.startswith(("_", ".")))
+    return sorted({path.stem for path in folder.iterdir() if not path.name.startswith(("_", "."))})
 
 
 def _one_of(folder: Path, entry: str, name: str, what: str) -> Path:

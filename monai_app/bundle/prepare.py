@@ -19,6 +19,7 @@ from monai_app.bundle.checks import check_network, check_settings, check_sides
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path, whole_folder
 from monai_app.stack import Stack
@@ -90,7 +91,7 @@ def prepare(
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe_model(partial / "configs" / "metadata.json", spec)
+        _describe(partial / "configs" / "metadata.json", spec)
         if begun is not None:
             (partial / "models").mkdir(exist_ok=True)
             torch.save(begun.state, partial / INITIAL)
@@ -113,7 +114,7 @@ def _complete(
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     share_of(chosen["batch_size"], processes)
-    stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
+    stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
     train = _check_annotations(stack, chosen)
     from_stack = {
         "phases": [phase.model_dump(mode="json") for phase in stack.phases],
@@ -143,11 +144,17 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe_model(metadata: Path, spec: ModelSpec) -> None:
+def _describe(metadata: Path, spec: ModelSpec) -> None:
     """Write what the model is into metadata.json, and take out what is not true of it."""
     document = json.loads(metadata.read_text(encoding="utf8"))
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
+    describe_model(document, spec)
+    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+
+
+def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:
+    """Write what a model is into the document of a metadata.json, in place."""
     formats = document["network_data_format"]
     for tensor, names in (
         (formats["inputs"]["image"], spec.channel_name),
@@ -157,7 +164,6 @@ def _describe_model(metadata: Path, spec: ModelSpec) -> None:
         tensor["channel_def"] = {str(index): name for index, name in enumerate(names)}
         tensor["spatial_shape"] = [f"{spec.stride}*n"] * 2
     document[KEY] = spec.to_json()
-    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
 def check_idle(run: Path) -> None:

@@ -18,7 +18,7 @@ def segment(
     mask: Annotated[str | None, typer.Option(help="TIFF or label image: segment where it is above 0.")] = None,
     preview: Annotated[int | None, typer.Option(help="Segment so many slices first, as labels NAME_preview.")] = None,
     confidence: Annotated[
-        Literal["none", "max", "entropy"] | None, typer.Option(help="Store how sure the network is of every pixel.")
+        str | None, typer.Option(help="Store how sure the network is of every pixel: none, max or entropy.")
     ] = None,
     probability: Annotated[bool | None, typer.Option(help="Store the probability of every phase.")] = None,
     tile: Annotated[str | None, typer.Option(help="Tile SIDE or ROWS,COLUMNS. [default: by the memory]")] = None,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from monai_app.domain.region import Rect, Region
 from monai_app.errors import ConfigError, StackError
-from monai_app.inference.tiling.plan import Tile
 from monai_app.io.tiff import inspect, read_planes
 from monai_app.stack import Stack
 from monai_app.stack.label_images.arrays import Planes
@@ -53,29 +53,25 @@ class Mask:
             return self.source
         return hashlib.sha256(_read_tiff(self.source).tobytes()).hexdigest()
 
-    def read(self, z: int, rows: slice, columns: slice) -> npt.NDArray[np.bool_] | None:
+    def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
         """Return (rows, columns), true where slice z is segmented; None where there is no mask."""
         if self.source is None:
             return None
         if self.source in self.stack.label_names():
-            return self.stack.read_labels(self.source, z, (rows, columns)) > 0
+            return self.stack.read_labels(self.source, z, rect) > 0
         pixels = _read_tiff(self.source)
-        kept: npt.NDArray[np.bool_] = (pixels if pixels.ndim == 2 else pixels[z])[rows, columns] > 0
+        kept: npt.NDArray[np.bool_] = (pixels if pixels.ndim == 2 else pixels[z])[rect.index] > 0
         return kept
 
-    def keeps(self, tile: Tile) -> bool:
-        """Whether any pixel of a tile is segmented."""
-        parts = (self.read(*box) for box in tile.boxes)
+    def keeps(self, region: Region) -> bool:
+        """Whether any pixel of a region is segmented."""
+        parts = (self.read(z, region.rect) for z in region.z.range)
         return any(part is None or bool(part.any()) for part in parts)
 
-    def apply(self, planes: Planes, z: int, row: int, column: int) -> Planes:
-        """Set what lies outside to 0 in planes whose upper left pixel is (row, column) of slice z."""
-        rows, columns = planes.labels.shape
-        kept = self.read(z, slice(row, row + rows), slice(column, column + columns))
-        if kept is None:
-            return planes
-        others = [None if plane is None else plane * kept for plane in (planes.confidence, planes.probability)]
-        return Planes(planes.labels * kept, *others)
+    def apply(self, planes: Planes, z: int, rect: Rect) -> Planes:
+        """Set what lies outside to 0 in the planes of a rectangle of slice z."""
+        kept = self.read(z, rect)
+        return planes if kept is None else {name: plane * kept for name, plane in planes.items()}
 
 
 def _read_tiff(path: str) -> npt.NDArray[np.integer]:

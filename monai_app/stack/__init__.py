@@ -5,7 +5,6 @@ from monai_app.stack.annotations.editing import Revision, annotate, revise, snap
 from monai_app.stack.annotations.history import Edit, Role
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription, Voxel
 from monai_app.stack.ingestion.ingest import ingest
-from monai_app.stack.label_images.registry import LabelWriter
 from monai_app.stack.slabs import ArrayStack, SlabSource
 from monai_app.stack.store import Stack
 
@@ -13,7 +12,6 @@ __all__ = [
     "AnnotationDescription",
     "ArrayStack",
     "Edit",
-    "LabelWriter",
     "Phase",
     "Revision",
     "Role",

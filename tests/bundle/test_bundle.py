@@ -10,7 +10,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 
 import monai_app
-from monai_app.bundle.locate import template_path
+from monai_app.bundle.locate import template_path, template_paths
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, SHARED_DATA, run_command
 from tests.inference.models import whole_labels
@@ -19,7 +19,7 @@ SCHEMA = SHARED_DATA / "schema" / "meta_schema_20240725.json"
 SCHEMA_SHA256 = "cd64aa8a5904426f6fc6855dabe46af8c742d5bad644b4e9cfb78ebad09ad678"
 UNET = template_path("fibsem_unet_segmentation")
 SENSOR3D = template_path("fibsem_sensor3d_segmentation")
-TEMPLATES = pytest.mark.parametrize("template", [UNET, SENSOR3D], ids=["unet", "sensor3d"])
+TEMPLATES = pytest.mark.parametrize("template", template_paths(), ids=lambda path: path.name)
 
 
 @pytest.fixture(params=["unet", "sensor3d", "trained", "trained sensor3d"])
@@ -121,9 +121,11 @@ def test_train_and_inference_hold_the_same_model(template: Path) -> None:
     assert train["validate"]["inferer"] == inference["inferer"]["inferer"]
 
 
-def test_the_bundles_share_all_but_the_network() -> None:
-    """What a bundle must repeat to be whole is copied by a script, not by hand."""
-    run_command(CHECKOUT / "tools" / "share_bundles.py", "--check")
+def test_the_bundles_are_what_the_base_and_their_networks_make() -> None:
+    """What a bundle must repeat to be whole is written by a script; there is no bundle without a source."""
+    run_command(CHECKOUT / "tools" / "make_bundles.py", "--check")
+    networks = {f"fibsem_{path.stem}_segmentation" for path in (CHECKOUT / "configs" / "networks").glob("*.yaml")}
+    assert {path.name for path in template_paths()} == networks
 
 
 def test_the_metadata_of_a_trained_model_names_its_channels_and_phases(trained: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Engine
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.prepare import CHECKPOINT
@@ -82,7 +83,7 @@ def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
     save, publish = ResumeCheckpoint._save, ServedModel.publish
     after: Callable[[int], None] = lambda _: None  # noqa: E731  # replaced below
 
-    def saved(self, engine, finished=False):
+    def saved(self: ResumeCheckpoint, engine: Engine, finished: bool = False) -> None:
         save(self, engine, finished)
         epochs.append(engine.state.epoch)
         after(engine.state.epoch)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,13 +9,13 @@ from monai_app.errors import ConfigError
 from monai_app.phantom.config import Artefacts, PhantomConfig, Structure, Voxel
 
 
-def _from(tmp_path, text):
+def _from(tmp_path: Path, text: str) -> PhantomConfig:
     path = tmp_path / "phantom.yaml"
     path.write_text(text, encoding="utf-8")
     return PhantomConfig.from_yaml(path)
 
 
-def test_subset_is_laid_over_the_defaults(tmp_path):
+def test_subset_is_laid_over_the_defaults(tmp_path: Path) -> None:
     config = _from(tmp_path, "rows: 96\nvoxel_nm: {z: 50}\nlens: {name: BSE}\nartefacts: {noise: 0.5}\n")
     assert (config.rows, config.columns) == (96, 512)
     assert config.voxel_nm == Voxel(z=50, y=20.0, x=20.0)
@@ -21,13 +23,13 @@ def test_subset_is_laid_over_the_defaults(tmp_path):
     assert config.artefacts == Artefacts(noise=0.5)
 
 
-def test_mapping_is_laid_over_the_defaults():
+def test_mapping_is_laid_over_the_defaults() -> None:
     assert PhantomConfig.from_mapping({"voxel_nm": {"y": 8}, "seed": 2}) == PhantomConfig(
         seed=2, voxel_nm=Voxel(z=40.0, y=8, x=20.0)
     )
 
 
-def test_empty_file_is_the_default(tmp_path):
+def test_empty_file_is_the_default(tmp_path: Path) -> None:
     assert _from(tmp_path, "") == PhantomConfig()
 
 
@@ -38,7 +40,9 @@ def test_empty_file_is_the_default(tmp_path):
     strength=st.floats(0, 10),
     level=st.floats(0, 3),
 )
-def test_yaml_round_trip(tmp_path_factory, seed, size, strength, level):
+def test_yaml_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, size: tuple[int, int, int], strength: float, level: float
+) -> None:
     slices, rows, columns = size
     config = PhantomConfig(
         slices=slices,
@@ -78,14 +82,14 @@ def test_yaml_round_trip(tmp_path_factory, seed, size, strength, level):
         ("rows: [", ["no valid YAML", "line 1"]),
     ],
 )
-def test_refusals_name_value_and_rule(tmp_path, text, words):
+def test_refusals_name_value_and_rule(tmp_path: Path, text: str, words: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
         _from(tmp_path, text)
     for word in words:
         assert word in str(error.value)
 
 
-def test_missing_file_is_refused(tmp_path):
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.yaml"):
         PhantomConfig.from_yaml(tmp_path / "nothing.yaml")
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, StackError
 from monai_app.stack import ArrayStack, ingest
 from tests.stack.samples import SampleFolder, pixels
@@ -24,7 +25,7 @@ def test_slab_is_a_part_of_the_edge_padded_volume(z, reach, detectors, rows):
     channels = [("ICE", "TLD").index(name) for name in detectors]
     padded = np.pad(PIXELS[channels], [(0, 0), (reach, reach), (0, 0), (0, 0)], mode="edge")
     expected = padded[:, z : z + 2 * reach + 1].swapaxes(0, 1).reshape(-1, 7, 9)[:, slice(*rows), 2:8]
-    slab = stack.read_slab(z, detectors, 2 * reach + 1, (slice(*rows), slice(2, 8)))
+    slab = stack.read_slab(z, detectors, 2 * reach + 1, Rect(Span(*rows), Span(2, 8)))
     np.testing.assert_array_equal(slab, expected)
 
 
@@ -40,9 +41,9 @@ def test_what_is_no_stack_is_refused():
     with pytest.raises(StackError, match="a name of its own"):
         ArrayStack(["ICE", "ICE"], PIXELS)
     stack = ArrayStack(["ICE", "TLD"], PIXELS)
-    with pytest.raises(StackError, match="slice 5 isn't there; arrays in memory has slices 0 to 4"):
+    with pytest.raises(StackError, match="slice 5 does not exist; arrays in memory has slices 0 to 4"):
         stack.read_slab(5, ["ICE"], 1)
-    with pytest.raises(ConfigError, match="'SE' isn't there; arrays in memory has ICE, TLD"):
+    with pytest.raises(ConfigError, match="'SE' does not exist; arrays in memory has ICE, TLD"):
         stack.read_slab(0, ["SE"], 1)
 
 

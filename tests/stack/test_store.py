@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.stack import Stack, ingest
 from tests.stack.samples import SampleFolder, label_plane, pixels
@@ -38,13 +39,13 @@ def stack(sample):
     columns=st.tuples(st.integers(0, 12), st.integers(1, 13)).map(sorted),
 )
 def test_slab_is_a_part_of_the_edge_padded_volume(sample, stack, z, reach, detectors, rows, columns):
-    window = (slice(*rows), slice(*columns))
+    rect = Rect(Span(*rows), Span(*columns))
     volume = np.stack([sample.images[name] for name in detectors], axis=1)  # slices, detectors, rows, columns
     padded = np.pad(volume, ((reach, reach), (0, 0), (0, 0), (0, 0)), mode="edge")
     expected = padded[z : z + 2 * reach + 1].reshape(-1, *SHAPE[1:])
-    slab = stack.read_slab(z, detectors, 2 * reach + 1, window)
+    slab = stack.read_slab(z, detectors, 2 * reach + 1, rect)
     assert slab.dtype == np.uint16
-    np.testing.assert_array_equal(slab, expected[(slice(None), *window)])
+    np.testing.assert_array_equal(slab, expected[:, *rect.index])
 
 
 def test_slab_is_slice_major(sample, stack):
@@ -55,26 +56,26 @@ def test_slab_is_slice_major(sample, stack):
 
 @pytest.mark.parametrize("slices", [0, 2, -1, 4])
 def test_slab_is_odd(stack, slices):
-    with pytest.raises(ConfigError, match=rf"a slab of {slices} slices has no middle slice; ask for an odd number"):
+    with pytest.raises(ConfigError, match=rf"slices {slices}: must be odd and 1 or more"):
         stack.read_slab(0, ["ICE"], slices)
 
 
 @pytest.mark.parametrize("z", [-1, 7])
 def test_refuses_slices_outside(stack, z):
-    with pytest.raises(StackError, match=rf"slice {z} isn't there; sample\.ome\.zarr has slices 0 to 6"):
+    with pytest.raises(StackError, match=rf"slice {z} does not exist; sample\.ome\.zarr has slices 0 to 6"):
         stack.read_slab(z, ["ICE"], 1)
 
 
 def test_refuses_unknown_detectors(stack):
-    with pytest.raises(ConfigError, match=r"detector 'ice' isn't there; sample\.ome\.zarr has ICE, TLD, SE"):
+    with pytest.raises(ConfigError, match=r"detector 'ice' does not exist; sample\.ome\.zarr has ICE, TLD, SE"):
         stack.read_slab(0, ["ice"], 1)
     with pytest.raises(ConfigError, match="no detector is asked for"):
         stack.read_slab(0, [], 1)
 
 
 def test_annotation_and_its_window(stack):
-    window = (slice(2, 9), slice(5, 6))
-    np.testing.assert_array_equal(stack.read_annotation(3, window), stack.read_annotation(3)[window])
+    rect = Rect(Span(2, 9), Span(5, 6))
+    np.testing.assert_array_equal(stack.read_annotation(3, rect), stack.read_annotation(3)[rect.index])
     with pytest.raises(AnnotationError, match=r"slice 4 of .* is not annotated; the annotated slices are \[0, 3\]"):
         stack.read_annotation(4)
 

@@ -118,7 +118,7 @@ def test_the_compiler_is_not_loaded() -> None:
         import sys
         import torch
         from monai_app.inference.streaming.lowering import stream
-        from monai_app.networks.sequence import as_sequence
+        from monai_app.networks.protocol import as_sequence
         from monai_app.networks import Sensor3D
         made = stream(as_sequence(Sensor3D(1, 2, filters=2, norm="batch").eval(), 3, 1), 3, 1, 16)
         with torch.no_grad():

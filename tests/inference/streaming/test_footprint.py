@@ -6,15 +6,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai_app.inference.streaming.footprint import peak_bytes
 from torch import Tensor
 
 from monai_app.inference.streaming import rows
-from monai_app.inference.streaming.footprint import peak_bytes
 from monai_app.inference.streaming.layers import Layer
 from monai_app.inference.streaming.lowering import stream
 from monai_app.inference.streaming.rows import RowStream
-from monai_app.networks.sequence import as_sequence
-from tests.inference.examples import DETECTORS, SLICES, STRIDE, network_of
+from monai_app.networks.protocol import as_sequence
+from tests.inference.examples import DETECTORS, SLICES, STRIDE
+from tests.zoo import network_of
 
 
 def stream_of(kind: str, targets: int = 1) -> RowStream:

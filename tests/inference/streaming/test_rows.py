@@ -18,17 +18,17 @@ from monai_app.inference.streaming.capture import NotStreamableError
 from monai_app.inference.streaming.layers import Concatenation, Convolution, Pointwise, as_image, as_rows, pack
 from monai_app.inference.streaming.lowering import stream
 from monai_app.inference.streaming.rows import RowStream
-from monai_app.networks.sequence import as_sequence
+from monai_app.networks.protocol import as_sequence
 from tests.inference.examples import (
     DETECTORS,
     SLICES,
     STRIDE,
-    network_of,
     pushed,
     random_images,
     shaken,
     streamed,
 )
+from tests.zoo import network_of
 
 ACTIVATIONS: list[Callable[..., Tensor]] = [
     functional.relu,

@@ -4,12 +4,12 @@ from itertools import product
 
 import pytest
 import torch
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
 from monai_app.inference.tiling.receptive_field import Field, measure_field
 from monai_app.networks import Sensor3D
+from tests.zoo import network_of
 
 
 class SmallUNet(nn.Module):
@@ -38,10 +38,6 @@ def block(before: int, width: int) -> nn.Sequential:
     )
 
 
-def basic_unet(norm: str = "batch") -> BasicUNet:
-    return BasicUNet(spatial_dims=2, in_channels=2, out_channels=3, features=(2,) * 6, norm=norm, act="RELU")
-
-
 @pytest.mark.parametrize(("levels", "halo"), [(3, 24), (4, 48)])
 def test_the_halo_of_a_unet_is_that_of_the_reference(levels: int, halo: int) -> None:
     field = measure_field(SmallUNet(levels), 2, 2 ** (levels - 1))
@@ -49,7 +45,7 @@ def test_the_halo_of_a_unet_is_that_of_the_reference(levels: int, halo: int) -> 
 
 
 def test_the_halo_of_monais_unet_is_that_of_the_reference() -> None:
-    assert measure_field(basic_unet(), 2, 16) == Field(stride=16, halo=96, reach=107)
+    assert measure_field(network_of("unet"), 6, 16) == Field(stride=16, halo=96, reach=107)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +143,7 @@ def core(network: nn.Module, image: Tensor, halo: int) -> Tensor:
 
 def test_statistics_of_the_image_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"depends on everything in the image: .* use batch norm or none"):
-        measure_field(basic_unet("instance"), 2, 16)
+        measure_field(network_of("unet", norm="instance"), 6, 16)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 6, 10])
@@ -192,6 +188,6 @@ def test_every_module_gets_its_mode_back() -> None:
 
 
 def test_a_network_that_looks_at_the_size_of_the_image_is_refused() -> None:
-    network = BasicUNet(2, 6, 3, (4, 4, 8, 8, 8, 4), norm="batch", upsample="nontrainable").eval()
+    network = network_of("BasicUNet bilinear")
     with pytest.raises(ConfigError, match=r"depend on the size of the image: .* without align_corners"):
         measure_field(network, 6, 16)

@@ -32,6 +32,8 @@ def test_tiles_are_read_from_command_lines_and_configs(tile: object, sides: tupl
         ("4 GiB", 4 * 2**30),
         ("800M", 800 * 10**6),
         ("1.5 kB", 1500),
+        ("2Gi", 2 * 2**30),
+        ("3 mib", 3 * 2**20),
     ],
 )
 def test_memory_is_read_in_bytes_and_units(memory: object, size: int | None) -> None:

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import zarr
 from hypothesis import given
@@ -215,10 +217,11 @@ def test_a_full_disk_leaves_the_annotations_as_they_were(stack: Stack, monkeypat
 
 
 def test_annotating_goes_on_while_labels_are_written(stack: Stack) -> None:
-    with stack.write_labels("unet") as writer:
+    def planes() -> Iterator[npt.NDArray[np.uint8]]:
         annotate(stack, {0: plane(0)})
-        for z in range(5):
-            writer.write(z, plane(z))
+        yield from map(plane, range(5))
+
+    stack.write_labels("unet", planes())
     np.testing.assert_array_equal(Stack.open(stack.path).read_labels("unet", 2), plane(2))
 
 
@@ -333,9 +336,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state(
 
 def test_a_snapshot_stands_still(stack: Stack, tmp_path: Path) -> None:
     before = annotate(stack, {0: plane(0)}, source="case")
-    with stack.write_labels("unet") as writer:
-        for z in range(5):
-            writer.write(z, plane(z))
+    stack.write_labels("unet", map(plane, range(5)))
     still = snapshot(before, tmp_path / "new" / "still.ome.zarr")
     after = annotate(before, {0: plane(7), 1: None})
     again = Stack.open(still.path)

@@ -30,9 +30,7 @@ def sample(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stack(sample):
     stack = ingest(sample.write(), sample.target)
-    with stack.write_labels("unet_ice+tld_3") as writer:
-        for z in range(3):
-            writer.write(z, label_plane(ROWS, COLUMNS, z) % 3)
+    stack.write_labels("unet_ice+tld_3", (label_plane(ROWS, COLUMNS, z) % 3 for z in range(3)))
     return stack
 
 

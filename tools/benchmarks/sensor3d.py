@@ -3,7 +3,7 @@
 Times forward, backward and optimiser step of Sensor-3D in its small size, in turn in one run beside the small U-Net and
 beside itself with other settings, and profiles the step: operator by operator, the time spent in itself.
 
-    python tools/bench_sensor3d.py --json sensor3d.json
+    python tools/benchmarks/sensor3d.py --json sensor3d.json
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 
 import torch
-from bench import command, machine, write_json
+from common import command, machine, write_json
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.locate import size_path, template_path

@@ -2,7 +2,7 @@
 
 Each trial lays settings over the small size; ``-`` changes nothing. Choose by the validation, not by the test slice.
 
-    python tools/bench_settings.py --stack sample.ome.zarr --work /tmp/trials --try - --try "norm=none dropout=0.1"
+    python tools/benchmarks/settings.py --stack sample.ome.zarr --work /tmp/trials --try - --try "norm=none dropout=0.1"
 """
 
 import argparse
@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, learning_curve, machine, read_scores, settings_options, write_json
+from common import app, command, learning_curve, machine, read_scores, settings_options, write_json
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ so far. Scored is the mean IoU, from one confusion matrix, over all slices that 
 
 What was measured is kept in WORK and not measured again.
 
-    python tools/bench_active_learning.py --work /tmp/active --json active_learning.json
+    python tools/benchmarks/active_learning.py --work /tmp/active --json active_learning.json
 """
 
 import argparse
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import yaml
-from bench import app, command, machine, settings_options, write_json
+from common import app, command, machine, settings_options, write_json
 from scipy import stats
 
 from monai_app.bundle.model import load_model
@@ -184,7 +184,7 @@ class Sample:
 
     def _score(self, plain: Stack, predictor: Predictor, slices: Sequence[int]) -> Agreement:
         found = predictor.predict(plain, slices)
-        return score_agreement(((z, self._truth(z), planes.labels) for z, planes in found), plain.phases)
+        return score_agreement(((z, self._truth(z), planes["labels"]) for z, planes in found), plain.phases)
 
     def _truth(self, z: int) -> npt.NDArray[np.uint8]:
         truth: npt.NDArray[np.uint8] = tifffile.imread(self.folder / "sample" / "truth" / f"slice_{z:04d}.tif")

@@ -1,93 +1,31 @@
-"""Networks as functions of single slices with several targets, so that what targets share is computed once.
-
-Slabs of consecutive targets overlap::
-
-    images    0   1   2   3   4        T + S - 1 of them (here T = 3 targets, slabs of S = 3 slices)
-    target 0  [---m---]                m: the middle slice, whose phases are wanted
-    target 1      [---m---]
-    target 2          [---m---]
-
-What is made from one slice alone is made once for all slabs it is in. Every operation takes a row of its result from a
-few rows of its arguments and none asks for the size of an image, so that a trace runs on stripes of rows as well.
-"""
+"""Sensor-3D as a function of single slices with several targets; see :mod:`monai_app.networks.protocol`."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from monai_app.errors import ConfigError
-from monai_app.networks import ConvLSTM2d, Sensor3D
-from monai_app.networks.cell import activated, activated_
+from monai_app.networks.cell import activated, next_state
+from monai_app.networks.convlstm import BidirectionalConvLSTM2d, ConvLSTM2d
+from monai_app.networks.protocol import SequenceNetwork
 
 
-class SequenceNetwork(nn.Module):
-    """A network of slabs, as a function of consecutive slices; base of those that :func:`as_sequence` makes.
+class _Sensor3D(Protocol):
+    encoder: nn.ModuleList
+    bottleneck: nn.Sequential
+    join: BidirectionalConvLSTM2d
+    decoder: nn.ModuleList
+    read_out: BidirectionalConvLSTM2d
+    classify: nn.Conv2d
 
-    Args:
-        network: the network of slabs, in evaluation mode.
-        slices: slices S in the slab, odd.
-        targets: consecutive targets T of a call.
+    @property
+    def slices(self) -> int: ...
 
-    Raises:
-        ConfigError: a number out of range, or a network in training mode.
-    """
-
-    def __init__(self, network: nn.Module, slices: int, targets: int) -> None:
-        super().__init__()
-        if slices < 1 or slices % 2 == 0:
-            raise ConfigError(f"slices {slices}: must be odd and 1 or more, so that there is a middle slice")
-        if targets < 1:
-            raise ConfigError(f"targets {targets}: must be 1 or more")
-        if any(module.training for module in network.modules()):
-            raise ConfigError(
-                "a network in training mode: segmenting needs its evaluation mode; call eval() on it first"
-            )
-        self.slices, self.targets = slices, targets
-        self.eval()
-
-    def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
-        """Return the logits of every target.
-
-        Args:
-            images: T + S - 1 consecutive slices (1, C, H, W), the end slice of a stack repeated where a slab reaches
-                beyond it; H and W are multiples of the network's stride.
-
-        Returns:
-            T tensors (1, K, H, W); target t is the slice ``images[t + S // 2]``.
-
-        Raises:
-            ValueError: another number of images.
-        """
-        raise NotImplementedError
-
-    def _check(self, images: Sequence[Tensor]) -> None:
-        needed = self.targets + self.slices - 1
-        if len(images) != needed:
-            raise ValueError(
-                f"{len(images)} images: {self.targets} targets with slabs of {self.slices} slices take {needed}; "
-                "repeat the end slice where a slab reaches beyond the stack"
-            )
-
-
-class SlabSequence(SequenceNetwork):
-    """Any network of slabs, called once a target: it may mix the slices at once, so nothing is shared.
-
-    Args and errors are those of :class:`SequenceNetwork`; the network takes (1, S*C, H, W), slice-major.
-    """
-
-    def __init__(self, network: nn.Module, slices: int, targets: int) -> None:
-        super().__init__(network, slices, targets)
-        self.network = network
-
-    def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
-        """See :meth:`SequenceNetwork.forward`."""
-        self._check(images)
-        slabs = [images[target : target + self.slices] for target in range(self.targets)]
-        return tuple(self.network(torch.cat(slab, 1)) for slab in slabs)
+    @property
+    def head(self) -> str: ...
 
 
 class Terms(NamedTuple):
@@ -127,21 +65,19 @@ class Sensor3DSequence(SequenceNetwork):
     Args:
         network: Sensor-3D in evaluation mode.
         targets: consecutive targets T of a call.
-        fused_up: make up-sampling and the convolution behind it one transposed convolution (kernel 4, stride 2,
-            padding 1); otherwise both are run as they are.
 
     Raises:
         ConfigError: see :class:`SequenceNetwork`.
     """
 
-    def __init__(self, network: Sensor3D, targets: int, fused_up: bool = True) -> None:
-        super().__init__(network, network.slices, targets)
+    def __init__(self, network: _Sensor3D, targets: int) -> None:
+        super().__init__(network.slices, targets)
         self.reach = self.slices if network.head == "final" else self.slices // 2 + 1  # steps of the second LSTM
         self.concat = network.join.concat
         self.encoder = nn.ModuleList(_Block(block) for block in [*network.encoder, network.bottleneck])
         self.join_ahead, self.join_back = _SharedLSTM(network.join.ahead), _SharedLSTM(network.join.back)
         self.skips = nn.ModuleList(_skip_part(block) for block in network.decoder)
-        self.decoder = nn.ModuleList(_DecoderBlock(block, fused_up) for block in network.decoder)
+        self.decoder = nn.ModuleList(_DecoderBlock(block) for block in network.decoder)
         self.read_out_ahead = _ReadOutLSTM(network.read_out.ahead)
         self.read_out_back = _ReadOutLSTM(network.read_out.back)
         self.classify = _Convolution(network.classify.weight, network.classify.bias)
@@ -190,34 +126,6 @@ class Sensor3DSequence(SequenceNetwork):
         return torch.cat([ahead, back], 1) if self.concat else ahead + back
 
 
-def as_sequence(network: nn.Module, slices: int, targets: int, fused_up: bool = True) -> SequenceNetwork:
-    """Make a network of slabs a function of single slices with several targets, saving what can be saved.
-
-    Args:
-        network: takes (1, S*C, H, W), slice-major, and gives logits (1, K, H, W) of the middle slice; in evaluation
-            mode, with the weights to be used.
-        slices: slices S in the slab, odd.
-        targets: consecutive targets T of a call.
-        fused_up: see :class:`Sensor3DSequence`; nothing to other networks.
-
-    Returns:
-        :class:`Sensor3DSequence` of Sensor-3D, :class:`SlabSequence` of any other network.
-
-    Raises:
-        ConfigError: a number out of range or unlike the network's, or a network in training mode.
-    """
-    if not isinstance(network, Sensor3D):
-        return SlabSequence(network, slices, targets)
-    if slices != network.slices:
-        raise ConfigError(f"slices {slices}: this network was made for slabs of {network.slices}; give that number")
-    return Sensor3DSequence(network, targets, fused_up)
-
-
-def shares_work(network: nn.Module) -> bool:
-    """Whether several targets of one call cost less than as many calls."""
-    return isinstance(network, Sensor3D)
-
-
 class _Convolution(nn.Module):
     """A convolution to the same size, with kernels (O, I, n, n) derived from a network's, which stay as they are."""
 
@@ -258,26 +166,21 @@ class _Block(nn.Module):
         self.second = _Convolution(second.weight, second.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        images = self.second(self.first(images).relu_())
-        return images.relu_()
+        return torch.relu(self.second(torch.relu(self.first(images))))
 
 
 class _DecoderBlock(nn.Module):
     """A block of the decoder but for the skip's part of its first convolution, which is given."""
 
-    def __init__(self, block: nn.Module, fused_up: bool) -> None:
+    def __init__(self, block: nn.Module) -> None:
         super().__init__()
         first, second = _folded(block)
         kernel = first.weight[:, first.out_channels :]  # behind the skip's channels, as many as the block gives
-        if fused_up:
-            self.up: nn.Module = _UpConvolution(kernel)
-        else:
-            self.up = nn.Sequential(nn.Upsample(scale_factor=2.0), _Convolution(kernel, None))
+        self.up = _UpConvolution(kernel)
         self.second = _Convolution(second.weight, second.bias)
 
     def forward(self, images: Tensor, skip: Tensor) -> Tensor:
-        images = self.second(self.up(images).add_(skip).relu_())
-        return images.relu_()
+        return torch.relu(self.second(torch.relu(self.up(images) + skip)))
 
 
 class _Terms(nn.Module):
@@ -307,7 +210,7 @@ class _SharedLSTM(nn.Module):
 
     def __init__(self, lstm: ConvLSTM2d) -> None:
         super().__init__()
-        kernel, bias, state_kernel = lstm._kernels()
+        kernel, bias, state_kernel = lstm.kernels()
         self.hard = lstm.hard
         self.from_first = _Terms(kernel, bias, forget=False)
         self.from_input = _Terms(kernel, bias)
@@ -319,13 +222,13 @@ class _SharedLSTM(nn.Module):
         return terms
 
     def forward(self, terms: Sequence[Terms]) -> list[Tensor]:
-        """Return the hidden state after each step; the terms are left as they are."""
-        hidden, cell = _first(terms[0], self.hard)
+        """Return the hidden state after each step."""
+        hidden, cell = _step(terms[0], None, self.hard)
         states = [hidden]
         for from_input in terms[1:]:
             from_state: Terms = self.from_state(hidden)
-            summed = Terms(from_state.gates.add_(from_input.gates), from_state.candidate.add_(from_input.candidate))
-            hidden, cell = _next(summed, cell, self.hard)
+            summed = Terms(from_state.gates + from_input.gates, from_state.candidate + from_input.candidate)
+            hidden, cell = _step(summed, cell, self.hard)
             states.append(hidden)
         return states
 
@@ -338,33 +241,24 @@ class _ReadOutLSTM(nn.Module):
 
     def __init__(self, lstm: ConvLSTM2d) -> None:
         super().__init__()
-        kernel, bias, state_kernel = lstm._kernels()
+        kernel, bias, state_kernel = lstm.kernels()
         self.hard = lstm.hard
         self.from_first = _Terms(kernel, bias, forget=False)
         self.from_both = _Terms(torch.cat([kernel, state_kernel], 1), bias)
 
     def forward(self, images: Sequence[Tensor]) -> Tensor:
         """Return the hidden state after the last step."""
-        hidden, cell = _first(self.from_first(images[0]), self.hard)
+        hidden, cell = _step(self.from_first(images[0]), None, self.hard)
         for image in images[1:]:
-            hidden, cell = _next(self.from_both(torch.cat([image, hidden], 1)), cell, self.hard)
+            hidden, cell = _step(self.from_both(torch.cat([image, hidden], 1)), cell, self.hard)
         return hidden
 
 
-def _first(terms: Terms, hard: bool) -> tuple[Tensor, Tensor]:
-    """Return hidden and cell state after a first step; the terms may be others' too and are left as they are."""
-    filters, gates = terms.candidate.shape[1], terms.gates.shape[1]
-    i = activated(terms.gates.narrow(1, 0, filters), hard)
-    o = activated(terms.gates.narrow(1, gates - filters, filters), hard)
-    cell = i.mul_(torch.tanh(terms.candidate))
-    return o.mul_(torch.tanh(cell)), cell
-
-
-def _next(terms: Terms, cell: Tensor, hard: bool) -> tuple[Tensor, Tensor]:
-    """Return the next hidden and cell state; the terms are changed, the cell state is not."""
-    i, f, o = activated_(terms.gates, hard).chunk(3, 1)
-    new = (i * terms.candidate.tanh_()).addcmul_(f, cell)
-    return o * torch.tanh(new), new
+def _step(terms: Terms, cell: Tensor | None, hard: bool) -> tuple[Tensor, Tensor]:
+    """Return the next hidden and cell state; a first step, without a cell state, has no forget gate."""
+    gates = activated(terms.gates, hard).split(terms.candidate.shape[1], 1)
+    hidden, new, _ = next_state(gates[0], gates[1], gates[-1], torch.tanh(terms.candidate), cell)
+    return hidden, new
 
 
 def _fixed(values: Tensor) -> nn.Parameter:

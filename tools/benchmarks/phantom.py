@@ -4,7 +4,7 @@ Speed: slices of 2048 x 2048, both detectors and the truth, nothing written; the
 below it) apart. Ambiguity: a decision tree on the grey values of one pixel, trained on slice 0 of a default stack and
 judged on slice 11, with ICE, TLD and both.
 
-    python tools/bench_phantom.py --json phantom.json
+    python tools/benchmarks/phantom.py --json phantom.json
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench import command, machine, write_json
+from common import command, machine, write_json
 from sklearn.metrics import balanced_accuracy_score, jaccard_score
 from sklearn.tree import DecisionTreeClassifier
 

@@ -1,6 +1,6 @@
 """What exporting costs and keeps: logits and labels of exported files beside the network's, and the time to segment.
 
-    python tools/bench_export.py sample.ome.zarr runs/unet runs/sensor3d --target docs/results/export.json
+    python tools/benchmarks/export.py sample.ome.zarr runs/unet runs/sensor3d --target docs/results/export.json
 
 Every run folder is exported in all formats into a folder of its own. Whole slices go through the network and through
 the exported file; then the stack is segmented with the run folder and with each file, in turn, each in a process of its
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench import app, command, machine, write_json
+from common import app, command, machine, write_json
 from monai.bundle import ConfigParser
 from monai.transforms import NormalizeIntensity
 

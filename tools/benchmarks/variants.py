@@ -4,7 +4,7 @@ Simulates and ingests the default sample; then trains each variant (small size, 
 exports TorchScript, each with one command; prints a table and writes a JSON. Sensor-3D gets fewer epochs, which take it
 about twice the U-Net's time.
 
-    python tools/bench_variants.py --work /tmp/variants --json variants.json
+    python tools/benchmarks/variants.py --work /tmp/variants --json variants.json
 """
 
 import argparse
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, learning_curve, machine, read_scores, settings_options, write_json
+from common import app, command, learning_curve, machine, read_scores, settings_options, write_json
 
 from monai_app.bundle.variants import variant_names
 

@@ -2,7 +2,10 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,25 +18,25 @@ from monai_app.stack import Stack
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    import bench_active_learning
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    import active_learning
 
-    def train(self, name, annotated):
+    def train(self: Any, name: str, annotated: Sequence[int]) -> Predictor:
         stack = self._stack(name, annotated)
         assert stack.train_slices == tuple(sorted(annotated))
         return Predictor(models.model_of(self.folder / name, slices=1))
 
     monkeypatch.setattr(models, "PHASES", PHASES)
-    monkeypatch.setattr(bench_active_learning.Sample, "_train", train)
-    return bench_active_learning
+    monkeypatch.setattr(active_learning.Sample, "_train", train)
+    return active_learning
 
 
 def test_arms_are_scored_on_slices_that_none_was_trained_on_and_nothing_twice(
-    bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = tmp_path / "results.json"
     words = ["--work", tmp_path / "work", "--seeds", 1, "--slices", 14, "--side", 48, "--json", target]
-    monkeypatch.setattr(sys, "argv", ["bench_active_learning.py", *map(str, words)])
+    monkeypatch.setattr(sys, "argv", ["active_learning.py", *map(str, words)])
     bench.main()
     content = json.loads(target.read_text())
     assert [row["kind"] for row in content["results"]] == ["alike", "changing"]
@@ -55,7 +58,7 @@ def test_arms_are_scored_on_slices_that_none_was_trained_on_and_nothing_twice(
     assert json.loads(target.read_text())["results"] == content["results"]
 
 
-def test_intervals_are_those_of_scipy(bench) -> None:
+def test_intervals_are_those_of_scipy(bench: ModuleType) -> None:
     differences = [0.02, -0.01, 0.03, 0.005, 0.0, 0.011]
     found = bench.interval(differences)
     expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)

@@ -16,9 +16,9 @@ rounds; sliding window and halo tiles do half of that part. Times are end to end
 the store, write labels. Memory is the peak of the process, in all and beyond what it held after imports and loading the
 weights. Every label image is compared with the whole slice's.
 
-    python tools/bench_inference.py compare --work /tmp/inference --json inference.json
-    python tools/bench_inference.py grow --work /tmp/inference --json inference_grow.json --figure growth.png
-    python tools/bench_inference.py full --work /tmp/inference --json inference_full.json
+    python tools/benchmarks/inference.py compare --work /tmp/inference --json inference.json
+    python tools/benchmarks/inference.py grow --work /tmp/inference --json inference_grow.json --figure growth.png
+    python tools/benchmarks/inference.py full --work /tmp/inference --json inference_full.json
 """
 
 import argparse
@@ -31,7 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, machine, write_json
+from common import app, command, machine, write_json
 
 NETWORKS = {
     "unet": ["--variant", "unet_ice+tld_3", "--set", "features=[32, 64, 128, 256, 512, 32]"],
@@ -203,10 +203,10 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
     from monai.transforms import NormalizeIntensity
     from torch.nn.functional import pad
 
+    from monai_app.domain.region import Rect
     from monai_app.inference import ExactInferer
     from monai_app.stack import Stack
-    from monai_app.stack.label_images.arrays import Maps, Planes
-    from monai_app.transforms import LoadSlabd
+    from monai_app.transforms import LoadSlabd, phase_labels
 
     parser = bundle(run, stack, {})
     model = parser.get_parsed_content("segmentation").model
@@ -225,7 +225,7 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
 
     def work() -> None:
         name = label_name(run, method, part)
-        with source.write_result(name, maps=Maps(), binding={}, overwrite=True) as result, torch.no_grad():
+        with source.write_result(name, fingerprint={}, overwrite=True) as result, torch.no_grad():
             for z in part:
                 image = normalise(load({"image": stack, "z": z})["image"]).as_tensor()[None]
                 image = image.contiguous(memory_format=layout)
@@ -234,8 +234,8 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
                     logits = network(image)[..., :rows, :columns]
                 else:
                     logits = window(image, network)
-                labels = (logits.argmax(1)[0] + 1).to(torch.uint8).numpy()
-                result.arrays.write(z, 0, 0, Planes(labels))
+                labels = phase_labels(logits[0])[0].numpy()
+                result.arrays.write(z, Rect.whole(source.shape), {"labels": labels})
             result.finish(part)
 
     return timed(work, len(part) * rows * columns)

@@ -1,6 +1,6 @@
 """How long `/info/` waits while a label server is busy: MONAI Label's own app beside `monai-app serve`, in one run.
 
-    python tools/bench_label_server.py sample.ome.zarr runs/unet --target docs/results/label_server.json
+    python tools/benchmarks/label_server.py sample.ome.zarr runs/unet --target docs/results/label_server.json
 
 Both servers get the same run folder and the same 4-D volume of the stack's first slices. While it is segmented,
 another client asks for `/info/` again and again. The servers take turns. Ours is asked during a training too. Prints a
@@ -23,11 +23,11 @@ import nibabel
 import numpy as np
 import requests
 import torch
-from bench import command, machine, write_json
+from common import command, machine, write_json
 
 from monai_app.stack import Stack
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.label.servers import STOCK_PATH, Server, free_port, monailabel, running
 
 MODEL = "model"

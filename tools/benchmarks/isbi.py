@@ -4,8 +4,8 @@ Trains a bundle through ``monai-app train`` for given wall-clock times, on 1 sli
 weights that the validation picked with ``monai-app evaluate``, prints a table and writes a JSON. The number of epochs
 for a time is found by a short calibration on the machine at hand: the learning-rate schedule must know its end.
 
-    python tools/bench_isbi.py --data ../shared/data/isbi2012 --work /tmp/isbi --minutes 8 15 --slices 1 3
-    python tools/bench_isbi.py --data ../shared/data/isbi2012 --work /tmp/isbi --network sensor3d --slices 3
+    python tools/benchmarks/isbi.py --data ../shared/data/isbi2012 --work /tmp/isbi --minutes 8 15 --slices 1 3
+    python tools/benchmarks/isbi.py --data ../shared/data/isbi2012 --work /tmp/isbi --network sensor3d --slices 3
 
 The data: ISBI 2012 challenge, Cardona et al. 2010, PLoS Biol 8:e1000502; Arganda-Carreras et al. 2015,
 Front. Neuroanat. 9:142.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import app, command, machine, read_scores, settings_options, write_json
+from common import app, command, machine, read_scores, settings_options, write_json
 
 SAMPLE = """
 name: isbi2012
