@@ -4,7 +4,7 @@ A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z"
 with ``"spare": True`` too it stands in for a share of nothing and counts for nothing.
 """
 
-from monai_app.transforms.items import all_items, annotated_items, repeat_items, share_items
+from monai_app.transforms.items import annotated_items, repeat_items, share_items
 from monai_app.transforms.labels import PhaseLabelsd, phase_labels
 from monai_app.transforms.scaling import ScaleDetectorsd, Scaling, measure_scaling
 from monai_app.transforms.slab import LoadAnnotationd, LoadSlabd
@@ -18,7 +18,6 @@ __all__ = [
     "PhaseLabelsd",
     "ScaleDetectorsd",
     "Scaling",
-    "all_items",
     "annotated_items",
     "measure_scaling",
     "phase_labels",

@@ -57,8 +57,3 @@ def share_items(items: Sequence[dict[str, Any]], rank: int, processes: int) -> l
     unlabelled, so that it counts for nothing.
     """
     return list(items[rank::processes]) or [{**items[0], "spare": True}]
-
-
-def all_items(stack: str) -> list[dict[str, Any]]:
-    """Return one item per slice, without labels."""
-    return [{"image": stack, "z": z} for z in range(Stack.open(stack).shape[0])]
