@@ -7,7 +7,8 @@ from tests.conftest import CHECKOUT, run_command
 
 LAYERS = [
     {"errors", "progress"},
-    {"device", "domain", "files", "yamlfile"},
+    {"device", "files", "yamlfile"},
+    {"domain"},
     {"io", "networks"},
     {"stack"},
     {"phantom", "provenance", "transforms"},
