@@ -1,11 +1,11 @@
 """Checks of settings before anything is made: a value that fails in the middle of MONAI's config is hard to read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError, causes, user_error
 from monai_app.stack import Stack
 
@@ -25,17 +25,8 @@ def check_tracking(tracker: str) -> None:
         raise ConfigError(f"tracking {tracker!r} is not installed: pip install 'monai-app[tracking]'")
 
 
-@dataclass(frozen=True)
-class Built:
-    """What a bundle's network is: name of its class, stride in pixels, and the settings that decide its function."""
-
-    name: str
-    stride: int
-    settings: dict[str, Any]
-
-
-def check_network(config: Mapping[str, Any]) -> Built:
-    """Build the network once, look at what it gives, and say what it is.
+def check_network(config: Mapping[str, Any]) -> ModelSpec:
+    """Build the network once, look at what it gives, and return the model's specification.
 
     Args:
         config: a bundle's config with the model's settings.
@@ -48,20 +39,19 @@ def check_network(config: Mapping[str, Any]) -> Built:
 
     parser = ConfigParser(dict(config))
     try:
-        stride = int(parser.get_parsed_content("stride"))
         network = parser.get_parsed_content("network_def")
-        settings = dict(parser.get_parsed_content("network_settings"))
+        spec: ModelSpec = parser.get_parsed_content("spec")
     except Exception as error:
         raise user_error(error) or ConfigError(f"these settings make no network ({error}); mend them") from error
-    slab = torch.zeros(1, len(config["detectors"]) * config["slices"], 2 * stride, 2 * stride)
-    expected = (1, len(config["phases"]), 2 * stride, 2 * stride)
-    given = tuple(network.train()(slab).shape)
+    side = 2 * spec.stride
+    given = tuple(network.train()(torch.zeros(1, len(spec.channel_name), side, side)).shape)
+    expected = (1, len(spec.phases), side, side)
     if given != expected:
         raise ConfigError(
             f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "
             "another head"
         )
-    return Built(type(network).__name__, stride, settings)
+    return spec
 
 
 def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:

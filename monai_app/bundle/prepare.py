@@ -15,15 +15,15 @@ import numpy as np
 import torch
 
 from monai_app import __version__
-from monai_app.bundle.checks import Built, check_network, check_sides, check_training
+from monai_app.bundle.checks import check_network, check_sides, check_training
 from monai_app.bundle.locate import template_digest
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.training_settings import check_settings
-from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
+from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.bundle.trust import check_trusted
+from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path, whole_folder
-from monai_app.inference.description import KEY, ModelDescription, channel_names
 from monai_app.stack import Stack
 from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
@@ -83,12 +83,12 @@ def prepare(
         BusyError: the folder is to be replaced and is being trained by another process.
     """
     given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
-    chosen, built = _complete(given, template, stack, processes)
+    chosen, spec = _complete(given, template, stack, processes)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     record["template"] = template_digest(template)
     begun: Transfer | None = None
     if pretrained is not None:
-        begun = _begin(pretrained, template, chosen)
+        begun = _begin(pretrained, template, chosen, spec)
         chosen["pretrained"] = True
         digest = file_sha256(pretrained / "models" / "model.pt")
         record["pretrained"] = {"weights_sha256": digest, "transfer": begun.describe()}
@@ -98,7 +98,7 @@ def prepare(
     check_idle(run)
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
-        write_configs(partial / "configs", chosen, built)
+        write_configs(partial / "configs", chosen, spec)
         _check_configs(partial, run, trust=trust)
         if begun is not None:
             (partial / "models").mkdir(exist_ok=True)
@@ -107,14 +107,14 @@ def prepare(
     return True
 
 
-def write_configs(configs: Path, settings: Mapping[str, Any], built: Built) -> None:
+def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -> None:
     """Write settings into a bundle's configs, and what its model is into its metadata.
 
     Raises:
         ConfigError: there is no such setting.
     """
     apply_settings([configs / name for name in CONFIGS], settings)
-    _describe(configs / "metadata.json", settings, built)
+    _describe(configs / "metadata.json", spec)
 
 
 def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
@@ -126,15 +126,16 @@ def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
     check_training(partial / "configs" / "train.yaml", run)
 
 
-def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any]) -> Transfer:
+def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any], spec: ModelSpec) -> Transfer:
     """Take over what fits of a trained bundle's weights, and say what does not."""
-    weights, meaning = read_source(pretrained)
+    weights, old = read_source(pretrained)
     config = {**read_yaml(template / "configs" / "train.yaml"), **settings}
-    names = [phase["name"] for phase in settings["phases"]]
-    return transfer(weights, meaning, config, Meaning(channel_names(settings["detectors"], settings["slices"]), names))
+    return transfer(weights, old, config, spec)
 
 
-def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes: int) -> tuple[dict[str, Any], Built]:
+def _complete(
+    settings: dict[str, Any], template: Path, stack: Stack, processes: int
+) -> tuple[dict[str, Any], ModelSpec]:
     """Add what the stack says to the user's settings, check the two against each other, and build the network."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
@@ -143,19 +144,21 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes:
     stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
     train = _check_annotations(stack, chosen)
     from_stack = {
-        "phases": [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases],
-        "scaling": measure_scaling(stack, chosen["detectors"], train),
+        "phases": [phase.model_dump(mode="json") for phase in stack.phases],
+        "scaling": {
+            name: stats.model_dump() for name, stats in measure_scaling(stack, chosen["detectors"], train).items()
+        },
         "dtype": stack.dtype.name,
         "trained_on": {"identity": stack.ingested, "slices": train},
     }
-    built = check_network({**chosen, **from_stack})
-    check_sides(chosen["crop"], chosen["window"], built.stride, stack)
-    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, built
+    spec = check_network({**chosen, **from_stack})
+    check_sides(chosen["crop"], chosen["window"], spec.stride, stack)
+    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, spec
 
 
 def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     """Check that the stack can be trained on, and return its training slices."""
-    train = [item["z"] for item in annotated_items(str(stack.path), stack.phases, "train")]
+    train = [item["z"] for item in annotated_items(str(stack.path), "train")]
     if len(stack.phases) < 2:
         raise AnnotationError(
             f"{stack.path} has one phase: there is nothing to tell apart; describe two phases or more"
@@ -168,35 +171,26 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe(metadata: Path, settings: Mapping[str, Any], built: Built) -> None:
+def _describe(metadata: Path, spec: ModelSpec) -> None:
     """Write what the model is into metadata.json, and take out what is not true of it."""
     document = json.loads(metadata.read_text(encoding="utf8"))
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
-    describe_model(document, settings, built)
+    describe_model(document, spec)
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
-def describe_model(document: dict[str, Any], settings: Mapping[str, Any], built: Built) -> None:
-    """Write what a model is into the document of a metadata.json.
-
-    Args:
-        document: changed in place.
-        settings: the model's detectors, slices, scaling, dtype and phases; others are left aside.
-        built: its network.
-    """
-    of_stack = {name: settings[name] for name in ("detectors", "slices", "scaling", "dtype", "phases")}
-    description = ModelDescription.of(built.name, stride=built.stride, settings=built.settings, **of_stack)
-    names = [phase["name"] for phase in description.phases]
+def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:
+    """Write what a model is into the document of a metadata.json, in place."""
     formats = document["network_data_format"]
-    for tensor, meaning in (
-        (formats["inputs"]["image"], description.channel_name),
-        (formats["outputs"]["pred"], names),
+    for tensor, names in (
+        (formats["inputs"]["image"], spec.channel_name),
+        (formats["outputs"]["pred"], spec.phase_names),
     ):
-        tensor["num_channels"] = len(meaning)
-        tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
-        tensor["spatial_shape"] = [f"{built.stride}*n"] * 2
-    document[KEY] = description.to_json()
+        tensor["num_channels"] = len(names)
+        tensor["channel_def"] = {str(index): name for index, name in enumerate(names)}
+        tensor["spatial_shape"] = [f"{spec.stride}*n"] * 2
+    document[KEY] = spec.to_json()
 
 
 def check_idle(run: Path) -> None:

@@ -49,12 +49,12 @@ def usable_run(run: Path, *, trust: bool = False) -> Path:
 def _renewed(run: Path, template: Path, record: Mapping[str, Any]) -> Path:
     found, own = ([read_config(folder / "configs" / name) for name in CONFIGS] for folder in (run, template))
     settings = _settings(dict(record["settings"]), found, own)
-    built = check_network({**own[0], **settings})
+    spec = check_network({**own[0], **settings})
     if not (run / EARLIER).exists():
         shutil.copytree(run / "configs", run / EARLIER)
     with whole_folder(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
-        write_configs(configs, settings, built)
+        write_configs(configs, settings, spec)
     with whole_file(run / RECORD) as path:
         path.write_text(json.dumps({**record, "template": template_digest(template)}, indent=2) + "\n")
     logging.getLogger(__name__).info("%s is of another version: configs renewed, the old ones are in %s", run, EARLIER)

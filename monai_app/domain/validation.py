@@ -28,10 +28,15 @@ _Place = tuple[int | str, ...]
 Items = Annotated[tuple[_Item, ...], Field(strict=False)]
 """A list in a document, a tuple in Python."""
 
+Text = Annotated[str, Field(pattern=r"\S")]
+"""Text that is not empty."""
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+
 _SHOWN_ERRORS = 5
 _NUMBERS = ("whole number", "number", "true or false")
 _KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
-_KEYS = {"int_type": "a whole number", "string_type": "text"}
+_KEYS = {"int_type": ("a whole number", "without"), "string_type": ("text", "in")}
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
 
@@ -84,16 +89,19 @@ def read_document(model: type[_Model], path: Path, context: Any = None) -> _Mode
         ConfigError: it cannot be read, or breaks a rule; naming file, line, place, value, rule and remedy.
     """
     content = read_yaml(path)
-    return validated(model, {} if content is None else content, path, context)
+    return validated(model, {} if content is None else content, path, context=context)
 
 
-def validated(model: type[_Model], content: Any, source: Path | str, context: Any = None) -> _Model:
+def validated(
+    model: type[_Model], content: Any, source: Path | str, remedy: str = "", *, context: Any = None
+) -> _Model:
     """Check a document.
 
     Args:
         model: what declares it.
         content: the document as mappings, lists and values.
         source: what it is called in errors; where it is the file that holds just the document, they name lines.
+        remedy: what to do about a file that no person wrote; else it follows from the rule that is broken.
         context: what validators of the model get as ``info.context``.
 
     Raises:
@@ -102,16 +110,19 @@ def validated(model: type[_Model], content: Any, source: Path | str, context: An
     try:
         return model.model_validate(content, context=context)
     except ValidationError as error:
-        raise config_error(error, model, source) from None
+        raise config_error(error, model, source, remedy) from None
 
 
-def config_error(error: ValidationError, model: type[BaseModel], source: Path | str) -> ConfigError:
+def config_error(error: ValidationError, model: type[BaseModel], source: Path | str, remedy: str = "") -> ConfigError:
     """Turn an error of pydantic into one of the package; see :func:`validated`."""
     schema = _schema_of(model)
     told: dict[_Place, str] = {}
     for each in error.errors(include_url=False):
         place, part = _find(schema, each["loc"], each["type"] in ("missing", "extra_forbidden"))
-        told.setdefault(place, _tell(place, each, part, schema))
+        if each["type"] == "too_short" and any(place == other[: len(place)] for other in told):
+            continue  # none is left, because those that there were are wrong
+        rule, usual = _tell(place, each, part, schema)
+        told.setdefault(place, f"{rule}; {remedy or usual}" if usual else rule)
     lines = [f"{_where(source, place)}: {text}" for place, text in told.items()]
     rest = len(lines) - _SHOWN_ERRORS
     return ConfigError("\n".join(lines[:_SHOWN_ERRORS] + ([f"and {rest} more"] if rest > 0 else [])))
@@ -150,7 +161,7 @@ def _find(schema: _Schema, location: _Place, to_a_key: bool = False) -> tuple[_P
         last_key = to_a_key and index == len(location) - 1
         if found is not None or len(members) == 1 or step == "[key]" or last_key:
             place.append(step)
-        part = part if found is None else found
+        part = {} if found is None and len(members) == 1 else found or part
     return tuple(place), part
 
 
@@ -172,21 +183,30 @@ def _resolve(part: _Schema, schema: _Schema) -> _Schema:
     return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else part
 
 
-def _tell(place: _Place, error: Mapping[str, Any], part: _Schema, schema: _Schema) -> str:
+def _tell(place: _Place, error: Mapping[str, Any], part: _Schema, schema: _Schema) -> tuple[str, str]:
+    """What is wrong, and the usual remedy; an error of the package says both itself."""
     kind, value = error["type"], shown(error["input"])
     inside = _dotted(place[:-1])
     if kind == "missing":
-        return f"{inside}key {str(place[-1])!r} is missing; add it"
+        return f"{inside}key {str(place[-1])!r} is missing", "add it"
     if kind == "extra_forbidden":
-        parent = _resolve(_find(schema, place[:-1])[1], schema)
-        return f"{inside}unknown key {str(place[-1])!r}; {_suggest(str(place[-1]), parent.get('properties', {}))}"
+        known = _resolve(_find(schema, place[:-1])[1], schema).get("properties", {})
+        return f"{inside}unknown key {str(place[-1])!r}", _suggest(str(place[-1]), known)
     if kind == "value_error":
-        return f"{_dotted(place)}{error['ctx']['error']}"
+        cause = error["ctx"]["error"]
+        if isinstance(cause, ConfigError):
+            return f"{_dotted(place)}{cause}", ""
+        rule, _, usual = str(cause).partition("; ")
+        what = "" if isinstance(error["input"], Mapping) else f"{value} "
+        return f"{_dotted(place)}{what}{rule}", usual or "correct it"
     if "[key]" in place or kind == "invalid_key":
-        return f"{_dotted(place[:-2])}key {value} is not {_KEYS.get(kind, 'text')}; correct it"
+        rule, quotes = _KEYS.get(kind, _KEYS["string_type"])
+        return f"{_dotted(place[:-2])}key {value} is not {rule}", f"write it {quotes} quotes"
     part = _resolve(part, schema)
+    if not part:  # a name of the field beside that in the schema
+        return f"{_dotted(place)}{value}: {error['msg']}", "correct it"
     rule = part.get("rule") or _rule(part, schema)
-    return f"{_dotted(place)}{value} is not {rule}; {part.get('remedy') or _remedy(part, error['input'], schema)}"
+    return f"{_dotted(place)}{value} is not {rule}", part.get("remedy") or _remedy(part, error["input"], schema)
 
 
 def _suggest(key: str, known: Iterable[str]) -> str:
@@ -223,13 +243,19 @@ def _limits(part: _Schema) -> str:
         return " or ".join(filter(None, map(_limits, part["anyOf"])))
     if part.get("type") == "array":
         each = _limits(_item(part))
-        return f"each {each}" if each else ""
+        return f"each {each}" if each else _filled(part, "minItems")
+    if part.get("type") == "object":
+        return _filled(part, "minProperties")
     low, above = part.get("minimum"), part.get("exclusiveMinimum")
     high, below = part.get("maximum"), part.get("exclusiveMaximum")
     if low is not None and high is not None:
         return f"from {low:g} to {high:g}"
     named = {"of at least": low, "above": above, "of at most": high, "below": below}
     return " and ".join(f"{word} {value:g}" for word, value in named.items() if value is not None)
+
+
+def _filled(part: _Schema, name: str) -> str:
+    return "with at least one entry" if part.get(name) == 1 else ""
 
 
 def _remedy(part: _Schema, value: Any, schema: _Schema) -> str:

@@ -104,7 +104,7 @@ class TileReader:
 
     def _read(self, tile: Tile, z: int) -> Raw:
         rows, columns = self._job.plan.stored(tile)
-        grey = self._job.stack.read_slab(z, self._job.model.detectors, 1, (rows.index, columns.index))
+        grey = self._job.stack.read_slab(z, self._job.model.spec.detectors, 1, (rows.index, columns.index))
         missing = [(0, len(read) - len(stored)) for read, stored in ((tile.read_y, rows), (tile.read_x, columns))]
         return np.pad(grey, [(0, 0), *missing], mode="edge") if any(map(any, missing)) else grey
 

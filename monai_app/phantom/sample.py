@@ -152,7 +152,7 @@ def _description(config: PhantomConfig, train: Sequence[int], test: Sequence[int
         "name": _NAME,
         "voxel_nm": {"z": float(voxel.z), "y": float(voxel.y), "x": float(voxel.x)},
         "detectors": {detector.name: detector.name for detector in config.detectors},
-        "phases": [{"value": phase.value, "name": phase.name, "colour": phase.colour} for phase in PHASES],
+        "phases": [phase.sample_entry() for phase in PHASES],
         "annotations": {
             "source": "annotations",
             "mapping": {phase.value: phase.name for phase in PHASES},

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
-
-IGNORED = -1
-"""Class index of unlabelled pixels, once an annotation (0 unlabelled, 1..K) has become class indices (0..K-1)."""
+from monai_app.transforms import IGNORED, class_indices
 
 
 class LabelledPixels(nn.Module):
@@ -44,7 +42,7 @@ class LabelledPixels(nn.Module):
         Raises:
             ConfigError: logits of S slices and an annotation of another number of slices.
         """
-        target = torch.as_tensor(annotation).long() - 1
+        target = class_indices(torch.as_tensor(annotation))
         if logits.ndim == 5:  # slices become images of their own
             if logits.shape[2] != target.shape[1]:
                 raise ConfigError(

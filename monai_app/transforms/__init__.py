@@ -5,20 +5,19 @@ with ``"spare": True`` too it stands in for a share of nothing and counts for no
 """
 
 from monai_app.transforms.items import annotated_items, repeat_items, share_items
-from monai_app.transforms.labels import PhaseLabelsd, phase_labels
-from monai_app.transforms.scaling import ScaleDetectorsd, Scaling, measure_scaling
+from monai_app.transforms.labels import IGNORED, PhaseLabelsd, class_indices, phase_labels
+from monai_app.transforms.scaling import measure_scaling
 from monai_app.transforms.slab import LoadAnnotationd, LoadSlabd
-from monai_app.transforms.volume import LoadInputd, LoadVolumed
+from monai_app.transforms.volume import LoadVolumed
 
 __all__ = [
+    "IGNORED",
     "LoadAnnotationd",
-    "LoadInputd",
     "LoadSlabd",
     "LoadVolumed",
     "PhaseLabelsd",
-    "ScaleDetectorsd",
-    "Scaling",
     "annotated_items",
+    "class_indices",
     "measure_scaling",
     "phase_labels",
     "repeat_items",

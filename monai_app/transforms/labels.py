@@ -1,4 +1,4 @@
-"""From logits to phase labels."""
+"""From logits to phase labels, and from labels to class indices: labels are 1..K, 0 unlabelled; classes are 0..K-1."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -6,10 +6,23 @@ from typing import Any
 import torch
 from monai.transforms import MapTransform
 
+IGNORED = -1
+"""Class index of unlabelled pixels."""
 
-def phase_labels(logits: torch.Tensor) -> torch.Tensor:
-    """Return the most likely phase of every pixel: logits (K, H, W) become labels (1, H, W) uint8, 1..K."""
-    return (logits.argmax(dim=0, keepdim=True) + 1).to(torch.uint8)
+
+def phase_labels(logits: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Return the most likely phase of every pixel: logits (K, H, W) become labels (1, H, W) uint8, 1..K.
+
+    Args:
+        logits: or probabilities, of the K phases along ``dim``.
+        dim: the axis that becomes 1.
+    """
+    return (logits.argmax(dim=dim, keepdim=True) + 1).to(torch.uint8)
+
+
+def class_indices(labels: torch.Tensor) -> torch.Tensor:
+    """Return the class index of every pixel, int64: labels 1..K become 0..K-1, unlabelled ones `IGNORED`."""
+    return labels.long() + IGNORED
 
 
 class PhaseLabelsd(MapTransform):

@@ -81,14 +81,14 @@ def _refusal(content: Any) -> str:
         ({"colours": [{"rgb": 5}]}, "rgb: 5 is not a list of whole numbers, each from 0 to 255; write it in brackets"),
         ({"colours": [{"rgb": [0, 0, 0], "code": None}]}, "code: None is not of the form '#rrggbb'; quote it"),
         ({"slices": [1, "b", 1.5]}, "it: slices::2: 1.5 is not a whole number or text; correct it"),
-        ({"meaning": {"0": "pore"}}, "it: meaning: key '0' is not a whole number; correct it"),
+        ({"meaning": {"0": "pore"}}, "it: meaning: key '0' is not a whole number; write it without quotes"),
         ({"meaning": {0: 1}}, "it: meaning::0: 1 is not text; write some (in quotes if it looks like a number)"),
         ({"rest": "yes"}, "it: rest: 'yes' is not true or false; write one, without quotes"),
         ({"rest": 1}, "it: rest: 1 is not true or false; correct it"),
         ({"kind": "min"}, "it: kind: 'min' is not one of max, entropy or null; correct it"),
         ({"count": 0}, "it: count: 0 is not a whole number or null of at least 1; correct it"),
         ({"rest": 10**5000}, "it: rest: a huge number is not true or false; correct it"),
-        ({5: 1}, "it: key 5 is not text; correct it"),
+        ({5: 1}, "it: key 5 is not text; write it in quotes"),
     ],
 )
 def test_refusals_name_place_value_rule_and_remedy(content: dict[Any, Any], message: str) -> None:

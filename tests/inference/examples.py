@@ -10,11 +10,10 @@ from monai_app.inference.model import Model
 from monai_app.inference.streaming.lowering import stream
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.networks import Sensor3D
-from monai_app.stack import Phase
+from tests.specs import PHASES, spec_of
 
 DETECTORS, SLICES, STRIDE = ("ICE", "TLD"), 3, {"unet": 16, "bilinear unet": 16, "sensor3d": 4}
 SCALING = {"ICE": {"mean": 127.0, "std": 60.0}, "TLD": {"mean": 90.0, "std": 41.5}}
-PHASES = [Phase(1, "pore", "#112233"), Phase(2, "hydrate", "#445566"), Phase(3, "clinker", "#778899")]
 
 
 def shaken(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -43,7 +42,8 @@ def network_of(kind: str) -> nn.Module:
 
 
 def model_of(kind: str) -> Model:
-    return Model(network_of(kind), "weights.pt", DETECTORS, SLICES, STRIDE[kind], SCALING, "uint8", PHASES)
+    spec = spec_of(DETECTORS, SLICES, scaling=SCALING, stride=STRIDE[kind])
+    return Model(spec, network_of(kind), "weights.pt")
 
 
 def pushed(made: RowStream, images: Sequence[Tensor], stripe: int) -> list[Tensor]:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from monai_app.errors import StackError
 from monai_app.io.sources import check_agreement, last_number, natural_order, open_source, stem
-
-from .samples import pixels, write_folder
+from tests.stack.samples import pixels, write_folder
 
 
 def _names(paths):

@@ -8,8 +8,7 @@ from PIL import Image
 
 from monai_app.errors import StackError
 from monai_app.io.tiff import check_alone, inspect, read_planes
-
-from .samples import pixels
+from tests.stack.samples import pixels
 
 STACK = pixels(6, 37, 29)
 STACK16 = pixels(6, 37, 29, "uint16")

@@ -8,6 +8,7 @@ from typing import Any
 
 from monai_app.domain import fields
 from monai_app.domain.phase import Phase, check_phases
+from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.yamlfile import read_yaml
 
@@ -125,9 +126,7 @@ def _path(value: Any, where: str, folder: Path) -> Path:
 
 
 def _phase(entry: Any) -> Phase:
-    phase = fields.mapping(entry, "phases")
-    fields.check_keys(phase, "phases", ("value", "name", "colour"))
-    return Phase(phase["value"], phase["name"], phase["colour"])
+    return validated(Phase, entry, "phases")
 
 
 def _annotations(content: Any, folder: Path) -> AnnotationDescription:

@@ -11,8 +11,7 @@ from monai_app.io.sources import open_source
 from monai_app.stack import SampleDescription
 from monai_app.stack.ingestion.annotations import find_annotations, map_values
 from monai_app.stack.ingestion.slice_index import SliceIndex
-
-from .samples import label_plane
+from tests.stack.samples import label_plane
 
 
 def _find(sample):

@@ -11,7 +11,10 @@ def test_reads_everything(sample):
     assert description.voxel_nm == (20.0, 10.0, 5.0)
     assert description.detectors == {"ICE": sample.root / "ICE", "TLD": sample.root / "TLD"}
     assert list(description.detectors) == ["ICE", "TLD"]
-    assert description.phases == (Phase(1, "pore", "#20304f"), Phase(2, "hydrate", "#C0B090"))
+    assert description.phases == (
+        Phase(value=1, name="pore", rgb=(32, 48, 79)),
+        Phase(value=2, name="hydrate", rgb=(192, 176, 144)),
+    )
     assert description.annotations == AnnotationDescription(
         source=sample.root / "annotations",
         mapping={0: "pore", 7: "hydrate"},
@@ -64,9 +67,9 @@ BROKEN = {
     "detector path is null": (["detectors", "SE"], None, "detectors: SE: None is not text"),
     "detector name occurs twice": (["detectors", "ice"], "TLD", "'ICE' and 'ice' are the same name"),
     "phases are a mapping": (["phases"], {"pore": 1}, "phases: .* is not a list"),
-    "phase is a name": (["phases"], ["pore"], "phases: 'pore' is not a mapping"),
+    "phase is a name": (["phases"], ["pore"], "phases: 'pore' is not a .*mapping"),
     "phase without colour": (["phases"], [{"value": 1, "name": "pore"}], "key 'colour' is missing"),
-    "colour is null": (["phases", 0, "colour"], None, "colour None is not of the form '#rrggbb'"),
+    "colour is null": (["phases", 0, "colour"], None, 'colour: None is not of the form "#rrggbb"'),
     "phases have a gap": (["phases", 1, "value"], 3, r"phase values \[1, 3\] are not 1..2"),
     "phase named twice": (["phases", 1, "name"], "pore", "phase name 'pore' occurs twice"),
     "annotations are a list": (["annotations"], [1], "annotations: .* is not a mapping"),

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Phase, SampleDescription, Stack, ingest
-
-from .samples import SampleFolder, label_plane, pixels, write_folder
+from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
 
 def _tree(folder):
@@ -33,7 +32,10 @@ def test_whole_round_trip(sample):
     assert stack.path == sample.target
     assert (stack.name, stack.detectors, stack.shape, stack.dtype) == ("sample", ("ICE", "TLD"), (12, 20, 33), np.uint8)
     assert stack.voxel_nm == (20.0, 10.0, 5.0)
-    assert stack.phases == (Phase(1, "pore", "#20304f"), Phase(2, "hydrate", "#C0B090"))
+    assert stack.phases == (
+        Phase(value=1, name="pore", rgb=(32, 48, 79)),
+        Phase(value=2, name="hydrate", rgb=(192, 176, 144)),
+    )
     assert (stack.train_slices, stack.test_slices) == ((2, 10), (5,))
     assert stack.slice_names == tuple(f"slice_{z}" for z in range(12))
     for z in range(12):

@@ -4,8 +4,7 @@ import tifffile
 from monai_app.errors import AnnotationError
 from monai_app.io.sources import open_source
 from monai_app.stack.ingestion.slice_index import SliceIndex
-
-from .samples import pixels, write_folder
+from tests.stack.samples import pixels, write_folder
 
 
 @pytest.fixture

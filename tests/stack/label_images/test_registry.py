@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
-from monai_app.stack import Phase, Stack, ingest
-
-from .samples import SampleFolder, label_plane, pixels
+from monai_app.stack import Stack, ingest
+from tests.specs import phases_of
+from tests.stack.samples import SampleFolder, label_plane, pixels
 
 SHAPE = (4, 9, 14)
 
@@ -119,7 +119,7 @@ def test_refuses_labels_that_do_not_fit(stack, z, labels, message):
 
 
 def test_other_phases_may_be_given(stack):
-    phases = [Phase(n, f"phase {n}", "#102030") for n in (1, 2, 3)]
+    phases = phases_of([f"phase {n}" for n in (1, 2, 3)])
     _write(stack, "a", np.full(SHAPE, 3, np.uint8), phases=phases)
     assert stack.read_labels("a", 0).max() == 3
 
