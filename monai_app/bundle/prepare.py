@@ -15,14 +15,18 @@ import numpy as np
 import torch
 
 from monai_app import __version__
-from monai_app.bundle.checks import check_network, check_settings, check_sides
+from monai_app.bundle.checks import check_network, check_sides, check_training
+from monai_app.bundle.locate import template_digest
 from monai_app.bundle.settings import apply_settings, read_overlays
+from monai_app.bundle.training_settings import check_settings
 from monai_app.bundle.transfer import Transfer, read_source, transfer
+from monai_app.bundle.trust import check_trusted
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
-from monai_app.errors import AnnotationError, TargetExistsError
+from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path, whole_folder
 from monai_app.stack import Stack
+from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
 from monai_app.training.split import split_stack
 from monai_app.transforms import annotated_items, measure_scaling
@@ -53,6 +57,7 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     pretrained: Path | None = None,
     processes: int = 1,
+    trust: bool = False,
     overwrite: bool = False,
 ) -> bool:
     """Make the run folder, or find it made from the same things before.
@@ -65,19 +70,23 @@ def prepare(
         settings: config ids and values, laid over the overlays.
         pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
         processes: how many will train together. It is checked, not recorded: a run may go on with another number.
+        trust: the user trusts settings that name code; others are refused.
         overwrite: replace an existing folder.
 
     Returns:
         Whether the folder is new; ``False`` means that a run can be resumed.
 
     Raises:
-        ConfigError: a setting that is unknown or does not fit the stack, e.g. a detector that it does not have.
+        ConfigError: a setting that is unknown, does not fit the stack or makes no training, e.g. a detector that the
+            stack does not have; or one that names code.
         AnnotationError: no annotated slice to train on, or too little labelled.
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    chosen, spec = _complete({**read_overlays(overlays), **(settings or {})}, template, stack, processes)
+    given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
+    chosen, spec = _complete(given, template, stack, processes)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
+    record["template"] = template_digest(template)
     begun: Transfer | None = None
     if pretrained is not None:
         begun = _begin(pretrained, template, chosen, spec)
@@ -90,13 +99,32 @@ def prepare(
     check_idle(run)
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
-        apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe(partial / "configs" / "metadata.json", spec)
+        write_configs(partial / "configs", chosen, spec)
+        _check_configs(partial, run, trust=trust)
         if begun is not None:
             (partial / "models").mkdir(exist_ok=True)
             torch.save(begun.state, partial / INITIAL)
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
     return True
+
+
+def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -> None:
+    """Write settings into a bundle's configs, and what its model is into its metadata.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    apply_settings([configs / name for name in CONFIGS], settings)
+    _describe(configs / "metadata.json", spec)
+
+
+def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
+    """Refuse a run folder that could not be trained, before it has its name."""
+    try:
+        check_trusted(partial, trust=trust)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(str(partial), str(run))) from None
+    check_training(partial / "configs" / "train.yaml", run)
 
 
 def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any], spec: ModelSpec) -> Transfer:
@@ -190,7 +218,7 @@ def _check_same(run: Path, record: Mapping[str, Any]) -> None:
     differences = [
         f"{name} is {old!r} there and {new!r} now"
         for name, old, new in _pairs(found, wanted)
-        if old != new and name != "monai_app"
+        if old != new and name not in ("monai_app", "template")
     ]
     if differences:
         raise TargetExistsError(
@@ -201,5 +229,6 @@ def _check_same(run: Path, record: Mapping[str, Any]) -> None:
 
 def _pairs(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Pair the entries of two records, the settings one by one."""
-    old, new = ({**record, **record["settings"], "settings": None} for record in (found, wanted))
+    settings = [dict(renamed(*entry) for entry in record["settings"].items()) for record in (found, wanted)]
+    old, new = ({**record, **own, "settings": None} for record, own in zip((found, wanted), settings, strict=True))
     return [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.locate import DEFAULT_BUNDLE, config_path, template_path
-from monai_app.bundle.trust import check_trusted
+from monai_app.bundle.renew import usable_run
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress
 
@@ -70,8 +70,7 @@ def trained_run(run: Path, *, trust: bool = False) -> Path:
         raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
     if not (run / "models" / "model.pt").is_file():
         raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
-    check_trusted(run, trust=trust)
-    return run
+    return usable_run(run, trust=trust)
 
 
 def inference_of(model: Path, *, trust: bool = False) -> tuple[tuple[Path, ...], dict[str, str], str]:

@@ -40,8 +40,8 @@ def train(
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.locate import DEFAULT_BUNDLE, size_path, template_path
     from monai_app.bundle.prepare import RECORD, prepare
+    from monai_app.bundle.renew import usable_run
     from monai_app.bundle.settings import parse_setting
-    from monai_app.bundle.trust import check_trusted
     from monai_app.bundle.variants import read_variant
     from monai_app.cli.running import run_command, show, show_and_run
     from monai_app.stack import Stack
@@ -71,12 +71,13 @@ def train(
         settings=given,
         processes=processes,
         pretrained=pretrained,
+        trust=trust,
         overwrite=overwrite,
     )
     if pretrained is not None:
         for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
             typer.echo(f"from {pretrained}: {line}")
-    check_trusted(run, trust=trust)  # of a run made earlier, or with a --set that says more than a value
+    run = usable_run(run, trust=trust)
     command = run_command(run, source.path, ("train",), processes, amp=amp, tracking=tracking)
     if prepare_only:
         show(command)

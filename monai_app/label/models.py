@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.checks import DERIVED, check_settings
 from monai_app.bundle.locate import size_path, template_path, template_paths
 from monai_app.bundle.model import load_model, read_spec
 from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.renew import usable_run
 from monai_app.bundle.settings import check_literal, read_json, read_overlays
-from monai_app.bundle.trust import check_trusted
+from monai_app.bundle.training_settings import NOT_SETTINGS, check_settings
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AppError, ConfigError
 from monai_app.files import whole_file
@@ -197,7 +197,7 @@ def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dic
 
 def _served(given: str, settings: Settings, workspace: Workspace, stack: Stack) -> ServedModel:
     bundle = _find(given)
-    check_trusted(bundle, trust=settings.trust)
+    bundle = usable_run(bundle, trust=settings.trust)
     trained = (bundle / WEIGHTS).is_file()
     spec = read_spec(bundle / "configs" / "metadata.json") if trained else None
     if spec is not None:
@@ -242,7 +242,7 @@ def _recipe(bundle: Path, settings: Settings) -> Recipe:
     else:
         record = read_json(bundle / RECORD, ("bundle", "settings"))
         size_path(record["bundle"], settings.size)  # it is not laid over, and still must not be a slip of the hand
-        kept = {name: value for name, value in record["settings"].items() if name not in DERIVED}
+        kept = {name: value for name, value in record["settings"].items() if name not in NOT_SETTINGS}
         recipe = Recipe(template_path(record["bundle"]), [], {**kept, **settings.training})
     if settings.training:  # what was trained before is no fault of who starts the server
         check_literal(settings.training)
