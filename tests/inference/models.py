@@ -36,7 +36,8 @@ def whole_slice(model: Model, stack: Stack, z: int) -> Tensor:
     slab = LoadSlabd("image", model.spec)({"image": str(stack.path), "z": z})["image"]
     _, rows, columns = stack.shape
     below, right = -rows % model.spec.stride, -columns % model.spec.stride
-    image = nn.functional.pad(normaliser(model.spec)(slab).as_tensor()[None], (0, right, 0, below), mode="replicate")
+    plain = torch.from_numpy(normaliser(model.spec)(slab).numpy())[None]
+    image = nn.functional.pad(plain, (0, right, 0, below), mode="replicate")
     with torch.no_grad():
         return model.network(image)[0, :, :rows, :columns].softmax(0)
 
