@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from ruamel.yaml import YAML
 
+from monai_app.domain.schemas import write_document
 from monai_app.domain.validation import Strict, validated
 from monai_app.errors import ConfigError
 from monai_app.stack.ingestion.description import DetectorName, Nanometres, Voxel
@@ -182,10 +182,7 @@ class PhantomConfig(Strict):
 
     def to_yaml(self, path: Path) -> None:
         """Write every setting, so that `from_yaml` gives back an equal config."""
-        yaml = YAML()
-        yaml.default_flow_style = False
-        with path.open("w", encoding="utf-8") as file:
-            yaml.dump(self.model_dump(), file)
+        write_document(type(self), self.model_dump(), path, partial=True)
 
 
 def _overlay(base: Any, changes: Any) -> Any:

@@ -6,8 +6,9 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from monai_app.phantom.config import Artefacts, PhantomConfig, Voxel
+from monai_app.phantom.config import Artefacts, PhantomConfig
 from monai_app.phantom.simulate import PhantomSlice, simulate
+from monai_app.stack import Voxel
 
 NO_ARTEFACTS = Artefacts(**dict.fromkeys(Artefacts.model_fields, 0.0))
 SMALL = PhantomConfig(slices=3, rows=128, columns=128, voxel_nm=Voxel(z=40.0, y=80.0, x=80.0))

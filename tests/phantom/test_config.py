@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_app.domain.validation import settings_table
+from monai_app.domain.schemas import settings_table
 from monai_app.errors import ConfigError
-from monai_app.phantom.config import Artefacts, PhantomConfig, Structure, Voxel
+from monai_app.phantom.config import Artefacts, PhantomConfig, Structure
+from monai_app.stack import Voxel
 
 
 def _from(tmp_path: Path, text: str) -> PhantomConfig:

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.phantom.config import PhantomConfig, Voxel
+from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.sample import annotated_slices, write_sample
 from monai_app.phantom.simulate import simulate
+from monai_app.stack import Voxel
 
 CONFIG = PhantomConfig(slices=6, rows=37, columns=50, voxel_nm=Voxel(z=40.0, y=200.0, x=200.0))
 
@@ -31,7 +32,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 def test_folder_holds_all_and_nothing_else(written: Written) -> None:
     target, _ = written
     assert sorted(path.name for path in target.iterdir()) == [
-        "ICE", "TLD", "annotations", "phantom.yaml", "positions.csv", "sample.yaml", "truth",
+        "ICE", "TLD", "annotations", "phantom.schema.json", "phantom.yaml", "positions.csv", "sample.schema.json",
+        "sample.yaml", "truth",
     ]  # fmt: skip
     assert [path.name for path in target.parent.iterdir()] == ["demo"]
     names = [f"slice_{z:04d}.tif" for z in range(6)]

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_app.phantom.config import PhantomConfig, Structure, Voxel
+from monai_app.phantom.config import PhantomConfig, Structure
 from monai_app.phantom.fields import Grid, RandomField, hashed_plane, spline_weights
 from monai_app.phantom.grains import GrainLattice, GrainShape
 from monai_app.phantom.microstructure import Microstructure
 from monai_app.phantom.phases import PHASE_OF, PHASES, Material
 from monai_app.phantom.simulate import field_grid
 from monai_app.phantom.stage import Position
+from monai_app.stack import Voxel
 from tests.phantom.conftest import SMALL
 
 Floats = npt.NDArray[np.float64]
