@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.stack import Phase, Stack
 from monai_app.transforms import phase_labels
 
@@ -67,21 +68,20 @@ def draw_slice(
     return figure
 
 
-def draw_item(item: Mapping[str, Any], detectors: Sequence[str], phases: Sequence[Phase], title: str) -> Figure:
+def draw_item(item: Mapping[str, Any], spec: ModelSpec, title: str) -> Figure:
     """Draw one item of an evaluator's output, see :func:`draw_slice`.
 
     Args:
         item: ``image`` with the stack's path and slice in its ``meta``, ``label`` annotation (1, rows, columns) and
             ``pred`` logits (K, rows, columns).
-        detectors: names of the detectors to show, read again from the stack in their own grey values.
-        phases: the K phases.
+        spec: of the model, whose detectors are read again from the stack in their own grey values.
         title: comes before the slice's index.
     """
     stack, z = Stack.open(item["image"].meta["filename_or_obj"]), int(item["image"].meta["z"])
-    images = {name: stack.read_slab(z, [name], 1)[0] for name in detectors}
+    images = {name: stack.read_slab(z, [name], 1)[0] for name in spec.detectors}
     truth = item["label"][0].cpu().numpy()
     prediction = phase_labels(item["pred"])[0].cpu().numpy()
-    return draw_slice(images, truth, prediction, phases, f"{title}, slice {z}")
+    return draw_slice(images, truth, prediction, spec.phases, f"{title}, slice {z}")
 
 
 def as_png(figure: Figure) -> bytes:

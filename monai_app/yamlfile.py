@@ -1,11 +1,13 @@
 """Reading YAML files that people write, with errors that say what is wrong and where."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from monai_app.errors import ConfigError
 
@@ -28,6 +30,36 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"{path}: {problem} ({place}); every key may occur once: rename or remove one") from None
     except YAMLError as error:
         raise ConfigError(f"{path} is no valid YAML ({_position(error)}); correct that line") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, the 31st of February, brackets in brackets
+        raise ConfigError(f"{path} holds a value too long, too deep or of no meaning for YAML; correct it") from None
+
+
+def line_of(path: Path, place: Sequence[int | str]) -> int | None:
+    """Return the line, from 1, of an entry of a YAML file, or of the last one on the way to it that exists.
+
+    Args:
+        path: the file.
+        place: keys of mappings and indices of lists, from the outside.
+    """
+    try:
+        node = YAML(pure=True).compose(path)
+    except (OSError, ValueError, YAMLError):
+        return None
+    line = None
+    for part in place:
+        entries = node.value if isinstance(getattr(node, "value", None), list) else []
+        if isinstance(part, int) and isinstance(node, SequenceNode):
+            found = [(each, each) for each in entries[part : part + 1]]
+        else:
+            found = (
+                [(key, value) for key, value in entries if key.value == str(part)]
+                if isinstance(node, MappingNode)
+                else []
+            )
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return line
 
 
 def _position(error: YAMLError) -> str:

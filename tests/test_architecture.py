@@ -17,7 +17,8 @@ HEAPS = {"bundle", "label", "phantom"}
 
 LAYERS = [
     {"errors", "progress"},
-    {"device", "domain", "files", "yamlfile"},
+    {"device", "files", "yamlfile"},
+    {"domain"},
     {"io", "networks"},
     {"stack"},
     {"phantom", "provenance", "transforms"},

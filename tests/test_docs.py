@@ -12,9 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_app.stack import Stack
+from monai_app.bundle.locate import DEFAULT_BUNDLE, template_path
+from monai_app.bundle.training_settings import list_settings
+from monai_app.domain.schemas import Setting, settings_table
+from monai_app.phantom import PhantomConfig
+from monai_app.stack import SampleDescription, Stack
+from monai_app.yamlfile import read_yaml
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
 from tests.label.servers import free_port, running
+from tests.settings_tables import markdown_rows
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 SMALL = {
@@ -326,3 +332,15 @@ def test_no_page_waits_for_a_number(page: Path) -> None:
 def test_links_of_pages_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    ("page", "rows"),
+    [
+        ("simulator", settings_table(PhantomConfig)),
+        ("stack-store", settings_table(SampleDescription)),
+        ("training", list_settings(read_yaml(template_path(DEFAULT_BUNDLE) / "configs" / "train.yaml"))),
+    ],
+)
+def test_pages_hold_the_tables_of_settings(page: str, rows: list[Setting]) -> None:
+    assert markdown_rows(rows) in (CHECKOUT / "docs" / f"{page}.md").read_text()

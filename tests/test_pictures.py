@@ -14,7 +14,7 @@ from monai_app.pictures import (
 )
 from monai_app.stack import Phase
 
-PHASES = [Phase(1, "pore", "#000000"), Phase(2, "solid", "#0072b2")]
+PHASES = [Phase(value=1, name="pore", rgb=(0, 0, 0)), Phase(value=2, name="solid", rgb=(0, 114, 178))]
 
 
 def test_labels_get_the_colours_of_their_phases() -> None:

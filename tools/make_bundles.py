@@ -88,7 +88,7 @@ def metadata(template: str, about: dict[str, Any], network: Path, base: Path) ->
     if "eval_metrics" in about:
         document["eval_metrics"] = about["eval_metrics"]
     config = {**read_yaml(base / "train.yaml"), **read_yaml(network)}
-    describe_model(document, config, check_network(config))
+    describe_model(document, check_network(config))
     return document
 
 

@@ -1,70 +1,16 @@
 """Checks of settings before anything is made: a value that fails in the middle of MONAI's config is hard to read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from monai_app.errors import ConfigError, user_error
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.errors import ConfigError, causes, user_error
 from monai_app.stack import Stack
-
-DERIVED = {
-    **dict.fromkeys(
-        ("phases", "scaling", "dtype", "trained_on"),
-        "comes from the stack; describe the sample accordingly and ingest it",
-    ),
-    **dict.fromkeys(("stride", "network_settings"), "follows from the network's settings; set those"),
-    **dict.fromkeys(("rank", "processes"), "follows from the number of processes; give --processes N"),
-    "pretrained": "follows from --from; give that",
-}
-"""Ids that are no settings, where they come from, and what to do instead."""
 
 TRACKERS = ("mlflow",)
 """Experiment trackers that MONAI writes to."""
-
-MAY_BE_ZERO = frozenset(
-    {
-        "seed",
-        "workers",
-        "weight_decay",
-        "max_gradient_norm",
-        "dice_weight",
-        "dropout",
-        "deformed",
-        "rotation",
-        "zoom",
-        "elastic",
-        "rotate90",
-    }
-)
-"""Numbers that may be 0; all others must be positive."""
-
-
-def check_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Check the user's settings against the kind of the bundle's own values.
-
-    Args:
-        settings: config ids and values; nested ids (``a::b``) are left to the bundle.
-        defaults: the bundle's training config.
-
-    Raises:
-        ConfigError: a setting that is unknown, belongs to the stack, or is of another kind or out of range.
-    """
-    for name, value in settings.items():
-        if name in DERIVED:
-            raise ConfigError(f"setting {name!r} {DERIVED[name]}")
-        if "::" in name:
-            continue
-        if name not in defaults:
-            known = sorted(key for key in defaults if not isinstance(defaults[key], dict))
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigError(f"no setting {name!r} in this bundle: {hint}")
-        _check_kind(name, value, defaults[name])
-    epochs, interval = (settings.get(name, defaults[name]) for name in ("max_epochs", "val_interval"))
-    if interval > epochs:
-        raise ConfigError(f"val_interval {interval}: with {epochs} epochs nothing would be validated; lower it")
 
 
 def check_tracking(tracker: str) -> None:
@@ -79,17 +25,8 @@ def check_tracking(tracker: str) -> None:
         raise ConfigError(f"tracking {tracker!r} is not installed: pip install 'monai-app[tracking]'")
 
 
-@dataclass(frozen=True)
-class Built:
-    """What a bundle's network is: name of its class, stride in pixels, and the settings that decide its function."""
-
-    name: str
-    stride: int
-    settings: dict[str, Any]
-
-
-def check_network(config: Mapping[str, Any]) -> Built:
-    """Build the network once, look at what it gives, and say what it is.
+def check_network(config: Mapping[str, Any]) -> ModelSpec:
+    """Build the network once, look at what it gives, and return the model's specification.
 
     Args:
         config: a bundle's config with the model's settings.
@@ -102,20 +39,19 @@ def check_network(config: Mapping[str, Any]) -> Built:
 
     parser = ConfigParser(dict(config))
     try:
-        stride = int(parser.get_parsed_content("stride"))
         network = parser.get_parsed_content("network_def")
-        settings = dict(parser.get_parsed_content("network_settings"))
+        spec: ModelSpec = parser.get_parsed_content("spec")
     except Exception as error:
         raise user_error(error) or ConfigError(f"these settings make no network ({error}); mend them") from error
-    slab = torch.zeros(1, len(config["detectors"]) * config["slices"], 2 * stride, 2 * stride)
-    expected = (1, len(config["phases"]), 2 * stride, 2 * stride)
-    given = tuple(network.train()(slab).shape)
+    side = 2 * spec.stride
+    given = tuple(network.train()(torch.zeros(1, len(spec.channel_name), side, side)).shape)
+    expected = (1, len(spec.phases), side, side)
     if given != expected:
         raise ConfigError(
             f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "
             "another head"
         )
-    return Built(type(network).__name__, stride, settings)
+    return spec
 
 
 def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:
@@ -145,33 +81,35 @@ def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: 
         )
 
 
-def _check_kind(name: str, value: Any, default: Any) -> None:
-    if isinstance(default, bool | dict) or default is None:
-        return
-    if isinstance(default, str):
-        if not default.startswith(("$", "@")) and not isinstance(value, str):
-            raise ConfigError(f"setting {name!r}: {value!r} must be a text, like {default}")
-        return
-    if isinstance(default, list):
-        _check_list(name, value, default)
-    else:
-        _check_number(name, value, default)
+def check_training(config: Path, run: Path) -> None:
+    """Build what a training config trains with, and use loss and augmentation once: on noise, on the CPU.
 
+    Args:
+        config: a train.yaml, complete.
+        run: what the run folder will be called.
 
-def _check_list(name: str, value: Any, default: list[Any]) -> None:
-    kind = type(default[0])
-    if not isinstance(value, list) or not value or not all(type(item) is kind for item in value):
-        raise ConfigError(f"setting {name!r}: {value!r} must be a list such as {default}")
-    if kind is int and (len(value) != len(default) or min(value) < 1):
-        raise ConfigError(f"setting {name!r}: {value!r} must be {len(default)} positive whole numbers, like {default}")
-    if len(set(value)) < len(value) and kind is str:
-        raise ConfigError(f"setting {name!r}: {value!r} names one twice; name each once")
+    Raises:
+        ConfigError: loss, optimiser, schedule or augmentation cannot be built or used.
+    """
+    import torch
+    from monai.bundle import ConfigParser
 
-
-def _check_number(name: str, value: Any, default: float) -> None:
-    whole = isinstance(default, int)
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        kind = "a whole number" if whole else "a number"
-        raise ConfigError(f"setting {name!r}: {value!r} must be {kind}, like {default}")
-    if not value >= 0 or (value == 0 and name not in MAY_BE_ZERO):
-        raise ConfigError(f"setting {name!r}: {value!r} must be {'0 or more' if name in MAY_BE_ZERO else 'above 0'}")
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    parser.update({"bundle_root": str(run), "device": "$torch.device('cpu')"})
+    phases, (rows, columns) = len(parser["phases"]), parser["crop"]
+    image = torch.rand(len(parser["detectors"]) * parser["slices"], rows, columns)
+    labels = torch.randint(phases + 1, (1, rows, columns))
+    what = "loss"
+    try:
+        loss = parser.get_parsed_content(what)(torch.rand(1, phases, rows, columns, requires_grad=True), labels[None])
+        if not (loss.ndim == 0 and loss.isfinite() and loss.requires_grad):
+            raise ValueError(f"it gives {loss}, no scalar to minimise")
+        for what in ("augmentation", "optimizer", "lr_scheduler"):
+            built = parser.get_parsed_content(what)
+            for name, step in built.items() if what == "augmentation" else ():
+                what = f"augmentation::{name}"
+                step({"image": image, "label": labels})
+    except Exception as error:
+        *_, cause = causes(error)
+        raise user_error(error) or ConfigError(f"these settings make no {what} ({cause}); mend them") from error

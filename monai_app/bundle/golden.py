@@ -14,15 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import torch
+from monai.transforms import NormalizeIntensity
 from ruamel.yaml import YAML
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.settings import read_json
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError
 from monai_app.inference import Model
 from monai_app.stack import Stack, ingest
-from monai_app.transforms import ScaleDetectorsd, phase_labels
+from monai_app.transforms import phase_labels
 
 FOLDER = "golden"
 """Folder of a package that holds the tile."""
@@ -67,26 +69,27 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
         ConfigError: the stack lacks a detector.
         StackError: its pixels are of another type.
     """
-    model.check_stack(stack)
+    spec = model.spec
+    spec.check_stack(stack)
     z = (*stack.test_slices, *stack.train_slices, stack.shape[0] // 2)[0]
-    window = _choose_window(stack, z, model.stride)
-    slab = stack.read_slab(z, model.detectors, model.slices, window)
+    window = _choose_window(stack, z, spec.stride)
+    slab = stack.read_slab(z, spec.detectors, spec.slices, window)
     labels = _golden_labels(model, slab)
     folder.mkdir(parents=True)
-    images = slab.reshape(model.slices, len(model.detectors), *slab.shape[1:])
-    for channel, detector in enumerate(model.detectors):
+    images = slab.reshape(spec.slices, len(spec.detectors), *slab.shape[1:])
+    for channel, detector in enumerate(spec.detectors):
         (folder / detector).mkdir()
         for number, image in enumerate(images[:, channel]):
             tifffile.imwrite(folder / detector / f"slice_{number}.tif", image, compression="zlib")
     tifffile.imwrite(folder / LABELS, labels, compression="zlib")
-    YAML().dump(_describe(model, stack), folder / SAMPLE)
+    YAML().dump(_describe(spec, stack), folder / SAMPLE)
     record = {
         "stack": stack.name,
         "stack_identity": stack.identity,
         "slice": z,
         "rows": [window.y.start, window.y.stop],
         "columns": [window.x.start, window.x.stop],
-        "target": model.slices // 2,
+        "target": spec.slices // 2,
         "margin": MARGIN,
         "golden_pixels": int((labels > 0).sum()),
     }
@@ -145,20 +148,20 @@ def _choose_window(stack: Stack, z: int, stride: int) -> Rect:
 
 def _golden_labels(model: Model, slab: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
     """Return the labels of one plain forward pass, 0 where two phases are almost equally likely."""
-    image = torch.from_numpy(slab.astype(np.float32))
-    scaled = ScaleDetectorsd("image", model.detectors, model.scaling)({"image": image})["image"]
+    spec = model.spec
+    normalised = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)(slab)
     with torch.no_grad():
-        probability = model.network(scaled[None])[0].softmax(0)
+        probability = model.network(normalised[None])[0].softmax(0)
     best, second = probability.topk(2, 0).values
     labels: npt.NDArray[np.uint8] = (phase_labels(probability)[0] * (best - second >= MARGIN)).numpy()
     return labels
 
 
-def _describe(model: Model, stack: Stack) -> dict[str, Any]:
+def _describe(spec: ModelSpec, stack: Stack) -> dict[str, Any]:
     z, y, x = stack.voxel_nm
     return {
         "name": "golden",
         "voxel_nm": {"z": z, "y": y, "x": x},
-        "detectors": {name: name for name in model.detectors},
-        "phases": [{"value": phase.value, "name": phase.name, "colour": phase.colour} for phase in model.phases],
+        "detectors": {name: name for name in spec.detectors},
+        "phases": [phase.sample_entry() for phase in spec.phases],
     }

@@ -1,5 +1,6 @@
 """Where the bundles and configs are: in a checkout beside the package, in an installed wheel inside it."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ def template_path(name: str) -> Path:
 def template_paths() -> list[Path]:
     """Return the folders of all bundles that come with the package."""
     return [_root("bundles") / name for name in _names(_root("bundles"))]
+
+
+def template_digest(template: Path) -> str:
+    """Return a hash of a bundle's configs; a run folder records that of the bundle that it was made from."""
+    digest = hashlib.sha256()
+    for path in sorted((template / "configs").iterdir()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def config_path(kind: str, name: str) -> Path:

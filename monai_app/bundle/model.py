@@ -1,9 +1,11 @@
-"""The model of a run folder, as its inference.yaml says."""
+"""The model of a run folder, as its inference.yaml says, and its specification, as its metadata.json says."""
 
 from pathlib import Path
 
 from monai.bundle import ConfigParser
 
+from monai_app.bundle.settings import read_json
+from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, user_error
 from monai_app.inference import Model
 
@@ -28,3 +30,15 @@ def load_model(run: Path) -> Model:
         raise ConfigError(f"{config}: its `model` is a {type(model).__name__}; restore the file")
     model.load()
     return model
+
+
+def read_spec(metadata: Path) -> ModelSpec:
+    """Read the specification of a bundle's model; nothing of the bundle is run.
+
+    Args:
+        metadata: the bundle's ``configs/metadata.json``.
+
+    Raises:
+        ConfigError: the file cannot be read or does not hold it.
+    """
+    return ModelSpec.from_json(read_json(metadata, (KEY,))[KEY], str(metadata))

@@ -170,15 +170,16 @@ def _complete_readme(
     path: Path, name: str, model: Model, provenance: Mapping[str, Any], scores: Mapping[str, Any] | None
 ) -> None:
     """Put what this model is before what the bundle's README says of all its models."""
-    scaling = [f"{d}: mean {model.scaling[d]['mean']}, std {model.scaling[d]['std']}" for d in model.detectors]
+    spec = model.spec
+    scaling = [f"{name}: mean {stats.mean}, std {stats.std}" for name, stats in spec.scaling.items()]
     lines = [
         f"# {name}",
         "",
         "A trained model; what holds for every model of its kind stands below.",
         "",
-        f"- detectors: {', '.join(model.detectors)}; {model.slices} slice(s) at a time; {model.dtype} pixels",
+        f"- detectors: {', '.join(spec.detectors)}; {spec.slices} slice(s) at a time; {spec.dtype} pixels",
         f"- grey values are scaled by (grey - mean) / std: {'; '.join(scaling)}",
-        f"- phases: {', '.join(f'{phase.value} {phase.name}' for phase in model.phases)}",
+        f"- phases: {', '.join(f'{phase.value} {phase.name}' for phase in spec.phases)}",
         f"- weights: SHA-256 {model.sha256}; seed {provenance['seed']}",
         f"- trained on slices {provenance['data']['trained_on']['slices']} of the stack with the identity "
         f"{provenance['data']['trained_on']['identity']}",

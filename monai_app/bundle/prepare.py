@@ -15,14 +15,18 @@ import numpy as np
 import torch
 
 from monai_app import __version__
-from monai_app.bundle.checks import Built, check_network, check_settings, check_sides
+from monai_app.bundle.checks import check_network, check_sides, check_training
+from monai_app.bundle.locate import template_digest
 from monai_app.bundle.settings import apply_settings, read_overlays
-from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
+from monai_app.bundle.training_settings import check_settings
+from monai_app.bundle.transfer import Transfer, read_source, transfer
+from monai_app.bundle.trust import check_trusted
+from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
-from monai_app.errors import AnnotationError, TargetExistsError
+from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path, whole_folder
-from monai_app.inference.description import KEY, ModelDescription, channel_names
 from monai_app.stack import Stack
+from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
 from monai_app.training.split import split_stack
 from monai_app.transforms import annotated_items, measure_scaling
@@ -53,6 +57,7 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     pretrained: Path | None = None,
     processes: int = 1,
+    trust: bool = False,
     overwrite: bool = False,
 ) -> bool:
     """Make the run folder, or find it made from the same things before.
@@ -65,22 +70,26 @@ def prepare(
         settings: config ids and values, laid over the overlays.
         pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
         processes: how many will train together. It is checked, not recorded: a run may go on with another number.
+        trust: the user trusts settings that name code; others are refused.
         overwrite: replace an existing folder.
 
     Returns:
         Whether the folder is new; ``False`` means that a run can be resumed.
 
     Raises:
-        ConfigError: a setting that is unknown or does not fit the stack, e.g. a detector that it does not have.
+        ConfigError: a setting that is unknown, does not fit the stack or makes no training, e.g. a detector that the
+            stack does not have; or one that names code.
         AnnotationError: no annotated slice to train on, or too little labelled.
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    chosen, built = _complete({**read_overlays(overlays), **(settings or {})}, template, stack, processes)
+    given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
+    chosen, spec = _complete(given, template, stack, processes)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
+    record["template"] = template_digest(template)
     begun: Transfer | None = None
     if pretrained is not None:
-        begun = _begin(pretrained, template, chosen)
+        begun = _begin(pretrained, template, chosen, spec)
         chosen["pretrained"] = True
         digest = file_sha256(pretrained / "models" / "model.pt")
         record["pretrained"] = {"weights_sha256": digest, "transfer": begun.describe()}
@@ -90,8 +99,8 @@ def prepare(
     check_idle(run)
     with whole_folder(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
-        apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
-        _describe(partial / "configs" / "metadata.json", chosen, built)
+        write_configs(partial / "configs", chosen, spec)
+        _check_configs(partial, run, trust=trust)
         if begun is not None:
             (partial / "models").mkdir(exist_ok=True)
             torch.save(begun.state, partial / INITIAL)
@@ -99,15 +108,35 @@ def prepare(
     return True
 
 
-def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any]) -> Transfer:
+def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -> None:
+    """Write settings into a bundle's configs, and what its model is into its metadata.
+
+    Raises:
+        ConfigError: there is no such setting.
+    """
+    apply_settings([configs / name for name in CONFIGS], settings)
+    _describe(configs / "metadata.json", spec)
+
+
+def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
+    """Refuse a run folder that could not be trained, before it has its name."""
+    try:
+        check_trusted(partial, trust=trust)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(str(partial), str(run))) from None
+    check_training(partial / "configs" / "train.yaml", run)
+
+
+def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any], spec: ModelSpec) -> Transfer:
     """Take over what fits of a trained bundle's weights, and say what does not."""
-    weights, meaning = read_source(pretrained)
+    weights, old = read_source(pretrained)
     config = {**read_yaml(template / "configs" / "train.yaml"), **settings}
-    names = [phase["name"] for phase in settings["phases"]]
-    return transfer(weights, meaning, config, Meaning(channel_names(settings["detectors"], settings["slices"]), names))
+    return transfer(weights, old, config, spec)
 
 
-def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes: int) -> tuple[dict[str, Any], Built]:
+def _complete(
+    settings: dict[str, Any], template: Path, stack: Stack, processes: int
+) -> tuple[dict[str, Any], ModelSpec]:
     """Add what the stack says to the user's settings, check the two against each other, and build the network."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
@@ -116,19 +145,21 @@ def _complete(settings: dict[str, Any], template: Path, stack: Stack, processes:
     stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
     train = _check_annotations(stack, chosen)
     from_stack = {
-        "phases": [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in stack.phases],
-        "scaling": measure_scaling(stack, chosen["detectors"], train),
+        "phases": [phase.model_dump(mode="json") for phase in stack.phases],
+        "scaling": {
+            name: stats.model_dump() for name, stats in measure_scaling(stack, chosen["detectors"], train).items()
+        },
         "dtype": stack.dtype.name,
         "trained_on": {"identity": stack.ingested, "slices": train},
     }
-    built = check_network({**chosen, **from_stack})
-    check_sides(chosen["crop"], chosen["window"], built.stride, stack)
-    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, built
+    spec = check_network({**chosen, **from_stack})
+    check_sides(chosen["crop"], chosen["window"], spec.stride, stack)
+    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, spec
 
 
 def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     """Check that the stack can be trained on, and return its training slices."""
-    train = [item["z"] for item in annotated_items(str(stack.path), stack.phases, "train")]
+    train = [item["z"] for item in annotated_items(str(stack.path), "train")]
     if len(stack.phases) < 2:
         raise AnnotationError(
             f"{stack.path} has one phase: there is nothing to tell apart; describe two phases or more"
@@ -141,35 +172,26 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
     return train
 
 
-def _describe(metadata: Path, settings: Mapping[str, Any], built: Built) -> None:
+def _describe(metadata: Path, spec: ModelSpec) -> None:
     """Write what the model is into metadata.json, and take out what is not true of it."""
     document = json.loads(metadata.read_text(encoding="utf8"))
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
-    describe_model(document, settings, built)
+    describe_model(document, spec)
     metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
-def describe_model(document: dict[str, Any], settings: Mapping[str, Any], built: Built) -> None:
-    """Write what a model is into the document of a metadata.json.
-
-    Args:
-        document: changed in place.
-        settings: the model's detectors, slices, scaling, dtype and phases; others are left aside.
-        built: its network.
-    """
-    of_stack = {name: settings[name] for name in ("detectors", "slices", "scaling", "dtype", "phases")}
-    description = ModelDescription.of(built.name, stride=built.stride, settings=built.settings, **of_stack)
-    names = [phase["name"] for phase in description.phases]
+def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:
+    """Write what a model is into the document of a metadata.json, in place."""
     formats = document["network_data_format"]
-    for tensor, meaning in (
-        (formats["inputs"]["image"], description.channel_name),
-        (formats["outputs"]["pred"], names),
+    for tensor, names in (
+        (formats["inputs"]["image"], spec.channel_name),
+        (formats["outputs"]["pred"], spec.phase_names),
     ):
-        tensor["num_channels"] = len(meaning)
-        tensor["channel_def"] = {str(index): name for index, name in enumerate(meaning)}
-        tensor["spatial_shape"] = [f"{built.stride}*n"] * 2
-    document[KEY] = description.to_json()
+        tensor["num_channels"] = len(names)
+        tensor["channel_def"] = {str(index): name for index, name in enumerate(names)}
+        tensor["spatial_shape"] = [f"{spec.stride}*n"] * 2
+    document[KEY] = spec.to_json()
 
 
 def check_idle(run: Path) -> None:
@@ -196,7 +218,7 @@ def _check_same(run: Path, record: Mapping[str, Any]) -> None:
     differences = [
         f"{name} is {old!r} there and {new!r} now"
         for name, old, new in _pairs(found, wanted)
-        if old != new and name != "monai_app"
+        if old != new and name not in ("monai_app", "template")
     ]
     if differences:
         raise TargetExistsError(
@@ -207,5 +229,6 @@ def _check_same(run: Path, record: Mapping[str, Any]) -> None:
 
 def _pairs(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """Pair the entries of two records, the settings one by one."""
-    old, new = ({**record, **record["settings"], "settings": None} for record in (found, wanted))
+    settings = [dict(renamed(*entry) for entry in record["settings"].items()) for record in (found, wanted)]
+    old, new = ({**record, **own, "settings": None} for record, own in zip((found, wanted), settings, strict=True))
     return [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]

@@ -91,8 +91,10 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
             raise ConfigError(f"no setting {name!r} in this bundle: {hint}")
+        last = name.split(SEPARATOR)[-1]
         for holder in holders:
-            holder[name.split(SEPARATOR)[-1]] = value
+            if holder[last] != value:  # what stays keeps its form
+                holder[last] = value
     for path, document in documents.items():
         yaml.dump(document, path)
         _check_read_back(path, settings)

@@ -5,10 +5,10 @@ matched by what they stand for: a model of TLD alone gives its TLD kernels to on
 phases its four rows to one of five.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,13 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
+from monai_app.bundle.model import read_spec
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.networks.weights import read_checkpoint
 
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a model's input channels and outputs stand for.
-
-    Attributes:
-        channels: of the slab, slice-major, e.g. ``"z-1:ICE"``.
-        phases: the phases' names.
-    """
-
-    channels: Sequence[str]
-    phases: Sequence[str]
-
-    @property
-    def detectors(self) -> list[str]:
-        """The detectors' names, in channel order."""
-        return list(dict.fromkeys(channel.partition(":")[2] for channel in self.channels))
+Meaning = Callable[[ModelSpec], Sequence[str]]
+"""What the entries of an axis stand for, by a model's specification."""
 
 
 @dataclass
@@ -44,22 +31,22 @@ class Transfer:
 
     Attributes:
         state: the new model's state dict.
-        whole: names of tensors that were taken whole.
-        part: names of tensors that were taken in part, and the channels or phases that begin anew.
-        fresh: names of tensors that begin anew.
+        copied: names of tensors that were copied completely.
+        partial: names of tensors that were copied in part, and the channels or phases that were not.
+        initialised: names of tensors of which nothing was copied.
     """
 
     state: dict[str, Tensor]
-    whole: list[str] = field(default_factory=list)
-    part: dict[str, list[str]] = field(default_factory=dict)
-    fresh: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
+    partial: dict[str, list[str]] = field(default_factory=dict)
+    initialised: list[str] = field(default_factory=list)
 
     def describe(self) -> list[str]:
         """Return what was taken over, for people."""
-        lines = [f"{len(self.whole)} of {len(self.state)} tensors are taken over whole"]
-        lines += [f"{name}: taken over, but for {', '.join(names)}" for name, names in self.part.items()]
-        if self.fresh:
-            lines.append(f"{len(self.fresh)} begin anew: {', '.join(self.fresh)}")
+        lines = [f"{len(self.copied)} of {len(self.state)} tensors are taken over whole"]
+        lines += [f"{name}: taken over, but for {', '.join(names)}" for name, names in self.partial.items()]
+        if self.initialised:
+            lines.append(f"{len(self.initialised)} begin anew: {', '.join(self.initialised)}")
         return lines
 
 
@@ -81,8 +68,8 @@ class Names:
         return [name for name in self.after if name not in self.before]
 
 
-def read_source(bundle: Path) -> tuple[dict[str, Any], Meaning]:
-    """Read weights and meaning of a trained bundle; nothing of its configs is run.
+def read_source(bundle: Path) -> tuple[dict[str, Any], ModelSpec]:
+    """Read weights and specification of a trained bundle; nothing of its configs is run.
 
     Raises:
         ConfigError: it is no trained bundle.
@@ -92,49 +79,37 @@ def read_source(bundle: Path) -> tuple[dict[str, Any], Meaning]:
         raise ConfigError(f"{bundle} is a file: begin from a run folder or an unpacked package (monai-app unpack)")
     if not weights.is_file() or not metadata.is_file():
         raise ConfigError(f"{bundle} is no trained bundle: models/model.pt or configs/metadata.json is missing")
-    try:
-        formats = json.loads(metadata.read_text(encoding="utf8"))["network_data_format"]
-        names = [
-            [tensor["channel_def"][str(index)] for index in range(tensor["num_channels"])]
-            for tensor in (formats["inputs"]["image"], formats["outputs"]["pred"])
-        ]
-        if not all(isinstance(name, str) for one in names for name in one):
-            raise TypeError("names must be texts")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError(
-            f"{metadata} does not say what its channels and phases are ({error!r}); use another"
-        ) from None
-    return read_checkpoint(weights), Meaning(*names)
+    return read_checkpoint(weights), read_spec(metadata)
 
 
-def transfer(source: Mapping[str, Any], meaning: Meaning, config: Mapping[str, Any], new: Meaning) -> Transfer:
+def transfer(source: Mapping[str, Any], old: ModelSpec, config: Mapping[str, Any], new: ModelSpec) -> Transfer:
     """Begin a model with the weights of another.
 
     Args:
         source: the other model's state dict.
-        meaning: of its channels and phases.
+        old: its specification.
         config: the new model's config, with ``network_def``, ``detectors``, ``slices``, ``phases`` and ``seed``; what
-            begins anew is drawn from the seed.
-        new: meaning of the new model's channels and phases.
+            is not copied is drawn from the seed.
+        new: the new model's specification.
 
     Raises:
-        ConfigError: nothing can be taken over.
+        ConfigError: nothing can be copied.
     """
     torch.manual_seed(int(config["seed"]))
     result = Transfer(dict(_build(config).state_dict()))
     for name, axes in _named_axes(config).items():
-        old, tensor = source.get(name), result.state[name]
-        pairs = {axis: Names(_names(kind, meaning), _names(kind, new)) for axis, kind in axes.items()}
-        if not isinstance(old, Tensor) or len(pairs) > 1 or not _matches(old, tensor, pairs):
-            result.fresh.append(name)
+        given, tensor = source.get(name), result.state[name]
+        pairs = {axis: Names(meaning(old), meaning(new)) for axis, meaning in axes.items()}
+        if not isinstance(given, Tensor) or len(pairs) > 1 or not _matches(given, tensor, pairs):
+            result.initialised.append(name)
             continue
-        result.state[name] = _merge(old, tensor, pairs)
+        result.state[name] = _merge(given, tensor, pairs)
         missing = [label for names in pairs.values() for label in names.missing]
         if missing:
-            result.part[name] = missing
+            result.partial[name] = missing
         else:
-            result.whole.append(name)
-    if not any(name.endswith("weight") for name in (*result.whole, *result.part)):
+            result.copied.append(name)
+    if not any(name.endswith("weight") for name in (*result.copied, *result.partial)):
         raise ConfigError("no layer fits: the two networks are of different kinds or sizes; train from the start")
     return result
 
@@ -144,26 +119,21 @@ def _build(config: Mapping[str, Any]) -> nn.Module:
     return network
 
 
-def _named_axes(config: Mapping[str, Any]) -> dict[str, dict[int, str]]:
+def _named_axes(config: Mapping[str, Any]) -> dict[str, dict[int, Meaning]]:
     """Find each tensor's axes with an entry per channel, detector or phase: they grow when the config has one more."""
     detectors, phases = list(config["detectors"]), list(config["phases"])
     plain = _build(config).state_dict()
     more_phases = _build({**config, "phases": [*phases, phases[0]]}).state_dict()
     more_detectors = _build({**config, "detectors": [*detectors, f"{detectors[0]}_"]}).state_dict()
-    found: dict[str, dict[int, str]] = {}
+    found: dict[str, dict[int, Meaning]] = {}
     for name, tensor in plain.items():
         found[name] = {}
         for axis, size in enumerate(tensor.shape):
             if more_phases[name].shape[axis] != size:
-                found[name][axis] = "phases"
+                found[name][axis] = attrgetter("phase_names")
             elif more_detectors[name].shape[axis] != size:
-                found[name][axis] = "detectors" if size == len(detectors) else "channels"
+                found[name][axis] = attrgetter("detectors" if size == len(detectors) else "channel_name")
     return found
-
-
-def _names(kind: str, meaning: Meaning) -> Sequence[str]:
-    names: Sequence[str] = getattr(meaning, kind)
-    return names
 
 
 def _matches(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> bool:

@@ -39,6 +39,18 @@ CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 
 METADATA = "metadata.json"
 
+LOSSES = {
+    "DiceCELoss",
+    "DiceFocalLoss",
+    "DiceLoss",
+    "FocalLoss",
+    "GeneralizedDiceFocalLoss",
+    "GeneralizedDiceLoss",
+    "TverskyLoss",
+    "torch.nn.CrossEntropyLoss",
+}
+"""Terms of a loss that anyone may choose: they compute from pixels and settings, and do nothing else."""
+
 
 def check_trusted(bundle: Path, *, trust: bool = False) -> None:
     """Check that a bundle does nothing that the package's own bundles don't.
@@ -108,17 +120,31 @@ def _differences(path: Path, own: Mapping[str, Any], found: Mapping[str, Any]) -
             yield f"{path} has {found[name]!r} at {name}"
         elif name not in found:
             yield f"{path} lacks {name}"
-        elif name in PLACES or not (_is_plain(found[name]) and _may_be_set(own[name])):
+        elif name == "loss" and _is_known_loss(own[name], found[name]):
+            continue
+        elif name in PLACES or not (is_plain(found[name]) and may_be_set(own[name])):
             for place, value in _changed(own[name], found[name], name):
                 yield f"{path} has {value!r} at {place}"
 
 
-def _may_be_set(own: Any) -> bool:
+def _is_known_loss(own: Any, found: Any) -> bool:
+    """Whether a loss is of known terms with plain settings, and of the bundle's own weights or others."""
+    if not isinstance(found, dict) or found.keys() != own.keys() or found["_target_"] != own["_target_"]:
+        return False
+    terms, weights = found["terms"], found["weights"]
+    if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms):
+        return False
+    settings = [{name: value for name, value in term.items() if name != "_target_"} for term in terms]
+    known = all(term.get("_target_") in LOSSES for term in terms)
+    return known and is_plain(settings) and (is_plain(weights) or weights == own["weights"])
+
+
+def may_be_set(own: Any) -> bool:
     """Whether a value of the package's bundles is a setting: plain, or worked out by an expression."""
-    return _is_plain(own) or (isinstance(own, str) and own.startswith("$"))
+    return is_plain(own) or (isinstance(own, str) and own.startswith("$"))
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether a value is data: MONAI neither calls, evaluates nor looks up any of it."""
     return not any(True for _ in _commands(value))
 

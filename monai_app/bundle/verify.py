@@ -6,7 +6,7 @@ from pathlib import Path
 
 from monai_app.bundle.archive import check_files, unpack
 from monai_app.bundle.golden import GoldenCheck, check_golden
-from monai_app.bundle.trust import check_trusted
+from monai_app.bundle.renew import usable_run
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ def check_package(bundle: Path, *, trust: bool = False) -> PackageCheck:
     """
     if bundle.is_dir():
         files = check_files(bundle)
-        check_trusted(bundle, trust=trust)
-        return PackageCheck(files, check_golden(bundle.absolute()))
+        return PackageCheck(files, check_golden(usable_run(bundle.absolute(), trust=trust)))
     with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
         folder = Path(temporary) / bundle.stem
         unpack(bundle, folder)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.locate import DEFAULT_BUNDLE, config_path, template_path
-from monai_app.bundle.trust import check_trusted
+from monai_app.bundle.renew import usable_run
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress
 
@@ -45,6 +45,21 @@ def run_command(
     return BundleCommand(tuple(run / "configs" / f"{name}.yaml" for name in names), overrides, processes)
 
 
+def checked_device(name: str | None, processes: int = 1) -> str | None:
+    """Return the name of the device to compute on, or ``None`` where none was asked for.
+
+    Raises:
+        ConfigError: it does not exist, or several processes would share it.
+    """
+    if name is None:
+        return None
+    if processes > 1:
+        raise ConfigError(f"--device {name}: each of {processes} processes takes a device of its own; leave it out")
+    from monai_app.device.choose import chosen_device
+
+    return str(chosen_device(name))
+
+
 @contextmanager
 def progress_bar(task: str) -> Iterator[Progress]:
     """Show progress as a bar with rate and time left, from the first call on."""
@@ -70,8 +85,7 @@ def trained_run(run: Path, *, trust: bool = False) -> Path:
         raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
     if not (run / "models" / "model.pt").is_file():
         raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
-    check_trusted(run, trust=trust)
-    return run
+    return usable_run(run, trust=trust)
 
 
 def inference_of(model: Path, *, trust: bool = False) -> tuple[tuple[Path, ...], dict[str, str], str]:

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated, Any
 
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
+
+from monai_app.domain.validation import Byte, Strict, Text
 from monai_app.errors import ConfigError
 
 UNLABELLED = 0
@@ -12,55 +15,55 @@ UNLABELLED = 0
 MAX_PHASES = 255
 """Annotations and label images are stored as uint8, with 0 taken."""
 
-_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+def _from_hex(colour: Any) -> Any:
+    """Turn ``"#rrggbb"`` into red, green and blue; leave three numbers as they are."""
+    if isinstance(colour, list | tuple):
+        return colour
+    if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+        raise ValueError(
+            'is not of the form "#rrggbb"; write six hexadecimal digits in quotes, such as "#20304f" (unquoted, '
+            "YAML takes # for a comment)"
+        )
+    return tuple(bytes.fromhex(colour[1:]))
 
 
-@dataclass(frozen=True)
-class Phase:
+_Value = Annotated[int, Field(ge=1, le=MAX_PHASES, json_schema_extra={"remedy": "number the phases 1, 2, 3, ..."})]
+_Rgb = Annotated[
+    tuple[Byte, Byte, Byte],
+    Field(strict=False),
+    BeforeValidator(_from_hex),
+    WithJsonSchema({"type": "string", "pattern": "^#[0-9a-fA-F]{6}$"}),  # as people write it
+]
+
+
+class Phase(Strict):
     """A material class.
 
-    Args:
-        value: its value in annotations and label images, 1..255.
-        name: what people call it, e.g. ``"pore"``.
-        colour: ``"#rrggbb"``.
-
-    Raises:
-        ConfigError: a value, name or colour that breaks its rule.
+    ``sample.yaml`` and stores of earlier versions have ``colour: "#rrggbb"`` for ``rgb`` (red, green, blue, 0..255).
 
     Example:
-        >>> Phase(1, "pore", "#20304f").rgb
+        >>> Phase(value=1, name="pore", rgb=(32, 48, 79)).colour
+        '#20304f'
+        >>> Phase.model_validate({"value": 1, "name": "pore", "colour": "#20304f"}).rgb
         (32, 48, 79)
     """
 
-    value: int
-    name: str
-    colour: str
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.value, int) or isinstance(self.value, bool) or not 1 <= self.value <= MAX_PHASES:
-            raise ConfigError(
-                f"phase {self.name!r}: value {self.value!r} is not a whole number from 1 to {MAX_PHASES} "
-                f"({UNLABELLED} means unlabelled); number the phases 1, 2, 3, ..."
-            )
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise ConfigError(f"phase {self.value}: name {self.name!r} is empty or no text; give every phase a name")
-        if not isinstance(self.colour, str) or not _COLOUR.fullmatch(self.colour):
-            raise ConfigError(
-                f"phase {self.name!r}: colour {self.colour!r} is not of the form '#rrggbb'; "
-                'write six hexadecimal digits in quotes, such as "#20304f" (unquoted, YAML takes # for a comment)'
-            )
-
-    @classmethod
-    def from_rgb(cls, value: int, name: str, rgb: Sequence[int]) -> "Phase":
-        """Make a phase from red, green and blue, 0..255 each: bundle configs can't hold the ``#`` of a colour."""
-        red, green, blue = rgb
-        return cls(value, name, f"#{red:02x}{green:02x}{blue:02x}")
+    value: _Value
+    """Its value in annotations and label images; 0 means unlabelled."""
+    name: Text
+    """What people call it."""
+    rgb: _Rgb = Field(validation_alias=AliasChoices("colour", "rgb"))
+    """Its colour in pictures."""
 
     @property
-    def rgb(self) -> tuple[int, int, int]:
-        """Red, green and blue, 0..255 each."""
-        red, green, blue = bytes.fromhex(self.colour[1:])
-        return red, green, blue
+    def colour(self) -> str:
+        """The colour as ``"#rrggbb"``."""
+        return "#{:02x}{:02x}{:02x}".format(*self.rgb)
+
+    def sample_entry(self) -> dict[str, Any]:
+        """Return the phase as ``sample.yaml`` has it."""
+        return {"value": self.value, "name": self.name, "colour": self.colour}
 
 
 def check_phases(phases: Sequence[Phase]) -> None:

@@ -2,35 +2,31 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from monai_app.device.precision import Precision
+from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import ExportedNetwork
-from monai_app.inference.description import KEY, ModelDescription
 from monai_app.inference.model import Model
-from monai_app.inference.tiling.receptive_field import check_halo
 
-_ARENA = 1.25
+_ONNX_MEMORY_FACTOR = 1.25
 """What ONNX Runtime holds beyond torch: up to 2.6 times the maps counted, where 2.5 times are planned for torch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedModel(Model):
-    """A model whose network, weights and description are one file, ``weights``.
+    """A model whose network, weights and specification are one file, ``weights``.
 
     Attributes:
         format: the file's.
-        description: what the file says of the model.
     """
 
     format: Format
-    description: ModelDescription
 
     def load(self) -> None:
         """Do nothing: the weights are part of the network."""
@@ -50,24 +46,15 @@ class ExportedModel(Model):
             raise ConfigError(f"precision {precision}: {self.weights} computes in float32; segment with the run folder")
         super().check_precision(precision, device)
 
-    def measure_halo(self) -> int:
-        """Return the halo: measured, or that of the export, checked, where a runtime need not keep NaN.
+    @property
+    def keeps_nan(self) -> bool:
+        """See `Model`: ONNX Runtime need not keep NaN."""
+        return self.format != "onnx"
 
-        Raises:
-            ConfigError: there is none, or a tile with it does not give the logits of the whole.
-        """
-        if self.format != "onnx":
-            return super().measure_halo()
-        halo = self.description.halo
-        if halo is None:
-            raise ConfigError(f"{self.weights} does not say its halo; write it anew with `monai-app export RUN`")
-        check_halo(self.network, len(self.detectors) * self.slices, self.stride, halo)
-        return halo
-
-    def count_maps(self) -> int:
-        """Return the values per pixel that the network holds at its peak; counted at the export for ONNX Runtime."""
-        maps = self.description.maps or super().count_maps()
-        return ceil(_ARENA * maps) if self.format == "onnx" else maps
+    @property
+    def memory_factor(self) -> float:
+        """See `Model`."""
+        return _ONNX_MEMORY_FACTOR if self.format == "onnx" else super().memory_factor
 
     @cached_property
     def sha256(self) -> str:
@@ -77,7 +64,7 @@ class ExportedModel(Model):
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the model's labels, as JSON knows it."""
-        return {**super().describe(), "network": self.description.network, "format": self.format}
+        return {**super().describe(), "format": self.format}
 
 
 def open_exported(path: str) -> ExportedModel:
@@ -92,28 +79,16 @@ def open_exported(path: str) -> ExportedModel:
     """
     file = Path(path).absolute()
     network = ExportedNetwork.read(file, format_of(file))
-    description = ModelDescription.from_json(network.metadata.get(KEY), str(file))
-    _check_network(network, description)
-    return ExportedModel(
-        network=network,
-        weights=str(file),
-        detectors=tuple(description.detectors),
-        slices=description.slices,
-        stride=description.stride,
-        scaling=description.scaling,
-        dtype=description.dtype,
-        phases=description.phase_list,
-        settings=description.settings,
-        format=network.kind,
-        description=description,
-    )
+    spec = ModelSpec.from_json(network.metadata.get(KEY), str(file))
+    _check_network(network, spec)
+    return ExportedModel(spec=spec, network=network, weights=str(file), format=network.kind)
 
 
-def _check_network(network: ExportedNetwork, description: ModelDescription) -> None:
-    """Run it once on a small image: a file may be whole and yet not what its description says."""
-    rows, columns = 2 * description.stride, 3 * description.stride
-    image = torch.zeros(1, len(description.channel_name), rows, columns)
-    expected = (1, len(description.phases), rows, columns)
+def _check_network(network: ExportedNetwork, spec: ModelSpec) -> None:
+    """Run it once on a small image: a file may be undamaged and yet not what its specification says."""
+    rows, columns = 2 * spec.stride, 3 * spec.stride
+    image = torch.zeros(1, len(spec.channel_name), rows, columns)
+    expected = (1, len(spec.phases), rows, columns)
     try:
         with torch.no_grad():
             given = tuple(network(image).shape)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,16 @@ import torch
 
 from monai_app import __version__
 from monai_app.bundle.model import load_model
+from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.export.formats import SUFFIXES, Format, format_of
 from monai_app.export.networks import ExportedNetwork, quiet_torchscript
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.writers import WRITERS, check_onnx
 from monai_app.files import whole_file
-from monai_app.inference.description import KEY, ModelDescription
 from monai_app.inference.model import Model
+from monai_app.inference.tiling.activations import count_maps
+from monai_app.inference.tiling.receptive_field import measure_halo
 
 
 @dataclass(frozen=True)
@@ -62,21 +64,21 @@ def export_run(
     if kind == "onnx":
         check_onnx()
     model = load_model(run)
-    description = _description(model)
+    channels, stride = len(model.spec.channel_name), model.spec.stride
+    measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
+    spec = model.spec.model_copy(update=measured)
     metadata = json.loads((run / "configs" / "metadata.json").read_text(encoding="utf8"))
     parity_file = path.with_name(f"{path.name}.parity.json")
     with ExitStack() as stack:
         partial, partial_report = (stack.enter_context(whole_file(each)) for each in (path, parity_file))
         if kind == "torchscript":
-            command = _torchscript_command(run, description, metadata)
+            command = _torchscript_command(run, spec, metadata)
             show(command.line(path))
             command.run(partial)
         else:
-            channels = len(description.channel_name)
-            told = {**metadata, KEY: description.to_json()}
-            WRITERS[kind](model.network, channels, model.stride, told, partial)
+            WRITERS[kind](model.network, channels, stride, {**metadata, KEY: spec.to_json()}, partial)
         exported = ExportedNetwork.read(partial, kind)
-        parities = tuple(compare(model.network, exported, len(description.channel_name), model.stride))
+        parities = tuple(compare(model.network, exported, channels, stride))
         check(parities, kind)
         content = _as_json(path, kind, model, exported, parities)
         partial_report.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
@@ -92,21 +94,6 @@ def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: boo
     if path.exists() and (not overwrite or path.is_dir()):
         raise TargetExistsError(f"{path} exists; choose another name, or --overwrite to replace it")
     return path
-
-
-def _description(model: Model) -> ModelDescription:
-    phases = [{"value": phase.value, "name": phase.name, "rgb": list(phase.rgb)} for phase in model.phases]
-    described = ModelDescription.of(
-        type(model.network).__name__,
-        model.detectors,
-        model.slices,
-        model.stride,
-        model.scaling,
-        model.dtype,
-        phases,
-        model.settings,
-    )
-    return replace(described, halo=model.measure_halo(), maps=model.count_maps())
 
 
 @dataclass(frozen=True)
@@ -133,13 +120,13 @@ class _TorchScriptCommand:
             ckpt_export(**self._arguments(target))
 
 
-def _torchscript_command(run: Path, description: ModelDescription, metadata: Mapping[str, Any]) -> _TorchScriptCommand:
-    wanted = description.to_json()
+def _torchscript_command(run: Path, spec: ModelSpec, metadata: Mapping[str, Any]) -> _TorchScriptCommand:
+    wanted = spec.to_json()
     measured = {name: wanted[name] for name in ("halo", "maps")}
     place = f"_meta_::{KEY}"
     if {**metadata.get(KEY, {}), **measured} == wanted:
         return _TorchScriptCommand(run, {f"{place}::{name}": value for name, value in measured.items()})
-    return _TorchScriptCommand(run, {place: wanted})  # metadata.json is older than this description, or edited
+    return _TorchScriptCommand(run, {place: wanted})  # metadata.json is older than this specification, or edited
 
 
 def _as_json(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from monai_app.inference.streaming.layers import as_image, as_rows
 from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.inference.streaming.upload import Raw, Uploader
+from monai_app.inference.tiling.activations import count_maps
 from monai_app.networks.protocol import as_sequence
 
 _CAPTURED_STRIDES = 4
@@ -57,7 +59,9 @@ class TileNetwork:
     @cached_property
     def whole_maps(self) -> int:
         """Values per pixel that the network holds at its peak where it runs on whole tiles."""
-        return self.model.count_maps()
+        spec = self.model.spec
+        counted = spec.maps or count_maps(self.model.network, len(spec.channel_name), spec.stride)
+        return ceil(self.model.memory_factor * counted)
 
     def stream(self, targets: int) -> RowStream:
         """Return the layers for ``targets`` consecutive target slices.
@@ -68,10 +72,10 @@ class TileNetwork:
         if targets not in self._streams:
             if len(self._streams) == _KEPT:  # each has kernels of its own
                 self._streams.pop(next(iter(self._streams)))
-            model = self.model
-            sequence = as_sequence(model.network, model.slices, targets)
-            inputs, side = targets + model.slices - 1, _CAPTURED_STRIDES * model.stride
-            self._streams[targets] = lower_to_row_stream(sequence, inputs, len(model.detectors), side)
+            spec = self.model.spec
+            sequence = as_sequence(self.model.network, spec.slices, targets)
+            inputs, side = targets + spec.slices - 1, _CAPTURED_STRIDES * spec.stride
+            self._streams[targets] = lower_to_row_stream(sequence, inputs, len(spec.detectors), side)
         return self._streams[targets]
 
     def logits(
@@ -97,5 +101,5 @@ class TileNetwork:
             (whole,) = self._uploader.stripes(planes, sequence, height)
             images = [as_image(rows) for rows in whole]
             for target in range(targets):
-                slab = torch.cat(images[target : target + self.model.slices], 1)
+                slab = torch.cat(images[target : target + self.model.spec.slices], 1)
                 yield target, 0, as_rows(self.model.network(slab))

@@ -16,6 +16,7 @@ from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Planner
+from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, TileWorker, advancing
 from monai_app.progress import Progress, silent
@@ -49,7 +50,7 @@ class Predictor:
         model.check_precision(precision, self.device)
         model.load()
         keep_freed_memory()
-        self.halo = model.measure_halo()
+        self.halo = measure_halo(model)
         self.network = TileNetwork(model, self.device, precision)
         give_back_freed_memory()
 
@@ -88,7 +89,7 @@ class Predictor:
         self, stack: SlabSource, slices: Sequence[int], rect: Rect | None, outputs: Outputs, request: Request
     ) -> tuple[Plan, list[Tile]]:
         """The plan, and its tiles that hold one of the slices, slice after slice."""
-        self.model.check_stack(stack)
+        self.model.spec.check_stack(stack)
         for z in slices:
             stack.check_slice(z)
         if not slices:

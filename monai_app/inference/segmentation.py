@@ -23,6 +23,7 @@ from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
+from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, TileWorker, advancing, compute_here
 from monai_app.progress import LoggedProgress
@@ -98,7 +99,7 @@ class Segmentation:
         self.model.load()
         keep_freed_memory()
         mask = Mask(stack, self.mask)
-        halo = self.model.measure_halo()
+        halo = measure_halo(self.model)
         network = TileNetwork(self.model, self.device, self.precision)
         give_back_freed_memory()  # of measuring and recording, whose images were of other sizes than stripes are
         planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs)
@@ -128,7 +129,7 @@ class Segmentation:
         if self.cluster and not _ADDRESS.fullmatch(self.cluster):
             raise ConfigError(f"cluster {self.cluster!r}: must be the address of a Dask scheduler, tcp://HOST:PORT")
         self.model.check_precision(self.precision, self.device)
-        self.model.check_stack(stack)
+        self.model.spec.check_stack(stack)
 
     def _plan(self, stack: Stack, planner: Planner, halo: int) -> Plan:
         """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
@@ -138,7 +139,12 @@ class Segmentation:
         processes = 1 if self.cluster else self.workers
         plan = self._started_plan(stack)
         if plan is not None and self.request.tile in (None, plan.tile):
-            same = (plan.region, plan.halo, plan.shape, plan.slices) == (region, halo, stack.shape, self.model.slices)
+            same = (plan.region, plan.halo, plan.shape, plan.slices) == (
+                region,
+                halo,
+                stack.shape,
+                self.model.spec.slices,
+            )
             if same and (plan.chunk_aligned or not processes):
                 return plan
         return planner.choose(region, halo, self.request, single=bool(self.preview), processes=processes)
@@ -170,7 +176,7 @@ class Segmentation:
             fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
             attributes=provenance(str(stack.path), self.model.weights, self.model.name),
-            phases=self.model.phases,
+            phases=self.model.spec.phases,
         )
 
     def _slices(self, plan: Plan) -> list[int]:

@@ -105,7 +105,7 @@ class TileReader:
 
     def _read(self, tile: Tile, z: int) -> Raw:
         plan = self._job.plan
-        grey = self._job.stack.read_slab(z, self._job.model.detectors, 1, plan.stored(tile))
+        grey = self._job.stack.read_slab(z, self._job.model.spec.detectors, 1, plan.stored(tile))
         below, right = plan.padding(tile)
         return np.pad(grey, ((0, 0), (0, below), (0, right)), mode="edge") if below or right else grey
 

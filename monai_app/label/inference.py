@@ -73,7 +73,7 @@ def infer(job: Job) -> dict[str, Any]:
         write_volume(job.target, labels, job.grid)
     else:
         _infer_volume(job, stack.detectors, predictor, request)
-    phases = predictor.model.phases
+    phases = predictor.model.spec.phases
     return {
         "label_names": {phase.name: phase.value for phase in phases},
         "label_colors": {phase.name: list(phase.rgb) for phase in phases},
@@ -94,8 +94,8 @@ def _infer_volume(job: Job, detectors: Sequence[str], predictor: Predictor, requ
             f"the volume has {pixels.shape[3]} detector(s) and the stack {len(detectors)} ({', '.join(detectors)}); "
             "send one 4-D NIfTI with the axes X, Y, Z, detector, in this order of detectors"
         )
-    if pixels.dtype.kind != "u" and np.array_equal(pixels, pixels.astype(predictor.model.dtype)):
-        pixels = pixels.astype(predictor.model.dtype)  # clients save whole grey values in other types
+    if pixels.dtype.kind != "u" and np.array_equal(pixels, pixels.astype(predictor.model.spec.dtype)):
+        pixels = pixels.astype(predictor.model.spec.dtype)  # clients save whole grey values in other types
     source = ArrayStack(detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), job.volume)
     found = predictor.predict(source, range(source.shape[0]), request=request)
     write_like(job.target, np.stack([planes["labels"] for _, planes in found]), volume)

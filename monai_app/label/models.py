@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.checks import DERIVED, check_settings
 from monai_app.bundle.locate import size_path, template_path, template_paths
-from monai_app.bundle.model import load_model
+from monai_app.bundle.model import load_model, read_spec
 from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.renew import usable_run
 from monai_app.bundle.settings import check_literal, read_json, read_overlays
-from monai_app.bundle.trust import check_trusted
-from monai_app.errors import ConfigError
+from monai_app.bundle.training_settings import NOT_SETTINGS, check_settings
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.errors import AppError, ConfigError
 from monai_app.files import whole_file
-from monai_app.inference.description import KEY, ModelDescription
 from monai_app.label.errors import NotTrainedError
 from monai_app.label.settings import Settings, Workspace, model_name
 from monai_app.stack import Stack
@@ -53,14 +53,14 @@ class ServedModel:
         bundle: what was given to the server: a run folder that stays as it is, or a bundle without weights.
         folder: where runs that are trained here go.
         recipe: how they are trained.
-        description: what the model takes and gives; None of a bundle without weights.
+        spec: what the model takes and gives; None of a bundle without weights.
     """
 
     name: str
     bundle: Path
     folder: Path
     recipe: Recipe
-    description: ModelDescription | None
+    spec: ModelSpec | None
 
     @property
     def run(self) -> Path | None:
@@ -100,7 +100,7 @@ class ServedModel:
         name = self._current().get("run")
         if name is not None:
             return self.folder / str(name)
-        given = self.description is not None or (self.bundle / WEIGHTS).is_file()
+        given = self.spec is not None or (self.bundle / WEIGHTS).is_file()
         return self.bundle if given else None
 
     def _without(self) -> str:
@@ -133,8 +133,7 @@ class ServedModel:
         if run is None or not (run / WEIGHTS).is_file():
             return
         try:
-            load_model(run)
-            _check_fits(str(run), _describe(run), stack)
+            _check_fits(str(run), load_model(run).spec, stack)
         except ConfigError as error:
             instead = "" if run == self.bundle else f"; or {self._without()}"
             raise ConfigError(f"model {self.name} cannot be applied: {error}{instead}") from None
@@ -198,13 +197,13 @@ def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dic
 
 def _served(given: str, settings: Settings, workspace: Workspace, stack: Stack) -> ServedModel:
     bundle = _find(given)
-    check_trusted(bundle, trust=settings.trust)
+    bundle = usable_run(bundle, trust=settings.trust)
     trained = (bundle / WEIGHTS).is_file()
-    description = _describe(bundle) if trained else None
-    if description is not None:
-        _check_fits(given, description, stack)
+    spec = read_spec(bundle / "configs" / "metadata.json") if trained else None
+    if spec is not None:
+        _check_fits(given, spec, stack)
     recipe = _recipe(bundle, settings)
-    return ServedModel(model_name(given), bundle, workspace.models / model_name(given), recipe, description)
+    return ServedModel(model_name(given), bundle, workspace.models / model_name(given), recipe, spec)
 
 
 def _find(given: str) -> Path:
@@ -220,30 +219,14 @@ def _find(given: str) -> Path:
     )
 
 
-def _describe(bundle: Path) -> ModelDescription:
-    metadata = bundle / "configs" / "metadata.json"
-    return ModelDescription.from_json(read_json(metadata, (KEY,))[KEY], str(metadata))
-
-
-def _check_fits(given: str, description: ModelDescription, stack: Stack) -> None:
+def _check_fits(given: str, spec: ModelSpec, stack: Stack) -> None:
     """Refuse a model whose labels would mean something else on this stack, or that cannot read it."""
-    expected, found = ([phase.name for phase in each] for each in (description.phase_list, stack.phases))
-    if found and expected != found:
-        raise ConfigError(
-            f"bundle {given} knows the phases {expected} and {stack.path} has {found}: they must agree in name and "
-            "order; serve a model trained on these phases"
-        )
-    missing = sorted(set(description.detectors) - set(stack.detectors))
-    if missing:
-        raise ConfigError(
-            f"bundle {given} needs detector {missing[0]!r} and {stack.path} has {', '.join(stack.detectors)}; serve a "
-            "model of these detectors"
-        )
-    if description.dtype != stack.dtype.name:
-        raise ConfigError(
-            f"bundle {given} was trained on {description.dtype} and the pixels of {stack.path} are {stack.dtype}; "
-            "serve a model trained on such pixels"
-        )
+    try:
+        if stack.phases:
+            spec.check_phases(stack.phases, stack.path)
+        spec.check_stack(stack)
+    except AppError as error:
+        raise ConfigError(f"bundle {given} does not fit: {error}") from None
 
 
 def _recipe(bundle: Path, settings: Settings) -> Recipe:
@@ -259,7 +242,7 @@ def _recipe(bundle: Path, settings: Settings) -> Recipe:
     else:
         record = read_json(bundle / RECORD, ("bundle", "settings"))
         size_path(record["bundle"], settings.size)  # it is not laid over, and still must not be a slip of the hand
-        kept = {name: value for name, value in record["settings"].items() if name not in DERIVED}
+        kept = {name: value for name, value in record["settings"].items() if name not in NOT_SETTINGS}
         recipe = Recipe(template_path(record["bundle"]), [], {**kept, **settings.training})
     if settings.training:  # what was trained before is no fault of who starts the server
         check_literal(settings.training)

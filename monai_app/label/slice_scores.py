@@ -120,7 +120,7 @@ def score_slices(
         ConfigError: the stack lacks a detector of the model.
         StackError: there is no such slice, or its pixels are of another type than the model's.
     """
-    detectors = stack.detectors if predictor is None else tuple(predictor.model.detectors)
+    detectors = stack.detectors if predictor is None else predictor.model.spec.detectors
     progress(0, len(slices))
     for number, z in enumerate(slices):
         look = appearance(stack.read_overview(z, detectors))
@@ -185,7 +185,7 @@ class ScoreFile:
 def _with_model(
     stack: SlabSource, z: int, look: tuple[float, ...], predictor: Predictor, sampling: Sampling
 ) -> SliceScore:
-    counts = np.zeros(len(predictor.model.phases) + 1, np.int64)
+    counts = np.zeros(len(predictor.model.spec.phases) + 1, np.int64)
     unsure: list[tuple[float, Rect]] = []
     total, pixels = 0.0, 0
     for part in sampling.parts(*stack.shape[1:]):

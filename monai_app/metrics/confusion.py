@@ -7,6 +7,7 @@ import torch
 from ignite.metrics import ConfusionMatrix, MetricsLambda
 
 from monai_app.metrics.scores import mean_iou
+from monai_app.transforms import class_indices
 
 
 def labelled_pairs(output: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -19,8 +20,8 @@ def labelled_pairs(output: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torc
         Logits (B, K, H, W) and class indices (B, H, W); unlabelled pixels have index -1, which ignite leaves out.
     """
     logits = torch.stack([torch.as_tensor(item["pred"]) for item in output])
-    target = torch.stack([torch.as_tensor(item["label"])[0] for item in output]).long() - 1
-    return logits, target
+    labels = torch.stack([torch.as_tensor(item["label"])[0] for item in output])
+    return logits, class_indices(labels)
 
 
 def phase_confusion(phases: int) -> ConfusionMatrix:

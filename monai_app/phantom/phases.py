@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from monai_app.stack import Phase
 
 PHASES: tuple[Phase, ...] = (
-    Phase(1, "pore", "#000000"),
-    Phase(2, "hydrate", "#56B4E9"),
-    Phase(3, "portlandite", "#009E73"),
-    Phase(4, "clinker", "#E69F00"),
-    Phase(5, "aggregate", "#CC79A7"),
+    Phase(value=1, name="pore", rgb=(0, 0, 0)),
+    Phase(value=2, name="hydrate", rgb=(86, 180, 233)),
+    Phase(value=3, name="portlandite", rgb=(0, 158, 115)),
+    Phase(value=4, name="clinker", rgb=(230, 159, 0)),
+    Phase(value=5, name="aggregate", rgb=(204, 121, 167)),
 )
 """Values 1..5 in order; colours of Okabe and Ito (2008), which colour-blind people can tell apart."""
 

@@ -3,7 +3,7 @@
 from monai_app.domain.phase import Phase
 from monai_app.stack.annotations.editing import Revision, annotate, revise, snapshot
 from monai_app.stack.annotations.history import Edit, Role
-from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
+from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription, Voxel
 from monai_app.stack.ingestion.ingest import ingest
 from monai_app.stack.slabs import ArrayStack, SlabSource
 from monai_app.stack.store import Stack
@@ -18,6 +18,7 @@ __all__ = [
     "SampleDescription",
     "SlabSource",
     "Stack",
+    "Voxel",
     "annotate",
     "ingest",
     "revise",

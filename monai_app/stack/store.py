@@ -56,7 +56,7 @@ class Stack(SlabSource):
         self.shape: tuple[int, int, int] = (image.shape[1], image.shape[2], image.shape[3])
         self.dtype: np.dtype[np.integer] = np.dtype(image.dtype)
         self.voxel_nm: tuple[float, float, float] = (own["voxel_nm"]["z"], own["voxel_nm"]["y"], own["voxel_nm"]["x"])
-        self.phases: tuple[Phase, ...] = tuple(Phase(**phase) for phase in own["phases"])
+        self.phases: tuple[Phase, ...] = tuple(Phase.model_validate(phase) for phase in own["phases"])
         self.train_slices: tuple[int, ...] = tuple(own["train"])
         self.test_slices: tuple[int, ...] = tuple(own["test"])
         self.slice_names: tuple[str, ...] = tuple(own["slice_names"])

@@ -2,10 +2,11 @@
 
 from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done
 from monai_app.training.evaluation import ScoreWriter
+from monai_app.training.fingerprint import fingerprint
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
 from monai_app.training.handlers import EpochProgress, ValidationPictures
-from monai_app.training.losses import PhaseLoss
+from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
 from monai_app.training.seeding import SeedEachEpoch, SeededDataset
 from monai_app.training.split import BlockSplit, split_blocks, split_stack
@@ -16,8 +17,8 @@ __all__ = [
     "EpochProgress",
     "GatheredLoss",
     "Group",
+    "LabelledPixels",
     "LoadWeights",
-    "PhaseLoss",
     "ResumeCheckpoint",
     "ScoreWriter",
     "SeedEachEpoch",
@@ -27,6 +28,7 @@ __all__ = [
     "clip_gradients",
     "distribute",
     "epochs_done",
+    "fingerprint",
     "join_processes",
     "leave_processes",
     "share_norms",

@@ -17,6 +17,7 @@ from ignite.engine import Engine, Events
 from monai_app.errors import ConfigError
 from monai_app.files import lock, lock_path, whole_file
 from monai_app.networks.weights import load_weights, read_checkpoint
+from monai_app.training.fingerprint import is_earlier, translated
 
 
 def epochs_done(path: Path) -> tuple[int, int] | None:
@@ -113,7 +114,7 @@ class ResumeCheckpoint:
         path: file of the checkpoint.
         objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer's epoch and iteration are
             added.
-        settings: what the run was started with (numbers, texts, lists); a checkpoint with others is refused.
+        settings: everything that decides the weights, see `fingerprint`; a checkpoint with others is refused.
 
     Raises:
         BusyError: when the trainer starts, if another process is training this run.
@@ -181,11 +182,15 @@ class ResumeCheckpoint:
             )
 
     def _check_settings(self, found: Mapping[str, Any]) -> None:
-        names = sorted({*found, *self.settings})
+        if is_earlier(found):
+            found = translated(found)
+            current = {name: self.settings.get(name) for name in found}
+        else:
+            current = self.settings
         differences = [
-            f"{name} is {found.get(name)!r} there and {self.settings.get(name)!r} now"
-            for name in names
-            if found.get(name) != self.settings.get(name)
+            f"{name} is {found.get(name)!r} there and {current.get(name)!r} now"
+            for name in sorted({*found, *current})
+            if found.get(name) != current.get(name)
         ]
         if differences:
             raise ConfigError(

@@ -1,6 +1,5 @@
 """Score the held-out slices at the end of an evaluation."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,11 @@ from ignite.engine import Engine, Events
 from ignite.metrics import ConfusionMatrix
 from torch import distributed
 
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.files import whole_file
 from monai_app.metrics import score, write_scores
 from monai_app.pictures import as_png, draw_item
 from monai_app.provenance import provenance
-from monai_app.stack import Phase
 
 
 class ScoreWriter:
@@ -24,23 +23,13 @@ class ScoreWriter:
     Args:
         folder: where the files go.
         confusion: the evaluator's accumulating confusion matrix.
-        detectors: names of the detectors to show.
-        phases: the model's phases.
+        spec: of the model.
         stack: path of the stack, recorded with the scores.
         weights: file of the model's weights, recorded with the scores.
     """
 
-    def __init__(
-        self,
-        folder: str,
-        confusion: ConfusionMatrix,
-        detectors: Sequence[str],
-        phases: Sequence[Phase],
-        stack: str,
-        weights: str,
-    ) -> None:
-        self.folder, self.confusion = Path(folder), confusion
-        self.detectors, self.phases = detectors, phases
+    def __init__(self, folder: str, confusion: ConfusionMatrix, spec: ModelSpec, stack: str, weights: str) -> None:
+        self.folder, self.confusion, self.spec = Path(folder), confusion, spec
         self.stack, self.weights = stack, weights
         self._pictures: dict[int, bytes] = {}  # by slice, as PNG
 
@@ -54,7 +43,7 @@ class ScoreWriter:
         for given, item in zip(state.batch, state.output, strict=True):
             if "spare" in given:
                 continue
-            figure = draw_item(item, self.detectors, self.phases, "test")
+            figure = draw_item(item, self.spec, "test")
             self._pictures[int(item["image"].meta["z"])] = as_png(figure)
 
     def _write(self, engine: Engine) -> None:
@@ -65,7 +54,7 @@ class ScoreWriter:
         for z, picture in pictures.items():
             with whole_file(self.folder / f"slice_{z:04d}.png") as temporary:
                 temporary.write_bytes(picture)
-        scores = score(confusion, [phase.name for phase in self.phases])
+        scores = score(confusion, self.spec.phase_names)
         record = {"slices": list(pictures), **provenance(self.stack, self.weights)}
         write_scores(scores, self.folder / "scores.csv", self.folder / "scores.json", record)
 

@@ -2,14 +2,13 @@
 
 import logging
 import time
-from collections.abc import Sequence
 
 from ignite.engine import Engine, Events
 from torch.utils.tensorboard import SummaryWriter
 
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.pictures import draw_item
 from monai_app.progress import duration
-from monai_app.stack import Phase
 
 
 class EpochProgress:
@@ -57,15 +56,12 @@ class ValidationPictures:
 
     Args:
         writer: TensorBoard writer.
-        detectors: names of the detectors to show.
-        phases: the model's phases.
+        spec: of the model, whose detectors and phases are shown.
         interval: epochs between two pictures.
     """
 
-    def __init__(
-        self, writer: SummaryWriter, detectors: Sequence[str], phases: Sequence[Phase], interval: int = 1
-    ) -> None:
-        self.writer, self.detectors, self.phases, self.interval = writer, detectors, phases, interval
+    def __init__(self, writer: SummaryWriter, spec: ModelSpec, interval: int = 1) -> None:
+        self.writer, self.spec, self.interval = writer, spec, interval
 
     def attach(self, engine: Engine) -> None:
         """Look at the evaluator's slices."""
@@ -79,5 +75,5 @@ class ValidationPictures:
         if skipped or (state.iteration - 1) % length != shown % length:
             return
         item = state.output[0]  # type: ignore[index]
-        figure = draw_item(item, self.detectors, self.phases, f"epoch {state.epoch}")
+        figure = draw_item(item, self.spec, f"epoch {state.epoch}")
         self.writer.add_figure("validation", figure, global_step=state.epoch)

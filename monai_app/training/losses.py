@@ -1,33 +1,38 @@
-"""The training loss."""
+"""The training loss: terms of any kind, over labelled pixels."""
+
+from collections.abc import Sequence
 
 import torch
-from monai.losses import DiceLoss
-from torch import nn
+from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
-
-IGNORED = -1
-"""Class index of unlabelled pixels, once an annotation (0 unlabelled, 1..K) has become class indices (0..K-1)."""
+from monai_app.transforms import IGNORED, class_indices
 
 
-class PhaseLoss(nn.Module):
-    """Dice plus cross-entropy over the labelled pixels only.
+class LabelledPixels(nn.Module):
+    """A weighted sum of losses over the labelled pixels; unlabelled ones have no influence and no gradient.
 
-    Cross-entropy gives steady gradients for every pixel; Dice weighs each phase alike, however small its area (Isensee
-    et al. 2021, Nat. Methods 18:203, doi 10.1038/s41592-020-01008-z, use the same sum). The Dice sums run over the
-    whole batch, so a phase counts as missed only if no crop of the batch shows it and pixels are predicted as it.
+    A term with ``ignore_index`` -1 leaves unlabelled pixels out itself and gets the images as they are. Any other gets
+    the labelled pixels of the whole batch in a row, as one image (1, K, N): what it computes per image it computes over
+    the batch. So terms must judge each pixel by itself or by sums over pixels, and not by its neighbours.
 
     Args:
-        dice_weight: weight of the Dice term beside the cross-entropy's 1.
+        terms: losses of logits and class indices: MONAI's with ``to_onehot_y``, and softmax where they have none, or
+            ``torch.nn.CrossEntropyLoss``.
+        weights: one a term; 1 each where left out.
+
+    Raises:
+        ConfigError: no term, or not one weight a term.
     """
 
-    def __init__(self, dice_weight: float = 1.0) -> None:
+    def __init__(self, terms: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
         super().__init__()
-        self.dice_weight = dice_weight
-        self.dice = DiceLoss(softmax=True, to_onehot_y=True, batch=True, ignore_index=IGNORED)
-        self.cross_entropy = nn.CrossEntropyLoss(ignore_index=IGNORED, reduction="sum")
+        self.terms = nn.ModuleList(terms)
+        self.weights = [1.0] * len(terms) if weights is None else list(weights)
+        if not terms or len(self.weights) != len(terms):
+            raise ConfigError(f"loss of {len(terms)} terms and {len(self.weights)} weights: give one weight a term")
 
-    def forward(self, logits: torch.Tensor, annotation: torch.Tensor) -> torch.Tensor:
+    def forward(self, logits: Tensor, annotation: Tensor) -> Tensor:
         """Return the scalar loss.
 
         Args:
@@ -37,7 +42,7 @@ class PhaseLoss(nn.Module):
         Raises:
             ConfigError: logits of S slices and an annotation of another number of slices.
         """
-        target = torch.as_tensor(annotation).long() - 1
+        target = class_indices(torch.as_tensor(annotation))
         if logits.ndim == 5:  # slices become images of their own
             if logits.shape[2] != target.shape[1]:
                 raise ConfigError(
@@ -45,7 +50,19 @@ class PhaseLoss(nn.Module):
                     "annotations of every slice of the slab; choose head 'final' or 'middle' where there is one"
                 )
             logits, target = logits.transpose(1, 2).flatten(0, 1), target.flatten(0, 1).unsqueeze(1)
-        labelled = (target != IGNORED).sum().clamp(min=1)  # the mean of no pixel would be NaN
-        cross_entropy: torch.Tensor = self.cross_entropy(logits, target[:, 0]) / labelled
-        dice: torch.Tensor = self.dice(logits, target)
-        return cross_entropy + self.dice_weight * dice
+        labelled = target[:, 0] != IGNORED
+        if not labelled.any():  # the mean of no pixel would be NaN
+            return logits.sum() * 0
+        pixels = logits.movedim(1, -1)[labelled].T[None], target[:, 0][labelled][None, None]
+        losses = [_loss(term, *((logits, target) if _ignores(term) else pixels)) for term in self.terms]
+        return torch.as_tensor(sum(weight * loss for weight, loss in zip(self.weights, losses, strict=True)))
+
+
+def _ignores(term: nn.Module) -> bool:
+    return getattr(term, "ignore_index", None) == IGNORED
+
+
+def _loss(term: nn.Module, logits: Tensor, target: Tensor) -> Tensor:
+    """Compute a term; torch's own takes class indices without a channel."""
+    loss: Tensor = term(logits, target[:, 0] if isinstance(term, nn.CrossEntropyLoss) else target)
+    return loss

@@ -4,22 +4,20 @@ A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z"
 with ``"spare": True`` too it stands in for a share of nothing and counts for nothing.
 """
 
-from monai_app.transforms.items import all_items, annotated_items, repeat_items, share_items
-from monai_app.transforms.labels import PhaseLabelsd, phase_labels
-from monai_app.transforms.scaling import ScaleDetectorsd, Scaling, measure_scaling
+from monai_app.transforms.items import annotated_items, repeat_items, share_items
+from monai_app.transforms.labels import IGNORED, PhaseLabelsd, class_indices, phase_labels
+from monai_app.transforms.scaling import measure_scaling
 from monai_app.transforms.slab import LoadAnnotationd, LoadSlabd
-from monai_app.transforms.volume import LoadInputd, LoadVolumed
+from monai_app.transforms.volume import LoadVolumed
 
 __all__ = [
+    "IGNORED",
     "LoadAnnotationd",
-    "LoadInputd",
     "LoadSlabd",
     "LoadVolumed",
     "PhaseLabelsd",
-    "ScaleDetectorsd",
-    "Scaling",
-    "all_items",
     "annotated_items",
+    "class_indices",
     "measure_scaling",
     "phase_labels",
     "repeat_items",

@@ -3,22 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AnnotationError
-from monai_app.stack import Phase, Stack
+from monai_app.stack import Stack
 
 
 def annotated_items(
     stack: str,
-    phases: Sequence[Phase],
     role: Literal["train", "test"],
+    spec: ModelSpec | None = None,
     trained_on: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Return one item per training or per test slice of a stack.
 
     Args:
         stack: path of the stack.
-        phases: the model's phases.
         role: which slices.
+        spec: of the model, whose phases must be the stack's; None where there is none yet.
         trained_on: ``identity`` of a stack at its ingestion and its ``slices`` that a model has seen; they are no test
             of it.
 
@@ -26,12 +27,8 @@ def annotated_items(
         AnnotationError: the stack's phases are not the model's, it has no such slice, or the model was trained on one.
     """
     source = Stack.open(stack)
-    expected, found = ([phase.name for phase in each] for each in (phases, source.phases))
-    if expected != found:
-        raise AnnotationError(
-            f"the phases of {stack} are {found}, the model's are {expected}: they must agree in name and order; "
-            "use a model trained on these phases, or ingest the annotations with the model's"
-        )
+    if spec is not None:
+        spec.check_phases(source.phases, source.path)
     slices = source.train_slices if role == "train" else source.test_slices
     if not slices:
         raise AnnotationError(
@@ -57,8 +54,3 @@ def share_items(items: Sequence[dict[str, Any]], rank: int, processes: int) -> l
     unlabelled, so that it counts for nothing.
     """
     return list(items[rank::processes]) or [{**items[0], "spare": True}]
-
-
-def all_items(stack: str) -> list[dict[str, Any]]:
-    """Return one item per slice, without labels."""
-    return [{"image": stack, "z": z} for z in range(Stack.open(stack).shape[0])]

@@ -1,10 +1,13 @@
-"""From logits to phase labels."""
+"""From logits to phase labels, and from labels to class indices: labels are 1..K, 0 unlabelled; classes are 0..K-1."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
 from monai.transforms import MapTransform
+
+IGNORED = -1
+"""Class index of unlabelled pixels."""
 
 
 def phase_labels(logits: torch.Tensor, dim: int = 0) -> torch.Tensor:
@@ -15,6 +18,11 @@ def phase_labels(logits: torch.Tensor, dim: int = 0) -> torch.Tensor:
         dim: the axis of the phases, which stays with length 1.
     """
     return (logits.argmax(dim=dim, keepdim=True) + 1).to(torch.uint8)
+
+
+def class_indices(labels: torch.Tensor) -> torch.Tensor:
+    """Return the class index of every pixel, int64: labels 1..K become 0..K-1, unlabelled ones `IGNORED`."""
+    return labels.long() + IGNORED
 
 
 class PhaseLabelsd(MapTransform):

@@ -9,7 +9,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from monai_app.errors import StackError
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.stack import Stack
 
 
@@ -28,26 +28,17 @@ class LoadSlabd(MapTransform):
 
     Args:
         keys: keys of stack paths.
-        detectors: names of the detectors to stack, in channel order.
-        slices: odd number S of consecutive slices.
-        dtype: the pixels' type that the model's scaling was measured on; ``None`` takes any.
+        spec: of the model: detectors, slices and type of the pixels.
         z_key: key of the target slice's index.
 
     Raises:
         StackError: when called, if the stack has no such slice or pixels of another type.
-        ConfigError: when called, if the stack has no such detector or ``slices`` is even.
+        ConfigError: when called, if the stack has no such detector.
     """
 
-    def __init__(
-        self,
-        keys: str | Sequence[str],
-        detectors: Sequence[str],
-        slices: int,
-        dtype: str | None = None,
-        z_key: str = "z",
-    ) -> None:
+    def __init__(self, keys: str | Sequence[str], spec: ModelSpec, z_key: str = "z") -> None:
         super().__init__(keys)
-        self.detectors, self.slices, self.dtype, self.z_key = tuple(detectors), slices, dtype, z_key
+        self.spec, self.z_key = spec, z_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of ``data`` with the slabs read."""
@@ -55,12 +46,8 @@ class LoadSlabd(MapTransform):
         for key in self.key_iterator(item):
             path, z = str(item[key]), int(item[self.z_key])
             stack = _open(path)
-            if self.dtype is not None and stack.dtype != self.dtype:
-                raise StackError(
-                    f"the pixels of {path} are {stack.dtype}, the model was trained on {self.dtype}: the same grey "
-                    "would have another value; convert the images, or train on this stack"
-                )
-            slab = stack.read_slab(z, self.detectors, self.slices)
+            self.spec.check_stack(stack)
+            slab = stack.read_slab(z, self.spec.detectors, self.spec.slices)
             item[key] = MetaTensor(torch.from_numpy(slab.astype(np.float32)), meta={"filename_or_obj": path, "z": z})
         return item
 

@@ -10,10 +10,9 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
-from monai_app.errors import ConfigError, StackError
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.errors import StackError
 from monai_app.io import partner_path, read_volume
-from monai_app.io.writing import SUFFIXES
-from monai_app.transforms.slab import LoadSlabd
 
 Pixels = npt.NDArray[Any]
 Affine = npt.NDArray[np.float64]
@@ -23,11 +22,6 @@ _TURN = np.diag((-1.0, -1.0, 1.0, 1.0))
 
 _TOLERANCE = 0.01
 """How far apart the corners of two detectors' volumes may lie, in voxels: files keep geometry in 32 bits."""
-
-
-def is_volume(path: Path | str) -> bool:
-    """Whether a path is that of a volume file, by its name."""
-    return Path(path).name.endswith(SUFFIXES)
 
 
 def detector_files(case: Path, detectors: Sequence[str]) -> list[Path]:
@@ -79,17 +73,16 @@ class LoadVolumed(MapTransform):
 
     Args:
         keys: keys of paths that end in ``.nii.gz``, ``.nii`` or ``.nrrd``.
-        detectors: names of the C detectors, in channel order.
-        dtype: the pixels' type that the model's scaling was measured on; ``None`` takes any.
+        spec: of the model: its C detectors and the type of the pixels.
 
     Raises:
         StackError: when called, if a file is missing or unreadable, has pixels of another type or another number of
             channels than the model's detectors, or if the detectors' volumes do not lie upon each other.
     """
 
-    def __init__(self, keys: str | Sequence[str], detectors: Sequence[str], dtype: str | None = None) -> None:
+    def __init__(self, keys: str | Sequence[str], spec: ModelSpec) -> None:
         super().__init__(keys)
-        self.detectors, self.dtype = tuple(detectors), dtype
+        self.spec = spec
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of ``data`` with the volumes read."""
@@ -114,22 +107,22 @@ class LoadVolumed(MapTransform):
         if pixels.ndim == 4:
             planes: Iterable[Pixels] = self._channels(pixels, case)
         else:
-            files = detector_files(case, self.detectors)
+            files = detector_files(case, self.spec.detectors)
             # One at a time: of a large volume the others' pixels need not be held twice.
             planes = (pixels if path == case else self._read_partner(path, case, pixels, affine) for path in files)
         x, y, z = pixels.shape[:3]
         # In the memory x is the fastest axis, as in the file: so the pixels of a slice lie together.
-        volume = torch.empty((len(self.detectors), z, y, x)).permute(0, 3, 2, 1)
+        volume = torch.empty((len(self.spec.detectors), z, y, x)).permute(0, 3, 2, 1)
         for channel, plane in enumerate(planes):
             volume[channel] = torch.from_numpy(plane)
         meta = {"filename_or_obj": str(case), "original_affine": affine, "spatial_shape": np.array((x, y, z))}
         return MetaTensor(volume, affine=torch.from_numpy(affine), meta=meta)
 
     def _channels(self, pixels: Pixels, case: Path) -> Iterable[Pixels]:
-        if pixels.shape[3] != len(self.detectors):
+        if pixels.shape[3] != len(self.spec.detectors):
             raise StackError(
-                f"{case} has {pixels.shape[3]} channels and the model {len(self.detectors)} detectors "
-                f"({', '.join(self.detectors)}): channels in a file have no names, so they must be these, in this "
+                f"{case} has {pixels.shape[3]} channels and the model {len(self.spec.detectors)} detectors "
+                f"({', '.join(self.spec.detectors)}): channels in a file have no names, so they must be these, in this "
                 "order; write such a file, or one 3-D file a detector"
             )
         return (pixels[..., channel] for channel in range(pixels.shape[3]))
@@ -153,11 +146,7 @@ class LoadVolumed(MapTransform):
         """Read a file as it stands: (X, Y, Z) or (X, Y, Z, C), and the affine to RAS."""
         volume = read_volume(path)
         pixels, affine = volume.pixels, _TURN @ volume.affine
-        if self.dtype is not None and pixels.dtype.name != self.dtype:
-            raise StackError(
-                f"the pixels of {path} are {pixels.dtype.name}, the model was trained on {self.dtype}: the same grey "
-                "would have another value; convert the images, or train on this stack"
-            )
+        self.spec.check_dtype(pixels.dtype, path)
         axes = np.abs(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)).argmax(axis=0).tolist()
         if axes != [0, 1, 2]:
             raise StackError(
@@ -165,29 +154,6 @@ class LoadVolumed(MapTransform):
                 "and slices along x, y and z, or the network would see turned images; save the volume in this order"
             )
         return pixels.transpose(2, 1, 0, *range(3, pixels.ndim)), affine
-
-
-class LoadInputd(LoadSlabd):
-    """Replace a stack's path by the slab around slice ``d["z"]``, and the path of a volume file by the volume.
-
-    Arguments are those of :class:`LoadSlabd`; volumes are read by :class:`LoadVolumed`.
-
-    Raises:
-        StackError: when called, see there.
-        ConfigError: when called, if a stack comes without the index of a slice; see also there.
-    """
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a copy of ``data`` with the pixels read."""
-        paths = [data[key] for key in self.key_iterator(dict(data))]
-        if all(is_volume(path) for path in paths):
-            return LoadVolumed([str(key) for key in self.keys], self.detectors, self.dtype)(data)
-        if self.z_key not in data:
-            raise ConfigError(
-                f"{paths[0]} is no volume file ({', '.join(SUFFIXES)}), and a stack needs the index of a slice as "
-                f"{self.z_key!r}; give one of them"
-            )
-        return super().__call__(data)
 
 
 def _sides(pixels: Pixels) -> str:

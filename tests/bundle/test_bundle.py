@@ -7,14 +7,13 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Events
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 
 import monai_app
 from monai_app.bundle.locate import template_path, template_paths
-from monai_app.inference.description import ModelDescription
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, SHARED_DATA, run_command
+from tests.inference.models import whole_labels
 
 SCHEMA = SHARED_DATA / "schema" / "meta_schema_20240725.json"
 SCHEMA_SHA256 = "cd64aa8a5904426f6fc6855dabe46af8c742d5bad644b4e9cfb78ebad09ad678"
@@ -65,15 +64,12 @@ def test_metadata_is_valid_against_the_current_schema(bundle: Path) -> None:
 def test_metadata_describes_the_model_of_the_config(bundle: Path) -> None:
     parser = ConfigParser()
     parser.read_config(str(bundle / "configs" / "inference.yaml"))
-    model = parser.get_parsed_content("model")
+    spec = parser.get_parsed_content("model").spec
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
-    description = ModelDescription.from_json(metadata["model_description"], "metadata.json")
-    assert description.network == type(model.network).__name__
-    assert (description.detectors, description.slices) == (list(model.detectors), model.slices)
-    assert (description.scaling, description.stride, description.dtype) == (model.scaling, model.stride, model.dtype)
-    assert (description.phase_list, description.settings) == (model.phases, model.settings)
-    channels = metadata["network_data_format"]["inputs"]["image"]["channel_def"]
-    assert list(channels.values()) == description.channel_name
+    assert metadata["model_description"] == spec.to_json()
+    formats = metadata["network_data_format"]
+    assert tuple(formats["inputs"]["image"]["channel_def"].values()) == spec.channel_name
+    assert list(formats["outputs"]["pred"]["channel_def"].values()) == spec.phase_names
 
 
 @TEMPLATES
@@ -170,21 +166,15 @@ def test_the_saved_weights_are_a_flat_state_dict_that_loads_strictly(
 
 
 @pytest.mark.parametrize("which", ["trained", "trained_sensor3d"])
-def test_a_volume_file_gets_the_labels_that_the_evaluator_gives_slice_by_slice(
+def test_a_volume_file_gets_the_labels_of_its_slices(
     which: str, request: pytest.FixtureRequest, tiny_stack: Stack, tmp_path: Path
 ) -> None:
     parser = ConfigParser()
     parser.read_config(str(request.getfixturevalue(which) / "configs" / "inference.yaml"))
     parser.update({"bundle_root": str(request.getfixturevalue(which)), "dataset_dir": str(tiny_stack.path)})
-    slices = {}
-    evaluator = parser.get_parsed_content("evaluator")
-
-    @evaluator.on(Events.ITERATION_COMPLETED)
-    def keep() -> None:
-        (item,) = evaluator.state.output
-        slices[item["image"].meta["z"]] = item["pred"][0].numpy()
-
-    evaluator.run()
+    model = parser.get_parsed_content("model")
+    model.load()
+    expected = whole_labels(model, tiny_stack)
     pixels = np.stack([tiny_stack.read_slab(z, ["ICE", "TLD"], 1) for z in range(tiny_stack.shape[0])])
     path = tmp_path / "case.nii.gz"
     nibabel.save(nibabel.Nifti1Image(pixels.transpose(3, 2, 0, 1), np.eye(4)), path)
@@ -192,10 +182,10 @@ def test_a_volume_file_gets_the_labels_that_the_evaluator_gives_slice_by_slice(
     for transform in parser.get_parsed_content("preprocessing").transforms:  # one by one, as MONAI Label does
         item = transform(item)
     with torch.no_grad():
-        item["pred"] = parser.get_parsed_content("inferer")(item["image"][None], evaluator.network.eval())[0]
+        item["pred"] = parser.get_parsed_content("inferer")(item["image"][None], model.network)[0]
     labels = parser.get_parsed_content("postprocessing")(item)["pred"]
     assert labels.shape == (1, 80, 96, 8)
-    np.testing.assert_array_equal(labels[0].numpy().T, np.stack([slices[z] for z in range(8)]))
+    np.testing.assert_array_equal(labels[0].numpy().T, expected)
 
 
 @TEMPLATES

@@ -3,17 +3,20 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from monai_app.bundle.locate import template_path
 from monai_app.bundle.prepare import prepare
-from monai_app.bundle.transfer import Meaning, Transfer, transfer
+from monai_app.bundle.transfer import Transfer, transfer
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.stack import Stack
 from monai_app.yamlfile import read_yaml
 from tests.conftest import TINY, TINY_SENSOR3D, as_options, run_command
+from tests.specs import spec_of
 
 BUNDLES = {
     "unet": (template_path("fibsem_unet_segmentation"), {"features": TINY["features"]}),
@@ -31,10 +34,8 @@ def config_of(kind: str, detectors: list[str], slices: int, phases: list[str], *
     return {**read_yaml(template / "configs" / "train.yaml"), **small, **shown, **more}
 
 
-def meaning_of(config: dict[str, object]) -> Meaning:
-    places = {1: ["z"], 3: ["z-1", "z", "z+1"]}[config["slices"]]
-    channels = [f"{place}:{name}" for place in places for name in config["detectors"]]
-    return Meaning(channels, [phase["name"] for phase in config["phases"]])
+def spec_in(config: dict[str, Any]) -> ModelSpec:
+    return spec_of(config["detectors"], config["slices"], phases=config["phases"])
 
 
 def begin(old: dict[str, object], new: dict[str, object]) -> tuple[dict[str, torch.Tensor], Transfer]:
@@ -48,15 +49,15 @@ def transfer_of(old: dict[str, object], new: dict[str, object], source: dict[str
     from monai.bundle import ConfigParser
 
     state = source or ConfigParser(dict(old)).get_parsed_content("network_def").state_dict()
-    return transfer(state, meaning_of(old), new, meaning_of(new))
+    return transfer(state, spec_in(old), new, spec_in(new))
 
 
 @BOTH
 def test_a_model_of_the_same_kind_takes_over_everything(kind: str) -> None:
     config = config_of(kind, ["ICE", "TLD"], 3, ["pore", "clinker"])
     source, result = begin(config, config)
-    assert result.whole == list(source)
-    assert (result.part, result.fresh) == ({}, [])
+    assert result.copied == list(source)
+    assert (result.partial, result.initialised) == ({}, [])
     for name, tensor in source.items():
         assert torch.equal(result.state[name], tensor), name
 
@@ -66,9 +67,9 @@ def test_phases_are_matched_by_name(kind: str) -> None:
     old = config_of(kind, ["ICE"], 3, ["pore", "hydrate", "clinker"])
     new = config_of(kind, ["ICE"], 3, ["clinker", "alite", "pore", "belite"])
     source, result = begin(old, new)
-    assert result.fresh == []
-    assert set(result.part) == {f"{LAST[kind]}.weight", f"{LAST[kind]}.bias"}
-    assert all(names == ["alite", "belite"] for names in result.part.values())
+    assert result.initialised == []
+    assert set(result.partial) == {f"{LAST[kind]}.weight", f"{LAST[kind]}.bias"}
+    assert all(names == ["alite", "belite"] for names in result.partial.values())
     weight, before = result.state[f"{LAST[kind]}.weight"], source[f"{LAST[kind]}.weight"]
     assert torch.equal(weight[0], before[2])
     assert torch.equal(weight[2], before[0])
@@ -83,9 +84,9 @@ def test_detectors_are_matched_by_name_even_where_shapes_agree(kind: str) -> Non
     kernel, before = result.state[FIRST[kind]], source[FIRST[kind]]
     assert torch.equal(kernel[:, 0::2], before[:, 1::2])  # TLD, of every slice
     assert not torch.isin(kernel[:, 1::2], before).any()
-    assert all("BSE" in name for name in result.part[FIRST[kind]])
+    assert all("BSE" in name for name in result.partial[FIRST[kind]])
     only = config_of(kind, ["SE"], 3, ["pore", "clinker"])
-    assert begin(config_of(kind, ["TLD"], 3, ["pore", "clinker"]), only)[1].fresh == [FIRST[kind]]
+    assert begin(config_of(kind, ["TLD"], 3, ["pore", "clinker"]), only)[1].initialised == [FIRST[kind]]
 
 
 def test_more_slices_take_the_middle_slice() -> None:
@@ -93,7 +94,7 @@ def test_more_slices_take_the_middle_slice() -> None:
     old = config_of(kind, ["ICE", "TLD"], 1, ["pore", "clinker"])
     source, result = begin(old, config_of(kind, ["ICE", "TLD"], 3, ["pore", "clinker"]))
     assert torch.equal(result.state[FIRST[kind]][:, 2:4], source[FIRST[kind]])
-    assert result.part[FIRST[kind]] == ["z-1:ICE", "z-1:TLD", "z+1:ICE", "z+1:TLD"]
+    assert result.partial[FIRST[kind]] == ["z-1:ICE", "z-1:TLD", "z+1:ICE", "z+1:TLD"]
 
 
 def test_another_kind_or_size_of_network_is_refused() -> None:

@@ -80,10 +80,10 @@ def slab(dtype: str) -> np.ndarray:
 
 def expected(model: Model, grey: np.ndarray) -> np.ndarray:
     """Labels (rows, columns) of the eager network."""
-    scaling = [model.scaling[name] for name in model.detectors] * model.slices
-    mean, std = (torch.tensor([values[key] for values in scaling])[:, None, None] for key in ("mean", "std"))
+    spec = model.spec
+    mean, std = (torch.tensor(values)[:, None, None] for values in (spec.channel_mean, spec.channel_std))
     image = ((torch.from_numpy(grey.astype(np.float32)) - mean) / std)[None]
-    padding = (0, -COLUMNS % model.stride, 0, -ROWS % model.stride)
+    padding = (0, -COLUMNS % spec.stride, 0, -ROWS % spec.stride)
     with torch.no_grad():
         logits = model.network(torch.nn.functional.pad(image, padding, mode="replicate"))[0, :, :ROWS, :COLUMNS]
     labels: np.ndarray = (logits.argmax(0) + 1).to(torch.uint8).numpy()

@@ -17,6 +17,7 @@ from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import quiet_torchscript
 from monai_app.inference import Model, Request, Segmentation
 from monai_app.inference.compute import TileNetwork
+from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.stack import Stack
 from tests.export.conftest import Exported
 from tests.export.examples import FORMATS, NETWORKS
@@ -111,7 +112,7 @@ def test_torchscript_of_others_is_refused(tmp_path: Path) -> None:
         ({"phases": [{"value": 1, "name": "pore", "rgb": [0, 0, 0]}]}, r"gives \(1, 3, 32, 48\) where it describes"),
         ({"slices": 1, **{f"channel_{n}": [1.0, 2.0] for n in ("mean", "std")}}, "channel_name"),
         (
-            {"slices": 1, "channel_mean": [1.0] * 2, "channel_std": [1.0] * 2, "channel_name": ["a", "b"]},
+            {"slices": 1, "channel_mean": [1.0] * 2, "channel_std": [1.0] * 2, "channel_name": ["z:ICE", "z:TLD"]},
             "does not take the images that it describes",
         ),
     ],
@@ -130,10 +131,10 @@ def test_a_description_of_another_network_is_refused(
 
 def test_the_halo_of_an_onnx_file_is_needed_and_checked(exported: Exported, stack: Stack) -> None:
     model = open_exported(str(exported("unet", "onnx").file))
-    assert model.measure_halo() == model.description.halo == 96
+    assert measure_halo(model) == model.spec.halo == 96
     for halo, message in ((None, "does not say its halo"), (32, "logits depend on the size of the image")):
         with pytest.raises(ConfigError, match=message):
-            replace(model, description=replace(model.description, halo=halo)).measure_halo()
+            measure_halo(replace(model, spec=model.spec.model_copy(update={"halo": halo})))
 
 
 def test_other_precisions_are_refused_and_missing_packages_named(
@@ -157,6 +158,7 @@ def test_whole_tiles_are_planned_by_what_the_network_holds(
 ) -> None:
     caplog.set_level(logging.ERROR)
     model = open_exported(str(exported("sensor3d", name).file))
-    counted, planned = models["sensor3d"].count_maps(), TileNetwork(model, torch.device("cpu")).whole_maps
+    counted = TileNetwork(models["sensor3d"], torch.device("cpu")).whole_maps
+    planned = TileNetwork(model, torch.device("cpu")).whole_maps
     assert counted > 50
     assert counted * (1.25 if name == "onnx" else 1) <= planned < 1.3 * counted

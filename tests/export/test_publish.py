@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.export import export_run, open_exported, writers
 from monai_app.export.formats import Format
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import Parity, check
 from monai_app.inference import Model
-from monai_app.inference.description import ModelDescription
+from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_field
 from tests.export.conftest import Exported
 from tests.export.examples import FORMATS, NETWORKS
@@ -36,7 +37,7 @@ def test_every_format_is_the_network_at_any_size(
     assert sum(size["pixels"] for size in content["sizes"]) == 307_200
     opened = open_exported(str(report.file))
     for sides in ((1, 1), (1, 5), (3, 2)):
-        image = torch.randn(2, 6, *(side * model.stride for side in sides))
+        image = torch.randn(2, 6, *(side * model.spec.stride for side in sides))
         with torch.no_grad():
             torch.testing.assert_close(opened.network(image), model.network(image), rtol=0, atol=1e-5)
 
@@ -49,8 +50,8 @@ def test_the_metadata_inside_is_the_run_folders_with_what_was_measured(
     inside: Any = open_exported(str(exported(kind, name).file)).network.metadata
     outside = json.loads((runs[kind] / "configs" / "metadata.json").read_text())
     description, model = inside.pop("model_description"), models[kind]
-    assert description.pop("halo") == measure_field(model.network, 6, model.stride).halo
-    assert description.pop("maps") == model.count_maps()
+    assert description.pop("halo") == measure_field(model.network, 6, model.spec.stride).halo
+    assert description.pop("maps") == count_maps(model.network, 6, model.spec.stride)
     assert description == outside.pop("model_description")
     assert inside == outside
 
@@ -83,13 +84,13 @@ def test_metadata_that_says_something_else_is_not_exported(runs: dict[str, Path]
     content["model_description"]["channel_mean"][0] += 1
     metadata.write_text(json.dumps(content))
     report = export_run(run, target=tmp_path / "net.ts")
-    written, original = open_exported(str(report.file)).description, described_at(runs["unet"])
+    written, original = open_exported(str(report.file)).spec, described_at(runs["unet"])
     assert written.channel_mean == original.channel_mean
 
 
-def described_at(run: Path) -> ModelDescription:
+def described_at(run: Path) -> ModelSpec:
     content = json.loads((run / "configs" / "metadata.json").read_text())
-    return ModelDescription.from_json(content["model_description"], "metadata.json")
+    return ModelSpec.from_json(content["model_description"], "metadata.json")
 
 
 def test_what_would_not_be_the_model_is_not_written(

@@ -6,15 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from monai_app.inference.model import Model
-from monai_app.inference.streaming.lowering import stream
+from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
-from monai_app.stack import Phase
+from tests.specs import spec_of
 from tests.zoo import NETWORKS, network_of
 
 DETECTORS, SLICES = ("ICE", "TLD"), 3
 STRIDE = {name: NETWORKS[name].stride for name in ("unet", "BasicUNet bilinear", "sensor3d")}
 SCALING = {"ICE": {"mean": 127.0, "std": 60.0}, "TLD": {"mean": 90.0, "std": 41.5}}
-PHASES = [Phase(1, "pore", "#112233"), Phase(2, "hydrate", "#445566"), Phase(3, "clinker", "#778899")]
 
 
 def shaken(network: nn.Module, seed: int = 0) -> nn.Module:
@@ -30,7 +29,8 @@ def shaken(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def model_of(kind: str) -> Model:
-    return Model(network_of(kind, width=8), "weights.pt", DETECTORS, SLICES, STRIDE[kind], SCALING, "uint8", PHASES)
+    spec = spec_of(DETECTORS, SLICES, scaling=SCALING, stride=STRIDE[kind])
+    return Model(spec, network_of(kind, width=8), "weights.pt")
 
 
 def pushed(made: RowStream, images: Sequence[Tensor], stripe: int) -> list[Tensor]:
@@ -49,7 +49,7 @@ def pushed(made: RowStream, images: Sequence[Tensor], stripe: int) -> list[Tenso
 def streamed(
     function: Callable[..., tuple[Tensor, ...]], images: Sequence[Tensor], stripe: int, side: int = 16
 ) -> list[Tensor]:
-    return pushed(stream(function, len(images), images[0].shape[1], side), images, stripe)
+    return pushed(lower_to_row_stream(function, len(images), images[0].shape[1], side), images, stripe)
 
 
 def random_images(count: int, channels: int, rows: int, columns: int, dtype: torch.dtype) -> list[Tensor]:

@@ -8,12 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from monai_app.inference import Model
-from monai_app.stack import Phase, Stack
-from monai_app.transforms import LoadSlabd, ScaleDetectorsd
+from monai_app.stack import Stack
+from monai_app.transforms import LoadSlabd
+from tests.specs import PHASES, normaliser, spec_of
 from tests.zoo import NETWORKS, network_of
-
-PHASES = (Phase(1, "pore", "#112233"), Phase(2, "hydrate", "#445566"), Phase(3, "clinker", "#778899"))
-SCALING = {"ICE": {"mean": 60.0, "std": 40.0}, "TLD": {"mean": 70.0, "std": 50.0}}
 
 
 def model_of(
@@ -23,30 +21,23 @@ def model_of(
     network = network_of(kind, len(detectors), slices, len(PHASES), **options)
     (folder / "models").mkdir(parents=True, exist_ok=True)
     torch.save(network.state_dict(), folder / "models" / "model.pt")
-    return Model(
-        network=network,
-        weights=str(folder / "models" / "model.pt"),
-        detectors=tuple(detectors),
-        slices=slices,
+    spec = spec_of(
+        detectors,
+        slices,
+        network=type(network).__name__,
         stride=NETWORKS[kind].stride,
-        scaling=SCALING,
-        dtype="uint8",
-        phases=PHASES,
         settings={"width": options.get("width", 4)},
     )
+    return Model(spec, network, str(folder / "models" / "model.pt"))
 
 
 def whole_slice(model: Model, stack: Stack, z: int) -> Tensor:
     """Probabilities (K, rows, columns) by one forward pass of the plain network over the slice, as training sees it."""
-    item = {"image": str(stack.path), "z": z}
-    for transform in (
-        LoadSlabd("image", model.detectors, model.slices),
-        ScaleDetectorsd("image", model.detectors, model.scaling),
-    ):
-        item = transform(item)
+    slab = LoadSlabd("image", model.spec)({"image": str(stack.path), "z": z})["image"]
     _, rows, columns = stack.shape
-    below, right = -rows % model.stride, -columns % model.stride
-    image = nn.functional.pad(item["image"].as_tensor()[None], (0, right, 0, below), mode="replicate")
+    below, right = -rows % model.spec.stride, -columns % model.spec.stride
+    plain = torch.from_numpy(normaliser(model.spec)(slab).numpy())[None]
+    image = nn.functional.pad(plain, (0, right, 0, below), mode="replicate")
     with torch.no_grad():
         return model.network(image)[0, :, :rows, :columns].softmax(0)
 

@@ -16,8 +16,8 @@ from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.model import Model
 from monai_app.inference.streaming.upload import Raw, Uploader
-from monai_app.transforms import ScaleDetectorsd
-from tests.inference.examples import DETECTORS, PHASES, SCALING, SLICES, STRIDE, model_of
+from tests.inference.examples import DETECTORS, SCALING, SLICES, STRIDE, model_of
+from tests.specs import normaliser, spec_of
 
 CPU = torch.device("cpu")
 
@@ -34,11 +34,11 @@ def greys(slices: int, rows: int, columns: int, dtype: type = np.uint8) -> dict[
 
 def whole(model: Model, planes: dict[int, Raw], sequence: tuple[int, ...], targets: int) -> list[Tensor]:
     """(rows, columns, K) of every target, by the network as training uses it."""
-    scale, logits = ScaleDetectorsd("image", model.detectors, model.scaling), []
+    normalise, logits = normaliser(model.spec), []
     for target in range(targets):
         slab = np.concatenate([planes[z] for z in sequence[target : target + SLICES]]).astype(np.float32)
         with torch.no_grad():
-            logits.append(model.network(scale({"image": torch.from_numpy(slab)})["image"][None])[0].permute(1, 2, 0))
+            logits.append(model.network(normalise(torch.from_numpy(slab))[None])[0].permute(1, 2, 0))
     return logits
 
 
@@ -137,19 +137,19 @@ def test_precisions_that_are_unknown_or_slow_are_refused(monkeypatch: pytest.Mon
     dtype=st.sampled_from([np.uint8, np.uint16, np.int16]),
 )
 def test_any_stripe_uploads_the_same(rows: int, stripe: int, sequence: list[int], dtype: type) -> None:
-    model = Model(nn.Identity(), "weights.pt", DETECTORS, SLICES, 1, SCALING, "uint8", PHASES)
+    model = Model(spec_of(DETECTORS, SLICES, scaling=SCALING, stride=1), nn.Identity(), "weights.pt")
     planes = greys(3, rows, 7, dtype)
     stripes = list(Uploader(model, CPU, torch.float32).stripes(planes, sequence, stripe))
     assert [given[0].shape[0] for given in stripes] == [min(stripe, rows - row) for row in range(0, rows, stripe)]
-    scale = ScaleDetectorsd("image", DETECTORS, SCALING)
+    normalise = normaliser(spec_of(DETECTORS, 1, scaling=SCALING))
     for z, *parts in zip(sequence, *stripes, strict=True):
         assert all(part.is_contiguous() for part in parts)
-        expected = scale({"image": torch.from_numpy(planes[z].astype(np.float32))})["image"]
+        expected = normalise(torch.from_numpy(planes[z].astype(np.float32)))
         assert torch.equal(torch.cat(parts).permute(2, 0, 1), expected)
 
 
 def test_a_slice_that_is_wanted_twice_is_uploaded_once() -> None:
-    model = Model(nn.Identity(), "weights.pt", DETECTORS, SLICES, 1, SCALING, "uint8", PHASES)
+    model = Model(spec_of(DETECTORS, SLICES, scaling=SCALING, stride=1), nn.Identity(), "weights.pt")
     (first, second, third), *_ = Uploader(model, CPU, torch.bfloat16).stripes(greys(2, 8, 8), (0, 0, 1), 4)
     assert first is second
     assert third is not first

@@ -82,7 +82,9 @@ def test_any_tile_and_region_gives_that_part_of_the_whole(kind, data, odd_stack,
     folder = tmp_path_factory.mktemp("any")
     shutil.copytree(odd_stack.path, folder / "own.ome.zarr")
     stack, model = Stack.open(folder / "own.ome.zarr"), model_of(folder, kind)
-    tile = tuple(16 * data.draw(st.integers(1, 8)) + data.draw(st.sampled_from([0, model.stride])) for _ in range(2))
+    tile = tuple(
+        16 * data.draw(st.integers(1, 8)) + data.draw(st.sampled_from([0, model.spec.stride])) for _ in range(2)
+    )
     spans = {}
     for axis, length in zip(("slices", "rows", "columns"), stack.shape, strict=True):
         start = data.draw(st.integers(0, length - 1))

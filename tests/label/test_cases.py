@@ -20,8 +20,9 @@ from monai_app.io.writing import write_volume
 from monai_app.label.case_files import MANIFEST, Case, id_prefix
 from monai_app.label.cases import Cases
 from monai_app.label.segments import to_phases
-from monai_app.stack import Phase, Stack, annotate
+from monai_app.stack import Stack, annotate
 from tests.conftest import run_command
+from tests.specs import phases_of
 
 SLICES, ROWS, COLUMNS = 8, 96, 80
 L_MARK = [(10, 20, 0), (10, 21, 0), (10, 22, 0), (11, 22, 0), (79, 95, 2)]
@@ -208,7 +209,7 @@ def test_segments_are_known_by_name(cases: Cases, names: tuple[str, ...]) -> Non
 
 @given(order=st.permutations(NAMES), values=st.lists(st.integers(0, 3), min_size=1))
 def test_any_order_of_segments_means_the_same(order: list[str], values: list[int]) -> None:
-    phases = [Phase(n, name, "#000000") for n, name in enumerate(NAMES, 1)]
+    phases = phases_of(NAMES)
     named = [value and order[value - 1] for value in values]
     found = to_phases(np.array(values, np.uint8), phases, segments(*order)).tolist()
     assert [value and NAMES[value - 1] for value in found] == named

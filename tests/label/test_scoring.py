@@ -9,9 +9,7 @@ from sklearn import metrics as sklearn
 
 from monai_app.errors import AnnotationError
 from monai_app.label.scoring import confusion, score_agreement
-from monai_app.stack import Phase
-
-PHASES = [Phase(1, "pore", "#112233"), Phase(2, "hydrate", "#445566"), Phase(3, "clinker", "#778899")]
+from tests.specs import PHASES
 
 
 def test_slices_and_total_equal_scikit_learn() -> None:

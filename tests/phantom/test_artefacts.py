@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, rotate
 
 from monai_app.phantom import artefacts
-from monai_app.phantom.config import PhantomConfig, Voxel
+from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.curtains import Curtains
 from monai_app.phantom.phases import Material
 from monai_app.phantom.resample import coarsen, refine, shifted, soften
+from monai_app.stack import Voxel
 
 CONFIG = PhantomConfig(rows=384, columns=512)
 
@@ -130,6 +131,6 @@ def test_shifted_repeats_the_border() -> None:
 
 def test_curtain_angle_follows_the_voxel() -> None:
     """Angles are angles in the material: with wide pixels the streaks look steeper on the screen."""
-    wide = Curtains(PhantomConfig(voxel_nm=Voxel(40.0, 20.0, 40.0)))
+    wide = Curtains(PhantomConfig(voxel_nm=Voxel(z=40.0, y=20.0, x=40.0)))
     square = Curtains(PhantomConfig())
     assert np.allclose(wide._slopes * 2, square._slopes)

@@ -1,18 +1,18 @@
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from monai_app.phantom.config import PhantomConfig, Voxel
+from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.detectors import Buried, bare_signal, contrast, hardness_map, look_into_pores, relief
 from monai_app.phantom.microstructure import Plane
 from monai_app.phantom.phases import Material
 from monai_app.phantom.simulate import field_grid
 from monai_app.phantom.stage import Position
+from monai_app.stack import Voxel
 
-VOXEL = Voxel(50.0, 20.0, 20.0)
+VOXEL = Voxel(z=50.0, y=20.0, x=20.0)
 LENS = PhantomConfig().lens
 
 
@@ -78,7 +78,7 @@ def test_subsurface_mixes_in_what_lies_below() -> None:
 
 
 def test_composition_share_mixes_the_signals() -> None:
-    grey = {share: contrast(replace(LENS, composition=share))[0] for share in (0.0, 0.4, 1.0)}
+    grey = {share: contrast(LENS.replaced(composition=share))[0] for share in (0.0, 0.4, 1.0)}
     assert np.allclose(grey[0.4], 0.4 * grey[1.0] + 0.6 * grey[0.0])
 
 
@@ -110,7 +110,7 @@ def test_relief_lights_one_side_and_the_rims_of_pores() -> None:
 
 
 def test_field_grid_is_centred_and_drifts_on_both_axes() -> None:
-    config = PhantomConfig(rows=5, columns=4, voxel_nm=Voxel(40.0, 20.0, 10.0))
+    config = PhantomConfig(rows=5, columns=4, voxel_nm=Voxel(z=40.0, y=20.0, x=10.0))
     grid = field_grid(config, Position(1, 40.0, 7.0, -3.0))
     assert grid.y.tolist() == [-33.0, -13.0, 7.0, 27.0, 47.0]
     assert grid.x.tolist() == [-18.0, -8.0, 2.0, 12.0]

@@ -1,5 +1,4 @@
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,12 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.phantom.config import PhantomConfig, Voxel
+from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.sample import annotated_slices, write_sample
 from monai_app.phantom.simulate import simulate
+from monai_app.stack import Voxel
 
-CONFIG = PhantomConfig(slices=6, rows=37, columns=50, voxel_nm=Voxel(40.0, 200.0, 200.0))
+CONFIG = PhantomConfig(slices=6, rows=37, columns=50, voxel_nm=Voxel(z=40.0, y=200.0, x=200.0))
 
 Written = tuple[Path, list[tuple[object, ...]]]
 """A folder, and the calls of progress."""
@@ -32,7 +32,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 def test_folder_holds_all_and_nothing_else(written: Written) -> None:
     target, _ = written
     assert sorted(path.name for path in target.iterdir()) == [
-        "ICE", "TLD", "annotations", "phantom.yaml", "positions.csv", "sample.yaml", "truth",
+        "ICE", "TLD", "annotations", "phantom.schema.json", "phantom.yaml", "positions.csv", "sample.schema.json",
+        "sample.yaml", "truth",
     ]  # fmt: skip
     assert [path.name for path in target.parent.iterdir()] == ["demo"]
     names = [f"slice_{z:04d}.tif" for z in range(6)]
@@ -97,7 +98,7 @@ def test_existing_target_is_refused_and_kept(tmp_path: Path) -> None:
 def test_overwrite_replaces(tmp_path: Path) -> None:
     target = write_sample(CONFIG, tmp_path / "demo")
     (target / "stale.txt").write_text("old")
-    write_sample(replace(CONFIG, seed=4), target, overwrite=True)
+    write_sample(CONFIG.replaced(seed=4), target, overwrite=True)
     assert not (target / "stale.txt").exists()
     assert PhantomConfig.from_yaml(target / "phantom.yaml").seed == 4
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
@@ -114,7 +115,7 @@ def test_failure_leaves_no_half_target(tmp_path: Path, overwrite: bool) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_sample(replace(CONFIG, seed=9), target, progress=stop, overwrite=overwrite)
+        write_sample(CONFIG.replaced(seed=9), target, progress=stop, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == (["demo"] if overwrite else [])
     if overwrite:
         assert PhantomConfig.from_yaml(target / "phantom.yaml").seed == CONFIG.seed
@@ -144,7 +145,7 @@ def test_a_file_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_other_detector_names_are_folders(tmp_path: Path) -> None:
-    config = replace(CONFIG, chamber=replace(CONFIG.chamber, name="SE2"), lens=replace(CONFIG.lens, name="EsB"))
+    config = CONFIG.replaced(chamber=CONFIG.chamber.replaced(name="SE2"), lens=CONFIG.lens.replaced(name="EsB"))
     target = write_sample(config, tmp_path / "demo", train=[0, 1], test=[4])
     assert YAML(typ="safe").load(target / "sample.yaml")["detectors"] == {"SE2": "SE2", "EsB": "EsB"}
     assert len(list((target / "EsB").iterdir())) == 6
@@ -190,5 +191,5 @@ def test_refusals(slices: int, train: list[int] | None, test: list[int] | None, 
 
 def test_refusal_comes_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
-        write_sample(replace(CONFIG, slices=2), tmp_path / "demo")
+        write_sample(CONFIG.replaced(slices=2), tmp_path / "demo")
     assert list(tmp_path.iterdir()) == []

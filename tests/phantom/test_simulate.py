@@ -1,6 +1,5 @@
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -11,10 +10,11 @@ from hypothesis import strategies as st
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from monai_app import phantom
-from monai_app.phantom.config import Artefacts, PhantomConfig, Voxel
+from monai_app.phantom.config import Artefacts, PhantomConfig
 from monai_app.phantom.detectors import window_planes
 from monai_app.phantom.simulate import PhantomSlice, simulate
 from monai_app.phantom.stage import positions
+from monai_app.stack import Voxel
 from tests.phantom.conftest import SHARP, SMALL, same, with_artefacts
 
 
@@ -27,20 +27,20 @@ def test_same_seed_same_stack() -> None:
 
 
 def test_another_seed_is_another_stack(one_slice: Callable[[PhantomConfig], PhantomSlice]) -> None:
-    first, second = one_slice(SMALL), one_slice(replace(SMALL, seed=1))
+    first, second = one_slice(SMALL), one_slice(SMALL.replaced(seed=1))
     assert not np.array_equal(first.truth, second.truth)
     assert not np.array_equal(first.images["TLD"], second.images["TLD"])
 
 
 def test_prefix_of_a_longer_stack_is_the_shorter_stack() -> None:
-    long = list(islice(simulate(replace(SMALL, slices=100)), SMALL.slices))
+    long = list(islice(simulate(SMALL.replaced(slices=100)), SMALL.slices))
     assert all(same(a, b) for a, b in zip(simulate(SMALL), long, strict=True))
 
 
 @settings(max_examples=8, deadline=None)
 @given(rows=st.integers(1, 70), columns=st.integers(1, 70), voxel=st.floats(4, 200), thickness=st.floats(20, 300))
 def test_any_size_and_voxel(rows: int, columns: int, voxel: float, thickness: float) -> None:
-    config = PhantomConfig(2, rows, columns, Voxel(thickness, voxel, voxel))
+    config = PhantomConfig(slices=2, rows=rows, columns=columns, voxel_nm=Voxel(z=thickness, y=voxel, x=voxel))
     for z, item in enumerate(simulate(config)):
         assert item.z == z
         assert item.truth.shape == (rows, columns)
@@ -53,13 +53,13 @@ def test_any_size_and_voxel(rows: int, columns: int, voxel: float, thickness: fl
 
 
 def test_thin_slices_keep_a_bounded_window() -> None:
-    config = PhantomConfig(slices=1, rows=20, columns=20, voxel_nm=Voxel(1.0, 20.0, 20.0))
+    config = PhantomConfig(slices=1, rows=20, columns=20, voxel_nm=Voxel(z=1.0, y=20.0, x=20.0))
     assert next(simulate(config)).truth.shape == (20, 20)
     assert window_planes(config.voxel_nm) <= 16
 
 
 def test_memory_does_not_grow_with_the_stack() -> None:
-    config = PhantomConfig(slices=40, rows=32, columns=32, voxel_nm=Voxel(80.0, 60.0, 60.0))
+    config = PhantomConfig(slices=40, rows=32, columns=32, voxel_nm=Voxel(z=80.0, y=60.0, x=60.0))
     tracemalloc.start()
     try:
         held = [tracemalloc.get_traced_memory()[0] for _ in simulate(config)]
@@ -87,8 +87,8 @@ def test_detectors_differ_in_noise(one_slice: Callable[[PhantomConfig], PhantomS
 
 def test_noise_is_independent_per_detector_and_slice(one_slice: Callable[[PhantomConfig], PhantomSlice]) -> None:
     clean = one_slice(with_artefacts(SHARP))
-    noisy = list(simulate(replace(with_artefacts(SHARP, noise=1.0), slices=2)))
-    second = list(simulate(replace(with_artefacts(SHARP), slices=2)))[1]
+    noisy = list(simulate(with_artefacts(SHARP, noise=1.0).replaced(slices=2)))
+    second = list(simulate(with_artefacts(SHARP).replaced(slices=2)))[1]
     residue = [noisy[0].images[name].astype(float) - clean.images[name] for name in ("ICE", "TLD")]
     later = noisy[1].images["TLD"].astype(float) - second.images["TLD"]
     for first, other in ((residue[0], residue[1]), (residue[1], later)):
@@ -108,7 +108,7 @@ def test_noise_is_shot_noise(one_slice: Callable[[PhantomConfig], PhantomSlice])
         assert residue[chosen].mean() == pytest.approx(0, abs=0.6)
 
 
-_IMAGE_ARTEFACTS = sorted(set(Artefacts.__dataclass_fields__) - {"drift", "thickness_jitter"})
+_IMAGE_ARTEFACTS = sorted(set(Artefacts.model_fields) - {"drift", "thickness_jitter"})
 
 
 @pytest.mark.parametrize("name", _IMAGE_ARTEFACTS)
@@ -139,7 +139,7 @@ def test_without_artefacts_solids_have_their_grey_and_pores_are_dark(
 def test_switching_off_one_artefact_leaves_the_others(one_slice: Callable[[PhantomConfig], PhantomSlice]) -> None:
     """Noise off: the remaining image is the full one without its noise, not a different one."""
     full = one_slice(SHARP).images["ICE"].astype(float)
-    quiet = one_slice(replace(SHARP, artefacts=Artefacts(noise=0.0))).images["ICE"].astype(float)
+    quiet = one_slice(SHARP.replaced(artefacts=Artefacts(noise=0.0))).images["ICE"].astype(float)
     assert abs((full - quiet).mean()) < 0.5
     blocks = (full - quiet).reshape(16, 16, 16, 16).mean(axis=(1, 3))
     assert blocks.std() < 0.15 * (full - quiet).std()
@@ -147,8 +147,8 @@ def test_switching_off_one_artefact_leaves_the_others(one_slice: Callable[[Phant
 
 def test_drift_moves_truth_and_detectors_together(one_slice: Callable[[PhantomConfig], PhantomSlice]) -> None:
     """Without any other artefact the images are a function of the truth's material, wherever the field drifted."""
-    still = list(simulate(replace(with_artefacts(SHARP), slices=4)))
-    moved = list(simulate(replace(with_artefacts(SHARP, drift=8.0), slices=4)))
+    still = list(simulate(with_artefacts(SHARP).replaced(slices=4)))
+    moved = list(simulate(with_artefacts(SHARP, drift=8.0).replaced(slices=4)))
     assert same(still[0], moved[0])
     assert not np.array_equal(still[3].truth, moved[3].truth)
     shift = [
@@ -180,13 +180,13 @@ def test_jitter_samples_the_material_at_the_true_depth() -> None:
     config = with_artefacts(SMALL, thickness_jitter=4.0)
     jittered = list(simulate(config))[2]
     thickness = jittered.position.depth_nm / 2
-    even = with_artefacts(replace(SMALL, voxel_nm=Voxel(thickness, 80.0, 80.0)))
+    even = with_artefacts(SMALL.replaced(voxel_nm=Voxel(z=thickness, y=80.0, x=80.0)))
     assert thickness != SMALL.voxel_nm.z
     assert np.array_equal(jittered.truth, list(simulate(even))[2].truth)
 
 
 def test_shine_through_brightens_pores_by_what_lies_behind() -> None:
-    config = replace(SHARP, rows=400, columns=400, slices=2, voxel_nm=Voxel(40.0, 20.0, 20.0))
+    config = SHARP.replaced(rows=400, columns=400, slices=2, voxel_nm=Voxel(z=40.0, y=20.0, x=20.0))
     dark = list(simulate(with_artefacts(config)))
     bright = list(simulate(with_artefacts(config, shine_through=1.0)))
     pore = dark[0].truth == 1

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -7,13 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monai_app.phantom.config import PhantomConfig, Structure, Voxel
+from monai_app.phantom.config import PhantomConfig, Structure
 from monai_app.phantom.fields import Grid, RandomField, hashed_plane, spline_weights
 from monai_app.phantom.grains import GrainLattice, GrainShape
 from monai_app.phantom.microstructure import Microstructure
 from monai_app.phantom.phases import PHASE_OF, PHASES, Material
 from monai_app.phantom.simulate import field_grid
 from monai_app.phantom.stage import Position
+from monai_app.stack import Voxel
 from tests.phantom.conftest import SMALL
 
 Floats = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ def test_pores_live_on_along_z() -> None:
 
 
 def test_pixel_size_changes_the_sampling_not_the_material() -> None:
-    fine = replace(SMALL, rows=512, columns=512, voxel_nm=Voxel(40.0, 20.0, 20.0))
+    fine = SMALL.replaced(rows=512, columns=512, voxel_nm=Voxel(z=40.0, y=20.0, x=20.0))
     # Pixel centres of the coarse grid lie between those of the fine one; the nearest is 10 nm away.
     thinned = _truth(1, 200.0, fine)[2::4, 2::4]
     assert np.mean(thinned == _truth(1, 200.0)) > 0.95
@@ -91,7 +91,7 @@ def test_another_seed_is_another_material() -> None:
 
 
 def test_porosity_follows_its_level() -> None:
-    dense, open_ = (replace(SMALL, structure=Structure(pore_level=level)) for level in (1.6, 0.4))
+    dense, open_ = (SMALL.replaced(structure=Structure(pore_level=level)) for level in (1.6, 0.4))
     assert _fractions(_truth(0, 0.0, dense))[0] < 0.7 * _fractions(_truth(0, 0.0, open_))[0]
 
 

@@ -20,7 +20,7 @@ def test_processes_share_a_batch_equally_or_not_at_all() -> None:
 
 
 def test_slices_are_shared_out_and_a_spare_one_counts_for_nothing(tiny_stack: Stack) -> None:
-    items = annotated_items(str(tiny_stack.path), tiny_stack.phases, "train")
+    items = annotated_items(str(tiny_stack.path), "train")
     shares = [share_items(items, rank, 4) for rank in range(4)]
     assert [[item["z"] for item in share] for share in shares[:3]] == [[1], [3], [5]]
     assert [item["z"] for item in share_items(items, 0, 2)] == [1, 5]

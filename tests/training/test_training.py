@@ -13,9 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError
-from monai_app.stack import Phase, Stack
+from monai_app.stack import Stack
 from monai_app.training import EpochProgress, SeededDataset
 from monai_app.transforms import annotated_items, repeat_items
+from tests.specs import phases_of, spec_of
 
 
 @pytest.fixture
@@ -95,20 +96,20 @@ def test_only_the_slabs_around_annotated_slices_are_read(config: ConfigParser, m
 
 
 def test_items_go_round_the_slices_and_other_phases_are_refused(tiny_stack: Stack) -> None:
-    items = annotated_items(str(tiny_stack.path), tiny_stack.phases, "train")
+    items = annotated_items(str(tiny_stack.path), "train", spec_of())
     assert [item["z"] for item in repeat_items(items, 5)] == [1, 3, 5, 1, 3]
-    assert [item["z"] for item in annotated_items(str(tiny_stack.path), tiny_stack.phases, "test")] == [6]
+    assert [item["z"] for item in annotated_items(str(tiny_stack.path), "test")] == [6]
     with pytest.raises(AnnotationError, match="slag"):
-        annotated_items(str(tiny_stack.path), [Phase(1, "slag", "#000000")], "train")
+        annotated_items(str(tiny_stack.path), "train", spec_of(phases=phases_of(["slag"])))
 
 
 def test_a_slice_that_was_trained_on_is_no_test(tiny_stack: Stack) -> None:
-    path, phases = str(tiny_stack.path), tiny_stack.phases
+    path = str(tiny_stack.path)
     seen = {"identity": tiny_stack.identity, "slices": [2, 6]}
     with pytest.raises(AnnotationError, match="trained on slice 6"):
-        annotated_items(path, phases, "test", seen)
-    assert annotated_items(path, phases, "test", {**seen, "slices": [1, 3, 5]})
-    assert annotated_items(path, phases, "test", {**seen, "identity": "another stack"})
+        annotated_items(path, "test", None, seen)
+    assert annotated_items(path, "test", None, {**seen, "slices": [1, 3, 5]})
+    assert annotated_items(path, "test", None, {**seen, "identity": "another stack"})
 
 
 def test_a_running_average_of_the_weights_is_validated_and_kept(config: ConfigParser, trained: Path) -> None:

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.data import MetaTensor, NibabelReader
 
-from monai_app.errors import ConfigError, StackError
+from monai_app.errors import StackError
 from monai_app.io import Grid, write_volume
 from monai_app.stack import Stack
-from monai_app.transforms import LoadInputd, LoadSlabd, LoadVolumed, ScaleDetectorsd
+from monai_app.transforms import LoadSlabd, LoadVolumed
+from tests.specs import normaliser, spec_of
 
 Pixels = npt.NDArray[np.generic]
 TO_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
@@ -44,8 +45,8 @@ def pixels_of(stack: Stack, name: str) -> Pixels:
     return np.stack([stack.read_slab(z, [name], 1)[0] for z in range(stack.shape[0])])
 
 
-def loaded(path: Path, detectors: Sequence[str], dtype: str | None = "uint8") -> MetaTensor:
-    volume = LoadVolumed("image", detectors, dtype)({"image": str(path)})["image"]
+def loaded(path: Path, detectors: Sequence[str], dtype: str = "uint8") -> MetaTensor:
+    volume = LoadVolumed("image", spec_of(detectors, 1, dtype=dtype))({"image": str(path)})["image"]
     assert isinstance(volume, MetaTensor)
     return volume
 
@@ -108,20 +109,14 @@ def test_pixels_and_affine_are_those_that_monai_reads(data: st.DataObject) -> No
 def test_a_slab_of_a_volume_is_scaled_as_that_of_a_stack(tiny_stack: Stack, tmp_path: Path) -> None:
     names = ["ICE", "TLD"]
     with_nibabel(tmp_path / "both.nii", np.stack([pixels_of(tiny_stack, name) for name in names], axis=-1))
-    scale = ScaleDetectorsd("image", names, {"ICE": {"mean": 50, "std": 7}, "TLD": {"mean": 9, "std": 3}})
-    load = LoadInputd("image", names, 1, "uint8")
-    volume = scale(load({"image": str(tmp_path / "both.nii")}))["image"]
+    spec = spec_of(names, 1, scaling={"ICE": {"mean": 50, "std": 7}, "TLD": {"mean": 9, "std": 3}})
+    volume = normaliser(spec)(LoadVolumed("image", spec)({"image": str(tmp_path / "both.nii")})["image"])
     assert isinstance(volume, MetaTensor)
     assert "spatial_shape" in volume.meta
     for z in (0, 5):
         item = {"image": str(tiny_stack.path), "z": z}
-        assert torch.equal(load(item)["image"], LoadSlabd("image", names, 1)(item)["image"])
-        assert torch.equal(volume[..., z].mT.as_tensor(), scale(load(item))["image"].as_tensor())
-
-
-def test_what_is_neither_volume_nor_slice_is_refused(tiny_stack: Stack) -> None:
-    with pytest.raises(ConfigError, match=r"tiny\.ome\.zarr is no volume file \(\.nii\.gz, .* index of a slice as 'z'"):
-        LoadInputd("image", ["ICE"], 1)({"image": str(tiny_stack.path)})
+        slab = normaliser(spec)(LoadSlabd("image", spec)(item)["image"])
+        assert torch.equal(volume[..., z].mT, slab)
 
 
 @pytest.fixture

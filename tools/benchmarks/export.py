@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from common import app, command, machine, write_json
 from monai.bundle import ConfigParser
+from monai.transforms import NormalizeIntensity
 
 from monai_app.export import open_exported
 from monai_app.export.formats import SUFFIXES
 from monai_app.inference import Model
 from monai_app.stack import Stack
-from monai_app.transforms import LoadSlabd, ScaleDetectorsd
+from monai_app.transforms import LoadSlabd
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def parity(path: Path, run: Path, files: dict[Any, Path]) -> list[dict[str, Any]
     stack, model = Stack.open(path), trained(run)
     networks = {kind: open_exported(str(file)).network for kind, file in files.items()}
     found = {kind: {"max_difference": 0.0, "differing": 0, "pixels": 0} for kind in files}
-    shares = np.zeros(len(model.phases), np.int64)
+    shares = np.zeros(len(model.spec.phases), np.int64)
     for z in range(stack.shape[0]):
         image = whole_slab(model, stack, z)
         with torch.no_grad():
@@ -89,9 +90,10 @@ def trained(run: Path) -> Model:
 def whole_slab(model: Model, stack: Stack, z: int) -> torch.Tensor:
     """Return (1, S*C, rows, columns), scaled and padded to the stride."""
     item: dict[Any, Any] = {"image": str(stack.path), "z": z}
-    item = LoadSlabd("image", model.detectors, model.slices)(item)
-    image = ScaleDetectorsd("image", model.detectors, model.scaling)(item)["image"].as_tensor()[None]
-    below, right = (-side % model.stride for side in image.shape[2:])
+    slab = LoadSlabd("image", model.spec)(item)["image"]
+    normalise = NormalizeIntensity(model.spec.channel_mean, model.spec.channel_std, channel_wise=True)
+    image = normalise(slab).as_tensor()[None]
+    below, right = (-side % model.spec.stride for side in image.shape[2:])
     return torch.nn.functional.pad(image, (0, right, 0, below), mode="replicate")
 
 

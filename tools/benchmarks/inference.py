@@ -200,31 +200,34 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
     """Segment some slices by MONAI's sliding window or at once, one after the other."""
     import torch
     from monai.inferers import Inferer, SlidingWindowInferer
+    from monai.transforms import NormalizeIntensity
     from torch.nn.functional import pad
 
     from monai_app.domain.region import Rect
     from monai_app.inference import ExactInferer
     from monai_app.stack import Stack
-    from monai_app.transforms import phase_labels
+    from monai_app.transforms import LoadSlabd, phase_labels
 
     parser = bundle(run, stack, {})
     model = parser.get_parsed_content("segmentation").model
     model.load()
     layout = torch.contiguous_format if method == "monai" else torch.channels_last
     network = model.network.to(memory_format=layout)
-    preprocess = parser.get_parsed_content("preprocessing")
+    spec = model.spec
+    load = LoadSlabd("image", spec)
+    normalise = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)
     window: Inferer = SlidingWindowInferer(roi_size=(512, 512), sw_batch_size=1, overlap=0.25, mode="gaussian")
     if method == "halo tiles":
-        window = ExactInferer((1024, 1024), model.stride)
+        window = ExactInferer((1024, 1024), model.spec.stride)
     source = Stack.open(stack)
     _, rows, columns = source.shape
-    below, right = -rows % model.stride, -columns % model.stride
+    below, right = -rows % model.spec.stride, -columns % model.spec.stride
 
     def work() -> None:
         name = label_name(run, method, part)
         with source.write_result(name, fingerprint={}, overwrite=True) as result, torch.no_grad():
             for z in part:
-                image = preprocess({"image": stack, "z": z})["image"].as_tensor()[None]
+                image = normalise(load({"image": stack, "z": z})["image"]).as_tensor()[None]
                 image = image.contiguous(memory_format=layout)
                 if method == "whole slice":
                     image = pad(image, (0, right, 0, below), mode="replicate")
@@ -330,8 +333,8 @@ def flops_per_pixel(run: Path) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     model = bundle(str(run), "", {}).get_parsed_content("segmentation::model")
-    side = 16 * model.stride
-    image = torch.zeros(1, len(model.detectors) * model.slices, side, side)
+    side = 16 * model.spec.stride
+    image = torch.zeros(1, len(model.spec.channel_name), side, side)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.network.eval()(image)
     return float(counter.get_total_flops() / side**2)

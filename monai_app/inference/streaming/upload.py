@@ -24,9 +24,9 @@ class Uploader:
     """
 
     def __init__(self, model: Model, device: torch.device, dtype: torch.dtype, overlap: bool = True) -> None:
-        scaling = [model.scaling[name] for name in model.detectors]
-        self._mean = torch.tensor([values["mean"] for values in scaling], device=device)[:, None, None]
-        self._std = torch.tensor([values["std"] for values in scaling], device=device)[:, None, None]
+        stats = model.spec.scaling.values()
+        self._mean = torch.tensor([each.mean for each in stats], device=device)[:, None, None]
+        self._std = torch.tensor([each.std for each in stats], device=device)[:, None, None]
         self._device, self._dtype = device, dtype
         self._side = torch.cuda.Stream(device) if overlap and device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
@@ -63,7 +63,7 @@ class Uploader:
         return [scaled[z] for z in sequence]
 
     def _scaled(self, grey: Raw) -> Tensor:
-        """(C, rows, columns) to scaled (rows, columns, C), in the arithmetic of ``ScaleDetectorsd``."""
+        """(C, rows, columns) to scaled (rows, columns, C), in the arithmetic of MONAI's ``NormalizeIntensity``."""
         values = torch.from_numpy(grey.astype(np.float32))
         if self._side is not None:
             values = values.pin_memory()

@@ -107,8 +107,8 @@ class Planner:
             smallest = min(smallest or needed, needed)
         if smallest is None:
             raise ConfigError(
-                f"stride {self.network.model.stride}: no tile of this network ends where the store's chunks of {CHUNK} "
-                "pixels do, so several processes cannot write; use one (leave out --workers and --cluster)"
+                f"stride {self.network.model.spec.stride}: no tile of this network ends where the store's chunks of "
+                f"{CHUNK} pixels do, so several processes cannot write; use one (leave out --workers and --cluster)"
             )
         raise ConfigError(
             f"memory {budget / 2**20:.0f} MiB: the smallest tile needs {smallest / 2**20:.0f} MiB; allow more "
@@ -119,7 +119,7 @@ class Planner:
         """Return the bytes that computing a tile of the plan takes, beside what the process holds already."""
         tile = max(plan.tiles, key=lambda tile: tile.computed)
         (rows, columns), targets = tile.read.shape, len(tile.write.z)
-        detectors = len(self.network.model.detectors)
+        detectors = len(self.network.model.spec.detectors)
         # What this tile reads, and what the next one reads beyond it.
         read = (plan.slices - 1 + 2 * targets) * rows * columns * detectors * self.itemsize
         written = 3 * targets * min(CHUNK, rows) * columns * self._bytes_per_pixel
@@ -129,7 +129,7 @@ class Planner:
         """Bytes of maps per column, counted once: they grow with the columns, and many widths are tried."""
         key = (targets, rows, stripe)
         if key not in self._counted:
-            width, itemsize = self.network.model.stride, self.network.dtype.itemsize
+            width, itemsize = self.network.model.spec.stride, self.network.dtype.itemsize
             if self.network.streamed:
                 self._counted[key] = self.network.stream(targets).peak_bytes(rows, width, stripe, itemsize) / width
             else:
@@ -156,7 +156,7 @@ class Planner:
         return seconds / (len(tile.write.z) * rows * narrow)
 
     def _time(self, plan: Plan, tile: Tile, rows: int, columns: int) -> float:
-        grey = np.zeros((len(self.network.model.detectors), rows, columns), np.uint8)
+        grey = np.zeros((len(self.network.model.spec.detectors), rows, columns), np.uint8)
         sequence = plan.sequence(tile)
         begin = time.perf_counter()
         for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.write.z), plan.stripe):
@@ -165,21 +165,21 @@ class Planner:
 
     @property
     def _bytes_per_pixel(self) -> int:
-        phases = len(self.network.model.phases)
+        phases = len(self.network.model.spec.phases)
         return 1 + sum(phases if output.per_phase else 1 for output in self.outputs.maps)
 
     def _candidates(self, region: Region, halo: int, tile: tuple[int, int] | None, single: bool) -> Iterator[Plan]:
-        model = self.network.model
-        stripe = -(-_STRIPE.get(self.network.device.type, 256) // model.stride) * model.stride
-        sharing = isinstance(model.network, SharesWork) and self.network.streamed and not single
+        spec = self.network.model.spec
+        stripe = -(-_STRIPE.get(self.network.device.type, 256) // spec.stride) * spec.stride
+        sharing = isinstance(self.network.model.network, SharesWork) and self.network.streamed and not single
         blocks = [block for block in _BLOCKS if sharing and block < 2 * len(region.z)] or [1]
         for sides in [tile] if tile is not None else self._tiles():
             for block in blocks:
-                yield Plan(self.shape, region, model.stride, halo, sides, block, stripe, model.slices)
+                yield Plan(self.shape, region, spec.stride, halo, sides, block, stripe, spec.slices)
 
     def _tiles(self) -> list[tuple[int, int]]:
         """Tiles from the largest to the smallest; those of a chunk and more keep writers off each other's chunks."""
-        stride = self.network.model.stride
+        stride = self.network.model.spec.stride
         if not self.network.streamed:
             return [(side, side) for side in _halved(_WHOLE_TILE, stride)]
         step = lcm(CHUNK, stride)

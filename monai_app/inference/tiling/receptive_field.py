@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
+from monai_app.inference.model import Model
 
 LONGEST = 1024
 """Length in pixels of the longest image that is tried; 64 strides where that is more."""
@@ -73,6 +74,23 @@ def measure_field(network: nn.Module, channels: int, stride: int) -> Field:
             _check_part(_Probe(network, channels, stride, axis), halo)
     reach = max(max(abs(phase.before), abs(phase.after)) for phase in phases)
     return Field(stride, halo, reach)
+
+
+def measure_halo(model: Model) -> int:
+    """Return the pixels to read around a core, so that its logits are those of the whole slice.
+
+    It is measured, or, where the network's runtime need not keep NaN, that of the model's export, checked.
+
+    Raises:
+        ConfigError: see `measure_field`; the export did not say a halo, or a tile with it gives other logits.
+    """
+    network, channels, stride, halo = model.network, len(model.spec.channel_name), model.spec.stride, model.spec.halo
+    if model.keeps_nan:
+        return measure_field(network, channels, stride).halo
+    if halo is None:
+        raise ConfigError(f"{model.weights} does not say its halo; write it again with `monai-app export RUN`")
+    check_halo(network, channels, stride, halo)
+    return halo
 
 
 def check_halo(network: nn.Module, channels: int, stride: int, halo: int) -> None:

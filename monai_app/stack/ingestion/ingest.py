@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,7 @@ def _own_metadata(sample: _Sample, identity: str) -> dict[str, Any]:
         "name": description.name,
         "detectors": list(sample.detectors),
         "voxel_nm": dict(zip("zyx", description.voxel_nm, strict=True)),
-        "phases": [asdict(phase) for phase in description.phases],
+        "phases": [phase.model_dump(mode="json") for phase in description.phases],
         "train": list(sample.annotations.train),
         "test": list(sample.annotations.test),
         "slice_names": list(sample.slice_names),

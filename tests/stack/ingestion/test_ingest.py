@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
-from monai_app.stack import Phase, SampleDescription, Stack, ingest
+from monai_app.stack import Phase, SampleDescription, Stack, Voxel, ingest
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
 
@@ -39,7 +39,10 @@ def test_whole_round_trip(sample: SampleFolder) -> None:
         np.dtype(np.uint8),
     )
     assert stack.voxel_nm == (20.0, 10.0, 5.0)
-    assert stack.phases == (Phase(1, "pore", "#20304f"), Phase(2, "hydrate", "#C0B090"))
+    assert stack.phases == (
+        Phase(value=1, name="pore", rgb=(32, 48, 79)),
+        Phase(value=2, name="hydrate", rgb=(192, 176, 144)),
+    )
     assert (stack.train_slices, stack.test_slices) == ((2, 10), (5,))
     assert stack.slice_names == tuple(f"slice_{z}" for z in range(12))
     for z in range(12):
@@ -103,7 +106,8 @@ def test_nothing_is_transposed(tmp_path: Path) -> None:
 def test_a_description_object_and_a_stack_without_annotations(tmp_path: Path) -> None:
     images = pixels(3, 8, 9, "uint16")
     write_folder(tmp_path / "images", images)
-    description = SampleDescription("raw", (1.0, 2.0, 3.0), {"SE": tmp_path / "images"})
+    voxel = Voxel(z=1.0, y=2.0, x=3.0)
+    description = SampleDescription(name="raw", voxel_nm=voxel, detectors={"SE": tmp_path / "images"})
     stack = ingest(description, tmp_path / "new" / "folder" / "raw.ome.zarr")
     assert (stack.phases, stack.train_slices, stack.test_slices) == ((), (), ())
     np.testing.assert_array_equal(stack.read_slab(1, ["SE"], 3), images)
@@ -147,10 +151,10 @@ def test_identity_does_not_depend_on_how_files_are_written(tmp_path: Path) -> No
     images = pixels(3, 8, 9, "uint16")
     write_folder(tmp_path / "little", images)
     write_folder(tmp_path / "big", images, byteorder=">", compression="zlib")
-    stacks = [
-        ingest(SampleDescription("s", (1.0, 1.0, 1.0), {"SE": tmp_path / name}), tmp_path / f"{name}.ome.zarr")
-        for name in ("little", "big")
-    ]
+    stacks = []
+    for name in ("little", "big"):
+        sample = SampleDescription(name="s", voxel_nm=Voxel(z=1, y=1, x=1), detectors={"SE": tmp_path / name})
+        stacks.append(ingest(sample, tmp_path / f"{name}.ome.zarr"))
     assert stacks[0].identity == stacks[1].identity
 
 
@@ -388,9 +392,10 @@ def test_half_a_store_is_never_opened(sample: SampleFolder) -> None:
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from monai_app.stack import SampleDescription, ingest
+from monai_app.stack import SampleDescription, Voxel, ingest
 root = Path(sys.argv[1])
-ingest(SampleDescription("m", (9.0, 9.0, 9.0), {"ICE": root / "ICE", "TLD": root / "TLD"}), root / "m.ome.zarr")
+detectors = {"ICE": root / "ICE", "TLD": root / "TLD"}
+ingest(SampleDescription(name="m", voxel_nm=Voxel(z=9, y=9, x=9), detectors=detectors), root / "m.ome.zarr")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -445,7 +450,7 @@ def test_real_microscope_folder(real_data: Path, tmp_path: Path) -> None:
     (tmp_path / "ICE").mkdir()
     for name in chosen:
         (tmp_path / "ICE" / name).symlink_to(source / name)
-    description = SampleDescription("fei", (10.0, 10.0, 10.0), {"ICE": tmp_path / "ICE"})
+    description = SampleDescription(name="fei", voxel_nm=Voxel(z=10, y=10, x=10), detectors={"ICE": tmp_path / "ICE"})
     stack = ingest(description, tmp_path / "fei.ome.zarr")
     assert stack.shape == (2, 551, 768)
     for z, name in enumerate(stack.slice_names):

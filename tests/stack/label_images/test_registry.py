@@ -10,7 +10,8 @@ import pytest
 
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
-from monai_app.stack import Phase, Stack, ingest
+from monai_app.stack import Stack, ingest
+from tests.specs import phases_of
 from tests.stack.samples import SampleFolder, label_plane, pixels
 
 SHAPE = (4, 9, 14)
@@ -95,7 +96,7 @@ def test_refuses_labels_that_do_not_fit(stack: Stack, plane: Labels, message: st
 
 
 def test_other_phases_may_be_given(stack: Stack) -> None:
-    phases = [Phase(n, f"phase {n}", "#102030") for n in (1, 2, 3)]
+    phases = phases_of([f"phase {n}" for n in (1, 2, 3)])
     stack.write_labels("a", np.full(SHAPE, 3, np.uint8), phases=phases)
     assert stack.read_labels("a", 0).max() == 3
 

@@ -20,7 +20,7 @@ from ome_zarr_models.v05.image_label import ImageLabel
 
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
-from monai_app.stack import Phase, Stack, ingest
+from monai_app.stack import Stack, ingest
 from monai_app.stack.label_images.arrays import Checksum, ResultArrays
 from monai_app.stack.label_images.journal import Journal, check_fingerprint
 from monai_app.stack.label_images.resumable import in_progress
@@ -28,6 +28,7 @@ from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout, pyramid
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
 from tests.conftest import CHECKOUT
+from tests.specs import phases_of
 from tests.stack.samples import SampleFolder, label_plane, pixels
 from tests.stack.segmenting import BOTH, FINGERPRINT, SHAPE, TILES, planes_of, segment, write_tile
 
@@ -472,7 +473,7 @@ def _without_phases(stack, maps):
 
 def test_other_phases_are_another_fingerprint(stack):
     _stop_after(stack, 1)
-    phases = [Phase(1, "pore", "#20304f"), Phase(2, "void", "#C0B090")]
+    phases = phases_of(["pore", "void"])
     with pytest.raises(ConfigError, match=r'image\.phases\.2: "hydrate" -> "void"'):
         segment(stack, phases=phases)
 
