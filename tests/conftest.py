@@ -13,6 +13,7 @@ import scipy.ndimage
 import tifffile
 import torch
 
+from monai_app.bundle.locate import tiny_settings
 from monai_app.stack import Stack, ingest
 from tests import warm
 
@@ -59,7 +60,7 @@ annotations:
 """
 
 # The settings of a training that takes seconds.
-_TINY_TRAINING = {
+TINY_TRAINING = {
     "crop": [48, 48],
     "batch_size": 2,
     "steps_per_epoch": 3,
@@ -70,8 +71,8 @@ _TINY_TRAINING = {
     "picture_interval": 1,
     "ema_momentum": 0.5,
 }
-TINY = {**_TINY_TRAINING, "features": [4, 4, 8, 8, 8, 4]}
-TINY_SENSOR3D = {**_TINY_TRAINING, "filters": 4}
+TINY = {**TINY_TRAINING, **tiny_settings("fibsem_unet_segmentation")}
+TINY_SENSOR3D = {**TINY_TRAINING, **tiny_settings("fibsem_sensor3d_segmentation")}
 
 
 def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: int = 80) -> Path:

@@ -23,7 +23,8 @@ dropout: 0.0
 network_settings: {channels: "@channels", dropout: "@dropout"}
 stride: $2 ** (len(@channels) - 1)
 network_def:
-  _target_: AttentionUnet
+  _target_: monai_app.networks.batch_normalised  # its merging layers have instance norm and no argument for another
+  network: AttentionUnet
   spatial_dims: 2
   in_channels: $len(@detectors) * @slices
   out_channels: $len(@phases)
@@ -31,7 +32,9 @@ network_def:
   strides: $[2] * (len(@channels) - 1)
   dropout: "@dropout"
 """
-SIZE = "channels: [4, 8, 8, 8]\nbatch_size: 2\ncrop: [48, 48]\nsteps_per_epoch: 2\nmax_epochs: 1\nvalidation_block: 32\n"
+SIZE = (
+    "channels: [4, 8, 8, 8]\nbatch_size: 2\ncrop: [48, 48]\nsteps_per_epoch: 2\nmax_epochs: 1\nvalidation_block: 32\n"
+)
 NAME = "fibsem_attentionunet_segmentation"
 
 
@@ -81,6 +84,6 @@ def readme(checkout: Path) -> list[str]:
 
 
 def test_the_checks_of_the_model_zoo_find_it(checkout: Path) -> None:
-    shown = python(checkout, "-c", "from monai_app.bundle.locate import *; print(*template_paths(), tiny_settings(%r))" % NAME)
-    assert NAME in shown
+    code = "from monai_app.bundle.locate import *; print([tiny_settings(path.name) for path in template_paths()])"
+    assert "{'channels': [4, 8, 8]}" in python(checkout, "-c", code)
     assert python(checkout, "tools/make_bundles.py", "--check") == ""

@@ -59,7 +59,10 @@ def test_run_folders_are_trusted_whatever_their_settings(trained: Path, trained_
 
 def test_plain_settings_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
     settings = {**TINY, "workers": 1, "learning_rate": 0.5, "validate::dataloader::num_workers": 2, "amp": True}
-    settings |= {"loss::terms": [{"_target_": "FocalLoss", "use_softmax": True, "to_onehot_y": True}], "loss::weights": [2]}
+    settings |= {
+        "loss::terms": [{"_target_": "FocalLoss", "use_softmax": True, "to_onehot_y": True}],
+        "loss::weights": [2],
+    }
     settings |= {"augmentation::noise::std": 0.2, "augmentation::deform::magnitude_range": [1, 2]}
     prepare(template_path(DEFAULT_BUNDLE), tiny_stack, tmp_path / "run", settings=settings)
     check_trusted(tmp_path / "run")

@@ -23,7 +23,14 @@ def fingerprint_of(*names: str, **overrides: Any) -> dict[str, Any]:
 def test_places_reports_and_who_shares_the_work_decide_nothing() -> None:
     plain = fingerprint_of()
     assert plain["stack"] == "of this name"
-    others = {"bundle_root": "/x", "dataset_dir": "/y", "device": "cuda", "workers": 3, "picture_interval": 1, "rank": 1}
+    others = {
+        "bundle_root": "/x",
+        "dataset_dir": "/y",
+        "device": "cuda",
+        "workers": 3,
+        "picture_interval": 1,
+        "rank": 1,
+    }
     assert fingerprint_of(**others) == plain
     assert fingerprint_of("multi_gpu_train", processes=2) == plain
 
@@ -39,7 +46,7 @@ def test_places_reports_and_who_shares_the_work_decide_nothing() -> None:
         ("ema__handle_buffers", "copy"),
         ("patience", 3),
         ("amp", True),
-        ("network_def__act", "PRELU"),
+        ("network_def__upsample", "pixelshuffle"),
         ("more", 1),
     ],
 )

@@ -40,7 +40,9 @@ def test_unlabelled_pixels_have_no_gradient_and_no_influence() -> None:
     assert not logits.grad[unlabelled].any()
     assert logits.grad[~unlabelled].abs().min() > 0
     changed = torch.where(unlabelled, logits + 100 * torch.randn(logits.shape), logits)
-    assert bundle_loss()(changed, annotation).item() == pytest.approx(bundle_loss()(logits, annotation).item(), rel=1e-5)
+    assert bundle_loss()(changed, annotation).item() == pytest.approx(
+        bundle_loss()(logits, annotation).item(), rel=1e-5
+    )
 
 
 def test_nothing_labelled_gives_a_finite_loss_without_gradient() -> None:
