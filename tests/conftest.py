@@ -17,6 +17,7 @@ import tifffile
 import torch
 from filelock import FileLock
 
+from monai_app.bundle.locate import tiny_settings
 from monai_app.stack import Stack, ingest
 from tests import warm
 
@@ -63,7 +64,7 @@ annotations:
 """
 
 # The settings of a training that takes seconds.
-_TINY_TRAINING: dict[str, Any] = {
+TINY_TRAINING: dict[str, Any] = {
     "crop": [48, 48],
     "batch_size": 2,
     "steps_per_epoch": 3,
@@ -74,8 +75,8 @@ _TINY_TRAINING: dict[str, Any] = {
     "picture_interval": 1,
     "ema_momentum": 0.5,
 }
-TINY: dict[str, Any] = {**_TINY_TRAINING, "features": [4, 4, 8, 8, 8, 4]}
-TINY_SENSOR3D: dict[str, Any] = {**_TINY_TRAINING, "filters": 4}
+TINY: dict[str, Any] = {**TINY_TRAINING, **tiny_settings("fibsem_unet_segmentation")}
+TINY_SENSOR3D: dict[str, Any] = {**TINY_TRAINING, **tiny_settings("fibsem_sensor3d_segmentation")}
 
 
 def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: int = 80) -> Path:

@@ -108,7 +108,7 @@ def check_training(config: Path, run: Path) -> None:
         for what in ("augmentation", "optimizer", "lr_scheduler"):
             built = parser.get_parsed_content(what)
             for name, step in built.items() if what == "augmentation" else ():
-                what = f"augmentation::{name}"
+                what, step.prob = f"augmentation::{name}", 1.0
                 step({"image": image, "label": labels})
     except Exception as error:
         *_, cause = causes(error)

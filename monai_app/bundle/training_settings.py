@@ -161,7 +161,7 @@ def check_settings(settings: Mapping[str, Any], bundle: Mapping[str, Any]) -> No
 def _kind(default: Any) -> Any:
     """Return the type of a network's setting by its default; zero is for shares such as dropout."""
     if isinstance(default, list):
-        return Annotated[tuple[tuple(_kind(each) for each in default)], Field(strict=False)]  # type: ignore[misc]
+        return Annotated[Items[_kind(default[0])], Field(min_length=1)]  # type: ignore[misc]
     return {bool: bool, int: Count, float: NotNegative}.get(type(default), type(default))
 
 
