@@ -16,7 +16,7 @@ RENAMED = {
 }
 """Settings of earlier versions, the ids that they have now, and their values there."""
 
-_PLACES = {"bundle_root", "dataset_dir", "models_dir", "output_dir", "device", "workers", "imports", "finalize"}
+_PLACES = {"train::trainer::max_epochs", "bundle_root", "dataset_dir", "models_dir", "output_dir", "device", "workers", "imports", "finalize"}
 _REPORTS = {"picture_interval", "summary_writer", "resume", *DEFAULT_MLFLOW_SETTINGS["configs"]}
 # What multi_gpu_train.yaml lays over train.yaml: the weights are those of one process, with another number too.
 _SHARED_WORK = {"group", "rank", "processes", "network", "train::trainer::network", "train::trainer::loss_function"}

@@ -57,6 +57,17 @@ def test_overlays_are_laid_over_each_other_and_under_the_settings(tiny_stack: St
     assert (config["batch_size"], config["seed"], config["features"][0]) == (3, 5, 16)
 
 
+def test_names_of_earlier_versions_are_taken(tiny_stack: Stack, tmp_path: Path) -> None:
+    earlier = {"deformed": 0.7, "rotation": 3.14, "zoom": 0.2, "elastic": 2.0, "rotate90": 0.75}
+    prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, **earlier})
+    steps = load(tmp_path / "run" / "configs" / "train.yaml")["augmentation"]
+    assert isinstance(steps, dict)
+    deform = steps["deform"]
+    assert (deform["prob"], deform["rotate_range"], steps["rotate90"]["prob"]) == (0.7, 3.14, 0.75)
+    assert (deform["scale_range"], deform["magnitude_range"]) == ([0.2, 0.2], [0, 2.0])
+    assert not prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, **earlier})
+
+
 def test_a_nested_id_is_set_where_it_is(tiny_stack: Stack, tmp_path: Path) -> None:
     prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, "validate::dataloader::num_workers": 1})
     assert load(tmp_path / "run" / "configs" / "train.yaml")["validate"]["dataloader"]["num_workers"] == 1
@@ -92,19 +103,26 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"slices": 2}, "odd"),
         ({"crop": [50, 48]}, "multiples of 16"),
         ({"crop": [512, 512]}, "no larger than the slices"),
-        ({"validation_fraction": 2}, "0 < fraction < 1"),
-        ({"detectors": []}, "detectors"),
-        ({"detectors": "TLD"}, "must be a list"),
+        ({"validation_fraction": 2}, "validation_fraction: 2 is not a number above 0 and below 1"),
+        ({"detectors": []}, "detectors: "),
+        ({"detectors": "TLD"}, "detectors: 'TLD' is not a list of texts"),
         ({"detectors": ["TLD", "TLD"]}, "name each once"),
-        ({"max_epochs": 0}, "above 0"),
-        ({"batch_size": 1.5}, "whole number"),
-        ({"learning_rate": "fast"}, "must be a number"),
-        ({"features": [4, 8]}, "6 positive whole numbers"),
-        ({"crop": 48}, "must be a list"),
+        ({"max_epochs": 0}, "max_epochs: 0 is not a whole number of at least 1"),
+        ({"batch_size": 1.5}, "batch_size: 1.5 is not a whole number"),
+        ({"learning_rate": "fast"}, "learning_rate: 'fast' is not a number above 0"),
+        ({"features": [4, 8]}, "features: .*list of 6 whole numbers"),
+        ({"crop": 48}, "crop: 48 is not a list of 2 whole numbers"),
         ({"scaling": {}}, "comes from the stack"),
         ({"val_interval": 5}, "nothing would be validated"),
         ({"validate::dataloader::num_workerss": 1}, "no setting"),
         ({"processes": 2}, "--processes N"),
+        ({"device": "cpu"}, "give --device"),
+        ({"split": 1}, "no setting 'split'"),
+        ({"loss::terms": [{"_target_": "DiceLoss"}]}, "loss of 1 terms and 2 weights"),
+        ({"loss::terms": [{"_target_": "FocalLoss"}], "loss::weights": [1]}, "make no loss"),
+        ({"loss::terms": [{"_target_": "os.system"}]}, "run/configs/train.yaml has .* give --trust"),
+        ({"lr_scheduler::pct_start": 3}, "make no lr_scheduler .*pct_start"),
+        ({"augmentation::blur::sigma_x": "wide"}, "make no augmentation"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
@@ -118,7 +136,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
     [
         ({"head": "middel"}, "head 'middel': must be one of final, middle, all"),
         ({"head": "all"}, "choose another head"),
-        ({"merge": 3}, "must be a text, like sum"),
+        ({"merge": 3}, "merge: 3 is not text"),
         ({"levels": 1}, "levels 1: must be 2 or more"),
         ({"crop": [50, 48]}, "multiples of 4"),
         ({"window": [510, 512]}, r"--set window=\[512, 512\]"),
