@@ -166,8 +166,6 @@ def test_every_slice_is_read_once(stack, tmp_path, monkeypatch):
     model = model_of(tmp_path / "run")
     monkeypatch.setattr(Stack, "read_slab", spy)
     segmentation(model, stack, region={"slices": "2:6"}).run()
-    checked, *read = read
-    assert checked[2].shape == (1, 1)
     assert [(z, slices) for z, slices, _ in read] == [(z, 1) for z in range(1, 7)]
 
 
@@ -262,7 +260,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(stack, tmp_path):
     for options, message in refused:
         with pytest.raises(ConfigError, match=message):
             segmentation(model, stack, **options).run()
-    with pytest.raises(ConfigError, match="'ETD' does not exist"):
+    with pytest.raises(ConfigError, match="'ETD' of the model does not exist"):
         segmentation(model_of(tmp_path / "etd", detectors=("ICE", "ETD")), stack).run()
     (tmp_path / "run" / "models" / "model.pt").unlink()
     with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
