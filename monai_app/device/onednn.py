@@ -40,9 +40,7 @@ def pack(weight: Tensor, channels: Sequence[int], geometry: Geometry) -> tuple[T
         return ()
     stride, padding, dilation = map(list, geometry)
     return tuple(
-        torch.ops.mkldnn._reorder_convolution_weight(
-            part, padding, stride, dilation, 1, [1, part.shape[1], *_USUAL]
-        )
+        torch.ops.mkldnn._reorder_convolution_weight(part, padding, stride, dilation, 1, [1, part.shape[1], *_USUAL])
         for part in torch.split(weight, list(channels), 1)
     )
 

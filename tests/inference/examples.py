@@ -7,7 +7,7 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from monai_app.inference.model import Model
-from monai_app.inference.streaming.lowering import stream
+from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.networks import Sensor3D
 from monai_app.stack import Phase
@@ -62,7 +62,7 @@ def pushed(made: RowStream, images: Sequence[Tensor], stripe: int) -> list[Tenso
 def streamed(
     function: Callable[..., tuple[Tensor, ...]], images: Sequence[Tensor], stripe: int, side: int = 16
 ) -> list[Tensor]:
-    return pushed(stream(function, len(images), images[0].shape[1], side), images, stripe)
+    return pushed(lower_to_row_stream(function, len(images), images[0].shape[1], side), images, stripe)
 
 
 def random_images(count: int, channels: int, rows: int, columns: int, dtype: torch.dtype) -> list[Tensor]:

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from monai_app.device import onednn
-from monai_app.inference.streaming.window import Window
+from monai_app.inference.streaming.window import SAME, Window
 
 Fetch = Callable[[int, int, int, float | None], Tensor]
-"""``fetch(source, first, stop, outside)``: the rows of a map. Rows outside the map hold the value ``outside``, or repeat
-its first and last row where that is None. The tensor may be a view."""
+"""``fetch(source, first, stop, outside)``: the rows of a map. Rows outside the map hold the value ``outside``, or
+repeat its first and last row where that is None. The tensor may be a view."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Layer(ABC):
 
     sources: tuple[int, ...]
     target: int
-    height: Window = Window()
-    width: Window = Window()
+    height: Window = SAME
+    width: Window = SAME
 
     def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
         """Make rows ``first`` to ``stop``: (rows, columns, channels), dense or a view of a source."""
@@ -80,9 +80,7 @@ class Convolution(Layer):
     def geometry(self) -> onednn.Geometry:
         """Strides, padding and dilation: no rows of padding, where rows of other stripes are."""
         height, width = self.height, self.width
-        return onednn.Geometry(
-            (height.stride, width.stride), (0, width.padding), (height.dilation, width.dilation)
-        )
+        return onednn.Geometry((height.stride, width.stride), (0, width.padding), (height.dilation, width.dilation))
 
     def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
         if self.packed:
