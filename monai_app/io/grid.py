@@ -5,11 +5,12 @@ So 3D Slicer shows a slice as the microscope does. Lengths are micrometres.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.errors import AnnotationError
+from monai_app.errors import AnnotationError, StackError
 
 Labels = npt.NDArray[np.uint8]
 """Label values: (slices, rows, columns)."""
@@ -17,14 +18,23 @@ Labels = npt.NDArray[np.uint8]
 Affine = npt.NDArray[np.float64]
 """4 x 4, from the index x, y, z in the file to LPS."""
 
-_TOLERANCE = 0.01
-"""How far the outermost voxels may lie from the grid's, in voxels: files keep geometry in 32 bits."""
+SAME_PLACE = 0.01
+"""How far the outermost voxels of two volumes may lie apart, in voxels: files keep geometry in 32 bits."""
 
 _IN_MICROMETRES = {"unknown": (1.0,), "micron": (1.0,), "mm": (1.0, 1000.0)}
 """Unit that a file names -> factors to micrometres that its numbers may ask for.
 
 The numbers of our files are micrometres without a unit (see `write_volume`), which most programs call mm.
 """
+
+_NANOMETRES = {"unknown": (1.0, 1e3, 1e6), "nm": (1.0,), "micron": (1e3,), "mm": (1e6, 1e3)}
+"""Unit that a file names -> factors to nanometres that its numbers may ask for."""
+
+_OTHER_SIZE = 0.01
+"""By which part of a voxel's size a file may differ from the description."""
+
+_OTHER_DIRECTION = 0.01
+"""How far a direction may be from its axis: files keep turns in 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +145,47 @@ def check_covers(labels: Extent, image: Extent) -> None:
         )
 
 
+def check_upright(path: Path, affine: Affine) -> None:
+    """Check that columns, rows and slices run along x, y and z, so that the pixels lie as every program shows them.
+
+    Raises:
+        StackError: the axes are permuted, flipped or oblique.
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    if np.abs(directions - np.eye(3)).max() > _OTHER_DIRECTION:
+        raise StackError(
+            f"{path}: its voxels are {_described(affine)} in LPS: by this its pixels are turned or mirrored, and "
+            "whether that is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1) (nibabel: "
+            "affine diag(-1, -1, 1, 1) times the spacing, or None; SimpleITK: DICOMOrient(image, 'LPS'))"
+        )
+
+
+def check_voxel_size(path: Path, extent: Extent, voxel_nm: tuple[float, float, float]) -> None:
+    """Check that a file does not contradict the voxel size z, y, x in nm that a person gave.
+
+    Voxels of 1 x 1 x 1 are what programs write that know no size. The distance of a single slice says nothing.
+
+    Raises:
+        StackError: it names another size, whatever its numbers may be in: nm, um or mm if it names no unit.
+    """
+    found = np.linalg.norm(extent.affine[:3, :3], axis=0)[::-1]
+    wanted = np.array(voxel_nm)
+    first = 1 if extent.shape[0] == 1 else 0
+    factors = _NANOMETRES.get(extent.unit, ())
+    fits = [(np.abs(found * factor / wanted - 1) <= _OTHER_SIZE)[first:].all() for factor in factors]
+    if factors and not any(fits) and (found != 1).any():
+        here, given = (" x ".join(f"{length:.6g}" for length in lengths) for lengths in (found, wanted))
+        raise StackError(
+            f"{path}: its voxels are {here} (z, y, x; unit: {extent.unit}) and voxel_nm is {given}; correct the one "
+            "that is wrong"
+        )
+
+
+def apart(first: Affine, other: Affine, shape: tuple[int, ...]) -> float:
+    """How far apart two volumes of a shape (columns, rows, slices) lie, in voxels, at the corner where it is most."""
+    return float((np.abs(np.linalg.solve(first, other - first))[:3] @ [*shape, 1]).max())
+
+
 def _check_axes(shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise AnnotationError(
@@ -177,11 +228,11 @@ def _steps(found: Extent, wanted: Extent) -> tuple[npt.NDArray[np.int64], npt.ND
         if not np.isfinite(relative).all() or np.abs(relative).max() > 1e9:
             continue
         step = np.rint(relative[:, :3]).astype(np.int64)
-        if not _is_turn(step) or (np.abs(relative[:, :3] - step) @ last).max() > _TOLERANCE:
+        if not _is_turn(step) or (np.abs(relative[:, :3] - step) @ last).max() > SAME_PLACE:
             continue
         first = np.rint(relative[:, 3]).astype(np.int64)
         shift = np.abs(relative[:, 3] - first).max()
-        if shift <= _TOLERANCE:
+        if shift <= SAME_PLACE:
             return step, first
     raise AnnotationError(_misfit(found, wanted, shift))
 

@@ -12,7 +12,9 @@ from monai.transforms import MapTransform
 
 from monai_app.errors import ConfigError, StackError
 from monai_app.io import partner_path, read_volume
-from monai_app.io.writing import SUFFIXES
+from monai_app.io.grid import SAME_PLACE, apart
+from monai_app.io.registry import find_format, suffixes
+from monai_app.io.volume import VolumeFormat
 from monai_app.transforms.slab import LoadSlabd
 
 Pixels = npt.NDArray[Any]
@@ -21,13 +23,10 @@ Affine = npt.NDArray[np.float64]
 _TURN = np.diag((-1.0, -1.0, 1.0, 1.0))
 """From LPS, ITK's and our volumes', to RAS, MONAI's."""
 
-_TOLERANCE = 0.01
-"""How far apart the corners of two detectors' volumes may lie, in voxels: files keep geometry in 32 bits."""
-
 
 def is_volume(path: Path | str) -> bool:
     """Whether a path is that of a volume file, by its name."""
-    return Path(path).name.endswith(SUFFIXES)
+    return isinstance(find_format(Path(path)), VolumeFormat)
 
 
 def detector_files(case: Path, detectors: Sequence[str]) -> list[Path]:
@@ -78,7 +77,7 @@ class LoadVolumed(MapTransform):
     detectors in their order, because channels of a file have no names.
 
     Args:
-        keys: keys of paths that end in ``.nii.gz``, ``.nii`` or ``.nrrd``.
+        keys: keys of paths of volume files (`is_volume`).
         detectors: names of the C detectors, in channel order.
         dtype: the pixels' type that the model's scaling was measured on; ``None`` takes any.
 
@@ -141,11 +140,11 @@ class LoadVolumed(MapTransform):
                 f"{path} has {_sides(found)} voxels and {case} {_sides(pixels)}: a sample's detectors see the same "
                 "voxels; give volumes of one shape"
             )
-        apart = (np.abs(np.linalg.solve(affine, own - affine))[:3] @ [*pixels.shape, 1]).max()
-        if apart > _TOLERANCE:
+        distance = apart(affine, own, pixels.shape)
+        if distance > SAME_PLACE:
             raise StackError(
-                f"{path} lies {apart:.3g} voxels beside {case} at a corner: a sample's detectors see the same voxels; "
-                "write both with the same origin, spacing and directions"
+                f"{path} lies {distance:.3g} voxels beside {case} at a corner: a sample's detectors see the same "
+                "voxels; write both with the same origin, spacing and directions"
             )
         return found
 
@@ -184,7 +183,7 @@ class LoadInputd(LoadSlabd):
             return LoadVolumed([str(key) for key in self.keys], self.detectors, self.dtype)(data)
         if self.z_key not in data:
             raise ConfigError(
-                f"{paths[0]} is no volume file ({', '.join(SUFFIXES)}), and a stack needs the index of a slice as "
+                f"{paths[0]} is no volume file ({suffixes(VolumeFormat)}), and a stack needs the index of a slice as "
                 f"{self.z_key!r}; give one of them"
             )
         return super().__call__(data)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from .samples import REAL_DATA, SampleFolder, label_plane, pixels
+from tests.stack.samples import REAL_DATA, SampleFolder, label_plane, pixels
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from monai_app.errors import ConfigError, StackError
 from monai_app.stack import ArrayStack, ingest
-
-from .samples import SampleFolder, pixels
+from tests.stack.samples import SampleFolder, pixels
 
 PIXELS = np.random.default_rng(0).integers(0, 65536, (2, 5, 7, 9), np.uint16)
 

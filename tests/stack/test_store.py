@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.stack import Stack, ingest
-
-from .samples import SampleFolder, label_plane, pixels
+from tests.stack.samples import SampleFolder, label_plane, pixels
 
 SHAPE = (7, 11, 13)
 

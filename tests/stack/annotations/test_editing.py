@@ -18,8 +18,7 @@ from monai_app.stack import Revision, Stack, annotate, ingest, revise, snapshot
 from monai_app.stack.annotations.history import Record, State
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_labels
-
-from .samples import SampleFolder, label_plane, pixels
+from tests.stack.samples import SampleFolder, label_plane, pixels
 
 ROWS, COLUMNS = 1031, 518  # three levels, two chunks a slice
 PHASES = [{"value": 1, "name": "pore", "colour": "#20304f"}, {"value": 2, "name": "hydrate", "colour": "#C0B090"}]

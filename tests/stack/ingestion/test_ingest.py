@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Phase, SampleDescription, Stack, ingest
-
-from .samples import SampleFolder, label_plane, pixels, write_folder
+from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
 
 def _tree(folder):

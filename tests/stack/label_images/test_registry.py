@@ -8,8 +8,7 @@ import pytest
 
 from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Phase, Stack, ingest
-
-from .samples import SampleFolder, label_plane, pixels
+from tests.stack.samples import SampleFolder, label_plane, pixels
 
 SHAPE = (4, 9, 14)
 

@@ -27,9 +27,8 @@ from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout, pyramid
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
 from tests.conftest import CHECKOUT
-
-from .samples import SampleFolder, label_plane, pixels
-from .segmenting import BINDING, BOTH, SHAPE, TILES, planes_of, segment, write_tile
+from tests.stack.samples import SampleFolder, label_plane, pixels
+from tests.stack.segmenting import BINDING, BOTH, SHAPE, TILES, planes_of, segment, write_tile
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ from monai_app.errors import StackError
 from monai_app.stack import ingest
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
-
-from .samples import SampleFolder, label_plane, pixels
+from tests.stack.samples import SampleFolder, label_plane, pixels
 
 ROWS, COLUMNS = 1031, 518
 
