@@ -27,12 +27,6 @@ _IN_MICROMETRES = {"unknown": (1.0,), "micron": (1.0,), "mm": (1.0, 1000.0)}
 The numbers of our files are micrometres without a unit (see `write_volume`), which most programs call mm.
 """
 
-_NANOMETRES = {"unknown": (1.0, 1e3, 1e6), "nm": (1.0,), "micron": (1e3,), "mm": (1e6, 1e3)}
-"""Unit that a file names -> factors to nanometres that its numbers may ask for."""
-
-_OTHER_SIZE = 0.01
-"""By which part of a voxel's size a file may differ from the description."""
-
 _OTHER_DIRECTION = 0.01
 """How far a direction may be from its axis: files keep turns in 32 bits."""
 
@@ -157,27 +151,6 @@ def check_upright(path: Path, affine: Affine) -> None:
             f"{path}: its voxels are {_described(affine)} in LPS: by this its pixels are turned or mirrored, and "
             "whether that is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1) (nibabel: "
             "affine diag(-1, -1, 1, 1) times the spacing, or None; SimpleITK: DICOMOrient(image, 'LPS'))"
-        )
-
-
-def check_voxel_size(path: Path, extent: Extent, voxel_nm: tuple[float, float, float]) -> None:
-    """Check that a file does not contradict the voxel size z, y, x in nm that a person gave.
-
-    Voxels of 1 x 1 x 1 are what programs write that know no size. The distance of a single slice says nothing.
-
-    Raises:
-        StackError: it names another size, whatever its numbers may be in: nm, um or mm if it names no unit.
-    """
-    found = np.linalg.norm(extent.affine[:3, :3], axis=0)[::-1]
-    wanted = np.array(voxel_nm)
-    first = 1 if extent.shape[0] == 1 else 0
-    factors = _NANOMETRES.get(extent.unit, ())
-    fits = [(np.abs(found * factor / wanted - 1) <= _OTHER_SIZE)[first:].all() for factor in factors]
-    if factors and not any(fits) and (found != 1).any():
-        here, given = (" x ".join(f"{length:.6g}" for length in lengths) for lengths in (found, wanted))
-        raise StackError(
-            f"{path}: its voxels are {here} (z, y, x; unit: {extent.unit}) and voxel_nm is {given}; correct the one "
-            "that is wrong"
         )
 
 

@@ -10,9 +10,16 @@ import numpy as np
 from natsort import natsorted, ns
 
 from monai_app.errors import StackError
+from monai_app.io import registry
 from monai_app.io.base import Plane, PlaneFile, size
-from monai_app.io.grid import SAME_PLACE, apart, check_voxel_size
-from monai_app.io.registry import FORMATS, find_format, format_of, stem, suffixes
+from monai_app.io.grid import SAME_PLACE, Extent, apart
+from monai_app.io.registry import find_format, format_of, stem, suffixes
+
+_NANOMETRES = {"unknown": (1.0, 1e3, 1e6), "nm": (1.0,), "micron": (1e3,), "mm": (1e6, 1e3)}
+"""Unit that a file names -> factors to nanometres that its numbers may ask for."""
+
+_OTHER_SIZE = 0.01
+"""By which part of a voxel's size a file may differ from the description."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def _open_folder(path: Path, labels: bool) -> Source:
     formats = {file: form for file in visible if (form := find_format(file))}
     if not formats:
         raise StackError(f"{path} holds no image file ({suffixes()}); give a folder with one file a slice")
-    form = min(formats.values(), key=FORMATS.index)
+    form = min(formats.values(), key=registry.FORMATS.index)
     paths = natural_order([file for file in visible if formats.get(file) is form])
     for first, second in pairwise(paths):
         if stem(first) == stem(second):
@@ -194,7 +201,7 @@ def check_places(detectors: Mapping[str, Source], voxel_nm: tuple[float, float, 
     """
     placed = [(file, file.extent) for source in detectors.values() for file in source.files if file.extent is not None]
     for file, extent in placed:
-        check_voxel_size(file.path, extent, voxel_nm)
+        _check_voxel_size(file.path, extent, voxel_nm)
     for (first, near), (other, far) in pairwise([pair for pair in placed if pair[0].count > 1]):
         distance = apart(near.affine, far.affine, near.shape[::-1]) if near.unit == far.unit else 0
         if distance > SAME_PLACE:
@@ -202,6 +209,23 @@ def check_places(detectors: Mapping[str, Source], voxel_nm: tuple[float, float, 
                 f"{other.path} lies {distance:.3g} voxels beside {first.path} at a corner: a sample's detectors see "
                 "the same voxels; write both with the same origin, spacing and directions"
             )
+
+
+def _check_voxel_size(path: Path, extent: Extent, voxel_nm: tuple[float, float, float]) -> None:
+    """Check the size that a file gives, in any unit that its numbers may be in; a single slice has no distance in z.
+
+    Voxels of 1 x 1 x 1 are what programs write that know no size.
+    """
+    found, wanted = np.linalg.norm(extent.affine[:3, :3], axis=0)[::-1], np.array(voxel_nm)
+    first = 1 if extent.shape[0] == 1 else 0
+    factors = _NANOMETRES.get(extent.unit, ())
+    fits = [(np.abs(found * factor / wanted - 1) <= _OTHER_SIZE)[first:].all() for factor in factors]
+    if factors and not any(fits) and (found != 1).any():
+        here, given = (" x ".join(f"{length:.6g}" for length in lengths) for lengths in (found, wanted))
+        raise StackError(
+            f"{path}: its voxels are {here} (z, y, x; unit: {extent.unit}) and voxel_nm is {given}; correct the one "
+            "that is wrong"
+        )
 
 
 def _unpaired(first: Source, other: Source) -> str:

@@ -1,8 +1,9 @@
 """Writing volumes as NIfTI or NRRD: complete or not at all, and the same bytes for the same pixels."""
 
 import gzip
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,10 @@ SUFFIXES = (*NIFTI, NRRD)
 _GZIP_LEVEL = 1
 """Noisy pixels hardly compress; higher levels only take longer."""
 
-_TYPES = ("uint8", "int16", "uint16", "int32")
+_TYPES = {"uint8": "unsigned char", "int16": "short", "uint16": "unsigned short", "int32": "int"}
 
 _NOTE = "spacing in micrometres"
-"""What stands in a field for remarks."""
+"""What a NIfTI file says in its field for remarks."""
 
 _NIFTI_LONGEST = 32767
 """NIfTI-1 keeps lengths in 16 bits."""
@@ -30,10 +31,10 @@ _NIFTI_LONGEST = 32767
 def write_volume(path: Path, pixels: npt.NDArray[np.integer], grid: Grid) -> None:
     """Write a volume whose axes in the file are x, y, z (and detectors).
 
-    The numbers of the geometry are micrometres. A file says so in a field for remarks only (``descrip`` or ``content``)
-    and names no unit: ITK, and so 3D Slicer and MONAI Label, would turn the unit "micron" into mm but write labels
-    without it, so that the labels would lie 1000 times as far apart as the image. A viewer's "mm" reads as micrometres
-    therefore.
+    The numbers of the geometry are micrometres. A NIfTI file says so in ``descrip`` only and names no unit: ITK, and
+    so 3D Slicer and MONAI Label, would turn the unit "micron" into mm but write labels without it, so that the labels
+    would lie 1000 times as far apart as the image. A viewer's "mm" reads as micrometres therefore. An NRRD file names
+    the unit, which ITK ignores.
 
     Args:
         path: ends in .nii.gz, .nii or .nrrd.
@@ -46,8 +47,8 @@ def write_volume(path: Path, pixels: npt.NDArray[np.integer], grid: Grid) -> Non
     suffix = suffix_of(path)
     _check(path, suffix, pixels, grid)
     try:
-        _write(path, pixels, grid.affine, "unknown", _NOTE)
-    except (OSError, RuntimeError) as error:  # ITK knows no other error
+        _write(path, pixels, grid.affine, "micron" if suffix == NRRD else "unknown", _NOTE)
+    except OSError as error:
         raise StackError(
             f"{path} cannot be written ({error}); make room, or choose a folder that can be written"
         ) from error
@@ -95,40 +96,50 @@ def _check(path: Path, suffix: str, pixels: npt.NDArray[np.integer], grid: Grid)
 
 
 def _write(path: Path, pixels: npt.NDArray[np.integer], affine: Affine, unit: str, note: str = "") -> None:
-    with files.whole_file(path) as partial:
+    with files.whole_file(path) as partial, partial.open("wb") as handle:
         if path.name.endswith(NRRD):
-            _write_nrrd(partial, pixels, affine, note)
+            handle.write(_nrrd_header(pixels, affine, unit))
+            with _zipped(handle) as stream:
+                stream.write(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).data.cast("B"))
         else:
-            _write_nifti(partial, pixels, affine, unit, note)
+            image = _nifti_image(pixels, affine, unit, note)
+            with _zipped(handle) if path.suffix == ".gz" else nullcontext(handle) as stream:
+                image.to_stream(stream)
 
 
-def _write_nifti(path: Path, pixels: npt.NDArray[np.integer], affine: Affine, unit: str, note: str) -> None:
+def _zipped(handle: BinaryIO) -> gzip.GzipFile:
+    """Neither name nor time stand in the file, so that equal pixels have equal checksums."""
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=handle, mtime=0)
+
+
+def _nifti_image(pixels: npt.NDArray[np.integer], affine: Affine, unit: str, note: str) -> Any:
     import nibabel
 
+    make: Any = nibabel.Nifti1Image  # typed in part
+    image = make(pixels.transpose(2, 1, 0, *range(3, pixels.ndim)), None)
     ras = np.diag((-1.0, -1.0, 1.0, 1.0)) @ affine + 0.0  # no -0
-    kind: Any = nibabel.Nifti1Image  # typed in part
-    image = kind(pixels.transpose(2, 1, 0, *range(3, pixels.ndim)), None)
     image.header.set_qform(ras, code="scanner")
     image.header.set_sform(ras, code="scanner")
     image.header.set_xyzt_units(unit if unit in ("mm", "micron", "meter") else "unknown")
     image.header["descrip"] = note.encode()
-    with path.open("wb") as handle:
-        if path.suffix != ".gz":
-            image.to_stream(handle)
-            return
-        # Neither name nor time stand in the file, so that equal pixels have equal checksums.
-        with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=handle, mtime=0) as stream:
-            image.to_stream(stream)
+    return image
 
 
-def _write_nrrd(path: Path, pixels: npt.NDArray[np.integer], affine: Affine, note: str) -> None:
-    import SimpleITK as sitk  # noqa: N813  # as its own documentation calls it
-
-    image = sitk.GetImageFromArray(pixels)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    image.SetSpacing(spacing.tolist())  # type: ignore[no-untyped-call]
-    image.SetDirection((affine[:3, :3] / spacing).ravel().tolist())  # type: ignore[no-untyped-call]
-    image.SetOrigin(affine[:3, 3].tolist())  # type: ignore[no-untyped-call]
-    if note:
-        image.SetMetaData("NRRD_content", note)  # type: ignore[no-untyped-call]
-    sitk.WriteImage(image, str(path), True, _GZIP_LEVEL)
+def _nrrd_header(pixels: npt.NDArray[np.integer], affine: Affine, unit: str) -> bytes:
+    """Written by hand: pynrrd would put the time of day into it, and ITK does not say why it cannot write."""
+    *directions, origin = (f"({','.join(repr(float(value)) for value in column)})" for column in affine[:3].T)
+    name = {"micron": "um", "unknown": ""}.get(unit, unit)
+    lines = [
+        "NRRD0004",
+        f"type: {_TYPES[pixels.dtype.name]}",
+        "dimension: 3",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(str(length) for length in pixels.shape[::-1])}",
+        f"space directions: {' '.join(directions)}",
+        "kinds: domain domain domain",
+        *([f'space units: "{name}" "{name}" "{name}"'] if name else []),
+        "endian: little",
+        "encoding: gzip",
+        f"space origin: {origin}",
+    ]
+    return ("\n".join(lines) + "\n\n").encode("ascii")

@@ -12,7 +12,7 @@ import nrrd
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813  # what its documentation calls it
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -64,7 +64,7 @@ def test_other_programs_see_the_pixels_where_they_are(tmp_path: Path, suffix: st
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), pixels)
     if suffix == ".nrrd":
         data, header = nrrd.read(str(path))
-        assert header["content"] == "spacing in micrometres"
+        assert header["space units"] == ["um"] * 3
         np.testing.assert_array_equal(data.T, pixels)
     else:
         loaded = nibabel.load(path)
@@ -229,6 +229,7 @@ def test_sform_and_qform_may_differ_by_rounding_alone(
     other, moved = header.get_sform(), header.get_qform()
     if by == "turn":
         size = np.linalg.norm(affine[:3, :3], axis=0)
+        assume(size.max() < 20 * size.min())  # else rounding alone may move the shortest voxels as far
         lengths = (*[max(length, 50) for length in lengths],)
         header.set_data_shape(lengths)
         moved[:3, :3] = Rotation.from_rotvec(0.1 * np.eye(3)[axis]).as_matrix() @ (affine[:3, :3] / size) * size
