@@ -1,7 +1,7 @@
 """Planes of one file, whatever its format: checked by the header when it is opened, decoded one at a time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,21 +79,6 @@ class PlaneFile(ABC):
                 "label map, not an image or a probability"
             )
         return whole
-
-
-@dataclass(frozen=True)
-class Format:
-    """A file format of planes.
-
-    Args:
-        name: what users call it.
-        suffixes: how names of such files end, in lower case, the longest first.
-        open: makes a `PlaneFile` of a path, and of whether the file holds label values.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    open: Callable[[Path, bool], PlaneFile]
 
 
 def check_type(dtype: np.dtype[Any], bits: int, labels: bool) -> None:

@@ -51,7 +51,7 @@ def read_metaimage(path: Path) -> Header:
         _affine(entries),
         _UNITS.get(unit := entries.get("DistanceUnits", "?"), unit),
         end if data is None else 0,
-        "zlib" if _flag(entries, "CompressedData") else "",
+        "pixels" if _flag(entries, "CompressedData") else "",
         placed=any(key in entries for key in _GEOMETRY),
         data=data,
     )

@@ -2,14 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.io.grid import Affine
-from monai_app.io.volume import Header, Packing, unpacked
+from monai_app.io.volume import Header, opened
 
 _LARGEST_OFFSET = 1 << 26
 """Where the pixels begin at the latest."""
@@ -31,14 +31,13 @@ def read_nifti(path: Path) -> Header:
         StackError: it is no NIfTI file in one piece, has more than four axes, or two geometries that differ.
     """
     packed = path.name.casefold().endswith(".gz")
-    with path.open("rb") as handle:
-        return _read(path, unpacked(handle) if packed else handle, "whole" if packed else "")
+    with opened(path, packed) as stream:
+        return _read(path, stream.read(540), packed)
 
 
-def _read(path: Path, stream: BinaryIO, packed: Packing) -> Header:
+def _read(path: Path, start: bytes, packed: bool) -> Header:
     import nibabel
 
-    start = stream.read(540)
     large = 540 in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
     kind: Any = nibabel.Nifti2Header if large else nibabel.Nifti1Header  # typed in part
     length = 540 if large else 348
@@ -59,7 +58,9 @@ def _read(path: Path, stream: BinaryIO, packed: Packing) -> Header:
     affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ nifti_affine(path, header)
     unit = header.get_xyzt_units()[0]
     placed = bool(header["qform_code"] > 0 or header["sform_code"] > 0)
-    return Header(path, shape, header.get_data_dtype(), affine, unit, int(offset), packed, scale, placed)
+    return Header(
+        path, shape, header.get_data_dtype(), affine, unit, int(offset), "file" if packed else "", scale, placed
+    )
 
 
 def _three_axes(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ def read_nrrd(path: Path) -> Header:
         _affine(path, content),
         _unit(content),
         stream.tell(),
-        "gzip" if packed else "",
+        "pixels" if packed else "",
         placed="space directions" in content,
     )
 

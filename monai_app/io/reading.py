@@ -6,7 +6,7 @@ import numpy as np
 
 from monai_app.errors import StackError
 from monai_app.io.grid import Extent, Volume, as_labels, check_covers
-from monai_app.io.registry import volume_format_of
+from monai_app.io.registry import find_format, suffixes
 from monai_app.io.volume import Header, readable
 
 
@@ -30,7 +30,9 @@ def read_header(path: Path) -> Header:
         StackError: the file is missing, damaged, none of these formats, no volume, holds other pixels than whole or
             floating-point numbers, leaves its pixels to a file elsewhere, or says twice where it lies and differently.
     """
-    form = volume_format_of(path)
+    form = find_format(path)
+    if form is None or form.header is None:
+        raise StackError(f"{path} is no volume file ({suffixes(volumes=True)}); convert or rename it")
     with readable(path):
         return form.header(path)
 

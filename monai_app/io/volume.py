@@ -4,7 +4,6 @@ Headers are read by a module per format, pixels are taken from the file here: a 
 than the memory holds.
 """
 
-import gzip
 import io
 import math
 import zlib
@@ -18,11 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import AppError, StackError
-from monai_app.io.base import Format, PlaneFile, check_type
+from monai_app.io.base import PlaneFile, check_type
 from monai_app.io.grid import Affine, Extent, check_upright
 
 _PORTION = 1 << 24
 """Bytes read at a time, so that a header that announces too much costs no memory."""
+
+_ANY = 47
+"""Makes zlib tell by the header whether a stream is gzip's or zlib's."""
 
 _DENSEST = 1032
 """Bytes that deflate unpacks from one byte at the most."""
@@ -30,8 +32,8 @@ _DENSEST = 1032
 _NUMBERS = (EOFError, OSError, zlib.error)
 """What reading and unpacking raise on damaged files."""
 
-Packing = Literal["", "whole", "gzip", "zlib"]
-"""What is compressed: nothing, the whole file by gzip, or the pixels alone by gzip or zlib."""
+Packing = Literal["", "file", "pixels"]
+"""What is compressed, by gzip or zlib."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,10 @@ class Header:
             StackError: the file holds fewer or more bytes, or is damaged.
         """
         size, read = self.voxels * self.dtype.itemsize, skip
-        with readable(self.path), _opened(self) as stream:
-            _skip(stream, (0 if self.packed in ("gzip", "zlib") else self.offset) + skip)
+        packed_pixels = self.packed == "pixels"
+        begin = self.offset if packed_pixels else 0
+        with readable(self.path), opened(self.data or self.path, bool(self.packed), begin) as stream:
+            _skip(stream, skip + (0 if packed_pixels else self.offset))
             while read < size:
                 part = stream.read(min(_PORTION, size - read))
                 if not part:
@@ -139,34 +143,25 @@ class VolumePlanes(PlaneFile):
                 return  # the rest is not asked for
 
 
-def volume_format(name: str, suffixes: tuple[str, ...], read: Callable[[Path], Header]) -> Format:
-    """A format of volumes by what reads its header; its slices are planes of a stack."""
-
-    def opened(path: Path, labels: bool) -> VolumePlanes:
-        with readable(path):
-            return _open_planes(read(path), labels)
-
-    return VolumeFormat(name, suffixes, opened, read)
-
-
-@dataclass(frozen=True)
-class VolumeFormat(Format):
-    """A file format of volumes.
+def open_volume(read: Callable[[Path], Header], path: Path, labels: bool) -> VolumePlanes:
+    """The slices of a volume file.
 
     Args:
-        header: reads what a file says of itself.
+        read: reads the header.
+        path: the file.
+        labels: the file holds label values (see `check_type`).
+
+    Raises:
+        StackError: the file cannot be read or is too short, has several values a voxel, or lies turned or mirrored.
     """
-
-    header: Callable[[Path], Header]
-
-
-def _open_planes(header: Header, labels: bool) -> VolumePlanes:
+    with readable(path):
+        header = read(path)
+        _check_holds(header)
     if len(header.shape) != 3:
         raise StackError(
             f"{header.path} has axes of {header.shape} and must have columns, rows and slices; save every detector as "
             "a file of its own"
         )
-    _check_holds(header)
     dtype = header.values(b"").dtype
     try:
         check_type(dtype, 8 * dtype.itemsize, labels)
@@ -182,7 +177,7 @@ def _open_planes(header: Header, labels: bool) -> VolumePlanes:
 def _check_holds(header: Header) -> None:
     """Check that the file may hold what it announces, before anything is unpacked."""
     size = header.voxels * header.dtype.itemsize
-    held = (header.data or header.path).stat().st_size - (0 if header.packed == "whole" else header.offset)
+    held = (header.data or header.path).stat().st_size - (0 if header.packed == "file" else header.offset)
     if size > held * (_DENSEST if header.packed else 1):
         raise StackError(
             f"{header.path} announces {size} bytes of pixels and has {held} for them: it is truncated; save or copy it "
@@ -204,38 +199,35 @@ def readable(path: Path) -> Iterator[None]:
         raise StackError(f"{path} cannot be read ({kind}{error}): it is damaged; save or copy it again") from None
 
 
-def unpacked(handle: BinaryIO) -> BinaryIO:
-    """The content of a gzip stream."""
-    return cast("BinaryIO", gzip.GzipFile(fileobj=handle, mode="rb"))
-
-
 @contextmanager
-def _opened(header: Header) -> Iterator[BinaryIO]:
-    with (header.data or header.path).open("rb") as handle:
-        if header.packed in ("gzip", "zlib"):
-            handle.seek(header.offset)
-        if header.packed == "zlib":
-            yield cast("BinaryIO", io.BufferedReader(_Inflated(handle)))
-        else:
-            yield unpacked(handle) if header.packed else handle
+def opened(path: Path, packed: bool, begin: int = 0) -> Iterator[BinaryIO]:
+    """Open a file at a byte, and unpack what follows if it is compressed."""
+    with path.open("rb") as handle:
+        handle.seek(begin)
+        yield cast("BinaryIO", io.BufferedReader(_Unpacked(handle))) if packed else handle
 
 
-class _Inflated(io.RawIOBase):
-    """The content of a zlib stream, to which the rest of a file belongs."""
+class _Unpacked(io.RawIOBase):
+    """The content of the gzip or zlib streams of which the rest of a file consists; their checksums are checked."""
 
     def __init__(self, handle: BinaryIO) -> None:
-        self._handle, self._inflate = handle, zlib.decompressobj()
+        self._handle, self._rest, self._stream = handle, b"", zlib.decompressobj(_ANY)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         data = b""
-        while not data and not self._inflate.eof:
-            packed = self._inflate.unconsumed_tail or self._handle.read(1 << 16)
-            if not packed:
-                raise EOFError("its compressed pixels end too early")
-            data = self._inflate.decompress(packed, len(buffer))
+        while not data:
+            packed = self._rest or self._handle.read(1 << 16)
+            if self._stream.eof:
+                if not packed.strip(b"\0"):  # zeros may fill up the file
+                    break
+                self._stream = zlib.decompressobj(_ANY)
+            data = self._stream.decompress(packed, len(buffer))
+            self._rest = self._stream.unconsumed_tail or self._stream.unused_data
+            if not (packed or data):
+                raise EOFError("what it compresses ends too early")
         buffer[: len(data)] = data
         return len(data)
 

@@ -13,8 +13,7 @@ from monai.transforms import MapTransform
 from monai_app.errors import ConfigError, StackError
 from monai_app.io import partner_path, read_volume
 from monai_app.io.grid import SAME_PLACE, apart
-from monai_app.io.registry import find_format, suffixes
-from monai_app.io.volume import VolumeFormat
+from monai_app.io.registry import is_volume, suffixes
 from monai_app.transforms.slab import LoadSlabd
 
 Pixels = npt.NDArray[Any]
@@ -22,11 +21,6 @@ Affine = npt.NDArray[np.float64]
 
 _TURN = np.diag((-1.0, -1.0, 1.0, 1.0))
 """From LPS, ITK's and our volumes', to RAS, MONAI's."""
-
-
-def is_volume(path: Path | str) -> bool:
-    """Whether a path is that of a volume file, by its name."""
-    return isinstance(find_format(Path(path)), VolumeFormat)
 
 
 def detector_files(case: Path, detectors: Sequence[str]) -> list[Path]:
@@ -183,7 +177,7 @@ class LoadInputd(LoadSlabd):
             return LoadVolumed([str(key) for key in self.keys], self.detectors, self.dtype)(data)
         if self.z_key not in data:
             raise ConfigError(
-                f"{paths[0]} is no volume file ({suffixes(VolumeFormat)}), and a stack needs the index of a slice as "
+                f"{paths[0]} is no volume file ({suffixes(volumes=True)}), and a stack needs the index of a slice as "
                 f"{self.z_key!r}; give one of them"
             )
         return super().__call__(data)

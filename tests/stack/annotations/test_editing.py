@@ -265,7 +265,7 @@ from pathlib import Path
 import numpy as np
 from monai_app import files
 from monai_app.stack import Stack, annotate
-from monai_app.stack.ingestion.annotations import editing as annotating
+from monai_app.stack.annotations import editing as annotating
 from monai_app.stack.label_images import registry as labels
 from monai_app.stack.ngff import layout
 
