@@ -119,7 +119,7 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     Raises:
         BusyError: another process (or another thread) holds the lock; the text is ``busy``.
     """
-    held = FileLock(path, blocking=busy is None, poll_interval=_POLL, fallback_to_soft=False)
+    held = FileLock(path, blocking=busy is None, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)
     try:
         held.acquire()
     except Timeout:

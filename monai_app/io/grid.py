@@ -148,9 +148,9 @@ def check_upright(path: Path, affine: Affine) -> None:
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     if np.abs(directions - np.eye(3)).max() > _OTHER_DIRECTION:
         raise StackError(
-            f"{path}: its voxels are {_described(affine)} in LPS: by this its pixels are turned or mirrored, and "
-            "whether that is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1) (nibabel: "
-            "affine diag(-1, -1, 1, 1) times the spacing, or None; SimpleITK: DICOMOrient(image, 'LPS'))"
+            f"{path}: its voxels are {_described(affine)} in LPS, so viewers show its pixels turned or mirrored, and "
+            "which of both is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1), either as stored (nibabel: "
+            "affine diag(-1, -1, 1, 1) times the spacing, or None) or as shown (SimpleITK: DICOMOrient(image, 'LPS'))"
         )
 
 
