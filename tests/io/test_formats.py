@@ -26,27 +26,30 @@ from tests.stack.samples import SampleFolder, label_plane, pixels
 
 Pixels = npt.NDArray[Any]
 
+nib: Any = nibabel  # both are typed in part
+itk: Any = sitk
+
 UPRIGHT = np.diag((-0.01, -0.01, 0.02, 1.0))
 """Index to RAS of voxels of 20 x 10 x 10 nm, in micrometres, that lie as an image does."""
 
 
 def by_nibabel(path: Path, stack: Pixels, affine: Pixels | None = UPRIGHT) -> None:
-    header = nibabel.Nifti1Header(endianness=">" if stack.dtype.byteorder == ">" else "<")
+    header = nib.Nifti1Header(endianness=">" if stack.dtype.byteorder == ">" else "<")
     header.set_data_dtype(stack.dtype)
-    nibabel.save(nibabel.Nifti1Image(stack.T, affine, header), path)
+    nib.save(nib.Nifti1Image(stack.T, affine, header), path)
 
 
 def by_itk(path: Path, stack: Pixels, compressed: bool = False) -> None:
-    image = sitk.GetImageFromArray(stack.astype(stack.dtype.newbyteorder("=")))
+    image = itk.GetImageFromArray(stack.astype(stack.dtype.newbyteorder("=")))
     image.SetSpacing((0.01, 0.01, 0.02))
-    sitk.WriteImage(image, path, compressed)
+    itk.WriteImage(image, path, compressed)
 
 
 def by_pynrrd(path: Path, stack: Pixels, encoding: str = "gzip") -> None:
     nrrd.write(str(path), stack.T, {"encoding": encoding, "space directions": np.diag((0.01, 0.01, 0.02))})
 
 
-WRITERS: dict[str, tuple[str, Callable[[Path, Pixels], None]]] = {
+WRITERS: dict[str, tuple[str, Callable[[Path, Pixels], object]]] = {
     "tifffile": ("a.ome.tif", lambda path, stack: tifffile.imwrite(path, stack, metadata={"axes": "ZYX"})),
     "nibabel": ("a.nii", by_nibabel),
     "nibabel gzip": ("a.nii.gz", by_nibabel),
@@ -174,12 +177,12 @@ def test_volumes_that_say_they_are_turned_are_asked_about(tmp_path: Path, affine
 
 
 def test_the_directions_of_metaimage_are_those_of_itk(tmp_path: Path) -> None:
-    image = sitk.GetImageFromArray(pixels(3, 7, 5))
+    image = itk.GetImageFromArray(pixels(3, 7, 5))
     image.SetDirection((0, 1, 0, 0, 0, 1, 1, 0, 0))
     image.SetOrigin((1, 2, 3))
     image.SetSpacing((0.1, 0.2, 0.3))
     for name in ("a.mha", "a.nrrd"):
-        sitk.WriteImage(image, tmp_path / name)
+        itk.WriteImage(image, tmp_path / name)
     metaimage, other = (read_header(path) for path in sorted(tmp_path.iterdir()))
     np.testing.assert_allclose(metaimage.affine, other.affine)
 
@@ -212,12 +215,12 @@ def test_annotations_are_read_from_volumes(tmp_path: Path, name: str, dtype: str
     sample.detector("ICE", pixels(4, 7, 5))
     planes = np.stack([label_plane(7, 5, z) for z in range(2)])
     sample.annotate({}, train=[1], test=[3], source=name, slices=[1, 3])
-    sitk.WriteImage(sitk.GetImageFromArray(planes.astype(dtype)), tmp_path / name, True)
+    itk.WriteImage(itk.GetImageFromArray(planes.astype(dtype)), tmp_path / name, True)
     stack = ingest(sample.write(), sample.target)
     for plane, z in zip(planes, (1, 3), strict=True):
         np.testing.assert_array_equal(stack.read_annotation(z), np.select([plane == 0, plane == 7], [1, 2], 0))
     if dtype == "float32":
-        sitk.WriteImage(sitk.GetImageFromArray(planes + np.float32(0.5)), tmp_path / name)
+        itk.WriteImage(itk.GetImageFromArray(planes + np.float32(0.5)), tmp_path / name)
         with pytest.raises(StackError, match=rf"{name}: plane 0 holds \S+\.5 and label values are whole numbers"):
             ingest(sample.write(), sample.target, overwrite=True)
 
