@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -11,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from monai_app.errors import BusyError, TargetExistsError
 
 _AT_FDCWD = -100
@@ -18,6 +19,9 @@ _RENAME_EXCHANGE = 2
 
 _FLUSHES = 8
 """Files flushed at a time."""
+
+_POLL = 0.01
+"""Seconds between two looks at a lock that another process holds."""
 
 
 @contextmanager
@@ -106,8 +110,7 @@ def check_folder_target(target: Path, marker: str, *, overwrite: bool) -> None:
 def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     """Hold an exclusive lock file while the body runs; the operating system frees it when the process dies.
 
-    The file is removed at the end. Whoever waited for it then finds another file (or none) under the name and tries
-    again, so two holders of one name cannot exist.
+    The file is removed at the end, while the lock is held: whoever waits for it notices and tries again.
 
     Args:
         path: the lock file, in an existing directory.
@@ -116,35 +119,16 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     Raises:
         BusyError: another process (or another thread) holds the lock; the text is ``busy``.
     """
-    descriptor = _acquire(path, busy)
+    held = FileLock(path, blocking=busy is None, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)
+    try:
+        held.acquire()
+    except Timeout:
+        raise BusyError(busy) from None
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _acquire(path: Path, busy: str | None) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if busy is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_file(descriptor, path):
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            raise BusyError(busy) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _is_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        held.release()
 
 
 def partial_path(target: Path) -> Path:
