@@ -19,7 +19,7 @@ from monai_app.bundle.checks import Built, check_network, check_settings, check_
 from monai_app.bundle.settings import apply_settings, read_overlays
 from monai_app.bundle.transfer import Meaning, Transfer, read_source, transfer
 from monai_app.errors import AnnotationError, TargetExistsError
-from monai_app.files import file_sha256, lock, lock_path, whole_folder
+from monai_app.files import atomic_directory, file_sha256, lock, lock_path
 from monai_app.inference.description import KEY, ModelDescription, channel_names
 from monai_app.stack import Stack
 from monai_app.training.processes import share_of
@@ -87,7 +87,7 @@ def prepare(
         _check_same(run, record)
         return False
     check_idle(run)
-    with whole_folder(run, RECORD, overwrite=overwrite) as partial:
+    with atomic_directory(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         apply_settings([partial / "configs" / name for name in CONFIGS], chosen)
         _describe_model(partial / "configs" / "metadata.json", chosen, built)

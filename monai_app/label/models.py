@@ -13,7 +13,7 @@ from monai_app.bundle.prepare import RECORD
 from monai_app.bundle.settings import check_literal, read_json, read_overlays
 from monai_app.bundle.trust import check_trusted
 from monai_app.errors import ConfigError
-from monai_app.files import whole_file
+from monai_app.files import atomic_file
 from monai_app.inference.description import KEY, ModelDescription
 from monai_app.label.errors import NotTrainedError
 from monai_app.label.settings import Settings, Workspace, model_name
@@ -173,7 +173,7 @@ class ServedModel:
         return read_json(pointer, ("run",)) if pointer.is_file() else {}
 
     def _write_current(self, run: str | None, *, unfinished: str | None) -> None:
-        with whole_file(self.folder / CURRENT) as temporary:
+        with atomic_file(self.folder / CURRENT) as temporary:
             temporary.write_text(json.dumps({"run": run, "unfinished": unfinished}) + "\n", encoding="utf8")
 
 

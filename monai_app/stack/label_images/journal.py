@@ -82,7 +82,7 @@ def _entries(path: Path) -> Iterator[tuple[int, int | None]]:
 
 def write_binding(folder: Path, binding: Mapping[str, Any]) -> None:
     """Write what a result is bound to (JSON values) into its folder, whole or not at all."""
-    with files.whole_file(folder / BINDING) as temporary:
+    with files.atomic_file(folder / BINDING) as temporary:
         temporary.write_text(json.dumps(binding, indent=2) + "\n", encoding="utf-8")
 
 

@@ -98,7 +98,9 @@ def label_writer(image: LabelImage, overwrite: bool) -> Iterator[LabelWriter]:
     """Make a label image beside the finished ones; see `Stack.write_labels`."""
     check_label_name(image.name)
     busy = busy_message(image)
-    with files.making(image.target, busy, lambda: _check_target(image, overwrite), lambda: register(image)) as partial:
+    with files.transaction(
+        image.target, busy, lambda: _check_target(image, overwrite), lambda: register(image)
+    ) as partial:
         writer = LabelWriter(create_labels(image, partial), len(image.phases))
         yield writer
         _check_whole(image, writer)

@@ -137,7 +137,7 @@ def making_result(image: LabelImage, maps: Maps, binding: Mapping[str, Any], *, 
         yield result
         if result.finished:
             labels.check_same_stack(image)
-            files.publish(image.target)
+            files.commit(image.target)
             labels.register(image)
 
 
@@ -158,7 +158,7 @@ def begun(store: Path, name: str) -> dict[str, Any] | None:
 
 def _bring_back(image: LabelImage) -> None:
     """Undo what a kill during publishing left half done; nothing that is complete is lost."""
-    files.restore(image.target)
+    files.rollback(image.target)
     if _is_unregistered(image.store, image.name):
         partial = files.partial_path(image.target)
         files.remove_tree(partial)
