@@ -25,7 +25,7 @@ _POLL = 0.01
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it becomes ``path``, otherwise it is removed.
 
     A kill at any moment leaves either the old file or the new one, never half of one.
@@ -44,7 +44,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_directory(target: Path, marker: str, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside ``target``; on success it becomes ``target``, otherwise it is removed.
 
     Args:
@@ -60,13 +60,13 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Itera
     target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links; "." and ".." have no name of their own
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"{target} is being made by another process; wait for it or choose another one"
-    with making(target, busy, lambda: check_folder_target(target, marker, overwrite=overwrite)) as partial:
+    with transaction(target, busy, lambda: check_directory_target(target, marker, overwrite=overwrite)) as partial:
         partial.mkdir()
         yield partial
 
 
 @contextmanager
-def making(
+def transaction(
     target: Path, busy: str | None, check: Callable[[], None], published: Callable[[], None] | None = None
 ) -> Iterator[Path]:
     """Make a directory under its hidden name, which the body fills and which becomes ``target`` on success.
@@ -89,13 +89,13 @@ def making(
         except BaseException:
             remove_tree(partial)
             raise
-        publish(target)
+        commit(target)
         if published is not None:
             published()
 
 
-def check_folder_target(target: Path, marker: str, *, overwrite: bool) -> None:
-    """Refuse early what :func:`whole_folder` would refuse.
+def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> None:
+    """Refuse early what :func:`atomic_directory` would refuse.
 
     Raises:
         TargetExistsError: the target exists and may not be replaced.
@@ -150,11 +150,11 @@ def clear_leftovers(target: Path) -> None:
 
     Where the kill fell between the two renames of a replacement, the old directory gets its name back.
     """
-    restore(target)
+    rollback(target)
     remove_tree(partial_path(target))
 
 
-def restore(target: Path) -> None:
+def rollback(target: Path) -> None:
     """Mend a replacement that was killed between its two renames, and leave ``.<name>.partial`` as it is."""
     old = _old_path(target)
     if old.exists() and not target.exists():
@@ -168,7 +168,7 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def publish(target: Path) -> None:
+def commit(target: Path) -> None:
     """Give the finished ``.<name>.partial`` its name, replacing what has the name; call with the target's lock held.
 
     Everything is flushed to the disk before. Replacing swaps the two directories in one step where the file system

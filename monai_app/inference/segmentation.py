@@ -16,7 +16,7 @@ from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError
-from monai_app.files import whole_file
+from monai_app.files import atomic_file
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
@@ -202,7 +202,7 @@ class Segmentation:
         if estimate.disk > free:
             _log.warning("only %.2f GiB are free on the disk; labels shrink a lot, maps less", free / 2**30)
         content = {"plan": plan.to_dict(), "text": plan.describe(), "estimate": vars(estimate)}
-        with whole_file(result.folder / PLAN) as temporary:
+        with atomic_file(result.folder / PLAN) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
     def _compute(self, job: Job, network: TileNetwork, tiles: Sequence[Tile], result: Result) -> None:

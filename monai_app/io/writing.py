@@ -96,7 +96,7 @@ def _check(path: Path, suffix: str, pixels: npt.NDArray[np.integer], grid: Grid)
 
 
 def _write(path: Path, pixels: npt.NDArray[np.integer], affine: Affine, unit: str, note: str = "") -> None:
-    with files.whole_file(path) as partial, partial.open("wb") as handle:
+    with files.atomic_file(path) as partial, partial.open("wb") as handle:
         if path.name.endswith(NRRD):
             handle.write(_nrrd_header(pixels, affine, unit))
             with _zipped(handle) as stream:

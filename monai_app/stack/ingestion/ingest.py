@@ -83,7 +83,7 @@ def ingest(
     sample = _check(description)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
-    with files.making(target, busy, lambda: _check_target(target, overwrite)) as partial:
+    with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
         _write(sample, partial, progress)
         layout.validate(partial)
     return Stack.open(target)

@@ -133,7 +133,7 @@ def resumable_result(
         yield result
         if result.finished:
             labels.check_same_stack(image)
-            files.publish(image.target)
+            files.commit(image.target)
             labels.register(image)
 
 
@@ -154,7 +154,7 @@ def in_progress(store: Path, name: str) -> dict[str, Any] | None:
 
 def _recover(image: LabelImage) -> None:
     """Undo what a kill during publishing left half done; nothing that is complete is lost."""
-    files.restore(image.target)
+    files.rollback(image.target)
     if _is_unregistered(image.store, image.name):
         partial = files.partial_path(image.target)
         files.remove_tree(partial)
