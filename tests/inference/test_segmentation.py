@@ -109,10 +109,10 @@ def test_longer_slabs_reach_beyond_the_ends_of_the_stack_as_in_training(slices, 
 
 def test_a_network_that_cannot_be_streamed_is_as_exact(stack, tmp_path, caplog):
     model = model_of(tmp_path / "run")
-    model.network.upcat_1.upsample.deconv = torch.nn.Upsample(scale_factor=2, mode="bilinear")
+    model.network.upcat_1.upsample.deconv = torch.nn.Upsample(scale_factor=2, mode="bicubic")
     torch.save(model.network.state_dict(), model.weights)
     segmentation(model, stack, request=Request(tile=(32, 48))).run()
-    assert "whole tiles, because of its operation upsample_bilinear2d" in caplog.text
+    assert "whole tiles, because of its operation upsample_bicubic2d" in caplog.text
     assert_exact(labels_of(stack, "net"), model, stack)
 
 
