@@ -1,9 +1,11 @@
 """Phases and specifications of models for tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from monai.transforms import NormalizeIntensity
+from torch import Tensor
 
 from monai_app.domain.model_spec import ChannelStats, ModelSpec
 from monai_app.stack import Phase
@@ -36,6 +38,7 @@ def spec_of(
     return ModelSpec.of(detectors=detectors, slices=slices, scaling=known, **{**plain, **others})
 
 
-def normaliser(spec: ModelSpec) -> NormalizeIntensity:
+def normaliser(spec: ModelSpec) -> Callable[[Tensor], Tensor]:
     """Grey values of slabs (S*C, rows, columns) to the network's input, in place."""
-    return NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)
+    transform = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)
+    return lambda grey: torch.as_tensor(transform(grey))

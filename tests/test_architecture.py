@@ -1,9 +1,19 @@
-"""The layers of docs/architecture.md: a room imports only rooms below it, and the light ones no torch."""
+"""The rules of docs/architecture.md: rooms import rooms below them alone, no files import each other, all is small."""
 
 import ast
+import re
+import statistics
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 from tests.conftest import CHECKOUT, run_command
+
+PACKAGE = CHECKOUT / "monai_app"
+FILES = sorted(PACKAGE.rglob("*.py"))
+HEAPS = {"bundle", "label", "phantom"}
+"""Folders of more than 12 files, for now."""
 
 LAYERS = [
     {"errors", "progress"},
@@ -19,31 +29,87 @@ LAYERS = [
     {"label"},
     {"cli"},
 ]
+CIRCLES = {("label/app.py", "label/background.py")}
+"""Files that import each other all the same: the importer inside a function, and whom it imports."""
 
 
-def imported_rooms(path: Path) -> set[str]:
-    rooms = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        rooms |= {module.split(".")[1] for module in modules if module.startswith("monai_app.")}
-        if isinstance(node, ast.ImportFrom) and node.module == "monai_app":
-            rooms |= {alias.name for alias in node.names if not alias.name.startswith("__")}
-    return rooms
+def imports_of(path: Path) -> set[Path]:
+    """Files of the package that a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "monai_app":
+            # A name of a package is a module of it, or stands in its __init__.
+            found |= {file_of(f"{node.module}.{alias.name}") or file_of(str(node.module)) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {file_of(alias.name) for alias in node.names if alias.name.split(".")[0] == "monai_app"}
+    return {file for file in found if file is not None} - {path}
+
+
+def file_of(module: str) -> Path | None:
+    path = CHECKOUT.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def test_every_room_imports_only_rooms_below_it() -> None:
     level = {room: n for n, rooms in enumerate(LAYERS) for room in rooms}
-    package = CHECKOUT / "monai_app"
-    for path in package.rglob("*.py"):
-        room = path.relative_to(package).parts[0].removesuffix(".py")
+    for path in FILES:
+        room = room_of(path)
         if room in ("__init__", "__main__"):
             continue
         assert room in level, f"{room} is in no layer"
-        for other in imported_rooms(path) - {room}:
+        for other in {room_of(file) for file in imports_of(path)} - {room, "__init__"}:
             assert level[other] < level[room], f"{path} imports monai_app.{other}"
 
 
+def test_the_table_of_the_page_has_every_room_above_those_it_imports() -> None:
+    page = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf8")
+    cells = re.findall(r"^\| (`monai_app/.*?) \|", page, re.MULTILINE)
+    rows = [re.findall(r"`(?:monai_app/)?(\w+)(?:/|\.py)`", cell) for cell in cells]
+    place = {room: number for number, rooms in enumerate(rows) for room in rooms}
+    assert place.keys() == set().union(*LAYERS)
+    for path in FILES:
+        for other in {room_of(file) for file in imports_of(path)} - {"__init__"}:
+            assert place.get(room_of(path), 0) <= place[other], f"{path} imports monai_app.{other}, which stands above"
+
+
+def test_no_files_import_each_other() -> None:
+    graph = {path: imports_of(path) for path in FILES}
+    for importer, imported in CIRCLES:
+        graph[PACKAGE / imported].remove(PACKAGE / importer)  # KeyError: it is mended, take it out of the list
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle = " <- ".join(str(path.relative_to(PACKAGE)) for path in error.args[1])
+        raise AssertionError(f"{circle}: pass what is needed, or move it below both") from None
+
+
+def test_no_folder_is_a_heap_of_files() -> None:
+    heaps = {folder.name for folder, count in Counter(path.parent for path in FILES).items() if count > 12}
+    assert heaps <= HEAPS
+
+
+def p90(values: list[int]) -> float:
+    return statistics.quantiles(values, n=10)[-1]
+
+
+def test_modules_and_functions_stay_small() -> None:
+    texts = {path: path.read_text(encoding="utf8") for path in FILES}
+    assert p90([len(text.splitlines()) for text in texts.values()]) <= 300
+    nodes = chain.from_iterable(ast.walk(ast.parse(text)) for text in texts.values())
+    bodies = [body_lines(node) for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert p90(bodies) <= 20
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function below its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
 def test_light_rooms_do_without_torch() -> None:
-    rooms = ", ".join(f"monai_app.{room}" for room in ("stack", "phantom", "io"))
+    rooms = ", ".join(f"monai_app.{room}" for room in ("stack", "phantom", "io", "domain"))
     run_command("-c", f"import sys, {rooms}; assert not {{'torch', 'monai'}} & set(sys.modules)", fresh=True)

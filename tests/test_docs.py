@@ -7,13 +7,20 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from monai_app.stack import Stack
+from monai_app.bundle.locate import DEFAULT_BUNDLE, template_path
+from monai_app.bundle.training_settings import list_settings
+from monai_app.domain.schemas import Setting, settings_table
+from monai_app.phantom import PhantomConfig
+from monai_app.stack import SampleDescription, Stack
+from monai_app.yamlfile import read_yaml
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
 from tests.label.servers import free_port, running
+from tests.settings_tables import markdown_rows
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 SMALL = {
@@ -150,7 +157,8 @@ def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
 
 def table_rows(page: Path, first: str) -> list[dict[str, str]]:
     """The rows of the page's tables whose first column has a name, as column name and cell."""
-    rows, names = [], []
+    rows: list[Any] = []
+    names: list[str] = []
     for line in page.read_text().splitlines():
         cells = [cell.strip(" `") for cell in line.strip("| ").split("|")] if line.startswith("|") else []
         if not cells or set(cells[0]) == {"-"}:
@@ -324,3 +332,15 @@ def test_no_page_waits_for_a_number(page: Path) -> None:
 def test_links_of_pages_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize(
+    ("page", "rows"),
+    [
+        ("simulator", settings_table(PhantomConfig)),
+        ("stack-store", settings_table(SampleDescription)),
+        ("training", list_settings(read_yaml(template_path(DEFAULT_BUNDLE) / "configs" / "train.yaml"))),
+    ],
+)
+def test_pages_hold_the_tables_of_settings(page: str, rows: list[Setting]) -> None:
+    assert markdown_rows(rows) in (CHECKOUT / "docs" / f"{page}.md").read_text()

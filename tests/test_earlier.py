@@ -29,7 +29,7 @@ def labels(stack: Path, name: str) -> np.ndarray:
 
 def test_a_store(made: Path) -> None:
     stack = Stack.open(made / "sample.ome.zarr")
-    assert (stack.shape, stack.detectors, stack.dtype) == (SHAPE, ("ICE", "TLD"), np.uint8)
+    assert (stack.shape, stack.detectors, stack.dtype) == (SHAPE, ("ICE", "TLD"), np.dtype(np.uint8))
     assert set(stack.label_names()) == {"unet", "sensor3d"}
     assert [phase.name for phase in stack.phases] == ["pore", "hydrate", "portlandite", "clinker", "aggregate"]
     assert set(np.unique(labels(stack.path, "unet"))) <= set(range(1, 6))

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -11,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from monai_app.errors import ConfigError
-from monai_app.files import file_sha256, whole_file, whole_folder
+from monai_app.files import atomic_directory, atomic_file, file_sha256
 
 MANIFEST = "manifest.json"
 """File of a package that holds size and SHA-256 of all others, by their path."""
@@ -31,6 +33,13 @@ _RATIO, _SMALL = 200, 64 << 20
 
 Pixels and weights hardly shrink, and a file made to fill the disk shrinks a thousandfold.
 """
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, OverflowError, MemoryError),
+)
+"""What `zipfile` raises where bytes are changed: versions, encryption and methods that it does not know are
+RuntimeErrors, names that cannot be decoded ValueErrors, sizes beyond any file the last two."""
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -89,7 +98,7 @@ def pack(folder: Path, target: Path, root: str) -> None:
 
     The same files give the same bytes.
     """
-    with whole_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with atomic_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _TIME)
@@ -115,7 +124,7 @@ def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
     """
     if overwrite and (target / MANIFEST).is_file():
         read_manifest(target)  # others have files of this name too, and are not replaced
-    with _opened(package) as archive, whole_folder(target, MANIFEST, overwrite=overwrite) as partial:
+    with _opened(package) as archive, atomic_directory(target, MANIFEST, overwrite=overwrite) as partial:
         entries = _entries(archive, str(package))
         if MANIFEST not in entries:
             raise ConfigError(f"{package} is no package: it holds no {MANIFEST}; make one with monai-app package")
@@ -143,7 +152,7 @@ def _opened(package: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(package)
     except FileNotFoundError:
         raise ConfigError(f"{package} is not there; give the path of a package") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise ConfigError(f"{package} is no zip file ({error}); give a package written by monai-app package") from None
 
 
@@ -204,7 +213,9 @@ def _parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, package:
                 if read > most:
                     raise ConfigError(f"{package}: {entry.filename!r} is larger than listed; get the package again")
                 yield part
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except ConfigError:
+        raise
+    except _DAMAGE as error:
         raise ConfigError(f"{package} is damaged at {entry.filename!r} ({error}); get the package again") from None
 
 

@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.settings import read_json
 from monai_app.domain.model_spec import ModelSpec
+from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError
 from monai_app.inference import Model
 from monai_app.stack import Stack, ingest
@@ -82,13 +83,12 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
             tifffile.imwrite(folder / detector / f"slice_{number}.tif", image, compression="zlib")
     tifffile.imwrite(folder / LABELS, labels, compression="zlib")
     YAML().dump(_describe(spec, stack), folder / SAMPLE)
-    rows, columns = window
     record = {
         "stack": stack.name,
         "stack_identity": stack.identity,
         "slice": z,
-        "rows": [rows.start, rows.stop],
-        "columns": [columns.start, columns.stop],
+        "rows": [window.y.start, window.y.stop],
+        "columns": [window.x.start, window.x.stop],
         "target": spec.slices // 2,
         "margin": MARGIN,
         "golden_pixels": int((labels > 0).sum()),
@@ -131,19 +131,15 @@ def _read_labels(path: Path) -> npt.NDArray[np.uint8]:
     return labels
 
 
-def _choose_window(stack: Stack, z: int, stride: int) -> tuple[slice, slice]:
-    """Return rows and columns of the tile of a grid that shows most phases, and of these most of its rarest."""
+def _choose_window(stack: Stack, z: int, stride: int) -> Rect:
+    """Return the tile of a grid that shows most phases, and of these most of its rarest."""
     _, rows, columns = stack.shape
-    height, width = (max(min(SIDE, side) // stride * stride, stride) for side in (rows, columns))
-    windows = [
-        (slice(top, top + height), slice(left, left + width))
-        for top in range(0, max(rows - height, 0) + 1, height)
-        for left in range(0, max(columns - width, 0) + 1, width)
-    ]
+    height, width = (max(min(SIDE, side) // stride * stride, min(stride, side)) for side in (rows, columns))
+    windows = [cell for cell in Rect.whole(stack.shape).split(height, width) if cell.shape == (height, width)]
     if z not in (*stack.test_slices, *stack.train_slices):
         return windows[len(windows) // 2]
 
-    def shown(window: tuple[slice, slice]) -> tuple[int, int]:
+    def shown(window: Rect) -> tuple[int, int]:
         counts = np.bincount(stack.read_annotation(z, window).ravel())[1:]
         return int((counts > 0).sum()), int(counts[counts > 0].min(initial=height * width))
 

@@ -22,8 +22,9 @@ from monai_app.bundle.training_settings import check_settings
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.bundle.trust import check_trusted
 from monai_app.domain.model_spec import KEY, ModelSpec
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
-from monai_app.files import file_sha256, lock, lock_path, whole_folder
+from monai_app.files import atomic_directory, file_sha256, lock, lock_path
 from monai_app.stack import Stack
 from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
@@ -96,7 +97,7 @@ def prepare(
         _check_same(run, record)
         return False
     check_idle(run)
-    with whole_folder(run, RECORD, overwrite=overwrite) as partial:
+    with atomic_directory(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         write_configs(partial / "configs", chosen, spec)
         _check_configs(partial, run, trust=trust)
@@ -141,7 +142,7 @@ def _complete(
     check_settings(settings, defaults)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     share_of(chosen["batch_size"], processes)
-    stack.read_slab(0, chosen["detectors"], chosen["slices"], window=(slice(1), slice(1)))  # refuses what isn't there
+    stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
     train = _check_annotations(stack, chosen)
     from_stack = {
         "phases": [phase.model_dump(mode="json") for phase in stack.phases],

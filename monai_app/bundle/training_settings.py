@@ -1,12 +1,14 @@
 """The settings of a training, declared once: type, range, unit, default and text; a bundle adds its network's."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import Field, create_model, field_validator
 
 from monai_app.bundle.settings import SEPARATOR
+from monai_app.domain.schemas import Setting, settings_table
 from monai_app.domain.validation import Items, Strict, validated
 from monai_app.errors import ConfigError
 
@@ -82,14 +84,14 @@ class TrainingSettings(Strict):
     @classmethod
     def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names):
-            raise ValueError(f"{list(names)!r} names one twice; name each once")
+            raise ValueError("names one twice; name each once")
         return names
 
     @field_validator("slices")
     @classmethod
     def _odd(cls, slices: int) -> int:
         if slices % 2 == 0:
-            raise ValueError(f"slices {slices}: must be odd, so that there is a middle one; use {slices + 1}")
+            raise ValueError(f"must be odd, so that there is a middle one; use {slices + 1}")
         return slices
 
 
@@ -102,6 +104,32 @@ def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
     """
     fields: dict[str, Any] = {name: (_kind(bundle[name]), bundle[name]) for name in bundle["network_settings"]}
     return create_model("TrainingSettings", __base__=TrainingSettings, **fields)
+
+
+def list_settings(bundle: Mapping[str, Any]) -> list[Setting]:
+    """List every setting that a bundle's or a run's training takes, with its value there as the default.
+
+    Args:
+        bundle: the training config.
+    """
+    rows = settings_table(settings_of(bundle))
+    steps = {
+        SEPARATOR.join(("augmentation", step, name)): value
+        for step, values in bundle["augmentation"].items()
+        for name, value in values.items()
+        if all(type(each) in (int, float) for each in (value if isinstance(value, list) else [value]))
+    }
+    return [replace(row, default=bundle.get(row.name)) for row in rows] + [
+        Setting(
+            name=name,
+            type="list of numbers" if isinstance(value, list) else "number",
+            range="from 0 to 1" if name.endswith("prob") else "",
+            unit="",
+            default=value,
+            text="of this step of the augmentation",
+        )
+        for name, value in steps.items()
+    ]
 
 
 def check_settings(settings: Mapping[str, Any], bundle: Mapping[str, Any]) -> None:

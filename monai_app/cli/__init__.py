@@ -13,6 +13,7 @@ from monai_app.cli.ingest import ingest
 from monai_app.cli.package import check, package, unpack
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
+from monai_app.cli.settings import settings
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
 from monai_app.errors import AppError
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack, serve):
+for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack, serve, settings):
     app.command()(command)
 
 

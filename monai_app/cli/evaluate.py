@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monai_app.cli.options import Trust
+from monai_app.cli.options import Device, Trust
 
 
 def evaluate(
@@ -16,16 +16,19 @@ def evaluate(
         int, typer.Option(help="Processes on this machine, one a GPU; they share the test slices.")
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
+    device: Device = None,
     trust: Trust = False,
 ) -> None:
     """Score trained weights on the stack's test slices."""
     from monai_app.bundle.launch import check_processes
-    from monai_app.cli.running import run_command, show_and_run, trained_run
+    from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
     from monai_app.stack import Stack
 
     check_processes(processes)
+    device = checked_device(device, processes)
     run = trained_run(run, trust=trust)
-    show_and_run(run_command(run, Stack.open(stack).path, ("train", "evaluate"), processes, amp=amp))
+    stack = Stack.open(stack).path
+    show_and_run(run_command(run, stack, ("train", "evaluate"), processes, amp=amp, device=device))
     _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))
     typer.echo(f"scores: {run / 'eval' / 'scores.csv'}")
 

@@ -45,6 +45,21 @@ def run_command(
     return BundleCommand(tuple(run / "configs" / f"{name}.yaml" for name in names), overrides, processes)
 
 
+def checked_device(name: str | None, processes: int = 1) -> str | None:
+    """Return the name of the device to compute on, or ``None`` where none was asked for.
+
+    Raises:
+        ConfigError: it does not exist, or several processes would share it.
+    """
+    if name is None:
+        return None
+    if processes > 1:
+        raise ConfigError(f"--device {name}: each of {processes} processes takes a device of its own; leave it out")
+    from monai_app.device.choose import chosen_device
+
+    return str(chosen_device(name))
+
+
 @contextmanager
 def progress_bar(task: str) -> Iterator[Progress]:
     """Show progress as a bar with rate and time left, from the first call on."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from monai_app.cli.options import Trust
+from monai_app.cli.options import Device, Trust
 
 
 def segment(
@@ -15,10 +15,10 @@ def segment(
     z: Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")] = None,
     y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
     x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
-    mask: Annotated[str | None, typer.Option(help="TIFF or label image: segment where it is above 0.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Image file or label image: segment where it is above 0.")] = None,
     preview: Annotated[int | None, typer.Option(help="Segment so many slices first, as labels NAME_preview.")] = None,
     confidence: Annotated[
-        Literal["none", "max", "entropy"] | None, typer.Option(help="Store how sure the network is of every pixel.")
+        str | None, typer.Option(help="Store how sure the network is of every pixel: none, max or entropy.")
     ] = None,
     probability: Annotated[bool | None, typer.Option(help="Store the probability of every phase.")] = None,
     tile: Annotated[str | None, typer.Option(help="Tile SIDE or ROWS,COLUMNS. [default: by the memory]")] = None,
@@ -26,6 +26,7 @@ def segment(
     precision: Annotated[
         Literal["float32", "bfloat16"] | None, typer.Option(help="bfloat16, where that is faster; some labels differ.")
     ] = None,
+    device: Device = None,
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; 0 computes in this one.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels as one TIFF per slice here.")] = None,
@@ -34,10 +35,11 @@ def segment(
 ) -> None:
     """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
     from monai_app.bundle.command import BundleCommand
-    from monai_app.cli.running import inference_of, show_and_run
+    from monai_app.cli.running import checked_device, inference_of, show_and_run
     from monai_app.stack import Stack
     from monai_app.stack.label_images.registry import check_label_name
 
+    device = checked_device(device)
     configs, of_model, model_name = inference_of(model, trust=trust)
     source = Stack.open(stack)
     name = labels or model_name
@@ -53,6 +55,7 @@ def segment(
         "tile": tile,
         "memory": memory,
         "precision": precision,
+        "device": device,
         "workers": workers,
         "cluster": cluster,
         "tiff_dir": tiff and str(tiff.absolute()),

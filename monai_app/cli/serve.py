@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import Trust
+from monai_app.cli.options import Device, Trust
 
 TOKEN = "MONAI_APP_TOKEN"  # the name of a variable
 """Environment variable that may hold the token."""
@@ -34,7 +34,7 @@ def serve(
     ] = "paired",
     size: Annotated[str, typer.Option(help="Settings for bundles trained from nothing: small or paper.")] = "small",
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting of trainings, NAME=VALUE.")] = None,
-    device: Annotated[str | None, typer.Option(help="Where models are applied, e.g. cuda:1. [default: chosen]")] = None,
+    device: Device = None,
     memory: Annotated[str | None, typer.Option(help="Memory that inferences may use, e.g. 4GiB.")] = None,
     waiting: Annotated[int, typer.Option(help="Inferences that may wait; more are refused.")] = 8,
     max_upload: Annotated[str, typer.Option(help="What a request may send at most.")] = "4GiB",
@@ -52,7 +52,7 @@ def serve(
 
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
-    from monai_app.cli.running import progress_bar
+    from monai_app.cli.running import checked_device, progress_bar
     from monai_app.label.address import read_host
     from monai_app.label.folder import own_folder
     from monai_app.label.logs import logged_to
@@ -72,7 +72,7 @@ def serve(
         layout=layout,
         size=size,
         training=dict(map(parse_setting, settings or [])),
-        device=device,
+        device=checked_device(device),
         memory=memory,
         waiting=waiting,
         stored=_size(max_stored, "--max-stored"),

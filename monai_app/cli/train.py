@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monai_app.cli.options import Trust
+from monai_app.cli.options import Device, Trust
 
 
 def train(
@@ -30,6 +30,7 @@ def train(
         typer.Option(help="Processes on this machine, one a GPU; they share each batch. The weights stay the same."),
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
+    device: Device = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
     prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
     trust: Trust = False,
@@ -43,7 +44,7 @@ def train(
     from monai_app.bundle.renew import usable_run
     from monai_app.bundle.settings import parse_setting
     from monai_app.bundle.variants import read_variant
-    from monai_app.cli.running import run_command, show, show_and_run
+    from monai_app.cli.running import checked_device, run_command, show, show_and_run
     from monai_app.stack import Stack
 
     given: dict[str, Any] = dict(map(parse_setting, settings or []))
@@ -55,6 +56,7 @@ def train(
     }
     given |= {name: value for name, value in named.items() if value is not None}
     check_processes(processes)
+    device = checked_device(device, processes)
     if tracking is not None:
         check_tracking(tracking)
     run = run.absolute()
@@ -78,7 +80,7 @@ def train(
         for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
             typer.echo(f"from {pretrained}: {line}")
     run = usable_run(run, trust=trust)
-    command = run_command(run, source.path, ("train",), processes, amp=amp, tracking=tracking)
+    command = run_command(run, source.path, ("train",), processes, amp=amp, device=device, tracking=tracking)
     if prepare_only:
         show(command)
         return

@@ -1,8 +1,14 @@
-"""The part of a stack that is segmented, as a person gives it: ``--z 10:40 --y :2048 --x 1024:``."""
+"""Parts of a stack: a span of one axis, a rectangle of a slice and a region.
+
+All count pixels of the stack from 0, along z, y and x in this order; the end is excluded. People give a region as
+``--z 10:40 --y :2048 --x 1024:``.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 from monai_app.errors import ConfigError
 
@@ -12,13 +18,14 @@ LINES = {"z": "slice", "y": "row", "x": "column"}
 SPAN = re.compile(r"(?P<only>[0-9]+)|(?P<first>[0-9]*)\s*:\s*(?P<end>[0-9]*)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Span:
     """Consecutive slices, rows or columns, from ``start`` to before ``stop``.
 
     Example:
-        >>> len(Span(10, 40)), str(Span(10, 40))
-        (30, '10:40')
+        >>> span = Span(10, 40)
+        >>> len(span), str(span), str(span.intersect(Span(30, 90))), [str(part) for part in span.split(16)]
+        (30, '10:40', '30:40', ['10:16', '16:32', '32:40'])
     """
 
     start: int
@@ -37,18 +44,84 @@ class Span:
         """The span as an index of an array."""
         return slice(self.start, self.stop)
 
-    def within(self, other: "Span") -> "Span":
-        """Return what the two spans share; they must share something, or touch."""
-        return Span(max(self.start, other.start), min(self.stop, other.stop))
+    @property
+    def range(self) -> range:
+        """Its slices, rows or columns, one after the other."""
+        return range(self.start, self.stop)
+
+    def shift(self, by: int) -> "Span":
+        """Return the span moved towards higher numbers."""
+        return Span(self.start + by, self.stop + by)
+
+    def intersect(self, other: "Span") -> "Span":
+        """Return what the two spans share; an empty span where they share nothing."""
+        start = max(self.start, other.start)
+        return Span(start, max(start, min(self.stop, other.stop)))
+
+    def split(self, step: int, origin: int = 0) -> Iterator["Span"]:
+        """Cut the span where multiples of ``step``, counted from ``origin``, lie in it."""
+        first = self.start - (self.start - origin) % step
+        return (Span(start, start + step).intersect(self) for start in range(first, self.stop, step) if len(self))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
+class Rect:
+    """A rectangle of a slice: rows y and columns x.
+
+    Example:
+        >>> rect = Rect(Span(2, 5), Span(1, 4))
+        >>> rect.shape, rect.relative_to(Rect(Span(2, 9), Span(0, 9))).index
+        ((3, 3), (slice(0, 3, None), slice(1, 4, None)))
+    """
+
+    y: Span
+    x: Span
+
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> "Rect":
+        """Return the whole slice of a stack, or the whole of an array: its last two axes are rows and columns."""
+        rows, columns = shape[-2:]
+        return cls(Span(0, rows), Span(0, columns))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of columns."""
+        return len(self.y), len(self.x)
+
+    @property
+    def index(self) -> tuple[slice, slice]:
+        """The rectangle as an index of (rows, columns)."""
+        return self.y.index, self.x.index
+
+    def intersect(self, other: "Rect") -> "Rect":
+        """Return what the two rectangles share."""
+        return Rect(self.y.intersect(other.y), self.x.intersect(other.x))
+
+    def relative_to(self, outer: "Rect") -> "Rect":
+        """Return where the rectangle lies in an array that holds ``outer``."""
+        return Rect(self.y.shift(-outer.y.start), self.x.shift(-outer.x.start))
+
+    def split(self, rows: int, columns: int) -> Iterator["Rect"]:
+        """Cut the rectangle along a grid of cells of ``rows`` x ``columns`` from row and column 0 on, row by row."""
+        return (Rect(y, x) for y, x in product(self.y.split(rows), self.x.split(columns)))
+
+    def to_json(self) -> list[list[int]]:
+        """Return the rectangle as JSON knows it: ``[[first row, end], [first column, end]]``."""
+        return [[self.y.start, self.y.stop], [self.x.start, self.x.stop]]
+
+
+@dataclass(frozen=True, order=True)
 class Region:
     """A block of a stack: slices z, rows y and columns x."""
 
     z: Span
     y: Span
     x: Span
+
+    @classmethod
+    def whole(cls, shape: Sequence[int]) -> "Region":
+        """Return all of a stack of so many slices, rows and columns."""
+        return cls(*(Span(0, length) for length in shape))
 
     @classmethod
     def parse(cls, z: str | None, y: str | None, x: str | None, shape: Sequence[int]) -> "Region":
@@ -69,6 +142,42 @@ class Region:
             for (axis, text), length in zip(texts.items(), shape, strict=True)
         )
         return cls(*spans)
+
+    @property
+    def rect(self) -> Rect:
+        """The rows and columns, equal for all its slices."""
+        return Rect(self.y, self.x)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of slices, rows and columns."""
+        return len(self.z), len(self.y), len(self.x)
+
+    @property
+    def index(self) -> tuple[slice, slice, slice]:
+        """The region as an index of (slices, rows, columns)."""
+        return self.z.index, self.y.index, self.x.index
+
+    def check_within(self, shape: Sequence[int]) -> None:
+        """Check that the region is a part of a stack of so many slices, rows and columns.
+
+        Raises:
+            ConfigError: it is empty or leaves the stack.
+        """
+        for axis, span, length in zip("zyx", (self.z, self.y, self.x), shape, strict=True):
+            if not 0 <= span.start < span.stop <= length:
+                raise ConfigError(
+                    f"region {axis} {span}: the {LINES[axis]}s are 0 to {length - 1}; give a part of them"
+                )
+
+    def to_json(self) -> dict[str, list[int]]:
+        """Return the region as JSON knows it: ``{"z": [start, stop], ...}``."""
+        return {axis: [span.start, span.stop] for axis, span in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Region":
+        """Read what `to_json` gave; TypeError where an axis or an end is missing or too many."""
+        return cls(**{axis: Span(*ends) for axis, ends in dict(content).items()})
 
 
 def parse_span(text: str, length: int, axis: str) -> Span:

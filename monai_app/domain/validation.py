@@ -1,29 +1,22 @@
 """Documents that people or programs write, each declared once: types, ranges, units, defaults and texts.
 
-A subclass of :class:`Strict` is the declaration. Errors, tables of settings and JSON schemas come from it.
+A subclass of :class:`Strict` is the declaration. Errors come from it, and what `schemas` makes.
 """
 
-import re
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from monai_app.domain.schemas import SEPARATOR, Place, Schema, find, kind_of, resolve, rule_of, schema_of
 from monai_app.errors import ConfigError
 from monai_app.yamlfile import line_of, read_yaml
 
-SEPARATOR = "::"
-"""Joins the parts of a place, as in MONAI: ``phases::0::name``."""
-
 _Item = TypeVar("_Item")
 _Model = TypeVar("_Model", bound=BaseModel)
-_Schema = Mapping[str, Any]
-_Place = tuple[int | str, ...]
 
 Items = Annotated[tuple[_Item, ...], Field(strict=False)]
 """A list in a document, a tuple in Python."""
@@ -35,7 +28,6 @@ Byte = Annotated[int, Field(ge=0, le=255)]
 
 _SHOWN_ERRORS = 5
 _NUMBERS = ("whole number", "number", "true or false")
-_KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
 _KEYS = {"int_type": ("a whole number", "without"), "string_type": ("text", "in")}
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
@@ -68,18 +60,6 @@ class Strict(BaseModel):
     def replaced(self, **changes: Any) -> Self:
         """Return a copy with other values, which are checked."""
         return type(self)(**{**dict(self), **changes})
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A row of a table of settings: what is declared about one value."""
-
-    name: str
-    type: str
-    range: str
-    unit: str
-    default: Any
-    text: str
 
 
 def read_document(model: type[_Model], path: Path, context: Any = None) -> _Model:
@@ -115,10 +95,10 @@ def validated(
 
 def config_error(error: ValidationError, model: type[BaseModel], source: Path | str, remedy: str = "") -> ConfigError:
     """Turn an error of pydantic into one of the package; see :func:`validated`."""
-    schema = _schema_of(model)
-    told: dict[_Place, str] = {}
+    schema = schema_of(model)
+    told: dict[Place, str] = {}
     for each in error.errors(include_url=False):
-        place, part = _find(schema, each["loc"], each["type"] in ("missing", "extra_forbidden"))
+        place, part = find(schema, each["loc"], each["type"] in ("missing", "extra_forbidden"))
         if each["type"] == "too_short" and any(place == other[: len(place)] for other in told):
             continue  # none is left, because those that there were are wrong
         rule, usual = _tell(place, each, part, schema)
@@ -128,69 +108,14 @@ def config_error(error: ValidationError, model: type[BaseModel], source: Path | 
     return ConfigError("\n".join(lines[:_SHOWN_ERRORS] + ([f"and {rest} more"] if rest > 0 else [])))
 
 
-def settings_table(model: type[BaseModel]) -> list[Setting]:
-    """List every setting that a model declares, those of a part as ``part::name``."""
-    schema = _schema_of(model)
-    return list(_rows(schema, schema, ""))
-
-
-@cache
-def _schema_of(model: type[BaseModel]) -> _Schema:
-    return model.model_json_schema()
-
-
-def _rows(part: _Schema, schema: _Schema, prefix: str, defaults: Any = None) -> Iterator[Setting]:
-    for name, field in part["properties"].items():
-        default = defaults[name] if isinstance(defaults, Mapping) else field.get("default")
-        resolved = _resolve(field, schema)
-        if "properties" in resolved:
-            yield from _rows(resolved, schema, f"{prefix}{name}{SEPARATOR}", default)
-        else:
-            text = " ".join(field.get("description", "").split())
-            limits = _limits(resolved)
-            yield Setting(f"{prefix}{name}", _kind(resolved, schema), limits, resolved.get("unit", ""), default, text)
-
-
-def _find(schema: _Schema, location: _Place, to_a_key: bool = False) -> tuple[_Place, _Schema]:
-    """Follow pydantic's location; it also names the member of a union that was tried, which is no part of the place."""
-    place: list[int | str] = []
-    part: _Schema = schema
-    for index, step in enumerate(location):
-        members = _members(part, schema)
-        found = next((below for each in members if (below := _below(each, step)) is not None), None)
-        last_key = to_a_key and index == len(location) - 1
-        if found is not None or len(members) == 1 or step == "[key]" or last_key:
-            place.append(step)
-        part = {} if found is None and len(members) == 1 else found or part
-    return tuple(place), part
-
-
-def _members(part: _Schema, schema: _Schema) -> list[_Schema]:
-    part = _resolve(part, schema)
-    return [_resolve(each, schema) for each in part.get("anyOf", [part])]
-
-
-def _below(part: _Schema, step: int | str) -> _Schema | None:
-    if isinstance(step, int) and part.get("type") == "array":
-        fixed = part.get("prefixItems", [])
-        return fixed[step] if step < len(fixed) else part.get("items") or None
-    found = part.get("properties", {}).get(step, part.get("additionalProperties"))
-    return found if isinstance(found, Mapping) and step != "[key]" else None
-
-
-def _resolve(part: _Schema, schema: _Schema) -> _Schema:
-    reference = part.get("$ref")
-    return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else part
-
-
-def _tell(place: _Place, error: Mapping[str, Any], part: _Schema, schema: _Schema) -> tuple[str, str]:
+def _tell(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) -> tuple[str, str]:
     """What is wrong, and the usual remedy; an error of the package says both itself."""
     kind, value = error["type"], shown(error["input"])
     inside = _dotted(place[:-1])
     if kind == "missing":
         return f"{inside}key {str(place[-1])!r} is missing", "add it"
     if kind == "extra_forbidden":
-        known = _resolve(_find(schema, place[:-1])[1], schema).get("properties", {})
+        known = resolve(find(schema, place[:-1])[1], schema).get("properties", {})
         return f"{inside}unknown key {str(place[-1])!r}", _suggest(str(place[-1]), known)
     if kind == "value_error":
         cause = error["ctx"]["error"]
@@ -202,10 +127,10 @@ def _tell(place: _Place, error: Mapping[str, Any], part: _Schema, schema: _Schem
     if "[key]" in place or kind == "invalid_key":
         rule, quotes = _KEYS.get(kind, _KEYS["string_type"])
         return f"{_dotted(place[:-2])}key {value} is not {rule}", f"write it {quotes} quotes"
-    part = _resolve(part, schema)
+    part = resolve(part, schema)
     if not part:  # a name of the field beside that in the schema
         return f"{_dotted(place)}{value}: {error['msg']}", "correct it"
-    rule = part.get("rule") or _rule(part, schema)
+    rule = part.get("rule") or rule_of(part, schema)
     return f"{_dotted(place)}{value} is not {rule}", part.get("remedy") or _remedy(part, error["input"], schema)
 
 
@@ -214,52 +139,8 @@ def _suggest(key: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}: remove or correct it"
 
 
-def _rule(part: _Schema, schema: _Schema) -> str:
-    kind, limits = _kind(part, schema), _limits(part)
-    article = "" if kind.startswith(("text", "true", "one of", "null")) else "a "
-    return f"{article}{kind}{', ' if limits.startswith('each') else ' '}{limits}".rstrip()
-
-
-def _kind(part: _Schema, schema: _Schema) -> str:
-    part = _resolve(part, schema)
-    if "anyOf" in part:
-        return " or ".join(dict.fromkeys(_kind(each, schema) for each in part["anyOf"]))
-    if "enum" in part or "const" in part:
-        return f"one of {', '.join(map(str, part.get('enum', [part.get('const')])))}"
-    if part.get("type") == "array":
-        fixed = part.get("prefixItems", [])
-        items = re.sub(r"\b(number|text|mapping|list)\b", r"\1s", _kind(_item(part), schema))
-        return f"list of {len(fixed)} {items}" if fixed else f"list of {items}"
-    return _KINDS.get(part.get("type", ""), "mapping" if part.get("type") == "object" else "value")
-
-
-def _item(part: _Schema) -> _Schema:
-    items: _Schema = part.get("items") or next(iter(part.get("prefixItems", [])), {})
-    return items
-
-
-def _limits(part: _Schema) -> str:
-    if "anyOf" in part:
-        return " or ".join(filter(None, map(_limits, part["anyOf"])))
-    if part.get("type") == "array":
-        each = _limits(_item(part))
-        return f"each {each}" if each else _filled(part, "minItems")
-    if part.get("type") == "object":
-        return _filled(part, "minProperties")
-    low, above = part.get("minimum"), part.get("exclusiveMinimum")
-    high, below = part.get("maximum"), part.get("exclusiveMaximum")
-    if low is not None and high is not None:
-        return f"from {low:g} to {high:g}"
-    named = {"of at least": low, "above": above, "of at most": high, "below": below}
-    return " and ".join(f"{word} {value:g}" for word, value in named.items() if value is not None)
-
-
-def _filled(part: _Schema, name: str) -> str:
-    return "with at least one entry" if part.get(name) == 1 else ""
-
-
-def _remedy(part: _Schema, value: Any, schema: _Schema) -> str:
-    kind = _kind(part, schema)
+def _remedy(part: Schema, value: Any, schema: Schema) -> str:
+    kind = kind_of(part, schema)
     if kind.startswith("list"):
         return "write it in brackets, such as [5, 12, 20]"
     if kind.startswith("mapping"):
@@ -277,7 +158,7 @@ def shown(value: Any) -> str:
         return "a huge number"
 
 
-def _dotted(place: _Place) -> str:
+def _dotted(place: Place) -> str:
     return SEPARATOR.join(str(part) for part in place if part != "[key]") + ": " if place else ""
 
 

@@ -112,7 +112,7 @@ def _computed(
     try:
         for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
             tile, checksum = by_key[future.key], future.result()
-            advance(len(tile.z) * len(tile.read_y) * len(tile.read_x))
+            advance(tile.computed)
             yield tile.number, checksum
     finally:
         with suppress(*_LOST, OSError):  # where the scheduler is gone, so is the plugin

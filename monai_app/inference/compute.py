@@ -12,14 +12,14 @@ from monai_app.device.precision import Precision, checked_dtype
 from monai_app.inference.model import Model
 from monai_app.inference.streaming.capture import NotStreamableError
 from monai_app.inference.streaming.layers import as_image, as_rows
-from monai_app.inference.streaming.lowering import stream
+from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.inference.streaming.upload import Raw, Uploader
 from monai_app.inference.tiling.activations import count_maps
-from monai_app.networks.sequence import as_sequence
+from monai_app.networks.protocol import as_sequence
 
-_RECORDED_STRIDES = 4
-"""Side of the image that a network is recorded at, in strides; its layers do not depend on it."""
+_CAPTURED_STRIDES = 4
+"""Side of the image that a network is captured at, in strides; its layers do not depend on it."""
 
 _KEPT = 2
 """Networks that are kept, for different numbers of targets: that of whole blocks, and that of the last one."""
@@ -74,8 +74,8 @@ class TileNetwork:
                 self._streams.pop(next(iter(self._streams)))
             spec = self.model.spec
             sequence = as_sequence(self.model.network, spec.slices, targets)
-            inputs, side = targets + spec.slices - 1, _RECORDED_STRIDES * spec.stride
-            self._streams[targets] = stream(sequence, inputs, len(spec.detectors), side)
+            inputs, side = targets + spec.slices - 1, _CAPTURED_STRIDES * spec.stride
+            self._streams[targets] = lower_to_row_stream(sequence, inputs, len(spec.detectors), side)
         return self._streams[targets]
 
     def logits(

@@ -1,22 +1,55 @@
-"""From logits to the bytes that are stored: labels, how sure the network is, and the probability of every phase."""
+"""From logits to the bytes that are stored: labels, and on request how sure the network is.
+
+A new output is one entry of `OUTPUTS`; its planes are computed, masked, stored, checked and resumed as the others are.
+"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
 from monai_app.inference.tiling.plan import Tile
-from monai_app.stack.label_images.arrays import Maps, Planes
+from monai_app.stack.label_images.arrays import LABELS, Map, Planes
 from monai_app.stack.ngff.layout import CHUNK
+from monai_app.transforms import phase_labels
 
-Confidence = Literal["none", "max", "entropy"]
-"""``max``: the greatest probability; ``entropy``: 1 - entropy / log(K), 1 where one phase is certain."""
+
+@dataclass(frozen=True)
+class Output(Map):
+    """A map of bytes beside the labels, and how it is computed.
+
+    Args:
+        encode: takes the probabilities (rows, columns, K) and gives values 0..1, stored as 0..255: (rows, columns), or
+            (rows, columns, K) where every phase has its own.
+    """
+
+    encode: Callable[[Tensor], Tensor]
+
+
+def _greatest(probability: Tensor) -> Tensor:
+    return probability.amax(-1)
+
+
+def _certainty(probability: Tensor) -> Tensor:
+    phases = probability.shape[-1]
+    if phases == 1:
+        return _greatest(probability)
+    negative_entropy: Tensor = torch.special.xlogy(probability, probability).sum(-1)
+    return 1 + negative_entropy / math.log(phases)
+
+
+OUTPUTS = {
+    "max": Output("confidence", per_phase=False, encode=_greatest),
+    "entropy": Output("confidence", per_phase=False, encode=_certainty),
+    "probability": Output("probability", per_phase=True, encode=lambda probability: probability),
+}
+"""What can be stored beside the labels, by the name that asks for it: the greatest probability; 1 - entropy / log(K), 1
+where one phase is certain; the probability of every phase."""
 
 
 @dataclass(frozen=True)
@@ -24,50 +57,51 @@ class Outputs:
     """What is stored of every pixel beside its label.
 
     Args:
-        confidence: which confidence, if any.
+        confidence: name of one of `OUTPUTS`, several as a list or with commas between, or ``"none"``.
         probability: whether the probability of every phase is stored.
 
     Raises:
-        ConfigError: an unknown confidence.
+        ConfigError: an unknown name, or two outputs that are stored under the same name.
     """
 
-    confidence: Confidence = "none"
+    confidence: str | Sequence[str] = "none"
     probability: bool = False
 
     def __post_init__(self) -> None:
-        known = get_args(Confidence)
-        if self.confidence not in known:
-            raise ConfigError(f"confidence {self.confidence!r}: must be one of {', '.join(known)}")
+        for name in self._asked:
+            if name not in OUTPUTS:
+                raise ConfigError(f"confidence {name!r}: must be one of none, {', '.join(OUTPUTS)}")
+        stored = [output.name for output in self.maps]
+        if len(set(stored)) < len(stored):
+            raise ConfigError(
+                f"confidence {self.confidence!r}: {' and '.join(self.names)} would be stored under the same name; ask "
+                "for one of them"
+            )
 
     @property
-    def maps(self) -> Maps:
-        """The maps of the result."""
-        return Maps(self.confidence != "none", self.probability)
+    def names(self) -> tuple[str, ...]:
+        """The names of what is stored, in the order of `OUTPUTS`."""
+        return tuple(name for name in OUTPUTS if name in self._asked)
+
+    @property
+    def maps(self) -> tuple[Output, ...]:
+        """What is stored."""
+        return tuple(OUTPUTS[name] for name in self.names)
 
     def planes(self, logits: Tensor) -> Planes:
-        """Turn logits (rows, columns, K) into bytes; probabilities 0..1 become 0..255."""
-        labels = (logits.argmax(-1) + 1).to(torch.uint8)
-        if self == Outputs():
-            return Planes(_array(labels))
-        probability = logits.float().softmax(-1)
-        sure = None if self.confidence == "none" else _array(_bytes(self._sure(probability)))
-        phases = _array(_bytes(probability).permute(2, 0, 1)) if self.probability else None
-        return Planes(_array(labels), sure, phases)
+        """Turn logits (rows, columns, K) into bytes; values 0..1 become 0..255."""
+        planes = {LABELS: phase_labels(logits, -1)[..., 0]}
+        if self.maps:
+            probability = logits.float().softmax(-1)
+        for output in self.maps:
+            plane = (output.encode(probability).clamp(0, 1) * 255).round().to(torch.uint8)
+            planes[output.name] = plane.movedim(-1, 0) if output.per_phase else plane
+        return {name: plane.cpu().numpy() for name, plane in planes.items()}
 
-    def _sure(self, probability: Tensor) -> Tensor:
-        phases = probability.shape[-1]
-        if self.confidence == "max" or phases == 1:
-            return probability.amax(-1)
-        negative_entropy: Tensor = torch.special.xlogy(probability, probability).sum(-1)
-        return 1 + negative_entropy / math.log(phases)
-
-
-def _bytes(values: Tensor) -> Tensor:
-    return (values.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
-def _array(values: Tensor) -> npt.NDArray[np.uint8]:
-    return values.cpu().numpy()
+    @property
+    def _asked(self) -> set[str]:
+        names = self.confidence.split(",") if isinstance(self.confidence, str) else self.confidence
+        return {name.strip() for name in names} - {"none"} | ({"probability"} if self.probability else set())
 
 
 class ChunkRows:
@@ -80,40 +114,24 @@ class ChunkRows:
 
     def __init__(self, tile: Tile, z: int) -> None:
         self.tile, self.z = tile, z
-        self._row = tile.y.start
+        self._row = tile.write.y.start
         self._parts: list[Planes] = []
 
-    def add(self, first: int, logits: Tensor, outputs: Outputs) -> Iterator[tuple[int, Planes]]:
+    def add(self, first: int, logits: Tensor, outputs: Outputs) -> Iterator[tuple[Rect, Planes]]:
         """Take logits (rows, columns, K) from row ``first`` of what the tile reads.
 
         Yields:
-            First row and rows of what is full.
+            Rows and columns of the slice that are full, and their planes.
         """
-        inner, columns = self.tile.inner
-        top, bottom = max(first, inner.start), min(first + logits.shape[0], inner.stop)
-        if top >= bottom:
+        write, top = self.tile.write, self.tile.read.y.start + first
+        rows = Span(top, top + logits.shape[0]).intersect(write.y)
+        if not len(rows):
             return
-        part = outputs.planes(logits[top - first : bottom - first, columns])
-        row, end = self.tile.read_y.start + top, self.tile.read_y.start + bottom
-        while row < end:
-            stop = min(end, (row // CHUNK + 1) * CHUNK)
-            self._parts.append(_rows(part, row - end + bottom - top, stop - end + bottom - top))
-            if stop % CHUNK == 0 or stop == self.tile.y.stop:
-                yield self._row, _joined(self._parts)
-                self._row, self._parts = stop, []
-            row = stop
-
-
-def _rows(planes: Planes, start: int, stop: int) -> Planes:
-    cut = [None if plane is None else plane[..., start:stop, :] for plane in (planes.confidence, planes.probability)]
-    return Planes(planes.labels[start:stop], *cut)
-
-
-def _joined(parts: list[Planes]) -> Planes:
-    confidence = [part.confidence for part in parts if part.confidence is not None]
-    probability = [part.probability for part in parts if part.probability is not None]
-    return Planes(
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate(confidence) if confidence else None,
-        np.concatenate(probability, 1) if probability else None,
-    )
+        planes = outputs.planes(logits[rows.shift(-top).index, self.tile.inner.x.index])
+        for span in rows.split(CHUNK):
+            inside = span.shift(-rows.start).index
+            self._parts.append({name: plane[..., inside, :] for name, plane in planes.items()})
+            if span.stop % CHUNK == 0 or span.stop == write.y.stop:
+                joined = {name: np.concatenate([part[name] for part in self._parts], -2) for name in planes}
+                yield Rect(Span(self._row, span.stop), write.x), joined
+                self._row, self._parts = span.stop, []

@@ -9,7 +9,7 @@ import torch
 
 from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
 from monai_app.device.precision import Precision
-from monai_app.domain.region import LINES, Region, Span
+from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.model import Model
@@ -21,10 +21,7 @@ from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, TileWorker, advancing
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
-from monai_app.stack.label_images.arrays import Maps, Planes
-
-Part = tuple[Span, Span]
-"""Rows and columns of a slice."""
+from monai_app.stack.label_images.arrays import Planes
 
 
 class Predictor:
@@ -61,7 +58,7 @@ class Predictor:
         self,
         stack: SlabSource,
         slices: Sequence[int],
-        window: Part | None = None,
+        rect: Rect | None = None,
         outputs: Outputs | None = None,
         request: Request | None = None,
         progress: Progress = silent,
@@ -71,24 +68,25 @@ class Predictor:
         Args:
             stack: an ingested stack, or arrays in memory (`ArrayStack`).
             slices: z of the slices. Consecutive ones are the fastest, because Sensor-3D's slabs share their work.
-            window: rows and columns to label; all where None.
+            rect: rows and columns to label; all where None.
             outputs: what is wanted beside the labels.
             request: tile and memory, where they are not left to the planner.
             progress: called with the pixels computed and their total.
 
         Returns:
-            An iterator of z, ascending and each once, and the planes (rows, columns) of the window.
+            An iterator of z, ascending and each once, and the planes of the rectangle: "labels" (rows, columns) and
+            the maps that the outputs ask for.
 
         Raises:
-            ConfigError: the stack lacks a detector, the window leaves the slice, or the memory is too little.
+            ConfigError: the stack lacks a detector, the rectangle leaves the slice, or the memory is too little.
             StackError: pixels of another type, or there is no such slice.
         """
         outputs = outputs or Outputs()
-        plan, tiles = self._plan(stack, slices, window, outputs, request or Request())
+        plan, tiles = self._plan(stack, slices, rect, outputs, request or Request())
         return self._computed(stack, plan, tiles, outputs, progress)
 
     def _plan(
-        self, stack: SlabSource, slices: Sequence[int], window: Part | None, outputs: Outputs, request: Request
+        self, stack: SlabSource, slices: Sequence[int], rect: Rect | None, outputs: Outputs, request: Request
     ) -> tuple[Plan, list[Tile]]:
         """The plan, and its tiles that hold one of the slices, slice after slice."""
         self.model.spec.check_stack(stack)
@@ -96,66 +94,50 @@ class Predictor:
             stack.check_slice(z)
         if not slices:
             raise ConfigError("no slice is asked for; give the z of one at least")
-        _, rows, columns = stack.shape
-        y, x = window or (Span(0, rows), Span(0, columns))
-        for axis, span, length in (("y", y, rows), ("x", x, columns)):
-            _check_window(span, length, axis)
-        region = Region(Span(min(slices), max(slices) + 1), y, x)
+        rect = rect or Rect.whole(stack.shape)
+        region = Region(Span(min(slices), max(slices) + 1), rect.y, rect.x)
+        region.check_within(stack.shape)
         planner = Planner(self.network, stack.shape, stack.dtype.itemsize, outputs)
         wanted = set(slices)
         plan = planner.choose(region, self.halo, request, single=len(wanted) < len(region.z))
-        tiles = [tile for tile in plan.tiles if wanted & set(range(tile.z.start, tile.z.stop))]
-        return plan, sorted(tiles, key=lambda tile: tile.z.start)
+        tiles = [tile for tile in plan.tiles if wanted.intersection(tile.write.z.range)]
+        return plan, sorted(tiles, key=lambda tile: tile.write.z)
 
     def _computed(
         self, stack: SlabSource, plan: Plan, tiles: Sequence[Tile], outputs: Outputs, progress: Progress
     ) -> Generator[tuple[int, Planes], None, None]:
-        memory = _Memory(plan.region, len(self.model.spec.phases), outputs.maps)
+        memory = _Memory(plan.region.rect)
         job = Job(stack, self.model, plan, outputs, memory, None, self.device, self.precision)
         advance, waiting = advancing(progress, tiles), []
         with closing(TileWorker(job, self.network)) as worker:
             for tile, following in zip_longest(tiles, tiles[1:]):
                 waiting.append(worker.run(tile, following, advance))
-                if following is not None and following.z == tile.z:
+                if following is not None and following.write.z == tile.write.z:
                     continue
                 while waiting:
                     waiting.pop().result()
-                yield from ((z, memory.take(z)) for z in range(tile.z.start, tile.z.stop))
+                yield from ((z, memory.take(z)) for z in tile.write.z.range)
 
 
 class _Memory:
-    """Keeps planes of a region until they are taken.
+    """Keeps the planes of slices until they are taken.
 
     Args:
-        region: what is computed.
-        phases: number of phases K.
-        maps: what there is beside the labels.
+        rect: what is computed of every slice.
     """
 
-    def __init__(self, region: Region, phases: int, maps: Maps) -> None:
-        self._region, self._phases, self._maps = region, phases, maps
+    def __init__(self, rect: Rect) -> None:
+        self._rect = rect
         self._planes: dict[int, Planes] = {}
 
-    def write(self, z: int, y: int, x: int, planes: Planes) -> None:
-        """Keep a rectangle of slice z whose upper left pixel is row y, column x of the stack."""
-        if z not in self._planes:
-            self._planes[z] = self._empty()
-        rows, columns = planes.labels.shape
-        top, left = y - self._region.y.start, x - self._region.x.start
-        for kept, given in zip(self._planes[z].single(), planes.single(), strict=True):
-            kept[top : top + rows, left : left + columns] = given
+    def write(self, z: int, rect: Rect, planes: Planes) -> None:
+        """Keep the planes of a rectangle of slice z."""
+        kept, inside = self._planes.setdefault(z, {}), rect.relative_to(self._rect).index
+        for name, plane in planes.items():
+            if name not in kept:
+                kept[name] = np.zeros((*plane.shape[:-2], *self._rect.shape), np.uint8)
+            kept[name][..., *inside] = plane
 
     def take(self, z: int) -> Planes:
         """Give the planes of slice z away."""
         return self._planes.pop(z)
-
-    def _empty(self) -> Planes:
-        shape = len(self._region.y), len(self._region.x)
-        confidence = np.zeros(shape, np.uint8) if self._maps.confidence else None
-        probability = np.zeros((self._phases, *shape), np.uint8) if self._maps.probability else None
-        return Planes(np.zeros(shape, np.uint8), confidence, probability)
-
-
-def _check_window(span: Span, length: int, axis: str) -> None:
-    if not 0 <= span.start < span.stop <= length:
-        raise ConfigError(f"window {axis} {span}: the {LINES[axis]}s are 0 to {length - 1}; give a part of them")

@@ -1,4 +1,4 @@
-"""Segment a stack: plan, compute tile by tile, publish. Stopped at any moment, the same call goes on."""
+"""Segment a stack: plan, compute tile by tile, publish. Stopped at any moment, the same call resumes."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import torch
@@ -15,8 +15,8 @@ import torch
 from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Region
-from monai_app.errors import ConfigError, StoppedError, TargetExistsError
-from monai_app.files import whole_file
+from monai_app.errors import ConfigError, StoppedError
+from monai_app.files import atomic_file
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
@@ -29,10 +29,11 @@ from monai_app.inference.worker import Job, TileWorker, advancing, compute_here
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
-from monai_app.stack.label_images.resumable import Result, begun
+from monai_app.stack.label_images.registry import check_replaceable
+from monai_app.stack.label_images.resumable import Result, in_progress
 
 ENGINE = 1
-"""Version of the arithmetic: a result begun with another one is not gone on with, because a rounding may differ."""
+"""Version of the arithmetic: a result of another one is not resumed, because a rounding may differ."""
 
 PLAN = "plan.json"
 """File beside a result that holds its plan and what it was estimated to cost."""
@@ -58,7 +59,7 @@ class Segmentation:
             all.
         mask: what of it to segment, see `Mask`.
         request: tile and memory, where they are not left to the planner.
-        overwrite: replace a finished label image of that name; begin anew where one in the making has other settings.
+        overwrite: replace a finished label image of that name; begin again where one in progress has other settings.
         preview: number of slices, spread over the region, to segment into a label image of their own; 0 for all.
         workers: processes on this machine to compute on; 0 computes in this one.
         cluster: address of a Dask scheduler to compute on instead, e.g. ``tcp://10.0.0.1:8786``.
@@ -115,11 +116,8 @@ class Segmentation:
 
     def _check(self, stack: Stack) -> None:
         """Refuse what can be refused before anything is computed."""
-        if self.name in stack.label_names() and not self.overwrite:
-            raise TargetExistsError(
-                f"label image {self.name!r} is already in {stack.path}; choose another name (--labels) or allow to "
-                "replace it with --overwrite"
-            )
+        if self.name in stack.label_names():
+            check_replaceable(stack.path, self.name, self.overwrite)
         for name, value in (("preview", self.preview), ("workers", self.workers)):
             if value < 0:
                 raise ConfigError(f"{name} {value}: must be 0 or more")
@@ -134,12 +132,12 @@ class Segmentation:
         self.model.spec.check_stack(stack)
 
     def _plan(self, stack: Stack, planner: Planner, halo: int) -> Plan:
-        """The plan of the result in the making, where there is one and nothing else is asked for; else a new one."""
+        """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
         region = Region.parse(
             self.region.get("slices"), self.region.get("rows"), self.region.get("columns"), stack.shape
         )
         processes = 1 if self.cluster else self.workers
-        plan = self._begun_plan(stack)
+        plan = self._started_plan(stack)
         if plan is not None and self.request.tile in (None, plan.tile):
             same = (plan.region, plan.halo, plan.shape, plan.slices) == (
                 region,
@@ -151,13 +149,13 @@ class Segmentation:
                 return plan
         return planner.choose(region, halo, self.request, single=bool(self.preview), processes=processes)
 
-    def _begun_plan(self, stack: Stack) -> Plan | None:
+    def _started_plan(self, stack: Stack) -> Plan | None:
         try:
-            return Plan.from_dict((begun(stack.path, self.name) or {})["plan"])
+            return Plan.from_dict((in_progress(stack.path, self.name) or {})["plan"])
         except (ConfigError, KeyError):
-            return None  # nothing was begun, or what was is damaged, which the binding shows
+            return None  # nothing was started, or what was is damaged, which the fingerprint shows
 
-    def _binding(self, plan: Plan, mask: Mask) -> dict[str, Any]:
+    def _fingerprint(self, plan: Plan, mask: Mask) -> dict[str, Any]:
         """Everything that decides the result."""
         return {
             "engine": ENGINE,
@@ -165,23 +163,21 @@ class Segmentation:
             "plan": plan.to_dict(),
             "preview": self.preview,
             "mask": mask.identity,
-            "confidence": self.outputs.confidence,
+            "confidence": ",".join(name for name in self.outputs.names if name != "probability") or "none",
             "precision": self.precision,
             "device": self.device.type,
             "torch": torch.__version__,
         }
 
-    @contextmanager
-    def _result(self, stack: Stack, plan: Plan, mask: Mask) -> Iterator[Result]:
-        with stack.write_result(
+    def _result(self, stack: Stack, plan: Plan, mask: Mask) -> AbstractContextManager[Result]:
+        return stack.write_result(
             self.name,
             maps=self.outputs.maps,
-            binding=self._binding(plan, mask),
+            fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
             attributes=provenance(str(stack.path), self.model.weights, self.model.name),
             phases=self.model.spec.phases,
-        ) as result:
-            yield result
+        )
 
     def _slices(self, plan: Plan) -> list[int]:
         """The slices that are segmented: the region's, or a preview's, spread evenly over it."""
@@ -192,12 +188,12 @@ class Segmentation:
     def _left(self, plan: Plan, mask: Mask, result: Result) -> list[Tile]:
         """The tiles still to be done; those that are done are read again, and done again if they are damaged."""
         wanted = set(self._slices(plan))
-        tiles = [tile for tile in plan.tiles if wanted & set(range(tile.z.start, tile.z.stop)) and mask.keeps(tile)]
+        tiles = [tile for tile in plan.tiles if wanted.intersection(tile.write.z.range) and mask.keeps(tile.write)]
         if result.done:
-            spoilt = result.verify(lambda number: plan.tiles[number].boxes)
+            damaged = result.verify(lambda number: plan.tiles[number].write)
             _log.info("%d of %d tiles are done already", len(result.done), len(tiles))
-            if spoilt:
-                _log.warning("%d tiles were damaged and are done again", len(spoilt))
+            if damaged:
+                _log.warning("%d tiles were damaged and are done again", len(damaged))
         return [tile for tile in tiles if tile.number not in result.done]
 
     def _announce(self, stack: Stack, plan: Plan, estimate: Estimate, result: Result) -> None:
@@ -206,7 +202,7 @@ class Segmentation:
         if estimate.disk > free:
             _log.warning("only %.2f GiB are free on the disk; labels shrink a lot, maps less", free / 2**30)
         content = {"plan": plan.to_dict(), "text": plan.describe(), "estimate": vars(estimate)}
-        with whole_file(result.folder / PLAN) as temporary:
+        with atomic_file(result.folder / PLAN) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
     def _compute(self, job: Job, network: TileNetwork, tiles: Sequence[Tile], result: Result) -> None:
@@ -237,7 +233,7 @@ def _stoppable(result: Result) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise StoppedError(f"stopped with {len(result.done)} tiles done; the same command goes on") from None
+        raise StoppedError(f"stopped with {len(result.done)} tiles done; the same command resumes") from None
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from monai_app.device.precision import Precision
+from monai_app.domain.region import Rect
 from monai_app.errors import StoppedError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
@@ -36,8 +37,8 @@ Advance = Callable[[int], None]
 class Sink(Protocol):
     """Where planes are kept: the arrays of a result, or memory."""
 
-    def write(self, z: int, y: int, x: int, planes: Planes) -> None:
-        """Keep a rectangle of slice z whose upper left pixel is row y, column x."""
+    def write(self, z: int, rect: Rect, planes: Planes) -> None:
+        """Keep the planes of a rectangle of slice z."""
 
 
 def advancing(progress: Progress, tiles: Sequence[Tile]) -> Advance:
@@ -47,7 +48,7 @@ def advancing(progress: Progress, tiles: Sequence[Tile]) -> Advance:
         progress: called with both, first with none computed.
         tiles: what is computed.
     """
-    total, done = sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles), 0
+    total, done = sum(tile.computed for tile in tiles), 0
     progress(0, total)
 
     def advance(count: int) -> None:
@@ -88,7 +89,7 @@ class TileReader:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._column: tuple[object, ...] = ()
+        self._read_rect: Rect | None = None
         self._planes: dict[int, Raw] = {}
 
     def read(self, tile: Tile) -> dict[int, Raw]:
@@ -96,17 +97,17 @@ class TileReader:
 
         They are padded where the tile lies beyond the slice.
         """
-        if self._column != (tile.read_y, tile.read_x):
-            self._column, self._planes = (tile.read_y, tile.read_x), {}
-        wanted = self._job.plan.slab_slices(tile)
+        if self._read_rect != tile.read:
+            self._read_rect, self._planes = tile.read, {}
+        wanted = dict.fromkeys(self._job.plan.sequence(tile))
         self._planes = {z: self._planes[z] if z in self._planes else self._read(tile, z) for z in wanted}
         return self._planes
 
     def _read(self, tile: Tile, z: int) -> Raw:
-        rows, columns = self._job.plan.stored(tile)
-        grey = self._job.stack.read_slab(z, self._job.model.spec.detectors, 1, (rows.index, columns.index))
-        missing = [(0, len(read) - len(stored)) for read, stored in ((tile.read_y, rows), (tile.read_x, columns))]
-        return np.pad(grey, [(0, 0), *missing], mode="edge") if any(map(any, missing)) else grey
+        plan = self._job.plan
+        grey = self._job.stack.read_slab(z, self._job.model.spec.detectors, 1, plan.stored(tile))
+        below, right = plan.padding(tile)
+        return np.pad(grey, ((0, 0), (0, below), (0, right)), mode="edge") if below or right else grey
 
 
 class TileWorker:
@@ -152,18 +153,17 @@ class TileWorker:
         planes = self._planes(tile)
         if following is not None:
             self._read_ahead = (following.number, self._reading.submit(self._reader.read, following))
-        plan, targets = self.job.plan, len(tile.z)
+        plan, targets, mask = self.job.plan, tile.write.z, self.job.mask
         checksum, writes = Checksum(), list[Future[None]]()
-        rows = [ChunkRows(tile, z) for z in range(tile.z.start, tile.z.stop)]
+        rows = [ChunkRows(tile, z) for z in targets.range]
         with torch.backends.cudnn.flags(**_FULL_PRECISION):
-            for target, first, logits in self.network.logits(planes, plan.sequence(tile), targets, plan.stripe):
+            for target, first, logits in self.network.logits(planes, plan.sequence(tile), len(targets), plan.stripe):
                 z = rows[target].z
-                for row, part in rows[target].add(first, logits, self.job.outputs):
-                    mask = self.job.mask
-                    masked = part if mask is None else mask.apply(part, z, row, tile.x.start)
+                for rect, part in rows[target].add(first, logits, self.job.outputs):
+                    masked = part if mask is None else mask.apply(part, z, rect)
                     checksum.add(z, masked)
-                    writes.append(self._write(z, row, tile.x.start, masked))
-                advance(logits.shape[0] * len(tile.read_x))
+                    writes.append(self._write(z, rect, masked))
+                advance(logits.shape[0] * tile.read.shape[1])
         return self._writing.submit(_settled, writes, checksum)
 
     def _planes(self, tile: Tile) -> dict[int, Raw]:
@@ -172,7 +172,7 @@ class TileWorker:
             return ahead[1].result()
         return self._reading.submit(self._reader.read, tile).result()
 
-    def _write(self, z: int, row: int, column: int, planes: Planes) -> "Future[None]":
+    def _write(self, z: int, rect: Rect, planes: Planes) -> "Future[None]":
         self._room.acquire()
         if self._failure is not None:  # a full disk is no reason to compute the tile to its end
             self._room.release()
@@ -180,7 +180,7 @@ class TileWorker:
 
         def write() -> None:
             try:
-                self.job.arrays.write(z, row, column, planes)
+                self.job.arrays.write(z, rect, planes)
             except Exception as error:
                 self._failure = error
                 raise

@@ -69,7 +69,7 @@ def infer(job: Job) -> dict[str, Any]:
     if job.grid is not None:
         labels = np.zeros(job.grid.shape, np.uint8)
         for z, planes in predictor.predict(stack, job.slices, request=request):
-            labels[z - job.first] = planes.labels
+            labels[z - job.first] = planes["labels"]
         write_volume(job.target, labels, job.grid)
     else:
         _infer_volume(job, stack.detectors, predictor, request)
@@ -98,7 +98,7 @@ def _infer_volume(job: Job, detectors: Sequence[str], predictor: Predictor, requ
         pixels = pixels.astype(predictor.model.spec.dtype)  # clients save whole grey values in other types
     source = ArrayStack(detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), job.volume)
     found = predictor.predict(source, range(source.shape[0]), request=request)
-    write_like(job.target, np.stack([planes.labels for _, planes in found]), volume)
+    write_like(job.target, np.stack([planes["labels"] for _, planes in found]), volume)
 
 
 def _check_room(path: Path, request: Request) -> None:

@@ -28,8 +28,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
+from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError
-from monai_app.label.slice_scores import Box, SliceScore
+from monai_app.label.slice_scores import SliceScore
 
 _REACH = 2
 """The reach is the length of the stack divided by this."""
@@ -50,7 +51,7 @@ class Proposal:
         uncertainty: how unsure the model is in it, 0..1; None where there is no model.
         distance: dissimilarity to the nearest labelled slice; None where nothing is labelled.
         nearest: that slice.
-        region: the rows and columns in which the model is the most unsure, each as (first, end); None for no model.
+        region: the rows and columns in which the model is the most unsure; None for no model.
     """
 
     z: int
@@ -58,11 +59,11 @@ class Proposal:
     uncertainty: float | None
     distance: float | None
     nearest: int | None
-    region: Box | None
+    region: Rect | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
-        return asdict(self)
+        return {**asdict(self), "region": self.region and self.region.to_json()}
 
 
 def propose(

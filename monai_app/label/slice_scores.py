@@ -13,16 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.domain.region import Span
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path, whole_file
+from monai_app.files import atomic_file, lock, lock_path
 from monai_app.inference import Outputs, Predictor
-from monai_app.inference.predict import Part
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
-
-Box = tuple[tuple[int, int], tuple[int, int]]
-"""Rows and columns of a slice, each as (first, end), the end excluded."""
 
 _FORMAT = 1
 """Version of the file of scores."""
@@ -47,7 +43,7 @@ class SliceScore:
     appearance: tuple[float, ...]
     fractions: tuple[float, ...] = ()
     uncertainty: float | None = None
-    region: Box | None = None
+    region: Rect | None = None
 
     @property
     def features(self) -> tuple[float, ...]:
@@ -56,15 +52,15 @@ class SliceScore:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
-        return asdict(self)
+        return {**asdict(self), "region": self.region and self.region.to_json()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "SliceScore":
-        """Take up what `to_dict` gave and JSON kept."""
+        """Read what `to_dict` gave and JSON kept."""
         region = content["region"]
-        box = None if region is None else ((region[0][0], region[0][1]), (region[1][0], region[1][1]))
+        rect = None if region is None else Rect(*(Span(*ends) for ends in region))
         appearance, fractions = tuple(content["appearance"]), tuple(content["fractions"])
-        return cls(content["z"], appearance, fractions, content["uncertainty"], box)
+        return cls(content["z"], appearance, fractions, content["uncertainty"], rect)
 
 
 @dataclass(frozen=True)
@@ -90,15 +86,15 @@ class Sampling:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be 1 or more")
 
-    def parts(self, rows: int, columns: int) -> list[Part]:
+    def parts(self, rows: int, columns: int) -> list[Rect]:
         """Return the parts of a slice that are labelled in one go."""
         if rows * columns <= 2 * (self.window * self.grid) ** 2:
-            return [(Span(0, rows), Span(0, columns))]
+            return [Rect.whole((rows, columns))]
         return _pairs(_sampled(rows, self.window, self.grid), _sampled(columns, self.window, self.grid))
 
-    def windows(self, part: Part) -> list[Part]:
+    def windows(self, part: Rect) -> list[Rect]:
         """Return the windows that a part is compared by, side by side; the last ones overlap where they do not fit."""
-        return _pairs(*(_covering(span, self.window) for span in part))
+        return _pairs(_covering(part.y, self.window), _covering(part.x, self.window))
 
 
 def score_slices(
@@ -161,13 +157,13 @@ class ScoreFile:
 
     def __init__(self, path: Path, stack: str, model: str | None, sampling: Sampling | None = None) -> None:
         self.path = path
-        self._binding = {"format": _FORMAT, "stack": stack, "model": model, **asdict(sampling or Sampling())}
+        self._fingerprint = {"format": _FORMAT, "stack": stack, "model": model, **asdict(sampling or Sampling())}
 
     def read(self) -> dict[int, SliceScore]:
         """Return what was written for the same stack, model and sampling, by z; nothing where the file is damaged."""
         try:
             content = json.loads(self.path.read_text(encoding="utf8"))
-            if content["binding"] != self._binding:
+            if content["binding"] != self._fingerprint:
                 return {}
             return {score.z: score for score in map(SliceScore.from_dict, content["slices"])}
         except (OSError, ValueError, KeyError, TypeError, IndexError):
@@ -181,8 +177,8 @@ class ScoreFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with lock(lock_path(self.path)):
             known = {**self.read(), **scores}
-            content = {"binding": self._binding, "slices": [known[z].to_dict() for z in sorted(known)]}
-            with whole_file(self.path) as temporary:
+            content = {"binding": self._fingerprint, "slices": [known[z].to_dict() for z in sorted(known)]}
+            with atomic_file(self.path) as temporary:
                 temporary.write_text(json.dumps(content) + "\n", encoding="utf8")
 
 
@@ -190,29 +186,26 @@ def _with_model(
     stack: SlabSource, z: int, look: tuple[float, ...], predictor: Predictor, sampling: Sampling
 ) -> SliceScore:
     counts = np.zeros(len(predictor.model.spec.phases) + 1, np.int64)
-    unsure: list[tuple[float, Part]] = []
+    unsure: list[tuple[float, Rect]] = []
     total, pixels = 0.0, 0
     for part in sampling.parts(*stack.shape[1:]):
         labels, entropy = _labelled(stack, z, part, predictor)
         counts += np.bincount(labels.ravel(), minlength=len(counts))
         total, pixels = total + float(entropy.sum()), pixels + entropy.size
-        for rows, columns in sampling.windows(part):
-            inside = entropy[_within(rows, part[0]), _within(columns, part[1])]
-            unsure.append((float(inside.mean()), (rows, columns)))
-    _, (rows, columns) = max(unsure, key=lambda entry: entry[0])
-    region = ((rows.start, rows.stop), (columns.start, columns.stop))
+        for window in sampling.windows(part):
+            unsure.append((float(entropy[window.relative_to(part).index].mean()), window))
+    _, region = max(unsure, key=lambda entry: entry[0])
     fractions = tuple((counts[1:] / counts.sum()).tolist())
     return SliceScore(z, look, fractions, total / pixels, region)
 
 
 def _labelled(
-    stack: SlabSource, z: int, part: Part, predictor: Predictor
+    stack: SlabSource, z: int, part: Rect, predictor: Predictor
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
     """Labels and entropy / log K, (rows, columns) of a part of slice z."""
     with closing(predictor.predict(stack, [z], part, Outputs("entropy"))) as found:
         ((_, planes),) = found
-    assert planes.confidence is not None
-    return planes.labels, 1 - planes.confidence / 255
+    return planes["labels"], 1 - planes["confidence"] / 255
 
 
 def _sampled(length: int, window: int, count: int) -> list[Span]:
@@ -230,9 +223,5 @@ def _covering(span: Span, window: int) -> list[Span]:
     ]
 
 
-def _pairs(rows: list[Span], columns: list[Span]) -> list[Part]:
-    return [(row, column) for row in rows for column in columns]
-
-
-def _within(span: Span, outer: Span) -> slice:
-    return slice(span.start - outer.start, span.stop - outer.start)
+def _pairs(rows: list[Span], columns: list[Span]) -> list[Rect]:
+    return [Rect(row, column) for row in rows for column in columns]

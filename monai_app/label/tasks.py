@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-import torch
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
 from monai_app.bundle.prepare import CHECKPOINT
+from monai_app.device.choose import chosen_device
 from monai_app.errors import ConfigError
 from monai_app.label.datastore import StackDatastore
 from monai_app.label.models import ServedModel
@@ -117,11 +117,7 @@ def read_device(request: Mapping[str, Any]) -> str:
     wanted = given[0] if isinstance(given, list) and given else given
     if wanted and not isinstance(wanted, str):
         raise ConfigError(f"device {str(given)[:120]!r}: give a name, such as cpu")
-    device = str(name_to_device(wanted or None))
-    known = ["cpu", "cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if device not in known:
-        raise ConfigError(f"device {device[:120]!r} isn't there; choose one of {', '.join(device_list())}")
-    return device
+    return str(chosen_device(str(name_to_device(wanted or None))))
 
 
 def read_flag(request: Mapping[str, Any], name: str, *, default: bool = False) -> bool:

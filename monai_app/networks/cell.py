@@ -34,11 +34,20 @@ def update(
         state_i, state_f, state_o, state_g = from_state.chunk(4, 1)
         i, f, o = activated_(i + state_i, hard), activated_(f + state_f, hard), activated_(o + state_o, hard)
         g = (g + state_g).tanh_()
+    hidden, new, bounded = next_state(i, f, o, g, cell)
+    return hidden, new, i, f, o, g, bounded
+
+
+def next_state(i: Tensor, f: Tensor, o: Tensor, g: Tensor, cell: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return hidden state, cell state and its tanh, from gates i, f, o, candidate g and the cell state before.
+
+    All are (B, F, H, W). Where there is no cell state, as before the first step, the forget gate f is not used.
+    """
     new = i * g
     if cell is not None:
         new.addcmul_(f, cell)
     bounded = torch.tanh(new)
-    return o * bounded, new, i, f, o, g, bounded
+    return o * bounded, new, bounded
 
 
 def activated(values: Tensor, hard: bool) -> Tensor:

@@ -60,7 +60,7 @@ class ConvLSTM2d(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew."""
+        """Draw the weights again."""
         nn.init.xavier_uniform_(self.input_to_state.weight)
         nn.init.orthogonal_(self.state_to_state.weight)
         bias = self.input_to_state.bias
@@ -79,7 +79,7 @@ class ConvLSTM2d(nn.Module):
         Returns:
             S states (B, F, H, W) in the order of the steps: with ``reverse`` the first belongs to the last element.
         """
-        kernel, bias, state_kernel = self._kernels()
+        kernel, bias, state_kernel = self.kernels()
         length = sequence.shape[0]
         # An element at a time: after one convolution of all, their gradients would be put together from parts again.
         elements = sequence.unbind(0)
@@ -105,7 +105,7 @@ class ConvLSTM2d(nn.Module):
         state = update(from_input, from_state, cell, self.hard)
         return state[0], state[1]
 
-    def _kernels(self) -> tuple[Tensor, Tensor, Tensor]:
+    def kernels(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the input's kernels and biases and the state's kernels, the hard sigmoid's 0.2 v + 0.5 folded in.
 
         Convolution is linear, so a hard gate is a clamped convolution. Applied to the convolution's result, slope and

@@ -5,8 +5,10 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 from monai_app.networks.convlstm import BidirectionalConvLSTM2d, check_choice
+from monai_app.networks.sensor3d_sequence import Sensor3DSequence
 
 HEADS = ("final", "middle", "all")
 NORMS = ("none", "batch")
@@ -108,6 +110,10 @@ class Sensor3D(nn.Module):
             return torch.unflatten(self.classify(states), 0, (self.slices, -1)).permute(1, 2, 0, 3, 4)
         return self._logits(self.read_out.at(sequence, self.slices // 2))
 
+    def sequence(self, targets: int) -> Sensor3DSequence:
+        """Return the network as a function of single slices; see :class:`monai_app.networks.protocol.SharesWork`."""
+        return Sensor3DSequence(self, targets)
+
     def _logits(self, states: Tensor) -> Tensor:
         logits: Tensor = self.classify(states)
         return logits
@@ -171,5 +177,4 @@ def _check_numbers(**values: int) -> None:
         least = 2 if name in ("levels",) else 1
         if value < least:
             raise ConfigError(f"{name} {value}: must be {least} or more")
-    if values["slices"] % 2 == 0:
-        raise ConfigError(f"slices {values['slices']}: must be odd, so that there is a middle slice")
+    Slab(values["slices"])

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from monai_app.phantom.config import Detector, Voxel
+from monai_app.phantom.config import Detector
 from monai_app.phantom.microstructure import Plane
 from monai_app.phantom.phases import BSE, HARDNESS, SE, TEXTURE, Material
 from monai_app.phantom.resample import Floats, coarsen, look_up, refine, shifted
+from monai_app.stack import Voxel
 
 ESCAPE_NM = 30.0
 """Decay depth of the signal, about 0.3 of the Kanaya-Okayama range of hydrate at 2 kV (0.09 um)."""

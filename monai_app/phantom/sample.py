@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
+from monai_app.domain.schemas import write_document
 from monai_app.errors import ConfigError
-from monai_app.files import whole_folder
+from monai_app.files import atomic_directory
 from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.phases import PHASES
 from monai_app.phantom.simulate import PhantomSlice, simulate
 from monai_app.progress import Progress, silent
+from monai_app.stack import SampleDescription
 
 _NAME = "cement-phantom"
 _SHORTEST = 5
@@ -34,7 +35,8 @@ def write_sample(
 
     The folder holds one folder of TIFFs per detector and ``truth`` (``slice_0000.tif`` ..., (rows, columns) uint8),
     ``annotations`` (the truth of the annotated slices only), ``sample.yaml`` (what `ingest` reads), ``phantom.yaml``
-    (the complete config) and ``positions.csv`` (depth and drift of every slice in nm).
+    (the complete config), the schemas of these two for editors, and ``positions.csv`` (depth and drift of every slice
+    in nm).
 
     Args:
         config: what to simulate.
@@ -53,10 +55,10 @@ def write_sample(
     """
     train, test = annotated_slices(config.slices, train, test)
     target = Path(target)
-    with whole_folder(target, "phantom.yaml", overwrite=overwrite) as partial:
+    with atomic_directory(target, "phantom.yaml", overwrite=overwrite) as partial:
         _write_slices(config, partial, {*train, *test}, progress)
         config.to_yaml(partial / "phantom.yaml")
-        _dump(_description(config, train, test), partial / "sample.yaml")
+        write_document(SampleDescription, _description(config, train, test), partial / "sample.yaml")
     return target
 
 
@@ -161,10 +163,3 @@ def _description(config: PhantomConfig, train: Sequence[int], test: Sequence[int
             "test": list(test),
         },
     }
-
-
-def _dump(content: dict[str, Any], path: Path) -> None:
-    yaml = YAML()
-    yaml.default_flow_style = False
-    with path.open("w", encoding="utf-8") as file:
-        yaml.dump(content, file)

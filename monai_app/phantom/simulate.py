@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_app.phantom import artefacts
-from monai_app.phantom.config import PhantomConfig, Voxel
+from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.curtains import Curtains
 from monai_app.phantom.detectors import Buried, bare_signal, hardness_map, look_into_pores, relief, window_planes
 from monai_app.phantom.fields import Grid
@@ -16,6 +16,7 @@ from monai_app.phantom.microstructure import Microstructure, Plane
 from monai_app.phantom.phases import Material
 from monai_app.phantom.resample import Floats, look_up, soften
 from monai_app.phantom.stage import Position, positions
+from monai_app.stack import Voxel
 
 _NOISE_STREAM = 40
 _CURTAIN_IN_PORES = np.array([0.35 if material is Material.PORE else 1.0 for material in Material], dtype=np.float32)

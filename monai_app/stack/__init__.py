@@ -1,11 +1,10 @@
-"""What a stack is: reading TIFFs, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
+"""What a stack is: ingesting images, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
 
 from monai_app.domain.phase import Phase
 from monai_app.stack.annotations.editing import Revision, annotate, revise, snapshot
 from monai_app.stack.annotations.history import Edit, Role
-from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
+from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription, Voxel
 from monai_app.stack.ingestion.ingest import ingest
-from monai_app.stack.label_images.registry import LabelWriter
 from monai_app.stack.slabs import ArrayStack, SlabSource
 from monai_app.stack.store import Stack
 
@@ -13,13 +12,13 @@ __all__ = [
     "AnnotationDescription",
     "ArrayStack",
     "Edit",
-    "LabelWriter",
     "Phase",
     "Revision",
     "Role",
     "SampleDescription",
     "SlabSource",
     "Stack",
+    "Voxel",
     "annotate",
     "ingest",
     "revise",

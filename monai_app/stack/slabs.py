@@ -7,14 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from monai_app.domain.region import Rect
+from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError, StackError
 from monai_app.stack.ngff.pyramid import halve_image, level_shapes
-
-Window = tuple[slice, slice]
-"""A part of a slice: rows and columns."""
-
-EVERYTHING: Window = (slice(None), slice(None))
-"""The whole slice."""
 
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16))
 
@@ -35,7 +31,7 @@ class SlabSource(ABC):
     dtype: np.dtype[np.integer]
 
     def read_slab(
-        self, z: int, detectors: Sequence[str], slices: int, window: Window | None = None
+        self, z: int, detectors: Sequence[str], slices: int, rect: Rect | None = None
     ) -> npt.NDArray[np.integer]:
         """Read the slab around a slice.
 
@@ -43,7 +39,7 @@ class SlabSource(ABC):
             z: the target slice, counted from 0.
             detectors: detector names, in the order wanted.
             slices: odd number of slices; at the ends of the stack the end slice is repeated.
-            window: slices of rows and columns; the whole slice where None.
+            rect: rows and columns; the whole slice where None.
 
         Returns:
             (slices * detectors, rows, columns) in the data type of the stack, slice-major: for 3 slices of ICE and
@@ -57,13 +53,9 @@ class SlabSource(ABC):
         channels = [self._channel(name) for name in detectors]
         if not channels:
             raise ConfigError(f"no detector is asked for; name at least one of {', '.join(self.detectors)}")
-        if slices < 1 or slices % 2 == 0:
-            raise ConfigError(f"a slab of {slices} slices has no middle slice; ask for an odd number, such as 1 or 3")
-        reach, last = slices // 2, self.shape[0] - 1
-        read: dict[int, list[npt.NDArray[np.integer]]] = {}
-        for near in range(max(0, z - reach), min(last, z + reach) + 1):
-            read[near] = [self._plane(channel, near, window or EVERYTHING) for channel in channels]
-        order = [min(max(near, 0), last) for near in range(z - reach, z + reach + 1)]
+        order = Slab(slices).indices(z, self.shape[0])
+        part = rect or Rect.whole(self.shape)
+        read = {near: [self._plane(channel, near, part) for channel in channels] for near in set(order)}
         return np.stack([plane for near in order for plane in read[near]])
 
     def read_overview(self, z: int, detectors: Sequence[str]) -> npt.NDArray[np.integer]:
@@ -86,14 +78,14 @@ class SlabSource(ABC):
             StackError: there is none.
         """
         if not 0 <= z < self.shape[0]:
-            raise StackError(f"slice {z} isn't there; {self.path.name} has slices 0 to {self.shape[0] - 1}")
+            raise StackError(f"slice {z} does not exist; {self.path.name} has slices 0 to {self.shape[0] - 1}")
 
     @abstractmethod
-    def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
+    def _plane(self, channel: int, z: int, rect: Rect) -> npt.NDArray[np.integer]:
         """Read (rows, columns) of one detector's image of slice z."""
 
     def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
-        plane = self._plane(channel, z, EVERYTHING)
+        plane = self._plane(channel, z, Rect.whole(self.shape))
         for _ in level_shapes(*plane.shape)[1:]:
             plane = halve_image(plane)
         return plane
@@ -101,7 +93,7 @@ class SlabSource(ABC):
     def _channel(self, detector: str) -> int:
         if detector not in self.detectors:
             raise ConfigError(
-                f"detector {detector!r} isn't there; {self.path.name} has {', '.join(self.detectors)}: name one of them"
+                f"detector {detector!r} does not exist; {self.path.name} has {', '.join(self.detectors)}; name one"
             )
         return self.detectors.index(detector)
 
@@ -139,5 +131,5 @@ class ArrayStack(SlabSource):
         self.dtype: np.dtype[np.integer] = pixels.dtype
         self._pixels = pixels
 
-    def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
-        return self._pixels[(channel, z, *window)]
+    def _plane(self, channel: int, z: int, rect: Rect) -> npt.NDArray[np.integer]:
+        return self._pixels[(channel, z, *rect.index)]

@@ -1,6 +1,6 @@
 """Read access to an ingested stack."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ import numpy.typing as npt
 import zarr
 
 from monai_app.domain.phase import Phase
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, StackError
 from monai_app.stack.annotations.history import Edit, Record
-from monai_app.stack.label_images.arrays import MapKind, Maps
-from monai_app.stack.label_images.registry import LabelImage, LabelWriter, finished_labels, label_writer
-from monai_app.stack.label_images.resumable import Result, making_result
+from monai_app.stack.label_images.arrays import LABELS, Map
+from monai_app.stack.label_images.registry import LabelImage, finished_labels
+from monai_app.stack.label_images.resumable import Result, resumable_result
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import level_shapes
-from monai_app.stack.slabs import EVERYTHING, SlabSource, Window
+from monai_app.stack.slabs import SlabSource
 
 
 class Stack(SlabSource):
@@ -107,14 +108,14 @@ class Stack(SlabSource):
             f"Stack({self.path.name}: {'+'.join(self.detectors)}, {slices} slices of {rows} x {columns} {self.dtype})"
         )
 
-    def _plane(self, channel: int, z: int, window: Window) -> npt.NDArray[np.integer]:
-        return layout.read(self._image, (channel, z, *window))
+    def _plane(self, channel: int, z: int, rect: Rect) -> npt.NDArray[np.integer]:
+        return layout.read(self._image, (channel, z, *rect.index))
 
     def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
         smallest = len(level_shapes(*self.shape[1:])) - 1
         return layout.read(zarr.open_array(self.path, path=str(smallest), mode="r"), (channel, z))
 
-    def read_annotation(self, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
+    def read_annotation(self, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read the annotation of a slice: (rows, columns), 0 unlabelled, 1..K the phases.
 
         Raises:
@@ -125,9 +126,9 @@ class Stack(SlabSource):
             raise AnnotationError(
                 f"slice {z} of {self.path.name} is not annotated; the annotated slices are {annotated}"
             )
-        return self._read_label_image(layout.ANNOTATION, z, window)
+        return self._read_label_image(layout.ANNOTATION, z, rect)
 
-    def read_labels(self, name: str, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
+    def read_labels(self, name: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read one slice of a finished label image: (rows, columns), values are phases.
 
         Raises:
@@ -135,13 +136,14 @@ class Stack(SlabSource):
         """
         self._check_labels(name)
         self.check_slice(z)
-        return self._read_label_image(name, z, window)
+        return self._read_label_image(name, z, rect)
 
-    def read_map(self, name: str, kind: MapKind, z: int, window: Window | None = None) -> npt.NDArray[np.uint8]:
-        """Read one slice of a map that was written beside a finished label image.
+    def read_map(self, name: str, kind: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
+        """Read one slice of a map that was written beside a finished label image, such as ``"confidence"``.
 
         Returns:
-            Confidence (rows, columns) or probability (K, rows, columns), 0..255 for 0..1.
+            (rows, columns), or (K, rows, columns) where every phase has its own as in ``"probability"``; 0..255 for
+            0..1.
 
         Raises:
             StackError: there is no finished label image of that name, it has no such map, or there is no such slice.
@@ -153,8 +155,8 @@ class Stack(SlabSource):
             raise StackError(
                 f"label image {name!r} of {self.path.name} was written without {kind}; segment again and ask for it"
             )
-        leading = (slice(None), z) if kind == "probability" else (z,)
-        return layout.read(zarr.open_array(self.path, path=path, mode="r"), (*leading, *(window or EVERYTHING)))
+        full = zarr.open_array(self.path, path=path, mode="r")
+        return layout.read(full, (*(slice(None) for _ in full.shape[:-3]), z, *(rect or Rect.whole(self.shape)).index))
 
     def label_names(self) -> tuple[str, ...]:
         """The names of the finished label images, without the annotations."""
@@ -166,8 +168,7 @@ class Stack(SlabSource):
         Raises:
             StackError: there is no finished label image of that name.
         """
-        if name not in self.label_names():
-            raise StackError(f"{self.path.name} has no finished label image {name!r}; write it first")
+        self._check_labels(name)
         group = zarr.open_group(self.path, path=f"{layout.LABELS}/{name}", mode="r")
         own: dict[str, Any] = group.attrs.asdict()[layout.OWN]  # type: ignore[assignment]  # JSON of our own making
         return dict(own["attributes"])
@@ -175,48 +176,55 @@ class Stack(SlabSource):
     def write_labels(
         self,
         name: str,
+        planes: Iterable[npt.NDArray[np.uint8]],
         *,
         overwrite: bool = False,
         attributes: Mapping[str, Any] | None = None,
         phases: Sequence[Phase] | None = None,
-    ) -> AbstractContextManager[LabelWriter]:
-        """Write a label image, which appears only when it is complete.
+    ) -> None:
+        """Write a label image, slice after slice; it appears when it is complete.
 
         Args:
-            name: letters, digits and ``_ . + -``; ``annotation`` is reserved.
+            name: see `write_result`, as the others.
+            planes: (rows, columns) uint8, 0 or a phase, of every slice.
             overwrite: replace a finished label image of that name; it stays until the new one is complete.
             attributes: what to record with the labels (JSON values), e.g. the model.
             phases: the meaning of the values; the phases of the stack where None.
 
-        Returns:
-            A context manager giving a `LabelWriter`, to whose ``write`` every slice must be given.
-
         Raises:
-            ConfigError: the name breaks the rule.
-            TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
-            BusyError: another process is writing it.
-            StackError: slices were not written.
+            AppError: as `write_result`.
+            StackError: there are planes for more or fewer slices, or of another shape, type or higher values.
         """
-        return label_writer(self._label_image(name, attributes, phases), overwrite)
+        fingerprint, written = {"attributes": dict(attributes or {})}, 0
+        whole = Rect.whole(self.shape)
+        with self.write_result(
+            name, fingerprint=fingerprint, overwrite=overwrite, attributes=attributes, phases=phases
+        ) as result:
+            for written, plane in enumerate(planes, 1):
+                result.arrays.write(written - 1, whole, {LABELS: plane})
+            if written < self.shape[0]:
+                raise StackError(f"label image {name!r} lacks slices from {written} on; write every slice")
+            result.finish(range(written))
 
     def write_result(
         self,
         name: str,
         *,
-        maps: Maps,
-        binding: Mapping[str, Any],
+        fingerprint: Mapping[str, Any],
+        maps: Sequence[Map] = (),
         overwrite: bool = False,
         attributes: Mapping[str, Any] | None = None,
         phases: Sequence[Phase] | None = None,
     ) -> AbstractContextManager[Result]:
-        """Write a label image and its maps tile by tile; what is done survives a kill and is taken up by the next run.
+        """Write a label image and its maps tile by tile; what is done survives a kill and the next run resumes it.
 
         Args:
             name: letters, digits and ``_ . + -``; ``annotation`` is reserved.
+            fingerprint: everything that decides the result (JSON values in nested mappings); a result in progress
+                with another one is not resumed.
             maps: what is written beside the labels.
-            binding: everything that decides the result (JSON values); see `making_result`.
-            overwrite: replace a finished label image of that name, and begin anew where one in the making is bound to
-                something else.
+            overwrite: replace a finished label image of that name, and begin again where one in progress has another
+                fingerprint.
             attributes: what to record with the labels (JSON values), e.g. the model.
             phases: the meaning of the values; the phases of the stack where None.
 
@@ -224,12 +232,13 @@ class Stack(SlabSource):
             A context manager giving a `Result`, which appears at the end if its ``finish`` was called.
 
         Raises:
-            ConfigError: the name breaks the rule, or a result in the making is bound to something else.
+            ConfigError: the name breaks the rule, a result in progress has another fingerprint, or there are no phases
+                of which a map could be written.
             TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
             BusyError: another process is writing it.
-            StackError: the store holds another stack by now, or the result in the making is damaged.
+            StackError: the store holds another stack by now, or the result in progress is damaged.
         """
-        return making_result(self._label_image(name, attributes, phases), maps, binding, overwrite=overwrite)
+        return resumable_result(self._label_image(name, attributes, phases), maps, fingerprint, overwrite=overwrite)
 
     def _label_image(
         self, name: str, attributes: Mapping[str, Any] | None, phases: Sequence[Phase] | None
@@ -243,10 +252,10 @@ class Stack(SlabSource):
         }
         return LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own)
 
-    def _read_label_image(self, name: str, z: int, window: Window | None) -> npt.NDArray[np.uint8]:
+    def _read_label_image(self, name: str, z: int, rect: Rect | None) -> npt.NDArray[np.uint8]:
         folder = layout.annotation_folder(self.path).name if name == layout.ANNOTATION else name
         array = zarr.open_array(self.path, path=f"{layout.LABELS}/{folder}/0", mode="r")
-        return layout.read(array, (z, *(window or EVERYTHING)))
+        return layout.read(array, (z, *(rect or Rect.whole(self.shape)).index))
 
     def _check_labels(self, name: str) -> None:
         if name not in self.label_names():

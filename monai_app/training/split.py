@@ -11,24 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Stack
 
-
-@dataclass(frozen=True)
-class Block:
-    """A rectangle of a slice: rows ``top`` to ``bottom``, columns ``left`` to ``right``, ends excluded."""
-
-    z: int
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """The block's rows and columns as an index."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
+Block = tuple[int, Rect]
+"""z and a rectangle of that slice."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +26,7 @@ class BlockSplit:
     Attributes:
         shape: rows and columns of every slice.
         z: the slices that were divided.
-        blocks: the blocks that validate.
+        blocks: z and rectangle of the blocks that validate.
     """
 
     shape: tuple[int, int]
@@ -49,8 +37,8 @@ class BlockSplit:
     def validation(self) -> dict[int, np.ndarray]:
         """Per slice a boolean mask (rows, columns), ``True`` where labels validate."""
         masks = {z: np.zeros(self.shape, dtype=bool) for z in self.z}
-        for block in self.blocks:
-            masks[block.z][block.window] = True
+        for z, rect in self.blocks:
+            masks[z][rect.index] = True
         return masks
 
     @property
@@ -108,26 +96,17 @@ def split_stack(stack: str | Stack, fraction: float = 0.25, block: int = 128, se
 def _labelled_blocks(annotations: Mapping[int, np.ndarray], phases: int, block: int) -> tuple[list[Block], np.ndarray]:
     """Return the blocks that hold labels and their pixel counts (blocks, phases)."""
     shape = next(iter(annotations.values())).shape
-    blocks = [b for z in sorted(annotations) for b in _grid(z, shape, block)]
-    counts = np.array([_count(annotations[b.z][b.window], phases) for b in blocks], dtype=np.float64)
+    blocks = [(z, rect) for z in sorted(annotations) for rect in Rect.whole(shape).split(block, block)]
+    counts = np.array([_count(annotations[z][rect.index], phases) for z, rect in blocks], dtype=np.float64)
     labelled = counts.sum(axis=1) > 0
     return [b for b, some in zip(blocks, labelled, strict=True) if some], counts[labelled]
 
 
 def _too_coarse(candidates: Sequence[Block], shape: Sequence[int], block: int, slices: int) -> bool:
     """Whether some slice has fewer than four blocks, or labels in fewer than two."""
-    per_slice = Counter(b.z for b in candidates)
+    per_slice = Counter(z for z, _ in candidates)
     few = len(per_slice) < slices or min(per_slice.values()) < 2
     return few or -(-shape[0] // block) * -(-shape[1] // block) < 4
-
-
-def _grid(z: int, shape: Sequence[int], block: int) -> list[Block]:
-    rows, columns = shape
-    return [
-        Block(z, top, min(top + block, rows), left, min(left + block, columns))
-        for top in range(0, rows, block)
-        for left in range(0, columns, block)
-    ]
 
 
 def _count(labels: np.ndarray, phases: int) -> np.ndarray:
@@ -139,7 +118,7 @@ def _choose(candidates: Sequence[Block], counts: np.ndarray, fraction: float) ->
     """Pick blocks greedily until ``fraction`` of the area is reached; ``counts`` is (blocks, phases)."""
     if not candidates:
         return ()
-    slices = np.array([[b.z == z for z in sorted({b.z for b in candidates})] for b in candidates])
+    slices = np.array([[z == other for other in sorted({z for z, _ in candidates})] for z, _ in candidates])
     # Each column is something that should be shared out evenly: every phase, then every slice's area.
     amounts = np.concatenate([counts, slices * counts.sum(axis=1, keepdims=True)], axis=1)
     amounts = amounts[:, amounts.sum(axis=0) > 0]
@@ -159,4 +138,4 @@ def _choose(candidates: Sequence[Block], counts: np.ndarray, fraction: float) ->
         if taken.any() and abs(area[taken].sum() + area[best] - fraction) > fraction - area[taken].sum():
             break  # one more block would overshoot by more than is missing now
         taken[best] = True
-    return tuple(sorted((b for b, t in zip(candidates, taken, strict=True) if t), key=lambda b: (b.z, b.top, b.left)))
+    return tuple(sorted(block for block, chosen in zip(candidates, taken, strict=True) if chosen))

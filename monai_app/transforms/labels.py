@@ -14,8 +14,8 @@ def phase_labels(logits: torch.Tensor, dim: int = 0) -> torch.Tensor:
     """Return the most likely phase of every pixel: logits (K, H, W) become labels (1, H, W) uint8, 1..K.
 
     Args:
-        logits: or probabilities, of the K phases along ``dim``.
-        dim: the axis that becomes 1.
+        logits: or anything that is the greatest for the most likely phase.
+        dim: the axis of the phases, which stays with length 1.
     """
     return (logits.argmax(dim=dim, keepdim=True) + 1).to(torch.uint8)
 

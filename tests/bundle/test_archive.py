@@ -170,6 +170,29 @@ def test_a_damaged_package_is_refused_or_whole(package: Path, tmp_path: Path, da
     assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == FILES
 
 
+def test_no_bit_of_the_table_of_contents_can_be_changed_into_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "é").write_bytes(b"x")  # a name in UTF-8, so that it can become one in no encoding
+    write_manifest(tmp_path / "tiny")
+    pack(tmp_path / "tiny", tmp_path / "tiny.zip", "tiny")
+    content = (tmp_path / "tiny.zip").read_bytes()
+    outcomes = set()
+    for place in range(content.index(b"PK\1\2"), len(content)):
+        for bit in range(8):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << bit
+            (tmp_path / "damaged.zip").write_bytes(damaged)
+            target = tmp_path / f"out {place} {bit}"
+            try:
+                unpack(tmp_path / "damaged.zip", target)
+            except AppError as error:
+                outcomes.add("zip file version" in str(error))
+                assert not target.exists()
+            else:
+                assert (target / "é").read_bytes() == b"x"
+    assert outcomes == {True, False}
+
+
 def test_files_changed_after_unpacking_are_named(package: Path, tmp_path: Path) -> None:
     unpack(package, tmp_path / "out")
     (tmp_path / "out" / "later.csv").write_text("scores on another stack")

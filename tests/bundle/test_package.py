@@ -15,6 +15,7 @@ from monai_app.bundle.archive import unpack, write_manifest
 from monai_app.bundle.golden import check_golden
 from monai_app.bundle.package import package
 from monai_app.bundle.verify import check_package
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.stack import Stack
 from tests.bundle.test_bundle import SCHEMA, SCHEMA_SHA256
@@ -68,7 +69,7 @@ def test_a_package_is_a_bundle_that_says_what_it_is(bundle: Path, scored: Path, 
 
 def test_the_golden_tile_is_a_piece_of_the_stack_with_the_networks_labels(bundle: Path, tiny_stack: Stack) -> None:
     record = json.loads((bundle / "golden" / "golden.json").read_text())
-    window = (slice(*record["rows"]), slice(*record["columns"]))
+    window = Rect(Span(*record["rows"]), Span(*record["columns"]))
     slab = tiny_stack.read_slab(record["slice"], ["ICE", "TLD"], 3, window)
     for channel, name in enumerate(["ICE", "TLD"]):
         for number in range(3):

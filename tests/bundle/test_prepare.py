@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,12 @@ UNET = template_path("fibsem_unet_segmentation")
 SENSOR3D = template_path("fibsem_sensor3d_segmentation")
 
 
-def load(path: Path) -> dict[str, object]:
-    return YAML(typ="safe").load(path)
+def load(path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = YAML(typ="safe").load(path)
+    return config
 
 
-def assert_refused(template: Path, settings: dict[str, object], message: str, stack: Stack, folder: Path) -> None:
+def assert_refused(template: Path, settings: dict[str, Any], message: str, stack: Stack, folder: Path) -> None:
     with pytest.raises(AppError, match=message):
         prepare(template, stack, folder / "run", settings=settings)
     assert list(folder.iterdir()) == []
@@ -127,7 +129,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
-    settings: dict[str, object], message: str, tiny_stack: Stack, tmp_path: Path
+    settings: dict[str, Any], message: str, tiny_stack: Stack, tmp_path: Path
 ) -> None:
     assert_refused(UNET, {**TINY, **settings}, message, tiny_stack, tmp_path)
 
@@ -145,7 +147,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
     ],
 )
 def test_settings_that_make_no_sensor3d_are_refused_before_anything_is_written(
-    settings: dict[str, object], message: str, tiny_stack: Stack, tmp_path: Path
+    settings: dict[str, Any], message: str, tiny_stack: Stack, tmp_path: Path
 ) -> None:
     assert_refused(SENSOR3D, {**TINY_SENSOR3D, **settings}, message, tiny_stack, tmp_path)
 

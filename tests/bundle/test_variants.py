@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -123,7 +124,7 @@ def test_a_variant_is_refused_by_name_where_a_detector_is_missing(tiny_stack: St
         detectors, path = ("SE",), tiny_stack.path
 
     with pytest.raises(ConfigError, match=r"variant 'unet_ice_1' needs detector 'ICE'; .* has SE"):
-        read_variant("unet_ice_1").choose(OneDetector(), None, {})
+        read_variant("unet_ice_1").choose(cast("Stack", OneDetector()), None, {})
 
 
 def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) -> None:

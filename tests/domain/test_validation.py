@@ -1,5 +1,6 @@
 """What a declaration gives: checked values, errors with file, line, place, value, rule and remedy, and a table."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, field_validator
 
-from monai_app.domain.validation import Items, Setting, Strict, read_document, settings_table, validated
+from monai_app.domain.schemas import Setting, document_schema, settings_table, write_document
+from monai_app.domain.validation import Items, Strict, read_document, validated
 from monai_app.errors import ConfigError
 
 Length = Annotated[float, Field(gt=0, json_schema_extra={"unit": "nm"})]
@@ -138,11 +140,26 @@ def test_values_that_break_the_reader_are_refused(tmp_path: Path, text: str) -> 
 
 def test_table_lists_what_is_declared() -> None:
     rows = {row.name: row for row in settings_table(Document)}
-    assert list(rows) == ["name", "voxel::z", "colours", "slices", "meaning", "rest", "kind", "count"]
+    assert list(rows) == [
+        "name",
+        "voxel::z",
+        "colours::N::rgb",
+        "colours::N::code",
+        *["slices", "meaning", "rest", "kind", "count"],
+    ]
     assert rows["voxel::z"] == Setting("voxel::z", "number", "above 0", "nm", 40.0, "Thickness of a slice.")
     assert rows["slices"].type == "list of whole numbers or texts"
     assert rows["kind"].type == "one of max, entropy or null"
     assert (rows["count"].range, rows["count"].default) == ("of at least 1", None)
+
+
+def test_a_document_is_written_with_the_schema_by_which_editors_check_it(tmp_path: Path) -> None:
+    write_document(Voxel, {"z": 3.0}, tmp_path / "voxel.yaml", partial=True)
+    assert (tmp_path / "voxel.yaml").read_text() == "# yaml-language-server: $schema=voxel.schema.json\nz: 3.0\n"
+    assert json.loads((tmp_path / "voxel.schema.json").read_text()) == document_schema(Voxel)
+    assert read_document(Voxel, tmp_path / "voxel.yaml") == Voxel(z=3.0)
+    assert document_schema(Document)["required"] == ["name"]
+    assert "required" not in json.dumps(document_schema(Document, partial=True))
 
 
 VALUES = st.recursive(

@@ -15,7 +15,7 @@ from monai_app.inference import Model
 from monai_app.stack import Stack
 from tests.conftest import TINY, TINY_SENSOR3D
 from tests.export.examples import described_model
-from tests.inference.models import balanced
+from tests.zoo import lively
 
 SETTINGS = {"unet": TINY, "sensor3d": {**TINY_SENSOR3D, "levels": 2, "norm": "batch"}}
 
@@ -29,7 +29,7 @@ def runs(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         torch.manual_seed(0)
         network = described_model(folder / kind).network
         (folder / kind / "models").mkdir()
-        torch.save(balanced(network, 6).state_dict(), folder / kind / "models" / "model.pt")
+        torch.save(lively(network, 6).state_dict(), folder / kind / "models" / "model.pt")
     return {kind: folder / kind for kind in SETTINGS}
 
 

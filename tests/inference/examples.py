@@ -3,16 +3,16 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from monai_app.inference.model import Model
-from monai_app.inference.streaming.lowering import stream
+from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
-from monai_app.networks import Sensor3D
-from tests.specs import PHASES, spec_of
+from tests.specs import spec_of
+from tests.zoo import NETWORKS, network_of
 
-DETECTORS, SLICES, STRIDE = ("ICE", "TLD"), 3, {"unet": 16, "bilinear unet": 16, "sensor3d": 4}
+DETECTORS, SLICES = ("ICE", "TLD"), 3
+STRIDE = {name: NETWORKS[name].stride for name in ("unet", "BasicUNet bilinear", "sensor3d")}
 SCALING = {"ICE": {"mean": 127.0, "std": 60.0}, "TLD": {"mean": 90.0, "std": 41.5}}
 
 
@@ -28,22 +28,9 @@ def shaken(network: nn.Module, seed: int = 0) -> nn.Module:
     return network.eval()
 
 
-def network_of(kind: str) -> nn.Module:
-    torch.manual_seed(0)
-    shape = {"spatial_dims": 2, "in_channels": SLICES * len(DETECTORS), "out_channels": len(PHASES)}
-    more = {"features": (8, 8, 16, 16, 16, 8), "norm": "batch", "act": ("RELU", {"inplace": True})}
-    return shaken(
-        {
-            "unet": lambda: BasicUNet(**shape, **more),
-            "bilinear unet": lambda: BasicUNet(**shape, **more, upsample="nontrainable"),
-            "sensor3d": lambda: Sensor3D(len(DETECTORS), len(PHASES), SLICES, filters=8, norm="batch"),
-        }[kind]()
-    )
-
-
 def model_of(kind: str) -> Model:
     spec = spec_of(DETECTORS, SLICES, scaling=SCALING, stride=STRIDE[kind])
-    return Model(spec, network_of(kind), "weights.pt")
+    return Model(spec, network_of(kind, width=8), "weights.pt")
 
 
 def pushed(made: RowStream, images: Sequence[Tensor], stripe: int) -> list[Tensor]:
@@ -62,7 +49,7 @@ def pushed(made: RowStream, images: Sequence[Tensor], stripe: int) -> list[Tenso
 def streamed(
     function: Callable[..., tuple[Tensor, ...]], images: Sequence[Tensor], stripe: int, side: int = 16
 ) -> list[Tensor]:
-    return pushed(stream(function, len(images), images[0].shape[1], side), images, stripe)
+    return pushed(lower_to_row_stream(function, len(images), images[0].shape[1], side), images, stripe)
 
 
 def random_images(count: int, channels: int, rows: int, columns: int, dtype: torch.dtype) -> list[Tensor]:

@@ -5,54 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from monai_app.inference import Model
-from monai_app.networks import Sensor3D
 from monai_app.stack import Stack
 from monai_app.transforms import LoadSlabd
 from tests.specs import PHASES, normaliser, spec_of
-
-
-def network_of(kind: str, detectors: int, slices: int, seed: int = 0, width: int = 4) -> nn.Module:
-    """A network whose phases all occur: its biases are set so that each wins somewhere."""
-    torch.manual_seed(seed)
-    network: nn.Module
-    if kind == "sensor3d":
-        network = Sensor3D(detectors, len(PHASES), slices=slices, filters=width, norm="batch")
-    else:
-        features = (width, width, 2 * width, 2 * width, 2 * width, width)
-        activation = ("RELU", {"inplace": True})
-        network = BasicUNet(2, detectors * slices, len(PHASES), features, norm="batch", act=activation)
-    return balanced(network, detectors * slices)
-
-
-def balanced(network: nn.Module, channels: int) -> nn.Module:
-    """Set the statistics and the last biases of a network so that each of its phases wins somewhere."""
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = 1.0
-        images = torch.randn(4, channels, 64, 64)
-        network.train()(images)
-        last = [module for module in network.modules() if isinstance(module, nn.Conv2d)][-1]
-        last.bias -= network.eval()(images).mean((0, 2, 3))
-    return network.eval()
+from tests.zoo import NETWORKS, network_of
 
 
 def model_of(
     folder: Path, kind: str = "unet", detectors: Sequence[str] = ("ICE", "TLD"), slices: int = 3, **options: int
 ) -> Model:
     """A model with its weights in ``folder/models/model.pt``."""
-    network = network_of(kind, len(detectors), slices, **options)
+    network = network_of(kind, len(detectors), slices, len(PHASES), **options)
     (folder / "models").mkdir(parents=True, exist_ok=True)
     torch.save(network.state_dict(), folder / "models" / "model.pt")
     spec = spec_of(
         detectors,
         slices,
         network=type(network).__name__,
-        stride=4 if kind == "sensor3d" else 16,
+        stride=NETWORKS[kind].stride,
         settings={"width": options.get("width", 4)},
     )
     return Model(spec, network, str(folder / "models" / "model.pt"))
@@ -63,7 +36,8 @@ def whole_slice(model: Model, stack: Stack, z: int) -> Tensor:
     slab = LoadSlabd("image", model.spec)({"image": str(stack.path), "z": z})["image"]
     _, rows, columns = stack.shape
     below, right = -rows % model.spec.stride, -columns % model.spec.stride
-    image = nn.functional.pad(normaliser(model.spec)(slab).as_tensor()[None], (0, right, 0, below), mode="replicate")
+    plain = torch.from_numpy(normaliser(model.spec)(slab).numpy())[None]
+    image = nn.functional.pad(plain, (0, right, 0, below), mode="replicate")
     with torch.no_grad():
         return model.network(image)[0, :, :rows, :columns].softmax(0)
 

@@ -56,7 +56,7 @@ def computed(
 @pytest.mark.parametrize("kind", STRIDE)
 def test_logits_are_those_of_the_network_on_the_scaled_slab(kind: str, sequence: tuple[int, ...]) -> None:
     network, stride, targets = tiles_of(kind), STRIDE[kind], len(sequence) - SLICES + 1
-    assert network.streamed == (kind != "bilinear unet")
+    assert network.streamed == (kind != "BasicUNet bilinear")
     planes = greys(3, 7 * stride, 3 * stride)
     expected = whole(network.model, planes, sequence, targets)
     for stripe in (stride, 3 * stride, 9 * stride):
@@ -68,8 +68,9 @@ def test_a_network_that_cannot_be_streamed_is_told_of(caplog: pytest.LogCaptureF
     with caplog.at_level(logging.WARNING):
         TileNetwork(model_of("sensor3d"), CPU)
         assert not caplog.messages
-        TileNetwork(model_of("bilinear unet"), CPU)
-    assert caplog.messages == ["the network runs on whole tiles, because of its operation upsample_bilinear2d"]
+        TileNetwork(model_of("BasicUNet bilinear"), CPU)
+    (message,) = caplog.messages
+    assert message.startswith("the network runs on whole tiles, because of its up-sampling with aligned corners, which")
 
 
 def test_greys_of_16_bits_are_scaled_as_well() -> None:

@@ -10,17 +10,16 @@ import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_app.domain.region import Span
+from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
 from monai_app.inference.mask import Mask
-from monai_app.inference.tiling.plan import Tile
 from monai_app.stack import Stack
-from monai_app.stack.label_images.arrays import Planes
 
 SHAPE = (8, 96, 80)
 KEPT = np.random.default_rng(0).random(SHAPE) < 0.3
 KEPT[2] = False
-PART = 3, slice(10, 50), slice(20, 80)
+PART = Rect(Span(10, 50), Span(20, 80))
+INDEX = (3, *PART.index)
 
 
 @pytest.fixture
@@ -28,9 +27,7 @@ def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
     """The tiny stack with a label image of the pixels that are kept."""
     shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
     stack = Stack.open(tmp_path / "own.ome.zarr")
-    with stack.write_labels("sample") as writer:
-        for z, kept in enumerate(KEPT):
-            writer.write(z, np.where(kept, 1 + z % 3, 0).astype(np.uint8))
+    stack.write_labels("sample", (np.where(kept, 1 + z % 3, 0).astype(np.uint8) for z, kept in enumerate(KEPT)))
     return stack
 
 
@@ -44,45 +41,46 @@ def mask(request: pytest.FixtureRequest, stack: Stack, tmp_path: Path) -> Mask:
 
 
 def test_a_mask_is_where_there_are_values(mask: Mask) -> None:
-    kept = mask.read(*PART)
+    kept = mask.read(3, PART)
+    assert kept is not None
     assert kept.dtype == bool
-    np.testing.assert_array_equal(kept, KEPT[PART])
+    np.testing.assert_array_equal(kept, KEPT[INDEX])
 
 
 def test_what_lies_outside_becomes_0_in_all_planes(mask: Mask) -> None:
     rng = np.random.default_rng(1)
-    planes = Planes(*(rng.integers(1, 4, (*more, 40, 60), np.uint8) for more in ((), (), (3,))))
-    masked = mask.apply(planes, 3, 10, 20)
-    for plane, whole in zip(masked.single(), planes.single(), strict=True):
+    shapes: dict[str, tuple[int, ...]] = {"labels": (), "confidence": (), "probability": (3,)}
+    planes = {name: rng.integers(1, 4, (*more, 40, 60), np.uint8) for name, more in shapes.items()}
+    masked = mask.apply(planes, 3, PART)
+    assert masked.keys() == planes.keys()
+    for name, plane in masked.items():
         assert plane.dtype == np.uint8
-        np.testing.assert_array_equal(plane, np.where(KEPT[PART], whole, 0))
-    labels_alone = mask.apply(Planes(planes.labels), 3, 10, 20)
-    assert (labels_alone.confidence, labels_alone.probability) == (None, None)
+        np.testing.assert_array_equal(plane, np.where(KEPT[INDEX], planes[name], 0))
 
 
-def tile_of(z: tuple[int, int], y: tuple[int, int] = (0, 96), x: tuple[int, int] = (0, 80)) -> Tile:
-    return Tile(0, Span(*z), Span(*y), Span(*x), Span(0, 96), Span(0, 80))
+def region_of(z: tuple[int, int], y: tuple[int, int] = (0, 96), x: tuple[int, int] = (0, 80)) -> Region:
+    return Region(Span(*z), Span(*y), Span(*x))
 
 
 def test_tiles_without_a_pixel_of_it_are_left_out(stack: Stack, tmp_path: Path) -> None:
     mask = Mask(stack, "sample")
-    assert not mask.keeps(tile_of((2, 3)))
-    assert mask.keeps(tile_of((1, 3)))
+    assert not mask.keeps(region_of((2, 3)))
+    assert mask.keeps(region_of((1, 3)))
     corner = np.zeros(SHAPE[1:], bool)
     corner[50, 60] = True
     tifffile.imwrite(tmp_path / "corner.tif", corner)
     mask = Mask(stack, str(tmp_path / "corner.tif"))
-    assert mask.keeps(tile_of((0, 8), (50, 51), (60, 61)))
-    assert not any(mask.keeps(tile_of((0, 8), *box)) for box in [((0, 50), (0, 80)), ((0, 96), (61, 80))])
+    assert mask.keeps(region_of((0, 8), (50, 51), (60, 61)))
+    assert not any(mask.keeps(region_of((0, 8), *box)) for box in [((0, 50), (0, 80)), ((0, 96), (61, 80))])
 
 
 def test_without_a_mask_all_is_kept(tiny_stack: Stack) -> None:
     mask = Mask(tiny_stack)
     assert mask.identity is None
-    assert mask.read(*PART) is None
-    assert mask.keeps(tile_of((2, 3)))
-    given = Planes(np.ones((4, 4), np.uint8))
-    assert mask.apply(given, 0, 0, 0) is given
+    assert mask.read(3, PART) is None
+    assert mask.keeps(region_of((2, 3)))
+    given = {"labels": np.ones((4, 4), np.uint8)}
+    assert mask.apply(given, 0, Rect.whole((4, 4))) is given
 
 
 def test_its_identity_is_a_name_or_its_pixels(stack: Stack, tmp_path: Path) -> None:
@@ -103,11 +101,13 @@ def test_masks_of_another_size_are_refused(tiny_stack: Stack, tmp_path: Path, sh
 
 def test_a_stack_of_one_slice_needs_no_third_axis(tiny_stack: Stack, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "one.tif", KEPT[3:4])
-    np.testing.assert_array_equal(Mask(tiny_stack, str(tmp_path / "one.tif")).read(*PART), KEPT[PART])
+    np.testing.assert_array_equal(Mask(tiny_stack, str(tmp_path / "one.tif")).read(3, PART), KEPT[INDEX])
 
 
 def test_what_is_no_mask_is_refused(tiny_stack: Stack, stack: Stack, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"mask 'simple' is neither a TIFF nor .* own\.ome\.zarr: sample; give"):
+    with pytest.raises(
+        ConfigError, match=r"mask 'simple' is neither an image file nor .* own\.ome\.zarr: sample; give"
+    ):
         Mask(stack, "simple")
     with pytest.raises(ConfigError, match=r"mask .*gone\.tif' .* it has none; give one of them \(--mask\)"):
         Mask(tiny_stack, str(tmp_path / "gone.tif"))
@@ -120,9 +120,12 @@ def test_what_is_no_mask_is_refused(tiny_stack: Stack, stack: Stack, tmp_path: P
 
 
 def test_pixels_that_are_no_values_are_refused(tiny_stack: Stack, tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "float.tif", KEPT[3].astype(np.float32))
+    tifffile.imwrite(tmp_path / "float.tif", KEPT[3].astype(np.float32) / 2)
     tifffile.imwrite(tmp_path / "colour.tif", np.ones((96, 80, 3), np.uint8), photometric="rgb")
-    for name, message in (("float", "float32 pixels and label values are integers"), ("colour", "a colour image")):
+    for name, message in (
+        ("float", r"plane 0 holds 0\.5 and label values are whole numbers"),
+        ("colour", "a colour image"),
+    ):
         with pytest.raises(ConfigError, match=message):
             Mask(tiny_stack, str(tmp_path / f"{name}.tif"))
 
@@ -149,5 +152,5 @@ def test_any_part_of_a_tiff_is_that_part(
     if not path.exists():
         tifffile.imwrite(path, KEPT)
     rows, columns = (sorted(data.draw(st.tuples(*[st.integers(0, side)] * 2))) for side in SHAPE[1:])
-    box = data.draw(st.integers(0, 7)), slice(*rows), slice(*columns)
-    np.testing.assert_array_equal(Mask(tiny_stack, str(path)).read(*box), KEPT[box])
+    z, rect = data.draw(st.integers(0, 7)), Rect(Span(*rows), Span(*columns))
+    np.testing.assert_array_equal(Mask(tiny_stack, str(path)).read(z, rect), KEPT[z][rect.index])

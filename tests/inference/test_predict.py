@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from monai_app.bundle.model import load_model
-from monai_app.domain.region import Span
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, StackError
 from monai_app.inference import Model, Outputs, Predictor, Request, Segmentation
 from monai_app.stack import ArrayStack, Stack
 from tests.inference.models import model_of
 
 OUTPUTS = Outputs("entropy", probability=True)
-WINDOW = (Span(13, 77), Span(5, 66))
+RECT = Rect(Span(13, 77), Span(5, 66))
 
 
 @pytest.fixture(scope="module", params=["trained", "trained_sensor3d"])
@@ -34,17 +34,17 @@ def in_memory(stack: Stack) -> ArrayStack:
 
 
 @pytest.mark.parametrize("slices", [[0], [6, 0, 3, 3], range(5, 8)], ids=str)
-@pytest.mark.parametrize("window", [None, WINDOW], ids=["whole", "window"])
-def test_labels_and_maps_are_those_of_the_segmentation(segmented, slices, window) -> None:
+@pytest.mark.parametrize("rect", [None, RECT], ids=["whole", "part"])
+def test_labels_and_maps_are_those_of_the_segmentation(segmented, slices, rect) -> None:
     predictor, stack = segmented
-    part = (slice(None), slice(None)) if window is None else (window[0].index, window[1].index)
-    source = stack if window is None else in_memory(stack)
-    found = dict(predictor.predict(source, slices, window, OUTPUTS))
+    source = stack if rect is None else in_memory(stack)
+    found = dict(predictor.predict(source, slices, rect, OUTPUTS))
     assert list(found) == sorted(set(slices))
     for z, planes in found.items():
-        np.testing.assert_array_equal(planes.labels, stack.read_labels("whole", z, part))
-        np.testing.assert_array_equal(planes.confidence, stack.read_map("whole", "confidence", z, part))
-        np.testing.assert_array_equal(planes.probability, stack.read_map("whole", "probability", z, part))
+        assert planes.keys() == {"labels", "confidence", "probability"}
+        np.testing.assert_array_equal(planes["labels"], stack.read_labels("whole", z, rect))
+        for name in ("confidence", "probability"):
+            np.testing.assert_array_equal(planes[name], stack.read_map("whole", name, z, rect))
     assert np.unique(stack.read_labels("whole", 4)).size > 1
 
 
@@ -54,9 +54,8 @@ def test_small_tiles_are_put_together_and_progress_counts_their_pixels(segmented
     request = Request(tile=(32, 48))
     found = dict(predictor.predict(stack, [2, 3], request=request, progress=lambda *call: calls.append(call)))
     for z, planes in found.items():
-        np.testing.assert_array_equal(planes.labels, stack.read_labels("whole", z))
-        assert planes.confidence is None
-        assert planes.probability is None
+        assert planes.keys() == {"labels"}
+        np.testing.assert_array_equal(planes["labels"], stack.read_labels("whole", z))
     assert calls[0][0] == 0
     assert calls[-1][0] == calls[-1][1] > 2 * 96 * 80
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
@@ -83,13 +82,13 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
     few = ArrayStack(["ICE"], np.zeros((1, 3, 32, 32), np.uint8))
     deep = ArrayStack(["ICE", "TLD"], np.zeros((2, 3, 32, 32), np.uint16))
     refused = [
-        (few, [0], {}, ConfigError, "'TLD' isn't there; arrays in memory has ICE"),
+        (few, [0], {}, ConfigError, "'TLD' of the model does not exist in arrays in memory, which has ICE"),
         (deep, [0], {}, StackError, "pixels of arrays in memory are uint16, the model was trained on uint8"),
-        (tiny_stack, [0, 8], {}, StackError, "slice 8 isn't there; tiny.ome.zarr has slices 0 to 7"),
-        (tiny_stack, [-1], {}, StackError, "slice -1 isn't there"),
+        (tiny_stack, [0, 8], {}, StackError, "slice 8 does not exist; tiny.ome.zarr has slices 0 to 7"),
+        (tiny_stack, [-1], {}, StackError, "slice -1 does not exist"),
         (tiny_stack, [], {}, ConfigError, "no slice is asked for"),
-        (tiny_stack, [0], {"window": (Span(0, 97), Span(0, 8))}, ConfigError, "window y 0:97: the rows are 0 to 95"),
-        (tiny_stack, [0], {"window": (Span(0, 9), Span(8, 8))}, ConfigError, "window x 8:8: the columns are 0 to 79"),
+        (tiny_stack, [0], {"rect": Rect(Span(0, 97), Span(0, 8))}, ConfigError, "region y 0:97: the rows are 0 to 95"),
+        (tiny_stack, [0], {"rect": Rect(Span(0, 9), Span(8, 8))}, ConfigError, "region x 8:8: the columns are 0 to 79"),
         (tiny_stack, [0], {"request": Request(memory=10)}, ConfigError, "memory 0 MiB: the smallest tile needs"),
     ]
     for stack, slices, options, error, message in refused:

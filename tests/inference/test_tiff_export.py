@@ -18,9 +18,7 @@ def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
 
 
 def write(stack: Stack) -> None:
-    with stack.write_labels("net") as writer:
-        for z in range(stack.shape[0]):
-            writer.write(z, np.full(stack.shape[1:], 1 + z % 2, np.uint8))
+    stack.write_labels("net", (np.full(stack.shape[1:], 1 + z % 2, np.uint8) for z in range(stack.shape[0])))
 
 
 def test_export_refuses_what_is_not_there_or_in_the_way(stack: Stack, tmp_path: Path) -> None:

@@ -1,17 +1,19 @@
 """Proposals where the right answer is known."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
 from monai_app.label.selection import dissimilarity, propose
 from monai_app.label.slice_scores import SliceScore
 
-REGION = ((0, 8), (8, 16))
+REGION = Rect(Span(0, 8), Span(8, 16))
 
 
 def alike(count: int, uncertainty: float | None = None, seed: int = 0) -> dict[int, SliceScore]:
@@ -22,7 +24,7 @@ def alike(count: int, uncertainty: float | None = None, seed: int = 0) -> dict[i
     }
 
 
-def changed(scores: dict[int, SliceScore], z: int, **values: object) -> dict[int, SliceScore]:
+def changed(scores: dict[int, SliceScore], z: int, **values: Any) -> dict[int, SliceScore]:
     return {**scores, z: dataclasses.replace(scores[z], **values)}
 
 
@@ -51,9 +53,10 @@ def test_what_the_model_is_unsure_of_is_next_but_not_a_copy_of_what_is_labelled(
     even = {z: SliceScore(z, (0.5,), (), 0.1, REGION) for z in range(25)}
     unsure = even
     for z in (18, 19, 20, 21, 22):
-        unsure = changed(unsure, z, uncertainty=0.5, region=((z, z + 1), (3, 4)))
+        unsure = changed(unsure, z, uncertainty=0.5, region=Rect(Span(z, z + 1), Span(3, 4)))
     found = propose(unsure, [10])
-    assert (found.z, found.uncertainty, found.region, found.nearest) == (20, 0.5, ((20, 21), (3, 4)), 10)
+    assert (found.z, found.uncertainty, found.nearest) == (20, 0.5, 10)
+    assert found.to_dict()["region"] == [[20, 21], [3, 4]]
     assert found.distance == pytest.approx(10 / 12)
     beside = changed(even, 11, uncertainty=0.5)
     assert abs(propose(beside, [10]).z - 10) > 3
@@ -127,12 +130,13 @@ def test_dissimilarity_is_a_distance_to_oneself_and_back() -> None:
 
 def test_what_cannot_be_chosen_from_is_refused() -> None:
     scores = alike(4)
-    for labelled, options, message in [
+    wrong: list[tuple[list[int], dict[str, Any], str]] = [
         ([0, 1, 2, 3], {}, "no slice is left to propose: all are labelled"),
         ([0], {"candidates": [7]}, "slice 7 has no score"),
         ([9], {}, "slice 9 has no score"),
         ([0], {"reach": 0}, "reach 0: must be above 0"),
-    ]:
+    ]
+    for labelled, options, message in wrong:
         with pytest.raises(ConfigError, match=message):
             propose(scores, labelled, **options)
     with pytest.raises(ConfigError, match="different features"):

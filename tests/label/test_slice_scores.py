@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_app.domain.region import Span
+from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
 from monai_app.inference import Outputs, Predictor
 from monai_app.label.slice_scores import Sampling, ScoreFile, SliceScore, appearance, score_slices
@@ -31,39 +31,41 @@ def test_a_whole_slice_is_scored_by_its_entropy_and_its_phases(predictor: Predic
     assert [score.z for score in scores] == [5, 2]
     for z, planes in predictor.predict(tiny_stack, [2, 5], outputs=Outputs("entropy", probability=True)):
         score = scores[z == 2]
-        probability = np.maximum(planes.probability / 255, 1e-9)
+        probability = np.maximum(planes["probability"] / 255, 1e-9)
         entropy = -(probability * np.log(probability)).sum(0) / np.log(3)
         assert score.uncertainty == pytest.approx(entropy.mean(), abs=0.01)
-        assert score.fractions == pytest.approx([(planes.labels == phase).mean() for phase in (1, 2, 3)])
-        (top, bottom), (left, right) = score.region
-        assert (bottom - top, right - left) == (32, 32)
-        inside = 1 - planes.confidence / 255
+        assert score.fractions == pytest.approx([(planes["labels"] == phase).mean() for phase in (1, 2, 3)])
+        assert score.region is not None
+        assert score.region.shape == (32, 32)
+        inside = 1 - planes["confidence"] / 255
         means = [inside[y : y + 32, x : x + 32].mean() for y in (0, 32, 64) for x in (0, 32, 48)]
-        assert inside[top:bottom, left:right].mean() == pytest.approx(max(means))
+        assert inside[score.region.index].mean() == pytest.approx(max(means))
 
 
 def test_of_large_slices_windows_are_looked_at(predictor: Predictor, tiny_stack: Stack) -> None:
     sampling = Sampling(window=16, grid=2)
     (score,) = score_slices(tiny_stack, [3], predictor, sampling)
     ((_, planes),) = predictor.predict(tiny_stack, [3], outputs=Outputs("entropy"))
-    unsure = {(y, x): (1 - planes.confidence[y : y + 16, x : x + 16] / 255).mean() for y in (16, 64) for x in (12, 52)}
+    unsure = {
+        (y, x): (1 - planes["confidence"][y : y + 16, x : x + 16] / 255).mean() for y in (16, 64) for x in (12, 52)
+    }
     assert score.uncertainty == pytest.approx(np.mean(list(unsure.values())))
     top, left = max(unsure, key=unsure.__getitem__)
-    assert score.region == ((top, top + 16), (left, left + 16))
+    assert score.region == Rect(Span(top, top + 16), Span(left, left + 16))
 
 
 @given(rows=st.integers(1, 5000), columns=st.integers(1, 5000), window=st.integers(1, 400), grid=st.integers(1, 5))
 def test_windows_lie_in_the_slice_and_cover_what_is_labelled(rows: int, columns: int, window: int, grid: int) -> None:
     sampling = Sampling(window, grid)
     parts = sampling.parts(rows, columns)
-    whole = [(Span(0, rows), Span(0, columns))]
-    assert parts == whole or 1 <= len(parts) <= grid**2
+    assert parts == [Rect.whole((rows, columns))] or 1 <= len(parts) <= grid**2
     assert len(set(parts)) == len(parts)
     for part in parts:
         windows = sampling.windows(part)
-        for span, axis, length in zip(part, (0, 1), (rows, columns), strict=True):
+        for axis, length in (("y", rows), ("x", columns)):
+            span = getattr(part, axis)
             assert 0 <= span.start < span.stop <= length
-            inside = sorted({window[axis] for window in windows}, key=lambda span: span.start)
+            inside = sorted({getattr(window, axis) for window in windows})
             assert inside[0].start == span.start
             assert inside[-1].stop == span.stop
             assert all(after.start <= before.stop for before, after in pairwise(inside))

@@ -1,31 +1,35 @@
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, rotate
 
 from monai_app.phantom import artefacts
-from monai_app.phantom.config import PhantomConfig, Voxel
+from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.curtains import Curtains
 from monai_app.phantom.phases import Material
 from monai_app.phantom.resample import coarsen, refine, shifted, soften
+from monai_app.stack import Voxel
 
 CONFIG = PhantomConfig(rows=384, columns=512)
 
 
-def _soft_and_hard(seed=0):
+def _soft_and_hard(seed: int = 0) -> npt.NDArray[np.float32]:
     """A hardness map (rows, columns) with blobs."""
     noise = gaussian_filter(np.random.default_rng(seed).standard_normal((384, 512)), 12)
-    return (noise > 0.02).astype(np.float32)
+    return np.asarray(noise > 0.02, dtype=np.float32)
 
 
-def _streakiness(image, angle_deg):
+def _streakiness(image: npt.NDArray[Any], angle_deg: float) -> float:
     """Variance of the means along lines at an angle to the rows' axis (one projection of the Radon transform)."""
     turned = rotate(image, -angle_deg, reshape=False, order=1)[100:-100, 120:-120]
-    return turned.mean(axis=0).var()
+    return float(turned.mean(axis=0).var())
 
 
-def test_curtains_run_at_two_angles():
+def test_curtains_run_at_two_angles() -> None:
     streaks = Curtains(CONFIG).brightness(_soft_and_hard(), 0.0)
     energy = {angle: _streakiness(streaks, angle) for angle in (-14, -7, -3.5, 0, 3.5, 7, 10.5, 14)}
     for angle in (0, 7):
@@ -33,7 +37,7 @@ def test_curtains_run_at_two_angles():
         assert energy[angle] > 3 * max(energy[-14], energy[-7], energy[14])
 
 
-def test_curtains_start_at_edges():
+def test_curtains_start_at_edges() -> None:
     """Below a hard body streaks are strong, beside it there are only those that come from above the field."""
     hardness = np.zeros((384, 512), dtype=np.float32)
     hardness[100:140, 200:260] = 1
@@ -42,7 +46,7 @@ def test_curtains_start_at_edges():
     assert streaks[145:200, 205:255].std() > 1.3 * streaks[40:95, 205:255].std()
 
 
-def test_curtains_persist_over_slices_and_fade():
+def test_curtains_persist_over_slices_and_fade() -> None:
     curtains, hardness = Curtains(CONFIG), _soft_and_hard()
     planes = [curtains.brightness(hardness, depth).ravel() for depth in (0.0, 40.0, 80.0, 2000.0)]
     likeness = [np.corrcoef(planes[0], plane)[0, 1] for plane in planes[1:]]
@@ -51,14 +55,14 @@ def test_curtains_persist_over_slices_and_fade():
     assert abs(likeness[2]) < 0.15
 
 
-def test_curtains_are_not_regular():
+def test_curtains_are_not_regular() -> None:
     """No period: the autocorrelation across the streaks has no second peak."""
     spectrum = np.abs(np.fft.rfft(Curtains(CONFIG).brightness(_soft_and_hard(), 0.0), axis=1)) ** 2
     likeness = np.fft.irfft(spectrum.mean(axis=0))[:256]
     assert np.abs(likeness[40:]).max() < 0.4 * likeness[0]
 
 
-def test_shadow_deepens_downwards_and_is_off_at_zero():
+def test_shadow_deepens_downwards_and_is_off_at_zero() -> None:
     shade = artefacts.shadow(100, 80, 0.5)
     assert np.all(np.diff(shade, axis=0) < 0)
     assert np.all(np.diff(shade, axis=1) < 0)
@@ -67,7 +71,7 @@ def test_shadow_deepens_downwards_and_is_off_at_zero():
     assert np.all(artefacts.shadow(100, 80, 0.0) == 1)
 
 
-def test_charge_builds_up_along_the_scan_and_decays():
+def test_charge_builds_up_along_the_scan_and_decays() -> None:
     material = np.full((3, 800), Material.FERRITE, dtype=np.uint8)
     material[:, 200:400] = Material.QUARTZ
     lost = artefacts.charge(material, 20.0)[1]
@@ -78,7 +82,7 @@ def test_charge_builds_up_along_the_scan_and_decays():
 
 @pytest.mark.parametrize("electrons", [60.0, 3000.0, 100_000.0])
 @pytest.mark.parametrize("level", [40, 120, 200])
-def test_noise_table_has_the_moments_of_poisson_and_gauss(electrons, level):
+def test_noise_table_has_the_moments_of_poisson_and_gauss(electrons: float, level: int) -> None:
     values = artefacts.noise_table(electrons, 2.0, 1.0)[level].astype(float)
     assert values.mean() == pytest.approx(level, abs=1.0)
     expected = level * 255 / electrons + 4.0 + 1 / 12
@@ -86,31 +90,31 @@ def test_noise_table_has_the_moments_of_poisson_and_gauss(electrons, level):
     assert values.var() == pytest.approx(expected, rel=0.3 if saturates else 0.06)
 
 
-def test_noise_table_is_skewed_like_poisson():
+def test_noise_table_is_skewed_like_poisson() -> None:
     values = artefacts.noise_table(60.0, 0.0, 1.0)[60].astype(float)
     skew = np.mean((values - values.mean()) ** 3) / values.std() ** 3
     assert skew == pytest.approx((60 * 60 / 255) ** -0.5, rel=0.2)
 
 
-def test_no_noise_records_the_image():
+def test_no_noise_records_the_image() -> None:
     image = np.array([[0.0, 17.4, 254.6, 300.0, -5.0]], dtype=np.float32)
     recorded = artefacts.record(image, artefacts.noise_table(60.0, 2.0, 0.0), np.random.default_rng(0))
     assert recorded.tolist() == [[0, 17, 255, 255, 0]]
 
 
 @given(rows=st.integers(1, 40), columns=st.integers(1, 40), step=st.integers(1, 5))
-def test_coarse_and_back_keeps_a_constant(rows, columns, step):
+def test_coarse_and_back_keeps_a_constant(rows: int, columns: int, step: int) -> None:
     image = np.full((rows, columns), 3.5, dtype=np.float32)
     assert np.allclose(refine(coarsen(image, step), step, image.shape), 3.5)
 
 
-def test_coarse_and_back_keeps_a_ramp():
+def test_coarse_and_back_keeps_a_ramp() -> None:
     ramp = np.add.outer(np.arange(32.0), 2 * np.arange(24.0)).astype(np.float32)
     assert np.allclose(refine(coarsen(ramp, 4), 4, ramp.shape)[4:-4, 4:-4], ramp[4:-4, 4:-4], atol=1e-3)
 
 
 @given(st.floats(0, 2.5))
-def test_soften_keeps_the_sum_and_has_its_width(sigma):
+def test_soften_keeps_the_sum_and_has_its_width(sigma: float) -> None:
     point = np.zeros((41, 41), dtype=np.float32)
     point[20, 20] = 1
     soft = soften(point, sigma)
@@ -119,14 +123,14 @@ def test_soften_keeps_the_sum_and_has_its_width(sigma):
     assert np.sqrt((profile * (np.arange(41) - 20) ** 2).sum()) == pytest.approx(sigma, abs=0.01)
 
 
-def test_shifted_repeats_the_border():
+def test_shifted_repeats_the_border() -> None:
     image = np.arange(12).reshape(3, 4)
     assert shifted(image, 1, 0).tolist() == [[4, 5, 6, 7], [8, 9, 10, 11], [8, 9, 10, 11]]
     assert shifted(image, 0, -1)[0].tolist() == [0, 0, 1, 2]
 
 
-def test_curtain_angle_follows_the_voxel():
+def test_curtain_angle_follows_the_voxel() -> None:
     """Angles are angles in the material: with wide pixels the streaks look steeper on the screen."""
-    wide = Curtains(PhantomConfig(voxel_nm=Voxel(40.0, 20.0, 40.0)))
+    wide = Curtains(PhantomConfig(voxel_nm=Voxel(z=40.0, y=20.0, x=40.0)))
     square = Curtains(PhantomConfig())
     assert np.allclose(wide._slopes * 2, square._slopes)

@@ -1,7 +1,7 @@
-"""The tools are scripts beside the package: their folder is put on the path, as it is when one is started."""
+"""The tools are scripts beside the package: their folders are put on the path, as theirs is when one is started."""
 
 import sys
 
 from tests.conftest import CHECKOUT
 
-sys.path.insert(0, str(CHECKOUT / "tools"))
+sys.path[:0] = [str(CHECKOUT / "tools"), str(CHECKOUT / "tools" / "benchmarks")]

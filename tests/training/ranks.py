@@ -55,10 +55,9 @@ def distance(name: str, left_out: str, group: Group) -> float:
     differences = [torch.tensor(shared - train_step(alone, bundle_loss(), images, labels))]
     for one, other in zip(network.parameters(), alone.parameters(), strict=True):
         assert (one.grad is None) == (other.grad is None)  # an optimiser leaves alone what has none
-        if one.grad is not None:
+        if one.grad is not None and other.grad is not None:
             differences.append(one.grad - other.grad)
-    for one, other in zip(network.buffers(), alone.buffers(), strict=True):
-        differences.append(one - other)
+    differences += [one - other for one, other in zip(network.buffers(), alone.buffers(), strict=True)]
     return float(all_reduce(max(float(difference.abs().max()) for difference in differences), "MAX"))
 
 

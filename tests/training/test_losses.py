@@ -24,7 +24,7 @@ def reference(logits: torch.Tensor, annotation: torch.Tensor) -> float:
     cross_entropy = -np.mean(np.log(probability[np.arange(len(truth)), truth]))
     one_hot = np.eye(3)[truth]
     dice = 1 - (2 * (probability * one_hot).sum(0) + 1e-5) / ((probability + one_hot).sum(0) + 1e-5)
-    return cross_entropy + dice.mean()
+    return float(cross_entropy + dice.mean())
 
 
 def test_the_loss_is_dice_plus_cross_entropy_over_labelled_pixels() -> None:
@@ -37,6 +37,7 @@ def test_unlabelled_pixels_have_no_gradient_and_no_influence() -> None:
     bundle_loss()(logits, annotation).backward()
     unlabelled = (annotation == 0).expand_as(logits)
     assert unlabelled.any()
+    assert logits.grad is not None
     assert not logits.grad[unlabelled].any()
     assert logits.grad[~unlabelled].abs().min() > 0
     changed = torch.where(unlabelled, logits + 100 * torch.randn(logits.shape), logits)
@@ -50,6 +51,7 @@ def test_nothing_labelled_gives_a_finite_loss_without_gradient() -> None:
     loss = bundle_loss()(logits, torch.zeros_like(annotation))
     loss.backward()
     assert torch.isfinite(loss)
+    assert logits.grad is not None
     assert not logits.grad.any()
 
 

@@ -1,4 +1,7 @@
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +30,9 @@ def annotations(draw: st.DrawFn) -> tuple[dict[int, np.ndarray], int, int]:
 
 @given(annotations(), st.integers(0, 5))
 @settings(deadline=None, max_examples=150)
-def test_no_training_pixel_lies_in_a_validation_block(sample, seed) -> None:
+def test_no_training_pixel_lies_in_a_validation_block(
+    sample: tuple[dict[int, npt.NDArray[np.uint8]], int, int], seed: int
+) -> None:
     slices, phases, block = sample
     try:
         split = split_blocks(slices, phases, 0.25, block, seed)
@@ -40,9 +45,9 @@ def test_no_training_pixel_lies_in_a_validation_block(sample, seed) -> None:
     assert min(sides) > 0
     for z in slices:
         assert not (training[z] & validation[z]).any()
-        for b in split.blocks:
-            if b.z == z:
-                assert not training[z][b.window].any()
+        for block_z, rect in split.blocks:
+            if block_z == z:
+                assert not training[z][rect.index].any()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -100,7 +105,7 @@ def test_too_few_labels_are_refused() -> None:
 def test_transforms_keep_the_two_sides_apart(tiny_stack: Stack) -> None:
     split = split_stack(tiny_stack, 0.25, 32)
     for z in tiny_stack.train_slices:
-        item = {"label": str(tiny_stack.path), "z": z}
+        item: Any = {"label": str(tiny_stack.path), "z": z}
         train, valid = (LoadAnnotationd("label", kept)(item)["label"][0] for kept in (split.training, split.validation))
         assert not ((train > 0) & (valid > 0)).any()
         np.testing.assert_array_equal(train + valid, tiny_stack.read_annotation(z))

@@ -1,3 +1,6 @@
+from collections.abc import Hashable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from monai_app.transforms import LoadAnnotationd, LoadSlabd, PhaseLabelsd, class
 from tests.specs import normaliser, spec_of
 
 
-def item(stack: Stack, z: int) -> dict[str, object]:
+def item(stack: Stack, z: int) -> dict[Hashable, Any]:
     return {"image": str(stack.path), "label": str(stack.path), "z": z}
 
 

@@ -116,7 +116,7 @@ def test_a_slab_of_a_volume_is_scaled_as_that_of_a_stack(tiny_stack: Stack, tmp_
     for z in (0, 5):
         item = {"image": str(tiny_stack.path), "z": z}
         slab = normaliser(spec)(LoadSlabd("image", spec)(item)["image"])
-        assert torch.equal(volume[..., z].mT.as_tensor(), slab.as_tensor())
+        assert torch.equal(volume[..., z].mT, slab)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ TURNED = AFFINE @ np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 
 REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (lambda case: (case.parent / "TLD" / case.name).unlink(), r"TLD/case\.nii is not there: .* TLD .*; put it there"),
     (without_folder, r"case\.nii can be the volume of one detector only.* for ICE nor for TLD: put .*TLD/case\.nii"),
-    (lambda case: case.unlink(), r"case\.nii isn't there"),
+    (lambda case: case.unlink(), r"case\.nii does not exist"),
     (partner(ZEROS.astype(np.uint16)), r"TLD/case\.nii are uint16, the model was trained on uint8"),
     (partner(ZEROS[:, :2]), r"TLD/case\.nii has 2 x 2 x 4 voxels and .*case\.nii 2 x 3 x 4: .* one shape"),
     (partner(ZEROS, SHIFTED), r"TLD/case\.nii lies 0\.5 voxels beside"),

@@ -10,7 +10,6 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from monai_app.domain import fields
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError
 from monai_app.inference.tiling.plan import Plan, Tile
@@ -46,8 +45,7 @@ class ExactInferer(Inferer):
 
     def __init__(self, window: Sequence[int] = (512, 512), stride: int = 16) -> None:
         super().__init__()
-        self.stride = fields.whole(stride, "stride")
-        self.window = _checked_window(window, self.stride)
+        self.stride, self.window = stride, _checked_window(window, stride)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Return the logits of whole slices.
@@ -73,7 +71,7 @@ class ExactInferer(Inferer):
             part = network(_read(images, plan, tile), *args, **kwargs)
             if tile.number == 0:
                 logits = part.new_empty((*part.shape[:-2], *images.shape[-2:]))
-            logits[..., tile.y.index, tile.x.index] = part[(..., *tile.inner)]
+            logits[..., *tile.write.rect.index] = part[..., *tile.inner.index]
         if not isinstance(inputs, MetaTensor):
             return logits
         described: Tensor = MetaTensor(logits).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
@@ -87,7 +85,7 @@ class ExactInferer(Inferer):
         shape = (1, rows, columns)
         return Plan(
             shape=shape,
-            region=Region.parse(None, None, None, shape),
+            region=Region.whole(shape),
             stride=self.stride,
             halo=field.halo,
             tile=self.window,
@@ -99,9 +97,7 @@ class ExactInferer(Inferer):
 
 def _read(images: Tensor, plan: Plan, tile: Tile) -> Tensor:
     """Return what a tile reads, (B, S*C, h, w), padded where it lies beyond the slice."""
-    rows, columns = plan.stored(tile)
-    part = images[..., rows.index, columns.index]
-    below, right = len(tile.read_y) - len(rows), len(tile.read_x) - len(columns)
+    part, (below, right) = images[..., *plan.stored(tile).index], plan.padding(tile)
     part = functional.pad(part, (0, right, 0, below), mode="replicate")
     # Convolutions are fastest in this layout; other devices than these may not know it.
     known = part.device.type in ("cpu", "cuda")
@@ -123,14 +119,15 @@ def _field(network: Callable[..., Tensor], channels: int, stride: int, device: s
 
 
 def _checked_window(window: Sequence[int], stride: int) -> tuple[int, int]:
-    if stride < 1:
-        raise ConfigError(f"stride {stride}: must be 1 or more; give 2**(levels - 1)")
-    sides = [fields.whole(side, "window") for side in fields.items(window, "window")]
-    if len(sides) != 2 or any(side < 1 or side % stride for side in sides):
-        nearest = [max(-(-side // stride), 1) * stride for side in (2 * sides or [512, 512])[:2]]
+    if type(stride) is not int or stride < 1:
+        raise ConfigError(f"stride {stride!r}: must be a whole number, 1 or more; give 2**(levels - 1)")
+    sides = list(window) if isinstance(window, Sequence) else [window]
+    numbers = [side for side in sides if type(side) is int]
+    if len(sides) != 2 or numbers != sides or any(side < 1 or side % stride for side in sides):
+        nearest = [max(-(-side // stride), 1) * stride for side in (2 * numbers or [512, 512])[:2]]
         raise ConfigError(
-            f"window {sides}: must be rows and columns, multiples of the network's stride {stride}; use for instance "
-            f"{nearest}"
+            f"window {window!r}: must be rows and columns, multiples of the network's stride {stride}; use for "
+            f"instance {nearest}"
         )
     rows, columns = sides
     return rows, columns

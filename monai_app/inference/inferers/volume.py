@@ -7,8 +7,7 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor
 
-from monai_app.domain import fields
-from monai_app.errors import ConfigError
+from monai_app.domain.slab import Slab
 from monai_app.transforms import phase_labels
 
 
@@ -36,9 +35,7 @@ class VolumeInferer(Inferer):
     def __init__(self, inferer: Inferer, slices: int) -> None:
         super().__init__()
         self.inferer = inferer
-        self.slices = fields.whole(slices, "slices")
-        if slices < 1 or slices % 2 == 0:
-            raise ConfigError(f"slices {slices}: a slab needs a middle slice; give an odd number, such as 1 or 3")
+        self.slab = Slab(slices)
 
     def __call__(self, inputs: Tensor, network: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Return the labels of a volume, or the logits of slabs.
@@ -62,7 +59,7 @@ class VolumeInferer(Inferer):
         volume = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         labels = torch.zeros((len(volume), 1, *volume.shape[2:]), dtype=torch.uint8, device=volume.device)
         for z in range(volume.shape[-1]):
-            logits = self.inferer(slab_of(volume, z, self.slices), network, *args, **kwargs)
+            logits = self.inferer(slab_of(volume, z, self.slab), network, *args, **kwargs)
             labels[..., z] = torch.stack([phase_labels(each) for each in logits]).mT
         if not isinstance(inputs, MetaTensor):
             return labels
@@ -70,11 +67,9 @@ class VolumeInferer(Inferer):
         return described
 
 
-def slab_of(volume: Tensor, z: int, slices: int) -> Tensor:
+def slab_of(volume: Tensor, z: int, slab: Slab) -> Tensor:
     """Return the slab around a slice of volumes (B, C, X, Y, Z), as ``Stack.read_slab`` would: (B, S*C, rows, columns).
 
     It is slice-major; at the ends of the volume the end slice is repeated. Rows are y, columns are x.
     """
-    reach, last = slices // 2, volume.shape[-1] - 1
-    order = [min(max(near, 0), last) for near in range(z - reach, z + reach + 1)]
-    return torch.cat([volume[..., near].mT for near in order], dim=1)
+    return torch.cat([volume[..., near].mT for near in slab.indices(z, volume.shape[-1])], dim=1)

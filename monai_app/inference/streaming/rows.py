@@ -2,46 +2,54 @@
 
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from monai_app.inference.streaming.layers import Layer
+from monai_app.inference.streaming.schedule import Schedule
 
 
-@dataclass
-class _Map:
-    """The rows of one map that somebody still needs."""
+class FeatureRows:
+    """The rows of one map that a layer still needs.
 
-    height: int
-    readers: list[Layer] = field(default_factory=list)
-    made: int = 0
-    blocks: deque[tuple[int, Tensor]] = field(default_factory=deque)
+    Args:
+        height: rows of the whole map.
+    """
+
+    def __init__(self, height: int) -> None:
+        self._height, self._made = height, 0
+        self._blocks: deque[tuple[int, Tensor]] = deque()
 
     def add(self, rows: Tensor) -> None:
-        if self.readers:
-            self.blocks.append((self.made, rows))
-        self.made += rows.shape[0]
+        """Append rows (rows, columns, channels)."""
+        self._blocks.append((self._made, rows))
+        self._made += rows.shape[0]
 
-    def fetch(self, first: int, stop: int) -> Tensor:
-        parts = [block[max(0, first - start) : stop - start] for start, block in self.blocks if start < stop]
+    def fetch(self, first: int, stop: int, outside: float | None) -> Tensor:
+        """Return rows, those outside the map as :data:`~monai_app.inference.streaming.layers.Fetch` says."""
+        parts = [block[max(0, first - start) : stop - start] for start, block in self._blocks if start < stop]
         parts = [part for part in parts if part.shape[0]]
-        like = parts[0]
         if first < 0:
-            parts.insert(0, like.new_zeros(-first, *like.shape[1:]))
-        if stop > self.height:
-            parts.append(like.new_zeros(stop - self.height, *like.shape[1:]))
+            parts.insert(0, _margin(parts[0][:1], -first, outside))
+        if stop > self._height:
+            parts.append(_margin(parts[-1][-1:], stop - self._height, outside))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def release(self, row: int) -> None:
         """Forget the rows before ``row``."""
-        while self.blocks and self.blocks[0][0] + self.blocks[0][1].shape[0] <= row:
-            self.blocks.popleft()
-        if self.blocks:
-            start, block = self.blocks[0]
+        while self._blocks and self._blocks[0][0] + self._blocks[0][1].shape[0] <= row:
+            self._blocks.popleft()
+        if self._blocks:
+            start, block = self._blocks[0]
             if 2 * (row - start) > block.shape[0]:  # a view would keep the whole block
-                self.blocks[0] = (row, block[row - start :].clone())
+                self._blocks[0] = (row, block[row - start :].clone())
+
+
+def _margin(edge: Tensor, rows: int, outside: float | None) -> Tensor:
+    shape = (rows, *edge.shape[1:])
+    return edge.expand(shape) if outside is None else edge.new_full(shape, outside)
 
 
 @dataclass(frozen=True)
@@ -70,46 +78,55 @@ class RowStream:
         Yields:
             Number of the output (its place in ``outputs``), first row, rows (rows, columns, channels).
         """
-        maps = self._maps(height)
+        schedule = Schedule(self.inputs, self.layers, height)
+        maps = {number: FeatureRows(schedule.heights[number]) for number, read in schedule.readers.items() if read}
+
+        def fetch(source: int, first: int, stop: int, outside: float | None) -> Tensor:
+            return maps[source].fetch(first, stop, outside)
+
         for stripe in stripes:
             for number, rows in zip(self.inputs, stripe, strict=True):
-                maps[number].add(rows)
-            limit = stripe[0].shape[0]
-            # The last stripe sets free what all layers still wait for; it goes in steps of a stripe too.
-            while (yield from self._advance(maps, limit, height)) and self._ended(maps):
-                pass
+                if number in maps:
+                    maps[number].add(rows)
+            for step in schedule.push(stripe[0].shape[0]):
+                target = step.layer.target
+                rows = step.layer.rows(fetch, step.first, step.stop)
+                if target in self.outputs:
+                    yield self.outputs.index(target), step.first, rows
+                if target in maps:
+                    maps[target].add(rows)
+                for source, row in step.kept_from.items():
+                    maps[source].release(row)
 
-    def _maps(self, height: int) -> dict[int, _Map]:
-        maps = {number: _Map(height) for number in self.inputs}
+    def peak_bytes(self, height: int, width: int, stripe: int, itemsize: int = 4) -> int:
+        """Return the most bytes of maps that :meth:`run` holds at once, found by the same steps without computing.
+
+        Args:
+            height: rows of the tile.
+            width: columns of the tile.
+            stripe: rows pushed through at a time.
+            itemsize: bytes of a value.
+        """
+        schedule, row_bytes = Schedule(self.inputs, self.layers, height), self._row_bytes(width, itemsize)
+        kept_from = dict.fromkeys(row_bytes, 0)
+        held = peak = 0
+        for start in range(0, height, stripe):
+            rows = min(stripe, height - start)
+            held += sum(rows * row_bytes[number] for number in self.inputs if schedule.readers[number])
+            for step in schedule.push(rows):
+                layer, made = step.layer, (step.stop - step.first) * row_bytes[step.layer.target]
+                low, high = layer.height.reads(step.first, step.stop)
+                # The sources' rows are gathered for the layer, beside where they are kept and what is made of them.
+                gathered = sum((high - low) * row_bytes[source] for source in layer.sources)
+                peak = max(peak, held + gathered + made)
+                held += made if schedule.readers[layer.target] else 0
+                for source, row in step.kept_from.items():
+                    held -= (row - kept_from[source]) * row_bytes[source]
+                    kept_from[source] = row
+        return peak
+
+    def _row_bytes(self, width: int, itemsize: int) -> dict[int, int]:
+        widths = dict.fromkeys(self.inputs, width)
         for layer in self.layers:
-            maps[layer.target] = _Map(layer.height(maps[layer.sources[0]].height))
-            for source in layer.sources:
-                maps[source].readers.append(layer)
-        return maps
-
-    def _ended(self, maps: dict[int, _Map]) -> bool:
-        return all(maps[number].made == maps[number].height for number in self.inputs)
-
-    def _advance(
-        self, maps: dict[int, _Map], limit: int, height: int
-    ) -> Generator[tuple[int, int, Tensor], None, bool]:
-        """Let every layer make the rows it can, at most those of ``limit`` rows of the input; whether any did."""
-
-        def fetch(source: int, first: int, stop: int) -> Tensor:
-            return maps[source].fetch(first, stop)
-
-        advanced = False
-        for layer in self.layers:
-            made = maps[layer.target]
-            ready = min(layer.ready(maps[source].made, maps[source].height) for source in layer.sources)
-            stop = min(ready, made.made + -(-limit * made.height // height))
-            if stop <= made.made:
-                continue
-            advanced = True
-            rows = layer.rows(fetch, made.made, stop)
-            if layer.target in self.outputs:
-                yield self.outputs.index(layer.target), made.made, rows
-            made.add(rows)
-            for source in layer.sources:
-                maps[source].release(min(reader.needed(maps[reader.target].made) for reader in maps[source].readers))
-        return advanced
+            widths[layer.target] = layer.width.rows_out(widths[layer.sources[0]])
+        return {number: columns * self.channels[number] * itemsize for number, columns in widths.items()}

@@ -14,15 +14,18 @@ Tiles are the cells of a grid that begins at row and column 0 of the slice, wher
 2048 pixels then end where the store's chunks end, and no two of them write to the same chunk.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
 from math import lcm
-from typing import Any
+from typing import Annotated, Any
 
-from monai_app.domain import fields
-from monai_app.domain.region import LINES, Region, Span
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+
+from monai_app.domain.region import Rect, Region, Span
+from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 from monai_app.stack.ngff.layout import CHUNK
 
@@ -33,32 +36,25 @@ class Tile:
 
     Attributes:
         number: its place in the plan.
-        z: slices that it writes.
-        y: rows that it writes.
-        x: columns that it writes.
-        read_y: rows that it reads, from a multiple of the stride to one; the last may lie beyond the slice, where the
-            last row is repeated.
-        read_x: columns that it reads, likewise.
+        write: slices, rows and columns that it writes.
+        read: rows and columns that it reads, from a multiple of the stride to one; the last ones may lie beyond the
+            slice, whose last row and column are repeated there.
     """
 
     number: int
-    z: Span
-    y: Span
-    x: Span
-    read_y: Span
-    read_x: Span
+    write: Region
+    read: Rect
 
     @property
-    def inner(self) -> tuple[slice, slice]:
+    def inner(self) -> Rect:
         """Where in the rows and columns that it reads those are that it writes."""
-        spans = ((self.y, self.read_y), (self.x, self.read_x))
-        rows, columns = (slice(write.start - read.start, write.stop - read.start) for write, read in spans)
-        return rows, columns
+        return self.write.rect.relative_to(self.read)
 
     @property
-    def boxes(self) -> Iterator[tuple[int, slice, slice]]:
-        """What it writes, a slice at a time: z, rows and columns."""
-        return ((z, self.y.index, self.x.index) for z in range(self.z.start, self.z.stop))
+    def computed(self) -> int:
+        """Pixels that are computed: target slices x rows x columns that it reads."""
+        rows, columns = self.read.shape
+        return len(self.write.z) * rows * columns
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class Plan:
     """
 
     shape: tuple[int, int, int]
-    region: Region
+    region: Annotated[Region, BeforeValidator(Region.from_json)]
     stride: int
     halo: int
     tile: tuple[int, int]
@@ -88,31 +84,28 @@ class Plan:
     stripe: int
     slices: int
 
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
     def __post_init__(self) -> None:
-        for name in ("stride", "block", "slices"):
+        for name in ("stride", "block"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)}: must be 1 or more")
-        if self.slices % 2 == 0:
-            raise ConfigError(f"slices {self.slices}: must be odd, so that there is a middle slice")
+        Slab(self.slices)
         if self.halo < 0 or self.halo % self.stride:
             raise ConfigError(f"halo {self.halo}: must be a multiple of the network's stride {self.stride}, or 0")
         _check_side("stripe", self.stripe, self.stripe, self.stride)
         for side in self.tile:
             _check_side("tile", ",".join(map(str, self.tile)), side, self.stride)
-        for axis, length in zip("zyx", self.shape, strict=True):
-            span = getattr(self.region, axis)
-            if not 0 <= span.start < span.stop <= length:
-                raise ConfigError(
-                    f"region {axis} {span}: the {LINES[axis]}s are 0 to {length - 1}; give a part of them"
-                )
+        self.region.check_within(self.shape)
 
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
         """All tiles, column after column of the grid, each through all slices, so that slabs follow each other."""
-        blocks = _cut(self.region.z, self.block, self.region.z.start)
-        spans = product(self._cells(0), self._cells(1), blocks)
+        blocks = list(self.region.z.split(self.block, self.region.z.start))
+        cells = product(self._cells(0), self._cells(1), blocks)
         return tuple(
-            Tile(number, z, y, x, self._read(0, y), self._read(1, x)) for number, (y, x, z) in enumerate(spans)
+            Tile(number, Region(z, y, x), Rect(self._read(0, y), self._read(1, x)))
+            for number, (y, x, z) in enumerate(cells)
         )
 
     @property
@@ -134,29 +127,18 @@ class Plan:
                 f"pixels; use tiles of {_pair(sides, ',')}, or one process"
             )
 
-    def needed(self, z: int) -> tuple[int, ...]:
-        """Return the S slices of the slab around a target slice; at the ends of the stack the end slice is repeated.
-
-        Example:
-            >>> region = Region.parse(None, None, None, (9, 64, 64))
-            >>> Plan((9, 64, 64), region, 4, 24, (64, 64), 4, 32, slices=5).needed(1)
-            (0, 0, 1, 2, 3)
-        """
-        return self._clamped(z, z + 1)
-
     def sequence(self, tile: Tile) -> tuple[int, ...]:
         """Return the slices that a tile's slabs run through, T + S - 1 for T targets, end slices repeated."""
-        return self._clamped(tile.z.start, tile.z.stop)
+        return Slab(self.slices).sequence(tile.write.z, self.shape[0])
 
-    def slab_slices(self, tile: Tile) -> range:
-        """Return the slices that a tile reads, each once."""
-        sequence = self.sequence(tile)
-        return range(sequence[0], sequence[-1] + 1)
-
-    def stored(self, tile: Tile) -> tuple[Span, Span]:
+    def stored(self, tile: Tile) -> Rect:
         """Return the rows and columns that a tile reads from the store: all that it reads but for the padding."""
-        _, rows, columns = self.shape
-        return tile.read_y.within(Span(0, rows)), tile.read_x.within(Span(0, columns))
+        return tile.read.intersect(Rect.whole(self.shape))
+
+    def padding(self, tile: Tile) -> tuple[int, int]:
+        """Return the rows below and the columns right of the slice that a tile reads."""
+        (rows, columns), (height, width) = self.stored(tile).shape, tile.read.shape
+        return height - rows, width - columns
 
     @property
     def overhead(self) -> float:
@@ -184,49 +166,30 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON knows it."""
-        region = {axis: [span["start"], span["stop"]] for axis, span in asdict(self.region).items()}
-        return {**asdict(self), "shape": list(self.shape), "region": region, "tile": list(self.tile)}
+        return {**asdict(self), "shape": list(self.shape), "region": self.region.to_json(), "tile": list(self.tile)}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Plan":
-        """Take up a plan that was saved.
+        """Read what `to_dict` gave.
 
         Raises:
             ConfigError: it is damaged, or breaks a rule.
         """
-        names = tuple(cls.__dataclass_fields__)
-        entries = fields.mapping(content, "plan")
-        fields.check_keys(entries, "plan", names)
-        spans = fields.mapping(entries["region"], "plan: region")
-        fields.check_keys(spans, "plan: region", tuple("zyx"))
-        region = Region(*(Span(*_wholes(spans[axis], f"plan: region: {axis}", 2)) for axis in "zyx"))
-        single = set(names) - {"shape", "region", "tile"}
-        numbers = {name: fields.whole(entries[name], f"plan: {name}") for name in single}
-        slices, rows, columns = _wholes(entries["shape"], "plan: shape", 3)
-        tile_rows, tile_columns = _wholes(entries["tile"], "plan: tile", 2)
-        return cls(shape=(slices, rows, columns), region=region, tile=(tile_rows, tile_columns), **numbers)
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(content))
+        except (ValidationError, TypeError, ValueError) as error:
+            raise ConfigError(f"the saved plan is damaged ({error}); begin again") from None
 
     def _cells(self, axis: int) -> list[Span]:
         """Return the parts of the region in the rows (axis 0) or columns (axis 1) of the grid."""
-        span = (self.region.y, self.region.x)[axis]
-        return _cut(span, self.tile[axis])
+        return list((self.region.y, self.region.x)[axis].split(self.tile[axis]))
 
     def _read(self, axis: int, write: Span) -> Span:
         """Return what is read to write these rows (axis 0) or columns (axis 1)."""
         stride, length = self.stride, self.shape[1 + axis]
         start = write.start // stride * stride - self.halo
         stop = -(-write.stop // stride) * stride + self.halo
-        return Span(start, stop).within(Span(0, -(-length // stride) * stride))
-
-    def _clamped(self, start: int, stop: int) -> tuple[int, ...]:
-        half, last = self.slices // 2, self.shape[0] - 1
-        return tuple(min(max(z, 0), last) for z in range(start - half, stop + half))
-
-
-def _cut(span: Span, length: int, origin: int = 0) -> list[Span]:
-    """Cut a span where multiples of ``length`` from ``origin`` on lie in it."""
-    first = span.start - (span.start - origin) % length
-    return [Span(start, start + length).within(span) for start in range(first, span.stop, length)]
+        return Span(start, stop).intersect(Span(0, -(-length // stride) * stride))
 
 
 def _pair(sides: Sequence[int], separator: str = " x ") -> str:
@@ -240,10 +203,3 @@ def _check_side(name: str, given: Any, side: int, stride: int) -> None:
             f"{name} {given}: {side} must be a multiple of the network's stride {stride}; the nearest are "
             f"{below} and {below + stride}"
         )
-
-
-def _wholes(value: Any, where: str, number: int) -> list[int]:
-    numbers = [fields.whole(item, where) for item in fields.items(value, where)]
-    if len(numbers) != number:
-        raise ConfigError(f"{where}: {numbers} must be {number} numbers; begin anew, the saved plan is damaged")
-    return numbers

@@ -12,10 +12,9 @@ from monai_app.domain.region import Region
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.outputs import Outputs
-from monai_app.inference.streaming.footprint import peak_bytes
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.request import Request
-from monai_app.networks.sequence import shares_work
+from monai_app.networks.protocol import SharesWork
 from monai_app.progress import duration
 from monai_app.stack.ngff.layout import CHUNK
 
@@ -118,12 +117,12 @@ class Planner:
 
     def bytes(self, plan: Plan) -> int:
         """Return the bytes that computing a tile of the plan takes, beside what the process holds already."""
-        tile = max(plan.tiles, key=lambda tile: len(tile.z) * len(tile.read_y) * len(tile.read_x))
-        rows, columns, targets = len(tile.read_y), len(tile.read_x), len(tile.z)
+        tile = max(plan.tiles, key=lambda tile: tile.computed)
+        (rows, columns), targets = tile.read.shape, len(tile.write.z)
         detectors = len(self.network.model.spec.detectors)
         # What this tile reads, and what the next one reads beyond it.
         read = (plan.slices - 1 + 2 * targets) * rows * columns * detectors * self.itemsize
-        written = 3 * targets * min(CHUNK, rows) * columns * self._bytes_per_pixel()
+        written = 3 * targets * min(CHUNK, rows) * columns * self._bytes_per_pixel
         return int(_FRAGMENTED * self._computed(targets, rows, plan.stripe) * columns) + written + read
 
     def _computed(self, targets: int, rows: int, stripe: int) -> float:
@@ -132,46 +131,47 @@ class Planner:
         if key not in self._counted:
             width, itemsize = self.network.model.spec.stride, self.network.dtype.itemsize
             if self.network.streamed:
-                self._counted[key] = peak_bytes(self.network.stream(targets), rows, width, stripe, itemsize) / width
+                self._counted[key] = self.network.stream(targets).peak_bytes(rows, width, stripe, itemsize) / width
             else:
                 self._counted[key] = self.network.whole_maps * rows * itemsize
         return self._counted[key]
 
     def estimate(self, plan: Plan, tiles: Sequence[Tile]) -> Estimate:
         """Time some stripes of one of the tiles, and scale the time to all of them."""
-        computed = sum(len(tile.z) * len(tile.read_y) * len(tile.read_x) for tile in tiles)
+        computed = sum(tile.computed for tile in tiles)
         seconds = self._seconds_per_pixel(plan, tiles[0]) * computed if tiles else 0.0
         held = psutil.Process().memory_info().rss
-        pixels = prod(len(span) for span in (plan.region.z, plan.region.y, plan.region.x))
-        disk = pixels * 4 // 3 * self._bytes_per_pixel()  # a third more for the smaller levels
+        disk = prod(plan.region.shape) * 4 // 3 * self._bytes_per_pixel  # a third more for the smaller levels
         return Estimate(seconds, held + self.bytes(plan), disk)
 
     def _seconds_per_pixel(self, plan: Plan, tile: Tile) -> float:
         # The first time is slower. The second time the maps are as wide as they will be, so that the memory they leave
         # behind fits those to come.
-        rows, wide = min(len(tile.read_y), 4 * plan.stripe), len(tile.read_x)
+        height, wide = tile.read.shape
+        rows = min(height, 4 * plan.stripe)
         narrow = min(wide, -(-_NARROW // plan.stride) * plan.stride)
         seconds = self._time(plan, tile, rows, narrow)
         if seconds * wide / narrow < _LONG:
-            return self._time(plan, tile, rows, wide) / (len(tile.z) * rows * wide)
-        return seconds / (len(tile.z) * rows * narrow)
+            return self._time(plan, tile, rows, wide) / (len(tile.write.z) * rows * wide)
+        return seconds / (len(tile.write.z) * rows * narrow)
 
     def _time(self, plan: Plan, tile: Tile, rows: int, columns: int) -> float:
         grey = np.zeros((len(self.network.model.spec.detectors), rows, columns), np.uint8)
         sequence = plan.sequence(tile)
         begin = time.perf_counter()
-        for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.z), plan.stripe):
+        for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.write.z), plan.stripe):
             pass
         return time.perf_counter() - begin
 
+    @property
     def _bytes_per_pixel(self) -> int:
-        maps = self.outputs.maps
-        return 1 + maps.confidence + len(self.network.model.spec.phases) * maps.probability
+        phases = len(self.network.model.spec.phases)
+        return 1 + sum(phases if output.per_phase else 1 for output in self.outputs.maps)
 
     def _candidates(self, region: Region, halo: int, tile: tuple[int, int] | None, single: bool) -> Iterator[Plan]:
         spec = self.network.model.spec
         stripe = -(-_STRIPE.get(self.network.device.type, 256) // spec.stride) * spec.stride
-        sharing = shares_work(self.network.model.network) and self.network.streamed and not single
+        sharing = isinstance(self.network.model.network, SharesWork) and self.network.streamed and not single
         blocks = [block for block in _BLOCKS if sharing and block < 2 * len(region.z)] or [1]
         for sides in [tile] if tile is not None else self._tiles():
             for block in blocks:

@@ -1,9 +1,10 @@
 """What a person asks of a plan; the rest is left to the planner."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dask.utils import parse_bytes
+from pydantic import ByteSize, TypeAdapter
 
 from monai_app.errors import ConfigError
 
@@ -51,8 +52,11 @@ def _sides(tile: str | int | Sequence[int]) -> tuple[int, int]:
 
 def _bytes(memory: str | int) -> int:
     try:
-        size = int(parse_bytes(memory))
-    except (AttributeError, TypeError, ValueError, OverflowError):
+        text = (
+            re.sub(r"(?<=[kmgtp])i$", "iB", memory.strip(), flags=re.IGNORECASE) if isinstance(memory, str) else memory
+        )
+        size = int(TypeAdapter(ByteSize).validate_python(text))
+    except (TypeError, ValueError, OverflowError):
         size = 0
     if size < 1:
         raise ConfigError(f"memory {memory!r}: must be a size such as 4GiB or 800MB (--memory)")

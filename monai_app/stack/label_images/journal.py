@@ -1,4 +1,4 @@
-"""What a result in the making is bound to, and the record of what is done of it; both survive a kill."""
+"""The fingerprint of a result in progress, and the record of what is done of it; both survive a kill."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from typing import Any
 from monai_app import files
 from monai_app.errors import ConfigError, StackError
 
-BINDING = "binding.json"
-"""File that holds everything that decides the result."""
+FINGERPRINT = "binding.json"
+"""File that holds everything that decides the result; its name is from earlier versions."""
 
 JOURNAL = "journal.jsonl"
 """File that holds a line for every tile that is done."""
@@ -80,35 +80,35 @@ def _entries(path: Path) -> Iterator[tuple[int, int | None]]:
             continue  # a tile whose line is damaged is done again
 
 
-def write_binding(folder: Path, binding: Mapping[str, Any]) -> None:
-    """Write what a result is bound to (JSON values) into its folder, whole or not at all."""
-    with files.whole_file(folder / BINDING) as temporary:
-        temporary.write_text(json.dumps(binding, indent=2) + "\n", encoding="utf-8")
+def write_fingerprint(folder: Path, fingerprint: Mapping[str, Any]) -> None:
+    """Write the fingerprint of a result (JSON values) into its folder, complete or not at all."""
+    with files.atomic_file(folder / FINGERPRINT) as temporary:
+        temporary.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
 
 
-def read_binding(folder: Path) -> dict[str, Any]:
-    """Read what a result is bound to.
+def read_fingerprint(folder: Path) -> dict[str, Any]:
+    """Read the fingerprint of a result.
 
     Raises:
-        StackError: the file isn't there or is damaged.
+        StackError: the file does not exist or is damaged.
     """
-    path = folder / BINDING
+    path = folder / FINGERPRINT
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise StackError(
-            f"{path} is unreadable ({error}), so what was begun cannot be taken up; begin anew with --overwrite or "
+            f"{path} is unreadable ({error}), so what was started cannot be resumed; begin again with --overwrite or "
             "choose another name (--labels NAME)"
         ) from None
 
 
-def check_binding(name: str, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Check that a result may be taken up.
+def check_fingerprint(name: str, kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that a result may be resumed.
 
     Args:
         name: the label image's name.
-        kept: what the result in the making is bound to.
-        wanted: what decides the result of this run.
+        kept: the fingerprint of the result in progress.
+        wanted: that of this run.
 
     Raises:
         ConfigError: they differ; the message names every entry that does.
@@ -120,7 +120,7 @@ def check_binding(name: str, kept: Mapping[str, Any], wanted: Mapping[str, Any])
         raise ConfigError(
             f"label image {name!r} was begun with other settings (begun with -> asked for):\n"
             + "\n".join(lines)
-            + "\ngive the same settings to go on, begin anew with --overwrite, or choose another name (--labels NAME)"
+            + "\ngive the same settings to resume, begin again with --overwrite, or choose another name (--labels NAME)"
         )
 
 

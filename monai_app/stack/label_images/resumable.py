@@ -1,31 +1,38 @@
-"""Results: label images with their maps, written tile by tile, kept when a run is stopped and taken up by the next."""
+"""Results: label images with their maps, written tile by tile, kept when a run is stopped and resumed by the next."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from monai_app import files
+from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StackError
 from monai_app.progress import Progress, silent
 from monai_app.stack.label_images import registry as labels
-from monai_app.stack.label_images.arrays import Box, MapKind, Maps, ResultArrays
-from monai_app.stack.label_images.journal import JOURNAL, Journal, check_binding, read_binding, write_binding
+from monai_app.stack.label_images.arrays import LABELS, Map, ResultArrays, map_names
+from monai_app.stack.label_images.journal import (
+    JOURNAL,
+    Journal,
+    check_fingerprint,
+    read_fingerprint,
+    write_fingerprint,
+)
 from monai_app.stack.label_images.registry import LabelImage
 from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
 
 _IMAGE = "image"
-"""Entry of a binding that this module adds."""
+"""Entry of a fingerprint that this module adds."""
 
 
 class Result:
-    """A result in the making; made by `Stack.write_result`.
+    """A result in progress; made by `Stack.write_result`.
 
     Attributes:
         folder: the hidden group in which it is made; it has its name when it is complete.
@@ -57,20 +64,20 @@ class Result:
         labels.check_same_stack(self._image)
         self._journal.record(tile, checksum)
 
-    def verify(self, boxes_of: Callable[[int], Iterable[Box]]) -> tuple[int, ...]:
+    def verify(self, region_of: Callable[[int], Region]) -> tuple[int, ...]:
         """Read every tile that is done again and forget those whose pixels are damaged or missing.
 
         Args:
-            boxes_of: gives the rectangles that a tile consists of.
+            region_of: gives what a tile writes.
 
         Returns:
             The tiles that are to be done again.
         """
-        spoilt = tuple(tile for tile, checksum in self.done.items() if not self._holds(boxes_of(tile), checksum))
-        for tile in spoilt:
+        damaged = tuple(tile for tile, checksum in self.done.items() if not self._holds(region_of(tile), checksum))
+        for tile in damaged:
             self._journal.record(tile, None)
-            self.arrays.erase_damaged(boxes_of(tile))
-        return spoilt
+            self.arrays.erase_damaged(region_of(tile))
+        return damaged
 
     def finish(self, zs: Iterable[int], progress: Progress = silent) -> None:
         """Make the smaller levels for viewers and let the result appear when its context is left.
@@ -91,58 +98,47 @@ class Result:
             left.unlink(missing_ok=True)
         self.finished = True
 
-    def _holds(self, boxes: Iterable[Box], checksum: int) -> bool:
+    def _holds(self, region: Region, checksum: int) -> bool:
         try:
-            return self.arrays.checksum(boxes) == checksum
+            return self.arrays.checksum(region) == checksum
         except StackError:
             return False
 
     def _fill_levels(self, z: int) -> None:
-        for kind, levels in self.arrays.levels.items():
-            halve = halve_labels if kind == "labels" else halve_image
-            channels = range(self.arrays.phases) if kind == "probability" else None
-            for index in [(z,)] if channels is None else [(channel, z) for channel in channels]:
-                blocks.fill_levels(levels, index, halve)
+        for name, levels in self.arrays.levels.items():
+            halve = halve_labels if name == LABELS else halve_image
+            for phase in np.ndindex(levels[0].shape[:-3]):
+                blocks.fill_levels(levels, (*phase, z), halve)
 
 
 @contextmanager
-def making_result(image: LabelImage, maps: Maps, binding: Mapping[str, Any], *, overwrite: bool) -> Iterator[Result]:
+def resumable_result(
+    image: LabelImage, maps: Sequence[Map], fingerprint: Mapping[str, Any], *, overwrite: bool
+) -> Iterator[Result]:
     """Make a result beside the finished label images; see `Stack.write_result`.
 
-    What is done stays when the body fails or the process dies, and a later run with the same binding takes it up. The
-    result appears only if the body called `Result.finish`.
-
-    Args:
-        image: the label image.
-        maps: what is written beside the labels.
-        binding: everything that decides the result (JSON values in nested mappings). The stack's identity, the phases
-            and the maps are added under ``image``.
-        overwrite: replace a finished label image, and begin anew where the one in the making differs or is damaged.
-
-    Raises:
-        ConfigError: the name breaks the rule, the result in the making is bound to something else, or there are no
-            phases whose probability could be written.
-        TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
-        BusyError: another process is writing it.
-        StackError: the store holds another stack by now, or the result in the making is damaged.
+    What is done stays when the body fails or the process dies, and a later run with the same fingerprint resumes it. To
+    the fingerprint the stack's identity, the phases and the maps are added under ``image``.
     """
     labels.check_label_name(image.name)
-    if maps.probability and not image.phases:
-        raise ConfigError(f"{image.store.name} has no phases whose probability could be written; write labels only")
-    with files.lock(files.lock_path(image.target), labels.busy_message(image)):
+    for each in maps:
+        if each.per_phase and not image.phases:
+            raise ConfigError(f"{image.store.name} has no phases whose {each.name} could be written; leave it out")
+    busy = f"label image {image.name!r} of {image.store} is being written by another process; wait for it or choose "
+    with files.lock(files.lock_path(image.target), f"{busy}another name"):
         labels.check_same_stack(image)
-        _bring_back(image)
-        labels.check_replaceable(image, overwrite)
-        result = _take_up(image, maps, _bound(image, maps, binding), overwrite)
+        _recover(image)
+        labels.check_replaceable(image.store, image.name, overwrite)
+        result = _resume_or_begin(image, maps, _completed(image, maps, fingerprint), overwrite)
         yield result
         if result.finished:
             labels.check_same_stack(image)
-            files.publish(image.target)
+            files.commit(image.target)
             labels.register(image)
 
 
-def begun(store: Path, name: str) -> dict[str, Any] | None:
-    """What the result in the making of that name is bound to; None where there is none or it cannot be read.
+def in_progress(store: Path, name: str) -> dict[str, Any] | None:
+    """Return the fingerprint of the result of that name in progress; None where there is none or it is unreadable.
 
     Raises:
         ConfigError: the name breaks the rule.
@@ -151,14 +147,14 @@ def begun(store: Path, name: str) -> dict[str, Any] | None:
     target = store / layout.LABELS / name
     try:
         folder = target if _is_unregistered(store, name) else files.partial_path(target)
-        return read_binding(folder) if _is_begun(folder) else None
+        return _kept_fingerprint(folder) if _is_started(folder) else None
     except StackError:
         return None
 
 
-def _bring_back(image: LabelImage) -> None:
+def _recover(image: LabelImage) -> None:
     """Undo what a kill during publishing left half done; nothing that is complete is lost."""
-    files.restore(image.target)
+    files.rollback(image.target)
     if _is_unregistered(image.store, image.name):
         partial = files.partial_path(image.target)
         files.remove_tree(partial)
@@ -170,48 +166,57 @@ def _is_unregistered(store: Path, name: str) -> bool:
     return (store / layout.LABELS / name).exists() and not labels.is_registered(store, name)
 
 
-def _take_up(image: LabelImage, maps: Maps, binding: Mapping[str, Any], overwrite: bool) -> Result:
+def _resume_or_begin(image: LabelImage, maps: Sequence[Map], fingerprint: Mapping[str, Any], overwrite: bool) -> Result:
     partial = files.partial_path(image.target)
-    if _is_begun(partial):
+    if _is_started(partial):
         try:
-            check_binding(image.name, read_binding(partial), binding)
+            check_fingerprint(image.name, _kept_fingerprint(partial), fingerprint)
             return Result(image, partial)
         except (ConfigError, StackError):
             if not overwrite:
                 raise
-    _begin(image, maps, binding, partial)
+    _begin(image, maps, fingerprint, partial)
     return Result(image, partial)
 
 
-def _is_begun(folder: Path) -> bool:
+def _is_started(folder: Path) -> bool:
     """Whether a folder is a result that can hold tiles: `_begin` was not killed in the middle."""
     return (folder / JOURNAL).exists()
 
 
-def _begin(image: LabelImage, maps: Maps, binding: Mapping[str, Any], folder: Path) -> None:
+def _begin(image: LabelImage, maps: Sequence[Map], fingerprint: Mapping[str, Any], folder: Path) -> None:
     files.remove_tree(folder)
-    write_binding(folder, binding)
-    own = {**image.own, "phases": len(image.phases), "maps": asdict(maps)}
+    write_fingerprint(folder, fingerprint)
+    own = {**image.own, "phases": len(image.phases), "maps": [each.name for each in maps]}
     labels.create_labels(replace(image, own=own), folder)
-    for kind in maps.kinds:
-        _create_map(image, kind, folder / kind)
+    for each in maps:
+        _create_map(image, each, folder / each.name)
     (folder / JOURNAL).touch()
 
 
-def _create_map(image: LabelImage, kind: MapKind, folder: Path) -> None:
-    slices, rows, columns = image.shape
-    count = len(level_shapes(rows, columns))
-    if kind == "probability":
+def _create_map(image: LabelImage, each: Map, folder: Path) -> None:
+    slices, *shape = image.shape
+    count = len(level_shapes(*shape))
+    if each.per_phase:
         names = [phase.name for phase in image.phases]
-        ome = layout.image_metadata(kind, names, image.voxel_nm, count, [(0, 255)] * len(names), 255)
+        ome = layout.image_metadata(each.name, names, image.voxel_nm, count, [(0, 255)] * len(names), 255)
         leading: tuple[int, ...] = (len(names), slices)
     else:
-        ome, leading = layout.map_metadata(kind, image.voxel_nm, count), (slices,)
-    layout.create_levels(layout.create_group(folder, {"ome": ome}), leading, (rows, columns), np.uint8)
+        ome, leading = layout.map_metadata(each.name, image.voxel_nm, count), (slices,)
+    layout.create_levels(layout.create_group(folder, {"ome": ome}), leading, image.shape[1:], np.uint8)
 
 
-def _bound(image: LabelImage, maps: Maps, binding: Mapping[str, Any]) -> dict[str, Any]:
-    """The binding as JSON gives it back, with what decides the arrays and their meaning."""
+def _completed(image: LabelImage, maps: Sequence[Map], fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """The fingerprint as JSON gives it back, with what decides the arrays and their meaning."""
     phases = {str(phase.value): phase.name for phase in image.phases}
-    own = {"identity": image.own["ingested"], "shape": image.shape, "phases": phases, "maps": asdict(maps)}
-    return dict(json.loads(json.dumps({**binding, _IMAGE: own})))
+    names = [each.name for each in maps]
+    own = {"identity": image.own["ingested"], "shape": image.shape, "phases": phases, "maps": names}
+    return dict(json.loads(json.dumps({**fingerprint, _IMAGE: own})))
+
+
+def _kept_fingerprint(folder: Path) -> dict[str, Any]:
+    kept = read_fingerprint(folder)
+    try:
+        return {**kept, _IMAGE: {**kept[_IMAGE], "maps": map_names(kept[_IMAGE]["maps"])}}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return kept  # damaged: it equals no other

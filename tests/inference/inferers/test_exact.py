@@ -4,6 +4,7 @@ import gc
 import warnings
 import weakref
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -11,36 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from monai.data import MetaTensor, decollate_batch
 from monai.inferers import SlidingWindowInferer
-from monai.networks.nets import BasicUNet, UNet
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
 from monai_app.inference import ExactInferer
 from monai_app.inference.inferers import exact as inferer
 from monai_app.inference.tiling.receptive_field import Field, measure_field
-from monai_app.networks import Sensor3D
+from tests.zoo import NETWORKS, network_of
 
-STRIDES = {"unet of 3 levels": 4, "unet of 5 levels": 16, "sensor3d": 4}
+STRIDES = {kind: NETWORKS[kind].stride for kind in ("UNet residual", "unet", "sensor3d")}
 CHANNELS, PHASES = 3, 3
 
 
 def made(kind: str, seed: int = 0, norm: str = "batch") -> nn.Module:
-    """Make a float64 network whose running statistics keep signals from fading on their way through it."""
-    torch.manual_seed(seed)
-    shape = {"spatial_dims": 2, "in_channels": CHANNELS, "out_channels": PHASES, "norm": norm}
-    network: nn.Module = {
-        "unet of 3 levels": lambda: UNet(**shape, channels=(3, 4, 4), strides=(2, 2), num_res_units=2),
-        "unet of 5 levels": lambda: BasicUNet(**shape, features=(3,) * 6),
-        "sensor3d": lambda: Sensor3D(1, PHASES, filters=3, norm=norm),
-    }[kind]().double()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
-        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.uniform_(module.weight, -1.0, 1.0)
-    with torch.no_grad():
-        network.train()(torch.rand((2, CHANNELS, 128, 128), dtype=torch.float64))
-    return network.eval()
+    options: dict[str, Any] = {"norm": norm} if kind == "unet" else {}
+    return network_of(kind, 1, 3, PHASES, seed=seed, dtype=torch.float64, **options)
 
 
 known = cache(made)
@@ -51,7 +37,8 @@ def whole_slice(network: nn.Module, images: Tensor, stride: int) -> Tensor:
     rows, columns = images.shape[2:]
     padded = images[:, :, [min(y, rows - 1) for y in range(-(-rows // stride) * stride)]]
     padded = padded[:, :, :, [min(x, columns - 1) for x in range(-(-columns // stride) * stride)]]
-    return network(padded)[:, :, :rows, :columns]
+    logits: Tensor = network(padded)
+    return logits[:, :, :rows, :columns]
 
 
 class Spy(nn.Module):
@@ -163,10 +150,10 @@ def test_a_network_is_measured_once_and_not_kept(measured: list[nn.Module]) -> N
 
 @torch.no_grad()
 def test_weights_that_change_are_honoured() -> None:
-    network, images = made("unet of 3 levels", seed=1), torch.rand((1, CHANNELS, 70, 61), dtype=torch.float64)
+    network, images = made("UNet residual", seed=1), torch.rand((1, CHANNELS, 70, 61), dtype=torch.float64)
     infer = ExactInferer((32, 48), 4)
     before = infer(images, network)
-    network.load_state_dict(made("unet of 3 levels", seed=2).state_dict())
+    network.load_state_dict(made("UNet residual", seed=2).state_dict())
     after = infer(images, network)
     assert not torch.allclose(before, after)
     torch.testing.assert_close(after, whole_slice(network, images, 4), rtol=1e-10, atol=1e-10)
@@ -176,7 +163,7 @@ def test_mixed_precision_is_for_the_tiles_and_not_for_measuring() -> None:
     """Its convolutions spread NaN beyond the kernel, on some machines."""
 
     class Precision(Spy):
-        def forward(self, images: Tensor) -> Tensor:
+        def forward(self, images: Tensor, *more: object, **named: object) -> Tensor:
             precisions[bool(images.isnan().any())].add(torch.is_autocast_enabled("cpu"))
             return super().forward(images)
 
@@ -217,7 +204,7 @@ def test_more_arguments_go_to_the_network() -> None:
 def test_networks_and_images_that_tiles_cannot_serve_are_refused() -> None:
     images = torch.rand((1, CHANNELS, 64, 64), dtype=torch.float64)
     with pytest.raises(ConfigError, match=r"depends on everything in the image: .* use batch norm or none"):
-        ExactInferer((64, 64), 16)(images, made("unet of 5 levels", norm="instance"))
+        ExactInferer((64, 64), 16)(images, made("unet", norm="instance"))
     with pytest.raises(ConfigError, match="stride 2: what the network's logits depend on does not repeat"):
         ExactInferer((64, 64), 2)(images, known("sensor3d"))
     with pytest.raises(ConfigError, match=r"network .*: must be a torch\.nn\.Module.*; wrap"):
@@ -233,12 +220,12 @@ def test_networks_and_images_that_tiles_cannot_serve_are_refused() -> None:
         ([500, 512], 16, r"window \[500, 512\]: .* multiples of the network's stride 16; .* \[512, 512\]"),
         ([0, 512], 16, r"window \[0, 512\]: .* instance \[16, 512\]"),
         ([64], 4, r"window \[64\]: must be rows and columns, .* instance \[64, 64\]"),
-        (64, 4, "window: 64 is not a list"),
-        ([64, 64.0], 4, "window: 64.0 is not a whole number"),
-        ([64, 64], 0, "stride 0: must be 1 or more"),
-        ([64, 64], "4", "stride: '4' is not a whole number"),
+        (64, 4, "window 64: must be rows and columns"),
+        ([64, 64.0], 4, r"window \[64, 64.0\]: must be rows and columns, .* instance \[64, 64\]"),
+        ([64, 64], 0, "stride 0: must be a whole number, 1 or more"),
+        ([64, 64], "4", "stride '4': must be a whole number"),
     ],
 )
-def test_a_window_that_breaks_its_rule_is_refused(window: object, stride: object, message: str) -> None:
+def test_a_window_that_breaks_its_rule_is_refused(window: Any, stride: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ExactInferer(window, stride)

@@ -9,6 +9,7 @@ from monai.data import MetaTensor
 from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
+from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 from monai_app.inference import ExactInferer, VolumeInferer
 from monai_app.inference.inferers.volume import slab_of
@@ -28,7 +29,7 @@ def test_the_slabs_of_a_volume_are_those_of_the_stack(tiny_stack: Stack, slices:
     assert volume.shape == (1, 2, 80, 96, 8)
     for z in range(8):
         expected = tiny_stack.read_slab(z, ["TLD", "ICE"], slices)
-        np.testing.assert_array_equal(slab_of(volume, z, slices)[0].numpy(), expected)
+        np.testing.assert_array_equal(slab_of(volume, z, Slab(slices))[0].numpy(), expected)
 
 
 class Directed(nn.Module):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from monai_app.inference.tiling.activations import count_maps
-from tests.inference.examples import network_of
+from tests.zoo import network_of
 
 
 def test_every_map_counts_as_long_as_it_is_alive() -> None:

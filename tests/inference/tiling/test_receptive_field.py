@@ -1,15 +1,16 @@
 """Measured fields against the reference, and against tiles: at the halo equal to the whole, one stride below not."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
-from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
 from monai_app.inference.tiling.receptive_field import Field, measure_field
 from monai_app.networks import Sensor3D
+from tests.zoo import network_of
 
 
 class SmallUNet(nn.Module):
@@ -24,11 +25,12 @@ class SmallUNet(nn.Module):
             self.up, self.join = nn.ConvTranspose2d(width, width, 2, 2), block(2 * width, width)
 
     def forward(self, image: Tensor) -> Tensor:
-        fine = self.fine(image)
+        fine: Tensor = self.fine(image)
         if not hasattr(self, "coarse"):
             return fine
         coarse = self.coarse(nn.functional.max_pool2d(fine, 2))
-        return self.join(torch.cat([fine, self.up(coarse)], 1))
+        joined: Tensor = self.join(torch.cat([fine, self.up(coarse)], 1))
+        return joined
 
 
 def block(before: int, width: int) -> nn.Sequential:
@@ -38,10 +40,6 @@ def block(before: int, width: int) -> nn.Sequential:
     )
 
 
-def basic_unet(norm: str = "batch") -> BasicUNet:
-    return BasicUNet(spatial_dims=2, in_channels=2, out_channels=3, features=(2,) * 6, norm=norm, act="RELU")
-
-
 @pytest.mark.parametrize(("levels", "halo"), [(3, 24), (4, 48)])
 def test_the_halo_of_a_unet_is_that_of_the_reference(levels: int, halo: int) -> None:
     field = measure_field(SmallUNet(levels), 2, 2 ** (levels - 1))
@@ -49,7 +47,7 @@ def test_the_halo_of_a_unet_is_that_of_the_reference(levels: int, halo: int) -> 
 
 
 def test_the_halo_of_monais_unet_is_that_of_the_reference() -> None:
-    assert measure_field(basic_unet(), 2, 16) == Field(stride=16, halo=96, reach=107)
+    assert measure_field(network_of("unet"), 6, 16) == Field(stride=16, halo=96, reach=107)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +62,7 @@ def test_the_halo_of_monais_unet_is_that_of_the_reference() -> None:
     ],
     ids=str,
 )
-def test_the_halo_of_sensor3d_is_that_of_the_reference(options: dict[str, object], halo: int) -> None:
+def test_the_halo_of_sensor3d_is_that_of_the_reference(options: dict[str, Any], halo: int) -> None:
     network = Sensor3D(**{"detectors": 1, "phases": 3, "filters": 2, **options})
     assert measure_field(network, network.slices, network.stride).halo == halo
 
@@ -142,12 +140,13 @@ def test_tiles_need_the_halo_and_no_more(kind: str) -> None:
 
 def core(network: nn.Module, image: Tensor, halo: int) -> Tensor:
     window = image[:, :, 52 - halo : 64 + halo, 60 - halo : 72 + halo]
-    return network(window)[:, :, halo : halo + 12, halo : halo + 12]
+    logits: Tensor = network(window)
+    return logits[:, :, halo : halo + 12, halo : halo + 12]
 
 
 def test_statistics_of_the_image_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"depends on everything in the image: .* use batch norm or none"):
-        measure_field(basic_unet("instance"), 2, 16)
+        measure_field(network_of("unet", norm="instance"), 6, 16)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 6, 10])
@@ -167,7 +166,7 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"gives \(2, 2, 1022, 8\) for an image of 1 channels and 1024 x 8 pixels"):
         measure_field(nn.Conv2d(1, 2, (3, 1)), 1, 1)
     diverged = SmallUNet(1)
-    nn.init.constant_(diverged.fine[0].bias, torch.nan)
+    nn.init.constant_(dict(diverged.named_parameters())["fine.0.bias"], torch.nan)
     with pytest.raises(ConfigError, match="logits of an image of zeros are no numbers"):
         measure_field(diverged, 2, 1)
     with pytest.raises(ConfigError, match="no pixel of the image reaches"):
@@ -192,6 +191,6 @@ def test_every_module_gets_its_mode_back() -> None:
 
 
 def test_a_network_that_looks_at_the_size_of_the_image_is_refused() -> None:
-    network = BasicUNet(2, 6, 3, (4, 4, 8, 8, 8, 4), norm="batch", upsample="nontrainable").eval()
+    network = network_of("BasicUNet bilinear")
     with pytest.raises(ConfigError, match=r"depend on the size of the image: .* without align_corners"):
         measure_field(network, 6, 16)

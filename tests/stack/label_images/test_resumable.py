@@ -18,18 +18,19 @@ from hypothesis import strategies as st
 from ome_zarr_models.v05.image import Image
 from ome_zarr_models.v05.image_label import ImageLabel
 
+from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Stack, ingest
-from monai_app.stack.label_images.arrays import Checksum, Maps, Planes, ResultArrays
-from monai_app.stack.label_images.journal import Journal, check_binding
-from monai_app.stack.label_images.resumable import begun
+from monai_app.stack.label_images.arrays import Checksum, ResultArrays
+from monai_app.stack.label_images.journal import Journal, check_fingerprint
+from monai_app.stack.label_images.resumable import in_progress
 from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout, pyramid
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
 from tests.conftest import CHECKOUT
 from tests.specs import phases_of
 from tests.stack.samples import SampleFolder, label_plane, pixels
-from tests.stack.segmenting import BINDING, BOTH, SHAPE, TILES, planes_of, segment, write_tile
+from tests.stack.segmenting import BOTH, FINGERPRINT, SHAPE, TILES, planes_of, segment, write_tile
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def undisturbed(original, tmp_path_factory):
 
 def _stop_after(stack, tiles, name="a", **options):
     """A run that ends after some tiles."""
-    with stack.write_result(name, maps=BOTH, binding=BINDING, **options) as result:
+    with stack.write_result(name, maps=BOTH, fingerprint=FINGERPRINT, **options) as result:
         for tile in range(tiles):
             result.record(tile, write_tile(result, tile))
 
@@ -76,19 +77,19 @@ def test_a_result_appears_with_its_maps(stack):
     assert stack.label_names() == ("a",)
     assert stack.label_attributes("a") == {"model": "unet"}
     for z in range(3):
-        planes = planes_of(z, slice(None), slice(None))
-        np.testing.assert_array_equal(stack.read_labels("a", z), planes.labels)
-        np.testing.assert_array_equal(stack.read_map("a", "confidence", z), planes.confidence)
-        np.testing.assert_array_equal(stack.read_map("a", "probability", z), planes.probability)
-    window = (slice(1000, 1050), slice(3, 9))
-    np.testing.assert_array_equal(stack.read_map("a", "probability", 1, window), planes_of(1, *window).probability)
+        planes = planes_of(z)
+        np.testing.assert_array_equal(stack.read_labels("a", z), planes["labels"])
+        np.testing.assert_array_equal(stack.read_map("a", "confidence", z), planes["confidence"])
+        np.testing.assert_array_equal(stack.read_map("a", "probability", z), planes["probability"])
+    rect = Rect(Span(1000, 1050), Span(3, 9))
+    np.testing.assert_array_equal(stack.read_map("a", "probability", 1, rect), planes_of(1, rect)["probability"])
     assert sorted(path.name for path in (stack.path / "labels").iterdir()) == ["a", "annotation", "zarr.json"]
-    assert json.loads((stack.path / "labels" / "a" / "binding.json").read_text())["weights"] == BINDING["weights"]
+    assert json.loads((stack.path / "labels" / "a" / "binding.json").read_text())["weights"] == FINGERPRINT["weights"]
 
 
 def test_labels_alone_have_no_maps(stack):
-    segment(stack, maps=Maps())
-    np.testing.assert_array_equal(stack.read_labels("a", 2), planes_of(2, slice(None), slice(None)).labels)
+    segment(stack, maps=())
+    np.testing.assert_array_equal(stack.read_labels("a", 2), planes_of(2)["labels"])
     for kind in ("confidence", "probability"):
         with pytest.raises(StackError, match=f"'a' of .* was written without {kind}; segment again"):
             stack.read_map("a", kind, 0)
@@ -111,11 +112,11 @@ def test_the_ngff_models_accept_labels_and_maps(stack):
 def test_the_smaller_levels_are_those_of_whole_planes(stack):
     segment(stack)
     for z in range(3):
-        planes = planes_of(z, slice(None), slice(None))
+        planes = planes_of(z)
         for kind, plane, halve in (
-            ("", planes.labels, halve_labels),
-            ("confidence", planes.confidence, halve_image),
-            ("probability", planes.probability, lambda every: np.stack([halve_image(one) for one in every])),
+            ("", planes["labels"], halve_labels),
+            ("confidence", planes["confidence"], halve_image),
+            ("probability", planes["probability"], lambda every: np.stack([halve_image(one) for one in every])),
         ):
             group = zarr.open_group(stack.path / "labels" / "a" / kind, mode="r")
             for level in ("0", "1", "2"):
@@ -170,19 +171,17 @@ def test_finishing_reads_no_more_than_a_block(stack):
         ("register", True),
     ],
 )
-def test_a_killed_run_is_taken_up(stack, undisturbed, where, overwrite):
+def test_a_killed_run_is_resumed(stack, undisturbed, where, overwrite):
     """Kill -9 while beginning, between two records, before publishing, while flushing and before registering."""
     if overwrite:
-        with stack.write_labels("a") as writer:
-            for z in range(3):
-                writer.write(z, np.ones(SHAPE[1:], np.uint8))
+        stack.write_labels("a", np.ones(SHAPE, np.uint8))
     script = f"from tests.stack.segmenting import killed; killed({str(stack.path)!r}, {where!r}, {overwrite})"
     run = subprocess.run([sys.executable, "-c", script], check=False, cwd=CHECKOUT)
     assert run.returncode == -signal.SIGKILL
     assert stack.label_names() == (("a",) if overwrite else ())
     kept = {"begin": 0, "tile 0": 0, "tile 3": 3}.get(where, 6)
     published = overwrite and where == "register"  # the swap is the moment in which the new labels become visible
-    assert (begun(stack.path, "a") is not None) == (where != "begin" and not published)
+    assert (in_progress(stack.path, "a") is not None) == (where != "begin" and not published)
     again = segment(stack, overwrite=overwrite)
     assert again == list(range(0 if published else kept, 6))
     assert _files(stack.path / "labels" / "a") == undisturbed
@@ -196,7 +195,7 @@ def test_a_stopped_run_publishes_nothing_and_keeps_what_is_done(stack, undisturb
     assert segment(stack) == [2, 3, 4, 5]
 
     def fail():
-        with stack.write_result("b", maps=BOTH, binding=BINDING) as result:
+        with stack.write_result("b", maps=BOTH, fingerprint=FINGERPRINT) as result:
             result.record(0, write_tile(result, 0))
             result.finish([0])
             raise RuntimeError("out of memory")
@@ -231,22 +230,22 @@ def test_a_forgotten_tile_stays_forgotten(tmp_path):
     assert journal.done == Journal(tmp_path / "journal.jsonl").done == {}
 
 
-def test_another_binding_is_refused_and_every_difference_named(stack):
+def test_another_fingerprint_is_refused_and_every_difference_named(stack):
     _stop_after(stack, 2)
     other = {"weights": "ab" * 31 + "cd", "settings": {"tile": [512, 71], "amp": True, "threads": 2}}
     with pytest.raises(ConfigError) as error:
-        segment(stack, binding=other, maps=Maps(confidence=True))
+        segment(stack, fingerprint=other, maps=BOTH[:1])
     lines = [line.strip() for line in str(error.value).splitlines()]
     assert lines[0].startswith("label image 'a' was begun with other settings")
     assert [re.split(": ", line, maxsplit=1)[0] for line in lines[1:-1]] == [
         "weights",
         "settings.tile",
-        "image.maps.probability",
+        "image.maps",
         "settings.amp",
     ]
     assert re.fullmatch(r'weights: "(ab)+a? \.\.\. .*ab" -> "(ab)+a? \.\.\. .*cd"', lines[1])
     assert lines[2] == "settings.tile: [1024, 71] -> [512, 71]"
-    assert lines[3] == "image.maps.probability: true -> false"
+    assert lines[3] == 'image.maps: ["confidence", "probability"] -> ["confidence"]'
     assert lines[4] == "settings.amp: (absent) -> true"
     assert "the same settings" in lines[-1]
     assert "--overwrite" in lines[-1]
@@ -254,20 +253,20 @@ def test_another_binding_is_refused_and_every_difference_named(stack):
     assert segment(stack) == [2, 3, 4, 5]
 
 
-def test_equal_bindings_agree_whatever_their_order():
-    check_binding("a", {"x": {"y": 1, "z": {}}, "w": None}, {"w": None, "x": {"z": {}, "y": 1}})
+def test_equal_fingerprints_agree_whatever_their_order():
+    check_fingerprint("a", {"x": {"y": 1, "z": {}}, "w": None}, {"w": None, "x": {"z": {}, "y": 1}})
 
 
-def test_overwrite_goes_on_with_the_same_and_begins_anew_with_another(stack):
-    segment(stack, binding={"weights": "old"})
+def test_overwrite_resumes_the_same_and_begins_again_with_another(stack):
+    segment(stack, fingerprint={"weights": "old"})
     with pytest.raises(TargetExistsError, match=r"'a' is already in .*--overwrite"):
         segment(stack)
     _stop_after(stack, 2, overwrite=True)
     assert json.loads((stack.path / "labels" / "a" / "binding.json").read_text())["weights"] == "old"
     assert segment(stack, overwrite=True) == [2, 3, 4, 5]
-    assert json.loads((stack.path / "labels" / "a" / "binding.json").read_text())["weights"] == BINDING["weights"]
+    assert json.loads((stack.path / "labels" / "a" / "binding.json").read_text())["weights"] == FINGERPRINT["weights"]
     _stop_after(stack, 2, overwrite=True)
-    assert segment(stack, binding={"weights": "new"}, overwrite=True) == [0, 1, 2, 3, 4, 5]
+    assert segment(stack, fingerprint={"weights": "new"}, overwrite=True) == [0, 1, 2, 3, 4, 5]
     assert stack.label_names() == ("a",)
 
 
@@ -277,24 +276,44 @@ def test_a_damaged_partial_result_is_refused_unless_overwritten(stack, damage):
     (_partial(stack) / damage).write_text("{")
     with pytest.raises(StackError, match="--overwrite"):
         segment(stack)
-    assert (begun(stack.path, "a") is None) == (damage == "binding.json")
+    assert (in_progress(stack.path, "a") is None) == (damage == "binding.json")
     assert segment(stack, overwrite=True) == [0, 1, 2, 3, 4, 5]
 
 
-def test_begun_gives_the_binding_of_a_result_in_the_making(stack):
-    assert begun(stack.path, "a") is None
+@pytest.mark.parametrize("maps", [BOTH, BOTH[:1], BOTH[1:], ()])
+def test_a_result_that_an_earlier_version_began_is_resumed(stack, maps):
+    """It said of both maps whether they are stored."""
+    with stack.write_result("a", maps=maps, fingerprint=FINGERPRINT) as result:
+        result.record(0, write_tile(result, 0, maps))
+    earlier = {each.name: each in maps for each in BOTH}
+    metadata, fingerprint = (_partial(stack) / name for name in ("zarr.json", "binding.json"))
+    content = json.loads(metadata.read_text())
+    content["attributes"]["monai_app"]["maps"] = earlier
+    metadata.write_text(json.dumps(content))
+    content = json.loads(fingerprint.read_text())
+    content["image"]["maps"] = earlier
+    fingerprint.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"image\.maps: "):
+        segment(stack, maps=BOTH if len(maps) == 1 else BOTH[1:])
+    assert segment(stack, maps=maps) == [1, 2, 3, 4, 5]
+    for each in maps:
+        np.testing.assert_array_equal(stack.read_map("a", each.name, 2), planes_of(2)[each.name])
+
+
+def test_in_progress_gives_the_fingerprint(stack):
+    assert in_progress(stack.path, "a") is None
     _stop_after(stack, 1)
-    binding = begun(stack.path, "a")
-    assert {key: binding[key] for key in BINDING} == BINDING
-    assert binding["image"]["identity"] == stack.identity
+    fingerprint = in_progress(stack.path, "a")
+    assert {key: fingerprint[key] for key in FINGERPRINT} == FINGERPRINT
+    assert fingerprint["image"]["identity"] == stack.identity
     segment(stack)
-    assert begun(stack.path, "a") is None
+    assert in_progress(stack.path, "a") is None
     with pytest.raises(ConfigError, match="may hold letters"):
-        begun(stack.path, "../a")
+        in_progress(stack.path, "../a")
 
 
 def test_a_second_process_is_refused(stack):
-    with stack.write_result("a", maps=BOTH, binding=BINDING) as result:
+    with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
         result.record(0, write_tile(result, 0))
         script = f"from tests.stack.segmenting import killed; killed({str(stack.path)!r}, 'none', False)"
         run = subprocess.run([sys.executable, "-c", script], check=False, cwd=CHECKOUT, capture_output=True, text=True)
@@ -309,7 +328,7 @@ def test_a_replaced_stack_is_refused(stack, tmp_path):
     folder.detector("ICE", pixels(*SHAPE, seed=8))
 
     def replace_while_writing():
-        with stack.write_result("a", maps=BOTH, binding=BINDING) as result:
+        with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
             checksum = write_tile(result, 0)
             ingest(folder.write(), stack.path, overwrite=True)
             result.record(0, checksum)
@@ -334,24 +353,23 @@ def test_verify_forgets_tiles_whose_chunks_are_spoilt(stack, undisturbed, kind, 
     else:
         array = zarr.open_array(level, mode="r+")
         array[..., 1, 1100, 70] = array[..., 1, 1100, 70] ^ 3
-    with stack.write_result("a", maps=BOTH, binding=BINDING) as result:
-        assert result.verify(lambda tile: [TILES[tile]]) == (3,)
+    with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
+        assert result.verify(TILES.__getitem__) == (3,)
         assert sorted(result.done) == [0, 1, 2, 4, 5]
-        planes = planes_of(*TILES[3])  # rows in pieces, so that chunks are read before they are written
-        for piece in blocks.spans(0, 77, 30):
-            part = Planes(planes.labels[piece], planes.confidence[piece], planes.probability[:, piece])
-            result.arrays.write(1, 1024 + piece.start, 0, part)
-        assert result.verify(lambda tile: [TILES[tile]]) == ()
+        for rows in TILES[3].y.split(30):  # in pieces, so that chunks are read before they are written
+            rect = Rect(rows, TILES[3].x)
+            result.arrays.write(1, rect, planes_of(1, rect))
+        assert result.verify(TILES.__getitem__) == ()
         checksum = Checksum()
-        checksum.add(1, planes)
+        checksum.add(1, planes_of(1, TILES[3].rect))
         result.record(3, checksum.value)
-        assert result.verify(lambda tile: [TILES[tile]]) == ()
+        assert result.verify(TILES.__getitem__) == ()
         result.finish(range(3))
     assert _files(stack.path / "labels" / "a") == undisturbed
 
 
 def test_a_disk_that_cannot_write_is_named(stack):
-    with stack.write_result("a", maps=BOTH, binding=BINDING) as result:
+    with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
         (result.folder / "confidence" / "0" / "c").write_text("in the way")
         with pytest.raises(StackError, match=r"confidence/0\[.* cannot be written \(.*; make room or mend the disk"):
             write_tile(result, 0)
@@ -362,34 +380,36 @@ def test_a_spoilt_chunk_in_the_way_is_named_and_gone_in_the_next_run(stack):
     chunk = _partial(stack) / "0" / "c" / "2" / "0" / "0"
     chunk.parent.mkdir(parents=True)
     chunk.write_bytes(b"")  # as a power cut leaves it, of a tile that was in flight
-    part = planes_of(2, slice(0, 9), slice(0, 71))
+    rect = Rect(Span(0, 9), Span(0, 71))
+    part = planes_of(2, rect)
     for attempt in range(2):
-        with stack.write_result("a", maps=BOTH, binding=BINDING) as result:
+        with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
             if attempt == 0:
                 with pytest.raises(StackError, match=r"\.a\.partial/0\[2, 0:9, 0:71\] cannot be written"):
-                    result.arrays.write(2, 0, 0, part)
+                    result.arrays.write(2, rect, part)
             else:
-                result.arrays.write(2, 0, 0, part)
-                np.testing.assert_array_equal(result.arrays.read((2, slice(0, 9), slice(0, 71))).labels, part.labels)
+                result.arrays.write(2, rect, part)
+                np.testing.assert_array_equal(result.arrays.read(2, rect)["labels"], part["labels"])
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     cuts=st.lists(st.integers(1, 1100), max_size=4, unique=True).map(sorted),
     zs=st.permutations(range(3)),
-    columns=st.tuples(st.integers(0, 70), st.integers(1, 70)).map(lambda ends: slice(ends[0], min(71, sum(ends)))),
+    columns=st.tuples(st.integers(0, 70), st.integers(1, 70)).map(lambda ends: Span(ends[0], min(71, sum(ends)))),
 )
 def test_the_checksum_taken_while_writing_is_that_of_what_is_stored(written, cuts, zs, columns):
-    """In whichever order the slices come and the rows are cut; boxes of any order are read."""
+    """In whichever order the slices come and the rows are cut, and whichever plane comes first."""
     checksum = Checksum()
     edges = [0, *cuts, 1101]
     for start, stop in itertools.pairwise(edges):
         for z in zs:
-            checksum.add(z, planes_of(z, slice(start, stop), columns))
-    boxes = [(z, slice(0, 1101), columns) for z in zs]
-    assert written.checksum(boxes) == checksum.value
-    assert written.checksum(boxes[1:]) != checksum.value
-    assert pickle.loads(pickle.dumps(written)).checksum(boxes) == checksum.value
+            planes = planes_of(z, Rect(Span(start, stop), columns))
+            checksum.add(z, dict(reversed(planes.items())))
+    region = Region(Span(0, 3), Span(0, 1101), columns)
+    assert written.checksum(region) == checksum.value
+    assert written.checksum(Region(Span(1, 3), region.y, columns)) != checksum.value
+    assert pickle.loads(pickle.dumps(written)).checksum(region) == checksum.value
 
 
 @pytest.fixture(scope="module")
@@ -400,40 +420,58 @@ def written(original, tmp_path_factory):
     return ResultArrays.open(path / "labels" / "a")
 
 
-_FITS = planes_of(0, slice(0, 4), slice(0, 5))
+_RECT = Rect(Span(0, 4), Span(0, 5))
+_FITS = planes_of(0, _RECT)
+
+
+def _without(name):
+    return {kept: plane for kept, plane in _FITS.items() if kept != name}
 
 
 @pytest.mark.parametrize(
-    ("where", "planes", "message"),
+    ("z", "rect", "planes", "message"),
     [
-        ((3, 0, 0), _FITS, "do not lie in the stack; give .* inside 3 slices of 1101 x 71"),
-        ((0, 1098, 0), _FITS, r"labels of shape \(4, 5\) at z 0, row 1098, column 0 do not lie"),
-        ((0, 0, -1), _FITS, "do not lie"),
-        ((0, 0, 0), Planes(_FITS.probability, _FITS.confidence, _FITS.probability), "do not lie"),
-        ((0, 0, 0), Planes(_FITS.labels + 2, _FITS.confidence, _FITS.probability), "hold 4 and the phases end at 2"),
-        ((0, 0, 0), Planes(_FITS.labels.astype(int), _FITS.confidence, _FITS.probability), "labels is int64 of shape"),
-        ((0, 0, 0), Planes(_FITS.labels, None, _FITS.probability), "has confidence; give it"),
-        ((0, 0, 0), Planes(_FITS.labels, _FITS.confidence[1:], _FITS.probability), r"uint8 of shape \(4, 5\)"),
-        ((0, 0, 0), Planes(_FITS.labels, _FITS.confidence, _FITS.probability[1:]), r"uint8 of shape \(2, 4, 5\)"),
+        (3, _RECT, _FITS, "slice 3, .* do not lie in the stack; give a part of its 3 slices of 1101 x 71"),
+        (0, Rect(Span(1098, 1102), Span(0, 5)), _FITS, "slice 0, rows 1098:1102 and columns 0:5 do not lie"),
+        (0, Rect(Span(0, 4), Span(-1, 4)), _FITS, "columns -1:4 do not lie"),
+        (0, _RECT, _FITS | {"labels": _FITS["probability"]}, r"labels is uint8 of shape \(2, 4, 5\) and must be"),
+        (0, _RECT, _FITS | {"labels": _FITS["labels"] + 2}, "hold 4 and the phases end at 2"),
+        (0, _RECT, _FITS | {"labels": _FITS["labels"].astype(int)}, "labels is int64 of shape"),
+        (0, _RECT, _without("labels"), "a has labels; give it"),
+        (0, _RECT, _without("confidence"), "a has confidence; give it"),
+        (0, _RECT, _FITS | {"margin": _FITS["confidence"]}, "a has no margin; leave it out"),
+        (0, _RECT, _FITS | {"confidence": _FITS["confidence"][1:]}, r"uint8 of shape \(4, 5\)"),
+        (0, _RECT, _FITS | {"probability": _FITS["probability"][1:]}, r"uint8 of shape \(2, 4, 5\)"),
     ],
 )
-def test_refuses_planes_that_do_not_fit(written, where, planes, message):
+def test_refuses_planes_that_do_not_fit(written, z, rect, planes, message):
     with pytest.raises(StackError, match=message):
-        written.write(*where, planes)
+        written.write(z, rect, planes)
+
+
+@pytest.mark.parametrize("name", ["../other", "/tmp", "a/b", ""])
+def test_a_result_leads_to_no_other_folder(stack, name):
+    """Metadata may come from elsewhere, and nothing outside the result is opened for writing."""
+    segment(stack)
+    content = json.loads((stack.path / "labels" / "a" / "zarr.json").read_text())
+    content["attributes"]["monai_app"]["maps"] = [name]
+    (stack.path / "labels" / "a" / "zarr.json").write_text(json.dumps(content))
+    with pytest.raises(StackError, match="is no map"):
+        ResultArrays.open(stack.path / "labels" / "a")
 
 
 def test_a_stack_without_phases_takes_any_label_and_no_probability(stack):
     with pytest.raises(ConfigError, match="no phases whose probability"), _without_phases(stack, BOTH):
         pytest.fail("accepted")
-    with _without_phases(stack, Maps()) as result:
-        result.arrays.write(0, 0, 0, Planes(np.full((2, 2), 255, np.uint8)))
+    with _without_phases(stack, ()) as result:
+        result.arrays.write(0, Rect.whole((2, 2)), {"labels": np.full((2, 2), 255, np.uint8)})
 
 
 def _without_phases(stack, maps):
-    return stack.write_result("a", maps=maps, binding=BINDING, phases=[])
+    return stack.write_result("a", maps=maps, fingerprint=FINGERPRINT, phases=[])
 
 
-def test_other_phases_are_another_binding(stack):
+def test_other_phases_are_another_fingerprint(stack):
     _stop_after(stack, 1)
     phases = phases_of(["pore", "void"])
     with pytest.raises(ConfigError, match=r'image\.phases\.2: "hydrate" -> "void"'):
@@ -444,7 +482,6 @@ def test_a_damaged_chunk_of_the_image_is_named(stack):
     chunk = stack.path / "0" / "c" / "0" / "1" / "0" / "0"
     chunk.write_bytes(bytes(chunk.stat().st_size))
     for read in (lambda: stack.read_slab(1, ["ICE"], 1), lambda: stack.read_slab(0, ["ICE"], 3)):
-        with pytest.raises(StackError, match=r"sample\.ome\.zarr/0\[0, 1, 0:, 0:\] cannot be read \(.*decompression"):
+        with pytest.raises(StackError, match=r"sample\.ome\.zarr/0\[0, 1, 0:1101, 0:71\] cannot be read \(.*decom"):
             read()
-    window = (slice(1024, 1101), slice(0, 71))
-    assert stack.read_slab(1, ["ICE"], 1, window).shape == (1, 77, 71)
+    assert stack.read_slab(1, ["ICE"], 1, Rect(Span(1024, 1101), Span(0, 71))).shape == (1, 77, 71)

@@ -1,0 +1,56 @@
+"""``monai-app settings``."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def settings(
+    run: Annotated[Path | None, typer.Argument(help="Run folder, whose values are shown. [default: a bundle]")] = None,
+    bundle: Annotated[str | None, typer.Option(help="Bundle. [default: fibsem_unet_segmentation]")] = None,
+    of: Annotated[
+        Literal["training", "sample", "simulator"], typer.Option(help="What is set: train --set, or a file of yours.")
+    ] = "training",
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of such a file, for editors.")
+    ] = False,
+) -> None:
+    """List all settings of a training, of sample.yaml or of the simulator: values, type, range, unit and meaning."""
+    from monai_app.bundle.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
+    from monai_app.bundle.settings import read_overlays
+    from monai_app.bundle.training_settings import list_settings, settings_of
+    from monai_app.domain.schemas import Setting, document_schema, settings_table
+    from monai_app.phantom import PhantomConfig
+    from monai_app.stack import SampleDescription
+    from monai_app.yamlfile import read_yaml
+
+    bundle = bundle or DEFAULT_BUNDLE
+    training = read_yaml((run or template_path(bundle)) / "configs" / "train.yaml")
+    model = {"sample": SampleDescription, "simulator": PhantomConfig}.get(of) or settings_of(training)
+    if schema:
+        nested = {"patternProperties": {"::": {}}} if of == "training" else {}
+        typer.echo(json.dumps({**document_schema(model, partial=of != "sample"), **nested}, indent=1))
+        return
+    columns: dict[str, list[Setting]]
+    if of != "training":
+        columns = {"default": settings_table(model)}
+    elif run is not None:
+        columns = {"value": list_settings(training)}
+    else:
+        sizes = {name: read_overlays([size_path(bundle, name)]) for name in config_names(f"sizes/{bundle}")}
+        columns = {name: list_settings({**training, **size}) for name, size in sizes.items()}
+    rows = [["setting", *columns, "type", "meaning"]]
+    for row, *others in zip(*columns.values(), strict=True):
+        values = [_text(each.default) for each in (row, *others)]
+        rows.append([row.name, *values, " ".join(filter(None, (row.type, row.range, row.unit))), row.text])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for cells in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+
+
+def _text(value: Any) -> str:
+    """A value as one types it; what a config computes has none, nor what must be given."""
+    computed = isinstance(value, str) and value.startswith(("$", "@"))
+    return "-" if value is None or computed else value if isinstance(value, str) else json.dumps(value)

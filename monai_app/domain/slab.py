@@ -1,0 +1,44 @@
+"""A slab: consecutive slices around a target slice; at the ends of a stack the end slice is repeated."""
+
+from dataclasses import dataclass
+
+from monai_app.domain.region import Span
+from monai_app.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Slab:
+    """How many slices a network sees.
+
+    Args:
+        slices: number S of slices, odd.
+
+    Raises:
+        ConfigError: a number that has no middle slice.
+
+    Example:
+        >>> Slab(5).indices(1, depth=9)
+        (0, 0, 1, 2, 3)
+    """
+
+    slices: int
+
+    def __post_init__(self) -> None:
+        if type(self.slices) is not int or self.slices < 1 or self.slices % 2 == 0:
+            raise ConfigError(
+                f"slices {self.slices!r}: must be odd and 1 or more, so that there is a middle slice; give 1, 3, 5 ..."
+            )
+
+    @property
+    def reach(self) -> int:
+        """Slices on either side of the target."""
+        return self.slices // 2
+
+    def indices(self, z: int, depth: int) -> tuple[int, ...]:
+        """Return the S slices around slice z of a stack of ``depth`` slices."""
+        return self.sequence(Span(z, z + 1), depth)
+
+    def sequence(self, targets: Span, depth: int) -> tuple[int, ...]:
+        """Return the slices that the slabs of consecutive targets run through, T + S - 1 for T targets."""
+        around = range(targets.start - self.reach, targets.stop + self.reach)
+        return tuple(min(max(z, 0), depth - 1) for z in around)

@@ -1,0 +1,71 @@
+"""What the benchmarks share: running the command line as a user does, and saying what was measured on which machine."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from monai_app.files import atomic_file
+
+
+def app(*arguments: object) -> None:
+    """Run ``monai-app`` in a process of its own; its output is not shown."""
+    subprocess.run([sys.executable, "-m", "monai_app", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+
+def settings_options(settings: list[str]) -> list[str]:
+    """Return the words that give the settings NAME=VALUE to ``monai-app train``."""
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def read_scores(run: Path) -> dict[str, Any]:
+    """Return what ``monai-app evaluate`` wrote."""
+    scores: dict[str, Any] = json.loads((run / "eval" / "scores.json").read_text())
+    return scores
+
+
+def learning_curve(run: Path) -> list[float]:
+    """Return the mean IoU of every validation of a training."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run / "eval"))
+    events.Reload()
+    return [round(event.value, 4) for event in events.Scalars("val_mean_iou")]
+
+
+def command() -> list[str]:
+    """Return this command line with paths shortened to their last part: results are published."""
+    return [f"tools/{Path(sys.argv[0]).name}", *(Path(word).name if "/" in word else word for word in sys.argv[1:])]
+
+
+def machine() -> dict[str, Any]:
+    """Describe processor, threads and versions."""
+    import monai
+    import torch
+
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+    }
+
+
+def processor() -> str:
+    """Return the processor's name as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write results as a whole file."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
