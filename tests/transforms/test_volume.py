@@ -114,7 +114,7 @@ def test_a_slab_of_a_volume_is_scaled_as_that_of_a_stack(tiny_stack: Stack, tmp_
     assert isinstance(volume, MetaTensor)
     assert "spatial_shape" in volume.meta
     for z in (0, 5):
-        item = {"image": str(tiny_stack.path), "z": z}
+        item: dict[Any, Any] = {"image": str(tiny_stack.path), "z": z}
         slab = normaliser(spec)(LoadSlabd("image", spec)(item)["image"])
         assert torch.equal(volume[..., z].mT, slab)
 
