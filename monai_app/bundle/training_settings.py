@@ -45,7 +45,7 @@ class TrainingSettings(Strict):
     """consecutive slices in the slab, odd; the middle one is segmented"""
     window: Sides = (512, 512)
     """rows and columns that a forward pass gives, multiples of the stride; a halo is read in addition"""
-    amp: bool = Field(default=None)
+    amp: bool | None = None
     """mixed precision; on a CPU MONAI computes in float32 all the same"""
     seed: Natural = 0
     """the same seed, data and machine give the same weights on a CPU"""

@@ -73,7 +73,7 @@ def test_trusted_configs_stay_as_they_are(run: Path) -> None:
 
 def test_a_run_of_today_is_refused_where_its_configs_do_more(trained: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "run"))
-    edit(run, "train.yaml", "imports:\n", "imports:\n  - $import os\n")
+    edit(run, "train.yaml", "$import ignite\n", "$import os\n")
     with pytest.raises(ConfigError, match="--trust"):
         usable_run(run)
 

@@ -123,10 +123,10 @@ def test_a_network_that_cannot_be_streamed_is_as_exact(
     stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = model_of(tmp_path / "run")
-    model.network.get_submodule("upcat_1.upsample").deconv = torch.nn.Upsample(scale_factor=2, mode="bilinear")
+    model.network.get_submodule("upcat_1.upsample").deconv = torch.nn.Upsample(scale_factor=2, mode="bicubic")
     torch.save(model.network.state_dict(), model.weights)
     segmentation(model, stack, request=Request(tile=(32, 48))).run()
-    assert "whole tiles, because of its operation upsample_bilinear2d" in caplog.text
+    assert "whole tiles, because of its operation upsample_bicubic2d" in caplog.text
     assert_exact(labels_of(stack, "net"), model, stack)
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_app.errors import StackError
-from monai_app.io.sources import check_agreement, last_number, natural_order, open_planes, stem
+from monai_app.io.registry import stem
+from monai_app.io.sources import Source, check_agreement, last_number, natural_order, open_planes
 from tests.stack.samples import pixels, write_folder
 
 
@@ -112,7 +113,7 @@ def test_names_the_unreadable_file(tmp_path: Path) -> None:
 
 def _detectors(
     tmp_path: Path, ice: npt.NDArray[np.integer[Any]], tld: npt.NDArray[np.integer[Any]], **options: Any
-) -> dict[str, Planes]:
+) -> dict[str, Source]:
     return {
         "ICE": open_planes(write_folder(tmp_path / "ICE", ice)),
         "TLD": open_planes(write_folder(tmp_path / "TLD", tld, **options)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -134,7 +135,7 @@ class Program(nn.Module):
 
     def _pooling(self, source: int) -> None:
         kernel, stride = self._pair(1, 4), self._pair(1, 3)
-        padding = tuple(self._draw(st.integers(0, size // 2)) for size in kernel)
+        padding: Any = tuple(self._draw(st.integers(0, size // 2)) for size in kernel)
         if self._draw(st.booleans()):
             dilation = self._pair(1, 2)
             self._module(nn.MaxPool2d(kernel, stride, padding, dilation), source)

@@ -20,6 +20,7 @@ from monai_app.errors import ConfigError
 from monai_app.inference.streaming.capture import NotStreamableError
 from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.tiling.receptive_field import measure_field
+from monai_app.networks.protocol import as_sequence
 from tests.inference.examples import random_images, streamed
 
 CHANNELS, PHASES = 2, 3
@@ -86,9 +87,9 @@ def test_logits_are_those_of_the_plain_network(name: str) -> None:
         (image,) = random_images(1, CHANNELS, rows * stride, 3 * stride, torch.float64)
         exact: Tensor = precise(image)
         plain: Tensor = network(image.float())
-        (given,) = streamed(lambda image: (precise(image),), [image], stripe * stride, 4 * stride)
+        (given,) = streamed(as_sequence(precise, 1, 1), [image], stripe * stride, 4 * stride)
         assert (given - exact).abs().max() < 1e-10 * exact.std()
-        (given,) = streamed(lambda image: (network(image),), [image.float()], stripe * stride, 4 * stride)
+        (given,) = streamed(as_sequence(network, 1, 1), [image.float()], stripe * stride, 4 * stride)
         spread, rounding = exact.std(), (plain - exact).abs().max()
         assert (given - plain).abs().max() < max(1e-5 * spread, 3 * rounding)
         best = plain.topk(2, 1).values

@@ -67,14 +67,11 @@ def counted_by_rows(made: RowStream, height: int, width: int, stripe: int) -> in
 
 
 @pytest.mark.parametrize("kind", ["unet", "sensor3d"])
-@pytest.mark.parametrize(("height", "stripe"), [(1, 1), (3, 2), (8, 1)])
+@pytest.mark.parametrize(("height", "stripe"), [(1, 1), (3, 2), (4, 1)])
 def test_the_count_is_of_rows_that_later_steps_read(kind: str, height: int, stripe: int) -> None:
     made, stride = STREAMS[kind, 1], STRIDE[kind]
     sizes = height * stride, stride, stripe * stride
-    exact, counted = counted_by_rows(made, *sizes), made.peak_bytes(*sizes)
-    # At the end of an image some rows are kept that no step reads any more; high images do not peak there.
-    assert exact <= counted
-    assert counted == exact or height < 8
+    assert made.peak_bytes(*sizes) == counted_by_rows(made, *sizes)
 
 
 @pytest.mark.parametrize(("kind", "targets"), STREAMS)
