@@ -241,7 +241,7 @@ def test_sform_and_qform_may_differ_by_rounding_alone(
     if by == "turn":
         size = np.linalg.norm(affine[:3, :3], axis=0)
         assume(size.max() < 20 * size.min())  # else rounding alone may move the shortest voxels as far
-        lengths = (*[max(length, 50) for length in lengths],)
+        lengths = (max(lengths[0], 50), max(lengths[1], 50), max(lengths[2], 50))
         header.set_data_shape(lengths)
         moved[:3, :3] = Rotation.from_rotvec(0.1 * np.eye(3)[axis]).as_matrix() @ (affine[:3, :3] / size) * size
         header.set_qform(moved, 1)
