@@ -18,6 +18,8 @@ def settings(
     ] = False,
 ) -> None:
     """List all settings of a training, of sample.yaml or of the simulator: values, type, range, unit and meaning."""
+    from pydantic import BaseModel
+
     from monai_app.bundle.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
     from monai_app.bundle.settings import read_overlays
     from monai_app.bundle.training_settings import list_settings, settings_of
@@ -28,9 +30,10 @@ def settings(
 
     bundle = bundle or DEFAULT_BUNDLE
     training = read_yaml((run or template_path(bundle)) / "configs" / "train.yaml")
-    model = {"sample": SampleDescription, "simulator": PhantomConfig}.get(of) or settings_of(training)
+    files: dict[str, type[BaseModel]] = {"sample": SampleDescription, "simulator": PhantomConfig}
+    model = files.get(of) or settings_of(training)
     if schema:
-        nested = {"patternProperties": {"::": {}}} if of == "training" else {}
+        nested: dict[str, Any] = {"patternProperties": {"::": {}}} if of == "training" else {}
         typer.echo(json.dumps({**document_schema(model, partial=of != "sample"), **nested}, indent=1))
         return
     columns: dict[str, list[Setting]]
