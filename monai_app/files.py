@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -10,6 +9,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from monai_app.errors import BusyError, TargetExistsError
 
@@ -19,9 +20,12 @@ _RENAME_EXCHANGE = 2
 _FLUSHES = 8
 """Files flushed at a time."""
 
+_POLL = 0.01
+"""Seconds between two looks at a lock that another process holds."""
+
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it becomes ``path``, otherwise it is removed.
 
     A kill at any moment leaves either the old file or the new one, never half of one.
@@ -40,7 +44,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_directory(target: Path, marker: str, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside ``target``; on success it becomes ``target``, otherwise it is removed.
 
     Args:
@@ -56,13 +60,13 @@ def whole_folder(target: Path, marker: str, *, overwrite: bool = False) -> Itera
     target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links; "." and ".." have no name of their own
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"{target} is being made by another process; wait for it or choose another one"
-    with making(target, busy, lambda: check_folder_target(target, marker, overwrite=overwrite)) as partial:
+    with transaction(target, busy, lambda: check_directory_target(target, marker, overwrite=overwrite)) as partial:
         partial.mkdir()
         yield partial
 
 
 @contextmanager
-def making(
+def transaction(
     target: Path, busy: str | None, check: Callable[[], None], published: Callable[[], None] | None = None
 ) -> Iterator[Path]:
     """Make a directory under its hidden name, which the body fills and which becomes ``target`` on success.
@@ -85,13 +89,13 @@ def making(
         except BaseException:
             remove_tree(partial)
             raise
-        publish(target)
+        commit(target)
         if published is not None:
             published()
 
 
-def check_folder_target(target: Path, marker: str, *, overwrite: bool) -> None:
-    """Refuse early what :func:`whole_folder` would refuse.
+def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> None:
+    """Refuse early what :func:`atomic_directory` would refuse.
 
     Raises:
         TargetExistsError: the target exists and may not be replaced.
@@ -106,8 +110,7 @@ def check_folder_target(target: Path, marker: str, *, overwrite: bool) -> None:
 def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     """Hold an exclusive lock file while the body runs; the operating system frees it when the process dies.
 
-    The file is removed at the end. Whoever waited for it then finds another file (or none) under the name and tries
-    again, so two holders of one name cannot exist.
+    The file is removed at the end, while the lock is held: whoever waits for it notices and tries again.
 
     Args:
         path: the lock file, in an existing directory.
@@ -116,35 +119,16 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     Raises:
         BusyError: another process (or another thread) holds the lock; the text is ``busy``.
     """
-    descriptor = _acquire(path, busy)
+    held = FileLock(path, blocking=busy is None, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)
+    try:
+        held.acquire()
+    except Timeout:
+        raise BusyError(busy) from None
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _acquire(path: Path, busy: str | None) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if busy is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_file(descriptor, path):
-                return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            raise BusyError(busy) from None
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _is_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        held.release()
 
 
 def partial_path(target: Path) -> Path:
@@ -166,11 +150,11 @@ def clear_leftovers(target: Path) -> None:
 
     Where the kill fell between the two renames of a replacement, the old directory gets its name back.
     """
-    restore(target)
+    rollback(target)
     remove_tree(partial_path(target))
 
 
-def restore(target: Path) -> None:
+def rollback(target: Path) -> None:
     """Mend a replacement that was killed between its two renames, and leave ``.<name>.partial`` as it is."""
     old = _old_path(target)
     if old.exists() and not target.exists():
@@ -184,7 +168,7 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
-def publish(target: Path) -> None:
+def commit(target: Path) -> None:
     """Give the finished ``.<name>.partial`` its name, replacing what has the name; call with the target's lock held.
 
     Everything is flushed to the disk before. Replacing swaps the two directories in one step where the file system

@@ -2,9 +2,12 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -12,7 +15,9 @@ import pytest
 import scipy.ndimage
 import tifffile
 import torch
+from filelock import FileLock
 
+from monai_app.bundle.locate import tiny_settings
 from monai_app.stack import Stack, ingest
 from tests import warm
 
@@ -59,7 +64,7 @@ annotations:
 """
 
 # The settings of a training that takes seconds.
-_TINY_TRAINING = {
+TINY_TRAINING: dict[str, Any] = {
     "crop": [48, 48],
     "batch_size": 2,
     "steps_per_epoch": 3,
@@ -70,8 +75,8 @@ _TINY_TRAINING = {
     "picture_interval": 1,
     "ema_momentum": 0.5,
 }
-TINY = {**_TINY_TRAINING, "features": [4, 4, 8, 8, 8, 4]}
-TINY_SENSOR3D = {**_TINY_TRAINING, "filters": 4}
+TINY: dict[str, Any] = {**TINY_TRAINING, **tiny_settings("fibsem_unet_segmentation")}
+TINY_SENSOR3D: dict[str, Any] = {**TINY_TRAINING, **tiny_settings("fibsem_sensor3d_segmentation")}
 
 
 def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: int = 80) -> Path:
@@ -94,11 +99,26 @@ def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: in
     return folder / "sample.yaml"
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that the first process of pytest that needs it makes, and that all others find."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with FileLock(root / f"{name}.lock"):
+        if not (root / f"{name}.done").exists():  # a failed attempt may have left a folder
+            shutil.rmtree(root / name, ignore_errors=True)
+            make(root / name)
+            (root / f"{name}.done").touch()
+    return root / name
+
+
 @pytest.fixture(scope="session")
 def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The tiny stack, ingested; tests must not write label images into it."""
-    folder = tmp_path_factory.mktemp("tiny")
-    return ingest(write_tiny_sample(folder / "sample"), folder / "tiny.ome.zarr")
+
+    def make(folder: Path) -> None:
+        ingest(write_tiny_sample(folder / "sample"), folder / "tiny.ome.zarr")
+
+    return Stack.open(made_once(tmp_path_factory, "tiny", make) / "tiny.ome.zarr")
 
 
 def run_command(
@@ -132,15 +152,19 @@ def as_options(settings: dict[str, object]) -> list[str]:
 @pytest.fixture(scope="session")
 def trained(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder trained on the tiny stack by the command line; tests must not change it."""
-    run = tmp_path_factory.mktemp("runs") / "trained"
-    run_command("-m", "monai_app", "train", tiny_stack.path, run, *as_options(TINY))
-    return run
+
+    def make(run: Path) -> None:
+        run_command("-m", "monai_app", "train", tiny_stack.path, run, *as_options(TINY))
+
+    return made_once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture(scope="session")
 def trained_sensor3d(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with Sensor-3D."""
-    run = tmp_path_factory.mktemp("runs") / "sensor3d"
-    variant = ("--variant", "sensor3d_ice+tld_3")
-    run_command("-m", "monai_app", "train", tiny_stack.path, run, *variant, *as_options(TINY_SENSOR3D))
-    return run
+
+    def make(run: Path) -> None:
+        variant = ("--variant", "sensor3d_ice+tld_3")
+        run_command("-m", "monai_app", "train", tiny_stack.path, run, *variant, *as_options(TINY_SENSOR3D))
+
+    return made_once(tmp_path_factory, "sensor3d", make)

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,7 +157,8 @@ def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
 
 def table_rows(page: Path, first: str) -> list[dict[str, str]]:
     """The rows of the page's tables whose first column has a name, as column name and cell."""
-    rows, names = [], []
+    rows: list[Any] = []
+    names: list[str] = []
     for line in page.read_text().splitlines():
         cells = [cell.strip(" `") for cell in line.strip("| ").split("|")] if line.startswith("|") else []
         if not cells or set(cells[0]) == {"-"}:

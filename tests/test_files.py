@@ -8,14 +8,14 @@ import pytest
 
 from monai_app import files
 from monai_app.errors import BusyError, TargetExistsError
-from monai_app.files import link_or_copy, whole_file, whole_folder
+from monai_app.files import atomic_directory, atomic_file, link_or_copy
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "scores.csv"
 
     def write_half() -> None:
-        with whole_file(target) as temporary:
+        with atomic_file(target) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -23,7 +23,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         write_half()
     assert list((tmp_path / "deep").iterdir()) == []
     for text in ("one", "two"):
-        with whole_file(target) as temporary:
+        with atomic_file(target) as temporary:
             temporary.write_text(text)
     assert target.read_text() == "two"
     assert temporary.suffix == ".csv"
@@ -44,7 +44,7 @@ def test_a_file_with_another_name_stays_when_the_first_is_replaced(
     source.write_text("one")
     link_or_copy(source, target)
     assert source.samefile(target) == links
-    with whole_file(source) as temporary:
+    with atomic_file(source) as temporary:
         temporary.write_text("two")
     assert target.read_text() == "one"
 
@@ -52,7 +52,7 @@ def test_a_file_with_another_name_stays_when_the_first_is_replaced(
 def test_a_link_in_the_place_of_the_temporary_file_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("kept")
     (tmp_path / ".scores.partial.json").symlink_to(tmp_path / "victim")
-    with whole_file(tmp_path / "scores.json") as temporary:
+    with atomic_file(tmp_path / "scores.json") as temporary:
         temporary.write_text("{}")
     assert (tmp_path / "victim").read_text() == "kept"
     assert not (tmp_path / "scores.json").is_symlink()
@@ -62,18 +62,18 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "run"
 
     def write_half() -> None:
-        with whole_folder(target, "a") as partial:
+        with atomic_directory(target, "a") as partial:
             (partial / "a").write_text("half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         write_half()
     assert list(tmp_path.iterdir()) == []
-    with whole_folder(target, "a") as partial:
+    with atomic_directory(target, "a") as partial:
         (partial / "a").write_text("one")
-    with pytest.raises(TargetExistsError, match="run exists"), whole_folder(target, "a"):
+    with pytest.raises(TargetExistsError, match="run exists"), atomic_directory(target, "a"):
         pass
-    with whole_folder(target, "a", overwrite=True) as partial:
+    with atomic_directory(target, "a", overwrite=True) as partial:
         (partial / "b").write_text("two")
     assert [path.name for path in target.iterdir()] == ["b"]
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
@@ -85,7 +85,7 @@ def test_only_a_folder_of_its_own_kind_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     for name in ("home", "file"):
         refused = pytest.raises(TargetExistsError, match=r"holds no run\.json")
-        with refused, whole_folder(tmp_path / name, "run.json", overwrite=True):
+        with refused, atomic_directory(tmp_path / name, "run.json", overwrite=True):
             pytest.fail("replaced")
     assert (tmp_path / "home" / "thesis.tex").exists()
 
@@ -94,16 +94,16 @@ def test_only_a_folder_of_its_own_kind_is_replaced(tmp_path: Path) -> None:
 def test_the_folder_one_stands_in_is_not_replaced(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here" / "sub").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(TargetExistsError, match="exists"), whole_folder(Path(name), "a"):
+    with pytest.raises(TargetExistsError, match="exists"), atomic_directory(Path(name), "a"):
         pass
 
 
 def test_two_at_one_target_are_kept_apart(tmp_path: Path) -> None:
     refused = threading.Event()
-    with whole_folder(tmp_path / "run", "a"):
+    with atomic_directory(tmp_path / "run", "a"):
 
         def second() -> None:
-            with pytest.raises(BusyError, match="another process"), whole_folder(tmp_path / "run", "a"):
+            with pytest.raises(BusyError, match="another process"), atomic_directory(tmp_path / "run", "a"):
                 pass
             refused.set()
 
@@ -123,11 +123,11 @@ def _fill(path: Path, text: str) -> None:
     (path / "c" / "0").write_text(text)
 
 
-def _text(path: Path):
+def _text(path: Path) -> str:
     return (path / "c" / "0").read_text()
 
 
-def _names(folder: Path):
+def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -147,6 +147,7 @@ def test_lock_is_held_across_processes(tmp_path: Path) -> None:
         [sys.executable, "-c", code, tmp_path / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(BusyError, match="busy"), files.lock(tmp_path / "lock", "busy"):
             pytest.fail("two processes hold the lock")
@@ -173,20 +174,20 @@ def test_waiting_holders_exclude_each_other(tmp_path: Path) -> None:
     assert most == [1] * 200
 
 
-def test_publish_gives_the_name(target) -> None:
+def test_publish_gives_the_name(target: Path) -> None:
     _fill(files.partial_path(target), "new")
-    files.publish(target)
+    files.commit(target)
     assert _text(target) == "new"
     assert _names(target.parent) == [target.name]
 
 
 @pytest.mark.parametrize("can_swap", [True, False])
-def test_publish_replaces(target, monkeypatch: pytest.MonkeyPatch, can_swap: bool) -> None:
+def test_publish_replaces(target: Path, monkeypatch: pytest.MonkeyPatch, can_swap: bool) -> None:
     if not can_swap:
         monkeypatch.setattr(files, "_swap", lambda first, second: False)
     _fill(target, "old")
     _fill(files.partial_path(target), "new")
-    files.publish(target)
+    files.commit(target)
     assert _text(target) == "new"
     assert _names(target.parent) == [target.name]
 
@@ -204,7 +205,7 @@ def test_swap_reports_other_errors(tmp_path: Path) -> None:
     assert error.value.errno == errno.ENOENT
 
 
-def test_clear_leftovers_removes_what_a_killed_run_left(target) -> None:
+def test_clear_leftovers_removes_what_a_killed_run_left(target: Path) -> None:
     _fill(target, "whole")
     _fill(files.partial_path(target), "half")
     files.clear_leftovers(target)
@@ -212,7 +213,7 @@ def test_clear_leftovers_removes_what_a_killed_run_left(target) -> None:
     assert _names(target.parent) == [target.name]
 
 
-def test_clear_leftovers_gives_the_old_directory_its_name_back(target) -> None:
+def test_clear_leftovers_gives_the_old_directory_its_name_back(target: Path) -> None:
     """A kill between the two renames of a replacement, where the file system cannot swap."""
     _fill(target.with_name(f".{target.name}.old"), "old")
     _fill(files.partial_path(target), "new")

@@ -31,7 +31,9 @@ def test_errors_are_marked_only_where_labelled() -> None:
 def test_large_slices_are_thinned() -> None:
     truth = np.ones((2050, 900), np.uint8)
     figure = draw_slice({"ICE": truth}, truth, truth, PHASES, "large")
-    assert figure.axes[0].images[0].get_array().shape == (684, 300)
+    drawn = figure.axes[0].images[0].get_array()
+    assert drawn is not None
+    assert drawn.shape == (684, 300)
 
 
 def test_a_slice_is_drawn_with_all_panels() -> None:

@@ -139,12 +139,12 @@ NETWORKS: dict[str, Entry] = _bundles() | {
     "Sensor3D all": Entry(partial(_sensor3d, head="all", norm="batch", levels=2, dropout=0.1), 2, slices=5),
     "BasicUNet bilinear": Entry(partial(_basic, upsample="nontrainable"), 16, streams=False, tiles=False),
     "BasicUNetPlusPlus": Entry(_plus_plus, 16),
-    "UNet": Entry(_unet, 4, streams=False),
-    "UNet residual": Entry(partial(_unet, num_res_units=2), 4, streams=False),
-    "AttentionUnet": Entry(_attention, 4, streams=False),
-    "SegResNet": Entry(_seg_res_net, 4, streams=False),
-    "SegResNet deconv": Entry(partial(_seg_res_net, upsample_mode="deconv"), 4, streams=False),
-    "DynUNet": Entry(_dyn_unet, 4, streams=False),
+    "UNet": Entry(_unet, 4),
+    "UNet residual": Entry(partial(_unet, num_res_units=2), 4),
+    "AttentionUnet": Entry(_attention, 4),
+    "SegResNet": Entry(_seg_res_net, 4),
+    "SegResNet deconv": Entry(partial(_seg_res_net, upsample_mode="deconv"), 4),
+    "DynUNet": Entry(_dyn_unet, 4),
 }
 
 
@@ -174,7 +174,7 @@ def lively(network: nn.Module, channels: int) -> nn.Module:
             bias = getattr(module, "bias", None)
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
-                module.weight += torch.rand_like(module.weight) * 0.4 - 0.2
+                module.weight.add_(torch.rand_like(module.weight) * 0.4 - 0.2)
             if isinstance(bias, Tensor):
                 bias += torch.rand_like(bias) * 0.4 - 0.2
         network.train()(images)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from monai_app.errors import ConfigError
-from monai_app.files import file_sha256, whole_file, whole_folder
+from monai_app.files import atomic_directory, atomic_file, file_sha256
 
 MANIFEST = "manifest.json"
 """File of a package that holds size and SHA-256 of all others, by their path."""
@@ -34,8 +34,10 @@ _RATIO, _SMALL = 200, 64 << 20
 Pixels and weights hardly shrink, and a file made to fill the disk shrinks a thousandfold.
 """
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
-_DAMAGE += (OverflowError, MemoryError)
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, OverflowError, MemoryError),
+)
 """What `zipfile` raises where bytes are changed: versions, encryption and methods that it does not know are
 RuntimeErrors, names that cannot be decoded ValueErrors, sizes beyond any file the last two."""
 
@@ -96,7 +98,7 @@ def pack(folder: Path, target: Path, root: str) -> None:
 
     The same files give the same bytes.
     """
-    with whole_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    with atomic_file(target) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _TIME)
@@ -122,7 +124,7 @@ def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
     """
     if overwrite and (target / MANIFEST).is_file():
         read_manifest(target)  # others have files of this name too, and are not replaced
-    with _opened(package) as archive, whole_folder(target, MANIFEST, overwrite=overwrite) as partial:
+    with _opened(package) as archive, atomic_directory(target, MANIFEST, overwrite=overwrite) as partial:
         entries = _entries(archive, str(package))
         if MANIFEST not in entries:
             raise ConfigError(f"{package} is no package: it holds no {MANIFEST}; make one with monai-app package")

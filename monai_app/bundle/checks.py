@@ -42,7 +42,8 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
         network = parser.get_parsed_content("network_def")
         spec: ModelSpec = parser.get_parsed_content("spec")
     except Exception as error:
-        raise user_error(error) or ConfigError(f"these settings make no network ({error}); mend them") from error
+        *_, cause = causes(error)
+        raise user_error(error) or ConfigError(f"these settings make no network ({cause}); mend them") from error
     side = 2 * spec.stride
     given = tuple(network.train()(torch.zeros(1, len(spec.channel_name), side, side)).shape)
     expected = (1, len(spec.phases), side, side)
@@ -108,7 +109,7 @@ def check_training(config: Path, run: Path) -> None:
         for what in ("augmentation", "optimizer", "lr_scheduler"):
             built = parser.get_parsed_content(what)
             for name, step in built.items() if what == "augmentation" else ():
-                what = f"augmentation::{name}"
+                what, step.prob = f"augmentation::{name}", 1.0
                 step({"image": image, "label": labels})
     except Exception as error:
         *_, cause = causes(error)

@@ -24,7 +24,7 @@ from monai_app.bundle.trust import check_trusted
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
-from monai_app.files import file_sha256, lock, lock_path, whole_folder
+from monai_app.files import atomic_directory, file_sha256, lock, lock_path
 from monai_app.stack import Stack
 from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
@@ -97,7 +97,7 @@ def prepare(
         _check_same(run, record)
         return False
     check_idle(run)
-    with whole_folder(run, RECORD, overwrite=overwrite) as partial:
+    with atomic_directory(run, RECORD, overwrite=overwrite) as partial:
         shutil.copytree(template, partial, dirs_exist_ok=True)
         write_configs(partial / "configs", chosen, spec)
         _check_configs(partial, run, trust=trust)

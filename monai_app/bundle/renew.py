@@ -16,7 +16,7 @@ from monai_app.bundle.locate import template_digest, template_paths
 from monai_app.bundle.prepare import CONFIGS, RECORD, write_configs
 from monai_app.bundle.settings import SEPARATOR, read_json
 from monai_app.bundle.trust import PLACES, check_trusted, is_plain, may_be_set, read_config
-from monai_app.files import whole_file, whole_folder
+from monai_app.files import atomic_directory, atomic_file
 from monai_app.training.fingerprint import renamed
 
 EARLIER = "configs-earlier"
@@ -52,10 +52,10 @@ def _renewed(run: Path, template: Path, record: Mapping[str, Any]) -> Path:
     spec = check_network({**own[0], **settings})
     if not (run / EARLIER).exists():
         shutil.copytree(run / "configs", run / EARLIER)
-    with whole_folder(run / "configs", "metadata.json", overwrite=True) as configs:
+    with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
         write_configs(configs, settings, spec)
-    with whole_file(run / RECORD) as path:
+    with atomic_file(run / RECORD) as path:
         path.write_text(json.dumps({**record, "template": template_digest(template)}, indent=2) + "\n")
     logging.getLogger(__name__).info("%s is of another version: configs renewed, the old ones are in %s", run, EARLIER)
     return run

@@ -45,7 +45,7 @@ class TrainingSettings(Strict):
     """consecutive slices in the slab, odd; the middle one is segmented"""
     window: Sides = (512, 512)
     """rows and columns that a forward pass gives, multiples of the stride; a halo is read in addition"""
-    amp: bool = Field(default=None)
+    amp: bool | None = None
     """mixed precision; on a CPU MONAI computes in float32 all the same"""
     seed: Natural = 0
     """the same seed, data and machine give the same weights on a CPU"""
@@ -161,7 +161,7 @@ def check_settings(settings: Mapping[str, Any], bundle: Mapping[str, Any]) -> No
 def _kind(default: Any) -> Any:
     """Return the type of a network's setting by its default; zero is for shares such as dropout."""
     if isinstance(default, list):
-        return Annotated[tuple[tuple(_kind(each) for each in default)], Field(strict=False)]  # type: ignore[misc]
+        return Annotated[Items[_kind(default[0])], Field(min_length=1)]  # type: ignore[misc]
     return {bool: bool, int: Count, float: NotNegative}.get(type(default), type(default))
 
 

@@ -11,7 +11,7 @@ def ingest(
     target: Annotated[Path, typer.Argument(help="Store to write, NAME.ome.zarr.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
 ) -> None:
-    """Read TIFF slices and annotations into an OME-Zarr store."""
+    """Read images and annotations into an OME-Zarr store."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.locate import config_path
     from monai_app.cli.running import progress_bar, show

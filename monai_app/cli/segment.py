@@ -15,7 +15,7 @@ def segment(
     z: Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")] = None,
     y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
     x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
-    mask: Annotated[str | None, typer.Option(help="TIFF or label image: segment where it is above 0.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Image file or label image: segment where it is above 0.")] = None,
     preview: Annotated[int | None, typer.Option(help="Segment so many slices first, as labels NAME_preview.")] = None,
     confidence: Annotated[
         str | None, typer.Option(help="Store how sure the network is of every pixel: none, max or entropy.")

@@ -17,7 +17,7 @@ from monai_app.export.formats import SUFFIXES, Format, format_of
 from monai_app.export.networks import ExportedNetwork, quiet_torchscript
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.writers import WRITERS, check_onnx
-from monai_app.files import whole_file
+from monai_app.files import atomic_file
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
@@ -70,7 +70,7 @@ def export_run(
     metadata = json.loads((run / "configs" / "metadata.json").read_text(encoding="utf8"))
     parity_file = path.with_name(f"{path.name}.parity.json")
     with ExitStack() as stack:
-        partial, partial_report = (stack.enter_context(whole_file(each)) for each in (path, parity_file))
+        partial, partial_report = (stack.enter_context(atomic_file(each)) for each in (path, parity_file))
         if kind == "torchscript":
             command = _torchscript_command(run, spec, metadata)
             show(command.line(path))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from monai_app.domain.region import Rect, Region
 from monai_app.errors import ConfigError, StackError
-from monai_app.io.tiff import inspect, read_planes
+from monai_app.io.sources import open_planes
 from monai_app.stack import Stack
 from monai_app.stack.label_images.arrays import Planes
 
@@ -21,8 +21,8 @@ class Mask:
 
     Args:
         stack: the stack.
-        source: name of a finished label image of the stack, whose labels above 0 are segmented, or path of a TIFF,
-            (rows, columns) for all slices or (slices, rows, columns); ``None`` segments everything.
+        source: name of a finished label image of the stack, whose labels above 0 are segmented, or path of an
+            image file, (rows, columns) for all slices or (slices, rows, columns); ``None`` segments everything.
 
     Raises:
         ConfigError: there is no such label image or file, or its size is not the stack's.
@@ -36,10 +36,10 @@ class Mask:
             return
         if not Path(self.source).is_file():
             raise ConfigError(
-                f"mask {self.source!r} is neither a TIFF nor one of the label images of {self.stack.path.name}: "
+                f"mask {self.source!r} is neither an image file nor one of the label images of {self.stack.path.name}: "
                 f"{', '.join(self.stack.label_names()) or 'it has none'}; give one of them (--mask)"
             )
-        shape = _read_tiff(self.source).shape
+        shape = _read_file(self.source).shape
         if shape not in (self.stack.shape, self.stack.shape[1:]):
             raise ConfigError(
                 f"mask {self.source} is of shape {shape}; it must be {self.stack.shape[1:]} "
@@ -51,7 +51,7 @@ class Mask:
         """What tells this mask from others: the label image's name, or the SHA-256 of the file's pixels."""
         if self.source is None or self.source in self.stack.label_names():
             return self.source
-        return hashlib.sha256(_read_tiff(self.source).tobytes()).hexdigest()
+        return hashlib.sha256(_read_file(self.source).tobytes()).hexdigest()
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
         """Return (rows, columns), true where slice z is segmented; None where there is no mask."""
@@ -59,7 +59,7 @@ class Mask:
             return None
         if self.source in self.stack.label_names():
             return self.stack.read_labels(self.source, z, rect) > 0
-        pixels = _read_tiff(self.source)
+        pixels = _read_file(self.source)
         kept: npt.NDArray[np.bool_] = (pixels if pixels.ndim == 2 else pixels[z])[rect.index] > 0
         return kept
 
@@ -74,7 +74,7 @@ class Mask:
         return planes if kept is None else {name: plane * kept for name, plane in planes.items()}
 
 
-def _read_tiff(path: str) -> npt.NDArray[np.integer]:
+def _read_file(path: str) -> npt.NDArray[np.integer]:
     return _read_version(path, Path(path).stat().st_mtime_ns)
 
 
@@ -82,7 +82,7 @@ def _read_tiff(path: str) -> npt.NDArray[np.integer]:
 def _read_version(path: str, changed: int) -> npt.NDArray[np.integer]:
     """Read a file, once as long as it stays as it is: every tile asks for it."""
     try:
-        planes = np.stack(list(read_planes(inspect(Path(path), labels=True))))
+        planes = np.stack(list(open_planes(Path(path), labels=True).planes()))
     except StackError as error:
         raise ConfigError(f"mask {error}; or give the name of a label image (--mask)") from error
     return planes if len(planes) > 1 else planes[0]

@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
 
 import torch
@@ -15,8 +15,8 @@ import torch
 from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Region
-from monai_app.errors import ConfigError, StoppedError, TargetExistsError
-from monai_app.files import whole_file
+from monai_app.errors import ConfigError, StoppedError
+from monai_app.files import atomic_file
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
@@ -29,6 +29,7 @@ from monai_app.inference.worker import Job, TileWorker, advancing, compute_here
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
+from monai_app.stack.label_images.registry import check_replaceable
 from monai_app.stack.label_images.resumable import Result, in_progress
 
 ENGINE = 1
@@ -115,11 +116,8 @@ class Segmentation:
 
     def _check(self, stack: Stack) -> None:
         """Refuse what can be refused before anything is computed."""
-        if self.name in stack.label_names() and not self.overwrite:
-            raise TargetExistsError(
-                f"label image {self.name!r} is already in {stack.path}; choose another name (--labels) or allow to "
-                "replace it with --overwrite"
-            )
+        if self.name in stack.label_names():
+            check_replaceable(stack.path, self.name, self.overwrite)
         for name, value in (("preview", self.preview), ("workers", self.workers)):
             if value < 0:
                 raise ConfigError(f"{name} {value}: must be 0 or more")
@@ -171,17 +169,15 @@ class Segmentation:
             "torch": torch.__version__,
         }
 
-    @contextmanager
-    def _result(self, stack: Stack, plan: Plan, mask: Mask) -> Iterator[Result]:
-        with stack.write_result(
+    def _result(self, stack: Stack, plan: Plan, mask: Mask) -> AbstractContextManager[Result]:
+        return stack.write_result(
             self.name,
             maps=self.outputs.maps,
             fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
             attributes=provenance(str(stack.path), self.model.weights, self.model.name),
             phases=self.model.spec.phases,
-        ) as result:
-            yield result
+        )
 
     def _slices(self, plan: Plan) -> list[int]:
         """The slices that are segmented: the region's, or a preview's, spread evenly over it."""
@@ -206,7 +202,7 @@ class Segmentation:
         if estimate.disk > free:
             _log.warning("only %.2f GiB are free on the disk; labels shrink a lot, maps less", free / 2**30)
         content = {"plan": plan.to_dict(), "text": plan.describe(), "estimate": vars(estimate)}
-        with whole_file(result.folder / PLAN) as temporary:
+        with atomic_file(result.folder / PLAN) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
     def _compute(self, job: Job, network: TileNetwork, tiles: Sequence[Tile], result: Result) -> None:

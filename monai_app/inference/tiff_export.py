@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tifffile
 
-from monai_app.files import check_folder_target, whole_folder
+from monai_app.files import atomic_directory, check_directory_target
 from monai_app.stack import Stack
 
 TIFF_RECORD = "labels.json"
@@ -18,7 +18,7 @@ def check_export(folder: str, *, overwrite: bool) -> None:
     Raises:
         TargetExistsError: the folder exists and may not be replaced.
     """
-    check_folder_target(Path(folder), TIFF_RECORD, overwrite=overwrite)
+    check_directory_target(Path(folder), TIFF_RECORD, overwrite=overwrite)
 
 
 def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) -> Path:
@@ -38,7 +38,7 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         TargetExistsError: the folder exists.
     """
     source, target = Stack.open(stack), Path(folder)
-    with whole_folder(target, TIFF_RECORD, overwrite=overwrite) as partial:
+    with atomic_directory(target, TIFF_RECORD, overwrite=overwrite) as partial:
         record = {"stack": str(source.path), "identity": source.identity, "labels": name}
         (partial / TIFF_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
         for z, slice_name in enumerate(source.slice_names):

@@ -1,8 +1,9 @@
-"""Volume files, NIfTI and NRRD, with their geometry: what viewers such as 3D Slicer and ITK-SNAP read and write."""
+"""Image files: planes of a stack in every format that is read, and volumes with their geometry."""
 
 from monai_app.io.grid import Extent, Grid, Labels, Volume, on_grid
-from monai_app.io.partners import partner_path
-from monai_app.io.reading import Header, check_labels, read_header, read_volume
+from monai_app.io.reading import check_labels, partner_path, read_header, read_volume
+from monai_app.io.sources import Source, open_planes
+from monai_app.io.volume import Header
 from monai_app.io.writing import write_like, write_volume
 
 __all__ = [
@@ -10,9 +11,11 @@ __all__ = [
     "Grid",
     "Header",
     "Labels",
+    "Source",
     "Volume",
     "check_labels",
     "on_grid",
+    "open_planes",
     "partner_path",
     "read_header",
     "read_volume",

@@ -5,11 +5,12 @@ So 3D Slicer shows a slice as the microscope does. Lengths are micrometres.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.errors import AnnotationError
+from monai_app.errors import AnnotationError, StackError
 
 Labels = npt.NDArray[np.uint8]
 """Label values: (slices, rows, columns)."""
@@ -17,14 +18,17 @@ Labels = npt.NDArray[np.uint8]
 Affine = npt.NDArray[np.float64]
 """4 x 4, from the index x, y, z in the file to LPS."""
 
-_TOLERANCE = 0.01
-"""How far the outermost voxels may lie from the grid's, in voxels: files keep geometry in 32 bits."""
+SAME_PLACE = 0.01
+"""How far the outermost voxels of two volumes may lie apart, in voxels: files keep geometry in 32 bits."""
 
 _IN_MICROMETRES = {"unknown": (1.0,), "micron": (1.0,), "mm": (1.0, 1000.0)}
 """Unit that a file names -> factors to micrometres that its numbers may ask for.
 
 The numbers of our files are micrometres without a unit (see `write_volume`), which most programs call mm.
 """
+
+_OTHER_DIRECTION = 0.01
+"""How far a direction may be from its axis: files keep turns in 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +139,26 @@ def check_covers(labels: Extent, image: Extent) -> None:
         )
 
 
+def check_upright(path: Path, affine: Affine) -> None:
+    """Check that columns, rows and slices run along x, y and z, so that the pixels lie as every program shows them.
+
+    Raises:
+        StackError: the axes are permuted, flipped or oblique.
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    if np.abs(directions - np.eye(3)).max() > _OTHER_DIRECTION:
+        raise StackError(
+            f"{path}: its voxels are {_described(affine)} in LPS, so viewers show its pixels turned or mirrored, and "
+            "which of both is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1), either as stored (nibabel: "
+            "affine diag(-1, -1, 1, 1) times the spacing, or None) or as shown (SimpleITK: DICOMOrient(image, 'LPS'))"
+        )
+
+
+def apart(first: Affine, other: Affine, shape: tuple[int, ...]) -> float:
+    """How far apart two volumes of a shape (columns, rows, slices) lie, in voxels, at the corner where it is most."""
+    return float((np.abs(np.linalg.solve(first, other - first))[:3] @ [*shape, 1]).max())
+
+
 def _check_axes(shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         raise AnnotationError(
@@ -177,11 +201,11 @@ def _steps(found: Extent, wanted: Extent) -> tuple[npt.NDArray[np.int64], npt.ND
         if not np.isfinite(relative).all() or np.abs(relative).max() > 1e9:
             continue
         step = np.rint(relative[:, :3]).astype(np.int64)
-        if not _is_turn(step) or (np.abs(relative[:, :3] - step) @ last).max() > _TOLERANCE:
+        if not _is_turn(step) or (np.abs(relative[:, :3] - step) @ last).max() > SAME_PLACE:
             continue
         first = np.rint(relative[:, 3]).astype(np.int64)
         shift = np.abs(relative[:, 3] - first).max()
-        if shift <= _TOLERANCE:
+        if shift <= SAME_PLACE:
             return step, first
     raise AnnotationError(_misfit(found, wanted, shift))
 

@@ -1,4 +1,4 @@
-"""The geometry of a NIfTI header, which it keeps twice: as a matrix (sform) and as a quaternion (qform)."""
+"""The header of a NIfTI file, parsed by nibabel; it keeps its geometry twice, as a matrix and as a quaternion."""
 
 import math
 from pathlib import Path
@@ -9,6 +9,10 @@ import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.io.grid import Affine
+from monai_app.io.volume import Header, opened
+
+_LARGEST_OFFSET = 1 << 26
+"""Where the pixels begin at the latest."""
 
 _TOLERANCE = 0.05
 """How far apart sform and qform may put a voxel, in voxels, beyond what rounding to 32 bits does."""
@@ -18,6 +22,54 @@ _QUATERNION = 1e-6
 
 _ROUNDED = 4
 """Steps between 32-bit numbers by which a coordinate may be rounded."""
+
+
+def read_nifti(path: Path) -> Header:
+    """Read what a NIfTI file, .nii or .nii.gz, says of itself.
+
+    Raises:
+        StackError: it is no NIfTI file in one piece, has more than four axes, or two geometries that differ.
+    """
+    packed = path.name.casefold().endswith(".gz")
+    with opened(path, packed) as stream:
+        return _read(path, stream.read(540), packed)
+
+
+def _read(path: Path, start: bytes, packed: bool) -> Header:
+    import nibabel
+
+    large = 540 in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
+    kind: Any = nibabel.Nifti2Header if large else nibabel.Nifti1Header  # typed in part
+    length = 540 if large else 348
+    if len(start) < length:
+        raise StackError(f"{path} has {len(start)} bytes and is no NIfTI file; save or copy it again")
+    header = kind(start[:length], check=False)
+    if header["sizeof_hdr"] != length or bytes(header["magic"].item())[:3] not in (b"n+1", b"n+2"):
+        raise StackError(
+            f"{path} does not begin as a NIfTI file in one piece (sizeof_hdr {header['sizeof_hdr']}, magic "
+            f"{header['magic'].item()!r}); save it as .nii or .nii.gz, not as a pair of files"
+        )
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    scale = (slope, intercept) if slope and math.isfinite(slope) and math.isfinite(intercept) else (1.0, 0.0)
+    offset = float(header["vox_offset"])
+    if not length + 4 <= offset <= _LARGEST_OFFSET:
+        raise StackError(f"{path}: its pixels begin at byte {offset:g}: it is damaged; save it again")
+    shape = _three_axes(path, tuple(int(size) for size in header.get_data_shape()))
+    affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ nifti_affine(path, header)
+    unit = header.get_xyzt_units()[0]
+    placed = bool(header["qform_code"] > 0 or header["sform_code"] > 0)
+    return Header(
+        path, shape, header.get_data_dtype(), affine, unit, int(offset), "file" if packed else "", scale, placed
+    )
+
+
+def _three_axes(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Lengths of x, y, z, and of detectors where there are several; axes of length 1 beyond the third mean nothing."""
+    shape = (*shape, *(1 for _ in range(3 - len(shape))))
+    shape = (*shape[:3], *(length for length in shape[3:] if length != 1))
+    if len(shape) > 4 or min(shape) < 1:
+        raise StackError(f"{path} has axes of {shape} and must have x, y, z, and at most one more; save a volume")
+    return shape
 
 
 def nifti_affine(path: Path, header: Any) -> Affine:

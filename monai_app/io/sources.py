@@ -1,4 +1,4 @@
-"""Where images come from: a folder with one TIFF a slice, or one multi-page TIFF."""
+"""Where images come from: a folder with one file a slice, or one file with all slices, in any format."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,16 @@ import numpy as np
 from natsort import natsorted, ns
 
 from monai_app.errors import StackError
-from monai_app.io.tiff import Plane, TiffHeader, check_alone, inspect, read_planes
+from monai_app.io import registry
+from monai_app.io.base import Plane, PlaneFile, size
+from monai_app.io.grid import SAME_PLACE, Extent, apart
+from monai_app.io.registry import find_format, format_of, stem, suffixes
 
-_SUFFIX = re.compile(r"(\.ome)?\.tiff?", re.IGNORECASE)
+_NANOMETRES = {"unknown": (1.0, 1e3, 1e6), "nm": (1.0,), "micron": (1e3,), "mm": (1e6, 1e3)}
+"""Unit that a file names -> factors to nanometres that its numbers may ask for."""
+
+_OTHER_SIZE = 0.01
+"""By which part of a voxel's size a file may differ from the description."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +27,14 @@ class Source:
     """The slices of one detector, or label planes, in order; only headers have been read.
 
     Args:
-        path: the folder or the multi-page file.
-        names: the file stem of every slice; ``<stem>_0000``, ``<stem>_0001``, ... for the pages of one file.
-        headers: one header a slice for a folder, a single one for a multi-page file.
+        path: the folder or the file.
+        names: the file stem of every slice; ``<stem>_0000``, ``<stem>_0001``, ... for the slices of one file.
+        files: one a slice for a folder, else a single one.
     """
 
     path: Path
     names: tuple[str, ...]
-    headers: tuple[TiffHeader, ...]
+    files: tuple[PlaneFile, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -40,12 +47,12 @@ class Source:
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of the first slice, and after `check_uniform` of all."""
-        return self.headers[0].shape
+        return self.files[0].shape
 
     @property
     def dtype(self) -> np.dtype[np.integer]:
         """Data type of the first slice, and after `check_uniform` of all."""
-        return self.headers[0].dtype
+        return self.files[0].dtype
 
     def planes(self) -> Iterator[Plane]:
         """Read all slices in order, one at a time: (rows, columns).
@@ -53,8 +60,8 @@ class Source:
         Raises:
             StackError: a file cannot be decoded.
         """
-        for header in self.headers:
-            yield from read_planes(header)
+        for file in self.files:
+            yield from file.planes()
 
     def plane(self, index: int) -> Plane:
         """Read one slice: (rows, columns).
@@ -63,18 +70,8 @@ class Source:
             StackError: the file cannot be decoded.
         """
         if self.is_folder:
-            return next(read_planes(self.headers[index]))
-        return next(read_planes(self.headers[0], [index]))
-
-
-def stem(path: Path) -> str:
-    """The name of a TIFF file without ``.tif``, ``.tiff``, ``.ome.tif`` or ``.ome.tiff``."""
-    return _SUFFIX.sub("", path.name) if is_tiff(path) else path.stem
-
-
-def is_tiff(path: Path) -> bool:
-    """Whether a file is named like a TIFF file and is not hidden."""
-    return path.suffix.lower() in (".tif", ".tiff") and not path.name.startswith(".")
+            return next(self.files[index].planes())
+        return next(self.files[0].planes(range(index, index + 1)))
 
 
 def natural_order(paths: list[Path]) -> list[Path]:
@@ -93,46 +90,48 @@ def last_number(name: str) -> int | None:
     return int(numbers[-1]) if numbers else None
 
 
-def open_source(path: Path, *, labels: bool = False) -> Source:
-    """Find the slices of a folder or of a multi-page TIFF, and check the headers.
+def open_planes(path: Path, *, labels: bool = False) -> Source:
+    """Find the slices of a folder or of a file, and check the headers.
 
     Args:
         path: the folder or the file.
-        labels: the files hold label values (see `tiff.inspect`).
+        labels: the files hold label values (see `base.check_type`).
 
     Raises:
-        StackError: there is no TIFF, a file cannot be used (see `tiff.inspect`), a file in a folder holds several
+        StackError: there is no image, its format is not known, a file cannot be used, a file in a folder holds several
             slices, or two files in a folder have the same stem.
     """
     if path.is_dir():
         return _open_folder(path, labels)
     if not path.is_file():
-        raise StackError(f"{path} does not exist; give a folder of TIFFs or one multi-page TIFF")
-    header = inspect(path, labels=labels)
-    check_alone(header)
-    digits = max(4, len(str(header.planes - 1)))
-    names = tuple(f"{stem(path)}_{index:0{digits}d}" for index in range(header.planes))
-    return Source(path, names, (header,))
+        raise StackError(f"{path} does not exist; give a folder with one file a slice, or one file with all slices")
+    file = format_of(path).open(path, labels)
+    file.check_alone()
+    digits = max(4, len(str(file.count - 1)))
+    return Source(path, tuple(f"{stem(path)}_{index:0{digits}d}" for index in range(file.count)), (file,))
 
 
 def _open_folder(path: Path, labels: bool) -> Source:
-    files = natural_order([file for file in path.iterdir() if is_tiff(file) and file.is_file()])
-    if not files:
-        raise StackError(f"{path} holds no TIFF file (.tif, .tiff); give a folder with one TIFF a slice")
-    names = tuple(stem(file) for file in files)
-    for first, second in pairwise(files):
+    """Open the files of a folder that have the first format of which there are any."""
+    visible = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
+    formats = {file: form for file in visible if (form := find_format(file))}
+    if not formats:
+        raise StackError(f"{path} holds no image file ({suffixes()}); give a folder with one file a slice")
+    form = min(formats.values(), key=registry.FORMATS.index)
+    paths = natural_order([file for file in visible if formats.get(file) is form])
+    for first, second in pairwise(paths):
         if stem(first) == stem(second):
             raise StackError(
                 f"{first} and {second.name} have the same stem and would be one slice twice; remove one of them"
             )
-    headers = tuple(inspect(file, labels=labels) for file in files)
-    for header in headers:
-        if header.planes > 1:
+    files = tuple(form.open(file, labels) for file in paths)
+    for file in files:
+        if file.count > 1:
             raise StackError(
-                f"{header.path} holds {header.planes} planes, and in a folder every file is one slice; split it, or "
-                "give the file itself instead of the folder"
+                f"{file.path} holds {file.count} planes, and in a folder every file is one slice; split it, or give "
+                "the file itself instead of the folder"
             )
-    return Source(path, names, headers)
+    return Source(path, tuple(stem(file) for file in paths), files)
 
 
 def check_uniform(source: Source) -> None:
@@ -141,16 +140,16 @@ def check_uniform(source: Source) -> None:
     Raises:
         StackError: naming the first file that differs from the first slice.
     """
-    first = source.headers[0]
-    for header in source.headers:
-        if header.shape != first.shape:
+    first = source.files[0]
+    for file in source.files:
+        if file.shape != first.shape:
             raise StackError(
-                f"{header.path} has {_size(header)} pixels and {first.path.name} has {_size(first)}, and all slices "
-                "must have one shape; crop them alike or remove the odd one"
+                f"{file.path} has {size(file.shape)} pixels and {first.path.name} has {size(first.shape)}, and all "
+                "slices must have one shape; crop them alike or remove the odd one"
             )
-        if header.dtype != first.dtype:
+        if file.dtype != first.dtype:
             raise StackError(
-                f"{header.path} is {_bits(header)} and {first.path.name} is {_bits(first)}, and all slices must have "
+                f"{file.path} is {_bits(file)} and {first.path.name} is {_bits(first)}, and all slices must have "
                 "one bit depth; convert them alike"
             )
 
@@ -184,10 +183,49 @@ def check_agreement(detectors: Mapping[str, Source]) -> None:
             )
         if first.shape != other.shape or first.dtype != other.dtype:
             raise StackError(
-                f"{pair} differ: {_size(first.headers[0])} pixels, {_bits(first.headers[0])}, and "
-                f"{_size(other.headers[0])} pixels, {_bits(other.headers[0])}; they must have one shape and one bit "
+                f"{pair} differ: {size(first.files[0].shape)} pixels, {_bits(first.files[0])}, and "
+                f"{size(other.files[0].shape)} pixels, {_bits(other.files[0])}; they must have one shape and one bit "
                 "depth: crop or convert them alike"
             )
+
+
+def check_places(detectors: Mapping[str, Source], voxel_nm: tuple[float, float, float]) -> None:
+    """Check that files that say where their voxels lie contradict neither the voxel size nor each other.
+
+    Args:
+        detectors: the images, which agree in slices and shape.
+        voxel_nm: voxel size z, y, x in nm.
+
+    Raises:
+        StackError: another voxel size, or two detectors whose voxels do not lie upon each other.
+    """
+    placed = [(file, file.extent) for source in detectors.values() for file in source.files if file.extent is not None]
+    for file, extent in placed:
+        _check_voxel_size(file.path, extent, voxel_nm)
+    for (first, near), (other, far) in pairwise([pair for pair in placed if pair[0].count > 1]):
+        distance = apart(near.affine, far.affine, near.shape[::-1]) if near.unit == far.unit else 0
+        if distance > SAME_PLACE:
+            raise StackError(
+                f"{other.path} lies {distance:.3g} voxels beside {first.path} at a corner: a sample's detectors see "
+                "the same voxels; write both with the same origin, spacing and directions"
+            )
+
+
+def _check_voxel_size(path: Path, extent: Extent, voxel_nm: tuple[float, float, float]) -> None:
+    """Check the size that a file gives, in any unit that its numbers may be in; a single slice has no distance in z.
+
+    Voxels of 1 x 1 x 1 are what programs write that know no size.
+    """
+    found, wanted = np.linalg.norm(extent.affine[:3, :3], axis=0)[::-1], np.array(voxel_nm)
+    first = 1 if extent.shape[0] == 1 else 0
+    factors = _NANOMETRES.get(extent.unit, ())
+    fits = [(np.abs(found * factor / wanted - 1) <= _OTHER_SIZE)[first:].all() for factor in factors]
+    if factors and not any(fits) and (found != 1).any():
+        here, given = (" x ".join(f"{length:.6g}" for length in lengths) for lengths in (found, wanted))
+        raise StackError(
+            f"{path}: its voxels are {here} (z, y, x; unit: {extent.unit}) and voxel_nm is {given}; correct the one "
+            "that is wrong"
+        )
 
 
 def _unpaired(first: Source, other: Source) -> str:
@@ -217,16 +255,12 @@ def _by_number(source: Source) -> dict[int, Path]:
     if not source.is_folder:
         return {}
     numbers = {
-        number: header.path
-        for name, header in zip(source.names, source.headers, strict=True)
+        number: file.path
+        for name, file in zip(source.names, source.files, strict=True)
         if (number := last_number(name)) is not None
     }
     return numbers if len(numbers) == len(source) else {}
 
 
-def _size(header: TiffHeader) -> str:
-    return f"{header.shape[0]} x {header.shape[1]}"
-
-
-def _bits(header: TiffHeader) -> str:
-    return f"{8 * header.dtype.itemsize}-bit"
+def _bits(file: PlaneFile) -> str:
+    return f"{8 * file.dtype.itemsize}-bit"

@@ -2,47 +2,57 @@
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tifffile import PHOTOMETRIC, TiffFile, TiffPageSeries
+from tifffile import PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
 
 from monai_app.errors import AppError, StackError
-
-Plane = npt.NDArray[np.integer]
-"""One slice of one detector, or of the annotations: (rows, columns)."""
+from monai_app.io.base import PlaneFile, check_type, size
 
 _REDUCED = 1
 """Bit of the tag NewSubfileType that marks thumbnails."""
 
 
-@dataclass(frozen=True)
-class TiffHeader:
-    """What the header of a TIFF file says.
+class TiffPlanes(PlaneFile):
+    """The planes of a TIFF file."""
 
-    Args:
-        path: the file.
-        planes: number of planes.
-        shape: (rows, columns) of every plane.
-        dtype: data type of the pixels, in the machine's byte order.
-    """
+    def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
+        """Read planes one after the other: (rows, columns), in the machine's byte order."""
+        with _open(self.path) as tif:
+            series = _first_series(tif)
+            for index in indices:
+                yield _read(tif, series, index)
 
-    path: Path
-    planes: int
-    shape: tuple[int, int]
-    dtype: np.dtype[np.integer]
+    def check_alone(self) -> None:
+        """Check that a file given as a whole stack holds one set of planes; thumbnails do not count.
+
+        Raises:
+            StackError: it holds pages of different shapes, or its metadata spreads the stack over several files.
+        """
+        with _open(self.path) as tif:
+            if tif.is_ome and tif.series[0].kind != "ome":
+                raise StackError(
+                    "its OME metadata spreads the stack over several files; give the folder of the files instead"
+                )
+            for other in tif.series[1:]:
+                if not other.keyframe.subfiletype & _REDUCED:
+                    raise StackError(
+                        f"it holds planes of {size(self.shape)} and others of {size(other.shape)}, and all slices must "
+                        "have one shape; save the stack without the others"
+                    )
 
 
-def inspect(path: Path, *, labels: bool = False) -> TiffHeader:
+def open_tiff(path: Path, labels: bool) -> TiffPlanes:
     """Check the header of a TIFF file without decoding pixels.
 
     Args:
         path: the file.
-        labels: the file holds label values: any integer type or bits, and a colour table does not matter.
+        labels: the file holds label values (see `check_type`), and a colour table does not matter.
 
     Raises:
         StackError: the file is unreadable, truncated, no grey image, or of another type than uint8 and uint16.
@@ -52,29 +62,7 @@ def inspect(path: Path, *, labels: bool = False) -> TiffHeader:
         _check_pixels(series, labels)
         planes = _count_planes(series)
         _check_complete(tif, series, planes)
-        return TiffHeader(path, planes, _plane_shape(series), series.dtype.newbyteorder("="))
-
-
-def read_planes(header: TiffHeader, indices: Iterable[int] | None = None) -> Iterator[Plane]:
-    """Read planes one after the other: (rows, columns), in the machine's byte order.
-
-    Args:
-        header: what `inspect` gave.
-        indices: which planes, counted from 0; all where None.
-
-    Raises:
-        StackError: a plane cannot be decoded, or the file is another one than when it was inspected.
-    """
-    with _open(header.path) as tif:
-        series = _first_series(tif)
-        for index in range(header.planes) if indices is None else indices:
-            plane = _read(tif, series, index)
-            if plane.shape != header.shape or plane.dtype != header.dtype:
-                raise StackError(
-                    f"plane {index} holds {plane.dtype} pixels of {_size(plane.shape)} where its header promised "
-                    f"{header.dtype} of {_size(header.shape)}; it is damaged or changed meanwhile: export it again"
-                )
-            yield plane
+        return TiffPlanes(path, planes, _plane_shape(series), series.dtype.newbyteorder("="))
 
 
 @contextmanager
@@ -139,10 +127,12 @@ def _check_pixels(series: TiffPageSeries, labels: bool) -> None:
             f"it is a colour image ({page.samplesperpixel} values a pixel) and must be grey; convert it to 8-bit or "
             "16-bit grey"
         )
-    if labels:
-        if series.dtype.kind not in "uib":
-            raise StackError(f"it holds {series.dtype} pixels and label values are integers; save it as 8-bit")
-        return
+    if not labels:
+        _check_grey(page)
+    check_type(series.dtype, page.bitspersample, labels)
+
+
+def _check_grey(page: TiffPage) -> None:
     if page.photometric == PHOTOMETRIC.PALETTE and not _is_grey_ramp(page.colormap):
         raise StackError(
             "its pixels are indices into a colour table, not grey values; convert it to 8-bit or 16-bit grey without a "
@@ -150,11 +140,6 @@ def _check_pixels(series: TiffPageSeries, labels: bool) -> None:
         )
     if page.photometric == PHOTOMETRIC.MINISWHITE and 262 in page.tags:
         raise StackError("its grey values are stored inverted (0 is white); save it with 0 as black")
-    if series.dtype not in (np.uint8, np.uint16) or page.bitspersample != 8 * series.dtype.itemsize:
-        raise StackError(
-            f"it holds {page.bitspersample}-bit pixels of type {series.dtype} and must hold unsigned 8-bit or 16-bit "
-            "ones; convert it without rescaling single slices"
-        )
 
 
 def _is_grey_ramp(table: npt.NDArray[np.uint16] | None) -> bool:
@@ -203,26 +188,7 @@ def _check_complete(tif: TiffFile, series: TiffPageSeries, planes: int) -> None:
         raise StackError("it holds fewer bytes than pixels: it is damaged; export or copy it again")
 
 
-def check_alone(header: TiffHeader) -> None:
-    """Check that a file given as a whole stack holds one set of planes; thumbnails do not count.
-
-    Raises:
-        StackError: it holds pages of different shapes, or its metadata spreads the stack over several files.
-    """
-    with _open(header.path) as tif:
-        if tif.is_ome and tif.series[0].kind != "ome":
-            raise StackError(
-                "its OME metadata spreads the stack over several files; give the folder of the files instead"
-            )
-        for other in tif.series[1:]:
-            if not other.keyframe.subfiletype & _REDUCED:
-                raise StackError(
-                    f"it holds planes of {_size(header.shape)} and others of {_size(other.shape)}, and all slices must "
-                    "have one shape; save the stack without the others"
-                )
-
-
-def _read(tif: TiffFile, series: TiffPageSeries, index: int) -> Plane:
+def _read(tif: TiffFile, series: TiffPageSeries, index: int) -> npt.NDArray[Any]:
     shape = _plane_shape(series)
     if series.dataoffset is None:
         page = series.pages[index]
@@ -235,7 +201,3 @@ def _read(tif: TiffFile, series: TiffPageSeries, index: int) -> Plane:
         stored = series.dtype.newbyteorder(tif.byteorder)
         plane = tif.filehandle.read_array(stored, count=count, offset=offset).reshape(shape)
     return plane.astype(plane.dtype.newbyteorder("="), copy=False)
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(length) for length in shape)

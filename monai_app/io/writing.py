@@ -1,8 +1,7 @@
-"""Writing volumes as NIfTI or NRRD: whole or not at all, and the same bytes for the same pixels."""
+"""Writing volumes as NIfTI or NRRD: complete or not at all, and the same bytes for the same pixels."""
 
 import gzip
-import tempfile
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from monai_app import files
 from monai_app.errors import StackError
-from monai_app.io.grid import Grid, Volume
+from monai_app.io.grid import Affine, Grid, Volume
 
 NIFTI = (".nii.gz", ".nii")
 NRRD = ".nrrd"
@@ -20,7 +19,10 @@ SUFFIXES = (*NIFTI, NRRD)
 _GZIP_LEVEL = 1
 """Noisy pixels hardly compress; higher levels only take longer."""
 
-_NRRD_TYPES = {"uint8": "unsigned char", "int16": "short", "uint16": "unsigned short", "int32": "int"}
+_TYPES = {"uint8": "unsigned char", "int16": "short", "uint16": "unsigned short", "int32": "int"}
+
+_NOTE = "spacing in micrometres"
+"""What a NIfTI file says in its field for remarks."""
 
 _NIFTI_LONGEST = 32767
 """NIfTI-1 keeps lengths in 16 bits."""
@@ -45,8 +47,7 @@ def write_volume(path: Path, pixels: npt.NDArray[np.integer], grid: Grid) -> Non
     suffix = suffix_of(path)
     _check(path, suffix, pixels, grid)
     try:
-        with files.whole_file(path) as partial, partial.open("wb") as handle:
-            _write(handle, suffix, pixels, grid)
+        _write(path, pixels, grid.affine, "micron" if suffix == NRRD else "unknown", _NOTE)
     except OSError as error:
         raise StackError(
             f"{path} cannot be written ({error}); make room, or choose a folder that can be written"
@@ -64,20 +65,10 @@ def write_like(path: Path, pixels: npt.NDArray[np.uint8], volume: Volume) -> Non
     Raises:
         StackError: another suffix or shape.
     """
-    import SimpleITK as sitk  # noqa: N813  # as its own documentation calls it
-
-    suffix = suffix_of(path)
+    suffix_of(path)
     if pixels.shape != volume.pixels.shape[:3]:
         raise StackError(f"{path.name}: labels of shape {pixels.shape} for a volume of {volume.pixels.shape[:3]}")
-    image = sitk.GetImageFromArray(pixels)
-    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
-    image.SetSpacing(spacing.tolist())  # type: ignore[no-untyped-call]
-    image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())  # type: ignore[no-untyped-call]
-    image.SetOrigin(volume.affine[:3, 3].tolist())  # type: ignore[no-untyped-call]
-    with files.whole_file(path) as partial, tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        written = Path(folder) / f"labels{suffix}"  # ITK chooses the format by the whole suffix
-        sitk.WriteImage(image, str(written), True)
-        written.replace(partial)
+    _write(path, pixels, volume.affine, volume.unit)
 
 
 def suffix_of(path: Path) -> str:
@@ -98,72 +89,57 @@ def _check(path: Path, suffix: str, pixels: npt.NDArray[np.integer], grid: Grid)
             f"{path.name}: pixels of shape {pixels.shape} do not fit a grid of {grid.shape} (slices, rows, columns); "
             "only NIfTI may have detectors as a fourth axis: give fitting pixels"
         )
-    if pixels.dtype.name not in _NRRD_TYPES:
-        raise StackError(
-            f"{path.name}: pixels are {pixels.dtype} and must be one of {', '.join(_NRRD_TYPES)}; convert them"
-        )
+    if pixels.dtype.name not in _TYPES:
+        raise StackError(f"{path.name}: pixels are {pixels.dtype} and must be one of {', '.join(_TYPES)}; convert them")
     if suffix in NIFTI and max(pixels.shape) > _NIFTI_LONGEST:
         raise StackError(f"{path.name}: shape {pixels.shape} exceeds NIfTI's {_NIFTI_LONGEST}; use {NRRD}")
 
 
-def _write(handle: BinaryIO, suffix: str, pixels: npt.NDArray[np.integer], grid: Grid) -> None:
-    if suffix == ".nii":
-        for part in _nifti_parts(pixels, grid):
-            handle.write(part)
-    elif suffix == NRRD:
-        handle.write(_nrrd_header(pixels, grid))
-        _write_zipped(handle, _planes(pixels))
-    else:
-        _write_zipped(handle, _nifti_parts(pixels, grid))
+def _write(path: Path, pixels: npt.NDArray[np.integer], affine: Affine, unit: str, note: str = "") -> None:
+    with files.atomic_file(path) as partial, partial.open("wb") as handle:
+        if path.name.endswith(NRRD):
+            handle.write(_nrrd_header(pixels, affine, unit))
+            with _zipped(handle) as stream:
+                stream.write(np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).data.cast("B"))
+        else:
+            image = _nifti_image(pixels, affine, unit, note)
+            with _zipped(handle) if path.suffix == ".gz" else nullcontext(handle) as stream:
+                image.to_stream(stream)
 
 
-def _write_zipped(handle: BinaryIO, parts: Iterator[bytes]) -> None:
-    # Neither name nor time stand in the file, so that equal pixels have equal checksums.
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=handle, mtime=0) as stream:
-        for part in parts:
-            stream.write(part)
+def _zipped(handle: BinaryIO) -> gzip.GzipFile:
+    """Neither name nor time stand in the file, so that equal pixels have equal checksums."""
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=handle, mtime=0)
 
 
-def _nifti_parts(pixels: npt.NDArray[np.integer], grid: Grid) -> Iterator[bytes]:
+def _nifti_image(pixels: npt.NDArray[np.integer], affine: Affine, unit: str, note: str) -> Any:
     import nibabel
 
-    slices, rows, columns = grid.shape
-    make: Any = nibabel.Nifti1Header  # typed in part
-    header = make(endianness="<")
-    header.set_data_shape((columns, rows, slices, *pixels.shape[3:]))
-    header.set_data_dtype(pixels.dtype)
-    ras = np.diag((-1.0, -1.0, 1.0, 1.0)) @ grid.affine + 0.0  # no -0
-    header.set_qform(ras, code="scanner")
-    header.set_sform(ras, code="scanner")
-    header["descrip"] = b"spacing in micrometres"
-    header["vox_offset"] = 352
-    header["scl_slope"], header["scl_inter"] = 1, 0
-    yield header.binaryblock + bytes(4)  # no extensions
-    yield from _planes(pixels)
+    make: Any = nibabel.Nifti1Image  # typed in part
+    image = make(pixels.transpose(2, 1, 0, *range(3, pixels.ndim)), None)
+    ras = np.diag((-1.0, -1.0, 1.0, 1.0)) @ affine + 0.0  # no -0
+    image.header.set_qform(ras, code="scanner")
+    image.header.set_sform(ras, code="scanner")
+    image.header.set_xyzt_units(unit if unit in ("mm", "micron", "meter") else "unknown")
+    image.header["descrip"] = note.encode()
+    return image
 
 
-def _planes(pixels: npt.NDArray[np.integer]) -> Iterator[bytes]:
-    """The pixels, x fastest, then y, z and detectors, in little-endian order."""
-    stored = pixels.dtype.newbyteorder("<")
-    for volume in np.moveaxis(pixels, 3, 0) if pixels.ndim == 4 else pixels[None]:
-        for plane in volume:
-            yield plane.astype(stored, copy=False).tobytes()
-
-
-def _nrrd_header(pixels: npt.NDArray[np.integer], grid: Grid) -> bytes:
-    """Written by hand: pynrrd would put the time of day into it."""
-    z, y, x = (repr(float(size)) for size in grid.spacing_um)
+def _nrrd_header(pixels: npt.NDArray[np.integer], affine: Affine, unit: str) -> bytes:
+    """Written by hand: pynrrd would put the time of day into it, and ITK does not say why it cannot write."""
+    *directions, origin = (f"({','.join(repr(float(value)) for value in column)})" for column in affine[:3].T)
+    name = {"micron": "um", "unknown": ""}.get(unit, unit)
     lines = [
         "NRRD0004",
-        f"type: {_NRRD_TYPES[pixels.dtype.name]}",
+        f"type: {_TYPES[pixels.dtype.name]}",
         "dimension: 3",
         "space: left-posterior-superior",
-        f"sizes: {' '.join(str(length) for length in grid.shape[::-1])}",
-        f"space directions: ({x},0,0) (0,{y},0) (0,0,{z})",
+        f"sizes: {' '.join(str(length) for length in pixels.shape[::-1])}",
+        f"space directions: {' '.join(directions)}",
         "kinds: domain domain domain",
-        'space units: "um" "um" "um"',
+        *([f'space units: "{name}" "{name}" "{name}"'] if name else []),
         "endian: little",
         "encoding: gzip",
-        f"space origin: ({','.join(repr(float(value)) for value in grid.origin_um[::-1])})",
+        f"space origin: {origin}",
     ]
     return ("\n".join(lines) + "\n\n").encode("ascii")

@@ -132,7 +132,7 @@ class CaseFiles:
             return
         for content in (_read_manifest(self.folder / MANIFEST), self._manifest):
             _remove_cases(self.folder, content)
-        with files.whole_file(self.folder / MANIFEST) as partial:
+        with files.atomic_file(self.folder / MANIFEST) as partial:
             partial.write_text(json.dumps(self._manifest, indent=2) + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from monai_app.bundle.settings import read_json
 from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path, whole_file
+from monai_app.files import atomic_file, lock, lock_path
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
 
@@ -87,7 +87,7 @@ def _check_stack(folder: Path, stack: Stack) -> None:
 
 def _mark(folder: Path, stack: Stack) -> None:
     folder.mkdir(exist_ok=True)
-    with whole_file(folder / MARKER) as temporary:
+    with atomic_file(folder / MARKER) as temporary:
         content = {"program": "monai-app serve", "stack": str(stack.path), "ingested": stack.ingested}
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 

@@ -14,7 +14,7 @@ from monai_app.bundle.settings import check_literal, read_json, read_overlays
 from monai_app.bundle.training_settings import NOT_SETTINGS, check_settings
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AppError, ConfigError
-from monai_app.files import whole_file
+from monai_app.files import atomic_file
 from monai_app.label.errors import NotTrainedError
 from monai_app.label.settings import Settings, Workspace, model_name
 from monai_app.stack import Stack
@@ -172,7 +172,7 @@ class ServedModel:
         return read_json(pointer, ("run",)) if pointer.is_file() else {}
 
     def _write_current(self, run: str | None, *, unfinished: str | None) -> None:
-        with whole_file(self.folder / CURRENT) as temporary:
+        with atomic_file(self.folder / CURRENT) as temporary:
             temporary.write_text(json.dumps({"run": run, "unfinished": unfinished}) + "\n", encoding="utf8")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path, whole_file
+from monai_app.files import atomic_file, lock, lock_path
 
 Info = dict[str, Any]
 
@@ -68,5 +68,5 @@ class Records:
         with lock(lock_path(self.path)):
             content = self._read()
             yield content
-            with whole_file(self.path) as temporary:
+            with atomic_file(self.path) as temporary:
                 temporary.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf8")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path, whole_file
+from monai_app.files import atomic_file, lock, lock_path
 from monai_app.inference import Outputs, Predictor
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
@@ -178,7 +178,7 @@ class ScoreFile:
         with lock(lock_path(self.path)):
             known = {**self.read(), **scores}
             content = {"binding": self._fingerprint, "slices": [known[z].to_dict() for z in sorted(known)]}
-            with whole_file(self.path) as temporary:
+            with atomic_file(self.path) as temporary:
                 temporary.write_text(json.dumps(content) + "\n", encoding="utf8")
 
 

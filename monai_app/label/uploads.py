@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from monai_app.errors import ConfigError, StackError, TargetExistsError
-from monai_app.files import lock, lock_path, whole_file
+from monai_app.files import atomic_file, lock, lock_path
 from monai_app.io import read_header
 from monai_app.label.settings import SUFFIXES
 
@@ -91,7 +91,7 @@ class Uploads:
         with lock(lock_path(self.folder / name)):  # of two that send one id at once, one is refused
             if self.path(name) is not None:
                 raise TargetExistsError(f"image {name} is there already; choose another id, or delete it first")
-            with whole_file(target) as temporary:
+            with atomic_file(target) as temporary:
                 shutil.copyfile(source, temporary)
         return target
 
@@ -104,7 +104,7 @@ class Uploads:
         target = self.folder / f"{check_id(name)}{suffix_of(source.name)}"
         self.folder.mkdir(parents=True, exist_ok=True)
         with lock(lock_path(self.folder / name)):
-            with whole_file(target) as temporary:
+            with atomic_file(target) as temporary:
                 shutil.copyfile(source, temporary)
             for old in self.all(name):
                 if old != target:

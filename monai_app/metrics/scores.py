@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_app.files import whole_file
+from monai_app.files import atomic_file
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,13 @@ def write_scores(scores: Scores, csv_path: Path, json_path: Path, record: Mappin
         record: what was scored; it goes into the JSON too.
     """
     names = [field.name for field in fields(PhaseScore)]
-    with whole_file(csv_path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
+    with atomic_file(csv_path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
         writer = csv.DictWriter(handle, names)
         writer.writeheader()
         writer.writerows(asdict(row) for row in scores.phases)
         writer.writerow({"phase": "mean", "iou": scores.mean_iou})
     document = _without_nan({**record, **asdict(scores)})
-    with whole_file(json_path) as temporary:
+    with atomic_file(json_path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf8")
 
 

@@ -256,7 +256,7 @@ class _ReadOutLSTM(nn.Module):
 
 def _step(terms: Terms, cell: Tensor | None, hard: bool) -> tuple[Tensor, Tensor]:
     """Return the next hidden and cell state; a first step, without a cell state, has no forget gate."""
-    gates = activated(terms.gates, hard).split(terms.candidate.shape[1], 1)
+    gates = activated(terms.gates, hard).chunk(terms.gates.shape[1] // terms.candidate.shape[1], 1)
     hidden, new, _ = next_state(gates[0], gates[1], gates[-1], torch.tanh(terms.candidate), cell)
     return hidden, new
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monai_app.domain.schemas import write_document
 from monai_app.errors import ConfigError
-from monai_app.files import whole_folder
+from monai_app.files import atomic_directory
 from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.phases import PHASES
 from monai_app.phantom.simulate import PhantomSlice, simulate
@@ -55,7 +55,7 @@ def write_sample(
     """
     train, test = annotated_slices(config.slices, train, test)
     target = Path(target)
-    with whole_folder(target, "phantom.yaml", overwrite=overwrite) as partial:
+    with atomic_directory(target, "phantom.yaml", overwrite=overwrite) as partial:
         _write_slices(config, partial, {*train, *test}, progress)
         config.to_yaml(partial / "phantom.yaml")
         write_document(SampleDescription, _description(config, train, test), partial / "sample.yaml")

@@ -1,4 +1,4 @@
-"""What a stack is: reading TIFFs, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
+"""What a stack is: ingesting images, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
 
 from monai_app.domain.phase import Phase
 from monai_app.stack.annotations.editing import Revision, annotate, revise, snapshot

@@ -220,7 +220,8 @@ class Stack(SlabSource):
 
         Args:
             name: letters, digits and ``_ . + -``; ``annotation`` is reserved.
-            fingerprint: everything that decides the result (JSON values); see `resumable_result`.
+            fingerprint: everything that decides the result (JSON values in nested mappings); a result in progress
+                with another one is not resumed.
             maps: what is written beside the labels.
             overwrite: replace a finished label image of that name, and begin again where one in progress has another
                 fingerprint.
@@ -231,7 +232,8 @@ class Stack(SlabSource):
             A context manager giving a `Result`, which appears at the end if its ``finish`` was called.
 
         Raises:
-            ConfigError: the name breaks the rule, or a result in progress has another fingerprint.
+            ConfigError: the name breaks the rule, a result in progress has another fingerprint, or there are no phases
+                of which a map could be written.
             TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
             BusyError: another process is writing it.
             StackError: the store holds another stack by now, or the result in progress is damaged.

@@ -15,7 +15,7 @@ from ignite.distributed import all_gather, get_rank
 from ignite.engine import Engine, Events
 
 from monai_app.errors import ConfigError
-from monai_app.files import lock, lock_path, whole_file
+from monai_app.files import atomic_file, lock, lock_path
 from monai_app.networks.weights import load_weights, read_checkpoint
 from monai_app.training.fingerprint import is_earlier, translated
 
@@ -91,7 +91,7 @@ class BestModel:
             self.metric = metric
             if get_rank() > 0:
                 return
-            with whole_file(self.path) as temporary:
+            with atomic_file(self.path) as temporary:
                 torch.save(self.network.state_dict(), temporary)
 
     def state_dict(self) -> dict[str, float]:
@@ -203,5 +203,5 @@ class ResumeCheckpoint:
         state = {name: item.state_dict() for name, item in self.objects.items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state |= {"settings": self.settings, "finished": finished}
-        with whole_file(self.path) as temporary:
+        with atomic_file(self.path) as temporary:
             torch.save(state, temporary)

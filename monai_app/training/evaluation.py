@@ -9,7 +9,7 @@ from ignite.metrics import ConfusionMatrix
 from torch import distributed
 
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.files import whole_file
+from monai_app.files import atomic_file
 from monai_app.metrics import score, write_scores
 from monai_app.pictures import as_png, draw_item
 from monai_app.provenance import provenance
@@ -52,7 +52,7 @@ class ScoreWriter:
         if get_rank() > 0:
             return
         for z, picture in pictures.items():
-            with whole_file(self.folder / f"slice_{z:04d}.png") as temporary:
+            with atomic_file(self.folder / f"slice_{z:04d}.png") as temporary:
                 temporary.write_bytes(picture)
         scores = score(confusion, self.spec.phase_names)
         record = {"slices": list(pictures), **provenance(self.stack, self.weights)}

@@ -1,13 +1,13 @@
 """What decides the weights of a training: all of its config but for places, reports and who shares the work."""
 
 import inspect
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
 from monai.bundle import ConfigParser
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
-RENAMED = {
+RENAMED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "deformed": ("augmentation::deform::prob", lambda value: value),
     "rotation": ("augmentation::deform::rotate_range", lambda value: value),
     "zoom": ("augmentation::deform::scale_range", lambda value: [value, value]),
@@ -16,8 +16,23 @@ RENAMED = {
 }
 """Settings of earlier versions, the ids that they have now, and their values there."""
 
-_PLACES = {"bundle_root", "dataset_dir", "models_dir", "output_dir", "device", "workers", "imports", "finalize"}
-_REPORTS = {"picture_interval", "summary_writer", "resume", *DEFAULT_MLFLOW_SETTINGS["configs"]}
+_PLACES = {
+    "train::trainer::max_epochs",
+    "bundle_root",
+    "dataset_dir",
+    "models_dir",
+    "output_dir",
+    "device",
+    "workers",
+    "imports",
+    "finalize",
+}
+_REPORTS = {
+    "picture_interval",
+    "summary_writer",
+    "resume",
+    *cast(Mapping[str, Any], DEFAULT_MLFLOW_SETTINGS["configs"]),
+}
 # What multi_gpu_train.yaml lays over train.yaml: the weights are those of one process, with another number too.
 _SHARED_WORK = {"group", "rank", "processes", "network", "train::trainer::network", "train::trainer::loss_function"}
 _LEFT_OUT = _PLACES | _REPORTS | _SHARED_WORK

@@ -13,15 +13,13 @@ from monai.transforms import MapTransform
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import StackError
 from monai_app.io import partner_path, read_volume
+from monai_app.io.grid import SAME_PLACE, apart
 
 Pixels = npt.NDArray[Any]
 Affine = npt.NDArray[np.float64]
 
 _TURN = np.diag((-1.0, -1.0, 1.0, 1.0))
 """From LPS, ITK's and our volumes', to RAS, MONAI's."""
-
-_TOLERANCE = 0.01
-"""How far apart the corners of two detectors' volumes may lie, in voxels: files keep geometry in 32 bits."""
 
 
 def detector_files(case: Path, detectors: Sequence[str]) -> list[Path]:
@@ -72,7 +70,7 @@ class LoadVolumed(MapTransform):
     detectors in their order, because channels of a file have no names.
 
     Args:
-        keys: keys of paths that end in ``.nii.gz``, ``.nii`` or ``.nrrd``.
+        keys: keys of paths of volume files (`is_volume`).
         spec: of the model: its C detectors and the type of the pixels.
 
     Raises:
@@ -134,11 +132,11 @@ class LoadVolumed(MapTransform):
                 f"{path} has {_sides(found)} voxels and {case} {_sides(pixels)}: a sample's detectors see the same "
                 "voxels; give volumes of one shape"
             )
-        apart = (np.abs(np.linalg.solve(affine, own - affine))[:3] @ [*pixels.shape, 1]).max()
-        if apart > _TOLERANCE:
+        distance = apart(affine, own, pixels.shape)
+        if distance > SAME_PLACE:
             raise StackError(
-                f"{path} lies {apart:.3g} voxels beside {case} at a corner: a sample's detectors see the same voxels; "
-                "write both with the same origin, spacing and directions"
+                f"{path} lies {distance:.3g} voxels beside {case} at a corner: a sample's detectors see the same "
+                "voxels; write both with the same origin, spacing and directions"
             )
         return found
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +21,12 @@ UNET = template_path("fibsem_unet_segmentation")
 SENSOR3D = template_path("fibsem_sensor3d_segmentation")
 
 
-def load(path: Path) -> dict[str, object]:
-    return YAML(typ="safe").load(path)
+def load(path: Path) -> dict[str, Any]:
+    config: dict[str, Any] = YAML(typ="safe").load(path)
+    return config
 
 
-def assert_refused(template: Path, settings: dict[str, object], message: str, stack: Stack, folder: Path) -> None:
+def assert_refused(template: Path, settings: dict[str, Any], message: str, stack: Stack, folder: Path) -> None:
     with pytest.raises(AppError, match=message):
         prepare(template, stack, folder / "run", settings=settings)
     assert list(folder.iterdir()) == []
@@ -55,6 +57,17 @@ def test_overlays_are_laid_over_each_other_and_under_the_settings(tiny_stack: St
     prepare(UNET, tiny_stack, tmp_path / "run", overlays=overlays, settings={"seed": 5, "crop": [48, 48]})
     config = load(tmp_path / "run" / "configs" / "train.yaml")
     assert (config["batch_size"], config["seed"], config["features"][0]) == (3, 5, 16)
+
+
+def test_names_of_earlier_versions_are_taken(tiny_stack: Stack, tmp_path: Path) -> None:
+    earlier = {"deformed": 0.7, "rotation": 3.14, "zoom": 0.2, "elastic": 2.0, "rotate90": 0.75}
+    prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, **earlier})
+    steps = load(tmp_path / "run" / "configs" / "train.yaml")["augmentation"]
+    assert isinstance(steps, dict)
+    deform = steps["deform"]
+    assert (deform["prob"], deform["rotate_range"], steps["rotate90"]["prob"]) == (0.7, 3.14, 0.75)
+    assert (deform["scale_range"], deform["magnitude_range"]) == ([0.2, 0.2], [0, 2.0])
+    assert not prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, **earlier})
 
 
 def test_a_nested_id_is_set_where_it_is(tiny_stack: Stack, tmp_path: Path) -> None:
@@ -92,23 +105,31 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"slices": 2}, "odd"),
         ({"crop": [50, 48]}, "multiples of 16"),
         ({"crop": [512, 512]}, "no larger than the slices"),
-        ({"validation_fraction": 2}, "0 < fraction < 1"),
-        ({"detectors": []}, "detectors"),
-        ({"detectors": "TLD"}, "must be a list"),
+        ({"validation_fraction": 2}, "validation_fraction: 2 is not a number above 0 and below 1"),
+        ({"detectors": []}, "detectors: "),
+        ({"detectors": "TLD"}, "detectors: 'TLD' is not a list of texts"),
         ({"detectors": ["TLD", "TLD"]}, "name each once"),
-        ({"max_epochs": 0}, "above 0"),
-        ({"batch_size": 1.5}, "whole number"),
-        ({"learning_rate": "fast"}, "must be a number"),
-        ({"features": [4, 8]}, "6 positive whole numbers"),
-        ({"crop": 48}, "must be a list"),
+        ({"max_epochs": 0}, "max_epochs: 0 is not a whole number of at least 1"),
+        ({"batch_size": 1.5}, "batch_size: 1.5 is not a whole number"),
+        ({"learning_rate": "fast"}, "learning_rate: 'fast' is not a number above 0"),
+        ({"features": [4, 8]}, "these settings make no network .*length 6"),
+        ({"crop": 48}, "crop: 48 is not a list of 2 whole numbers"),
         ({"scaling": {}}, "comes from the stack"),
         ({"val_interval": 5}, "nothing would be validated"),
         ({"validate::dataloader::num_workerss": 1}, "no setting"),
         ({"processes": 2}, "--processes N"),
+        ({"device": "cpu"}, "give --device"),
+        ({"split": 1}, "no setting 'split'"),
+        ({"loss::terms": [{"_target_": "DiceLoss"}]}, "loss of 1 terms and 2 weights"),
+        ({"loss::terms": [{"_target_": "FocalLoss"}], "loss::weights": [1]}, "make no loss"),
+        ({"loss::terms": [{"_target_": "os.system"}]}, "run/configs/train.yaml has .* give --trust"),
+        ({"lr_scheduler::pct_start": 3}, "make no lr_scheduler .*pct_start"),
+        ({"augmentation::blur::sigma_x": "wide"}, "has 'wide' at augmentation::blur::sigma_x"),
+        ({"augmentation::flip_rows::spatial_axis": 7}, "make no augmentation::flip_rows"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
-    settings: dict[str, object], message: str, tiny_stack: Stack, tmp_path: Path
+    settings: dict[str, Any], message: str, tiny_stack: Stack, tmp_path: Path
 ) -> None:
     assert_refused(UNET, {**TINY, **settings}, message, tiny_stack, tmp_path)
 
@@ -118,7 +139,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
     [
         ({"head": "middel"}, "head 'middel': must be one of final, middle, all"),
         ({"head": "all"}, "choose another head"),
-        ({"merge": 3}, "must be a text, like sum"),
+        ({"merge": 3}, "merge: 3 is not text"),
         ({"levels": 1}, "levels 1: must be 2 or more"),
         ({"crop": [50, 48]}, "multiples of 4"),
         ({"window": [510, 512]}, r"--set window=\[512, 512\]"),
@@ -126,7 +147,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
     ],
 )
 def test_settings_that_make_no_sensor3d_are_refused_before_anything_is_written(
-    settings: dict[str, object], message: str, tiny_stack: Stack, tmp_path: Path
+    settings: dict[str, Any], message: str, tiny_stack: Stack, tmp_path: Path
 ) -> None:
     assert_refused(SENSOR3D, {**TINY_SENSOR3D, **settings}, message, tiny_stack, tmp_path)
 

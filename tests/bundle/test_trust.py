@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from monai_app.bundle.locate import template_path
+from monai_app.bundle.locate import DEFAULT_BUNDLE, template_path, template_paths
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.trust import check_trusted
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from tests.conftest import TINY, run_command
 
-BUNDLES = ["fibsem_unet_segmentation", "fibsem_sensor3d_segmentation"]
+BUNDLES = [path.name for path in template_paths()]
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(template_path(BUNDLES[0]), tmp_path / "bundle"))
+    return Path(shutil.copytree(template_path(DEFAULT_BUNDLE), tmp_path / "bundle"))
 
 
 def assert_refused(bundle: Path, config: str, place: str, value: object) -> None:
@@ -59,7 +59,12 @@ def test_run_folders_are_trusted_whatever_their_settings(trained: Path, trained_
 
 def test_plain_settings_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
     settings = {**TINY, "workers": 1, "learning_rate": 0.5, "validate::dataloader::num_workers": 2, "amp": True}
-    prepare(template_path(BUNDLES[0]), tiny_stack, tmp_path / "run", settings=settings)
+    settings |= {
+        "loss::terms": [{"_target_": "FocalLoss", "use_softmax": True, "to_onehot_y": True}],
+        "loss::weights": [2],
+    }
+    settings |= {"augmentation::noise::std": 0.2, "augmentation::deform::magnitude_range": [1, 2]}
+    prepare(template_path(DEFAULT_BUNDLE), tiny_stack, tmp_path / "run", settings=settings)
     check_trusted(tmp_path / "run")
 
 
@@ -95,6 +100,15 @@ def test_plain_settings_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
         ("phases", [{"value": 1, "name": "$exit()", "rgb": [0, 0, 0]}]),
         ("summary_writer/log_dir", ".."),
         ("summary_writer/_disabled_", True),
+        ("loss/_target_", "os.system"),
+        ("loss/terms", [{"_target_": "os.system"}]),
+        ("loss/terms", [{"_target_": "PerceptualLoss"}]),  # fetches a network and its code
+        ("loss/terms", [{"_target_": "DiceLoss", "sigmoid": "$exit()"}]),
+        ("loss/terms", ["@resume"]),
+        ("loss/weights", ["$exit()"]),
+        ("loss/extra", 1),
+        ("augmentation/gain/_target_", "os.system"),
+        ("augmentation/more/_target_", "RandFlipd"),
     ],
 )
 def test_what_no_own_bundle_does_is_refused_and_named(bundle: Path, place: str, value: object) -> None:
@@ -111,7 +125,7 @@ def test_what_no_own_bundle_does_is_refused_and_named(bundle: Path, place: str, 
         ("preview", 1),
         ("mask", "/home/somebody/x.tif"),
         ("tiff_dir", "/home/somebody"),
-        ("handlers/0/strict", False),
+        ("postprocessing/transforms/0/keys", "image"),
     ],
 )
 def test_only_the_command_line_says_where_to_and_how_strictly(bundle: Path, place: str, value: object) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -10,27 +11,24 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from torch.export import Dim
 
 from monai_app.bundle.checks import check_network
-from monai_app.bundle.locate import config_path, size_path, template_path
+from monai_app.bundle.locate import config_path, size_path, template_path, template_paths, tiny_settings
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.variants import read_variant, variant_names
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.yamlfile import read_yaml
-from tests.conftest import TINY, TINY_SENSOR3D
+from tests.conftest import TINY_TRAINING
 
-NINE = [
-    "sensor3d_ice+tld_3", "sensor3d_ice_3", "sensor3d_tld_3",
-    "unet_ice+tld_1", "unet_ice+tld_3", "unet_ice_1", "unet_ice_3", "unet_tld_1", "unet_tld_3",
-]  # fmt: skip
+VARIANTS = variant_names()
 
 
-def test_there_are_nine_variants_of_at_most_ten_lines() -> None:
-    assert variant_names() == NINE
-    for name in NINE:
+def test_variants_have_at_most_ten_lines_and_every_bundle_has_one() -> None:
+    assert {read_variant(name).bundle for name in VARIANTS} == {path.name for path in template_paths()}
+    for name in VARIANTS:
         assert len(config_path("variants", name).read_text().splitlines()) <= 10
 
 
-@pytest.mark.parametrize("name", NINE)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_says_what_its_name_says(name: str) -> None:
     network, detectors, slices = name.split("_")
     variant = read_variant(name)
@@ -47,7 +45,7 @@ class VariantTester:
     run: Path
 
     def prepare(self) -> None:
-        tiny = TINY if self.name.startswith("unet") else TINY_SENSOR3D
+        tiny = {**TINY_TRAINING, **tiny_settings(read_variant(self.name).bundle)}
         bundle, settings = read_variant(self.name).choose(self.stack, None, tiny)
         settings |= {"max_epochs": 1, "steps_per_epoch": 1}
         prepare(template_path(bundle), self.stack, self.run, settings=settings)
@@ -95,7 +93,7 @@ class VariantTester:
                 torch.testing.assert_close(reloaded(self.slab(sides)), network(self.slab(sides)), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", NINE)
+@pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*", "ignore:No complete tensor found")
 def test_a_variant_goes_all_the_way(name: str, tiny_stack: Stack, tmp_path: Path) -> None:
     tester = VariantTester(name, tiny_stack, tmp_path / "run")
@@ -106,12 +104,11 @@ def test_a_variant_goes_all_the_way(name: str, tiny_stack: Stack, tmp_path: Path
 
 @pytest.mark.parametrize("slices", [5, 7])
 @pytest.mark.parametrize("detectors", [["TLD"], ["TLD", "ICE"]], ids="+".join)
-@pytest.mark.parametrize("network", ["unet", "sensor3d"])
+@pytest.mark.parametrize("template", template_paths(), ids=lambda path: path.name)
 def test_other_slice_counts_and_detector_sets_need_no_new_code(
-    network: str, detectors: list[str], slices: int, tiny_stack: Stack, tmp_path: Path
+    template: Path, detectors: list[str], slices: int, tiny_stack: Stack, tmp_path: Path
 ) -> None:
-    tiny = TINY if network == "unet" else TINY_SENSOR3D
-    template = template_path(f"fibsem_{network}_segmentation")
+    tiny = {**TINY_TRAINING, **tiny_settings(template.name)}
     prepare(template, tiny_stack, tmp_path / "run", settings={**tiny, "slices": slices, "detectors": detectors})
     configs = tmp_path / "run" / "configs"
     channels = slices * len(detectors)
@@ -127,7 +124,7 @@ def test_a_variant_is_refused_by_name_where_a_detector_is_missing(tiny_stack: St
         detectors, path = ("SE",), tiny_stack.path
 
     with pytest.raises(ConfigError, match=r"variant 'unet_ice_1' needs detector 'ICE'; .* has SE"):
-        read_variant("unet_ice_1").choose(OneDetector(), None, {})
+        read_variant("unet_ice_1").choose(cast("Stack", OneDetector()), None, {})
 
 
 def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) -> None:
@@ -143,7 +140,7 @@ def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) ->
         read_variant("unet")
 
 
-@pytest.mark.parametrize("bundle", ["fibsem_unet_segmentation", "fibsem_sensor3d_segmentation"])
+@pytest.mark.parametrize("bundle", [path.name for path in template_paths()])
 @pytest.mark.parametrize("size", ["small", "paper"])
 def test_every_size_fits_its_bundle(bundle: str, size: str) -> None:
     settings, config = read_yaml(size_path(bundle, size)), read_yaml(template_path(bundle) / "configs" / "train.yaml")
@@ -151,7 +148,7 @@ def test_every_size_fits_its_bundle(bundle: str, size: str) -> None:
     stride = check_network({**config, **settings}).stride
     assert all(side % stride == 0 for side in (*settings["crop"], *config["window"]))
     if size == "paper":  # the bundle itself has its paper's size
-        network = {"features", "filters", "levels"} & settings.keys()
+        network = config["network_settings"].keys() & settings.keys()
         assert {name: config[name] for name in network} == {name: settings[name] for name in network}
 
 

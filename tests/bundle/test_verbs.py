@@ -5,6 +5,7 @@ docs/bundles.md has each verb as a command, which tests/test_docs.py runs.
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,15 +60,16 @@ def test_load_gives_weights_a_network_and_torchscript(
     shutil.copytree(request.getfixturevalue(which), bundle)
     config = bundle / "configs" / "inference.yaml"
     network = ConfigParser(ConfigParser.load_config_file(config)).get_parsed_content("network_def")
-    place = {"bundle_dir": tmp_path, "device": "cpu"}
+    place: dict[str, Any] = {"bundle_dir": tmp_path, "device": "cpu"}
 
-    weights = load(bundle.name, **place)
-    loaded = load(bundle.name, model=network, **place).eval()
+    weights: Any = load(bundle.name, **place)
+    loaded: Any = load(bundle.name, model=network, **place)
     assert list(weights) == list(loaded.state_dict())
     assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())
 
     ckpt_export(bundle_root=str(bundle), config_file=str(config))
-    script, metadata, configs = load(bundle.name, load_ts_module=True, config_files=("inference.json",), **place)
+    parts: Any = load(bundle.name, load_ts_module=True, config_files=("inference.json",), **place)
+    script, metadata, configs = parts
     assert metadata["network_data_format"]["outputs"]["pred"]["channel_def"]["2"] == "clinker"
     assert b"network_def" in configs["inference.json"]
     image = torch.rand(2, 6, 32, 48)

@@ -131,7 +131,7 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     for z in range(own_stack.shape[0]):
         np.testing.assert_array_equal(own_stack.read_labels("trained", z), own_stack.read_labels("whole", z))
         confidence = [own_stack.read_map(name, "confidence", z) for name in ("trained", "whole")]
-        np.testing.assert_array_equal(*confidence)
+        np.testing.assert_array_equal(confidence[0], confidence[1])
     assert not list(labels.glob(".*.partial"))
 
 

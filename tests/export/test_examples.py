@@ -6,12 +6,14 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from packaging.requirements import Requirement
 
+from monai_app.export.formats import Format
 from monai_app.inference import Model
 from tests.conftest import CHECKOUT
 from tests.export.conftest import Exported
@@ -34,7 +36,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """Runs a script with the packages of one folder and the standard library."""
 
 
-def closure(name: str, found: dict[str, object] | None = None) -> dict[str, object]:
+def closure(name: str, found: dict[str, Any] | None = None) -> dict[str, Any]:
     """An installed distribution and all that it requires here, by their names."""
     found = {} if found is None else found
     key = re.sub(r"[-_.]+", "-", name).lower()
@@ -84,7 +86,7 @@ def expected(model: Model, grey: np.ndarray) -> np.ndarray:
     padding = (0, -COLUMNS % spec.stride, 0, -ROWS % spec.stride)
     with torch.no_grad():
         logits = model.network(torch.nn.functional.pad(image, padding, mode="replicate"))[0, :, :ROWS, :COLUMNS]
-    labels = (logits.argmax(0) + 1).to(torch.uint8).numpy()
+    labels: np.ndarray = (logits.argmax(0) + 1).to(torch.uint8).numpy()
     assert len(np.unique(labels)) == 3
     return labels
 
@@ -109,7 +111,7 @@ def labels_by(command: list[object], file: Path, grey: np.ndarray, folder: Path)
 def test_python_needs_the_runtime_alone(
     script: str,
     needs: tuple[str, ...],
-    name: str,
+    name: Format,
     kind: str,
     exported: Exported,
     models: dict[str, Model],

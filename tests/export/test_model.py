@@ -13,7 +13,7 @@ from monai.bundle import ckpt_export
 
 from monai_app.errors import ConfigError
 from monai_app.export import networks, open_exported
-from monai_app.export.formats import format_of
+from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import quiet_torchscript
 from monai_app.inference import Model, Request, Segmentation
 from monai_app.inference.compute import TileNetwork
@@ -28,7 +28,12 @@ from tests.inference.test_segmentation import KilledError, kill_after
 @NETWORKS
 @FORMATS
 def test_a_stack_gets_the_labels_of_the_run_folder(
-    kind: str, name: str, exported: Exported, models: dict[str, Model], stack: Stack, caplog: pytest.LogCaptureFixture
+    kind: str,
+    name: Format,
+    exported: Exported,
+    models: dict[str, Model],
+    stack: Stack,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     model = open_exported(str(exported(kind, name).file))
     Segmentation(model, str(stack.path), "net", request=Request(tile=(32, 48))).run()
@@ -68,7 +73,7 @@ def test_a_stopped_run_goes_on_with_the_same_file_only(
 
 
 @FORMATS
-def test_workers_get_the_file_with_the_model(name: str, exported: Exported, tmp_path: Path) -> None:
+def test_workers_get_the_file_with_the_model(name: Format, exported: Exported, tmp_path: Path) -> None:
     file = shutil.copy(exported("unet", name).file, tmp_path)
     model = open_exported(str(file))
     message = pickle.dumps(model)
@@ -79,7 +84,7 @@ def test_workers_get_the_file_with_the_model(name: str, exported: Exported, tmp_
 
 
 @FORMATS
-def test_damaged_and_foreign_files_are_refused(name: str, exported: Exported, tmp_path: Path) -> None:
+def test_damaged_and_foreign_files_are_refused(name: Format, exported: Exported, tmp_path: Path) -> None:
     whole = exported("unet", name).file
     path = tmp_path / f"net{whole.suffix}"
     for content in (whole.read_bytes()[:-500], b"", b"no model at all" * 100):
@@ -149,7 +154,7 @@ def test_other_precisions_are_refused_and_missing_packages_named(
 
 @FORMATS
 def test_whole_tiles_are_planned_by_what_the_network_holds(
-    name: str, exported: Exported, models: dict[str, Model], caplog: pytest.LogCaptureFixture
+    name: Format, exported: Exported, models: dict[str, Model], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
     model = open_exported(str(exported("sensor3d", name).file))

@@ -3,6 +3,7 @@
 import json
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.export import export_run, open_exported, writers
+from monai_app.export.formats import Format
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import Parity, check
 from monai_app.inference import Model
@@ -23,7 +25,7 @@ from tests.export.examples import FORMATS, NETWORKS
 @NETWORKS
 @FORMATS
 def test_every_format_is_the_network_at_any_size(
-    kind: str, name: str, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
+    kind: str, name: Format, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
 ) -> None:
     report, model = exported(kind, name), models[kind]
     assert [parity.differing for parity in report.parities] == [0, 0, 0]
@@ -43,9 +45,9 @@ def test_every_format_is_the_network_at_any_size(
 @NETWORKS
 @FORMATS
 def test_the_metadata_inside_is_the_run_folders_with_what_was_measured(
-    kind: str, name: str, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
+    kind: str, name: Format, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
 ) -> None:
-    inside = open_exported(str(exported(kind, name).file)).network.metadata
+    inside: Any = open_exported(str(exported(kind, name).file)).network.metadata
     outside = json.loads((runs[kind] / "configs" / "metadata.json").read_text())
     description, model = inside.pop("model_description"), models[kind]
     assert description.pop("halo") == measure_field(model.network, 6, model.spec.stride).halo

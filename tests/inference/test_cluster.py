@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, sub
             yield client.scheduler.address, scheduler
 
 
-def when_tiles_are_done(stack: Stack, count: int, do: object) -> threading.Thread:
+def when_tiles_are_done(stack: Stack, count: int, do: Callable[[], object]) -> threading.Thread:
     """Do something as soon as so many tiles are recorded."""
 
     def watch() -> None:

@@ -42,6 +42,7 @@ def mask(request: pytest.FixtureRequest, stack: Stack, tmp_path: Path) -> Mask:
 
 def test_a_mask_is_where_there_are_values(mask: Mask) -> None:
     kept = mask.read(3, PART)
+    assert kept is not None
     assert kept.dtype == bool
     np.testing.assert_array_equal(kept, KEPT[INDEX])
 
@@ -104,7 +105,9 @@ def test_a_stack_of_one_slice_needs_no_third_axis(tiny_stack: Stack, tmp_path: P
 
 
 def test_what_is_no_mask_is_refused(tiny_stack: Stack, stack: Stack, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"mask 'simple' is neither a TIFF nor .* own\.ome\.zarr: sample; give"):
+    with pytest.raises(
+        ConfigError, match=r"mask 'simple' is neither an image file nor .* own\.ome\.zarr: sample; give"
+    ):
         Mask(stack, "simple")
     with pytest.raises(ConfigError, match=r"mask .*gone\.tif' .* it has none; give one of them \(--mask\)"):
         Mask(tiny_stack, str(tmp_path / "gone.tif"))
@@ -117,9 +120,12 @@ def test_what_is_no_mask_is_refused(tiny_stack: Stack, stack: Stack, tmp_path: P
 
 
 def test_pixels_that_are_no_values_are_refused(tiny_stack: Stack, tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "float.tif", KEPT[3].astype(np.float32))
+    tifffile.imwrite(tmp_path / "float.tif", KEPT[3].astype(np.float32) / 2)
     tifffile.imwrite(tmp_path / "colour.tif", np.ones((96, 80, 3), np.uint8), photometric="rgb")
-    for name, message in (("float", "float32 pixels and label values are integers"), ("colour", "a colour image")):
+    for name, message in (
+        ("float", r"plane 0 holds 0\.5 and label values are whole numbers"),
+        ("colour", "a colour image"),
+    ):
         with pytest.raises(ConfigError, match=message):
             Mask(tiny_stack, str(tmp_path / f"{name}.tif"))
 

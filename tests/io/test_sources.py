@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_app.errors import StackError
-from monai_app.io.sources import check_agreement, last_number, natural_order, open_source, stem
+from monai_app.io.sources import check_agreement, last_number, natural_order, open_planes, stem
 from tests.stack.samples import pixels, write_folder
 
 
@@ -54,7 +54,7 @@ def test_folder_in_natural_order_without_other_files(tmp_path):
     (folder / "notes.txt").write_text("no image")
     (folder / "._slice_3.tif").write_text("written by macOS")
     (folder / "sub.tif").mkdir()
-    source = open_source(folder)
+    source = open_planes(folder)
     assert source.names == tuple(f"slice_{z}" for z in range(12))
     assert (len(source), source.shape, source.dtype, source.is_folder) == (12, (5, 7), np.uint8, True)
     np.testing.assert_array_equal(list(source.planes()), stack)
@@ -64,7 +64,7 @@ def test_folder_in_natural_order_without_other_files(tmp_path):
 def test_multi_page_file(tmp_path):
     stack = pixels(12, 5, 7, "uint16")
     tifffile.imwrite(tmp_path / "ICE.ome.tif", stack, metadata={"axes": "ZYX"})
-    source = open_source(tmp_path / "ICE.ome.tif")
+    source = open_planes(tmp_path / "ICE.ome.tif")
     assert source.names == tuple(f"ICE_{z:04d}" for z in range(12))
     assert (len(source), source.shape, source.dtype, source.is_folder) == (12, (5, 7), np.uint16, False)
     np.testing.assert_array_equal(list(source.planes()), stack)
@@ -73,27 +73,27 @@ def test_multi_page_file(tmp_path):
 
 def test_refuses_a_folder_without_tiff(tmp_path):
     (tmp_path / "slice_1.png").touch()
-    with pytest.raises(StackError, match="holds no TIFF file"):
-        open_source(tmp_path)
+    with pytest.raises(StackError, match="holds no image file"):
+        open_planes(tmp_path)
 
 
 def test_refuses_a_missing_path(tmp_path):
     with pytest.raises(StackError, match="does not exist"):
-        open_source(tmp_path / "none")
+        open_planes(tmp_path / "none")
 
 
 def test_refuses_several_planes_in_a_file_of_a_folder(tmp_path):
     write_folder(tmp_path, pixels(3, 5, 7))
     tifffile.imwrite(tmp_path / "slice_1.tif", pixels(4, 5, 7), photometric="minisblack")
     with pytest.raises(StackError, match=r"slice_1\.tif holds 4 planes"):
-        open_source(tmp_path)
+        open_planes(tmp_path)
 
 
 def test_refuses_the_same_stem_twice(tmp_path):
     write_folder(tmp_path, pixels(3, 5, 7))
     tifffile.imwrite(tmp_path / "slice_1.tiff", pixels(1, 5, 7)[0])
     with pytest.raises(StackError, match=r"slice_1\.tiff? and slice_1\.tiff? have the same stem"):
-        open_source(tmp_path)
+        open_planes(tmp_path)
 
 
 def test_names_the_unreadable_file(tmp_path):
@@ -101,13 +101,13 @@ def test_names_the_unreadable_file(tmp_path):
     path = tmp_path / "slice_1.tif"
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(StackError, match=r"slice_1\.tif: .*truncated"):
-        open_source(tmp_path)
+        open_planes(tmp_path)
 
 
 def _detectors(tmp_path, ice, tld, **options):
     return {
-        "ICE": open_source(write_folder(tmp_path / "ICE", ice)),
-        "TLD": open_source(write_folder(tmp_path / "TLD", tld, **options)),
+        "ICE": open_planes(write_folder(tmp_path / "ICE", ice)),
+        "TLD": open_planes(write_folder(tmp_path / "TLD", tld, **options)),
     }
 
 
@@ -128,7 +128,7 @@ def test_refuses_a_missing_or_extra_slice(tmp_path, slices):
 def test_names_the_slice_missing_in_the_middle(tmp_path):
     sources = _detectors(tmp_path, pixels(9, 5, 7), pixels(9, 5, 7))
     (tmp_path / "TLD" / "slice_4.tif").unlink()
-    sources["TLD"] = open_source(tmp_path / "TLD")
+    sources["TLD"] = open_planes(tmp_path / "TLD")
     with pytest.raises(StackError, match=r"without a partner: [^,]*ICE/slice_4\.tif\)"):
         check_agreement(sources)
 
@@ -138,7 +138,7 @@ def test_refuses_equal_counts_of_different_slices(tmp_path):
     _detectors(tmp_path, pixels(9, 5, 7), pixels(9, 5, 7))
     (tmp_path / "ICE" / "slice_2.tif").unlink()
     (tmp_path / "TLD" / "slice_6.tif").unlink()
-    sources = {name: open_source(tmp_path / name) for name in ("ICE", "TLD")}
+    sources = {name: open_planes(tmp_path / name) for name in ("ICE", "TLD")}
     with pytest.raises(StackError, match=r"different slices.*ICE/slice_6\.tif, .*TLD/slice_2\.tif"):
         check_agreement(sources)
 
@@ -157,11 +157,11 @@ def test_refuses_shapes_that_differ_within_a_detector(tmp_path):
     write_folder(tmp_path, pixels(4, 5, 7))
     tifffile.imwrite(tmp_path / "slice_2.tif", pixels(1, 5, 8)[0])
     with pytest.raises(StackError, match=r"slice_2\.tif has 5 x 8 pixels and slice_0\.tif has 5 x 7"):
-        check_agreement({"ICE": open_source(tmp_path)})
+        check_agreement({"ICE": open_planes(tmp_path)})
 
 
 def test_refuses_bit_depths_that_differ_within_a_detector(tmp_path):
     write_folder(tmp_path, pixels(4, 5, 7))
     tifffile.imwrite(tmp_path / "slice_2.tif", pixels(1, 5, 7, "uint16")[0])
     with pytest.raises(StackError, match=r"slice_2\.tif is 16-bit and slice_0\.tif is 8-bit"):
-        check_agreement({"ICE": open_source(tmp_path)})
+        check_agreement({"ICE": open_planes(tmp_path)})

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from monai_app.errors import StackError
-from monai_app.io.tiff import check_alone, inspect, read_planes
+from monai_app.io.tiff import open_tiff
 from tests.stack.samples import pixels
 
 STACK = pixels(6, 37, 29)
@@ -65,13 +65,13 @@ def written(request, tmp_path):
 
 def test_reads_what_was_written(written):
     path, stack = written
-    header = inspect(path)
-    check_alone(header)
-    assert (header.planes, header.shape, header.dtype) == (len(stack), stack.shape[1:], stack.dtype)
-    planes = list(read_planes(header))
+    header = open_tiff(path, False)
+    header.check_alone()
+    assert (header.count, header.shape, header.dtype) == (len(stack), stack.shape[1:], stack.dtype)
+    planes = list(header.planes())
     assert all(plane.dtype == stack.dtype and plane.dtype.isnative for plane in planes)
     np.testing.assert_array_equal(planes, stack)
-    np.testing.assert_array_equal(list(read_planes(header, [len(stack) - 1])), stack[-1:])
+    np.testing.assert_array_equal(list(header.planes(range(len(stack) - 1, len(stack)))), stack[-1:])
 
 
 def test_a_cut_file_is_refused_or_lacks_no_pixel(written):
@@ -83,11 +83,11 @@ def test_a_cut_file_is_refused_or_lacks_no_pixel(written):
     for cut in sorted(cuts):
         path.write_bytes(content[:cut])
         try:
-            header = inspect(path)
+            header = open_tiff(path, False)
         except StackError:
             refused += 1
         else:
-            np.testing.assert_array_equal(list(read_planes(header)), stack)
+            np.testing.assert_array_equal(list(header.planes()), stack)
     assert refused > 0.8 * len(cuts)
 
 
@@ -95,12 +95,12 @@ def test_a_cut_file_is_refused_or_lacks_no_pixel(written):
 def test_refuses_what_is_no_tiff(tmp_path, content):
     (tmp_path / "slice.tif").write_bytes(content)
     with pytest.raises(StackError, match=r"slice\.tif.*export it again"):
-        inspect(tmp_path / "slice.tif")
+        open_tiff(tmp_path / "slice.tif", False)
 
 
 def test_refuses_a_missing_file(tmp_path):
     with pytest.raises(StackError, match=r"none\.tif is no readable TIFF"):
-        inspect(tmp_path / "none.tif")
+        open_tiff(tmp_path / "none.tif", False)
 
 
 def _palette(path):
@@ -148,40 +148,44 @@ REFUSED = {
 def test_refuses(tmp_path, write, message):
     write(tmp_path / "slice.tif")
     with pytest.raises(StackError, match=rf"slice\.tif: .*{message}"):
-        inspect(tmp_path / "slice.tif")
+        open_tiff(tmp_path / "slice.tif", False)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "uint64"])
 def test_labels_may_be_any_integer(tmp_path, dtype):
     tifffile.imwrite(tmp_path / "labels.tif", STACK[0].astype(dtype))
-    header = inspect(tmp_path / "labels.tif", labels=True)
-    np.testing.assert_array_equal(next(read_planes(header)), STACK[0])
+    header = open_tiff(tmp_path / "labels.tif", True)
+    np.testing.assert_array_equal(next(header.planes()), STACK[0])
 
 
 def test_labels_may_be_bits_indices_or_inverted(tmp_path):
     Image.fromarray(STACK[0] > 99).save(tmp_path / "bits.tif")
-    np.testing.assert_array_equal(next(read_planes(inspect(tmp_path / "bits.tif", labels=True))), STACK[0] > 99)
+    np.testing.assert_array_equal(next(open_tiff(tmp_path / "bits.tif", True).planes()), STACK[0] > 99)
     _palette(tmp_path / "indices.tif")
     stored = np.asarray(Image.open(tmp_path / "indices.tif"))
-    np.testing.assert_array_equal(next(read_planes(inspect(tmp_path / "indices.tif", labels=True))), stored)
+    np.testing.assert_array_equal(next(open_tiff(tmp_path / "indices.tif", True).planes()), stored)
     tifffile.imwrite(tmp_path / "inverted.tif", STACK[0], photometric="miniswhite")
-    np.testing.assert_array_equal(next(read_planes(inspect(tmp_path / "inverted.tif", labels=True))), STACK[0])
+    np.testing.assert_array_equal(next(open_tiff(tmp_path / "inverted.tif", True).planes()), STACK[0])
 
 
-@pytest.mark.parametrize("write", [REFUSED["rgb"][0], REFUSED["float"][0]])
-def test_labels_are_grey_integers(tmp_path, write):
-    write(tmp_path / "labels.tif")
-    with pytest.raises(StackError, match=r"labels\.tif"):
-        inspect(tmp_path / "labels.tif", labels=True)
+def test_labels_are_grey_and_whole_numbers(tmp_path):
+    REFUSED["rgb"][0](tmp_path / "colours.tif")
+    with pytest.raises(StackError, match=r"colours\.tif"):
+        open_tiff(tmp_path / "colours.tif", True)
+    REFUSED["float"][0](tmp_path / "labels.tif")
+    np.testing.assert_array_equal(next(open_tiff(tmp_path / "labels.tif", True).planes()), STACK[0])
+    tifffile.imwrite(tmp_path / "labels.tif", STACK[0] / np.float32(2))
+    with pytest.raises(StackError, match=r"labels\.tif: plane 0 holds \S+\.5 and label values are whole numbers"):
+        list(open_tiff(tmp_path / "labels.tif", True).planes())
 
 
 def test_a_thumbnail_does_not_make_a_second_slice(tmp_path):
     with tifffile.TiffWriter(tmp_path / "vendor.tif") as writer:
         writer.write(STACK[0])
         writer.write(STACK[0, ::4, ::4], subfiletype=1)
-    header = inspect(tmp_path / "vendor.tif")
-    check_alone(header)
-    assert (header.planes, header.shape) == (1, STACK.shape[1:])
+    header = open_tiff(tmp_path / "vendor.tif", False)
+    header.check_alone()
+    assert (header.count, header.shape) == (1, STACK.shape[1:])
 
 
 def test_a_stack_file_has_one_shape(tmp_path):
@@ -189,7 +193,7 @@ def test_a_stack_file_has_one_shape(tmp_path):
         writer.write(STACK[0], metadata=None)
         writer.write(STACK[1, :20], metadata=None)
     with pytest.raises(StackError, match="planes of 37 x 29 and others of 20 x 29"):
-        check_alone(inspect(tmp_path / "mixed.tif"))
+        open_tiff(tmp_path / "mixed.tif", False).check_alone()
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "lzma", "zstd"])
@@ -202,16 +206,16 @@ def test_damaged_compressed_data_are_named(tmp_path, compression):
     content[start : start + count] = b"\xff" * count
     path.write_bytes(content)
     with pytest.raises(StackError, match=r"slice\.tif is no readable TIFF"):
-        list(read_planes(inspect(path)))
+        list(open_tiff(path, False).planes())
 
 
 def test_a_file_that_changed_meanwhile_is_named(tmp_path):
     path = tmp_path / "slice.tif"
     tifffile.imwrite(path, STACK[0])
-    header = inspect(path)
+    header = open_tiff(path, False)
     tifffile.imwrite(path, STACK16[0])
     with pytest.raises(StackError, match=r"slice\.tif: plane 0 holds uint16 pixels.*damaged or changed"):
-        list(read_planes(header))
+        list(header.planes())
 
 
 def test_files_of_one_ome_set_are_read_one_by_one(tmp_path):
@@ -230,19 +234,19 @@ def test_files_of_one_ome_set_are_read_one_by_one(tmp_path):
         tifffile.imwrite(tmp_path / f"z{z}.ome.tif", STACK[z], description=xml, metadata=None)
     with tifffile.TiffFile(tmp_path / "z0.ome.tif") as tif:
         assert tif.series[0].shape == (3, 37, 29)  # a plain reader would take the whole set for one file
-    header = inspect(tmp_path / "z1.ome.tif")
-    assert header.planes == 1
-    np.testing.assert_array_equal(next(read_planes(header)), STACK[1])
+    header = open_tiff(tmp_path / "z1.ome.tif", False)
+    assert header.count == 1
+    np.testing.assert_array_equal(next(header.planes()), STACK[1])
     with pytest.raises(StackError, match="spreads the stack over several files"):
-        check_alone(header)
+        header.check_alone()
 
 
 def test_a_colour_table_that_is_a_grey_ramp_is_grey(tmp_path):
     image = Image.fromarray(STACK[0]).convert("P")
     image.putpalette([level for grey in range(256) for level in (grey, grey, grey)])
     image.save(tmp_path / "ramp.tif")
-    header = inspect(tmp_path / "ramp.tif")
-    np.testing.assert_array_equal(next(read_planes(header)), np.asarray(image))
+    header = open_tiff(tmp_path / "ramp.tif", False)
+    np.testing.assert_array_equal(next(header.planes()), np.asarray(image))
 
 
 def test_files_of_real_microscopes(real_data):
@@ -251,10 +255,10 @@ def test_files_of_real_microscopes(real_data):
     for path in files:
         if "Zeiss_SEM_512" in path.name:  # its colour table shows every ninth index as an overlay colour, not as grey
             with pytest.raises(StackError, match="colour table"):
-                inspect(path)
+                open_tiff(path, False)
             continue
-        header = inspect(path)
-        check_alone(header)
-        np.testing.assert_array_equal(next(read_planes(header)), np.asarray(Image.open(path)))
+        header = open_tiff(path, False)
+        header.check_alone()
+        np.testing.assert_array_equal(next(header.planes()), np.asarray(Image.open(path)))
         read += 1
     assert read >= 5

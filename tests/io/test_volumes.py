@@ -12,7 +12,7 @@ import nrrd
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813  # what its documentation calls it
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -25,7 +25,7 @@ from monai_app.io import (
     on_grid,
     read_header,
     read_volume,
-    reading,
+    volume,
     write_volume,
 )
 
@@ -229,6 +229,7 @@ def test_sform_and_qform_may_differ_by_rounding_alone(
     other, moved = header.get_sform(), header.get_qform()
     if by == "turn":
         size = np.linalg.norm(affine[:3, :3], axis=0)
+        assume(size.max() < 20 * size.min())  # else rounding alone may move the shortest voxels as far
         lengths = (*[max(length, 50) for length in lengths],)
         header.set_data_shape(lengths)
         moved[:3, :3] = Rotation.from_rotvec(0.1 * np.eye(3)[axis]).as_matrix() @ (affine[:3, :3] / size) * size
@@ -273,7 +274,7 @@ def test_labels_of_another_volume_are_told_without_placing_them(
     image = nibabel.Nifti1Image(pixels.astype(dtype), np.diag((-1.0, -1.0, 1.0, 1.0)) @ affine)
     nibabel.save(image, path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_PORTION", portion)
+        patch.setattr(volume, "_PORTION", portion)
         own = read_header(path).extent
         check_labels(path, own)
         check_labels(path, Extent((*own.shape, 2), own.affine, "mm"))
@@ -375,7 +376,7 @@ def test_damaged_files_are_said_to_be(tmp_path: Path, suffix: str) -> None:
         path.write_bytes(spoilt)
         with contextlib.suppress(StackError, AnnotationError):
             on_grid(read_volume(path, max_voxels=10_000), GRID)
-    with pytest.raises(StackError, match="isn't there"):
+    with pytest.raises(StackError, match="does not exist"):
         read_header(tmp_path / f"none{suffix}")
 
 

@@ -61,7 +61,7 @@ def serving(stack: Path, home: Path, *words: object, **variables: str) -> Iterat
     """Serve a stack with ``monai-app serve`` until the block ends."""
     port = free_port()
     command = [sys.executable, "-m", "monai_app", "serve", stack, "--port", port, *words]
-    with running(command, port, home, **variables) as server:
+    with running(command, port, home, None, **variables) as server:
         yield Served(server, stack, stack.with_name(stack.name.removesuffix(".ome.zarr") + ".label"))
 
 

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hypothesis
 import nibabel
@@ -26,6 +26,7 @@ import requests
 import schemathesis
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import status_code_conformance
 
 from tests.label.fuzz_files import File, odd, random_labels, random_volume
@@ -39,7 +40,22 @@ ORDER = ("put", "post", "get", "head", "delete")
 KNOWN = 0.85
 """How often a name is one of something that is there."""
 
-ODD_VALUES = (None, True, -1, 1 << 70, 1.5, float("nan"), "", "final", "../x", "x" * 300, "\ud800", [], {}, [[]])
+ODD_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1 << 70,
+    1.5,
+    float("nan"),
+    "",
+    "final",
+    "../x",
+    "x" * 300,
+    "\ud800",
+    [],
+    {},
+    [[]],
+)
 
 SEGMENTS = [{"name": name, "idx": value} for value, name in enumerate(("pore", "hydrate", "clinker"), 1)]
 
@@ -135,7 +151,7 @@ class Sender:
         self.failures: dict[tuple[str, int, str], str] = {}
         self.session = requests.Session()
 
-    def send(self, case: schemathesis.Case) -> None:
+    def send(self, case: schemathesis.Case[Any]) -> None:
         """Send what was generated, with names of what is there, options and files in it."""
         label = case.operation.label
         subject = self.known.subject(label)
@@ -148,7 +164,7 @@ class Sender:
         if answer.ok and case.method in ("PUT", "DELETE") and not case.operation.path.endswith("/info"):
             self._learn(case, answer)
 
-    def _name(self, case: schemathesis.Case, subject: dict[str, str]) -> None:
+    def _name(self, case: schemathesis.Case[Any], subject: dict[str, str]) -> None:
         """Put names that are there into the path and the query; those that may be left out are so at times."""
         for parameter in case.operation.definition.raw.get("parameters", ()):
             name = parameter["name"]
@@ -158,7 +174,7 @@ class Sender:
             if self.order.random() < 0.6:
                 del case.query[name]
 
-    def _add_options(self, case: schemathesis.Case, sent: dict[str, Any], subject: dict[str, str]) -> None:
+    def _add_options(self, case: schemathesis.Case[Any], sent: dict[str, Any], subject: dict[str, str]) -> None:
         if case.media_type is None or self.order.random() > KNOWN:
             return
         options = self._options(subject)
@@ -190,7 +206,7 @@ class Sender:
             if self.order.random() < 0.4
         }
 
-    def _files(self, case: schemathesis.Case, subject: dict[str, str]) -> list[tuple[str, File]]:
+    def _files(self, case: schemathesis.Case[Any], subject: dict[str, str]) -> list[tuple[str, File]]:
         path, image = case.operation.path, subject["image"]
         if path == "/datastore/label":
             grid = self.known.grids.get(image, self.known.grids[SPARE])
@@ -200,7 +216,7 @@ class Sender:
         name = "files" if path.startswith("/session") else "file"
         return [(name, odd(self.order, random_volume(self.order)))] * self.order.choice((1,) * 9 + (2,))
 
-    def _judge(self, case: schemathesis.Case, answer: requests.Response) -> None:
+    def _judge(self, case: schemathesis.Case[Any], answer: requests.Response) -> None:
         try:
             if answer.status_code not in ALLOWED:
                 case.validate_response(answer, checks=[not_a_server_error, status_code_conformance])
@@ -221,7 +237,7 @@ class Sender:
         path.write_bytes(content)
         return f"body: {path}"
 
-    def _learn(self, case: schemathesis.Case, answer: requests.Response) -> None:
+    def _learn(self, case: schemathesis.Case[Any], answer: requests.Response) -> None:
         path = case.operation.path
         if path == "/session/":
             self.known.sessions = [*self.known.sessions[-9:], answer.json()["session_id"]]
@@ -239,7 +255,7 @@ class Sender:
                 self.failures["annotation", 200, image] = f"the annotations of {image} hold {values}"
 
 
-def meet(operation: Any, send: Callable[[schemathesis.Case], None], examples: int, seed: int) -> None:
+def meet(operation: Any, send: Callable[[schemathesis.Case[Any]], None], examples: int, seed: int) -> None:
     """Send some requests of one kind. Nothing is shrunk or sent again: the server is another one after each."""
     settings = hypothesis.settings(
         max_examples=examples,
@@ -248,7 +264,8 @@ def meet(operation: Any, send: Callable[[schemathesis.Case], None], examples: in
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    hypothesis.seed(seed)(settings(hypothesis.given(operation.as_strategy())(send)))()
+    test: Any = settings(hypothesis.given(operation.as_strategy())(send))
+    hypothesis.seed(seed)(test)()
 
 
 def tell(sender: Sender) -> list[str]:
@@ -273,7 +290,8 @@ def main() -> None:
     order, end = random.Random(given.seed), time.monotonic() + 60 * (given.minutes or 0)
     sender = Sender(Known(given.url, order), order, given.keep)
     schema = schemathesis.openapi.from_url(f"{given.url}/openapi.json")
-    operations = sorted((result.ok() for result in schema.get_all_operations()), key=lambda o: ORDER.index(o.method))
+    known = (cast("Ok[Any]", result).ok() for result in schema.get_all_operations())
+    operations = sorted(known, key=lambda operation: ORDER.index(operation.method))
     for number in itertools.count():
         if number >= given.rounds if given.minutes is None else time.monotonic() > end:
             break

@@ -51,12 +51,12 @@ def test_the_labels_are_those_of_the_command_line(
     expected = Stack.open(stack)
     for z in (0, 3, 7):  # both ends, where slices are repeated, and between
         file, told = served.client.infer(model, f"tiny_z{z:04d}", {"whole_slab": True})
-        case = nibabel.load(file)
+        case = nibabel.Nifti1Image.from_filename(file)
         first = max(z - 1, 0)
         assert case.shape == (80, 96, 3 if z == 3 else 2)
         for index in range(case.shape[2]):
             np.testing.assert_array_equal(labels_of(case, index), expected.read_labels("here", first + index))
-        own = nibabel.load(served.client.infer(model, f"tiny_z{z:04d}", {})[0])
+        own = nibabel.Nifti1Image.from_filename(served.client.infer(model, f"tiny_z{z:04d}", {})[0])
         np.testing.assert_array_equal(labels_of(own, z - first), labels_of(case, z - first))
         # What a person did not look at is not to be submitted: the other slices are left unlabelled.
         assert not np.delete(np.asarray(own.dataobj), z - first, axis=2).any()
@@ -107,7 +107,7 @@ def test_images_and_labels_are_downloaded_as_they_are_in_the_stack(served: Serve
     np.testing.assert_allclose(np.abs(np.diag(case.affine)[:3]), [0.01, 0.01, 0.02], rtol=1e-6)  # micrometres
     for index, z in enumerate((2, 3, 4)):
         np.testing.assert_array_equal(labels_of(case, index), stack.read_slab(z, ["ICE"], 1)[0])
-    label = nibabel.load(served.client.download_label("tiny_z0003", "final"))
+    label = nibabel.Nifti1Image.from_filename(served.client.download_label("tiny_z0003", "final"))
     np.testing.assert_array_equal(labels_of(label, 1), stack.read_annotation(3))
     assert not labels_of(label, 0).any()  # slice 2 is not annotated
     info = served.ask("GET", "/datastore/image/info?image=tiny_z0003").json()

@@ -16,7 +16,7 @@ from monai_app.label.app import StackApp
 from monai_app.label.background import Background, _work
 from monai_app.label.errors import RunningError, StoppingError
 from monai_app.label.settings import Settings, Workspace
-from tests.label.conftest import wait_for
+from tests.label.servers import wait_for
 
 
 class Failing:
@@ -47,7 +47,7 @@ def work(*arguments: Any) -> None:
     """The process of a failing app; where ``mute`` is asked for, its log is on a full disk."""
     import monai_app.label.app
 
-    monai_app.label.app.StackApp = Failing
+    setattr(monai_app.label.app, "StackApp", Failing)  # noqa: B010 (a class is no variable to mypy)
     sys.stdout, sys.stderr = os.fdopen(1, "w", 1), os.fdopen(2, "w", 1)  # pytest has others
     kind, request, settings, workspace, log, *others = arguments
     _work(kind, request, settings, workspace, Path("/dev/full") if request["mute"] else log, *others)

@@ -4,6 +4,7 @@ import json
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Literal
 
 import nibabel
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.io import partner_path
+from monai_app.io.writing import write_volume
 from monai_app.label.case_files import MANIFEST, Case, id_prefix
 from monai_app.label.cases import Cases
 from monai_app.label.segments import to_phases
@@ -65,13 +67,15 @@ def test_paired_volumes_hold_the_slab_of_every_detector(store: Path, tmp_path: P
         expected = stack.read_slab(3, [detector], 3)
         np.testing.assert_array_equal(sitk.GetArrayFromImage(image), expected)
         if suffix != ".nrrd":
-            np.testing.assert_array_equal(np.asanyarray(nibabel.load(file).dataobj), expected.transpose(2, 1, 0))
+            np.testing.assert_array_equal(
+                np.asanyarray(nibabel.Nifti1Image.from_filename(file).dataobj), expected.transpose(2, 1, 0)
+            )
 
 
 def test_channels_are_the_fourth_axis(store: Path, tmp_path: Path) -> None:
     cases = Cases(store, tmp_path / "cases", layout="channels", thickness=5)
     path = cases.image(cases.case("tiny_z0001"))  # clipped at the beginning
-    pixels = np.asanyarray(nibabel.load(path).dataobj)
+    pixels = np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj)
     expected = np.stack([Stack.open(store).read_slab(z, ["ICE", "TLD"], 1) for z in range(4)])
     np.testing.assert_array_equal(pixels, expected.transpose(3, 2, 0, 1))
     assert not (tmp_path / "cases" / "TLD").exists()
@@ -79,7 +83,9 @@ def test_channels_are_the_fourth_axis(store: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd"])
 @pytest.mark.parametrize("layout", ["paired", "channels"])
-def test_a_mark_goes_to_its_pixels_and_comes_back(store: Path, tmp_path: Path, suffix: str, layout: str) -> None:
+def test_a_mark_goes_to_its_pixels_and_comes_back(
+    store: Path, tmp_path: Path, suffix: str, layout: Literal["paired", "channels"]
+) -> None:
     if layout == "channels" and suffix == ".nrrd":
         with pytest.raises(ConfigError, match=r"'\.nrrd' does not go with layout 'channels'"):
             Cases(store, tmp_path / "cases", suffix=suffix, layout=layout)
@@ -90,7 +96,7 @@ def test_a_mark_goes_to_its_pixels_and_comes_back(store: Path, tmp_path: Path, s
     if layout == "paired":
         path = save(cases, case, mark)
     else:
-        image = nibabel.load(cases.image(case))
+        image = nibabel.Nifti1Image.from_filename(cases.image(case))
         labels = np.zeros(image.shape[:3], np.uint8)
         for voxel, value in mark.items():
             labels[voxel] = value
@@ -107,11 +113,11 @@ def test_a_mark_goes_to_its_pixels_and_comes_back(store: Path, tmp_path: Path, s
         np.testing.assert_array_equal(stack.read_annotation(z), expected[z - 1])
         assert stack.edits[z].source == "tiny_z0002"
     cases.export_labels(case, tmp_path / f"download{suffix}")
-    image = sitk.ReadImage(tmp_path / f"download{suffix}")
+    downloaded = sitk.ReadImage(tmp_path / f"download{suffix}")
     for (x, y, z), value in mark.items():
-        assert image.GetPixel(x, y, z) == value
-    assert np.count_nonzero(sitk.GetArrayFromImage(image)) == len(mark)
-    np.testing.assert_allclose(image.GetOrigin(), (0, 0, 0.02), atol=1e-7)
+        assert downloaded.GetPixel(x, y, z) == value
+    assert np.count_nonzero(sitk.GetArrayFromImage(downloaded)) == len(mark)
+    np.testing.assert_allclose(downloaded.GetOrigin(), (0.0, 0.0, 0.02), atol=1e-7)
 
 
 def test_downloaded_labels_saved_unchanged_change_nothing(cases: Cases, tmp_path: Path) -> None:
@@ -135,7 +141,7 @@ def test_a_case_takes_back_only_what_it_set(cases: Cases) -> None:
         cases.import_labels(first, save(cases, first, {}))
     done = cases.import_labels(second, save(cases, second, {(0, 0, 0): 1}))
     assert (done.set, done.removed) == ((3,), (4, 5))
-    assert cases.stack.train_slices == (1, 3)
+    assert list(cases.stack.train_slices) == [1, 3]
 
 
 @pytest.mark.parametrize("way", ["saved again", "removed"])
@@ -182,7 +188,7 @@ def test_test_slices_stay_for_testing(store: Path, tmp_path: Path) -> None:
     cases.import_labels(case, path)
     assert cases.stack.test_slices == (2, 6), "an ingested test slice that is corrected is no training slice"
     cases.import_labels(case, path, role="train")
-    assert (cases.stack.train_slices, cases.stack.test_slices) == ((1, 3, 5, 6), (2,))
+    assert [*cases.stack.train_slices, *cases.stack.test_slices] == [1, 3, 5, 6, 2]
 
 
 def segments(*names: str, first: int = 1) -> list[dict[str, object]]:
@@ -225,7 +231,7 @@ def test_any_order_of_segments_means_the_same(order: list[str], values: list[int
         ("pore", "label_info: 'pore' is no list"),
     ],
 )
-def test_refuses_segments_that_are_not_known(cases: Cases, label_info: object, text: str) -> None:
+def test_refuses_segments_that_are_not_known(cases: Cases, label_info: list[dict[str, Any]], text: str) -> None:
     case = cases.case("tiny_z0002")
     path, before = save(cases, case, {(1, 1, 1): 1, (2, 2, 1): 2}), cases.stack.identity
     with pytest.raises(AnnotationError, match=text):
@@ -323,13 +329,13 @@ def test_an_export_that_was_stopped_is_done_again(cases: Cases, monkeypatch: pyt
 
     written = []
 
-    def stop(path: Path, *arguments: object) -> None:
+    def stop(path: Path, *arguments: Any) -> None:
         written.append(path)
         if len(written) == 2:
             raise OSError("no space left")
         write(path, *arguments)
 
-    write = module.write_volume
+    write = write_volume
     monkeypatch.setattr(module, "write_volume", stop)
     case = cases.case("tiny_z0002")
     with pytest.raises(OSError, match="no space left"):

@@ -53,12 +53,12 @@ def test_the_stack_is_opened_a_few_times_a_request_however_many_cases_there_are(
     annotate(stack, {4: stack.read_annotation(3)}, source="tiny_z0005")
     opened = []
 
-    def counted(cls: type[Stack], path: Path, **options: str) -> Stack:
+    def counted(path: Path, **options: str) -> Stack:
         opened.append(path)
-        return original(cls, path, **options)
+        return original(path, **options)
 
-    original = Stack.open.__func__
-    monkeypatch.setattr(Stack, "open", classmethod(counted))
+    original = Stack.open
+    monkeypatch.setattr(Stack, "open", counted)
     requests: tuple[Callable[[], object], ...] = (
         app.info,
         app.store.status,
@@ -238,6 +238,7 @@ def test_a_label_is_not_kept_through_a_link(app: StackApp, tmp_path: Path) -> No
     app.workspace.labels.mkdir(parents=True, exist_ok=True)
     (app.workspace.labels / "mine").symlink_to(tmp_path / "elsewhere")
     case = app.store.case("tiny_z0004")
+    assert case is not None
     with pytest.raises(ConfigError, match="tag 'mine': its folder is a link"):
         app.store.save_label(case.id, app.store.get_image_uri(case.id), "mine", {})
     assert not list((tmp_path / "elsewhere").iterdir())

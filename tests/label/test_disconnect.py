@@ -4,6 +4,7 @@ import http.client
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 import requests
@@ -23,7 +24,7 @@ def sent(served: Served) -> http.client.HTTPConnection:
         "POST", f"{served.server.url}/infer/sensor3d", files={"file": ("v.nii.gz", long_volume())}
     ).prepare()
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(served.server.url).port)
-    connection.request("POST", request.path_url, request.body, dict(request.headers))
+    connection.request("POST", request.path_url, cast("bytes", request.body), dict(request.headers))
     return connection
 
 

@@ -147,10 +147,10 @@ def asked(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], list[str]]:
         own = [needs.call.roles] if isinstance(needs.call, RBAC) else []
         return own + [role for need in needs.dependencies for role in roles(need)]
 
-    found = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for route in routes:
         if isinstance(route, APIRoute):
-            found |= {(method, route.path): roles(route.dependant) for method in route.methods}
+            found |= {(method, route.path): roles(route.dependant) for method in route.methods or ()}
         elif hasattr(route, "original_router"):  # FastAPI of today keeps routers as they were included
             found |= asked(route.original_router.routes)
     return found

@@ -66,7 +66,7 @@ def test_from_an_unlabelled_stack_to_a_trained_model(tmp_path: Path) -> None:
         assert (
             served.client.datastore()["objects"]["tiny_z0001"]["labels"]["original"]["info"]["params"]["run"] == "0002"
         )
-        case = nibabel.load(served.client.download_label("tiny_z0001", "original"))
+        case = nibabel.Nifti1Image.from_filename(served.client.download_label("tiny_z0001", "original"))
         np.testing.assert_array_equal(np.asarray(case.dataobj)[:, :, 1].T, predicted(served, 1))
         assert Stack.open(stack.path).train_slices == (1, 5)  # predictions are no annotations
 
@@ -116,4 +116,4 @@ def train(served: Served, options: dict[str, Any]) -> None:
 def predicted(served: Served, z: int) -> np.ndarray:
     """What the model says of a slice, (rows, columns)."""
     file, _ = served.client.infer(MODEL, f"tiny_z{z:04d}", {})
-    return np.asarray(nibabel.load(file).dataobj)[:, :, 1].T
+    return np.asarray(nibabel.Nifti1Image.from_filename(file).dataobj)[:, :, 1].T

@@ -50,8 +50,8 @@ def test_of_a_damaged_run_that_was_trained_here_it_is_said_how_to_do_without(app
 
 def test_a_run_that_was_trained_here_on_other_phases_is_refused(app: StackApp) -> None:
     model: ServedModel = app.model("trained")
-    metadata = model.folder / "0001" / "configs" / "metadata.json"
-    metadata.write_text(metadata.read_text().replace('"pore"', '"void"'))
+    config = model.folder / "0001" / "configs" / "inference.yaml"
+    config.write_text(config.read_text().replace("name: pore", "name: void"))
     with pytest.raises(ConfigError, match=rf"must agree in name and order.* remove {model.folder / CURRENT}"):
         model.check(app.store.stack)
 

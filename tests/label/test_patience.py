@@ -6,8 +6,9 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -26,7 +27,7 @@ LARGE = 2**26
 """Bytes that are more than systems hold for a connection."""
 
 
-async def slow(scope: dict, receive: object, send: object) -> None:
+async def slow(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[dict[str, Any]], Any]) -> None:
     """Read the body, and answer after a while."""
     assert scope["type"] == "http"
     while (message := await receive())["type"] == "http.request" and message["more_body"]:
@@ -159,7 +160,7 @@ def test_file_descriptors_are_those_that_the_system_allows(
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _, wanted: now.append(wanted))
     assert connections_at_a_time() == connections
-    assert (now or [None])[-1] == raised
+    assert (now[-1] if now else None) == raised
 
 
 def test_the_log_has_an_end_and_a_message_that_comes_again_and_again_is_counted(

@@ -162,7 +162,7 @@ def test_a_server_that_nobody_asks_forgets_sessions_too(
     from monai_app.label.guard import Access
 
     monkeypatch.setattr("monai_app.label.sessions.EVERY", 0.05)
-    failed = []
+    failed: list[object] = []
 
     def forget(self: Sessions) -> None:
         if not failed:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_names_cannot_leave_the_folder(served: Served) -> None:
         check(served.ask("DELETE", "/datastore/label", params={**id, "tag": name}), bad)
         check(served.ask("POST", "/infer/trained", params=image), bad)
         check(served.ask("POST", "/infer/trained", params={"session_id": name}), bad)
-        quoted = requests.utils.quote(name, safe="")
+        quoted = urllib.parse.quote(name, safe="")
         for method, path in (("GET", "session"), ("DELETE", "session"), ("GET", "model"), ("POST", "infer")):
             check(served.ask(method, f"/{path}/{quoted}"), {404, 405, 422} | ({200} if name == "." else set()))
     check(served.ask("PUT", "/datastore/label?image=tiny_z0001&tag=away", files=label), {422})
@@ -89,8 +90,8 @@ def test_names_cannot_leave_the_folder(served: Served) -> None:
     assert tree(root, folder) == before
     assert not list(outside.iterdir())
     (folder / "labels" / "away").unlink()
-    for path in folder.rglob("linked.nii.gz"):
-        path.unlink()
+    for linked in folder.rglob("linked.nii.gz"):
+        linked.unlink()
     assert not [path for path in (root / "home" / "tmp").rglob("*") if path.is_file()]
 
 
@@ -140,7 +141,7 @@ def nifti(**fields: object) -> bytes:
     parsed = nibabel.Nifti1Header(bytes(header[:348]), check=False)
     for name, value in fields.items():
         parsed[name] = value
-    return parsed.binaryblock + bytes(header[348:])
+    return bytes(parsed.binaryblock) + bytes(header[348:])
 
 
 def test_files_are_refused_for_what_they_are(served: Served) -> None:

@@ -1,6 +1,7 @@
 """Proposals where the right answer is known."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def alike(count: int, uncertainty: float | None = None, seed: int = 0) -> dict[i
     }
 
 
-def changed(scores: dict[int, SliceScore], z: int, **values: object) -> dict[int, SliceScore]:
+def changed(scores: dict[int, SliceScore], z: int, **values: Any) -> dict[int, SliceScore]:
     return {**scores, z: dataclasses.replace(scores[z], **values)}
 
 
@@ -129,12 +130,13 @@ def test_dissimilarity_is_a_distance_to_oneself_and_back() -> None:
 
 def test_what_cannot_be_chosen_from_is_refused() -> None:
     scores = alike(4)
-    for labelled, options, message in [
+    wrong: list[tuple[list[int], dict[str, Any], str]] = [
         ([0, 1, 2, 3], {}, "no slice is left to propose: all are labelled"),
         ([0], {"candidates": [7]}, "slice 7 has no score"),
         ([9], {}, "slice 9 has no score"),
         ([0], {"reach": 0}, "reach 0: must be above 0"),
-    ]:
+    ]
+    for labelled, options, message in wrong:
         with pytest.raises(ConfigError, match=message):
             propose(scores, labelled, **options)
     with pytest.raises(ConfigError, match="different features"):

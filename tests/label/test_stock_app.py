@@ -118,7 +118,7 @@ def test_plain_http_gives_the_same(
         assert answer.ok, answer.text
         path = tmp_path / f"{number}{'.nii' if number else '.nii.gz'}"
         path.write_bytes(answer.content)
-        image = nibabel.load(path)
+        image = nibabel.Nifti1Image.from_filename(path)
         np.testing.assert_array_equal(np.asarray(image.dataobj).T, expected[model])
         np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,11 +64,11 @@ def stats_of(model: ServedModel) -> dict[str, object]:
     return TrainingTask(model, lambda _: None).stats()
 
 
-def run(model: ServedModel, stack: Stack, *, pretrained: bool = True, resume: bool = True, **settings: object) -> None:
+def run(model: ServedModel, stack: Stack, *, pretrained: bool = True, resume: bool = True, **settings: Any) -> None:
     train(model, Stack.open(stack.path), settings=settings, pretrained=pretrained, resume=resume)
 
 
-def killed(model: ServedModel, stack: Stack, **settings: object) -> None:
+def killed(model: ServedModel, stack: Stack, **settings: Any) -> None:
     with pytest.raises(Killed):
         run(model, stack, **settings)
 
@@ -111,7 +112,7 @@ def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
     run(model, stack)
     assert epochs[6:] == [2]
     assert (stats_of(model), names(model)) == ({"run": "0001"}, ["0001", "0001.ome.zarr", CURRENT])
-    first, second = (torch.load(found.run / WEIGHTS, weights_only=True) for found in (whole, model))
+    first, second = (torch.load(Path(str(found.run)) / WEIGHTS, weights_only=True) for found in (whole, model))
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 

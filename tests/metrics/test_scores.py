@@ -18,7 +18,7 @@ NAMES = ["pore", "hydrate", "clinker"]
 
 
 def confusion_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    return sklearn.confusion_matrix(truth.ravel(), prediction.ravel(), labels=[1, 2, 3])
+    return np.asarray(sklearn.confusion_matrix(truth.ravel(), prediction.ravel(), labels=[1, 2, 3]))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(0, 1, 2, 3), (1, 2), (3,), (0, 1)]))

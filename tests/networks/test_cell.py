@@ -1,5 +1,8 @@
 """The step of a convolutional LSTM: its written-out derivative against numerical differences and autograd."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch.autograd import gradcheck
@@ -20,15 +23,15 @@ def maps(channels: int, seed: int, layout: str, dtype: torch.dtype = torch.float
 @pytest.mark.parametrize("hard", [True, False])
 def test_the_derivative_equals_numerical_differences(hard: bool, has_state: bool, has_cell: bool, layout: str) -> None:
     state, cell = maps(8, 1, layout) if has_state else None, maps(2, 2, layout) if has_cell else None
-    assert gradcheck(DifferentiableUpdate.apply, (maps(8, 0, layout), state, cell, hard))
+    arguments: Any = (maps(8, 0, layout), state, cell, hard)
+    assert gradcheck(DifferentiableUpdate.apply, arguments)
 
 
 @pytest.mark.parametrize("used", [0, 1], ids=["hidden", "cell"])
 def test_one_of_the_two_states_may_go_unused(used: int) -> None:
     inputs = [maps(8, 0, "contiguous"), maps(8, 1, "contiguous"), maps(2, 2, "contiguous")]
-    own, expected = (
-        torch.autograd.grad(step(*inputs, False)[used].sum(), inputs) for step in (DifferentiableUpdate.apply, update)
-    )
+    steps: tuple[Callable[..., Any], ...] = (DifferentiableUpdate.apply, update)
+    own, expected = (torch.autograd.grad(step(*inputs, False)[used].sum(), inputs) for step in steps)
     torch.testing.assert_close(own, expected)
 
 

@@ -1,6 +1,8 @@
 """The convolutional LSTM equals its equations, step by step in numpy, and Keras' layer."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,12 @@ def seeded(shape: tuple[int, ...], seed: int = 0) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
+def bias_of(layer: ConvLSTM2d) -> torch.Tensor:
+    bias = layer.input_to_state.bias
+    assert bias is not None
+    return bias
+
+
 def convolve(images: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     """(B, C, H, W) with (O, C, h, w) to (B, O, H, W), zeros around the image; plain loops."""
     planes = [[sum(map(same_size, image, kernel)) for kernel in kernels] for image in images]
@@ -23,14 +31,16 @@ def convolve(images: np.ndarray, kernels: np.ndarray) -> np.ndarray:
 
 
 def same_size(plane: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    return correlate2d(plane, kernel, mode="same")
+    return np.asarray(correlate2d(plane, kernel, mode="same"))
 
 
-def plain_convlstm(layer: ConvLSTM2d, sequence: np.ndarray, sigmoid: object) -> list[np.ndarray]:
+def plain_convlstm(
+    layer: ConvLSTM2d, sequence: np.ndarray, sigmoid: Callable[[np.ndarray], np.ndarray]
+) -> list[np.ndarray]:
     """The equations of the docstring, a step at a time, with each gate's own kernels."""
     weights = [w.detach().double().numpy() for w in (layer.input_to_state.weight, layer.state_to_state.weight)]
     inputs, states = (np.split(weight, 4) for weight in weights)
-    biases = np.split(layer.input_to_state.bias.detach().double().numpy(), 4)
+    biases = np.split(bias_of(layer).detach().double().numpy(), 4)
     h = c = np.zeros((sequence.shape[1], layer.hidden_channels, *sequence.shape[3:]))
     result = []
     for x in sequence:
@@ -44,7 +54,10 @@ def plain_convlstm(layer: ConvLSTM2d, sequence: np.ndarray, sigmoid: object) -> 
     return result
 
 
-SIGMOIDS = {"hard_sigmoid": lambda v: np.clip(0.2 * v + 0.5, 0, 1), "sigmoid": lambda v: 1 / (1 + np.exp(-v))}
+SIGMOIDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "hard_sigmoid": lambda v: np.clip(0.2 * v + 0.5, 0, 1),
+    "sigmoid": lambda v: 1 / (1 + np.exp(-v)),
+}
 
 
 @pytest.mark.parametrize("gate_activation", SIGMOIDS)
@@ -53,7 +66,7 @@ def test_equals_a_plain_computation_step_by_step(gate_activation: str, reverse: 
     torch.manual_seed(0)
     layer = ConvLSTM2d(2, 3, gate_activation=gate_activation)
     with torch.no_grad():
-        layer.input_to_state.bias += seeded((12,))
+        bias_of(layer).add_(seeded((12,)))
     sequence = 2 * seeded((4, 2, 2, 5, 6))  # wide enough that hard gates are closed and open
     ordered = sequence.flip(0) if reverse else sequence
     expected = plain_convlstm(layer, ordered.double().numpy(), SIGMOIDS[gate_activation])
@@ -87,13 +100,14 @@ def test_equals_keras_on_the_same_weights(reverse: bool, tmp_path: Path) -> None
     torch.manual_seed(1)
     layer = ConvLSTM2d(3, 4, gate_activation="sigmoid")
     with torch.no_grad():
-        layer.input_to_state.bias += seeded((16,))
+        bias_of(layer).add_(seeded((16,)))
     sequence = seeded((3, 2, 3, 7, 9))
     arrays = {
         "input": layer.input_to_state.weight, "recurrent": layer.state_to_state.weight,
-        "bias": layer.input_to_state.bias, "sequence": sequence, "reverse": torch.tensor(reverse),
+        "bias": bias_of(layer), "sequence": sequence, "reverse": torch.tensor(reverse),
     }  # fmt: skip
-    np.savez(tmp_path / "case.npz", **{name: value.detach().numpy() for name, value in arrays.items()})
+    saved: dict[str, Any] = {name: value.detach().numpy() for name, value in arrays.items()}
+    np.savez(tmp_path / "case.npz", **saved)
     # In a process of its own: Keras decides on its backend when it is imported, and warns of much.
     run_command("-c", KERAS, tmp_path / "case.npz", tmp_path / "states.npy", fresh=True)
     states = torch.stack(layer(sequence, reverse=reverse)).detach().numpy()
@@ -106,7 +120,7 @@ def test_the_hard_sigmoid_is_keras_2s_and_not_torchs() -> None:
     for value in (-3.0, -2.5, 0.0, 1.0, 2.5, 9.0):
         with torch.no_grad():
             layer.input_to_state.weight.zero_()
-            layer.input_to_state.bias.copy_(torch.tensor([9.0, 0.0, value, 99.0]))  # i = g = c = 1
+            bias_of(layer).copy_(torch.tensor([9.0, 0.0, value, 99.0]))  # i = g = c = 1
         states.append(layer(torch.zeros(1, 1, 1, 1, 1))[0])
     gates = torch.stack(states).flatten() / torch.tensor(1.0).tanh()  # h = o . tanh(c)
     torch.testing.assert_close(gates, torch.tensor([0.0, 0.0, 0.5, 0.7, 1.0, 1.0]))
@@ -117,7 +131,7 @@ def test_weights_start_as_in_keras() -> None:
     layer = ConvLSTM2d(8, 16)
     recurrent = layer.state_to_state.weight.detach().flatten(1)
     torch.testing.assert_close(recurrent @ recurrent.T, torch.eye(64), atol=1e-5, rtol=0)
-    bias = layer.input_to_state.bias.detach()
+    bias = bias_of(layer).detach()
     assert bias[16:32].eq(1).all()
     assert bias.sum() == 16
     bound = (6 / (9 * 8 + 9 * 64)) ** 0.5

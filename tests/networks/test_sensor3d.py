@@ -1,10 +1,10 @@
 """Sensor-3D: sizes against the reference, what reaches what, and the ways out of Python."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch.export import Dim
 
 from monai_app.errors import ConfigError
 from monai_app.networks import Sensor3D
@@ -16,9 +16,14 @@ def parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def small(seed: int = 0, **options: object) -> Sensor3D:
+def small(seed: int = 0, **options: Any) -> Sensor3D:
+    """Sensor-3D with the weights that training begins with."""
     torch.manual_seed(seed)
     return Sensor3D(**{"detectors": 2, "phases": 3, "filters": 4, **options})
+
+
+def gradients_of(network: torch.nn.Module) -> list[torch.Tensor]:
+    return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
 
 def image(slices: int = 3, detectors: int = 2, rows: int = 16, columns: int = 24, batch: int = 2) -> torch.Tensor:
@@ -79,7 +84,7 @@ def test_gradients_in_mixed_precision_are_those_of_full_precision(gate_activatio
         with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
             loss = network(slab).float().square().sum()
         loss.backward()
-        gradients.append(torch.cat([weight.grad.flatten() for weight in network.parameters()]))
+        gradients.append(torch.cat([gradient.flatten() for gradient in gradients_of(network)]))
     full, half = gradients
     assert (full - half).norm() < 0.05 * full.norm()
 
@@ -135,33 +140,6 @@ def test_slices_before_the_join_are_seen_alone() -> None:
         assert not torch.equal(old[4:], new[4:])
 
 
-OPTIONS = [
-    {"head": "final"},
-    {"head": "middle", "merge": "concat", "gate_activation": "sigmoid"},
-    {"head": "all", "norm": "batch", "dropout": 0.1, "levels": 4, "slices": 5},
-    {"slices": 7, "detectors": 3, "levels": 2},
-]
-
-
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
-def test_script_export_and_python_agree(options: dict[str, object], tmp_path: Path) -> None:
-    network = small(**options).eval()
-    slices, detectors, stride = network.slices, network.detectors, network.stride
-    scripted = torch.jit.script(network)
-    scripted.save(tmp_path / "network.ts")
-    example = image(slices, detectors, 6 * stride, 5 * stride)
-    sizes = {0: Dim.AUTO, 2: Dim.AUTO, 3: Dim.AUTO}
-    torch.export.save(torch.export.export(network, (example,), dynamic_shapes=(sizes,)), tmp_path / "network.pt2")
-    scripted = torch.jit.load(tmp_path / "network.ts")
-    exported = torch.export.load(tmp_path / "network.pt2").module()
-    for batch, rows, columns in [(2, 6, 5), (1, 3, 9), (3, 8, 2)]:
-        slab = image(slices, detectors, rows * stride, columns * stride, batch)
-        expected = network(slab)
-        torch.testing.assert_close(scripted(slab), expected, atol=1e-5, rtol=0)
-        torch.testing.assert_close(exported(slab), expected, atol=1e-5, rtol=0)
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 def test_a_scripted_network_trains_alike() -> None:
     network, slab = small(), image()
@@ -169,7 +147,7 @@ def test_a_scripted_network_trains_alike() -> None:
     for trained in (network, torch.jit.script(network)):
         network.zero_grad()
         trained(slab).square().sum().backward()
-        gradients.append([weight.grad.clone() for weight in network.parameters()])
+        gradients.append([gradient.clone() for gradient in gradients_of(network)])
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
@@ -180,11 +158,6 @@ def test_a_traced_network_can_be_saved(tmp_path: Path) -> None:
     torch.testing.assert_close(torch.jit.load(tmp_path / "network.ts")(slab), network(slab))
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (8, 52), (100, 36)])
-def test_any_size_divisible_by_the_stride_works(rows: int, columns: int) -> None:
-    assert small().eval()(image(rows=rows, columns=columns)).shape == (2, 3, rows, columns)
-
-
 def test_other_sizes_are_refused_with_the_two_around_them() -> None:
     with pytest.raises(
         ValueError, match="side of 30 pixels: must be a multiple of 4; the sizes around it are 28 and 32"
@@ -192,11 +165,6 @@ def test_other_sizes_are_refused_with_the_two_around_them() -> None:
         small()(image(rows=32, columns=30))
     with pytest.raises(ValueError, match="5 channels: 3 slices of 2 detectors make 6"):
         small()(image()[:, :5])
-
-
-def test_the_result_does_not_depend_on_the_rest_of_the_batch() -> None:
-    network, slab = small(norm="batch").eval(), image()
-    torch.testing.assert_close(network(slab)[:1], network(slab[:1]))
 
 
 @pytest.mark.parametrize(
@@ -210,6 +178,6 @@ def test_the_result_does_not_depend_on_the_rest_of_the_batch() -> None:
         ({"dropout": 1.5}, "dropout 1.5: must be a probability"),
     ],
 )
-def test_arguments_out_of_range_are_refused(options: dict[str, object], message: str) -> None:
+def test_arguments_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         small(**options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ ROW_LOCAL = {
 """Operations on stripes of rows, with the same arguments whatever the size of the images."""
 
 
-def trained(dtype: torch.dtype = torch.float64, seed: int = 0, **options: object) -> Sensor3D:
+def trained(dtype: torch.dtype = torch.float64, seed: int = 0, **options: Any) -> Sensor3D:
     """Make a network whose biases and running statistics do something."""
     torch.manual_seed(seed)
     network = Sensor3D(**{"detectors": DETECTORS, "phases": PHASES, "filters": 3, **options}).to(dtype).eval()
@@ -109,7 +110,7 @@ def test_a_trace_is_row_local_and_takes_each_slice_once(head: str, norm: str) ->
 def flops(network: nn.Module, images: list[Tensor]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(*images)
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
 
 
 def expected_flops(slices: int, targets: int, filters: int, levels: int, steps: int) -> float:
@@ -125,7 +126,7 @@ def expected_flops(slices: int, targets: int, filters: int, levels: int, steps: 
     # Up-sampled features have twice a block's channels; 4 x 4 kernels meet each of their pixels at low resolution.
     decoder = sum(slices * (16 * 2 * w * w / 4 + 9 * w * w) * s for w, s in zip(widths[:-1], area, strict=False))
     read_out = 2 * 9 * filters**2 * (3 + 8 * (steps - 1))
-    return 2 * (per_slice + targets * (join + decoder + read_out + filters * PHASES))
+    return float(2 * (per_slice + targets * (join + decoder + read_out + filters * PHASES)))
 
 
 @pytest.mark.parametrize("slices", [3, 5])

@@ -20,7 +20,7 @@ CONFIG = PhantomConfig(rows=384, columns=512)
 def _soft_and_hard(seed: int = 0) -> npt.NDArray[np.float32]:
     """A hardness map (rows, columns) with blobs."""
     noise = gaussian_filter(np.random.default_rng(seed).standard_normal((384, 512)), 12)
-    return (noise > 0.02).astype(np.float32)
+    return np.asarray(noise > 0.02, dtype=np.float32)
 
 
 def _streakiness(image: npt.NDArray[Any], angle_deg: float) -> float:

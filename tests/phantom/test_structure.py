@@ -33,6 +33,10 @@ def _fractions(truth: npt.NDArray[np.uint8]) -> Floats:
     return np.bincount(truth.ravel(), minlength=6)[1:] / truth.size
 
 
+def steps(count: int, length: float) -> Floats:
+    return np.arange(count, dtype=np.float64) * length
+
+
 @pytest.fixture(scope="module")
 def fractions() -> Floats:
     """(seeds, 5) volume fractions of the default field, from three depths each."""
@@ -104,7 +108,7 @@ def test_hydrate_is_textured_and_quartz_flat() -> None:
 
 
 def test_field_has_unit_variance_and_no_mean() -> None:
-    grid = Grid(np.arange(400) * 31.0, np.arange(300) * 31.0)
+    grid = Grid(steps(400, 31.0), steps(300, 31.0))
     values = RandomField(0, 5, 100.0).sample(grid, 50.0)
     assert abs(values.mean()) < 0.1
     assert 0.85 < values.std() < 1.15
@@ -125,7 +129,7 @@ def test_spline_weights_sum_to_one(offset: float) -> None:
 @settings(max_examples=20)
 @given(shift=st.floats(-4000, 4000), z=st.floats(-3000, 3000))
 def test_field_is_a_function_of_position(shift: float, z: float) -> None:
-    y, x = np.arange(30) * 20.0, np.arange(20) * 20.0
+    y, x = steps(30, 20.0), steps(20, 20.0)
     field = RandomField(3, 1, 90.0)
     moved = field.sample(Grid(y + shift, x), z)
     wider = field.sample(Grid(np.concatenate([y, y + 600]) + shift, np.concatenate([x, x + 400])), z)
@@ -134,7 +138,7 @@ def test_field_is_a_function_of_position(shift: float, z: float) -> None:
 
 def test_grain_lattice_forgets_layers_behind() -> None:
     lattice = GrainLattice(0, 1, 1000.0, GrainShape((200.0, 300.0), 12, 0.1))
-    grid = Grid(np.arange(20) * 100.0, np.arange(20) * 100.0)
+    grid = Grid(steps(20, 100.0), steps(20, 100.0))
     sizes = []
     for z in range(0, 60_000, 1000):
         lattice.nearest(float(z), grid, 100.0)

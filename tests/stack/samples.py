@@ -1,6 +1,7 @@
 """Samples on disk for the tests of the stack store."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,7 @@ def pixels(slices: int, rows: int, columns: int, dtype: str = "uint8", seed: int
     return stack
 
 
-def write_folder(
-    folder: Path, stack: npt.NDArray[np.integer], pattern: str = "slice_{}.tif", **options: object
-) -> Path:
+def write_folder(folder: Path, stack: npt.NDArray[np.integer], pattern: str = "slice_{}.tif", **options: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for z, plane in enumerate(stack):
         tifffile.imwrite(folder / pattern.format(z), plane, **options)
@@ -34,18 +33,20 @@ class SampleFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.images: dict[str, npt.NDArray[np.integer]] = {}
-        self.content: dict = {"name": "sample", "voxel_nm": {"z": 20.0, "y": 10.0, "x": 5.0}, "detectors": {}}
+        self.content: dict[str, Any] = {"name": "sample", "voxel_nm": {"z": 20.0, "y": 10.0, "x": 5.0}, "detectors": {}}
 
     @property
     def target(self) -> Path:
         return self.root / "sample.ome.zarr"
 
-    def detector(self, name: str, stack: npt.NDArray[np.integer], **options: object) -> None:
+    def detector(self, name: str, stack: npt.NDArray[np.integer], **options: Any) -> None:
         self.images[name] = stack
         write_folder(self.root / name, stack, **options)
         self.content["detectors"][name] = name
 
-    def annotate(self, labels: dict[int, npt.NDArray[np.integer]], train: list, test: list, **entries: object) -> None:
+    def annotate(
+        self, labels: dict[int, npt.NDArray[np.integer]], train: list[Any], test: list[Any], **entries: object
+    ) -> None:
         (self.root / "annotations").mkdir(exist_ok=True)
         for z, plane in labels.items():
             tifffile.imwrite(self.root / "annotations" / f"slice_{z}.tif", plane)

@@ -1,5 +1,7 @@
 """Arrays in memory read like a store."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,9 +21,9 @@ PIXELS = np.random.default_rng(0).integers(0, 65536, (2, 5, 7, 9), np.uint16)
     detectors=st.lists(st.sampled_from(["ICE", "TLD"]), min_size=1, unique=True),
     rows=st.tuples(st.integers(0, 6), st.integers(1, 7)).map(sorted),
 )
-def test_slab_is_a_part_of_the_edge_padded_volume(z, reach, detectors, rows):
+def test_slab_is_a_part_of_the_edge_padded_volume(z: int, reach: int, detectors: list[str], rows: list[int]) -> None:
     stack = ArrayStack(["ICE", "TLD"], PIXELS)
-    assert (stack.shape, stack.dtype) == ((5, 7, 9), np.uint16)
+    assert (stack.shape, stack.dtype) == ((5, 7, 9), np.dtype(np.uint16))
     channels = [("ICE", "TLD").index(name) for name in detectors]
     padded = np.pad(PIXELS[channels], [(0, 0), (reach, reach), (0, 0), (0, 0)], mode="edge")
     expected = padded[:, z : z + 2 * reach + 1].swapaxes(0, 1).reshape(-1, 7, 9)[:, slice(*rows), 2:8]
@@ -29,7 +31,7 @@ def test_slab_is_a_part_of_the_edge_padded_volume(z, reach, detectors, rows):
     np.testing.assert_array_equal(slab, expected)
 
 
-def test_what_is_no_stack_is_refused():
+def test_what_is_no_stack_is_refused() -> None:
     for wrong, message in [
         (PIXELS[0], r"shape \(5, 7, 9\): give \(detectors, slices, rows, columns\)"),
         (PIXELS[:, :0], "none of them 0"),
@@ -47,7 +49,7 @@ def test_what_is_no_stack_is_refused():
         stack.read_slab(0, ["SE"], 1)
 
 
-def test_an_overview_is_the_smallest_level_of_the_store(tmp_path):
+def test_an_overview_is_the_smallest_level_of_the_store(tmp_path: Path) -> None:
     folder = SampleFolder(tmp_path)
     for seed, name in enumerate(("ICE", "TLD")):
         folder.detector(name, pixels(2, 1030, 701, seed=seed))

@@ -10,7 +10,8 @@ from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
 
 from monai_app.networks import Sensor3D
-from monai_app.training import GatheredLoss, Group, PhaseLoss, distribute, join_processes, leave_processes, share_norms
+from monai_app.training import GatheredLoss, Group, distribute, join_processes, leave_processes, share_norms
+from tests.training.loss import bundle_loss
 
 
 def networks() -> dict[str, nn.Module]:
@@ -49,15 +50,14 @@ def distance(name: str, left_out: str, group: Group) -> float:
     mine = slice(2 * group.rank, 2 * group.rank + 2)
     alone = networks()[name]
     network = copy.deepcopy(alone) if left_out == "norms" else share_norms(copy.deepcopy(alone), group.device)
-    loss = PhaseLoss() if left_out == "loss" else GatheredLoss(PhaseLoss())
+    loss = bundle_loss() if left_out == "loss" else GatheredLoss(bundle_loss())
     shared = train_step(distribute(network), loss, MetaTensor(images[mine]), labels[mine])
-    differences = [torch.tensor(shared - train_step(alone, PhaseLoss(), images, labels))]
+    differences = [torch.tensor(shared - train_step(alone, bundle_loss(), images, labels))]
     for one, other in zip(network.parameters(), alone.parameters(), strict=True):
         assert (one.grad is None) == (other.grad is None)  # an optimiser leaves alone what has none
-        if one.grad is not None:
+        if one.grad is not None and other.grad is not None:
             differences.append(one.grad - other.grad)
-    for one, other in zip(network.buffers(), alone.buffers(), strict=True):
-        differences.append(one - other)
+    differences += [one - other for one, other in zip(network.buffers(), alone.buffers(), strict=True)]
     return float(all_reduce(max(float(difference.abs().max()) for difference in differences), "MAX"))
 
 

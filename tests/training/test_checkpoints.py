@@ -11,7 +11,7 @@ from monai_app.training import BestModel, LoadWeights, ResumeCheckpoint
 def evaluator_with(metrics: list[float]) -> Engine:
     """An engine whose n-th run ends with the n-th metric, as MONAI's evaluator presents it."""
     engine = Engine(lambda *_: None)
-    engine.state.key_metric_name = "val_mean_iou"
+    vars(engine.state)["key_metric_name"] = "val_mean_iou"
     values = iter(metrics)
 
     @engine.on(Events.EPOCH_COMPLETED)
@@ -47,7 +47,7 @@ def test_a_resumed_run_does_not_overwrite_a_better_model(tmp_path: Path) -> None
 
 
 def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
-    def trainer(network: torch.nn.Module, fail_at: int | None = None) -> tuple[Engine, list[int]]:
+    def trainer(network: torch.nn.Linear, fail_at: int | None = None) -> tuple[Engine, list[int]]:
         seen: list[int] = []
 
         def step(engine: Engine, _: int) -> None:

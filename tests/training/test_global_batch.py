@@ -40,6 +40,6 @@ def test_shared_norms_have_the_weights_of_plain_ones_and_are_them_in_one_process
     images = torch.randn(2, 2, 4, 4)
     before, names = plain(images), list(plain.state_dict())
     shared = share_norms(plain, torch.device("cpu"))
-    assert type(shared[1]) is SharedBatchNorm2d
+    assert type(dict(shared.named_children())["1"]) is SharedBatchNorm2d
     assert list(shared.state_dict()) == names
     assert torch.equal(shared(images), before)

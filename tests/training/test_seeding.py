@@ -82,10 +82,11 @@ def test_the_trainer_shuffles_anew_every_epoch(open_config: Any) -> None:
 
 def test_seeds_epochs_and_items_have_random_numbers_of_their_own() -> None:
     class Draw(RandFlip):
-        def __call__(self, item: int, **_: object) -> float:
+        def __call__(self, *_: Any, **options: Any) -> Any:
             return float(self.R.random())
 
-    draws, torch_draws = set(), set()
+    draws: set[float] = set()
+    torch_draws: set[float] = set()
     for seed in range(3):
         dataset = SeededDataset(seed=seed, data=[0] * 3, transform=Compose([Compose([Draw()])]), progress=False)
         engine = Engine(lambda *_: None)

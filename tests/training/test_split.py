@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -103,7 +105,7 @@ def test_too_few_labels_are_refused() -> None:
 def test_transforms_keep_the_two_sides_apart(tiny_stack: Stack) -> None:
     split = split_stack(tiny_stack, 0.25, 32)
     for z in tiny_stack.train_slices:
-        item = {"label": str(tiny_stack.path), "z": z}
+        item: Any = {"label": str(tiny_stack.path), "z": z}
         train, valid = (LoadAnnotationd("label", kept)(item)["label"][0] for kept in (split.training, split.validation))
         assert not ((train > 0) & (valid > 0)).any()
         np.testing.assert_array_equal(train + valid, tiny_stack.read_annotation(z))

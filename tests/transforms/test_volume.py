@@ -1,8 +1,9 @@
 """Volumes written by other programs, and by us, as tensors of a stack's pixels."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -20,7 +21,7 @@ from monai_app.stack import Stack
 from monai_app.transforms import LoadSlabd, LoadVolumed
 from tests.specs import normaliser, spec_of
 
-Pixels = npt.NDArray[np.generic]
+Pixels = npt.NDArray[np.integer]
 TO_RAS = np.diag((-1.0, -1.0, 1.0, 1.0))
 AFFINE = TO_RAS @ np.array([[0.01, 0, 0, 1], [0, 0.01, 0, 2], [0, 0, 0.02, 3], [0, 0, 0, 1]])
 
@@ -114,7 +115,7 @@ def test_a_slab_of_a_volume_is_scaled_as_that_of_a_stack(tiny_stack: Stack, tmp_
     assert isinstance(volume, MetaTensor)
     assert "spatial_shape" in volume.meta
     for z in (0, 5):
-        item = {"image": str(tiny_stack.path), "z": z}
+        item: dict[Hashable, Any] = {"image": str(tiny_stack.path), "z": z}
         slab = normaliser(spec)(LoadSlabd("image", spec)(item)["image"])
         assert torch.equal(volume[..., z].mT, slab)
 
@@ -143,7 +144,7 @@ TURNED = AFFINE @ np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 
 REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (lambda case: (case.parent / "TLD" / case.name).unlink(), r"TLD/case\.nii is not there: .* TLD .*; put it there"),
     (without_folder, r"case\.nii can be the volume of one detector only.* for ICE nor for TLD: put .*TLD/case\.nii"),
-    (lambda case: case.unlink(), r"case\.nii isn't there"),
+    (lambda case: case.unlink(), r"case\.nii does not exist"),
     (partner(ZEROS.astype(np.uint16)), r"TLD/case\.nii are uint16, the model was trained on uint8"),
     (partner(ZEROS[:, :2]), r"TLD/case\.nii has 2 x 2 x 4 voxels and .*case\.nii 2 x 3 x 4: .* one shape"),
     (partner(ZEROS, SHIFTED), r"TLD/case\.nii lies 0\.5 voxels beside"),

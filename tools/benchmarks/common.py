@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from monai_app.files import whole_file
+from monai_app.files import atomic_file
 
 
 def app(*arguments: object) -> None:
@@ -67,5 +67,5 @@ def processor() -> str:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write results as a whole file."""
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")

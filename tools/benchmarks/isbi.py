@@ -34,7 +34,11 @@ annotations:
 """
 
 # Membranes have no preferred direction: crops are turned by any angle.
-SETTINGS = ["rotate90=0.75", "rotation=3.14", "deformed=0.7"]
+SETTINGS = [
+    "augmentation::rotate90::prob=0.75",
+    "augmentation::deform::rotate_range=3.14",
+    "augmentation::deform::prob=0.7",
+]
 
 
 def main() -> None:

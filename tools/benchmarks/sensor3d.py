@@ -17,11 +17,12 @@ from unittest import mock
 import torch
 from common import command, machine, write_json
 from monai.bundle import ConfigParser
+from monai.losses import DiceCELoss
 
 from monai_app.bundle.locate import size_path, template_path
 from monai_app.device.malloc import keep_freed_memory
 from monai_app.networks.cell import DifferentiableUpdate, update
-from monai_app.training import PhaseLoss
+from monai_app.training import LabelledPixels
 from monai_app.yamlfile import read_yaml
 
 PHASES, DETECTORS, SLICES = 5, 2, 3  # as in the bundles
@@ -92,7 +93,8 @@ def training_step(network: torch.nn.Module, batch: int, crop: int) -> Callable[[
     network = network.to(memory_format=torch.channels_last).train()
     image = torch.randn(batch, SLICES * DETECTORS, crop, crop)
     annotation = torch.randint(1, PHASES + 1, (batch, 1, crop, crop))
-    loss, optimizer = PhaseLoss(), torch.optim.AdamW(network.parameters(), lr=1e-4)
+    loss = LabelledPixels([DiceCELoss(softmax=True, to_onehot_y=True)])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
 
     def step() -> None:
         optimizer.zero_grad()

@@ -39,12 +39,15 @@ class Builder:
         """Add a layer and return the number of its map.
 
         Raises:
-            NotStreamableError: the window of a row does not always hold a row of the source.
+            NotStreamableError: the window of a row does not always hold a row of the source, or one source is spread
+                over another of another size.
         """
         layer = kind(sources=tuple(sources), target=len(self.shapes), **options)
         windows = layer.height, layer.width
         if not all(window.meets_source for window in windows):
             raise NotStreamableError(f"windows {windows}, which see padding alone")
+        if len({self.shapes[source][1:] for source in sources}) > 1:
+            raise NotStreamableError("operation on maps of several sizes")
         _, *sides = self.shapes[sources[0]]
         rows, columns = (window.rows_out(side) for window, side in zip(windows, sides, strict=True))
         self.layers.append(layer)

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from monai_app.device import onednn
-from monai_app.inference.streaming.window import Window
+from monai_app.inference.streaming.window import SAME, Window
 
 Fetch = Callable[[int, int, int, float | None], Tensor]
-"""``fetch(source, first, stop, outside)``: the rows of a map. Rows outside the map hold the value ``outside``, or repeat
-its first and last row where that is None. The tensor may be a view."""
+"""``fetch(source, first, stop, outside)``: the rows of a map. Rows outside the map hold the value ``outside``, or
+repeat its first and last row where that is None. The tensor may be a view."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Layer(ABC):
 
     sources: tuple[int, ...]
     target: int
-    height: Window = Window()
-    width: Window = Window()
+    height: Window = SAME
+    width: Window = SAME
 
     def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
         """Make rows ``first`` to ``stop``: (rows, columns, channels), dense or a view of a source."""

@@ -29,7 +29,7 @@ from monai_app.inference.streaming.window import Window
 aten = torch.ops.aten
 
 Lowering = Callable[..., Sequence[Maps]]
-"""Takes the builder, the node and its arguments, and gives the maps of its results; statistics and indices need none."""
+"""Takes the builder, the node and its arguments, and gives the maps of its results, but for statistics and indices."""
 
 LOWERINGS: dict[Any, Lowering] = {}
 """The lowering of every operation that is known."""

@@ -74,5 +74,6 @@ class Schedule:
     def _kept_from(self, number: int) -> int:
         """The first row of a map that is still needed, or the first that is not made yet."""
         made = self.made
-        needed = (layer.height.reads(made[layer.target], made[layer.target] + 1)[0] for layer in self.readers[number])
-        return min(max(min(needed), 0), made[number])
+        waiting = [layer for layer in self.readers[number] if made[layer.target] < self.heights[layer.target]]
+        needed = [layer.height.reads(made[layer.target], made[layer.target] + 1)[0] for layer in waiting]
+        return min(max(min(needed, default=made[number]), 0), made[number])

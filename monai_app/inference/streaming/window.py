@@ -61,3 +61,7 @@ class Window:
         """First and stop row of the source that rows ``first`` to ``stop`` are made of; they may lie outside it."""
         low = -((self.padding - first * self.stride) // self.up)
         return low, ((stop - 1) * self.stride - self.padding + self.span) // self.up + 1
+
+
+SAME = Window()
+"""Every row is made of the same row of the source."""

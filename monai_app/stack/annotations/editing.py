@@ -103,7 +103,7 @@ class _UnchangedError(Exception):
 def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> None:
     target = stack.path / layout.LABELS / layout.ANNOTATION
     image = LabelImage(stack.path, layout.ANNOTATION, stack.shape, stack.voxel_nm, stack.phases, {})
-    with files.making(target, None, lambda: None, lambda: register(image)) as partial:
+    with files.transaction(target, None, lambda: None, lambda: register(image)) as partial:
         current = stack.reopened()
         planes, roles = _decided(current, decide(current))
         record = Record.from_own(layout.read_own(stack.path))
@@ -145,7 +145,7 @@ def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> St
         raise ConfigError(f"snapshot {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"another process makes {target}; wait for it or choose another target"
-    with files.making(target, busy, lambda: _check_target(target, overwrite)) as partial:
+    with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
         partial.mkdir()
         shutil.copyfile(stack.path / "zarr.json", partial / "zarr.json")
         for level in sorted(path for path in stack.path.iterdir() if path.name.isdecimal()):
@@ -173,7 +173,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
 def _copy_annotations(source: Path, target: Path) -> None:
     annotation = source / layout.ANNOTATION
     with files.lock(files.lock_path(annotation)):  # nobody annotates meanwhile
-        files.restore(annotation)
+        files.rollback(annotation)
         there = annotation.is_dir()
         layout.create_group(target, {"ome": layout.labels_metadata([layout.ANNOTATION] if there else [])})
         if there:

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from monai_app.domain.phase import UNLABELLED
 from monai_app.errors import AnnotationError
-from monai_app.io.sources import Source, open_source
-from monai_app.io.tiff import Plane
+from monai_app.io.base import Plane, size
+from monai_app.io.sources import Source, open_planes
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
 
@@ -113,7 +113,7 @@ def find_annotations(description: SampleDescription, index: SliceIndex, shape: t
     both = sorted(set(train) & set(test))
     if both:
         raise AnnotationError(f"slice {both[0]} is listed in both 'train' and 'test'; remove it from one of them")
-    source = open_source(entry.source, labels=True)
+    source = open_planes(entry.source, labels=True)
     listed = (*train, *test)
     planes = _by_file(source, entry, index, listed) if source.is_folder else _by_page(source, entry, index)
     _check_listed(planes, listed, source)
@@ -141,26 +141,26 @@ def _listed(entries: Sequence[int | str], index: SliceIndex, where: str) -> tupl
 def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, listed: Iterable[int]) -> dict[int, int]:
     if entry.slices is not None:
         raise AnnotationError(
-            f"annotations: 'slices' belongs to a multi-page TIFF, and {source.path} is a folder, whose files are named "
-            "by slice; remove 'slices'"
+            f"annotations: 'slices' belongs to one file of several planes, and {source.path} is a folder, whose files "
+            "are named by slice; remove 'slices'"
         )
     planes: dict[int, int] = {}
-    for plane, (name, header) in enumerate(zip(source.names, source.headers, strict=True)):
+    for plane, (name, file) in enumerate(zip(source.names, source.files, strict=True)):
         z = index.match(name)
         if z is None:
             raise AnnotationError(
-                f"{header.path} is an annotation for a slice that isn't there: no image has its stem or its last "
+                f"{file.path} is an annotation for a slice that isn't there: no image has its stem or its last "
                 "number; rename it after its slice or remove it"
             )
         if z in planes:
             raise AnnotationError(
-                f"{header.path} and {source.headers[planes[z]].path.name} are both annotations of slice {z}; remove one"
+                f"{file.path} and {source.files[planes[z]].path.name} are both annotations of slice {z}; remove one"
             )
         planes[z] = plane
     for z in planes:
         if z not in listed:
             raise AnnotationError(
-                f"{source.headers[planes[z]].path} annotates slice {z}, which is listed in neither 'train' nor 'test'; "
+                f"{source.files[planes[z]].path} annotates slice {z}, which is listed in neither 'train' nor 'test'; "
                 "list it in one of them or remove the file"
             )
     return planes
@@ -197,13 +197,13 @@ def _check_listed(planes: Mapping[int, int], listed: Iterable[int], source: Sour
 
 
 def _check_shapes(source: Source, shape: tuple[int, int]) -> None:
-    for header in source.headers:
-        if header.shape != shape:
+    for file in source.files:
+        if file.shape != shape:
             raise AnnotationError(
-                f"{header.path} has {header.shape[0]} x {header.shape[1]} pixels and the slices have {shape[0]} x "
-                f"{shape[1]}; an annotation covers exactly one slice: export it in the size of the images"
+                f"{file.path} has {size(file.shape)} pixels and the slices have {size(shape)}; an "
+                "annotation covers exactly one slice: export it in the size of the images"
             )
 
 
 def _plane_name(source: Source, index: int) -> str:
-    return str(source.headers[index].path) if source.is_folder else f"{source.path}, page {index}"
+    return str(source.files[index].path) if source.is_folder else f"{source.path}, page {index}"

@@ -13,7 +13,7 @@ import zarr
 
 from monai_app import __version__, files
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
-from monai_app.io.sources import Source, check_agreement, open_source
+from monai_app.io.sources import Source, check_agreement, check_places, open_planes
 from monai_app.progress import Progress, silent
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
 from monai_app.stack.ingestion.description import SampleDescription
@@ -83,7 +83,7 @@ def ingest(
     sample = _check(description)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
-    with files.making(target, busy, lambda: _check_target(target, overwrite)) as partial:
+    with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
         _write(sample, partial, progress)
         layout.validate(partial)
     return Stack.open(target)
@@ -106,8 +106,9 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 
 def _check(description: SampleDescription) -> _Sample:
-    detectors = {name: open_source(path) for name, path in description.detectors.items()}
+    detectors = {name: open_planes(path) for name, path in description.detectors.items()}
     check_agreement(detectors)
+    check_places(detectors, description.voxel_nm)
     index = SliceIndex(detectors)
     sample_shape = next(iter(detectors.values())).shape
     annotations = find_annotations(description, index, sample_shape)

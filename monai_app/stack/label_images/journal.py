@@ -82,7 +82,7 @@ def _entries(path: Path) -> Iterator[tuple[int, int | None]]:
 
 def write_fingerprint(folder: Path, fingerprint: Mapping[str, Any]) -> None:
     """Write the fingerprint of a result (JSON values) into its folder, complete or not at all."""
-    with files.whole_file(folder / FINGERPRINT) as temporary:
+    with files.atomic_file(folder / FINGERPRINT) as temporary:
         temporary.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
 
 

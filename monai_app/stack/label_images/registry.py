@@ -51,14 +51,6 @@ class LabelImage:
         return _target(self.store, self.name)
 
 
-def busy_message(image: LabelImage) -> str:
-    """What to tell the user where another process is writing a label image."""
-    return (
-        f"label image {image.name!r} of {image.store} is being written by another process; wait for it or choose "
-        "another name"
-    )
-
-
 def _target(store: Path, name: str) -> Path:
     return store / layout.LABELS / name
 
@@ -78,15 +70,15 @@ def check_label_name(name: str) -> None:
         raise ConfigError(f"label name {name!r} is reserved; choose another (--labels NAME)")
 
 
-def check_replaceable(image: LabelImage, overwrite: bool) -> None:
+def check_replaceable(store: Path, name: str, overwrite: bool) -> None:
     """Refuse a finished label image unless it may be replaced.
 
     Raises:
         TargetExistsError: there is one and it may not be replaced.
     """
-    if image.target.exists() and not overwrite:
+    if _target(store, name).exists() and not overwrite:
         raise TargetExistsError(
-            f"label image {image.name!r} is already in {image.store}; choose another name or allow to replace it with "
+            f"label image {name!r} is already in {store}; choose another name (--labels) or allow to replace it with "
             "--overwrite"
         )
 

@@ -117,36 +117,23 @@ def resumable_result(
 ) -> Iterator[Result]:
     """Make a result beside the finished label images; see `Stack.write_result`.
 
-    What is done stays when the body fails or the process dies, and a later run with the same fingerprint resumes it.
-    The result appears only if the body called `Result.finish`.
-
-    Args:
-        image: the label image.
-        maps: what is written beside the labels.
-        fingerprint: everything that decides the result (JSON values in nested mappings). The stack's identity, the
-            phases and the maps are added under ``image``.
-        overwrite: replace a finished label image, and begin again where the one in progress differs or is damaged.
-
-    Raises:
-        ConfigError: the name breaks the rule, the result in progress has another fingerprint, or there are no phases
-            of which a map could be written.
-        TargetExistsError: there is a finished label image of that name and ``overwrite`` is false.
-        BusyError: another process is writing it.
-        StackError: the store holds another stack by now, or the result in progress is damaged.
+    What is done stays when the body fails or the process dies, and a later run with the same fingerprint resumes it. To
+    the fingerprint the stack's identity, the phases and the maps are added under ``image``.
     """
     labels.check_label_name(image.name)
     for each in maps:
         if each.per_phase and not image.phases:
             raise ConfigError(f"{image.store.name} has no phases whose {each.name} could be written; leave it out")
-    with files.lock(files.lock_path(image.target), labels.busy_message(image)):
+    busy = f"label image {image.name!r} of {image.store} is being written by another process; wait for it or choose "
+    with files.lock(files.lock_path(image.target), f"{busy}another name"):
         labels.check_same_stack(image)
         _recover(image)
-        labels.check_replaceable(image, overwrite)
+        labels.check_replaceable(image.store, image.name, overwrite)
         result = _resume_or_begin(image, maps, _completed(image, maps, fingerprint), overwrite)
         yield result
         if result.finished:
             labels.check_same_stack(image)
-            files.publish(image.target)
+            files.commit(image.target)
             labels.register(image)
 
 
@@ -167,7 +154,7 @@ def in_progress(store: Path, name: str) -> dict[str, Any] | None:
 
 def _recover(image: LabelImage) -> None:
     """Undo what a kill during publishing left half done; nothing that is complete is lost."""
-    files.restore(image.target)
+    files.rollback(image.target)
     if _is_unregistered(image.store, image.name):
         partial = files.partial_path(image.target)
         files.remove_tree(partial)

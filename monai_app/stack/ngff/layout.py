@@ -100,33 +100,26 @@ def labels_metadata(names: Sequence[str]) -> Attributes:
 
 
 def _multiscale(name: str, voxel_nm: Sequence[float], levels: int, *, channel: bool, mean: bool) -> Attributes:
-    axes: list[Attributes] = [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
-    if channel:
-        axes.insert(0, {"name": "c", "type": "channel"})
-    datasets = [
-        {"path": str(level), "coordinateTransformations": _transformations(voxel_nm, level, channel)}
-        for level in range(levels)
-    ]
-    method = {"method": "mean of 2 x 2" if mean else "every second pixel"}
-    return {
-        "name": name,
-        "type": "mean" if mean else "nearest",
-        "axes": axes,
-        "datasets": datasets,
-        "metadata": method,
-    }
+    """What all images have: their axes, and where the pixels of every level lie."""
+    from ome_zarr_models.v05.axes import Axis  # slow to import, and readers do not need it
+    from ome_zarr_models.v05.multiscales import Dataset, Multiscale
 
+    def dataset(level: int) -> Dataset:
+        """A level in nm: its first pixel is centred in the block of pixels it stands for."""
+        steps, (z, y, x) = 2**level, voxel_nm
+        shift, lead = (steps - 1) / 2, int(channel)
+        scale, translation = [z, y * steps, x * steps], [0.0, y * shift, x * shift]
+        return Dataset.build(path=str(level), scale=[1.0] * lead + scale, translation=[0.0] * lead + translation)
 
-def _transformations(voxel_nm: Sequence[float], level: int, channel: bool) -> list[Attributes]:
-    """Scale and translation of a level in nm: its first pixel is centred in the block of pixels it stands for."""
-    z, y, x = voxel_nm
-    step = 2**level
-    shift = (step - 1) / 2
-    lead = ([1.0], [0.0]) if channel else ([], [])
-    return [
-        {"type": "scale", "scale": [*lead[0], z, y * step, x * step]},
-        {"type": "translation", "translation": [*lead[1], 0.0, y * shift, x * shift]},
-    ]
+    space = [Axis(name=axis, type="space", unit="nanometer") for axis in "zyx"]
+    multiscale = Multiscale(
+        name=name,
+        type="mean" if mean else "nearest",
+        axes=[Axis(name="c", type="channel"), *space] if channel else space,
+        datasets=tuple(dataset(level) for level in range(levels)),
+        metadata={"method": "mean of 2 x 2" if mean else "every second pixel"},
+    )
+    return multiscale.model_dump(mode="json", exclude_none=True)
 
 
 def create_group(path: Path, attributes: Mapping[str, Any]) -> zarr.Group:

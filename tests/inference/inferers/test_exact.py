@@ -4,6 +4,7 @@ import gc
 import warnings
 import weakref
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +25,8 @@ CHANNELS, PHASES = 3, 3
 
 
 def made(kind: str, seed: int = 0, norm: str = "batch") -> nn.Module:
-    return network_of(kind, 1, 3, PHASES, seed=seed, dtype=torch.float64, **({"norm": norm} if kind == "unet" else {}))
+    options: dict[str, Any] = {"norm": norm} if kind == "unet" else {}
+    return network_of(kind, 1, 3, PHASES, seed=seed, dtype=torch.float64, **options)
 
 
 known = cache(made)
@@ -35,7 +37,8 @@ def whole_slice(network: nn.Module, images: Tensor, stride: int) -> Tensor:
     rows, columns = images.shape[2:]
     padded = images[:, :, [min(y, rows - 1) for y in range(-(-rows // stride) * stride)]]
     padded = padded[:, :, :, [min(x, columns - 1) for x in range(-(-columns // stride) * stride)]]
-    return network(padded)[:, :, :rows, :columns]
+    logits: Tensor = network(padded)
+    return logits[:, :, :rows, :columns]
 
 
 class Spy(nn.Module):
@@ -160,7 +163,7 @@ def test_mixed_precision_is_for_the_tiles_and_not_for_measuring() -> None:
     """Its convolutions spread NaN beyond the kernel, on some machines."""
 
     class Precision(Spy):
-        def forward(self, images: Tensor) -> Tensor:
+        def forward(self, images: Tensor, *more: object, **named: object) -> Tensor:
             precisions[bool(images.isnan().any())].add(torch.is_autocast_enabled("cpu"))
             return super().forward(images)
 
@@ -223,6 +226,6 @@ def test_networks_and_images_that_tiles_cannot_serve_are_refused() -> None:
         ([64, 64], "4", "stride '4': must be a whole number"),
     ],
 )
-def test_a_window_that_breaks_its_rule_is_refused(window: object, stride: object, message: str) -> None:
+def test_a_window_that_breaks_its_rule_is_refused(window: Any, stride: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ExactInferer(window, stride)

@@ -1,10 +1,12 @@
 """What is written down of a network while it runs."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from monai_app.inference.streaming.capture import NotStreamableError, Ref, record
+from monai_app.inference.streaming.capture import NotStreamableError, Value, capture
 from tests.conftest import run_command
 
 aten = torch.ops.aten
@@ -21,19 +23,20 @@ def test_operations_are_written_down_in_order_with_what_they_read_and_make() -> 
         made = torch.conv2d(first + second, weight, bias, padding=1)
         return made.relu(), torch.cat([second, made], 1)
 
-    recording = record(function, [image(), image()])
-    one, two = recording.inputs
-    added, convolved, positive, joined = recording.calls
-    assert [call.name for call in recording.calls] == ["add", "convolution", "relu", "cat"]
-    assert [call.packet for call in recording.calls] == [aten.add, aten.convolution, aten.relu, aten.cat]
+    graph = capture(function, [image(), image()])
+    one, two = graph.inputs
+    added, convolved, positive, joined = graph.nodes
+    assert [node.name for node in graph.nodes] == ["add", "convolution", "relu", "cat"]
+    assert [node.packet for node in graph.nodes] == [aten.add, aten.convolution, aten.relu, aten.cat]
     assert added.sources == [one, two]
     assert convolved.args[1] is weight
     assert convolved.sources == list(added.results)
     assert positive.sources == list(convolved.results)
     assert joined.args == ([two, *convolved.results], 1)
-    assert recording.outputs == (*positive.results, *joined.results)
-    refs = [*recording.inputs, *(ref for call in recording.calls for ref in call.results)]
-    assert len(set(refs)) == len(refs)
+    assert graph.outputs == (*positive.results, *joined.results)
+    values = [*graph.inputs, *(value for node in graph.nodes for value in node.results)]
+    assert len({value.number for value in values}) == len(values)
+    assert joined.results[0].shape == (1, 6, 8, 8)
 
 
 def test_a_tensor_changed_in_place_is_another_from_then_on() -> None:
@@ -43,14 +46,14 @@ def test_a_tensor_changed_in_place_is_another_from_then_on() -> None:
         made.relu_()
         return (before + made,)
 
-    doubled, before, positive, summed = record(function, [image()]).calls
+    doubled, before, positive, summed = capture(function, [image()]).nodes
     assert (positive.name, positive.packet) == ("relu", aten.relu)
     assert before.sources == positive.sources == list(doubled.results)
     assert positive.results != doubled.results
     assert summed.sources == [*before.results, *positive.results]
 
 
-def test_what_depends_on_constants_alone_is_not_recorded() -> None:
+def test_what_depends_on_constants_alone_is_not_captured() -> None:
     factor = torch.rand(4, 1, 1)
 
     def function(image: Tensor) -> tuple[Tensor, ...]:
@@ -58,13 +61,13 @@ def test_what_depends_on_constants_alone_is_not_recorded() -> None:
         scale[1:].mul_(3.0)
         return (image * scale,)
 
-    (call,) = record(function, [image()]).calls
-    assert (call.name, call.sources) == ("mul", [Ref(1)])
+    (node,) = capture(function, [image()]).nodes
+    assert (node.name, node.sources) == ("mul", [Value(1, (1, 4, 8, 8))])
     expected = -(factor.exp() + 1) * torch.tensor([1.0, 3.0, 3.0, 3.0])[:, None, None]
-    torch.testing.assert_close(call.args[1], expected)
+    torch.testing.assert_close(node.args[1], expected)
 
 
-def test_a_module_runs_once_and_gives_what_it_gives_without_recording() -> None:
+def test_a_module_runs_once_and_gives_what_it_gives_without_capturing() -> None:
     given: list[Tensor] = []
     module = nn.Sequential(nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2), nn.ReLU(inplace=True), nn.MaxPool2d(2)).eval()
 
@@ -72,11 +75,11 @@ def test_a_module_runs_once_and_gives_what_it_gives_without_recording() -> None:
         given.append(module(image))
         return (given[-1],)
 
-    recording = record(function, [image()])
+    graph = capture(function, [image()])
     (result,) = given
     assert not result.requires_grad
     torch.testing.assert_close(result, module(image()))
-    assert recording.calls[-1].results[0] == recording.outputs[0]  # the other result are indices
+    assert graph.nodes[-1].results[0] == graph.outputs[0]  # the other result are indices
 
 
 @pytest.mark.parametrize(
@@ -91,9 +94,9 @@ def test_a_module_runs_once_and_gives_what_it_gives_without_recording() -> None:
         lambda image: torch.ones(1, 4, 8, 8).add_(image),
     ],
 )
-def test_changes_of_inputs_views_and_constants_are_refused(function) -> None:
+def test_changes_of_inputs_views_and_constants_are_refused(function: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(NotStreamableError, match="on an input, a constant, a view, or something viewed"):
-        record(lambda image: (function(image),), [image()])
+        capture(lambda image: (function(image),), [image()])
 
 
 def test_changes_of_what_has_views_are_refused() -> None:
@@ -104,12 +107,12 @@ def test_changes_of_what_has_views_are_refused() -> None:
         return (half,)
 
     with pytest.raises(NotStreamableError, match=r"aten\.relu_\.default on .* something viewed"):
-        record(function, [image()])
+        capture(function, [image()])
 
 
 def test_an_output_without_the_image_is_refused() -> None:
     with pytest.raises(NotStreamableError, match="does not compute from the image"):
-        record(lambda image: (torch.ones(3),), [image()])
+        capture(lambda image: (torch.ones(3),), [image()])
 
 
 def test_the_compiler_is_not_loaded() -> None:
@@ -117,10 +120,10 @@ def test_the_compiler_is_not_loaded() -> None:
     code = """if True:
         import sys
         import torch
-        from monai_app.inference.streaming.lowering import stream
+        from monai_app.inference.streaming.lowering import lower_to_row_stream
         from monai_app.networks.protocol import as_sequence
         from monai_app.networks import Sensor3D
-        made = stream(as_sequence(Sensor3D(1, 2, filters=2, norm="batch").eval(), 3, 1), 3, 1, 16)
+        made = lower_to_row_stream(as_sequence(Sensor3D(1, 2, filters=2, norm="batch").eval(), 3, 1), 3, 1, 16)
         with torch.no_grad():
             print(sum(len(rows) for _, _, rows in made.run([[torch.zeros(8, 8, 1)] * 3], 8)))
         print(sorted({"torch._dynamo", "torch._inductor"} & set(sys.modules)))

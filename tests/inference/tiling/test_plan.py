@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -198,7 +199,7 @@ def test_a_plan_is_described_for_people() -> None:
         ({"region": Region(Span(0, 9), Span(0, 64), Span(10, 65))}, "region x 10:65: the columns are 0 to 63"),
     ],
 )
-def test_values_that_break_a_rule_are_refused(change: dict[str, object], message: str) -> None:
+def test_values_that_break_a_rule_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(plan_of(64, 64, (64, 64)), **change)
 
@@ -215,6 +216,6 @@ def test_values_that_break_a_rule_are_refused(change: dict[str, object], message
         ({"slices": 4}, "slices 4: must be odd"),
     ],
 )
-def test_a_damaged_plan_is_refused(change: dict[str, object], message: str) -> None:
+def test_a_damaged_plan_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"(?s)the saved plan is damaged .*{message}.*; begin again"):
         Plan.from_dict(plan_of(64, 64, (64, 64)).to_dict() | change)

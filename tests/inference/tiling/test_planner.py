@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from math import prod
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def planner_of(kind: str, shape: tuple[int, int, int] = SHAPE, outputs: Outputs 
     return Planner(tile_network(kind), shape, 1, outputs)
 
 
-def choose(planner: Planner, request: Request = UNASKED, z: str | None = None, **options: bool) -> Plan:
+def choose(planner: Planner, request: Request = UNASKED, z: str | None = None, **options: Any) -> Plan:
     return planner.choose(Region.parse(z, None, None, planner.shape), HALO, request, **options)
 
 
@@ -137,13 +138,14 @@ def test_streamed_tiles_are_as_high_as_the_slice() -> None:
     processes=st.sampled_from([0, 2]),
 )
 def test_any_slice_gets_a_plan_or_a_reason(rows: int, columns: int, z: int, megabytes: int, processes: int) -> None:
-    planner, request = planner_of("unet", (z, rows, columns)), Request(memory=HELD + megabytes * 10**6)
-    if processes and HELD + planner.bytes(choose(planner, Request((1024, 1024)))) > request.memory:
+    memory = HELD + megabytes * 10**6
+    planner, request = planner_of("unet", (z, rows, columns)), Request(memory=memory)
+    if processes and HELD + planner.bytes(choose(planner, Request((1024, 1024)))) > memory:
         with pytest.raises(ConfigError, match="MiB: the smallest tile needs"):
             choose(planner, request, processes=2)
         return
     plan = choose(planner, request, processes=processes)
-    assert HELD + planner.bytes(plan) <= request.memory
+    assert HELD + planner.bytes(plan) <= memory
     assert plan.chunk_aligned or not processes
 
 

@@ -1,6 +1,7 @@
 """Measured fields against the reference, and against tiles: at the halo equal to the whole, one stride below not."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -24,11 +25,12 @@ class SmallUNet(nn.Module):
             self.up, self.join = nn.ConvTranspose2d(width, width, 2, 2), block(2 * width, width)
 
     def forward(self, image: Tensor) -> Tensor:
-        fine = self.fine(image)
+        fine: Tensor = self.fine(image)
         if not hasattr(self, "coarse"):
             return fine
         coarse = self.coarse(nn.functional.max_pool2d(fine, 2))
-        return self.join(torch.cat([fine, self.up(coarse)], 1))
+        joined: Tensor = self.join(torch.cat([fine, self.up(coarse)], 1))
+        return joined
 
 
 def block(before: int, width: int) -> nn.Sequential:
@@ -60,7 +62,7 @@ def test_the_halo_of_monais_unet_is_that_of_the_reference() -> None:
     ],
     ids=str,
 )
-def test_the_halo_of_sensor3d_is_that_of_the_reference(options: dict[str, object], halo: int) -> None:
+def test_the_halo_of_sensor3d_is_that_of_the_reference(options: dict[str, Any], halo: int) -> None:
     network = Sensor3D(**{"detectors": 1, "phases": 3, "filters": 2, **options})
     assert measure_field(network, network.slices, network.stride).halo == halo
 
@@ -138,7 +140,8 @@ def test_tiles_need_the_halo_and_no_more(kind: str) -> None:
 
 def core(network: nn.Module, image: Tensor, halo: int) -> Tensor:
     window = image[:, :, 52 - halo : 64 + halo, 60 - halo : 72 + halo]
-    return network(window)[:, :, halo : halo + 12, halo : halo + 12]
+    logits: Tensor = network(window)
+    return logits[:, :, halo : halo + 12, halo : halo + 12]
 
 
 def test_statistics_of_the_image_are_refused() -> None:
@@ -163,7 +166,7 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"gives \(2, 2, 1022, 8\) for an image of 1 channels and 1024 x 8 pixels"):
         measure_field(nn.Conv2d(1, 2, (3, 1)), 1, 1)
     diverged = SmallUNet(1)
-    nn.init.constant_(diverged.fine[0].bias, torch.nan)
+    nn.init.constant_(dict(diverged.named_parameters())["fine.0.bias"], torch.nan)
     with pytest.raises(ConfigError, match="logits of an image of zeros are no numbers"):
         measure_field(diverged, 2, 1)
     with pytest.raises(ConfigError, match="no pixel of the image reaches"):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from monai_app.inference.tiling.request import Request
         ((64,), (64, 64)),
     ],
 )
-def test_tiles_are_read_from_command_lines_and_configs(tile: object, sides: tuple[int, int] | None) -> None:
+def test_tiles_are_read_from_command_lines_and_configs(tile: Any, sides: tuple[int, int] | None) -> None:
     assert Request.parse(tile) == Request(sides, None)
 
 
@@ -36,7 +38,7 @@ def test_tiles_are_read_from_command_lines_and_configs(tile: object, sides: tupl
         ("3 mib", 3 * 2**20),
     ],
 )
-def test_memory_is_read_in_bytes_and_units(memory: object, size: int | None) -> None:
+def test_memory_is_read_in_bytes_and_units(memory: Any, size: int | None) -> None:
     assert Request.parse(memory=memory) == Request(None, size)
 
 
@@ -46,12 +48,12 @@ def test_what_is_written_is_what_is_read(rows: int, columns: int, memory: int) -
 
 
 @pytest.mark.parametrize("tile", ["", "wide", "64,", "64,64,64", "0", "64,-4", "1e3", [], [64, "wide"], [None], {}])
-def test_other_tiles_are_refused(tile: object) -> None:
+def test_other_tiles_are_refused(tile: Any) -> None:
     with pytest.raises(ConfigError, match=r"tile .*: must be the side of a square .* or ROWS,COLUMNS \(--tile\)"):
         Request.parse(tile)
 
 
 @pytest.mark.parametrize("memory", ["much", "0", 0, "-4GiB", "4 apples", [4], "inf", float("inf"), float("nan")])
-def test_other_sizes_are_refused(memory: object) -> None:
+def test_other_sizes_are_refused(memory: Any) -> None:
     with pytest.raises(ConfigError, match=r"memory .*: must be a size such as 4GiB or 800MB \(--memory\)"):
         Request.parse(memory=memory)

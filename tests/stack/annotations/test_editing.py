@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Revision, Stack, annotate, ingest, revise, snapshot
-from monai_app.stack.annotations.history import Record, State
+from monai_app.stack.annotations.history import Record, Role, State
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_labels
 from tests.stack.samples import SampleFolder, label_plane, pixels
@@ -73,7 +74,7 @@ def test_sets_moves_and_removes_annotations(stack: Stack) -> None:
     assert (after.train_slices, after.test_slices) == ((0, 1, 3), ())
     for z, expected in ((0, plane(0)), (1, stack.read_annotation(1)), (3, plane(3))):
         np.testing.assert_array_equal(after.read_annotation(z), expected)
-    assert {z: (edit.now.role, edit.source) for z, edit in after.edits.items()} == {
+    assert {z: (edit.now and edit.now.role, edit.source) for z, edit in after.edits.items()} == {
         0: ("train", "case_a"),
         3: ("train", "case_a"),
     }
@@ -121,28 +122,32 @@ _STATES = st.none() | st.builds(State, st.sampled_from(["train", "test"]), st.sa
 
 
 @given(ingested=st.dictionaries(st.integers(0, 3), _STATES.filter(bool)), data=st.data())
-def test_the_identity_follows_from_the_annotations_not_from_the_way(ingested: dict[int, State], data) -> None:
+def test_the_identity_follows_from_the_annotations_not_from_the_way(
+    ingested: dict[int, State], data: st.DataObject
+) -> None:
     start = Record("base", {z: state.role for z, state in ingested.items()}, {})
     final = data.draw(st.dictionaries(st.integers(0, 3), _STATES))
     detours = data.draw(st.lists(st.tuples(st.sampled_from(sorted(final) or [0]), _STATES)))
     records = []
     for way in (list(final.items()), [*detours, *data.draw(st.permutations(list(final.items())))]):
-        record, now = start, dict(ingested)
+        record = start
+        now: dict[int, State | None] = dict(ingested)
         for z, state in way:
             if z in final:
                 record = record.edited(z, state, now.get(z), "case")
                 now[z] = state
         records.append(Record.from_own(json.loads(json.dumps(record.to_json()))))
-        now = {z: state for z, state in now.items() if state is not None}
-        assert dict(records[-1].roles) == {z: state.role for z, state in now.items()}
-        assert (records[-1].identity == "base") == (now == ingested)
+        kept = {z: state for z, state in now.items() if state is not None}
+        assert dict(records[-1].roles) == {z: state.role for z, state in kept.items()}
+        assert (records[-1].identity == "base") == (kept == ingested)
     assert records[0] == records[1]
     assert records[0].identity == records[1].identity
 
 
 def test_other_labels_roles_and_sources_are_other_identities(bare: Stack, tmp_path: Path) -> None:
     identities = [bare.identity]
-    for n, (seed, role, source) in enumerate(((1, "train", ""), (2, "train", ""), (1, "test", ""), (1, "train", "a"))):
+    others: list[tuple[int, Role, str]] = [(1, "train", ""), (2, "train", ""), (1, "test", ""), (1, "train", "a")]
+    for n, (seed, role, source) in enumerate(others):
         copy = Stack.open(shutil.copytree(bare.path, tmp_path / f"{n}.ome.zarr"))
         identities.append(annotate(copy, {2: plane(seed)}, role=role, source=source).identity)
     assert len(set(identities)) == 5
@@ -150,16 +155,17 @@ def test_other_labels_roles_and_sources_are_other_identities(bare: Stack, tmp_pa
 
 def test_refuses_what_does_not_fit_before_anything_is_written(stack: Stack, ingested: dict[str, Path]) -> None:
     good = plane(0)
-    for labels, text in (
+    wrong: list[tuple[dict[int, Any], str]] = [
         ({5: good}, "slice 5 isn't there; .* has slices 0 to 4"),
         ({0: good, 1: good[1:]}, r"slice 1 is uint8 of shape \(1030, 518\) and must be uint8 of shape \(1031, 518\)"),
         ({0: good.astype(np.int64)}, "slice 0 is int64"),
         ({0: good + 1}, "slice 0 holds 3 and the phases of .* are 1 to 2"),
-    ):
+    ]
+    for labels, text in wrong:
         with pytest.raises(AnnotationError, match=text):
             annotate(stack, labels)
     with pytest.raises(AnnotationError, match="role 'both' is neither"):
-        annotate(stack, {0: good}, role="both")
+        annotate(stack, {0: good}, role=cast("Role", "both"))
     with pytest.raises(AnnotationError, match=r"has no phases.*list 'phases' in its description and ingest it again"):
         annotate(Stack.open(ingested["without phases"]), {0: good[:20, :33]})
     assert Stack.open(stack.path).identity == stack.identity
@@ -311,8 +317,9 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_state(
     source = Path(shutil.copytree(ingested[name], tmp_path / "source.ome.zarr"))
     if name.endswith("annotated"):
         annotate(Stack.open(source), {4: plane(4)[:20, :33]})
-    np.savez(tmp_path / "planes.npz", **{"1": plane(1)[:20, :33], "2": plane(2)[:20, :33]})
-    command = [sys.executable, "-c", _KILLED, source, tmp_path, tmp_path / "planes.npz", way]
+    planes: dict[str, Any] = {"1": plane(1)[:20, :33], "2": plane(2)[:20, :33]}
+    np.savez(tmp_path / "planes.npz", **planes)
+    command: list[Any] = [sys.executable, "-c", _KILLED, source, tmp_path, tmp_path / "planes.npz", way]
     run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     moments, old = int(run.stdout), Stack.open(source)
     assert moments > 10

@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from monai_app.errors import AnnotationError, StackError
-from monai_app.io.sources import open_source
+from monai_app.io.sources import open_planes
 from monai_app.stack import SampleDescription
 from monai_app.stack.ingestion.annotations import find_annotations, map_values
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -16,7 +16,7 @@ from tests.stack.samples import label_plane
 
 def _find(sample):
     description = SampleDescription.from_yaml(sample.write())
-    sources = {name: open_source(path) for name, path in description.detectors.items()}
+    sources = {name: open_planes(path) for name, path in description.detectors.items()}
     shape = next(iter(sources.values())).shape
     return find_annotations(description, SliceIndex(sources), shape)
 
@@ -166,7 +166,7 @@ def test_refuses_annotations_of_another_shape(sample):
 
 def test_refuses_slices_of_a_folder(sample):
     sample.content["annotations"]["slices"] = [2, 5, 10]
-    with pytest.raises(AnnotationError, match="'slices' belongs to a multi-page TIFF"):
+    with pytest.raises(AnnotationError, match="'slices' belongs to one file"):
         _find(sample)
 
 

@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -5,9 +8,10 @@ from hypothesis import strategies as st
 
 from monai_app.errors import ConfigError
 from monai_app.stack import AnnotationDescription, Phase, SampleDescription
+from tests.stack.samples import SampleFolder
 
 
-def test_reads_everything(sample):
+def test_reads_everything(sample: SampleFolder) -> None:
     sample.content["annotations"] |= {"rest_unlabelled": True, "train": [2, "slice_10"]}
     description = SampleDescription.from_yaml(sample.write())
     assert description.name == "sample"
@@ -28,24 +32,26 @@ def test_reads_everything(sample):
     )
 
 
-def test_annotations_and_phases_are_optional(sample):
+def test_annotations_and_phases_are_optional(sample: SampleFolder) -> None:
     del sample.content["annotations"], sample.content["phases"]
     description = SampleDescription.from_yaml(sample.write())
     assert description.annotations is None
     assert description.phases == ()
 
 
-def test_detectors_keep_their_order(sample):
+def test_detectors_keep_their_order(sample: SampleFolder) -> None:
     sample.content["detectors"] = {"TLD": "TLD", "ICE": "ICE", "SE": "ICE"}
     assert list(SampleDescription.from_yaml(sample.write()).detectors) == ["TLD", "ICE", "SE"]
 
 
-def test_paths_are_relative_to_the_file(sample, monkeypatch, tmp_path_factory):
+def test_paths_are_relative_to_the_file(
+    sample: SampleFolder, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert SampleDescription.from_yaml(sample.write()).detectors["ICE"] == sample.root / "ICE"
 
 
-def _set(content, path, value):
+def _set(content: Any, path: list[Any], value: object) -> None:
     *parents, last = path
     for key in parents:
         content = content[key]
@@ -100,7 +106,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("path", "value", "message"), BROKEN.values(), ids=BROKEN)
-def test_refuses(sample, path, value, message):
+def test_refuses(sample: SampleFolder, path: list[Any], value: object, message: str) -> None:
     _set(sample.content, path, value)
     description = sample.write()
     with pytest.raises(ConfigError, match=message) as error:
@@ -109,38 +115,38 @@ def test_refuses(sample, path, value, message):
 
 
 @pytest.mark.parametrize("name", ["a+b", "a/b", "a b", "", ".a", "..", "-a", "é"])
-def test_refuses_detector_names(sample, name):
+def test_refuses_detector_names(sample: SampleFolder, name: str) -> None:
     sample.content["detectors"][name] = "ICE"
     with pytest.raises(ConfigError, match="detectors"):
         SampleDescription.from_yaml(sample.write())
 
 
 @pytest.mark.parametrize("name", ["ICE", "tld", "SE_2", "In-lens.1", "4QBSD"])
-def test_accepts_detector_names(sample, name):
+def test_accepts_detector_names(sample: SampleFolder, name: str) -> None:
     sample.content["detectors"] = {name: "ICE"}
     assert list(SampleDescription.from_yaml(sample.write()).detectors) == [name]
 
 
 @pytest.mark.parametrize("key", ["name", "voxel_nm", "detectors"])
-def test_refuses_missing_keys(sample, key):
+def test_refuses_missing_keys(sample: SampleFolder, key: str) -> None:
     del sample.content[key]
     with pytest.raises(ConfigError, match=f"key '{key}' is missing"):
         SampleDescription.from_yaml(sample.write())
 
 
-def test_refuses_annotations_without_split(sample):
+def test_refuses_annotations_without_split(sample: SampleFolder) -> None:
     del sample.content["annotations"]["train"], sample.content["annotations"]["test"]
     with pytest.raises(ConfigError, match="no slice is listed in 'train' or 'test'"):
         SampleDescription.from_yaml(sample.write())
 
 
-def test_refuses_a_key_given_twice(tmp_path):
+def test_refuses_a_key_given_twice(tmp_path: Path) -> None:
     (tmp_path / "sample.yaml").write_text("name: a\ndetectors:\n  ICE: a\n  ICE: b\n")
     with pytest.raises(ConfigError, match=r'duplicate key "ICE" \(line 4.*rename or remove one'):
         SampleDescription.from_yaml(tmp_path / "sample.yaml")
 
 
-def test_unquoted_colour_says_how_to_quote(sample):
+def test_unquoted_colour_says_how_to_quote(sample: SampleFolder) -> None:
     del sample.content["annotations"], sample.content["phases"]
     path = sample.write()
     path.write_text(path.read_text() + "phases:\n- value: 1\n  name: pore\n  colour: #20304f\n")
@@ -149,13 +155,13 @@ def test_unquoted_colour_says_how_to_quote(sample):
 
 
 @pytest.mark.parametrize("content", [b"name: [", b"\xff\xfe\x00", b"", b"just text", b"a: b: c"])
-def test_refuses_files_that_are_no_description(tmp_path, content):
+def test_refuses_files_that_are_no_description(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "sample.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"sample\.yaml(:| is no)"):
         SampleDescription.from_yaml(tmp_path / "sample.yaml")
 
 
-def test_refuses_a_missing_file(tmp_path):
+def test_refuses_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         SampleDescription.from_yaml(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="cannot be read"):

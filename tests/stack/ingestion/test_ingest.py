@@ -3,6 +3,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,20 +19,25 @@ from monai_app.stack import Phase, SampleDescription, Stack, Voxel, ingest
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
 
-def _tree(folder):
+def _tree(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-def _content(store):
+def _content(store: Path) -> dict[str, bytes]:
     return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
 
 
-def test_whole_round_trip(sample):
+def test_whole_round_trip(sample: SampleFolder) -> None:
     seen = []
     stack = ingest(sample.write(), sample.target, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(z, 12) for z in range(13)]
     assert stack.path == sample.target
-    assert (stack.name, stack.detectors, stack.shape, stack.dtype) == ("sample", ("ICE", "TLD"), (12, 20, 33), np.uint8)
+    assert (stack.name, stack.detectors, stack.shape, stack.dtype) == (
+        "sample",
+        ("ICE", "TLD"),
+        (12, 20, 33),
+        np.dtype(np.uint8),
+    )
     assert stack.voxel_nm == (20.0, 10.0, 5.0)
     assert stack.phases == (
         Phase(value=1, name="pore", rgb=(32, 48, 79)),
@@ -55,7 +62,14 @@ def test_whole_round_trip(sample):
     multi_page=st.booleans(),
     seed=st.integers(0, 999),
 )
-def test_any_small_stack_round_trip(tmp_path_factory, shape, dtype, detectors, multi_page, seed):
+def test_any_small_stack_round_trip(
+    tmp_path_factory: pytest.TempPathFactory,
+    shape: tuple[int, int, int],
+    dtype: str,
+    detectors: int,
+    multi_page: bool,
+    seed: int,
+) -> None:
     if multi_page:  # tifffile takes pages of one column for samples when it writes them
         shape = (*shape[:2], max(2, shape[2]))
     sample = SampleFolder(tmp_path_factory.mktemp("stack"))
@@ -69,14 +83,14 @@ def test_any_small_stack_round_trip(tmp_path_factory, shape, dtype, detectors, m
     labels[0, 0] = 7  # an annotation labels something
     sample.annotate({0: labels}, train=[0], test=[])
     stack = ingest(sample.write(), sample.target)
-    assert (stack.shape, stack.dtype, len(stack.detectors)) == (shape, dtype, detectors)
+    assert (stack.shape, stack.dtype, len(stack.detectors)) == (shape, np.dtype(dtype), detectors)
     for z in range(shape[0]):
         expected = [sample.images[name][z] for name in stack.detectors]
         np.testing.assert_array_equal(stack.read_slab(z, stack.detectors, 1), expected)
     np.testing.assert_array_equal(stack.read_annotation(0), np.select([labels == 0, labels == 7], [1, 2], 0))
 
 
-def test_nothing_is_transposed(tmp_path):
+def test_nothing_is_transposed(tmp_path: Path) -> None:
     """One bright pixel at z 1, row 3, column 9 of a stack whose axes all differ in length."""
     sample = SampleFolder(tmp_path)
     images, labels = np.zeros((4, 7, 11), np.uint8), np.full((7, 11), 255, np.uint8)
@@ -89,7 +103,7 @@ def test_nothing_is_transposed(tmp_path):
     assert np.argwhere(stack.read_annotation(1)).tolist() == [[3, 9]]
 
 
-def test_a_description_object_and_a_stack_without_annotations(tmp_path):
+def test_a_description_object_and_a_stack_without_annotations(tmp_path: Path) -> None:
     images = pixels(3, 8, 9, "uint16")
     write_folder(tmp_path / "images", images)
     voxel = Voxel(z=1.0, y=2.0, x=3.0)
@@ -101,17 +115,17 @@ def test_a_description_object_and_a_stack_without_annotations(tmp_path):
         stack.read_annotation(0)
 
 
-def test_only_annotated_slices_occupy_chunks(sample):
+def test_only_annotated_slices_occupy_chunks(sample: SampleFolder) -> None:
     stack = ingest(sample.write(), sample.target)
     chunks = list((stack.path / "labels/annotation/0/c").iterdir())
     assert sorted(int(path.name) for path in chunks) == [2, 5, 10]
 
 
-def _identity(sample):
+def _identity(sample: SampleFolder) -> str:
     return ingest(sample.write(), sample.target, overwrite=True).identity
 
 
-def test_identity_follows_pixels_and_annotations(sample):
+def test_identity_follows_pixels_and_annotations(sample: SampleFolder) -> None:
     first = _identity(sample)
     assert len(bytes.fromhex(first)) == 32
     assert _identity(sample) == first
@@ -133,7 +147,7 @@ def test_identity_follows_pixels_and_annotations(sample):
     assert _identity(sample) not in (first, second)
 
 
-def test_identity_does_not_depend_on_how_files_are_written(tmp_path):
+def test_identity_does_not_depend_on_how_files_are_written(tmp_path: Path) -> None:
     images = pixels(3, 8, 9, "uint16")
     write_folder(tmp_path / "little", images)
     write_folder(tmp_path / "big", images, byteorder=">", compression="zlib")
@@ -144,44 +158,44 @@ def test_identity_does_not_depend_on_how_files_are_written(tmp_path):
     assert stacks[0].identity == stacks[1].identity
 
 
-def _remove_slice(sample):
+def _remove_slice(sample: SampleFolder) -> None:
     (sample.root / "TLD" / "slice_4.tif").unlink()
 
 
-def _add_slice(sample):
+def _add_slice(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "TLD" / "slice_12.tif", pixels(1, 20, 33)[0])
 
 
-def _other_shape(sample):
+def _other_shape(sample: SampleFolder) -> None:
     sample.detector("TLD", pixels(12, 33, 20))
 
 
-def _one_other_shape(sample):
+def _one_other_shape(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "TLD" / "slice_4.tif", pixels(1, 33, 20)[0])
 
 
-def _mixed_depth(sample):
+def _mixed_depth(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "TLD" / "slice_4.tif", pixels(1, 20, 33, "uint16")[0])
 
 
-def _rgb(sample):
+def _rgb(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "TLD" / "slice_4.tif", np.zeros((20, 33, 3), np.uint8), photometric="rgb")
 
 
-def _unreadable(sample):
+def _unreadable(sample: SampleFolder) -> None:
     (sample.root / "TLD" / "slice_4.tif").write_text("no image")
 
 
-def _truncated(sample):
+def _truncated(sample: SampleFolder) -> None:
     path = sample.root / "TLD" / "slice_4.tif"
     path.write_bytes(path.read_bytes()[:-50])
 
 
-def _strange_label(sample):
+def _strange_label(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "annotations" / "slice_5.tif", np.full((20, 33), 3, np.uint8))
 
 
-def _damaged_label(sample):
+def _damaged_label(sample: SampleFolder) -> None:
     path = sample.root / "annotations" / "slice_5.tif"
     tifffile.imwrite(path, label_plane(20, 33), compression="zlib")
     content = bytearray(path.read_bytes())
@@ -189,11 +203,11 @@ def _damaged_label(sample):
     path.write_bytes(content)
 
 
-def _label_without_slice(sample):
+def _label_without_slice(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "annotations" / "slice_77.tif", label_plane(20, 33))
 
 
-def _test_slice_trains(sample):
+def _test_slice_trains(sample: SampleFolder) -> None:
     sample.content["annotations"]["train"] = [2, 5, 10]
 
 
@@ -215,8 +229,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("bend", "kind", "message"), REFUSED.values(), ids=REFUSED)
-def test_refuses_before_anything_is_written(sample, bend, kind, message, monkeypatch):
-    def fail(*_):
+def test_refuses_before_anything_is_written(
+    sample: SampleFolder,
+    bend: Callable[[SampleFolder], object],
+    kind: type[AppError],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
         pytest.fail("something was written")
 
     monkeypatch.setattr("monai_app.stack.ingestion.ingest._write", fail)
@@ -229,18 +249,18 @@ def test_refuses_before_anything_is_written(sample, bend, kind, message, monkeyp
 
 
 @pytest.mark.parametrize("name", ["sample.zarr", "sample", ".ome.zarr", "sample.ome.zarr.d"])
-def test_refuses_other_target_names(sample, name):
+def test_refuses_other_target_names(sample: SampleFolder, name: str) -> None:
     with pytest.raises(ConfigError, match=r"does not end in \.ome\.zarr; call it, for instance"):
         ingest(sample.write(), sample.root / name)
 
 
-def test_refuses_a_target_below_a_file(sample):
+def test_refuses_a_target_below_a_file(sample: SampleFolder) -> None:
     (sample.root / "file").touch()
     with pytest.raises(ConfigError, match=r"folder .*file cannot be made"):
         ingest(sample.write(), sample.root / "file" / "a.ome.zarr")
 
 
-def test_refuses_an_existing_target_and_replaces_it_on_demand(sample):
+def test_refuses_an_existing_target_and_replaces_it_on_demand(sample: SampleFolder) -> None:
     first = ingest(sample.write(), sample.target)
     before = _content(sample.target)
     sample.detector("ICE", pixels(12, 20, 33, seed=9))
@@ -253,7 +273,7 @@ def test_refuses_an_existing_target_and_replaces_it_on_demand(sample):
     assert [path.name for path in sample.root.glob(".*")] == []
 
 
-def test_a_link_to_a_store_stays_a_link(sample):
+def test_a_link_to_a_store_stays_a_link(sample: SampleFolder) -> None:
     (sample.root / "disk").mkdir()
     sample.target.symlink_to(sample.root / "disk" / "real.ome.zarr")
     for _ in range(2):
@@ -263,7 +283,7 @@ def test_a_link_to_a_store_stays_a_link(sample):
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
-def test_never_replaces_what_is_no_stack_store(sample, is_folder):
+def test_never_replaces_what_is_no_stack_store(sample: SampleFolder, is_folder: bool) -> None:
     if is_folder:
         sample.target.mkdir()
         (sample.target / "thesis.txt").write_text("the only copy")
@@ -274,7 +294,7 @@ def test_never_replaces_what_is_no_stack_store(sample, is_folder):
     assert (sample.target / "thesis.txt").exists() or sample.target.read_text() == "the only copy"
 
 
-def test_damage_found_while_streaming_names_the_file_and_leaves_nothing(sample):
+def test_damage_found_while_streaming_names_the_file_and_leaves_nothing(sample: SampleFolder) -> None:
     path = sample.root / "TLD" / "slice_8.tif"
     tifffile.imwrite(path, sample.images["TLD"][8], compression="zlib", metadata=None)
     with tifffile.TiffFile(path) as tif:
@@ -289,11 +309,11 @@ def test_damage_found_while_streaming_names_the_file_and_leaves_nothing(sample):
     assert _tree(sample.root) == before
 
 
-def test_failure_while_replacing_keeps_the_old_store(sample):
+def test_failure_while_replacing_keeps_the_old_store(sample: SampleFolder) -> None:
     ingest(sample.write(), sample.target)
     before = _content(sample.target)
 
-    def stop(done, total):
+    def stop(done: int, total: int) -> None:
         if done == 5:
             raise KeyboardInterrupt
 
@@ -303,10 +323,10 @@ def test_failure_while_replacing_keeps_the_old_store(sample):
     assert [path.name for path in sample.root.glob(".*")] == []
 
 
-def test_a_second_ingest_to_the_target_is_refused(sample):
+def test_a_second_ingest_to_the_target_is_refused(sample: SampleFolder) -> None:
     description = sample.write()
 
-    def intrude(done, total):
+    def intrude(done: int, total: int) -> None:
         if done == 1:
             with pytest.raises(BusyError, match="another process is ingesting to"):
                 ingest(description, sample.target)
@@ -335,14 +355,14 @@ ingest(description, target, overwrite=overwrite == "yes", progress=progress)
     ("where", "overwrite"),
     [("0", "no"), ("5", "no"), ("12", "no"), ("flush", "no"), ("5", "yes"), ("flush", "yes"), ("swapped", "yes")],
 )
-def test_kill_leaves_nothing_that_is_taken_for_whole(sample, where, overwrite):
+def test_kill_leaves_nothing_that_is_taken_for_whole(sample: SampleFolder, where: str, overwrite: str) -> None:
     """Kill -9 before the first slice, between slices, after the last one, while flushing and after replacing."""
     if overwrite == "yes":
         ingest(sample.write(), sample.target)
         old = _content(sample.target)
         sample.detector("ICE", pixels(12, 20, 33, seed=9))
     arguments = [sample.write(), sample.target, overwrite, where]
-    process = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False)
+    process = subprocess.run([sys.executable, "-c", _KILLED, *map(str, arguments)], check=False)
     assert process.returncode == -signal.SIGKILL
     assert (sample.root / f".{sample.target.name}.partial").exists()
     if where == "swapped":
@@ -358,11 +378,11 @@ def test_kill_leaves_nothing_that_is_taken_for_whole(sample, where, overwrite):
     assert [path.name for path in sample.root.glob(".*")] == []
 
 
-def test_half_a_store_is_never_opened(sample):
+def test_half_a_store_is_never_opened(sample: SampleFolder) -> None:
     """The metadata that make a store are written last."""
     partial = files.partial_path(sample.target)
 
-    def look(done, total):
+    def look(done: int, total: int) -> None:
         with pytest.raises(StackError, match="no stack store"):
             Stack.open(partial)
 
@@ -380,7 +400,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def test_memory_does_not_grow_with_the_number_of_slices(tmp_path):
+def test_memory_does_not_grow_with_the_number_of_slices(tmp_path: Path) -> None:
     """60 slices of two detectors may need 1.3 times the memory of 15; one file serves for all slices of a detector."""
     peaks = []
     for slices in (15, 60):
@@ -396,7 +416,7 @@ def test_memory_does_not_grow_with_the_number_of_slices(tmp_path):
     assert peaks[1] <= 1.3 * peaks[0]
 
 
-def test_real_stack_where_0_is_a_class(real_data, tmp_path):
+def test_real_stack_where_0_is_a_class(real_data: Path, tmp_path: Path) -> None:
     """ISBI 2012: multi-page files, 0 cell interior, 1 membrane."""
     folder = real_data / "isbi2012"
     content = {
@@ -423,7 +443,7 @@ def test_real_stack_where_0_is_a_class(real_data, tmp_path):
         np.testing.assert_array_equal(stack.read_annotation(z), labels[z] + 1)
 
 
-def test_real_microscope_folder(real_data, tmp_path):
+def test_real_microscope_folder(real_data: Path, tmp_path: Path) -> None:
     """FEI files of one session, as the microscope names them; a file of another size is found."""
     chosen = ["FEI-Helios-navcam.tif", "FEI-Helios-navcam-with-no-IRBeam.tif"]
     source = real_data / "microscope_tiffs"
@@ -440,7 +460,7 @@ def test_real_microscope_folder(real_data, tmp_path):
         ingest(description, tmp_path / "other.ome.zarr")
 
 
-def test_own_metadata_stand_under_one_attribute(sample):
+def test_own_metadata_stand_under_one_attribute(sample: SampleFolder) -> None:
     stack = ingest(sample.write(), sample.target)
     attributes = json.loads((stack.path / "zarr.json").read_text())["attributes"]
     assert sorted(attributes) == ["monai_app", "ome"]

@@ -1,15 +1,19 @@
 """The store as independent programs see it: ome_zarr's reader and the OME-NGFF models."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import zarr
 from ome_zarr_models.v05.image import Image
 from ome_zarr_models.v05.image_label import ImageLabel
 
 from monai_app.errors import StackError
-from monai_app.stack import ingest
+from monai_app.stack import Stack, ingest
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
 from tests.stack.samples import SampleFolder, label_plane, pixels
@@ -18,7 +22,7 @@ ROWS, COLUMNS = 1031, 518
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleFolder:
     """Two detectors, 3 slices of 1031 x 518 16-bit pixels: 3 levels, 2 chunks a slice."""
     folder = SampleFolder(tmp_path_factory.mktemp("layout"))
     folder.detector("ICE", pixels(3, ROWS, COLUMNS, "uint16", seed=1))
@@ -28,17 +32,17 @@ def sample(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stack(sample):
+def stack(sample: SampleFolder) -> Stack:
     stack = ingest(sample.write(), sample.target)
     stack.write_labels("unet_ice+tld_3", (label_plane(ROWS, COLUMNS, z) % 3 for z in range(3)))
     return stack
 
 
-def _halvings(plane, halve):
+def _halvings(plane: npt.NDArray[Any], halve: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
     return [plane, halve(plane), halve(halve(plane))]
 
 
-def _nodes(stack):
+def _nodes(stack: Stack) -> dict[str, Any]:
     # Imported here: the reader pulls in dask, which no other test needs.
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Reader
@@ -47,7 +51,7 @@ def _nodes(stack):
 
 
 @pytest.mark.filterwarnings("default")  # warnings of ome_zarr and dask are theirs
-def test_ome_zarr_reads_the_image(sample, stack):
+def test_ome_zarr_reads_the_image(sample: SampleFolder, stack: Stack) -> None:
     node = _nodes(stack)["sample.ome.zarr"]
     assert [axis["name"] for axis in node.metadata["axes"]] == ["c", "z", "y", "x"]
     assert [axis.get("unit") for axis in node.metadata["axes"]] == [None, "nanometer", "nanometer", "nanometer"]
@@ -68,7 +72,7 @@ def test_ome_zarr_reads_the_image(sample, stack):
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", ["annotation", "unet_ice+tld_3"])
-def test_ome_zarr_reads_labels_with_colours(stack, name):
+def test_ome_zarr_reads_labels_with_colours(stack: Stack, name: str) -> None:
     node = _nodes(stack)[name]
     assert [axis["name"] for axis in node.metadata["axes"]] == ["z", "y", "x"]
     assert node.metadata["color"] == {
@@ -83,21 +87,21 @@ def test_ome_zarr_reads_labels_with_colours(stack, name):
 
 
 @pytest.mark.filterwarnings("default")
-def test_ome_zarr_reads_a_stack_without_annotations(tmp_path):
+def test_ome_zarr_reads_a_stack_without_annotations(tmp_path: Path) -> None:
     folder = SampleFolder(tmp_path)
     folder.detector("SE", pixels(1, 5, 6))
     nodes = _nodes(ingest(folder.write(), folder.target))
     assert sorted(nodes) == ["labels", "sample.ome.zarr"]
 
 
-def test_the_ngff_models_accept_image_and_labels(stack):
+def test_the_ngff_models_accept_image_and_labels(stack: Stack) -> None:
     image = Image.from_zarr(zarr.open_group(stack.path, mode="r"))
     assert image.labels is not None
     assert image.labels.label_paths == ["annotation", "unet_ice+tld_3"]
     ImageLabel.from_zarr(zarr.open_group(stack.path / "labels" / "unet_ice+tld_3", mode="r"))
 
 
-def test_arrays_are_zarr_v3_with_chunks_of_one_slice(stack):
+def test_arrays_are_zarr_v3_with_chunks_of_one_slice(stack: Stack) -> None:
     array = zarr.open_array(stack.path / "0", mode="r")
     assert array.metadata.zarr_format == 3
     assert array.chunks == (1, 1, 1024, 518)
@@ -106,10 +110,10 @@ def test_arrays_are_zarr_v3_with_chunks_of_one_slice(stack):
     assert (codec["name"], codec["configuration"]["cname"]) == ("blosc", "zstd")
 
 
-def test_an_error_in_the_metadata_is_found(stack, monkeypatch, sample):
+def test_an_error_in_the_metadata_is_found(stack: Stack, monkeypatch: pytest.MonkeyPatch, sample: SampleFolder) -> None:
     good = layout.image_metadata
 
-    def without_space(*arguments):
+    def without_space(*arguments: Any) -> dict[str, Any]:
         metadata = good(*arguments)
         metadata["multiscales"][0]["axes"].pop()
         return metadata
@@ -130,7 +134,7 @@ def test_an_error_in_the_metadata_is_found(stack, monkeypatch, sample):
         ('{"attributes": {"monai_app": {"format": 2}}}', "has format 2 and this version reads format 1"),
     ],
 )
-def test_read_own_refuses(tmp_path, content, message):
+def test_read_own_refuses(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "zarr.json").write_text(content)
     with pytest.raises(StackError, match=message):

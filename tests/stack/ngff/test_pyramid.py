@@ -1,4 +1,7 @@
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,13 +9,13 @@ from hypothesis.extra import numpy as hnp
 
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
 
-planes = hnp.arrays(
-    st.sampled_from([np.dtype(np.uint8), np.dtype(np.uint16)]), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
+planes: st.SearchStrategy[npt.NDArray[Any]] = hnp.arrays(
+    st.sampled_from(["uint8", "uint16"]).map(np.dtype), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
 )
 
 
 @given(planes)
-def test_halve_image_is_the_mean_of_blocks(plane):
+def test_halve_image_is_the_mean_of_blocks(plane: npt.NDArray[Any]) -> None:
     rows, columns = plane.shape
     half = halve_image(plane)
     assert half.dtype == plane.dtype
@@ -24,14 +27,14 @@ def test_halve_image_is_the_mean_of_blocks(plane):
 
 
 @given(planes)
-def test_halve_labels_takes_values_that_are_there(plane):
+def test_halve_labels_takes_values_that_are_there(plane: npt.NDArray[Any]) -> None:
     half = halve_labels(plane)
     assert half.shape == halve_image(plane).shape
     assert (half == plane[np.ix_(range(0, plane.shape[0], 2), range(0, plane.shape[1], 2))]).all()
 
 
 @given(st.integers(1, 20000), st.integers(1, 20000))
-def test_levels_end_where_a_viewer_can_show_them_whole(rows, columns):
+def test_levels_end_where_a_viewer_can_show_them_whole(rows: int, columns: int) -> None:
     shapes = level_shapes(rows, columns)
     assert shapes[0] == (rows, columns)
     assert max(shapes[-1]) <= 512
@@ -41,5 +44,5 @@ def test_levels_end_where_a_viewer_can_show_them_whole(rows, columns):
 @pytest.mark.parametrize(
     ("size", "levels"), [((1, 1), 1), ((512, 512), 1), ((513, 1), 2), ((1024, 1024), 2), ((3868, 4062), 4)]
 )
-def test_number_of_levels(size, levels):
+def test_number_of_levels(size: tuple[int, int], levels: int) -> None:
     assert len(level_shapes(*size)) == levels

@@ -1,0 +1,112 @@
+"""Planes of one file, whatever its format: checked by the header when it is opened, decoded one at a time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import StackError
+from monai_app.io.grid import Extent
+
+Plane = npt.NDArray[np.integer]
+"""One slice of one detector, or of the annotations: (rows, columns)."""
+
+
+@dataclass(frozen=True)
+class PlaneFile(ABC):
+    """A file that holds one plane or several of one shape and type; no pixel has been decoded.
+
+    A format is a subclass with `decode`, a function that checks the header of a file and gives an instance, and a line
+    in `monai_app.io.registry.FORMATS`.
+
+    Args:
+        path: the file.
+        count: number of planes.
+        shape: (rows, columns) of every plane.
+        dtype: data type of the pixels, in the machine's byte order.
+        extent: where the voxels lie, if the file says so; its shape is (slices, rows, columns).
+    """
+
+    path: Path
+    count: int
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    extent: Extent | None = field(default=None, kw_only=True)
+
+    @abstractmethod
+    def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
+        """Read planes one after the other: (rows, columns), in the machine's byte order.
+
+        Raises:
+            StackError: a plane cannot be decoded.
+        """
+
+    def check_alone(self) -> None:  # noqa: B027  # most formats hold nothing but the planes
+        """Check that a file given as a whole stack holds one set of planes.
+
+        Raises:
+            StackError: it holds others beside them.
+        """
+
+    def planes(self, indices: range | None = None) -> Iterator[Plane]:
+        """Read planes one after the other: (rows, columns), in the machine's byte order.
+
+        Args:
+            indices: which planes, ascending, counted from 0; all if None.
+
+        Raises:
+            StackError: a plane cannot be decoded, is not what the header promised, or has fractions.
+        """
+        indices = range(self.count) if indices is None else indices
+        for index, plane in zip(indices, self.decode(indices), strict=True):
+            if plane.shape != self.shape or plane.dtype != self.dtype:
+                raise StackError(
+                    f"{self.path}: plane {index} holds {plane.dtype} pixels of {size(plane.shape)} where its header "
+                    f"promised {self.dtype} of {size(self.shape)}; it is damaged or changed meanwhile: export it again"
+                )
+            yield self._whole(index, plane) if plane.dtype.kind == "f" else plane
+
+    def _whole(self, index: int, plane: npt.NDArray[np.floating]) -> Plane:
+        with np.errstate(invalid="ignore"):
+            whole = plane.astype(np.int64)
+        if (wrong := whole != plane).any():
+            raise StackError(
+                f"{self.path}: plane {index} holds {plane[wrong][0]:g} and label values are whole numbers; save a "
+                "label map, not an image or a probability"
+            )
+        return whole
+
+
+def check_type(dtype: np.dtype[Any], bits: int, labels: bool) -> None:
+    """Check the type of the pixels.
+
+    Args:
+        dtype: the type.
+        bits: bits that are stored for a pixel.
+        labels: the file holds label values: any integers, or whole numbers of a floating-point type.
+
+    Raises:
+        StackError: labels of another type, or grey values that are not uint8 or uint16.
+    """
+    if labels:
+        if dtype.kind not in "uibf":
+            raise StackError(f"it holds {dtype} pixels and label values are integers; save it as 8-bit")
+    elif dtype not in (np.uint8, np.uint16) or bits != 8 * dtype.itemsize:
+        raise StackError(
+            f"it holds {bits}-bit pixels of type {dtype} and must hold unsigned 8-bit or 16-bit ones; convert it "
+            "without rescaling single slices"
+        )
+
+
+def size(shape: tuple[int, ...]) -> str:
+    """A shape as messages give it.
+
+    Example:
+        >>> size((512, 768))
+        '512 x 768'
+    """
+    return " x ".join(str(length) for length in shape)

@@ -1,0 +1,78 @@
+"""The formats that are read, by suffix; a new one is a line here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_app.errors import StackError
+from monai_app.io.base import PlaneFile
+from monai_app.io.metaimage import read_metaimage
+from monai_app.io.nifti import read_nifti
+from monai_app.io.nrrd import read_nrrd
+from monai_app.io.tiff import open_tiff
+from monai_app.io.volume import Header, open_volume
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Args:
+        name: what users call it.
+        suffixes: how names of such files end, in lower case, the longest first.
+        open: makes a `PlaneFile` of a path, and of whether the file holds label values.
+        header: reads what a volume file says of itself; None if the format is none of volumes.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    open: Callable[[Path, bool], PlaneFile]
+    header: Callable[[Path], Header] | None = None
+
+
+def _volumes(name: str, suffixes: tuple[str, ...], header: Callable[[Path], Header]) -> Format:
+    return Format(name, suffixes, lambda path, labels: open_volume(header, path, labels), header)
+
+
+FORMATS: list[Format] = [
+    Format("TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), open_tiff),
+    _volumes("NIfTI", (".nii.gz", ".nii"), read_nifti),
+    _volumes("NRRD", (".nrrd",), read_nrrd),
+    _volumes("MetaImage", (".mha", ".mhd"), read_metaimage),
+]
+"""All formats. If a folder has files of several, the first of them is meant."""
+
+
+def find_format(path: Path) -> Format | None:
+    """The format of a file by its name; None where it is none that is known."""
+    return next((form for form in FORMATS if path.name.casefold().endswith(form.suffixes)), None)
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file by its name.
+
+    Raises:
+        StackError: it is none that is known.
+    """
+    form = find_format(path)
+    if form is None:
+        raise StackError(f"{path} ends in none of {suffixes()}, by which the format is known; convert or rename it")
+    return form
+
+
+def suffixes(*, volumes: bool = False) -> str:
+    """The suffixes of all formats, or of those of volumes, as messages give them."""
+    return ", ".join(suffix for form in FORMATS if form.header or not volumes for suffix in form.suffixes)
+
+
+def is_volume(path: Path | str) -> bool:
+    """Whether a path is that of a volume file, by its name."""
+    form = find_format(Path(path))
+    return form is not None and form.header is not None
+
+
+def stem(path: Path) -> str:
+    """The name of a file without the suffix of its format: ``slice_1`` for ``slice_1.ome.tif``."""
+    form = find_format(path)
+    suffix = next((end for end in form.suffixes if path.name.casefold().endswith(end)), "") if form else path.suffix
+    return path.name.removesuffix(path.name[-len(suffix) :]) if suffix else path.name

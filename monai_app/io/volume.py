@@ -1,0 +1,241 @@
+"""Volume files of other programs: what their headers say, and no more pixels than that.
+
+Headers are read by a module per format, pixels are taken from the file here: a small compressed file may unpack to more
+than the memory holds.
+"""
+
+import io
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import AppError, StackError
+from monai_app.io.base import PlaneFile, check_type
+from monai_app.io.grid import Affine, Extent, check_upright
+
+_PORTION = 1 << 24
+"""Bytes read at a time, so that a header that announces too much costs no memory."""
+
+_ANY = 47
+"""Makes zlib tell by the header whether a stream is gzip's or zlib's."""
+
+_DENSEST = 1032
+"""Bytes that deflate unpacks from one byte at the most."""
+
+_NUMBERS = (EOFError, OSError, zlib.error)
+"""What reading and unpacking raise on damaged files."""
+
+Packing = Literal["", "file", "pixels"]
+"""What is compressed, by gzip or zlib."""
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What a volume file says of itself.
+
+    Args:
+        path: the file.
+        shape: lengths along the axes in the file, x, y, z, with detectors where there are several.
+        dtype: type of the stored pixels.
+        affine: 4 x 4, from the index x, y, z in the file to LPS.
+        unit: unit of lengths that the file names; "unknown" where it names none.
+        offset: bytes before the pixels, after unpacking where the whole file is packed.
+        packed: what of the file is compressed.
+        scale: slope and intercept of what is stored.
+        placed: whether the file says where its voxels lie.
+        data: the file of the pixels, if it is another one.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    affine: Affine
+    unit: str = "unknown"
+    offset: int = field(default=0, repr=False)
+    packed: Packing = field(default="", repr=False)
+    scale: tuple[float, float] = field(default=(1.0, 0.0), repr=False)
+    placed: bool = field(default=True, repr=False)
+    data: Path | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.dtype.kind not in "uif":
+            raise StackError(
+                f"{self.path} holds values of type {self.dtype} and must hold whole numbers; save it as uint8 or uint16"
+            )
+        if not np.isfinite(self.affine).all() or not np.linalg.det(self.affine[:3, :3]):
+            raise StackError(
+                f"{self.path}: its geometry {self.affine[:3].tolist()} spans no volume; save it again with its spacing"
+            )
+
+    @property
+    def voxels(self) -> int:
+        """Number of values in the file."""
+        return math.prod(self.shape)
+
+    @property
+    def extent(self) -> Extent:
+        """Where its voxels lie."""
+        return Extent((*self.shape[2::-1], *self.shape[3:]), self.affine, self.unit)
+
+    def values(self, data: bytes | bytearray) -> npt.NDArray[Any]:
+        """The values that are stored as these bytes, in the machine's byte order."""
+        values: npt.NDArray[Any] = np.frombuffer(data, self.dtype)
+        if self.scale != (1.0, 0.0):
+            slope, intercept = self.scale
+            values = values * slope + intercept
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+    def portions(self, skip: int = 0) -> Iterator[bytes]:
+        """Read the bytes of the pixels, a portion at a time, and no more than the file announces.
+
+        Args:
+            skip: bytes to leave out at the beginning.
+
+        Raises:
+            StackError: the file holds fewer or more bytes, or is damaged.
+        """
+        size, read = self.voxels * self.dtype.itemsize, skip
+        packed_pixels = self.packed == "pixels"
+        begin = self.offset if packed_pixels else 0
+        with readable(self.path), opened(self.data or self.path, bool(self.packed), begin) as stream:
+            _skip(stream, skip + (0 if packed_pixels else self.offset))
+            while read < size:
+                part = stream.read(min(_PORTION, size - read))
+                if not part:
+                    raise StackError(
+                        f"{self.path} holds {read} bytes of pixels and announces {size}: it is truncated; save or copy "
+                        "it again"
+                    )
+                read += len(part)
+                yield part
+            if stream.read(1):  # at the end of what it unpacks, the checksum is checked
+                raise StackError(
+                    f"{self.path} holds more than the {size} bytes of pixels that it announces: it is damaged; save or "
+                    "copy it again"
+                )
+
+
+@dataclass(frozen=True)
+class VolumePlanes(PlaneFile):
+    """The slices of a volume file: rows are y, columns are x."""
+
+    header: Header = field(kw_only=True)
+
+    def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
+        """Read planes one after the other: (rows, columns), in the machine's byte order."""
+        length = math.prod(self.shape) * self.header.dtype.itemsize
+        data, place = bytearray(), indices.start * length
+        for part in self.header.portions(place):
+            data += part
+            while len(data) >= length:
+                if place // length in indices:
+                    yield self.header.values(bytes(data[:length])).reshape(self.shape)
+                place += length
+                del data[:length]
+            if place // length >= indices.stop and indices.stop < self.count:
+                return  # the rest is not asked for
+
+
+def open_volume(read: Callable[[Path], Header], path: Path, labels: bool) -> VolumePlanes:
+    """The slices of a volume file.
+
+    Args:
+        read: reads the header.
+        path: the file.
+        labels: the file holds label values (see `check_type`).
+
+    Raises:
+        StackError: the file cannot be read or is too short, has several values a voxel, or lies turned or mirrored.
+    """
+    with readable(path):
+        header = read(path)
+        _check_holds(header)
+    if len(header.shape) != 3:
+        raise StackError(
+            f"{header.path} has axes of {header.shape} and must have columns, rows and slices; save every detector as "
+            "a file of its own"
+        )
+    dtype = header.values(b"").dtype
+    try:
+        check_type(dtype, 8 * dtype.itemsize, labels)
+    except StackError as error:
+        raise StackError(f"{header.path}: {error}") from None
+    if header.placed:
+        check_upright(header.path, header.affine)
+    columns, rows, slices = header.shape
+    extent = header.extent if header.placed else None
+    return VolumePlanes(header.path, slices, (rows, columns), dtype, extent=extent, header=header)
+
+
+def _check_holds(header: Header) -> None:
+    """Check that the file may hold what it announces, before anything is unpacked."""
+    size = header.voxels * header.dtype.itemsize
+    held = (header.data or header.path).stat().st_size - (0 if header.packed == "file" else header.offset)
+    if size > held * (_DENSEST if header.packed else 1):
+        raise StackError(
+            f"{header.path} announces {size} bytes of pixels and has {held} for them: it is truncated; save or copy it "
+            "again"
+        )
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what a damaged file makes libraries raise into a StackError that names it."""
+    try:
+        yield
+    except AppError:
+        raise
+    except FileNotFoundError:
+        raise StackError(f"{path} does not exist; give a file that exists") from None
+    except Exception as error:  # parsers of damaged headers raise anything
+        kind = "" if isinstance(error, _NUMBERS) else f"{type(error).__name__}: "
+        raise StackError(f"{path} cannot be read ({kind}{error}): it is damaged; save or copy it again") from None
+
+
+@contextmanager
+def opened(path: Path, packed: bool, begin: int = 0) -> Iterator[BinaryIO]:
+    """Open a file at a byte, and unpack what follows if it is compressed."""
+    with path.open("rb") as handle:
+        handle.seek(begin)
+        yield cast("BinaryIO", io.BufferedReader(_Unpacked(handle))) if packed else handle
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of the gzip or zlib streams of which the rest of a file consists; their checksums are checked."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle, self._rest, self._stream = handle, b"", zlib.decompressobj(_ANY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = b""
+        while not data:
+            packed = self._rest or self._handle.read(1 << 16)
+            if self._stream.eof:
+                if not packed.strip(b"\0"):  # zeros may fill up the file
+                    break
+                self._stream = zlib.decompressobj(_ANY)
+            data = self._stream.decompress(packed, len(buffer))
+            self._rest = self._stream.unconsumed_tail or self._stream.unused_data
+            if not (packed or data):
+                raise EOFError("what it compresses ends too early")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _skip(stream: BinaryIO, count: int) -> None:
+    """Go on by a number of bytes; a stream that is unpacked has to read them."""
+    if stream.seekable():
+        stream.seek(count, io.SEEK_CUR)
+        return
+    while count > 0 and (part := stream.read(min(_PORTION, count))):
+        count -= len(part)

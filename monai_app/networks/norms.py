@@ -1,0 +1,23 @@
+"""Networks of MONAI without statistics of the image at hand, which would make the result depend on the tile."""
+
+from typing import Any
+
+from monai.networks import nets
+from torch import nn
+
+
+def batch_normalised(network: str, **settings: Any) -> nn.Module:
+    """Build a network of MONAI with batch normalisation in the place of every instance normalisation.
+
+    For networks that offer no choice, such as ``AttentionUnet``.
+
+    Args:
+        network: name of a class of ``monai.networks.nets``, for images of two dimensions.
+        settings: its arguments.
+    """
+    built: nn.Module = getattr(nets, network)(**settings)
+    for name, module in list(built.named_modules()):
+        if isinstance(module, nn.InstanceNorm2d):
+            parent, _, last = name.rpartition(".")
+            setattr(built.get_submodule(parent), last, nn.BatchNorm2d(module.num_features))
+    return built

@@ -1,0 +1,59 @@
+"""The declaration of the training settings, and what it and the bundles say of each other."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monai_app.bundle.locate import template_paths
+from monai_app.bundle.training_settings import TrainingSettings, check_settings, settings_of
+from monai_app.domain.validation import settings_table
+from monai_app.errors import ConfigError
+
+TEMPLATES = pytest.mark.parametrize("template", template_paths(), ids=lambda path: path.name)
+
+
+def config_of(template: Path) -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((template / "configs" / "train.yaml").read_text())
+    return config
+
+
+@TEMPLATES
+def test_a_bundle_holds_the_declared_defaults_and_texts(template: Path) -> None:
+    config = config_of(template)
+    comments = dict(re.findall(r"^(\w+):.*?  # (.*)$", (template / "configs" / "train.yaml").read_text(), re.MULTILINE))
+    for row in settings_table(TrainingSettings):
+        assert comments[row.name] == row.text
+        if row.name != "amp":  # worked out from the device
+            assert config[row.name] == row.default, row.name
+
+
+@TEMPLATES
+def test_every_plain_value_of_a_bundle_is_a_setting_or_comes_from_elsewhere(template: Path) -> None:
+    config = config_of(template)
+    elsewhere = {"bundle_root", "dataset_dir", "rank", "processes", "phases", "scaling", "dtype", "trained_on"}
+    plain = {name for name, value in config.items() if not re.search(r"[$@]|_target_", str(value))}
+    assert plain - elsewhere - {"pretrained"} <= set(settings_of(config).model_fields)
+    check_settings({name: config[name] for name in plain - elsewhere - {"pretrained"}}, config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("device", "cpu", "give --device"),
+        ("network", 1, "set those"),
+        ("split", 1, "no setting 'split'"),
+        ("seed", -1, "seed: -1 is not a whole number of at least 0"),
+        ("seed", True, "seed: True is not a whole number"),
+        ("ema_momentum", 2, "ema_momentum: 2 is not a number above 0 and of at most 1"),
+        ("dropout", -0.5, "dropout: -0.5 is not a number of at least 0"),
+        ("augmentation::gain::prob", 2, "not a probability"),
+        ("augmentation::gain::factors", "much", "not a number of at least 0"),
+        ("loss", "dice", "set dice_weight, or loss::terms"),
+    ],
+)
+def test_a_setting_that_breaks_its_rule_is_refused_by_name(name: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_settings({name: value}, config_of(template_paths()[-1]))

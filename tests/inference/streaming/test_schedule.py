@@ -1,0 +1,186 @@
+"""The steps of a row stream, and the memory that they take, against rows and storages looked at one by one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from monai_app.inference.streaming.layers import Fetch, Layer
+from monai_app.inference.streaming.lowering import lower_to_row_stream
+from monai_app.inference.streaming.rows import RowStream
+from monai_app.inference.streaming.schedule import Schedule, Step
+from monai_app.networks.protocol import as_sequence
+from tests.inference.examples import DETECTORS, SLICES, STRIDE
+from tests.zoo import network_of
+
+
+def stream_of(kind: str, targets: int = 1) -> RowStream:
+    sequence = as_sequence(network_of(kind), SLICES, targets)
+    return lower_to_row_stream(sequence, SLICES + targets - 1, len(DETECTORS), 2 * STRIDE[kind])
+
+
+STREAMS = {(kind, targets): stream_of(kind, targets) for kind in ("unet", "sensor3d") for targets in (1, 2)}
+SIZES = given(height=st.integers(1, 12), width=st.integers(1, 3), stripe=st.integers(1, 4))
+
+
+def pushes(height: int, stripe: int) -> list[int]:
+    return [min(stripe, height - start) for start in range(0, height, stripe)]
+
+
+def in_map(layer: Layer, step: Step, height: int) -> range:
+    low, high = layer.height.reads(step.first, step.stop)
+    return range(max(low, 0), min(high, height))
+
+
+def counted_by_rows(made: RowStream, height: int, width: int, stripe: int) -> int:
+    """The most bytes at once, from the first row of every map that some later step reads."""
+    schedule = Schedule(made.inputs, made.layers, height)
+    events: list[int | Step] = []
+    for rows in pushes(height, stripe):
+        events += [rows, *schedule.push(rows)]
+    row_bytes = dict.fromkeys(made.inputs, width)
+    for layer in made.layers:
+        row_bytes[layer.target] = layer.width.rows_out(row_bytes[layer.sources[0]])
+    row_bytes = {number: columns * made.channels[number] * 4 for number, columns in row_bytes.items()}
+    heights, rows_made, peak = schedule.heights, dict.fromkeys(row_bytes, 0), 0
+    for place, event in enumerate(events):
+        if isinstance(event, int):
+            for number in made.inputs:
+                rows_made[number] += event
+            continue
+        later = [step for step in events[place:] if isinstance(step, Step)]
+        held = 0
+        for number, count in rows_made.items():
+            reads = [in_map(step.layer, step, heights[number]).start for step in later if number in step.layer.sources]
+            held += max(count - min(reads, default=count), 0) * row_bytes[number]
+        low, high = event.layer.height.reads(event.first, event.stop)
+        gathered = sum((high - low) * row_bytes[source] for source in event.layer.sources)
+        new = (event.stop - event.first) * row_bytes[event.layer.target]
+        peak = max(peak, held + gathered + new)
+        rows_made[event.layer.target] = event.stop
+    return peak
+
+
+@pytest.mark.parametrize("kind", ["unet", "sensor3d"])
+@pytest.mark.parametrize(("height", "stripe"), [(1, 1), (3, 2), (4, 1)])
+def test_the_count_is_of_rows_that_later_steps_read(kind: str, height: int, stripe: int) -> None:
+    made, stride = STREAMS[kind, 1], STRIDE[kind]
+    sizes = height * stride, stride, stripe * stride
+    assert made.peak_bytes(*sizes) == counted_by_rows(made, *sizes)
+
+
+@pytest.mark.parametrize(("kind", "targets"), STREAMS)
+@settings(max_examples=6, deadline=None)
+@SIZES
+def test_every_row_is_made_once_of_rows_that_are_there(
+    kind: str, targets: int, height: int, width: int, stripe: int
+) -> None:
+    made, stride = STREAMS[kind, targets], STRIDE[kind]
+    schedule = Schedule(made.inputs, made.layers, height * stride)
+    there, kept = dict.fromkeys(schedule.heights, 0), dict.fromkeys(schedule.heights, 0)
+    for rows in pushes(height * stride, stripe * stride):
+        for number in made.inputs:
+            there[number] += rows
+        for step in schedule.push(rows):
+            assert step.first == there[step.layer.target] < step.stop
+            for source in step.layer.sources:
+                needed = in_map(step.layer, step, schedule.heights[source])
+                assert kept[source] <= needed.start
+                assert needed.stop <= there[source]
+            there[step.layer.target] = step.stop
+            assert all(kept[source] <= row <= there[source] for source, row in step.kept_from.items())
+            kept.update(step.kept_from)
+    assert there == schedule.heights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(Layer):
+    """A layer whose results' memory is added up while it is alive."""
+
+    layer: Layer
+    alive: list[StorageWeakRef]
+    stored: list[int]
+
+    def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
+        made = self.layer.rows(fetch, first, stop)
+        self.alive.append(StorageWeakRef(made.untyped_storage()))  # type: ignore[no-untyped-call]
+        storages = {reference.cdata: reference for reference in self.alive if not reference.expired()}  # type: ignore[no-untyped-call]
+        self.alive[:] = storages.values()
+        total = sum(torch.UntypedStorage._new_with_weak_ptr(key).nbytes() for key in storages)
+        self.stored.append(total)
+        return made
+
+    def compute(self, parts: object, skipped: int, count: int) -> Tensor:
+        raise NotImplementedError
+
+
+def watched(made: RowStream) -> tuple[RowStream, list[int]]:
+    alive: list[StorageWeakRef] = []
+    stored: list[int] = []
+    layers = tuple(
+        Watched(
+            sources=layer.sources, target=layer.target, height=layer.height, width=layer.width,
+            layer=layer, alive=alive, stored=stored,
+        )
+        for layer in made.layers
+    )  # fmt: skip
+    return replace(made, layers=layers), stored
+
+
+def most_stored(made: RowStream, height: int, width: int, stripe: int) -> int:
+    """The most bytes behind the maps' rows, those of a step's result included."""
+    made, stored = watched(made)
+    given = ([torch.zeros(rows, width, made.channels[n]) for n in made.inputs] for rows in pushes(height, stripe))
+    with torch.no_grad():
+        for _ in made.run(given, height):
+            pass
+    return max(stored)
+
+
+@pytest.mark.parametrize(("kind", "targets"), STREAMS)
+@settings(max_examples=4, deadline=None)
+@SIZES
+def test_a_run_holds_no_more_than_is_counted(kind: str, targets: int, height: int, width: int, stripe: int) -> None:
+    made, stride = STREAMS[kind, targets], STRIDE[kind]
+    sizes = height * stride, width * stride, stripe * stride
+    # A block of rows is kept until more than half of them are not needed.
+    assert most_stored(made, *sizes) <= 2 * made.peak_bytes(*sizes)
+
+
+@pytest.mark.parametrize("kind", ["unet", "sensor3d"])
+def test_rows_are_freed_whatever_the_height(kind: str) -> None:
+    made, stride = STREAMS[kind, 1], STRIDE[kind]
+    most = [most_stored(made, rows * stride, stride, stride) for rows in (20, 50)]
+    assert 0 < most[0] == most[1]
+
+
+def test_a_single_convolution_is_counted_to_the_byte() -> None:
+    first, second = nn.Conv2d(3, 5, 3, padding=1), nn.Conv2d(5, 3, 3, padding=1)
+    made, row = lower_to_row_stream(lambda image: (second(first(image)),), 1, 3, 8), 10 * 4
+    # The second convolution waits a row for the first one, which waits a row for the stripe.
+    kept_of_image, kept_of_map, new = 4 + 2, 4 + 2, 4
+    in_first = (kept_of_image + (4 + 2)) * 3 + (2 + new) * 5
+    in_second = 2 * 3 + (kept_of_map + (4 + 2)) * 5 + new * 3
+    assert made.peak_bytes(64, 10, 4) == max(in_first, in_second) * row
+    assert made.peak_bytes(64, 10, 4, itemsize=2) == max(in_first, in_second) * row // 2
+
+
+@pytest.mark.parametrize(("kind", "targets"), STREAMS)
+def test_memory_grows_with_the_width_and_the_stripe_but_not_with_the_height(kind: str, targets: int) -> None:
+    made, stride = STREAMS[kind, targets], STRIDE[kind]
+    count: Callable[..., int] = lambda rows, columns, stripe=1: made.peak_bytes(  # noqa: E731
+        rows * stride, columns * stride, stripe * stride
+    )
+    assert count(160, 2) == count(80, 2) == count(40, 2)
+    assert [count(20, width) for width in (2, 10)] == [count(20, 1) * width for width in (2, 10)]
+    assert 8 * count(80, 2) > count(80, 2, 8) > count(80, 2, 2) > count(80, 2)
+
+
+def test_targets_of_one_call_share_rows() -> None:
+    one, two = (STREAMS["sensor3d", targets].peak_bytes(160, 64, 16) for targets in (1, 2))
+    assert one < two < 2 * one

@@ -1,0 +1,1 @@
+from tests.stack.conftest import real_data as real_data
