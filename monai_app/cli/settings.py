@@ -18,19 +18,18 @@ def settings(
     ] = False,
 ) -> None:
     """List all settings of a training, of sample.yaml or of the simulator: values, type, range, unit and meaning."""
-    from pydantic import BaseModel
-
     from monai_app.bundle.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
     from monai_app.bundle.settings import read_overlays
     from monai_app.bundle.training_settings import list_settings, settings_of
     from monai_app.domain.schemas import Setting, document_schema, settings_table
+    from monai_app.domain.validation import Strict
     from monai_app.phantom import PhantomConfig
     from monai_app.stack import SampleDescription
     from monai_app.yamlfile import read_yaml
 
     bundle = bundle or DEFAULT_BUNDLE
     training = read_yaml((run or template_path(bundle)) / "configs" / "train.yaml")
-    files: dict[str, type[BaseModel]] = {"sample": SampleDescription, "simulator": PhantomConfig}
+    files: dict[str, type[Strict]] = {"sample": SampleDescription, "simulator": PhantomConfig}
     model = files.get(of) or settings_of(training)
     if schema:
         nested: dict[str, Any] = {"patternProperties": {"::": {}}} if of == "training" else {}
