@@ -5,7 +5,6 @@ So 3D Slicer shows a slice as the microscope does. Lengths are micrometres.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -139,7 +138,7 @@ def check_covers(labels: Extent, image: Extent) -> None:
         )
 
 
-def check_upright(path: Path, affine: Affine) -> None:
+def check_upright(affine: Affine) -> None:
     """Check that columns, rows and slices run along x, y and z, so that the pixels lie as every program shows them.
 
     Raises:
@@ -148,7 +147,7 @@ def check_upright(path: Path, affine: Affine) -> None:
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     if np.abs(directions - np.eye(3)).max() > _OTHER_DIRECTION:
         raise StackError(
-            f"{path}: its voxels are {_described(affine)} in LPS, so viewers show its pixels turned or mirrored, and "
+            f"its voxels are {_described(affine)} in LPS, so viewers show its pixels turned or mirrored, and "
             "which of both is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1), either as stored (nibabel: "
             "affine diag(-1, -1, 1, 1) times the spacing, or None) or as shown (SimpleITK: DICOMOrient(image, 'LPS'))"
         )
