@@ -22,15 +22,17 @@ def settings(
     from monai_app.bundle.settings import read_overlays
     from monai_app.bundle.training_settings import list_settings, settings_of
     from monai_app.domain.schemas import Setting, document_schema, settings_table
+    from monai_app.domain.validation import Strict
     from monai_app.phantom import PhantomConfig
     from monai_app.stack import SampleDescription
     from monai_app.yamlfile import read_yaml
 
     bundle = bundle or DEFAULT_BUNDLE
     training = read_yaml((run or template_path(bundle)) / "configs" / "train.yaml")
-    model = {"sample": SampleDescription, "simulator": PhantomConfig}.get(of) or settings_of(training)
+    files: dict[str, type[Strict]] = {"sample": SampleDescription, "simulator": PhantomConfig}
+    model = files.get(of) or settings_of(training)
     if schema:
-        nested = {"patternProperties": {"::": {}}} if of == "training" else {}
+        nested: dict[str, Any] = {"patternProperties": {"::": {}}} if of == "training" else {}
         typer.echo(json.dumps({**document_schema(model, partial=of != "sample"), **nested}, indent=1))
         return
     columns: dict[str, list[Setting]]

@@ -22,6 +22,8 @@ def simulate(
     from monai_app.cli.running import progress_bar, show
     from monai_app.phantom import PhantomConfig, write_sample
 
+    if config is not None:
+        PhantomConfig.from_yaml(config)  # so that errors name file and line
     given = {"slices": slices, "rows": rows, "columns": columns, "seed": seed}
     settings = read_overlays([config] if config else []) | {k: v for k, v in given.items() if v is not None}
     overrides = {"target": str(target.absolute()), "config": settings, "overwrite": overwrite}

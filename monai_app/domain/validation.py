@@ -98,7 +98,9 @@ def config_error(error: ValidationError, model: type[BaseModel], source: Path | 
     schema = schema_of(model)
     told: dict[Place, str] = {}
     for each in error.errors(include_url=False):
-        place, part = find(schema, each["loc"], each["type"] in ("missing", "extra_forbidden"))
+        is_key = each["type"] in ("missing", "extra_forbidden") and isinstance(each["loc"][-1], str)
+        location = each["loc"][:-1] if each["type"] == "missing" and not is_key else each["loc"]  # a list too short
+        place, part = find(schema, location, is_key)
         if each["type"] == "too_short" and any(place == other[: len(place)] for other in told):
             continue  # none is left, because those that there were are wrong
         rule, usual = _tell(place, each, part, schema)
@@ -112,7 +114,7 @@ def _tell(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) 
     """What is wrong, and the usual remedy; an error of the package says both itself."""
     kind, value = error["type"], shown(error["input"])
     inside = _dotted(place[:-1])
-    if kind == "missing":
+    if kind == "missing" and place[-1:] == error["loc"][-1:]:
         return f"{inside}key {str(place[-1])!r} is missing", "add it"
     if kind == "extra_forbidden":
         known = resolve(find(schema, place[:-1])[1], schema).get("properties", {})
@@ -141,8 +143,8 @@ def _suggest(key: str, known: Iterable[str]) -> str:
 
 def _remedy(part: Schema, value: Any, schema: Schema) -> str:
     kind = kind_of(part, schema)
-    if kind.startswith("list"):
-        return "write it in brackets, such as [5, 12, 20]"
+    if kind.startswith("list") and not isinstance(value, list | tuple):
+        return "write it in brackets, with commas between"
     if kind.startswith("mapping"):
         return "write 'key: value' lines below it"
     if kind == "text" and value is not None:

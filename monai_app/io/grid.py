@@ -78,14 +78,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A volume as it stands in a file.
-
-    Args:
-        pixels: (slices, rows, columns) or (slices, rows, columns, detectors): the axes z, y, x of the file, which
-            another program may have turned.
-        affine: 4 x 4, from the index x, y, z in the file to LPS.
-        unit: unit of lengths that the file names: "unknown", "micron", "mm" or another one.
-    """
+    """A volume as it stands in a file: pixels of the shape, and the place, that `Extent` describes."""
 
     pixels: npt.NDArray[np.generic]
     affine: Affine
@@ -100,8 +93,8 @@ class Volume:
 def on_grid(volume: Volume, grid: Grid) -> Labels:
     """Place a label volume on a grid by its geometry.
 
-    Axes may be permuted or flipped, and the volume may be cropped or padded by whole voxels. What it doesn't cover
-    is 0.
+    Axes may be permuted or flipped, and the volume may be cropped or padded by whole voxels. What it does not
+    cover is 0.
 
     Args:
         volume: whole numbers 0..255, of an integer or a floating-point type.

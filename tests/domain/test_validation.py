@@ -59,6 +59,8 @@ class Document(Strict):
     """Kind."""
     count: Annotated[int, Field(ge=1)] | None = None
     """Count."""
+    sides: Annotated[tuple[int, int], Field(strict=False)] = (1, 1)
+    """Sides."""
 
 
 def _refusal(content: Any) -> str:
@@ -90,6 +92,9 @@ def _refusal(content: Any) -> str:
         ({"kind": "min"}, "it: kind: 'min' is not one of max, entropy or null; correct it"),
         ({"count": 0}, "it: count: 0 is not a whole number or null of at least 1; correct it"),
         ({"rest": 10**5000}, "it: rest: a huge number is not true or false; correct it"),
+        ({"sides": [1]}, "it: sides: [1] is not a list of 2 whole numbers; correct it"),
+        ({"sides": []}, "it: sides: [] is not a list of 2 whole numbers; correct it"),
+        ({"sides": [1, 2, 3]}, "it: sides: [1, 2, 3] is not a list of 2 whole numbers; correct it"),
         ({5: 1}, "it: key 5 is not text; write it in quotes"),
     ],
 )

@@ -101,3 +101,21 @@ def test_every_setting_is_documented() -> None:
 
 def test_strengths_default_to_realistic() -> None:
     assert set(Artefacts().model_dump().values()) == {1.0}
+
+
+KEYS = st.sampled_from([row.name.split("::")[-1] for row in settings_table(PhantomConfig)])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.integers() | st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(VALUES | st.dictionaries(st.sampled_from(list(PhantomConfig.model_fields)), VALUES))
+def test_any_document_is_taken_or_refused(content: object) -> None:
+    try:
+        told = f"it: {PhantomConfig.from_mapping(content, 'it').rows}"
+    except ConfigError as error:
+        told = str(error)
+    assert told.startswith("it: ")

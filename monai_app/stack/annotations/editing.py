@@ -185,7 +185,7 @@ def _checked(stack: Stack, z: int, plane: Labels | None) -> Labels | None:
             "ingest it again"
         )
     if not 0 <= z < stack.shape[0]:
-        raise AnnotationError(f"slice {z} isn't there; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")
+        raise AnnotationError(f"slice {z} does not exist; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")
     if plane is None:
         return None
     if plane.shape != stack.shape[1:] or plane.dtype != np.uint8:

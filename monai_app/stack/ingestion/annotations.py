@@ -102,7 +102,7 @@ def find_annotations(description: SampleDescription, index: SliceIndex, shape: t
 
     Raises:
         StackError: a label file that is unreadable, truncated or no integer image.
-        AnnotationError: an annotation for a slice that isn't there, a listed slice without annotation, an annotated
+        AnnotationError: an annotation for a slice that does not exist, a listed slice without annotation, an annotated
             slice that is not listed, a test slice that also trains, an annotation of another shape.
     """
     entry = description.annotations
@@ -149,7 +149,7 @@ def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, li
         z = index.match(name)
         if z is None:
             raise AnnotationError(
-                f"{file.path} is an annotation for a slice that isn't there: no image has its stem or its last "
+                f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its last "
                 "number; rename it after its slice or remove it"
             )
         if z in planes:
