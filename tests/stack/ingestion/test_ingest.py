@@ -222,7 +222,7 @@ REFUSED = {
     "truncated": (_truncated, StackError, r"slice_4\.tif: .*truncated"),
     "label value": (_strange_label, AnnotationError, r"slice_5\.tif: value 3 "),
     "damaged label": (_damaged_label, StackError, r"slice_5\.tif cannot be read"),
-    "label without slice": (_label_without_slice, AnnotationError, r"slice_77\.tif .* isn't there"),
+    "label without slice": (_label_without_slice, AnnotationError, r"slice_77\.tif .* does not exist"),
     "test slice trains": (_test_slice_trains, AnnotationError, "slice 5 is listed in both"),
     "description": (lambda sample: sample.content.pop("name"), ConfigError, "'name' is missing"),
 }
