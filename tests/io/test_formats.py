@@ -139,7 +139,7 @@ def test_a_header_that_announces_more_than_the_file_can_hold_is_refused(tmp_path
     else:
         content = content.replace(b"5 7 3", b"500000 700000 300000")
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(StackError, match=rf"{name} announces \d{{14,}} bytes of pixels and has \d+ for them"):
+    with pytest.raises(StackError, match=rf"{name}: it announces \d{{14,}} bytes of pixels and has \d+ for them"):
         open_planes(tmp_path / name)
 
 
