@@ -8,6 +8,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from monai_app.device.memory import enough_memory
 from monai_app.device.precision import Precision, checked_dtype
 from monai_app.inference.model import Model
 from monai_app.inference.streaming.capture import NotStreamableError
@@ -36,17 +37,18 @@ class TileNetwork:
         overlap: on CUDA, bring the next stripe to the device while one is computed.
 
     Raises:
-        ConfigError: the device has no arithmetic in this precision.
+        ConfigError: the device has no arithmetic in this precision, or its memory is full.
     """
 
     def __init__(
         self, model: Model, device: torch.device, precision: Precision = "float32", overlap: bool = True
     ) -> None:
         self.model, self.device, self.dtype = model, device, checked_dtype(precision, device)
-        model.network.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._uploader = Uploader(model, device, self.dtype, overlap)
         self._streams: dict[int, RowStream] = {}
-        self.streamed = self._try_stream()
+        with enough_memory(device):
+            model.network.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._uploader = Uploader(model, device, self.dtype, overlap)
+            self.streamed = self._try_stream()
 
     def _try_stream(self) -> bool:
         try:

@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from monai_app.device.precision import Precision
+from monai_app.device.memory import enough_memory
+from monai_app.device.precision import Precision, full_precision
 from monai_app.domain.region import Rect
 from monai_app.errors import StoppedError
 from monai_app.inference.compute import TileNetwork
@@ -26,9 +27,6 @@ from monai_app.stack.label_images.arrays import Checksum, Planes
 
 _WAITING = 4
 """Blocks of chunk rows that may wait to be written."""
-
-_FULL_PRECISION = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
-"""On CUDA: float32 by default is TF32 with 10 bits, and the kernels tried fastest may be others for every tile."""
 
 Advance = Callable[[int], None]
 """Called with the number of pixels that were computed since the last call."""
@@ -149,6 +147,7 @@ class TileWorker:
 
         Raises:
             StackError: the store cannot be read, or could not be written.
+            ConfigError: the device's memory is full.
         """
         planes = self._planes(tile)
         if following is not None:
@@ -156,7 +155,7 @@ class TileWorker:
         plan, targets, mask = self.job.plan, tile.write.z, self.job.mask
         checksum, writes = Checksum(), list[Future[None]]()
         rows = [ChunkRows(tile, z) for z in targets.range]
-        with torch.backends.cudnn.flags(**_FULL_PRECISION):
+        with full_precision(), enough_memory(self.job.device):
             for target, first, logits in self.network.logits(planes, plan.sequence(tile), len(targets), plan.stripe):
                 z = rows[target].z
                 for rect, part in rows[target].add(first, logits, self.job.outputs):

@@ -10,6 +10,7 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from monai_app.device.tuning import in_fastest_layout
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError
 from monai_app.inference.tiling.plan import Plan, Tile
@@ -99,9 +100,7 @@ def _read(images: Tensor, plan: Plan, tile: Tile) -> Tensor:
     """Return what a tile reads, (B, S*C, h, w), padded where it lies beyond the slice."""
     part, (below, right) = images[..., *plan.stored(tile).index], plan.padding(tile)
     part = functional.pad(part, (0, right, 0, below), mode="replicate")
-    # Convolutions are fastest in this layout; other devices than these may not know it.
-    known = part.device.type in ("cpu", "cuda")
-    return part.contiguous(memory_format=torch.channels_last) if known else part
+    return in_fastest_layout(part)
 
 
 def _field(network: Callable[..., Tensor], channels: int, stride: int, device: str) -> Field:
