@@ -98,7 +98,7 @@ def compute_on_cluster(
         where = address or f"of {workers} processes"
         raise StoppedError(
             f"the cluster {where} was lost ({type(error).__name__}: {error}); what is done is kept: look at its "
-            "workers' logs, and give the same command again to go on"
+            "workers' logs, and give the same command again to resume"
         ) from error
 
 
@@ -130,13 +130,13 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
         with client:
             yield client
         return
-    options: dict[str, Any] = {
-        "n_workers": workers,
-        "threads_per_worker": 1,
-        "processes": True,
-        "dashboard_address": None,
-    }
-    options["memory_limit"] = None  # the plan sees to the memory; Dask would pause or kill
-    cluster = distributed.LocalCluster(**options)  # type: ignore[no-untyped-call]
+    cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
+        # The plan sees to the memory; with a limit Dask would pause or kill.
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        memory_limit=None,
+    )
     with cluster, distributed.Client(cluster) as client:  # type: ignore[no-untyped-call]
         yield client

@@ -1,8 +1,9 @@
 """Tiles from a stack to where they are kept: reading ahead, computing and writing overlap."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
 from threading import BoundedSemaphore
@@ -195,17 +196,20 @@ def _settled(writes: "list[Future[None]]", checksum: Checksum) -> int:
     return checksum.value
 
 
-def compute_here(worker: TileWorker, tiles: Sequence[Tile], advance: Advance) -> Iterator[tuple[int, int]]:
+def compute_here(
+    job: Job, network: TileNetwork, tiles: Sequence[Tile], advance: Advance
+) -> Generator[tuple[int, int], None, None]:
     """Compute tiles in this process; the last one is written while the next one is computed.
 
     Yields:
         Number and checksum of every tile, when it is written.
     """
     waiting: deque[tuple[int, Future[int]]] = deque()
-    for tile, following in zip_longest(tiles, tiles[1:]):
-        waiting.append((tile.number, worker.run(tile, following, advance)))
-        if len(waiting) > 1:
-            number, checksum = waiting.popleft()
+    with closing(TileWorker(job, network)) as worker:
+        for tile, following in zip_longest(tiles, tiles[1:]):
+            waiting.append((tile.number, worker.run(tile, following, advance)))
+            if len(waiting) > 1:
+                number, checksum = waiting.popleft()
+                yield number, checksum.result()
+        for number, checksum in waiting:
             yield number, checksum.result()
-    for number, checksum in waiting:
-        yield number, checksum.result()

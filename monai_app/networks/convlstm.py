@@ -157,7 +157,7 @@ class BidirectionalConvLSTM2d(nn.Module):
         back = self.back(sequence, reverse=True)
         last = len(back) - 1
         merged = [self._merge(state, back[last - step]) for step, state in enumerate(ahead)]
-        # Not stack, which would lay the channels of channels-last states out anew.
+        # Not stack, which would lay the channels of channels-last states out again.
         return torch.unflatten(torch.cat(merged), 0, (len(merged), -1))
 
     def final(self, sequence: Tensor) -> Tensor:
@@ -173,10 +173,6 @@ class BidirectionalConvLSTM2d(nn.Module):
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Check that an argument is one of the known words.
-
-    Raises:
-        ConfigError: it is not.
-    """
+    """Refuse an argument that is none of the known words, by a `ConfigError`."""
     if value not in choices:
         raise ConfigError(f"{name} {value!r}: must be one of {', '.join(choices)}")

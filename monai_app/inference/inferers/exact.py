@@ -73,10 +73,7 @@ class ExactInferer(Inferer):
             if tile.number == 0:
                 logits = part.new_empty((*part.shape[:-2], *images.shape[-2:]))
             logits[..., *tile.write.rect.index] = part[..., *tile.inner.index]
-        if not isinstance(inputs, MetaTensor):
-            return logits
-        described: Tensor = MetaTensor(logits).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
-        return described
+        return described_as(inputs, logits)
 
     def _plan(self, images: Tensor, network: Callable[..., Tensor]) -> Plan:
         if images.ndim != 4 or 0 in images.shape:
@@ -84,16 +81,15 @@ class ExactInferer(Inferer):
         _, channels, rows, columns = images.shape
         field = _field(network, channels, self.stride, images.device.type)
         shape = (1, rows, columns)
-        return Plan(
-            shape=shape,
-            region=Region.whole(shape),
-            stride=self.stride,
-            halo=field.halo,
-            tile=self.window,
-            block=1,
-            stripe=self.stride,
-            slices=1,
-        )
+        return Plan(shape, Region.whole(shape), self.stride, field.halo, self.window, 1, stripe=self.stride, slices=1)
+
+
+def described_as(inputs: Tensor, result: Tensor) -> Tensor:
+    """Give a result the metadata of its inputs, where they are a ``MetaTensor``."""
+    if not isinstance(inputs, MetaTensor):
+        return result
+    described: Tensor = MetaTensor(result).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
+    return described
 
 
 def _read(images: Tensor, plan: Plan, tile: Tile) -> Tensor:
