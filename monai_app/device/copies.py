@@ -10,13 +10,12 @@ class Copies:
     """Copies tensors to a device.
 
     Args:
-        device: where they go.
-        overlap: on CUDA, copy from pinned memory while the device computes.
+        device: where they go; CUDA from pinned memory, while it computes.
     """
 
-    def __init__(self, device: torch.device, overlap: bool = True) -> None:
+    def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._side = torch.cuda.Stream(device) if overlap and device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._side = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
     def copy(self, values: Tensor) -> Tensor:
         """Copy a tensor of the host."""

@@ -51,20 +51,17 @@ class TileNetwork:
             precision.
         device: where it runs.
         precision: of weights and maps.
-        overlap: on CUDA, bring the next stripe to the device while one is computed.
 
     Raises:
         ConfigError: the device has no arithmetic in this precision, or its memory is full.
     """
 
-    def __init__(
-        self, model: Model, device: torch.device, precision: Precision = "float32", overlap: bool = True
-    ) -> None:
+    def __init__(self, model: Model, device: torch.device, precision: Precision = "float32") -> None:
         self.model, self.device, self.dtype = model, device, checked_dtype(precision, device)
         self._streams: dict[int, RowStream] = {}
         with enough_memory(device):
             model.network.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._uploader = Uploader(model, device, self.dtype, overlap)
+            self._uploader = Uploader(model, device, self.dtype)
             self.streamed = self._try_stream()
 
     def _try_stream(self) -> bool:

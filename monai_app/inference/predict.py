@@ -29,13 +29,7 @@ class Predictor:
     are equal up to float32's rounding, other tiles may give the other one, there as here.) Not for several threads at
     a time.
 
-    Args:
-        model: the model; its weights are loaded.
-        device: where the network runs.
-        precision: what it computes in.
-
     Attributes:
-        model: the model.
         halo: pixels read around a tile.
         network: the network as a function of tiles.
 
@@ -113,11 +107,7 @@ class Predictor:
 
 
 class _Memory:
-    """Keeps the planes of slices until they are taken.
-
-    Args:
-        rect: what is computed of every slice.
-    """
+    """Keeps the planes of slices until they are taken; ``rect`` is what is computed of every slice."""
 
     def __init__(self, rect: Rect) -> None:
         self._rect = rect

@@ -126,9 +126,7 @@ class BidirectionalConvLSTM2d(nn.Module):
     """Two convolutional LSTMs, one from the first element to the last and one back, merged.
 
     Args:
-        in_channels: channels of the input.
-        hidden_channels: channels F of each direction's state.
-        gate_activation: see :class:`ConvLSTM2d`.
+        in_channels, hidden_channels, gate_activation: of each direction, see :class:`ConvLSTM2d`.
         merge: ``"sum"`` of the two directions, or ``"concat"`` of their channels (forward first).
 
     Attributes:

@@ -171,7 +171,7 @@ def _block(in_channels: int, out_channels: int, norm: str, dropout: float) -> nn
 
 def _check_numbers(**values: int) -> None:
     for name, value in values.items():
-        least = 2 if name in ("levels",) else 1
+        least = 2 if name == "levels" else 1
         if value < least:
             raise ConfigError(f"{name} {value}: must be {least} or more")
     Slab(values["slices"])

@@ -21,14 +21,13 @@ class Uploader:
         model: gives the detectors and their scaling.
         device: where they go.
         dtype: type of the scaled values, which are computed in float32.
-        overlap: on CUDA, copy a stripe ahead of the one that is computed.
     """
 
-    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype, overlap: bool = True) -> None:
+    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype) -> None:
         stats = model.spec.scaling.values()
         self._mean = torch.tensor([each.mean for each in stats], device=device)[:, None, None]
         self._std = torch.tensor([each.std for each in stats], device=device)[:, None, None]
-        self._copies, self._dtype = Copies(device, overlap), dtype
+        self._copies, self._dtype = Copies(device), dtype
 
     def stripes(self, planes: Mapping[int, Raw], sequence: Sequence[int], stripe: int) -> Iterator[list[Tensor]]:
         """Give stripes of ``stripe`` rows from top to bottom.
