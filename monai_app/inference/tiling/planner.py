@@ -92,13 +92,8 @@ class Planner:
             ConfigError: a tile that is no multiple of the stride, or that shares chunks with others and must not, or
                 too little memory for the smallest tile.
         """
-        separate, device = processes > 0, self.network.device
-        held = Counter(cpu=held_bytes())
-        shares = {
-            kind: min(_MOST, free_bytes(where) // 2 // max(processes, 1))
-            for kind, where in {"cpu": torch.device("cpu"), self._maps_on: device}.items()
-        }
-        budget = shares | {"cpu": request.memory or held["cpu"] + shares["cpu"]}
+        separate, held = processes > 0, Counter(cpu=held_bytes())
+        budget = self._budget(request, held, max(processes, 1))
         smallest: Counter[str] | None = None
         for plan in self._candidates(region, halo, request.tile, single):
             if separate and request.tile is not None:
@@ -107,7 +102,7 @@ class Planner:
                 continue
             needed = held + self._bytes(plan)
             # Who names a tile and no memory wants that tile.
-            if needed <= Counter(budget) or (request.tile is not None and request.memory is None):
+            if needed <= budget or (request.tile is not None and request.memory is None):
                 return plan
             smallest = min(smallest or needed, needed, key=Counter.total)
         if smallest is None:
@@ -116,11 +111,17 @@ class Planner:
                 f"{CHUNK} pixels do, so several processes cannot write; use one (leave out --workers and --cluster)"
             )
         kind = next(kind for kind in budget if smallest[kind] > budget[kind])
-        name, remedy = ("memory", "allow more (--memory)") if kind == "cpu" else (f"memory of {device}", "free some")
+        name, remedy = ("memory", "allow more (--memory)") if kind == "cpu" else (f"memory of {kind}", "free some")
         raise ConfigError(
             f"{name} {budget[kind] / 2**20:.0f} MiB: the smallest tile needs {smallest[kind] / 2**20:.0f} MiB; "
             f"{remedy} or give a smaller tile (--tile ROWS,COLUMNS)"
         )
+
+    def _budget(self, request: Request, held: Counter[str], processes: int) -> Counter[str]:
+        """The bytes that may be held, by kind of memory."""
+        kinds = {"cpu": torch.device("cpu"), self._maps_on: self.network.device}
+        shares = Counter({kind: min(_MOST, free_bytes(each) // 2 // processes) for kind, each in kinds.items()})
+        return Counter({**shares, "cpu": request.memory or held["cpu"] + shares["cpu"]})
 
     def bytes(self, plan: Plan) -> int:
         """Return the bytes that computing a tile of the plan takes, beside what the process holds already."""
