@@ -51,7 +51,10 @@ def by_pynrrd(path: Path, stack: Pixels, encoding: str = "gzip") -> None:
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path, Pixels], object]]] = {
-    "tifffile": ("a.ome.tif", lambda path, stack: tifffile.imwrite(path, stack, metadata={"axes": "ZYX"})),
+    "tifffile": (
+        "a.ome.tif",
+        lambda path, stack: tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": "ZYX"}),
+    ),
     "nibabel": ("a.nii", by_nibabel),
     "nibabel gzip": ("a.nii.gz", by_nibabel),
     "nibabel without geometry": ("a.nii", lambda path, stack: by_nibabel(path, stack, None)),
