@@ -9,8 +9,8 @@ from typing import Any
 
 from fire.parser import DefaultParseValue
 
+from monai_app.bundle.configs.settings import check_literal
 from monai_app.bundle.launch import launch
-from monai_app.bundle.settings import check_literal
 from monai_app.errors import user_error
 
 

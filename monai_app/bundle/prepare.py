@@ -16,11 +16,11 @@ import torch
 
 from monai_app import __version__
 from monai_app.bundle.checks import check_network, check_sides, check_training
-from monai_app.bundle.locate import template_digest
-from monai_app.bundle.settings import apply_settings, read_overlays
-from monai_app.bundle.training_settings import check_settings
+from monai_app.bundle.configs.locate import template_digest
+from monai_app.bundle.configs.settings import apply_settings, read_overlays
+from monai_app.bundle.configs.training_settings import check_settings
+from monai_app.bundle.configs.trust import check_trusted
 from monai_app.bundle.transfer import Transfer, read_source, transfer
-from monai_app.bundle.trust import check_trusted
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError

@@ -9,7 +9,7 @@ import typer
 from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.locate import DEFAULT_BUNDLE, config_path, template_path
+from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_path, template_path
 from monai_app.bundle.renew import usable_run
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress

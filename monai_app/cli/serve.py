@@ -45,7 +45,7 @@ def serve(
     """Serve a stack and models to 3D Slicer and other MONAI Label clients: label, train, correct."""
     from importlib.util import find_spec
 
-    from monai_app.bundle.settings import parse_setting
+    from monai_app.bundle.configs.settings import parse_setting
     from monai_app.errors import ConfigError
     from monai_app.inference import Request
     from monai_app.stack import Stack

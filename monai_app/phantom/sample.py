@@ -13,8 +13,8 @@ from monai_app.domain.schemas import write_document
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_directory
 from monai_app.phantom.config import PhantomConfig
-from monai_app.phantom.phases import PHASES
 from monai_app.phantom.simulate import PhantomSlice, simulate
+from monai_app.phantom.structure.phases import PHASES
 from monai_app.progress import Progress, silent
 from monai_app.stack import SampleDescription
 

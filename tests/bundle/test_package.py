@@ -11,10 +11,10 @@ import tifffile
 import torch
 from monai.bundle import verify_metadata
 
-from monai_app.bundle.archive import unpack, write_manifest
-from monai_app.bundle.golden import check_golden
-from monai_app.bundle.package import package
-from monai_app.bundle.verify import check_package
+from monai_app.bundle.packages.archive import unpack, write_manifest
+from monai_app.bundle.packages.golden import check_golden
+from monai_app.bundle.packages.package import package
+from monai_app.bundle.packages.verify import check_package
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.stack import Stack

@@ -4,8 +4,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_app.bundle.archive import check_files, unpack
-from monai_app.bundle.golden import GoldenCheck, check_golden
+from monai_app.bundle.packages.archive import check_files, unpack
+from monai_app.bundle.packages.golden import GoldenCheck, check_golden
 from monai_app.bundle.renew import usable_run
 
 

@@ -18,7 +18,7 @@ from monai.transforms import NormalizeIntensity
 from ruamel.yaml import YAML
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.settings import read_json
+from monai_app.bundle.configs.settings import read_json
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError

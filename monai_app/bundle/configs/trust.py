@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from monai_app.bundle.locate import template_paths
-from monai_app.bundle.settings import SEPARATOR
+from monai_app.bundle.configs.locate import template_paths
+from monai_app.bundle.configs.settings import SEPARATOR
 from monai_app.errors import ConfigError
 
 PLACES = (

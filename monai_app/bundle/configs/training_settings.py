@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, create_model, field_validator
 
-from monai_app.bundle.settings import SEPARATOR
+from monai_app.bundle.configs.settings import SEPARATOR
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.domain.validation import Items, Strict, validated
 from monai_app.errors import ConfigError

@@ -9,7 +9,7 @@ from monai_app.yamlfile import read_yaml
 
 DEFAULT_BUNDLE = "fibsem_unet_segmentation"
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def _root(kind: str) -> Path:
