@@ -47,10 +47,10 @@ def check(
     """Prove that a packaged model is whole and gives its golden labels on this machine."""
     from monai_app.bundle.packages.verify import check_package
 
-    found = check_package(bundle, trust=trust)
-    typer.echo(f"files    {found.files} are as they were packed")
-    typer.echo(f"golden   {found.golden.compared} pixels compared, {found.golden.differing} differ")
-    if found.golden.differing:
+    files, golden = check_package(bundle, trust=trust)
+    typer.echo(f"files    {files} are as they were packed")
+    typer.echo(f"golden   {golden.compared} pixels compared, {golden.differing} differ")
+    if golden.differing:
         typer.echo(f"monai-app: {bundle} does not give its golden labels on this machine", err=True)
         raise typer.Exit(1)
     typer.echo("ok")

@@ -64,12 +64,11 @@ def train(
     if variant is not None:
         bundle, given = read_variant(variant).choose(source, bundle, given)
     bundle = bundle or DEFAULT_BUNDLE
-    overlays = [size_path(bundle, size)]
     prepare(
         template_path(bundle),
         source,
         run,
-        overlays=overlays,
+        overlays=[size_path(bundle, size)],
         settings=given,
         processes=processes,
         pretrained=pretrained,

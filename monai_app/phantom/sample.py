@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
 from monai_app.domain.schemas import write_document
 from monai_app.errors import ConfigError
@@ -140,11 +138,9 @@ def _write_slice(item: PhantomSlice, folder: Path, annotated: bool) -> None:
         images["annotations"] = item.truth
     for name, image in images.items():
         # Noise does not compress; label maps do, by a factor of fifty.
-        _write_tiff(folder / name / f"slice_{item.z:04d}.tif", image, compress=name in ("truth", "annotations"))
-
-
-def _write_tiff(path: Path, image: NDArray[np.uint8], compress: bool) -> None:
-    tifffile.imwrite(path, image, photometric="minisblack", compression="zlib" if compress else None)
+        compression = "zlib" if name in ("truth", "annotations") else None
+        path = folder / name / f"slice_{item.z:04d}.tif"
+        tifffile.imwrite(path, image, photometric="minisblack", compression=compression)
 
 
 def _description(config: PhantomConfig, train: Sequence[int], test: Sequence[int]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Prove that a package is whole, does nothing unknown, and gives its golden labels on the machine at hand."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from monai_app.bundle.packages.archive import check_files, unpack
@@ -9,32 +8,22 @@ from monai_app.bundle.packages.golden import GoldenCheck, check_golden
 from monai_app.bundle.renew import usable_run
 
 
-@dataclass(frozen=True)
-class PackageCheck:
-    """What was found.
-
-    Attributes:
-        files: number of files that are as they were packed.
-        golden: how the labels compare.
-    """
-
-    files: int
-    golden: GoldenCheck
-
-
-def check_package(bundle: Path, *, trust: bool = False) -> PackageCheck:
+def check_package(bundle: Path, *, trust: bool = False) -> tuple[int, GoldenCheck]:
     """Check a package.
 
     Args:
         bundle: the zip file, or the folder it was unpacked to.
         trust: allow configs that do what no bundle of this package does.
 
+    Returns:
+        The number of files, all as they were packed, and how the golden labels compare.
+
     Raises:
         ConfigError: a file is missing or changed, a config is not trusted, or the weights don't fit.
     """
     if bundle.is_dir():
         files = check_files(bundle)
-        return PackageCheck(files, check_golden(usable_run(bundle.absolute(), trust=trust)))
+        return files, check_golden(usable_run(bundle.absolute(), trust=trust))
     with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
         folder = Path(temporary) / bundle.stem
         unpack(bundle, folder)
