@@ -78,10 +78,6 @@ class BundleCommand:
 def command_line(task: str, options: Mapping[str, Any]) -> str:
     """Return the ``python -m monai.bundle`` line of another task than ``run``, quoted for a POSIX shell.
 
-    Args:
-        task: its name, e.g. ``ckpt_export``.
-        options: names and values.
-
     Raises:
         ConfigError: a path or value that MONAI's config parser would not take literally.
     """

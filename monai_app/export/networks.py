@@ -54,11 +54,7 @@ class ExportedNetwork(nn.Module):
 
     @classmethod
     def read(cls, path: Path, kind: Format) -> "ExportedNetwork":
-        """Read a file.
-
-        Raises:
-            ConfigError: it is not there, or see the class.
-        """
+        """Read a file; ConfigError where it does not exist, or as of the class."""
         try:
             content = path.read_bytes()
         except OSError as error:

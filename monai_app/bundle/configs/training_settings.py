@@ -106,11 +106,7 @@ def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
 
 
 def list_settings(bundle: Mapping[str, Any]) -> list[Setting]:
-    """List every setting that a bundle's or a run's training takes, with its value there as the default.
-
-    Args:
-        bundle: the training config.
-    """
+    """List every setting that a bundle's or a run's training takes, with its value there as the default."""
     rows = settings_table(settings_of(bundle))
     steps = {
         SEPARATOR.join(("augmentation", step, name)): value

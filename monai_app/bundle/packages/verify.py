@@ -9,11 +9,7 @@ from monai_app.bundle.renew import usable_run
 
 
 def check_package(bundle: Path, *, trust: bool = False) -> tuple[int, GoldenCheck]:
-    """Check a package.
-
-    Args:
-        bundle: the zip file, or the folder it was unpacked to.
-        trust: allow configs that do what no bundle of this package does.
+    """Check a package: the zip file, or the folder it was unpacked to.
 
     Returns:
         The number of files, all as they were packed, and how the golden labels compare.

@@ -37,11 +37,7 @@ _TOP = 0.16
 
 
 class Curtains:
-    """Curtains of one stack.
-
-    Args:
-        config: size, voxel and seed; `brightness` does not contain the strength.
-    """
+    """Curtains of one stack, at strength 1."""
 
     def __init__(self, config: PhantomConfig) -> None:
         self._shape = (config.rows, config.columns)
