@@ -9,7 +9,7 @@ import yaml
 
 from monai_app.bundle.locate import template_paths
 from monai_app.bundle.training_settings import TrainingSettings, check_settings, settings_of
-from monai_app.domain.validation import settings_table
+from monai_app.domain.schemas import settings_table
 from monai_app.errors import ConfigError
 
 TEMPLATES = pytest.mark.parametrize("template", template_paths(), ids=lambda path: path.name)
