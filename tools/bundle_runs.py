@@ -52,9 +52,10 @@ def check_export(bundle: Bundle) -> str:
     with torch.no_grad():
         expected = network(image)
         for path in scripts:
-            difference = (torch.jit.load(path).eval()(image) - expected).abs().max().item()
+            scripted = torch.jit.load(path).eval()  # type: ignore[no-untyped-call]
+            difference = (scripted(image) - expected).abs().max().item()
             if not difference <= 1e-4:
-                raise CheckError(f"{path.name} differs by {difference:.2g} from models/model.pt: export it anew")
+                raise CheckError(f"{path.name} differs by {difference:.2g} from models/model.pt: export it again")
     filepath.unlink()
     return ", ".join(["exported", *(path.name for path in scripts[1:])])
 
@@ -143,7 +144,7 @@ def one_process() -> Iterator[None]:
 
 def trained_network(bundle: Bundle) -> torch.nn.Module:
     """Return the network with the bundle's weights."""
-    network = parsed(bundle.required_config("inference")).get_parsed_content("network_def")
+    network: torch.nn.Module = parsed(bundle.required_config("inference")).get_parsed_content("network_def")
     network.load_state_dict(torch.load(bundle.weights, weights_only=True, map_location="cpu"))
     return network.eval()
 

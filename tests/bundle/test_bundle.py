@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -178,7 +179,7 @@ def test_a_volume_file_gets_the_labels_of_its_slices(
     pixels = np.stack([tiny_stack.read_slab(z, ["ICE", "TLD"], 1) for z in range(tiny_stack.shape[0])])
     path = tmp_path / "case.nii.gz"
     nibabel.save(nibabel.Nifti1Image(pixels.transpose(3, 2, 0, 1), np.eye(4)), path)
-    item = {"image": str(path)}
+    item: Any = {"image": str(path)}
     for transform in parser.get_parsed_content("preprocessing").transforms:  # one by one, as MONAI Label does
         item = transform(item)
     with torch.no_grad():
@@ -192,7 +193,7 @@ def test_a_volume_file_gets_the_labels_of_its_slices(
 def test_the_network_takes_the_dropout_that_monai_label_scores_with(template: Path) -> None:
     parser = ConfigParser(ConfigParser.load_config_file(template / "configs" / "inference.yaml"))
     plain = parser.get_parsed_content("network_def").state_dict()
-    parser.config["network_def"]["dropout"] = 0.2
+    parser["network_def::dropout"] = 0.2
     parser.parse(reset=True)
     network = parser.get_parsed_content("network_def")
     assert {module.p for module in network.modules() if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d)} == {

@@ -1,6 +1,7 @@
-"""A network that the package does not ship: a short config and a size, and every command takes it."""
+"""The network of docs/extend.md, which the package does not ship: a config and a size, and every command takes it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,29 +12,8 @@ import pytest
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT
 
-NETWORK = """\
-about:
-  name: an attention U-Net
-  description: An attention U-Net (MONAI's AttentionUnet) that segments
-  tiny: {channels: [4, 8, 8]}
-
-# ---- its network: attention U-Net ----------------------------------------------------------------------------------
-channels: [16, 32, 64, 128]  # filters per level
-dropout: 0.0
-network_settings: {channels: "@channels", dropout: "@dropout"}
-stride: $2 ** (len(@channels) - 1)
-network_def:
-  _target_: monai_app.networks.batch_normalised  # its merging layers have instance norm and no argument for another
-  network: AttentionUnet
-  spatial_dims: 2
-  in_channels: $len(@detectors) * @slices
-  out_channels: $len(@phases)
-  channels: "@channels"
-  strides: $[2] * (len(@channels) - 1)
-  dropout: "@dropout"
-"""
-SIZE = (
-    "channels: [4, 8, 8, 8]\nbatch_size: 2\ncrop: [48, 48]\nsteps_per_epoch: 2\nmax_epochs: 1\nvalidation_block: 32\n"
+NETWORK, SIZE = re.findall(
+    r"^```yaml\n(.*?)^```", (CHECKOUT / "docs" / "extend.md").read_text(), re.DOTALL | re.MULTILINE
 )
 NAME = "fibsem_attentionunet_segmentation"
 

@@ -27,7 +27,7 @@ LAST = {"unet": "final_conv", "sensor3d": "classify"}
 BOTH = pytest.mark.parametrize("kind", list(BUNDLES))
 
 
-def config_of(kind: str, detectors: list[str], slices: int, phases: list[str], **more: object) -> dict[str, object]:
+def config_of(kind: str, detectors: list[str], slices: int, phases: list[str], **more: object) -> dict[str, Any]:
     template, small = BUNDLES[kind]
     entries = [{"value": n + 1, "name": name, "rgb": [0, 0, 0]} for n, name in enumerate(phases)]
     shown = {"detectors": detectors, "slices": slices, "phases": entries}
@@ -38,14 +38,14 @@ def spec_in(config: dict[str, Any]) -> ModelSpec:
     return spec_of(config["detectors"], config["slices"], phases=config["phases"])
 
 
-def begin(old: dict[str, object], new: dict[str, object]) -> tuple[dict[str, torch.Tensor], Transfer]:
+def begin(old: dict[str, Any], new: dict[str, Any]) -> tuple[dict[str, torch.Tensor], Transfer]:
     """The old model's weights, all of them different numbers, and what the new one takes over."""
     empty = transfer_of(old, old, None)
     source = {name: torch.randn_like(t) if t.is_floating_point() else t + 7 for name, t in empty.state.items()}
     return source, transfer_of(old, new, source)
 
 
-def transfer_of(old: dict[str, object], new: dict[str, object], source: dict[str, torch.Tensor] | None) -> Transfer:
+def transfer_of(old: dict[str, Any], new: dict[str, Any], source: dict[str, torch.Tensor] | None) -> Transfer:
     from monai.bundle import ConfigParser
 
     state = source or ConfigParser(dict(old)).get_parsed_content("network_def").state_dict()

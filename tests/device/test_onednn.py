@@ -24,7 +24,7 @@ def test_odd_channels_and_types_are_not_packed(channels: list[int], dtype: torch
     assert onednn.pack(weight, channels, GEOMETRIES[0]) == ()
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")  # type: ignore[no-untyped-call]
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("channels", [[8], [16, 8], [8, 24, 16]])

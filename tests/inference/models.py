@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from tests.zoo import NETWORKS, network_of
 
 
 def model_of(
-    folder: Path, kind: str = "unet", detectors: Sequence[str] = ("ICE", "TLD"), slices: int = 3, **options: int
+    folder: Path, kind: str = "unet", detectors: Sequence[str] = ("ICE", "TLD"), slices: int = 3, **options: Any
 ) -> Model:
     """A model with its weights in ``folder/models/model.pt``."""
     network = network_of(kind, len(detectors), slices, len(PHASES), **options)
@@ -39,7 +40,8 @@ def whole_slice(model: Model, stack: Stack, z: int) -> Tensor:
     plain = torch.from_numpy(normaliser(model.spec)(slab).numpy())[None]
     image = nn.functional.pad(plain, (0, right, 0, below), mode="replicate")
     with torch.no_grad():
-        return model.network(image)[0, :, :rows, :columns].softmax(0)
+        logits: Tensor = model.network(image)
+    return logits[0, :, :rows, :columns].softmax(0)
 
 
 def whole_labels(model: Model, stack: Stack) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import logging
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from monai_app.device import precision
-from monai_app.device.precision import checked_dtype, has_bfloat16
+from monai_app.device.precision import Precision, checked_dtype, has_bfloat16
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.model import Model
@@ -114,7 +115,7 @@ def test_bfloat16_is_near(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_precisions_that_are_unknown_or_slow_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checked_dtype("float32", CPU) == torch.float32
     with pytest.raises(ConfigError, match="precision 'half': must be one of float32, bfloat16"):
-        TileNetwork(model_of("unet"), CPU, "half")
+        TileNetwork(model_of("unet"), CPU, cast("Precision", "half"))
     assert not has_bfloat16(torch.device("meta"))
     for features, has in (
         ({}, False),

@@ -2,15 +2,17 @@
 
 import shutil
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from monai_app.bundle.model import load_model
+from monai_app.device.precision import Precision
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, StackError
 from monai_app.inference import Model, Outputs, Predictor, Request, Segmentation
-from monai_app.stack import ArrayStack, Stack
+from monai_app.stack import ArrayStack, SlabSource, Stack
 from tests.inference.models import model_of
 
 OUTPUTS = Outputs("entropy", probability=True)
@@ -35,7 +37,9 @@ def in_memory(stack: Stack) -> ArrayStack:
 
 @pytest.mark.parametrize("slices", [[0], [6, 0, 3, 3], range(5, 8)], ids=str)
 @pytest.mark.parametrize("rect", [None, RECT], ids=["whole", "part"])
-def test_labels_and_maps_are_those_of_the_segmentation(segmented, slices, rect) -> None:
+def test_labels_and_maps_are_those_of_the_segmentation(
+    segmented: tuple[Predictor, Stack], slices: list[int] | range, rect: Rect | None
+) -> None:
     predictor, stack = segmented
     source = stack if rect is None else in_memory(stack)
     found = dict(predictor.predict(source, slices, rect, OUTPUTS))
@@ -48,7 +52,7 @@ def test_labels_and_maps_are_those_of_the_segmentation(segmented, slices, rect) 
     assert np.unique(stack.read_labels("whole", 4)).size > 1
 
 
-def test_small_tiles_are_put_together_and_progress_counts_their_pixels(segmented) -> None:
+def test_small_tiles_are_put_together_and_progress_counts_their_pixels(segmented: tuple[Predictor, Stack]) -> None:
     predictor, stack = segmented
     calls: list[tuple[int, int]] = []
     request = Request(tile=(32, 48))
@@ -61,7 +65,7 @@ def test_small_tiles_are_put_together_and_progress_counts_their_pixels(segmented
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
-def test_slices_come_as_they_are_ready_and_nobody_is_left_working(segmented) -> None:
+def test_slices_come_as_they_are_ready_and_nobody_is_left_working(segmented: tuple[Predictor, Stack]) -> None:
     predictor, stack = segmented
     calls: list[int] = []
     slices = predictor.predict(stack, [0, 3, 7], progress=lambda done, total: calls.append(3 * done // total))
@@ -81,7 +85,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
     predictor = Predictor(model)
     few = ArrayStack(["ICE"], np.zeros((1, 3, 32, 32), np.uint8))
     deep = ArrayStack(["ICE", "TLD"], np.zeros((2, 3, 32, 32), np.uint16))
-    refused = [
+    refused: list[tuple[SlabSource, list[int], dict[str, Any], type[Exception], str]] = [
         (few, [0], {}, ConfigError, "'TLD' of the model does not exist in arrays in memory, which has ICE"),
         (deep, [0], {}, StackError, "pixels of arrays in memory are uint16, the model was trained on uint8"),
         (tiny_stack, [0, 8], {}, StackError, "slice 8 does not exist; tiny.ome.zarr has slices 0 to 7"),
@@ -98,4 +102,4 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
     with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
         Predictor(model)
     with pytest.raises(ConfigError, match="precision 'float16': must be one of"):
-        Predictor(model, precision="float16")
+        Predictor(model, precision=cast("Precision", "float16"))

@@ -3,10 +3,13 @@
 import json
 import logging
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tifffile
 import torch
@@ -14,12 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monai_app.device import precision
+from monai_app.domain.region import Rect
 from monai_app.errors import BusyError, ConfigError, StackError, StoppedError, TargetExistsError
-from monai_app.inference import Outputs, Predictor, Request, Segmentation
-from monai_app.inference import segmentation as module
+from monai_app.inference import Model, Outputs, Predictor, Request, Segmentation
 from monai_app.inference.outputs import OUTPUTS, Output
 from monai_app.stack import Stack, ingest
 from monai_app.stack.label_images.arrays import ResultArrays
+from monai_app.stack.label_images.resumable import Result
 from tests.conftest import write_tiny_sample
 from tests.inference.models import assert_exact, labels_of, model_of, whole_labels, whole_slice
 
@@ -44,24 +48,28 @@ def stack(odd_stack: Stack, tmp_path: Path) -> Stack:
     return Stack.open(tmp_path / "own.ome.zarr")
 
 
-def segmentation(model, stack, name="net", **options):
+def segmentation(model: Model, stack: Stack, name: str = "net", **options: Any) -> Segmentation:
     return Segmentation(model, str(stack.path), name, **options)
 
 
-def stored(stack, name="net"):
+def stored(stack: Stack, name: str = "net") -> dict[str, npt.NDArray[np.uint8]]:
     """Every byte of a finished label image and its maps, all levels."""
     arrays = ResultArrays.open(stack.path / "labels" / name)
-    return {f"{kind}/{n}": level[:] for kind, levels in arrays.levels.items() for n, level in enumerate(levels)}
+    return {
+        f"{kind}/{n}": np.asarray(level[:]) for kind, levels in arrays.levels.items() for n, level in enumerate(levels)
+    }
 
 
-def assert_same_bytes(first, second):
+def assert_same_bytes(first: Mapping[str, npt.NDArray[np.uint8]], second: Mapping[str, npt.NDArray[np.uint8]]) -> None:
     assert first.keys() == second.keys()
     for key, pixels in first.items():
         np.testing.assert_array_equal(pixels, second[key], err_msg=key)
 
 
 @pytest.mark.parametrize(("kind", "detectors", "slices"), VARIANTS)
-def test_every_variant_gives_the_labels_of_the_whole_slice(kind, detectors, slices, stack, tmp_path):
+def test_every_variant_gives_the_labels_of_the_whole_slice(
+    kind: str, detectors: tuple[str, ...], slices: int, stack: Stack, tmp_path: Path
+) -> None:
     model = model_of(tmp_path / "run", kind, detectors, slices)
     outputs = Outputs(confidence="max", probability=True)
     segmentation(model, stack, "tiles", outputs=outputs, request=Request(tile=(32, 48))).run()
@@ -78,11 +86,13 @@ def test_every_variant_gives_the_labels_of_the_whole_slice(kind, detectors, slic
 @pytest.mark.parametrize("kind", ["unet", "sensor3d"])
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
-def test_any_tile_and_region_gives_that_part_of_the_whole(kind, data, odd_stack, tmp_path_factory):
+def test_any_tile_and_region_gives_that_part_of_the_whole(
+    kind: str, data: st.DataObject, odd_stack: Stack, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("any")
     shutil.copytree(odd_stack.path, folder / "own.ome.zarr")
     stack, model = Stack.open(folder / "own.ome.zarr"), model_of(folder, kind)
-    tile = tuple(
+    rows, columns = (
         16 * data.draw(st.integers(1, 8)) + data.draw(st.sampled_from([0, model.spec.stride])) for _ in range(2)
     )
     spans = {}
@@ -90,7 +100,7 @@ def test_any_tile_and_region_gives_that_part_of_the_whole(kind, data, odd_stack,
         start = data.draw(st.integers(0, length - 1))
         spans[axis] = (start, data.draw(st.integers(start + 1, length)))
     region = {axis: f"{start}:{stop}" for axis, (start, stop) in spans.items()}
-    segmentation(model, stack, region=region, request=Request(tile=tile)).run()
+    segmentation(model, stack, region=region, request=Request(tile=(rows, columns))).run()
     expected, inside = whole_labels(model, stack), tuple(slice(*span) for span in spans.values())
     labels = labels_of(stack, "net")
     outside = np.ones(labels.shape, bool)
@@ -101,22 +111,28 @@ def test_any_tile_and_region_gives_that_part_of_the_whole(kind, data, odd_stack,
 
 
 @pytest.mark.parametrize("slices", [5, 7])
-def test_longer_slabs_reach_beyond_the_ends_of_the_stack_as_in_training(slices, stack, tmp_path):
+def test_longer_slabs_reach_beyond_the_ends_of_the_stack_as_in_training(
+    slices: int, stack: Stack, tmp_path: Path
+) -> None:
     model = model_of(tmp_path / "run", "sensor3d", slices=slices)
     segmentation(model, stack, request=Request(tile=(64, 96))).run()
     assert_exact(labels_of(stack, "net"), model, stack)
 
 
-def test_a_network_that_cannot_be_streamed_is_as_exact(stack, tmp_path, caplog):
+def test_a_network_that_cannot_be_streamed_is_as_exact(
+    stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model = model_of(tmp_path / "run")
-    model.network.upcat_1.upsample.deconv = torch.nn.Upsample(scale_factor=2, mode="bicubic")
+    model.network.get_submodule("upcat_1.upsample").deconv = torch.nn.Upsample(scale_factor=2, mode="bicubic")
     torch.save(model.network.state_dict(), model.weights)
     segmentation(model, stack, request=Request(tile=(32, 48))).run()
     assert "whole tiles, because of its operation upsample_bicubic2d" in caplog.text
     assert_exact(labels_of(stack, "net"), model, stack)
 
 
-def test_only_what_a_mask_keeps_is_segmented_and_empty_tiles_are_not_computed(stack, tmp_path, caplog):
+def test_only_what_a_mask_keeps_is_segmented_and_empty_tiles_are_not_computed(
+    stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     model = model_of(tmp_path / "run")
     mask = np.zeros(stack.shape, np.uint8)
@@ -130,7 +146,7 @@ def test_only_what_a_mask_keeps_is_segmented_and_empty_tiles_are_not_computed(st
     np.testing.assert_array_equal(labels_of(stack, "again"), labels_of(stack, "net"))
 
 
-def test_a_preview_is_a_label_image_of_its_own(stack, tmp_path):
+def test_a_preview_is_a_label_image_of_its_own(stack: Stack, tmp_path: Path) -> None:
     model = model_of(tmp_path / "run", "sensor3d")
     for _ in range(2):  # a newer preview takes the place of the older one
         segmentation(model, stack, preview=2).run()
@@ -140,7 +156,9 @@ def test_a_preview_is_a_label_image_of_its_own(stack, tmp_path):
     assert not labels[[0, 1, 3, 4, 5, 7]].any()
 
 
-def test_the_plan_is_told_before_and_saved_beside_the_result(stack, tmp_path, caplog):
+def test_the_plan_is_told_before_and_saved_beside_the_result(
+    stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     segmentation(model_of(tmp_path / "run", "sensor3d"), stack).run()
     saved = json.loads((stack.path / "labels" / "net" / "plan.json").read_text())
@@ -155,11 +173,13 @@ def test_the_plan_is_told_before_and_saved_beside_the_result(stack, tmp_path, ca
     assert told[-1] < estimate < first
 
 
-def test_every_slice_is_read_once(stack, tmp_path, monkeypatch):
+def test_every_slice_is_read_once(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
     plain = Stack.read_slab
 
-    def spy(self, z, detectors, slices, rect=None):
+    def spy(
+        self: Stack, z: int, detectors: Sequence[str], slices: int, rect: Rect | None = None
+    ) -> npt.NDArray[np.integer[Any]]:
         read.append((z, slices, rect))
         return plain(self, z, detectors, slices, rect)
 
@@ -173,27 +193,29 @@ class KilledError(Exception):
     """Ends a run in the middle."""
 
 
-def kill_after(count, run, error=KilledError):
+def kill_after(count: int, run: Callable[[], object], error: type[BaseException] = KilledError) -> None:
     """Run, and fail when so many tiles are recorded."""
-    plain = module.Result.record
+    plain = Result.record
     left = [count]
 
-    def record(self, tile, checksum):
+    def record(self: Result, tile: int, checksum: int) -> None:
         plain(self, tile, checksum)
         left[0] -= 1
         if left[0] == 0:
             raise error
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module.Result, "record", record)
+        patch.setattr(Result, "record", record)
         run()
 
 
 @pytest.mark.parametrize("kind", ["unet", "sensor3d"])
-def test_a_stopped_run_goes_on_to_the_same_bytes(kind, stack, tmp_path, caplog):
+def test_a_stopped_run_goes_on_to_the_same_bytes(
+    kind: str, stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     model = model_of(tmp_path / "run", kind)
-    options = {"outputs": Outputs("entropy", True), "region": {"slices": "1:6"}}
+    options: dict[str, Any] = {"outputs": Outputs("entropy", True), "region": {"slices": "1:6"}}
     request = Request(tile=(32, 96))
     segmentation(model, stack, "whole", request=request, **options).run()
     with pytest.raises(KilledError):
@@ -204,7 +226,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(kind, stack, tmp_path, caplog):
     assert_same_bytes(stored(stack, "net"), stored(stack, "whole"))
 
 
-def test_a_damaged_tile_is_done_again(stack, tmp_path, caplog):
+def test_a_damaged_tile_is_done_again(stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model, request = model_of(tmp_path / "run"), Request(tile=(32, 96))
     segmentation(model, stack, "whole", request=request).run()
     with pytest.raises(KilledError):
@@ -228,7 +250,9 @@ def test_a_damaged_tile_is_done_again(stack, tmp_path, caplog):
     ],
     ids=lambda value: str(list(value)) if isinstance(value, dict) else "",
 )
-def test_going_on_with_something_else_is_refused(change, named, stack, tmp_path):
+def test_going_on_with_something_else_is_refused(
+    change: dict[str, Any], named: str, stack: Stack, tmp_path: Path
+) -> None:
     request = Request(tile=(32, 96))
     with pytest.raises(KilledError):
         kill_after(1, segmentation(model_of(tmp_path / "run"), stack, request=request).run)
@@ -243,9 +267,9 @@ def test_going_on_with_something_else_is_refused(change, named, stack, tmp_path)
     assert stack.label_attributes("net")["weights_sha256"] == other.sha256
 
 
-def test_what_does_not_fit_is_refused_before_anything_is_made(stack, tmp_path):
+def test_what_does_not_fit_is_refused_before_anything_is_made(stack: Stack, tmp_path: Path) -> None:
     model = model_of(tmp_path / "run")
-    refused = [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"preview": -1}, "preview -1: must be 0 or more"),
         ({"workers": -2}, "workers -2: must be 0 or more"),
         ({"workers": 2, "cluster": "tcp://localhost:1"}, "leave out --workers 2"),
@@ -268,11 +292,13 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(stack, tmp_path):
     assert [path.name for path in (stack.path / "labels").iterdir()] == ["annotation", "zarr.json"]
 
 
-def test_finished_labels_are_not_replaced_unasked_and_two_runs_do_not_write_at_once(stack, tmp_path, monkeypatch):
+def test_finished_labels_are_not_replaced_unasked_and_two_runs_do_not_write_at_once(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = model_of(tmp_path / "run")
     plain = Segmentation._compute
 
-    def compute(self, *args):
+    def compute(self: Segmentation, *args: Any) -> None:
         with pytest.raises(BusyError, match="being written by another process"):
             segmentation(model, stack).run()
         plain(self, *args)
@@ -287,7 +313,9 @@ def test_finished_labels_are_not_replaced_unasked_and_two_runs_do_not_write_at_o
     assert_same_bytes(stored(stack), before)
 
 
-def test_an_unreadable_chunk_and_a_full_disk_stop_the_run_which_can_go_on(stack, tmp_path, monkeypatch):
+def test_an_unreadable_chunk_and_a_full_disk_stop_the_run_which_can_go_on(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = model_of(tmp_path / "run")
     (chunk,) = (stack.path / "0" / "c" / "1" / "4").rglob("0/0")
     whole = chunk.read_bytes()
@@ -297,7 +325,7 @@ def test_an_unreadable_chunk_and_a_full_disk_stop_the_run_which_can_go_on(stack,
     chunk.write_bytes(whole)
     plain = ResultArrays.write
 
-    def write(self, z, rect, planes):
+    def write(self: ResultArrays, z: int, rect: Rect, planes: Any) -> None:
         if z == 4:
             raise OSError(28, "No space left on device")
         plain(self, z, rect, planes)
@@ -311,7 +339,7 @@ def test_an_unreadable_chunk_and_a_full_disk_stop_the_run_which_can_go_on(stack,
     assert_exact(labels_of(stack, "net"), model, stack)
 
 
-def test_ctrl_c_is_a_message_and_the_next_run_goes_on(stack, tmp_path):
+def test_ctrl_c_is_a_message_and_the_next_run_goes_on(stack: Stack, tmp_path: Path) -> None:
     model = model_of(tmp_path / "run")
     with pytest.raises(StoppedError, match="stopped with 1 tiles done; the same"):
         kill_after(1, segmentation(model, stack).run, KeyboardInterrupt)
@@ -319,7 +347,7 @@ def test_ctrl_c_is_a_message_and_the_next_run_goes_on(stack, tmp_path):
     assert_exact(labels_of(stack, "net"), model, stack)
 
 
-def test_bfloat16_is_close(stack, tmp_path, monkeypatch):
+def test_bfloat16_is_close(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of(tmp_path / "run")
     expected = whole_labels(model, stack)
     monkeypatch.setattr(precision, "has_bfloat16", lambda device: True)  # it computes everywhere, if not fast
@@ -343,7 +371,11 @@ def test_a_new_output_is_one_entry_of_the_table(
     mask = np.zeros(stack.shape, np.uint8)
     mask[1:4, 10:40, 20:70] = 1
     tifffile.imwrite(tmp_path / "mask.tif", mask)
-    options = {"outputs": outputs, "mask": str(tmp_path / "mask.tif"), "request": Request(tile=(32, 96))}
+    options: dict[str, Any] = {
+        "outputs": outputs,
+        "mask": str(tmp_path / "mask.tif"),
+        "request": Request(tile=(32, 96)),
+    }
     segmentation(model, stack, "whole", **options).run()
     with pytest.raises(KilledError):
         kill_after(3, segmentation(model, stack, **options).run)

@@ -22,6 +22,7 @@ from monai_app.errors import AppError, StackError
 from monai_app.io import Volume, open_planes, read_header, registry, volume, write_like
 from monai_app.io.base import PlaneFile, check_type
 from monai_app.stack import SampleDescription, ingest
+from monai_app.stack.ingestion.description import Voxel
 from tests.stack.samples import SampleFolder, label_plane, pixels
 
 Pixels = npt.NDArray[Any]
@@ -64,7 +65,9 @@ VOLUMES = [name for name in WRITERS if name != "tifffile"]
 
 def ingested(path: Path, voxel_nm: tuple[float, float, float] = (20.0, 10.0, 10.0)) -> Pixels:
     """(slices, rows, columns) of the store that ingestion makes of one file."""
-    description = SampleDescription("s", voxel_nm, {"SE": path})
+    description = SampleDescription(
+        name="s", voxel_nm=Voxel(z=voxel_nm[0], y=voxel_nm[1], x=voxel_nm[2]), detectors={"SE": path}
+    )
     stack = ingest(description, path.parent / "s.ome.zarr", overwrite=True)
     return np.concatenate([stack.read_slab(z, ["SE"], 1) for z in range(stack.shape[0])])
 
@@ -203,7 +206,9 @@ def test_detectors_that_lie_beside_each_other_are_refused(tmp_path: Path) -> Non
     moved[0, 3] = 0.02
     for name, affine in (("a", UPRIGHT), ("b", moved)):
         by_nibabel(tmp_path / f"{name}.nii", pixels(3, 7, 5), affine)
-    description = SampleDescription("s", (20.0, 10.0, 10.0), {"ICE": tmp_path / "a.nii", "TLD": tmp_path / "b.nii"})
+    description = SampleDescription(
+        name="s", voxel_nm=Voxel(z=20, y=10, x=10), detectors={"ICE": tmp_path / "a.nii", "TLD": tmp_path / "b.nii"}
+    )
     with pytest.raises(StackError, match=r"b\.nii lies 2 voxels beside .*a\.nii at a corner"):
         ingest(description, tmp_path / "s.ome.zarr")
 

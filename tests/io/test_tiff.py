@@ -1,6 +1,11 @@
 """Headers, planes, truncation and damage, on files by tifffile (plain, ImageJ, OME), Pillow and SimpleITK."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import SimpleITK
 import tifffile
@@ -12,20 +17,25 @@ from tests.stack.samples import pixels
 
 STACK = pixels(6, 37, 29)
 STACK16 = pixels(6, 37, 29, "uint16")
-GREY = {"photometric": "minisblack"}
-ZYX = {"metadata": {"axes": "ZYX"}}
+GREY: dict[str, Any] = {"photometric": "minisblack"}
+ZYX: dict[str, Any] = {"metadata": {"axes": "ZYX"}}
 
 
-def _tifffile(name, stack, **options):
+Grey = npt.NDArray[np.integer[Any]]
+Writer = tuple[str, Grey, Callable[[Path], object]]
+"""A file's name, its planes (slices, rows, columns), and what writes it."""
+
+
+def _tifffile(name: str, stack: Grey, **options: Any) -> Writer:
     return name, stack, lambda path: tifffile.imwrite(path, stack, **options)
 
 
-def _pil(name, stack, **options):
+def _pil(name: str, stack: Grey, **options: Any) -> Writer:
     frames = [Image.fromarray(plane) for plane in stack]
     return name, stack, lambda path: frames[0].save(path, save_all=True, append_images=frames[1:], **options)
 
 
-def _sitk(name, stack, **options):
+def _sitk(name: str, stack: Grey, **options: Any) -> Writer:
     return name, stack, lambda path: SimpleITK.WriteImage(SimpleITK.GetImageFromArray(stack), str(path), **options)
 
 
@@ -57,13 +67,13 @@ WRITERS = [
 
 
 @pytest.fixture(params=WRITERS, ids=[name for name, _, _ in WRITERS])
-def written(request, tmp_path):
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Grey]:
     name, stack, write = request.param
     write(tmp_path / name)
     return tmp_path / name, stack
 
 
-def test_reads_what_was_written(written):
+def test_reads_what_was_written(written: tuple[Path, Grey]) -> None:
     path, stack = written
     header = open_tiff(path, False)
     header.check_alone()
@@ -74,7 +84,7 @@ def test_reads_what_was_written(written):
     np.testing.assert_array_equal(list(header.planes(range(len(stack) - 1, len(stack)))), stack[-1:])
 
 
-def test_a_cut_file_is_refused_or_lacks_no_pixel(written):
+def test_a_cut_file_is_refused_or_lacks_no_pixel(written: tuple[Path, Grey]) -> None:
     """Cutting the last bytes may cost metadata only; whatever the header check accepts has every pixel."""
     path, stack = written
     content = path.read_bytes()
@@ -92,18 +102,18 @@ def test_a_cut_file_is_refused_or_lacks_no_pixel(written):
 
 
 @pytest.mark.parametrize("content", [b"", b"no TIFF at all", b"II*\0\x08\0\0\0\0\0\0\0\0\0"])
-def test_refuses_what_is_no_tiff(tmp_path, content):
+def test_refuses_what_is_no_tiff(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "slice.tif").write_bytes(content)
     with pytest.raises(StackError, match=r"slice\.tif.*export it again"):
         open_tiff(tmp_path / "slice.tif", False)
 
 
-def test_refuses_a_missing_file(tmp_path):
+def test_refuses_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"none\.tif is no readable TIFF"):
         open_tiff(tmp_path / "none.tif", False)
 
 
-def _palette(path):
+def _palette(path: Path) -> None:
     image = Image.fromarray(STACK[0]).convert("P")
     image.putpalette(bytes(range(256)) * 3)
     image.save(path)
@@ -145,20 +155,20 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("write", "message"), REFUSED.values(), ids=REFUSED)
-def test_refuses(tmp_path, write, message):
+def test_refuses(tmp_path: Path, write: Callable[[Path], object], message: str) -> None:
     write(tmp_path / "slice.tif")
     with pytest.raises(StackError, match=rf"slice\.tif: .*{message}"):
         open_tiff(tmp_path / "slice.tif", False)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "uint64"])
-def test_labels_may_be_any_integer(tmp_path, dtype):
+def test_labels_may_be_any_integer(tmp_path: Path, dtype: str) -> None:
     tifffile.imwrite(tmp_path / "labels.tif", STACK[0].astype(dtype))
     header = open_tiff(tmp_path / "labels.tif", True)
     np.testing.assert_array_equal(next(header.planes()), STACK[0])
 
 
-def test_labels_may_be_bits_indices_or_inverted(tmp_path):
+def test_labels_may_be_bits_indices_or_inverted(tmp_path: Path) -> None:
     Image.fromarray(STACK[0] > 99).save(tmp_path / "bits.tif")
     np.testing.assert_array_equal(next(open_tiff(tmp_path / "bits.tif", True).planes()), STACK[0] > 99)
     _palette(tmp_path / "indices.tif")
@@ -168,7 +178,7 @@ def test_labels_may_be_bits_indices_or_inverted(tmp_path):
     np.testing.assert_array_equal(next(open_tiff(tmp_path / "inverted.tif", True).planes()), STACK[0])
 
 
-def test_labels_are_grey_and_whole_numbers(tmp_path):
+def test_labels_are_grey_and_whole_numbers(tmp_path: Path) -> None:
     REFUSED["rgb"][0](tmp_path / "colours.tif")
     with pytest.raises(StackError, match=r"colours\.tif"):
         open_tiff(tmp_path / "colours.tif", True)
@@ -179,7 +189,7 @@ def test_labels_are_grey_and_whole_numbers(tmp_path):
         list(open_tiff(tmp_path / "labels.tif", True).planes())
 
 
-def test_a_thumbnail_does_not_make_a_second_slice(tmp_path):
+def test_a_thumbnail_does_not_make_a_second_slice(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "vendor.tif") as writer:
         writer.write(STACK[0])
         writer.write(STACK[0, ::4, ::4], subfiletype=1)
@@ -188,7 +198,7 @@ def test_a_thumbnail_does_not_make_a_second_slice(tmp_path):
     assert (header.count, header.shape) == (1, STACK.shape[1:])
 
 
-def test_a_stack_file_has_one_shape(tmp_path):
+def test_a_stack_file_has_one_shape(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "mixed.tif") as writer:
         writer.write(STACK[0], metadata=None)
         writer.write(STACK[1, :20], metadata=None)
@@ -197,7 +207,7 @@ def test_a_stack_file_has_one_shape(tmp_path):
 
 
 @pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "lzma", "zstd"])
-def test_damaged_compressed_data_are_named(tmp_path, compression):
+def test_damaged_compressed_data_are_named(tmp_path: Path, compression: str) -> None:
     path = tmp_path / "slice.tif"
     tifffile.imwrite(path, STACK[0], compression=compression, rowsperstrip=10)
     with tifffile.TiffFile(path) as tif:
@@ -209,7 +219,7 @@ def test_damaged_compressed_data_are_named(tmp_path, compression):
         list(open_tiff(path, False).planes())
 
 
-def test_a_file_that_changed_meanwhile_is_named(tmp_path):
+def test_a_file_that_changed_meanwhile_is_named(tmp_path: Path) -> None:
     path = tmp_path / "slice.tif"
     tifffile.imwrite(path, STACK[0])
     header = open_tiff(path, False)
@@ -218,7 +228,7 @@ def test_a_file_that_changed_meanwhile_is_named(tmp_path):
         list(header.planes())
 
 
-def test_files_of_one_ome_set_are_read_one_by_one(tmp_path):
+def test_files_of_one_ome_set_are_read_one_by_one(tmp_path: Path) -> None:
     """OME-TIFF may spread a stack over files, and each describes the whole; in a folder each is still one slice."""
     uid = "urn:uuid:00000000-0000-0000-0000-00000000000{}"
     blocks = "".join(
@@ -241,7 +251,7 @@ def test_files_of_one_ome_set_are_read_one_by_one(tmp_path):
         header.check_alone()
 
 
-def test_a_colour_table_that_is_a_grey_ramp_is_grey(tmp_path):
+def test_a_colour_table_that_is_a_grey_ramp_is_grey(tmp_path: Path) -> None:
     image = Image.fromarray(STACK[0]).convert("P")
     image.putpalette([level for grey in range(256) for level in (grey, grey, grey)])
     image.save(tmp_path / "ramp.tif")
@@ -249,7 +259,7 @@ def test_a_colour_table_that_is_a_grey_ramp_is_grey(tmp_path):
     np.testing.assert_array_equal(next(header.planes()), np.asarray(image))
 
 
-def test_files_of_real_microscopes(real_data):
+def test_files_of_real_microscopes(real_data: Path) -> None:
     files = sorted((real_data / "microscope_tiffs").glob("*.tif"))
     read = 0
     for path in files:

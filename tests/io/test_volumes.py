@@ -67,7 +67,7 @@ def test_other_programs_see_the_pixels_where_they_are(tmp_path: Path, suffix: st
         assert header["space units"] == ["um"] * 3
         np.testing.assert_array_equal(data.T, pixels)
     else:
-        loaded = nibabel.load(path)
+        loaded = nibabel.Nifti1Image.from_filename(path)
         assert loaded.header.get_xyzt_units()[0] == "unknown"
         assert b"micrometres" in loaded.header["descrip"].item()
         np.testing.assert_allclose(loaded.affine, to_ras(GRID), rtol=1e-6)
@@ -83,7 +83,9 @@ def test_other_programs_see_the_pixels_where_they_are(tmp_path: Path, suffix: st
 def test_detectors_are_the_fourth_axis_of_nifti(tmp_path: Path, suffix: str) -> None:
     path, pixels = tmp_path / f"case{suffix}", some_pixels((*GRID.shape, 2))
     write_volume(path, pixels, GRID)
-    np.testing.assert_array_equal(np.asanyarray(nibabel.load(path).dataobj), pixels.transpose(2, 1, 0, 3))
+    np.testing.assert_array_equal(
+        np.asanyarray(nibabel.Nifti1Image.from_filename(path).dataobj), pixels.transpose(2, 1, 0, 3)
+    )
     assert read_header(path).shape == (5, 7, 3, 2)
     np.testing.assert_array_equal(read_volume(path).pixels, pixels)
     with pytest.raises(AnnotationError, match="must have three axes"):
@@ -113,7 +115,7 @@ def test_a_mark_painted_by_index_lands_on_its_pixel(tmp_path: Path, suffix: str)
 
 def test_a_mark_painted_with_nibabel_lands_on_its_pixel(tmp_path: Path) -> None:
     write_volume(tmp_path / "image.nii.gz", some_pixels(GRID.shape), GRID)
-    image = nibabel.load(tmp_path / "image.nii.gz")
+    image = nibabel.Nifti1Image.from_filename(tmp_path / "image.nii.gz")
     labels = np.zeros(image.shape, np.uint8)
     for n, index in enumerate(L_MARK, 1):
         labels[index] = n
@@ -130,8 +132,11 @@ def _random_labels(draw: st.DrawFn) -> tuple[Grid, np.ndarray]:
     return grid, labels
 
 
+Turned = tuple[Grid, np.ndarray, np.ndarray, np.ndarray]
+
+
 @st.composite
-def turned(draw: st.DrawFn) -> tuple[Grid, np.ndarray, np.ndarray, np.ndarray]:
+def turned(draw: st.DrawFn) -> Turned:
     """A grid, labels on it, and the same labels (x, y, z) with axes turned and edges moved, and their affine."""
     grid, labels = _random_labels(draw)
     pixels, affine = labels.transpose(2, 1, 0), grid.affine
@@ -152,7 +157,7 @@ def turned(draw: st.DrawFn) -> tuple[Grid, np.ndarray, np.ndarray, np.ndarray]:
 
 
 @given(case=turned(), writer=st.sampled_from(["nibabel", "nibabel qform", "nibabel float", "SimpleITK", "pynrrd"]))
-def test_labels_come_back_to_their_pixels(tmp_path_factory, case, writer: str) -> None:
+def test_labels_come_back_to_their_pixels(tmp_path_factory: pytest.TempPathFactory, case: Turned, writer: str) -> None:
     grid, labels, pixels, affine = case
     path = tmp_path_factory.mktemp("turned") / ("labels.nrrd" if writer == "pynrrd" else "labels.nii")
     ras = np.diag((-1.0, -1.0, 1.0, 1.0)) @ affine
@@ -168,11 +173,11 @@ def test_labels_come_back_to_their_pixels(tmp_path_factory, case, writer: str) -
         nrrd.write(str(path), pixels, header)
     else:
         size = np.linalg.norm(affine[:3, :3], axis=0)
-        image = sitk.GetImageFromArray(np.ascontiguousarray(pixels.transpose(2, 1, 0)))
-        image.SetSpacing(size.tolist())
-        image.SetOrigin(affine[:3, 3].tolist())
-        image.SetDirection((affine[:3, :3] / size).ravel().tolist())
-        sitk.WriteImage(image, path)
+        written = sitk.GetImageFromArray(np.ascontiguousarray(pixels.transpose(2, 1, 0)))
+        written.SetSpacing(size.tolist())
+        written.SetOrigin(affine[:3, 3].tolist())
+        written.SetDirection((affine[:3, :3] / size).ravel().tolist())
+        sitk.WriteImage(written, path)
     np.testing.assert_array_equal(on_grid(read_volume(path), grid), labels)
 
 
@@ -202,7 +207,7 @@ def header_of(folder: Path, affine: np.ndarray, writer: str, lengths: tuple[int,
         image.SetOrigin(lps[:, 3].tolist())
         image.SetDirection((lps[:, :3] / size).ravel().tolist())
         sitk.WriteImage(image, folder / "written.nii")
-        header = nibabel.load(folder / "written.nii").header
+        header = nibabel.Nifti1Image.from_filename(folder / "written.nii").header
         assert min(header["qform_code"], header["sform_code"]) > 0
     header.set_data_shape(lengths)
     header["vox_offset"] = 352
@@ -218,7 +223,13 @@ def header_of(folder: Path, affine: np.ndarray, writer: str, lengths: tuple[int,
     by=st.sampled_from(["qoffset", "srow", "turn"]),
 )
 def test_sform_and_qform_may_differ_by_rounding_alone(
-    tmp_path_factory, affine: np.ndarray, writer: str, lengths: tuple, axis: int, shift: float, by: str
+    tmp_path_factory: pytest.TempPathFactory,
+    affine: np.ndarray,
+    writer: str,
+    lengths: tuple[int, int, int],
+    axis: int,
+    shift: float,
+    by: str,
 ) -> None:
     path = tmp_path_factory.mktemp("forms") / "labels.nii"
     header = header_of(path.parent, affine, writer, lengths)
@@ -230,7 +241,7 @@ def test_sform_and_qform_may_differ_by_rounding_alone(
     if by == "turn":
         size = np.linalg.norm(affine[:3, :3], axis=0)
         assume(size.max() < 20 * size.min())  # else rounding alone may move the shortest voxels as far
-        lengths = (*[max(length, 50) for length in lengths],)
+        lengths = (max(lengths[0], 50), max(lengths[1], 50), max(lengths[2], 50))
         header.set_data_shape(lengths)
         moved[:3, :3] = Rotation.from_rotvec(0.1 * np.eye(3)[axis]).as_matrix() @ (affine[:3, :3] / size) * size
         header.set_qform(moved, 1)
@@ -251,10 +262,12 @@ def test_sform_and_qform_may_differ_by_rounding_alone(
 
 
 @given(axes=st.permutations("RAS"), flips=st.tuples(*(st.booleans() for _ in range(3))))
-def test_labels_reoriented_by_nibabel_come_back(tmp_path_factory, axes: list[str], flips: tuple[bool, ...]) -> None:
+def test_labels_reoriented_by_nibabel_come_back(
+    tmp_path_factory: pytest.TempPathFactory, axes: list[str], flips: tuple[bool, ...]
+) -> None:
     path = tmp_path_factory.mktemp("reoriented") / "labels.nii.gz"
     write_volume(path, marked(), GRID)
-    image = nibabel.load(path)
+    image = nibabel.Nifti1Image.from_filename(path)
     codes = [
         dict(zip("RAS", "LPI", strict=True))[axis] if flip else axis for axis, flip in zip(axes, flips, strict=True)
     ]
@@ -267,7 +280,7 @@ def test_labels_reoriented_by_nibabel_come_back(tmp_path_factory, axes: list[str
 
 @given(case=turned(), dtype=st.sampled_from([np.uint8, np.int16, np.float32]), portion=st.integers(1, 40))
 def test_labels_of_another_volume_are_told_without_placing_them(
-    tmp_path_factory, case, dtype: type, portion: int
+    tmp_path_factory: pytest.TempPathFactory, case: Turned, dtype: type, portion: int
 ) -> None:
     grid, _, pixels, affine = case
     path = tmp_path_factory.mktemp("covering") / "labels.nii"
@@ -456,19 +469,20 @@ def test_stored_scaling_and_byte_order_are_heeded(tmp_path: Path) -> None:
     content = bytearray((tmp_path / "labels.nii").read_bytes())
     content[112:120] = struct.pack(">ff", 2, 1)
     (tmp_path / "labels.nii").write_bytes(content)
-    expected = np.asanyarray(nibabel.load(tmp_path / "labels.nii").dataobj).T
+    expected = np.asanyarray(nibabel.Nifti1Image.from_filename(tmp_path / "labels.nii").dataobj).T
     np.testing.assert_array_equal(read_volume(tmp_path / "labels.nii").pixels, expected)
     nibabel.save(nibabel.Nifti2Image(marked().T, to_ras(GRID)), tmp_path / "two.nii")
     np.testing.assert_array_equal(on_grid(read_volume(tmp_path / "two.nii"), GRID), marked())
 
 
 def test_refuses_to_write_what_a_format_cannot_hold(tmp_path: Path) -> None:
-    for path, pixels, text in (
+    refused: list[tuple[str, np.ndarray, str]] = [
         ("case.mha", marked(), r"ends in none of \.nii\.gz"),
         ("case.nrrd", np.zeros((*GRID.shape, 2), np.uint8), "only NIfTI may have detectors"),
         ("case.nii", marked()[:2], "do not fit a grid"),
         ("case.nii", marked().astype(np.float32), "are float32 and must be one of"),
-    ):
+    ]
+    for path, pixels, text in refused:
         with pytest.raises(StackError, match=text):
             write_volume(tmp_path / path, pixels, GRID)
     assert not list(tmp_path.iterdir())

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -72,7 +74,7 @@ def test_logits_of_every_slice_are_learned_slice_by_slice() -> None:
         bundle_loss()(logits, annotation[:, :1])
 
 
-SOFTMAX = {"softmax": True, "to_onehot_y": True}
+SOFTMAX: dict[str, Any] = {"softmax": True, "to_onehot_y": True}
 TERMS = {
     "dice": DiceLoss(**SOFTMAX),
     "dice that ignores": DiceLoss(**SOFTMAX, ignore_index=-1),
@@ -96,6 +98,8 @@ def test_unlabelled_pixels_have_no_influence_on_any_term(term: nn.Module) -> Non
     assert values[0].item() == values[1].item()
     for value in values:
         value.backward()
+    assert logits.grad is not None
+    assert changed.grad is not None
     assert torch.equal(logits.grad, changed.grad)
     assert not logits.grad[unlabelled].any()
     assert logits.grad[~unlabelled].any()

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ def test_processes_share_a_batch_equally_or_not_at_all() -> None:
 
 
 def test_slices_are_shared_out_and_a_spare_one_counts_for_nothing(tiny_stack: Stack) -> None:
-    items = annotated_items(str(tiny_stack.path), "train")
-    shares = [share_items(items, rank, 4) for rank in range(4)]
+    items: list[Any] = annotated_items(str(tiny_stack.path), "train")
+    shares: list[list[Any]] = [share_items(items, rank, 4) for rank in range(4)]
     assert [[item["z"] for item in share] for share in shares[:3]] == [[1], [3], [5]]
     assert [item["z"] for item in share_items(items, 0, 2)] == [1, 5]
     (spare,) = shares[3]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -90,7 +91,7 @@ class Program(nn.Module):
         kernel, stride, dilation = self._pair(1, 5), self._pair(1, 3), self._pair(1, 3)
         if self._draw(st.booleans()):
             kernel, stride, dilation = (3, 3), (1, 1), (1, 1)
-        padding = tuple(
+        padding: Any = tuple(
             self._draw(st.integers(0, step * (size - 1))) for size, step in zip(kernel, dilation, strict=True)
         )
         groups = self._draw(st.sampled_from([n for n in (1, 2, 4) if inward % n == 0]))
@@ -109,11 +110,11 @@ class Program(nn.Module):
             self._module(nn.ConvTranspose2d(inward, 2, side, side, bias=self._draw(st.booleans())), source)
             return
         stride, dilation = self._pair(1, 3), self._pair(1, 2)
-        kernel = tuple(step + self._draw(st.integers(0, 2)) for step in stride)
+        kernel: Any = tuple(step + self._draw(st.integers(0, 2)) for step in stride)
         spans = [step * (size - 1) for size, step in zip(kernel, dilation, strict=True)]
-        padding = tuple(self._draw(st.integers(0, span)) for span in spans)
+        padding: Any = tuple(self._draw(st.integers(0, span)) for span in spans)
         limits = zip(stride, dilation, padding, strict=True)
-        extra = tuple(self._draw(st.integers(0, min(max(up, step) - 1, pad))) for up, step, pad in limits)
+        extra: Any = tuple(self._draw(st.integers(0, min(max(up, step) - 1, pad))) for up, step, pad in limits)
         groups = self._draw(st.sampled_from([n for n in (1, 2) if inward % n == 0]))
         bias = self._draw(st.booleans())
         module = nn.ConvTranspose2d(inward, 2 * groups, kernel, stride, padding, extra, groups, bias, dilation)
@@ -134,7 +135,7 @@ class Program(nn.Module):
 
     def _pooling(self, source: int) -> None:
         kernel, stride = self._pair(1, 4), self._pair(1, 3)
-        padding = tuple(self._draw(st.integers(0, size // 2)) for size in kernel)
+        padding: Any = tuple(self._draw(st.integers(0, size // 2)) for size in kernel)
         if self._draw(st.booleans()):
             dilation = self._pair(1, 2)
             self._module(nn.MaxPool2d(kernel, stride, padding, dilation), source)

@@ -26,7 +26,7 @@ BATCH_NORM = shaken(nn.BatchNorm2d(2))
 
 
 def seen_before(image: Tensor) -> Tensor:
-    made = CONVOLUTION(image)
+    made: Tensor = CONVOLUTION(image)
     before = made * 1
     return made.relu_() + before
 

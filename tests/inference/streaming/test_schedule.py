@@ -108,8 +108,8 @@ class Watched(Layer):
 
     def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
         made = self.layer.rows(fetch, first, stop)
-        self.alive.append(StorageWeakRef(made.untyped_storage()))  # type: ignore[no-untyped-call]
-        storages = {reference.cdata: reference for reference in self.alive if not reference.expired()}  # type: ignore[no-untyped-call]
+        self.alive.append(StorageWeakRef(made.untyped_storage()))
+        storages = {reference.cdata: reference for reference in self.alive if not reference.expired()}
         self.alive[:] = storages.values()
         total = sum(torch.UntypedStorage._new_with_weak_ptr(key).nbytes() for key in storages)
         self.stored.append(total)

@@ -1,5 +1,7 @@
 """The geometry of windows, against every row written out and against torch's own sizes."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -79,7 +81,7 @@ def test_sizes_are_torchs(
     kernel: int, stride: int, dilation: int, height: int, padding: int, extra: int, transposed: bool
 ) -> None:
     image, weight = torch.zeros(1, 1, height, 1), torch.zeros(1, 1, kernel, 1)
-    options = {"stride": (stride, 1), "padding": (padding, 0), "dilation": (dilation, 1)}
+    options: dict[str, Any] = {"stride": (stride, 1), "padding": (padding, 0), "dilation": (dilation, 1)}
     try:
         if transposed:
             window = Window.transposed(kernel, stride, padding, dilation, extra)

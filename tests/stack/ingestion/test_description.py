@@ -168,7 +168,7 @@ def test_refuses_a_missing_file(tmp_path: Path) -> None:
         SampleDescription.from_yaml(tmp_path)
 
 
-def test_refusals_name_the_line(sample):
+def test_refusals_name_the_line(sample: SampleFolder) -> None:
     sample.content["voxel_nm"]["y"] = "10 nm"
     path = sample.write()
     line = path.read_text().splitlines().index("  y: 10 nm") + 1
@@ -188,7 +188,7 @@ VALUES = st.recursive(
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from([*SampleDescription.model_fields, "voxel_nm"]), VALUES))
-def test_any_document_is_taken_or_refused(tmp_path, changes):
+def test_any_document_is_taken_or_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     path = tmp_path / "sample.yaml"
     content = {"name": "a", "voxel_nm": {"z": 1, "y": 1, "x": 1}, "detectors": {"ICE": "sample.yaml"}}
     path.write_text(yaml.safe_dump({**content, **changes}, sort_keys=False))

@@ -7,10 +7,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import zarr
 from hypothesis import given, settings
@@ -21,9 +25,9 @@ from ome_zarr_models.v05.image_label import ImageLabel
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Stack, ingest
-from monai_app.stack.label_images.arrays import Checksum, ResultArrays
+from monai_app.stack.label_images.arrays import Checksum, Map, ResultArrays
 from monai_app.stack.label_images.journal import Journal, check_fingerprint
-from monai_app.stack.label_images.resumable import in_progress
+from monai_app.stack.label_images.resumable import Result, in_progress
 from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout, pyramid
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
@@ -34,7 +38,7 @@ from tests.stack.segmenting import BOTH, FINGERPRINT, SHAPE, TILES, planes_of, s
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory):
+def original(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     folder = SampleFolder(tmp_path_factory.mktemp("results"))
     folder.detector("ICE", pixels(*SHAPE))
     folder.annotate({1: label_plane(*SHAPE[1:])}, train=[1], test=[])
@@ -42,13 +46,13 @@ def original(tmp_path_factory):
 
 
 @pytest.fixture
-def stack(original, tmp_path):
+def stack(original: Stack, tmp_path: Path) -> Stack:
     shutil.copytree(original.path, tmp_path / "sample.ome.zarr")
     return Stack.open(tmp_path / "sample.ome.zarr")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(original, tmp_path_factory):
+def undisturbed(original: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of a result that nothing came between."""
     path = tmp_path_factory.mktemp("undisturbed") / "sample.ome.zarr"
     shutil.copytree(original.path, path)
@@ -56,23 +60,23 @@ def undisturbed(original, tmp_path_factory):
     return _files(path / "labels" / "a")
 
 
-def _stop_after(stack, tiles, name="a", **options):
+def _stop_after(stack: Stack, tiles: int, name: str = "a", **options: Any) -> None:
     """A run that ends after some tiles."""
     with stack.write_result(name, maps=BOTH, fingerprint=FINGERPRINT, **options) as result:
         for tile in range(tiles):
             result.record(tile, write_tile(result, tile))
 
 
-def _files(folder):
+def _files(folder: Path) -> dict[str, bytes]:
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "journal.jsonl"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def _partial(stack, name="a"):
+def _partial(stack: Stack, name: str = "a") -> Path:
     return stack.path / "labels" / f".{name}.partial"
 
 
-def test_a_result_appears_with_its_maps(stack):
+def test_a_result_appears_with_its_maps(stack: Stack) -> None:
     assert segment(stack, attributes={"model": "unet"}) == list(range(6))
     assert stack.label_names() == ("a",)
     assert stack.label_attributes("a") == {"model": "unet"}
@@ -87,7 +91,7 @@ def test_a_result_appears_with_its_maps(stack):
     assert json.loads((stack.path / "labels" / "a" / "binding.json").read_text())["weights"] == FINGERPRINT["weights"]
 
 
-def test_labels_alone_have_no_maps(stack):
+def test_labels_alone_have_no_maps(stack: Stack) -> None:
     segment(stack, maps=())
     np.testing.assert_array_equal(stack.read_labels("a", 2), planes_of(2)["labels"])
     for kind in ("confidence", "probability"):
@@ -97,28 +101,29 @@ def test_labels_alone_have_no_maps(stack):
         stack.read_map("b", "confidence", 0)
 
 
-def test_the_ngff_models_accept_labels_and_maps(stack):
+def test_the_ngff_models_accept_labels_and_maps(stack: Stack) -> None:
     segment(stack)
     folder = stack.path / "labels" / "a"
     ImageLabel.from_zarr(zarr.open_group(folder, mode="r"))
     confidence = Image.from_zarr(zarr.open_group(folder / "confidence", mode="r")).ome_attributes
-    probability = Image.from_zarr(zarr.open_group(folder / "probability", mode="r")).ome_attributes
+    probability: Any = Image.from_zarr(zarr.open_group(folder / "probability", mode="r")).ome_attributes
     assert [axis.name for axis in confidence.multiscales[0].axes] == ["z", "y", "x"]
     assert [axis.name for axis in probability.multiscales[0].axes] == ["c", "z", "y", "x"]
     assert confidence.multiscales[0].type == probability.multiscales[0].type == "mean"
     assert [channel["label"] for channel in probability.omero["channels"]] == ["pore", "hydrate"]
 
 
-def test_the_smaller_levels_are_those_of_whole_planes(stack):
+def test_the_smaller_levels_are_those_of_whole_planes(stack: Stack) -> None:
     segment(stack)
     for z in range(3):
         planes = planes_of(z)
-        for kind, plane, halve in (
+        levels: list[tuple[str, npt.NDArray[Any], Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]] = [
             ("", planes["labels"], halve_labels),
             ("confidence", planes["confidence"], halve_image),
             ("probability", planes["probability"], lambda every: np.stack([halve_image(one) for one in every])),
-        ):
-            group = zarr.open_group(stack.path / "labels" / "a" / kind, mode="r")
+        ]
+        for kind, plane, halve in levels:
+            group: Any = zarr.open_group(stack.path / "labels" / "a" / kind, mode="r")
             for level in ("0", "1", "2"):
                 np.testing.assert_array_equal(group[level][..., z, :, :], plane)
                 plane = halve(plane)
@@ -131,12 +136,14 @@ def test_the_smaller_levels_are_those_of_whole_planes(stack):
     halve=st.sampled_from([halve_labels, halve_image]),
     seed=st.integers(0, 9),
 )
-def test_levels_made_in_blocks_are_those_of_the_whole_plane(size, half_block, halve, seed):
+def test_levels_made_in_blocks_are_those_of_the_whole_plane(
+    size: tuple[int, int], half_block: int, halve: Callable[[npt.NDArray[Any]], npt.NDArray[Any]], seed: int
+) -> None:
     plane = np.random.default_rng(seed).integers(0, 256, size, np.uint8)
     with tempfile.TemporaryDirectory() as folder, patch.object(pyramid, "SMALLEST", 5):
         levels = layout.create_levels(layout.create_group(Path(folder), {}), (1,), size, np.uint8)
         levels[0][0] = plane
-        with patch.object(blocks, "read", wraps=blocks.read) as read:
+        with patch.object(blocks, "read", wraps=layout.read) as read:
             blocks.fill_levels(levels, (0,), halve, 2 * half_block)
         for level in levels:
             np.testing.assert_array_equal(level[0], plane)
@@ -145,10 +152,10 @@ def test_levels_made_in_blocks_are_those_of_the_whole_plane(size, half_block, ha
     assert all(part.stop - part.start <= 2 * half_block for part in parts)
 
 
-def test_finishing_reads_no_more_than_a_block(stack):
+def test_finishing_reads_no_more_than_a_block(stack: Stack) -> None:
     seen = []
 
-    def spy(level, index):
+    def spy(level: zarr.Array[Any], index: Any) -> npt.NDArray[Any]:
         seen.append(np.prod([part.stop - part.start for part in index[-2:]]))
         return layout.read(level, index)
 
@@ -171,7 +178,7 @@ def test_finishing_reads_no_more_than_a_block(stack):
         ("register", True),
     ],
 )
-def test_a_killed_run_is_resumed(stack, undisturbed, where, overwrite):
+def test_a_killed_run_is_resumed(stack: Stack, undisturbed: dict[str, bytes], where: str, overwrite: bool) -> None:
     """Kill -9 while beginning, between two records, before publishing, while flushing and before registering."""
     if overwrite:
         stack.write_labels("a", np.ones(SHAPE, np.uint8))
@@ -188,13 +195,13 @@ def test_a_killed_run_is_resumed(stack, undisturbed, where, overwrite):
     assert sorted(path.name for path in (stack.path / "labels").iterdir()) == ["a", "annotation", "zarr.json"]
 
 
-def test_a_stopped_run_publishes_nothing_and_keeps_what_is_done(stack, undisturbed):
+def test_a_stopped_run_publishes_nothing_and_keeps_what_is_done(stack: Stack, undisturbed: dict[str, bytes]) -> None:
     _stop_after(stack, 2)
     assert stack.label_names() == ()
     (_partial(stack) / "0" / "c" / "0" / "0" / "0.1f.partial").write_text("a chunk whose writer was killed")
     assert segment(stack) == [2, 3, 4, 5]
 
-    def fail():
+    def fail() -> None:
         with stack.write_result("b", maps=BOTH, fingerprint=FINGERPRINT) as result:
             result.record(0, write_tile(result, 0))
             result.finish([0])
@@ -207,7 +214,7 @@ def test_a_stopped_run_publishes_nothing_and_keeps_what_is_done(stack, undisturb
     assert _files(stack.path / "labels" / "a") == undisturbed
 
 
-def test_a_torn_line_is_forgotten_and_spoils_no_other(tmp_path):
+def test_a_torn_line_is_forgotten_and_spoils_no_other(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     journal = Journal(path)
     journal.record(0, 5)
@@ -223,14 +230,14 @@ def test_a_torn_line_is_forgotten_and_spoils_no_other(tmp_path):
     assert Journal(path).done == {0: 5, 7: 6}
 
 
-def test_a_forgotten_tile_stays_forgotten(tmp_path):
+def test_a_forgotten_tile_stays_forgotten(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     journal.record(3, 5)
     journal.record(3, None)
     assert journal.done == Journal(tmp_path / "journal.jsonl").done == {}
 
 
-def test_another_fingerprint_is_refused_and_every_difference_named(stack):
+def test_another_fingerprint_is_refused_and_every_difference_named(stack: Stack) -> None:
     _stop_after(stack, 2)
     other = {"weights": "ab" * 31 + "cd", "settings": {"tile": [512, 71], "amp": True, "threads": 2}}
     with pytest.raises(ConfigError) as error:
@@ -253,11 +260,11 @@ def test_another_fingerprint_is_refused_and_every_difference_named(stack):
     assert segment(stack) == [2, 3, 4, 5]
 
 
-def test_equal_fingerprints_agree_whatever_their_order():
+def test_equal_fingerprints_agree_whatever_their_order() -> None:
     check_fingerprint("a", {"x": {"y": 1, "z": {}}, "w": None}, {"w": None, "x": {"z": {}, "y": 1}})
 
 
-def test_overwrite_resumes_the_same_and_begins_again_with_another(stack):
+def test_overwrite_resumes_the_same_and_begins_again_with_another(stack: Stack) -> None:
     segment(stack, fingerprint={"weights": "old"})
     with pytest.raises(TargetExistsError, match=r"'a' is already in .*--overwrite"):
         segment(stack)
@@ -271,7 +278,7 @@ def test_overwrite_resumes_the_same_and_begins_again_with_another(stack):
 
 
 @pytest.mark.parametrize("damage", ["binding.json", "zarr.json", "confidence/1/zarr.json"])
-def test_a_damaged_partial_result_is_refused_unless_overwritten(stack, damage):
+def test_a_damaged_partial_result_is_refused_unless_overwritten(stack: Stack, damage: str) -> None:
     _stop_after(stack, 2)
     (_partial(stack) / damage).write_text("{")
     with pytest.raises(StackError, match="--overwrite"):
@@ -281,7 +288,7 @@ def test_a_damaged_partial_result_is_refused_unless_overwritten(stack, damage):
 
 
 @pytest.mark.parametrize("maps", [BOTH, BOTH[:1], BOTH[1:], ()])
-def test_a_result_that_an_earlier_version_began_is_resumed(stack, maps):
+def test_a_result_that_an_earlier_version_began_is_resumed(stack: Stack, maps: tuple[Map, ...]) -> None:
     """It said of both maps whether they are stored."""
     with stack.write_result("a", maps=maps, fingerprint=FINGERPRINT) as result:
         result.record(0, write_tile(result, 0, maps))
@@ -300,10 +307,11 @@ def test_a_result_that_an_earlier_version_began_is_resumed(stack, maps):
         np.testing.assert_array_equal(stack.read_map("a", each.name, 2), planes_of(2)[each.name])
 
 
-def test_in_progress_gives_the_fingerprint(stack):
+def test_in_progress_gives_the_fingerprint(stack: Stack) -> None:
     assert in_progress(stack.path, "a") is None
     _stop_after(stack, 1)
     fingerprint = in_progress(stack.path, "a")
+    assert fingerprint is not None
     assert {key: fingerprint[key] for key in FINGERPRINT} == FINGERPRINT
     assert fingerprint["image"]["identity"] == stack.identity
     segment(stack)
@@ -312,7 +320,7 @@ def test_in_progress_gives_the_fingerprint(stack):
         in_progress(stack.path, "../a")
 
 
-def test_a_second_process_is_refused(stack):
+def test_a_second_process_is_refused(stack: Stack) -> None:
     with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
         result.record(0, write_tile(result, 0))
         script = f"from tests.stack.segmenting import killed; killed({str(stack.path)!r}, 'none', False)"
@@ -323,11 +331,11 @@ def test_a_second_process_is_refused(stack):
     assert segment(stack) == [1, 2, 3, 4, 5]
 
 
-def test_a_replaced_stack_is_refused(stack, tmp_path):
+def test_a_replaced_stack_is_refused(stack: Stack, tmp_path: Path) -> None:
     folder = SampleFolder(tmp_path / "other")
     folder.detector("ICE", pixels(*SHAPE, seed=8))
 
-    def replace_while_writing():
+    def replace_while_writing() -> None:
         with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
             checksum = write_tile(result, 0)
             ingest(folder.write(), stack.path, overwrite=True)
@@ -342,7 +350,9 @@ def test_a_replaced_stack_is_refused(stack, tmp_path):
 
 @pytest.mark.parametrize("kind", [".", "confidence", "probability"])
 @pytest.mark.parametrize("damage", ["unreadable", "missing", "other"])
-def test_verify_forgets_tiles_whose_chunks_are_spoilt(stack, undisturbed, kind, damage):
+def test_verify_forgets_tiles_whose_chunks_are_spoilt(
+    stack: Stack, undisturbed: dict[str, bytes], kind: str, damage: str
+) -> None:
     _stop_after(stack, 6)
     level = _partial(stack) / kind / "0"
     chunk = level / ("c/1/1/1/0" if kind == "probability" else "c/1/1/0")  # of tile 3
@@ -351,7 +361,7 @@ def test_verify_forgets_tiles_whose_chunks_are_spoilt(stack, undisturbed, kind, 
     elif damage == "missing":
         chunk.unlink()
     else:
-        array = zarr.open_array(level, mode="r+")
+        array: Any = zarr.open_array(level, mode="r+")
         array[..., 1, 1100, 70] = array[..., 1, 1100, 70] ^ 3
     with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
         assert result.verify(TILES.__getitem__) == (3,)
@@ -368,14 +378,14 @@ def test_verify_forgets_tiles_whose_chunks_are_spoilt(stack, undisturbed, kind, 
     assert _files(stack.path / "labels" / "a") == undisturbed
 
 
-def test_a_disk_that_cannot_write_is_named(stack):
+def test_a_disk_that_cannot_write_is_named(stack: Stack) -> None:
     with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
         (result.folder / "confidence" / "0" / "c").write_text("in the way")
         with pytest.raises(StackError, match=r"confidence/0\[.* cannot be written \(.*; make room or mend the disk"):
             write_tile(result, 0)
 
 
-def test_a_spoilt_chunk_in_the_way_is_named_and_gone_in_the_next_run(stack):
+def test_a_spoilt_chunk_in_the_way_is_named_and_gone_in_the_next_run(stack: Stack) -> None:
     _stop_after(stack, 2)
     chunk = _partial(stack) / "0" / "c" / "2" / "0" / "0"
     chunk.parent.mkdir(parents=True)
@@ -398,7 +408,9 @@ def test_a_spoilt_chunk_in_the_way_is_named_and_gone_in_the_next_run(stack):
     zs=st.permutations(range(3)),
     columns=st.tuples(st.integers(0, 70), st.integers(1, 70)).map(lambda ends: Span(ends[0], min(71, sum(ends)))),
 )
-def test_the_checksum_taken_while_writing_is_that_of_what_is_stored(written, cuts, zs, columns):
+def test_the_checksum_taken_while_writing_is_that_of_what_is_stored(
+    written: ResultArrays, cuts: list[int], zs: list[int], columns: Span
+) -> None:
     """In whichever order the slices come and the rows are cut, and whichever plane comes first."""
     checksum = Checksum()
     edges = [0, *cuts, 1101]
@@ -413,7 +425,7 @@ def test_the_checksum_taken_while_writing_is_that_of_what_is_stored(written, cut
 
 
 @pytest.fixture(scope="module")
-def written(original, tmp_path_factory):
+def written(original: Stack, tmp_path_factory: pytest.TempPathFactory) -> ResultArrays:
     path = tmp_path_factory.mktemp("written") / "sample.ome.zarr"
     shutil.copytree(original.path, path)
     segment(Stack.open(path))
@@ -424,7 +436,7 @@ _RECT = Rect(Span(0, 4), Span(0, 5))
 _FITS = planes_of(0, _RECT)
 
 
-def _without(name):
+def _without(name: str) -> dict[str, npt.NDArray[np.uint8]]:
     return {kept: plane for kept, plane in _FITS.items() if kept != name}
 
 
@@ -444,13 +456,15 @@ def _without(name):
         (0, _RECT, _FITS | {"probability": _FITS["probability"][1:]}, r"uint8 of shape \(2, 4, 5\)"),
     ],
 )
-def test_refuses_planes_that_do_not_fit(written, z, rect, planes, message):
+def test_refuses_planes_that_do_not_fit(
+    written: ResultArrays, z: int, rect: Rect, planes: dict[str, npt.NDArray[np.uint8]], message: str
+) -> None:
     with pytest.raises(StackError, match=message):
         written.write(z, rect, planes)
 
 
 @pytest.mark.parametrize("name", ["../other", "/tmp", "a/b", ""])
-def test_a_result_leads_to_no_other_folder(stack, name):
+def test_a_result_leads_to_no_other_folder(stack: Stack, name: str) -> None:
     """Metadata may come from elsewhere, and nothing outside the result is opened for writing."""
     segment(stack)
     content = json.loads((stack.path / "labels" / "a" / "zarr.json").read_text())
@@ -460,25 +474,25 @@ def test_a_result_leads_to_no_other_folder(stack, name):
         ResultArrays.open(stack.path / "labels" / "a")
 
 
-def test_a_stack_without_phases_takes_any_label_and_no_probability(stack):
+def test_a_stack_without_phases_takes_any_label_and_no_probability(stack: Stack) -> None:
     with pytest.raises(ConfigError, match="no phases whose probability"), _without_phases(stack, BOTH):
         pytest.fail("accepted")
     with _without_phases(stack, ()) as result:
         result.arrays.write(0, Rect.whole((2, 2)), {"labels": np.full((2, 2), 255, np.uint8)})
 
 
-def _without_phases(stack, maps):
+def _without_phases(stack: Stack, maps: tuple[Map, ...]) -> AbstractContextManager[Result]:
     return stack.write_result("a", maps=maps, fingerprint=FINGERPRINT, phases=[])
 
 
-def test_other_phases_are_another_fingerprint(stack):
+def test_other_phases_are_another_fingerprint(stack: Stack) -> None:
     _stop_after(stack, 1)
     phases = phases_of(["pore", "void"])
     with pytest.raises(ConfigError, match=r'image\.phases\.2: "hydrate" -> "void"'):
         segment(stack, phases=phases)
 
 
-def test_a_damaged_chunk_of_the_image_is_named(stack):
+def test_a_damaged_chunk_of_the_image_is_named(stack: Stack) -> None:
     chunk = stack.path / "0" / "c" / "0" / "1" / "0" / "0"
     chunk.write_bytes(bytes(chunk.stat().st_size))
     for read in (lambda: stack.read_slab(1, ["ICE"], 1), lambda: stack.read_slab(0, ["ICE"], 3)):
