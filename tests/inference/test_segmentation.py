@@ -168,7 +168,7 @@ def test_the_plan_is_told_before_and_saved_beside_the_result(
     messages = [record.message for record in caplog.records]
     told = [messages.index(line) for line in saved["text"]]
     (estimate,) = (n for n, message in enumerate(messages) if message.startswith("estimate: about"))
-    (first,) = (n for n, message in enumerate(messages) if message.startswith("segment: "))
+    first, *_ = (n for n, message in enumerate(messages) if message.startswith("segment: "))
     assert told == sorted(told)
     assert told[-1] < estimate < first
 
