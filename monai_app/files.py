@@ -206,7 +206,7 @@ def link_or_copy(source: Path | str, target: Path | str) -> None:
     """Give a file another name, at which nothing is; copy it where the file system cannot.
 
     Raises:
-        FileNotFoundError: it isn't there.
+        FileNotFoundError: it does not exist.
     """
     try:
         os.link(source, target)

@@ -45,7 +45,7 @@ def draw_slice(
         truth: annotation (rows, columns), 0 unlabelled, 1..K.
         prediction: labels (rows, columns), 1..K.
         phases: the K phases.
-        title: the figure's title.
+        title: of the figure.
     """
     step = -(-max(truth.shape) // LONGEST_SIDE)
     truth, prediction = truth[::step, ::step], prediction[::step, ::step]

@@ -47,15 +47,11 @@ def line_of(path: Path, place: Sequence[int | str]) -> int | None:
         return None
     line = None
     for part in place:
-        entries = node.value if isinstance(getattr(node, "value", None), list) else []
+        found = []
         if isinstance(part, int) and isinstance(node, SequenceNode):
-            found = [(each, each) for each in entries[part : part + 1]]
-        else:
-            found = (
-                [(key, value) for key, value in entries if key.value == str(part)]
-                if isinstance(node, MappingNode)
-                else []
-            )
+            found = [(each, each) for each in node.value[part : part + 1]]
+        elif isinstance(node, MappingNode):
+            found = [(key, value) for key, value in node.value if key.value == str(part)]
         if not found:
             break
         line, node = found[0][0].start_mark.line + 1, found[0][1]

@@ -17,7 +17,7 @@ import tifffile
 import torch
 from filelock import FileLock
 
-from monai_app.bundle.locate import tiny_settings
+from monai_app.bundle.configs.locate import tiny_settings
 from monai_app.stack import Stack, ingest
 from tests import warm
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monai_app.bundle.locate import DEFAULT_BUNDLE, template_path
-from monai_app.bundle.training_settings import list_settings
+from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
+from monai_app.bundle.configs.training_settings import list_settings
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
 from monai_app.stack import SampleDescription, Stack

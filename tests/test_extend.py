@@ -10,7 +10,9 @@ from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, TINY, as_options, run_command
 
 PAGE = (CHECKOUT / "docs" / "extend.md").read_text()
-EXAMPLES: list[tuple[str, str]] = re.findall(r"^## (?:An? )(.*?)\n(?:(?!^## ).*\n)*?```python\n((?:.*\n)*?)```", PAGE, re.MULTILINE)
+EXAMPLES: list[tuple[str, str]] = re.findall(
+    r"^## (?:An? )(.*?)\n(?:(?!^## ).*\n)*?```python\n((?:.*\n)*?)```", PAGE, re.MULTILINE
+)
 
 
 def example(name: str) -> str:

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import monai_app
-from monai_app.bundle.locate import config_path, template_path
+from monai_app.bundle.configs.locate import config_path, template_path
 from tests.conftest import CHECKOUT
 
 
@@ -40,14 +40,14 @@ def test_a_wheel_carries_bundles_and_configs_and_finds_them(tmp_path: Path) -> N
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     script = (
-        "from monai_app.bundle.locate import config_path, template_path\n"
+        "from monai_app.bundle.configs.locate import config_path, template_path\n"
         "root = template_path('fibsem_unet_segmentation')\n"
         "print(root)\n"
         "for name in ('train.yaml', 'evaluate.yaml', 'inference.yaml', 'metadata.json', 'logging.conf'):\n"
         "    assert (root / 'configs' / name).is_file(), name\n"
         "assert (root / 'LICENSE').is_file() and (root / 'docs' / 'README.md').is_file()\n"
-        "from monai_app.bundle.locate import size_path\n"
-        "from monai_app.bundle.variants import read_variant, variant_names\n"
+        "from monai_app.bundle.configs.locate import size_path\n"
+        "from monai_app.bundle.configs.variants import read_variant, variant_names\n"
         "assert config_path('tasks', 'ingest').is_file() and len(variant_names()) == 9\n"
         "for name in variant_names():\n"
         "    assert size_path(read_variant(name).bundle, 'small').is_file()\n"

@@ -27,7 +27,7 @@ from pathlib import Path
 import bundle_files as files
 from bundle_files import Bundle
 
-from monai_app.bundle.locate import template_paths, tiny_settings
+from monai_app.bundle.configs.locate import template_paths, tiny_settings
 from monai_app.errors import AppError
 
 # Threads that spin for the next tiny operation are in each other's way where others compute too.

@@ -56,13 +56,7 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
 
 
 def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:
-    """Check that crops and windows fit the network, and crops the slices.
-
-    Args:
-        crop: rows and columns of a training crop.
-        window: rows and columns of a forward pass on whole slices.
-        stride: the network's: sides are multiples of it.
-        stack: the stack to train on.
+    """Check that crops and windows (rows, columns) fit the network's stride, and crops the slices.
 
     Raises:
         ConfigError: a side is no multiple of the stride or a crop is larger than the slices.
@@ -86,7 +80,7 @@ def check_training(config: Path, run: Path) -> None:
     """Build what a training config trains with, and use loss and augmentation once: on noise, on the CPU.
 
     Args:
-        config: a train.yaml, complete.
+        config: a complete train.yaml.
         run: what the run folder will be called.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import Any
 
 from fire.parser import DefaultParseValue
 
+from monai_app.bundle.configs.settings import check_literal
 from monai_app.bundle.launch import launch
-from monai_app.bundle.settings import check_literal
 from monai_app.errors import user_error
 
 
@@ -77,10 +77,6 @@ class BundleCommand:
 
 def command_line(task: str, options: Mapping[str, Any]) -> str:
     """Return the ``python -m monai.bundle`` line of another task than ``run``, quoted for a POSIX shell.
-
-    Args:
-        task: its name, e.g. ``ckpt_export``.
-        options: names and values.
 
     Raises:
         ConfigError: a path or value that MONAI's config parser would not take literally.

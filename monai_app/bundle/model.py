@@ -4,7 +4,7 @@ from pathlib import Path
 
 from monai.bundle import ConfigParser
 
-from monai_app.bundle.settings import read_json
+from monai_app.bundle.configs.settings import read_json
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, user_error
 from monai_app.inference import Model

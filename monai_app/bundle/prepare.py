@@ -16,11 +16,11 @@ import torch
 
 from monai_app import __version__
 from monai_app.bundle.checks import check_network, check_sides, check_training
-from monai_app.bundle.locate import template_digest
-from monai_app.bundle.settings import apply_settings, read_overlays
-from monai_app.bundle.training_settings import check_settings
+from monai_app.bundle.configs.locate import template_digest
+from monai_app.bundle.configs.settings import apply_settings, read_overlays
+from monai_app.bundle.configs.training_settings import check_settings
+from monai_app.bundle.configs.trust import check_trusted
 from monai_app.bundle.transfer import Transfer, read_source, transfer
-from monai_app.bundle.trust import check_trusted
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
@@ -89,7 +89,8 @@ def prepare(
     record["template"] = template_digest(template)
     begun: Transfer | None = None
     if pretrained is not None:
-        begun = _begin(pretrained, template, chosen, spec)
+        weights, old = read_source(pretrained)
+        begun = transfer(weights, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
         digest = file_sha256(pretrained / "models" / "model.pt")
         record["pretrained"] = {"weights_sha256": digest, "transfer": begun.describe()}
@@ -115,7 +116,12 @@ def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -
         ConfigError: there is no such setting.
     """
     apply_settings([configs / name for name in CONFIGS], settings)
-    _describe(configs / "metadata.json", spec)
+    metadata = configs / "metadata.json"
+    document = json.loads(metadata.read_text(encoding="utf8"))
+    for name in OF_THE_TEMPLATE:
+        document.pop(name, None)
+    describe_model(document, spec)
+    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
 def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
@@ -125,13 +131,6 @@ def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
     except ConfigError as error:
         raise ConfigError(str(error).replace(str(partial), str(run))) from None
     check_training(partial / "configs" / "train.yaml", run)
-
-
-def _begin(pretrained: Path, template: Path, settings: Mapping[str, Any], spec: ModelSpec) -> Transfer:
-    """Take over what fits of a trained bundle's weights, and say what does not."""
-    weights, old = read_source(pretrained)
-    config = {**read_yaml(template / "configs" / "train.yaml"), **settings}
-    return transfer(weights, old, config, spec)
 
 
 def _complete(
@@ -170,15 +169,6 @@ def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
         if phase.value not in present:
             logging.getLogger(__name__).warning("no training slice shows phase %r: it will not be learned", phase.name)
     return train
-
-
-def _describe(metadata: Path, spec: ModelSpec) -> None:
-    """Write what the model is into metadata.json, and take out what is not true of it."""
-    document = json.loads(metadata.read_text(encoding="utf8"))
-    for name in OF_THE_TEMPLATE:
-        document.pop(name, None)
-    describe_model(document, spec)
-    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
 def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.archive import MANIFEST
 from monai_app.bundle.checks import check_network
-from monai_app.bundle.locate import template_digest, template_paths
+from monai_app.bundle.configs.locate import template_digest, template_paths
+from monai_app.bundle.configs.settings import SEPARATOR, read_json
+from monai_app.bundle.configs.trust import PLACES, check_trusted, is_plain, may_be_set, read_config
+from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, write_configs
-from monai_app.bundle.settings import SEPARATOR, read_json
-from monai_app.bundle.trust import PLACES, check_trusted, is_plain, may_be_set, read_config
 from monai_app.files import atomic_directory, atomic_file
 from monai_app.training.fingerprint import renamed
 

@@ -138,15 +138,14 @@ def _named_axes(config: Mapping[str, Any]) -> dict[str, dict[int, Meaning]]:
 
 def _matches(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> bool:
     """Whether two tensors have the same shape but for named axes, which have an entry per name and names in common."""
-    if old.ndim != new.ndim:
-        return False
-    for axis, (size, size_now) in enumerate(zip(old.shape, new.shape, strict=True)):
+
+    def fits(axis: int, before: int, after: int) -> bool:
         names = axes.get(axis)
-        if names is None and size != size_now:
-            return False
-        if names is not None and ((size, size_now) != (len(names.before), len(names.after)) or not names.common):
-            return False
-    return True
+        if names is None:
+            return before == after
+        return (before, after) == (len(names.before), len(names.after)) and bool(names.common)
+
+    return old.ndim == new.ndim and all(map(fits, range(old.ndim), old.shape, new.shape))
 
 
 def _merge(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> Tensor:

@@ -36,8 +36,7 @@ def evaluate(
 def _show_scores(scores: dict[str, Any]) -> None:
     typer.echo(f"{'phase':<16}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}")
     for row in scores["phases"]:
-        values = [row[key] for key in ("iou", "dice", "precision", "recall", "fraction_error")]
-        cells = [_number(value) for value in values]
+        cells = [_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error")]
         typer.echo(f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}")
     typer.echo(f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}")
 

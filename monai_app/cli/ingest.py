@@ -13,7 +13,7 @@ def ingest(
 ) -> None:
     """Read images and annotations into an OME-Zarr store."""
     from monai_app.bundle.command import BundleCommand
-    from monai_app.bundle.locate import config_path
+    from monai_app.bundle.configs.locate import config_path
     from monai_app.cli.running import progress_bar, show
     from monai_app.stack import ingest as ingest_sample
 

@@ -17,7 +17,7 @@ def package(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Make a self-describing, self-checking zip of a trained model."""
-    from monai_app.bundle.package import package as make_package
+    from monai_app.bundle.packages.package import package as make_package
     from monai_app.cli.running import trained_run
     from monai_app.stack import Stack
 
@@ -33,7 +33,7 @@ def unpack(
     overwrite: Annotated[bool, typer.Option(help="Replace an unpacked package.")] = False,
 ) -> None:
     """Unpack a package, every file checked against its hash."""
-    from monai_app.bundle.archive import unpack as unpack_package
+    from monai_app.bundle.packages.archive import unpack as unpack_package
 
     unpack_package(package, target, overwrite=overwrite)
     typer.echo(f"bundle: {target}")
@@ -45,12 +45,12 @@ def check(
     trust: Trust = False,
 ) -> None:
     """Prove that a packaged model is whole and gives its golden labels on this machine."""
-    from monai_app.bundle.verify import check_package
+    from monai_app.bundle.packages.verify import check_package
 
-    found = check_package(bundle, trust=trust)
-    typer.echo(f"files    {found.files} are as they were packed")
-    typer.echo(f"golden   {found.golden.compared} pixels compared, {found.golden.differing} differ")
-    if found.golden.differing:
+    files, golden = check_package(bundle, trust=trust)
+    typer.echo(f"files    {files} are as they were packed")
+    typer.echo(f"golden   {golden.compared} pixels compared, {golden.differing} differ")
+    if golden.differing:
         typer.echo(f"monai-app: {bundle} does not give its golden labels on this machine", err=True)
         raise typer.Exit(1)
     typer.echo("ok")

@@ -9,7 +9,7 @@ import typer
 from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.locate import DEFAULT_BUNDLE, config_path, template_path
+from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_path, template_path
 from monai_app.bundle.renew import usable_run
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress
@@ -29,15 +29,10 @@ def show(command: BundleCommand) -> None:
 def run_command(
     run: Path, stack: Path, configs: Sequence[str], processes: int, **options: bool | str | None
 ) -> BundleCommand:
-    """Return the call of a run folder's configs on a stack.
+    """Return the call of a run folder's configs on a stack, each config laid over those before it.
 
-    Args:
-        run: the run folder.
-        stack: path of the stack.
-        configs: names of configs, each laid over those before it; for several processes ``multi_gpu_`` and the last
-            one's name is laid over them.
-        processes: how many run it together.
-        options: ids or options of MONAI's ``run`` and their values; ``None`` leaves one away.
+    For several processes ``multi_gpu_`` and the last one's name is laid over them. Options are ids or options of
+    MONAI's ``run``; ``None`` leaves one away.
     """
     names = [*configs, f"multi_gpu_{configs[-1]}"] if processes > 1 else configs
     overrides: dict[str, object] = {"bundle_root": str(run), "dataset_dir": str(stack)}

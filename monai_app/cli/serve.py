@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from monai_app.cli.options import Device, Trust
+from monai_app.errors import ConfigError
 
 TOKEN = "MONAI_APP_TOKEN"  # the name of a variable
 """Environment variable that may hold the token."""
@@ -45,8 +46,7 @@ def serve(
     """Serve a stack and models to 3D Slicer and other MONAI Label clients: label, train, correct."""
     from importlib.util import find_spec
 
-    from monai_app.bundle.settings import parse_setting
-    from monai_app.errors import ConfigError
+    from monai_app.bundle.configs.settings import parse_setting
     from monai_app.inference import Request
     from monai_app.stack import Stack
 
@@ -95,8 +95,6 @@ def _absolute(bundle: str) -> str:
 
 
 def _numbers(text: str | None, option: str) -> tuple[int, ...]:
-    from monai_app.errors import ConfigError
-
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
@@ -104,7 +102,6 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
 
 
 def _size(text: str, option: str) -> int:
-    from monai_app.errors import ConfigError
     from monai_app.inference import Request
 
     try:
@@ -117,8 +114,6 @@ def _size(text: str, option: str) -> int:
 
 
 def _token(path: Path | None) -> str | None:
-    from monai_app.errors import ConfigError
-
     if path is None:
         return os.environ.get(TOKEN)
     if not path.is_file():

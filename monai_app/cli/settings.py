@@ -18,9 +18,9 @@ def settings(
     ] = False,
 ) -> None:
     """List all settings of a training, of sample.yaml or of the simulator: values, type, range, unit and meaning."""
-    from monai_app.bundle.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
-    from monai_app.bundle.settings import read_overlays
-    from monai_app.bundle.training_settings import list_settings, settings_of
+    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
+    from monai_app.bundle.configs.settings import read_overlays
+    from monai_app.bundle.configs.training_settings import list_settings, settings_of
     from monai_app.domain.schemas import Setting, document_schema, settings_table
     from monai_app.domain.validation import Strict
     from monai_app.phantom import PhantomConfig

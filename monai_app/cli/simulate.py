@@ -17,8 +17,8 @@ def simulate(
 ) -> None:
     """Simulate a two-detector stack of a cement-like sample, with the truth of every slice."""
     from monai_app.bundle.command import BundleCommand
-    from monai_app.bundle.locate import config_path
-    from monai_app.bundle.settings import read_overlays
+    from monai_app.bundle.configs.locate import config_path
+    from monai_app.bundle.configs.settings import read_overlays
     from monai_app.cli.running import progress_bar, show
     from monai_app.phantom import PhantomConfig, write_sample
 

@@ -38,12 +38,12 @@ def train(
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
     from monai_app.bundle.checks import check_tracking
+    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, size_path, template_path
+    from monai_app.bundle.configs.settings import parse_setting
+    from monai_app.bundle.configs.variants import read_variant
     from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.locate import DEFAULT_BUNDLE, size_path, template_path
     from monai_app.bundle.prepare import RECORD, prepare
     from monai_app.bundle.renew import usable_run
-    from monai_app.bundle.settings import parse_setting
-    from monai_app.bundle.variants import read_variant
     from monai_app.cli.running import checked_device, run_command, show, show_and_run
     from monai_app.stack import Stack
 
@@ -64,12 +64,11 @@ def train(
     if variant is not None:
         bundle, given = read_variant(variant).choose(source, bundle, given)
     bundle = bundle or DEFAULT_BUNDLE
-    overlays = [size_path(bundle, size)]
     prepare(
         template_path(bundle),
         source,
         run,
-        overlays=overlays,
+        overlays=[size_path(bundle, size)],
         settings=given,
         processes=processes,
         pretrained=pretrained,

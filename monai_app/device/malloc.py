@@ -11,7 +11,7 @@ def keep_freed_memory() -> bool:
     """Keep freed blocks of up to 32 MiB in the process instead of giving them back to the system.
 
     A training step on a CPU frees all it has computed, and the next one asks for as much again. glibc hands what it can
-    back, so each step has the system find and clear most of its pages anew. The process then stays at its peak size.
+    back, so each step has the system find and clear most of its pages again. The process then stays at its peak size.
 
     Returns:
         Whether glibc took the settings; False where the C library is another.

@@ -1,5 +1,6 @@
 """The arithmetic a network runs in."""
 
+from contextlib import AbstractContextManager
 from typing import Literal, get_args
 
 import torch
@@ -24,6 +25,11 @@ def checked_dtype(precision: str, device: torch.device) -> torch.dtype:
         )
     dtype: torch.dtype = getattr(torch, precision)
     return dtype
+
+
+def full_precision() -> AbstractContextManager[None]:
+    """Let CUDA compute alike in every tile: float32 is TF32 of 10 bits else, and kernels are chosen by their speed."""
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def has_bfloat16(device: torch.device) -> bool:

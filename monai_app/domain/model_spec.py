@@ -82,7 +82,9 @@ class ModelSpec(Strict):
         check_phases(self.phases)
         names = channel_names(self.detectors, self.slices)
         if list(self.channel_name) != names:
-            raise ValueError(f"channel_name {list(self.channel_name)}: must be {names}")
+            raise ValueError(
+                f"channel_name {list(self.channel_name)}: must be {names}, by the detectors and slices {self.slices}"
+            )
         for name in ("channel_mean", "channel_std"):
             values = getattr(self, name)
             if values != values[: len(self.detectors)] * self.slices:

@@ -1,7 +1,6 @@
 """Phases: the material classes of a sample, each with a value, a name and a colour."""
 
 import re
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
@@ -66,8 +65,8 @@ class Phase(Strict):
         return {"value": self.value, "name": self.name, "colour": self.colour}
 
 
-def check_phases(phases: Sequence[Phase]) -> None:
-    """Check that phases are numbered 1..K without gaps, in this order, and have different names.
+def check_phases(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    """Return phases, after checking that they are numbered 1..K without gaps, in this order, and have different names.
 
     Raises:
         ConfigError: naming the first value or name that breaks the rule.
@@ -84,3 +83,4 @@ def check_phases(phases: Sequence[Phase]) -> None:
                 f"phase name {phase.name!r} occurs twice (case does not count); give every phase its own name"
             )
         seen.add(phase.name.casefold())
+    return phases

@@ -1,7 +1,7 @@
 """The formats of exported files."""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from monai_app.errors import ConfigError
 
@@ -12,20 +12,6 @@ SUFFIXES: dict[Format, str] = {"torchscript": ".ts", "torch-export": ".pt2", "on
 
 METADATA = "metadata.json"
 """Where a file of any format holds the bundle's metadata."""
-
-_REMEDY = "pip install 'monai-app[export]'"
-
-
-def checked_format(name: str) -> Format:
-    """Return a format by its name.
-
-    Raises:
-        ConfigError: there is no such format.
-    """
-    for known in get_args(Format):
-        if name == known:
-            return known  # type: ignore[no-any-return]
-    raise ConfigError(f"format {name!r}: must be one of {', '.join(SUFFIXES)}")
 
 
 def format_of(path: Path) -> Format:
@@ -43,4 +29,4 @@ def format_of(path: Path) -> Format:
 
 def missing_package(error: ImportError) -> ConfigError:
     """What to say where a package that only ONNX needs is not installed."""
-    return ConfigError(f"ONNX needs a package that is not installed ({error}); {_REMEDY}")
+    return ConfigError(f"ONNX needs a package that is not installed ({error}); pip install 'monai-app[export]'")

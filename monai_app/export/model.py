@@ -37,11 +37,7 @@ class ExportedModel(Model):
         return Path(self.weights).name
 
     def check_precision(self, precision: Precision, device: torch.device) -> None:
-        """Check that the precision is the file's.
-
-        Raises:
-            ConfigError: it is not.
-        """
+        """Check that the precision is the file's; ConfigError where it is not."""
         if precision != "float32":
             raise ConfigError(f"precision {precision}: {self.weights} computes in float32; segment with the run folder")
         super().check_precision(precision, device)

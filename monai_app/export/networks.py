@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from monai_app.errors import ConfigError
 from monai_app.export.formats import METADATA, Format, missing_package
 
+_Opened = tuple[Callable[[Tensor], Tensor], str | bytes]
+"""What computes logits (B, K, H, W) of images (B, S*C, H, W), and the metadata as text."""
+
 
 class ExportedNetwork(nn.Module):
     """A network that was read from a file; always in evaluation mode.
@@ -51,11 +54,7 @@ class ExportedNetwork(nn.Module):
 
     @classmethod
     def read(cls, path: Path, kind: Format) -> "ExportedNetwork":
-        """Read a file.
-
-        Raises:
-            ConfigError: it is not there, or see the class.
-        """
+        """Read a file; ConfigError where it does not exist, or as of the class."""
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -64,8 +63,7 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, K, H, W) of images (B, S*C, H, W)."""
-        logits: Tensor = self.function(image)
-        return logits
+        return self.function(image)
 
     def train(self, mode: bool = True) -> "ExportedNetwork":
         """Stay in evaluation mode: programs of torch.export refuse to be told."""
@@ -77,33 +75,14 @@ class ExportedNetwork(nn.Module):
         return ExportedNetwork, (self.content, self.kind, self.source)
 
 
-class _OnnxNetwork(nn.Module):
-    """An ONNX model in ONNX Runtime, on the CPU.
-
-    Args:
-        session: the model, loaded.
-    """
-
-    def __init__(self, session: Any) -> None:
-        super().__init__()
-        self.session = session
-        self.input = session.get_inputs()[0].name
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return the logits (B, K, H, W) of images (B, S*C, H, W), on their device."""
-        values = image.detach().cpu().contiguous().numpy()
-        (logits,) = self.session.run(None, {self.input: values})
-        return torch.from_numpy(logits).to(image.device)
-
-
-def _open_torchscript(content: bytes) -> tuple[nn.Module, str | bytes]:
+def _open_torchscript(content: bytes) -> _Opened:
     files: dict[str, Any] = {METADATA: ""}
     with quiet_torchscript():
         network = torch.jit.load(BytesIO(content), map_location="cpu", _extra_files=files)  # type: ignore[no-untyped-call]
     return network, files[METADATA]
 
 
-def _open_torch_export(content: bytes) -> tuple[nn.Module, str | bytes]:
+def _open_torch_export(content: bytes) -> _Opened:
     files: dict[str, Any] = {METADATA: ""}
     program = torch.export.load(BytesIO(content), extra_files=files)
     # The guards refuse sides of a single stride, at which the program is as right as at any other.
@@ -111,12 +90,19 @@ def _open_torch_export(content: bytes) -> tuple[nn.Module, str | bytes]:
     return program.module(**({"check_guards": False} if guarded else {})), files[METADATA]
 
 
-def _open_onnx(content: bytes) -> tuple[nn.Module, str | bytes]:
+def _open_onnx(content: bytes) -> _Opened:
+    """Open an ONNX model in ONNX Runtime, on the CPU; logits come back to the images' device."""
     session = import_module("onnxruntime").InferenceSession(content, providers=["CPUExecutionProvider"])
-    return _OnnxNetwork(session), session.get_modelmeta().custom_metadata_map.get(METADATA, "")
+    name = session.get_inputs()[0].name
+
+    def run(image: Tensor) -> Tensor:
+        (logits,) = session.run(None, {name: image.detach().cpu().contiguous().numpy()})
+        return torch.from_numpy(logits).to(image.device)
+
+    return run, session.get_modelmeta().custom_metadata_map.get(METADATA, "")
 
 
-_OPENERS: dict[Format, Callable[[bytes], tuple[nn.Module, str | bytes]]] = {
+_OPENERS: dict[Format, Callable[[bytes], _Opened]] = {
     "torchscript": _open_torchscript,
     "torch-export": _open_torch_export,
     "onnx": _open_onnx,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from monai.bundle import ckpt_export
 
 from monai_app import __version__
+from monai_app.bundle.command import command_line
 from monai_app.bundle.model import load_model
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
@@ -72,9 +74,10 @@ def export_run(
     with ExitStack() as stack:
         partial, partial_report = (stack.enter_context(atomic_file(each)) for each in (path, parity_file))
         if kind == "torchscript":
-            command = _torchscript_command(run, spec, metadata)
-            show(command.line(path))
-            command.run(partial)
+            arguments = _ckpt_export_arguments(run, spec, metadata, path)
+            show(command_line("ckpt_export", arguments))
+            with quiet_torchscript():
+                ckpt_export(**{**arguments, "filepath": str(partial)})
         else:
             WRITERS[kind](model.network, channels, stride, {**metadata, KEY: spec.to_json()}, partial)
         exported = ExportedNetwork.read(partial, kind)
@@ -96,37 +99,15 @@ def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: boo
     return path
 
 
-@dataclass(frozen=True)
-class _TorchScriptCommand:
-    """MONAI's ``ckpt_export``, as a line and as a call."""
-
-    run_folder: Path
-    overrides: Mapping[str, Any]
-
-    def _arguments(self, target: Path) -> dict[str, Any]:
-        config = self.run_folder / "configs" / "inference.yaml"
-        paths = {"bundle_root": self.run_folder, "config_file": config, "filepath": target}
-        return {**{name: str(path) for name, path in paths.items()}, **self.overrides}
-
-    def line(self, target: Path) -> str:
-        from monai_app.bundle.command import command_line
-
-        return command_line("ckpt_export", self._arguments(target))
-
-    def run(self, target: Path) -> None:
-        from monai.bundle import ckpt_export
-
-        with quiet_torchscript():
-            ckpt_export(**self._arguments(target))
-
-
-def _torchscript_command(run: Path, spec: ModelSpec, metadata: Mapping[str, Any]) -> _TorchScriptCommand:
-    wanted = spec.to_json()
+def _ckpt_export_arguments(run: Path, spec: ModelSpec, metadata: Mapping[str, Any], target: Path) -> dict[str, Any]:
+    """Return the arguments of MONAI's ``ckpt_export``, with which it writes what was measured into the metadata."""
+    wanted, place = spec.to_json(), f"_meta_::{KEY}"
     measured = {name: wanted[name] for name in ("halo", "maps")}
-    place = f"_meta_::{KEY}"
-    if {**metadata.get(KEY, {}), **measured} == wanted:
-        return _TorchScriptCommand(run, {f"{place}::{name}": value for name, value in measured.items()})
-    return _TorchScriptCommand(run, {place: wanted})  # metadata.json is older than this specification, or edited
+    overrides: dict[str, Any] = {f"{place}::{name}": value for name, value in measured.items()}
+    if {**metadata.get(KEY, {}), **measured} != wanted:  # metadata.json is older than this specification, or edited
+        overrides = {place: wanted}
+    config = run / "configs" / "inference.yaml"
+    return {"bundle_root": str(run), "config_file": str(config), "filepath": str(target), **overrides}
 
 
 def _as_json(

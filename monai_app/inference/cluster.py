@@ -36,10 +36,8 @@ _LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, Ki
 class _Computing(distributed.WorkerPlugin):
     """Puts a job into every worker, those that come later included, before they get tiles.
 
-    Args:
-        name: one of its own for every run, so that runs that share a cluster do not meet.
-        job: the job.
-        threads: of torch in every worker; None takes the cores that a worker may use.
+    Every run has a name of its own, so that runs that share a cluster do not meet. ``threads`` are torch's in every
+    worker; None takes the cores that it may use.
     """
 
     def __init__(self, name: str, job: Job, threads: int | None) -> None:
@@ -72,12 +70,7 @@ def compute_on_cluster(
 ) -> Generator[tuple[int, int], None, None]:
     """Compute tiles on a Dask cluster.
 
-    Args:
-        job: the job.
-        tiles: the tiles.
-        address: of a running scheduler; None starts ``workers`` processes on this machine.
-        workers: how many.
-        advance: called with the pixels of every tile that is done.
+    It is that of a running scheduler's address; None starts ``workers`` processes on this machine.
 
     Yields:
         Number and checksum of every tile, when it is written.
@@ -98,7 +91,7 @@ def compute_on_cluster(
         where = address or f"of {workers} processes"
         raise StoppedError(
             f"the cluster {where} was lost ({type(error).__name__}: {error}); what is done is kept: look at its "
-            "workers' logs, and give the same command again to go on"
+            "workers' logs, and give the same command again to resume"
         ) from error
 
 
@@ -130,13 +123,13 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
         with client:
             yield client
         return
-    options: dict[str, Any] = {
-        "n_workers": workers,
-        "threads_per_worker": 1,
-        "processes": True,
-        "dashboard_address": None,
-    }
-    options["memory_limit"] = None  # the plan sees to the memory; Dask would pause or kill
-    cluster = distributed.LocalCluster(**options)  # type: ignore[no-untyped-call]
+    cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
+        # The plan sees to the memory; with a limit Dask would pause or kill.
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        memory_limit=None,
+    )
     with cluster, distributed.Client(cluster) as client:  # type: ignore[no-untyped-call]
         yield client

@@ -8,6 +8,8 @@ from math import ceil
 import torch
 from torch import Tensor
 
+from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
+from monai_app.device.memory import enough_memory
 from monai_app.device.precision import Precision, checked_dtype
 from monai_app.inference.model import Model
 from monai_app.inference.streaming.capture import NotStreamableError
@@ -16,6 +18,7 @@ from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.inference.streaming.upload import Raw, Uploader
 from monai_app.inference.tiling.activations import count_maps
+from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.networks.protocol import as_sequence
 
 _CAPTURED_STRIDES = 4
@@ -23,6 +26,21 @@ _CAPTURED_STRIDES = 4
 
 _KEPT = 2
 """Networks that are kept, for different numbers of targets: that of whole blocks, and that of the last one."""
+
+
+def prepare(model: Model, device: torch.device, precision: Precision) -> "tuple[TileNetwork, int]":
+    """Load a model; return it as a function of tiles, and the pixels to read around them.
+
+    Raises:
+        ConfigError: the weights do not fit, the device lacks the precision or the memory, or tiles would be inexact.
+    """
+    model.check_precision(precision, device)
+    model.load()
+    keep_freed_memory()
+    halo = measure_halo(model)
+    network = TileNetwork(model, device, precision)
+    give_back_freed_memory()  # of measuring and recording, whose images were of other sizes than stripes are
+    return network, halo
 
 
 class TileNetwork:
@@ -33,20 +51,18 @@ class TileNetwork:
             precision.
         device: where it runs.
         precision: of weights and maps.
-        overlap: on CUDA, bring the next stripe to the device while one is computed.
 
     Raises:
-        ConfigError: the device has no arithmetic in this precision.
+        ConfigError: the device has no arithmetic in this precision, or its memory is full.
     """
 
-    def __init__(
-        self, model: Model, device: torch.device, precision: Precision = "float32", overlap: bool = True
-    ) -> None:
+    def __init__(self, model: Model, device: torch.device, precision: Precision = "float32") -> None:
         self.model, self.device, self.dtype = model, device, checked_dtype(precision, device)
-        model.network.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._uploader = Uploader(model, device, self.dtype, overlap)
         self._streams: dict[int, RowStream] = {}
-        self.streamed = self._try_stream()
+        with enough_memory(device):
+            model.network.to(device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._uploader = Uploader(model, device, self.dtype)
+            self.streamed = self._try_stream()
 
     def _try_stream(self) -> bool:
         try:

@@ -105,11 +105,9 @@ class Outputs:
 
 
 class ChunkRows:
-    """Collects the rows of one target until they fill the store's chunks: a chunk is compressed and written once.
+    """Collects the rows of one target slice until they fill the store's chunks: each is compressed and written once.
 
-    Args:
-        tile: what is computed; rows and columns of its halo are left out.
-        z: the target slice.
+    Rows and columns of the tile's halo are left out.
     """
 
     def __init__(self, tile: Tile, z: int) -> None:

@@ -7,16 +7,14 @@ from itertools import zip_longest
 import numpy as np
 import torch
 
-from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
-from monai_app.inference.compute import TileNetwork
+from monai_app.inference.compute import prepare
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Planner
-from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, TileWorker, advancing
 from monai_app.progress import Progress, silent
@@ -31,13 +29,7 @@ class Predictor:
     are equal up to float32's rounding, other tiles may give the other one, there as here.) Not for several threads at
     a time.
 
-    Args:
-        model: the model; its weights are loaded.
-        device: where the network runs.
-        precision: what it computes in.
-
     Attributes:
-        model: the model.
         halo: pixels read around a tile.
         network: the network as a function of tiles.
 
@@ -47,12 +39,7 @@ class Predictor:
 
     def __init__(self, model: Model, device: torch.device | str = "cpu", precision: Precision = "float32") -> None:
         self.model, self.device, self.precision = model, torch.device(device), precision
-        model.check_precision(precision, self.device)
-        model.load()
-        keep_freed_memory()
-        self.halo = measure_halo(model)
-        self.network = TileNetwork(model, self.device, precision)
-        give_back_freed_memory()
+        self.network, self.halo = prepare(model, self.device, precision)
 
     def predict(
         self,
@@ -120,11 +107,7 @@ class Predictor:
 
 
 class _Memory:
-    """Keeps the planes of slices until they are taken.
-
-    Args:
-        rect: what is computed of every slice.
-    """
+    """Keeps the planes of slices until they are taken; ``rect`` is what is computed of every slice."""
 
     def __init__(self, rect: Rect) -> None:
         self._rect = rect

@@ -12,20 +12,18 @@ from typing import Any
 
 import torch
 
-from monai_app.device.malloc import give_back_freed_memory, keep_freed_memory
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError
 from monai_app.files import atomic_file
-from monai_app.inference.compute import TileNetwork
+from monai_app.inference.compute import TileNetwork, prepare
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
-from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.inference.tiling.request import Request
-from monai_app.inference.worker import Job, TileWorker, advancing, compute_here
+from monai_app.inference.worker import Job, advancing, compute_here
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
@@ -96,12 +94,8 @@ class Segmentation:
         """
         stack = Stack.open(self.path)
         self._check(stack)
-        self.model.load()
-        keep_freed_memory()
         mask = Mask(stack, self.mask)
-        halo = measure_halo(self.model)
-        network = TileNetwork(self.model, self.device, self.precision)
-        give_back_freed_memory()  # of measuring and recording, whose images were of other sizes than stripes are
+        network, halo = prepare(self.model, self.device, self.precision)
         planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs)
         plan = self._plan(stack, planner, halo)
         for line in plan.describe():
@@ -139,13 +133,8 @@ class Segmentation:
         processes = 1 if self.cluster else self.workers
         plan = self._started_plan(stack)
         if plan is not None and self.request.tile in (None, plan.tile):
-            same = (plan.region, plan.halo, plan.shape, plan.slices) == (
-                region,
-                halo,
-                stack.shape,
-                self.model.spec.slices,
-            )
-            if same and (plan.chunk_aligned or not processes):
+            wanted = (region, halo, stack.shape, self.model.spec.slices)
+            if (plan.region, plan.halo, plan.shape, plan.slices) == wanted and (plan.chunk_aligned or not processes):
                 return plan
         return planner.choose(region, halo, self.request, single=bool(self.preview), processes=processes)
 
@@ -212,12 +201,11 @@ class Segmentation:
         if self.cluster or self.workers:
             from monai_app.inference.cluster import compute_on_cluster  # Dask is large, and most runs need none of it
 
-            with closing(compute_on_cluster(job, tiles, self.cluster, self.workers, advance)) as done:
-                for number, checksum in done:
-                    result.record(number, checksum)
-            return
-        with closing(TileWorker(job, network)) as worker:
-            for number, checksum in compute_here(worker, tiles, advance):
+            computed = compute_on_cluster(job, tiles, self.cluster, self.workers, advance)
+        else:
+            computed = compute_here(job, network, tiles, advance)
+        with closing(computed):
+            for number, checksum in computed:
                 result.record(number, checksum)
 
 

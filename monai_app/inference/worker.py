@@ -1,8 +1,9 @@
 """Tiles from a stack to where they are kept: reading ahead, computing and writing overlap."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
 from threading import BoundedSemaphore
@@ -11,7 +12,8 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from monai_app.device.precision import Precision
+from monai_app.device.memory import enough_memory
+from monai_app.device.precision import Precision, full_precision
 from monai_app.domain.region import Rect
 from monai_app.errors import StoppedError
 from monai_app.inference.compute import TileNetwork
@@ -27,9 +29,6 @@ from monai_app.stack.label_images.arrays import Checksum, Planes
 _WAITING = 4
 """Blocks of chunk rows that may wait to be written."""
 
-_FULL_PRECISION = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": False}
-"""On CUDA: float32 by default is TF32 with 10 bits, and the kernels tried fastest may be others for every tile."""
-
 Advance = Callable[[int], None]
 """Called with the number of pixels that were computed since the last call."""
 
@@ -42,12 +41,7 @@ class Sink(Protocol):
 
 
 def advancing(progress: Progress, tiles: Sequence[Tile]) -> Advance:
-    """Report the pixels that are computed of tiles, and their total.
-
-    Args:
-        progress: called with both, first with none computed.
-        tiles: what is computed.
-    """
+    """Report the pixels that are computed of tiles and their total, first with none computed."""
     total, done = sum(tile.computed for tile in tiles), 0
     progress(0, total)
 
@@ -63,15 +57,7 @@ def advancing(progress: Progress, tiles: Sequence[Tile]) -> Advance:
 class Job:
     """What a process must know to compute tiles; it can be pickled where its stack and arrays can.
 
-    Attributes:
-        stack: the stack.
-        model: the model, its weights loaded.
-        plan: the plan that the tiles belong to.
-        outputs: what is stored.
-        arrays: where.
-        mask: what is segmented of each slice; None is all.
-        device: where the network runs.
-        precision: what it computes in.
+    The model's weights are loaded; without a mask all of each slice is segmented.
     """
 
     stack: SlabSource
@@ -84,44 +70,14 @@ class Job:
     precision: Precision
 
 
-class TileReader:
-    """Reads the slices of tiles; those that the tile before read too are not read again."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._read_rect: Rect | None = None
-        self._planes: dict[int, Raw] = {}
-
-    def read(self, tile: Tile) -> dict[int, Raw]:
-        """Return the grey values (detectors, rows, columns) of every slice that the tile reads.
-
-        They are padded where the tile lies beyond the slice.
-        """
-        if self._read_rect != tile.read:
-            self._read_rect, self._planes = tile.read, {}
-        wanted = dict.fromkeys(self._job.plan.sequence(tile))
-        self._planes = {z: self._planes[z] if z in self._planes else self._read(tile, z) for z in wanted}
-        return self._planes
-
-    def _read(self, tile: Tile, z: int) -> Raw:
-        plan = self._job.plan
-        grey = self._job.stack.read_slab(z, self._job.model.spec.detectors, 1, plan.stored(tile))
-        below, right = plan.padding(tile)
-        return np.pad(grey, ((0, 0), (0, below), (0, right)), mode="edge") if below or right else grey
-
-
 class TileWorker:
-    """Computes tiles of one job, one after the other; to be closed.
-
-    Args:
-        job: the job.
-        network: its network, where it is made already.
-    """
+    """Computes tiles of one job, one after the other, by a network that may be made already; to be closed."""
 
     def __init__(self, job: Job, network: TileNetwork | None = None) -> None:
         self.job = job
         self.network = network or TileNetwork(job.model, job.device, job.precision)
-        self._reader = TileReader(job)
+        self._read_rect: Rect | None = None
+        self._kept: dict[int, Raw] = {}
         self._read_ahead: tuple[int, Future[dict[int, Raw]]] | None = None
         self._reading, self._writing = ThreadPoolExecutor(1, "read"), ThreadPoolExecutor(1, "write")
         self._room = BoundedSemaphore(_WAITING)
@@ -139,24 +95,20 @@ class TileWorker:
     def run(self, tile: Tile, following: Tile | None = None, advance: Advance = lambda _: None) -> "Future[int]":
         """Compute a tile while the next one is read and the last one written.
 
-        Args:
-            tile: the tile.
-            following: the tile to read ahead.
-            advance: called as pixels are computed.
-
         Returns:
             The checksum of its pixels, as soon as all of them are written.
 
         Raises:
             StackError: the store cannot be read, or could not be written.
+            ConfigError: the device's memory is full.
         """
         planes = self._planes(tile)
         if following is not None:
-            self._read_ahead = (following.number, self._reading.submit(self._reader.read, following))
+            self._read_ahead = (following.number, self._reading.submit(self._read, following))
         plan, targets, mask = self.job.plan, tile.write.z, self.job.mask
         checksum, writes = Checksum(), list[Future[None]]()
         rows = [ChunkRows(tile, z) for z in targets.range]
-        with torch.backends.cudnn.flags(**_FULL_PRECISION):
+        with full_precision(), enough_memory(self.job.device):
             for target, first, logits in self.network.logits(planes, plan.sequence(tile), len(targets), plan.stripe):
                 z = rows[target].z
                 for rect, part in rows[target].add(first, logits, self.job.outputs):
@@ -170,7 +122,22 @@ class TileWorker:
         ahead, self._read_ahead = self._read_ahead, None
         if ahead is not None and ahead[0] == tile.number:
             return ahead[1].result()
-        return self._reading.submit(self._reader.read, tile).result()
+        return self._reading.submit(self._read, tile).result()
+
+    def _read(self, tile: Tile) -> dict[int, Raw]:
+        """The grey values (detectors, rows, columns) of every slice that a tile reads, those of the last tile kept."""
+        if self._read_rect != tile.read:
+            self._read_rect, self._kept = tile.read, {}
+        wanted = dict.fromkeys(self.job.plan.sequence(tile))
+        self._kept = {z: self._kept[z] if z in self._kept else self._read_slice(tile, z) for z in wanted}
+        return self._kept
+
+    def _read_slice(self, tile: Tile, z: int) -> Raw:
+        """Of one slice, padded where the tile lies beyond it."""
+        plan = self.job.plan
+        grey = self.job.stack.read_slab(z, self.job.model.spec.detectors, 1, plan.stored(tile))
+        below, right = plan.padding(tile)
+        return np.pad(grey, ((0, 0), (0, below), (0, right)), mode="edge") if below or right else grey
 
     def _write(self, z: int, rect: Rect, planes: Planes) -> "Future[None]":
         self._room.acquire()
@@ -196,17 +163,20 @@ def _settled(writes: "list[Future[None]]", checksum: Checksum) -> int:
     return checksum.value
 
 
-def compute_here(worker: TileWorker, tiles: Sequence[Tile], advance: Advance) -> Iterator[tuple[int, int]]:
+def compute_here(
+    job: Job, network: TileNetwork, tiles: Sequence[Tile], advance: Advance
+) -> Generator[tuple[int, int], None, None]:
     """Compute tiles in this process; the last one is written while the next one is computed.
 
     Yields:
         Number and checksum of every tile, when it is written.
     """
     waiting: deque[tuple[int, Future[int]]] = deque()
-    for tile, following in zip_longest(tiles, tiles[1:]):
-        waiting.append((tile.number, worker.run(tile, following, advance)))
-        if len(waiting) > 1:
-            number, checksum = waiting.popleft()
+    with closing(TileWorker(job, network)) as worker:
+        for tile, following in zip_longest(tiles, tiles[1:]):
+            waiting.append((tile.number, worker.run(tile, following, advance)))
+            if len(waiting) > 1:
+                number, checksum = waiting.popleft()
+                yield number, checksum.result()
+        for number, checksum in waiting:
             yield number, checksum.result()
-    for number, checksum in waiting:
-        yield number, checksum.result()

@@ -1,7 +1,9 @@
 """Planes of one file, whatever its format: checked by the header when it is opened, decoded one at a time."""
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.errors import StackError
+from monai_app.errors import AppError, StackError
 from monai_app.io.grid import Extent
 
 Plane = npt.NDArray[np.integer]
 """One slice of one detector, or of the annotations: (rows, columns)."""
+
+_NUMBERS = (EOFError, OSError, zlib.error)
+"""What reading and unpacking raise on damaged files."""
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Name the file in every error of the body; what libraries raise on a damaged file becomes a StackError."""
+    try:
+        yield
+    except AppError as error:
+        raise type(error)(f"{path}: {error}") from None
+    except FileNotFoundError:
+        raise StackError(f"{path} does not exist; give a file that exists") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # parsers of damaged headers and codecs raise anything
+        kind = "" if isinstance(error, _NUMBERS) else f"{type(error).__name__}: "
+        raise StackError(f"{path} cannot be read ({kind}{error}): it is damaged; save or copy it again") from error
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ So 3D Slicer shows a slice as the microscope does. Lengths are micrometres.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -79,14 +78,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A volume as it stands in a file.
-
-    Args:
-        pixels: (slices, rows, columns) or (slices, rows, columns, detectors): the axes z, y, x of the file, which
-            another program may have turned.
-        affine: 4 x 4, from the index x, y, z in the file to LPS.
-        unit: unit of lengths that the file names: "unknown", "micron", "mm" or another one.
-    """
+    """A volume as it stands in a file: pixels of the shape, and the place, that `Extent` describes."""
 
     pixels: npt.NDArray[np.generic]
     affine: Affine
@@ -101,8 +93,8 @@ class Volume:
 def on_grid(volume: Volume, grid: Grid) -> Labels:
     """Place a label volume on a grid by its geometry.
 
-    Axes may be permuted or flipped, and the volume may be cropped or padded by whole voxels. What it doesn't cover
-    is 0.
+    Axes may be permuted or flipped, and the volume may be cropped or padded by whole voxels. What it does not
+    cover is 0.
 
     Args:
         volume: whole numbers 0..255, of an integer or a floating-point type.
@@ -139,7 +131,7 @@ def check_covers(labels: Extent, image: Extent) -> None:
         )
 
 
-def check_upright(path: Path, affine: Affine) -> None:
+def check_upright(affine: Affine) -> None:
     """Check that columns, rows and slices run along x, y and z, so that the pixels lie as every program shows them.
 
     Raises:
@@ -148,7 +140,7 @@ def check_upright(path: Path, affine: Affine) -> None:
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     if np.abs(directions - np.eye(3)).max() > _OTHER_DIRECTION:
         raise StackError(
-            f"{path}: its voxels are {_described(affine)} in LPS, so viewers show its pixels turned or mirrored, and "
+            f"its voxels are {_described(affine)} in LPS, so viewers show its pixels turned or mirrored, and "
             "which of both is meant is not known; save it along (1 0 0), (0 1 0), (0 0 1), either as stored (nibabel: "
             "affine diag(-1, -1, 1, 1) times the spacing, or None) or as shown (SimpleITK: DICOMOrient(image, 'LPS'))"
         )

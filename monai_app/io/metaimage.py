@@ -41,7 +41,7 @@ def read_metaimage(path: Path) -> Header:
             in another folder, or in several files.
     """
     entries, end = _entries(path)
-    _check(path, entries)
+    _check(entries)
     data = _pixel_file(path, entries["ElementDataFile"])
     big_endian = _flag(entries, "BinaryDataByteOrderMSB", "ElementByteOrderMSB")
     return Header(
@@ -66,23 +66,21 @@ def _entries(path: Path) -> tuple[dict[str, str], int]:
             entries[key.strip()] = value.strip()
             if key.strip() == "ElementDataFile":
                 return entries, handle.tell()
-    raise StackError(f"{path} does not begin as a MetaImage file (no ElementDataFile); save or copy it again")
+    raise StackError("it does not begin as a MetaImage file (no ElementDataFile); save or copy it again")
 
 
-def _check(path: Path, entries: dict[str, str]) -> None:
+def _check(entries: dict[str, str]) -> None:
     lacking = [key for key in ("NDims", "DimSize", "ElementType") if key not in entries]
     if lacking:
-        raise StackError(f"{path} is no complete MetaImage file (lacking: {', '.join(lacking)}); save it again")
+        raise StackError(f"it is no complete MetaImage file (lacking: {', '.join(lacking)}); save it again")
     lengths = entries["DimSize"].split()
     if entries["NDims"] != "3" or len(lengths) != 3 or min(int(length) for length in lengths) < 1:
-        raise StackError(f"{path} has axes of {entries['DimSize']} and must have x, y and z; save a volume")
+        raise StackError(f"it has axes of {entries['DimSize']} and must have x, y and z; save a volume")
     for key, only in (("ElementNumberOfChannels", "1"), ("HeaderSize", "0"), ("BinaryData", "True")):
         if entries.get(key, only).casefold() != only.casefold():
-            raise StackError(f"{path}: {key} is {entries[key]} and must be {only}; save it again, as grey pixels")
+            raise StackError(f"{key} is {entries[key]} and must be {only}; save it again, as grey pixels")
     if entries["ElementType"] not in _TYPES:
-        raise StackError(
-            f"{path}: ElementType {entries['ElementType']} is none of {', '.join(_TYPES)}; convert the pixels"
-        )
+        raise StackError(f"ElementType {entries['ElementType']} is none of {', '.join(_TYPES)}; convert the pixels")
 
 
 def _pixel_file(path: Path, name: str) -> Path | None:
@@ -92,7 +90,7 @@ def _pixel_file(path: Path, name: str) -> Path | None:
     data = path.with_name(Path(name).name)
     if Path(name).name != name or not data.is_file() or data.is_symlink():
         raise StackError(
-            f"{path} leaves its pixels to {name!r}, which is no file beside it; put it there, or save one .mha file"
+            f"it leaves its pixels to {name!r}, which is no file beside it; put it there, or save one .mha file"
         )
     return data
 

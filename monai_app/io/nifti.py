@@ -32,47 +32,50 @@ def read_nifti(path: Path) -> Header:
     """
     packed = path.name.casefold().endswith(".gz")
     with opened(path, packed) as stream:
-        return _read(path, stream.read(540), packed)
-
-
-def _read(path: Path, start: bytes, packed: bool) -> Header:
-    import nibabel
+        start = stream.read(540)
+    import nibabel  # slow to import
 
     large = 540 in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big"))
     kind: Any = nibabel.Nifti2Header if large else nibabel.Nifti1Header  # typed in part
     length = 540 if large else 348
     if len(start) < length:
-        raise StackError(f"{path} has {len(start)} bytes and is no NIfTI file; save or copy it again")
+        raise StackError(f"it has {len(start)} bytes and is no NIfTI file; save or copy it again")
     header = kind(start[:length], check=False)
     if header["sizeof_hdr"] != length or bytes(header["magic"].item())[:3] not in (b"n+1", b"n+2"):
         raise StackError(
-            f"{path} does not begin as a NIfTI file in one piece (sizeof_hdr {header['sizeof_hdr']}, magic "
+            f"it does not begin as a NIfTI file in one piece (sizeof_hdr {header['sizeof_hdr']}, magic "
             f"{header['magic'].item()!r}); save it as .nii or .nii.gz, not as a pair of files"
         )
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     scale = (slope, intercept) if slope and math.isfinite(slope) and math.isfinite(intercept) else (1.0, 0.0)
     offset = float(header["vox_offset"])
     if not length + 4 <= offset <= _LARGEST_OFFSET:
-        raise StackError(f"{path}: its pixels begin at byte {offset:g}: it is damaged; save it again")
-    shape = _three_axes(path, tuple(int(size) for size in header.get_data_shape()))
-    affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ nifti_affine(path, header)
-    unit = header.get_xyzt_units()[0]
-    placed = bool(header["qform_code"] > 0 or header["sform_code"] > 0)
+        raise StackError(f"its pixels begin at byte {offset:g}: it is damaged; save it again")
+    shape = _three_axes(tuple(int(size) for size in header.get_data_shape()))
+    affine = np.diag((-1.0, -1.0, 1.0, 1.0)) @ nifti_affine(header)
     return Header(
-        path, shape, header.get_data_dtype(), affine, unit, int(offset), "file" if packed else "", scale, placed
+        path,
+        shape,
+        header.get_data_dtype(),
+        affine,
+        header.get_xyzt_units()[0],
+        int(offset),
+        "file" if packed else "",
+        scale,
+        placed=bool(header["qform_code"] > 0 or header["sform_code"] > 0),
     )
 
 
-def _three_axes(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _three_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Lengths of x, y, z, and of detectors where there are several; axes of length 1 beyond the third mean nothing."""
     shape = (*shape, *(1 for _ in range(3 - len(shape))))
     shape = (*shape[:3], *(length for length in shape[3:] if length != 1))
     if len(shape) > 4 or min(shape) < 1:
-        raise StackError(f"{path} has axes of {shape} and must have x, y, z, and at most one more; save a volume")
+        raise StackError(f"it has axes of {shape} and must have x, y, z, and at most one more; save a volume")
     return shape
 
 
-def nifti_affine(path: Path, header: Any) -> Affine:
+def nifti_affine(header: Any) -> Affine:
     """Read where the voxels of a NIfTI file lie: by the sform; where there is none, by the qform.
 
     Programs take one or the other, ITK not always the one that nibabel does, so the two have to agree: to 0.05 voxel
@@ -80,7 +83,6 @@ def nifti_affine(path: Path, header: Any) -> Affine:
     180 degrees open by up to 0.002.
 
     Args:
-        path: the file, for messages.
         header: nibabel's header.
 
     Returns:
@@ -96,11 +98,11 @@ def nifti_affine(path: Path, header: Any) -> Affine:
         return _straightened(qform)
     sform = np.asarray(header.get_sform(), np.float64)
     if np.isfinite(sform).all() and np.linalg.det(sform[:3, :3]):  # else there is no volume to speak of
-        _check_agree(path, header, sform, qform)
+        _check_agree(header, sform, qform)
     return sform
 
 
-def _check_agree(path: Path, header: Any, sform: Affine, qform: Affine) -> None:
+def _check_agree(header: Any, sform: Affine, qform: Affine) -> None:
     lengths = (*header.get_data_shape()[:3], 1, 1, 1)[:3]
     last = np.maximum(np.array(lengths, np.float64), 1) - 1
     size = np.linalg.norm(sform[:3, :3], axis=0)
@@ -112,7 +114,7 @@ def _check_agree(path: Path, header: Any, sform: Affine, qform: Affine) -> None:
     spread_may = _TOLERANCE + _open_angle(header) * (size @ last) / size
     if not ((first <= first_may).all() and (spread <= spread_may).all()):
         raise StackError(
-            f"{path}: its sform and its qform put voxels up to {(first + spread).max():.3g} voxels apart (at most "
+            f"its sform and its qform put voxels up to {(first + spread).max():.3g} voxels apart (at most "
             f"{_TOLERANCE} is rounding), and programs take one or the other; save it with the same geometry in both, "
             "or with one of them (the other's code 0)"
         )

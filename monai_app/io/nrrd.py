@@ -36,15 +36,15 @@ def read_nrrd(path: Path) -> Header:
         start = handle.read(_LONGEST)
     stream = BytesIO(start)
     content = nrrd.read_header(stream)
-    _check(path, content)
+    _check(content)
     packed = content["encoding"].casefold() in ("gzip", "gz")
     if not packed and content["encoding"].casefold() != "raw":
-        raise StackError(f"{path}: encoding {content['encoding']!r} is not read; save it with encoding gzip or raw")
+        raise StackError(f"encoding {content['encoding']!r} is not read; save it with encoding gzip or raw")
     return Header(
         path,
         tuple(int(size) for size in content["sizes"]),
         _dtype(content),
-        _affine(path, content),
+        _affine(content),
         _unit(content),
         stream.tell(),
         "pixels" if packed else "",
@@ -52,31 +52,30 @@ def read_nrrd(path: Path) -> Header:
     )
 
 
-def _check(path: Path, content: dict[str, Any]) -> None:
+def _check(content: dict[str, Any]) -> None:
     lacking = [name for name in ("dimension", "type", "encoding", "sizes") if name not in content]
     if lacking or content["dimension"] != len(content["sizes"]):
-        raise StackError(f"{path} is no complete NRRD file (lacking: {lacking or 'sizes'}); save or copy it again")
+        raise StackError(f"it is no complete NRRD file (lacking: {lacking or 'sizes'}); save or copy it again")
     if len(content["sizes"]) != 3 or min(content["sizes"]) < 1:
         raise StackError(
-            f"{path} has axes of {content['sizes'].tolist()} and must have three; save one label map without "
+            f"it has axes of {content['sizes'].tolist()} and must have three; save one label map without "
             "overlapping segments, or use NIfTI"
         )
     for name in ("data file", "datafile"):
         if name in content:
             raise StackError(
-                f"{path} leaves its pixels to another file ({content[name]!r}), which is not followed; save it as one "
-                ".nrrd file"
+                f"it leaves its pixels to another file ({content[name]!r}), which is not followed; save one .nrrd file"
             )
     for name in ("byte skip", "byteskip", "line skip", "lineskip"):
         if content.get(name, 0) != 0:
-            raise StackError(f"{path}: {name!r} is {content[name]} and must be 0; save it again without")
+            raise StackError(f"{name!r} is {content[name]} and must be 0; save it again without")
 
 
-def _affine(path: Path, content: dict[str, Any]) -> Affine:
+def _affine(content: dict[str, Any]) -> Affine:
     """From index to LPS; a file without directions lies along the axes, as in ITK."""
     space = content.get("space", "LPS")
     if space not in _TO_LPS:
-        raise StackError(f"{path}: space {space!r} is not one of {', '.join(_TO_LPS)}; save it in one of them")
+        raise StackError(f"space {space!r} is not one of {', '.join(_TO_LPS)}; save it in one of them")
     affine = np.eye(4)
     if "space directions" in content:
         affine[:3, :3] = np.asarray(content["space directions"], np.float64).T

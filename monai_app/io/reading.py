@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from monai_app.errors import StackError
+from monai_app.io.base import readable
 from monai_app.io.grid import Extent, Volume, as_labels, check_covers
 from monai_app.io.registry import find_format, suffixes
-from monai_app.io.volume import Header, readable
+from monai_app.io.volume import Header
 
 
 def partner_path(path: Path, detector: str) -> Path:

@@ -166,20 +166,15 @@ def check_agreement(detectors: Mapping[str, Source]) -> None:
     for other_name, other in others:
         pair = f"detectors {name} and {other_name}"
         odd = _unpaired(first, other)
-        if len(first) != len(other):
+        if len(first) != len(other) or odd:
             raise StackError(
                 f"{pair} have {len(first)} and {len(other)} slices{odd}, and every slice needs an image of each; add "
-                "the missing ones or remove the extra ones"
+                "the missing ones or remove the extra ones, or number the files of both alike"
             )
         if crossed := _crossed(first, other):
             raise StackError(
                 f"{pair}: {crossed[0]} and {crossed[1].name} stand at the same place in natural order and have "
                 "different numbers; name the files of both detectors alike"
-            )
-        if odd:
-            raise StackError(
-                f"{pair} have different slices{odd}; add the missing ones or remove the extra ones, or number the "
-                "files of both alike"
             )
         if first.shape != other.shape or first.dtype != other.dtype:
             raise StackError(

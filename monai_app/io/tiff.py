@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from tifffile import PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
 
-from monai_app.errors import AppError, StackError
-from monai_app.io.base import PlaneFile, check_type, size
+from monai_app.errors import StackError
+from monai_app.io.base import PlaneFile, check_type, readable, size
 
 _REDUCED = 1
 """Bit of the tag NewSubfileType that marks thumbnails."""
@@ -67,18 +67,8 @@ def open_tiff(path: Path, labels: bool) -> TiffPlanes:
 
 @contextmanager
 def _open(path: Path) -> Iterator[TiffFile]:
-    """Open a TIFF file; every error in the body becomes a StackError that names it."""
-    try:
-        with TiffFile(path, _multifile=False) as tif:
-            yield tif
-    except AppError as error:
-        raise type(error)(f"{path}: {error}") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # tifffile and the codecs raise nearly every type on damaged files
-        raise StackError(
-            f"{path} is no readable TIFF file ({type(error).__name__}: {error}); export it again"
-        ) from error
+    with readable(path), TiffFile(path, _multifile=False) as tif:
+        yield tif
 
 
 def _first_series(tif: TiffFile) -> TiffPageSeries:

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.errors import AppError, StackError
-from monai_app.io.base import PlaneFile, check_type
+from monai_app.errors import StackError
+from monai_app.io.base import PlaneFile, check_type, readable
 from monai_app.io.grid import Affine, Extent, check_upright
 
 _PORTION = 1 << 24
@@ -29,8 +29,7 @@ _ANY = 47
 _DENSEST = 1032
 """Bytes that deflate unpacks from one byte at the most."""
 
-_NUMBERS = (EOFError, OSError, zlib.error)
-"""What reading and unpacking raise on damaged files."""
+_AGAIN = "save or copy it again"
 
 Packing = Literal["", "file", "pixels"]
 """What is compressed, by gzip or zlib."""
@@ -67,12 +66,10 @@ class Header:
     def __post_init__(self) -> None:
         if self.dtype.kind not in "uif":
             raise StackError(
-                f"{self.path} holds values of type {self.dtype} and must hold whole numbers; save it as uint8 or uint16"
+                f"it holds values of type {self.dtype} and must hold whole numbers; save it as uint8 or uint16"
             )
         if not np.isfinite(self.affine).all() or not np.linalg.det(self.affine[:3, :3]):
-            raise StackError(
-                f"{self.path}: its geometry {self.affine[:3].tolist()} spans no volume; save it again with its spacing"
-            )
+            raise StackError(f"its geometry {self.affine[:3].tolist()} spans no volume; save it again with its spacing")
 
     @property
     def voxels(self) -> int:
@@ -102,24 +99,21 @@ class Header:
             StackError: the file holds fewer or more bytes, or is damaged.
         """
         size, read = self.voxels * self.dtype.itemsize, skip
-        packed_pixels = self.packed == "pixels"
-        begin = self.offset if packed_pixels else 0
+        begin = 0 if self.packed == "file" else self.offset
+        ahead = skip + self.offset - begin  # what is packed has to be read, and is left out then
+        if not self.packed:
+            begin, ahead = begin + skip, 0
         with readable(self.path), opened(self.data or self.path, bool(self.packed), begin) as stream:
-            _skip(stream, skip + (0 if packed_pixels else self.offset))
+            while ahead > 0 and (part := stream.read(min(_PORTION, ahead))):
+                ahead -= len(part)
             while read < size:
                 part = stream.read(min(_PORTION, size - read))
                 if not part:
-                    raise StackError(
-                        f"{self.path} holds {read} bytes of pixels and announces {size}: it is truncated; save or copy "
-                        "it again"
-                    )
+                    raise StackError(f"it holds {read} bytes of pixels and announces {size}: it is truncated; {_AGAIN}")
                 read += len(part)
                 yield part
             if stream.read(1):  # at the end of what it unpacks, the checksum is checked
-                raise StackError(
-                    f"{self.path} holds more than the {size} bytes of pixels that it announces: it is damaged; save or "
-                    "copy it again"
-                )
+                raise StackError(f"it holds more than the {size} bytes of pixels that it announces; {_AGAIN}")
 
 
 @dataclass(frozen=True)
@@ -157,18 +151,15 @@ def open_volume(read: Callable[[Path], Header], path: Path, labels: bool) -> Vol
     with readable(path):
         header = read(path)
         _check_holds(header)
-    if len(header.shape) != 3:
-        raise StackError(
-            f"{header.path} has axes of {header.shape} and must have columns, rows and slices; save every detector as "
-            "a file of its own"
-        )
-    dtype = header.values(b"").dtype
-    try:
+        if len(header.shape) != 3:
+            raise StackError(
+                f"it has axes of {header.shape} and must have columns, rows and slices; save every detector as a file "
+                "of its own"
+            )
+        dtype = header.values(b"").dtype
         check_type(dtype, 8 * dtype.itemsize, labels)
-    except StackError as error:
-        raise StackError(f"{header.path}: {error}") from None
-    if header.placed:
-        check_upright(header.path, header.affine)
+        if header.placed:
+            check_upright(header.affine)
     columns, rows, slices = header.shape
     extent = header.extent if header.placed else None
     return VolumePlanes(header.path, slices, (rows, columns), dtype, extent=extent, header=header)
@@ -179,24 +170,7 @@ def _check_holds(header: Header) -> None:
     size = header.voxels * header.dtype.itemsize
     held = (header.data or header.path).stat().st_size - (0 if header.packed == "file" else header.offset)
     if size > held * (_DENSEST if header.packed else 1):
-        raise StackError(
-            f"{header.path} announces {size} bytes of pixels and has {held} for them: it is truncated; save or copy it "
-            "again"
-        )
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what a damaged file makes libraries raise into a StackError that names it."""
-    try:
-        yield
-    except AppError:
-        raise
-    except FileNotFoundError:
-        raise StackError(f"{path} does not exist; give a file that exists") from None
-    except Exception as error:  # parsers of damaged headers raise anything
-        kind = "" if isinstance(error, _NUMBERS) else f"{type(error).__name__}: "
-        raise StackError(f"{path} cannot be read ({kind}{error}): it is damaged; save or copy it again") from None
+        raise StackError(f"it announces {size} bytes of pixels and has {held} for them: it is truncated; {_AGAIN}")
 
 
 @contextmanager
@@ -230,12 +204,3 @@ class _Unpacked(io.RawIOBase):
                 raise EOFError("what it compresses ends too early")
         buffer[: len(data)] = data
         return len(data)
-
-
-def _skip(stream: BinaryIO, count: int) -> None:
-    """Go on by a number of bytes; a stream that is unpacked has to read them."""
-    if stream.seekable():
-        stream.seek(count, io.SEEK_CUR)
-        return
-    while count > 0 and (part := stream.read(min(_PORTION, count))):
-        count -= len(part)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from monai_app.bundle.settings import read_json
+from monai_app.bundle.configs.settings import read_json
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file, lock, lock_path
 from monai_app.label.settings import Workspace

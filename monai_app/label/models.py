@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.locate import size_path, template_path, template_paths
+from monai_app.bundle.configs.locate import size_path, template_path, template_paths
+from monai_app.bundle.configs.settings import check_literal, read_json, read_overlays
+from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
 from monai_app.bundle.model import load_model, read_spec
 from monai_app.bundle.prepare import RECORD
 from monai_app.bundle.renew import usable_run
-from monai_app.bundle.settings import check_literal, read_json, read_overlays
-from monai_app.bundle.training_settings import NOT_SETTINGS, check_settings
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AppError, ConfigError
 from monai_app.files import atomic_file

@@ -74,12 +74,7 @@ def mean_iou(confusion: np.ndarray, annotated_only: bool = False) -> float:
 
 
 def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
-    """Compute all scores of a confusion matrix.
-
-    Args:
-        confusion: pixel counts (K, K), [true][predicted].
-        phases: the K phases' names, in the order of their values.
-    """
+    """Compute all scores of pixel counts (K, K), [true][predicted]; ``phases`` are the names in the order of values."""
     counts = np.asarray(confusion).astype(np.int64)
     hits, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     total = counts.sum()
@@ -107,11 +102,7 @@ def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
 def write_scores(scores: Scores, csv_path: Path, json_path: Path, record: Mapping[str, Any]) -> None:
     """Write scores as a table (CSV: one row a phase, then the mean) and completely (JSON; undefined becomes null).
 
-    Args:
-        scores: the scores.
-        csv_path: the table's file.
-        json_path: the complete file.
-        record: what was scored; it goes into the JSON too.
+    ``record`` says what was scored; it goes into the JSON too.
     """
     names = [field.name for field in fields(PhaseScore)]
     with atomic_file(csv_path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:

@@ -126,9 +126,7 @@ class BidirectionalConvLSTM2d(nn.Module):
     """Two convolutional LSTMs, one from the first element to the last and one back, merged.
 
     Args:
-        in_channels: channels of the input.
-        hidden_channels: channels F of each direction's state.
-        gate_activation: see :class:`ConvLSTM2d`.
+        in_channels, hidden_channels, gate_activation: of each direction, see :class:`ConvLSTM2d`.
         merge: ``"sum"`` of the two directions, or ``"concat"`` of their channels (forward first).
 
     Attributes:
@@ -157,7 +155,7 @@ class BidirectionalConvLSTM2d(nn.Module):
         back = self.back(sequence, reverse=True)
         last = len(back) - 1
         merged = [self._merge(state, back[last - step]) for step, state in enumerate(ahead)]
-        # Not stack, which would lay the channels of channels-last states out anew.
+        # Not stack, which would lay the channels of channels-last states out again.
         return torch.unflatten(torch.cat(merged), 0, (len(merged), -1))
 
     def final(self, sequence: Tensor) -> Tensor:
@@ -173,10 +171,6 @@ class BidirectionalConvLSTM2d(nn.Module):
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Check that an argument is one of the known words.
-
-    Raises:
-        ConfigError: it is not.
-    """
+    """Refuse an argument that is none of the known words, by a `ConfigError`."""
     if value not in choices:
         raise ConfigError(f"{name} {value!r}: must be one of {', '.join(choices)}")

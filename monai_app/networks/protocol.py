@@ -19,11 +19,7 @@ from monai_app.errors import ConfigError
 
 
 class SequenceNetwork(nn.Module):
-    """A network of slabs, as a function of consecutive slices.
-
-    Args:
-        slices: slices S in the slab, odd.
-        targets: consecutive targets T of a call.
+    """A network of slabs of S slices, an odd number, as a function of consecutive slices with T targets.
 
     Raises:
         ConfigError: a number out of range.

@@ -103,20 +103,17 @@ class Sensor3D(nn.Module):
         self._check(image)
         skips = self._encode(self._by_slice(image))
         sequence = torch.unflatten(self._decode(skips), 0, (self.slices, -1))
-        if self.head == "final":
-            return self._logits(self.read_out.final(sequence))
         if self.head == "all" and self.training:
             states = self.read_out(sequence).flatten(0, 1)
             return torch.unflatten(self.classify(states), 0, (self.slices, -1)).permute(1, 2, 0, 3, 4)
-        return self._logits(self.read_out.at(sequence, self.slices // 2))
+        final = self.head == "final"
+        states = self.read_out.final(sequence) if final else self.read_out.at(sequence, self.slices // 2)
+        logits: Tensor = self.classify(states)
+        return logits
 
     def sequence(self, targets: int) -> Sensor3DSequence:
         """Return the network as a function of single slices; see :class:`monai_app.networks.protocol.SharesWork`."""
         return Sensor3DSequence(self, targets)
-
-    def _logits(self, states: Tensor) -> Tensor:
-        logits: Tensor = self.classify(states)
-        return logits
 
     def _by_slice(self, image: Tensor) -> Tensor:
         """Make every slice an image of its own: (B, S*C, H, W) to (S*B, C, H, W)."""
@@ -174,7 +171,7 @@ def _block(in_channels: int, out_channels: int, norm: str, dropout: float) -> nn
 
 def _check_numbers(**values: int) -> None:
     for name, value in values.items():
-        least = 2 if name in ("levels",) else 1
+        least = 2 if name == "levels" else 1
         if value < least:
             raise ConfigError(f"{name} {value}: must be {least} or more")
     Slab(values["slices"])

@@ -62,10 +62,6 @@ class Sensor3DSequence(SequenceNetwork):
     Kernels are derived from the network's weights here and now: weights changed later are not followed. They are laid
     out channels-last, as the images should be.
 
-    Args:
-        network: Sensor-3D in evaluation mode.
-        targets: consecutive targets T of a call.
-
     Raises:
         ConfigError: see :class:`SequenceNetwork`.
     """

@@ -169,11 +169,7 @@ class PhantomConfig(Strict):
 
     @classmethod
     def from_mapping(cls, settings: Any, source: Path | str = "phantom settings") -> Self:
-        """Lay a nested mapping of any subset of the settings over the defaults.
-
-        Args:
-            settings: the mapping.
-            source: what it was read from, for messages.
+        """Lay a nested mapping of any subset of the settings over the defaults; ``source`` names it in messages.
 
         Raises:
             ConfigError: an unknown key, or a value that breaks its rule.

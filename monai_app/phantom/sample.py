@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
 from monai_app.domain.schemas import write_document
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_directory
 from monai_app.phantom.config import PhantomConfig
-from monai_app.phantom.phases import PHASES
 from monai_app.phantom.simulate import PhantomSlice, simulate
+from monai_app.phantom.structure.phases import PHASES
 from monai_app.progress import Progress, silent
 from monai_app.stack import SampleDescription
 
@@ -140,11 +138,9 @@ def _write_slice(item: PhantomSlice, folder: Path, annotated: bool) -> None:
         images["annotations"] = item.truth
     for name, image in images.items():
         # Noise does not compress; label maps do, by a factor of fifty.
-        _write_tiff(folder / name / f"slice_{item.z:04d}.tif", image, compress=name in ("truth", "annotations"))
-
-
-def _write_tiff(path: Path, image: NDArray[np.uint8], compress: bool) -> None:
-    tifffile.imwrite(path, image, photometric="minisblack", compression="zlib" if compress else None)
+        compression = "zlib" if name in ("truth", "annotations") else None
+        path = folder / name / f"slice_{item.z:04d}.tif"
+        tifffile.imwrite(path, image, photometric="minisblack", compression=compression)
 
 
 def _description(config: PhantomConfig, train: Sequence[int], test: Sequence[int]) -> dict[str, Any]:

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_app.phantom import artefacts
 from monai_app.phantom.config import PhantomConfig
-from monai_app.phantom.curtains import Curtains
-from monai_app.phantom.detectors import Buried, bare_signal, hardness_map, look_into_pores, relief, window_planes
-from monai_app.phantom.fields import Grid
-from monai_app.phantom.microstructure import Microstructure, Plane
-from monai_app.phantom.phases import Material
+from monai_app.phantom.imaging import artefacts
+from monai_app.phantom.imaging.curtains import Curtains
+from monai_app.phantom.imaging.detectors import (
+    Buried,
+    bare_signal,
+    hardness_map,
+    look_into_pores,
+    relief,
+    window_planes,
+)
+from monai_app.phantom.imaging.stage import Position, positions
 from monai_app.phantom.resample import Floats, look_up, soften
-from monai_app.phantom.stage import Position, positions
+from monai_app.phantom.structure.fields import Grid
+from monai_app.phantom.structure.microstructure import Microstructure, Plane
+from monai_app.phantom.structure.phases import Material
 from monai_app.stack import Voxel
 
 _NOISE_STREAM = 40

@@ -126,7 +126,7 @@ class Stack(SlabSource):
             raise AnnotationError(
                 f"slice {z} of {self.path.name} is not annotated; the annotated slices are {annotated}"
             )
-        return self._read_label_image(layout.ANNOTATION, z, rect)
+        return self._read(f"{layout.LABELS}/{layout.annotation_folder(self.path).name}/0", z, rect)
 
     def read_labels(self, name: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read one slice of a finished label image: (rows, columns), values are phases.
@@ -136,7 +136,7 @@ class Stack(SlabSource):
         """
         self._check_labels(name)
         self.check_slice(z)
-        return self._read_label_image(name, z, rect)
+        return self._read(f"{layout.LABELS}/{name}/0", z, rect)
 
     def read_map(self, name: str, kind: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read one slice of a map that was written beside a finished label image, such as ``"confidence"``.
@@ -155,8 +155,7 @@ class Stack(SlabSource):
             raise StackError(
                 f"label image {name!r} of {self.path.name} was written without {kind}; segment again and ask for it"
             )
-        full = zarr.open_array(self.path, path=path, mode="r")
-        return layout.read(full, (*(slice(None) for _ in full.shape[:-3]), z, *(rect or Rect.whole(self.shape)).index))
+        return self._read(path, z, rect)
 
     def label_names(self) -> tuple[str, ...]:
         """The names of the finished label images, without the annotations."""
@@ -238,11 +237,6 @@ class Stack(SlabSource):
             BusyError: another process is writing it.
             StackError: the store holds another stack by now, or the result in progress is damaged.
         """
-        return resumable_result(self._label_image(name, attributes, phases), maps, fingerprint, overwrite=overwrite)
-
-    def _label_image(
-        self, name: str, attributes: Mapping[str, Any] | None, phases: Sequence[Phase] | None
-    ) -> LabelImage:
         meaning = self.phases if phases is None else tuple(phases)
         own = {
             "format": layout.FORMAT,
@@ -250,12 +244,12 @@ class Stack(SlabSource):
             "ingested": self.ingested,
             "attributes": dict(attributes or {}),
         }
-        return LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own)
+        image = LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own)
+        return resumable_result(image, maps, fingerprint, overwrite=overwrite)
 
-    def _read_label_image(self, name: str, z: int, rect: Rect | None) -> npt.NDArray[np.uint8]:
-        folder = layout.annotation_folder(self.path).name if name == layout.ANNOTATION else name
-        array = zarr.open_array(self.path, path=f"{layout.LABELS}/{folder}/0", mode="r")
-        return layout.read(array, (z, *(rect or Rect.whole(self.shape)).index))
+    def _read(self, path: str, z: int, rect: Rect | None) -> npt.NDArray[np.uint8]:
+        full = zarr.open_array(self.path, path=path, mode="r")
+        return layout.read(full, (*(slice(None) for _ in full.shape[:-3]), z, *(rect or Rect.whole(self.shape)).index))
 
     def _check_labels(self, name: str) -> None:
         if name not in self.label_names():

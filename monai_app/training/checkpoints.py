@@ -45,10 +45,6 @@ class LoadWeights:
 
     MONAI's ``CheckpointLoader`` leaves out what does not fit unless told otherwise, and then ends in a traceback.
 
-    Args:
-        path: file of the weights, a flat state dict.
-        network: the network.
-
     Raises:
         ConfigError: when the engine starts, if the file is missing or damaged or does not fit.
     """
@@ -70,10 +66,6 @@ class BestModel:
 
     Attach to the evaluator. Its own state (the best metric) belongs into the resume checkpoint. Of several processes
     rank 0 writes.
-
-    Args:
-        path: file of the weights.
-        network: the network whose state dict is saved.
     """
 
     def __init__(self, path: str, network: torch.nn.Module) -> None:

@@ -14,10 +14,7 @@ from monai_app.progress import duration
 class EpochProgress:
     """Log the training's progress after every epoch: loss, validation metrics, rate and time left.
 
-    Attach to the trainer after its ``ValidationHandler``.
-
-    Args:
-        evaluator: the validating engine, whose latest metrics are shown.
+    Attach to the trainer after its ``ValidationHandler``; ``evaluator`` is the validating engine.
     """
 
     def __init__(self, evaluator: Engine) -> None:
@@ -53,11 +50,6 @@ class ValidationPictures:
     """Write a validated slice to TensorBoard: input detectors, truth, prediction, errors.
 
     Attach to the evaluator. Every ``interval``-th of its runs shows a slice, each time the next one.
-
-    Args:
-        writer: TensorBoard writer.
-        spec: of the model, whose detectors and phases are shown.
-        interval: epochs between two pictures.
     """
 
     def __init__(self, writer: SummaryWriter, spec: ModelSpec, interval: int = 1) -> None:

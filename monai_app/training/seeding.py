@@ -41,10 +41,6 @@ class SeedEachEpoch:
     """Draw every epoch's random numbers from the seed and the epoch's number.
 
     A resumed run then sees the crops and augmentations that an uninterrupted one would have seen.
-
-    Args:
-        seed: the run's seed.
-        dataset: the training dataset, which is told the epoch.
     """
 
     def __init__(self, seed: int, dataset: SeededDataset) -> None:

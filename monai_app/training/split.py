@@ -97,7 +97,8 @@ def _labelled_blocks(annotations: Mapping[int, np.ndarray], phases: int, block: 
     """Return the blocks that hold labels and their pixel counts (blocks, phases)."""
     shape = next(iter(annotations.values())).shape
     blocks = [(z, rect) for z in sorted(annotations) for rect in Rect.whole(shape).split(block, block)]
-    counts = np.array([_count(annotations[z][rect.index], phases) for z, rect in blocks], dtype=np.float64)
+    pixels = (np.bincount(annotations[z][rect.index].ravel(), minlength=phases + 1) for z, rect in blocks)
+    counts = np.array([each[1 : phases + 1] for each in pixels], dtype=np.float64)
     labelled = counts.sum(axis=1) > 0
     return [b for b, some in zip(blocks, labelled, strict=True) if some], counts[labelled]
 
@@ -107,11 +108,6 @@ def _too_coarse(candidates: Sequence[Block], shape: Sequence[int], block: int, s
     per_slice = Counter(z for z, _ in candidates)
     few = len(per_slice) < slices or min(per_slice.values()) < 2
     return few or -(-shape[0] // block) * -(-shape[1] // block) < 4
-
-
-def _count(labels: np.ndarray, phases: int) -> np.ndarray:
-    """Count a block's pixels of phases 1..K."""
-    return np.bincount(labels.ravel(), minlength=phases + 1)[1 : phases + 1]
 
 
 def _choose(candidates: Sequence[Block], counts: np.ndarray, fraction: float) -> tuple[Block, ...]:

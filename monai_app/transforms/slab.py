@@ -1,5 +1,6 @@
 """Read slabs and annotations from a stored stack."""
 
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,7 +20,24 @@ def _open(path: str) -> Stack:
     return Stack.open(path)
 
 
-class LoadSlabd(MapTransform):
+class _LoadSlice(MapTransform):
+    """Replaces a stack's path by something of slice ``d["z"]``."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return a copy of ``data`` with the pixels read."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            path, z = str(item[key]), int(item["z"])
+            pixels = torch.from_numpy(self._read(_open(path), z, item))
+            item[key] = MetaTensor(pixels, meta={"filename_or_obj": path, "z": z})
+        return item
+
+    @abstractmethod
+    def _read(self, stack: Stack, z: int, item: Mapping[Hashable, Any]) -> np.ndarray:
+        """The pixels (channels, rows, columns)."""
+
+
+class LoadSlabd(_LoadSlice):
     """Replace a stack's path by the slab around slice ``d["z"]``.
 
     The result is a float32 ``MetaTensor`` of shape (S*C, rows, columns) in the stack's grey values, slice-major:
@@ -29,30 +47,22 @@ class LoadSlabd(MapTransform):
     Args:
         keys: keys of stack paths.
         spec: of the model: detectors, slices and type of the pixels.
-        z_key: key of the target slice's index.
 
     Raises:
         StackError: when called, if the stack has no such slice or pixels of another type.
         ConfigError: when called, if the stack has no such detector.
     """
 
-    def __init__(self, keys: str | Sequence[str], spec: ModelSpec, z_key: str = "z") -> None:
+    def __init__(self, keys: str | Sequence[str], spec: ModelSpec) -> None:
         super().__init__(keys)
-        self.spec, self.z_key = spec, z_key
+        self.spec = spec
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a copy of ``data`` with the slabs read."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            path, z = str(item[key]), int(item[self.z_key])
-            stack = _open(path)
-            self.spec.check_stack(stack)
-            slab = stack.read_slab(z, self.spec.detectors, self.spec.slices)
-            item[key] = MetaTensor(torch.from_numpy(slab.astype(np.float32)), meta={"filename_or_obj": path, "z": z})
-        return item
+    def _read(self, stack: Stack, z: int, item: Mapping[Hashable, Any]) -> np.ndarray:
+        self.spec.check_stack(stack)
+        return stack.read_slab(z, self.spec.detectors, self.spec.slices).astype(np.float32)
 
 
-class LoadAnnotationd(MapTransform):
+class LoadAnnotationd(_LoadSlice):
     """Replace a stack's path by the annotation of slice ``d["z"]``.
 
     The result is a uint8 ``MetaTensor`` of shape (1, rows, columns): 0 unlabelled, 1..K the phases. An item with
@@ -62,27 +72,17 @@ class LoadAnnotationd(MapTransform):
         keys: keys of stack paths.
         kept: per slice index a boolean mask (rows, columns); labels where it is ``False`` become unlabelled. This is
             how training and validation share a slice, see :mod:`monai_app.training.split`. ``None`` keeps all.
-        z_key: key of the slice's index.
 
     Raises:
         AnnotationError: when called, if the slice is not annotated.
     """
 
-    def __init__(
-        self, keys: str | Sequence[str], kept: Mapping[int, np.ndarray] | None = None, z_key: str = "z"
-    ) -> None:
+    def __init__(self, keys: str | Sequence[str], kept: Mapping[int, np.ndarray] | None = None) -> None:
         super().__init__(keys)
-        self.kept, self.z_key = kept, z_key
+        self.kept = kept
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a copy of ``data`` with the annotations read."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            path, z = str(item[key]), int(item[self.z_key])
-            labels = _open(path).read_annotation(z)
-            if self.kept is not None:
-                labels = np.where(self.kept[z], labels, 0).astype(np.uint8)
-            if item.get("spare"):
-                labels = np.zeros_like(labels)
-            item[key] = MetaTensor(torch.from_numpy(labels[None]), meta={"filename_or_obj": path, "z": z})
-        return item
+    def _read(self, stack: Stack, z: int, item: Mapping[Hashable, Any]) -> np.ndarray:
+        labels = stack.read_annotation(z)
+        if self.kept is not None:
+            labels = np.where(self.kept[z], labels, 0).astype(np.uint8)
+        return np.zeros_like(labels[None]) if item.get("spare") else labels[None]

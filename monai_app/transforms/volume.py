@@ -86,21 +86,10 @@ class LoadVolumed(MapTransform):
         """Return a copy of ``data`` with the volumes read."""
         item = dict(data)
         for key in self.key_iterator(item):
-            item[key] = self.read(Path(str(item[key])))
+            item[key] = self._read(Path(str(item[key])))
         return item
 
-    def read(self, case: Path) -> MetaTensor:
-        """Read the detectors of a case.
-
-        Args:
-            case: the case file.
-
-        Returns:
-            (C, X, Y, Z), see the class.
-
-        Raises:
-            StackError: see the class.
-        """
+    def _read(self, case: Path) -> MetaTensor:
         pixels, affine = self._read_file(case)
         if pixels.ndim == 4:
             planes: Iterable[Pixels] = self._channels(pixels, case)

@@ -11,10 +11,10 @@ import tifffile
 import torch
 from monai.bundle import verify_metadata
 
-from monai_app.bundle.archive import unpack, write_manifest
-from monai_app.bundle.golden import check_golden
-from monai_app.bundle.package import package
-from monai_app.bundle.verify import check_package
+from monai_app.bundle.packages.archive import unpack, write_manifest
+from monai_app.bundle.packages.golden import check_golden
+from monai_app.bundle.packages.package import package
+from monai_app.bundle.packages.verify import check_package
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.stack import Stack
@@ -92,7 +92,7 @@ def test_an_unpacked_package_is_used_like_a_run_folder(packed: Path, tiny_stack:
     shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr")
     run_command("-m", "monai_app", "segment", "own.ome.zarr", "model", "--z", "0:1", cwd=tmp_path)
     assert Stack.open(tmp_path / "own.ome.zarr").label_names() == ("model",)
-    assert check_package(tmp_path / "model").golden.differing == 0
+    assert check_package(tmp_path / "model")[1].differing == 0
 
 
 @BOTH
@@ -111,7 +111,7 @@ def test_other_weights_are_seen_by_hash_and_by_labels(
     with pytest.raises(ConfigError, match=r"model\.pt is not the file that was packed"):
         check_package(bundle)
     write_manifest(bundle)  # even somebody who lists the new hash is found out
-    assert check_package(bundle).golden.differing > 0
+    assert check_package(bundle)[1].differing > 0
     shown = run_command("-m", "monai_app", "check", bundle, check=False)
     assert shown.returncode == 1
     assert "does not give its golden labels" in shown.stderr

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monai_app.bundle.archive import MANIFEST
-from monai_app.bundle.locate import template_digest, template_path
+from monai_app.bundle.configs.locate import template_digest, template_path
+from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.renew import EARLIER, usable_run
 from monai_app.errors import ConfigError
 from tests.test_earlier import MADE

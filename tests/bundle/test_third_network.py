@@ -64,6 +64,7 @@ def readme(checkout: Path) -> list[str]:
 
 
 def test_the_checks_of_the_model_zoo_find_it(checkout: Path) -> None:
-    code = "from monai_app.bundle.locate import *; print([tiny_settings(path.name) for path in template_paths()])"
+    imports = "from monai_app.bundle.configs.locate import template_paths, tiny_settings"
+    code = f"{imports}; print([tiny_settings(path.name) for path in template_paths()])"
     assert "{'channels': [4, 8, 8]}" in python(checkout, "-c", code)
     assert python(checkout, "tools/make_bundles.py", "--check") == ""

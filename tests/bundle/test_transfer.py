@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from monai_app.bundle.locate import template_path
+from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.transfer import Transfer, transfer
 from monai_app.domain.model_spec import ModelSpec

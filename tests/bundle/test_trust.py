@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from monai_app.bundle.locate import DEFAULT_BUNDLE, template_path, template_paths
+from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path, template_paths
+from monai_app.bundle.configs.trust import check_trusted
 from monai_app.bundle.prepare import prepare
-from monai_app.bundle.trust import check_trusted
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from tests.conftest import TINY, run_command

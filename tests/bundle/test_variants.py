@@ -11,9 +11,9 @@ from monai.bundle import ConfigParser, ConfigWorkflow
 from torch.export import Dim
 
 from monai_app.bundle.checks import check_network
-from monai_app.bundle.locate import config_path, size_path, template_path, template_paths, tiny_settings
+from monai_app.bundle.configs.locate import config_path, size_path, template_path, template_paths, tiny_settings
+from monai_app.bundle.configs.variants import read_variant, variant_names
 from monai_app.bundle.prepare import prepare
-from monai_app.bundle.variants import read_variant, variant_names
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.yamlfile import read_yaml

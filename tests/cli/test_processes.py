@@ -11,7 +11,7 @@ import torch
 from monai.bundle import ConfigParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from monai_app.bundle.locate import size_path, template_path
+from monai_app.bundle.configs.locate import size_path, template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.cli.running import run_command as bundle_command
 from monai_app.stack import Stack, ingest

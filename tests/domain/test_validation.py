@@ -150,7 +150,7 @@ def test_table_lists_what_is_declared() -> None:
         "voxel::z",
         "colours::N::rgb",
         "colours::N::code",
-        *["slices", "meaning", "rest", "kind", "count"],
+        *["slices", "meaning", "rest", "kind", "count", "sides"],
     ]
     assert rows["voxel::z"] == Setting("voxel::z", "number", "above 0", "nm", 40.0, "Thickness of a slice.")
     assert rows["slices"].type == "list of whole numbers or texts"

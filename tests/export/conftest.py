@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_app.bundle.locate import template_path
+from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.export import Report, export_run
 from monai_app.export.formats import SUFFIXES, Format

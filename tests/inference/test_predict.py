@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 
 from monai_app.bundle.model import load_model
 from monai_app.device.precision import Precision
@@ -79,6 +80,19 @@ def test_slices_come_as_they_are_ready_and_nobody_is_left_working(segmented: tup
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
     return model_of(tmp_path / "run")
+
+
+def test_full_memory_of_the_device_is_a_message(
+    model: Model, tiny_stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(model)
+
+    def full(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(predictor.network, "logits", full)
+    with pytest.raises(ConfigError, match=r"memory of cpu is full .*20 GiB\); give a smaller tile \(--tile"):
+        next(predictor.predict(tiny_stack, [0]))
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, tiny_stack: Stack) -> None:

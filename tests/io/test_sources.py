@@ -148,7 +148,7 @@ def test_refuses_equal_counts_of_different_slices(tmp_path: Path) -> None:
     (tmp_path / "ICE" / "slice_2.tif").unlink()
     (tmp_path / "TLD" / "slice_6.tif").unlink()
     sources = {name: open_planes(tmp_path / name) for name in ("ICE", "TLD")}
-    with pytest.raises(StackError, match=r"different slices.*ICE/slice_6\.tif, .*TLD/slice_2\.tif"):
+    with pytest.raises(StackError, match=r"have 8 and 8 slices.*ICE/slice_6\.tif, .*TLD/slice_2\.tif"):
         check_agreement(sources)
 
 

@@ -104,12 +104,12 @@ def test_a_cut_file_is_refused_or_lacks_no_pixel(written: tuple[Path, Grey]) -> 
 @pytest.mark.parametrize("content", [b"", b"no TIFF at all", b"II*\0\x08\0\0\0\0\0\0\0\0\0"])
 def test_refuses_what_is_no_tiff(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "slice.tif").write_bytes(content)
-    with pytest.raises(StackError, match=r"slice\.tif.*export it again"):
+    with pytest.raises(StackError, match=r"slice\.tif.*again"):
         open_tiff(tmp_path / "slice.tif", False)
 
 
 def test_refuses_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"none\.tif is no readable TIFF"):
+    with pytest.raises(StackError, match=r"none\.tif does not exist"):
         open_tiff(tmp_path / "none.tif", False)
 
 
@@ -215,7 +215,7 @@ def test_damaged_compressed_data_are_named(tmp_path: Path, compression: str) -> 
     content = bytearray(path.read_bytes())
     content[start : start + count] = b"\xff" * count
     path.write_bytes(content)
-    with pytest.raises(StackError, match=r"slice\.tif is no readable TIFF"):
+    with pytest.raises(StackError, match=r"slice\.tif cannot be read"):
         list(open_tiff(path, False).planes())
 
 

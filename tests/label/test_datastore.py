@@ -149,9 +149,9 @@ def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore
     for tag in ("final", "original"):
         with pytest.raises(AppError, match=r"^the label cannot be read"):
             store.save_label("tiny_z0004", sent(tmp_path, content[:-40]), tag, {})
-    with pytest.raises(AppError, match=r"^the image has 2 bytes|^the image cannot be read"):
+    with pytest.raises(AppError, match=r"^the image: it has 2 bytes|^the image cannot be read"):
         store.add_image("mine", sent(tmp_path, b"PK"), {})
-    with pytest.raises(AppError, match=r"^the volume has 2 bytes|^the volume cannot be read"):
+    with pytest.raises(AppError, match=r"^the volume: it has 2 bytes|^the volume cannot be read"):
         store.add_session(Path(sent(tmp_path, b"PK")))
     with pytest.raises(AppError, match="label_info: 5 is no list"):
         store.save_label("tiny_z0004", sent(tmp_path, content), "final", {"label_info": 5})

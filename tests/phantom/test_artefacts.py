@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, rotate
 
-from monai_app.phantom import artefacts
 from monai_app.phantom.config import PhantomConfig
-from monai_app.phantom.curtains import Curtains
-from monai_app.phantom.phases import Material
+from monai_app.phantom.imaging import artefacts
+from monai_app.phantom.imaging.curtains import Curtains
 from monai_app.phantom.resample import coarsen, refine, shifted, soften
+from monai_app.phantom.structure.phases import Material
 from monai_app.stack import Voxel
 
 CONFIG = PhantomConfig(rows=384, columns=512)

@@ -5,11 +5,11 @@ import numpy.typing as npt
 import pytest
 
 from monai_app.phantom.config import PhantomConfig
-from monai_app.phantom.detectors import Buried, bare_signal, contrast, hardness_map, look_into_pores, relief
-from monai_app.phantom.microstructure import Plane
-from monai_app.phantom.phases import Material
+from monai_app.phantom.imaging.detectors import Buried, bare_signal, contrast, hardness_map, look_into_pores, relief
+from monai_app.phantom.imaging.stage import Position
 from monai_app.phantom.simulate import field_grid
-from monai_app.phantom.stage import Position
+from monai_app.phantom.structure.microstructure import Plane
+from monai_app.phantom.structure.phases import Material
 from monai_app.stack import Voxel
 
 VOXEL = Voxel(z=50.0, y=20.0, x=20.0)

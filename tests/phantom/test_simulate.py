@@ -11,9 +11,9 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from monai_app import phantom
 from monai_app.phantom.config import Artefacts, PhantomConfig
-from monai_app.phantom.detectors import window_planes
+from monai_app.phantom.imaging.detectors import window_planes
+from monai_app.phantom.imaging.stage import positions
 from monai_app.phantom.simulate import PhantomSlice, simulate
-from monai_app.phantom.stage import positions
 from monai_app.stack import Voxel
 from tests.phantom.conftest import SHARP, SMALL, same, with_artefacts
 

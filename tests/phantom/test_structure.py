@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monai_app.phantom.config import PhantomConfig, Structure
-from monai_app.phantom.fields import Grid, RandomField, hashed_plane, spline_weights
-from monai_app.phantom.grains import GrainLattice, GrainShape
-from monai_app.phantom.microstructure import Microstructure
-from monai_app.phantom.phases import PHASE_OF, PHASES, Material
+from monai_app.phantom.imaging.stage import Position
 from monai_app.phantom.simulate import field_grid
-from monai_app.phantom.stage import Position
+from monai_app.phantom.structure.fields import Grid, RandomField, hashed_plane, spline_weights
+from monai_app.phantom.structure.grains import GrainLattice, GrainShape
+from monai_app.phantom.structure.microstructure import Microstructure
+from monai_app.phantom.structure.phases import PHASE_OF, PHASES, Material
 from monai_app.stack import Voxel
 from tests.phantom.conftest import SMALL
 

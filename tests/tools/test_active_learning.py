@@ -13,7 +13,7 @@ from scipy import stats
 
 import tests.inference.models as models
 from monai_app.inference import Predictor
-from monai_app.phantom.phases import PHASES
+from monai_app.phantom.structure.phases import PHASES
 from monai_app.stack import Stack
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from common import app, command, learning_curve, machine, read_scores, settings_options, write_json
 
-from monai_app.bundle.variants import variant_names
+from monai_app.bundle.configs.variants import variant_names
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from monai_app.device.tuning import in_fastest_layout
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError
 from monai_app.inference.tiling.plan import Plan, Tile
@@ -72,10 +73,7 @@ class ExactInferer(Inferer):
             if tile.number == 0:
                 logits = part.new_empty((*part.shape[:-2], *images.shape[-2:]))
             logits[..., *tile.write.rect.index] = part[..., *tile.inner.index]
-        if not isinstance(inputs, MetaTensor):
-            return logits
-        described: Tensor = MetaTensor(logits).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
-        return described
+        return described_as(inputs, logits)
 
     def _plan(self, images: Tensor, network: Callable[..., Tensor]) -> Plan:
         if images.ndim != 4 or 0 in images.shape:
@@ -83,25 +81,22 @@ class ExactInferer(Inferer):
         _, channels, rows, columns = images.shape
         field = _field(network, channels, self.stride, images.device.type)
         shape = (1, rows, columns)
-        return Plan(
-            shape=shape,
-            region=Region.whole(shape),
-            stride=self.stride,
-            halo=field.halo,
-            tile=self.window,
-            block=1,
-            stripe=self.stride,
-            slices=1,
-        )
+        return Plan(shape, Region.whole(shape), self.stride, field.halo, self.window, 1, stripe=self.stride, slices=1)
+
+
+def described_as(inputs: Tensor, result: Tensor) -> Tensor:
+    """Give a result the metadata of its inputs, where they are a ``MetaTensor``."""
+    if not isinstance(inputs, MetaTensor):
+        return result
+    described: Tensor = MetaTensor(result).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
+    return described
 
 
 def _read(images: Tensor, plan: Plan, tile: Tile) -> Tensor:
     """Return what a tile reads, (B, S*C, h, w), padded where it lies beyond the slice."""
     part, (below, right) = images[..., *plan.stored(tile).index], plan.padding(tile)
     part = functional.pad(part, (0, right, 0, below), mode="replicate")
-    # Convolutions are fastest in this layout; other devices than these may not know it.
-    known = part.device.type in ("cpu", "cuda")
-    return part.contiguous(memory_format=torch.channels_last) if known else part
+    return in_fastest_layout(part)
 
 
 def _field(network: Callable[..., Tensor], channels: int, stride: int, device: str) -> Field:

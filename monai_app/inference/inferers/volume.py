@@ -8,6 +8,7 @@ from monai.inferers import Inferer
 from torch import Tensor
 
 from monai_app.domain.slab import Slab
+from monai_app.inference.inferers.exact import described_as
 from monai_app.transforms import phase_labels
 
 
@@ -61,10 +62,7 @@ class VolumeInferer(Inferer):
         for z in range(volume.shape[-1]):
             logits = self.inferer(slab_of(volume, z, self.slab), network, *args, **kwargs)
             labels[..., z] = torch.stack([phase_labels(each) for each in logits]).mT
-        if not isinstance(inputs, MetaTensor):
-            return labels
-        described: Tensor = MetaTensor(labels).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
-        return described
+        return described_as(inputs, labels)
 
 
 def slab_of(volume: Tensor, z: int, slab: Slab) -> Tensor:

@@ -17,9 +17,6 @@ _Layer = TypeVar("_Layer", bound=Layer)
 class Builder:
     """Knows which map of the stream each value of the graph is.
 
-    Args:
-        graph: the captured operations.
-
     Attributes:
         layers: so far.
         shapes: channels, rows and columns of every map, at the size of image that was captured.

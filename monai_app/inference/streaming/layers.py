@@ -4,7 +4,7 @@ Every map is one image and kept as (rows, columns, channels), so that its rows l
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import ClassVar
@@ -43,11 +43,11 @@ class Layer(ABC):
     def rows(self, fetch: Fetch, first: int, stop: int) -> Tensor:
         """Make rows ``first`` to ``stop``: (rows, columns, channels), dense or a view of a source."""
         low, high = self.height.reads(first, stop)
-        parts = [fetch(source, low, high, self.outside) for source in self.sources]
+        parts = (fetch(source, low, high, self.outside) for source in self.sources)  # one by one, for the cache's sake
         return self.compute(parts, first - low * self.height.up, stop - first)
 
     @abstractmethod
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         """Make ``count`` rows.
 
         Args:
@@ -82,7 +82,7 @@ class Convolution(Layer):
         height, width = self.height, self.width
         return onednn.Geometry((height.stride, width.stride), (0, width.padding), (height.dilation, width.dilation))
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         if self.packed:
             images = map(as_image, parts)
             return as_rows(onednn.convolve(images, self.packed, self.bias, self.geometry, self.relu))
@@ -105,10 +105,10 @@ class AveragePool(Layer):
 
     divisor: int
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         kernel, stride = (self.height.kernel, self.width.kernel), (self.height.stride, self.width.stride)
         pool, padding = functional.avg_pool2d, (0, self.width.padding)
-        return as_rows(pool(as_image(parts[0]), kernel, stride, padding, divisor_override=self.divisor))
+        return as_rows(pool(as_image(next(parts)), kernel, stride, padding, divisor_override=self.divisor))
 
 
 class MaxPool(Layer):
@@ -116,17 +116,17 @@ class MaxPool(Layer):
 
     outside = -torch.inf
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         kernel, stride = (self.height.kernel, self.width.kernel), (self.height.stride, self.width.stride)
         dilation, padding = (self.height.dilation, self.width.dilation), (0, self.width.padding)
-        return as_rows(torch.max_pool2d(as_image(parts[0]), kernel, stride, padding, dilation))
+        return as_rows(torch.max_pool2d(as_image(next(parts)), kernel, stride, padding, dilation))
 
 
 class BlockMaxPool(Layer):
     """The greatest of blocks that do not overlap; several times as fast as torch's pooling of channels-last images."""
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
-        (image,), down, across = parts, self.height.stride, self.width.stride
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
+        image, down, across = next(parts), self.height.stride, self.width.stride
         greatest = reduce(torch.maximum, [image[row::down] for row in range(down)])
         columns = greatest.shape[1] // across * across
         return reduce(torch.maximum, [greatest[:, column:columns:across] for column in range(across)])
@@ -135,8 +135,8 @@ class BlockMaxPool(Layer):
 class Upsample(Layer):
     """A layer that makes ``up`` rows and columns of each one."""
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
-        return self.enlarge(parts[0])[skipped : skipped + count]
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
+        return self.enlarge(next(parts))[skipped : skipped + count]
 
     @abstractmethod
     def enlarge(self, rows: Tensor) -> Tensor:
@@ -199,8 +199,8 @@ class ConvTranspose(Layer):
     bias: Tensor | None
     groups: int = 1
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
-        (part,), height, width = parts, self.height, self.width
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
+        part, height, width = next(parts), self.height, self.width
         # Of what torch makes without padding, ``above`` rows come before and ``below`` after those that are wanted.
         above = skipped + height.span - height.padding
         below = (part.shape[0] - 1) * height.up + height.span + 1 - above - count
@@ -225,14 +225,14 @@ class Narrow(Layer):
     begin: int
     end: int
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
-        return parts[0][:, :, self.begin : self.end]
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
+        return next(parts)[:, :, self.begin : self.end]
 
 
 class Concatenation(Layer):
     """The channels of several maps, one after the other."""
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         return torch.cat(list(parts), 2)
 
 
@@ -246,7 +246,7 @@ class Elementwise(Layer):
 
     apply: Callable[..., Tensor]
 
-    def compute(self, parts: Sequence[Tensor], skipped: int, count: int) -> Tensor:
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         return as_rows(self.apply(*map(as_image, parts)))
 
 

@@ -164,8 +164,7 @@ def _max_pool(
     _check_floor(ceil)
     windows = _windows(Window, kernel, stride or kernel, padding, dilation)
     blocks = all(window == Window(window.stride, window.stride) for window in windows.values())
-    number = builder.number(source)
-    return [builder.add(BlockMaxPool if blocks else MaxPool, [number], builder.channels(number), **windows)]
+    return [_by_channel(builder, BlockMaxPool if blocks else MaxPool, source, **windows)]
 
 
 @lowers(aten.avg_pool2d)
@@ -184,8 +183,7 @@ def _average_pool(
     if any(padding) and not count_padding and divisor is None:
         raise NotStreamableError("average pooling without its padding")
     windows = _windows(Window, kernel, stride or kernel, padding)
-    number, area = builder.number(source), kernel[0] * kernel[-1]
-    return [builder.add(AveragePool, [number], builder.channels(number), **windows, divisor=divisor or area)]
+    return [_by_channel(builder, AveragePool, source, **windows, divisor=divisor or kernel[0] * kernel[-1])]
 
 
 def _check_floor(ceil: bool) -> None:
@@ -199,7 +197,7 @@ def _nearest(
     across: float | None = None,
 ) -> Sequence[Maps]:  # fmt: skip
     factors = _whole_factors(down, across)
-    return [_upsampled(builder, NearestUpsample, source, _windows(Window.transposed, factors, factors))]
+    return [_by_channel(builder, NearestUpsample, source, **_windows(Window.transposed, factors, factors))]
 
 
 @lowers(aten.upsample_bilinear2d)
@@ -212,12 +210,13 @@ def _bilinear(
     factors = _whole_factors(down, across)
     # A triangle as wide as two pixels of the source, of the even or odd number of rows that has a middle.
     kernel, padding = [2 * factor - factor % 2 for factor in factors], [factor // 2 for factor in factors]
-    return [_upsampled(builder, BilinearUpsample, source, _windows(Window.transposed, kernel, factors, padding))]
+    return [_by_channel(builder, BilinearUpsample, source, **_windows(Window.transposed, kernel, factors, padding))]
 
 
-def _upsampled(builder: Builder, kind: type[Layer], source: Value, windows: dict[str, Window]) -> int:
+def _by_channel(builder: Builder, kind: type[Layer], source: Value, **options: Any) -> int:
+    """Add a layer that makes one channel of each one."""
     number = builder.number(source)
-    return builder.add(kind, [number], builder.channels(number), **windows)
+    return builder.add(kind, [number], builder.channels(number), **options)
 
 
 def _whole_factors(down: float | None, across: float | None) -> tuple[int, int]:

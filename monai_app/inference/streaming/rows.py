@@ -12,11 +12,7 @@ from monai_app.inference.streaming.schedule import Schedule
 
 
 class FeatureRows:
-    """The rows of one map that a layer still needs.
-
-    Args:
-        height: rows of the whole map.
-    """
+    """The rows of one map, of ``height`` rows in all, that a layer still needs."""
 
     def __init__(self, height: int) -> None:
         self._height, self._made = height, 0
@@ -101,11 +97,7 @@ class RowStream:
     def peak_bytes(self, height: int, width: int, stripe: int, itemsize: int = 4) -> int:
         """Return the most bytes of maps that :meth:`run` holds at once, found by the same steps without computing.
 
-        Args:
-            height: rows of the tile.
-            width: columns of the tile.
-            stripe: rows pushed through at a time.
-            itemsize: bytes of a value.
+        The tile has ``height`` rows and ``width`` columns, a value ``itemsize`` bytes.
         """
         schedule, row_bytes = Schedule(self.inputs, self.layers, height), self._row_bytes(width, itemsize)
         kept_from = dict.fromkeys(row_bytes, 0)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from monai_app.device.copies import Copies
 from monai_app.inference.model import Model
 
 Raw = npt.NDArray[np.integer]
@@ -20,15 +21,13 @@ class Uploader:
         model: gives the detectors and their scaling.
         device: where they go.
         dtype: type of the scaled values, which are computed in float32.
-        overlap: on CUDA, copy from pinned memory on a stream of its own, a stripe ahead of the one that is computed.
     """
 
-    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype, overlap: bool = True) -> None:
+    def __init__(self, model: Model, device: torch.device, dtype: torch.dtype) -> None:
         stats = model.spec.scaling.values()
         self._mean = torch.tensor([each.mean for each in stats], device=device)[:, None, None]
         self._std = torch.tensor([each.std for each in stats], device=device)[:, None, None]
-        self._device, self._dtype = device, dtype
-        self._side = torch.cuda.Stream(device) if overlap and device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._copies, self._dtype = Copies(device), dtype
 
     def stripes(self, planes: Mapping[int, Raw], sequence: Sequence[int], stripe: int) -> Iterator[list[Tensor]]:
         """Give stripes of ``stripe`` rows from top to bottom.
@@ -42,21 +41,7 @@ class Uploader:
             For each of the sequence (rows, columns, detectors).
         """
         height = planes[sequence[0]].shape[1]
-        stripes = (self._stripe(planes, sequence, row, stripe) for row in range(0, height, stripe))
-        return stripes if self._side is None else self._ahead(stripes, self._side)
-
-    def _ahead(self, stripes: Iterator[list[Tensor]], side: torch.cuda.Stream) -> Iterator[list[Tensor]]:
-        main = torch.cuda.current_stream(self._device)
-        with torch.cuda.stream(side):
-            following = next(stripes, None)
-        while following is not None:
-            main.wait_stream(side)
-            given = following
-            for rows in given:
-                rows.record_stream(main)  # its memory is not used again before the computation is through with it
-            with torch.cuda.stream(side):
-                following = next(stripes, None)
-            yield given
+        return self._copies.ahead(self._stripe(planes, sequence, row, stripe) for row in range(0, height, stripe))
 
     def _stripe(self, planes: Mapping[int, Raw], sequence: Sequence[int], row: int, stripe: int) -> list[Tensor]:
         scaled = {z: self._scaled(planes[z][:, row : row + stripe]) for z in set(sequence)}
@@ -64,8 +49,5 @@ class Uploader:
 
     def _scaled(self, grey: Raw) -> Tensor:
         """(C, rows, columns) to scaled (rows, columns, C), in the arithmetic of MONAI's ``NormalizeIntensity``."""
-        values = torch.from_numpy(grey.astype(np.float32))
-        if self._side is not None:
-            values = values.pin_memory()
-        values = values.to(self._device, non_blocking=self._side is not None)
+        values = self._copies.copy(torch.from_numpy(grey.astype(np.float32)))
         return ((values - self._mean) / self._std).permute(1, 2, 0).to(self._dtype).contiguous()

@@ -1,13 +1,17 @@
 """Choose a plan for the memory there is, and estimate what it costs."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm, prod
 
 import numpy as np
-import psutil
+import torch
 
+from monai_app.device.memory import enough_memory, free_bytes, held_bytes
+from monai_app.device.precision import full_precision
+from monai_app.device.tuning import stripe_rows
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
@@ -19,10 +23,7 @@ from monai_app.progress import duration
 from monai_app.stack.ngff.layout import CHUNK
 
 _MOST = 4 * 2**30
-"""Bytes that are used unasked; wider tiles and longer blocks than fit in here bring next to nothing."""
-
-_STRIPE = {"cpu": 32, "cuda": 256}
-"""Rows pushed at a time: on a CPU few enough for the maps to stay in its cache, on a GPU enough to keep it busy."""
+"""Bytes of the host, and of a GPU, that are used unasked; more than this brings next to nothing."""
 
 _BLOCKS = (8, 4, 2, 1)
 """Target slices that may share what they have in common; more than eight save another 2 % of Sensor-3D's work."""
@@ -46,7 +47,7 @@ class Estimate:
 
     Attributes:
         seconds: time for all its tiles, on one process.
-        memory: bytes of a process at its peak.
+        memory: bytes of a process at its peak, on the host and a GPU together.
         disk: bytes of the result, uncompressed: more than it will take.
     """
 
@@ -77,7 +78,7 @@ class Planner:
         self._counted: dict[tuple[int, int, int], float] = {}
 
     def choose(self, region: Region, halo: int, request: Request, *, single: bool = False, processes: int = 0) -> Plan:
-        """Choose the largest tiles and blocks that fit into the memory.
+        """Choose the largest tiles and blocks that fit into the memory of the host and, as to maps, of the device.
 
         Args:
             region: what is segmented.
@@ -91,39 +92,55 @@ class Planner:
             ConfigError: a tile that is no multiple of the stride, or that shares chunks with others and must not, or
                 too little memory for the smallest tile.
         """
-        held = psutil.Process().memory_info().rss
-        separate = processes > 0
-        budget = request.memory or held + min(_MOST, psutil.virtual_memory().available // 2 // max(processes, 1))
-        smallest: int | None = None
+        separate, held = processes > 0, Counter(cpu=held_bytes())
+        budget = self._budget(request, held, max(processes, 1))
+        smallest: Counter[str] | None = None
         for plan in self._candidates(region, halo, request.tile, single):
             if separate and request.tile is not None:
                 plan.check_separate()
             if separate and not plan.chunk_aligned:
                 continue
-            needed = held + self.bytes(plan)
+            needed = held + self._bytes(plan)
             # Who names a tile and no memory wants that tile.
             if needed <= budget or (request.tile is not None and request.memory is None):
                 return plan
-            smallest = min(smallest or needed, needed)
+            smallest = min(smallest or needed, needed, key=Counter.total)
         if smallest is None:
             raise ConfigError(
                 f"stride {self.network.model.spec.stride}: no tile of this network ends where the store's chunks of "
                 f"{CHUNK} pixels do, so several processes cannot write; use one (leave out --workers and --cluster)"
             )
+        kind = next(kind for kind in budget if smallest[kind] > budget[kind])
+        name, remedy = ("memory", "allow more (--memory)") if kind == "cpu" else (f"memory of {kind}", "free some")
         raise ConfigError(
-            f"memory {budget / 2**20:.0f} MiB: the smallest tile needs {smallest / 2**20:.0f} MiB; allow more "
-            "(--memory) or give a smaller tile (--tile ROWS,COLUMNS)"
+            f"{name} {budget[kind] / 2**20:.0f} MiB: the smallest tile needs {smallest[kind] / 2**20:.0f} MiB; "
+            f"{remedy} or give a smaller tile (--tile ROWS,COLUMNS)"
         )
+
+    def _budget(self, request: Request, held: Counter[str], processes: int) -> Counter[str]:
+        """The bytes that may be held, by kind of memory."""
+        kinds = {"cpu": torch.device("cpu"), self._maps_on: self.network.device}
+        shares = Counter({kind: min(_MOST, free_bytes(each) // 2 // processes) for kind, each in kinds.items()})
+        return Counter({**shares, "cpu": request.memory or held["cpu"] + shares["cpu"]})
 
     def bytes(self, plan: Plan) -> int:
         """Return the bytes that computing a tile of the plan takes, beside what the process holds already."""
+        return self._bytes(plan).total()
+
+    @property
+    def _maps_on(self) -> str:
+        return "cuda" if self.network.device.type == "cuda" else "cpu"
+
+    def _bytes(self, plan: Plan) -> Counter[str]:
+        """The same by kind of memory: maps lie where the network runs, what is read and written on the host."""
         tile = max(plan.tiles, key=lambda tile: tile.computed)
         (rows, columns), targets = tile.read.shape, len(tile.write.z)
         detectors = len(self.network.model.spec.detectors)
         # What this tile reads, and what the next one reads beyond it.
         read = (plan.slices - 1 + 2 * targets) * rows * columns * detectors * self.itemsize
         written = 3 * targets * min(CHUNK, rows) * columns * self._bytes_per_pixel
-        return int(_FRAGMENTED * self._computed(targets, rows, plan.stripe) * columns) + written + read
+        maps = int(_FRAGMENTED * self._computed(targets, rows, plan.stripe) * columns)
+        return Counter(cpu=written + read) + Counter({self._maps_on: maps})
 
     def _computed(self, targets: int, rows: int, stripe: int) -> float:
         """Bytes of maps per column, counted once: they grow with the columns, and many widths are tried."""
@@ -140,9 +157,8 @@ class Planner:
         """Time some stripes of one of the tiles, and scale the time to all of them."""
         computed = sum(tile.computed for tile in tiles)
         seconds = self._seconds_per_pixel(plan, tiles[0]) * computed if tiles else 0.0
-        held = psutil.Process().memory_info().rss
         disk = prod(plan.region.shape) * 4 // 3 * self._bytes_per_pixel  # a third more for the smaller levels
-        return Estimate(seconds, held + self.bytes(plan), disk)
+        return Estimate(seconds, held_bytes() + self.bytes(plan), disk)
 
     def _seconds_per_pixel(self, plan: Plan, tile: Tile) -> float:
         # The first time is slower. The second time the maps are as wide as they will be, so that the memory they leave
@@ -159,8 +175,9 @@ class Planner:
         grey = np.zeros((len(self.network.model.spec.detectors), rows, columns), np.uint8)
         sequence = plan.sequence(tile)
         begin = time.perf_counter()
-        for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.write.z), plan.stripe):
-            pass
+        with full_precision(), enough_memory(self.network.device):
+            for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.write.z), plan.stripe):
+                pass
         return time.perf_counter() - begin
 
     @property
@@ -170,7 +187,7 @@ class Planner:
 
     def _candidates(self, region: Region, halo: int, tile: tuple[int, int] | None, single: bool) -> Iterator[Plan]:
         spec = self.network.model.spec
-        stripe = -(-_STRIPE.get(self.network.device.type, 256) // spec.stride) * spec.stride
+        stripe = -(-stripe_rows(self.network.device) // spec.stride) * spec.stride
         sharing = isinstance(self.network.model.network, SharesWork) and self.network.streamed and not single
         blocks = [block for block in _BLOCKS if sharing and block < 2 * len(region.z)] or [1]
         for sides in [tile] if tile is not None else self._tiles():

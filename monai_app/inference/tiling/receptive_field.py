@@ -25,7 +25,6 @@ BATCH = 8
 """Images at a time. Few, for memory and because larger batches may be convolved by Winograd's transformation, which
 spreads NaN beyond the kernel."""
 
-
 DIFFERENCE = 2e-5
 """Most that the logits of a part may differ from the whole's, in standard deviations; float32's rounding made
 up to 4e-6, aligned corners 2e-4 and more."""
@@ -51,12 +50,12 @@ def measure_field(network: nn.Module, channels: int, stride: int) -> Field:
     """Measure the receptive field of a network in evaluation mode, the larger one of rows and columns.
 
     Args:
-            network: takes images (B, channels, H, W) and gives logits (B, K, H, W). It is left in the modes it was in.
-            channels: S*C, slices in the slab times detectors.
-            stride: the network's, in pixels: 2**(levels - 1).
+        network: takes images (B, channels, H, W) and gives logits (B, K, H, W). It is left in the modes it was in.
+        channels: S*C, slices in the slab times detectors.
+        stride: the network's, in pixels: 2**(levels - 1).
 
     Returns:
-            The field; a U-Net of 3 levels with two 3 x 3 convolutions per block has stride 4 and halo 24.
+        The field; a U-Net of 3 levels with two 3 x 3 convolutions per block has stride 4 and halo 24.
 
     Raises:
         ConfigError: the network does not take such images, its weights are not finite, its logits depend on everything
@@ -79,7 +78,8 @@ def measure_field(network: nn.Module, channels: int, stride: int) -> Field:
 def measure_halo(model: Model) -> int:
     """Return the pixels to read around a core, so that its logits are those of the whole slice.
 
-    It is measured, or, where the network's runtime need not keep NaN, that of the model's export, checked.
+    It is measured, or, where the network's runtime need not keep NaN, that of the model's export. That is only checked
+    by the logits of a part read with it, which is weaker: a change that rounding hides passes.
 
     Raises:
         ConfigError: see `measure_field`; the export did not say a halo, or a tile with it gives other logits.
@@ -89,27 +89,10 @@ def measure_halo(model: Model) -> int:
         return measure_field(network, channels, stride).halo
     if halo is None:
         raise ConfigError(f"{model.weights} does not say its halo; write it again with `monai-app export RUN`")
-    check_halo(network, channels, stride, halo)
-    return halo
-
-
-def check_halo(network: nn.Module, channels: int, stride: int, halo: int) -> None:
-    """Check that a halo measured before is enough: a part read with it gives the logits of the whole.
-
-    Weaker than `measure_field`, which NaN does not mislead: a change that rounding hides passes.
-
-    Args:
-        network: takes images (B, channels, H, W) and gives logits (B, K, H, W), in evaluation mode.
-        channels: S*C, slices in the slab times detectors.
-        stride: the network's, in pixels.
-        halo: pixels read around a core, a multiple of the stride.
-
-    Raises:
-        ConfigError: it is not, or the network does not take such images.
-    """
     with torch.no_grad():
         for axis in (2, 3):
             _check_part(_Probe(network, channels, stride, axis), halo)
+    return halo
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Annotations that come after the ingestion, and stores whose annotations stand still.
 
 The annotations, the lists of annotated slices, the identity and the record of edits lie in one folder,
-``labels/annotation``. An edit makes it anew beside the old one, with links to the files that stay, and the two change
+``labels/annotation``. An edit makes it again beside the old one, with links to the files that stay, and the two change
 names in one step: whoever opens the store finds the old state or the new one, whole.
 """
 
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +105,11 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
     image = LabelImage(stack.path, layout.ANNOTATION, stack.shape, stack.voxel_nm, stack.phases, {})
     with files.transaction(target, None, lambda: None, lambda: register(image)) as partial:
         current = stack.reopened()
-        planes, roles = _decided(current, decide(current))
+        revision = decide(current)
+        if not revision.labels:
+            raise _UnchangedError
+        roles = _roles(revision)
+        planes = {z: _checked(current, z, plane) for z, plane in revision.labels.items()}
         record = Record.from_own(layout.read_own(stack.path))
         levels = _copy_levels(image, partial)
         for z, plane in sorted(planes.items()):
@@ -113,14 +117,6 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
             blank = np.zeros(stack.shape[1:], np.uint8)
             layout.write_slice(levels, (z,), blank if plane is None else plane, halve_labels)
         zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
-
-
-def _decided(stack: Stack, revision: Revision) -> tuple[dict[int, Labels | None], dict[int, Role]]:
-    """The planes, checked, and the role of each."""
-    if not revision.labels:
-        raise _UnchangedError
-    roles = _roles(revision.labels, revision.role)
-    return {z: _checked(stack, z, plane) for z, plane in revision.labels.items()}, roles
 
 
 def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> Stack:
@@ -155,8 +151,9 @@ def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> St
     return Stack.open(target)
 
 
-def _roles(slices: Iterable[int], role: Role | Mapping[int, Role]) -> dict[int, Role]:
-    roles = {z: role if isinstance(role, str) else role.get(z, "train") for z in slices}
+def _roles(revision: Revision) -> dict[int, Role]:
+    role = revision.role
+    roles = {z: role if isinstance(role, str) else role.get(z, "train") for z in revision.labels}
     for chosen in roles.values():
         if chosen not in ("train", "test"):
             raise AnnotationError(f"role {chosen!r} is neither 'train' nor 'test'; choose one")
@@ -188,7 +185,7 @@ def _checked(stack: Stack, z: int, plane: Labels | None) -> Labels | None:
             "ingest it again"
         )
     if not 0 <= z < stack.shape[0]:
-        raise AnnotationError(f"slice {z} isn't there; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")
+        raise AnnotationError(f"slice {z} does not exist; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")
     if plane is None:
         return None
     if plane.shape != stack.shape[1:] or plane.dtype != np.uint8:
@@ -205,9 +202,7 @@ def _checked(stack: Stack, z: int, plane: Labels | None) -> Labels | None:
 
 
 def _state(plane: Labels | None, role: Role) -> State | None:
-    if plane is None:
-        return None
-    return State(role, hashlib.sha256(np.ascontiguousarray(plane).data).hexdigest())
+    return None if plane is None else State(role, hashlib.sha256(np.ascontiguousarray(plane).data).hexdigest())
 
 
 def _current_state(stack: Stack, z: int) -> State | None:
@@ -218,7 +213,7 @@ def _current_state(stack: Stack, z: int) -> State | None:
 
 
 def _copy_levels(image: LabelImage, partial: Path) -> tuple[layout.Level, ...]:
-    """Make the annotations' folder anew with all that is in it, and open the arrays of all levels."""
+    """Copy the annotations' folder with all that is in it, and open the arrays of all levels."""
     if not image.target.is_dir():
         return create_labels(image, partial)
     # Chunks are never written in place, so files may have a name in both folders.

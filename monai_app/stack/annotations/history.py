@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter
 
 from monai_app.errors import StackError
 
@@ -38,10 +40,9 @@ class Edit:
     ingested: State | None
     source: str = ""
 
-    @property
-    def changes(self) -> bool:
-        """Whether anything differs."""
-        return self.now != self.ingested
+
+_EDITS = TypeAdapter(dict[int, Edit])
+"""Reads edits from JSON."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Record:
         edit = Edit(now, self.edits[z].ingested if z in self.edits else before, source)
         edits = {other: kept for other, kept in self.edits.items() if other != z}
         roles = {other: kept for other, kept in self.roles.items() if other != z}
-        if edit.changes:
+        if edit.now != edit.ingested:
             edits[z] = edit
         if now is not None:
             roles[z] = now.role
@@ -100,7 +101,7 @@ class Record:
             "identity": self.identity,
             "train": self.slices("train"),
             "test": self.slices("test"),
-            "edits": {str(z): _edit_to_json(edit) for z, edit in sorted(self.edits.items())},
+            "edits": {str(z): asdict(edit) for z, edit in sorted(self.edits.items())},
         }
 
     @classmethod
@@ -111,30 +112,10 @@ class Record:
             StackError: it is damaged.
         """
         try:
-            roles = {z: role for role in _ROLES for z in own[role]}
-            edits = {int(z): _edit_from_json(content) for z, content in own["edits"].items()}
-            return cls(own["ingested"], roles, edits)
+            train, test = (dict.fromkeys(own[role], role) for role in get_args(Role))
+            return cls(own["ingested"], train | test, _EDITS.validate_python(own["edits"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StackError(
                 f"the store's record of annotations is damaged ({type(error).__name__}: {error}); ingest the sample "
                 "again"
             ) from None
-
-
-_ROLES: Iterable[Role] = ("train", "test")
-
-
-def _edit_to_json(edit: Edit) -> dict[str, Any]:
-    return {"now": _state_to_json(edit.now), "ingested": _state_to_json(edit.ingested), "source": edit.source}
-
-
-def _state_to_json(state: State | None) -> dict[str, str] | None:
-    return None if state is None else {"role": state.role, "sha256": state.sha256}
-
-
-def _edit_from_json(content: Mapping[str, Any]) -> Edit:
-    return Edit(_state_from_json(content["now"]), _state_from_json(content["ingested"]), str(content["source"]))
-
-
-def _state_from_json(content: Mapping[str, Any] | None) -> State | None:
-    return None if content is None else State(content["role"], content["sha256"])

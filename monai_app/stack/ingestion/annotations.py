@@ -102,7 +102,7 @@ def find_annotations(description: SampleDescription, index: SliceIndex, shape: t
 
     Raises:
         StackError: a label file that is unreadable, truncated or no integer image.
-        AnnotationError: an annotation for a slice that isn't there, a listed slice without annotation, an annotated
+        AnnotationError: an annotation for a slice that does not exist, a listed slice without annotation, an annotated
             slice that is not listed, a test slice that also trains, an annotation of another shape.
     """
     entry = description.annotations
@@ -149,7 +149,7 @@ def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, li
         z = index.match(name)
         if z is None:
             raise AnnotationError(
-                f"{file.path} is an annotation for a slice that isn't there: no image has its stem or its last "
+                f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its last "
                 "number; rename it after its slice or remove it"
             )
         if z in planes:
@@ -167,24 +167,16 @@ def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, li
 
 
 def _by_page(source: Source, entry: AnnotationDescription, index: SliceIndex) -> dict[int, int]:
-    slices: Iterable[int]
-    if entry.slices is None:
-        if len(source) != len(index):
-            raise AnnotationError(
-                f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z cannot be "
-                "meant; add 'slices: [z, z, ...]' with the slice of every page"
-            )
-        slices = range(len(index))
-    else:
-        slices = entry.slices
-        if len(entry.slices) != len(source):
-            raise AnnotationError(
-                f"annotations: 'slices' names {len(entry.slices)} slices and {source.path} has {len(source)} pages; "
-                "name one z a page"
-            )
-        for z in slices:
-            index.check(z, "annotations: slices")
-    return {z: plane for plane, z in enumerate(slices)}
+    slices: Sequence[int] = range(len(index)) if entry.slices is None else entry.slices
+    if len(slices) != len(source):
+        raise AnnotationError(
+            f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z cannot be "
+            "meant; add 'slices: [z, z, ...]' with the slice of every page"
+            if entry.slices is None
+            else f"annotations: 'slices' names {len(slices)} slices and {source.path} has {len(source)} pages; name "
+            "one z a page"
+        )
+    return {index.check(z, "annotations: slices"): plane for plane, z in enumerate(slices)}
 
 
 def _check_listed(planes: Mapping[int, int], listed: Iterable[int], source: Source) -> None:

@@ -47,11 +47,6 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
-def _check_phases(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
-    check_phases(phases)
-    return phases
-
-
 def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     for number in numbers:
         if numbers.count(number) > 1:
@@ -116,7 +111,7 @@ class SampleDescription(Strict):
     """Size of a voxel, nm."""
     detectors: Annotated[dict[DetectorName, _Source], Field(min_length=1), AfterValidator(_check_different)]
     """Detector: a folder with one TIFF a slice, or one multi-page TIFF; in channel order."""
-    phases: Annotated[Items[Phase], AfterValidator(_check_phases)] = ()
+    phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
     """The phases 1..K; none where nothing is annotated."""
     annotations: AnnotationDescription | None = None
     """Annotated slices."""

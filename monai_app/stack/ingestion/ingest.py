@@ -18,6 +18,7 @@ from monai_app.progress import Progress, silent
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
 from monai_app.stack.ingestion.description import SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
+from monai_app.stack.label_images.registry import LabelImage, create_labels
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
 from monai_app.stack.store import Stack
@@ -110,8 +111,7 @@ def _check(description: SampleDescription) -> _Sample:
     check_agreement(detectors)
     check_places(detectors, description.voxel_nm)
     index = SliceIndex(detectors)
-    sample_shape = next(iter(detectors.values())).shape
-    annotations = find_annotations(description, index, sample_shape)
+    annotations = find_annotations(description, index, next(iter(detectors.values())).shape)
     for z in annotations.slices:
         if not annotations.read(z).any():
             raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
@@ -130,16 +130,9 @@ def _write(sample: _Sample, partial: Path, progress: Progress) -> None:
     digest = hashlib.sha256(_frame(sample))
     windows = _write_images(sample, root, digest, progress)
     _write_annotations(sample, partial, digest)
-    levels = len(level_shapes(*sample.plane_shape))
-    description = sample.description
-    ome = layout.image_metadata(
-        description.name,
-        tuple(sample.detectors),
-        description.voxel_nm,
-        levels,
-        windows,
-        int(np.iinfo(sample.dtype).max),
-    )
+    levels, top = len(level_shapes(*sample.plane_shape)), int(np.iinfo(sample.dtype).max)
+    name, voxel_nm = sample.description.name, sample.description.voxel_nm
+    ome = layout.image_metadata(name, tuple(sample.detectors), voxel_nm, levels, windows, top)
     root.update_attributes({"ome": ome, layout.OWN: _own_metadata(sample, digest.hexdigest())})
 
 
@@ -176,11 +169,9 @@ def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") 
     )
     if not sample.annotations.slices:
         return
-    description = sample.description
-    levels = len(level_shapes(*sample.plane_shape))
-    ome = layout.label_metadata(layout.ANNOTATION, description.phases, description.voxel_nm, levels)
-    group = layout.create_group(folder / layout.ANNOTATION, {"ome": ome})
-    arrays = layout.create_levels(group, (sample.slices,), sample.plane_shape, np.uint8)
+    shape, description = (sample.slices, *sample.plane_shape), sample.description
+    image = LabelImage(partial, layout.ANNOTATION, shape, description.voxel_nm, description.phases, {})
+    arrays = create_labels(image, image.target)
     for z in sample.annotations.slices:
         labels = sample.annotations.read(z)
         digest.update(_bytes(labels))

@@ -37,7 +37,7 @@ class SliceIndex:
         """
         if not 0 <= z < len(self):
             raise AnnotationError(
-                f"{where}: slice {z} isn't there; the stack has slices 0 to {len(self) - 1}, counted from 0: correct it"
+                f"{where}: slice {z} does not exist; the slices are 0 to {len(self) - 1}, counted from 0: correct it"
             )
         return z
 

@@ -114,7 +114,7 @@ def check_fingerprint(name: str, kept: Mapping[str, Any], wanted: Mapping[str, A
         ConfigError: they differ; the message names every entry that does.
     """
     old, new = dict(_flat(kept)), dict(_flat(wanted))
-    differing = [key for key in (*old, *(key for key in new if key not in old)) if old.get(key) != new.get(key)]
+    differing = [key for key in old | new if old.get(key) != new.get(key)]
     if differing:
         lines = [f"  {key}: {_short(old.get(key, _ABSENT))} -> {_short(new.get(key, _ABSENT))}" for key in differing]
         raise ConfigError(

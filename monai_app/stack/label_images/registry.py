@@ -87,7 +87,7 @@ def create_labels(image: LabelImage, folder: Path) -> tuple[layout.Level, ...]:
     """Make the group of a label image in a folder and the arrays of all its levels."""
     slices, rows, columns = image.shape
     ome = layout.label_metadata(image.name, image.phases, image.voxel_nm, len(level_shapes(rows, columns)))
-    group = layout.create_group(folder, {"ome": ome, layout.OWN: dict(image.own)})
+    group = layout.create_group(folder, {"ome": ome} | ({layout.OWN: dict(image.own)} if image.own else {}))
     return layout.create_levels(group, (slices,), (rows, columns), np.uint8)
 
 

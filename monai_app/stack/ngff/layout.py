@@ -194,7 +194,7 @@ def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
         ) from error
     except (RuntimeError, ValueError) as error:
         raise StackError(
-            f"{_shown(level, index)} cannot be written because what is there is damaged ({error}); write it anew"
+            f"{_shown(level, index)} cannot be written because what is there is damaged ({error}); write it again"
         ) from error
 
 
@@ -208,7 +208,7 @@ def read_own(path: Path) -> dict[str, Any]:
     """Read this package's metadata of a store, with what later annotations changed.
 
     ``identity``, ``train`` and ``test`` are those of now, ``ingested`` is the identity at the ingestion, and ``edits``
-    the record of what was annotated since (see `stack/edits.py`).
+    the record of what was annotated since (see `stack/annotations/history.py`).
 
     Raises:
         StackError: there is no store, or it was not written by this package, or by a newer version of it.

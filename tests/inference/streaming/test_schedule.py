@@ -1,6 +1,6 @@
 """The steps of a row stream, and the memory that they take, against rows and storages looked at one by one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pytest
@@ -115,7 +115,7 @@ class Watched(Layer):
         self.stored.append(total)
         return made
 
-    def compute(self, parts: object, skipped: int, count: int) -> Tensor:
+    def compute(self, parts: Iterator[Tensor], skipped: int, count: int) -> Tensor:
         raise NotImplementedError
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import cache
 from math import prod
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,12 +34,9 @@ def tile_network(kind: str) -> TileNetwork:
 @pytest.fixture(autouse=True, scope="module")
 def process() -> Iterator[None]:
     """A process of 300 MiB on a machine that has 2 GiB to give, half of which are used unasked."""
-    memory = SimpleNamespace(
-        Process=lambda: SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=HELD)),
-        virtual_memory=lambda: SimpleNamespace(available=2 * 2**30),
-    )
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(planning, "psutil", memory)
+        monkeypatch.setattr(planning, "held_bytes", lambda: HELD)
+        monkeypatch.setattr(planning, "free_bytes", lambda device: 2 * 2**30)
         yield
 
 
@@ -86,6 +82,29 @@ def test_too_little_memory_is_refused_with_what_would_do(kind: str) -> None:
     choose(planner, Request(memory=(needed + 1) * 2**20), z=TWO)
     with pytest.raises(ConfigError, match=r"give a smaller tile \(--tile ROWS,COLUMNS\)"):
         choose(planner, Request(memory=(needed - 1) * 2**20), z=TWO)
+
+
+def test_maps_fit_into_the_memory_of_a_gpu_and_the_rest_into_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {"cpu": 2**31, "cuda": 2**31}
+    monkeypatch.setattr(planning, "free_bytes", lambda device: free[device.type])
+    network = TileNetwork(model_of("sensor3d"), torch.device("cpu"))
+    network.device = torch.device("cuda")
+    planner = Planner(network, SHAPE, 1, LABELS)
+    large = choose(planner)
+    assert large.stripe == 256
+    # Too little for the maps, were they on the host.
+    assert choose(planner, Request(memory=HELD + planner.bytes(large) - 1)) == large
+    needed = [planner.bytes(large)]
+    for free["cuda"] in (2**28, 2**26):
+        needed.append(planner.bytes(choose(planner)))
+    assert needed == sorted(set(needed), reverse=True)
+    free["cuda"] = 2**20
+    with pytest.raises(
+        ConfigError, match=r"memory of cuda 0 MiB: .* needs .* free some or give a smaller tile \(--tile"
+    ):
+        choose(planner)
+    with pytest.raises(ConfigError, match=r"memory 301 MiB: .* allow more \(--memory\)"):
+        choose(planner, Request(memory=HELD + 2**20))
 
 
 @pytest.mark.parametrize("kind", STRIDE)

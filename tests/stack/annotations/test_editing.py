@@ -156,7 +156,7 @@ def test_other_labels_roles_and_sources_are_other_identities(bare: Stack, tmp_pa
 def test_refuses_what_does_not_fit_before_anything_is_written(stack: Stack, ingested: dict[str, Path]) -> None:
     good = plane(0)
     wrong: list[tuple[dict[int, Any], str]] = [
-        ({5: good}, "slice 5 isn't there; .* has slices 0 to 4"),
+        ({5: good}, "slice 5 does not exist; .* has slices 0 to 4"),
         ({0: good, 1: good[1:]}, r"slice 1 is uint8 of shape \(1030, 518\) and must be uint8 of shape \(1031, 518\)"),
         ({0: good.astype(np.int64)}, "slice 0 is int64"),
         ({0: good + 1}, "slice 0 holds 3 and the phases of .* are 1 to 2"),

@@ -121,7 +121,7 @@ def test_reading_another_slice_is_refused(sample: SampleFolder) -> None:
 
 def test_refuses_an_annotation_for_a_slice_that_is_not_there(sample: SampleFolder) -> None:
     (sample.root / "annotations" / "slice_5.tif").rename(sample.root / "annotations" / "slice_99.tif")
-    with pytest.raises(AnnotationError, match=r"slice_99\.tif is an annotation for a slice that isn't there"):
+    with pytest.raises(AnnotationError, match=r"slice_99\.tif is an annotation for a slice that does not exist"):
         _find(sample)
 
 
@@ -157,7 +157,7 @@ def test_refuses_a_slice_listed_twice(sample: SampleFolder) -> None:
 
 def test_refuses_a_listed_slice_that_is_not_there(sample: SampleFolder) -> None:
     sample.content["annotations"]["test"] = [12]
-    with pytest.raises(AnnotationError, match="annotations: test: slice 12 isn't there"):
+    with pytest.raises(AnnotationError, match="annotations: test: slice 12 does not exist"):
         _find(sample)
 
 
@@ -178,7 +178,7 @@ def test_refuses_slices_of_a_folder(sample: SampleFolder) -> None:
     [
         (None, "has 3 pages and the stack has 12 slices.*add 'slices"),
         ([2, 5], "'slices' names 2 slices and .* has 3 pages"),
-        ([2, 5, 12], "annotations: slices: slice 12 isn't there"),
+        ([2, 5, 12], "annotations: slices: slice 12 does not exist"),
     ],
 )
 def test_refuses_slices_that_do_not_fit_the_pages(sample: SampleFolder, slices: list[int] | None, message: str) -> None:

@@ -218,11 +218,11 @@ REFUSED = {
     "one other shape": (_one_other_shape, StackError, r"slice_4\.tif has 33 x 20 pixels"),
     "mixed bit depth": (_mixed_depth, StackError, r"slice_4\.tif is 16-bit"),
     "rgb": (_rgb, StackError, r"slice_4\.tif: it is a colour image"),
-    "unreadable": (_unreadable, StackError, r"slice_4\.tif is no readable TIFF"),
+    "unreadable": (_unreadable, StackError, r"slice_4\.tif cannot be read"),
     "truncated": (_truncated, StackError, r"slice_4\.tif: .*truncated"),
     "label value": (_strange_label, AnnotationError, r"slice_5\.tif: value 3 "),
-    "damaged label": (_damaged_label, StackError, r"slice_5\.tif is no readable TIFF"),
-    "label without slice": (_label_without_slice, AnnotationError, r"slice_77\.tif .* isn't there"),
+    "damaged label": (_damaged_label, StackError, r"slice_5\.tif cannot be read"),
+    "label without slice": (_label_without_slice, AnnotationError, r"slice_77\.tif .* does not exist"),
     "test slice trains": (_test_slice_trains, AnnotationError, "slice 5 is listed in both"),
     "description": (lambda sample: sample.content.pop("name"), ConfigError, "'name' is missing"),
 }
@@ -304,7 +304,7 @@ def test_damage_found_while_streaming_names_the_file_and_leaves_nothing(sample: 
     path.write_bytes(content)
     description = sample.write()
     before = _tree(sample.root)
-    with pytest.raises(StackError, match=r"TLD/slice_8\.tif is no readable TIFF"):
+    with pytest.raises(StackError, match=r"TLD/slice_8\.tif cannot be read"):
         ingest(description, sample.target)
     assert _tree(sample.root) == before
 

@@ -31,7 +31,7 @@ def test_resolves_positions_and_stems(index: SliceIndex, entry: int | str, z: in
 
 @pytest.mark.parametrize("entry", [-1, 12, 101])
 def test_refuses_positions_outside(index: SliceIndex, entry: int) -> None:
-    with pytest.raises(AnnotationError, match=f"train: slice {entry} isn't there; the stack has slices 0 to 11"):
+    with pytest.raises(AnnotationError, match=f"train: slice {entry} does not exist; the slices are 0 to 11"):
         index.resolve(entry, "train")
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from monai_app.phantom.config import Detector
-from monai_app.phantom.microstructure import Plane
-from monai_app.phantom.phases import BSE, HARDNESS, SE, TEXTURE, Material
 from monai_app.phantom.resample import Floats, coarsen, look_up, refine, shifted
+from monai_app.phantom.structure.microstructure import Plane
+from monai_app.phantom.structure.phases import BSE, HARDNESS, SE, TEXTURE, Material
 from monai_app.stack import Voxel
 
 ESCAPE_NM = 30.0

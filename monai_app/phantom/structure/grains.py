@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_app.phantom.fields import Grid
 from monai_app.phantom.resample import Floats
+from monai_app.phantom.structure.fields import Grid
 
 _DOUBLINGS = 3
 """The facets of a grain are joined by an 8-norm (2 to this power): higher gives sharper edges."""

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_directory, atomic_file, file_sha256
@@ -104,7 +104,7 @@ def pack(folder: Path, target: Path, root: str) -> None:
                 entry = zipfile.ZipInfo(f"{root}/{path.relative_to(folder).as_posix()}", _TIME)
                 entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
                 with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as sink:
-                    _copy(source, sink)
+                    shutil.copyfileobj(source, sink, _STEP)
 
 
 def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
@@ -128,7 +128,7 @@ def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
         entries = _entries(archive, str(package))
         if MANIFEST not in entries:
             raise ConfigError(f"{package} is no package: it holds no {MANIFEST}; make one with monai-app package")
-        manifest = _read(archive, entries.pop(MANIFEST), _MOST, str(package))
+        manifest = b"".join(_parts(archive, entries.pop(MANIFEST), _MOST, str(package)))
         files = _parse(manifest, str(package))
         _check_size(files, package, partial)
         differing = sorted(set(files) ^ set(entries))
@@ -199,10 +199,6 @@ def _extract(
         raise ConfigError(f"{package}: {entry.filename!r} is not the file that was packed; get the package again")
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, package: str) -> bytes:
-    return b"".join(_parts(archive, entry, most, package))
-
-
 def _parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, package: str) -> Iterator[bytes]:
     """Yield a file's content; more than it may have is an error, however small it was packed."""
     read = 0
@@ -233,8 +229,3 @@ def _parse(content: bytes, where: str) -> dict[str, dict[str, Any]]:
     if version != FORMAT:
         raise ConfigError(f"{where} has format {version}, this program knows {FORMAT}; use a newer monai-app")
     return {_checked(name, where): dict(one) for name, one in files.items()}
-
-
-def _copy(source: IO[bytes], sink: IO[bytes]) -> None:
-    while part := source.read(_STEP):
-        sink.write(part)

@@ -11,8 +11,8 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 from scipy.stats import poisson
 
-from monai_app.phantom.phases import CHARGING
 from monai_app.phantom.resample import Floats, look_up
+from monai_app.phantom.structure.phases import CHARGING
 
 _TRENCH = 2.0
 """Length of the trench in heights of the field."""

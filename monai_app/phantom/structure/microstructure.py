@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from monai_app.phantom.config import Structure
-from monai_app.phantom.fields import Grid, RandomField
-from monai_app.phantom.phases import PHASE_OF, Material
 from monai_app.phantom.resample import Floats, coarse_length, interpolate, linear_weights, look_up
-from monai_app.phantom.scene import Scene
+from monai_app.phantom.structure.fields import Grid, RandomField
+from monai_app.phantom.structure.phases import PHASE_OF, Material
+from monai_app.phantom.structure.scene import Scene
 
 _COARSE_NM = 80.0
 """Spacing at which the smooth fields are computed before they are interpolated to the pixels."""

@@ -9,7 +9,7 @@ from monai_app.yamlfile import read_yaml
 
 DEFAULT_BUNDLE = "fibsem_unet_segmentation"
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def _root(kind: str) -> Path:
@@ -55,11 +55,7 @@ def config_names(kind: str) -> list[str]:
 
 
 def size_path(bundle: str, size: str) -> Path:
-    """Return the settings of a bundle in one of its sizes, ``"small"`` or ``"paper"``.
-
-    Raises:
-        ConfigError: there is no such bundle or size.
-    """
+    """Return the settings of a bundle in one of its sizes, ``"small"`` or ``"paper"``; ConfigError without it."""
     template_path(bundle)
     return config_path(f"sizes/{bundle}", size)
 

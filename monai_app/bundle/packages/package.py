@@ -16,11 +16,11 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_app import __version__
-from monai_app.bundle.archive import MANIFEST, pack, write_manifest
-from monai_app.bundle.golden import FOLDER, write_golden
+from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
+from monai_app.bundle.packages.archive import MANIFEST, pack, write_manifest
+from monai_app.bundle.packages.golden import FOLDER, write_golden
 from monai_app.bundle.prepare import RECORD
-from monai_app.bundle.settings import read_json
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.inference import Model
 from monai_app.stack import Stack

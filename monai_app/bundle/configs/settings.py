@@ -1,7 +1,7 @@
 """Settings of a bundle: read from overlay files and the command line, written into its YAML configs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,7 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
     for name, value in settings.items():
         holders = [found for found in (_holder(document, name) for document in documents.values()) if found is not None]
         if not holders:
-            known = sorted({str(key) for document in documents.values() for key in document})
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ConfigError(f"no setting {name!r} in this bundle: {hint}")
+            raise unknown_setting(name, {str(key) for document in documents.values() for key in document})
         last = name.split(SEPARATOR)[-1]
         for holder in holders:
             if holder[last] != value:  # what stays keeps its form
@@ -100,13 +97,20 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
         _check_read_back(path, settings)
 
 
+def unknown_setting(name: str, known: Collection[str]) -> ConfigError:
+    """Return the error that a bundle has no such setting, with the most similar that it has, or all."""
+    near = get_close_matches(name, sorted(known), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+    return ConfigError(f"no setting {name!r} in this bundle: {hint}")
+
+
 def _check_read_back(path: Path, settings: Mapping[str, Any]) -> None:
     """Check that MONAI's YAML reader finds the settings as they were meant."""
     document = pyyaml.safe_load(path.read_text(encoding="utf8"))
     for name, value in settings.items():
         holder = _holder(document, name)
-        if holder is not None and holder[name.split(SEPARATOR)[-1]] != value:
-            found = holder[name.split(SEPARATOR)[-1]]
+        found = value if holder is None else holder[name.split(SEPARATOR)[-1]]
+        if found != value:
             raise ConfigError(f"setting {name!r}: {value!r} would be read back as {found!r}; write it differently")
 
 

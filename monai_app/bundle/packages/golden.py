@@ -8,7 +8,6 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,7 @@ from monai.transforms import NormalizeIntensity
 from ruamel.yaml import YAML
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.settings import read_json
-from monai_app.domain.model_spec import ModelSpec
+from monai_app.bundle.configs.settings import read_json
 from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError
 from monai_app.inference import Model
@@ -82,7 +80,13 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
         for number, image in enumerate(images[:, channel]):
             tifffile.imwrite(folder / detector / f"slice_{number}.tif", image, compression="zlib")
     tifffile.imwrite(folder / LABELS, labels, compression="zlib")
-    YAML().dump(_describe(spec, stack), folder / SAMPLE)
+    sample = {
+        "name": "golden",
+        "voxel_nm": dict(zip("zyx", stack.voxel_nm, strict=True)),
+        "detectors": {name: name for name in spec.detectors},
+        "phases": [phase.sample_entry() for phase in spec.phases],
+    }
+    YAML().dump(sample, folder / SAMPLE)
     record = {
         "stack": stack.name,
         "stack_identity": stack.identity,
@@ -155,13 +159,3 @@ def _golden_labels(model: Model, slab: npt.NDArray[np.integer]) -> npt.NDArray[n
     best, second = probability.topk(2, 0).values
     labels: npt.NDArray[np.uint8] = (phase_labels(probability)[0] * (best - second >= MARGIN)).numpy()
     return labels
-
-
-def _describe(spec: ModelSpec, stack: Stack) -> dict[str, Any]:
-    z, y, x = stack.voxel_nm
-    return {
-        "name": "golden",
-        "voxel_nm": {"z": z, "y": y, "x": x},
-        "detectors": {name: name for name in spec.detectors},
-        "phases": [phase.sample_entry() for phase in spec.phases],
-    }

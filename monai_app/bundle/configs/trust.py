@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from monai_app.bundle.locate import template_paths
-from monai_app.bundle.settings import SEPARATOR
+from monai_app.bundle.configs.locate import template_paths
+from monai_app.bundle.configs.settings import SEPARATOR
 from monai_app.errors import ConfigError
 
 PLACES = (
@@ -78,9 +78,7 @@ def _foreign(bundle: Path) -> Iterator[str]:
     for path in _everything(bundle):
         if path.is_symlink():
             yield f"{path} is a link, which may lead anywhere"
-        elif (
-            path.suffix.lower() in CODE_SUFFIXES
-        ):  # MONAI puts the bundle on Python's path, where it hides other modules
+        elif path.suffix.lower() in CODE_SUFFIXES:  # MONAI puts the bundle on Python's path, where it hides others
             yield f"{path} is code that MONAI would find"
     for path in sorted((bundle / "configs").iterdir()):
         if path.name not in _own() or not path.is_file():

@@ -4,8 +4,8 @@ A field is a lattice of hashed white noise, interpolated with cubic B-splines: s
 without beginning or end, and the same material whatever the pixel size and however many slices are asked for.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +95,7 @@ class RandomField:
 
     def __init__(self, seed: int, stream: int, spacing_nm: float) -> None:
         self.spacing_nm = spacing_nm
-        self._key = stream_key(seed, stream)
-        self._planes: OrderedDict[tuple[int, range, range], Floats] = OrderedDict()
+        self._plane = lru_cache(_KEPT_PLANES)(partial(hashed_plane, stream_key(seed, stream)))
 
     def sample(self, grid: Grid, z_nm: float) -> Floats:
         """Values (rows, columns) of the plane at ``z_nm``."""
@@ -108,12 +107,3 @@ class RandomField:
             lattice += np.float32(weight) * self._plane(cell - 1 + step, y, x)
         down, along = _axis_weights(grid.y, self.spacing_nm, y), _axis_weights(grid.x, self.spacing_nm, x)
         return interpolate(lattice, down, along)
-
-    def _plane(self, z: int, y: range, x: range) -> Floats:
-        key = (z, y, x)
-        if key not in self._planes:
-            self._planes[key] = hashed_plane(self._key, z, y, x)
-            while len(self._planes) > _KEPT_PLANES:
-                self._planes.popitem(last=False)
-        self._planes.move_to_end(key)
-        return self._planes[key]

@@ -11,7 +11,7 @@ with ``s`` across the streak. Amplitudes follow the hardness step at the edge ti
 over several slices, so streaks persist along z and fade. Widths and lengths come in three classes.
 """
 
-from collections import OrderedDict
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -37,18 +37,14 @@ _TOP = 0.16
 
 
 class Curtains:
-    """Curtains of one stack.
-
-    Args:
-        config: size, voxel and seed; `brightness` does not contain the strength.
-    """
+    """Curtains of one stack, at strength 1."""
 
     def __init__(self, config: PhantomConfig) -> None:
         self._shape = (config.rows, config.columns)
-        self._seed, self._pixel = config.seed, config.voxel_nm
+        self._pixel = config.voxel_nm
         scatter = np.random.default_rng([config.seed, _STREAM]).normal(0, _ANGLE_SCATTER_DEG, len(_ANGLES_DEG))
         self._slopes = np.tan(np.deg2rad(np.array(_ANGLES_DEG) + scatter)) * config.voxel_nm.y / config.voxel_nm.x
-        self._amplitudes: OrderedDict[tuple[int, int], Floats] = OrderedDict()
+        self._knot = lru_cache(2 * len(_ANGLES_DEG))(partial(_white, config.seed))
 
     def brightness(self, hardness: Floats, depth_nm: float) -> Floats:
         """Relative change of brightness (rows, columns) of the slice at ``depth_nm``, from its hardness map."""
@@ -100,14 +96,9 @@ class Curtains:
         mixed *= np.float32(1 / np.hypot(part, 1 - part))
         return mixed
 
-    def _knot(self, angle: int, cell: int, shape: tuple[int, int]) -> Floats:
-        key = (angle, cell)
-        if key not in self._amplitudes:
-            rng = np.random.default_rng([self._seed, _STREAM, angle, cell])
-            self._amplitudes[key] = rng.standard_normal(shape, dtype=np.float32)
-            while len(self._amplitudes) > 2 * len(_ANGLES_DEG):
-                self._amplitudes.popitem(last=False)
-        return self._amplitudes[key]
+
+def _white(seed: int, angle: int, cell: int, shape: tuple[int, int]) -> Floats:
+    return np.random.default_rng([seed, _STREAM, angle, cell]).standard_normal(shape, dtype=np.float32)
 
 
 def _edges(hardness: Floats) -> Floats:

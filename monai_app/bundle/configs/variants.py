@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from monai_app.bundle.locate import config_names, config_path
+from monai_app.bundle.configs.locate import config_names, config_path
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.yamlfile import read_yaml
-
-VARIANTS = "variants"
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Variant:
 
 def variant_names() -> list[str]:
     """The names of the variants that come with the package, sorted."""
-    return config_names(VARIANTS)
+    return config_names("variants")
 
 
 def read_variant(name: str) -> Variant:
@@ -62,5 +60,5 @@ def read_variant(name: str) -> Variant:
     Raises:
         ConfigError: there is no variant of that name.
     """
-    settings = dict(read_yaml(config_path(VARIANTS, name)))
+    settings = dict(read_yaml(config_path("variants", name)))
     return Variant(name, settings.pop("bundle"), settings)

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import Field, create_model, field_validator
 
-from monai_app.bundle.settings import SEPARATOR
+from monai_app.bundle.configs.settings import SEPARATOR, unknown_setting
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.domain.validation import Items, Strict, validated
 from monai_app.errors import ConfigError
@@ -107,11 +106,7 @@ def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
 
 
 def list_settings(bundle: Mapping[str, Any]) -> list[Setting]:
-    """List every setting that a bundle's or a run's training takes, with its value there as the default.
-
-    Args:
-        bundle: the training config.
-    """
+    """List every setting that a bundle's or a run's training takes, with its value there as the default."""
     rows = settings_table(settings_of(bundle))
     steps = {
         SEPARATOR.join(("augmentation", step, name)): value
@@ -146,9 +141,7 @@ def check_settings(settings: Mapping[str, Any], bundle: Mapping[str, Any]) -> No
         raise ConfigError(f"setting {name!r} {NOT_SETTINGS[name]}")
     declared, nested = settings_of(bundle), {name for name in settings if SEPARATOR in name}
     for name in settings.keys() - nested - declared.model_fields.keys():
-        near = get_close_matches(name, declared.model_fields, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(declared.model_fields))}"
-        raise ConfigError(f"no setting {name!r} in this bundle: {hint}")
+        raise unknown_setting(name, declared.model_fields)
     chosen = validated(declared, {name: settings[name] for name in settings.keys() - nested}, "setting")
     if chosen.val_interval > chosen.max_epochs:
         raise ConfigError(

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_app.phantom.config import Structure
-from monai_app.phantom.fields import Grid
-from monai_app.phantom.grains import Grain, GrainLattice, GrainShape
 from monai_app.phantom.resample import Floats
+from monai_app.phantom.structure.fields import Grid
+from monai_app.phantom.structure.grains import Grain, GrainLattice, GrainShape
 
 _SCENE_STREAM = 1
 _SAND_GAP_NM = (1700.0, 2500.0)

@@ -1,0 +1,1 @@
+"""How the microscope images the material: cutting, detectors and artefacts."""
