@@ -26,10 +26,7 @@ def check_tracking(tracker: str) -> None:
 
 
 def check_network(config: Mapping[str, Any]) -> ModelSpec:
-    """Build the network once, look at what it gives, and return the model's specification.
-
-    Args:
-        config: a bundle's config with the model's settings.
+    """Build the network of a bundle's config once, look at what it gives, and return the model's specification.
 
     Raises:
         ConfigError: it cannot be built, or does not give logits (B, K, H, W) when it is trained.

@@ -33,10 +33,7 @@ def load_model(run: Path) -> Model:
 
 
 def read_spec(metadata: Path) -> ModelSpec:
-    """Read the specification of a bundle's model; nothing of the bundle is run.
-
-    Args:
-        metadata: the bundle's ``configs/metadata.json``.
+    """Read the specification of a bundle's model in its ``metadata.json``; nothing of the bundle is run.
 
     Raises:
         ConfigError: the file cannot be read or does not hold it.

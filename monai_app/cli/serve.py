@@ -117,5 +117,5 @@ def _token(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get(TOKEN)
     if not path.is_file():
-        raise ConfigError(f"token file {path} isn't there; write the token into it, readable for you alone")
+        raise ConfigError(f"token file {path} does not exist; write the token into it, readable for you alone")
     return path.read_text(encoding="utf8", errors="replace").strip()

@@ -71,7 +71,7 @@ def open_exported(path: str) -> ExportedModel:
             the format.
 
     Raises:
-        ConfigError: it is not there, is damaged, or was not written so.
+        ConfigError: it does not exist, is damaged, or was not written so.
     """
     file = Path(path).absolute()
     network = ExportedNetwork.read(file, format_of(file))

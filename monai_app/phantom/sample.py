@@ -29,7 +29,7 @@ def write_sample(
     progress: Progress = silent,
     overwrite: bool = False,
 ) -> Path:
-    """Simulate a stack and write it as a sample folder, whole or not at all.
+    """Simulate a stack and write it as a sample folder, completely or not at all.
 
     The folder holds one folder of TIFFs per detector and ``truth`` (``slice_0000.tif`` ..., (rows, columns) uint8),
     ``annotations`` (the truth of the annotated slices only), ``sample.yaml`` (what `ingest` reads), ``phantom.yaml``
@@ -43,9 +43,6 @@ def write_sample(
         test: slices to test on; default one that is not beside a training slice.
         progress: called after every slice.
         overwrite: replace an existing target.
-
-    Returns:
-        The target.
 
     Raises:
         TargetExistsError: the target exists and ``overwrite`` is not set.

@@ -23,8 +23,7 @@ from monai_app.training.fingerprint import is_earlier, translated
 def epochs_done(path: Path) -> tuple[int, int] | None:
     """Return how many epochs a training has behind it, and how many it was to have; None without a checkpoint.
 
-    Args:
-        path: file of a `ResumeCheckpoint`; its tensors are not read.
+    The tensors of the `ResumeCheckpoint`'s file are not read.
 
     Raises:
         ConfigError: it is damaged or no checkpoint of a training.

@@ -148,7 +148,7 @@ def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
         (tmp_path / "x.zip").write_bytes(content)
         with pytest.raises(ConfigError, match=message):
             unpack(tmp_path / "x.zip", tmp_path / "out")
-    with pytest.raises(ConfigError, match="is not there"):
+    with pytest.raises(ConfigError, match="does not exist"):
         unpack(tmp_path / "absent.zip", tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "plain.zip", "w") as archive:
         archive.writestr("folder/file", "x")

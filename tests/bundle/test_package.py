@@ -173,5 +173,5 @@ def test_damaged_records_are_named(scored: Path, tiny_stack: Stack, tmp_path: Pa
             package(run, tiny_stack, tmp_path / "x.zip")
     (run / "eval" / "scores.json").unlink()
     (run / "run.json").unlink()
-    with pytest.raises(ConfigError, match=r"run\.json is not there"):
+    with pytest.raises(ConfigError, match=r"run\.json does not exist"):
         package(run, tiny_stack, tmp_path / "x.zip", unscored=True)

@@ -61,20 +61,16 @@ def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf8"))
         missing = [name for name in names if name not in content]
     except FileNotFoundError:
-        raise ConfigError(f"{path} is not there; restore it from a copy, or make the folder anew") from None
+        raise ConfigError(f"{path} does not exist; restore it from a copy, or make the folder again") from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{path} is damaged ({error}); restore it from a copy, or make it anew") from None
+        raise ConfigError(f"{path} is damaged ({error}); restore it from a copy, or make it again") from None
     if not isinstance(content, dict) or missing:
         raise ConfigError(f"{path} is damaged (no {', '.join(missing) or 'names'}); restore it from a copy")
     return content
 
 
 def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None:
-    """Write settings into config files, keeping their comments; each goes into every file that has its id.
-
-    Args:
-        configs: YAML configs, changed in place.
-        settings: config ids and their new values.
+    """Write settings into YAML configs, keeping their comments; each goes into every file that has its id.
 
     Raises:
         ConfigError: no file has a setting's id.

@@ -25,10 +25,7 @@ class Variant:
     settings: dict[str, Any]
 
     def choose(self, stack: Stack, bundle: str | None, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Lay the variant over a user's choice of bundle and settings.
-
-        Returns:
-            The bundle and all settings.
+        """Lay the variant over a user's choice, and return the bundle and all settings.
 
         Raises:
             ConfigError: the user chose something else than the variant says, or the stack lacks a detector.

@@ -113,11 +113,6 @@ def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
     Names that lead out of the folder, links, files that the manifest does not list and files larger than it says are
     refused before anything is written under the folder's name.
 
-    Args:
-        package: zip file written by :func:`pack`.
-        target: folder to make.
-        overwrite: replace an unpacked package of that name.
-
     Raises:
         ConfigError: it is no package, damaged, or tampered with.
         TargetExistsError: the folder exists and may not be replaced.
@@ -151,7 +146,7 @@ def _opened(package: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(package)
     except FileNotFoundError:
-        raise ConfigError(f"{package} is not there; give the path of a package") from None
+        raise ConfigError(f"{package} does not exist; give the path of a package") from None
     except _DAMAGE as error:
         raise ConfigError(f"{package} is no zip file ({error}); give a package written by monai-app package") from None
 

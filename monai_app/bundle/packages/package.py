@@ -49,9 +49,6 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
         unscored: allow a model without scores.
         overwrite: replace an existing file.
 
-    Returns:
-        The file.
-
     Raises:
         ConfigError: the weights were not scored, or don't fit; the target's name does not end in ``.zip``.
         TargetExistsError: the file exists and may not be replaced.
