@@ -119,6 +119,8 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     Raises:
         BusyError: another process (or another thread) holds the lock; the text is ``busy``.
     """
+    # What cannot be opened fails here with its own error; filelock would report it as held by another process.
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666))
     held = FileLock(path, blocking=busy is None, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)
     try:
         held.acquire()
