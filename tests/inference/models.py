@@ -27,6 +27,7 @@ def model_of(
         slices,
         network=type(network).__name__,
         stride=NETWORKS[kind].stride,
+        phases=PHASES,
         settings={"width": options.get("width", 4)},
     )
     return Model(spec, network, str(folder / "models" / "model.pt"))
