@@ -63,7 +63,8 @@ def test_load_gives_weights_a_network_and_torchscript(
     place: dict[str, Any] = {"bundle_dir": tmp_path, "device": "cpu"}
 
     weights: Any = load(bundle.name, **place)
-    loaded: Any = load(bundle.name, model=network, **place).eval()
+    loaded: Any = load(bundle.name, model=network, **place)
+    loaded.eval()
     assert list(weights) == list(loaded.state_dict())
     assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())
 

@@ -121,7 +121,7 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     _, told = process.communicate(timeout=60)
     if stop is not signal.SIGKILL:
         assert process.returncode == 2
-        assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command goes on\n", told)
+        assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes\n", told)
     assert own_stack.label_names() == ()
     resumed = run_command(*segment)
     done = re.search(r"INFO (\d+) of 240 tiles are done already", resumed.stdout)

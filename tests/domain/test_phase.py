@@ -72,7 +72,7 @@ def test_other_entries_and_missing_ones_are_refused() -> None:
 @pytest.mark.parametrize("values", [[2], [1, 3], [2, 1], [1, 1]])
 def test_values_have_no_gaps(values: list[int]) -> None:
     with pytest.raises(ConfigError, match="without gaps or repeats"):
-        check_phases([Phase(value=value, name=f"phase {n}", rgb=(0, 0, 0)) for n, value in enumerate(values)])
+        check_phases(tuple(Phase(value=value, name=f"phase {n}", rgb=(0, 0, 0)) for n, value in enumerate(values)))
 
 
 def test_names_differ() -> None:
