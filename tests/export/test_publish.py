@@ -66,7 +66,7 @@ def test_the_printed_line_is_the_call_that_is_made(
         calls.append(dict(options))
         plain(**options)
 
-    monkeypatch.setattr("monai.bundle.ckpt_export", ckpt_export)
+    monkeypatch.setattr("monai_app.export.publish.ckpt_export", ckpt_export)
     export_run(runs["unet"], target=tmp_path / "net.ts", show=shown.append)
     ((line,), (call,)) = shown, calls
     assert line.startswith("python -m monai.bundle ckpt_export ")
