@@ -12,7 +12,7 @@ from tests.conftest import CHECKOUT, run_command
 
 PACKAGE = CHECKOUT / "monai_app"
 FILES = sorted(PACKAGE.rglob("*.py"))
-HEAPS = {"bundle", "label", "phantom"}
+HEAPS = {"label"}
 """Folders of more than 12 files, for now."""
 
 LAYERS = [

@@ -88,6 +88,8 @@ def test_every_row_is_made_once_of_rows_that_are_there(
             there[number] += rows
         for step in schedule.push(rows):
             assert step.first == there[step.layer.target] < step.stop
+            share = rows * schedule.heights[step.layer.target] / (height * stride)
+            assert step.stop - step.first < share + 1
             for source in step.layer.sources:
                 needed = in_map(step.layer, step, schedule.heights[source])
                 assert kept[source] <= needed.start
