@@ -76,6 +76,12 @@ def test_the_table_of_the_page_has_every_room_above_those_it_imports() -> None:
             assert place.get(room_of(path), 0) <= place[other], f"{path} imports monai_app.{other}, which stands above"
 
 
+def test_files_that_the_page_names_exist() -> None:
+    named = re.findall(r"`((?:\w+/)+\w+\.py)`", (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf8"))
+    assert len(named) > 20
+    assert [name for name in named if not any((root / name).is_file() for root in (PACKAGE, CHECKOUT))] == []
+
+
 def test_no_files_import_each_other() -> None:
     graph = {path: imports_of(path) for path in FILES}
     for importer, imported in CIRCLES:

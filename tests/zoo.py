@@ -12,10 +12,10 @@ from typing import Any
 import torch
 import yaml
 from monai.bundle import ConfigParser
-from monai.networks.nets import AttentionUnet, BasicUNet, BasicUNetPlusPlus, DynUNet, SegResNet, UNet
+from monai.networks.nets import BasicUNet, BasicUNetPlusPlus, DynUNet, FlexibleUNet, SegResNet, UNet
 from torch import Tensor, nn
 
-from monai_app.networks import Sensor3D
+from monai_app.networks import Sensor3D, batch_normalised
 from tests.conftest import CHECKOUT
 
 WIDTH = 4
@@ -75,13 +75,14 @@ def _unet(detectors: int, slices: int, phases: int, width: int, **options: Any) 
 
 
 def _attention(detectors: int, slices: int, phases: int, width: int) -> nn.Module:
-    """Make MONAI's, whose merging layers have instance norm and no argument for another."""
-    network = AttentionUnet(2, detectors * slices, phases, (width, 2 * width, 2 * width), (2, 2))
-    for name, module in list(network.named_modules()):
-        if isinstance(module, nn.InstanceNorm2d):
-            parent, _, last = name.rpartition(".")
-            setattr(network.get_submodule(parent), last, nn.BatchNorm2d(module.num_features))
-    return network
+    channels = (width, 2 * width, 2 * width)
+    sizes: dict[str, Any] = {"spatial_dims": 2, "in_channels": detectors * slices, "out_channels": phases}
+    return batch_normalised("AttentionUnet", **sizes, channels=channels, strides=(2, 2))
+
+
+def _flexible(detectors: int, slices: int, phases: int, width: int) -> nn.Module:
+    channels = tuple(width * step for step in (8, 4, 2, 2, 1))
+    return FlexibleUNet(detectors * slices, phases, "resnet10", decoder_channels=channels, spatial_dims=2)
 
 
 def _seg_res_net(detectors: int, slices: int, phases: int, width: int, **options: Any) -> nn.Module:
@@ -145,6 +146,7 @@ NETWORKS: dict[str, Entry] = _bundles() | {
     "SegResNet": Entry(_seg_res_net, 4),
     "SegResNet deconv": Entry(partial(_seg_res_net, upsample_mode="deconv"), 4),
     "DynUNet": Entry(_dyn_unet, 4),
+    "FlexibleUNet": Entry(_flexible, 32),
 }
 
 

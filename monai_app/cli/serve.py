@@ -47,6 +47,7 @@ def serve(
     from importlib.util import find_spec
 
     from monai_app.bundle.configs.settings import parse_setting
+    from monai_app.domain.validation import validated
     from monai_app.inference import Request
     from monai_app.stack import Stack
 
@@ -62,22 +63,23 @@ def serve(
     source = Stack.open(stack)
     where = Listening(read_host(host), port, _token(token_file), _size(max_upload, "--max-upload"))
     Request.parse(memory=memory)
-    wanted = Settings(
-        stack=str(source.path),
-        bundles=tuple(_absolute(bundle) for bundle in bundles),
-        slices=_numbers(slices, "--slices"),
-        test_slices=_numbers(test, "--test"),
-        thickness=thickness,
-        suffix=f".{volumes}",
-        layout=layout,
-        size=size,
-        training=dict(map(parse_setting, settings or [])),
-        device=checked_device(device),
-        memory=memory,
-        waiting=waiting,
-        stored=_size(max_stored, "--max-stored"),
-        trust=trust,
-    )
+    given = {
+        "stack": str(source.path),
+        "bundles": tuple(_absolute(bundle) for bundle in bundles),
+        "slices": _numbers(slices, "--slices"),
+        "test_slices": _numbers(test, "--test"),
+        "thickness": thickness,
+        "suffix": f".{volumes}",
+        "layout": layout,
+        "size": size,
+        "training": dict(map(parse_setting, settings or [])),
+        "device": checked_device(device),
+        "memory": memory,
+        "waiting": waiting,
+        "stored": _size(max_stored, "--max-stored"),
+        "trust": trust,
+    }
+    wanted = validated(Settings, given, "serve")
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
     workspace = Workspace((studies or default).resolve())  # by one name, whichever link leads to it
     with own_folder(workspace, source), logged_to(workspace.log):

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from monai_app.domain.phase import Phase, check_phases
+from monai_app.domain.slab import SliceCount
 from monai_app.domain.validation import Items, Strict, validated
 from monai_app.errors import AnnotationError, ConfigError, StackError
 
@@ -59,7 +60,7 @@ class ModelSpec(Strict):
 
     network: str
     detectors: Annotated[Items[str], Field(min_length=1)]
-    slices: int
+    slices: SliceCount
     stride: Annotated[int, Field(ge=1)]
     channel_name: Items[str]
     channel_mean: Items[float]
@@ -69,13 +70,6 @@ class ModelSpec(Strict):
     settings: dict[str, Any]
     halo: Annotated[int, Field(ge=0)] | None = None
     maps: Annotated[int, Field(ge=0)] | None = None
-
-    @field_validator("slices")
-    @classmethod
-    def _check_slices(cls, slices: int) -> int:
-        if slices < 1 or slices % 2 == 0:
-            raise ValueError("must be odd and 1 or more")
-        return slices
 
     @model_validator(mode="after")
     def _check(self) -> Self:

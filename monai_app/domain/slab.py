@@ -1,9 +1,22 @@
 """A slab: consecutive slices around a target slice; at the ends of a stack the end slice is repeated."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from monai_app.domain.region import Span
 from monai_app.errors import ConfigError
+
+
+def _check_odd(slices: int) -> int:
+    if type(slices) is not int or slices < 1 or slices % 2 == 0:
+        raise ValueError("must be odd and 1 or more, so that there is a middle slice; give 1, 3, 5 ...")
+    return slices
+
+
+SliceCount = Annotated[int, Field(ge=1), AfterValidator(_check_odd)]
+"""The number of slices of a slab, in a declaration."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +37,10 @@ class Slab:
     slices: int
 
     def __post_init__(self) -> None:
-        if type(self.slices) is not int or self.slices < 1 or self.slices % 2 == 0:
-            raise ConfigError(
-                f"slices {self.slices!r}: must be odd and 1 or more, so that there is a middle slice; give 1, 3, 5 ..."
-            )
+        try:
+            _check_odd(self.slices)
+        except ValueError as error:
+            raise ConfigError(f"a slab of {self.slices!r} slices: {error}") from None
 
     @property
     def reach(self) -> int:

@@ -40,7 +40,7 @@ class StackApp(MONAILabelApp):
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
         self.store = StackDatastore(settings, workspace)
-        self.settings, self.workspace = replace(settings, ingested=self.store.cases.ingested), workspace
+        self.settings, self.workspace = settings.replaced(ingested=self.store.cases.ingested), workspace
         self._process: InferenceProcess | None = None
         self.background = Background(self.settings, workspace)
         self._served = served_models(self.settings, self.workspace, self.store.stack)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from monai_app import files
+from monai_app.domain.slab import Slab
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.io import Grid, partner_path, write_volume
 from monai_app.stack import Stack
@@ -142,8 +143,7 @@ def _is_kept(path: Path) -> bool:
 
 
 def _check_form(stack: Stack, thickness: int, suffix: str, layout: str) -> None:
-    if thickness < 1 or thickness % 2 == 0:
-        raise ConfigError(f"thickness {thickness} has no middle slice; give an odd number, such as 1 or 3")
+    Slab(thickness)  # refuses a number without a middle slice
     if layout not in _SUFFIXES:
         raise ConfigError(f"layout {layout!r} is not one of {', '.join(_SUFFIXES)}; choose one")
     if suffix not in _SUFFIXES[layout]:

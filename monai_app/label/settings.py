@@ -1,66 +1,69 @@
 """What a label server was started with, and the folder it works in."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
+from pydantic import Field, field_validator
+
+from monai_app.domain.slab import SliceCount
+from monai_app.domain.validation import Items, Strict
 from monai_app.errors import ConfigError
 from monai_app.label.case_files import Layout
 
-SUFFIXES = (".nii.gz", ".nii", ".nrrd")
+Suffix = Literal[".nii.gz", ".nii", ".nrrd"]
+SUFFIXES: tuple[str, ...] = get_args(Suffix)
 """Formats of cases."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Strict):
     """What the server serves.
-
-    Attributes:
-        stack: path of the stack.
-        bundles: trained run folders, names or paths of bundles to train; each becomes a model of its folder's name.
-        slices: z of the slices to offer for annotation; empty offers all.
-        test_slices: z of the slices whose labels test and never train.
-        thickness: odd number of slices in a case.
-        suffix: format of the cases.
-        layout: how the detectors of a case are written.
-        size: settings of ``configs/sizes`` for bundles that are trained from nothing.
-        training: more settings of trainings, by id.
-        device: where models are applied; ``None`` chooses.
-        memory: that the process which applies them may use, e.g. ``"4GiB"``; ``None`` takes what is good.
-        waiting: inferences that may wait for the one that runs.
-        stored: bytes that volumes and labels which clients sent may take in all.
-        trust: serve bundles that do more than the package's own.
-        ingested: the identity at the ingestion that the stack must have; the server sets it for its processes, so that
-            they work on no other stack than it does.
 
     Raises:
         ConfigError: a value that breaks its rule.
     """
 
     stack: str
-    bundles: tuple[str, ...]
-    slices: tuple[int, ...] = ()
-    test_slices: tuple[int, ...] = ()
-    thickness: int = 3
-    suffix: str = ".nii.gz"
+    """path of the stack"""
+    bundles: Items[str]
+    """trained run folders, names or paths of bundles to train; each becomes a model of its folder's name"""
+    slices: Items[int] = ()
+    """z of the slices to offer for annotation; empty offers all"""
+    test_slices: Items[int] = ()
+    """z of the slices whose labels test and never train"""
+    thickness: SliceCount = 3
+    """slices in a case, odd"""
+    suffix: Suffix = ".nii.gz"
+    """format of the cases"""
     layout: Layout = "paired"
+    """how the detectors of a case are written"""
     size: str = "small"
-    training: Mapping[str, Any] = field(default_factory=dict)
+    """settings of ``configs/sizes`` for bundles that are trained from nothing"""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """more settings of trainings, by id"""
     device: str | None = None
+    """where models are applied; without it the GPU where there is one"""
     memory: str | None = None
-    waiting: int = 8
-    stored: int = 32 * 2**30
+    """that the process which applies models may use, e.g. ``"4GiB"``; without it what is good"""
+    waiting: Annotated[int, Field(ge=1)] = 8
+    """inferences that may wait for the one that runs"""
+    stored: Annotated[int, Field(ge=0, json_schema_extra={"unit": "bytes"})] = 32 * 2**30
+    """what volumes and labels which clients sent may take in all"""
     trust: bool = False
+    """serve bundles that do more than the package's own"""
     ingested: str | None = None
+    """the identity at the ingestion that the stack must have; the server sets it for its processes, so that they work
+    on no other stack than it does"""
 
-    def __post_init__(self) -> None:
-        if not self.bundles:
+    @field_validator("bundles")
+    @classmethod
+    def _check_names(cls, bundles: tuple[str, ...]) -> tuple[str, ...]:
+        if not bundles:
             raise ConfigError("no bundle to serve; give at least one --bundle: a run folder or a bundle to train")
-        names = [model_name(bundle) for bundle in self.bundles]
+        names = [model_name(bundle) for bundle in bundles]
         for name in names:
             if not _NAME.fullmatch(name):
                 raise ConfigError(
@@ -69,8 +72,7 @@ class Settings:
                 )
             if names.count(name) > 1:
                 raise ConfigError(f"two bundles are named {name!r}; rename one of the folders")
-        if self.waiting < 1:
-            raise ConfigError(f"waiting {self.waiting}: at least one inference must be able to wait")
+        return bundles
 
 
 def model_name(bundle: str) -> str:

@@ -8,6 +8,7 @@ Slabs of consecutive targets overlap::
     target 2          [---m---]
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +19,7 @@ from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
 
 
-class SequenceNetwork(nn.Module):
+class SequenceNetwork(nn.Module, ABC):
     """A network of slabs of S slices, an odd number, as a function of consecutive slices with T targets.
 
     Raises:
@@ -32,6 +33,7 @@ class SequenceNetwork(nn.Module):
             raise ConfigError(f"targets {targets}: must be 1 or more")
         self.slices, self.targets = slices, targets
 
+    @abstractmethod
     def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of every target.
 
@@ -45,7 +47,6 @@ class SequenceNetwork(nn.Module):
         Raises:
             ValueError: another number of images.
         """
-        raise NotImplementedError
 
     def _check(self, images: Sequence[Tensor]) -> None:
         needed = self.targets + self.slices - 1

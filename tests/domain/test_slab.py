@@ -25,5 +25,5 @@ def test_slabs_are_windows_of_the_edge_padded_stack(depth: int, reach: int, ends
 
 @pytest.mark.parametrize("slices", [0, 2, -1, -3, 4, 3.0, True, "3", None])
 def test_a_slab_without_a_middle_slice_is_refused(slices: object) -> None:
-    with pytest.raises(ConfigError, match=rf"slices {slices!r}: must be odd and 1 or more.*; give 1, 3, 5"):
+    with pytest.raises(ConfigError, match=rf"a slab of {slices!r} slices: must be odd and 1 or more.*; give 1, 3, 5"):
         Slab(slices)  # type: ignore[arg-type]

@@ -135,4 +135,4 @@ def app_in(folder: Path, stack: Path, *bundles: Path) -> "StackApp":
     from monai_app.label.app import StackApp
     from monai_app.label.settings import Settings, Workspace
 
-    return StackApp(Settings(str(stack), tuple(map(str, bundles))), Workspace(folder))
+    return StackApp(Settings(stack=str(stack), bundles=tuple(map(str, bundles))), Workspace(folder))

@@ -61,7 +61,7 @@ def background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Background:
     monkeypatch.setattr("monai_app.label.background._work", work)
     workspace = Workspace(tmp_path)
     workspace.logs.mkdir()
-    return Background(Settings("stack", ("bundle",)), workspace)
+    return Background(Settings(stack="stack", bundles=("bundle",)), workspace)
 
 
 @pytest.mark.parametrize("mute", [False, True])

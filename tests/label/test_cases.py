@@ -266,7 +266,7 @@ def test_lists_cases(store: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"case '\.\./x' isn't there; there are 2, tiny_z0000 to tiny_z0005"):
         some.case("../x")
     for options, text in (
-        ({"thickness": 2}, "thickness 2 has no middle slice"),
+        ({"thickness": 2}, "a slab of 2 slices: must be odd"),
         ({"slices": [8]}, "slices: slice 8 isn't there; .* has slices 0 to 7"),
         ({"slices": []}, "slices: none is named"),
         ({"test_slices": [-1]}, "test_slices: slice -1"),

@@ -43,7 +43,7 @@ def app(path: Path, trained: Path, tmp_path: Path) -> StackApp:
 
 @pytest.fixture
 def store(path: Path, tmp_path: Path) -> StackDatastore:
-    return StackDatastore(Settings(str(path), ("unet",)), Workspace(tmp_path / "tiny.label"))
+    return StackDatastore(Settings(stack=str(path), bundles=("unet",)), Workspace(tmp_path / "tiny.label"))
 
 
 def test_the_stack_is_opened_a_few_times_a_request_however_many_cases_there_are(

@@ -56,7 +56,7 @@ def told() -> Iterator[list[str]]:
 def model_in(folder: Path, stack: Stack, bundle: str = BUNDLE, **settings: object) -> ServedModel:
     """A model that a server in a folder trains."""
     chosen = {**TINY, "max_epochs": EPOCHS, **settings}
-    found = served_models(Settings(str(stack.path), (bundle,), training=chosen), Workspace(folder), stack)
+    found = served_models(Settings(stack=str(stack.path), bundles=(bundle,), training=chosen), Workspace(folder), stack)
     return next(iter(found.values()))
 
 

@@ -48,7 +48,7 @@ def test_what_does_not_fit_is_refused() -> None:
         as_sequence(network, 5, 1)
     with pytest.raises(ConfigError, match="targets 0: must be 1 or more"):
         as_sequence(network, 3, 0)
-    with pytest.raises(ConfigError, match="slices 2: must be odd"):
+    with pytest.raises(ConfigError, match="a slab of 2 slices: must be odd"):
         as_sequence(nn.Identity().eval(), 2, 1)
     with pytest.raises(ValueError, match="3 images: 2 targets with slabs of 3 slices take 4"):
         as_sequence(network, 3, 2)(*[torch.zeros(1, DETECTORS, 16, 16)] * 3)

@@ -170,7 +170,7 @@ def test_other_sizes_are_refused_with_the_two_around_them() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"slices": 2}, "slices 2: must be odd"),
+        ({"slices": 2}, "a slab of 2 slices: must be odd"),
         ({"levels": 1}, "levels 1: must be 2 or more"),
         ({"phases": 0}, "phases 0: must be 1 or more"),
         ({"head": "first"}, "head 'first': must be one of final, middle, all"),

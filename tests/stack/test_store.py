@@ -61,7 +61,7 @@ def test_slab_is_slice_major(sample: SampleFolder, stack: Stack) -> None:
 
 @pytest.mark.parametrize("slices", [0, 2, -1, 4])
 def test_slab_is_odd(stack: Stack, slices: int) -> None:
-    with pytest.raises(ConfigError, match=rf"slices {slices}: must be odd and 1 or more"):
+    with pytest.raises(ConfigError, match=rf"a slab of {slices} slices: must be odd and 1 or more"):
         stack.read_slab(0, ["ICE"], slices)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, create_model, field_validator
 
 from monai_app.bundle.configs.settings import SEPARATOR, unknown_setting
 from monai_app.domain.schemas import Setting, settings_table
+from monai_app.domain.slab import SliceCount
 from monai_app.domain.validation import Items, Strict, validated
 from monai_app.errors import ConfigError
 
@@ -40,7 +41,7 @@ class TrainingSettings(Strict):
 
     detectors: Items[str] = Field(("ICE", "TLD"), min_length=1)
     """names of the detectors to learn from"""
-    slices: Annotated[int, Field(ge=1)] = 3
+    slices: SliceCount = 3
     """consecutive slices in the slab, odd; the middle one is segmented"""
     window: Sides = (512, 512)
     """rows and columns that a forward pass gives, multiples of the stride; a halo is read in addition"""
@@ -85,13 +86,6 @@ class TrainingSettings(Strict):
         if len(set(names)) < len(names):
             raise ValueError("names one twice; name each once")
         return names
-
-    @field_validator("slices")
-    @classmethod
-    def _odd(cls, slices: int) -> int:
-        if slices % 2 == 0:
-            raise ValueError(f"must be odd, so that there is a middle one; use {slices + 1}")
-        return slices
 
 
 def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:

@@ -5,13 +5,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from monai.networks.nets import AttentionUnet, BasicUNet, SegResNet
 from torch import Tensor, nn
 from torch.nn import functional
 
+from monai_app.errors import ConfigError
 from monai_app.inference.streaming.capture import NotStreamableError
 from monai_app.inference.streaming.layers import Concatenation, Convolution, Elementwise
 from monai_app.inference.streaming.lowering import lower_to_row_stream
 from monai_app.inference.streaming.rows import RowStream
+from monai_app.inference.tiling.receptive_field import measure_field
 from monai_app.networks.protocol import as_sequence
 from tests.inference.examples import DETECTORS, SLICES, pushed, random_images, shaken, streamed
 from tests.zoo import network_of
@@ -124,6 +127,22 @@ def attention(image: Tensor) -> Tensor:
 def test_what_rows_are_not_known_of_is_refused_by_name(network: Callable[[Tensor], Tensor], reason: str) -> None:
     with pytest.raises(NotStreamableError, match=reason):
         lower_to_row_stream(lambda image: (network(image),), 1, 2, 16)
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (AttentionUnet(2, 2, 3, (8, 16), (2,)), "operation view"),
+        (SegResNet(2, 8, 2, 3), "operation native_group_norm"),
+        (BasicUNet(2, 2, 3, (8, 8, 8, 8, 8, 8), norm="batch", upsample="nontrainable"), "aligned corners"),
+    ],
+)
+def test_networks_that_look_at_the_whole_image_or_its_size_are_refused(network: nn.Module, reason: str) -> None:
+    network.eval()
+    with pytest.raises(NotStreamableError, match=reason):
+        lower_to_row_stream(lambda image: (network(image),), 1, 2, 64)
+    with pytest.raises(ConfigError, match="depend"):
+        measure_field(network, 2, 16)
 
 
 def constant_factors(image: Tensor) -> tuple[Tensor, ...]:

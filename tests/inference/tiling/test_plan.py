@@ -193,7 +193,7 @@ def test_a_plan_is_described_for_people() -> None:
         ({"tile": (2, 64)}, "tile 2,64: 2 must be .* the nearest are 4 and 8"),
         ({"stripe": 6}, "stripe 6"),
         ({"halo": 22}, "halo 22: must be a multiple"),
-        ({"slices": 4}, "slices 4: must be odd"),
+        ({"slices": 4}, "a slab of 4 slices: must be odd"),
         ({"block": 0}, "block 0: must be 1 or more"),
         ({"stride": 0}, "stride 0: must be 1 or more"),
         ({"region": Region(Span(0, 9), Span(0, 64), Span(10, 65))}, "region x 10:65: the columns are 0 to 63"),
@@ -213,7 +213,7 @@ def test_values_that_break_a_rule_are_refused(change: dict[str, Any], message: s
         ({"region": {"z": [0, 9], "y": [0, 64], "x": [0, "64"]}}, "'str'"),
         ({"region": None}, "NoneType"),
         ({"batch": 1}, "batch"),
-        ({"slices": 4}, "slices 4: must be odd"),
+        ({"slices": 4}, "a slab of 4 slices: must be odd"),
     ],
 )
 def test_a_damaged_plan_is_refused(change: dict[str, Any], message: str) -> None:
