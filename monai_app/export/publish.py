@@ -68,7 +68,7 @@ def export_run(
     model = load_model(run)
     channels, stride = len(model.spec.channel_name), model.spec.stride
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
-    spec = model.spec.model_copy(update=measured)
+    spec = model.spec.replaced(**measured)
     metadata = json.loads((run / "configs" / "metadata.json").read_text(encoding="utf8"))
     parity_file = path.with_name(f"{path.name}.parity.json")
     with ExitStack() as stack:

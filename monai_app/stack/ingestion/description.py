@@ -75,7 +75,7 @@ class AnnotationDescription(Strict):
     """Where annotations come from, what their values mean and which slices train and test."""
 
     source: _Source
-    """A folder of label TIFFs named by slice, or one multi-page TIFF."""
+    """A folder of label images named by slice, or one file with all of them."""
     mapping: Annotated[dict[int, Text], Field(min_length=1)]
     """Value in the source: name of a phase. 0 may be a real class."""
     unlabelled: _Numbers = ()
@@ -83,11 +83,11 @@ class AnnotationDescription(Strict):
     rest_unlabelled: bool = False
     """Whether values named nowhere are unlabelled instead of an error."""
     slices: _Numbers | None = None
-    """The z of every page of a multi-page source; without it page = z."""
+    """The z of every plane of a source that is one file; without it plane = z."""
     train: Items[int | str] = ()
     """Slices to train on, as z or as the file stem of a slice."""
     test: Items[int | str] = ()
-    """Slices to test on, likewise."""
+    """Slices to test on, as z or as the file stem of a slice."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -110,7 +110,7 @@ class SampleDescription(Strict):
     voxel: Voxel = Field(alias="voxel_nm")
     """Size of a voxel, nm."""
     detectors: Annotated[dict[DetectorName, _Source], Field(min_length=1), AfterValidator(_check_different)]
-    """Detector: a folder with one TIFF a slice, or one multi-page TIFF; in channel order."""
+    """Detector: a folder with one image a slice, or one file with all slices; in channel order."""
     phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
     """The phases 1..K; none where nothing is annotated."""
     annotations: AnnotationDescription | None = None

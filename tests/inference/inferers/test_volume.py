@@ -89,5 +89,5 @@ def test_slabs_go_to_the_slice_inferer_and_metadata_is_kept() -> None:
 
 @pytest.mark.parametrize("slices", [0, 2, -1])
 def test_a_slab_without_a_middle_is_refused(slices: int) -> None:
-    with pytest.raises(ConfigError, match=rf"slices {slices}: .* odd"):
+    with pytest.raises(ConfigError, match=rf"a slab of {slices} slices: .* odd"):
         VolumeInferer(SimpleInferer(), slices)
