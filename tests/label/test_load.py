@@ -111,7 +111,8 @@ def test_two_hundred_requests_of_four_clients_while_a_training_runs(
         )
         assert sum(asked.values()) == CLIENTS * REQUESTS
         assert min(asked.values()) > 0
-        assert np.median(waits) < 0.2
+        # Other tests may compute on the same cores; tools/benchmarks/label_server.py measures it alone.
+        assert np.median(waits) < 0.5
         labelled = Stack.open(stack)
         for client in clients:
             assert len(client.saved) == 2
