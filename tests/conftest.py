@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from tests import warm
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 COMMAND_SECONDS = 600.0
+
+# What tests trust is forgotten with them; processes that they start inherit the folder.
+_TRUST = tempfile.TemporaryDirectory(prefix="monai-app-trust-")
+os.environ["MONAI_APP_TRUST"] = _TRUST.name
 
 # One network's worth of threads is enough for tiny images, and spinning OpenMP threads only get in each other's way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

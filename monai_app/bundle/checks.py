@@ -1,13 +1,18 @@
 """Checks of settings before anything is made: a value that fails in the middle of MONAI's config is hard to read."""
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from monai_app.domain.model_spec import ModelSpec
+from monai_app.bundle.configs.plain import is_plain
+from monai_app.domain.model_spec import Definition, ModelSpec
 from monai_app.errors import ConfigError, causes, user_error
 from monai_app.stack import Stack
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TRACKERS = ("mlflow",)
 """Experiment trackers that MONAI writes to."""
@@ -28,10 +33,11 @@ def check_tracking(tracker: str) -> None:
 def check_network(config: Mapping[str, Any]) -> ModelSpec:
     """Build the network of a bundle's config once, look at what it gives, and return the model's specification.
 
+    The config is evaluated, so it has to be trusted. The specification says how the network is built, as data.
+
     Raises:
         ConfigError: it cannot be built, or does not give logits (B, K, H, W) when it is trained.
     """
-    import torch
     from monai.bundle import ConfigParser
 
     parser = ConfigParser(dict(config))
@@ -41,15 +47,70 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
     except Exception as error:
         *_, cause = causes(error)
         raise user_error(error) or ConfigError(f"these settings make no network ({cause}); mend them") from error
+    check_logits(network.train(), spec)
+    network_def: dict[str, Any] = parser.ref_resolver.items["network_def"].get_config()  # type: ignore[no-untyped-call]
+    return spec.replaced(definition=_definition(network_def))
+
+
+def _definition(config: Mapping[str, Any]) -> Definition | None:
+    """Return how a network is built; None where that is more than data, such as parts that are built too."""
+    try:
+        arguments = json.loads(json.dumps({name: value for name, value in config.items() if name != "_target_"}))
+    except TypeError:
+        return None
+    return Definition(name=str(config["_target_"]), arguments=arguments)
+
+
+def check_logits(network: "nn.Module", spec: ModelSpec) -> None:
+    """Run a network once on a small image.
+
+    Raises:
+        ConfigError: it does not give logits (B, K, H, W) of what its specification says.
+    """
+    import torch
+
     side = 2 * spec.stride
-    given = tuple(network.train()(torch.zeros(1, len(spec.channel_name), side, side)).shape)
     expected = (1, len(spec.phases), side, side)
+    try:
+        with torch.no_grad():
+            given = tuple(network(torch.zeros(1, len(spec.channel_name), side, side)).shape)
+    except RuntimeError as error:
+        raise ConfigError(f"the network does not take {len(spec.channel_name)} channels ({error})") from error
     if given != expected:
         raise ConfigError(
             f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "
             "another head"
         )
-    return spec
+
+
+def check_agrees(config: Mapping[str, Any], spec: ModelSpec, path: Path) -> None:
+    """Check that the plain values of a config say of a model what its specification says.
+
+    Who changed one of them would get labels of another model than the config's.
+
+    Args:
+        config: of ``inference.yaml``; nothing of it is evaluated.
+        spec: what metadata.json says.
+        path: of the config, for the message.
+
+    Raises:
+        ConfigError: a value differs.
+    """
+    known = spec.model_dump(mode="json", include={"detectors", "slices", "dtype", "phases"})
+    known["scaling"] = {name: stats.model_dump() for name, stats in spec.scaling.items()}
+    pairs = [(name, config.get(name), value) for name, value in known.items()]
+    network, definition = config.get("network_def", {}), spec.definition
+    if definition is not None and isinstance(network, dict):
+        for name, value in network.items():
+            value = config.get(value[1:]) if isinstance(value, str) and value.startswith("@") else value
+            given = definition.name if name == "_target_" else definition.arguments.get(name)
+            pairs.append((f"network_def::{name}", value, given))
+    for name, found, own in pairs:
+        if found is not None and is_plain(found) and found != own:
+            raise ConfigError(
+                f"{path}: {name} is {found!r} and metadata.json describes a model with {own!r}; make them the same: "
+                "the weights belong to what metadata.json says"
+            )
 
 
 def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:

@@ -1,41 +1,80 @@
-"""The model of a run folder, as its inference.yaml says, and its specification, as its metadata.json says."""
+"""The model of a run folder: what its metadata.json describes, and strict weights; no config is evaluated."""
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from monai.bundle import ConfigParser
+from torch import nn
 
+from monai_app.bundle.checks import check_agrees, check_logits, check_network
+from monai_app.bundle.configs.locate import template_paths
+from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_json
+from monai_app.bundle.configs.trust import is_signed, trusted_copy
+from monai_app.bundle.renew import plain_settings
+from monai_app.bundle.transfer import read_spec
 from monai_app.domain.model_spec import KEY, ModelSpec
-from monai_app.errors import ConfigError, user_error
+from monai_app.errors import ConfigError, causes, user_error
 from monai_app.inference import Model
+from monai_app.networks.registry import build_network, is_known
+
+__all__ = ["load_model", "read_spec"]
 
 
 def load_model(run: Path) -> Model:
     """Return the model of a run folder, its weights loaded, on the CPU.
 
+    The network is built as ``metadata.json`` says, by name. One of somebody's own is built by the configs, where the
+    user trusted them.
+
     Raises:
-        ConfigError: the configs make no model, or the weights don't fit.
+        ConfigError: nothing describes the model, ``inference.yaml`` says something else, or the weights don't fit.
     """
-    config = run / "configs" / "inference.yaml"
-    parser = ConfigParser()
-    parser.read_config(str(config))
-    parser["bundle_root"] = str(run)
-    try:
-        model = parser.get_parsed_content("model")
-    except Exception as error:
-        raise user_error(error) or ConfigError(
-            f"{config} gives no `model` ({error}); train with this version, or restore the file"
-        ) from error
-    if not isinstance(model, Model):
-        raise ConfigError(f"{config}: its `model` is a {type(model).__name__}; restore the file")
+    path = run / "configs" / "inference.yaml"
+    config = read_config(path)
+    spec = _described(run, config)
+    if spec is not None and spec.definition is not None and is_known(spec.definition.name):
+        check_agrees(config, spec, path)
+        network = build_network(spec.definition)
+    elif is_signed(run):
+        network, spec = _evaluated(run)
+    else:
+        raise ConfigError(
+            f"{run}: its network is none of this package or of MONAI, so its configs would have to build it; look at "
+            f"them, and say `monai-app trust {run}` if you trust them"
+        )
+    check_logits(network.eval(), spec)
+    model = Model(spec, network, str(run / "models" / "model.pt"))
     model.load()
     return model
 
 
-def read_spec(metadata: Path) -> ModelSpec:
-    """Read the specification of a bundle's model in its ``metadata.json``; nothing of the bundle is run.
+def _described(run: Path, config: Mapping[str, Any]) -> ModelSpec | None:
+    """Return what metadata.json says; of earlier versions, what their plain values make of a bundle of the package."""
+    metadata = run / "configs" / "metadata.json"
+    spec = read_spec(metadata) if KEY in read_json(metadata, ()) else None
+    if spec is not None and spec.definition is not None:
+        return spec
+    for template in template_paths():
+        own = read_config(template / "configs" / "train.yaml")
+        if own["network_def"]["_target_"] == config.get("network_def", {}).get("_target_"):
+            return check_network({**own, **plain_settings(config, own)})
+    return spec
 
-    Raises:
-        ConfigError: the file cannot be read or does not hold it.
-    """
-    return ModelSpec.from_json(read_json(metadata, (KEY,))[KEY], str(metadata))
+
+def _evaluated(run: Path) -> tuple[nn.Module, ModelSpec]:
+    with trusted_copy(run) as copy:
+        parser = ConfigParser()
+        parser.read_config(str(copy / "configs" / "inference.yaml"))
+        sys.path.insert(1, str(copy))  # as MONAI does
+        try:
+            return parser.get_parsed_content("network_def"), parser.get_parsed_content("spec")
+        except Exception as error:
+            *_, cause = causes(error)
+            raise user_error(error) or ConfigError(
+                f"{run}: its configs make no network ({cause}); mend them"
+            ) from error
+        finally:
+            sys.path.remove(str(copy))

@@ -17,14 +17,15 @@ import torch
 from monai_app import __version__
 from monai_app.bundle.checks import check_network, check_sides, check_training
 from monai_app.bundle.configs.locate import template_digest
-from monai_app.bundle.configs.settings import apply_settings, read_overlays
+from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.settings import apply_settings, check_literal, read_overlays
 from monai_app.bundle.configs.training_settings import check_settings
-from monai_app.bundle.configs.trust import check_trusted
+from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
-from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
-from monai_app.files import atomic_directory, file_sha256, lock, lock_path
+from monai_app.errors import AnnotationError, TargetExistsError
+from monai_app.files import atomic_directory, atomic_file, file_sha256, lock, lock_path
 from monai_app.stack import Stack
 from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
@@ -70,7 +71,7 @@ def prepare(
         settings: config ids and values, laid over the overlays.
         pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
         processes: how many will train together. It is checked, not recorded: a run may go on with another number.
-        trust: the user trusts settings that name code; others are refused.
+        trust: the user trusts settings that name code, which is remembered; others are refused.
         overwrite: replace an existing folder.
 
     Returns:
@@ -116,20 +117,39 @@ def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -
         ConfigError: there is no such setting.
     """
     apply_settings([configs / name for name in CONFIGS], settings)
-    metadata = configs / "metadata.json"
+    _describe(configs / "metadata.json", spec)
+
+
+def describe_again(run: Path, configs: Path) -> None:
+    """Write into a run folder's metadata what its training config makes, where somebody changed it since.
+
+    Args:
+        run: the run folder.
+        configs: its configs, which are evaluated and have to be trusted.
+
+    Raises:
+        ConfigError: they make no network.
+    """
+    metadata = run / "configs" / "metadata.json"
+    spec = check_network(read_config(configs / "train.yaml"))
+    if json.loads(metadata.read_text(encoding="utf8")).get(KEY) != spec.to_json():
+        _describe(metadata, spec)
+
+
+def _describe(metadata: Path, spec: ModelSpec) -> None:
     document = json.loads(metadata.read_text(encoding="utf8"))
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
     describe_model(document, spec)
-    metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+    with atomic_file(metadata) as path:
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
 def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
     """Refuse a run folder that could not be trained, before it has its name."""
-    try:
-        check_trusted(partial, trust=trust)
-    except ConfigError as error:
-        raise ConfigError(str(error).replace(str(partial), str(run))) from None
+    if trust:
+        sign(partial)
+    check_trusted(partial, run, "settings that name code need --trust")
     check_training(partial / "configs" / "train.yaml", run)
 
 
@@ -139,6 +159,7 @@ def _complete(
     """Add what the stack says to the user's settings, check the two against each other, and build the network."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
+    check_literal(settings)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     share_of(chosen["batch_size"], processes)
     stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.checks import check_network
+from monai_app.bundle.checks import check_agrees, check_network
 from monai_app.bundle.configs.locate import template_digest, template_paths
+from monai_app.bundle.configs.plain import is_plain, read_config
 from monai_app.bundle.configs.settings import SEPARATOR, read_json
-from monai_app.bundle.configs.trust import PLACES, check_trusted, is_plain, may_be_set, read_config
+from monai_app.bundle.configs.training_settings import settings_of
+from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, write_configs
 from monai_app.files import atomic_directory, atomic_file
@@ -23,33 +25,30 @@ EARLIER = "configs-earlier"
 """Folder of a run with the configs that an earlier version wrote."""
 
 
-def usable_run(run: Path, *, trust: bool = False) -> Path:
-    """Return a run folder whose configs this version runs, and that does nothing unknown.
+def usable_run(run: Path) -> Path:
+    """Return a run folder whose configs this version runs.
 
     A run that was made from an earlier version of a bundle gets the configs of today's with its own settings; plain
-    values that were edited by hand stay. The old configs are kept beside, in ``configs-earlier``. A package, and a run
-    that cannot be written, is copied into a temporary folder.
-
-    Args:
-        run: the run folder.
-        trust: the user trusts the configs as they are; nothing is renewed or refused.
+    values that were edited by hand stay. The old configs are kept beside, in ``configs-earlier``, and nothing of them
+    is evaluated. A package, and a run that cannot be written, is copied into a temporary folder. What a user trusted
+    stays as it is.
 
     Raises:
-        ConfigError: the configs do what no bundle of this program does, or their settings make no model.
+        ConfigError: the configs' settings make no model.
     """
     record = read_json(run / RECORD, ("bundle", "settings")) if (run / RECORD).is_file() else {}
     template = {path.name: path for path in template_paths()}.get(record.get("bundle", ""))
-    if not trust and template is not None and record.get("template") != template_digest(template):
-        kept = (run / MANIFEST).is_file() or not os.access(run, os.W_OK)
-        run = _renewed(_copied(run) if kept else run, template, record)
-    check_trusted(run, trust=trust)
-    return run
+    if template is None or record.get("template") == template_digest(template) or is_signed(run):
+        return run
+    kept = (run / MANIFEST).is_file() or not os.access(run, os.W_OK)
+    return _renewed(_copied(run) if kept else run, template, record)
 
 
 def _renewed(run: Path, template: Path, record: Mapping[str, Any]) -> Path:
     found, own = ([read_config(folder / "configs" / name) for name in CONFIGS] for folder in (run, template))
     settings = _settings(dict(record["settings"]), found, own)
-    spec = check_network({**own[0], **settings})
+    spec = check_network({**own[0], **{name: value for name, value in settings.items() if SEPARATOR not in name}})
+    check_agrees(found[1], spec, run / "configs" / CONFIGS[1])
     if not (run / EARLIER).exists():
         shutil.copytree(run / "configs", run / EARLIER)
     with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
@@ -61,17 +60,29 @@ def _renewed(run: Path, template: Path, record: Mapping[str, Any]) -> Path:
     return run
 
 
+def plain_settings(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain values of a config that are settings of a bundle; earlier names become those of today.
+
+    Args:
+        config: of a run, of any version.
+        own: today's training config.
+    """
+    free = FREE | settings_of(own).model_fields.keys()
+    values = dict(renamed(*entry) for entry in config.items())
+    return {name: value for name, value in values.items() if is_plain(value) and (SEPARATOR in name or name in free)}
+
+
 def _settings(recorded: Mapping[str, Any], found: list[dict[str, Any]], own: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the plain values of a run's configs that today's bundle has a place for, and its recorded nested ones."""
-    places = {name: value for config in reversed(own) for name, value in config.items() if name not in PLACES}
+    """Return the settings of a run's configs that today's bundle has a place for, and its recorded nested ones."""
     settings = {name: value for name, value in recorded.items() if SEPARATOR in name}
-    for step, parts in places["augmentation"].items():
+    for step, parts in own[0]["augmentation"].items():
         earlier = next((each for each in _steps(found[0]) if _alike(each, parts)), {})
         kept = {name: value for name, value in earlier.items() if type(value) in (int, float) and name in parts}
         settings |= {f"augmentation::{step}::{name}": value for name, value in kept.items()}
-    for name, value in (renamed(*entry) for config in reversed(found) for entry in config.items()):
-        if is_plain(value) and (SEPARATOR in name or (name in places and may_be_set(places[name]))):
-            settings[name] = value
+    places = {name for config in own for name in config}
+    for config in reversed(found):
+        plain = plain_settings(config, own[0]).items()
+        settings |= {name: value for name, value in plain if SEPARATOR in name or name in places}
     return settings
 
 

@@ -16,8 +16,8 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from monai_app.bundle.model import read_spec
-from monai_app.domain.model_spec import ModelSpec
+from monai_app.bundle.configs.settings import read_json
+from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.networks.weights import read_checkpoint
 
@@ -80,6 +80,15 @@ def read_source(bundle: Path) -> tuple[dict[str, Any], ModelSpec]:
     if not weights.is_file() or not metadata.is_file():
         raise ConfigError(f"{bundle} is no trained bundle: models/model.pt or configs/metadata.json is missing")
     return read_checkpoint(weights), read_spec(metadata)
+
+
+def read_spec(metadata: Path) -> ModelSpec:
+    """Read the specification of a bundle's model in its ``metadata.json``; nothing of the bundle is run.
+
+    Raises:
+        ConfigError: the file cannot be read or does not hold it.
+    """
+    return ModelSpec.from_json(read_json(metadata, (KEY,))[KEY], str(metadata))
 
 
 def transfer(source: Mapping[str, Any], old: ModelSpec, config: Mapping[str, Any], new: ModelSpec) -> Transfer:

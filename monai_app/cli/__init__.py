@@ -16,6 +16,7 @@ from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
+from monai_app.cli.trust import trust
 from monai_app.errors import AppError
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack, serve, settings):
+for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack, trust, serve, settings):
     app.command()(command)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monai_app.cli.options import Device, Trust
+from monai_app.cli.options import Device
 
 
 def evaluate(
@@ -17,7 +17,6 @@ def evaluate(
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
-    trust: Trust = False,
 ) -> None:
     """Score trained weights on the stack's test slices."""
     from monai_app.bundle.launch import check_processes
@@ -26,9 +25,9 @@ def evaluate(
 
     check_processes(processes)
     device = checked_device(device, processes)
-    run = trained_run(run, trust=trust)
+    run = trained_run(run)
     stack = Stack.open(stack).path
-    show_and_run(run_command(run, stack, ("train", "evaluate"), processes, amp=amp, device=device))
+    show_and_run(run, run_command(run, stack, ("train", "evaluate"), processes, amp=amp, device=device))
     _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))
     typer.echo(f"scores: {run / 'eval' / 'scores.csv'}")
 

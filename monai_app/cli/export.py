@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import Trust
-
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
@@ -14,7 +12,6 @@ def export(
     format: Annotated[
         Literal["torchscript", "torch-export", "onnx"], typer.Option(help="Suffixes .ts, .pt2 and .onnx.")
     ] = "torchscript",
-    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Write the model as one file for other programs, metadata inside, and compare it with the original."""
@@ -22,7 +19,7 @@ def export(
     from monai_app.export import export_run
 
     report = export_run(
-        trained_run(run, trust=trust), format, target, overwrite=overwrite, show=lambda line: typer.echo(f"$ {line}")
+        trained_run(run), format, target, overwrite=overwrite, show=lambda line: typer.echo(f"$ {line}")
     )
     typer.echo(f"{'batch':>6}{'rows':>6}{'columns':>9}{'pixels':>9}{'phases':>8}{'logits differ by':>18}{'labels':>8}")
     for parity in report.parities:

@@ -2,23 +2,38 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from logging.config import fileConfig
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
+from monai_app.bundle.configs.applied import kept_settings
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_path, template_path
+from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.trust import trusted_copy
+from monai_app.bundle.model import load_model
 from monai_app.bundle.renew import usable_run
+from monai_app.bundle.segment import tell_what_is_not_followed
 from monai_app.errors import ConfigError
+from monai_app.export import open_exported
+from monai_app.inference import Model
 from monai_app.progress import Progress
 
 
-def show_and_run(command: BundleCommand) -> None:
-    """Print the ``python -m monai.bundle run`` line, then run it."""
-    show(command)
-    command.run()
+def show_and_run(run: Path, command: BundleCommand) -> None:
+    """Print the ``python -m monai.bundle run`` line of a run folder's configs, then run it if they are trusted.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    with trusted_copy(run) as copy:
+        show(command)
+        files = tuple(copy / path.relative_to(run) for path in command.config_files)
+        replace(command, config_files=files).run()
 
 
 def show(command: BundleCommand) -> None:
@@ -69,33 +84,56 @@ def progress_bar(task: str) -> Iterator[Progress]:
         yield show_progress
 
 
-def trained_run(run: Path, *, trust: bool = False) -> Path:
-    """Return the absolute path of a run folder that holds trained weights and does nothing unknown.
+def trained_run(run: Path) -> Path:
+    """Return the absolute path of a run folder that holds trained weights.
 
     Raises:
-        ConfigError: it is no run folder, nothing was trained yet, or its configs are not trusted.
+        ConfigError: it is no run folder, or nothing was trained yet.
     """
     run = run.absolute()
     if not (run / "configs" / "inference.yaml").is_file():
         raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
     if not (run / "models" / "model.pt").is_file():
         raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
-    return usable_run(run, trust=trust)
+    return usable_run(run)
 
 
-def inference_of(model: Path, *, trust: bool = False) -> tuple[tuple[Path, ...], dict[str, str], str]:
-    """Return the config files that segment with a run folder or an exported file, the ids that say which, and its name.
+def log_to_console() -> None:
+    """Log to standard output, as the bundles' runs do."""
+    fileConfig(template_path(DEFAULT_BUNDLE) / "configs" / "logging.conf", disable_existing_loggers=False)
+
+
+@dataclass(frozen=True)
+class Applicable:
+    """A model to segment with.
+
+    Attributes:
+        model: the model.
+        name: the run folder's, or the file's without its suffix.
+        settings: what the run folder says of how it is applied.
+        command: the ``python -m monai.bundle run`` call of its configs.
+    """
+
+    model: Model
+    name: str
+    settings: dict[str, Any]
+    command: BundleCommand
+
+
+def applicable(path: Path) -> Applicable:
+    """Return the model of a run folder or an exported file; no config is evaluated.
 
     Raises:
-        ConfigError: it is neither, or a run folder without weights.
+        ConfigError: it is neither, a run folder without weights, or it does not fit what describes it.
     """
-    model = model.absolute()
-    if not model.is_file():
-        run = trained_run(model, trust=trust)
-        return (run / "configs" / "inference.yaml",), {"bundle_root": str(run)}, run.name
-    from monai_app.export.formats import format_of
-
-    format_of(model)  # refuses other files before anything is printed
-    template = template_path(DEFAULT_BUNDLE)
-    configs = (template / "configs" / "inference.yaml", config_path("tasks", "exported"))
-    return configs, {"bundle_root": str(template), "exported": str(model)}, model.stem
+    path = path.absolute()
+    if path.is_file():
+        template = template_path(DEFAULT_BUNDLE)
+        configs = (template / "configs" / "inference.yaml", config_path("tasks", "exported"))
+        command = BundleCommand(configs, {"bundle_root": str(template), "exported": str(path)})
+        return Applicable(open_exported(str(path)), path.stem, {}, command)
+    run = trained_run(path)
+    inference = run / "configs" / "inference.yaml"
+    tell_what_is_not_followed(run)
+    settings = kept_settings(read_config(inference), inference)
+    return Applicable(load_model(run), run.name, settings, BundleCommand((inference,), {"bundle_root": str(run)}))

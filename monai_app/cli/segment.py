@@ -1,11 +1,12 @@
 """``monai-app segment``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from monai_app.cli.options import Device, Trust
+from monai_app.cli.options import Device
 
 
 def segment(
@@ -30,24 +31,22 @@ def segment(
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; 0 computes in this one.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels as one TIFF per slice here.")] = None,
-    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
 ) -> None:
     """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
-    from monai_app.bundle.command import BundleCommand
-    from monai_app.cli.running import checked_device, inference_of, show_and_run
+    from monai_app.bundle.configs.applied import Applied
+    from monai_app.bundle.segment import segment as segment_stack
+    from monai_app.cli.running import applicable, checked_device, log_to_console, show
+    from monai_app.domain.validation import validated
     from monai_app.stack import Stack
     from monai_app.stack.label_images.registry import check_label_name
 
     device = checked_device(device)
-    configs, of_model, model_name = inference_of(model, trust=trust)
-    source = Stack.open(stack)
-    name = labels or model_name
+    log_to_console()
+    source, chosen = Stack.open(stack), applicable(model)
+    name = labels or chosen.name
     check_label_name(name)
     given: dict[str, Any] = {
-        "region::slices": z,
-        "region::rows": y,
-        "region::columns": x,
         "mask": _mask(mask, source.label_names()),
         "preview": preview,
         "confidence": confidence,
@@ -61,9 +60,14 @@ def segment(
         "tiff_dir": tiff and str(tiff.absolute()),
         "overwrite": overwrite or None,
     }
-    overrides = {**of_model, "dataset_dir": str(source.path), "labels_name": name}
-    overrides |= {name: value for name, value in given.items() if value is not None}
-    show_and_run(BundleCommand(configs, overrides))
+    asked = {name: value for name, value in given.items() if value is not None}
+    part = {axis: text for axis, text in (("slices", z), ("rows", y), ("columns", x)) if text is not None}
+    wanted = {**chosen.settings, **asked, "region": {**chosen.settings.get("region", {}), **part}}
+    settings = validated(Applied, wanted, "segment")
+    overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
+    overrides |= {f"region::{axis}": text for axis, text in part.items()}
+    show(replace(chosen.command, overrides=chosen.command.overrides | overrides))
+    segment_stack(chosen.model, source.path, name, settings)
     typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")
 
 

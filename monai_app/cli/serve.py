@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import Device, Trust
+from monai_app.cli.options import Device
 from monai_app.errors import ConfigError
 
 TOKEN = "MONAI_APP_TOKEN"  # the name of a variable
@@ -41,7 +41,6 @@ def serve(
     max_upload: Annotated[str, typer.Option(help="What a request may send at most.")] = "4GiB",
     max_stored: Annotated[str, typer.Option(help="What volumes and labels of clients may take in all.")] = "32GiB",
     prepare_only: Annotated[bool, typer.Option(help="Write the volumes of all slices offered, and end.")] = False,
-    trust: Trust = False,
 ) -> None:
     """Serve a stack and models to 3D Slicer and other MONAI Label clients: label, train, correct."""
     from importlib.util import find_spec
@@ -77,7 +76,6 @@ def serve(
         "memory": memory,
         "waiting": waiting,
         "stored": _size(max_stored, "--max-stored"),
-        "trust": trust,
     }
     wanted = validated(Settings, given, "serve")
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monai_app.cli.options import Device, Trust
+from monai_app.cli.options import Device
 
 
 def train(
@@ -33,16 +33,17 @@ def train(
     device: Device = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
     prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
-    trust: Trust = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Trust code that --set names, and remember it.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, size_path, template_path
     from monai_app.bundle.configs.settings import parse_setting
+    from monai_app.bundle.configs.trust import trusted_copy
     from monai_app.bundle.configs.variants import read_variant
     from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.prepare import RECORD, prepare
+    from monai_app.bundle.prepare import RECORD, describe_again, prepare
     from monai_app.bundle.renew import usable_run
     from monai_app.cli.running import checked_device, run_command, show, show_and_run
     from monai_app.stack import Stack
@@ -64,7 +65,7 @@ def train(
     if variant is not None:
         bundle, given = read_variant(variant).choose(source, bundle, given)
     bundle = bundle or DEFAULT_BUNDLE
-    prepare(
+    new = prepare(
         template_path(bundle),
         source,
         run,
@@ -78,10 +79,13 @@ def train(
     if pretrained is not None:
         for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
             typer.echo(f"from {pretrained}: {line}")
-    run = usable_run(run, trust=trust)
+    run = usable_run(run)
     command = run_command(run, source.path, ("train",), processes, amp=amp, device=device, tracking=tracking)
     if prepare_only:
         show(command)
         return
-    show_and_run(command)
+    with trusted_copy(run) as copy:
+        if not new:
+            describe_again(run, copy / "configs")  # somebody may have edited it
+    show_and_run(run, command)
     typer.echo(f"weights: {run / 'models' / 'model.pt'}")

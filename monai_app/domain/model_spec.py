@@ -25,6 +25,18 @@ class ChannelStats(Strict):
     std: _Positive
 
 
+class Definition(Strict):
+    """How a network is built: by name, and with arguments that are JSON values.
+
+    Attributes:
+        name: of its class, with the module where it is not one of ``monai.networks.nets``.
+        arguments: all that a config gives it, worked out.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+
+
 class Images(Protocol):
     """The part of a stack that decides whether a model can be applied to it."""
 
@@ -51,6 +63,8 @@ class ModelSpec(Strict):
         dtype: type of the pixels that mean and std were measured on.
         phases: the K phases.
         settings: what else decides the network's function, for instance the head (JSON values).
+        definition: how the network is built; None in a config, which builds it itself, and in what earlier versions
+            wrote.
         halo: pixels to read around a core, multiples of the stride, so that its logits are those of the whole slice;
             None where it was not measured.
         maps: float32 values that the network holds per pixel at its peak; None where they were not counted.
@@ -68,6 +82,7 @@ class ModelSpec(Strict):
     dtype: Literal["uint8", "uint16"]
     phases: Annotated[Items[Phase], Field(min_length=1)]
     settings: dict[str, Any]
+    definition: Definition | None = None
     halo: Annotated[int, Field(ge=0)] | None = None
     maps: Annotated[int, Field(ge=0)] | None = None
 

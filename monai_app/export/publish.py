@@ -1,14 +1,13 @@
 """Export the model of a run folder: write it, compare it with the original, and only then give it its name."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ckpt_export
 
 from monai_app import __version__
 from monai_app.bundle.command import command_line
@@ -16,7 +15,7 @@ from monai_app.bundle.model import load_model
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.export.formats import SUFFIXES, Format, format_of
-from monai_app.export.networks import ExportedNetwork, quiet_torchscript
+from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.writers import WRITERS, check_onnx
 from monai_app.files import atomic_file
@@ -74,12 +73,8 @@ def export_run(
     with ExitStack() as stack:
         partial, partial_report = (stack.enter_context(atomic_file(each)) for each in (path, parity_file))
         if kind == "torchscript":
-            arguments = _ckpt_export_arguments(run, spec, metadata, path)
-            show(command_line("ckpt_export", arguments))
-            with quiet_torchscript():
-                ckpt_export(**{**arguments, "filepath": str(partial)})
-        else:
-            WRITERS[kind](model.network, channels, stride, {**metadata, KEY: spec.to_json()}, partial)
+            show(command_line("ckpt_export", _ckpt_export_arguments(run, spec, path)))
+        WRITERS[kind](model.network, channels, stride, {**metadata, KEY: spec.to_json()}, partial)
         exported = ExportedNetwork.read(partial, kind)
         parities = tuple(compare(model.network, exported, channels, stride))
         check(parities, kind)
@@ -99,15 +94,11 @@ def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: boo
     return path
 
 
-def _ckpt_export_arguments(run: Path, spec: ModelSpec, metadata: Mapping[str, Any], target: Path) -> dict[str, Any]:
+def _ckpt_export_arguments(run: Path, spec: ModelSpec, target: Path) -> dict[str, Any]:
     """Return the arguments of MONAI's ``ckpt_export``, with which it writes what was measured into the metadata."""
-    wanted, place = spec.to_json(), f"_meta_::{KEY}"
-    measured = {name: wanted[name] for name in ("halo", "maps")}
-    overrides: dict[str, Any] = {f"{place}::{name}": value for name, value in measured.items()}
-    if {**metadata.get(KEY, {}), **measured} != wanted:  # metadata.json is older than this specification, or edited
-        overrides = {place: wanted}
+    measured = {f"_meta_::{KEY}::{name}": getattr(spec, name) for name in ("halo", "maps")}
     config = run / "configs" / "inference.yaml"
-    return {"bundle_root": str(run), "config_file": str(config), "filepath": str(target), **overrides}
+    return {"bundle_root": str(run), "config_file": str(config), "filepath": str(target), **measured}
 
 
 def _as_json(

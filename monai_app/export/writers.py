@@ -12,12 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from monai_app.export.formats import METADATA, Format, missing_package
+from monai_app.export.networks import quiet_torchscript
 
 _EXAMPLE = (2, 3, 5)
 """Batch, and rows and columns in strides, of the image that a program is recorded at; 0 and 1 would be fixed."""
 
 IMAGE, LOGITS = "image", "pred"
 """Names of an ONNX model's input and output, as metadata.json has them."""
+
+
+def write_torchscript(network: nn.Module, channels: int, stride: int, metadata: Mapping[str, Any], path: Path) -> None:
+    """Write TorchScript, as MONAI's ``ckpt_export`` does. Arguments are `write_torch_export`'s."""
+    with quiet_torchscript():
+        torch.jit.save(torch.jit.script(network), path, {METADATA: json.dumps(metadata)})
 
 
 def write_torch_export(network: nn.Module, channels: int, stride: int, metadata: Mapping[str, Any], path: Path) -> None:
@@ -77,8 +84,11 @@ def check_onnx() -> None:
 
 Writer = Callable[[nn.Module, int, int, Mapping[str, Any], Path], None]
 
-WRITERS: dict[Format, Writer] = {"torch-export": write_torch_export, "onnx": write_onnx}
-"""TorchScript is MONAI's to write."""
+WRITERS: dict[Format, Writer] = {
+    "torchscript": write_torchscript,
+    "torch-export": write_torch_export,
+    "onnx": write_onnx,
+}
 
 
 def _images(channels: int, stride: int) -> tuple[Tensor]:

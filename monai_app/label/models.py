@@ -190,14 +190,13 @@ def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dic
     """Find the models to serve, by name.
 
     Raises:
-        ConfigError: a bundle that is none, is not trusted, or does not fit the stack.
+        ConfigError: a bundle that is none, or does not fit the stack.
     """
     return {model_name(given): _served(given, settings, workspace, stack) for given in settings.bundles}
 
 
 def _served(given: str, settings: Settings, workspace: Workspace, stack: Stack) -> ServedModel:
-    bundle = _find(given)
-    bundle = usable_run(bundle, trust=settings.trust)
+    bundle = usable_run(_find(given))
     trained = (bundle / WEIGHTS).is_file()
     spec = read_spec(bundle / "configs" / "metadata.json") if trained else None
     if spec is not None:

@@ -52,8 +52,6 @@ class Settings(Strict):
     """inferences that may wait for the one that runs"""
     stored: Annotated[int, Field(ge=0, json_schema_extra={"unit": "bytes"})] = 32 * 2**30
     """what volumes and labels which clients sent may take in all"""
-    trust: bool = False
-    """serve bundles that do more than the package's own"""
     ingested: str | None = None
     """the identity at the ingestion that the stack must have; the server sets it for its processes, so that they work
     on no other stack than it does"""

@@ -5,6 +5,16 @@ from typing import Any
 from monai.networks import nets
 from torch import nn
 
+from monai_app.errors import ConfigError
+
+
+def monai_network(name: str) -> type[nn.Module]:
+    """Return a class of ``monai.networks.nets``; ConfigError where there is none of that name."""
+    found = getattr(nets, name, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise ConfigError(f"network {name!r} is no class of monai.networks.nets; name one of them")
+    return found
+
 
 def batch_normalised(network: str, **settings: Any) -> nn.Module:
     """Build a network of MONAI with batch normalisation in the place of every instance normalisation.
@@ -14,8 +24,11 @@ def batch_normalised(network: str, **settings: Any) -> nn.Module:
     Args:
         network: name of a class of ``monai.networks.nets``, for images of two dimensions.
         settings: its arguments.
+
+    Raises:
+        ConfigError: there is no such class.
     """
-    built: nn.Module = getattr(nets, network)(**settings)
+    built = monai_network(network)(**settings)
     for name, module in list(built.named_modules()):
         if isinstance(module, nn.InstanceNorm2d):
             parent, _, last = name.rpartition(".")

@@ -1,15 +1,15 @@
-"""Bundles from elsewhere: what the package's own bundles do passes, anything else is refused and named."""
+"""Bundles from elsewhere: what the package's own bundles do passes, anything else is refused until it is trusted."""
 
 import json
-import logging
 import shutil
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path, template_paths
-from monai_app.bundle.configs.trust import check_trusted
+from monai_app.bundle.configs.trust import check_trusted, differences, is_signed, sign, trusted_copy
 from monai_app.bundle.prepare import prepare
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
@@ -23,11 +23,18 @@ def bundle(tmp_path: Path) -> Path:
     return Path(shutil.copytree(template_path(DEFAULT_BUNDLE), tmp_path / "bundle"))
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_trusted_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(signatures.FOLDER, str(tmp_path / "trust"))
+
+
 def assert_refused(bundle: Path, config: str, place: str, value: object) -> None:
-    """Check that a bundle with a value at an id of a config is refused, and the config named."""
+    """Check that a bundle with a value at an id of a config is refused and the place named, and free when trusted."""
     put(bundle, config, place, value)
-    with pytest.raises(ConfigError, match=rf"{config} (has|lacks) .* give --trust"):
+    with pytest.raises(ConfigError, match=rf"monai-app trust .*\n  configs/{config}: .* (is|instead of)"):
         check_trusted(bundle)
+    sign(bundle)
+    check_trusted(bundle)
 
 
 def put(bundle: Path, config: str, place: str, value: object) -> None:
@@ -50,6 +57,7 @@ def put(bundle: Path, config: str, place: str, value: object) -> None:
 @pytest.mark.parametrize("name", BUNDLES)
 def test_the_packages_own_bundles_are_trusted(name: str) -> None:
     check_trusted(template_path(name))
+    assert differences(template_path(name)) == []
 
 
 def test_run_folders_are_trusted_whatever_their_settings(trained: Path, trained_sensor3d: Path) -> None:
@@ -59,13 +67,21 @@ def test_run_folders_are_trusted_whatever_their_settings(trained: Path, trained_
 
 def test_plain_settings_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
     settings = {**TINY, "workers": 1, "learning_rate": 0.5, "validate::dataloader::num_workers": 2, "amp": True}
-    settings |= {
-        "loss::terms": [{"_target_": "FocalLoss", "use_softmax": True, "to_onehot_y": True}],
-        "loss::weights": [2],
-    }
     settings |= {"augmentation::noise::std": 0.2, "augmentation::deform::magnitude_range": [1, 2]}
     prepare(template_path(DEFAULT_BUNDLE), tiny_stack, tmp_path / "run", settings=settings)
     check_trusted(tmp_path / "run")
+    put(tmp_path / "run", "train.yaml", "device", "cpu")
+    put(tmp_path / "run", "inference.yaml", "precision", "bfloat16")
+    check_trusted(tmp_path / "run")
+
+
+def test_another_loss_is_trusted_once_for_all_runs_that_have_it(tiny_stack: Stack, tmp_path: Path) -> None:
+    loss = {"loss::terms": [{"_target_": "FocalLoss", "use_softmax": True, "to_onehot_y": True}], "loss::weights": [2]}
+    template = template_path(DEFAULT_BUNDLE)
+    with pytest.raises(ConfigError, match=r"settings that name code need --trust:\n  configs/train\.yaml: loss::terms"):
+        prepare(template, tiny_stack, tmp_path / "run", settings={**TINY, **loss})
+    prepare(template, tiny_stack, tmp_path / "run", settings={**TINY, **loss}, trust=True)
+    prepare(template, tiny_stack, tmp_path / "again", settings={**TINY, **loss, "seed": 1})
 
 
 @pytest.mark.parametrize(
@@ -100,6 +116,8 @@ def test_plain_settings_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
         ("phases", [{"value": 1, "name": "$exit()", "rgb": [0, 0, 0]}]),
         ("summary_writer/log_dir", ".."),
         ("summary_writer/_disabled_", True),
+        ("network_settings/run", "@run"),  # else `run` would be a setting
+        ("train/dataset/hash_as_key", 0),  # which equals False, and is none
         ("loss/_target_", "os.system"),
         ("loss/terms", [{"_target_": "os.system"}]),
         ("loss/terms", [{"_target_": "PerceptualLoss"}]),  # fetches a network and its code
@@ -122,13 +140,12 @@ def test_what_no_own_bundle_does_is_refused_and_named(bundle: Path, place: str, 
         ("overwrite", True),
         ("overwrite", [0]),
         ("segmentation/overwrite", True),
-        ("preview", 1),
         ("mask", "/home/somebody/x.tif"),
         ("tiff_dir", "/home/somebody"),
         ("postprocessing/transforms/0/keys", "image"),
     ],
 )
-def test_only_the_command_line_says_where_to_and_how_strictly(bundle: Path, place: str, value: object) -> None:
+def test_where_to_and_how_strictly_is_no_setting_of_a_file(bundle: Path, place: str, value: object) -> None:
     assert_refused(bundle, "inference.yaml", place, value)
 
 
@@ -139,29 +156,40 @@ def test_only_the_command_line_says_where_to_and_how_strictly(bundle: Path, plac
         "a: !!binary aGk=", "a: &l {x: *l}", "[" * 5000, "a: 2001-01-01",
     ],
 )  # fmt: skip
-def test_a_config_that_is_no_plain_one_is_refused_even_if_trusted(bundle: Path, text: str) -> None:
+def test_a_config_that_is_no_plain_one_is_never_trusted(bundle: Path, text: str) -> None:
     (bundle / "configs" / "train.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=r"train\.yaml is no valid config"):
-        check_trusted(bundle, trust=True)
+    for judge in (check_trusted, sign):
+        with pytest.raises(ConfigError, match=r"train\.yaml is no valid config"):
+            judge(bundle)
 
 
 def test_links_are_refused_wherever_they_lead(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "__init__.py").write_text("")
     (bundle / "distributed").symlink_to(tmp_path / "code")
-    with pytest.raises(ConfigError, match="distributed is a link"):
+    with pytest.raises(ConfigError, match="distributed is added: 'a link to .*code"):
+        check_trusted(bundle)
+    sign(bundle)
+    (bundle / "distributed").unlink()
+    (bundle / "distributed").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="distributed is added"):
         check_trusted(bundle)
 
 
-@pytest.mark.parametrize("name", ["other.yaml", "train.json", "train.yaml~"])
-def test_unknown_files_beside_the_configs_are_refused(bundle: Path, name: str) -> None:
-    (bundle / "configs" / name).write_text("{}")
-    with pytest.raises(ConfigError, match="no config that is known"):
+@pytest.mark.parametrize("name", ["other.yaml", "train.json", "folder/more.yml", "x.conf"])
+def test_more_configs_are_refused(bundle: Path, name: str) -> None:
+    path = bundle / "configs" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match=f"configs/{name} is added"):
         check_trusted(bundle)
-    (bundle / "configs" / name).unlink()
-    (bundle / "configs" / "folder").mkdir()
-    with pytest.raises(ConfigError, match="no config that is known"):
-        check_trusted(bundle)
+
+
+@pytest.mark.parametrize("name", ["configs/train.yaml~", "configs/.DS_Store", "README", "eval/plot.py", "notes.yaml"])
+def test_files_that_nothing_runs_take_no_part(bundle: Path, name: str) -> None:
+    (bundle / name).parent.mkdir(exist_ok=True)
+    (bundle / name).write_text("import os")
+    check_trusted(bundle)
 
 
 def test_metadata_is_looked_at_too_because_monai_evaluates_it(bundle: Path) -> None:
@@ -171,7 +199,7 @@ def test_metadata_is_looked_at_too_because_monai_evaluates_it(bundle: Path) -> N
     check_trusted(bundle)
     for name, value in (("version", "$exit()"), ("x", {"_target_": "os.system"}), ("x", ["@a"]), ("_requires_", "a")):
         path.write_text(json.dumps({**metadata, name: value}))
-        with pytest.raises(ConfigError, match=r"metadata\.json says"):
+        with pytest.raises(ConfigError, match=r"metadata\.json: "):
             check_trusted(bundle)
 
 
@@ -182,27 +210,90 @@ def test_another_logging_configuration_is_refused(bundle: Path) -> None:
         check_trusted(bundle)
 
 
-@pytest.mark.parametrize("name", ["scripts/__init__.py", "mlflow.py", "torch/lib.so", "x.PY"])
+@pytest.mark.parametrize("name", ["scripts/__init__.py", "mlflow.py", "torch/lib.so", "x.PY", "eval/__init__.py"])
 def test_code_in_the_bundle_is_refused(bundle: Path, name: str) -> None:
     (bundle / name).parent.mkdir(exist_ok=True)
     (bundle / name).write_text("")
-    with pytest.raises(ConfigError, match="is code that MONAI would find"):
+    with pytest.raises(ConfigError, match=f"{name} is added: 'a file with the SHA-256"):
+        check_trusted(bundle)
+    sign(bundle)
+    (bundle / name).write_text("import os")
+    with pytest.raises(ConfigError, match=f"{name} is added"):
         check_trusted(bundle)
 
 
-def test_trust_says_what_it_lets_pass(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put(bundle, "train.yaml", "extra/_target_", "os.system")
-    with caplog.at_level(logging.WARNING):
-        check_trusted(bundle, trust=True)
-    assert "{'_target_': 'os.system'} at extra" in caplog.text
+def test_what_was_trusted_is_trusted_until_more_than_a_number_changes(bundle: Path) -> None:
+    put(bundle, "train.yaml", "optimizer/_target_", "torch.optim.SGD")
+    sign(bundle)
+    put(bundle, "train.yaml", "learning_rate", 0.5)
+    put(bundle, "train.yaml", "optimizer/momentum", 0.9)
+    assert not is_signed(bundle)  # another argument
+    sign(bundle)
+    put(bundle, "train.yaml", "optimizer/momentum", 0.8)
+    check_trusted(bundle)
+    put(bundle, "evaluate.yaml", "run/-", "$exit()")
+    with pytest.raises(ConfigError, match="evaluate.yaml"):
+        check_trusted(bundle)
 
 
-def test_the_commands_refuse_before_anything_of_it_runs(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+def test_a_config_added_or_a_bundle_copied_over_a_trusted_one_is_not_trusted(bundle: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bundle, tmp_path / "other"))
+    put(bundle, "train.yaml", "optimizer/_target_", "torch.optim.SGD")
+    sign(bundle)
+    (bundle / "configs" / "more.yaml").write_text("a: 1")
+    with pytest.raises(ConfigError, match="more.yaml"):
+        check_trusted(bundle)
+    (bundle / "configs" / "more.yaml").unlink()
+    check_trusted(bundle)
+    put(other, "train.yaml", "run/-", "$exit()")
+    shutil.copytree(other, bundle, dirs_exist_ok=True)
+    with pytest.raises(ConfigError, match=r"train\.yaml: run"):
+        check_trusted(bundle)
+
+
+def test_signatures_of_another_user_are_worth_nothing(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bundle, "train.yaml", "run/-", "$exit()")
+    sign(bundle)
+    key = tmp_path / "trust" / "key"
+    assert (key.stat().st_mode & 0o777, key.stat().st_size) == (0o600, 32)
+    monkeypatch.setenv(signatures.FOLDER, str(tmp_path / "mine"))
+    shutil.copytree(tmp_path / "trust" / "signatures", tmp_path / "mine" / "signatures")
+    with pytest.raises(ConfigError, match="nobody trusted it here"):
+        check_trusted(bundle)  # without a key
+    sign(template_path(DEFAULT_BUNDLE))
+    assert (tmp_path / "mine" / "key").read_bytes() != key.read_bytes()
+    with pytest.raises(ConfigError, match="nobody trusted it here"):
+        check_trusted(bundle)
+
+
+def test_what_is_evaluated_are_the_bytes_that_were_looked_at(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (bundle / "net.py").write_text("x = 1")
+    (bundle / "code").symlink_to("../code")
+    sign(bundle)
+    before = (bundle / "configs" / "train.yaml").read_bytes()
+    with trusted_copy(bundle) as copy:
+        put(bundle, "train.yaml", "run/-", "$exit()")
+        (bundle / "net.py").write_text("x = 2")
+        assert (copy / "configs" / "train.yaml").read_bytes() == before
+        assert (copy / "net.py").read_text() == "x = 1"
+        assert (copy / "code").resolve() == (tmp_path / "code").resolve()
+    assert not copy.exists()
+
+
+def test_the_commands_refuse_before_anything_runs_and_remember_what_is_trusted(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     put(run, "evaluate.yaml", "run/-", f"$open({str(tmp_path / 'ran')!r}, 'w')")
-    refused = run_command("-m", "monai_app", "evaluate", tiny_stack.path, run, check=False)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("monai-app: ")
-    assert "--trust" in refused.stderr
+    evaluate = ("-m", "monai_app", "evaluate", tiny_stack.path, run)
+    for command in (evaluate, ("-m", "monai_app", "trust", run)):  # without a terminal nobody says yes
+        refused = run_command(*command, check=False)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("monai-app: ")
     assert not (tmp_path / "ran").exists()
-    assert run_command("-m", "monai_app", "evaluate", tiny_stack.path, run, "--trust").returncode == 0
+    assert "configs/evaluate.yaml: run" in run_command("-m", "monai_app", "trust", run, "--yes").stdout
+    run_command(*evaluate)
+    assert (tmp_path / "ran").exists()

@@ -24,7 +24,7 @@ NOT_SETTINGS = {
         "comes from the stack; describe the sample accordingly and ingest it",
     ),
     **dict.fromkeys(
-        ("stride", "network", "network_def", "network_settings"),
+        ("stride", "network", "network_def", "network_settings", "spec"),
         "follows from the network's settings; set those",
     ),
     **dict.fromkeys(("rank", "processes"), "follows from the number of processes; give --processes N"),
@@ -131,8 +131,10 @@ def check_settings(settings: Mapping[str, Any], bundle: Mapping[str, Any]) -> No
     Raises:
         ConfigError: a setting that is unknown, belongs to the stack, or is of another kind or out of range.
     """
-    for name in sorted(NOT_SETTINGS.keys() & settings.keys()):
-        raise ConfigError(f"setting {name!r} {NOT_SETTINGS[name]}")
+    for name in sorted(settings):
+        whole = name.split(SEPARATOR)[0]
+        if name in NOT_SETTINGS or whole in NOT_SETTINGS.keys() - {"loss", "augmentation"}:
+            raise ConfigError(f"setting {name!r} {NOT_SETTINGS[whole]}")
     declared, nested = settings_of(bundle), {name for name in settings if SEPARATOR in name}
     for name in settings.keys() - nested - declared.model_fields.keys():
         raise unknown_setting(name, declared.model_fields)

@@ -1,97 +1,113 @@
-"""What a bundle from elsewhere may do: what this package's own bundles do, with other settings, and nothing else.
+"""Which bundles may be evaluated: those that do what the package's own do, and those that the user trusted.
 
 A config is code: MONAI calls whatever it names as ``_target_`` and evaluates every text that begins with ``$``, and a
-harmless target with another path overwrites any file. What is harmless cannot be told from a text, so a bundle's
-configs are compared with those of the package, place by place: they may differ in settings, which are plain values.
+harmless target with another path overwrites any file. What is harmless cannot be told from a text. So what a bundle
+would run is reduced to one document without its numbers and settings, and this has to be that of a bundle of the
+package, or signed.
 """
 
+import hashlib
 import json
-import locale
-import logging
 import os
+import reprlib
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from monai_app.bundle.configs import signatures
+from monai_app.bundle.configs.applied import AUTOMATIC, KEPT
 from monai_app.bundle.configs.locate import template_paths
+from monai_app.bundle.configs.plain import commands, is_plain, parse_config
 from monai_app.bundle.configs.settings import SEPARATOR
+from monai_app.bundle.configs.training_settings import TrainingSettings
 from monai_app.errors import ConfigError
 
-PLACES = (
-    "bundle_root",
-    "cluster",
-    "dataset_dir",
-    "labels_name",
-    "mask",
-    "models_dir",
-    "output_dir",
-    "overwrite",
-    "preview",
-    "save_execute_config",
-    "tiff_dir",
-)
-"""Ids that say where is read, written and computed: the command line may set them, a bundle may not."""
-
+CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".conf")
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
+OUTPUT = "eval"
+"""Folder of results: scripts in it are not found by Python, unless it is a package."""
 
 METADATA = "metadata.json"
 
-LOSSES = {
-    "DiceCELoss",
-    "DiceFocalLoss",
-    "DiceLoss",
-    "FocalLoss",
-    "GeneralizedDiceFocalLoss",
-    "GeneralizedDiceLoss",
-    "TverskyLoss",
-    "torch.nn.CrossEntropyLoss",
-}
-"""Terms of a loss that anyone may choose: they compute from pixels and settings, and do nothing else."""
+FROM_STACK = ("phases", "scaling", "dtype", "trained_on", "pretrained")
+FREE = {*TrainingSettings.model_fields, *FROM_STACK, *KEPT}
+"""Ids whose values are free where they are plain, and the network's settings too."""
+
+_SHOWN = 6
+
+Content = Mapping[str, bytes | Path]
+"""Files by their paths in the bundle; a link is the path that it leads to."""
+
+_short = reprlib.Repr()
+_short.maxstring, _short.maxdict, _short.maxlist, _short.maxlevel = 60, 3, 3, 2
 
 
-def check_trusted(bundle: Path, *, trust: bool = False) -> None:
-    """Check that a bundle does nothing that the package's own bundles don't.
+def check_trusted(bundle: Path, name: Path | None = None, remedy: str | None = None) -> None:
+    """Check that a bundle does what the package's own bundles do, with other settings, or that the user trusted it.
 
     Args:
-        bundle: folder of the bundle; all its configs are looked at, whichever is run.
-        trust: the user trusts the bundle; what would be refused is logged instead.
+        bundle: its folder.
+        name: what to call it in the error; the folder where None.
+        remedy: what to do; None is to look at it and sign it.
 
     Raises:
-        ConfigError: something in a config that is no setting and differs from the package's bundles, an unknown config,
-            a link, or a file of code; naming it.
+        ConfigError: it is neither, naming what differs; or a config is no valid one.
         OSError: a folder cannot be read.
     """
-    for problem in _foreign(bundle):
-        if not trust:
-            raise ConfigError(
-                f"{problem}, as in none of this package's bundles. A bundle is code: read it, and give --trust if you "
-                "trust where it comes from"
-            )
-        logging.getLogger(__name__).warning("trusted: %s", problem)
+    _check(bundle, read_content(bundle), name or bundle, remedy)
 
 
-def _foreign(bundle: Path) -> Iterator[str]:
-    """Yield what a bundle would do that is not known."""
-    for path in _everything(bundle):
+@contextmanager
+def trusted_copy(bundle: Path) -> Iterator[Path]:
+    """Give a temporary copy of a trusted bundle's configs and code: what is checked is what is evaluated.
+
+    Raises:
+        ConfigError: it is not trusted, see `check_trusted`.
+    """
+    content = read_content(bundle)
+    _check(bundle, content, bundle, None)
+    with tempfile.TemporaryDirectory(prefix="monai-app-configs-") as folder:
+        for name, data in content.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(data, Path):
+                path.symlink_to((bundle / name).parent / data)
+            else:
+                path.write_bytes(data)
+        yield Path(folder)
+
+
+def sign(bundle: Path) -> None:
+    """Remember that the user trusts what a bundle does now."""
+    signatures.sign(_as_bytes(_reduced(bundle, read_content(bundle))))
+
+
+def is_signed(bundle: Path) -> bool:
+    """Whether the user trusted what a bundle does; ConfigError where a config is no valid one."""
+    return signatures.is_signed(_as_bytes(_reduced(bundle, read_content(bundle))))
+
+
+def differences(bundle: Path) -> list[str]:
+    """Return what a bundle does that the most similar one of the package does not, a line each."""
+    return _differences(_reduced(bundle, read_content(bundle)))
+
+
+def read_content(bundle: Path) -> Content:
+    """Read what a run may evaluate or import: configs, Python code and links."""
+    content: dict[str, bytes | Path] = {}
+    for path in sorted(_everything(bundle)):
+        name = path.relative_to(bundle)
+        config = name.parts[0] == "configs" and path.suffix.lower() in CONFIG_SUFFIXES
         if path.is_symlink():
-            yield f"{path} is a link, which may lead anywhere"
-        elif path.suffix.lower() in CODE_SUFFIXES:  # MONAI puts the bundle on Python's path, where it hides others
-            yield f"{path} is code that MONAI would find"
-    for path in sorted((bundle / "configs").iterdir()):
-        if path.name not in _own() or not path.is_file():
-            yield f"{path} is no config that is known; remove it"
-        elif path.suffix == ".conf":
-            if path.read_bytes() not in _own()[path.name]:
-                yield f"{path} differs"
-        elif path.name == METADATA:
-            yield from (f"{path} says {value!r} at {place}" for place, value in _commands(read_config(path)))
-        else:
-            found = read_config(path)
-            # Of the bundle that it comes from; of another one it differs more.
-            yield from min((list(_differences(path, own, found)) for own in _own()[path.name]), key=len)
+            content[name.as_posix()] = path.readlink()
+        elif path.is_file() and (config or path.suffix.lower() in CODE_SUFFIXES):
+            content[name.as_posix()] = path.read_bytes()
+    package = any(name.startswith(f"{OUTPUT}/__init__.") for name in content)
+    free = {name for name in content if name.startswith(f"{OUTPUT}/") and isinstance(content[name], bytes)}
+    return content if package else {name: data for name, data in content.items() if name not in free}
 
 
 def _everything(bundle: Path) -> Iterator[Path]:
@@ -99,114 +115,93 @@ def _everything(bundle: Path) -> Iterator[Path]:
         raise error
 
     for folder, folders, files in os.walk(bundle, onerror=refuse):
-        yield from (Path(folder) / name for name in sorted((*folders, *files)))
+        yield from (Path(folder) / name for name in (*folders, *files))
+
+
+def _check(bundle: Path, content: Content, name: Path, remedy: str | None) -> None:
+    found = _reduced(bundle, content)
+    if _as_bytes(found) in map(_as_bytes, _own()) or signatures.is_signed(_as_bytes(found)):
+        return
+    lines = _differences(found)
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    remedy = remedy or f"a bundle is code: look at it, and say `monai-app trust {name}` if you trust it"
+    told = "\n  ".join([*lines[:_SHOWN], *more])
+    raise ConfigError(
+        f"{name} does what none of this package's bundles does, and nobody trusted it here; {remedy}:\n  {told}"
+    )
+
+
+def _as_bytes(reduced: Mapping[str, Any]) -> bytes:
+    return json.dumps(reduced, sort_keys=True).encode()
+
+
+def _reduced(bundle: Path, content: Content) -> dict[str, Any]:
+    """What a bundle would run: its configs without numbers and settings, hashes of code, targets of links."""
+    reduced: dict[str, Any] = {}
+    for name, data in content.items():
+        if isinstance(data, Path):
+            reduced[name] = f"a link to {data}"
+        elif not name.endswith((".yaml", ".yml", ".json")):
+            reduced[name] = f"a file with the SHA-256 {hashlib.sha256(data).hexdigest()}"
+        else:
+            config = parse_config(data, bundle / name)
+            reduced[name] = dict(commands(config)) if Path(name).name == METADATA else _without_settings(config)
+    return reduced
+
+
+def _without_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    network = config.get("network_settings")
+    names = FREE | (network.keys() if isinstance(network, dict) else set())
+    return {
+        name: None if name in names and _is_free(name, value) else _numberless(value) for name, value in config.items()
+    }
+
+
+def _is_free(name: str, value: Any) -> bool:
+    return is_plain(value) or (name, value) in _COMPUTED
+
+
+_COMPUTED = (
+    ("amp", "$torch.device(@device).type == 'cuda'"),
+    ("device", AUTOMATIC),
+)
+"""Settings that the bundles compute where nothing else is said."""
+
+
+def _numberless(value: Any) -> Any:
+    """Put 0 in the place of every number and of every list of numbers, whose length is free."""
+    if isinstance(value, dict):
+        return {key: _numberless(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        inner = [_numberless(each) for each in value]
+        return [0] if inner and all(type(each) is int for each in inner) else inner
+    return 0 if type(value) in (int, float) else value
 
 
 @cache
-def _own() -> Mapping[str, list[Any]]:
-    """The contents of the package's own configs, by their file names."""
-    own: dict[str, list[Any]] = {}
-    for path in sorted(path for bundle in template_paths() for path in (bundle / "configs").iterdir()):
-        own.setdefault(path.name, []).append(path.read_bytes() if path.suffix == ".conf" else read_config(path))
-    return own
+def _own() -> list[dict[str, Any]]:
+    return [_reduced(path, read_content(path)) for path in template_paths()]
 
 
-def _differences(path: Path, own: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what of a config is no setting and differs from the package's own."""
-    for name in sorted({*own, *found}):
-        if name not in own:
-            yield f"{path} has {found[name]!r} at {name}"
-        elif name not in found:
-            yield f"{path} lacks {name}"
-        elif name == "loss" and _is_known_loss(own[name], found[name]):
-            continue
-        elif name in PLACES or not (is_plain(found[name]) and may_be_set(own[name])):
-            for place, value in _changed(own[name], found[name], name):
-                yield f"{path} has {value!r} at {place}"
+def _differences(found: Mapping[str, Any]) -> list[str]:
+    lines = [[f"{place} {what}" for place, what in _changed(own, found)] for own in _own()]
+    return min(lines, key=len)
 
 
-def _is_known_loss(own: Any, found: Any) -> bool:
-    """Whether a loss is of known terms with plain settings, and of the bundle's own weights or others."""
-    if not isinstance(found, dict) or found.keys() != own.keys() or found["_target_"] != own["_target_"]:
-        return False
-    terms, weights = found["terms"], found["weights"]
-    if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms):
-        return False
-    settings = [{name: value for name, value in term.items() if name != "_target_"} for term in terms]
-    known = all(term.get("_target_") in LOSSES for term in terms)
-    return known and is_plain(settings) and (is_plain(weights) or weights == own["weights"])
-
-
-def may_be_set(own: Any) -> bool:
-    """Whether a value of the package's bundles is a setting: plain, or worked out by an expression."""
-    return is_plain(own) or (isinstance(own, str) and own.startswith("$"))
-
-
-def is_plain(value: Any) -> bool:
-    """Whether a value is data: MONAI neither calls, evaluates nor looks up any of it."""
-    return not any(True for _ in _commands(value))
-
-
-def _commands(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield id and value of everything in a config that MONAI would call, evaluate, look up or read from elsewhere."""
-    if isinstance(value, dict | list):
-        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            inside = f"{place}{SEPARATOR}{key}" if place else str(key)
-            if isinstance(key, str) and key.startswith(("_", "+", "$", "@", "%")):
-                yield inside, inner
-            yield from _commands(inner, inside)
-    elif isinstance(value, str) and value.startswith(("$", "@", "%")):
-        yield place, value
-
-
-def _changed(own: Any, found: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield id and value of what differs inside something that is no setting; numbers may be others."""
-    if isinstance(own, dict) and isinstance(found, dict) and own.keys() == found.keys():
-        for key in own:
-            yield from _changed(own[key], found[key], f"{place}{SEPARATOR}{key}")
+def _changed(own: Any, found: Any, *place: str) -> Iterator[tuple[str, str]]:
+    """Yield place and kind of every difference between two documents."""
+    if isinstance(own, dict) and isinstance(found, dict):
+        for key in sorted({*own, *found}):
+            if key in own and key in found:
+                yield from _changed(own[key], found[key], *place, key)
+            else:
+                yield _named(*place, key), f"is added: {_short.repr(found[key])}" if key in found else "is removed"
     elif isinstance(own, list) and isinstance(found, list) and len(own) == len(found):
-        for index, (one, other) in enumerate(zip(own, found, strict=True)):
-            yield from _changed(one, other, f"{place}{SEPARATOR}{index}")
-    elif type(own) is not type(found) or own != found:
-        numbers = all(type(value) in (int, float) for value in (own, found))
-        if not numbers or place in PLACES:
-            yield place, found
+        for index, pair in enumerate(zip(own, found, strict=True)):
+            yield from _changed(*pair, *place, str(index))
+    elif own != found or type(own) is not type(found):
+        yield _named(*place), f"is {_short.repr(found)} instead of {_short.repr(own)}"
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Read a config file of plain JSON or YAML: texts, numbers, lists and mappings, without anchors and tags.
-
-    Raises:
-        ConfigError: it is something else.
-    """
-    try:
-        text = path.read_text(encoding="utf8")
-        content = json.loads(text) if path.suffix == ".json" else _read_yaml(text)
-        if not isinstance(content, dict):
-            raise ValueError(f"it holds {type(content).__name__} instead of names and values")
-        _check_kinds(content)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is no valid config ({error}); restore it from a copy") from None
-    if not text.isascii() and "utf" not in locale.getpreferredencoding(False).lower():
-        raise ConfigError(f"{path} is UTF-8, and MONAI would read it as the locale says; set LC_ALL=C.UTF-8")
-    return content
-
-
-def _read_yaml(text: str) -> Any:
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
-        if isinstance(token, yaml.AliasToken | yaml.TagToken):
-            raise ValueError("it has anchors or tags")
-    return yaml.safe_load(text)
-
-
-def _check_kinds(value: Any) -> None:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str) or "#" in key:
-                raise ValueError(f"the name {key!r} is no text, or holds '#'")
-            _check_kinds(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_kinds(inner)
-    elif not isinstance(value, str | int | float | None):
-        raise ValueError(f"{value!r} is a {type(value).__name__}")
+def _named(file: str, *place: str) -> str:
+    return f"{file}: {SEPARATOR.join(place)}" if place else file

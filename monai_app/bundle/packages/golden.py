@@ -16,8 +16,10 @@ import torch
 from monai.transforms import NormalizeIntensity
 from ruamel.yaml import YAML
 
-from monai_app.bundle.command import BundleCommand
+from monai_app.bundle.configs.applied import Applied, Part
 from monai_app.bundle.configs.settings import read_json
+from monai_app.bundle.model import load_model
+from monai_app.bundle.segment import segment
 from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError
 from monai_app.inference import Model
@@ -101,7 +103,7 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
 
 
 def check_golden(bundle: Path) -> GoldenCheck:
-    """Segment a bundle's golden tile by its ``inference.yaml`` and compare the labels.
+    """Segment a bundle's golden tile and compare the labels.
 
     Raises:
         ConfigError: the bundle has no golden tile, or none of its labels is golden.
@@ -117,9 +119,7 @@ def check_golden(bundle: Path) -> GoldenCheck:
         raise ConfigError(f"{folder / RECORD}: target {target!r} must be a slice's number; unpack it again")
     with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
         stack = ingest(folder / SAMPLE, Path(temporary) / "golden.ome.zarr")
-        overrides = {"bundle_root": str(bundle), "dataset_dir": str(stack.path), "labels_name": "golden"}
-        command = BundleCommand((bundle / "configs" / "inference.yaml",), overrides | {"region::slices": f"{target}"})
-        command.run()
+        segment(load_model(bundle), stack.path, "golden", Applied(region=Part(slices=str(target))))
         labels = stack.read_labels("golden", target)
     if golden.shape != labels.shape:
         raise ConfigError(f"{folder / LABELS} has {golden.shape} pixels, its slice {labels.shape}; unpack it again")

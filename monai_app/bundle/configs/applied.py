@@ -1,0 +1,79 @@
+"""How a model is applied to a stack, declared once; ``inference.yaml`` has the same ids and defaults."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from monai_app.bundle.configs.plain import is_plain
+from monai_app.device.precision import Precision
+from monai_app.domain.validation import Items, Strict
+from monai_app.errors import ConfigError
+
+AUTOMATIC = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
+"""What the bundles have as ``device``."""
+
+
+class Part(Strict):
+    """What of a stack is segmented, an axis each: FIRST:END, END excluded, or one; None is all."""
+
+    slices: str | None = None
+    rows: str | None = None
+    columns: str | None = None
+
+
+class Asked(Strict):
+    """What a person asks for each time; a file does not decide it."""
+
+    mask: str | None = None
+    """a label image of the stack, or a path: only its pixels above 0 are segmented"""
+    preview: Annotated[int, Field(ge=0)] = 0
+    """segment so many slices, spread over the region, into a label image of their own; 0 is all"""
+    cluster: str | None = None
+    """address of a Dask scheduler to compute on"""
+    tiff_dir: str | None = None
+    """also write the labels as one TIFF per slice into this folder"""
+    overwrite: bool = False
+    """replace a finished label image"""
+
+
+class Applied(Asked):
+    """All that ``monai-app segment`` can be told; what is not asked for comes from the run folder."""
+
+    region: Part = Part()
+    """what of the stack is segmented"""
+    confidence: str | Items[str] = "none"
+    """a byte a pixel beside the labels"""
+    probability: bool = False
+    """a byte a pixel and phase beside the labels"""
+    precision: Precision = "float32"
+    """of the arithmetic"""
+    tile: str | int | Items[int] | None = None
+    """side, or rows and columns, of a tile; None chooses by the memory"""
+    memory: str | int | None = None
+    """that the process may use"""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """processes on this machine; 0 computes in this one"""
+    device: str = "auto"
+    """where the network runs"""
+
+
+KEPT = tuple(name for name in Applied.model_fields if name not in Asked.model_fields)
+"""Ids of ``inference.yaml`` that are read as data."""
+
+
+def kept_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return the settings in a run folder's ``inference.yaml``; nothing of it is evaluated.
+
+    Raises:
+        ConfigError: one is an expression, or belongs on the command line.
+    """
+    for name, field in Asked.model_fields.items():
+        if config.get(name, field.default) != field.default:
+            raise ConfigError(f"{path}: {name} is {config[name]!r}; take it out, and ask for it on the command line")
+    kept = {name: config[name] for name in KEPT if name in config and config[name] != AUTOMATIC}
+    for name, value in kept.items():
+        if not is_plain(value):
+            raise ConfigError(f"{path}: {name} is {value!r}, and no config is evaluated here; give a plain value")
+    return kept

@@ -1,0 +1,77 @@
+"""Configs as data: what MONAI would read in a file, and which of it is more than data."""
+
+import json
+import locale
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monai_app.bundle.configs.settings import SEPARATOR
+from monai_app.errors import ConfigError
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a config file of plain JSON or YAML; nothing of it is evaluated. See `parse_config`."""
+    return parse_config(path.read_bytes(), path)
+
+
+def parse_config(content: bytes, path: Path) -> dict[str, Any]:
+    """Parse a config of plain JSON or YAML: texts, numbers, lists and mappings, without anchors and tags.
+
+    Args:
+        content: of the file.
+        path: its name, whose suffix tells the format.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    try:
+        text = content.decode("utf8")
+        document = json.loads(text) if path.suffix == ".json" else _read_yaml(text)
+        if not isinstance(document, dict):
+            raise ValueError(f"it holds {type(document).__name__} instead of names and values")
+        _check_kinds(document)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} is no valid config ({error}); restore it from a copy") from None
+    if not text.isascii() and "utf" not in locale.getpreferredencoding(False).lower():
+        raise ConfigError(f"{path} is UTF-8, and MONAI would read it as the locale says; set LC_ALL=C.UTF-8")
+    return document
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is data: MONAI neither calls, evaluates nor looks up any of it."""
+    return not any(True for _ in commands(value))
+
+
+def commands(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield id and value of everything in a config that MONAI would call, evaluate, look up or read from elsewhere."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            inside = f"{place}{SEPARATOR}{key}" if place else str(key)
+            if isinstance(key, str) and key.startswith(("_", "+", "$", "@", "%")):
+                yield inside, inner
+            yield from commands(inner, inside)
+    elif isinstance(value, str) and value.startswith(("$", "@", "%")):
+        yield place, value
+
+
+def _read_yaml(text: str) -> Any:
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        if isinstance(token, yaml.AliasToken | yaml.TagToken):
+            raise ValueError("it has anchors or tags")
+    return yaml.safe_load(text)
+
+
+def _check_kinds(value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str) or "#" in key:
+                raise ValueError(f"the name {key!r} is no text, or holds '#'")
+            _check_kinds(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_kinds(inner)
+    elif not isinstance(value, str | int | float | None):
+        raise ValueError(f"{value!r} is a {type(value).__name__}")

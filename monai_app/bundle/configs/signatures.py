@@ -1,0 +1,48 @@
+"""What the user of this machine trusted, remembered as Jupyter remembers notebooks: by keyed digests in a folder."""
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+FOLDER = "MONAI_APP_TRUST"
+"""Environment variable with another folder for key and signatures, e.g. one that all machines of a cluster see."""
+
+
+def sign(content: bytes) -> None:
+    """Remember that the user trusts a content."""
+    folder = _folder() / "signatures"
+    folder.mkdir(parents=True, exist_ok=True)
+    _make_key()
+    (folder / _digest(content)).touch()
+
+
+def is_signed(content: bytes) -> bool:
+    """Whether the user trusted this very content, with the key that is there now."""
+    return _key().is_file() and (_folder() / "signatures" / _digest(content)).is_file()
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(FOLDER) or user_data_path("monai-app"))
+
+
+def _key() -> Path:
+    return _folder() / "key"
+
+
+def _digest(content: bytes) -> str:
+    return hmac.new(_key().read_bytes(), content, hashlib.sha256).hexdigest()
+
+
+def _make_key() -> None:
+    """Make the key once, whole or not at all, readable for the user alone."""
+    if not _key().is_file():
+        with tempfile.NamedTemporaryFile(dir=_folder()) as file, contextlib.suppress(FileExistsError):
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.link(file.name, _key())  # another process may have been faster

@@ -1,0 +1,59 @@
+"""Apply a model to a stack, as ``inference.yaml`` would, without evaluating it."""
+
+import logging
+from pathlib import Path
+
+from monai_app.bundle.configs.applied import Applied
+from monai_app.bundle.configs.trust import differences
+from monai_app.device.choose import chosen_device
+from monai_app.inference import Model, Outputs, Request, Segmentation, check_export, export_tiff
+
+_SHOWN = 3
+
+
+def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
+    """Segment a stack, and write the labels as TIFFs where that is asked for.
+
+    Args:
+        model: the model.
+        stack: path of the stack.
+        name: the label image's name; a preview adds ``_preview`` to it.
+        settings: everything else.
+
+    Raises:
+        AppError: something does not fit, is in the way, or stopped the run; what is done is kept.
+    """
+    segmentation = Segmentation(
+        model,
+        str(stack),
+        name,
+        device=chosen_device(settings.device),
+        precision=settings.precision,
+        outputs=Outputs(settings.confidence, settings.probability),
+        region=settings.region.model_dump(),
+        mask=settings.mask,
+        request=Request.parse(settings.tile, settings.memory),
+        overwrite=settings.overwrite,
+        preview=settings.preview,
+        workers=settings.workers,
+        cluster=settings.cluster,
+    )
+    if settings.tiff_dir is not None:
+        check_export(settings.tiff_dir, overwrite=settings.overwrite)
+    segmentation.run()
+    if settings.tiff_dir is not None:
+        export_tiff(str(stack), segmentation.name, settings.tiff_dir, overwrite=settings.overwrite)
+
+
+def tell_what_is_not_followed(run: Path) -> None:
+    """Warn of everything in a run folder's ``inference.yaml`` that is changed and followed by MONAI alone."""
+    file = "configs/inference.yaml: "
+    changed = [line.removeprefix(file) for line in differences(run) if line.startswith(file)]
+    if changed:
+        more = f", and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        logging.getLogger(__name__).warning(
+            "%s is changed in what only `python -m monai.bundle run` follows: %s%s",
+            run / "configs" / "inference.yaml",
+            "; ".join(changed[:_SHOWN]),
+            more,
+        )
