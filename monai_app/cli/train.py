@@ -33,14 +33,16 @@ def train(
     device: Device = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
     prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
-    trust: Annotated[bool, typer.Option("--trust", help="Trust code that --set names, and remember it.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Trust what the run does unlike this program's bundles.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, size_path, template_path
     from monai_app.bundle.configs.settings import parse_setting
-    from monai_app.bundle.configs.trust import trusted_copy
+    from monai_app.bundle.configs.trust import differences, sign, trusted_copy
     from monai_app.bundle.configs.variants import read_variant
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.prepare import RECORD, describe_again, prepare
@@ -80,6 +82,10 @@ def train(
         for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
             typer.echo(f"from {pretrained}: {line}")
     run = usable_run(run)
+    if trust:
+        sign(run)
+        for line in differences(run):
+            typer.echo(f"trusted: {line}")
     command = run_command(run, source.path, ("train",), processes, amp=amp, device=device, tracking=tracking)
     if prepare_only:
         show(command)

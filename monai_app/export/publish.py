@@ -11,13 +11,15 @@ import torch
 
 from monai_app import __version__
 from monai_app.bundle.command import command_line
+from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.export.formats import SUFFIXES, Format, format_of
+from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
-from monai_app.export.writers import WRITERS, check_onnx
+from monai_app.export.writers import WRITERS, check_onnx, write_torchscript
 from monai_app.files import atomic_file
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
@@ -68,13 +70,16 @@ def export_run(
     channels, stride = len(model.spec.channel_name), model.spec.stride
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
     spec = model.spec.replaced(**measured)
-    metadata = json.loads((run / "configs" / "metadata.json").read_text(encoding="utf8"))
+    metadata = read_json(run / "configs" / "metadata.json", ()) | {KEY: spec.to_json()}
     parity_file = path.with_name(f"{path.name}.parity.json")
     with ExitStack() as stack:
         partial, partial_report = (stack.enter_context(atomic_file(each)) for each in (path, parity_file))
         if kind == "torchscript":
             show(command_line("ckpt_export", _ckpt_export_arguments(run, spec, path)))
-        WRITERS[kind](model.network, channels, stride, {**metadata, KEY: spec.to_json()}, partial)
+            config = read_config(run / "configs" / "inference.yaml")
+            write_torchscript(model.network, {METADATA: metadata, "inference.json": config}, partial)
+        else:
+            WRITERS[kind](model.network, channels, stride, metadata, partial)
         exported = ExportedNetwork.read(partial, kind)
         parities = tuple(compare(model.network, exported, channels, stride))
         check(parities, kind)

@@ -21,10 +21,17 @@ IMAGE, LOGITS = "image", "pred"
 """Names of an ONNX model's input and output, as metadata.json has them."""
 
 
-def write_torchscript(network: nn.Module, channels: int, stride: int, metadata: Mapping[str, Any], path: Path) -> None:
-    """Write TorchScript, as MONAI's ``ckpt_export`` does. Arguments are `write_torch_export`'s."""
+def write_torchscript(network: nn.Module, files: Mapping[str, Any], path: Path) -> None:
+    """Write TorchScript, as MONAI's ``ckpt_export`` does.
+
+    Args:
+        network: in evaluation mode, its weights loaded.
+        files: JSON values to write beside the program, by their names.
+        path: the file.
+    """
     with quiet_torchscript():
-        torch.jit.save(torch.jit.script(network), path, {METADATA: json.dumps(metadata)})
+        texts = {name: json.dumps(content) for name, content in files.items()}
+        torch.jit.save(torch.jit.script(network), path, texts)
 
 
 def write_torch_export(network: nn.Module, channels: int, stride: int, metadata: Mapping[str, Any], path: Path) -> None:
@@ -84,11 +91,8 @@ def check_onnx() -> None:
 
 Writer = Callable[[nn.Module, int, int, Mapping[str, Any], Path], None]
 
-WRITERS: dict[Format, Writer] = {
-    "torchscript": write_torchscript,
-    "torch-export": write_torch_export,
-    "onnx": write_onnx,
-}
+WRITERS: dict[Format, Writer] = {"torch-export": write_torch_export, "onnx": write_onnx}
+"""What takes images of free sides from the start; TorchScript is not told of images."""
 
 
 def _images(channels: int, stride: int) -> tuple[Tensor]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.command import BundleCommand
+from monai_app.bundle.configs.trust import check_trusted
 from monai_app.bundle.prepare import CHECKPOINT, check_idle, prepare
 from monai_app.bundle.renew import usable_run
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
@@ -91,7 +92,7 @@ def _goes_on(run: Path, make: Callable[[], bool]) -> bool:
         _log.info("%s has other labels, settings or weights to begin with: a new training takes its place", run.name)
         return False
     try:
-        usable_run(run)  # it was found, and may be of an earlier version
+        check_trusted(usable_run(run))  # it was found, and may be of an earlier version
         done = epochs_done(run / CHECKPOINT)
     except ConfigError as error:
         _log.warning("%s cannot be gone on with: a new training takes its place (%s)", run.name, error)

@@ -12,6 +12,7 @@ from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_n
 
 import monai_app
 from monai_app.bundle.configs.locate import template_path, template_paths
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, SHARED_DATA, run_command
 from tests.inference.models import whole_labels
@@ -67,7 +68,10 @@ def test_metadata_describes_the_model_of_the_config(bundle: Path) -> None:
     parser.read_config(str(bundle / "configs" / "inference.yaml"))
     spec = parser.get_parsed_content("model").spec
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
-    assert metadata["model_description"] == spec.to_json()
+    described = ModelSpec.from_json(metadata["model_description"], "metadata.json")
+    assert described.definition is not None
+    assert described.replaced(definition=None) == spec
+    assert described.to_json() == metadata["model_description"]
     formats = metadata["network_data_format"]
     assert tuple(formats["inputs"]["image"]["channel_def"].values()) == spec.channel_name
     assert list(formats["outputs"]["pred"]["channel_def"].values()) == spec.phase_names

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from monai_app.bundle.configs.locate import template_digest, template_path
+from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.renew import EARLIER, usable_run
 from monai_app.errors import ConfigError
@@ -66,7 +67,8 @@ def test_what_an_earlier_config_would_run_is_not_run(run: Path, tmp_path: Path) 
 
 def test_trusted_configs_stay_as_they_are(run: Path) -> None:
     before = (run / "configs" / "train.yaml").read_bytes()
-    usable_run(run, trust=True)
+    sign(run)
+    usable_run(run)
     assert (run / "configs" / "train.yaml").read_bytes() == before
     assert not (run / EARLIER).exists()
 
@@ -74,8 +76,9 @@ def test_trusted_configs_stay_as_they_are(run: Path) -> None:
 def test_a_run_of_today_is_refused_where_its_configs_do_more(trained: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     edit(run, "train.yaml", "$import ignite\n", "$import os\n")
-    with pytest.raises(ConfigError, match="--trust"):
-        usable_run(run)
+    assert usable_run(run) == run
+    with pytest.raises(ConfigError, match="monai-app trust"):
+        check_trusted(run)
 
 
 def test_a_package_and_a_run_that_cannot_be_written_are_left_alone(run: Path) -> None:

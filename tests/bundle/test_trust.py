@@ -167,7 +167,7 @@ def test_links_are_refused_wherever_they_lead(bundle: Path, tmp_path: Path) -> N
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "__init__.py").write_text("")
     (bundle / "distributed").symlink_to(tmp_path / "code")
-    with pytest.raises(ConfigError, match="distributed is added: 'a link to .*code"):
+    with pytest.raises(ConfigError, match=r"distributed is added: 'a link to .*code"):
         check_trusted(bundle)
     sign(bundle)
     (bundle / "distributed").unlink()
@@ -232,7 +232,7 @@ def test_what_was_trusted_is_trusted_until_more_than_a_number_changes(bundle: Pa
     put(bundle, "train.yaml", "optimizer/momentum", 0.8)
     check_trusted(bundle)
     put(bundle, "evaluate.yaml", "run/-", "$exit()")
-    with pytest.raises(ConfigError, match="evaluate.yaml"):
+    with pytest.raises(ConfigError, match=r"evaluate\.yaml"):
         check_trusted(bundle)
 
 
@@ -241,7 +241,7 @@ def test_a_config_added_or_a_bundle_copied_over_a_trusted_one_is_not_trusted(bun
     put(bundle, "train.yaml", "optimizer/_target_", "torch.optim.SGD")
     sign(bundle)
     (bundle / "configs" / "more.yaml").write_text("a: 1")
-    with pytest.raises(ConfigError, match="more.yaml"):
+    with pytest.raises(ConfigError, match=r"more\.yaml"):
         check_trusted(bundle)
     (bundle / "configs" / "more.yaml").unlink()
     check_trusted(bundle)

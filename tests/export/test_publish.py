@@ -1,6 +1,8 @@
 """Exported files are the run folder's network, or are not written."""
 
 import json
+import shlex
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.export import export_run, open_exported, writers
 from monai_app.export.formats import Format
@@ -18,6 +19,7 @@ from monai_app.export.parity import Parity, check
 from monai_app.inference import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_field
+from tests.conftest import run_command
 from tests.export.conftest import Exported
 from tests.export.examples import FORMATS, NETWORKS
 
@@ -56,41 +58,31 @@ def test_the_metadata_inside_is_the_run_folders_with_what_was_measured(
     assert inside == outside
 
 
-def test_the_printed_line_is_the_call_that_is_made(
-    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown, calls = list[str](), list[dict[str, object]]()
-    plain = import_module("monai.bundle").ckpt_export
-
-    def ckpt_export(**options: object) -> None:
-        calls.append(dict(options))
-        plain(**options)
-
-    monkeypatch.setattr("monai_app.export.publish.ckpt_export", ckpt_export)
-    export_run(runs["unet"], target=tmp_path / "net.ts", show=shown.append)
-    ((line,), (call,)) = shown, calls
-    assert line.startswith("python -m monai.bundle ckpt_export ")
-    call["filepath"] = tmp_path / "net.ts"  # the call writes under a hidden name first
-    words = line.split()[4:]
-    assert dict(zip(words[::2], words[1::2], strict=True)) == {f"--{name}": str(value) for name, value in call.items()}
+@NETWORKS
+def test_the_printed_line_writes_the_same_file(kind: str, runs: dict[str, Path], tmp_path: Path) -> None:
+    shown = list[str]()
+    report = export_run(runs[kind], target=tmp_path / "net.ts", show=shown.append)
+    (line,) = shown
+    run_command(*shlex.split(line)[1:-6], *shlex.split(line)[-4:], "--filepath", tmp_path / "again.ts")
+    one, other = (open_exported(str(path)) for path in (report.file, tmp_path / "again.ts"))
+    files = [{"inference.json": ""} for _ in range(2)]
+    for path, extra in zip((report.file, tmp_path / "again.ts"), files, strict=True):
+        torch.jit.load(path, _extra_files=extra)
+    image = torch.randn(2, 6, 32, 48)
+    with torch.no_grad():
+        assert torch.equal(one.network(image), other.network(image))
+    assert one.network.metadata == other.network.metadata
+    assert files[0] == files[1]
 
 
 def test_metadata_that_says_something_else_is_not_exported(runs: dict[str, Path], tmp_path: Path) -> None:
-    from shutil import copytree
-
-    run = copytree(runs["unet"], tmp_path / "run")
+    run = shutil.copytree(runs["unet"], tmp_path / "run")
     metadata = run / "configs" / "metadata.json"
     content = json.loads(metadata.read_text())
-    content["model_description"]["channel_mean"][0] += 1
+    content["model_description"]["channel_mean"] = [1.0, 2.0] * 3
     metadata.write_text(json.dumps(content))
-    report = export_run(run, target=tmp_path / "net.ts")
-    written, original = open_exported(str(report.file)).spec, described_at(runs["unet"])
-    assert written.channel_mean == original.channel_mean
-
-
-def described_at(run: Path) -> ModelSpec:
-    content = json.loads((run / "configs" / "metadata.json").read_text())
-    return ModelSpec.from_json(content["model_description"], "metadata.json")
+    with pytest.raises(ConfigError, match=r"scaling is .*ICE.* and metadata\.json describes"):
+        export_run(run, target=tmp_path / "net.ts")
 
 
 def test_what_would_not_be_the_model_is_not_written(
@@ -129,9 +121,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     weights = tmp_path / "run" / "models" / "model.pt"
     (tmp_path / "run" / "configs").mkdir(parents=True)
     weights.parent.mkdir()
-    (tmp_path / "run" / "configs" / "inference.yaml").write_text(
-        (runs["unet"] / "configs" / "inference.yaml").read_text()
-    )
+    for name in ("inference.yaml", "metadata.json"):
+        shutil.copy(runs["unet"] / "configs" / name, tmp_path / "run" / "configs")
     state = torch.load(runs["unet"] / "models" / "model.pt", weights_only=True)
     state.popitem()
     torch.save(state, weights)

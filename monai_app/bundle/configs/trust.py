@@ -153,7 +153,8 @@ def _without_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     network = config.get("network_settings")
     names = FREE | (network.keys() if isinstance(network, dict) else set())
     return {
-        name: None if name in names and _is_free(name, value) else _numberless(value) for name, value in config.items()
+        name: "a setting" if name in names and _is_free(name, value) else _numberless(value)
+        for name, value in config.items()
     }
 
 
