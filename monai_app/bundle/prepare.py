@@ -149,7 +149,7 @@ def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
     """Refuse a run folder that could not be trained, before it has its name."""
     if trust:
         sign(partial)
-    check_trusted(partial, run, "settings that name code need --trust")
+    check_trusted(partial, run, "correct the settings, or give --trust if you mean that")
     check_training(partial / "configs" / "train.yaml", run)
 
 

@@ -1,10 +1,12 @@
 """Apply a model to a stack, as ``inference.yaml`` would, without evaluating it."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from monai_app.bundle.configs.applied import Applied
-from monai_app.bundle.configs.trust import differences
+from monai_app.bundle.configs.trust import changes_of_inference
 from monai_app.device.choose import chosen_device
 from monai_app.inference import Model, Outputs, Request, Segmentation, check_export, export_tiff
 
@@ -45,15 +47,14 @@ def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
         export_tiff(str(stack), segmentation.name, settings.tiff_dir, overwrite=settings.overwrite)
 
 
-def tell_what_is_not_followed(run: Path) -> None:
-    """Warn of everything in a run folder's ``inference.yaml`` that is changed and followed by MONAI alone."""
-    file = "configs/inference.yaml: "
-    changed = [line.removeprefix(file) for line in differences(run) if line.startswith(file)]
+def tell_what_is_not_followed(config: Mapping[str, Any], path: Path) -> None:
+    """Warn of everything in an ``inference.yaml`` that is changed and that MONAI alone follows."""
+    changed = changes_of_inference(config)
     if changed:
         more = f", and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         logging.getLogger(__name__).warning(
             "%s is changed in what only `python -m monai.bundle run` follows: %s%s",
-            run / "configs" / "inference.yaml",
+            path,
             "; ".join(changed[:_SHOWN]),
             more,
         )

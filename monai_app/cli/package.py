@@ -1,9 +1,11 @@
-"""``monai-app package``, ``unpack`` and ``check``."""
+"""``monai-app package``, ``unpack``, ``check`` and ``trust``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from monai_app.errors import ConfigError
 
 
 def package(
@@ -31,15 +33,17 @@ def unpack(
     """Unpack a package, every file checked against its hash."""
     from monai_app.bundle.configs.trust import differences, sign
     from monai_app.bundle.packages.archive import unpack as unpack_package
-    from monai_app.cli.trust import confirmed
+    from monai_app.bundle.renew import usable_run
 
     unpack_package(package, target, overwrite=overwrite)
     typer.echo(f"bundle: {target}")
-    changes = differences(target)
-    if changes and not trust and not typer.get_text_stream("stdin").isatty():
-        typer.echo(f"Train or evaluate with it after `monai-app trust {target}`; applying the model needs no trust.")
-    elif changes and confirmed(changes, yes=trust):
-        sign(target)
+    bundle = usable_run(target.absolute())
+    changes = differences(bundle)
+    _show(changes)
+    if changes and (trust or (_is_terminal() and _confirmed())):
+        sign(bundle)
+    elif changes:
+        typer.echo(f"Applying the model runs none of it. To train or evaluate with it: monai-app trust {target}")
 
 
 def check(
@@ -55,3 +59,38 @@ def check(
         typer.echo(f"monai-app: {bundle} does not give its golden labels on this machine", err=True)
         raise typer.Exit(1)
     typer.echo("ok")
+
+
+def trust(
+    run: Annotated[Path, typer.Argument(help="Run folder or unpacked package.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Show what a bundle does that this program's own do not, and remember that you trust it, until it is changed."""
+    from monai_app.bundle.configs.trust import differences, sign
+    from monai_app.bundle.renew import usable_run
+
+    run = run.absolute()
+    if not (run / "configs").is_dir():
+        raise ConfigError(f"{run} is no bundle: it has no folder configs; give a run folder")
+    usable = usable_run(run)
+    changes = differences(usable)
+    _show(changes)
+    if changes and not yes and not _is_terminal():
+        raise ConfigError("there is no terminal to ask at; look at the bundle, and say --yes if you trust it")
+    if changes and (yes or _confirmed()):
+        sign(usable)
+        typer.echo(f"trusted: {run}")
+
+
+def _show(changes: list[str]) -> None:
+    typer.echo("Unlike this program's own bundles:" if changes else "It does what this program's own bundles do.")
+    for line in changes:
+        typer.echo(f"  {line}")
+
+
+def _is_terminal() -> bool:
+    return typer.get_text_stream("stdin").isatty()
+
+
+def _confirmed() -> bool:
+    return typer.confirm("Its configs and code would be run with your rights. Do you trust it?")

@@ -134,6 +134,7 @@ def applicable(path: Path) -> Applicable:
         return Applicable(open_exported(str(path)), path.stem, {}, command)
     run = trained_run(path)
     inference = run / "configs" / "inference.yaml"
-    tell_what_is_not_followed(run)
-    settings = kept_settings(read_config(inference), inference)
+    config = read_config(inference)
+    settings = kept_settings(config, inference)
+    tell_what_is_not_followed(config, inference)
     return Applicable(load_model(run), run.name, settings, BundleCommand((inference,), {"bundle_root": str(run)}))

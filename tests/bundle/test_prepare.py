@@ -120,11 +120,13 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"processes": 2}, "--processes N"),
         ({"device": "cpu"}, "give --device"),
         ({"split": 1}, "no setting 'split'"),
-        ({"loss::terms": [{"_target_": "DiceLoss"}]}, "loss of 1 terms and 2 weights"),
-        ({"loss::terms": [{"_target_": "FocalLoss"}], "loss::weights": [1]}, "make no loss"),
-        ({"loss::terms": [{"_target_": "os.system"}]}, "run/configs/train.yaml has .* give --trust"),
+        (
+            {"loss::terms": [{"_target_": "os.system"}]},
+            r"run does .* give --trust .*\n  configs/train.yaml: loss::terms",
+        ),
+        ({"network_def::act": "PRELU"}, "follows from the network's settings"),
         ({"lr_scheduler::pct_start": 3}, "make no lr_scheduler .*pct_start"),
-        ({"augmentation::blur::sigma_x": "wide"}, "has 'wide' at augmentation::blur::sigma_x"),
+        ({"augmentation::blur::sigma_x": "wide"}, r"give --trust .*\n.*augmentation::blur::sigma_x is 'wide'"),
         ({"augmentation::flip_rows::spatial_axis": 7}, "make no augmentation::flip_rows"),
     ],
 )
@@ -132,6 +134,21 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
     settings: dict[str, Any], message: str, tiny_stack: Stack, tmp_path: Path
 ) -> None:
     assert_refused(UNET, {**TINY, **settings}, message, tiny_stack, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss::terms": [{"_target_": "DiceLoss"}]}, "loss of 1 terms and 2 weights"),
+        ({"loss::terms": [{"_target_": "FocalLoss"}], "loss::weights": [1]}, "make no loss"),
+    ],
+)
+def test_trusted_settings_are_tried_too(
+    settings: dict[str, Any], message: str, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        prepare(UNET, tiny_stack, tmp_path / "run", settings={**TINY, **settings}, trust=True)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,9 @@ def test_plain_settings_are_trusted(tiny_stack: Stack, tmp_path: Path) -> None:
 def test_another_loss_is_trusted_once_for_all_runs_that_have_it(tiny_stack: Stack, tmp_path: Path) -> None:
     loss = {"loss::terms": [{"_target_": "FocalLoss", "use_softmax": True, "to_onehot_y": True}], "loss::weights": [2]}
     template = template_path(DEFAULT_BUNDLE)
-    with pytest.raises(ConfigError, match=r"settings that name code need --trust:\n  configs/train\.yaml: loss::terms"):
+    with pytest.raises(
+        ConfigError, match=r"correct the settings, or give --trust .*:\n  configs/train\.yaml: loss::terms"
+    ):
         prepare(template, tiny_stack, tmp_path / "run", settings={**TINY, **loss})
     prepare(template, tiny_stack, tmp_path / "run", settings={**TINY, **loss}, trust=True)
     prepare(template, tiny_stack, tmp_path / "again", settings={**TINY, **loss, "seed": 1})
@@ -262,7 +264,9 @@ def test_signatures_of_another_user_are_worth_nothing(
     shutil.copytree(tmp_path / "trust" / "signatures", tmp_path / "mine" / "signatures")
     with pytest.raises(ConfigError, match="nobody trusted it here"):
         check_trusted(bundle)  # without a key
-    sign(template_path(DEFAULT_BUNDLE))
+    other = Path(shutil.copytree(template_path(DEFAULT_BUNDLE), tmp_path / "other"))
+    put(other, "train.yaml", "extra", 1)
+    sign(other)
     assert (tmp_path / "mine" / "key").read_bytes() != key.read_bytes()
     with pytest.raises(ConfigError, match="nobody trusted it here"):
         check_trusted(bundle)

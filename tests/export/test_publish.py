@@ -63,7 +63,9 @@ def test_the_printed_line_writes_the_same_file(kind: str, runs: dict[str, Path],
     shown = list[str]()
     report = export_run(runs[kind], target=tmp_path / "net.ts", show=shown.append)
     (line,) = shown
-    run_command(*shlex.split(line)[1:-6], *shlex.split(line)[-4:], "--filepath", tmp_path / "again.ts")
+    _, *words = shlex.split(line)
+    words[words.index("--filepath") + 1] = str(tmp_path / "again.ts")
+    run_command(*words)
     one, other = (open_exported(str(path)) for path in (report.file, tmp_path / "again.ts"))
     files = [{"inference.json": ""} for _ in range(2)]
     for path, extra in zip((report.file, tmp_path / "again.ts"), files, strict=True):

@@ -27,8 +27,9 @@ from monai_app.errors import ConfigError
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".conf")
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
-OUTPUT = "eval"
-"""Folder of results: scripts in it are not found by Python, unless it is a package."""
+OUTPUT, CACHE = "eval", "__pycache__"
+"""Folders of results and of compiled code: Python finds no scripts in the one, unless it is a package, and the other is
+left out of what is evaluated."""
 
 METADATA = "metadata.json"
 
@@ -81,8 +82,10 @@ def trusted_copy(bundle: Path) -> Iterator[Path]:
 
 
 def sign(bundle: Path) -> None:
-    """Remember that the user trusts what a bundle does now."""
-    signatures.sign(_as_bytes(_reduced(bundle, read_content(bundle))))
+    """Remember that the user trusts what a bundle does now, if it does more than the package's own."""
+    reduced = _reduced(bundle, read_content(bundle))
+    if not _is_own(reduced):
+        signatures.sign(_as_bytes(reduced))
 
 
 def is_signed(bundle: Path) -> bool:
@@ -92,22 +95,27 @@ def is_signed(bundle: Path) -> bool:
 
 def differences(bundle: Path) -> list[str]:
     """Return what a bundle does that the most similar one of the package does not, a line each."""
-    return _differences(_reduced(bundle, read_content(bundle)))
+    return _fewest(None, _reduced(bundle, read_content(bundle)))
+
+
+def changes_of_inference(config: Mapping[str, Any]) -> list[str]:
+    """Return what an ``inference.yaml`` does that the most similar one of the package does not, a line each."""
+    return _fewest("configs/inference.yaml", _without_settings(config))
 
 
 def read_content(bundle: Path) -> Content:
     """Read what a run may evaluate or import: configs, Python code and links."""
     content: dict[str, bytes | Path] = {}
+    unseen = set() if any((bundle / OUTPUT).glob("__init__.*")) else {OUTPUT}
     for path in sorted(_everything(bundle)):
-        name = path.relative_to(bundle)
-        config = name.parts[0] == "configs" and path.suffix.lower() in CONFIG_SUFFIXES
+        name, suffix = path.relative_to(bundle), path.suffix.lower()
+        config = name.parts[0] == "configs" and suffix in CONFIG_SUFFIXES
+        code = suffix in CODE_SUFFIXES and name.parts[0] not in unseen and CACHE not in name.parts
         if path.is_symlink():
             content[name.as_posix()] = path.readlink()
-        elif path.is_file() and (config or path.suffix.lower() in CODE_SUFFIXES):
+        elif path.is_file() and (config or code):
             content[name.as_posix()] = path.read_bytes()
-    package = any(name.startswith(f"{OUTPUT}/__init__.") for name in content)
-    free = {name for name in content if name.startswith(f"{OUTPUT}/") and isinstance(content[name], bytes)}
-    return content if package else {name: data for name, data in content.items() if name not in free}
+    return content
 
 
 def _everything(bundle: Path) -> Iterator[Path]:
@@ -120,9 +128,9 @@ def _everything(bundle: Path) -> Iterator[Path]:
 
 def _check(bundle: Path, content: Content, name: Path, remedy: str | None) -> None:
     found = _reduced(bundle, content)
-    if _as_bytes(found) in map(_as_bytes, _own()) or signatures.is_signed(_as_bytes(found)):
+    if _is_own(found) or signatures.is_signed(_as_bytes(found)):
         return
-    lines = _differences(found)
+    lines = _fewest(None, found)
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     remedy = remedy or f"a bundle is code: look at it, and say `monai-app trust {name}` if you trust it"
     told = "\n  ".join([*lines[:_SHOWN], *more])
@@ -179,14 +187,18 @@ def _numberless(value: Any) -> Any:
     return 0 if type(value) in (int, float) else value
 
 
+def _is_own(reduced: Mapping[str, Any]) -> bool:
+    return _as_bytes(reduced) in map(_as_bytes, _own())  # as bytes, because 0 equals False
+
+
 @cache
 def _own() -> list[dict[str, Any]]:
     return [_reduced(path, read_content(path)) for path in template_paths()]
 
 
-def _differences(found: Mapping[str, Any]) -> list[str]:
-    lines = [[f"{place} {what}" for place, what in _changed(own, found)] for own in _own()]
-    return min(lines, key=len)
+def _fewest(file: str | None, found: Mapping[str, Any]) -> list[str]:
+    pairs = [_changed(own if file is None else own[file], found) for own in _own()]
+    return min(([f"{place} {what}" for place, what in each] for each in pairs), key=len)
 
 
 def _changed(own: Any, found: Any, *place: str) -> Iterator[tuple[str, str]]:
