@@ -41,6 +41,7 @@ def test_the_loss_and_the_augmentation_are_trained_with(tiny_stack: Stack, tmp_p
     run_command(*train, "--trust", "--prepare-only", cwd=tmp_path, fresh=True)
     run_command("-c", example("augmentation"), cwd=tmp_path)
     assert "contrast: {_target_: RandAdjustContrastd" in (tmp_path / "runs/contrast/configs/train.yaml").read_text()
-    trained = run_command(*train, "--trust", cwd=tmp_path, fresh=True)
-    assert "epoch 1/1" in trained.stdout
-    assert "RandAdjustContrastd" in trained.stdout + trained.stderr  # what is trusted is told
+    assert "monai-app trust" in run_command(*train, check=False, cwd=tmp_path).stderr
+    told = run_command("-m", "monai_app", "trust", "runs/contrast", "--yes", cwd=tmp_path).stdout
+    assert "augmentation::contrast is added: {'_target_': 'RandAdjustContrastd'" in told
+    assert "epoch 1/1" in run_command(*train, cwd=tmp_path, fresh=True).stdout

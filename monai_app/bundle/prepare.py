@@ -123,6 +123,8 @@ def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -
 def describe_again(run: Path, configs: Path) -> None:
     """Write into a run folder's metadata what its training config makes, where somebody changed it since.
 
+    Once there is a checkpoint, the network is its: a training with another one is not resumed.
+
     Args:
         run: the run folder.
         configs: its configs, which are evaluated and have to be trusted.
@@ -130,6 +132,8 @@ def describe_again(run: Path, configs: Path) -> None:
     Raises:
         ConfigError: they make no network.
     """
+    if (run / CHECKPOINT).is_file():
+        return
     metadata = run / "configs" / "metadata.json"
     spec = check_network(read_config(configs / "train.yaml"))
     if json.loads(metadata.read_text(encoding="utf8")).get(KEY) != spec.to_json():

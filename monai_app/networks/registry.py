@@ -34,7 +34,7 @@ def build_network(definition: Definition) -> nn.Module:
     """
     builder, arguments = _builder(definition.name), definition.arguments
     makers: list[Callable[..., nn.Module]] = (
-        [builder, monai_network(str(arguments["network"]))] if builder is batch_normalised else [builder]
+        [builder, monai_network(str(arguments.get("network")))] if builder is batch_normalised else [builder]
     )
     for maker in makers:
         defaults = {name: each.default for name, each in inspect.signature(maker).parameters.items()}

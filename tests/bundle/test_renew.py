@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.locate import template_digest, template_path
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.packages.archive import MANIFEST
@@ -17,8 +18,9 @@ from tests.test_earlier import MADE
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A run folder as version 0.1.0 wrote it."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run folder as version 0.1.0 wrote it; nothing was trusted yet."""
+    monkeypatch.setenv(signatures.FOLDER, str(tmp_path / "trust"))
     with zipfile.ZipFile(MADE) as archive:
         archive.extractall(tmp_path, [name for name in archive.namelist() if name.startswith("unet/")])
     return tmp_path / "unet"

@@ -78,7 +78,7 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
     assert "rename the folder" in refused(tiny_stack.path, "--bundle", dotted, *studies)
 
 
-def test_bundles_must_fit_the_stack_and_be_trusted(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
+def test_bundles_must_fit_the_stack(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     studies = ("--studies", tmp_path / "studies")
     sample = write_tiny_sample(tmp_path / "other")
     sample.write_text(sample.read_text().replace("pore", "void").replace("TLD: TLD", "SE: TLD"))
@@ -86,10 +86,18 @@ def test_bundles_must_fit_the_stack_and_be_trusted(tiny_stack: Stack, trained: P
     message = refused(tmp_path / "other.ome.zarr", "--bundle", trained, *studies)
     assert "['pore', 'hydrate', 'clinker']" in message
     assert "'void'" in message
+
+
+def test_nothing_of_a_served_bundle_is_run(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     strange = shutil.copytree(trained, tmp_path / "strange")
-    config = strange / "configs" / "inference.yaml"
-    config.write_text(config.read_text() + "\nextra: $__import__('os').getcwd()\n")
-    assert "--trust" in refused(tiny_stack.path, "--bundle", strange, *studies)
+    for name in ("inference", "train"):
+        config = strange / "configs" / f"{name}.yaml"
+        config.write_text(config.read_text() + f"\nimports: [\"$open('{tmp_path}/ran', 'w')\"]\n")
+    words = ["serve", str(tiny_stack.path), "--bundle", str(strange), "--studies", str(tmp_path / "studies")]
+    import_quietly()
+    result = CliRunner().invoke(command_line, [*words, "--slices", "1", "--prepare-only"])
+    assert result.exit_code == 0, result.output
+    assert not (tmp_path / "ran").exists()
 
 
 def test_cases_are_written_for_a_stock_server(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 import reprlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -95,12 +95,13 @@ def is_signed(bundle: Path) -> bool:
 
 def differences(bundle: Path) -> list[str]:
     """Return what a bundle does that the most similar one of the package does not, a line each."""
-    return _fewest(None, _reduced(bundle, read_content(bundle)))
+    return _differences(_reduced(bundle, read_content(bundle)))
 
 
 def changes_of_inference(config: Mapping[str, Any]) -> list[str]:
     """Return what an ``inference.yaml`` does that the most similar one of the package does not, a line each."""
-    return _fewest("configs/inference.yaml", _without_settings(config))
+    reduced, file = _without_settings(config), "configs/inference.yaml"
+    return _fewest([_changed(own[file], reduced, file) for own in _own()])
 
 
 def read_content(bundle: Path) -> Content:
@@ -130,7 +131,7 @@ def _check(bundle: Path, content: Content, name: Path, remedy: str | None) -> No
     found = _reduced(bundle, content)
     if _is_own(found) or signatures.is_signed(_as_bytes(found)):
         return
-    lines = _fewest(None, found)
+    lines = _differences(found)
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     remedy = remedy or f"a bundle is code: look at it, and say `monai-app trust {name}` if you trust it"
     told = "\n  ".join([*lines[:_SHOWN], *more])
@@ -196,9 +197,12 @@ def _own() -> list[dict[str, Any]]:
     return [_reduced(path, read_content(path)) for path in template_paths()]
 
 
-def _fewest(file: str | None, found: Mapping[str, Any]) -> list[str]:
-    pairs = [_changed(own if file is None else own[file], found) for own in _own()]
-    return min(([f"{place} {what}" for place, what in each] for each in pairs), key=len)
+def _differences(found: Mapping[str, Any]) -> list[str]:
+    return _fewest([_changed(own, found) for own in _own()])
+
+
+def _fewest(candidates: Sequence[Iterator[tuple[str, str]]]) -> list[str]:
+    return min(([f"{place} {what}" for place, what in each] for each in candidates), key=len)
 
 
 def _changed(own: Any, found: Any, *place: str) -> Iterator[tuple[str, str]]:
