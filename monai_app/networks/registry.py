@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any
 
 from torch import nn
 
@@ -33,21 +32,16 @@ def build_network(definition: Definition) -> nn.Module:
         ConfigError: it is another network, does not take these arguments, or would fetch weights.
     """
     builder, arguments = _builder(definition.name), definition.arguments
-    makers: list[Callable[..., nn.Module]] = (
-        [builder, monai_network(str(arguments.get("network")))] if builder is batch_normalised else [builder]
-    )
-    for maker in makers:
-        defaults = {name: each.default for name, each in inspect.signature(maker).parameters.items()}
-        fetched = [name for name, value in {**defaults, **arguments}.items() if name.startswith("pretrained") and value]
-        if fetched:
-            raise ConfigError(f"network {definition.name} would fetch weights ({fetched[0]}); set it to false")
+    inner = monai_network(str(arguments.get("network"))) if builder is batch_normalised else builder
+    defaults = {name: each.default for name, each in inspect.signature(inner).parameters.items()}
+    for name, value in {**defaults, **arguments}.items():
+        if name.startswith("pretrained") and value:
+            raise ConfigError(f"network {definition.name} would fetch weights ({name}); set it to false")
     try:
         return builder(**arguments)
     except Exception as error:  # whatever a class raises at arguments that it does not know
         first = str(error).strip().partition("\n")[0]
-        raise ConfigError(
-            f"network {definition.name} cannot be built with {_short(arguments)} ({first}); restore metadata.json"
-        ) from error
+        raise ConfigError(f"network {definition.name} cannot be built ({first}); restore metadata.json") from error
 
 
 def _builder(name: str) -> Callable[..., nn.Module]:
@@ -57,7 +51,3 @@ def _builder(name: str) -> Callable[..., nn.Module]:
     if module in _MONAI or module.startswith(f"{_MONAI[1]}."):
         return monai_network(last)
     raise ConfigError(f"network {name!r} is none of this package or of MONAI")
-
-
-def _short(arguments: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}"[:60] for name, value in arguments.items())

@@ -220,7 +220,8 @@ def test_what_is_trained_is_described_anew(run: Path) -> None:
 def test_a_network_of_ones_own_needs_trust(run: Path, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     (run / "mine.py").write_text(
-        f"from monai.networks.nets import BasicUNet\nimport pathlib\npathlib.Path({str(ran)!r}).touch()\nclass Mine(BasicUNet): pass\n"
+        "import pathlib\nfrom monai.networks.nets import BasicUNet\n"
+        f"pathlib.Path({str(ran)!r}).touch()\nclass Mine(BasicUNet): pass\n"
     )
     for name in ("train.yaml", "inference.yaml"):
         put(run, name, "network_def/_target_", "mine.Mine")

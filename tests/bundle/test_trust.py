@@ -103,7 +103,7 @@ def test_another_loss_is_trusted_once_for_all_runs_that_have_it(tiny_stack: Stac
         ("seed", {"_target_": "os.system"}),
         ("seed", {"+a": 1}),
         ("seed", "@resume"),
-        ("dropout", "%other.yaml::dropout"),
+        ("dropout", "%seed"),
         ("_requires_", "$exit()"),
         ("+train", {"handlers": []}),
         ("device", "$torch.load('x')"),
@@ -162,6 +162,13 @@ def test_a_config_that_is_no_plain_one_is_never_trusted(bundle: Path, text: str)
     (bundle / "configs" / "train.yaml").write_text(text)
     for judge in (check_trusted, sign):
         with pytest.raises(ConfigError, match=r"train\.yaml is no valid config"):
+            judge(bundle)
+
+
+def test_other_files_are_not_read(bundle: Path) -> None:
+    put(bundle, "train.yaml", "dropout", "%other.yaml::dropout")
+    for judge in (check_trusted, sign):
+        with pytest.raises(ConfigError, match=r"dropout reads another file \(%other.yaml::dropout\)"):
             judge(bundle)
 
 

@@ -45,4 +45,5 @@ def _make_key() -> None:
         with tempfile.NamedTemporaryFile(dir=_folder()) as file, contextlib.suppress(FileExistsError):
             file.write(secrets.token_bytes(32))
             file.flush()
+            os.fsync(file.fileno())
             os.link(file.name, _key())  # another process may have been faster

@@ -9,6 +9,7 @@ package, or signed.
 import hashlib
 import json
 import os
+import re
 import reprlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,9 @@ METADATA = "metadata.json"
 FROM_STACK = ("phases", "scaling", "dtype", "trained_on", "pretrained")
 FREE = {*TrainingSettings.model_fields, *FROM_STACK, *KEPT}
 """Ids whose values are free where they are plain, and the network's settings too."""
+
+_OTHER_FILE = re.compile(r"%.*\.(json|ya?ml)", re.IGNORECASE)
+"""A macro of MONAI that takes a part of a file anywhere, which nobody looked at."""
 
 _SHOWN = 6
 
@@ -154,7 +158,13 @@ def _reduced(bundle: Path, content: Content) -> dict[str, Any]:
             reduced[name] = f"a file with the SHA-256 {hashlib.sha256(data).hexdigest()}"
         else:
             config = parse_config(data, bundle / name)
-            reduced[name] = dict(commands(config)) if Path(name).name == METADATA else _without_settings(config)
+            told = dict(commands(config))
+            for place, text in told.items():
+                if isinstance(text, str) and _OTHER_FILE.match(text):
+                    raise ConfigError(
+                        f"{bundle / name}: {place} reads another file ({text}); write what is in it instead"
+                    )
+            reduced[name] = told if Path(name).name == METADATA else _without_settings(config)
     return reduced
 
 
