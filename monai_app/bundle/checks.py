@@ -75,7 +75,7 @@ def check_logits(network: "nn.Module", spec: ModelSpec) -> None:
         with torch.no_grad():
             given = tuple(network(torch.zeros(1, len(spec.channel_name), side, side)).shape)
     except RuntimeError as error:
-        raise ConfigError(f"the network does not take {len(spec.channel_name)} channels ({error})") from error
+        raise ConfigError(f"the network fails at an image of {len(spec.channel_name)} channels ({error})") from error
     if given != expected:
         raise ConfigError(
             f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "
@@ -98,15 +98,15 @@ def check_agrees(config: Mapping[str, Any], spec: ModelSpec, path: Path) -> None
     """
     known = spec.model_dump(mode="json", include={"detectors", "slices", "dtype", "phases"})
     known["scaling"] = {name: stats.model_dump() for name, stats in spec.scaling.items()}
-    pairs = [(name, config.get(name), value) for name, value in known.items()]
-    network, definition = config.get("network_def", {}), spec.definition
-    if definition is not None and isinstance(network, dict):
-        for name, value in network.items():
-            value = config.get(value[1:]) if isinstance(value, str) and value.startswith("@") else value
-            given = definition.name if name == "_target_" else definition.arguments.get(name)
-            pairs.append((f"network_def::{name}", value, given))
+    pairs = [(name, config[name], value) for name, value in known.items() if name in config]
+    if spec.definition is not None and isinstance(config.get("network_def"), dict):
+        built = {"_target_": spec.definition.name, **spec.definition.arguments}
+        for name in sorted({*built, *config["network_def"]}):
+            found = config["network_def"].get(name, "left out")
+            found = config.get(found[1:], found) if isinstance(found, str) and found.startswith("@") else found
+            pairs.append((f"network_def::{name}", found, built.get(name, "left out")))
     for name, found, own in pairs:
-        if found is not None and is_plain(found) and found != own:
+        if is_plain(found) and found != own:
             raise ConfigError(
                 f"{path}: {name} is {found!r} and metadata.json describes a model with {own!r}; make them the same: "
                 "the weights belong to what metadata.json says"

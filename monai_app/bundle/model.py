@@ -57,9 +57,10 @@ def _described(run: Path, config: Mapping[str, Any]) -> ModelSpec | None:
     spec = read_spec(metadata) if KEY in read_json(metadata, ()) else None
     if spec is not None and spec.definition is not None:
         return spec
+    network = config.get("network_def")
     for template in template_paths():
         own = read_config(template / "configs" / "train.yaml")
-        if own["network_def"]["_target_"] == config.get("network_def", {}).get("_target_"):
+        if isinstance(network, dict) and network.get("_target_") == own["network_def"]["_target_"]:
             return check_network({**own, **plain_settings(config, own)})
     return spec
 

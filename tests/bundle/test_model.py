@@ -165,6 +165,8 @@ def test_an_ordinary_edit_hinders_nobody_to_segment_and_is_asked_for_once_to_tra
         ("features", [4, 4, 8, 8, 16, 4], "network_def::features"),
         ("network_def/act", ["LEAKYRELU"], "network_def::act"),
         ("network_def/norm", "instance", "network_def::norm"),
+        ("network_def/norm", None, "network_def::norm is None"),
+        ("network_def/bias", False, "network_def::bias is False .* with 'left out'"),
         ("network_def/_target_", "UNet", "network_def::_target_"),
         ("cluster", "tcp://example.org:8786", "cluster is .*command line"),
         ("overwrite", True, "overwrite"),
@@ -264,7 +266,7 @@ def test_a_description_that_contradicts_itself_is_refused(run: Path) -> None:
     spec = json.loads((run / "configs" / "metadata.json").read_text())[KEY]
     definition = {**spec["definition"], "arguments": {**spec["definition"]["arguments"], "in_channels": 4}}
     describe(run, definition=definition)
-    with pytest.raises(ConfigError, match="the network does not take 6 channels"):
+    with pytest.raises(ConfigError, match="the network fails at an image of 6 channels"):
         load_model(run)
 
 
