@@ -18,6 +18,7 @@ from monai_app.bundle.configs.training_settings import settings_of
 from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, write_configs
+from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.files import atomic_directory, atomic_file
 from monai_app.training.fingerprint import renamed
 
@@ -40,22 +41,29 @@ def usable_run(run: Path) -> Path:
     template = {path.name: path for path in template_paths()}.get(record.get("bundle", ""))
     if template is None or record.get("template") == template_digest(template) or is_signed(run):
         return run
-    kept = (run / MANIFEST).is_file() or not os.access(run, os.W_OK)
-    return _renewed(_copied(run) if kept else run, template, record)
-
-
-def _renewed(run: Path, template: Path, record: Mapping[str, Any]) -> Path:
     found, own = ([read_config(folder / "configs" / name) for name in CONFIGS] for folder in (run, template))
     settings = _settings(dict(record["settings"]), found, own)
     spec = check_network({**own[0], **{name: value for name, value in settings.items() if SEPARATOR not in name}})
+    described = read_json(run / "configs" / "metadata.json", ()).get(KEY, {}).get("definition")
+    if described is not None and described != spec.to_json()["definition"]:
+        return run  # today's bundle would make another network of these settings
     check_agrees(found[1], spec, run / "configs" / CONFIGS[1])
+    kept = (run / MANIFEST).is_file() or not os.access(run, os.W_OK)
+    return _renewed(
+        _copied(run) if kept else run, template, {**record, "template": template_digest(template)}, settings, spec
+    )
+
+
+def _renewed(
+    run: Path, template: Path, record: Mapping[str, Any], settings: Mapping[str, Any], spec: ModelSpec
+) -> Path:
     if not (run / EARLIER).exists():
         shutil.copytree(run / "configs", run / EARLIER)
     with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
         write_configs(configs, settings, spec)
     with atomic_file(run / RECORD) as path:
-        path.write_text(json.dumps({**record, "template": template_digest(template)}, indent=2) + "\n")
+        path.write_text(json.dumps(record, indent=2) + "\n")
     logging.getLogger(__name__).info("%s is of another version: configs renewed, the old ones are in %s", run, EARLIER)
     return run
 

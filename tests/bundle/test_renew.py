@@ -91,3 +91,14 @@ def test_a_package_and_a_run_that_cannot_be_written_are_left_alone(run: Path) ->
     assert (copy / "models" / "model.pt").read_bytes() == (run / "models" / "model.pt").read_bytes()
     assert "augmentation" in config(copy)
     assert (run / "configs" / "train.yaml").read_bytes() == before
+
+
+def test_a_network_that_todays_bundle_would_not_make_stays(run: Path) -> None:
+    path = run / "configs" / "metadata.json"
+    metadata, template = json.loads(path.read_text()), template_path("fibsem_unet_segmentation")
+    definition = json.loads((template / "configs" / "metadata.json").read_text())["model_description"]["definition"]
+    arguments = {**definition["arguments"], "features": [4, 4, 8, 8, 8, 4], "act": "LEAKYRELU"}
+    metadata["model_description"]["definition"] = {**definition, "arguments": arguments}
+    path.write_text(json.dumps(metadata))
+    assert usable_run(run) == run
+    assert not (run / EARLIER).exists()
