@@ -31,7 +31,7 @@ def unpack(
     overwrite: Annotated[bool, typer.Option(help="Replace an unpacked package.")] = False,
 ) -> None:
     """Unpack a package, every file checked against its hash."""
-    from monai_app.bundle.configs.trust import differences, sign
+    from monai_app.bundle.configs.trust import differences, is_signed, sign
     from monai_app.bundle.packages.archive import unpack as unpack_package
     from monai_app.bundle.renew import usable_run
 
@@ -40,9 +40,11 @@ def unpack(
     bundle = usable_run(target.absolute())
     changes = differences(bundle)
     _show(changes)
-    if changes and (trust or (_is_terminal() and _confirmed())):
+    if not changes or is_signed(bundle):
+        return
+    if trust or (_is_terminal() and _confirmed()):
         sign(bundle)
-    elif changes:
+    else:
         typer.echo(f"Applying the model runs none of it. To train or evaluate with it: monai-app trust {target}")
 
 
@@ -66,7 +68,7 @@ def trust(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Show what a bundle does that this program's own do not, and remember that you trust it, until it is changed."""
-    from monai_app.bundle.configs.trust import differences, sign
+    from monai_app.bundle.configs.trust import differences, is_signed, sign
     from monai_app.bundle.renew import usable_run
 
     run = run.absolute()
@@ -75,11 +77,13 @@ def trust(
     usable = usable_run(run)
     changes = differences(usable)
     _show(changes)
-    if changes and not yes and not _is_terminal():
-        raise ConfigError("there is no terminal to ask at; look at the bundle, and say --yes if you trust it")
-    if changes and (yes or _confirmed()):
+    if changes and not is_signed(usable):
+        if not yes and not _is_terminal():
+            raise ConfigError("there is no terminal to ask at; look at the bundle, and say --yes if you trust it")
+        if not yes and not _confirmed():
+            raise typer.Exit(1)
         sign(usable)
-        typer.echo(f"trusted: {run}")
+    typer.echo(f"trusted: {run}")
 
 
 def _show(changes: list[str]) -> None:
