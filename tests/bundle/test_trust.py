@@ -2,15 +2,20 @@
 
 import json
 import shutil
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path, template_paths
 from monai_app.bundle.configs.trust import check_trusted, differences, is_signed, sign, trusted_copy
+from monai_app.bundle.packages.archive import pack, write_manifest
 from monai_app.bundle.prepare import prepare
+from monai_app.cli import app
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from tests.conftest import TINY, run_command
@@ -306,3 +311,31 @@ def test_the_commands_refuse_before_anything_runs_and_remember_what_is_trusted(
     assert "configs/evaluate.yaml: run" in run_command("-m", "monai_app", "trust", run, "--yes").stdout
     run_command(*evaluate)
     assert (tmp_path / "ran").exists()
+
+
+def test_a_person_is_asked_once(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(bundle, "train.yaml", "optimizer/_target_", "torch.optim.SGD")
+    monkeypatch.setattr(sys.modules["monai_app.cli.package"], "_is_terminal", lambda: True)
+    ask = partial(CliRunner().invoke, app, ["trust", str(bundle)])
+    no, yes, again = ask(input="n\n"), ask(input="y\n"), ask(input="")
+    line = "configs/train.yaml: optimizer::_target_ is 'torch.optim.SGD' instead of 'torch.optim.AdamW'"
+    assert [result.exit_code for result in (no, yes, again)] == [1, 0, 0]
+    assert all(line in result.output for result in (no, yes, again))
+    assert ["Do you trust it?" in result.output for result in (no, yes, again)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("answer", "signed"), [("y\n", True), ("n\n", False), (None, False), ("--trust", True)])
+def test_unpacking_shows_what_would_be_run(
+    answer: str | None, signed: bool, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bundle, "train.yaml", "run/-", "$exit()")
+    write_manifest(bundle)
+    pack(bundle, tmp_path / "x.zip", "x")
+    asked = answer is not None and answer.endswith("\n")
+    monkeypatch.setattr(sys.modules["monai_app.cli.package"], "_is_terminal", lambda: asked)
+    words = ["unpack", str(tmp_path / "x.zip"), str(tmp_path / "x"), *(["--trust"] if answer == "--trust" else [])]
+    shown = CliRunner().invoke(app, words, input=answer if asked else None)
+    assert shown.exit_code == 0, shown.output
+    assert "configs/train.yaml: run is ['$@train::trainer.run()', '$exit()']" in shown.output
+    assert is_signed(tmp_path / "x") == signed
+    assert ("monai-app trust" in shown.output) == (not signed)
