@@ -135,7 +135,9 @@ def _bundles() -> dict[str, Entry]:
     return entries
 
 
-NETWORKS: dict[str, Entry] = _bundles() | {
+BUNDLES = _bundles()
+
+NETWORKS: dict[str, Entry] = BUNDLES | {
     "Sensor3D middle": Entry(partial(_sensor3d, head="middle", merge="concat", gate_activation="sigmoid"), 4),
     "Sensor3D all": Entry(partial(_sensor3d, head="all", norm="batch", levels=2, dropout=0.1), 2, slices=5),
     "BasicUNet bilinear": Entry(partial(_basic, upsample="nontrainable"), 16, streams=False, tiles=False),

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import distributed
@@ -18,21 +17,22 @@ import pytest
 
 from monai_app.errors import StackError, StoppedError
 from monai_app.inference import Segmentation
+from monai_app.inference import cluster as module
 from monai_app.stack import Stack, ingest
-from tests.conftest import write_tiny_sample
+from tests.conftest import CHECKOUT, write_tiny_sample
 from tests.inference.models import labels_of, model_of
 
 TILES = 24
 """Slices, each of which is a tile."""
 
-WIDTH = 32
+WIDTH = 16
 """Filters that make a tile take long enough for a worker to be killed over it."""
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     folder = tmp_path_factory.mktemp("cluster")
-    return ingest(write_tiny_sample(folder / "sample", slices=TILES, rows=352, columns=320), folder / "s.ome.zarr")
+    return ingest(write_tiny_sample(folder / "sample", slices=TILES, rows=192, columns=160), folder / "s.ome.zarr")
 
 
 @pytest.fixture
@@ -41,37 +41,27 @@ def stack(source: Stack, tmp_path: Path) -> Stack:
     return Stack.open(tmp_path / "own.ome.zarr")
 
 
-@contextmanager
-def dask(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of Dask's command line, as it runs on the nodes of a cluster."""
-    words = [sys.executable, "-m", "dask", *arguments, "--scheduler-file", str(folder / "scheduler.json")]
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Client]:
+    """A client of a scheduler with two workers."""
+    file = tmp_path_factory.mktemp("dask") / "scheduler.json"
+    words = [sys.executable, "-m", "tests.inference.nodes", str(file)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        words, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
-        yield process
+        while not file.exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        with distributed.Client(scheduler_file=str(file)) as client:
+            client.wait_for_workers(2, timeout=120)
+            yield client
     finally:
-        for child in [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []:
+        for child in psutil.Process(process.pid).children(recursive=True):
             child.kill()
         process.kill()
         process.wait()
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The address of a scheduler with two workers, and its process."""
-    folder = tmp_path_factory.mktemp("dask")
-    local = ("--host", "127.0.0.1")
-    worker = ("worker", *local, "--nthreads", "1", "--no-dashboard")
-    with ExitStack() as open_processes:
-        scheduler = open_processes.enter_context(dask(folder, "scheduler", *local, "--port", "0", "--no-dashboard"))
-        while not (folder / "scheduler.json").exists():
-            assert scheduler.poll() is None
-            time.sleep(0.1)
-        for _ in range(2):
-            open_processes.enter_context(dask(folder, *worker))
-        with distributed.Client(scheduler_file=str(folder / "scheduler.json")) as client:
-            client.wait_for_workers(2, timeout=120)
-            yield client.scheduler.address, scheduler
 
 
 def when_tiles_are_done(stack: Stack, count: int, do: Callable[[], object]) -> threading.Thread:
@@ -88,39 +78,43 @@ def when_tiles_are_done(stack: Stack, count: int, do: Callable[[], object]) -> t
     return thread
 
 
-def test_what_a_worker_cannot_read_is_told(
-    cluster: tuple[str, subprocess.Popen[bytes]], stack: Stack, tmp_path: Path
-) -> None:
+def test_what_a_worker_cannot_read_is_told(cluster: distributed.Client, stack: Stack, tmp_path: Path) -> None:
     (chunk,) = (stack.path / "0" / "c" / "0" / "20").rglob("0/0")
     chunk.write_bytes(chunk.read_bytes()[:100])
     with pytest.raises(StackError, match=r"0\[0, 20, .*cannot be read"):
-        Segmentation(model_of(tmp_path / "run", "sensor3d"), str(stack.path), "net", cluster=cluster[0]).run()
+        Segmentation(
+            model_of(tmp_path / "run", "sensor3d"),
+            str(stack.path),
+            "net",
+            region={"slices": "18:22"},
+            cluster=cluster.scheduler.address,
+        ).run()
 
 
 def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
-    cluster: tuple[str, subprocess.Popen[bytes]], stack: Stack, tmp_path: Path
+    cluster: distributed.Client, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, scheduler = cluster
+    address = cluster.scheduler.address
+    worker, _ = cluster.run(os.getpid).values()
+    scheduler = cluster.run_on_scheduler(os.getpid)
     model = model_of(tmp_path / "run", width=WIDTH)
     Segmentation(model, str(stack.path), "here").run()
-    journal, killed = stack.path / "labels" / ".net.partial" / "journal.jsonl", []
+    journal, killed = stack.path / "labels" / ".net.partial" / "journal.jsonl", list[int]()
 
     def kill_worker() -> None:
-        with distributed.Client(address) as client:
-            (pid, *_) = client.run(os.getpid).values()
-        killed.append(pid)
-        assert len(journal.read_text().splitlines()) < TILES
-        os.kill(pid, signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
+        killed.append(len(journal.read_text().splitlines()))
 
     watching = when_tiles_are_done(stack, 2, kill_worker)
     Segmentation(model, str(stack.path), "net", cluster=address).run()
     watching.join(timeout=30)
-    assert killed
-    assert not psutil.pid_exists(killed[0])
+    assert killed[0] < TILES
+    assert len(cluster.scheduler_info()["workers"]) == 1
     np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
 
     shutil.rmtree(stack.path / "labels" / "net")
-    watching = when_tiles_are_done(stack, 3, scheduler.kill)
+    monkeypatch.setattr(module, "_PATIENCE", "2s")
+    watching = when_tiles_are_done(stack, 3, lambda: os.kill(scheduler, signal.SIGKILL))
     with pytest.raises(StoppedError, match=rf"(?s)the cluster {address} was lost .* the same command again"):
         Segmentation(model, str(stack.path), "net", cluster=address, overwrite=True).run()
     assert 3 <= len(journal.read_text().splitlines()) < TILES
@@ -129,8 +123,6 @@ def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
 
 
 def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from monai_app.inference import cluster as module
-
     monkeypatch.setattr(module, "_PATIENCE", "2s")
     with pytest.raises(StoppedError, match=r"tcp://127\.0\.0\.1:9 was lost"):
         Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()

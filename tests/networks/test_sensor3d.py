@@ -16,6 +16,12 @@ def parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def large(*sizes: int, **options: Any) -> Sensor3D:
+    """Sensor-3D of any size without memory for its weights, whose first values take seconds to draw."""
+    with torch.device("meta"):
+        return Sensor3D(*sizes, **options)
+
+
 def small(seed: int = 0, **options: Any) -> Sensor3D:
     """Sensor-3D with the weights that training begins with."""
     torch.manual_seed(seed)
@@ -45,17 +51,17 @@ def image(slices: int = 3, detectors: int = 2, rows: int = 16, columns: int = 24
 def test_parameters_are_those_of_the_reference(
     levels: int, filters: int, summed: int, concatenated: int, one_way: int
 ) -> None:
-    network = Sensor3D(1, 1, levels=levels, filters=filters)
+    network = large(1, 1, levels=levels, filters=filters)
     assert parameters(network) == summed
     assert parameters(network) - parameters(network.join.back) - parameters(network.read_out.back) == one_way
-    assert parameters(Sensor3D(1, 1, levels=levels, filters=filters, merge="concat")) == concatenated
+    assert parameters(large(1, 1, levels=levels, filters=filters, merge="concat")) == concatenated
 
 
 def test_parameters_per_detector_and_phase() -> None:
-    assert parameters(Sensor3D(2, 6)) == 11_912_454
-    assert parameters(Sensor3D(3, 6)) == 11_912_454 + 576
-    assert parameters(Sensor3D(2, 7)) == 11_912_454 + 65
-    assert parameters(Sensor3D(2, 7, merge="concat")) - parameters(Sensor3D(2, 6, merge="concat")) == 129
+    assert parameters(large(2, 6)) == 11_912_454
+    assert parameters(large(3, 6)) == 11_912_454 + 576
+    assert parameters(large(2, 7)) == 11_912_454 + 65
+    assert parameters(large(2, 7, merge="concat")) - parameters(large(2, 6, merge="concat")) == 129
 
 
 @pytest.mark.parametrize("head", HEADS)

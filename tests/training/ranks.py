@@ -1,6 +1,7 @@
-"""What each of two processes does in test_global_batch.py: compare its gradients with those of the whole batch."""
+"""What two processes do for test_global_batch.py: compare their gradients with those of the whole batch."""
 
 import copy
+import os
 import sys
 
 import torch
@@ -8,6 +9,7 @@ from ignite.distributed import all_reduce
 from monai.data import MetaTensor
 from monai.networks.nets import BasicUNet
 from torch import Tensor, nn
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from monai_app.networks import Sensor3D
 from monai_app.training import GatheredLoss, Group, distribute, join_processes, leave_processes, share_norms
@@ -61,10 +63,24 @@ def distance(name: str, left_out: str, group: Group) -> float:
     return float(all_reduce(max(float(difference.abs().max()) for difference in differences), "MAX"))
 
 
+def fork() -> int:
+    """Become two processes, as torchrun would start them, and return the rank of this one."""
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(get_free_port()), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2")
+    rank = 1 if os.fork() == 0 else 0
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+    return rank
+
+
 def main() -> None:
     """Print the distances for what is named on the command line."""
-    group = join_processes()
-    for left_out in sys.argv[1:]:
+    rank = fork()
+    compare(join_processes(), sys.argv[1:])
+    if rank == 0 and os.waitstatus_to_exitcode(os.wait()[1]) != 0:
+        raise SystemExit("the other process failed")
+
+
+def compare(group: Group, parts: list[str]) -> None:
+    for left_out in parts:
         for name in networks():
             far = distance(name, left_out, group)
             if group.rank == 0:

@@ -13,8 +13,7 @@ from tests.conftest import CHECKOUT, run_command
 @pytest.fixture(scope="module")
 def distances() -> dict[str, dict[str, float]]:
     """How far two processes are from one, per network: as they are, with the loss of parts, with norms of parts."""
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", 2)
-    shown = run_command(*launcher, "-m", "tests.training.ranks", "nothing", "loss", "norms", cwd=CHECKOUT).stdout
+    shown = run_command("-m", "tests.training.ranks", "nothing", "loss", "norms", cwd=CHECKOUT).stdout
     found = re.findall(r"^(\w+) left out, ([\w ]+): (\S+)$", shown, re.MULTILINE)
     return {left: {name: float(far) for each, name, far in found if each == left} for left, _, _ in found}
 

@@ -37,8 +37,11 @@ _LONGEST = 4096
 _FRAGMENTED = 2.5
 """Memory the process holds per byte of maps, measured: what is freed leaves gaps that not everything fits into."""
 
-_NARROW, _LONG = 256, 10.0
-"""Columns of a first calibration, and seconds that a second one on all columns may take."""
+_NARROW = 256
+"""Columns of a first, rough calibration, which is of a single stripe."""
+
+_LONG = 10.0
+"""Seconds: shorter work is not calibrated a second time, and no second calibration on all columns takes longer."""
 
 
 @dataclass(frozen=True)
@@ -154,31 +157,37 @@ class Planner:
         return self._counted[key]
 
     def estimate(self, plan: Plan, tiles: Sequence[Tile]) -> Estimate:
-        """Time some stripes of one of the tiles, and scale the time to all of them."""
+        """Time some stripes of one of the tiles, and scale the time to all of them.
+
+        The calibration takes little of the time that it estimates. Work of seconds is judged by one narrow stripe, and
+        will rather be done sooner, because the first stripe is slower; longer work by several of the tile's width.
+        """
         computed = sum(tile.computed for tile in tiles)
-        seconds = self._seconds_per_pixel(plan, tiles[0]) * computed if tiles else 0.0
+        seconds = self._seconds_per_pixel(plan, tiles[0], computed) * computed if tiles else 0.0
         disk = prod(plan.region.shape) * 4 // 3 * self._bytes_per_pixel  # a third more for the smaller levels
         return Estimate(seconds, held_bytes() + self.bytes(plan), disk)
 
-    def _seconds_per_pixel(self, plan: Plan, tile: Tile) -> float:
+    def _seconds_per_pixel(self, plan: Plan, tile: Tile, computed: int) -> float:
+        height, wide = tile.read.shape
+        narrow = min(wide, -(-_NARROW // plan.stride) * plan.stride)
+        rough = self._time(plan, tile, min(height, plan.stripe), narrow)
+        if rough * computed < _LONG:
+            return rough
         # The first time is slower. The second time the maps are as wide as they will be, so that the memory they leave
         # behind fits those to come.
-        height, wide = tile.read.shape
         rows = min(height, 4 * plan.stripe)
-        narrow = min(wide, -(-_NARROW // plan.stride) * plan.stride)
-        seconds = self._time(plan, tile, rows, narrow)
-        if seconds * wide / narrow < _LONG:
-            return self._time(plan, tile, rows, wide) / (len(tile.write.z) * rows * wide)
-        return seconds / (len(tile.write.z) * rows * narrow)
+        columns = wide if rough * len(tile.write.z) * rows * wide < _LONG else narrow
+        return self._time(plan, tile, rows, columns)
 
     def _time(self, plan: Plan, tile: Tile, rows: int, columns: int) -> float:
+        """Seconds per pixel of a target, for the first rows and columns of a tile."""
         grey = np.zeros((len(self.network.model.spec.detectors), rows, columns), np.uint8)
         sequence = plan.sequence(tile)
         begin = time.perf_counter()
         with full_precision(), enough_memory(self.network.device):
             for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.write.z), plan.stripe):
                 pass
-        return time.perf_counter() - begin
+        return (time.perf_counter() - begin) / (len(tile.write.z) * rows * columns)
 
     @property
     def _bytes_per_pixel(self) -> int:

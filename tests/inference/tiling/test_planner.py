@@ -15,7 +15,7 @@ from monai_app.errors import ConfigError
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling import planner as planning
-from monai_app.inference.tiling.plan import Plan
+from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
 from monai_app.inference.tiling.request import Request
 from tests.inference.examples import STRIDE, model_of
@@ -197,10 +197,34 @@ def test_an_estimate_has_time_and_the_bytes_of_the_result(kind: str) -> None:
 def test_the_time_is_that_of_the_tiles_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     planner = planner_of("unet", (5, 100, 90))
     plan = choose(planner, Request((64, 64)))
-    monkeypatch.setattr(planner, "_time", lambda plan, tile, rows, columns: 1e-6 * len(tile.write.z) * rows * columns)
+    monkeypatch.setattr(planner, "_time", lambda *_: 1e-6)
     read = [tile.computed for tile in plan.tiles]
     assert planner.estimate(plan, plan.tiles).seconds == pytest.approx(1e-6 * sum(read))
     assert planner.estimate(plan, plan.tiles[3:]).seconds == pytest.approx(1e-6 * sum(read[3:]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "timed"),
+    [
+        (1e-7, [(32, 256)]),  # 4 s in all
+        (1e-6, [(32, 256), (128, 2512)]),
+        (1e-4, [(32, 256), (128, 256)]),  # 32 s for stripes of the full width
+    ],
+)
+def test_a_calibration_takes_little_of_the_time_that_it_estimates(
+    seconds: float, timed: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = planner_of("unet")
+    plan, calls = choose(planner, Request((1024, 4096))), list[tuple[int, int]]()
+
+    def record(plan: Plan, tile: Tile, rows: int, columns: int) -> float:
+        calls.append((rows, columns))
+        return seconds * (2 if len(calls) == 1 else 1)
+
+    monkeypatch.setattr(planner, "_time", record)
+    read = sum(tile.computed for tile in plan.tiles)
+    assert planner.estimate(plan, plan.tiles).seconds == pytest.approx(seconds * read * (2 if len(timed) == 1 else 1))
+    assert calls == timed
 
 
 def test_an_estimate_is_told_in_a_line() -> None:

@@ -1,8 +1,6 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from hypothesis import strategies as st
 from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Phase, SampleDescription, Stack, Voxel, ingest
+from tests.conftest import run_command
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
 
@@ -362,7 +361,7 @@ def test_kill_leaves_nothing_that_is_taken_for_whole(sample: SampleFolder, where
         old = _content(sample.target)
         sample.detector("ICE", pixels(12, 20, 33, seed=9))
     arguments = [sample.write(), sample.target, overwrite, where]
-    process = subprocess.run([sys.executable, "-c", _KILLED, *map(str, arguments)], check=False)
+    process = run_command("-c", _KILLED, *arguments, check=False)
     assert process.returncode == -signal.SIGKILL
     assert (sample.root / f".{sample.target.name}.partial").exists()
     if where == "swapped":
@@ -410,8 +409,7 @@ def test_memory_does_not_grow_with_the_number_of_slices(tmp_path: Path) -> None:
             tifffile.imwrite(root / f"{detector}.tif", pixels(1, 1024, 1024, seed=seed)[0])
             for z in range(slices):
                 (root / detector / f"slice_{z}.tif").hardlink_to(root / f"{detector}.tif")
-        run = subprocess.run([sys.executable, "-c", _MEASURE, root], check=True, capture_output=True, text=True)
-        peaks.append(int(run.stdout))
+        peaks.append(int(run_command("-c", _MEASURE, root, fresh=True).stdout))
         shutil.rmtree(root)
     assert peaks[1] <= 1.3 * peaks[0]
 

@@ -4,8 +4,6 @@ import pickle
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -31,7 +29,7 @@ from monai_app.stack.label_images.resumable import Result, in_progress
 from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout, pyramid
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, run_command
 from tests.specs import phases_of
 from tests.stack.samples import SampleFolder, label_plane, pixels
 from tests.stack.segmenting import BOTH, FINGERPRINT, SHAPE, TILES, planes_of, segment, write_tile
@@ -183,7 +181,7 @@ def test_a_killed_run_is_resumed(stack: Stack, undisturbed: dict[str, bytes], wh
     if overwrite:
         stack.write_labels("a", np.ones(SHAPE, np.uint8))
     script = f"from tests.stack.segmenting import killed; killed({str(stack.path)!r}, {where!r}, {overwrite})"
-    run = subprocess.run([sys.executable, "-c", script], check=False, cwd=CHECKOUT)
+    run = run_command("-c", script, check=False, cwd=CHECKOUT)
     assert run.returncode == -signal.SIGKILL
     assert stack.label_names() == (("a",) if overwrite else ())
     kept = {"begin": 0, "tile 0": 0, "tile 3": 3}.get(where, 6)
@@ -324,7 +322,7 @@ def test_a_second_process_is_refused(stack: Stack) -> None:
     with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
         result.record(0, write_tile(result, 0))
         script = f"from tests.stack.segmenting import killed; killed({str(stack.path)!r}, 'none', False)"
-        run = subprocess.run([sys.executable, "-c", script], check=False, cwd=CHECKOUT, capture_output=True, text=True)
+        run = run_command("-c", script, check=False, cwd=CHECKOUT)
         assert "BusyError: label image 'a'" in run.stderr
         with pytest.raises(BusyError, match="is being written by another process"):
             segment(stack)
