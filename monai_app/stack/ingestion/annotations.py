@@ -145,12 +145,11 @@ def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, li
             "are named by slice; remove 'slices'"
         )
     planes: dict[int, int] = {}
-    for plane, (name, file) in enumerate(zip(source.names, source.files, strict=True)):
-        z = index.match(name)
+    for plane, (z, file) in enumerate(zip(index.match(source.names), source.files, strict=True)):
         if z is None:
             raise AnnotationError(
-                f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its last "
-                "number; rename it after its slice or remove it"
+                f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its number; "
+                "rename it after its slice or remove it"
             )
         if z in planes:
             raise AnnotationError(
