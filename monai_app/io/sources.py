@@ -49,6 +49,11 @@ class Source:
         return self.files[0].shape
 
     @property
+    def bar(self) -> int:
+        """Rows below the first picture that the microscope added, and that are left out."""
+        return self.files[0].bar
+
+    @property
     def dtype(self) -> np.dtype[np.integer]:
         """Data type of the first slice, and after `check_uniform` of all."""
         return self.files[0].dtype

@@ -127,7 +127,8 @@ def _check(description: SampleDescription) -> _Sample:
             "the description what it means: 'numbers: {gaps: keep}' if they are missing in the sample (no slab reaches "
             "across), 'numbers: {gaps: ignore}' if the numbers alone are"
         )
-    annotations = find_annotations(description, index, next(iter(detectors.values())).shape)
+    first = next(iter(detectors.values()))
+    annotations = find_annotations(description, index, first.shape, first.bar)
     for z in annotations.slices:
         if not annotations.read(z).any():
             raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
@@ -135,11 +136,13 @@ def _check(description: SampleDescription) -> _Sample:
 
 
 def _report(sample: _Sample, report: Callable[[str], None]) -> None:
-    """Say where every detector's slice numbers come from."""
+    """Say what was found: where every detector's slice numbers come from, and what is left out."""
     first, last, missing = sample.index.numbers[0], sample.index.numbers[-1], sample.index.missing()
     for name, source in sample.detectors.items():
         origin = source.pattern or ("in the order of the names" if source.is_folder else "as they are counted")
         report(f"{name}: slices {first} to {last} ({origin}){f' without {missing}' if missing else ''}")
+        if source.bar:
+            report(f"{name}: the microscope's data bar, {source.bar} rows below the picture, is left out")
 
 
 def _make_parent(target: Path) -> None:
