@@ -20,5 +20,5 @@ def ingest(
     overrides = {"description": str(description.absolute()), "target": str(target.absolute()), "overwrite": overwrite}
     show(BundleCommand((config_path("tasks", "ingest"),), overrides))
     with progress_bar("ingest") as progress:
-        stack = ingest_sample(description, target, overwrite=overwrite, progress=progress)
+        stack = ingest_sample(description, target, overwrite=overwrite, progress=progress, report=typer.echo)
     typer.echo(f"stack: {stack}")

@@ -7,7 +7,7 @@ All count pixels of the stack from 0, along z, y and x in this order; the end is
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 from monai_app.errors import ConfigError
@@ -62,6 +62,11 @@ class Span:
         """Cut the span where multiples of ``step``, counted from ``origin``, lie in it."""
         first = self.start - (self.start - origin) % step
         return (Span(start, start + step).intersect(self) for start in range(first, self.stop, step) if len(self))
+
+    def cut(self, places: Sequence[int]) -> "list[Span]":
+        """Cut the span before each of these."""
+        ends = sorted({self.start, self.stop, *(place for place in places if self.start < place < self.stop)})
+        return [Span(start, stop) for start, stop in pairwise(ends)]
 
 
 @dataclass(frozen=True, order=True)

@@ -1,5 +1,10 @@
-"""A slab: consecutive slices around a target slice; at the ends of a stack the end slice is repeated."""
+"""A slab: consecutive slices around a target slice; at the ends of a stack the end slice is repeated.
 
+Where slices are missing in a stack, two stacks meet: neither side sees the other. A gap is named by the slice that
+follows it.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -47,11 +52,22 @@ class Slab:
         """Slices on either side of the target."""
         return self.slices // 2
 
-    def indices(self, z: int, depth: int) -> tuple[int, ...]:
-        """Return the S slices around slice z of a stack of ``depth`` slices."""
-        return self.sequence(Span(z, z + 1), depth)
+    def indices(self, z: int, depth: int, gaps: Sequence[int] = ()) -> tuple[int, ...]:
+        """Return the S slices around slice z of a stack of ``depth`` slices, see `sequence`."""
+        return self.sequence(Span(z, z + 1), depth, gaps)
 
-    def sequence(self, targets: Span, depth: int) -> tuple[int, ...]:
-        """Return the slices that the slabs of consecutive targets run through, T + S - 1 for T targets."""
+    def sequence(self, targets: Span, depth: int, gaps: Sequence[int] = ()) -> tuple[int, ...]:
+        """Return the slices that the slabs of consecutive targets run through, T + S - 1 for T targets.
+
+        Args:
+            targets: the targets; no gap parts them.
+            depth: slices of the stack.
+            gaps: slices before which others are missing.
+
+        Example:
+            >>> Slab(5).sequence(Span(3, 5), depth=9, gaps=[3])
+            (3, 3, 3, 4, 5, 6)
+        """
+        (whole,) = (part for part in Span(0, depth).cut(gaps) if targets.start in part.range)
         around = range(targets.start - self.reach, targets.stop + self.reach)
-        return tuple(min(max(z, 0), depth - 1) for z in around)
+        return tuple(min(max(z, whole.start), whole.stop - 1) for z in around)

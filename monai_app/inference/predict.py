@@ -84,7 +84,7 @@ class Predictor:
         rect = rect or Rect.whole(stack.shape)
         region = Region(Span(min(slices), max(slices) + 1), rect.y, rect.x)
         region.check_within(stack.shape)
-        planner = Planner(self.network, stack.shape, stack.dtype.itemsize, outputs)
+        planner = Planner(self.network, stack.shape, stack.dtype.itemsize, outputs, stack.gaps)
         wanted = set(slices)
         plan = planner.choose(region, self.halo, request, single=len(wanted) < len(region.z))
         tiles = [tile for tile in plan.tiles if wanted.intersection(tile.write.z.range)]

@@ -96,7 +96,7 @@ class Segmentation:
         self._check(stack)
         mask = Mask(stack, self.mask)
         network, halo = prepare(self.model, self.device, self.precision)
-        planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs)
+        planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs, stack.gaps)
         plan = self._plan(stack, planner, halo)
         for line in plan.describe():
             _log.info("%s", line)

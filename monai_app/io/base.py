@@ -50,6 +50,7 @@ class PlaneFile(ABC):
         shape: (rows, columns) of every plane.
         dtype: data type of the pixels, in the machine's byte order.
         extent: where the voxels lie, if the file says so; its shape is (slices, rows, columns).
+        bar: rows below the picture that the microscope added, and that are left out.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class PlaneFile(ABC):
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     extent: Extent | None = field(default=None, kw_only=True)
+    bar: int = field(default=0, kw_only=True)
 
     @abstractmethod
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:

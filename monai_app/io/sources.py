@@ -1,25 +1,19 @@
 """Where images come from: a folder with one file a slice, or one file with all slices, in any format."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from natsort import natsorted, ns
 
+from monai_app.domain.numbering import find_pattern, read_number
 from monai_app.errors import StackError
 from monai_app.io import registry
-from monai_app.io.base import Plane, PlaneFile, size
-from monai_app.io.grid import SAME_PLACE, Extent, apart
+from monai_app.io.base import Plane, PlaneFile
 from monai_app.io.registry import find_format, format_of, stem, suffixes
-
-_NANOMETRES = {"unknown": (1.0, 1e3, 1e6), "nm": (1.0,), "micron": (1e3,), "mm": (1e6, 1e3)}
-"""Unit that a file names -> factors to nanometres that its numbers may ask for."""
-
-_OTHER_SIZE = 0.01
-"""By which part of a voxel's size a file may differ from the description."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +24,16 @@ class Source:
         path: the folder or the file.
         names: the file stem of every slice; ``<stem>_0000``, ``<stem>_0001``, ... for the slices of one file.
         files: one a slice for a folder, else a single one.
+        pattern: where the names hold the slice's number (see `domain/numbering.py`); None where nobody looked yet, or
+            they hold none.
+        numbers: these numbers, ascending; none where there is no pattern.
     """
 
     path: Path
     names: tuple[str, ...]
     files: tuple[PlaneFile, ...]
+    pattern: str | None = None
+    numbers: tuple[Decimal, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -48,6 +47,11 @@ class Source:
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of the first slice, and after `check_uniform` of all."""
         return self.files[0].shape
+
+    @property
+    def bar(self) -> int:
+        """Rows below the first picture that the microscope added, and that are left out."""
+        return self.files[0].bar
 
     @property
     def dtype(self) -> np.dtype[np.integer]:
@@ -73,21 +77,48 @@ class Source:
             return next(self.files[index].planes())
         return next(self.files[0].planes(range(index, index + 1)))
 
+    def numbered(self, pattern: str | None = None) -> "Source":
+        """Put the files of a folder in the order of the numbers in their names.
+
+        Args:
+            pattern: where the names hold the number; found where None. Names without any number stay in natural order.
+
+        Raises:
+            StackError: a name does not fit the pattern, several patterns may be meant, or a number occurs twice.
+        """
+        if not self.is_folder:
+            return self
+        try:
+            pattern = pattern or find_pattern(self.names)
+        except StackError as error:
+            raise StackError(f"{self.path}: {error}") from None
+        if pattern is None:
+            return self
+        numbers = [self._number(index, pattern) for index in range(len(self))]
+        order = sorted(range(len(self)), key=lambda index: numbers[index])
+        for one, other in pairwise(order):
+            if numbers[one] == numbers[other]:
+                raise StackError(
+                    f"{self.files[one].path} and {self.files[other].path.name} are both slice {numbers[one]} by "
+                    f"{pattern!r}; remove the one that is a copy, or say in the description where the number stands: "
+                    "'numbers: {pattern: ...}'"
+                )
+        names, files = tuple(self.names[index] for index in order), tuple(self.files[index] for index in order)
+        return Source(self.path, names, files, pattern, tuple(sorted(numbers)))
+
+    def _number(self, index: int, pattern: str) -> Decimal:
+        number = read_number(self.names[index], pattern)
+        if number is None:
+            raise StackError(
+                f"{self.files[index].path} does not fit {pattern!r}, by which slices are numbered; rename or "
+                "remove it, or say in the description where the number stands: 'numbers: {pattern: ...}'"
+            )
+        return number
+
 
 def natural_order(paths: list[Path]) -> list[Path]:
     """Sort files by name with numbers by value: ``slice_2.tif`` before ``slice_10.tif``."""
     return list(natsorted(paths, key=lambda path: (stem(path), path.name), alg=ns.IGNORECASE))
-
-
-def last_number(name: str) -> int | None:
-    """The last number in a name: 12 for ``"run3_slice_0012"``; None without any digit.
-
-    Example:
-        >>> last_number("run3_slice_0012")
-        12
-    """
-    numbers = re.findall(r"[0-9]+", name)
-    return int(numbers[-1]) if numbers else None
 
 
 def open_planes(path: Path, *, labels: bool = False) -> Source:
@@ -113,7 +144,13 @@ def open_planes(path: Path, *, labels: bool = False) -> Source:
 
 def _open_folder(path: Path, labels: bool) -> Source:
     """Open the files of a folder that have the first format of which there are any."""
-    visible = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
+    listed = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    for entry in listed:
+        if find_format(entry) and entry.is_symlink() and not entry.exists():
+            raise StackError(
+                f"{entry} is a link to {entry.readlink()}, which does not exist; restore that or remove it"
+            )
+    visible = [entry for entry in listed if entry.is_file()]
     formats = {file: form for file in visible if (form := find_format(file))}
     if not formats:
         raise StackError(f"{path} holds no image file ({suffixes()}); give a folder with one file a slice")
@@ -132,130 +169,3 @@ def _open_folder(path: Path, labels: bool) -> Source:
                 "the file itself instead of the folder"
             )
     return Source(path, tuple(stem(file) for file in paths), files)
-
-
-def check_uniform(source: Source) -> None:
-    """Check that all slices of a detector have one shape and one bit depth.
-
-    Raises:
-        StackError: naming the first file that differs from the first slice.
-    """
-    first = source.files[0]
-    for file in source.files:
-        if file.shape != first.shape:
-            raise StackError(
-                f"{file.path} has {size(file.shape)} pixels and {first.path.name} has {size(first.shape)}, and all "
-                "slices must have one shape; crop them alike or remove the odd one"
-            )
-        if file.dtype != first.dtype:
-            raise StackError(
-                f"{file.path} is {_bits(file)} and {first.path.name} is {_bits(first)}, and all slices must have "
-                "one bit depth; convert them alike"
-            )
-
-
-def check_agreement(detectors: Mapping[str, Source]) -> None:
-    """Check that all detectors have the same slices, shape and bit depth.
-
-    Raises:
-        StackError: naming the detectors and the slices or files that differ.
-    """
-    for source in detectors.values():
-        check_uniform(source)
-    (name, first), *others = detectors.items()
-    for other_name, other in others:
-        pair = f"detectors {name} and {other_name}"
-        odd = _unpaired(first, other)
-        if len(first) != len(other) or odd:
-            raise StackError(
-                f"{pair} have {len(first)} and {len(other)} slices{odd}, and every slice needs an image of each; add "
-                "the missing ones or remove the extra ones, or number the files of both alike"
-            )
-        if crossed := _crossed(first, other):
-            raise StackError(
-                f"{pair}: {crossed[0]} and {crossed[1].name} stand at the same place in natural order and have "
-                "different numbers; name the files of both detectors alike"
-            )
-        if first.shape != other.shape or first.dtype != other.dtype:
-            raise StackError(
-                f"{pair} differ: {size(first.files[0].shape)} pixels, {_bits(first.files[0])}, and "
-                f"{size(other.files[0].shape)} pixels, {_bits(other.files[0])}; they must have one shape and one bit "
-                "depth: crop or convert them alike"
-            )
-
-
-def check_places(detectors: Mapping[str, Source], voxel_nm: tuple[float, float, float]) -> None:
-    """Check that files that say where their voxels lie contradict neither the voxel size nor each other.
-
-    Args:
-        detectors: the images, which agree in slices and shape.
-        voxel_nm: voxel size z, y, x in nm.
-
-    Raises:
-        StackError: another voxel size, or two detectors whose voxels do not lie upon each other.
-    """
-    placed = [(file, file.extent) for source in detectors.values() for file in source.files if file.extent is not None]
-    for file, extent in placed:
-        _check_voxel_size(file.path, extent, voxel_nm)
-    for (first, near), (other, far) in pairwise([pair for pair in placed if pair[0].count > 1]):
-        distance = apart(near.affine, far.affine, near.shape[::-1]) if near.unit == far.unit else 0
-        if distance > SAME_PLACE:
-            raise StackError(
-                f"{other.path} lies {distance:.3g} voxels beside {first.path} at a corner: a sample's detectors see "
-                "the same voxels; write both with the same origin, spacing and directions"
-            )
-
-
-def _check_voxel_size(path: Path, extent: Extent, voxel_nm: tuple[float, float, float]) -> None:
-    """Check the size that a file gives, in any unit that its numbers may be in; a single slice has no distance in z.
-
-    Voxels of 1 x 1 x 1 are what programs write that know no size.
-    """
-    found, wanted = np.linalg.norm(extent.affine[:3, :3], axis=0)[::-1], np.array(voxel_nm)
-    first = 1 if extent.shape[0] == 1 else 0
-    factors = _NANOMETRES.get(extent.unit, ())
-    fits = [(np.abs(found * factor / wanted - 1) <= _OTHER_SIZE)[first:].all() for factor in factors]
-    if factors and not any(fits) and (found != 1).any():
-        here, given = (" x ".join(f"{length:.6g}" for length in lengths) for lengths in (found, wanted))
-        raise StackError(
-            f"{path}: its voxels are {here} (z, y, x; unit: {extent.unit}) and voxel_nm is {given}; correct the one "
-            "that is wrong"
-        )
-
-
-def _unpaired(first: Source, other: Source) -> str:
-    """Name files whose slice number the other detector lacks; empty where numbers say nothing."""
-    numbers = [_by_number(source) for source in (first, other)]
-    if not numbers[0].keys() & numbers[1].keys():
-        return ""
-    odd = [numbers[0][n] for n in sorted(numbers[0].keys() - numbers[1].keys())]
-    odd += [numbers[1][n] for n in sorted(numbers[1].keys() - numbers[0].keys())]
-    if not odd:
-        return ""
-    shown = ", ".join(str(path) for path in odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
-    return f" (without a partner: {shown})"
-
-
-def _crossed(first: Source, other: Source) -> tuple[Path, Path] | None:
-    """The first pair of files that the order of names puts together and their numbers do not."""
-    numbers = [_by_number(source) for source in (first, other)]
-    if numbers[0].keys() != numbers[1].keys():
-        return None
-    pairs = zip(numbers[0].items(), numbers[1].items(), strict=True)
-    return next(((a, b) for (m, a), (n, b) in pairs if m != n), None)
-
-
-def _by_number(source: Source) -> dict[int, Path]:
-    """Slice number -> file of a folder whose files all have different numbers; else empty."""
-    if not source.is_folder:
-        return {}
-    numbers = {
-        number: file.path
-        for name, file in zip(source.names, source.files, strict=True)
-        if (number := last_number(name)) is not None
-    }
-    return numbers if len(numbers) == len(source) else {}
-
-
-def _bits(file: PlaneFile) -> str:
-    return f"{8 * file.dtype.itemsize}-bit"

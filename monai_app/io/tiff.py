@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tifffile import PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
 
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile, check_type, readable, size
 
 _REDUCED = 1
-"""Bit of the tag NewSubfileType that marks thumbnails."""
+"""Bit of the tag NewSubfileType that marks previews."""
+
+_FEI = (34682, 34680)
+"""Tags in which microscopes of FEI and Thermo Fisher describe their images."""
+
+_LOSSY = (COMPRESSION.OJPEG, COMPRESSION.JPEG, COMPRESSION.JPEG_LOSSY)
 
 
 class TiffPlanes(PlaneFile):
@@ -24,45 +29,50 @@ class TiffPlanes(PlaneFile):
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
         """Read planes one after the other: (rows, columns), in the machine's byte order."""
         with _open(self.path) as tif:
-            series = _first_series(tif)
+            planes = [(series, plane) for series in _pictures(tif) for plane in range(_count_planes(series))]
             for index in indices:
-                yield _read(tif, series, index)
+                yield _read(tif, *planes[index])[: self.shape[0]]
 
     def check_alone(self) -> None:
-        """Check that a file given as a whole stack holds one set of planes; thumbnails do not count.
+        """Check that a file given as a whole stack is all of it.
 
         Raises:
-            StackError: it holds pages of different shapes, or its metadata spreads the stack over several files.
+            StackError: its metadata spreads the stack over several files.
         """
         with _open(self.path) as tif:
             if tif.is_ome and tif.series[0].kind != "ome":
                 raise StackError(
                     "its OME metadata spreads the stack over several files; give the folder of the files instead"
                 )
-            for other in tif.series[1:]:
-                if not other.keyframe.subfiletype & _REDUCED:
-                    raise StackError(
-                        f"it holds planes of {size(self.shape)} and others of {size(other.shape)}, and all slices must "
-                        "have one shape; save the stack without the others"
-                    )
 
 
 def open_tiff(path: Path, labels: bool) -> TiffPlanes:
-    """Check the header of a TIFF file without decoding pixels.
+    """Check the headers of all pages of a TIFF file without decoding pixels.
+
+    All pages are planes but previews, which the file marks as such. Rows that the microscope added below the picture
+    are left out.
 
     Args:
         path: the file.
         labels: the file holds label values (see `check_type`), and a colour table does not matter.
 
     Raises:
-        StackError: the file is unreadable, truncated, no grey image, or of another type than uint8 and uint16.
+        StackError: the file is unreadable, truncated, no grey image, turned, or of another type than uint8 and uint16;
+            its pages differ, or its metadata leaves some out; label values are compressed with loss.
     """
     with _open(path) as tif:
-        series = _first_series(tif)
-        _check_pixels(series, labels)
-        planes = _count_planes(series)
-        _check_complete(tif, series, planes)
-        return TiffPlanes(path, planes, _plane_shape(series), series.dtype.newbyteorder("="))
+        pictures = _pictures(tif)
+        first = pictures[0]
+        _check_none_left_out(tif, pictures)
+        for series in pictures:
+            _check_alike(series, first)
+            for page in series.pages:
+                _check_pixels(page.aspage() if page is not None else series.keyframe, series.dtype, labels)
+            _check_axes(series)
+            _check_complete(tif, series, _count_planes(series))
+        count = sum(_count_planes(series) for series in pictures)
+        (rows, columns), kept = _plane_shape(first), _picture_rows(first.keyframe)
+        return TiffPlanes(path, count, (kept, columns), first.dtype.newbyteorder("="), bar=rows - kept)
 
 
 @contextmanager
@@ -71,18 +81,52 @@ def _open(path: Path) -> Iterator[TiffFile]:
         yield tif
 
 
-def _first_series(tif: TiffFile) -> TiffPageSeries:
-    if not tif.series or not tif.series[0].keyframe.imagewidth:
+def _pictures(tif: TiffFile) -> list[TiffPageSeries]:
+    """The pages but for previews, in series of one shape."""
+    if not tif.series or not all(series.keyframe.imagewidth for series in tif.series):
         raise StackError("it holds no image; export it again")
-    series = tif.series[0]
     _check_chain(tif)
-    declared = _declared_images(tif)
-    held = math.prod(series.shape) // max(1, math.prod(series.keyframe.shape))
-    if declared > held and series.kind != "ome":
+    pictures = [series for series in tif.series if not series.keyframe.subfiletype & _REDUCED] or tif.series
+    declared, held = _declared_images(tif), _count_planes(pictures[0])
+    if declared > held and pictures[0].kind != "ome":
         raise StackError(
             f"its metadata declares {declared} planes and it holds {held}: it is truncated; export or copy it again"
         )
-    return series
+    return list(pictures)
+
+
+def _check_none_left_out(tif: TiffFile, pictures: list[TiffPageSeries]) -> None:
+    """Check that every page that is no preview is in a series, and that previews are smaller than pictures."""
+    shown, shape = sum(_count_planes(series) for series in pictures), _plane_shape(pictures[0])
+    previews = [page for page in (page.aspage() for page in tif.pages) if page.subfiletype & _REDUCED]
+    pages = len(tif.pages) - len(previews)
+    if shown < pages:
+        raise StackError(f"its metadata tells of {shown} planes and it holds {pages}; save it again without the others")
+    if pages and any(page.imagelength * page.imagewidth >= math.prod(shape) for page in previews):
+        raise StackError("a page that it calls a preview is as large as its picture; save it again without the preview")
+
+
+def _check_alike(series: TiffPageSeries, first: TiffPageSeries) -> None:
+    if _plane_shape(series) != _plane_shape(first):
+        raise StackError(
+            f"it holds planes of {size(_plane_shape(first))} and others of {size(_plane_shape(series))}, and all "
+            "slices must have one shape; save the stack without the others"
+        )
+    if series.dtype != first.dtype:
+        raise StackError(f"it holds planes of {first.dtype} and others of {series.dtype}; save all as one type")
+
+
+def _picture_rows(page: TiffPage) -> int:
+    """Rows of the picture: what microscopes of FEI and Thermo Fisher write below it, they say."""
+    length, width = page.imagelength, page.imagewidth
+    for described in (page.tags[tag].value for tag in _FEI if tag in page.tags):
+        image, private = (described.get(name, {}) for name in ("Image", "PrivateFei"))
+        rows, bar = image.get("ResolutionY"), private.get("DatabarHeight")
+        if isinstance(rows, int) and image.get("ResolutionX") == width and 0 < rows <= length:
+            return rows
+        if not isinstance(rows, int) and isinstance(bar, int) and 0 < bar < length:
+            return length - bar
+    return length
 
 
 def _declared_images(tif: TiffFile) -> int:
@@ -110,16 +154,21 @@ def _check_chain(tif: TiffFile) -> None:
         )
 
 
-def _check_pixels(series: TiffPageSeries, labels: bool) -> None:
-    page = series.keyframe
-    if page.samplesperpixel != 1 or page.photometric == PHOTOMETRIC.RGB or "S" in series.axes:
+def _check_pixels(page: TiffPage, dtype: np.dtype[Any], labels: bool) -> None:
+    if page.samplesperpixel != 1 or page.photometric == PHOTOMETRIC.RGB:
         raise StackError(
             f"it is a colour image ({page.samplesperpixel} values a pixel) and must be grey; convert it to 8-bit or "
             "16-bit grey"
         )
+    if (turned := page.tags.valueof(274, 1)) != 1:
+        raise StackError(f"it says that it is to be shown turned or mirrored (orientation {turned}); save it upright")
+    if labels and page.compression in _LOSSY:
+        raise StackError(
+            "its compression is JPEG, which changes label values; save the original again with LZW, deflate or none"
+        )
     if not labels:
         _check_grey(page)
-    check_type(series.dtype, page.bitspersample, labels)
+    check_type(dtype, page.bitspersample, labels)
 
 
 def _check_grey(page: TiffPage) -> None:
@@ -140,14 +189,18 @@ def _is_grey_ramp(table: npt.NDArray[np.uint16] | None) -> bool:
 
 
 def _count_planes(series: TiffPageSeries) -> int:
+    return math.prod(series.shape) // max(1, math.prod(series.keyframe.shape))
+
+
+def _check_axes(series: TiffPageSeries) -> None:
     # Only the page knows rows and columns for certain: tifffile guesses axes where the file does not name them.
     leading = [axis for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YX" and length > 1]
     if len(leading) > 1 or leading == ["C"]:
         raise StackError(
             f"its axes are {series.axes} with sizes {series.shape} and must be rows and columns, or slices, rows and "
-            "columns; save every detector as a TIFF of its own (in Fiji: Image > Color > Split Channels)"
+            "columns; where C are slices, call them so (in Fiji: Image > Hyperstacks > Re-order Hyperstack), and where "
+            "they are detectors, save each as a TIFF of its own (Image > Color > Split Channels)"
         )
-    return math.prod(series.shape) // math.prod(_plane_shape(series))
 
 
 def _plane_shape(series: TiffPageSeries) -> tuple[int, int]:

@@ -23,12 +23,14 @@ class SlabSource(ABC):
         detectors: the detector names in channel order.
         shape: (slices, rows, columns).
         dtype: uint8 or uint16.
+        gaps: slices before which others are missing: no slab reaches across.
     """
 
     path: Path
     detectors: tuple[str, ...]
     shape: tuple[int, int, int]
     dtype: np.dtype[np.integer]
+    gaps: tuple[int, ...] = ()
 
     def read_slab(
         self, z: int, detectors: Sequence[str], slices: int, rect: Rect | None = None
@@ -38,7 +40,7 @@ class SlabSource(ABC):
         Args:
             z: the target slice, counted from 0.
             detectors: detector names, in the order wanted.
-            slices: odd number of slices; at the ends of the stack the end slice is repeated.
+            slices: odd number of slices; at the ends of the stack and at gaps the last slice is repeated.
             rect: rows and columns; the whole slice where None.
 
         Returns:
@@ -53,7 +55,7 @@ class SlabSource(ABC):
         channels = [self._channel(name) for name in detectors]
         if not channels:
             raise ConfigError(f"no detector is asked for; name at least one of {', '.join(self.detectors)}")
-        order = Slab(slices).indices(z, self.shape[0])
+        order = Slab(slices).indices(z, self.shape[0], self.gaps)
         part = rect or Rect.whole(self.shape)
         read = {near: [self._plane(channel, near, part) for channel in channels] for near in set(order)}
         return np.stack([plane for near in order for plane in read[near]])

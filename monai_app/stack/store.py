@@ -38,6 +38,8 @@ class Stack(SlabSource):
         train_slices: z of the annotated slices to train on.
         test_slices: z of the annotated slices to test on.
         slice_names: the file stem of every slice, for naming exported files.
+        slice_numbers: the number of every slice in the names; 0, 1, ... where the names have none.
+        gaps: slices before which others are missing: no slab reaches across.
         identity: SHA-256 over pixels, annotations and phases; another one means other data.
         ingested: the identity at the ingestion, which later annotations do not change: it stands for the image.
         edits: z -> how its annotation differs from the ingested one, and who changed it.
@@ -60,6 +62,8 @@ class Stack(SlabSource):
         self.train_slices: tuple[int, ...] = tuple(own["train"])
         self.test_slices: tuple[int, ...] = tuple(own["test"])
         self.slice_names: tuple[str, ...] = tuple(own["slice_names"])
+        self.slice_numbers: tuple[float, ...] = tuple(own.get("slice_numbers", range(self.shape[0])))
+        self.gaps: tuple[int, ...] = tuple(own.get("gaps", ()))
         self.identity: str = own["identity"]
         self.ingested: str = own["ingested"]
         self.edits: Mapping[int, Edit] = Record.from_own(own).edits

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from monai_app.errors import StackError
 from monai_app.io.registry import stem
-from monai_app.io.sources import Source, check_agreement, last_number, natural_order, open_planes
+from monai_app.io.sources import Source, natural_order, open_planes
+from monai_app.stack.ingestion.agreement import check_agreement
 from tests.stack.samples import pixels, write_folder
 
 
@@ -48,11 +49,6 @@ def test_natural_order_is_the_order_of_the_numbers(
 )
 def test_stem(tmp_path: Path, name: str, expected: str) -> None:
     assert stem(tmp_path / name) == expected
-
-
-@pytest.mark.parametrize(("name", "number"), [("slice_0012", 12), ("run3_slice_7_ICE", 7), ("a", None), ("", None)])
-def test_last_number(name: str, number: int | None) -> None:
-    assert last_number(name) == number
 
 
 def test_folder_in_natural_order_without_other_files(tmp_path: Path) -> None:
@@ -115,8 +111,8 @@ def _detectors(
     tmp_path: Path, ice: npt.NDArray[np.integer[Any]], tld: npt.NDArray[np.integer[Any]], **options: Any
 ) -> dict[str, Source]:
     return {
-        "ICE": open_planes(write_folder(tmp_path / "ICE", ice)),
-        "TLD": open_planes(write_folder(tmp_path / "TLD", tld, **options)),
+        "ICE": open_planes(write_folder(tmp_path / "ICE", ice)).numbered(),
+        "TLD": open_planes(write_folder(tmp_path / "TLD", tld, **options)).numbered(),
     }
 
 
@@ -124,7 +120,7 @@ def test_detectors_agree(tmp_path: Path) -> None:
     check_agreement(_detectors(tmp_path, pixels(4, 5, 7), pixels(4, 5, 7, seed=1), pattern="TLD {:03d}.TIF"))
 
 
-def test_names_without_common_numbers_say_nothing(tmp_path: Path) -> None:
+def test_a_number_that_all_names_share_says_nothing(tmp_path: Path) -> None:
     check_agreement(_detectors(tmp_path, pixels(4, 5, 7), pixels(4, 5, 7), pattern="{}_at_17.tif"))
 
 
@@ -137,7 +133,7 @@ def test_refuses_a_missing_or_extra_slice(tmp_path: Path, slices: int) -> None:
 def test_names_the_slice_missing_in_the_middle(tmp_path: Path) -> None:
     sources = _detectors(tmp_path, pixels(9, 5, 7), pixels(9, 5, 7))
     (tmp_path / "TLD" / "slice_4.tif").unlink()
-    sources["TLD"] = open_planes(tmp_path / "TLD")
+    sources["TLD"] = open_planes(tmp_path / "TLD").numbered()
     with pytest.raises(StackError, match=r"without a partner: [^,]*ICE/slice_4\.tif\)"):
         check_agreement(sources)
 
@@ -147,7 +143,7 @@ def test_refuses_equal_counts_of_different_slices(tmp_path: Path) -> None:
     _detectors(tmp_path, pixels(9, 5, 7), pixels(9, 5, 7))
     (tmp_path / "ICE" / "slice_2.tif").unlink()
     (tmp_path / "TLD" / "slice_6.tif").unlink()
-    sources = {name: open_planes(tmp_path / name) for name in ("ICE", "TLD")}
+    sources = {name: open_planes(tmp_path / name).numbered() for name in ("ICE", "TLD")}
     with pytest.raises(StackError, match=r"have 8 and 8 slices.*ICE/slice_6\.tif, .*TLD/slice_2\.tif"):
         check_agreement(sources)
 

@@ -70,6 +70,7 @@ class Plan:
         block: target slices per tile.
         stripe: rows pushed through the network at a time, a multiple of the stride.
         slices: slices S in the slab, odd.
+        gaps: slices of the stack before which others are missing; no block goes across.
 
     Raises:
         ConfigError: a value that breaks its rule.
@@ -83,6 +84,7 @@ class Plan:
     block: int
     stripe: int
     slices: int
+    gaps: tuple[int, ...] = ()
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
 
@@ -101,7 +103,7 @@ class Plan:
     @cached_property
     def tiles(self) -> tuple[Tile, ...]:
         """All tiles, column after column of the grid, each through all slices, so that slabs follow each other."""
-        blocks = list(self.region.z.split(self.block, self.region.z.start))
+        blocks = [block for part in self.region.z.cut(self.gaps) for block in part.split(self.block, part.start)]
         cells = product(self._cells(0), self._cells(1), blocks)
         return tuple(
             Tile(number, Region(z, y, x), Rect(self._read(0, y), self._read(1, x)))
@@ -129,7 +131,7 @@ class Plan:
 
     def sequence(self, tile: Tile) -> tuple[int, ...]:
         """Return the slices that a tile's slabs run through, T + S - 1 for T targets, end slices repeated."""
-        return Slab(self.slices).sequence(tile.write.z, self.shape[0])
+        return Slab(self.slices).sequence(tile.write.z, self.shape[0], self.gaps)
 
     def stored(self, tile: Tile) -> Rect:
         """Return the rows and columns that a tile reads from the store: all that it reads but for the padding."""
@@ -166,7 +168,9 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON knows it."""
-        return {**asdict(self), "shape": list(self.shape), "region": self.region.to_json(), "tile": list(self.tile)}
+        plan = {**asdict(self), "shape": list(self.shape), "region": self.region.to_json(), "tile": list(self.tile)}
+        gaps = list(plan.pop("gaps"))
+        return {**plan, "gaps": gaps} if gaps else plan  # as before there were gaps
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Plan":

@@ -74,10 +74,18 @@ class Planner:
         shape: slices, rows and columns of the stack.
         itemsize: bytes of a pixel.
         outputs: what is stored.
+        gaps: slices of the stack before which others are missing.
     """
 
-    def __init__(self, network: TileNetwork, shape: tuple[int, int, int], itemsize: int, outputs: Outputs) -> None:
-        self.network, self.shape, self.itemsize, self.outputs = network, shape, itemsize, outputs
+    def __init__(
+        self,
+        network: TileNetwork,
+        shape: tuple[int, int, int],
+        itemsize: int,
+        outputs: Outputs,
+        gaps: tuple[int, ...] = (),
+    ) -> None:
+        self.network, self.shape, self.itemsize, self.outputs, self.gaps = network, shape, itemsize, outputs, gaps
         self._counted: dict[tuple[int, int, int], float] = {}
 
     def choose(self, region: Region, halo: int, request: Request, *, single: bool = False, processes: int = 0) -> Plan:
@@ -201,7 +209,7 @@ class Planner:
         blocks = [block for block in _BLOCKS if sharing and block < 2 * len(region.z)] or [1]
         for sides in [tile] if tile is not None else self._tiles():
             for block in blocks:
-                yield Plan(self.shape, region, spec.stride, halo, sides, block, stripe, spec.slices)
+                yield Plan(self.shape, region, spec.stride, halo, sides, block, stripe, spec.slices, self.gaps)
 
     def _tiles(self) -> list[tuple[int, int]]:
         """Tiles from the largest to the smallest; those of a chunk and more keep writers off each other's chunks."""

@@ -28,6 +28,7 @@ class Annotations:
         planes: z -> index of the plane in ``source``, for the slices of ``train`` and ``test``.
         values: value in the source -> value of the phase, or 0 for unlabelled.
         rest_unlabelled: values that are not in ``values`` are unlabelled.
+        rows: rows of a slice; labels that were painted over the microscope's data bar below them are left out.
     """
 
     train: tuple[int, ...] = ()
@@ -36,6 +37,7 @@ class Annotations:
     planes: Mapping[int, int] = field(default_factory=dict)
     values: Mapping[int, int] = field(default_factory=dict)
     rest_unlabelled: bool = False
+    rows: int | None = None
 
     @property
     def slices(self) -> tuple[int, ...]:
@@ -53,7 +55,7 @@ class Annotations:
             raise AnnotationError(f"slice {z} is not annotated; the annotated slices are {list(self.slices)}")
         index = self.planes[z]
         try:
-            return map_values(self.source.plane(index), self.values, self.rest_unlabelled)
+            return map_values(self.source.plane(index)[: self.rows], self.values, self.rest_unlabelled)
         except AnnotationError as error:
             raise AnnotationError(f"{_plane_name(self.source, index)}: {error}") from None
 
@@ -92,13 +94,16 @@ def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool =
     return labels
 
 
-def find_annotations(description: SampleDescription, index: SliceIndex, shape: tuple[int, int]) -> Annotations:
+def find_annotations(
+    description: SampleDescription, index: SliceIndex, shape: tuple[int, int], bar: int = 0
+) -> Annotations:
     """Find the label plane of every annotated slice and check headers, slices and split; no pixel is read.
 
     Args:
         description: the sample.
         index: the slices of the stack.
         shape: (rows, columns) of the stack.
+        bar: rows of the microscope's data bar below the slices; annotations may cover them too.
 
     Raises:
         StackError: a label file that is unreadable, truncated or no integer image.
@@ -117,9 +122,9 @@ def find_annotations(description: SampleDescription, index: SliceIndex, shape: t
     listed = (*train, *test)
     planes = _by_file(source, entry, index, listed) if source.is_folder else _by_page(source, entry, index)
     _check_listed(planes, listed, source)
-    _check_shapes(source, shape)
+    _check_shapes(source, shape, bar)
     chosen = {z: planes[z] for z in listed}
-    return Annotations(train, test, source, chosen, _values(description, entry), entry.rest_unlabelled)
+    return Annotations(train, test, source, chosen, _values(description, entry), entry.rest_unlabelled, shape[0])
 
 
 def _values(description: SampleDescription, entry: AnnotationDescription) -> dict[int, int]:
@@ -145,12 +150,11 @@ def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, li
             "are named by slice; remove 'slices'"
         )
     planes: dict[int, int] = {}
-    for plane, (name, file) in enumerate(zip(source.names, source.files, strict=True)):
-        z = index.match(name)
+    for plane, (z, file) in enumerate(zip(index.match(source.names), source.files, strict=True)):
         if z is None:
             raise AnnotationError(
-                f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its last "
-                "number; rename it after its slice or remove it"
+                f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its number; "
+                "rename it after its slice or remove it"
             )
         if z in planes:
             raise AnnotationError(
@@ -188,9 +192,9 @@ def _check_listed(planes: Mapping[int, int], listed: Iterable[int], source: Sour
             )
 
 
-def _check_shapes(source: Source, shape: tuple[int, int]) -> None:
+def _check_shapes(source: Source, shape: tuple[int, int], bar: int) -> None:
     for file in source.files:
-        if file.shape != shape:
+        if file.shape not in (shape, (shape[0] + bar, shape[1])):
             raise AnnotationError(
                 f"{file.path} has {size(file.shape)} pixels and the slices have {size(shape)}; an "
                 "annotation covers exactly one slice: export it in the size of the images"

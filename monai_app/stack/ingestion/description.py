@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from monai_app.domain.numbering import PLACE
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.validation import Items, Strict, Text, read_document, shown
 from monai_app.errors import ConfigError
@@ -71,6 +72,24 @@ class Voxel(Strict):
     """Distance of two columns."""
 
 
+def _check_pattern(pattern: str) -> str:
+    if pattern.count(PLACE) != 1 or f"*{PLACE}" in pattern:
+        raise ConfigError(
+            f"{shown(pattern)} does not say where the number stands; write it as {PLACE}, once and not after '*', as "
+            "in slice_{}_run*"
+        )
+    return pattern
+
+
+class SliceNumbers(Strict):
+    """How file names number the slices."""
+
+    pattern: Annotated[str, AfterValidator(_check_pattern)] | None = None
+    """Where names hold the number: in `slice_{}_run*`, `{}` is the number and `*` any text. Found where not given."""
+    gaps: Literal["refuse", "keep", "ignore"] = "refuse"
+    """What numbers that are left out mean: an error, slices that are missing, or nothing."""
+
+
 class AnnotationDescription(Strict):
     """Where annotations come from, what their values mean and which slices train and test."""
 
@@ -111,6 +130,8 @@ class SampleDescription(Strict):
     """Size of a voxel, nm."""
     detectors: Annotated[dict[DetectorName, _Source], Field(min_length=1), AfterValidator(_check_different)]
     """Detector: a folder with one image a slice, or one file with all slices; in channel order."""
+    numbers: SliceNumbers = SliceNumbers()
+    """How file names number the slices."""
     phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
     """The phases 1..K; none where nothing is annotated."""
     annotations: AnnotationDescription | None = None

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import zarr
 
 from monai_app import __version__, files
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
-from monai_app.io.sources import Source, check_agreement, check_places, open_planes
+from monai_app.io.sources import Source, open_planes
 from monai_app.progress import Progress, silent
+from monai_app.stack.ingestion.agreement import check_agreement, check_places
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
 from monai_app.stack.ingestion.description import SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -32,12 +33,17 @@ class _Sample:
 
     description: SampleDescription
     detectors: Mapping[str, Source]
-    slice_names: tuple[str, ...]
+    index: SliceIndex
     annotations: Annotations
 
     @property
     def slices(self) -> int:
-        return len(self.slice_names)
+        return len(self.index)
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        """The slices before which others are missing."""
+        return self.index.gaps if self.description.numbers.gaps == "keep" else ()
 
     @property
     def plane_shape(self) -> tuple[int, int]:
@@ -55,6 +61,7 @@ def ingest(
     *,
     overwrite: bool = False,
     progress: Progress = silent,
+    report: Callable[[str], None] = lambda line: None,
 ) -> Stack:
     """Turn a described sample into a stack store.
 
@@ -66,6 +73,7 @@ def ingest(
         target: the store to write, ``<name>.ome.zarr``.
         overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
         progress: called with the slices done and in total.
+        report: called with what was found, line by line, before anything is written.
 
     Returns:
         The new stack.
@@ -82,6 +90,7 @@ def ingest(
     target = Path(target).resolve()
     _check_target(target, overwrite)
     sample = _check(description)
+    _report(sample, report)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
     with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
@@ -107,15 +116,33 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 
 def _check(description: SampleDescription) -> _Sample:
-    detectors = {name: open_planes(path) for name, path in description.detectors.items()}
+    pattern = description.numbers.pattern
+    detectors = {name: open_planes(path).numbered(pattern) for name, path in description.detectors.items()}
     check_agreement(detectors)
     check_places(detectors, description.voxel_nm)
-    index = SliceIndex(detectors)
-    annotations = find_annotations(description, index, next(iter(detectors.values())).shape)
+    index = SliceIndex(detectors, pattern)
+    if index.gaps and description.numbers.gaps == "refuse":
+        raise StackError(
+            f"slices {index.missing()} are missing of {index.numbers[0]} to {index.numbers[-1]}; add them, or say in "
+            "the description what it means: 'numbers: {gaps: keep}' if they are missing in the sample (no slab reaches "
+            "across), 'numbers: {gaps: ignore}' if the numbers alone are"
+        )
+    first = next(iter(detectors.values()))
+    annotations = find_annotations(description, index, first.shape, first.bar)
     for z in annotations.slices:
         if not annotations.read(z).any():
             raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
-    return _Sample(description, detectors, index.names, annotations)
+    return _Sample(description, detectors, index, annotations)
+
+
+def _report(sample: _Sample, report: Callable[[str], None]) -> None:
+    """Say what was found: where every detector's slice numbers come from, and what is left out."""
+    first, last, missing = sample.index.numbers[0], sample.index.numbers[-1], sample.index.missing()
+    for name, source in sample.detectors.items():
+        origin = source.pattern or ("in the order of the names" if source.is_folder else "as they are counted")
+        report(f"{name}: slices {first} to {last} ({origin}){f' without {missing}' if missing else ''}")
+        if source.bar:
+            report(f"{name}: the microscope's data bar, {source.bar} rows below the picture, is left out")
 
 
 def _make_parent(target: Path) -> None:
@@ -140,7 +167,8 @@ def _frame(sample: _Sample) -> bytes:
     """What the identity covers beside the pixels and annotations: also what the annotations' values mean."""
     frame = [list(sample.detectors), sample.slices, *sample.plane_shape, sample.dtype.name, sample.annotations.slices]
     meaning = [[phase.value, phase.name] for phase in sample.description.phases]
-    return json.dumps([*frame, meaning]).encode()
+    gaps = [sample.gaps] if sample.gaps else []  # stacks without any keep the identity that they had
+    return json.dumps([*frame, meaning, *gaps]).encode()
 
 
 def _write_images(
@@ -194,6 +222,8 @@ def _own_metadata(sample: _Sample, identity: str) -> dict[str, Any]:
         "phases": [phase.model_dump(mode="json") for phase in description.phases],
         "train": list(sample.annotations.train),
         "test": list(sample.annotations.test),
-        "slice_names": list(sample.slice_names),
+        "slice_names": list(sample.index.names),
+        "slice_numbers": [int(number) if number % 1 == 0 else float(number) for number in sample.index.numbers],
+        "gaps": list(sample.gaps),
         "identity": identity,
     }

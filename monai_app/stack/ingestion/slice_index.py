@@ -1,33 +1,53 @@
 """The slices of a stack by position, by name and by the number in the name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
-from monai_app.errors import AnnotationError
-from monai_app.io.sources import Source, last_number
+from monai_app.domain.numbering import find_pattern, gaps_of, numbers_within, read_number, step_of
+from monai_app.errors import AnnotationError, StackError
+from monai_app.io.sources import Source
 
 
 class SliceIndex:
     """Finds a slice by what users call it.
 
     Args:
-        detectors: the images, detector name -> source, which agree in the number of slices.
+        detectors: the images, detector name -> source, numbered, which agree in their slices.
+        pattern: where names hold the slice's number, if the description says so.
+
+    Attributes:
+        names: the file stem of every slice.
+        numbers: the number of every slice, ascending.
     """
 
-    def __init__(self, detectors: Mapping[str, Source]) -> None:
+    def __init__(self, detectors: Mapping[str, Source], pattern: str | None = None) -> None:
         # Where any detector is a folder, its file names are what users know; pages of one file are only counted.
         sources = [source for source in detectors.values() if source.is_folder] or list(detectors.values())
+        numbered = next((source.numbers for source in sources if source.pattern), None)
         self.names = sources[0].names
+        self.numbers = numbered or tuple(Decimal(z) for z in range(len(self.names)))
+        self._pattern, self._patterns = pattern, {source.pattern for source in sources if source.pattern}
+        self._places = {number: z for z, number in enumerate(self.numbers)}
         self._by_name: dict[str, set[int]] = {}
-        self._by_number: dict[int, set[int]] = {}
         for source in sources:
             for z, name in enumerate(source.names):
                 self._by_name.setdefault(name, set()).add(z)
-                number = last_number(name)
-                if number is not None:
-                    self._by_number.setdefault(number, set()).add(z)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        """The slices before which others are missing, counted from 0."""
+        return gaps_of(self.numbers)
+
+    def missing(self) -> str:
+        """The numbers that are missing, for people: ``"3 to 4, 9"``."""
+        step, parts = step_of(self.numbers), []
+        for z in self.gaps:
+            first, last = self.numbers[z - 1] + step, self.numbers[z] - step
+            parts.append(str(first) if first == last else f"{first} to {last}")
+        return ", ".join(parts)
 
     def check(self, z: int, where: str) -> int:
         """Give ``z`` if there is such a slice.
@@ -55,26 +75,45 @@ class SliceIndex:
                 f"{where}: no image has the stem {entry!r}; the stems are {self.names[0]!r} to {self.names[-1]!r}, and "
                 "z is written without quotes: correct it"
             )
-        return self._only(found, repr(entry))
-
-    def match(self, name: str) -> int | None:
-        """The z of the slice to which a label file belongs: by its stem, else by the last number in it.
-
-        Raises:
-            AnnotationError: several slices have that stem or number.
-        """
-        found = self._by_name.get(name)
-        if found is None:
-            number = last_number(name)
-            found = None if number is None else self._by_number.get(number)
-        return None if found is None else self._only(found, repr(name))
-
-    @staticmethod
-    def _only(found: set[int], what: str) -> int:
         if len(found) > 1:
             raise AnnotationError(
-                f"{what} fits slices {', '.join(map(str, sorted(found)))}: their names share it; name the annotation "
-                "exactly like the image of its slice, or give the images unique names"
+                f"{where}: {entry!r} is the stem of slices {', '.join(map(str, sorted(found)))}, in different "
+                "detectors; give z instead"
             )
-        (z,) = found
-        return z
+        return min(found)
+
+    def match(self, names: Sequence[str]) -> list[int | None]:
+        """The z of the slices to which label files belong; None where there is no such slice.
+
+        A label file is that of the image with the same stem. Else its number counts: where the pattern says, or after
+        the text that stands before the number in the images' names, or, as in images, the one number that differs.
+
+        Raises:
+            AnnotationError: the number of a file is not clear.
+        """
+        numbers: dict[str, Decimal | None] = {}
+        for name in names:
+            found = self._by_name.get(name, set())
+            numbers[name] = self.numbers[min(found)] if len(found) == 1 else self._number(name)
+        rest = [name for name in names if numbers[name] is None]
+        try:
+            pattern = find_pattern(rest)
+        except StackError as error:
+            raise AnnotationError(str(error)) from None
+        for name in rest:
+            numbers[name] = read_number(name, pattern) if pattern else None
+            if numbers[name] is None and any(map(str.isdecimal, name)):
+                raise AnnotationError(
+                    f"which number in {name!r} is the slice's is not clear; name the file like the image of its slice"
+                )
+        return [self._places.get(number) if (number := numbers[name]) is not None else None for name in names]
+
+    def _number(self, name: str) -> Decimal | None:
+        if self._pattern and (number := read_number(name, self._pattern)) is not None:
+            return number
+        found = set().union(*(numbers_within(name, pattern) for pattern in self._patterns))
+        if len(found) > 1:
+            raise AnnotationError(
+                f"{name!r} names slices {', '.join(map(str, sorted(found)))}; name the file like the image of its slice"
+            )
+        return found.pop() if found else None

@@ -19,7 +19,7 @@ from tests.stack.samples import SampleFolder, label_plane
 
 def _find(sample: SampleFolder) -> Annotations:
     description = SampleDescription.from_yaml(sample.write())
-    sources = {name: open_planes(path) for name, path in description.detectors.items()}
+    sources = {name: open_planes(path).numbered() for name, path in description.detectors.items()}
     shape = next(iter(sources.values())).shape
     return find_annotations(description, SliceIndex(sources), shape)
 

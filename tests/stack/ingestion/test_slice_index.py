@@ -17,7 +17,7 @@ def index(tmp_path: Path) -> SliceIndex:
         write_folder(tmp_path / detector, stack, pattern)
         for z in reversed(range(12)):
             (tmp_path / detector / pattern.format(z)).rename(tmp_path / detector / pattern.format(z + 101))
-    return SliceIndex({name: open_planes(tmp_path / name) for name in ("ICE", "TLD")})
+    return SliceIndex({name: open_planes(tmp_path / name).numbered() for name in ("ICE", "TLD")})
 
 
 def test_names_are_those_of_the_first_detector(index: SliceIndex) -> None:
@@ -43,22 +43,19 @@ def test_refuses_unknown_stems(index: SliceIndex, entry: str) -> None:
 
 @pytest.mark.parametrize(("name", "z"), [("SE_103", 2), ("tld-103", 2), ("labels_0103", 2), ("103", 2), ("x", None)])
 def test_matches_label_files_by_stem_then_number(index: SliceIndex, name: str, z: int | None) -> None:
-    assert index.match(name) == z
+    assert index.match([name]) == [z]
 
 
-def test_number_that_several_slices_share_is_refused(tmp_path: Path) -> None:
+def test_a_number_that_all_slices_share_is_not_theirs(tmp_path: Path) -> None:
     write_folder(tmp_path, pixels(3, 4, 5), "slice_{}_run1.tif")
-    index = SliceIndex({"ICE": open_planes(tmp_path)})
-    assert index.match("slice_2_run1") == 2
-    with pytest.raises(AnnotationError, match=r"'labels_1' fits slices 0, 1, 2: .*unique names"):
-        index.match("labels_1")
+    index = SliceIndex({"ICE": open_planes(tmp_path).numbered()})
+    assert index.match(["slice_2_run1", "labels_0", "my slice_1 of run 2"]) == [2, 0, 1]
 
 
 def test_number_is_z_for_a_multi_page_image(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "run7.tif", pixels(12, 4, 5), photometric="minisblack")
     index = SliceIndex({"ICE": open_planes(tmp_path / "run7.tif")})
-    assert index.match("label_0010") == 10
-    assert index.match("label_12") is None
+    assert index.match(["label_0010", "label_12"]) == [10, None]
     assert index.resolve("run7_0003", "test") == 3
 
 
@@ -67,7 +64,6 @@ def test_folder_names_win_over_pages(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "ice.tif", stack, photometric="minisblack")
     write_folder(tmp_path / "TLD", stack[1:], "s{}9.tif")
     write_folder(tmp_path / "TLD", stack[:1], "s29.tif")
-    index = SliceIndex({"ICE": open_planes(tmp_path / "ice.tif"), "TLD": open_planes(tmp_path / "TLD")})
+    index = SliceIndex({"ICE": open_planes(tmp_path / "ice.tif"), "TLD": open_planes(tmp_path / "TLD").numbered()})
     assert index.names == ("s09", "s19", "s29")
-    assert index.match("label_19") == 1
-    assert index.match("label_1") is None
+    assert index.match(["label_19", "label_1"]) == [1, None]
