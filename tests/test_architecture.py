@@ -25,7 +25,7 @@ LAYERS = [
     {"metrics", "pictures"},
     {"inference", "training"},
     {"bundle"},
-    {"export"},
+    {"active_learning", "export"},
     {"label"},
     {"cli"},
 ]

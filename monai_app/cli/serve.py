@@ -55,7 +55,7 @@ def serve(
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
     from monai_app.cli.running import checked_device, progress_bar
     from monai_app.label.address import read_host
-    from monai_app.label.folder import own_folder
+    from monai_app.label.datastore.folder import own_folder
     from monai_app.label.logs import logged_to
     from monai_app.label.serve import Listening, export_cases, serve_stack
     from monai_app.label.settings import Settings, Workspace

@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
 from monai_app.errors import AppError, BusyError, StoppedError, TargetExistsError
+from monai_app.label.datastore.temporary import hold
 from monai_app.label.errors import (
     DISK_FULL,
     AbandonedError,
@@ -32,7 +33,6 @@ from monai_app.label.errors import (
 from monai_app.label.guard import LARGEST_TEXT, MOST_FILES, MOST_TEXTS
 from monai_app.label.login import NO_KEYCLOAK
 from monai_app.label.settings import Workspace
-from monai_app.label.temporary import hold
 
 _STATUS: tuple[tuple[type[AppError], int], ...] = (
     (UnknownError, 404),

@@ -17,16 +17,16 @@ from monailabel.tasks.activelearning.random import Random
 
 from monai_app.errors import AppError
 from monai_app.label.background import Background
-from monai_app.label.case_files import Case
-from monai_app.label.datastore import StackDatastore
+from monai_app.label.datastore.case_files import Case
+from monai_app.label.datastore.store import StackDatastore
+from monai_app.label.datastore.tags import ORIGINAL, prediction_tag
+from monai_app.label.datastore.temporary import held, new_path
 from monai_app.label.errors import BatchError, unknown_image, unknown_model
 from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tags import ORIGINAL, prediction_tag
 from monai_app.label.tasks import SegmentationTask, TrainingTask, read_device, read_flag
-from monai_app.label.temporary import held, new_path
 from monai_app.label.worker import InferenceProcess
 
 

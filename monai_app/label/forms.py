@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import Body, Query, UploadFile
 
 from monai_app.errors import ConfigError
+from monai_app.label.datastore.temporary import new_path
+from monai_app.label.datastore.volumes import suffix_of
 from monai_app.label.settings import Workspace
-from monai_app.label.temporary import new_path
-from monai_app.label.uploads import suffix_of
 
 Options = Annotated[dict[str, Any] | None, Body()]
 Image = Annotated[str, Query(max_length=200)]

@@ -14,8 +14,8 @@ from monai_app.bundle.model import load_model
 from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
 from monai_app.io import Grid, Volume, read_header, read_volume, write_like, write_volume
+from monai_app.label.datastore.temporary import called
 from monai_app.label.errors import NoMemoryError
-from monai_app.label.naming import called
 from monai_app.stack import ArrayStack, Stack
 
 _COPIES = 3

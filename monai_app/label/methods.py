@@ -11,18 +11,18 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.utils.others.generic import name_to_device
 
+from monai_app.active_learning.scoring import score_agreement
+from monai_app.active_learning.selection import propose
+from monai_app.active_learning.slice_scores import ScoreFile, SliceScore, score_slices
 from monai_app.bundle.model import load_model
 from monai_app.files import file_sha256
 from monai_app.inference import Predictor
 from monai_app.io import read_volume
-from monai_app.label.case_files import Case
-from monai_app.label.datastore import StackDatastore
+from monai_app.label.datastore.case_files import Case
+from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.errors import UnknownError, unknown_model
 from monai_app.label.models import WEIGHTS, ServedModel
-from monai_app.label.scoring import score_agreement
-from monai_app.label.selection import propose
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.slice_scores import ScoreFile, SliceScore, score_slices
 from monai_app.progress import LoggedProgress
 from monai_app.stack import Stack
 

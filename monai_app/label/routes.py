@@ -11,13 +11,13 @@ from monai_app.errors import ConfigError
 from monai_app.label.answers import ERRORS, Output, send_file, send_result
 from monai_app.label.app import StackApp
 from monai_app.label.connection import threads_for, while_connected
+from monai_app.label.datastore.tags import prediction_tag
+from monai_app.label.datastore.temporary import held
 from monai_app.label.errors import UnknownError
 from monai_app.label.forms import Image, Options, read_name, read_object, read_whole, received
 from monai_app.label.login import roles
 from monai_app.label.models import WEIGHTS
-from monai_app.label.tags import prediction_tag
 from monai_app.label.tasks import read_flag, read_options
-from monai_app.label.temporary import held
 from monai_app.label.training import check_trainable
 
 

@@ -10,10 +10,10 @@ from starlette.background import BackgroundTask
 
 from monai_app.label.answers import ERRORS, send_file
 from monai_app.label.app import StackApp
+from monai_app.label.datastore.tags import FINAL
 from monai_app.label.errors import UnknownError, unknown_image, unknown_label
 from monai_app.label.forms import Image, Tag, read_object, received
 from monai_app.label.login import roles
-from monai_app.label.tags import FINAL
 
 
 class Listing(StrEnum):

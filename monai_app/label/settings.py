@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from monai_app.domain.slab import SliceCount
 from monai_app.domain.validation import Items, Strict
 from monai_app.errors import ConfigError
-from monai_app.label.case_files import Layout
+from monai_app.label.datastore.case_files import Layout
 
 Suffix = Literal[".nii.gz", ".nii", ".nrrd"]
 SUFFIXES: tuple[str, ...] = get_args(Suffix)

@@ -12,7 +12,7 @@ from monailabel.utils.others.generic import device_list, name_to_device
 from monai_app.bundle.prepare import CHECKPOINT
 from monai_app.device.choose import chosen_device
 from monai_app.errors import ConfigError
-from monai_app.label.datastore import StackDatastore
+from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.models import ServedModel
 from monai_app.label.training import train
 from monai_app.training import epochs_done

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn
 
+from monai_app.active_learning.scoring import confusion, score_agreement
 from monai_app.errors import AnnotationError
-from monai_app.label.scoring import confusion, score_agreement
 from tests.specs import PHASES
 
 

@@ -17,9 +17,9 @@ from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.io import partner_path
 from monai_app.io.writing import write_volume
-from monai_app.label.case_files import MANIFEST, Case, id_prefix
-from monai_app.label.cases import Cases
-from monai_app.label.segments import to_phases
+from monai_app.label.datastore.case_files import MANIFEST, Case, id_prefix
+from monai_app.label.datastore.cases import Cases
+from monai_app.label.datastore.segments import to_phases
 from monai_app.stack import Stack, annotate
 from tests.conftest import run_command
 from tests.specs import phases_of
@@ -325,7 +325,7 @@ def test_exports_once_and_again_where_the_stack_or_the_form_is_another(store: Pa
 
 
 def test_an_export_that_was_stopped_is_done_again(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
-    from monai_app.label import case_files as module
+    from monai_app.label.datastore import case_files as module
 
     written = []
 
@@ -358,6 +358,6 @@ def test_a_stack_that_was_replaced_is_noticed(cases: Cases, store: Path) -> None
 def test_cases_do_without_torch_and_a_server() -> None:
     run_command(
         "-c",
-        "import sys, monai_app.label.cases; assert not {'torch', 'monai', 'monailabel'} & set(sys.modules)",
+        "import sys, monai_app.label.datastore.cases; assert not {'torch', 'monai', 'monailabel'} & set(sys.modules)",
         fresh=True,
     )

@@ -28,9 +28,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
+from monai_app.active_learning.slice_scores import SliceScore
 from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError
-from monai_app.label.slice_scores import SliceScore
 
 _REACH = 2
 """The reach is the length of the stack divided by this."""

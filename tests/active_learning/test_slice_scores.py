@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monai_app.active_learning.slice_scores import Sampling, ScoreFile, SliceScore, appearance, score_slices
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
 from monai_app.inference import Outputs, Predictor
-from monai_app.label.slice_scores import Sampling, ScoreFile, SliceScore, appearance, score_slices
 from monai_app.stack import ArrayStack, Stack
 from tests.inference.models import model_of
 

@@ -18,18 +18,16 @@ from monailabel.interfaces.datastore import Datastore
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import file_sha256, lock, lock_path
 from monai_app.io import Extent, check_labels, read_header
-from monai_app.label.case_files import Case
-from monai_app.label.cases import Cases
+from monai_app.label.datastore.case_files import Case
+from monai_app.label.datastore.cases import Cases
+from monai_app.label.datastore.quota import Room, file_size
+from monai_app.label.datastore.records import Info, Records
+from monai_app.label.datastore.sessions import Sessions
+from monai_app.label.datastore.tags import FINAL, check_tag
+from monai_app.label.datastore.temporary import called, new_path
+from monai_app.label.datastore.volumes import LabelFiles, Uploads, check_id, suffix_of
 from monai_app.label.errors import UnknownError, unknown_image
-from monai_app.label.label_files import LabelFiles
-from monai_app.label.naming import called
-from monai_app.label.records import Info, Records
-from monai_app.label.room import Room, file_size
-from monai_app.label.sessions import Sessions
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tags import FINAL, check_tag
-from monai_app.label.temporary import new_path
-from monai_app.label.uploads import Uploads, check_id, suffix_of
 from monai_app.stack import Stack
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")

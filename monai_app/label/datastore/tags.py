@@ -6,7 +6,7 @@ from typing import Any
 from monailabel.interfaces.datastore import DefaultLabelTag
 
 from monai_app.errors import ConfigError
-from monai_app.label.uploads import check_id
+from monai_app.label.datastore.volumes import check_id
 
 FINAL = DefaultLabelTag.FINAL.value
 """Of labels that people checked."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from monai_app.errors import ConfigError
-from monai_app.label.folder import MARKER, own_folder
+from monai_app.label.datastore.folder import MARKER, own_folder
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack, ingest
 from tests.conftest import write_tiny_sample

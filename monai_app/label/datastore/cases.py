@@ -13,8 +13,8 @@ import numpy as np
 
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.io import Grid, Labels, on_grid, read_volume, write_volume
-from monai_app.label.case_files import Case, CaseFiles, Layout, id_prefix
-from monai_app.label.segments import to_phases
+from monai_app.label.datastore.case_files import Case, CaseFiles, Layout, id_prefix
+from monai_app.label.datastore.segments import to_phases
 from monai_app.stack import Revision, Role, Stack, revise
 
 

@@ -1,4 +1,4 @@
-"""Files in the server's folder that last as long as a request."""
+"""Files in the server's folder that last as long as a request, and what files are called in errors."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from monai_app.errors import AppError
 from monai_app.files import link_or_copy
+from monai_app.label.datastore.volumes import suffix_of
 from monai_app.label.settings import Workspace
-from monai_app.label.uploads import suffix_of
 
 
 def new_path(workspace: Workspace, suffix: str) -> Path:
@@ -46,3 +46,16 @@ def held(workspace: Workspace, path: Path | str | None, missing: AppError) -> It
         yield target
     finally:
         target.unlink(missing_ok=True)
+
+
+@contextmanager
+def called(path: Path, name: str) -> Iterator[None]:
+    """Call a file in errors what the client calls it: where the server keeps it meanwhile tells nobody anything.
+
+    Raises:
+        AppError: as the body, with other words and the same cause.
+    """
+    try:
+        yield
+    except AppError as error:
+        raise type(error)(str(error).replace(str(path), name)) from error.__cause__

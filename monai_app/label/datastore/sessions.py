@@ -11,8 +11,8 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from monai_app.label.datastore.volumes import Uploads
 from monai_app.label.errors import UnknownError
-from monai_app.label.uploads import Uploads
 
 SECONDS = 3600
 """Of MONAI Label's sessions, unless ``MONAI_LABEL_SESSION_EXPIRY`` says otherwise."""

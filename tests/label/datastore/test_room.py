@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 
 from monai_app.errors import StackError
 from monai_app.io import Grid, write_volume
+from monai_app.label.datastore.quota import Room
+from monai_app.label.datastore.sessions import SECONDS, Sessions
 from monai_app.label.errors import NoRoomError, UnknownError
-from monai_app.label.room import Room
-from monai_app.label.sessions import SECONDS, Sessions
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import STORED, Served, app_in, as_nifti, import_quietly, open_files
 from tests.label.servers import wait_for
@@ -161,7 +161,7 @@ def test_a_server_that_nobody_asks_forgets_sessions_too(
     from monai_app.label.api import create_api
     from monai_app.label.guard import Access
 
-    monkeypatch.setattr("monai_app.label.sessions.EVERY", 0.05)
+    monkeypatch.setattr("monai_app.label.datastore.sessions.EVERY", 0.05)
     failed: list[object] = []
 
     def forget(self: Sessions) -> None:

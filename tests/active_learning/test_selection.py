@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monai_app.active_learning.selection import dissimilarity, propose
+from monai_app.active_learning.slice_scores import SliceScore
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
-from monai_app.label.selection import dissimilarity, propose
-from monai_app.label.slice_scores import SliceScore
 
 REGION = Rect(Span(0, 8), Span(8, 16))
 
