@@ -4,10 +4,17 @@ A message names the offending value, the rule it breaks and the remedy. The comm
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 
 class AppError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base of every error that a user can cause and mend.
+
+    Attributes:
+        status: the HTTP status with which the label server answers.
+    """
+
+    status: ClassVar[int] = 422
 
 
 class StackError(AppError, ValueError):
@@ -25,13 +32,19 @@ class ConfigError(AppError, ValueError):
 class TargetExistsError(AppError, FileExistsError):
     """The target is there already and may not be replaced unasked."""
 
+    status = 409
+
 
 class BusyError(AppError, RuntimeError):
     """Another process is writing the same target."""
 
+    status = 409
+
 
 class StoppedError(AppError, RuntimeError):
     """A person or the system stopped the work; what is done is kept."""
+
+    status = 409
 
 
 def user_error(error: BaseException | None) -> AppError | None:

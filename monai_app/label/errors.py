@@ -14,6 +14,8 @@ STOPS = "the server stops; ask again when it has been started again"
 class UnknownError(AppError, LookupError):
     """There is no such image, label, model, strategy or session."""
 
+    status = 404
+
 
 def unknown_image(image: str) -> UnknownError:
     """There is no image of an id."""
@@ -25,37 +27,51 @@ def unknown_label(image: str, tag: str) -> UnknownError:
     return UnknownError(f"image {image[:120]!r} has no label {tag[:120]!r}; GET /datastore/?output=all lists them")
 
 
-def unknown_model(name: str, models: Iterable[str]) -> UnknownError:
-    """There is no model of a name among the names of models."""
-    return UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(models)}")
+def unknown(what: str, name: str, known: Iterable[str]) -> UnknownError:
+    """There is no model, strategy or scoring of a name."""
+    return UnknownError(f"there is no {what} {name[:120]!r}; there are {', '.join(known)}")
 
 
 class NotTrainedError(AppError, RuntimeError):
     """The model has no weights yet."""
 
+    status = 409
+
 
 class QueueFullError(AppError, RuntimeError):
     """As many inferences wait as may."""
+
+    status = 503
 
 
 class StoppingError(AppError, RuntimeError):
     """The server ends, and what it did for clients with it."""
 
+    status = 503
+
 
 class AbandonedError(AppError, RuntimeError):
-    """The client for which an inference was made went away."""
+    """The client for which an inference was made went away; nobody reads the answer."""
+
+    status = 499
 
 
 class NoMemoryError(AppError, RuntimeError):
     """An inference needed more memory than there is."""
 
+    status = 507
+
 
 class NoRoomError(AppError, RuntimeError):
     """What clients sent would take more of the disk than it may, or the disk is full."""
 
+    status = 507
 
-class InferenceError(AppError, RuntimeError):
-    """An inference ended in a way that nobody foresaw, or its process died."""
+
+class FailedError(AppError, RuntimeError):
+    """An inference, training or scoring ended in a way that nobody foresaw, or its process died."""
+
+    status = 500
 
 
 class BatchError(AppError, RuntimeError):
@@ -65,14 +81,9 @@ class BatchError(AppError, RuntimeError):
 class RunningError(AppError, RuntimeError):
     """Work of this kind runs already."""
 
+    status = 429
+
 
 def is_disk_full(error: BaseException | None) -> bool:
     """Whether an error comes of a full disk, or of a quota that is used up."""
     return any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in causes(error))
-
-
-def for_server(error: AppError | OSError) -> AppError:
-    """What a process tells the server of an error; on the way to it, errors lose what caused them."""
-    if is_disk_full(error):
-        return NoRoomError(DISK_FULL)
-    return error if isinstance(error, AppError) else InferenceError(str(error))

@@ -1,5 +1,6 @@
 """How slices are chosen and scored, as MONAI Label's strategies and scoring methods."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,24 +10,25 @@ import numpy.typing as npt
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
-from monailabel.utils.others.generic import name_to_device
 
 from monai_app.active_learning.scoring import score_agreement
 from monai_app.active_learning.selection import propose
 from monai_app.active_learning.slice_scores import ScoreFile, SliceScore, score_slices
-from monai_app.bundle.model import load_model
 from monai_app.files import file_sha256
-from monai_app.inference import Predictor
 from monai_app.io import read_volume
 from monai_app.label.datastore.case_files import Case
 from monai_app.label.datastore.store import StackDatastore
-from monai_app.label.errors import UnknownError, unknown_model
+from monai_app.label.errors import UnknownError, unknown
 from monai_app.label.models import WEIGHTS, ServedModel
-from monai_app.label.settings import Settings, Workspace
-from monai_app.progress import LoggedProgress
+from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
 
 Labels = npt.NDArray[np.uint8]
+
+Measure = Callable[[list[int]], list[SliceScore]]
+"""Measures how sure a model is of slices."""
+
+_log = logging.getLogger(__name__)
 
 _SAVED = 8
 """Slices after which what was measured is written: a stopped measuring goes on there."""
@@ -82,9 +84,9 @@ class LeastSure(Strategy):
 class Uncertainty(ScoringMethod):
     """Measures how sure a model is of every slice; a training does it at its end."""
 
-    def __init__(self, workspace: Workspace, models: Mapping[str, ServedModel], settings: Settings) -> None:
+    def __init__(self, models: Mapping[str, ServedModel], measures: Mapping[str, Measure]) -> None:
         super().__init__("how sure a model is of every slice, for the strategy least_sure")
-        self.workspace, self.models, self.settings = workspace, models, settings
+        self.models, self.measures = models, measures
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Measure and return the uncertainty per slice.
@@ -95,7 +97,7 @@ class Uncertainty(ScoringMethod):
         """
         assert isinstance(datastore, StackDatastore)
         model = _chosen(self.models, request.get("model"))
-        scores = measure_uncertainty(self.workspace, model, datastore, self.settings)
+        scores = measure_uncertainty(datastore, model, self.measures[model.name])
         return {str(z): score.uncertainty for z, score in scores.items()}
 
 
@@ -147,27 +149,22 @@ class SliceScores(ScoringMethod):
         return case.z, stack.read_annotation(case.z), labels
 
 
-def measure_uncertainty(
-    workspace: Workspace, model: ServedModel, datastore: StackDatastore, settings: Settings
-) -> dict[int, SliceScore]:
+def measure_uncertainty(datastore: StackDatastore, model: ServedModel, measure: Measure) -> dict[int, SliceScore]:
     """Measure every slice that may be labelled, and those that are, with the weights that count now.
 
     Raises:
         NotTrainedError: there are none.
     """
-    run = model.trained_run()
-    stack = datastore.stack
-    kept = _file(workspace, stack, model, run / WEIGHTS)
+    run, stack = model.trained_run(), datastore.stack
+    kept = _file(datastore.workspace, stack, model, run / WEIGHTS)
     scores = kept.read()
-    wanted = {*(case.z for case in datastore.cases), *stack.train_slices, *stack.test_slices}
-    left = sorted(wanted - set(scores))
-    if left:
-        predictor = Predictor(load_model(run), settings.device or name_to_device(None))
-        for number, score in enumerate(score_slices(stack, left, predictor, progress=LoggedProgress("uncertainty")), 1):
-            scores[score.z] = score
-            # When a training ends meanwhile, what is kept is measured with its weights, and these count no more.
-            if (number % _SAVED == 0 or number == len(left)) and model.run == run:
-                kept.write(scores)
+    left = sorted({*(case.z for case in datastore.cases), *stack.train_slices, *stack.test_slices} - set(scores))
+    for done in range(0, len(left), _SAVED):
+        scores |= {score.z: score for score in measure(left[done : done + _SAVED])}
+        _log.info("uncertainty: %d of %d slices", min(done + _SAVED, len(left)), len(left))
+        # When a training ends meanwhile, what is kept is measured with its weights, and these count no more.
+        if model.run == run:
+            kept.write(scores)
     return scores
 
 
@@ -175,7 +172,7 @@ def _chosen(models: Mapping[str, ServedModel], name: Any) -> ServedModel:
     """The model of a name; the first where none is given."""
     wanted = next(iter(models)) if name is None else str(name)
     if wanted not in models:
-        raise unknown_model(wanted, models)
+        raise unknown("model", wanted, models)
     return models[wanted]
 
 

@@ -1,12 +1,12 @@
 """The models that are served: which weights count at the moment, and how the next ones are trained."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.configs.locate import size_path, template_path, template_paths
+from monai_app.bundle.configs.locate import NO_SIZE, size_overlays, template_path, template_paths
 from monai_app.bundle.configs.settings import check_literal, read_json, read_overlays
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
 from monai_app.bundle.model import load_model, read_spec
@@ -35,13 +35,21 @@ class Recipe:
 
     Attributes:
         template: the package's bundle.
-        overlays: files of settings.
+        size: name of the settings that are laid over it.
         settings: more of them.
+        trust: train also where the bundle does more than the package's own.
     """
 
     template: Path
-    overlays: Sequence[Path]
+    size: str
     settings: Mapping[str, Any]
+    trust: bool
+
+    def words(self, settings: Mapping[str, Any]) -> list[str]:
+        """Return the options of ``monai-app train``, with settings laid over those of the recipe."""
+        given = {**self.settings, **settings}.items()
+        options = [word for name, value in given for word in ("--set", f"{name}={json.dumps(value)}")]
+        return ["--bundle", self.template.name, "--size", self.size, *options, *(["--trust"] if self.trust else [])]
 
 
 @dataclass(frozen=True)
@@ -232,20 +240,20 @@ def _check_fits(given: str, spec: ModelSpec, stack: Stack) -> None:
 def _recipe(bundle: Path, settings: Settings) -> Recipe:
     """A run folder is trained again as it was; a bundle without weights as the server's settings say."""
     if not (bundle / RECORD).is_file():
-        templates = {template.name: template for template in template_paths()}
-        if bundle.name not in templates:
+        template, size, kept = bundle, settings.size, {}
+        if bundle.name not in [path.name for path in template_paths()]:
             raise ConfigError(
                 f"bundle {bundle} holds no {RECORD}, so nobody knows how it was trained; serve a run folder of "
                 "monai-app train, or a package of monai-app package"
             )
-        recipe = Recipe(templates[bundle.name], [size_path(bundle.name, settings.size)], dict(settings.training))
     else:
         record = read_json(bundle / RECORD, ("bundle", "settings"))
-        size_path(record["bundle"], settings.size)  # it is not laid over, and still must not be a slip of the hand
+        template, size = template_path(record["bundle"]), NO_SIZE
         kept = {name: value for name, value in record["settings"].items() if name not in NOT_SETTINGS}
-        recipe = Recipe(template_path(record["bundle"]), [], {**kept, **settings.training})
+    recipe = Recipe(template_path(template.name), size, {**kept, **settings.training}, settings.trust)
+    overlays = size_overlays(template.name, settings.size)  # of a run it is not used, and still must not be a slip
     if settings.training:  # what was trained before is no fault of who starts the server
         check_literal(settings.training)
         defaults = read_yaml(recipe.template / "configs" / "train.yaml")
-        check_settings({**read_overlays(recipe.overlays), **recipe.settings}, defaults)
+        check_settings({**(read_overlays(overlays) if size != NO_SIZE else {}), **recipe.settings}, defaults)
     return recipe

@@ -1,47 +1,45 @@
 """Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
 
+import logging
+import os
 import signal
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
 
-from monai_app.label.address import bound_socket
-from monai_app.label.api import create_api
 from monai_app.label.app import StackApp
-from monai_app.label.ending import GRACE, LAST, Ending, Server
 from monai_app.label.errors import NotTrainedError
-from monai_app.label.family import begin_family
-from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
-from monai_app.label.login import keycloak
+from monai_app.label.http.address import bound_socket
+from monai_app.label.http.guard import Access
+from monai_app.label.http.server import create_api
+from monai_app.label.jobs.tasks import read_device
 from monai_app.label.models import ServedModel
-from monai_app.label.patience import BACKLOG, REQUEST_SECONDS, connection_class, connections_at_a_time
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tasks import read_device
 from monai_app.progress import Progress, silent
 
 Say = Callable[[str], None]
 
+CONNECTIONS = 256
+"""At a time; requests over more are answered 503."""
 
-@dataclass(frozen=True)
-class Listening:
-    """Where the server listens.
+KEEP_ALIVE = 20
+"""Seconds after an answer for which a connection waits for another request."""
 
-    Attributes:
-        host: address to bind to.
-        port: 0 takes any that is free.
-        token: what clients must know; None asks for nothing.
-        largest: bytes that a request may send.
-    """
+GRACE = 1
+"""Seconds in which requests may come to an end when the server does."""
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    token: str | None = None
-    largest: int = 4 * 2**30
+LAST = 5.0
+"""Seconds after that for threads, which cannot be interrupted; Python would wait for them."""
+
+LARGEST_LOG, KEPT_LOGS = 8 * 2**20, 3
+"""Bytes of the log, and how many before it stay as ``server.log.1``, ``server.log.2``, ..."""
 
 
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
@@ -58,42 +56,39 @@ def export_cases(settings: Settings, workspace: Workspace, progress: Progress = 
     return len(cases)
 
 
-def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
-    """Serve until the process is interrupted or terminated; it then ends `LAST` seconds later at the latest.
+def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: int, say: Say) -> None:
+    """Serve until the process is interrupted or terminated.
 
     Args:
         settings: what is served.
         workspace: the server's folder, which is kept for it (`own_folder`).
-        where: where it listens.
+        access: where it listens, and to whom.
+        port: 0 takes any that is free.
         say: tells people how to connect.
 
     Raises:
-        ConfigError: nobody would be asked for a token, or the address cannot be bound.
+        ConfigError: the address cannot be bound.
         AppError: the stack or a bundle cannot be served.
     """
-    check_access(where.host, where.token, keycloak=keycloak())
     if settings.device is not None:
-        read_device({"device": settings.device})
+        read_device(settings.device)
     app = StackApp(settings, workspace)
-    for name in app.info()["models"]:
-        app.model(name).check(app.store.stack)
-    with bound_socket(where.host, where.port) as bound:
-        begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
-        port = int(bound.getsockname()[1])
-        for line in _welcome(app, where.host, port, where.token is not None):
+    for model in app.models.values():
+        model.check(app.store.stack)
+    with bound_socket(access.host, port) as bound:
+        for line in _welcome(app, access, bound.getsockname()[1]):
             say(line)
         config = uvicorn.Config(
-            Ending(create_api(app, _access(where))),
-            http=connection_class(connections_at_a_time()),
-            backlog=BACKLOG,
+            create_api(app, access),
             log_config=None,
             access_log=False,
-            timeout_keep_alive=int(REQUEST_SECONDS),
+            limit_concurrency=CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=GRACE,
             lifespan="on",
         )
         with _temporary_files_in(workspace.temporary):
-            _run(Server(config, app.close, LAST), bound)
+            _run(uvicorn.Server(config), bound)
     say("the server has stopped")
 
 
@@ -108,7 +103,7 @@ def _temporary_files_in(folder: Path) -> Iterator[None]:
         tempfile.tempdir = before
 
 
-def _run(server: Server, bound: socket.socket) -> None:
+def _run(server: uvicorn.Server, bound: socket.socket) -> None:
     """Run until SIGINT or SIGTERM, which uvicorn raises once more when it has shut down."""
 
     def end(*_: object) -> None:
@@ -121,22 +116,41 @@ def _run(server: Server, bound: socket.socket) -> None:
         pass
     finally:
         signal.signal(signal.SIGTERM, before)
+        last = threading.Timer(LAST, os._exit, (0,))
+        last.daemon = True
+        last.start()
 
 
-def _access(where: Listening) -> Access:
-    # Behind a token any name is fine; without one, a web page may have made its name point here.
-    hosts = (*LOCAL_NAMES, where.host) if where.token is None and is_loopback(where.host) else ()
-    return Access(where.token, hosts, where.largest)
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Send the log into the server's file while the body runs; warnings are shown too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setLevel(logging.WARNING)
+    handlers = (RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=KEPT_LOGS, encoding="utf8"), shown)
+    root = logging.getLogger()
+    # Where the disk is full, the terminal shall not fill with that; requests are told.
+    level, logging.raiseExceptions = root.level, False
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        for handler in handlers:
+            root.removeHandler(handler)
+            handler.close()
 
 
-def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
-    store, shown = app.store, f"[{host}]" if ":" in host else host
+def _welcome(app: StackApp, access: Access, port: int) -> list[str]:
+    store, shown = app.store, f"[{access.host}]" if ":" in access.host else access.host
     address = f"http://{shown}:{port}"
-    models = [f"{name} ({_state(app.model(name))})" for name in app.info()["models"]]
-    login = ["            log in with any user name; the password is the server's token"] if token else []
+    login = ["            log in with any user name; the password is the server's token"] if access.token else []
     return [
         f"serving    {store.name()}: {store.description()}",
-        f"models     {', '.join(models)}",
+        f"models     {', '.join(f'{name} ({_state(model)})' for name, model in app.models.items())}",
         f"address    {address}",
         f"3D Slicer  install the extension MONAILabel, open the module MONAI Label, enter {address},",
         "            press the round arrow, then Next Sample; label, Submit Label, Train",

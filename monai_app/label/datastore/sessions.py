@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,27 @@ EVERY = 300.0
 """Seconds between two looks at what nobody uses any more, as MONAI Label has it."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A volume that a client sent to label it again and again.
+
+    Attributes:
+        name: the session's id.
+        image: path of the volume.
+        last_access_ts: when it was used last, seconds.
+        expiry: seconds after its last use after which it is forgotten.
+    """
+
+    name: str
+    image: str
+    last_access_ts: int
+    expiry: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what clients are told: not where the volume is."""
+        return {"name": self.name, "last_access_ts": self.last_access_ts, "expiry": self.expiry}
 
 
 class Sessions:
@@ -84,16 +106,20 @@ class Sessions:
             "sooner where its client said so; send the volume again (PUT /session/)"
         )
 
-    def told(self, session_id: str, *, used: bool = False) -> dict[str, Any]:
-        """Return what clients are told of a session; times are seconds.
+    def get_session(self, session_id: str, update_ts: bool = True) -> "Session":
+        """Return a session, as MONAI Label's routers ask for it.
+
+        Args:
+            session_id: the session's id.
+            update_ts: it counts as a use.
 
         Raises:
             UnknownError: there is no such session, or not any more.
         """
-        path = self.path(session_id, used=used)
-        return {"name": session_id, "last_access_ts": int(_last_use(path)), "expiry": self._expiry(session_id)}
+        path = self.path(session_id, used=update_ts)
+        return Session(session_id, str(path), int(_last_use(path)), self._expiry(session_id))
 
-    def remove(self, session_id: str) -> None:
+    def remove_session(self, session_id: str) -> None:
         """Forget a session.
 
         Raises:

@@ -1,6 +1,5 @@
 """Where a server listens: the host and port that a person gave, and the socket."""
 
-import errno
 import ipaddress
 import re
 import socket
@@ -52,12 +51,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except (OSError, OverflowError, UnicodeError) as error:
         bound.close()
-        raise ConfigError(f"{host}:{port} cannot be bound ({error}); {_remedy(error)}") from None
+        raise ConfigError(
+            f"{host}:{port} cannot be bound ({error}); give a name or an address of this machine (--host), such as "
+            "127.0.0.1, and a --port on which nothing listens"
+        ) from None
     return bound
-
-
-def _remedy(error: Exception) -> str:
-    of_host = isinstance(error, socket.gaierror | UnicodeError)
-    if of_host or (isinstance(error, OSError) and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)):
-        return "give a name or an address of this machine (--host), such as 127.0.0.1"
-    return "choose another --port, or stop what listens there"

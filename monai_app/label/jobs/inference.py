@@ -1,4 +1,4 @@
-"""One inference: slices of the stack, or a volume that a client sent, become a label volume of the same geometry."""
+"""What the worker does: label slices of the stack or a volume that a client sent, and measure how sure a model is."""
 
 import time
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from monai_app.active_learning.slice_scores import SliceScore, score_slices
 from monai_app.bundle.model import load_model
 from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
@@ -23,7 +24,7 @@ _COPIES = 3
 
 
 @dataclass(frozen=True)
-class Job:
+class Inference:
     """What an inference needs to know; it can be pickled.
 
     Attributes:
@@ -51,8 +52,8 @@ class Job:
     ingested: str | None = None
 
 
-def infer(job: Job) -> dict[str, Any]:
-    """Write the label volume of a job.
+def infer(inference: Inference) -> dict[str, Any]:
+    """Write the label volume of a inference.
 
     Returns:
         What clients are told: ``label_names`` (phase: value), ``label_colors`` (phase: red, green, blue), ``latencies``
@@ -62,31 +63,31 @@ def infer(job: Job) -> dict[str, Any]:
         AppError: the image cannot be read or does not fit the model, or the stack was replaced.
     """
     begin = time.monotonic()
-    stack = Stack.open(job.stack, ingested=job.ingested)
-    predictor = _predictor(job.run, _version(job.run), job.device)
+    stack = Stack.open(inference.stack, ingested=inference.ingested)
+    predictor = _predictor(inference.run, _version(inference.run), inference.device)
     loaded = time.monotonic()
-    request = Request.parse(memory=job.memory)
-    if job.grid is not None:
-        labels = np.zeros(job.grid.shape, np.uint8)
-        for z, planes in predictor.predict(stack, job.slices, request=request):
-            labels[z - job.first] = planes["labels"]
-        write_volume(job.target, labels, job.grid)
+    request = Request.parse(memory=inference.memory)
+    if inference.grid is not None:
+        labels = np.zeros(inference.grid.shape, np.uint8)
+        for z, planes in predictor.predict(stack, inference.slices, request=request):
+            labels[z - inference.first] = planes["labels"]
+        write_volume(inference.target, labels, inference.grid)
     else:
-        _infer_volume(job, stack.detectors, predictor, request)
+        _infer_volume(inference, stack.detectors, predictor, request)
     phases = predictor.model.spec.phases
     return {
         "label_names": {phase.name: phase.value for phase in phases},
         "label_colors": {phase.name: list(phase.rgb) for phase in phases},
-        "run": job.run.name,
+        "run": inference.run.name,
         "latencies": {"load": round(loaded - begin, 3), "total": round(time.monotonic() - begin, 3)},
     }
 
 
-def _infer_volume(job: Job, detectors: Sequence[str], predictor: Predictor, request: Request) -> None:
-    assert job.volume is not None
-    with called(job.volume, "the volume"):
-        _check_room(job.volume, request)
-        volume = read_volume(job.volume)
+def _infer_volume(inference: Inference, detectors: Sequence[str], predictor: Predictor, request: Request) -> None:
+    assert inference.volume is not None
+    with called(inference.volume, "the volume"):
+        _check_room(inference.volume, request)
+        volume = read_volume(inference.volume)
     _check_turned(volume)
     pixels = volume.pixels if volume.pixels.ndim == 4 else volume.pixels[..., None]
     if pixels.shape[3] != len(detectors):
@@ -96,9 +97,19 @@ def _infer_volume(job: Job, detectors: Sequence[str], predictor: Predictor, requ
         )
     if pixels.dtype.kind != "u" and np.array_equal(pixels, pixels.astype(predictor.model.spec.dtype)):
         pixels = pixels.astype(predictor.model.spec.dtype)  # clients save whole grey values in other types
-    source = ArrayStack(detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), job.volume)
+    source = ArrayStack(detectors, np.ascontiguousarray(np.moveaxis(pixels, 3, 0)), inference.volume)
     found = predictor.predict(source, range(source.shape[0]), request=request)
-    write_like(job.target, np.stack([planes["labels"] for _, planes in found]), volume)
+    write_like(inference.target, np.stack([planes["labels"] for _, planes in found]), volume)
+
+
+def measure(run: Path, stack: Path, slices: Sequence[int], device: str, ingested: str | None) -> list[SliceScore]:
+    """Measure how sure a run's model is of slices.
+
+    Raises:
+        AppError: as `infer`.
+    """
+    predictor = _predictor(run, _version(run), device)
+    return list(score_slices(Stack.open(stack, ingested=ingested), slices, predictor))
 
 
 def _check_room(path: Path, request: Request) -> None:

@@ -1,0 +1,122 @@
+"""Routes that do what MONAI Label's would do otherwise: jobs, sessions, and login with a token."""
+
+import hmac
+import shutil
+from enum import Enum, StrEnum
+from typing import Annotated, Any
+
+from anyio import from_thread
+from fastapi import APIRouter, File, Form, HTTPException
+from pydantic import Field
+
+from monai_app.label.app import StackApp
+from monai_app.label.datastore.temporary import new_path
+from monai_app.label.datastore.volumes import suffix_of
+from monai_app.label.errors import unknown
+from monai_app.label.http.parameters import BatchOptions, ScoringOptions, TrainingOptions, Volume
+from monai_app.label.jobs.jobs import Jobs
+from monai_app.label.jobs.training import check_trainable
+
+
+class Images(StrEnum):
+    """What a batch labels."""
+
+    all = "all"
+    labeled = "labeled"
+    unlabeled = "unlabeled"
+
+
+def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
+    """Return the routes of trainings, batches and scorings."""
+    router = APIRouter()
+
+    def start(kind: str, request: dict[str, Any], *, wait: bool = False) -> Any:
+        work = getattr(app, kind)
+        if wait:
+            return from_thread.run(jobs.run, kind, request, work)
+        return from_thread.run(jobs.start, kind, request, work).told()
+
+    @router.post("/train/{model}", tags=["Train"], summary="Train on the labels")
+    def train(model: str, params: TrainingOptions | None = None, run_sync: bool = False, enqueue: bool = False) -> Any:
+        app.model(model)
+        check_trainable(app.store.stack)
+        return start("train", {"model": model, **(params or TrainingOptions()).model_dump()})
+
+    @router.post("/batch/infer/{model}", tags=["Infer"], summary="Label many images, and keep the labels")
+    def batch_infer(
+        model: str, images: Images = Images.all, params: BatchOptions | None = None, run_sync: bool = False
+    ) -> Any:
+        app.model(model).trained_run()
+        return start("batch_infer", {"model": model, "images": images, **(params or BatchOptions()).model_dump()})
+
+    @router.post("/scoring/{method}", tags=["Scoring"], summary="Score slices")
+    def scoring(method: str, params: ScoringOptions | None = None, run_sync: bool = False) -> Any:
+        if method not in app.scoring_methods:
+            raise unknown("scoring", method, app.scoring_methods)
+        options = (params or ScoringOptions()).model_dump(exclude_none=True)
+        if "model" in options:
+            app.model(options["model"])
+        return start("scoring", {"method": method, **options}, wait=run_sync)
+
+    for kind, path, tag in (("train", "/train/", "Train"), ("batch_infer", "/batch/infer", "Infer")):
+        _add_status(router, jobs, kind, path, [tag])
+    _add_status(router, jobs, "scoring", "/scoring/", ["Scoring"])
+    return router
+
+
+def _add_status(router: APIRouter, jobs: Jobs, kind: str, path: str, tags: list[str | Enum]) -> None:
+    """Add the routes that tell of jobs of a kind and stop the one that runs."""
+
+    @router.get(path, tags=tags, summary=f"The {kind} that runs or ran last")
+    def status(all: bool = False, check_if_running: bool = False) -> Any:
+        told = [job.told() for job in jobs.status(kind, everything=all, running=check_if_running)]
+        return told if all else told[-1]
+
+    @router.delete(path, tags=tags, summary=f"Stop the {kind} that runs")
+    def stop() -> Any:
+        job = from_thread.run(jobs.stop, kind)
+        return job and job.told()
+
+
+def session_routes(app: StackApp) -> APIRouter:
+    """Return the route on which clients send a volume to label it again and again."""
+    router, store = APIRouter(prefix="/session", tags=["Session"]), app.store
+
+    @router.put("/", summary="Send a volume to label it again and again")
+    def create(
+        files: Annotated[list[Volume], File(), Field(min_length=1, max_length=1)], expiry: int = 0
+    ) -> dict[str, Any]:
+        path = new_path(app.workspace, suffix_of(files[0].filename or ""))
+        try:
+            with path.open("xb") as target:
+                shutil.copyfileobj(files[0].file, target)
+            session_id = store.add_session(path)
+        finally:
+            path.unlink(missing_ok=True)
+        if expiry > 0:
+            store.sessions.expire(session_id, expiry)
+        return {"session_id": session_id, "session_info": store.sessions.get_session(session_id, False).to_json()}
+
+    return router
+
+
+def login_routes(token: str) -> APIRouter:
+    """Return the routes by which clients log in: 3D Slicer asks for user name and password, which is the token."""
+    router = APIRouter(prefix="/auth", tags=["Auth"])
+
+    @router.get("/", summary="Whether clients must log in")
+    def enabled() -> dict[str, Any]:
+        return {"enabled": True, "client_id": "monai-app", "realm": ""}
+
+    @router.post("/token", summary="Log in with the token as the password")
+    def log_in(password: Annotated[str, Form()], username: Annotated[str, Form()] = "") -> dict[str, str]:
+        # What a form of an odd character set holds need not be a text that UTF-8 knows.
+        if not hmac.compare_digest(password.encode(errors="surrogatepass"), token.encode()):
+            raise HTTPException(401, "the password is not the server's token")
+        return {"access_token": token, "token_type": "Bearer"}
+
+    @router.get("/token/valid", summary="Whether the token that was sent is right")
+    def valid() -> dict[str, str]:
+        return {"username": "token"}
+
+    return router

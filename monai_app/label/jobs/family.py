@@ -1,0 +1,33 @@
+"""Processes that the server starts end when it does, even when it is killed."""
+
+import os
+import signal
+import threading
+import time
+from functools import cache
+
+
+@cache
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone; Ctrl-C is for that one, which ends this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True, name="parent").start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def main() -> None:
+    """Run the command line as a child of the server; people's inferences come first."""
+    from monai_app.cli import main as command_line
+
+    end_with_parent()
+    os.nice(5)
+    command_line()
+
+
+if __name__ == "__main__":
+    main()
