@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,17 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
 
-from monai_app.errors import AppError
+from monai_app.errors import AppError, StackError
 from monai_app.label.datastore.case_files import Case
 from monai_app.label.datastore.sessions import Sessions
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.datastore.tags import ORIGINAL, prediction_tag
 from monai_app.label.datastore.temporary import held
-from monai_app.label.errors import BatchError, unknown, unknown_image
-from monai_app.label.jobs.tasks import SegmentationTask, TrainingTask
+from monai_app.label.errors import unknown, unknown_image
+from monai_app.label.jobs.segmentation import SegmentationTask
+from monai_app.label.jobs.training import TrainingTask
 from monai_app.label.jobs.worker import Worker
-from monai_app.label.methods import LeastSure, SliceScores, Uncertainty
+from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
 
@@ -62,7 +64,12 @@ class StackApp(MONAILabelApp):
 
     def init_trainers(self) -> dict[str, TrainingTask]:
         """Return a task per bundle."""
-        return {name: TrainingTask(task) for name, task in self._tasks.items()}
+        return {
+            name: TrainingTask(
+                task.model, lambda: self.store.stack, partial(measure_uncertainty, self.store, task.model, task.measure)
+            )
+            for name, task in self._tasks.items()
+        }
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Return the ways to choose the next slice, the recommended one first: clients preselect it."""
@@ -165,7 +172,7 @@ class StackApp(MONAILabelApp):
             datastore: not looked at: there is one.
 
         Raises:
-            BatchError: some images cannot be labelled; the others are.
+            StackError: some images cannot be labelled; the others are.
         """
         failed: dict[str, AppError] = {}
 
@@ -181,7 +188,7 @@ class StackApp(MONAILabelApp):
         result: dict[str, Any] = self._batch_infer(request, self.store, infer_or_note)
         if failed:
             image, error = next(iter(failed.items()))
-            raise BatchError(
+            raise StackError(
                 f"{len(failed)} of {len(result)} images ({', '.join([*failed][:10])}) cannot be labelled, the others "
                 f"are; {image}: {error}. Remove what cannot be labelled (DELETE /datastore/image?id=ID), or replace it"
             )

@@ -17,14 +17,34 @@ class UnknownError(AppError, LookupError):
     status = 404
 
 
-def unknown_image(image: str) -> UnknownError:
-    """There is no image of an id."""
-    return UnknownError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")
+class NotTrainedError(AppError, RuntimeError):
+    """The model has no weights yet."""
+
+    status = 409
 
 
-def unknown_label(image: str, tag: str) -> UnknownError:
-    """An image has no label of a tag."""
-    return UnknownError(f"image {image[:120]!r} has no label {tag[:120]!r}; GET /datastore/?output=all lists them")
+class RunningError(AppError, RuntimeError):
+    """Work of this kind runs already."""
+
+    status = 429
+
+
+class FailedError(AppError, RuntimeError):
+    """Work ended in a way that nobody foresaw, or its process died."""
+
+    status = 500
+
+
+class UnavailableError(AppError, RuntimeError):
+    """As many inferences wait as may, or the server ends."""
+
+    status = 503
+
+
+class NoRoomError(AppError, RuntimeError):
+    """Memory or disk are full, or what clients sent would take more of it than it may."""
+
+    status = 507
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UnknownError:
@@ -32,56 +52,9 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UnknownError:
     return UnknownError(f"there is no {what} {name[:120]!r}; there are {', '.join(known)}")
 
 
-class NotTrainedError(AppError, RuntimeError):
-    """The model has no weights yet."""
-
-    status = 409
-
-
-class QueueFullError(AppError, RuntimeError):
-    """As many inferences wait as may."""
-
-    status = 503
-
-
-class StoppingError(AppError, RuntimeError):
-    """The server ends, and what it did for clients with it."""
-
-    status = 503
-
-
-class AbandonedError(AppError, RuntimeError):
-    """The client for which an inference was made went away; nobody reads the answer."""
-
-    status = 499
-
-
-class NoMemoryError(AppError, RuntimeError):
-    """An inference needed more memory than there is."""
-
-    status = 507
-
-
-class NoRoomError(AppError, RuntimeError):
-    """What clients sent would take more of the disk than it may, or the disk is full."""
-
-    status = 507
-
-
-class FailedError(AppError, RuntimeError):
-    """An inference, training or scoring ended in a way that nobody foresaw, or its process died."""
-
-    status = 500
-
-
-class BatchError(AppError, RuntimeError):
-    """Some images of a batch cannot be labelled."""
-
-
-class RunningError(AppError, RuntimeError):
-    """Work of this kind runs already."""
-
-    status = 429
+def unknown_image(image: str) -> UnknownError:
+    """There is no image of an id."""
+    return UnknownError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")
 
 
 def is_disk_full(error: BaseException | None) -> bool:

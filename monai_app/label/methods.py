@@ -74,8 +74,8 @@ class LeastSure(Strategy):
     def _scores(self, name: str | None, stack: Stack, wanted: set[int]) -> tuple[dict[int, SliceScore], str | None]:
         """What was measured with a model, where that is complete; else how the slices look."""
         for model in self.models.values() if name is None else [_chosen(self.models, name)]:
-            if model.weights is not None:
-                known = _file(self.workspace, stack, model, model.weights).read()
+            if model.run is not None:
+                known = _file(self.workspace, stack, model, model.run / WEIGHTS).read()
                 if wanted <= set(known):
                     return known, model.name
         return _appearance(self.workspace, stack, wanted), None

@@ -1,16 +1,15 @@
 """The models that are served: which weights count at the moment, and how the next ones are trained."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.configs.locate import NO_SIZE, size_overlays, template_path, template_paths
-from monai_app.bundle.configs.settings import check_literal, read_json, read_overlays
-from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
+from monai_app.bundle.configs.locate import template_path, template_paths
+from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model, read_spec
 from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.bundle.renew import usable_run
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AppError, ConfigError
@@ -18,7 +17,6 @@ from monai_app.files import atomic_file
 from monai_app.label.errors import NotTrainedError
 from monai_app.label.settings import Settings, Workspace, model_name
 from monai_app.stack import Stack
-from monai_app.yamlfile import read_yaml
 
 CURRENT = "current.json"
 """File beside a model's trained runs that names the one which counts and the one whose training has not ended well.
@@ -27,29 +25,6 @@ It is replaced when a training begins in another folder and when one has succeed
 """
 
 WEIGHTS = Path("models") / "model.pt"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained.
-
-    Attributes:
-        template: the package's bundle.
-        size: name of the settings that are laid over it.
-        settings: more of them.
-        trust: train also where the bundle does more than the package's own.
-    """
-
-    template: Path
-    size: str
-    settings: Mapping[str, Any]
-    trust: bool
-
-    def words(self, settings: Mapping[str, Any]) -> list[str]:
-        """Return the options of ``monai-app train``, with settings laid over those of the recipe."""
-        given = {**self.settings, **settings}.items()
-        options = [word for name, value in given for word in ("--set", f"{name}={json.dumps(value)}")]
-        return ["--bundle", self.template.name, "--size", self.size, *options, *(["--trust"] if self.trust else [])]
 
 
 @dataclass(frozen=True)
@@ -120,16 +95,6 @@ class ServedModel:
         name = self._current().get("unfinished")
         run = None if name is None else self.folder / str(name)
         return run if run is not None and (run / RECORD).is_file() else None
-
-    @property
-    def weights(self) -> Path | None:
-        """The file of weights that counts now.
-
-        Raises:
-            NotTrainedError: it is gone.
-        """
-        run = self.run
-        return None if run is None else run / WEIGHTS
 
     def check(self, stack: Stack) -> None:
         """Load the weights that count, as an inference would; do nothing where nothing was trained, or they are gone.
@@ -210,7 +175,7 @@ def _served(given: str, settings: Settings, workspace: Workspace, stack: Stack) 
     spec = read_spec(bundle / "configs" / "metadata.json") if trained else None
     if spec is not None:
         _check_fits(given, spec, stack)
-    recipe = _recipe(bundle, settings)
+    recipe = read_recipe(bundle, settings.size, settings.training)
     return ServedModel(model_name(given), bundle, workspace.models / model_name(given), recipe, spec)
 
 
@@ -235,25 +200,3 @@ def _check_fits(given: str, spec: ModelSpec, stack: Stack) -> None:
         spec.check_stack(stack)
     except AppError as error:
         raise ConfigError(f"bundle {given} does not fit: {error}") from None
-
-
-def _recipe(bundle: Path, settings: Settings) -> Recipe:
-    """A run folder is trained again as it was; a bundle without weights as the server's settings say."""
-    if not (bundle / RECORD).is_file():
-        template, size, kept = bundle, settings.size, {}
-        if bundle.name not in [path.name for path in template_paths()]:
-            raise ConfigError(
-                f"bundle {bundle} holds no {RECORD}, so nobody knows how it was trained; serve a run folder of "
-                "monai-app train, or a package of monai-app package"
-            )
-    else:
-        record = read_json(bundle / RECORD, ("bundle", "settings"))
-        template, size = template_path(record["bundle"]), NO_SIZE
-        kept = {name: value for name, value in record["settings"].items() if name not in NOT_SETTINGS}
-    recipe = Recipe(template_path(template.name), size, {**kept, **settings.training}, settings.trust)
-    overlays = size_overlays(template.name, settings.size)  # of a run it is not used, and still must not be a slip
-    if settings.training:  # what was trained before is no fault of who starts the server
-        check_literal(settings.training)
-        defaults = read_yaml(recipe.template / "configs" / "train.yaml")
-        check_settings({**(read_overlays(overlays) if size != NO_SIZE else {}), **recipe.settings}, defaults)
-    return recipe

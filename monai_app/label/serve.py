@@ -8,18 +8,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
 
+from monai_app.errors import ConfigError
 from monai_app.label.app import StackApp
 from monai_app.label.errors import NotTrainedError
-from monai_app.label.http.address import bound_socket
 from monai_app.label.http.guard import Access
 from monai_app.label.http.server import create_api
-from monai_app.label.jobs.tasks import read_device
+from monai_app.label.jobs.segmentation import read_device
 from monai_app.label.models import ServedModel
 from monai_app.label.settings import Settings, Workspace
 from monai_app.progress import Progress, silent
@@ -87,38 +87,45 @@ def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: 
             timeout_graceful_shutdown=GRACE,
             lifespan="on",
         )
-        with _temporary_files_in(workspace.temporary):
-            _run(uvicorn.Server(config), bound)
+        _run(uvicorn.Server(config), bound, workspace.temporary)
     say("the server has stopped")
 
 
-@contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Let this process keep what requests send, until it is read, on the disk that the person chose for the server."""
-    folder.mkdir(parents=True, exist_ok=True)
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound.
+
+    Raises:
+        ConfigError: the host is not this machine's, or the port is not free.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        yield
-    finally:
-        tempfile.tempdir = before
+        bound.bind((host, port))
+    except (OSError, OverflowError, UnicodeError) as error:
+        bound.close()
+        raise ConfigError(
+            f"{host}:{port} cannot be bound ({error}); give a name or an address of this machine (--host), such as "
+            "127.0.0.1, and a --port on which nothing listens"
+        ) from None
+    return bound
 
 
-def _run(server: uvicorn.Server, bound: socket.socket) -> None:
+def _run(server: uvicorn.Server, bound: socket.socket, temporary: Path) -> None:
     """Run until SIGINT or SIGTERM, which uvicorn raises once more when it has shut down."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, end)
-    try:
+    # What requests send is kept, until it is read, on the disk that the person chose for the server.
+    temporary.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(temporary)
+    with suppress(KeyboardInterrupt):
         server.run(sockets=[bound])
-    except KeyboardInterrupt:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        last = threading.Timer(LAST, os._exit, (0,))
-        last.daemon = True
-        last.start()
+    signal.signal(signal.SIGTERM, before)
+    last = threading.Timer(LAST, os._exit, (0,))
+    last.daemon = True
+    last.start()
 
 
 @contextmanager

@@ -5,9 +5,7 @@ import hmac
 import ipaddress
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
@@ -38,14 +36,6 @@ BEARER = HTTPBearer(auto_error=False)
 _log = logging.getLogger(__name__)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that is bound to ``host``."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 @dataclass(frozen=True)
 class Access:
     """Who may ask.
@@ -65,19 +55,26 @@ class Access:
     largest: int = 4 * 2**30
 
     def __post_init__(self) -> None:
-        token = self.token
-        if token is not None and len(token) < SMALLEST_TOKEN:
-            raise ConfigError(f"a token of {len(token)} characters can be guessed; give {SMALLEST_TOKEN} or more")
-        if token is not None and not (token.isascii() and token.isprintable()):
-            raise ConfigError("the token holds characters that cannot be sent; use letters, digits and signs of ASCII")
-        if not is_loopback(self.host) and token is None:
+        if self.token is None and not self.is_local:
             raise ConfigError(
                 f"host {self.host} is reached from other machines, and everybody there could read and change the "
                 "labels: give a token (--token-file), or bind 127.0.0.1 and use an SSH tunnel"
             )
+        if self.token is not None and len(self.token) < SMALLEST_TOKEN:
+            raise ConfigError(f"a token of {len(self.token)} characters can be guessed; give {SMALLEST_TOKEN} or more")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            raise ConfigError("the token holds characters that cannot be sent; use letters, digits and signs of ASCII")
 
     @property
-    def names(self) -> Sequence[str]:
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def names(self) -> list[str]:
         """Names that the server may be called by; without a token a web page may have made its name point here."""
         return ["*"] if self.token is not None else [*LOCAL_NAMES, self.host]
 
@@ -97,11 +94,11 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request, begun = HTTPConnection(scope), False
-        refused = await self._refusal(request)
+        refused = await self._refusal(HTTPConnection(scope))
         if refused is not None:
             await refused(scope, receive, send)
             return
+        begun = False
 
         async def noted(message: Message) -> None:
             nonlocal begun
@@ -109,7 +106,7 @@ class Guard:
             await send(message)
 
         try:
-            await self.app(scope, _limited(receive, self._most(request)), noted)
+            await self.app(scope, _limited(receive, self._most(HTTPConnection(scope))), noted)
         except asyncio.CancelledError:  # only the end of the server does that
             _log.info("cut off by the end of the server: %s %s", scope["method"], scope["path"])
             if not begun:
@@ -117,7 +114,7 @@ class Guard:
 
     async def _refusal(self, request: HTTPConnection) -> JSONResponse | None:
         origin, token = request.headers.get("origin"), self.access.token
-        if origin is not None and _place(origin) != request.headers.get("host", ""):
+        if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             return JSONResponse({"detail": f"requests of web pages from {origin!r} are not answered"}, 403)
         if token is not None and request.url.path not in OPEN_PATHS:
             sent = await BEARER(request)
@@ -141,18 +138,8 @@ def _limited(receive: Receive, most: int) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > most:
-            raise HTTPException(
-                413,
-                f"this request may send {most} bytes; send less, and volumes as multipart/form-data, or start the "
-                "server with a larger --max-upload",
-            )
+            remedy = "send less, and volumes as multipart/form-data, or start the server with a larger --max-upload"
+            raise HTTPException(413, f"this request may send {most} bytes; {remedy}")
         return message
 
     return counted
-
-
-def _place(url: str) -> str | None:
-    try:
-        return urlsplit(url).netloc
-    except ValueError:
-        return None

@@ -2,11 +2,12 @@
 
 import hmac
 import shutil
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Annotated, Any
 
 from anyio import from_thread
 from fastapi import APIRouter, File, Form, HTTPException
+from monailabel.interfaces.tasks.batch_infer import BatchInferImageType as Images
 from pydantic import Field
 
 from monai_app.label.app import StackApp
@@ -16,14 +17,6 @@ from monai_app.label.errors import unknown
 from monai_app.label.http.parameters import BatchOptions, ScoringOptions, TrainingOptions, Volume
 from monai_app.label.jobs.jobs import Jobs
 from monai_app.label.jobs.training import check_trainable
-
-
-class Images(StrEnum):
-    """What a batch labels."""
-
-    all = "all"
-    labeled = "labeled"
-    unlabeled = "unlabeled"
 
 
 def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
@@ -37,15 +30,13 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
         return from_thread.run(jobs.start, kind, request, work).told()
 
     @router.post("/train/{model}", tags=["Train"], summary="Train on the labels")
-    def train(model: str, params: TrainingOptions | None = None, run_sync: bool = False, enqueue: bool = False) -> Any:
+    def train(model: str, params: TrainingOptions | None = None) -> Any:
         app.model(model)
         check_trainable(app.store.stack)
         return start("train", {"model": model, **(params or TrainingOptions()).model_dump()})
 
     @router.post("/batch/infer/{model}", tags=["Infer"], summary="Label many images, and keep the labels")
-    def batch_infer(
-        model: str, images: Images = Images.all, params: BatchOptions | None = None, run_sync: bool = False
-    ) -> Any:
+    def batch_infer(model: str, images: Images = Images.IMAGES_ALL, params: BatchOptions | None = None) -> Any:
         app.model(model).trained_run()
         return start("batch_infer", {"model": model, "images": images, **(params or BatchOptions()).model_dump()})
 
@@ -69,7 +60,7 @@ def _add_status(router: APIRouter, jobs: Jobs, kind: str, path: str, tags: list[
 
     @router.get(path, tags=tags, summary=f"The {kind} that runs or ran last")
     def status(all: bool = False, check_if_running: bool = False) -> Any:
-        told = [job.told() for job in jobs.status(kind, everything=all, running=check_if_running)]
+        told = [job.told() for job in jobs.known(kind, running=check_if_running)]
         return told if all else told[-1]
 
     @router.delete(path, tags=tags, summary=f"Stop the {kind} that runs")

@@ -24,8 +24,9 @@ from pydantic import BaseModel
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
+from monai_app.errors import StoppedError
 from monai_app.label.datastore.temporary import hold
-from monai_app.label.errors import AbandonedError, UnknownError
+from monai_app.label.errors import UnknownError
 from monai_app.label.http.parameters import InferenceOptions, Output, SampleOptions, Told, Volume, json_of
 from monai_app.label.settings import Workspace
 
@@ -126,7 +127,7 @@ async def _while_connected(request: Request, work: Callable[[], Any], threads: C
         try:
             return await to_thread.run_sync(work, limiter=threads)
         except concurrent.futures.CancelledError:  # as the thread sees that
-            raise AbandonedError("the client went away, so its request was cancelled; ask again") from None
+            raise StoppedError("the client went away, so its request was cancelled; ask again") from None
         finally:
             watch.cancel()
 

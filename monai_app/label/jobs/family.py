@@ -4,10 +4,8 @@ import os
 import signal
 import threading
 import time
-from functools import cache
 
 
-@cache
 def end_with_parent() -> None:
     """End this process when the one that started it is gone; Ctrl-C is for that one, which ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -20,14 +18,9 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-def main() -> None:
-    """Run the command line as a child of the server; people's inferences come first."""
-    from monai_app.cli import main as command_line
+if __name__ == "__main__":  # the command line as a child of the server; people's inferences come first
+    from monai_app.cli import main
 
     end_with_parent()
     os.nice(5)
-    command_line()
-
-
-if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ from monai_app.errors import StackError
 from monai_app.inference import Predictor, Request
 from monai_app.io import Grid, Volume, read_header, read_volume, write_like, write_volume
 from monai_app.label.datastore.temporary import called
-from monai_app.label.errors import NoMemoryError
+from monai_app.label.errors import NoRoomError
 from monai_app.stack import ArrayStack, Stack
 
 _COPIES = 3
@@ -118,7 +118,7 @@ def _check_room(path: Path, request: Request) -> None:
     needed = _COPIES * header.voxels * header.dtype.itemsize
     budget = request.memory or psutil.virtual_memory().available // 2
     if needed > budget:
-        raise NoMemoryError(
+        raise NoRoomError(
             f"the volume of {' x '.join(map(str, header.shape))} values needs {needed / 2**20:.0f} MiB and inferences "
             f"may use {budget / 2**20:.0f} MiB; send fewer slices at a time, or allow more (--memory)"
         )

@@ -1,4 +1,4 @@
-"""Training from the labels that clients sent; the model that counts stays until a better informed one is complete.
+"""MONAI Label's task of training; the model that counts stays until a better informed one is complete.
 
 A training is ``monai-app train SNAPSHOT RUN`` in a process of its own. One that was stopped, or whose server was
 killed, leaves its run folder, and the same training asked for again goes on there: the command says whether it is.
@@ -9,16 +9,21 @@ import os
 import signal
 import sys
 from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from anyio import CancelScope, from_thread
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_app.bundle.prepare import CHECKPOINT, check_idle
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.label.errors import FailedError
 from monai_app.label.models import ServedModel, snapshot_of
 from monai_app.stack import Stack, snapshot
+from monai_app.training import epochs_done
 
 
 def check_trainable(stack: Stack) -> None:
@@ -35,51 +40,78 @@ def check_trainable(stack: Stack) -> None:
         )
 
 
-def train(model: ServedModel, stack: Stack, log: Path, *, epochs: int = 0, pretrained: bool, resume: bool) -> Path:
-    """Train a model on the annotations that the stack has now, let it count, and return its run folder.
+class TrainingTask(TrainTask):
+    """Trains a model on the annotations that the stack has now, and lets it count. It is called in a thread.
 
     Where the model's last training did not come to count and was the same, it is gone on with, and ends with the
     weights of one that was never stopped. Any other training takes its place, and its run and snapshot are gone.
 
     Args:
         model: the model.
-        stack: the stack.
-        log: file to which the training's output is added.
-        epochs: epochs; 0 takes the model's own.
-        pretrained: begin with the weights that count now.
-        resume: go on with an unfinished training where it is the same; else begin anew.
-
-    Raises:
-        AppError: it cannot be trained, with the model that counted before left in place.
-        BusyError: the process of the training before has not ended yet.
-        FailedError: it failed for a reason that nobody foresaw, or its process died.
+        open_stack: gives the stack.
+        after: is called when the model counts.
     """
-    check_trainable(stack)
-    run = model.begin()
-    check_idle(run)
-    # Labels may come in while this goes on; what is trained on stays as it was, and can be looked up.
-    data = snapshot(stack, snapshot_of(run), overwrite=True)
-    words = ["train", str(data.path), str(run), *model.recipe.words({"max_epochs": epochs} if epochs else {})]
-    if pretrained and model.run is not None:
-        words += ["--from", str(model.run)]
-    unfinished = _time(run / CHECKPOINT)
-    try:
-        from_thread.run(run_command, words if resume else [*words, "--overwrite"], log)
-    except ConfigError as error:
-        if not (resume and run.exists()) or _time(run / CHECKPOINT) != unfinished:
-            raise
-        with log.open("a", encoding="utf8") as lines:
-            lines.write(f"{error}\na new training takes the place of {run.name}\n")
-        from_thread.run(run_command, [*words, "--overwrite"], log)
-    model.publish(run)
-    return run
+
+    def __init__(self, model: ServedModel, open_stack: Callable[[], Stack], after: Callable[[], object]) -> None:
+        super().__init__(f"train {model.name} on the labelled slices; unlabelled pixels are left out")
+        self.model, self.open_stack, self.after = model, open_stack, after
+
+    def config(self) -> dict[str, Any]:
+        """Return the options that clients show, with what is taken where they are left alone (0: the model's own)."""
+        return {"max_epochs": 0, "pretrained": True, "resume": True}
+
+    def stats(self) -> dict[str, Any]:
+        """Return which run counts, and of an unfinished one MONAI's ``epoch`` and ``total_epochs``."""
+        told, unfinished = {"run": self.model.run_name}, self.model.unfinished
+        if unfinished is None:
+            return told
+        done = None
+        with suppress(ConfigError):  # the next training says what is wrong, and begins anew
+            done = epochs_done(unfinished / CHECKPOINT)
+        return {**told, "unfinished": unfinished.name, **dict(zip(("epoch", "total_epochs"), done or (), strict=False))}
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Train.
+
+        Args:
+            request: ``log``, the file to which its output is added; ``max_epochs``, 0 takes the model's own;
+                ``pretrained``, begin with the weights that count now; ``resume``, go on with an unfinished training.
+            datastore: not looked at.
+
+        Returns:
+            The name of the run.
+
+        Raises:
+            AppError: it cannot be trained, with the model that counted before left in place.
+            BusyError: the process of the training before has not ended yet.
+            FailedError: it failed for a reason that nobody foresaw, or its process died.
+        """
+        model, stack, log = self.model, self.open_stack(), request["log"]
+        check_trainable(stack)
+        run, epochs = model.begin(), request["max_epochs"]
+        check_idle(run)
+        # Labels may come in while this goes on; what is trained on stays as it was, and can be looked up.
+        data = snapshot(stack, snapshot_of(run), overwrite=True)
+        words = ["train", str(data.path), str(run), *model.recipe.words({"max_epochs": epochs} if epochs else {})]
+        if request["pretrained"] and model.run is not None:
+            words += ["--from", str(model.run)]
+        anew = [] if request["resume"] else ["--overwrite"]
+        begun = _time(run / CHECKPOINT)
+        try:
+            from_thread.run(run_command, [*words, *anew], log)
+        except ConfigError as error:
+            if anew or not run.exists() or _time(run / CHECKPOINT) != begun:
+                raise
+            with log.open("a", encoding="utf8") as lines:
+                lines.write(f"{error}\na new training takes the place of {run.name}\n")
+            from_thread.run(run_command, [*words, "--overwrite"], log)
+        model.publish(run)
+        self.after()
+        return {"run": run.name}
 
 
 def _time(file: Path) -> int | None:
-    """When a file was written; None where there is none."""
-    with suppress(FileNotFoundError):
-        return file.stat().st_mtime_ns
-    return None
+    return file.stat().st_mtime_ns if file.is_file() else None
 
 
 async def run_command(words: list[str], log: Path) -> None:
@@ -91,7 +123,7 @@ async def run_command(words: list[str], log: Path) -> None:
 
     Raises:
         ConfigError: what it says where the user can mend it.
-        FailedError: it ended otherwise, with the last line of what it said.
+        FailedError: it ended otherwise.
     """
     command = (sys.executable, "-m", "monai_app.label.jobs.family", *words)
     with log.open("ab") as said:
@@ -110,5 +142,5 @@ async def run_command(words: list[str], log: Path) -> None:
             last = "".join(deque(lines, 1)).strip().removeprefix("monai-app: ")
         if code == 2:
             raise ConfigError(last)
-        reason = f"its process ended with {code}, perhaps because the memory was used up" if code < 0 else last
-        raise FailedError(f"the training failed: {reason}; its log, {log.name}, says more")
+        died = f"its process ended with {code}, perhaps because the memory was used up"
+        raise FailedError(died if code < 0 else f"{last}; its log, {log.name}, says more")

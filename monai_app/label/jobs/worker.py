@@ -7,19 +7,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 import torch
-from anyio import BrokenWorkerProcess, CancelScope, CapacityLimiter, to_process
+from anyio import BrokenWorkerProcess, CancelScope, CapacityLimiter, from_thread, to_process
 
 from monai_app.errors import AppError
-from monai_app.label.errors import (
-    DISK_FULL,
-    STOPS,
-    FailedError,
-    NoMemoryError,
-    NoRoomError,
-    QueueFullError,
-    StoppingError,
-    is_disk_full,
-)
+from monai_app.label.errors import DISK_FULL, STOPS, FailedError, NoRoomError, UnavailableError, is_disk_full
 from monai_app.label.jobs.family import end_with_parent
 
 T = TypeVar("T")
@@ -33,12 +24,13 @@ class Worker:
     """
 
     def __init__(self, waiting: int) -> None:
-        self._waiting, self._one = waiting, CapacityLimiter(1)
+        self._waiting, self._one, self._closed = waiting, CapacityLimiter(1), False
         self._scopes: set[CancelScope] = set()
-        self._closed = False
 
-    async def run(self, work: Callable[..., T], *arguments: Any, refusable: bool = True) -> T:
-        """Do work in the process, after what came before it. Cancelled, it leaves the line, or ends with its process.
+    def do(self, work: Callable[..., T], *arguments: Any, refusable: bool = False) -> T:
+        """Do work in the process, after what came before it, and wait for it in a thread of the event loop.
+
+        Cancelled, it leaves the line, or ends with its process: a network in the midst of a tile cannot be interrupted.
 
         Args:
             work: a function of a module.
@@ -46,24 +38,24 @@ class Worker:
             refusable: refuse it where as many wait as may; what the server itself does waits its turn.
 
         Raises:
-            QueueFullError: as many wait as may.
-            NoMemoryError: there was not enough memory.
-            NoRoomError: the disk is full.
+            UnavailableError: as many wait as may, or the server ends.
+            NoRoomError: there was not enough memory, or the disk is full.
             FailedError: it failed for a reason that nobody foresaw, or its process died.
-            StoppingError: the server ends.
             AppError: as the function says.
         """
-        if self._closed:
-            raise StoppingError(STOPS)
+        return from_thread.run(self._do, work, arguments, refusable)
+
+    async def _do(self, work: Callable[..., T], arguments: tuple[Any, ...], refusable: bool) -> T:
         if refusable and self._one.statistics().tasks_waiting >= self._waiting:
-            raise QueueFullError(
+            raise UnavailableError(
                 f"one inference runs and {self._waiting} wait, as many as may; ask again in a while, or start the "
                 "server with a larger --waiting"
             )
         with CancelScope() as scope:
             self._scopes.add(scope)
             try:
-                return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
+                if not self._closed:
+                    return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
             except BrokenWorkerProcess:
                 raise FailedError(
                     "the process that runs inferences died, perhaps because the memory was used up; the next inference "
@@ -71,7 +63,7 @@ class Worker:
                 ) from None
             finally:
                 self._scopes.discard(scope)
-        raise StoppingError(STOPS)
+        raise UnavailableError(STOPS)
 
     def close(self) -> None:
         """End what runs and what waits, for good."""
@@ -88,10 +80,8 @@ def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
     except Exception as error:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             torch.cuda.empty_cache()
-            raise NoMemoryError(
-                f"the inference needs more memory than there is ({error}); give --memory, or thinner cases "
-                "(--thickness)"
-            ) from None
+            remedy = "give --memory, or thinner cases (--thickness)"
+            raise NoRoomError(f"the inference needs more memory than there is ({error}); {remedy}") from None
         if is_disk_full(error):
             raise NoRoomError(DISK_FULL) from None
         if isinstance(error, AppError):
