@@ -47,6 +47,12 @@ class StoppedError(AppError, RuntimeError):
     status = 409
 
 
+class NoRoomError(AppError, RuntimeError):
+    """Memory or disk are full, or would be."""
+
+    status = 507
+
+
 def user_error(error: BaseException | None) -> AppError | None:
     """Find the package's own error in a chain of causes: MONAI wraps what fails in a config."""
     return next((each for each in causes(error) if isinstance(each, AppError)), None)

@@ -80,6 +80,11 @@ class StackApp(MONAILabelApp):
         measures = {name: task.measure for name, task in self._tasks.items()}
         return {"slices": SliceScores(self.models, self._label), "uncertainty": Uncertainty(self.models, measures)}
 
+    @property
+    def scoring_methods(self) -> list[str]:
+        """Names of the ways to score slices."""
+        return list(self._scoring_methods)
+
     def model(self, name: str) -> ServedModel:
         """Return a model by its name.
 
@@ -91,11 +96,6 @@ class StackApp(MONAILabelApp):
             raise unknown("model", name, self.models)
         _ = self.store.stack  # which raises
         return self.models[name]
-
-    @property
-    def scoring_methods(self) -> tuple[str, ...]:
-        """Names of the ways to score slices."""
-        return tuple(self._scoring_methods)
 
     def sessions(self) -> Sessions:
         """Return the volumes that clients sent for one inference after the other."""

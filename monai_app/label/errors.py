@@ -41,12 +41,6 @@ class UnavailableError(AppError, RuntimeError):
     status = 503
 
 
-class NoRoomError(AppError, RuntimeError):
-    """Memory or disk are full, or what clients sent would take more of it than it may."""
-
-    status = 507
-
-
 def unknown(what: str, name: str, known: Iterable[str]) -> UnknownError:
     """There is no model, strategy or scoring of a name."""
     return UnknownError(f"there is no {what} {name[:120]!r}; there are {', '.join(known)}")

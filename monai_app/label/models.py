@@ -66,12 +66,11 @@ class ServedModel:
         Raises:
             NotTrainedError: nothing was trained yet, or the weights are gone.
         """
-        run = self.run
-        if run is None:
+        if self.run is None:
             raise NotTrainedError(
                 f"model {self.name} has no weights yet; label slices and train it (POST /train/{self.name})"
             )
-        return run
+        return self.run
 
     @property
     def run_name(self) -> str | None:
@@ -79,22 +78,28 @@ class ServedModel:
         run = self._counting()
         return None if run is None else run.name
 
-    def _counting(self) -> Path | None:
-        name = self._current().get("run")
-        if name is not None:
-            return self.folder / str(name)
-        given = self.spec is not None or (self.bundle / WEIGHTS).is_file()
-        return self.bundle if given else None
-
-    def _without(self) -> str:
-        return f"remove {self.folder / CURRENT}, so that what the server was given counts"
+    @property
+    def state(self) -> str:
+        """What people are told of the weights."""
+        try:
+            return "not trained yet" if self.run is None else f"run {self.run.name}"
+        except NotTrainedError as error:
+            return str(error)
 
     @property
     def unfinished(self) -> Path | None:
         """The run folder whose training began last and never came to count; None where there is none to go on with."""
-        name = self._current().get("unfinished")
-        run = None if name is None else self.folder / str(name)
-        return run if run is not None and (run / RECORD).is_file() else None
+        run = self.folder / str(self._current().get("unfinished"))
+        return run if (run / RECORD).is_file() else None
+
+    def _counting(self) -> Path | None:
+        name = self._current().get("run")
+        if name is not None:
+            return self.folder / str(name)
+        return self.bundle if self.spec is not None or (self.bundle / WEIGHTS).is_file() else None
+
+    def _without(self) -> str:
+        return f"remove {self.folder / CURRENT}, so that what the server was given counts"
 
     def check(self, stack: Stack) -> None:
         """Load the weights that count, as an inference would; do nothing where nothing was trained, or they are gone.
@@ -121,12 +126,10 @@ class ServedModel:
         """
         current = self._current()
         name = current.get("unfinished")
-        if name is not None:
-            run = self.folder / str(name)
-            if (run / RECORD).is_file() or not run.exists():
-                return run
-        numbers = [int(path.name.split(".")[0]) for path in self.folder.glob("[0-9]*") if _is_numbered(path)]
-        run = self.folder / f"{max(numbers, default=0) + 1:04d}"
+        if name is not None and (self.unfinished or not (self.folder / str(name)).exists()):
+            return self.folder / str(name)
+        names = [path.name.removesuffix(".ome.zarr") for path in self.folder.glob("[0-9]*")]
+        run = self.folder / f"{max((int(name) for name in names if name.isdecimal()), default=0) + 1:04d}"
         self._write_current(current.get("run"), unfinished=run.name)
         return run
 
@@ -152,11 +155,6 @@ class ServedModel:
 def snapshot_of(run: Path) -> Path:
     """Return the path of the snapshot that a run reads; it lies beside the run's folder."""
     return run.with_name(f"{run.name}.ome.zarr")
-
-
-def _is_numbered(path: Path) -> bool:
-    """Whether a run or a snapshot has a number as its name."""
-    return path.name.removesuffix(".ome.zarr").isdecimal()
 
 
 def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dict[str, ServedModel]:

@@ -16,11 +16,9 @@ import uvicorn
 
 from monai_app.errors import ConfigError
 from monai_app.label.app import StackApp
-from monai_app.label.errors import NotTrainedError
 from monai_app.label.http.guard import Access
 from monai_app.label.http.server import create_api
 from monai_app.label.jobs.segmentation import read_device
-from monai_app.label.models import ServedModel
 from monai_app.label.settings import Settings, Workspace
 from monai_app.progress import Progress, silent
 
@@ -157,7 +155,7 @@ def _welcome(app: StackApp, access: Access, port: int) -> list[str]:
     login = ["            log in with any user name; the password is the server's token"] if access.token else []
     return [
         f"serving    {store.name()}: {store.description()}",
-        f"models     {', '.join(f'{name} ({_state(model)})' for name, model in app.models.items())}",
+        f"models     {', '.join(f'{model.name} ({model.state})' for model in app.models.values())}",
         f"address    {address}",
         f"3D Slicer  install the extension MONAILabel, open the module MONAI Label, enter {address},",
         "            press the round arrow, then Next Sample; label, Submit Label, Train",
@@ -165,10 +163,3 @@ def _welcome(app: StackApp, access: Access, port: int) -> list[str]:
         f"folder     {app.workspace.folder} (cases, models, log)",
         "Ctrl-C stops the server",
     ]
-
-
-def _state(model: ServedModel) -> str:
-    try:
-        return "not trained yet" if model.run is None else f"run {model.run.name}"
-    except NotTrainedError as error:
-        return str(error)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from monai_app.errors import NoRoomError
 from monai_app.label.datastore.sessions import Sessions
-from monai_app.label.errors import NoRoomError
 
 
 class Room:

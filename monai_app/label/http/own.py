@@ -2,7 +2,7 @@
 
 import hmac
 import shutil
-from enum import Enum
+from functools import partial
 from typing import Annotated, Any
 
 from anyio import from_thread
@@ -13,8 +13,7 @@ from pydantic import Field
 from monai_app.label.app import StackApp
 from monai_app.label.datastore.temporary import new_path
 from monai_app.label.datastore.volumes import suffix_of
-from monai_app.label.errors import unknown
-from monai_app.label.http.parameters import BatchOptions, ScoringOptions, TrainingOptions, Volume
+from monai_app.label.http.parameters import BatchOptions, Choice, TrainingOptions, Volume
 from monai_app.label.jobs.jobs import Jobs
 from monai_app.label.jobs.training import check_trainable
 
@@ -23,50 +22,52 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
     """Return the routes of trainings, batches and scorings."""
     router = APIRouter()
 
-    def start(kind: str, request: dict[str, Any], *, wait: bool = False) -> Any:
-        work = getattr(app, kind)
-        if wait:
-            return from_thread.run(jobs.run, kind, request, work)
-        return from_thread.run(jobs.start, kind, request, work).told()
-
     @router.post("/train/{model}", tags=["Train"], summary="Train on the labels")
     def train(model: str, params: TrainingOptions | None = None) -> Any:
         app.model(model)
         check_trainable(app.store.stack)
-        return start("train", {"model": model, **(params or TrainingOptions()).model_dump()})
+        request = {"model": model, **(params or TrainingOptions()).model_dump()}
+        return from_thread.run(jobs.start, "train", request, app.train).told()
 
     @router.post("/batch/infer/{model}", tags=["Infer"], summary="Label many images, and keep the labels")
     def batch_infer(model: str, images: Images = Images.IMAGES_ALL, params: BatchOptions | None = None) -> Any:
         app.model(model).trained_run()
-        return start("batch_infer", {"model": model, "images": images, **(params or BatchOptions()).model_dump()})
+        request = {"model": model, "images": images, **(params or BatchOptions()).model_dump()}
+        return from_thread.run(jobs.start, "batch_infer", request, app.batch_infer).told()
 
     @router.post("/scoring/{method}", tags=["Scoring"], summary="Score slices")
-    def scoring(method: str, params: ScoringOptions | None = None, run_sync: bool = False) -> Any:
-        if method not in app.scoring_methods:
-            raise unknown("scoring", method, app.scoring_methods)
-        options = (params or ScoringOptions()).model_dump(exclude_none=True)
-        if "model" in options:
-            app.model(options["model"])
-        return start("scoring", {"method": method, **options}, wait=run_sync)
+    def scoring(method: str, params: Choice | None = None, run_sync: bool = False) -> Any:
+        request = {
+            "method": app.scoring_method(method),
+            **(params or Choice()).model_dump(include={"model"}, exclude_none=True),
+        }
+        if "model" in request:
+            app.model(request["model"])
+        if run_sync:
+            return from_thread.run(jobs.run, "scoring", request, app.scoring)
+        return from_thread.run(jobs.start, "scoring", request, app.scoring).told()
 
-    for kind, path, tag in (("train", "/train/", "Train"), ("batch_infer", "/batch/infer", "Infer")):
-        _add_status(router, jobs, kind, path, [tag])
-    _add_status(router, jobs, "scoring", "/scoring/", ["Scoring"])
+    for kind, path, tag in (
+        ("train", "/train/", "Train"),
+        ("batch_infer", "/batch/infer", "Infer"),
+        ("scoring", "/scoring/", "Scoring"),
+    ):
+        router.add_api_route(
+            path, partial(_status, jobs, kind), tags=[tag], summary=f"The {kind} that runs or ran last"
+        )
+        stop = partial(_stop, jobs, kind)
+        router.add_api_route(path, stop, methods=["DELETE"], tags=[tag], summary=f"Stop the {kind} that runs")
     return router
 
 
-def _add_status(router: APIRouter, jobs: Jobs, kind: str, path: str, tags: list[str | Enum]) -> None:
-    """Add the routes that tell of jobs of a kind and stop the one that runs."""
+def _status(jobs: Jobs, kind: str, all: bool = False, check_if_running: bool = False) -> Any:
+    told = [job.told() for job in jobs.known(kind, running=check_if_running)]
+    return told if all else told[-1]
 
-    @router.get(path, tags=tags, summary=f"The {kind} that runs or ran last")
-    def status(all: bool = False, check_if_running: bool = False) -> Any:
-        told = [job.told() for job in jobs.known(kind, running=check_if_running)]
-        return told if all else told[-1]
 
-    @router.delete(path, tags=tags, summary=f"Stop the {kind} that runs")
-    def stop() -> Any:
-        job = from_thread.run(jobs.stop, kind)
-        return job and job.told()
+def _stop(jobs: Jobs, kind: str) -> Any:
+    job = from_thread.run(jobs.stop, kind)
+    return job and job.told()
 
 
 def session_routes(app: StackApp) -> APIRouter:

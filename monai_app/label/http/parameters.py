@@ -11,70 +11,45 @@ from monai_app.label.datastore.tags import ORIGINAL, prediction_tag
 from monai_app.label.datastore.volumes import suffix_of
 
 Name = Annotated[str, Field(max_length=200)]
+Output = Literal["image", "json", "all"]
+PredictionTag = Annotated[Name, AfterValidator(lambda tag: prediction_tag({"label_tag": tag}))]
 
 
-def _tag(name: str) -> str:
-    return prediction_tag({"label_tag": name})
+class Choice(BaseModel):
+    """Which model proposes the next image or is scored, and the tag of the labels that count."""
+
+    model: Name | None = None
+    label_tag: Name | None = None
 
 
-PredictionTag = Annotated[Name, AfterValidator(_tag)]
-
-
-class Options(BaseModel):
-    """Options of a request."""
+class InferenceOptions(BaseModel):
+    """How an image is labelled: on which of the server's devices, whether all slices of a case, and what is kept."""
 
     model_config = ConfigDict(strict=True)
 
-
-class InferenceOptions(Options):
-    """How an image is labelled."""
-
     device: Name | list[Name] | None = None
-    """where the model is applied, of the devices that /info/ names; without it the GPU where there is one"""
     whole_slab: bool = False
-    """label all slices of a case, not its own alone"""
     save_label: bool = False
-    """keep the labels"""
     label_tag: PredictionTag = ORIGINAL
-    """tag under which they are kept"""
 
 
-class SampleOptions(Options):
-    """How the next image is chosen."""
+class BatchOptions(BaseModel):
+    """How many images are labelled (0: all), and the tag of what is kept."""
 
-    model: Name | None = None
-    """that is unsure; the first one where none is named"""
-    label_tag: Name | None = None
-    """of the labels that count for the strategies first and random"""
-    client_id: Name | None = None
-    """who asks"""
+    model_config = ConfigDict(strict=True)
+
+    label_tag: PredictionTag = ORIGINAL
+    max_batch_size: Annotated[int, Field(ge=0)] = 0
 
 
-class TrainingOptions(Options):
-    """How a model is trained."""
+class TrainingOptions(BaseModel):
+    """How a model is trained: epochs (0: its own), from the weights that count, going on with what is unfinished."""
+
+    model_config = ConfigDict(strict=True)
 
     max_epochs: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """epochs; 0 takes the model's own"""
     pretrained: bool = True
-    """begin with the weights that count now"""
     resume: bool = True
-    """go on with an unfinished training where it is the same; else begin anew"""
-
-
-class BatchOptions(Options):
-    """How many images are labelled."""
-
-    label_tag: PredictionTag = ORIGINAL
-    """tag under which the labels are kept"""
-    max_batch_size: Annotated[int, Field(ge=0)] = 0
-    """images; 0 takes all"""
-
-
-class ScoringOptions(Options):
-    """What is scored."""
-
-    model: Name | None = None
-    """the model; the first one where none is named"""
 
 
 class Told(RootModel[dict[str, Any]]):
@@ -108,5 +83,3 @@ def _volume(file: UploadFile) -> UploadFile:
 
 Volume = Annotated[UploadFile, AfterValidator(_volume)]
 """A volume file."""
-
-Output = Literal["image", "json", "all"]

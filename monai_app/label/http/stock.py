@@ -5,12 +5,11 @@ values that were checked, and what it does for a client ends when that client go
 """
 
 import asyncio
-import concurrent.futures
 import inspect
 import logging
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from starlette.exceptions import HTTPException
 from monai_app.errors import StoppedError
 from monai_app.label.datastore.temporary import hold
 from monai_app.label.errors import UnknownError
-from monai_app.label.http.parameters import InferenceOptions, Output, SampleOptions, Told, Volume, json_of
+from monai_app.label.http.parameters import Choice, InferenceOptions, Output, Told, Volume, json_of
 from monai_app.label.settings import Workspace
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]
@@ -37,15 +36,14 @@ _ROUTES = {
     *("GET /session/{session_id}", "DELETE /session/{session_id}"),
     *("GET /datastore/", "PUT /datastore/", "DELETE /datastore/"),
     *("PUT /datastore/image", "GET /datastore/image", "DELETE /datastore/image", "GET /datastore/image/info"),
-    *("PUT /datastore/label", "GET /datastore/label", "HEAD /datastore/label", "DELETE /datastore/label"),
-    "GET /datastore/label/info",
+    *("PUT /datastore/label", "GET /datastore/label", "DELETE /datastore/label", "GET /datastore/label/info"),
 }
 """What clients ask for. What is left out would replace the files of models, or nobody asks for it."""
 
 _CHECKED: dict[tuple[Any, str], Any] = {
     (infer, "params"): json_of(InferenceOptions),
     (infer, "output"): Output | None,
-    (activelearning, "params"): SampleOptions | None,
+    (activelearning, "params"): Choice | None,
     (datastore, "params"): json_of(Told),
 }
 """What parameters are, by the router's module, where MONAI Label takes anything."""
@@ -63,13 +61,11 @@ def stock_routes(workspace: Workspace, threads: CapacityLimiter) -> APIRouter:
     router = APIRouter()
     for module in (info, infer, activelearning, datastore, session):
         for route in module.router.routes:
-            assert isinstance(route, APIRoute)
-            methods = [method for method in route.methods or () if f"{method} {route.path}" in _ROUTES]
-            if methods:
+            if isinstance(route, APIRoute) and f"{min(route.methods or ())} {route.path}" in _ROUTES:
                 router.add_api_route(
                     route.path,
                     _in_thread(route.endpoint, module, workspace, threads),
-                    methods=methods,
+                    methods=list(route.methods or ()),
                     tags=route.tags,
                     summary=route.summary,
                     include_in_schema=route.include_in_schema,
@@ -83,15 +79,15 @@ def _in_thread(handler: Handler, module: Any, workspace: Workspace, threads: Cap
     files = "background_tasks" in signature.parameters
 
     async def answer(request: Request, **values: Any) -> Any:
-        given = {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in values.items()}
+        given = {name: each.model_dump() if isinstance(each, BaseModel) else each for name, each in values.items()}
         if "user" in signature.parameters:
             given["user"] = User(username="")  # whose name would be noted
         try:
-            answered = await _while_connected(request, partial(_run, handler, given), threads)
+            answered = await _while_connected(request, lambda: _run(handler, given), threads)
         except BaseException:
             if files:  # MONAI Label removes them after an answer alone
                 with CancelScope(shield=True):
-                    await given["background_tasks"]()
+                    await values["background_tasks"]()
             raise
         if isinstance(answered, FileResponse) and not files:
             # Whoever replaces or removes it meanwhile, it is sent as it is now.
@@ -101,9 +97,13 @@ def _in_thread(handler: Handler, module: Any, workspace: Workspace, threads: Cap
 
     parameters = [_checked(module, given) for name, given in signature.parameters.items() if name != "user"]
     own = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
-    answer.__signature__ = signature.replace(parameters=[own, *parameters])  # type: ignore[attr-defined]
+    vars(answer).update(__signature__=signature.replace(parameters=[own, *parameters]))
     answer.__name__ = handler.__name__
     return answer
+
+
+def _run(handler: Handler, values: dict[str, Any]) -> Any:
+    return asyncio.run(handler(**values))
 
 
 def _checked(module: Any, parameter: inspect.Parameter) -> inspect.Parameter:
@@ -116,17 +116,13 @@ def _checked(module: Any, parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(annotation=_CHECKED[module, parameter.name], default=default)
 
 
-def _run(handler: Handler, values: dict[str, Any]) -> Any:
-    return asyncio.run(handler(**values))
-
-
 async def _while_connected(request: Request, work: Callable[[], Any], threads: CapacityLimiter) -> Any:
     """Do work in a thread; what of it runs in the event loop or the worker ends when the client goes away."""
     with CancelScope() as scope:
         watch = asyncio.create_task(_watch(request, scope))
         try:
             return await to_thread.run_sync(work, limiter=threads)
-        except concurrent.futures.CancelledError:  # as the thread sees that
+        except CancelledError:  # as the thread sees that
             raise StoppedError("the client went away, so its request was cancelled; ask again") from None
         finally:
             watch.cancel()

@@ -15,12 +15,11 @@ from typing import Any
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 
-from monai_app.errors import AppError, StoppedError, user_error
+from monai_app.errors import AppError, NoRoomError, StoppedError, user_error
 from monai_app.label.errors import (
     DISK_FULL,
     STOPS,
     FailedError,
-    NoRoomError,
     RunningError,
     UnavailableError,
     UnknownError,

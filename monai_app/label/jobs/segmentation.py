@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,32 +61,27 @@ class SegmentationTask(InferTask):
         Raises:
             AppError: the model has no weights yet, or the inference fails, is refused or cancelled.
         """
-        store, settings, image = self.store, self.settings, request["image"]
+        store, image = self.store, request["image"]
         target = new_path(store.workspace, store.cases.suffix)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # a process that ends leaves half a file
             made = Path(folder) / target.name
-            wanted = partial(
-                Inference,
-                self.model.trained_run(),
-                store.path,
-                made,
-                device=settings.device or read_device(request.get("device")),
-                memory=settings.memory,
-                ingested=settings.ingested,
-            )
+            wanted = Inference(*self._common(request.get("device")), self.settings.memory, made)
             if isinstance(image, Path):
-                inference = wanted(volume=image)
+                wanted = replace(wanted, volume=image)
             else:
                 slices = image.slices if request.get("whole_slab") else [image.z]
-                inference = wanted(slices=slices, first=image.first, grid=store.cases.grid(image))
-            params = self.worker.do(infer, inference, refusable=refusable)
+                wanted = replace(wanted, slices=slices, first=image.first, grid=store.cases.grid(image))
+            params = self.worker.do(infer, wanted, refusable=refusable)
             made.replace(target)
         return target, params
 
     def measure(self, slices: list[int]) -> list[SliceScore]:
         """Measure how sure the model is of slices."""
-        settings, device = self.settings, self.settings.device or read_device(None)
-        return self.worker.do(measure, self.model.trained_run(), self.store.path, slices, device, settings.ingested)
+        return self.worker.do(measure, *self._common(None), slices)
+
+    def _common(self, device: str | list[str] | None) -> tuple[Path, Path, str | None, str]:
+        settings = self.settings
+        return self.model.trained_run(), self.store.path, settings.ingested, settings.device or read_device(device)
 
 
 def read_device(given: str | list[str] | None) -> str:

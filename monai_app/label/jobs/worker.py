@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import torch
 from anyio import BrokenWorkerProcess, CancelScope, CapacityLimiter, from_thread, to_process
 
-from monai_app.errors import AppError
-from monai_app.label.errors import DISK_FULL, STOPS, FailedError, NoRoomError, UnavailableError, is_disk_full
+from monai_app.errors import AppError, NoRoomError
+from monai_app.label.errors import DISK_FULL, STOPS, FailedError, UnavailableError, is_disk_full
 from monai_app.label.jobs.family import end_with_parent
 
 T = TypeVar("T")
