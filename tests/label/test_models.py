@@ -64,8 +64,7 @@ def test_a_run_that_is_gone_is_named_by_what_needs_it_and_the_server_goes_on(app
     assert app.info()["train_stats"]["trained"]["run"] == "0001"
     for ask in (
         lambda: app.infer({"model": "trained", "image": "tiny_z0001"}),
-        lambda: app.model_info("trained"),
-        lambda: model.weights,
+        lambda: model.run,
         lambda: app.next_sample({"strategy": "least_sure"}),
     ):
         with pytest.raises(NotTrainedError, match=r'run 0001 of model trained .* gone.*"pretrained": false'):

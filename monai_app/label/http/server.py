@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Security
@@ -23,6 +24,9 @@ from monai_app.label.http.own import job_routes, login_routes, session_routes
 from monai_app.label.http.parameters import described
 from monai_app.label.http.stock import stock_routes
 from monai_app.label.jobs.jobs import Jobs
+
+_REFUSED = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
+"""What requests may be answered."""
 
 _SPARE = 40
 """Threads beside those in which inferences wait: they answer however many wait."""
@@ -48,15 +52,14 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         gc.freeze()
         forgetting = asyncio.create_task(app.store.sessions.keep_forgetting())
         yield
-        forgetting.cancel()
-        app.worker.close()
-        await jobs.close()
+        forgetting.cancel()  # what else runs ends with the event loop
 
     api = FastAPI(
         title="MONAI Label: monai-app",
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        responses={status: {"description": HTTPStatus(status).phrase} for status in _REFUSED},
         dependencies=[Security(BEARER)] if access.token is not None else [],
         form_limits={"max_files": 2, "max_fields": 16, "max_part_size": LARGEST_TEXT},
     )

@@ -8,23 +8,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 
-from monai_app.errors import AppError, NoRoomError, StoppedError, user_error
-from monai_app.label.errors import (
-    DISK_FULL,
-    STOPS,
-    FailedError,
-    RunningError,
-    UnavailableError,
-    UnknownError,
-    is_disk_full,
-)
+from monai_app.errors import NoRoomError, StoppedError, user_error
+from monai_app.label.errors import DISK_FULL, FailedError, RunningError, UnknownError, is_disk_full
 
 Work = Callable[[dict[str, Any]], Any]
 
@@ -34,52 +25,57 @@ _SHOWN, _KEPT = 20, 50
 _log = logging.getLogger(__name__)
 
 
-@dataclass
 class Job:
     """One piece of work.
 
-    Attributes:
+    Args:
         kind: train, batch_infer or scoring.
         request: what was asked for.
-        log: file of what it says.
-        status: RUNNING, DONE, STOPPED or ERROR.
-        result: what it gave.
-        error: why it failed.
+        work: called in a thread with the request, and the path of the job's log as ``log``.
+        folder: of the log.
+        threads: of which one is taken.
     """
 
-    kind: str
-    request: Mapping[str, Any]
-    log: Path
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    begun: str = field(default_factory=lambda: _now())
-    ended: str | None = None
-    status: str = "RUNNING"
-    result: Any = None
-    error: AppError | None = None
-    scope: CancelScope = field(default_factory=CancelScope)
-    task: asyncio.Task[None] | None = None
+    def __init__(
+        self, kind: str, request: Mapping[str, Any], work: Work, folder: Path, threads: CapacityLimiter
+    ) -> None:
+        self.kind, self.request, self.log = kind, request, folder / f"{kind}_{datetime.now():%Y%m%d_%H%M%S_%f}.log"
+        self.log.touch()
+        self.told_always = {"id": str(uuid.uuid4()), "request": request, "start_ts": _now()}
+        self.ended: str | None = None
+        self.scope = CancelScope()
+        self.task = asyncio.create_task(self._run(work, threads))
+
+    @property
+    def status(self) -> str:
+        """RUNNING, DONE, STOPPED or ERROR."""
+        if self.ended is None:
+            return "RUNNING"
+        error = self.task.exception()
+        return "DONE" if error is None else "STOPPED" if isinstance(error, StoppedError) else "ERROR"
 
     def told(self) -> dict[str, Any]:
         """What clients are told, the end of the log included."""
         with self.log.open(encoding="utf8", errors="replace") as lines:
             details = [line.rstrip("\n") for line in deque(lines, _SHOWN)]
-        if self.error is not None and (last := f"{self.kind} failed: {self.error}") not in details:  # the disk is full
-            details.append(last)
-        told = {"id": self.id, "status": self.status, "request": self.request, "start_ts": self.begun}
-        return {**told, **({"end_ts": self.ended} if self.ended else {}), "details": details}
+        if self.status == "ERROR" and (last := f"{self.kind} failed: {self.task.exception()}") not in details:
+            details.append(last)  # for which the disk had no room
+        ends = {"end_ts": self.ended} if self.ended else {}
+        return {**self.told_always, **ends, "status": self.status, "details": details}
 
-    async def run(self, work: Work, threads: CapacityLimiter) -> None:
-        """Do the work in a thread; what of it runs in the event loop or in processes ends when it is stopped."""
-        status = "ERROR"
+    async def stop(self) -> None:
+        """End what of the work runs in the event loop or in processes, and with it the work."""
+        self.scope.cancel()
+        await asyncio.wait([self.task])
+
+    async def _run(self, work: Work, threads: CapacityLimiter) -> Any:
         try:
             with self.scope:
-                self.result = await to_thread.run_sync(self._do, work, limiter=threads)
-                status = "DONE"
+                return await to_thread.run_sync(self._do, work, limiter=threads)
         except CancelledError:  # as the thread sees that
-            status = "STOPPED"
-        except AppError as error:
-            self.error = error
-        self.status, self.ended = status, _now()
+            raise StoppedError(f"the {self.kind} was stopped; ask for it again") from None
+        finally:
+            self.ended = _now()
 
     def _do(self, work: Work) -> Any:
         handler, thread = logging.FileHandler(self.log, encoding="utf8"), threading.get_ident()
@@ -116,47 +112,33 @@ class Jobs:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._closed, self._threads = folder, False, CapacityLimiter(8)
+        self._folder, self._threads = folder, CapacityLimiter(8)
         self._jobs: dict[str, deque[Job]] = defaultdict(lambda: deque(maxlen=_KEPT))
 
     async def start(self, kind: str, request: Mapping[str, Any], work: Work) -> Job:
-        """Start a job.
-
-        Args:
-            kind: train, batch_infer or scoring.
-            request: what clients asked for.
-            work: called in a thread with the request, and the path of the job's log as ``log``.
+        """Start a `Job`.
 
         Raises:
             RunningError: one of the kind runs already.
-            UnavailableError: the server ends.
         """
-        if self._closed:
-            raise UnavailableError(STOPS)
         if any(job.status == "RUNNING" for job in self._jobs[kind]):
             raise RunningError(f"{kind} runs already; wait for it (GET) or stop it (DELETE)")
         for old in sorted(self._folder.glob(f"{kind}_*.log"))[: 1 - _KEPT]:
             old.unlink(missing_ok=True)
-        job = Job(kind, request, self._folder / f"{kind}_{datetime.now():%Y%m%d_%H%M%S_%f}.log")
-        job.log.touch()
-        job.task = asyncio.create_task(job.run(work, self._threads))
+        job = Job(kind, request, work, self._folder, self._threads)
         self._jobs[kind].append(job)
         return job
 
     async def run(self, kind: str, request: Mapping[str, Any], work: Work) -> Any:
-        """Do a job, wait for it, and return what it gives.
+        """Do a `Job`, wait for it, and return what it gives.
 
         Raises:
             StoppedError: somebody stopped it.
-            AppError: as `start`, or it cannot be done.
+            AppError: one of the kind runs already, or it cannot be done.
         """
         job = await self.start(kind, request, work)
-        await _over(job)
-        if job.status == "STOPPED":
-            raise UnavailableError(STOPS) if self._closed else StoppedError(f"the {kind} was stopped; ask for it again")
-        if job.error is not None:
-            raise job.error
-        return job.result
+        await asyncio.wait([job.task])  # who does not wait any more does not stop it
+        return job.task.result()
 
     def known(self, kind: str, *, running: bool) -> list[Job]:
         """Return the jobs of a kind since the server began, or the one that runs.
@@ -173,21 +155,9 @@ class Jobs:
         """Stop the job that runs and return it; None where none runs."""
         for job in self._jobs[kind]:
             if job.status == "RUNNING":
-                job.scope.cancel()
-                await _over(job)
+                await job.stop()
                 return job
         return None
-
-    async def close(self) -> None:
-        """Stop all jobs, for good."""
-        self._closed = True
-        for kind in list(self._jobs):
-            await self.stop(kind)
-
-
-async def _over(job: Job) -> None:
-    if job.task is not None:
-        await asyncio.wait([job.task])
 
 
 def _now() -> str:

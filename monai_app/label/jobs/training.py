@@ -25,6 +25,9 @@ from monai_app.label.models import ServedModel, snapshot_of
 from monai_app.stack import Stack, snapshot
 from monai_app.training import epochs_done
 
+COMMAND = (sys.executable, "-m", "monai_app.label.jobs.family")
+"""Our command line as a child of the server."""
+
 
 def check_trainable(stack: Stack) -> None:
     """Refuse to train on nothing, before a process is started for it.
@@ -125,10 +128,9 @@ async def run_command(words: list[str], log: Path) -> None:
         ConfigError: what it says where the user can mend it.
         FailedError: it ended otherwise.
     """
-    command = (sys.executable, "-m", "monai_app.label.jobs.family", *words)
     with log.open("ab") as said:
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+            *COMMAND, *words, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
     try:
         code = await process.wait()

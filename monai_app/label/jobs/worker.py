@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any, TypeVar
 
 import torch
-from anyio import BrokenWorkerProcess, CancelScope, CapacityLimiter, from_thread, to_process
+from anyio import BrokenWorkerProcess, CapacityLimiter, from_thread, to_process
 
 from monai_app.errors import AppError, NoRoomError
-from monai_app.label.errors import DISK_FULL, STOPS, FailedError, UnavailableError, is_disk_full
+from monai_app.label.errors import DISK_FULL, FailedError, UnavailableError, is_disk_full
 from monai_app.label.jobs.family import end_with_parent
 
 T = TypeVar("T")
@@ -24,8 +24,7 @@ class Worker:
     """
 
     def __init__(self, waiting: int) -> None:
-        self._waiting, self._one, self._closed = waiting, CapacityLimiter(1), False
-        self._scopes: set[CancelScope] = set()
+        self._waiting, self._one = waiting, CapacityLimiter(1)
 
     def do(self, work: Callable[..., T], *arguments: Any, refusable: bool = False) -> T:
         """Do work in the process, after what came before it, and wait for it in a thread of the event loop.
@@ -38,7 +37,7 @@ class Worker:
             refusable: refuse it where as many wait as may; what the server itself does waits its turn.
 
         Raises:
-            UnavailableError: as many wait as may, or the server ends.
+            UnavailableError: as many wait as may.
             NoRoomError: there was not enough memory, or the disk is full.
             FailedError: it failed for a reason that nobody foresaw, or its process died.
             AppError: as the function says.
@@ -51,25 +50,13 @@ class Worker:
                 f"one inference runs and {self._waiting} wait, as many as may; ask again in a while, or start the "
                 "server with a larger --waiting"
             )
-        with CancelScope() as scope:
-            self._scopes.add(scope)
-            try:
-                if not self._closed:
-                    return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
-            except BrokenWorkerProcess:
-                raise FailedError(
-                    "the process that runs inferences died, perhaps because the memory was used up; the next inference "
-                    "starts another one; give --memory, or fewer slices a case (--thickness)"
-                ) from None
-            finally:
-                self._scopes.discard(scope)
-        raise UnavailableError(STOPS)
-
-    def close(self) -> None:
-        """End what runs and what waits, for good."""
-        self._closed = True
-        for scope in list(self._scopes):
-            scope.cancel()
+        try:
+            return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
+        except BrokenWorkerProcess:
+            raise FailedError(
+                "the process that runs inferences died, perhaps because the memory was used up; the next inference "
+                "starts another one; give --memory, or fewer slices a case (--thickness)"
+            ) from None
 
 
 def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from monai_app.label.inference import Job, infer
 
 from monai_app.errors import AppError, ConfigError, StackError
 from monai_app.label.app import StackApp
@@ -17,7 +18,6 @@ from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.datastore.temporary import called
 from monai_app.label.datastore.volumes import Uploads
 from monai_app.label.errors import UnknownError
-from monai_app.label.inference import Job, infer
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import app_in, as_nifti, import_quietly

@@ -1,13 +1,15 @@
 """Trainings that are stopped and asked for again: which go on, to which weights, and what is left of the others."""
 
 import json
-import logging
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import numpy as np
 import pytest
 import torch
@@ -15,13 +17,13 @@ from ignite.engine import Engine
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.prepare import CHECKPOINT
+from monai_app.cli import app as command_line
 from monai_app.errors import BusyError, ConfigError, TargetExistsError
 from monai_app.files import lock, lock_path
-from monai_app.label import training
+from monai_app.label.jobs import training
+from monai_app.label.jobs.training import TrainingTask
 from monai_app.label.models import CURRENT, WEIGHTS, ServedModel, served_models, snapshot_of
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tasks import TrainingTask, read_options
-from monai_app.label.training import train
 from monai_app.stack import Stack, annotate, snapshot
 from monai_app.training import ResumeCheckpoint
 from tests.conftest import TINY
@@ -39,18 +41,15 @@ def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
     return Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
 
 
-@pytest.fixture
-def told() -> Iterator[list[str]]:
-    """What trainings say; MONAI takes pytest's handlers away."""
-    lines: list[str] = []
-    handler, logger = logging.Handler(), logging.getLogger(training.__name__)
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield lines
-    logger.removeHandler(handler)
-    logger.setLevel(level)
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run commands here; tests/label/test_serve.py runs them as the server does."""
+
+    async def run_here(words: list[str], log: Path) -> None:
+        with log.open("a") as said, redirect_stdout(said):
+            command_line(words, standalone_mode=False)
+
+    monkeypatch.setattr(training, "run_command", run_here)
 
 
 def model_in(folder: Path, stack: Stack, bundle: str = BUNDLE, **settings: object) -> ServedModel:
@@ -61,11 +60,25 @@ def model_in(folder: Path, stack: Stack, bundle: str = BUNDLE, **settings: objec
 
 
 def stats_of(model: ServedModel) -> dict[str, object]:
-    return TrainingTask(model, lambda _: None).stats()
+    return task_of(model).stats()
+
+
+def task_of(model: ServedModel, stack: Stack | None = None) -> TrainingTask:
+    return TrainingTask(model, lambda: Stack.open(stack.path) if stack else pytest.fail("not asked for"), lambda: None)
 
 
 def run(model: ServedModel, stack: Stack, *, pretrained: bool = True, resume: bool = True, **settings: Any) -> None:
-    train(model, Stack.open(stack.path), settings=settings, pretrained=pretrained, resume=resume)
+    model.folder.mkdir(parents=True, exist_ok=True)
+    chosen = replace(model, recipe=replace(model.recipe, settings={**model.recipe.settings, **settings}))
+    log = model.folder.parent / "log"
+    log.write_text("")
+    request = {"log": log, "max_epochs": 0, "pretrained": pretrained, "resume": resume}
+    anyio.run(anyio.to_thread.run_sync, task_of(chosen, stack), request, None)
+
+
+def said(model: ServedModel) -> list[str]:
+    """What the last training said."""
+    return (model.folder.parent / "log").read_text().splitlines()
 
 
 def killed(model: ServedModel, stack: Stack, **settings: Any) -> None:
@@ -78,7 +91,7 @@ def kill() -> None:
 
 
 def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
-    stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[str]
+    stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs: list[int] = []
     save, publish = ResumeCheckpoint._save, ServedModel.publish
@@ -105,7 +118,7 @@ def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
     model = model_in(tmp_path / "home", stack, str(trained))  # of a server that was started again
     killed(model, stack)
     assert epochs[3:] == [1, 2, 2]
-    assert any(line.startswith("goes on with 0001 after epoch 1 of 2") for line in told)
+    assert "goes on with 0001 after epoch 1 of 2" in said(model)
 
     # It had ended and did not come to count: nothing is left to train.
     monkeypatch.setattr(ServedModel, "publish", publish)
@@ -151,14 +164,13 @@ def names(model: ServedModel) -> list[str]:
 
 
 def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
-    stack: Stack, trainer: Trainer, tmp_path: Path, told: list[str]
+    stack: Stack, trainer: Trainer, tmp_path: Path
 ) -> None:
     model = model_in(tmp_path, stack)
     left = model.folder / "0001"
 
     def begins_anew(**options: object) -> bool:
         """Whether another run is in the place of the marked one, which is killed in its turn."""
-        told.clear()
         (left / "mark").write_text("before")
         killed(model, stack, **options)
         assert names(model) == ["0001", "0001.ome.zarr", CURRENT]
@@ -168,15 +180,15 @@ def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
     killed(model, stack)
     assert stats_of(model) == {"run": None, "unfinished": "0001"}
     assert not begins_anew()
-    assert told[0] == "begins with 0001 again, in which no epoch was complete"
     trainer.epochs = 1
     assert not begins_anew()
     assert not begins_anew()
-    assert told[0].startswith("goes on with 0001 after epoch 1 of 2")
+    assert "goes on with 0001 after epoch 1 of 2" in said(model)
 
     assert begins_anew(resume=False)
     assert begins_anew(seed=1)
-    assert "has other labels, settings or weights" in told[0]
+    assert "seed is" in said(model)[0]
+    assert said(model)[1] == "a new training takes the place of 0001"
     assert begins_anew()
     labels = stack.read_annotation(3)
     annotate(stack, {3: np.roll(labels, 1, axis=1)})
@@ -188,7 +200,7 @@ def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
     config = left / "configs" / "train.yaml"  # of an earlier version
     config.write_text(config.read_text().replace("keys: image, std: 0.1", "keys: image, sigma: 0.1"))
     assert begins_anew()
-    assert "cannot be gone on with" in told[0]
+    assert said(model)[1] == "a new training takes the place of 0001"
     (left / CHECKPOINT).write_bytes(b"half a file")
     assert stats_of(model) == {"run": None, "unfinished": "0001"}
     assert begins_anew()
@@ -223,7 +235,7 @@ def test_what_counted_once_and_what_is_not_ours_stays(stack: Stack, trainer: Tra
 
 
 def test_a_training_that_cannot_begin_leaves_the_unfinished_one_and_the_next_one_begins(
-    stack: Stack, trainer: Trainer, tmp_path: Path, told: list[str]
+    stack: Stack, trainer: Trainer, tmp_path: Path
 ) -> None:
     model = model_in(tmp_path, stack)
     trainer.epochs = 1
@@ -243,15 +255,8 @@ def test_a_training_that_cannot_begin_leaves_the_unfinished_one_and_the_next_one
     assert snapshot_of(model.folder / "0001").stat().st_ino == made
     trainer.dies = False
     run(model, stack)
-    assert told[-2].startswith("goes on with 0001 after epoch 1")
+    assert "goes on with 0001 after epoch 1 of 2" in said(model)
     assert stats_of(model) == {"run": "0001"}
-
-
-def test_whether_to_go_on_is_an_option() -> None:
-    assert read_options({})["resume"] is True
-    assert read_options({"resume": False})["resume"] is False
-    with pytest.raises(ConfigError, match="resume 'no': give true or false"):
-        read_options({"resume": "no"})
 
 
 def test_a_snapshot_is_replaced_when_asked_and_nothing_else_is(stack: Stack, tmp_path: Path) -> None:
