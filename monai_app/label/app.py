@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,17 @@ from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
+from monailabel.utils.others.generic import name_to_device
 
+from monai_app.active_learning.slice_scores import SliceScore, score_slices
+from monai_app.bundle.model import load_model
 from monai_app.errors import AppError
+from monai_app.inference import Predictor
 from monai_app.label.background import Background
-from monai_app.label.datastore.case_files import Case
+from monai_app.label.datastore.cases import Case
 from monai_app.label.datastore.store import StackDatastore
-from monai_app.label.datastore.tags import ORIGINAL, prediction_tag
 from monai_app.label.datastore.temporary import held, new_path
+from monai_app.label.datastore.volumes import ORIGINAL, prediction_tag
 from monai_app.label.errors import BatchError, unknown_image, unknown_model
 from monai_app.label.inference import Job, infer
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
@@ -77,7 +82,9 @@ class StackApp(MONAILabelApp):
         """Return the ways to score slices."""
         return {
             "slices": SliceScores(self._served, self._label),
-            "uncertainty": Uncertainty(self.workspace, self._served, self.settings),
+            "uncertainty": Uncertainty(
+                self._served, {name: partial(self._scores, model) for name, model in self._served.items()}
+            ),
         }
 
     def model(self, name: str) -> ServedModel:
@@ -205,7 +212,11 @@ class StackApp(MONAILabelApp):
         return Path(self.infer({"model": model.name, "image": image})["file"])
 
     def _measure(self, model: ServedModel) -> None:
-        measure_uncertainty(self.workspace, model, self.store, self.settings)
+        measure_uncertainty(self.store, model, partial(self._scores, model))
+
+    def _scores(self, model: ServedModel, slices: list[int]) -> Iterator[SliceScore]:
+        predictor = Predictor(load_model(model.trained_run()), self.settings.device or name_to_device(None))
+        return score_slices(self.store.stack, slices, predictor)
 
     def server_mode(self, mode: bool) -> None:
         """Start to serve: inferences then run in a process of their own."""

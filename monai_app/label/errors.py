@@ -25,6 +25,11 @@ def unknown_label(image: str, tag: str) -> UnknownError:
     return UnknownError(f"image {image[:120]!r} has no label {tag[:120]!r}; GET /datastore/?output=all lists them")
 
 
+def unknown_session(session: str) -> UnknownError:
+    """A session was removed while it was asked for."""
+    return UnknownError(f"session {session[:120]!r} was removed just now; send the volume again (PUT /session/)")
+
+
 def unknown_model(name: str, models: Iterable[str]) -> UnknownError:
     """There is no model of a name among the names of models."""
     return UnknownError(f"there is no model {name[:120]!r}; the models are {', '.join(models)}")

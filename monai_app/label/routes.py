@@ -11,9 +11,9 @@ from monai_app.errors import ConfigError
 from monai_app.label.answers import ERRORS, Output, send_file, send_result
 from monai_app.label.app import StackApp
 from monai_app.label.connection import threads_for, while_connected
-from monai_app.label.datastore.tags import prediction_tag
 from monai_app.label.datastore.temporary import held
-from monai_app.label.errors import UnknownError
+from monai_app.label.datastore.volumes import prediction_tag
+from monai_app.label.errors import UnknownError, unknown_session
 from monai_app.label.forms import Image, Options, read_name, read_object, read_whole, received
 from monai_app.label.login import roles
 from monai_app.label.models import WEIGHTS
@@ -145,7 +145,7 @@ def _infer(
             return app.infer({**wanted, "volume": str(path), "save_label": False}, cancelled=gone)
     if session_id:
         sessions = app.store.sessions
-        with held(app.workspace, sessions.path(session_id), sessions.unknown(session_id)) as path:
+        with held(app.workspace, sessions.get_session(session_id).image, unknown_session(session_id)) as path:
             return app.infer({**wanted, "volume": str(path), "save_label": False}, cancelled=gone)
     return app.infer(wanted, cancelled=gone)
 
@@ -231,22 +231,19 @@ def session_routes(app: StackApp) -> APIRouter:
     def create(files: Annotated[list[UploadFile], File()], expiry: int = 0) -> dict[str, Any]:
         if len(files) != 1:
             raise ConfigError(f"{len(files)} files: a session has one volume; send all detectors as one 4-D NIfTI")
-        store.room.check(files[0].size or 0)
         with received(app.workspace, files[0]) as path:
-            session_id = store.add_session(path)
-        if expiry > 0:
-            sessions.expire(session_id, expiry)
-        return {"session_id": session_id, "session_info": sessions.told(session_id)}
+            session_id = store.add_session(path, expiry)
+        return {"session_id": session_id, "session_info": sessions.get_session(session_id, False).to_json()}
 
     @router.get("/{session_id}", summary="Whether there is such a session", responses=ERRORS)
     def get(session_id: str, update_ts: bool = False, image: bool = False) -> Any:
-        if not image:
-            return sessions.told(session_id, used=update_ts)
-        return send_file(app.workspace, str(sessions.path(session_id, used=update_ts)), sessions.unknown(session_id))
+        session = sessions.get_session(session_id, update_ts)
+        return send_file(app.workspace, session.image, unknown_session(session_id)) if image else session.to_json()
 
     @router.delete("/{session_id}", summary="Forget a session's volume", responses=ERRORS)
     def remove(session_id: str) -> dict[str, Any]:
-        sessions.remove(session_id)
-        return {"name": session_id}
+        session = sessions.get_session(session_id)
+        sessions.remove_session(session_id)
+        return session.to_json()
 
     return router

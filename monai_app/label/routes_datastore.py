@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
 from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 
 from monai_app.label.answers import ERRORS, send_file
 from monai_app.label.app import StackApp
-from monai_app.label.datastore.tags import FINAL
+from monai_app.label.datastore.volumes import FINAL
 from monai_app.label.errors import UnknownError, unknown_image, unknown_label
 from monai_app.label.forms import Image, Tag, read_object, received
 from monai_app.label.login import roles
@@ -44,7 +43,6 @@ def image_routes(app: StackApp) -> APIRouter:
     ) -> dict[str, str]:
         name = file.filename or ""
         info = read_object(params)
-        store.room.check(file.size or 0)
         with received(app.workspace, file) as path:
             return {"image": store.add_image(image or Path(name).name.split(".")[0], str(path), info)}
 
@@ -72,17 +70,6 @@ def image_routes(app: StackApp) -> APIRouter:
     def update_image_info(image: Image, info: Annotated[str, Form()] = "{}") -> None:
         store.update_image_info(image, read_object(info))
 
-    @router.get(
-        "/dataset",
-        summary="Images and final labels as a zip",
-        responses=ERRORS,
-        response_class=FileResponse,
-        dependencies=annotator,
-    )
-    def dataset(limit_cases: Annotated[int | None, Query(ge=1, le=1_000_000)] = None) -> FileResponse:
-        path = Path(store.get_dataset_archive(limit_cases))
-        return FileResponse(path, filename="dataset.zip", background=BackgroundTask(path.unlink, True))
-
     return router
 
 
@@ -108,7 +95,7 @@ def label_routes(app: StackApp) -> APIRouter:
 
     @router.head("/label", summary="Whether there is such a label", responses=ERRORS, dependencies=user)
     def check_label(image: Image, tag: Tag) -> dict[str, Any]:
-        if not store.get_label_by_image_id(image, tag):
+        if not store.get_label_uri(image, tag):
             raise unknown_label(image, tag)
         return {}
 
@@ -120,9 +107,5 @@ def label_routes(app: StackApp) -> APIRouter:
     @router.get("/label/info", summary="What is known of a label", responses=ERRORS, dependencies=user)
     def label_info(label: Image, tag: Tag) -> dict[str, Any]:
         return store.get_label_info(label, tag)
-
-    @router.put("/label/info", summary="Add to what is known of a label", responses=ERRORS, dependencies=annotator)
-    def update_label_info(label: Image, tag: Tag, info: Annotated[str, Form()] = "{}") -> None:
-        store.update_label_info(label, tag, read_object(info))
 
     return router

@@ -121,16 +121,12 @@ def test_images_and_labels_are_downloaded_as_they_are_in_the_stack(served: Serve
     everything = served.client.datastore()["objects"]
     assert [name for name in everything if name in CASES] == sorted(CASES)
     assert served.ask("GET", "/datastore/?output=train").json()[0] == {"image": "tiny_z0001", "label": "tiny_z0001"}
-    archive = served.ask("GET", "/datastore/dataset?limit_cases=2")
-    assert archive.content[:2] == b"PK"
-    wait_for(lambda: not served.of_requests(), 20)
 
 
-def test_what_is_known_of_images_and_labels_can_be_added_to(served: Served) -> None:
+def test_what_is_known_of_images_can_be_added_to(served: Served) -> None:
     assert served.ask("PUT", "/datastore/image/info?image=tiny_z0002", data={"info": '{"note": "crack"}'}).ok
     assert served.ask("GET", "/datastore/image/info?image=tiny_z0002").json()["note"] == "crack"
-    assert served.ask("PUT", "/datastore/label/info?label=tiny_z0001&tag=final", data={"info": '{"by": "me"}'}).ok
-    assert served.ask("GET", "/datastore/label/info?label=tiny_z0001&tag=final").json()["by"] == "me"
+    assert served.ask("GET", "/datastore/label/info?label=tiny_z0001&tag=final").json() == {}
     assert served.ask("PUT", "/datastore/image/info?image=tiny_z0002", data={"info": "[]"}).status_code == 422
 
 
@@ -231,7 +227,7 @@ def test_the_interface_is_that_of_monai_label(served: Served) -> None:
     from tests.conftest import run_command
 
     theirs = json.loads(run_command("-c", code).stdout.split("OPENAPI")[1])
-    left_out = {"/infer/wsi/{model}", "/infer/wsi_v2/{model}", "/logs/gpu"}
+    left_out = {"/infer/wsi/{model}", "/infer/wsi_v2/{model}", "/logs/gpu", "/datastore/dataset"}
     assert set(theirs) - set(ours) == left_out & set(theirs)
     assert set(ours) <= set(theirs)
     for path, methods in ours.items():

@@ -15,7 +15,7 @@ from monai_app.errors import AppError, ConfigError, StackError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.datastore.temporary import called
-from monai_app.label.datastore.volumes import Uploads
+from monai_app.label.datastore.volumes import Volumes
 from monai_app.label.errors import UnknownError
 from monai_app.label.inference import Job, infer
 from monai_app.label.settings import Settings, Workspace
@@ -65,7 +65,7 @@ def test_the_stack_is_opened_a_few_times_a_request_however_many_cases_there_are(
         app.store.json,
         app.store.datalist,
         lambda: app.store.get_image_info("tiny_z0003"),
-        lambda: app.store.get_labels_by_image_id("tiny_z0003"),
+        lambda: app.store.get_label_info("tiny_z0003", "final"),
         lambda: app.next_sample({"strategy": "first"}),
         lambda: app.next_sample({"strategy": "least_sure"}),
     )
@@ -83,13 +83,14 @@ def test_every_door_refuses_a_stack_that_was_replaced(app: StackApp) -> None:
     content = json.loads(file.read_text())
     content["attributes"]["monai_app"]["identity"] = "another"
     file.write_text(json.dumps(content))
-    upload = app.store.cases.files.folder / "sent.nii.gz"
+    upload = app.store.cases.folder / "sent.nii.gz"
     store = app.store
     doors: tuple[Callable[[], object], ...] = (
         app.info,
         store.status,
         store.json,
         store.name,
+        store.description,
         lambda: store.get_image_uri("tiny_z0003"),
         lambda: store.get_label_uri("tiny_z0003", "final"),
         lambda: store.remove_label("tiny_z0003", "final"),
@@ -182,7 +183,7 @@ def test_a_label_that_comes_while_its_image_is_removed_is_refused_and_none_is_in
             late[0].result(20)
     assert not list(store.workspace.labels.rglob("mine*"))
     store.add_image("mine", sent(tmp_path, image), {})
-    assert store.get_labels_by_image_id("mine") == {}
+    assert store.json()["objects"]["mine"]["labels"] == {}
     assert "from" not in store.get_image_info("mine")
 
 
@@ -199,7 +200,7 @@ def test_a_volume_that_is_removed_while_its_inference_waits_is_labelled(
 
     def waited(job: Job, *_: object) -> dict[str, object]:
         if len(asked) == 0:
-            store.sessions.remove(session)
+            store.sessions.remove_session(session)
         else:
             store.remove_image("mine")
         assert job.volume is not None
@@ -219,7 +220,7 @@ def test_a_volume_that_is_removed_while_its_inference_waits_is_labelled(
 
 
 def test_an_upload_is_removed_in_all_formats(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path)
+    uploads = Volumes(tmp_path)
     for name in ("mine.nii", "mine.nrrd", "mine2.nrrd"):
         (tmp_path / name).touch()
     assert uploads.remove("mine")
@@ -243,3 +244,19 @@ def test_a_label_is_not_kept_through_a_link(app: StackApp, tmp_path: Path) -> No
         app.store.save_label(case.id, app.store.get_image_uri(case.id), "mine", {})
     assert not list((tmp_path / "elsewhere").iterdir())
     assert app.store.get_label_uri(case.id, "mine") == ""
+
+
+def test_damaged_records_are_named_and_labels_stay(store: StackDatastore) -> None:
+    store.update_image_info("tiny_z0003", {"note": "crack"})
+    store.records.path.write_text("{")
+    for door in (store.json, lambda: store.update_image_info("tiny_z0003", {})):
+        with pytest.raises(ConfigError, match=r"records\.json is damaged; remove it"):
+            door()
+    store.records.path.unlink()
+    assert store.get_label_uri("tiny_z0003", "final")
+
+
+def test_methods_that_nobody_calls_are_refused(store: StackDatastore) -> None:
+    for method in (store.refresh, store.get_image, store.set_name):
+        with pytest.raises(NotImplementedError, match="no route, task or client"):
+            method("tiny_z0003")

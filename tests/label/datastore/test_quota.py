@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from monai_app.errors import StackError
 from monai_app.io import Grid, write_volume
-from monai_app.label.datastore.quota import Room
+from monai_app.label.datastore.quota import Quota
 from monai_app.label.datastore.sessions import SECONDS, Sessions
 from monai_app.label.errors import NoRoomError, UnknownError
 from monai_app.stack import Stack, annotate
@@ -93,20 +93,20 @@ def is_in(folder: Path, path: Path) -> bool:
 def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path / "sessions", 5)
     assert sessions.seconds == SECONDS  # as MONAI Label takes what is too short
-    room = Room([tmp_path], 100, sessions)
+    quota = Quota([tmp_path], 100, sessions.forget_unused)
     (tmp_path / "old").write_bytes(bytes(60))
-    with room.taken(30):
+    with quota.taken(30):
         (tmp_path / ".new.partial").write_bytes(bytes(30))  # counts once
-        room.check(10)
-        with pytest.raises(NoRoomError, match=r"11 bytes.*takes 90 of the 100"):
-            room.check(11)
-        with pytest.raises(NoRoomError), room.taken(11):
+        with quota.taken(10):
             pass
-        with room.taken(-5):  # a smaller file in the place of another
-            room.check(10)
-    room.check(40)
+        with pytest.raises(NoRoomError, match=r"11 bytes.*takes 90 of the 100"), quota.taken(11):
+            pass
+        with quota.taken(-5), quota.taken(10):  # a smaller file in the place of another
+            pass
+    with quota.taken(40):
+        pass
     with pytest.raises(UnknownError):
-        sessions.told("none")
+        sessions.get_session("none")
 
 
 def test_a_session_may_be_forgotten_sooner_and_not_later(served: Served) -> None:
@@ -175,7 +175,8 @@ def test_a_server_that_nobody_asks_forgets_sessions_too(
     volume.write_bytes(VOLUME)
     app = app_in(tmp_path / "served", tiny_stack.path, trained)
     with TestClient(create_api(app, Access(None, (), 1))):
-        paths = [app.store.sessions.path(app.store.add_session(volume)) for _ in range(2)]
+        ids = [app.store.add_session(volume) for _ in range(2)]
+        paths = [Path(app.store.sessions.get_session(name).image) for name in ids]
         monkeypatch.setattr(Sessions, "forget_unused", forget)
         wait_for(lambda: "sessions that nobody uses cannot be removed: [Errno 5]" in caplog.text, 10)
         os.utime(paths[0], (0, 0))
