@@ -273,9 +273,10 @@ class StackDatastore(Datastore):
 
     def _extent(self, image_id: str) -> Extent:
         """Where the voxels of an image lie."""
-        upload = self.uploads.path(image_id)
-        if upload is None:
-            return self.cases.grid(self.cases.by_id[image_id]).extent
+        case = self.case(image_id)
+        if case is not None:
+            return self.cases.grid(case).extent
+        upload = Path(self.get_image_uri(image_id))
         with called(upload, f"image {image_id}"):
             return read_header(upload).extent
 

@@ -21,11 +21,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 def check_id(name: str, what: str = "image id") -> str:
-    """Return the id of an image, or another name, if it is one.
-
-    Args:
-        name: the name.
-        what: what the client calls it.
+    """Return the id of an image, or another name that clients call ``what``, if it is one.
 
     Raises:
         ConfigError: it could be more than a file's name: a path, an extension, something hidden.

@@ -21,7 +21,6 @@ from monai_app.label.datastore.cases import Case, Cases, id_prefix
 from monai_app.label.datastore.segments import to_phases
 from monai_app.label.settings import Settings
 from monai_app.stack import Stack, annotate
-from tests.conftest import run_command
 from tests.specs import phases_of
 
 SLICES, ROWS, COLUMNS = 8, 96, 80
@@ -353,11 +352,3 @@ def test_a_stack_that_was_replaced_is_noticed(cases: Cases, store: Path) -> None
     (store / "zarr.json").write_text(json.dumps(content))
     with pytest.raises(StackError, match="was replaced since it was opened: another stack was ingested"):
         cases.image(cases.by_id["tiny_z0000"])
-
-
-def test_cases_do_without_torch_and_a_server() -> None:
-    run_command(
-        "-c",
-        "import sys, monai_app.label.datastore.cases; assert not {'torch', 'monai', 'monailabel'} & set(sys.modules)",
-        fresh=True,
-    )
