@@ -38,6 +38,9 @@ _REACH = 2
 _NOISE = 0.75
 """Share of the pairs of neighbours that differ by noise alone; the others may be where the stack changes."""
 
+_BEFORE_TESTING = 3
+"""Slices to train on that are labelled before one is proposed that tests."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -47,7 +50,8 @@ class Proposal:
 
     Attributes:
         z: the slice.
-        gain: what annotating it takes away, as a share of what there is before; the greatest of all candidates.
+        gain: what annotating it takes away, as a share of what there is before; the greatest of all candidates. None
+            for a slice that tests, which is not chosen by it.
         uncertainty: how unsure the model is in it, 0..1; None where there is no model.
         distance: dissimilarity to the nearest labelled slice; None where nothing is labelled.
         nearest: that slice.
@@ -55,11 +59,11 @@ class Proposal:
     """
 
     z: int
-    gain: float
-    uncertainty: float | None
-    distance: float | None
-    nearest: int | None
-    region: Rect | None
+    gain: float | None = None
+    uncertainty: float | None = None
+    distance: float | None = None
+    nearest: int | None = None
+    region: Rect | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
@@ -101,6 +105,38 @@ def propose(
     found, row = scores[chosen[best]], place[chosen[best]]
     distance, nearest = (float(before[row]), known[int(to_known[row].argmin())]) if known else (None, None)
     return Proposal(found.z, float(gains[best]), found.uncertainty, distance, nearest, found.region)
+
+
+def next_slice(
+    scores: Mapping[int, SliceScore],
+    offered: Collection[int],
+    trained: Collection[int],
+    tested: Collection[int],
+    reserved: Collection[int] = (),
+) -> Proposal | None:
+    """Propose the slice to annotate next, to train on or to test on.
+
+    Slices that are kept for testing are proposed when three slices to train on are labelled: they tell how good the
+    model is, and what is labelled on them makes no other slice less worth labelling.
+
+    Args:
+        scores: see `propose`.
+        offered: z of the slices that may be annotated.
+        trained: z of those that are annotated to train on.
+        tested: z of those that are annotated to test on.
+        reserved: z of those that are kept for testing, annotated or not.
+
+    Returns:
+        The slice; None where all are annotated.
+
+    Raises:
+        ConfigError: a slice has no score.
+    """
+    to_test = set(offered) & set(reserved) - set(tested)
+    to_train = set(offered) - {*trained, *tested, *reserved}
+    if to_test and (len(trained) >= _BEFORE_TESTING or not to_train):
+        return Proposal(min(to_test))
+    return propose(scores, trained, to_train) if to_train else None
 
 
 def _candidates(scores: Mapping[int, SliceScore], labelled: Sequence[int], candidates: Collection[int]) -> list[int]:

@@ -1,27 +1,17 @@
-"""What is known of every slice before one is proposed: how it looks, and how unsure a model is in it.
+"""What is known of every slice before one is proposed: how it looks, and how unsure a model is in it."""
 
-A record a slice, which a server keeps in a file: it holds for one stack, one model and one way of sampling.
-"""
-
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file, lock, lock_path
 from monai_app.inference import Outputs, Predictor
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
-
-_FORMAT = 1
-"""Version of the file of scores."""
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -49,18 +39,6 @@ class SliceScore:
     def features(self) -> tuple[float, ...]:
         """What slices are compared by."""
         return (*self.appearance, *self.fractions)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it."""
-        return {**asdict(self), "region": self.region and self.region.to_json()}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "SliceScore":
-        """Read what `to_dict` gave and JSON kept."""
-        region = content["region"]
-        rect = None if region is None else Rect(*(Span(*ends) for ends in region))
-        appearance, fractions = tuple(content["appearance"]), tuple(content["fractions"])
-        return cls(content["z"], appearance, fractions, content["uncertainty"], rect)
 
 
 @dataclass(frozen=True)
@@ -143,43 +121,6 @@ def appearance(planes: npt.NDArray[np.integer]) -> tuple[float, ...]:
         texture = sum(float(step.sum(dtype=np.float64)) for step in steps) / max(1, sum(step.size for step in steps))
         values += [*np.quantile(plane, _QUANTILES).tolist(), texture]
     return tuple(values)
-
-
-class ScoreFile:
-    """Scores kept in a JSON file, which holds nothing where it was written for something else.
-
-    Args:
-        path: the file.
-        stack: what tells the stack from others, such as `Stack.identity`.
-        model: what tells the model from others, such as the SHA-256 of its weights; None for no model.
-        sampling: which windows the model looked at.
-    """
-
-    def __init__(self, path: Path, stack: str, model: str | None, sampling: Sampling | None = None) -> None:
-        self.path = path
-        self._fingerprint = {"format": _FORMAT, "stack": stack, "model": model, **asdict(sampling or Sampling())}
-
-    def read(self) -> dict[int, SliceScore]:
-        """Return what was written for the same stack, model and sampling, by z; nothing where the file is damaged."""
-        try:
-            content = json.loads(self.path.read_text(encoding="utf8"))
-            if content["binding"] != self._fingerprint:
-                return {}
-            return {score.z: score for score in map(SliceScore.from_dict, content["slices"])}
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            return {}
-
-    def write(self, scores: Mapping[int, SliceScore]) -> None:
-        """Add scores to those of the same stack, model and sampling, or put them in place of any others.
-
-        The file is written whole or not at all; of several that write at once, none takes away what another one wrote.
-        """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with lock(lock_path(self.path)):
-            known = {**self.read(), **scores}
-            content = {"binding": self._fingerprint, "slices": [known[z].to_dict() for z in sorted(known)]}
-            with atomic_file(self.path) as temporary:
-                temporary.write_text(json.dumps(content) + "\n", encoding="utf8")
 
 
 def _with_model(

@@ -14,11 +14,11 @@ from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
 
 from monai_app.errors import AppError, StackError
-from monai_app.label.datastore.case_files import Case
+from monai_app.label.datastore.cases import Case
 from monai_app.label.datastore.sessions import Sessions
 from monai_app.label.datastore.store import StackDatastore
-from monai_app.label.datastore.tags import ORIGINAL, prediction_tag
 from monai_app.label.datastore.temporary import held
+from monai_app.label.datastore.volumes import ORIGINAL, prediction_tag
 from monai_app.label.errors import unknown, unknown_image
 from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.jobs.training import TrainingTask

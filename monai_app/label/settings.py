@@ -9,8 +9,8 @@ from pydantic import Field, field_validator
 from monai_app.domain.slab import SliceCount
 from monai_app.domain.validation import Items, Strict
 from monai_app.errors import ConfigError
-from monai_app.label.datastore.case_files import Layout
 
+Layout = Literal["paired", "channels"]
 Suffix = Literal[".nii.gz", ".nii", ".nrrd"]
 SUFFIXES: tuple[str, ...] = get_args(Suffix)
 """Formats of cases."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_app.active_learning.selection import dissimilarity, propose
+from monai_app.active_learning.selection import Proposal, dissimilarity, next_slice, propose
 from monai_app.active_learning.slice_scores import SliceScore
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
@@ -141,3 +141,18 @@ def test_what_cannot_be_chosen_from_is_refused() -> None:
             propose(scores, labelled, **options)
     with pytest.raises(ConfigError, match="different features"):
         propose(changed(scores, 1, fractions=(1.0,)), [0])
+
+
+def test_slices_that_test_are_next_when_three_to_train_on_are_labelled() -> None:
+    scores = alike(12, 0.2)
+
+    def following(trained: list[int], tested: list[int] | None = None, offered: range = range(12)) -> Proposal | None:
+        return next_slice(scores, offered, trained, tested or [], reserved=[6, 9])
+
+    early = following([1, 4])
+    assert early is not None
+    assert early.z not in (1, 4, 6, 9)
+    assert following([1, 4, 8]) == Proposal(6)
+    assert following([1, 4, 8], [6]) == Proposal(9)
+    assert following([1], offered=range(1, 2)) is None
+    assert following([5], offered=range(5, 7)) == Proposal(6), "nothing else is left"

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_app.active_learning.slice_scores import Sampling, ScoreFile, SliceScore, appearance, score_slices
+from monai_app.active_learning.score_file import ScoreFile
+from monai_app.active_learning.slice_scores import Sampling, SliceScore, appearance, score_slices
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
 from monai_app.inference import Outputs, Predictor
@@ -103,7 +104,7 @@ def test_scores_are_kept_for_one_stack_model_and_sampling(
         assert ScoreFile(path, *other).read() == {}
     assert ScoreFile(path, tiny_stack.identity, predictor.model.sha256, Sampling(grid=4)).read() == {}
     content = json.loads(path.read_text())
-    del content["slices"][0]["z"]
+    del content["slices"]["1"]["z"]
     path.write_text(json.dumps(content))
     assert kept.read() == {}
     with pytest.raises(ConfigError, match="window 0: must be 1 or more"):

@@ -27,7 +27,7 @@ import yaml
 from common import app, command, machine, settings_options, write_json
 from scipy import stats
 
-from monai_app.active_learning.scoring import Agreement, score_agreement
+from monai_app.active_learning.agreement import Agreement, score_agreement
 from monai_app.active_learning.selection import propose
 from monai_app.active_learning.slice_scores import score_slices
 from monai_app.bundle.model import load_model

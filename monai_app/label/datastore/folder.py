@@ -39,67 +39,39 @@ def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
     if folder.resolve().is_relative_to(stack.path.resolve()):
         raise ConfigError(f"{folder} lies in the stack {stack.path}; give another folder (--studies)")
     with ExitStack() as held:
-        with _writable(folder):
-            _check_ours(folder)
+        try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             busy = f"another server works in {folder}; stop it, or give another folder (--studies)"
             held.enter_context(lock(lock_path(folder), busy))
-            _check_ours(folder)  # nobody else changes it any more
-            _check_stack(folder, stack)
-            _mark(folder, stack)
+            if folder.exists():
+                _check_ours(folder, stack)
+            folder.mkdir(exist_ok=True)
+            with atomic_file(folder / MARKER) as temporary:
+                content = {"program": "monai-app serve", "stack": str(stack.path), "ingested": stack.ingested}
+                temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
             for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
                 shutil.rmtree(left, ignore_errors=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ConfigError(f"{folder} is a file, or lies in one; give a folder (--studies)") from None
+        except OSError as error:
+            raise ConfigError(
+                f"the server's folder {folder} cannot be written ({error.strerror}); give one that can (--studies)"
+            ) from None
         yield
 
 
-def _check_ours(folder: Path) -> None:
-    """Refuse a folder in which a person may have something: servers remove what they do not need any more.
-
-    Raises:
-        ConfigError: it holds something and no server made it, or it is no folder.
-    """
-    if not folder.exists():
-        return
+def _check_ours(folder: Path, stack: Stack) -> None:
+    """Refuse a folder in which a person may have something, or which is of another stack."""
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}  # systems put those anywhere
     if names and MARKER not in names and not (names <= _EARLIER and (folder / "logs" / "server.log").is_file()):
         raise ConfigError(
             f"{folder} holds {min(names)!r} and no {MARKER}, so no server made it, and a server would remove files in "
             "it; give a folder that is empty or not there yet (--studies)"
         )
-
-
-def _check_stack(folder: Path, stack: Stack) -> None:
-    """Refuse a folder whose predictions, models and what clients told are of another stack.
-
-    Raises:
-        ConfigError: they are.
-    """
-    marker = folder / MARKER
-    found = read_json(marker, ()) if marker.is_file() else {}
-    kept = any((folder / name).exists() for name in _OF_STACK)
-    if kept and found.get("ingested") not in (None, stack.ingested):
+    found = read_json(folder / MARKER, ()) if MARKER in names else {}
+    if names & _OF_STACK and found.get("ingested") not in (None, stack.ingested):
         raise ConfigError(
             f"{folder} is the folder of another stack than {stack.path}, perhaps of what was ingested there before; "
             "give another folder (--studies), and to go on with a model that was trained there "
             f"--bundle {folder / 'models'}/MODEL/RUN"
         )
-
-
-def _mark(folder: Path, stack: Stack) -> None:
-    folder.mkdir(exist_ok=True)
-    with atomic_file(folder / MARKER) as temporary:
-        content = {"program": "monai-app serve", "stack": str(stack.path), "ingested": stack.ingested}
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Say of a folder that cannot be worked in which option chooses another."""
-    try:
-        yield
-    except (FileExistsError, NotADirectoryError):
-        raise ConfigError(f"{folder} is a file, or lies in one; give a folder (--studies)") from None
-    except OSError as error:
-        raise ConfigError(
-            f"the server's folder {folder} cannot be written ({error.strerror}); give one that can (--studies)"
-        ) from None

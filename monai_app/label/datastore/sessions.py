@@ -6,20 +6,16 @@ import os
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
-from monai_app.label.datastore.volumes import Uploads
+from monai_app.label.datastore.volumes import Volumes
 from monai_app.label.errors import UnknownError
 
 SECONDS = 3600
-"""Of MONAI Label's sessions, unless ``MONAI_LABEL_SESSION_EXPIRY`` says otherwise."""
-
-SHORTEST = 60
-"""MONAI Label takes `SECONDS` for anything that is not longer."""
+"""From the last use of a session until it is forgotten, where ``MONAI_LABEL_SESSION_EXPIRY`` is not longer than 60."""
 
 EVERY = 300.0
 """Seconds between two looks at what nobody uses any more, as MONAI Label has it."""
@@ -27,16 +23,8 @@ EVERY = 300.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Session:
-    """A volume that a client sent to label it again and again.
-
-    Attributes:
-        name: the session's id.
-        image: path of the volume.
-        last_access_ts: when it was used last, seconds.
-        expiry: seconds after its last use after which it is forgotten.
-    """
+class Session(NamedTuple):
+    """What MONAI Label's routes ask for: id, volume, last use, and how long it is kept from then, in seconds."""
 
     name: str
     image: str
@@ -49,7 +37,7 @@ class Session:
 
 
 class Sessions:
-    """The sessions of one folder. A file's time is when its session was used last.
+    """Volumes that expire. A file's time is when its session was used last.
 
     Args:
         folder: it is made when the first comes.
@@ -57,35 +45,26 @@ class Sessions:
     """
 
     def __init__(self, folder: Path, seconds: int) -> None:
-        self._volumes = Uploads(folder)
+        self._volumes = Volumes(folder)
         self._sooner: dict[str, int] = {}
-        self.seconds = seconds if seconds > SHORTEST else SECONDS
+        self.seconds = seconds if seconds > 60 else SECONDS
 
-    def add(self, source: Path) -> str:
+    def add(self, source: Path, seconds: int = 0) -> str:
         """Keep a volume and return its session's id.
+
+        It is forgotten some ``seconds`` after its last use, if that is sooner than the others; 0: as they are.
 
         Raises:
             AppError: the file is no volume.
         """
         session_id = uuid.uuid4().hex
         self._volumes.add(session_id, source)
+        if 0 < seconds < self.seconds:
+            self._sooner[session_id] = seconds
         return session_id
 
-    def expire(self, session_id: str, seconds: int) -> None:
-        """Forget a session sooner than the others.
-
-        Args:
-            session_id: the session's id.
-            seconds: from its last use until it is forgotten; what is longer than the server's own changes nothing.
-        """
-        self._sooner[session_id] = min(seconds, self.seconds)
-
-    def path(self, session_id: str, *, used: bool = True) -> Path:
-        """Return a session's volume.
-
-        Args:
-            session_id: the session's id.
-            used: it counts as a use.
+    def get_session(self, session_id: str, update_ts: bool = True) -> Session:
+        """Return a session, as MONAI Label's routes ask for it; unless ``update_ts`` is false, that counts as a use.
 
         Raises:
             UnknownError: there is no such session, or not any more.
@@ -93,52 +72,25 @@ class Sessions:
         self.forget_unused()
         path = self._volumes.path(session_id)
         if path is None:
-            raise self.unknown(session_id)
-        if used:
+            raise UnknownError(
+                f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use, or "
+                "sooner where its client said so; send the volume again (PUT /session/)"
+            )
+        if update_ts:
             with suppress(FileNotFoundError):  # somebody removes it; whoever reads it says so
                 os.utime(path)
-        return path
-
-    def unknown(self, session_id: str) -> UnknownError:
-        """There is no such session, or not any more."""
-        return UnknownError(
-            f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use, or "
-            "sooner where its client said so; send the volume again (PUT /session/)"
-        )
-
-    def get_session(self, session_id: str, update_ts: bool = True) -> "Session":
-        """Return a session, as MONAI Label's routers ask for it.
-
-        Args:
-            session_id: the session's id.
-            update_ts: it counts as a use.
-
-        Raises:
-            UnknownError: there is no such session, or not any more.
-        """
-        path = self.path(session_id, used=update_ts)
         return Session(session_id, str(path), int(_last_use(path)), self._expiry(session_id))
 
     def remove_session(self, session_id: str) -> None:
-        """Forget a session.
-
-        Raises:
-            UnknownError: there is no such session, or not any more.
-        """
-        self.path(session_id)
+        """Forget a session."""
         self._volumes.remove(session_id)
         self._sooner.pop(session_id, None)
 
     def forget_unused(self) -> None:
         """Forget the sessions that nobody has used for long."""
-        for session_id in self._volumes.ids():
-            earliest = time.time() - self._expiry(session_id)
-            if all(_last_use(path) < earliest for path in self._volumes.all(session_id)):
-                self._volumes.remove(session_id)
-                self._sooner.pop(session_id, None)
-
-    def _expiry(self, session_id: str) -> int:
-        return self._sooner.get(session_id, self.seconds)
+        for session_id, path in self._volumes.files().items():
+            if _last_use(path) < time.time() - self._expiry(session_id):
+                self.remove_session(session_id)
 
     async def keep_forgetting(self) -> None:
         """Forget them again and again, also while nobody asks for anything."""
@@ -148,6 +100,9 @@ class Sessions:
                 await run_in_threadpool(self.forget_unused)
             except OSError as error:  # of the disk; the next look may find it mended
                 _log.error("sessions that nobody uses cannot be removed: %s", error)
+
+    def _expiry(self, session_id: str) -> int:
+        return self._sooner.get(session_id, self.seconds)
 
 
 def _last_use(path: Path) -> float:

@@ -18,15 +18,12 @@ def new_path(workspace: Workspace, suffix: str) -> Path:
 
 
 def hold(workspace: Workspace, path: Path | str | None, missing: AppError) -> Path:
-    """Give a volume a name of its own: whoever replaces or removes it meanwhile, it stays as it is now.
+    """Give a volume a name of its own, for the caller to remove: whoever replaces or removes it, it stays as it is now.
 
     Args:
         workspace: the server's folder.
         path: the volume; None, or empty, where it is known that there is none.
         missing: raised where it isn't there (any more).
-
-    Returns:
-        The other name, for the caller to remove.
     """
     if not path:
         raise missing
@@ -50,11 +47,7 @@ def held(workspace: Workspace, path: Path | str | None, missing: AppError) -> It
 
 @contextmanager
 def called(path: Path, name: str) -> Iterator[None]:
-    """Call a file in errors what the client calls it: where the server keeps it meanwhile tells nobody anything.
-
-    Raises:
-        AppError: as the body, with other words and the same cause.
-    """
+    """Call a file in errors of the body what the client calls it: where the server keeps it tells nobody anything."""
     try:
         yield
     except AppError as error:

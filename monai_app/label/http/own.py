@@ -82,11 +82,9 @@ def session_routes(app: StackApp) -> APIRouter:
         try:
             with path.open("xb") as target:
                 shutil.copyfileobj(files[0].file, target)
-            session_id = store.add_session(path)
+            session_id = store.add_session(path, expiry)
         finally:
             path.unlink(missing_ok=True)
-        if expiry > 0:
-            store.sessions.expire(session_id, expiry)
         return {"session_id": session_id, "session_info": store.sessions.get_session(session_id, False).to_json()}
 
     return router

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Form, UploadFile
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError, WithJsonSchema
 
-from monai_app.label.datastore.tags import ORIGINAL, prediction_tag
-from monai_app.label.datastore.volumes import suffix_of
+from monai_app.label.datastore.volumes import ORIGINAL, prediction_tag, suffix_of
 
 Name = Annotated[str, Field(max_length=200)]
 Output = Literal["image", "json", "all"]

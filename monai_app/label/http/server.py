@@ -69,17 +69,17 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     api.include_router(session_routes(app))
     if access.token is not None:
         api.include_router(login_routes(access.token))
-    api.add_exception_handler(AppError, _answer_error)
-    api.add_exception_handler(OSError, _answer_error)
+    api.add_exception_handler(AppError, answer_error)
+    api.add_exception_handler(OSError, answer_error)
     api.add_exception_handler(RequestValidationError, _answer_invalid)
     api.add_exception_handler(HTTPException, _answer_http)
-    api.add_exception_handler(Exception, _answer_error)
+    api.add_exception_handler(Exception, answer_error)
     api.add_middleware(Guard, access=access)
     api.add_middleware(TrustedHostMiddleware, allowed_hosts=access.names, www_redirect=False)
     return api
 
 
-def _answer_error(_: Request, error: Exception) -> JSONResponse:
+def answer_error(_: Request, error: Exception) -> JSONResponse:
     """Tell a client what it can mend; of a bug no more than its kind: the log has the rest."""
     if is_disk_full(error):
         _log.error("the server's disk is full: %s", error)

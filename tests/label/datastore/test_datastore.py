@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monai_app.label.inference import Job, infer
 
 from monai_app.errors import AppError, ConfigError, StackError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.datastore.temporary import called
-from monai_app.label.datastore.volumes import Uploads
+from monai_app.label.datastore.volumes import Volumes
 from monai_app.label.errors import UnknownError
+from monai_app.label.jobs.inference import Inference, infer
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate
-from tests.label.conftest import app_in, as_nifti, import_quietly
+from tests.label.conftest import app_in, as_nifti
 
 SHAPE = (80, 96, 3)
 """Of case tiny_z0004, in x, y, z."""
@@ -65,7 +64,7 @@ def test_the_stack_is_opened_a_few_times_a_request_however_many_cases_there_are(
         app.store.json,
         app.store.datalist,
         lambda: app.store.get_image_info("tiny_z0003"),
-        lambda: app.store.get_labels_by_image_id("tiny_z0003"),
+        lambda: app.store.get_label_info("tiny_z0003", "final"),
         lambda: app.next_sample({"strategy": "first"}),
         lambda: app.next_sample({"strategy": "least_sure"}),
     )
@@ -83,24 +82,24 @@ def test_every_door_refuses_a_stack_that_was_replaced(app: StackApp) -> None:
     content = json.loads(file.read_text())
     content["attributes"]["monai_app"]["identity"] = "another"
     file.write_text(json.dumps(content))
-    upload = app.store.cases.files.folder / "sent.nii.gz"
+    upload = app.store.cases.folder / "sent.nii.gz"
     store = app.store
     doors: tuple[Callable[[], object], ...] = (
         app.info,
         store.status,
         store.json,
         store.name,
+        store.description,
         lambda: store.get_image_uri("tiny_z0003"),
         lambda: store.get_label_uri("tiny_z0003", "final"),
         lambda: store.remove_label("tiny_z0003", "final"),
         lambda: app.infer({"model": "trained", "image": "tiny_z0003"}),
-        lambda: app.infer({"model": "trained", "volume": str(upload)}),
+        lambda: app.infer({"model": "trained", "image": str(upload)}),
         lambda: app.next_sample({"strategy": "first"}),
         lambda: app.next_sample({"strategy": "least_sure"}),
         lambda: app.scoring({"method": "slices"}),
-        lambda: infer(Job(Path("run"), store.path, Path("target"), ingested=store.cases.ingested)),
+        lambda: infer(Inference(Path("run"), store.path, store.cases.ingested, "cpu", None, Path("target"))),
         lambda: app.model("trained"),  # before work in the background is begun
-        lambda: StackApp(app.background.settings, app.workspace),  # as its process does
     )
     for door in doors:
         with pytest.raises(StackError, match="was replaced since it was opened"):
@@ -182,44 +181,41 @@ def test_a_label_that_comes_while_its_image_is_removed_is_refused_and_none_is_in
             late[0].result(20)
     assert not list(store.workspace.labels.rglob("mine*"))
     store.add_image("mine", sent(tmp_path, image), {})
-    assert store.get_labels_by_image_id("mine") == {}
+    assert store.json()["objects"]["mine"]["labels"] == {}
     assert "from" not in store.get_image_info("mine")
 
 
 def test_a_volume_that_is_removed_while_its_inference_waits_is_labelled(
     app: StackApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import_quietly()
-    from monai_app.label.routes import _infer
-
     content, store = as_nifti(np.ones((*SHAPE, 2), np.uint8), PLACE).getvalue(), app.store
     session = store.add_session(Path(sent(tmp_path, content)))
     store.add_image("mine", sent(tmp_path, content), {})
     asked: list[bytes] = []
 
-    def waited(job: Job, *_: object) -> dict[str, object]:
+    def waited(_: object, inference: Inference, **__: object) -> dict[str, object]:
         if len(asked) == 0:
-            store.sessions.remove(session)
+            store.sessions.remove_session(session)
         else:
             store.remove_image("mine")
-        assert job.volume is not None
-        asked.append(job.volume.read_bytes())
-        job.target.write_bytes(b"labels")
+        assert inference.volume is not None
+        asked.append(inference.volume.read_bytes())
+        inference.target.write_bytes(b"labels")
         return {}
 
-    monkeypatch.setattr(app, "_run", waited)
-    results = [_infer(app, {"model": "trained", "image": ""}, None, session, threading.Event())]
-    results.append(_infer(app, {"model": "trained", "image": "mine"}, None, "", threading.Event()))
+    monkeypatch.setattr(app.worker, "do", waited)
+    images = [store.sessions.get_session(session).image, "mine"]
+    results = [app.infer({"model": "trained", "image": image}) for image in images]
     assert asked == [content] * 2
     kept = [Path(result["file"]) for result in results]
     assert sorted(app.workspace.temporary.iterdir()) == sorted(kept)
-    for image, session_id in (("", session), ("mine", "")):
+    for image in images:
         with pytest.raises(UnknownError):
-            _infer(app, {"model": "trained", "image": image}, None, session_id, threading.Event())
+            app.infer({"model": "trained", "image": image})
 
 
 def test_an_upload_is_removed_in_all_formats(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path)
+    uploads = Volumes(tmp_path)
     for name in ("mine.nii", "mine.nrrd", "mine2.nrrd"):
         (tmp_path / name).touch()
     assert uploads.remove("mine")
@@ -243,3 +239,19 @@ def test_a_label_is_not_kept_through_a_link(app: StackApp, tmp_path: Path) -> No
         app.store.save_label(case.id, app.store.get_image_uri(case.id), "mine", {})
     assert not list((tmp_path / "elsewhere").iterdir())
     assert app.store.get_label_uri(case.id, "mine") == ""
+
+
+def test_damaged_records_are_named_and_labels_stay(store: StackDatastore) -> None:
+    store.update_image_info("tiny_z0003", {"note": "crack"})
+    store.records.path.write_text("{")
+    for door in (store.json, lambda: store.update_image_info("tiny_z0003", {})):
+        with pytest.raises(ConfigError, match=r"records\.json is damaged; remove it"):
+            door()
+    store.records.path.unlink()
+    assert store.get_label_uri("tiny_z0003", "final")
+
+
+def test_methods_that_nobody_calls_are_refused(store: StackDatastore) -> None:
+    for method in (store.refresh, store.get_image, store.set_name):
+        with pytest.raises(NotImplementedError, match="no route, task or client"):
+            method("tiny_z0003")

@@ -236,7 +236,7 @@ def test_a_volume_that_cannot_be_labelled_does_not_end_a_batch(
 
 
 def test_nothing_of_the_interface_fails_whatever_is_sent(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
-    """By hand, and longer: FUZZ="--minutes 10 --seed 7" python -m pytest -s tests/label/http/test_safety.py -k fails."""
+    """By hand, longer: FUZZ="--minutes 10 --seed 7" python -m pytest -s tests/label/http/test_safety.py -k fails."""
     pytest.importorskip("schemathesis")
     stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
     words = ("--bundle", trained, "--bundle", "fibsem_unet_segmentation", *as_options(TINY))

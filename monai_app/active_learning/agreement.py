@@ -52,37 +52,6 @@ class Agreement:
     total: Scores
 
 
-def confusion(annotation: Labels, predicted: Labels, phases: int) -> npt.NDArray[np.int64]:
-    """Count the annotated pixels of a slice, (K, K), [true][predicted].
-
-    Args:
-        annotation: (rows, columns), 0 unlabelled, 1..K.
-        predicted: (rows, columns), 1..K wherever the slice is annotated.
-        phases: number of phases K.
-
-    Raises:
-        AnnotationError: different shapes, values above K, or a pixel that is annotated and has no predicted label.
-
-    Example:
-        >>> confusion(np.array([[0, 1, 2]], np.uint8), np.array([[1, 1, 1]], np.uint8), 2).tolist()
-        [[1, 0], [1, 0]]
-    """
-    if annotation.shape != predicted.shape:
-        raise AnnotationError(
-            f"labels of shape {predicted.shape} do not fit an annotation of {annotation.shape}; give the same slice"
-        )
-    labelled = annotation > 0
-    true, found = annotation[labelled].astype(np.int64), predicted[labelled].astype(np.int64)
-    for name, values in (("annotation", true), ("labels", found)):
-        if values.size and not 1 <= values.min() <= values.max() <= phases:
-            raise AnnotationError(
-                f"{name} with values {values.min()} to {values.max()} where pixels are annotated: must be phases, 1 to "
-                f"{phases}; give labels of the same phases"
-            )
-    counts = np.bincount((true - 1) * phases + found - 1, minlength=phases * phases)
-    return counts.reshape(phases, phases)
-
-
 def score_agreement(slices: Iterable[tuple[int, Labels, Labels]], phases: Sequence[Phase]) -> Agreement:
     """Score labels against annotations.
 
@@ -91,17 +60,31 @@ def score_agreement(slices: Iterable[tuple[int, Labels, Labels]], phases: Sequen
         phases: the K phases.
 
     Raises:
-        AnnotationError: see `confusion`; the slice is named.
+        AnnotationError: different shapes, values above K, or a pixel that is annotated and has no predicted label.
     """
-    total, rows = np.zeros((len(phases), len(phases)), np.int64), []
+    names, total, rows = [phase.name for phase in phases], np.zeros((len(phases), len(phases)), np.int64), []
     for z, annotation, predicted in slices:
-        try:
-            counts = confusion(annotation, predicted, len(phases))
-        except AnnotationError as error:
-            raise AnnotationError(f"slice {z}: {error}") from None
+        counts = _confusion(z, annotation, predicted, len(phases))
         total += counts
-        labelled, right = int(counts.sum()), int(np.trace(counts))
-        accuracy = right / labelled if labelled else float("nan")
-        rows.append(SliceAgreement(z, labelled, mean_iou(counts, annotated_only=True), accuracy))
-    names = [phase.name for phase in phases]
+        accuracy = score(counts, names).pixel_accuracy
+        rows.append(SliceAgreement(z, int(counts.sum()), mean_iou(counts, annotated_only=True), accuracy))
     return Agreement(tuple(rows), mean_iou(total, annotated_only=True), score(total, names))
+
+
+def _confusion(z: int, annotation: Labels, predicted: Labels, phases: int) -> npt.NDArray[np.int64]:
+    """Count the annotated pixels of a slice, (K, K), [true][predicted]."""
+    if annotation.shape != predicted.shape:
+        raise AnnotationError(
+            f"slice {z}: labels of shape {predicted.shape} do not fit an annotation of {annotation.shape}; give the "
+            "same slice"
+        )
+    labelled = annotation > 0
+    true, found = annotation[labelled].astype(np.int64), predicted[labelled].astype(np.int64)
+    for name, values in (("annotation", true), ("labels", found)):
+        if values.size and not 1 <= values.min() <= values.max() <= phases:
+            raise AnnotationError(
+                f"slice {z}: {name} with values {values.min()} to {values.max()} where pixels are annotated: must be "
+                f"phases, 1 to {phases}; give labels of the same phases"
+            )
+    counts = np.bincount((true - 1) * phases + found - 1, minlength=phases * phases)
+    return counts.reshape(phases, phases)

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import requests
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from monai_app.errors import StackError
+from monai_app.errors import NoRoomError, StackError
 from monai_app.io import Grid, write_volume
-from monai_app.label.datastore.quota import Room
+from monai_app.label.datastore.quota import Quota
 from monai_app.label.datastore.sessions import SECONDS, Sessions
-from monai_app.label.errors import NoRoomError, UnknownError
+from monai_app.label.errors import UnknownError
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import STORED, Served, app_in, as_nifti, import_quietly, open_files
 from tests.label.servers import wait_for
@@ -93,20 +94,20 @@ def is_in(folder: Path, path: Path) -> bool:
 def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path / "sessions", 5)
     assert sessions.seconds == SECONDS  # as MONAI Label takes what is too short
-    room = Room([tmp_path], 100, sessions)
+    quota = Quota([tmp_path], 100, sessions.forget_unused)
     (tmp_path / "old").write_bytes(bytes(60))
-    with room.taken(30):
+    with quota.taken(30):
         (tmp_path / ".new.partial").write_bytes(bytes(30))  # counts once
-        room.check(10)
-        with pytest.raises(NoRoomError, match=r"11 bytes.*takes 90 of the 100"):
-            room.check(11)
-        with pytest.raises(NoRoomError), room.taken(11):
+        with quota.taken(10):
             pass
-        with room.taken(-5):  # a smaller file in the place of another
-            room.check(10)
-    room.check(40)
+        with pytest.raises(NoRoomError, match=r"11 bytes.*takes 90 of the 100"), quota.taken(11):
+            pass
+        with quota.taken(-5), quota.taken(10):  # a smaller file in the place of another
+            pass
+    with quota.taken(40):
+        pass
     with pytest.raises(UnknownError):
-        sessions.told("none")
+        sessions.get_session("none")
 
 
 def test_a_session_may_be_forgotten_sooner_and_not_later(served: Served) -> None:
@@ -129,7 +130,7 @@ def test_a_full_disk_is_507_whoever_finds_it_full(
     tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_quietly()
-    from monai_app.label.answers import answer_error
+    from monai_app.label.http.server import answer_error
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -145,9 +146,9 @@ def test_a_full_disk_is_507_whoever_finds_it_full(
     ):
         with pytest.raises(StackError) as found:
             write()
-        answer = answer_error(found.value, ())
+        answer = answer_error(Request({"type": "http"}), found.value)
         assert (answer.status_code, b"disk is full" in answer.body) == (507, True)
-    assert answer_error(StackError("damaged"), ()).status_code == 422
+    assert answer_error(Request({"type": "http"}), StackError("damaged")).status_code == 422
 
 
 def test_a_server_that_nobody_asks_forgets_sessions_too(
@@ -158,8 +159,8 @@ def test_a_server_that_nobody_asks_forgets_sessions_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     import_quietly()
-    from monai_app.label.api import create_api
-    from monai_app.label.guard import Access
+    from monai_app.label.http.guard import Access
+    from monai_app.label.http.server import create_api
 
     monkeypatch.setattr("monai_app.label.datastore.sessions.EVERY", 0.05)
     failed: list[object] = []
@@ -174,8 +175,9 @@ def test_a_server_that_nobody_asks_forgets_sessions_too(
     volume = tmp_path / "v.nii.gz"
     volume.write_bytes(VOLUME)
     app = app_in(tmp_path / "served", tiny_stack.path, trained)
-    with TestClient(create_api(app, Access(None, (), 1))):
-        paths = [app.store.sessions.path(app.store.add_session(volume)) for _ in range(2)]
+    with TestClient(create_api(app, Access())):
+        ids = [app.store.add_session(volume) for _ in range(2)]
+        paths = [Path(app.store.sessions.get_session(name).image) for name in ids]
         monkeypatch.setattr(Sessions, "forget_unused", forget)
         wait_for(lambda: "sessions that nobody uses cannot be removed: [Errno 5]" in caplog.text, 10)
         os.utime(paths[0], (0, 0))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn
 
-from monai_app.active_learning.scoring import confusion, score_agreement
+from monai_app.active_learning.agreement import score_agreement
 from monai_app.errors import AnnotationError
 from tests.specs import PHASES
 
@@ -52,4 +52,5 @@ def test_labels_that_do_not_fit_are_refused() -> None:
     ]:
         with pytest.raises(AnnotationError, match=message):
             score_agreement([(7, annotation, predicted)], PHASES)
-    assert confusion(0 * ones, 0 * ones, 3).sum() == 0  # what is not annotated need not be labelled
+    (row,) = score_agreement([(7, 0 * ones, 0 * ones)], PHASES).slices
+    assert row.labelled == 0  # what is not annotated need not be labelled
