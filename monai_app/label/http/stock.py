@@ -118,14 +118,13 @@ def _checked(module: Any, parameter: inspect.Parameter) -> inspect.Parameter:
 
 async def _while_connected(request: Request, work: Callable[[], Any], threads: CapacityLimiter) -> Any:
     """Do work in a thread; what of it runs in the event loop or the worker ends when the client goes away."""
-    with CancelScope() as scope:
+    with suppress(CancelledError), CancelScope() as scope:  # the one as the thread sees that it was cancelled
         watch = asyncio.create_task(_watch(request, scope))
         try:
             return await to_thread.run_sync(work, limiter=threads)
-        except CancelledError:  # as the thread sees that
-            raise StoppedError("the client went away, so its request was cancelled; ask again") from None
         finally:
             watch.cancel()
+    raise StoppedError("the client went away, so its request was cancelled; ask again")
 
 
 async def _watch(request: Request, scope: CancelScope) -> None:

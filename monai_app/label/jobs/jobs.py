@@ -70,10 +70,9 @@ class Job:
 
     async def _run(self, work: Work, threads: CapacityLimiter) -> Any:
         try:
-            with self.scope:
+            with suppress(CancelledError), self.scope:  # the one as the thread sees that it was stopped
                 return await to_thread.run_sync(self._do, work, limiter=threads)
-        except CancelledError:  # as the thread sees that
-            raise StoppedError(f"the {self.kind} was stopped; ask for it again") from None
+            raise StoppedError(f"the {self.kind} was stopped; ask for it again")
         finally:
             self.ended = _now()
 
@@ -96,11 +95,12 @@ class Job:
             raise known from error
         finally:
             logging.getLogger().removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # of a full disk
+                handler.close()
         return result
 
     def _say(self, line: str) -> None:
-        with suppress(OSError), self.log.open("a", encoding="utf8") as lines:  # of a full disk
+        with suppress(OSError), self.log.open("a", encoding="utf8") as lines:
             lines.write(f"{line}\n")
 
 
