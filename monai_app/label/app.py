@@ -122,13 +122,7 @@ class StackApp(MONAILabelApp):
         return chosen
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None, *, refusable: bool = True) -> dict[str, Any]:
-        """Label an image.
-
-        Args:
-            request: ``model``; ``image``, the id of one or the path of a file that a client sent; ``save_label`` and
-                ``label_tag``; and what `SegmentationTask` takes.
-            datastore: not looked at: there is one.
-            refusable: refuse it where as many inferences wait as may.
+        """Label an image: an id, or the path of a file that a client sent, as `SegmentationTask` does.
 
         Returns:
             ``file`` with the labels, for the caller to remove, ``params`` for clients, ``label`` and ``tag``.
@@ -167,10 +161,6 @@ class StackApp(MONAILabelApp):
     def batch_infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Label many images and keep the labels.
 
-        Args:
-            request: as MONAI Label's.
-            datastore: not looked at: there is one.
-
         Raises:
             StackError: some images cannot be labelled; the others are.
         """
@@ -195,5 +185,4 @@ class StackApp(MONAILabelApp):
         return result
 
     def _label(self, model: ServedModel, image: str) -> Path:
-        """Label an image and return the file, for the caller to remove."""
         return Path(self.infer({"model": model.name, "image": image}, refusable=False)["file"])

@@ -24,20 +24,11 @@ from monai_app.progress import Progress, silent
 
 Say = Callable[[str], None]
 
-CONNECTIONS = 256
-"""At a time; requests over more are answered 503."""
-
-KEEP_ALIVE = 20
-"""Seconds after an answer for which a connection waits for another request."""
-
-GRACE = 1
-"""Seconds in which requests may come to an end when the server does."""
+LARGEST_LOG = 8 * 2**20
+"""Bytes of the log; three older ones stay."""
 
 LAST = 5.0
-"""Seconds after that for threads, which cannot be interrupted; Python would wait for them."""
-
-LARGEST_LOG, KEPT_LOGS = 8 * 2**20, 3
-"""Bytes of the log, and how many before it stay as ``server.log.1``, ``server.log.2``, ..."""
+"""Seconds that threads have when the server has ended: they cannot be interrupted, and Python would wait for them."""
 
 
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
@@ -55,18 +46,10 @@ def export_cases(settings: Settings, workspace: Workspace, progress: Progress = 
 
 
 def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: int, say: Say) -> None:
-    """Serve until the process is interrupted or terminated.
-
-    Args:
-        settings: what is served.
-        workspace: the server's folder, which is kept for it (`own_folder`).
-        access: where it listens, and to whom.
-        port: 0 takes any that is free.
-        say: tells people how to connect.
+    """Serve on a port (0: any that is free) until the process is interrupted or terminated.
 
     Raises:
-        ConfigError: the address cannot be bound.
-        AppError: the stack or a bundle cannot be served.
+        AppError: the address cannot be bound, or the stack or a bundle cannot be served.
     """
     if settings.device is not None:
         read_device(settings.device)
@@ -80,9 +63,9 @@ def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: 
             create_api(app, access),
             log_config=None,
             access_log=False,
-            limit_concurrency=CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=GRACE,
+            limit_concurrency=256,
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=1,
             lifespan="on",
         )
         _run(uvicorn.Server(config), bound, workspace.temporary)
@@ -130,32 +113,29 @@ def _run(server: uvicorn.Server, bound: socket.socket, temporary: Path) -> None:
 def logged_to(path: Path) -> Iterator[None]:
     """Send the log into the server's file while the body runs; warnings are shown too."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    shown = logging.StreamHandler(sys.stderr)
+    shown, root = logging.StreamHandler(sys.stderr), logging.getLogger()
     shown.setLevel(logging.WARNING)
-    handlers = (RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=KEPT_LOGS, encoding="utf8"), shown)
-    root = logging.getLogger()
+    file = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=3, encoding="utf8")
     # Where the disk is full, the terminal shall not fill with that; requests are told.
-    level, logging.raiseExceptions = root.level, False
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    level, before, logging.raiseExceptions = root.level, root.handlers[:], False
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, handlers=[file, shown], force=True
+    )
     try:
         yield
     finally:
         root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
+        root.handlers[:] = before
+        file.close()
 
 
 def _welcome(app: StackApp, access: Access, port: int) -> list[str]:
-    store, shown = app.store, f"[{access.host}]" if ":" in access.host else access.host
-    address = f"http://{shown}:{port}"
+    address = f"http://[{access.host}]:{port}" if ":" in access.host else f"http://{access.host}:{port}"
+    models = [f"{model.name} ({model.run_name or 'not trained yet'})" for model in app.models.values()]
     login = ["            log in with any user name; the password is the server's token"] if access.token else []
     return [
-        f"serving    {store.name()}: {store.description()}",
-        f"models     {', '.join(f'{model.name} ({model.state})' for model in app.models.values())}",
+        f"serving    {app.store.name()}: {app.store.description()}",
+        f"models     {', '.join(models)}",
         f"address    {address}",
         f"3D Slicer  install the extension MONAILabel, open the module MONAI Label, enter {address},",
         "            press the round arrow, then Next Sample; label, Submit Label, Train",

@@ -35,13 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 def create_api(app: StackApp, access: Access) -> FastAPI:
-    """Return the web application.
-
-    Args:
-        app: what answers.
-        access: who may ask.
-    """
-    jobs = Jobs(app.workspace.logs)
+    """Return the web application for those who may ask."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,16 +58,13 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         form_limits={"max_files": 2, "max_fields": 16, "max_part_size": LARGEST_TEXT},
     )
     instances.apps[f"{settings.MONAI_LABEL_APP_DIR}{settings.MONAI_LABEL_STUDIES}"] = app  # where MONAI Label looks
-    api.include_router(stock_routes(app.workspace, CapacityLimiter(app.settings.waiting + 1 + _SPARE)))
-    api.include_router(job_routes(app, jobs))
-    api.include_router(session_routes(app))
-    if access.token is not None:
-        api.include_router(login_routes(access.token))
-    api.add_exception_handler(AppError, answer_error)
-    api.add_exception_handler(OSError, answer_error)
+    stock = stock_routes(app.workspace, CapacityLimiter(app.settings.waiting + 1 + _SPARE))
+    for router in (stock, job_routes(app, Jobs(app.workspace.logs)), session_routes(app), login_routes(access.token)):
+        api.include_router(router)
+    for kind in (AppError, OSError, Exception):
+        api.add_exception_handler(kind, answer_error)
     api.add_exception_handler(RequestValidationError, _answer_invalid)
     api.add_exception_handler(HTTPException, _answer_http)
-    api.add_exception_handler(Exception, answer_error)
     api.add_middleware(Guard, access=access)
     api.add_middleware(TrustedHostMiddleware, allowed_hosts=access.names, www_redirect=False)
     return api

@@ -11,11 +11,11 @@ import numpy as np
 
 from monai_app.active_learning.slice_scores import SliceScore, score_slices
 from monai_app.bundle.model import load_model
+from monai_app.bundle.runs import WEIGHTS
 from monai_app.inference import Predictor, Request
 from monai_app.inference.volume import label_volume
 from monai_app.io import Grid, write_volume
 from monai_app.label.datastore.temporary import called
-from monai_app.label.models import WEIGHTS
 from monai_app.stack import Stack
 
 

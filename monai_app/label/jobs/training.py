@@ -19,9 +19,10 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_app.bundle.prepare import CHECKPOINT, check_idle
+from monai_app.bundle.runs import snapshot_of
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.label.errors import FailedError
-from monai_app.label.models import ServedModel, snapshot_of
+from monai_app.label.models import ServedModel
 from monai_app.stack import Stack, snapshot
 from monai_app.training import epochs_done
 
@@ -51,13 +52,13 @@ class TrainingTask(TrainTask):
 
     Args:
         model: the model.
-        open_stack: gives the stack.
+        stack: gives the stack.
         after: is called when the model counts.
     """
 
-    def __init__(self, model: ServedModel, open_stack: Callable[[], Stack], after: Callable[[], object]) -> None:
+    def __init__(self, model: ServedModel, stack: Callable[[], Stack], after: Callable[[], object]) -> None:
         super().__init__(f"train {model.name} on the labelled slices; unlabelled pixels are left out")
-        self.model, self.open_stack, self.after = model, open_stack, after
+        self.model, self.stack, self.after = model, stack, after
 
     def config(self) -> dict[str, Any]:
         """Return the options that clients show, with what is taken where they are left alone (0: the model's own)."""
@@ -65,7 +66,7 @@ class TrainingTask(TrainTask):
 
     def stats(self) -> dict[str, Any]:
         """Return which run counts, and of an unfinished one MONAI's ``epoch`` and ``total_epochs``."""
-        told, unfinished = {"run": self.model.run_name}, self.model.unfinished
+        told, unfinished = {"run": self.model.run_name}, self.model.runs.unfinished
         if unfinished is None:
             return told
         done = None
@@ -89,9 +90,9 @@ class TrainingTask(TrainTask):
             BusyError: the process of the training before has not ended yet.
             FailedError: it failed for a reason that nobody foresaw, or its process died.
         """
-        model, stack, log = self.model, self.open_stack(), request["log"]
+        model, stack, log = self.model, self.stack(), request["log"]
         check_trainable(stack)
-        run, epochs = model.begin(), request["max_epochs"]
+        run, epochs = model.runs.begin(), request["max_epochs"]
         check_idle(run)
         # Labels may come in while this goes on; what is trained on stays as it was, and can be looked up.
         data = snapshot(stack, snapshot_of(run), overwrite=True)
@@ -108,7 +109,7 @@ class TrainingTask(TrainTask):
             with log.open("a", encoding="utf8") as lines:
                 lines.write(f"{error}\na new training takes the place of {run.name}\n")
             from_thread.run(run_command, [*words, "--overwrite"], log)
-        model.publish(run)
+        model.runs.publish(run)
         self.after()
         return {"run": run.name}
 

@@ -17,12 +17,13 @@ from ignite.engine import Engine
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.prepare import CHECKPOINT
+from monai_app.bundle.runs import CURRENT, WEIGHTS, Runs, snapshot_of
 from monai_app.cli import app as command_line
 from monai_app.errors import BusyError, ConfigError, TargetExistsError
 from monai_app.files import lock, lock_path
 from monai_app.label.jobs import training
 from monai_app.label.jobs.training import TrainingTask
-from monai_app.label.models import CURRENT, WEIGHTS, ServedModel, served_models, snapshot_of
+from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate, snapshot
 from monai_app.training import ResumeCheckpoint
@@ -68,9 +69,9 @@ def task_of(model: ServedModel, stack: Stack | None = None) -> TrainingTask:
 
 
 def run(model: ServedModel, stack: Stack, *, pretrained: bool = True, resume: bool = True, **settings: Any) -> None:
-    model.folder.mkdir(parents=True, exist_ok=True)
+    model.runs.folder.mkdir(parents=True, exist_ok=True)
     chosen = replace(model, recipe=replace(model.recipe, settings={**model.recipe.settings, **settings}))
-    log = model.folder.parent / "log"
+    log = model.runs.folder.parent / "log"
     log.write_text("")
     request = {"log": log, "max_epochs": 0, "pretrained": pretrained, "resume": resume}
     anyio.run(anyio.to_thread.run_sync, task_of(chosen, stack), request, None)
@@ -78,7 +79,7 @@ def run(model: ServedModel, stack: Stack, *, pretrained: bool = True, resume: bo
 
 def said(model: ServedModel) -> list[str]:
     """What the last training said."""
-    return (model.folder.parent / "log").read_text().splitlines()
+    return (model.runs.folder.parent / "log").read_text().splitlines()
 
 
 def killed(model: ServedModel, stack: Stack, **settings: Any) -> None:
@@ -94,7 +95,7 @@ def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
     stack: Stack, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs: list[int] = []
-    save, publish = ResumeCheckpoint._save, ServedModel.publish
+    save, publish = ResumeCheckpoint._save, Runs.publish
     after: Callable[[int], None] = lambda _: None  # noqa: E731  # replaced below
 
     def saved(self: ResumeCheckpoint, engine: Engine, finished: bool = False) -> None:
@@ -114,14 +115,14 @@ def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
     assert stats_of(model) == {"run": "trained", "unfinished": "0001", "epoch": 1, "total_epochs": EPOCHS}
     assert model.run == trained  # what is not complete does not count
     after = lambda _: None  # noqa: E731
-    monkeypatch.setattr(ServedModel, "publish", lambda *_: kill())
+    monkeypatch.setattr(Runs, "publish", lambda *_: kill())
     model = model_in(tmp_path / "home", stack, str(trained))  # of a server that was started again
     killed(model, stack)
     assert epochs[3:] == [1, 2, 2]
     assert "goes on with 0001 after epoch 1 of 2" in said(model)
 
     # It had ended and did not come to count: nothing is left to train.
-    monkeypatch.setattr(ServedModel, "publish", publish)
+    monkeypatch.setattr(Runs, "publish", publish)
     run(model, stack)
     assert epochs[6:] == [2]
     assert (stats_of(model), names(model)) == ({"run": "0001"}, ["0001", "0001.ome.zarr", CURRENT])
@@ -160,14 +161,14 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
 
 def names(model: ServedModel) -> list[str]:
     """Everything that lies in a model's folder."""
-    return sorted(path.name for path in model.folder.iterdir())
+    return sorted(path.name for path in model.runs.folder.iterdir())
 
 
 def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
     stack: Stack, trainer: Trainer, tmp_path: Path
 ) -> None:
     model = model_in(tmp_path, stack)
-    left = model.folder / "0001"
+    left = model.runs.folder / "0001"
 
     def begins_anew(**options: object) -> bool:
         """Whether another run is in the place of the marked one, which is killed in its turn."""
@@ -216,22 +217,22 @@ def test_what_counted_once_and_what_is_not_ours_stays(stack: Stack, trainer: Tra
         run(model, stack, pretrained=False)
     assert names(model) == ["0001", "0001.ome.zarr", "0002", "0002.ome.zarr", CURRENT]
     # A person goes back to an earlier run: the later one is no leftover.
-    (model.folder / CURRENT).write_text(json.dumps({"run": "0001"}))
-    (model.folder / "0003.ome.zarr").mkdir()
+    (model.runs.folder / CURRENT).write_text(json.dumps({"run": "0001"}))
+    (model.runs.folder / "0003.ome.zarr").mkdir()
     trainer.dies = True
     killed(model, stack, pretrained=False)
-    assert model.unfinished == model.folder / "0004"
+    assert model.runs.unfinished == model.runs.folder / "0004"
     # Something else takes the name.
-    shutil.rmtree(model.folder / "0004")
-    (model.folder / "0004" / "thesis").mkdir(parents=True)
-    assert model.unfinished is None
+    shutil.rmtree(model.runs.folder / "0004")
+    (model.runs.folder / "0004" / "thesis").mkdir(parents=True)
+    assert model.runs.unfinished is None
     trainer.dies = False
     run(model, stack, pretrained=False)
     assert trainer.runs == ["0001", "0002", "0004", "0005"]
-    assert model.run == model.folder / "0005"
-    assert (model.folder / "0004" / "thesis").is_dir()
-    assert not list((model.folder / "0003.ome.zarr").iterdir())
-    assert all((model.folder / name / WEIGHTS).is_file() for name in ("0001", "0002", "0005"))
+    assert model.run == model.runs.folder / "0005"
+    assert (model.runs.folder / "0004" / "thesis").is_dir()
+    assert not list((model.runs.folder / "0003.ome.zarr").iterdir())
+    assert all((model.runs.folder / name / WEIGHTS).is_file() for name in ("0001", "0002", "0005"))
 
 
 def test_a_training_that_cannot_begin_leaves_the_unfinished_one_and_the_next_one_begins(
@@ -246,13 +247,13 @@ def test_a_training_that_cannot_begin_leaves_the_unfinished_one_and_the_next_one
     killed(model, stack)
     with pytest.raises(ConfigError, match="crop"):
         run(model, stack, crop=[50, 50])
-    made = snapshot_of(model.folder / "0001").stat().st_ino
+    made = snapshot_of(model.runs.folder / "0001").stat().st_ino
     with (
-        lock(lock_path(model.folder / "0001" / CHECKPOINT)),
+        lock(lock_path(model.runs.folder / "0001" / CHECKPOINT)),
         pytest.raises(BusyError, match="is being trained"),
     ):
         run(model, stack, resume=False)
-    assert snapshot_of(model.folder / "0001").stat().st_ino == made
+    assert snapshot_of(model.runs.folder / "0001").stat().st_ino == made
     trainer.dies = False
     run(model, stack)
     assert "goes on with 0001 after epoch 1 of 2" in said(model)
