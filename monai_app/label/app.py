@@ -13,6 +13,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
 
+from monai_app.background.worker import Worker
 from monai_app.errors import AppError, StackError
 from monai_app.label.datastore.cases import Case
 from monai_app.label.datastore.sessions import Sessions
@@ -22,7 +23,6 @@ from monai_app.label.datastore.volumes import ORIGINAL, prediction_tag
 from monai_app.label.errors import unknown, unknown_image
 from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.jobs.training import TrainingTask
-from monai_app.label.jobs.worker import Worker
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace

@@ -14,10 +14,11 @@ from monai_app.active_learning.score_file import Measure, ScoreFile, complete_sc
 from monai_app.active_learning.selection import next_slice
 from monai_app.active_learning.slice_scores import SliceScore, score_slices
 from monai_app.bundle.runs import WEIGHTS
+from monai_app.errors import UnknownError
 from monai_app.files import file_sha256
 from monai_app.io import Labels, read_volume
 from monai_app.label.datastore.store import StackDatastore
-from monai_app.label.errors import UnknownError, unknown
+from monai_app.label.errors import unknown
 from monai_app.label.models import ServedModel
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
+from monai_app.errors import UnknownError
 from monai_app.label.datastore.volumes import Volumes
-from monai_app.label.errors import UnknownError
 
 SECONDS = 3600
 """From the last use of a session until it is forgotten, where ``MONAI_LABEL_SESSION_EXPIRY`` is not longer than 60."""

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.datastore import Datastore
 
-from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.errors import ConfigError, TargetExistsError, UnknownError
 from monai_app.files import file_sha256, lock, lock_path
 from monai_app.io import Extent, check_labels, read_header
 from monai_app.label.datastore.cases import Case, Cases, owned_slices
@@ -22,7 +22,7 @@ from monai_app.label.datastore.records import Info, Records
 from monai_app.label.datastore.sessions import Sessions
 from monai_app.label.datastore.temporary import called
 from monai_app.label.datastore.volumes import FINAL, Volumes, check_id, check_tag, suffix_of
-from monai_app.label.errors import UnknownError, unknown_image
+from monai_app.label.errors import unknown_image
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack
 

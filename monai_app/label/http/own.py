@@ -10,11 +10,11 @@ from fastapi import APIRouter, File, Form, HTTPException
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType as Images
 from pydantic import Field
 
+from monai_app.background.jobs import Jobs
 from monai_app.label.app import StackApp
 from monai_app.label.datastore.temporary import new_path
 from monai_app.label.datastore.volumes import suffix_of
 from monai_app.label.http.parameters import BatchOptions, Choice, TrainingOptions, Volume
-from monai_app.label.jobs.jobs import Jobs
 from monai_app.label.jobs.training import check_trainable
 
 

@@ -23,9 +23,8 @@ from pydantic import BaseModel
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
-from monai_app.errors import StoppedError
+from monai_app.errors import StoppedError, UnknownError
 from monai_app.label.datastore.temporary import hold
-from monai_app.label.errors import UnknownError
 from monai_app.label.http.parameters import Choice, InferenceOptions, Output, Told, Volume, json_of
 from monai_app.label.settings import Workspace
 

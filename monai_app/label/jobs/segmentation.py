@@ -10,11 +10,11 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_list, name_to_device
 
 from monai_app.active_learning.slice_scores import SliceScore
+from monai_app.background.worker import Worker
 from monai_app.device.choose import chosen_device
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.datastore.temporary import new_path
 from monai_app.label.jobs.inference import Inference, infer, measure
-from monai_app.label.jobs.worker import Worker
 from monai_app.label.models import ServedModel
 from monai_app.label.settings import Settings
 

@@ -4,30 +4,22 @@ A training is ``monai-app train SNAPSHOT RUN`` in a process of its own. One that
 killed, leaves its run folder, and the same training asked for again goes on there: the command says whether it is.
 """
 
-import asyncio
-import os
-import signal
-import sys
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anyio import CancelScope, from_thread
+from anyio import from_thread
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
+from monai_app.background.command import run_command
 from monai_app.bundle.prepare import CHECKPOINT, check_idle
 from monai_app.bundle.runs import snapshot_of
 from monai_app.errors import AnnotationError, ConfigError
-from monai_app.label.errors import FailedError
 from monai_app.label.models import ServedModel
 from monai_app.stack import Stack, snapshot
 from monai_app.training import epochs_done
-
-COMMAND = (sys.executable, "-m", "monai_app.label.jobs.family")
-"""Our command line as a child of the server."""
 
 
 def check_trainable(stack: Stack) -> None:
@@ -116,34 +108,3 @@ class TrainingTask(TrainTask):
 
 def _time(file: Path) -> int | None:
     return file.stat().st_mtime_ns if file.is_file() else None
-
-
-async def run_command(words: list[str], log: Path) -> None:
-    """Run our command line in a process of its own, which ends with this one.
-
-    Args:
-        words: after ``monai-app``.
-        log: file to which all that it says is added.
-
-    Raises:
-        ConfigError: what it says where the user can mend it.
-        FailedError: it ended otherwise.
-    """
-    with log.open("ab") as said:
-        process = await asyncio.create_subprocess_exec(
-            *COMMAND, *words, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
-        )
-    try:
-        code = await process.wait()
-    finally:
-        with suppress(ProcessLookupError):  # those that it started end too
-            os.killpg(process.pid, signal.SIGKILL)
-        with CancelScope(shield=True):
-            await process.wait()
-    if code:
-        with log.open(encoding="utf8", errors="replace") as lines:
-            last = "".join(deque(lines, 1)).strip().removeprefix("monai-app: ")
-        if code == 2:
-            raise ConfigError(last)
-        died = f"its process ended with {code}, perhaps because the memory was used up"
-        raise FailedError(died if code < 0 else f"{last}; its log, {log.name}, says more")

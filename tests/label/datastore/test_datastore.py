@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_app.errors import AppError, ConfigError, StackError
+from monai_app.errors import AppError, ConfigError, StackError, UnknownError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.datastore.temporary import called
 from monai_app.label.datastore.volumes import Volumes
-from monai_app.label.errors import UnknownError
 from monai_app.label.jobs.inference import Inference, infer
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate

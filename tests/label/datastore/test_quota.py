@@ -15,11 +15,10 @@ import requests
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from monai_app.errors import NoRoomError, StackError
+from monai_app.errors import NoRoomError, StackError, UnknownError
 from monai_app.io import Grid, write_volume
 from monai_app.label.datastore.quota import Quota
 from monai_app.label.datastore.sessions import SECONDS, Sessions
-from monai_app.label.errors import UnknownError
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import STORED, Served, app_in, as_nifti, import_quietly, open_files
 from tests.label.servers import wait_for

@@ -14,9 +14,8 @@ import anyio
 import numpy as np
 from anyio import CancelScope, to_thread
 
-from monai_app.errors import AppError, NoRoomError, StackError
-from monai_app.label.errors import FailedError, UnavailableError
-from monai_app.label.jobs.worker import Worker
+from monai_app.background.worker import Worker
+from monai_app.errors import AppError, FailedError, NoRoomError, StackError, UnavailableError
 from tests.label.servers import wait_for
 
 

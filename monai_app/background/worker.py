@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 import torch
 from anyio import BrokenWorkerProcess, CapacityLimiter, from_thread, to_process
 
-from monai_app.errors import AppError, NoRoomError
-from monai_app.label.errors import DISK_FULL, FailedError, UnavailableError, is_disk_full
-from monai_app.label.jobs.family import end_with_parent
+from monai_app.background.child import end_with_parent
+from monai_app.errors import DISK_FULL, AppError, FailedError, NoRoomError, UnavailableError, is_disk_full
 
 T = TypeVar("T")
 

@@ -12,12 +12,11 @@ import psutil
 import pytest
 from anyio import from_thread
 
-from monai_app.errors import ConfigError, StoppedError
-from monai_app.label.errors import FailedError, RunningError, UnknownError
-from monai_app.label.jobs import jobs as module
-from monai_app.label.jobs import training
-from monai_app.label.jobs.jobs import Job, Jobs
-from monai_app.label.jobs.training import run_command
+from monai_app.background import command
+from monai_app.background import jobs as module
+from monai_app.background.command import run_command
+from monai_app.background.jobs import Job, Jobs
+from monai_app.errors import ConfigError, FailedError, RunningError, StoppedError, UnknownError
 
 
 def fail(request: dict[str, Any]) -> str:
@@ -51,7 +50,7 @@ async def over(jobs: Jobs, way: str) -> Job:
 @pytest.mark.parametrize(
     ("way", "last", "traceback"),
     [
-        ("full", "train failed: the server's disk is full", False),
+        ("full", "train failed: the disk is full", False),
         ("user", "train failed: max_epochs 0: give more", False),
         ("bug", "train failed: KeyError: 'a bug'; its log, train_", True),
     ],
@@ -125,7 +124,7 @@ PROGRAMS = {
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The log of commands that are programs of this test."""
-    monkeypatch.setattr(training, "COMMAND", (sys.executable, "-c"))
+    monkeypatch.setattr(command, "COMMAND", (sys.executable, "-c"))
     return tmp_path / "log"
 
 

@@ -14,8 +14,16 @@ from typing import Any
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 
-from monai_app.errors import NoRoomError, StoppedError, user_error
-from monai_app.label.errors import DISK_FULL, FailedError, RunningError, UnknownError, is_disk_full
+from monai_app.errors import (
+    DISK_FULL,
+    FailedError,
+    NoRoomError,
+    RunningError,
+    StoppedError,
+    UnknownError,
+    is_disk_full,
+    user_error,
+)
 
 Work = Callable[[dict[str, Any]], Any]
 

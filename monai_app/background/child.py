@@ -1,6 +1,7 @@
-"""Processes that the server starts end when it does, even when it is killed."""
+"""Processes that this one starts end when it does, even when it is killed."""
 
 import os
+import runpy
 import signal
 import threading
 import time
@@ -18,9 +19,7 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-if __name__ == "__main__":  # the command line as a child of the server; people's inferences come first
-    from monai_app.cli import main
-
+if __name__ == "__main__":  # the command line as a child, which leaves the machine to those who wait
     end_with_parent()
     os.nice(5)
-    main()
+    runpy.run_module("monai_app", run_name="__main__")
