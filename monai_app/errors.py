@@ -3,11 +3,19 @@
 A message names the offending value, the rule it breaks and the remedy. The command line shows it without a traceback.
 """
 
+import errno
 from collections.abc import Iterator
+from typing import ClassVar
 
 
 class AppError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base of every error that a user can cause and mend.
+
+    Attributes:
+        status: the HTTP status with which the label server answers.
+    """
+
+    status: ClassVar[int] = 422
 
 
 class StackError(AppError, ValueError):
@@ -25,13 +33,57 @@ class ConfigError(AppError, ValueError):
 class TargetExistsError(AppError, FileExistsError):
     """The target is there already and may not be replaced unasked."""
 
+    status = 409
+
 
 class BusyError(AppError, RuntimeError):
     """Another process is writing the same target."""
 
+    status = 409
+
 
 class StoppedError(AppError, RuntimeError):
     """A person or the system stopped the work; what is done is kept."""
+
+    status = 409
+
+
+class NoRoomError(AppError, RuntimeError):
+    """Memory or disk are full, or would be."""
+
+    status = 507
+
+
+class UnknownError(AppError, LookupError):
+    """There is no such thing."""
+
+    status = 404
+
+
+class RunningError(AppError, RuntimeError):
+    """Work of this kind runs already."""
+
+    status = 429
+
+
+class FailedError(AppError, RuntimeError):
+    """Work ended in a way that nobody foresaw, or its process died."""
+
+    status = 500
+
+
+class UnavailableError(AppError, RuntimeError):
+    """As much work waits as may, or whatever does it ends."""
+
+    status = 503
+
+
+DISK_FULL = "the disk is full; remove what is not needed any more (uploads, labels), and try again"
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error comes of a full disk, or of a quota that is used up."""
+    return any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in causes(error))
 
 
 def user_error(error: BaseException | None) -> AppError | None:

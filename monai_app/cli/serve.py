@@ -53,14 +53,13 @@ def serve(
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
     from monai_app.cli.running import checked_device, progress_bar
-    from monai_app.label.address import read_host
-    from monai_app.label.folder import own_folder
-    from monai_app.label.logs import logged_to
-    from monai_app.label.serve import Listening, export_cases, serve_stack
+    from monai_app.label.datastore.folder import own_folder
+    from monai_app.label.http.guard import Access
+    from monai_app.label.serve import export_cases, logged_to, serve_stack
     from monai_app.label.settings import Settings, Workspace
 
     source = Stack.open(stack)
-    where = Listening(read_host(host), port, _token(token_file), _size(max_upload, "--max-upload"))
+    access = Access(host.removeprefix("[").removesuffix("]"), _token(token_file), _size(max_upload, "--max-upload"))
     Request.parse(memory=memory)
     given = {
         "stack": str(source.path),
@@ -80,9 +79,9 @@ def serve(
     wanted = validated(Settings, given, "serve")
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
     workspace = Workspace((studies or default).resolve())  # by one name, whichever link leads to it
-    with own_folder(workspace, source), logged_to(workspace.log):
+    with own_folder(workspace, source), logged_to(workspace.logs / "server.log"):
         if not prepare_only:
-            serve_stack(wanted, workspace, where, typer.echo)
+            serve_stack(wanted, workspace, access, port, typer.echo)
             return
         with progress_bar("export") as progress:
             count = export_cases(wanted, workspace, progress)

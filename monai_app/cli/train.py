@@ -14,7 +14,9 @@ def train(
     run: Annotated[Path, typer.Argument(help="Run folder to make, or to resume: a bundle with its weights.")],
     variant: Annotated[str | None, typer.Option(help="Network, detectors and slices, e.g. sensor3d_ice+tld_3.")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
-    size: Annotated[str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU.")] = "small",
+    size: Annotated[
+        str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU, or none.")
+    ] = "small",
     detectors: Annotated[str | None, typer.Option(help="Detectors to learn from, e.g. ICE,TLD. [default: all]")] = None,
     slices: Annotated[
         int | None, typer.Option(help="Slices in the slab, odd. [default: the variant's or bundle's]")
@@ -40,15 +42,16 @@ def train(
 ) -> None:
     """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
     from monai_app.bundle.checks import check_tracking
-    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, size_path, template_path
+    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, size_overlays, template_path
     from monai_app.bundle.configs.settings import parse_setting
     from monai_app.bundle.configs.trust import differences, sign, trusted_copy
     from monai_app.bundle.configs.variants import read_variant
     from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.prepare import RECORD, describe_again, prepare
+    from monai_app.bundle.prepare import CHECKPOINT, RECORD, describe_again, prepare
     from monai_app.bundle.renew import usable_run
     from monai_app.cli.running import checked_device, run_command, show, show_and_run
     from monai_app.stack import Stack
+    from monai_app.training import epochs_done
 
     given: dict[str, Any] = dict(map(parse_setting, settings or []))
     named = {
@@ -71,7 +74,7 @@ def train(
         template_path(bundle),
         source,
         run,
-        overlays=[size_path(bundle, size)],
+        overlays=size_overlays(bundle, size),
         settings=given,
         processes=processes,
         pretrained=pretrained,
@@ -86,6 +89,9 @@ def train(
         sign(run)
         for line in differences(run):
             typer.echo(f"trusted: {line}")
+    done = None if new else epochs_done(run / CHECKPOINT)
+    if done is not None:
+        typer.echo(f"goes on with {run.name} after epoch {done[0]} of {done[1]}")
     command = run_command(run, source.path, ("train",), processes, amp=amp, device=device, tracking=tracking)
     if prepare_only:
         show(command)

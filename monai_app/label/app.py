@@ -1,10 +1,8 @@
 """The app as MONAI Label knows one: models, trainings, strategies and scores around one stack."""
 
-import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +13,25 @@ from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.tasks.activelearning.first import First
 from monailabel.tasks.activelearning.random import Random
 
-from monai_app.errors import AppError
-from monai_app.label.background import Background
-from monai_app.label.case_files import Case
-from monai_app.label.datastore import StackDatastore
-from monai_app.label.errors import BatchError, unknown_image, unknown_model
-from monai_app.label.inference import Job, infer
+from monai_app.background.worker import Worker
+from monai_app.errors import AppError, StackError
+from monai_app.label.datastore.cases import Case
+from monai_app.label.datastore.sessions import Sessions
+from monai_app.label.datastore.store import StackDatastore
+from monai_app.label.datastore.temporary import held
+from monai_app.label.datastore.volumes import ORIGINAL, prediction_tag
+from monai_app.label.errors import unknown, unknown_image
+from monai_app.label.jobs.segmentation import SegmentationTask
+from monai_app.label.jobs.training import TrainingTask
 from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tags import ORIGINAL, prediction_tag
-from monai_app.label.tasks import SegmentationTask, TrainingTask, read_device, read_flag
-from monai_app.label.temporary import held, new_path
-from monai_app.label.worker import InferenceProcess
 
 
 class StackApp(MONAILabelApp):
     """Serves bundles on one stack. Nothing is downloaded, and only bundles that are trusted are loaded.
+
+    What computes is called in threads of the server (`anyio.to_thread`), and waits there for the worker.
 
     Args:
         settings: what is served.
@@ -41,21 +41,18 @@ class StackApp(MONAILabelApp):
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
         self.store = StackDatastore(settings, workspace)
         self.settings, self.workspace = settings.replaced(ingested=self.store.cases.ingested), workspace
-        self._process: InferenceProcess | None = None
-        self.background = Background(self.settings, workspace)
-        self._served = served_models(self.settings, self.workspace, self.store.stack)
+        self.worker = Worker(settings.waiting)
+        stack = self.store.stack
+        self.models = served_models(self.settings, workspace, stack)
+        self._tasks = {
+            name: SegmentationTask(model, self.store, self.settings, self.worker) for name, model in self.models.items()
+        }
         # Scores are computed when they are asked for; MONAI Label would do it at every turn, over HTTP.
         server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
         server_settings.MONAI_LABEL_SESSIONS = False
-        stack = self.store.stack
-        super().__init__(
-            str(workspace.folder),
-            str(workspace.folder),
-            {},
-            name=f"monai-app: {stack.name}",
-            description=self.store.description(),
-            labels=[phase.name for phase in stack.phases],
-        )
+        name, labels = f"monai-app: {stack.name}", [phase.name for phase in stack.phases]
+        folder = str(workspace.folder)
+        super().__init__(folder, folder, {}, name=name, description=self.store.description(), labels=labels)
 
     def init_datastore(self) -> StackDatastore:
         """Return the stack as a datastore."""
@@ -63,61 +60,69 @@ class StackApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, SegmentationTask]:
         """Return a task per bundle."""
-        return {name: SegmentationTask(model, self.store) for name, model in self._served.items()}
+        return self._tasks
 
     def init_trainers(self) -> dict[str, TrainingTask]:
         """Return a task per bundle."""
-        return {name: TrainingTask(model, self._measure) for name, model in self._served.items()}
+        return {
+            name: TrainingTask(
+                task.model, lambda: self.store.stack, partial(measure_uncertainty, self.store, task.model, task.measure)
+            )
+            for name, task in self._tasks.items()
+        }
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Return the ways to choose the next slice, the recommended one first: clients preselect it."""
-        return {"least_sure": LeastSure(self.workspace, self._served), "first": First(), "random": Random()}
+        return {"least_sure": LeastSure(self.workspace, self.models), "first": First(), "random": Random()}
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
         """Return the ways to score slices."""
-        return {
-            "slices": SliceScores(self._served, self._label),
-            "uncertainty": Uncertainty(self.workspace, self._served, self.settings),
-        }
+        measures = {name: task.measure for name, task in self._tasks.items()}
+        return {"slices": SliceScores(self.models, self._label), "uncertainty": Uncertainty(self.models, measures)}
+
+    @property
+    def scoring_methods(self) -> list[str]:
+        """Names of the ways to score slices."""
+        return list(self._scoring_methods)
 
     def model(self, name: str) -> ServedModel:
         """Return a model by its name.
 
         Raises:
             UnknownError: there is none.
-            StackError: the stack that it serves was replaced; processes in the background would find that out late.
+            StackError: the stack that it serves was replaced; work in the background would find that out late.
         """
-        if name not in self._served:
-            raise unknown_model(name, self._served)
+        if name not in self.models:
+            raise unknown("model", name, self.models)
         _ = self.store.stack  # which raises
-        return self._served[name]
+        return self.models[name]
 
-    @property
-    def strategies(self) -> tuple[str, ...]:
-        """Names of the ways to choose the next slice."""
-        return tuple(self._strategies)
-
-    @property
-    def scoring_methods(self) -> tuple[str, ...]:
-        """Names of the ways to score slices."""
-        return tuple(self._scoring_methods)
+    def sessions(self) -> Sessions:
+        """Return the volumes that clients sent for one inference after the other."""
+        return self.store.sessions
 
     def info(self) -> dict[str, Any]:
         """Return what clients show first."""
         colours = {phase.name: list(phase.rgb) for phase in self.store.stack.phases}
         return {**super().info(), "label_colors": colours}
 
-    def infer(
-        self, request: Mapping[str, Any], datastore: Any = None, cancelled: threading.Event | None = None
-    ) -> dict[str, Any]:
-        """Label an image.
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the image to label next; empty where there is none.
 
-        Args:
-            request: ``model``; ``image``, the id of one, or ``volume``, the path of a file that the server keeps;
-                ``device``; ``save_label`` and ``label_tag``; ``whole_slab``, whether all slices of a case are labelled
-                and not its own alone: what a person did not look at shall not be submitted.
-            datastore: not looked at: there is one.
-            cancelled: set by others when nobody wants the labels any more.
+        Raises:
+            UnknownError: there is no such strategy or model.
+        """
+        strategy = str(request.get("strategy"))
+        if strategy not in self._strategies:
+            raise unknown("strategy", strategy, self._strategies)
+        chosen: dict[str, Any] = super().next_sample(request)
+        if chosen:
+            del chosen["path"]  # clients on this machine would open the server's own file
+            chosen["checksum"] = self.store.checksum(chosen["id"])
+        return chosen
+
+    def infer(self, request: Mapping[str, Any], datastore: Any = None, *, refusable: bool = True) -> dict[str, Any]:
+        """Label an image: an id, or the path of a file that a client sent, as `SegmentationTask` does.
 
         Returns:
             ``file`` with the labels, for the caller to remove, ``params`` for clients, ``label`` and ``tag``.
@@ -125,98 +130,59 @@ class StackApp(MONAILabelApp):
         Raises:
             AppError: there is no such model or image, it has no weights yet, or the inference fails or is cancelled.
         """
-        model = self.model(str(request.get("model")))
-        tag = prediction_tag(request) if request.get("save_label") else None
-        with self._image(request) as image:
-            job = self._job(model.trained_run(), image, request)
-            params = self._run(job, cancelled)
-        label = str(job.target)
-        if tag is not None:
+        model, name = self.model(str(request.get("model"))), str(request.get("image", ""))
+        with self._image(name) as image:
+            file, params = self._tasks[model.name]({**request, "image": image}, refusable=refusable)
+        label = str(file)
+        if request.get("save_label") and not self._is_sent(Path(name)):
             try:
-                label = self.store.save_label(
-                    str(request["image"]), label, tag, {"model": model.name, "params": params}
-                )
+                told = {"model": model.name, "params": params}
+                label = self.store.save_label(name, label, prediction_tag(request), told)
             except BaseException:
-                job.target.unlink(missing_ok=True)
+                file.unlink(missing_ok=True)
                 raise
-        return {"label": label, "tag": ORIGINAL, "file": str(job.target), "params": params}
+        return {"label": label, "tag": ORIGINAL, "file": str(file), "params": params}
 
     @contextmanager
-    def _image(self, request: Mapping[str, Any]) -> Iterator[Case | Path]:
+    def _image(self, name: str) -> Iterator[Case | Path]:
         """What a request is to label: a case, or a volume, which stays as it is while the body runs."""
-        image, volume = str(request.get("image", "")), request.get("volume")
-        case = self.store.case(image)
-        if volume is not None:
-            yield Path(str(volume))
-        elif case is not None:
+        case, sent = self.store.case(name), Path(name)
+        if case is not None:
             yield case
-        else:
-            with held(self.workspace, self.store.uploads.path(image), unknown_image(image)) as path:
-                yield path
+            return
+        volume = sent if self._is_sent(sent) else self.store.uploads.path(name)
+        with held(self.workspace, volume, unknown_image(name)) as path:
+            yield path
 
-    def _job(self, run: Path, image: Case | Path, request: Mapping[str, Any]) -> Job:
-        store, settings = self.store, self.settings
-        target, device = new_path(self.workspace, store.cases.suffix), settings.device or read_device(request)
-        job = Job(run, store.path, target, device=device, memory=settings.memory, ingested=settings.ingested)
-        if isinstance(image, Path):
-            return replace(job, volume=image)
-        slices = image.slices if read_flag(request, "whole_slab") else [image.z]
-        return replace(job, slices=slices, first=image.first, grid=store.cases.grid(image))
+    def _is_sent(self, path: Path) -> bool:
+        """Whether a path is one of a file that a client sent along or as a session: nobody else knows its name."""
+        return path.parent in (self.workspace.temporary, self.workspace.sessions) and not path.is_symlink()
 
     def batch_infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Label many images and keep the labels.
 
-        Args:
-            request: as MONAI Label's.
-            datastore: not looked at: there is one.
-
         Raises:
-            BatchError: some images cannot be labelled; the others are.
+            StackError: some images cannot be labelled; the others are.
         """
         failed: dict[str, AppError] = {}
 
         def infer_or_note(each: Mapping[str, Any], _: Any) -> dict[str, Any]:
             try:
-                return self.infer(each)
+                return self.infer(each, refusable=False)
             except AppError as error:  # of one image that a client sent; MONAI Label would end the batch here
                 failed[str(each["image"])] = error
                 return {}
 
+        # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
+        request = {**request, "multi_gpu": False, "max_workers": 1}
         result: dict[str, Any] = self._batch_infer(request, self.store, infer_or_note)
         if failed:
             image, error = next(iter(failed.items()))
-            raise BatchError(
+            raise StackError(
                 f"{len(failed)} of {len(result)} images ({', '.join([*failed][:10])}) cannot be labelled, the others "
                 f"are; {image}: {error}. Remove what cannot be labelled (DELETE /datastore/image?id=ID), or replace it"
             )
         return result
 
-    def _run(self, job: Job, cancelled: threading.Event | None) -> dict[str, Any]:
-        """A server has a process for inferences; a process that is no server is one."""
-        with tempfile.TemporaryDirectory(dir=job.target.parent) as folder:  # a process that ends leaves half a file
-            made = Path(folder) / job.target.name
-            own = replace(job, target=made)
-            params = infer(own) if self._process is None else self._process.run(own, cancelled)
-            made.replace(job.target)
-        return params
-
     def _label(self, model: ServedModel, image: str) -> Path:
-        """Label an image and return the file, for the caller to remove."""
-        return Path(self.infer({"model": model.name, "image": image})["file"])
-
-    def _measure(self, model: ServedModel) -> None:
-        measure_uncertainty(self.workspace, model, self.store, self.settings)
-
-    def server_mode(self, mode: bool) -> None:
-        """Start to serve: inferences then run in a process of their own."""
-        super().server_mode(mode)
-        self._process = InferenceProcess(self.settings.waiting) if mode else None
-
-    def on_init_complete(self) -> None:
-        """Do nothing: what MONAI Label does here, scores and sessions, is not used."""
-
-    def close(self) -> None:
-        """End what runs for this app."""
-        self.background.close()
-        if self._process is not None:
-            self._process.close()
+        return Path(self.infer({"model": model.name, "image": image}, refusable=False)["file"])

@@ -1,112 +1,90 @@
 """How slices are chosen and scored, as MONAI Label's strategies and scoring methods."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
-from monailabel.utils.others.generic import name_to_device
 
-from monai_app.bundle.model import load_model
+from monai_app.active_learning.agreement import score_agreement
+from monai_app.active_learning.score_file import Measure, ScoreFile, complete_scores
+from monai_app.active_learning.selection import next_slice
+from monai_app.active_learning.slice_scores import SliceScore, score_slices
+from monai_app.bundle.runs import WEIGHTS
+from monai_app.errors import UnknownError
 from monai_app.files import file_sha256
-from monai_app.inference import Predictor
-from monai_app.io import read_volume
-from monai_app.label.case_files import Case
-from monai_app.label.datastore import StackDatastore
-from monai_app.label.errors import UnknownError, unknown_model
-from monai_app.label.models import WEIGHTS, ServedModel
-from monai_app.label.scoring import score_agreement
-from monai_app.label.selection import propose
-from monai_app.label.settings import Settings, Workspace
-from monai_app.label.slice_scores import ScoreFile, SliceScore, score_slices
-from monai_app.progress import LoggedProgress
+from monai_app.io import Labels, read_volume
+from monai_app.label.datastore.store import StackDatastore
+from monai_app.label.errors import unknown
+from monai_app.label.models import ServedModel
+from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
 
-Labels = npt.NDArray[np.uint8]
-
-_SAVED = 8
-"""Slices after which what was measured is written: a stopped measuring goes on there."""
-
-
-_BEFORE_TESTING = 3
-"""Slices to train on that are labelled before one is proposed that tests."""
+Models = Mapping[str, ServedModel]
 
 
 class LeastSure(Strategy):
     """Proposes the slice in which the model is least sure and which is least like those that are labelled.
 
-    Without a model, or as long as nothing was measured of it, looks and places of the slices decide. Slices that are
-    kept for testing are proposed when three slices to train on are labelled: they tell how good the model is, and what
-    is labelled on them makes no other slice less worth labelling.
+    Without a model, or as long as nothing was measured of it, looks and places of the slices decide.
     """
 
-    def __init__(self, workspace: Workspace, models: Mapping[str, ServedModel]) -> None:
+    def __init__(self, workspace: Workspace, models: Models) -> None:
         super().__init__("the slice that the model is least sure of and that is least like the labelled ones")
         self.workspace, self.models = workspace, models
 
-    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any] | None:
+    def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any] | None:
         """Return the case to label next; None where all are labelled.
 
         Raises:
             UnknownError: ``model`` names none.
         """
-        assert isinstance(datastore, StackDatastore)
-        stack = datastore.stack
-        cases = {case.z: case for case in datastore.cases}
-        trained, tested = set(stack.train_slices), set(stack.test_slices)
-        kept = datastore.cases.test_slices | tested
-        to_train, to_test = set(cases) - trained - kept, (set(cases) & kept) - tested
-        if to_test and (len(trained) >= _BEFORE_TESTING or not to_train):
-            z = min(to_test)
-            return {"id": cases[z].id, "z": z, "region": None, "model": None}
-        if not to_train:
-            return None
-        scores, model = self._scores(request.get("model"), stack, {*cases, *trained, *tested})
-        chosen = propose(scores, trained, to_train)
-        return {"id": cases[chosen.z].id, **chosen.to_dict(), "model": model}
+        stack, cases = datastore.stack, {case.z: case.id for case in datastore.cases}
+        scores, model = self._scores(request.get("model"), stack, _wanted(datastore, stack))
+        chosen = next_slice(scores, cases, stack.train_slices, stack.test_slices, datastore.cases.test_slices)
+        return None if chosen is None else {"id": cases[chosen.z], **chosen.to_dict(), "model": model}
 
     def _scores(self, name: str | None, stack: Stack, wanted: set[int]) -> tuple[dict[int, SliceScore], str | None]:
         """What was measured with a model, where that is complete; else how the slices look."""
         for model in self.models.values() if name is None else [_chosen(self.models, name)]:
-            if model.weights is not None:
-                known = _file(self.workspace, stack, model, model.weights).read()
+            if model.run is not None:
+                known = _file(self.workspace, stack, model, model.run / WEIGHTS).read()
                 if wanted <= set(known):
                     return known, model.name
-        return _appearance(self.workspace, stack, wanted), None
+        looks = ScoreFile(self.workspace.scores / "appearance.json", stack.ingested, None)
+        return complete_scores(looks, wanted, partial(score_slices, stack)), None
 
 
 class Uncertainty(ScoringMethod):
     """Measures how sure a model is of every slice; a training does it at its end."""
 
-    def __init__(self, workspace: Workspace, models: Mapping[str, ServedModel], settings: Settings) -> None:
+    def __init__(self, models: Models, measures: Mapping[str, Measure]) -> None:
         super().__init__("how sure a model is of every slice, for the strategy least_sure")
-        self.workspace, self.models, self.settings = workspace, models, settings
+        self.models, self.measures = models, measures
 
-    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
+    def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any]:
         """Measure and return the uncertainty per slice.
 
         Raises:
             UnknownError: ``model`` names none.
             NotTrainedError: it has no weights yet.
         """
-        assert isinstance(datastore, StackDatastore)
         model = _chosen(self.models, request.get("model"))
-        scores = measure_uncertainty(self.workspace, model, datastore, self.settings)
-        return {str(z): score.uncertainty for z, score in scores.items()}
+        scores = measure_uncertainty(datastore, model, self.measures[model.name])
+        return {str(z): score.uncertainty for z, score in sorted(scores.items())}
 
 
 class SliceScores(ScoringMethod):
     """Compares what a model says with what was labelled, slice by slice."""
 
-    def __init__(self, models: Mapping[str, ServedModel], label: Callable[[ServedModel, str], Path]) -> None:
+    def __init__(self, models: Models, label: Callable[[ServedModel, str], Path]) -> None:
         super().__init__("IoU and accuracy of a model on every labelled slice, and on all of them together")
         self.models, self.label = models, label
 
-    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
+    def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any]:
         """Score the labelled cases.
 
         Returns:
@@ -117,76 +95,56 @@ class SliceScores(ScoringMethod):
             UnknownError: ``model`` names none, or nothing is labelled.
             NotTrainedError: it has no weights yet.
         """
-        assert isinstance(datastore, StackDatastore)
-        model = _chosen(self.models, request.get("model"))
-        run = model.trained_run()
-        stack = datastore.stack
-        cases = [case for case in datastore.cases if case.z in (*stack.train_slices, *stack.test_slices)]
-        if not cases:
-            raise UnknownError("nothing is labelled yet, so nothing can be compared; label a slice first")
-        result: dict[str, Any] = {"model": model.name, "run": run.name, "slices": {}, "total": {}}
-        for role, chosen in (("train", stack.train_slices), ("test", stack.test_slices)):
-            compared = (self._compared(case, model, stack) for case in cases if case.z in chosen)
+        model, stack = _chosen(self.models, request.get("model")), datastore.stack
+        result: dict[str, Any] = {"model": model.name, "run": model.trained_run().name, "slices": {}, "total": {}}
+        cases = {case.z: case for case in datastore.cases}
+        for role, slices in (("train", stack.train_slices), ("test", stack.test_slices)):
+            compared = (
+                (z, stack.read_annotation(z), self._labels(model, cases[z].id, z - cases[z].first))
+                for z in sorted(cases.keys() & set(slices))
+            )
             found = score_agreement(compared, stack.phases)
-            rows = {row.z: {**row.to_dict(), "role": role} for row in found.slices}
-            result["slices"] |= {str(z): row for z, row in rows.items()}
-            if rows:
+            for row in found.slices:
+                result["slices"][str(row.z)] = told = {**row.to_dict(), "role": role}
+                datastore.update_image_info(cases[row.z].id, {"score": {"model": model.name, **told}})
+            if found.slices:
                 result["total"][role] = {"mean_iou": found.mean_iou, "pixel_accuracy": found.total.pixel_accuracy}
-            for case in cases:
-                if case.z in rows:
-                    datastore.update_image_info(case.id, {"score": {"model": model.name, **rows[case.z]}})
+        if not result["slices"]:
+            raise UnknownError("nothing is labelled yet, so nothing can be compared; label a slice first")
         return result
 
-    def _compared(self, case: Case, model: ServedModel, stack: Stack) -> tuple[int, Labels, Labels]:
-        """Slice, annotation, and what the model says."""
-        path = self.label(model, case.id)
+    def _labels(self, model: ServedModel, image: str, plane: int) -> Labels:
+        """What the model says of a slice of an image."""
+        path = self.label(model, image)
         try:
-            labels = read_volume(path).pixels[case.z - case.first].astype(np.uint8)
+            labels: Labels = read_volume(path).pixels[plane].astype(np.uint8)
+            return labels
         finally:
             path.unlink(missing_ok=True)
-        return case.z, stack.read_annotation(case.z), labels
 
 
-def measure_uncertainty(
-    workspace: Workspace, model: ServedModel, datastore: StackDatastore, settings: Settings
-) -> dict[int, SliceScore]:
+def measure_uncertainty(datastore: StackDatastore, model: ServedModel, measure: Measure) -> dict[int, SliceScore]:
     """Measure every slice that may be labelled, and those that are, with the weights that count now.
 
     Raises:
         NotTrainedError: there are none.
     """
-    run = model.trained_run()
-    stack = datastore.stack
-    kept = _file(workspace, stack, model, run / WEIGHTS)
-    scores = kept.read()
-    wanted = {*(case.z for case in datastore.cases), *stack.train_slices, *stack.test_slices}
-    left = sorted(wanted - set(scores))
-    if left:
-        predictor = Predictor(load_model(run), settings.device or name_to_device(None))
-        for number, score in enumerate(score_slices(stack, left, predictor, progress=LoggedProgress("uncertainty")), 1):
-            scores[score.z] = score
-            # When a training ends meanwhile, what is kept is measured with its weights, and these count no more.
-            if (number % _SAVED == 0 or number == len(left)) and model.run == run:
-                kept.write(scores)
-    return scores
+    run, stack = model.trained_run(), datastore.stack
+    kept = _file(datastore.workspace, stack, model, run / WEIGHTS)
+    # When a training ends meanwhile, what is kept is measured with its weights, and these count no more.
+    return complete_scores(kept, _wanted(datastore, stack), measure, lambda: model.run == run)
 
 
-def _chosen(models: Mapping[str, ServedModel], name: Any) -> ServedModel:
+def _wanted(datastore: StackDatastore, stack: Stack) -> set[int]:
+    return {*(case.z for case in datastore.cases), *stack.train_slices, *stack.test_slices}
+
+
+def _chosen(models: Models, name: Any) -> ServedModel:
     """The model of a name; the first where none is given."""
     wanted = next(iter(models)) if name is None else str(name)
     if wanted not in models:
-        raise unknown_model(wanted, models)
+        raise unknown("model", wanted, models)
     return models[wanted]
-
-
-def _appearance(workspace: Workspace, stack: Stack, wanted: set[int]) -> dict[int, SliceScore]:
-    kept = ScoreFile(workspace.scores / "appearance.json", stack.ingested, None)
-    scores = kept.read()
-    left = sorted(wanted - set(scores))
-    if left:
-        scores |= {score.z: score for score in score_slices(stack, left)}
-        kept.write(scores)
-    return scores
 
 
 def _file(workspace: Workspace, stack: Stack, model: ServedModel, weights: Path) -> ScoreFile:

@@ -1,47 +1,18 @@
 """The models that are served: which weights count at the moment, and how the next ones are trained."""
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from monai_app.bundle.configs.locate import size_path, template_path, template_paths
-from monai_app.bundle.configs.settings import check_literal, read_json, read_overlays
-from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
+from monai_app.bundle.configs.locate import template_path, template_paths
 from monai_app.bundle.model import load_model, read_spec
-from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.bundle.renew import usable_run
+from monai_app.bundle.runs import CURRENT, WEIGHTS, Runs
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AppError, ConfigError
-from monai_app.files import atomic_file
 from monai_app.label.errors import NotTrainedError
 from monai_app.label.settings import Settings, Workspace, model_name
 from monai_app.stack import Stack
-from monai_app.yamlfile import read_yaml
-
-CURRENT = "current.json"
-"""File beside a model's trained runs that names the one which counts and the one whose training has not ended well.
-
-It is replaced when a training begins in another folder and when one has succeeded, each time as a whole.
-"""
-
-WEIGHTS = Path("models") / "model.pt"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained.
-
-    Attributes:
-        template: the package's bundle.
-        overlays: files of settings.
-        settings: more of them.
-    """
-
-    template: Path
-    overlays: Sequence[Path]
-    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,16 +22,24 @@ class ServedModel:
     Attributes:
         name: its name.
         bundle: what was given to the server: a run folder that stays as it is, or a bundle without weights.
-        folder: where runs that are trained here go.
-        recipe: how they are trained.
-        spec: what the model takes and gives; None of a bundle without weights.
+        runs: what is trained here.
+        recipe: how.
     """
 
     name: str
     bundle: Path
-    folder: Path
+    runs: Runs
     recipe: Recipe
-    spec: ModelSpec | None
+
+    @property
+    def counting(self) -> Path | None:
+        """The run folder that counts, whether its weights are there or not; None where nothing was trained yet."""
+        return self.runs.current or (self.bundle if (self.bundle / WEIGHTS).is_file() else None)
+
+    @property
+    def run_name(self) -> str | None:
+        """The name of the run that counts."""
+        return None if self.counting is None else self.counting.name
 
     @property
     def run(self) -> Path | None:
@@ -69,7 +48,7 @@ class ServedModel:
         Raises:
             NotTrainedError: its weights are gone.
         """
-        run = self._counting()
+        run = self.counting
         if run is not None and not (run / WEIGHTS).is_file():
             raise NotTrainedError(
                 f"run {run.name} of model {self.name} counts, and its weights {run / WEIGHTS} are gone: restore them "
@@ -83,45 +62,11 @@ class ServedModel:
         Raises:
             NotTrainedError: nothing was trained yet, or the weights are gone.
         """
-        run = self.run
-        if run is None:
+        if self.run is None:
             raise NotTrainedError(
                 f"model {self.name} has no weights yet; label slices and train it (POST /train/{self.name})"
             )
-        return run
-
-    @property
-    def run_name(self) -> str | None:
-        """The name of the run that counts, whether its folder is there or not."""
-        run = self._counting()
-        return None if run is None else run.name
-
-    def _counting(self) -> Path | None:
-        name = self._current().get("run")
-        if name is not None:
-            return self.folder / str(name)
-        given = self.spec is not None or (self.bundle / WEIGHTS).is_file()
-        return self.bundle if given else None
-
-    def _without(self) -> str:
-        return f"remove {self.folder / CURRENT}, so that what the server was given counts"
-
-    @property
-    def unfinished(self) -> Path | None:
-        """The run folder whose training began last and never came to count; None where there is none to go on with."""
-        name = self._current().get("unfinished")
-        run = None if name is None else self.folder / str(name)
-        return run if run is not None and (run / RECORD).is_file() else None
-
-    @property
-    def weights(self) -> Path | None:
-        """The file of weights that counts now.
-
-        Raises:
-            NotTrainedError: it is gone.
-        """
-        run = self.run
-        return None if run is None else run / WEIGHTS
+        return self.run
 
     def check(self, stack: Stack) -> None:
         """Load the weights that count, as an inference would; do nothing where nothing was trained, or they are gone.
@@ -129,61 +74,17 @@ class ServedModel:
         Raises:
             ConfigError: they are damaged, are not this run's, or were trained on other phases or detectors.
         """
-        run = self._counting()
+        run = self.counting
         if run is None or not (run / WEIGHTS).is_file():
             return
         try:
-            _check_fits(str(run), load_model(run).spec, stack)
+            _check_fits(run, load_model(run).spec, stack)
         except ConfigError as error:
             instead = "" if run == self.bundle else f"; or {self._without()}"
             raise ConfigError(f"model {self.name} cannot be applied: {error}{instead}") from None
 
-    def begin(self) -> Path:
-        """Return the folder for a training: the unfinished one's, or the next of ``0001``, ``0002``, ...
-
-        Its name is noted before anything is made. So what a training finds in the folder that it is given is what one
-        before it left that did not come to count: that is gone on with or replaced, and no other folder is touched. A
-        run that counts now or once did is not noted as unfinished, whatever its number, and a folder that is no run
-        was made by something else: it keeps its name, and the training gets another number.
-        """
-        current = self._current()
-        name = current.get("unfinished")
-        if name is not None:
-            run = self.folder / str(name)
-            if (run / RECORD).is_file() or not run.exists():
-                return run
-        numbers = [int(path.name.split(".")[0]) for path in self.folder.glob("[0-9]*") if _is_numbered(path)]
-        run = self.folder / f"{max(numbers, default=0) + 1:04d}"
-        self._write_current(current.get("run"), unfinished=run.name)
-        return run
-
-    def publish(self, run: Path) -> None:
-        """Let a trained run count from now on.
-
-        Raises:
-            ConfigError: it has no weights.
-        """
-        if not (run / WEIGHTS).is_file():
-            raise ConfigError(f"{run} holds no trained weights; the model before it stays")
-        self._write_current(run.name, unfinished=None)
-
-    def _current(self) -> dict[str, Any]:
-        pointer = self.folder / CURRENT
-        return read_json(pointer, ("run",)) if pointer.is_file() else {}
-
-    def _write_current(self, run: str | None, *, unfinished: str | None) -> None:
-        with atomic_file(self.folder / CURRENT) as temporary:
-            temporary.write_text(json.dumps({"run": run, "unfinished": unfinished}) + "\n", encoding="utf8")
-
-
-def snapshot_of(run: Path) -> Path:
-    """Return the path of the snapshot that a run reads; it lies beside the run's folder."""
-    return run.with_name(f"{run.name}.ome.zarr")
-
-
-def _is_numbered(path: Path) -> bool:
-    """Whether a run or a snapshot has a number as its name."""
-    return path.name.removesuffix(".ome.zarr").isdecimal()
+    def _without(self) -> str:
+        return f"remove {self.runs.folder / CURRENT}, so that what the server was given counts"
 
 
 def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dict[str, ServedModel]:
@@ -197,12 +98,10 @@ def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dic
 
 def _served(given: str, settings: Settings, workspace: Workspace, stack: Stack) -> ServedModel:
     bundle = usable_run(_find(given))
-    trained = (bundle / WEIGHTS).is_file()
-    spec = read_spec(bundle / "configs" / "metadata.json") if trained else None
-    if spec is not None:
-        _check_fits(given, spec, stack)
-    recipe = _recipe(bundle, settings)
-    return ServedModel(model_name(given), bundle, workspace.models / model_name(given), recipe, spec)
+    if (bundle / WEIGHTS).is_file():
+        _check_fits(bundle, read_spec(bundle / "configs" / "metadata.json"), stack)
+    name, recipe = model_name(given), read_recipe(bundle, settings.size, settings.training)
+    return ServedModel(name, bundle, Runs(workspace.models / name), recipe)
 
 
 def _find(given: str) -> Path:
@@ -218,33 +117,11 @@ def _find(given: str) -> Path:
     )
 
 
-def _check_fits(given: str, spec: ModelSpec, stack: Stack) -> None:
+def _check_fits(bundle: Path, spec: ModelSpec, stack: Stack) -> None:
     """Refuse a model whose labels would mean something else on this stack, or that cannot read it."""
     try:
         if stack.phases:
             spec.check_phases(stack.phases, stack.path)
         spec.check_stack(stack)
     except AppError as error:
-        raise ConfigError(f"bundle {given} does not fit: {error}") from None
-
-
-def _recipe(bundle: Path, settings: Settings) -> Recipe:
-    """A run folder is trained again as it was; a bundle without weights as the server's settings say."""
-    if not (bundle / RECORD).is_file():
-        templates = {template.name: template for template in template_paths()}
-        if bundle.name not in templates:
-            raise ConfigError(
-                f"bundle {bundle} holds no {RECORD}, so nobody knows how it was trained; serve a run folder of "
-                "monai-app train, or a package of monai-app package"
-            )
-        recipe = Recipe(templates[bundle.name], [size_path(bundle.name, settings.size)], dict(settings.training))
-    else:
-        record = read_json(bundle / RECORD, ("bundle", "settings"))
-        size_path(record["bundle"], settings.size)  # it is not laid over, and still must not be a slip of the hand
-        kept = {name: value for name, value in record["settings"].items() if name not in NOT_SETTINGS}
-        recipe = Recipe(template_path(record["bundle"]), [], {**kept, **settings.training})
-    if settings.training:  # what was trained before is no fault of who starts the server
-        check_literal(settings.training)
-        defaults = read_yaml(recipe.template / "configs" / "train.yaml")
-        check_settings({**read_overlays(recipe.overlays), **recipe.settings}, defaults)
-    return recipe
+        raise ConfigError(f"bundle {bundle} does not fit: {error}") from None

@@ -1,47 +1,34 @@
 """Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
 
+import logging
+import os
 import signal
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import uvicorn
 
-from monai_app.label.address import bound_socket
-from monai_app.label.api import create_api
+from monai_app.errors import ConfigError
 from monai_app.label.app import StackApp
-from monai_app.label.ending import GRACE, LAST, Ending, Server
-from monai_app.label.errors import NotTrainedError
-from monai_app.label.family import begin_family
-from monai_app.label.guard import LOCAL_NAMES, Access, check_access, is_loopback
-from monai_app.label.login import keycloak
-from monai_app.label.models import ServedModel
-from monai_app.label.patience import BACKLOG, REQUEST_SECONDS, connection_class, connections_at_a_time
+from monai_app.label.http.guard import Access
+from monai_app.label.http.server import create_api
+from monai_app.label.jobs.segmentation import read_device
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.tasks import read_device
 from monai_app.progress import Progress, silent
 
 Say = Callable[[str], None]
 
+LARGEST_LOG = 8 * 2**20
+"""Bytes of the log; three older ones stay."""
 
-@dataclass(frozen=True)
-class Listening:
-    """Where the server listens.
-
-    Attributes:
-        host: address to bind to.
-        port: 0 takes any that is free.
-        token: what clients must know; None asks for nothing.
-        largest: bytes that a request may send.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    token: str | None = None
-    largest: int = 4 * 2**30
+LAST = 5.0
+"""Seconds that threads have when the server has ended: they cannot be interrupted, and Python would wait for them."""
 
 
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
@@ -58,84 +45,96 @@ def export_cases(settings: Settings, workspace: Workspace, progress: Progress = 
     return len(cases)
 
 
-def serve_stack(settings: Settings, workspace: Workspace, where: Listening, say: Say) -> None:
-    """Serve until the process is interrupted or terminated; it then ends `LAST` seconds later at the latest.
-
-    Args:
-        settings: what is served.
-        workspace: the server's folder, which is kept for it (`own_folder`).
-        where: where it listens.
-        say: tells people how to connect.
+def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: int, say: Say) -> None:
+    """Serve on a port (0: any that is free) until the process is interrupted or terminated.
 
     Raises:
-        ConfigError: nobody would be asked for a token, or the address cannot be bound.
-        AppError: the stack or a bundle cannot be served.
+        AppError: the address cannot be bound, or the stack or a bundle cannot be served.
     """
-    check_access(where.host, where.token, keycloak=keycloak())
     if settings.device is not None:
-        read_device({"device": settings.device})
+        read_device(settings.device)
     app = StackApp(settings, workspace)
-    for name in app.info()["models"]:
-        app.model(name).check(app.store.stack)
-    with bound_socket(where.host, where.port) as bound:
-        begin_family()  # before temporary files go elsewhere: the names of its sockets may not be long
-        port = int(bound.getsockname()[1])
-        for line in _welcome(app, where.host, port, where.token is not None):
+    for model in app.models.values():
+        model.check(app.store.stack)
+    with bound_socket(access.host, port) as bound:
+        for line in _welcome(app, access, bound.getsockname()[1]):
             say(line)
         config = uvicorn.Config(
-            Ending(create_api(app, _access(where))),
-            http=connection_class(connections_at_a_time()),
-            backlog=BACKLOG,
+            create_api(app, access),
             log_config=None,
             access_log=False,
-            timeout_keep_alive=int(REQUEST_SECONDS),
-            timeout_graceful_shutdown=GRACE,
+            limit_concurrency=256,
+            timeout_keep_alive=20,
+            timeout_graceful_shutdown=1,
             lifespan="on",
         )
-        with _temporary_files_in(workspace.temporary):
-            _run(Server(config, app.close, LAST), bound)
+        _run(uvicorn.Server(config), bound, workspace.temporary)
     say("the server has stopped")
 
 
-@contextmanager
-def _temporary_files_in(folder: Path) -> Iterator[None]:
-    """Let this process keep what requests send, until it is read, on the disk that the person chose for the server."""
-    folder.mkdir(parents=True, exist_ok=True)
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound.
+
+    Raises:
+        ConfigError: the host is not this machine's, or the port is not free.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        yield
-    finally:
-        tempfile.tempdir = before
+        bound.bind((host, port))
+    except (OSError, OverflowError, UnicodeError) as error:
+        bound.close()
+        raise ConfigError(
+            f"{host}:{port} cannot be bound ({error}); give a name or an address of this machine (--host), such as "
+            "127.0.0.1, and a --port on which nothing listens"
+        ) from None
+    return bound
 
 
-def _run(server: Server, bound: socket.socket) -> None:
+def _run(server: uvicorn.Server, bound: socket.socket, temporary: Path) -> None:
     """Run until SIGINT or SIGTERM, which uvicorn raises once more when it has shut down."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, end)
-    try:
+    # What requests send is kept, until it is read, on the disk that the person chose for the server.
+    temporary.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(temporary)
+    with suppress(KeyboardInterrupt):
         server.run(sockets=[bound])
-    except KeyboardInterrupt:
-        pass
+    signal.signal(signal.SIGTERM, before)
+    last = threading.Timer(LAST, os._exit, (0,))
+    last.daemon = True
+    last.start()
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Send the log into the server's file while the body runs; warnings are shown too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shown, root = logging.StreamHandler(sys.stderr), logging.getLogger()
+    shown.setLevel(logging.WARNING)
+    file = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=3, encoding="utf8")
+    # Where the disk is full, the terminal shall not fill with that; requests are told.
+    level, before, logging.raiseExceptions = root.level, root.handlers[:], False
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, handlers=[file, shown], force=True
+    )
+    try:
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        root.setLevel(level)
+        root.handlers[:] = before
+        file.close()
 
 
-def _access(where: Listening) -> Access:
-    # Behind a token any name is fine; without one, a web page may have made its name point here.
-    hosts = (*LOCAL_NAMES, where.host) if where.token is None and is_loopback(where.host) else ()
-    return Access(where.token, hosts, where.largest)
-
-
-def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
-    store, shown = app.store, f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{port}"
-    models = [f"{name} ({_state(app.model(name))})" for name in app.info()["models"]]
-    login = ["            log in with any user name; the password is the server's token"] if token else []
+def _welcome(app: StackApp, access: Access, port: int) -> list[str]:
+    address = f"http://[{access.host}]:{port}" if ":" in access.host else f"http://{access.host}:{port}"
+    models = [f"{model.name} ({model.run_name or 'not trained yet'})" for model in app.models.values()]
+    login = ["            log in with any user name; the password is the server's token"] if access.token else []
     return [
-        f"serving    {store.name()}: {store.description()}",
+        f"serving    {app.store.name()}: {app.store.description()}",
         f"models     {', '.join(models)}",
         f"address    {address}",
         f"3D Slicer  install the extension MONAILabel, open the module MONAI Label, enter {address},",
@@ -144,10 +143,3 @@ def _welcome(app: StackApp, host: str, port: int, token: bool) -> list[str]:
         f"folder     {app.workspace.folder} (cases, models, log)",
         "Ctrl-C stops the server",
     ]
-
-
-def _state(model: ServedModel) -> str:
-    try:
-        return "not trained yet" if model.run is None else f"run {model.run.name}"
-    except NotTrainedError as error:
-        return str(error)

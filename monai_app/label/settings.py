@@ -1,7 +1,6 @@
 """What a label server was started with, and the folder it works in."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -10,8 +9,8 @@ from pydantic import Field, field_validator
 from monai_app.domain.slab import SliceCount
 from monai_app.domain.validation import Items, Strict
 from monai_app.errors import ConfigError
-from monai_app.label.case_files import Layout
 
+Layout = Literal["paired", "channels"]
 Suffix = Literal[".nii.gz", ".nii", ".nrrd"]
 SUFFIXES: tuple[str, ...] = get_args(Suffix)
 """Formats of cases."""
@@ -78,59 +77,23 @@ def model_name(bundle: str) -> str:
     return Path(bundle).absolute().name
 
 
-@dataclass(frozen=True)
 class Workspace:
     """The folder that a server works in; nothing outside of it is written, but for annotations in the stack.
 
     Attributes:
         folder: the folder; MONAI Label calls it the studies folder.
-        temporary_of: whose temporary files have a folder of their own: what is killed leaves some, which is removed.
+        cases: volumes cut from the stack: what a stock MONAI Label app takes as its studies folder.
+        uploads: volumes that clients sent to stay.
+        sessions: volumes that clients sent for one inference after the other.
+        labels: label volumes that are no annotations of the stack: predictions, and labels of uploads.
+        models: run folders trained here.
+        scores: what was computed to choose slices.
+        logs: the server's log, and one of every training, batch and scoring.
+        temporary: what requests send and are answered, as long as they last.
     """
 
-    folder: Path
-    temporary_of: str = ""
-
-    @property
-    def cases(self) -> Path:
-        """Volumes cut from the stack: what a stock MONAI Label app takes as its studies folder."""
-        return self.folder / "cases"
-
-    @property
-    def uploads(self) -> Path:
-        """Volumes that clients sent to stay."""
-        return self.folder / "uploads"
-
-    @property
-    def sessions(self) -> Path:
-        """Volumes that clients sent for one inference after the other."""
-        return self.folder / "sessions"
-
-    @property
-    def labels(self) -> Path:
-        """Label volumes that are no annotations of the stack: predictions, and labels of uploads."""
-        return self.folder / "labels"
-
-    @property
-    def models(self) -> Path:
-        """Run folders trained here."""
-        return self.folder / "models"
-
-    @property
-    def scores(self) -> Path:
-        """What was computed to choose slices."""
-        return self.folder / "scores"
-
-    @property
-    def logs(self) -> Path:
-        """The server's log, and one of every training, batch and scoring."""
-        return self.folder / "logs"
-
-    @property
-    def temporary(self) -> Path:
-        """What requests send and are answered, as long as they last."""
-        return self.folder / "temporary" / self.temporary_of
-
-    @property
-    def log(self) -> Path:
-        """The server's log."""
-        return self.logs / "server.log"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cases, self.uploads, self.sessions = folder / "cases", folder / "uploads", folder / "sessions"
+        self.labels, self.models, self.scores = folder / "labels", folder / "models", folder / "scores"
+        self.logs, self.temporary = folder / "logs", folder / "temporary"

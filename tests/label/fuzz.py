@@ -170,7 +170,7 @@ class Sender:
             name = parameter["name"]
             if name in subject and parameter["schema"].get("type") == "string" and self.order.random() < KNOWN:
                 (case.path_parameters if parameter["in"] == "path" else case.query)[name] = subject[name]
-        for name in {"session_id", "check_sum"} & set(case.query or {}):
+        for name in {"session_id", "none"} & set(case.query or {}):
             if self.order.random() < 0.6:
                 del case.query[name]
 

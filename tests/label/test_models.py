@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from monai_app.bundle.runs import CURRENT, WEIGHTS
 from monai_app.errors import ConfigError
 from monai_app.label.app import StackApp
 from monai_app.label.errors import NotTrainedError
-from monai_app.label.models import CURRENT, WEIGHTS, ServedModel
+from monai_app.label.models import ServedModel
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
 from tests.label.conftest import app_in
@@ -41,34 +42,33 @@ def test_damaged_weights_are_refused_before_anything_listens(tiny_stack: Stack, 
 def test_of_a_damaged_run_that_was_trained_here_it_is_said_how_to_do_without(app: StackApp) -> None:
     model: ServedModel = app.model("trained")
     model.check(app.store.stack)
-    damage(model.folder / "0001")
-    with pytest.raises(ConfigError, match=rf"damaged.* remove {model.folder / CURRENT}"):
+    damage(model.runs.folder / "0001")
+    with pytest.raises(ConfigError, match=rf"damaged.* remove {model.runs.folder / CURRENT}"):
         model.check(app.store.stack)
-    (model.folder / CURRENT).unlink()
+    (model.runs.folder / CURRENT).unlink()
     model.check(app.store.stack)
 
 
 def test_a_run_that_was_trained_here_on_other_phases_is_refused(app: StackApp) -> None:
     model: ServedModel = app.model("trained")
-    config = model.folder / "0001" / "configs" / "inference.yaml"
+    config = model.runs.folder / "0001" / "configs" / "inference.yaml"
     config.write_text(config.read_text().replace("name: pore", "name: void"))
-    with pytest.raises(ConfigError, match=rf"must agree in name and order.* remove {model.folder / CURRENT}"):
+    with pytest.raises(ConfigError, match=rf"must agree in name and order.* remove {model.runs.folder / CURRENT}"):
         model.check(app.store.stack)
 
 
 def test_a_run_that_is_gone_is_named_by_what_needs_it_and_the_server_goes_on(app: StackApp, trained: Path) -> None:
     model = app.model("trained")
-    shutil.rmtree(model.folder / "0001")
+    shutil.rmtree(model.runs.folder / "0001")
     model.check(app.store.stack)  # the server starts: another training mends it
     assert app.info()["models"]["trained"]["run"] == "0001"
     assert app.info()["train_stats"]["trained"]["run"] == "0001"
     for ask in (
         lambda: app.infer({"model": "trained", "image": "tiny_z0001"}),
-        lambda: app.model_info("trained"),
-        lambda: model.weights,
+        lambda: model.run,
         lambda: app.next_sample({"strategy": "least_sure"}),
     ):
         with pytest.raises(NotTrainedError, match=r'run 0001 of model trained .* gone.*"pretrained": false'):
             ask()
-    (model.folder / CURRENT).unlink()
+    (model.runs.folder / CURRENT).unlink()
     assert model.run == trained

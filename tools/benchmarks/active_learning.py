@@ -27,11 +27,11 @@ import yaml
 from common import app, command, machine, settings_options, write_json
 from scipy import stats
 
+from monai_app.active_learning.agreement import Agreement, score_agreement
+from monai_app.active_learning.selection import propose
+from monai_app.active_learning.slice_scores import score_slices
 from monai_app.bundle.model import load_model
 from monai_app.inference import Predictor
-from monai_app.label.scoring import Agreement, score_agreement
-from monai_app.label.selection import propose
-from monai_app.label.slice_scores import score_slices
 from monai_app.phantom import PhantomConfig, simulate, write_sample
 from monai_app.stack import Stack, ingest
 

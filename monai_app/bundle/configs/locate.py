@@ -9,6 +9,9 @@ from monai_app.yamlfile import read_yaml
 
 DEFAULT_BUNDLE = "fibsem_unet_segmentation"
 
+NO_SIZE = "none"
+"""Name of the size that is the bundle as it is."""
+
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 
@@ -58,6 +61,11 @@ def size_path(bundle: str, size: str) -> Path:
     """Return the settings of a bundle in one of its sizes, ``"small"`` or ``"paper"``; ConfigError without it."""
     template_path(bundle)
     return config_path(f"sizes/{bundle}", size)
+
+
+def size_overlays(bundle: str, size: str) -> list[Path]:
+    """Return what is laid over a bundle for a size: its settings, or nothing for ``"none"``; ConfigError without it."""
+    return [] if size == NO_SIZE else [size_path(bundle, size)]
 
 
 def tiny_settings(bundle: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Which slice to label next, and how well labels agree with annotations."""

@@ -1,0 +1,48 @@
+"""Our command line in a process of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from anyio import CancelScope
+
+from monai_app.errors import ConfigError, FailedError
+
+COMMAND = (sys.executable, "-m", "monai_app.background.child")
+"""Our command line as a child of this process."""
+
+
+async def run_command(words: Sequence[str], log: Path) -> None:
+    """Run our command line in a process of its own, which ends with this one.
+
+    Args:
+        words: after ``monai-app``.
+        log: file to which all that it says is added.
+
+    Raises:
+        ConfigError: what it says where the user can mend it.
+        FailedError: it ended otherwise.
+    """
+    with log.open("ab") as said:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *words, stdin=asyncio.subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+    try:
+        code = await process.wait()
+    finally:
+        with suppress(ProcessLookupError):  # those that it started end too
+            os.killpg(process.pid, signal.SIGKILL)
+        with CancelScope(shield=True):
+            await process.wait()
+    if code:
+        with log.open(encoding="utf8", errors="replace") as lines:
+            last = "".join(deque(lines, 1)).strip().removeprefix("monai-app: ")
+        if code == 2:
+            raise ConfigError(last)
+        died = f"its process ended with {code}, perhaps because the memory was used up"
+        raise FailedError(died if code < 0 else f"{last}; its log, {log.name}, says more")

@@ -1,0 +1,84 @@
+"""The process that applies models, so that the server answers meanwhile and survives what an inference does not."""
+
+import os
+import traceback
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import torch
+from anyio import BrokenWorkerProcess, CapacityLimiter, from_thread, to_process
+
+from monai_app.background.child import end_with_parent
+from monai_app.errors import DISK_FULL, AppError, FailedError, NoRoomError, UnavailableError, is_disk_full
+
+T = TypeVar("T")
+
+
+class Worker:
+    """One process that does one piece of work after the other; it starts with the first, and anew when it died.
+
+    Args:
+        waiting: how many may wait for the one that runs; more are refused.
+    """
+
+    def __init__(self, waiting: int) -> None:
+        self._waiting, self._one = waiting, CapacityLimiter(1)
+
+    def do(self, work: Callable[..., T], *arguments: Any, refusable: bool = False) -> T:
+        """Do work in the process, after what came before it, and wait for it in a thread of the event loop.
+
+        Cancelled, it leaves the line, or ends with its process: a network in the midst of a tile cannot be interrupted.
+
+        Args:
+            work: a function of a module.
+            arguments: of the function; they are pickled, as is what it returns.
+            refusable: refuse it where as many wait as may; what the server itself does waits its turn.
+
+        Raises:
+            UnavailableError: as many wait as may.
+            NoRoomError: there was not enough memory, or the disk is full.
+            FailedError: it failed for a reason that nobody foresaw, or its process died.
+            AppError: as the function says.
+        """
+        return from_thread.run(self._do, work, arguments, refusable)
+
+    async def _do(self, work: Callable[..., T], arguments: tuple[Any, ...], refusable: bool) -> T:
+        if refusable and self._one.statistics().tasks_waiting >= self._waiting:
+            raise UnavailableError(
+                f"one inference runs and {self._waiting} wait, as many as may; ask again in a while, or start the "
+                "server with a larger --waiting"
+            )
+        try:
+            return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
+        except BrokenWorkerProcess:
+            raise FailedError(
+                "the process that runs inferences died, perhaps because the memory was used up; the next inference "
+                "starts another one; give --memory, or fewer slices a case (--thickness)"
+            ) from None
+
+
+def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """Turn what may be raised into errors that can be sent to the server; on the way they lose what caused them."""
+    _begin()
+    try:
+        return work(*arguments)
+    except Exception as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            torch.cuda.empty_cache()
+            remedy = "give --memory, or thinner cases (--thickness)"
+            raise NoRoomError(f"the inference needs more memory than there is ({error}); {remedy}") from None
+        if is_disk_full(error):
+            raise NoRoomError(DISK_FULL) from None
+        if isinstance(error, AppError):
+            raise
+        failed = FailedError(f"the inference failed ({type(error).__name__}: {error}); see the server's log")
+        failed.add_note(traceback.format_exc())
+        raise failed from None
+
+
+@cache
+def _begin() -> None:
+    """End with the server, and say nothing: nobody reads the pipe that is this process's standard error."""
+    end_with_parent()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -1,0 +1,82 @@
+"""The runs of one model in one folder, ``0001``, ``0002``, ...: which counts, and which was never finished."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_app.bundle.configs.settings import read_json
+from monai_app.bundle.prepare import RECORD
+from monai_app.errors import ConfigError
+from monai_app.files import atomic_file
+
+CURRENT = "current.json"
+"""File beside the runs that names the one which counts and the one whose training has not ended well.
+
+It is replaced when a training begins in another folder and when one has succeeded, each time as a whole.
+"""
+
+WEIGHTS = Path("models") / "model.pt"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs in a folder, which need not be there yet.
+
+    Attributes:
+        folder: the folder.
+    """
+
+    folder: Path
+
+    @property
+    def current(self) -> Path | None:
+        """The run folder that counts, whether it is there or not; None where none ever did."""
+        name = self._read().get("run")
+        return None if name is None else self.folder / str(name)
+
+    @property
+    def unfinished(self) -> Path | None:
+        """The run folder whose training began last and never came to count; None where there is none to go on with."""
+        run = self.folder / str(self._read().get("unfinished"))
+        return run if (run / RECORD).is_file() else None
+
+    def begin(self) -> Path:
+        """Return the folder for a training: the unfinished one's, or the next.
+
+        Its name is noted before anything is made. So what a training finds in the folder that it is given is what one
+        before it left that did not come to count: that is gone on with or replaced, and no other folder is touched. A
+        run that counts now or once did is not noted as unfinished, whatever its number, and a folder that is no run
+        was made by something else: it keeps its name, and the training gets another number.
+        """
+        noted = self._read()
+        name = noted.get("unfinished")
+        if name is not None and (self.unfinished or not (self.folder / str(name)).exists()):
+            return self.folder / str(name)
+        names = [path.name.removesuffix(".ome.zarr") for path in self.folder.glob("[0-9]*")]
+        run = self.folder / f"{max((int(name) for name in names if name.isdecimal()), default=0) + 1:04d}"
+        self._write(noted.get("run"), unfinished=run.name)
+        return run
+
+    def publish(self, run: Path) -> None:
+        """Let a trained run count from now on.
+
+        Raises:
+            ConfigError: it has no weights.
+        """
+        if not (run / WEIGHTS).is_file():
+            raise ConfigError(f"{run} holds no trained weights; the model before it stays")
+        self._write(run.name, unfinished=None)
+
+    def _read(self) -> dict[str, Any]:
+        pointer = self.folder / CURRENT
+        return read_json(pointer, ("run",)) if pointer.is_file() else {}
+
+    def _write(self, run: str | None, *, unfinished: str | None) -> None:
+        with atomic_file(self.folder / CURRENT) as temporary:
+            temporary.write_text(json.dumps({"run": run, "unfinished": unfinished}) + "\n", encoding="utf8")
+
+
+def snapshot_of(run: Path) -> Path:
+    """Return the path of the snapshot that a run reads; it lies beside the run's folder."""
+    return run.with_name(f"{run.name}.ome.zarr")

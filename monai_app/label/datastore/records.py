@@ -1,0 +1,65 @@
+"""What is known of images and labels beside their pixels, in one JSON file that several processes may change."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from monai_app.errors import ConfigError
+from monai_app.files import atomic_file, lock, lock_path
+
+Info = dict[str, Any]
+
+
+class Known(BaseModel):
+    """What is known: of images by id, of labels by tag and the image's id."""
+
+    images: dict[str, Info] = {}
+    labels: dict[str, dict[str, Info]] = {}
+
+
+class Records:
+    """The records in a file.
+
+    Args:
+        path: the JSON file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Known:
+        """What is known now.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        try:
+            return Known.model_validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            return Known()
+        except ValidationError:
+            raise ConfigError(f"{self.path} is damaged; remove it: labels and images stay") from None
+
+    def note(self, image_id: str, info: Mapping[str, Any], tag: str | None = None) -> None:
+        """Add to what is known of an image, or of its label of a tag."""
+        with self._changing() as known:
+            infos = known.images if tag is None else known.labels.setdefault(tag, {})
+            infos.setdefault(image_id, {}).update(info)
+
+    def forget(self, image_id: str, tag: str | None = None) -> None:
+        """Forget an image's label, or the image with all of them."""
+        with self._changing() as known:
+            for infos in (known.images, *known.labels.values()) if tag is None else [known.labels.get(tag, {})]:
+                infos.pop(image_id, None)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Known]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with lock(lock_path(self.path)):
+            known = self.read()
+            yield known
+            with atomic_file(self.path) as temporary:
+                temporary.write_text(known.model_dump_json(indent=1) + "\n", encoding="utf8")

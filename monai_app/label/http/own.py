@@ -1,0 +1,112 @@
+"""Routes that do what MONAI Label's would do otherwise: jobs, sessions, and login with a token."""
+
+import hmac
+import shutil
+from functools import partial
+from typing import Annotated, Any
+
+from anyio import from_thread
+from fastapi import APIRouter, File, Form, HTTPException
+from monailabel.interfaces.tasks.batch_infer import BatchInferImageType as Images
+from pydantic import Field
+
+from monai_app.background.jobs import Jobs
+from monai_app.label.app import StackApp
+from monai_app.label.datastore.temporary import new_path
+from monai_app.label.datastore.volumes import suffix_of
+from monai_app.label.http.parameters import BatchOptions, Choice, TrainingOptions, Volume
+from monai_app.label.jobs.training import check_trainable
+
+
+def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
+    """Return the routes of trainings, batches and scorings."""
+    router = APIRouter()
+
+    @router.post("/train/{model}", tags=["Train"], summary="Train on the labels")
+    def train(model: str, params: TrainingOptions | None = None) -> Any:
+        app.model(model)
+        check_trainable(app.store.stack)
+        request = {"model": model, **(params or TrainingOptions()).model_dump()}
+        return from_thread.run(jobs.start, "train", request, app.train).told()
+
+    @router.post("/batch/infer/{model}", tags=["Infer"], summary="Label many images, and keep the labels")
+    def batch_infer(model: str, images: Images = Images.IMAGES_ALL, params: BatchOptions | None = None) -> Any:
+        app.model(model).trained_run()
+        request = {"model": model, "images": images, **(params or BatchOptions()).model_dump()}
+        return from_thread.run(jobs.start, "batch_infer", request, app.batch_infer).told()
+
+    @router.post("/scoring/{method}", tags=["Scoring"], summary="Score slices")
+    def scoring(method: str, params: Choice | None = None, run_sync: bool = False) -> Any:
+        request = {
+            "method": app.scoring_method(method),
+            **(params or Choice()).model_dump(include={"model"}, exclude_none=True),
+        }
+        if "model" in request:
+            app.model(request["model"])
+        if run_sync:
+            return from_thread.run(jobs.run, "scoring", request, app.scoring)
+        return from_thread.run(jobs.start, "scoring", request, app.scoring).told()
+
+    for kind, path, tag in (
+        ("train", "/train/", "Train"),
+        ("batch_infer", "/batch/infer", "Infer"),
+        ("scoring", "/scoring/", "Scoring"),
+    ):
+        router.add_api_route(
+            path, partial(_status, jobs, kind), tags=[tag], summary=f"The {kind} that runs or ran last"
+        )
+        stop = partial(_stop, jobs, kind)
+        router.add_api_route(path, stop, methods=["DELETE"], tags=[tag], summary=f"Stop the {kind} that runs")
+    return router
+
+
+def _status(jobs: Jobs, kind: str, all: bool = False, check_if_running: bool = False) -> Any:
+    told = [job.told() for job in jobs.known(kind, running=check_if_running)]
+    return told if all else told[-1]
+
+
+def _stop(jobs: Jobs, kind: str) -> Any:
+    job = from_thread.run(jobs.stop, kind)
+    return job and job.told()
+
+
+def session_routes(app: StackApp) -> APIRouter:
+    """Return the route on which clients send a volume to label it again and again."""
+    router, store = APIRouter(prefix="/session", tags=["Session"]), app.store
+
+    @router.put("/", summary="Send a volume to label it again and again")
+    def create(
+        files: Annotated[list[Volume], File(), Field(min_length=1, max_length=1)], expiry: int = 0
+    ) -> dict[str, Any]:
+        path = new_path(app.workspace, suffix_of(files[0].filename or ""))
+        try:
+            with path.open("xb") as target:
+                shutil.copyfileobj(files[0].file, target)
+            session_id = store.add_session(path, expiry)
+        finally:
+            path.unlink(missing_ok=True)
+        return {"session_id": session_id, "session_info": store.sessions.get_session(session_id, False).to_json()}
+
+    return router
+
+
+def login_routes(token: str | None) -> APIRouter:
+    """Return the routes by which clients log in: 3D Slicer asks for user name and password, which is the token."""
+    router = APIRouter(prefix="/auth", tags=["Auth"])
+
+    @router.get("/", summary="Whether clients must log in")
+    def enabled() -> dict[str, Any]:
+        return {"enabled": token is not None, "client_id": "monai-app", "realm": ""}
+
+    @router.post("/token", summary="Log in with the token as the password")
+    def log_in(password: Annotated[str, Form()]) -> dict[str, str]:
+        # What a form of an odd character set holds need not be a text that UTF-8 knows.
+        if token is None or not hmac.compare_digest(password.encode(errors="surrogatepass"), token.encode()):
+            raise HTTPException(401, "the password is not the server's token")
+        return {"access_token": token, "token_type": "Bearer"}
+
+    @router.get("/token/valid", summary="Whether the token that was sent is right")
+    def valid() -> dict[str, str]:
+        return {"username": "token"}
+
+    return router

@@ -1,0 +1,134 @@
+"""MONAI Label's own routes, in threads.
+
+Its handlers do their work in the event loop: while it infers, nothing is answered. Here each runs in a thread, with
+values that were checked, and what it does for a client ends when that client goes away.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from anyio import CancelScope, CapacityLimiter, to_thread
+from fastapi import APIRouter, Request, UploadFile
+from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
+from monailabel.endpoints import activelearning, datastore, infer, info, session
+from monailabel.endpoints.user.auth import User
+from pydantic import BaseModel
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+
+from monai_app.errors import StoppedError, UnknownError
+from monai_app.label.datastore.temporary import hold
+from monai_app.label.http.parameters import Choice, InferenceOptions, Output, Told, Volume, json_of
+from monai_app.label.settings import Workspace
+
+Handler = Callable[..., Coroutine[Any, Any, Any]]
+
+_ROUTES = {
+    *("GET /info/", "POST /infer/{model}", "POST /activelearning/{strategy}"),
+    *("GET /session/{session_id}", "DELETE /session/{session_id}"),
+    *("GET /datastore/", "PUT /datastore/", "DELETE /datastore/"),
+    *("PUT /datastore/image", "GET /datastore/image", "DELETE /datastore/image", "GET /datastore/image/info"),
+    *("PUT /datastore/label", "GET /datastore/label", "DELETE /datastore/label", "GET /datastore/label/info"),
+}
+"""What clients ask for. What is left out would replace the files of models, or nobody asks for it."""
+
+_CHECKED: dict[tuple[Any, str], Any] = {
+    (infer, "params"): json_of(InferenceOptions),
+    (infer, "output"): Output | None,
+    (activelearning, "params"): Choice | None,
+    (datastore, "params"): json_of(Told),
+}
+"""What parameters are, by the router's module, where MONAI Label takes anything."""
+
+_log = logging.getLogger(__name__)
+
+
+def stock_routes(workspace: Workspace, threads: CapacityLimiter) -> APIRouter:
+    """Return MONAI Label's routes.
+
+    Args:
+        workspace: the server's folder.
+        threads: in which they run.
+    """
+    router = APIRouter()
+    for module in (info, infer, activelearning, datastore, session):
+        for route in module.router.routes:
+            if isinstance(route, APIRoute) and f"{min(route.methods or ())} {route.path}" in _ROUTES:
+                router.add_api_route(
+                    route.path,
+                    _in_thread(route.endpoint, module, workspace, threads),
+                    methods=list(route.methods or ()),
+                    tags=route.tags,
+                    summary=route.summary,
+                    include_in_schema=route.include_in_schema,
+                )
+    return router
+
+
+def _in_thread(handler: Handler, module: Any, workspace: Workspace, threads: CapacityLimiter) -> Handler:
+    """Return a handler that does the same in a thread, with values that were checked."""
+    signature = inspect.signature(handler)
+    files = "background_tasks" in signature.parameters
+
+    async def answer(request: Request, **values: Any) -> Any:
+        given = {name: each.model_dump() if isinstance(each, BaseModel) else each for name, each in values.items()}
+        if "user" in signature.parameters:
+            given["user"] = User(username="")  # whose name would be noted
+        try:
+            answered = await _while_connected(request, lambda: _run(handler, given), threads)
+        except BaseException:
+            if files:  # MONAI Label removes them after an answer alone
+                with CancelScope(shield=True):
+                    await values["background_tasks"]()
+            raise
+        if isinstance(answered, FileResponse) and not files:
+            # Whoever replaces or removes it meanwhile, it is sent as it is now.
+            kept = hold(workspace, Path(answered.path), UnknownError("it was removed just now; ask for another"))
+            answered.path, answered.background = kept, BackgroundTask(kept.unlink, missing_ok=True)
+        return answered
+
+    parameters = [_checked(module, given) for name, given in signature.parameters.items() if name != "user"]
+    own = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
+    vars(answer).update(__signature__=signature.replace(parameters=[own, *parameters]))
+    answer.__name__ = handler.__name__
+    return answer
+
+
+def _run(handler: Handler, values: dict[str, Any]) -> Any:
+    return asyncio.run(handler(**values))
+
+
+def _checked(module: Any, parameter: inspect.Parameter) -> inspect.Parameter:
+    """What a parameter is here."""
+    if parameter.annotation is UploadFile:
+        return parameter.replace(annotation=Volume | None)
+    if (module, parameter.name) not in _CHECKED:
+        return parameter
+    default = "{}" if parameter.annotation is str else None
+    return parameter.replace(annotation=_CHECKED[module, parameter.name], default=default)
+
+
+async def _while_connected(request: Request, work: Callable[[], Any], threads: CapacityLimiter) -> Any:
+    """Do work in a thread; what of it runs in the event loop or the worker ends when the client goes away."""
+    with suppress(CancelledError), CancelScope() as scope:  # the one as the thread sees that it was cancelled
+        watch = asyncio.create_task(_watch(request, scope))
+        try:
+            return await to_thread.run_sync(work, limiter=threads)
+        finally:
+            watch.cancel()
+    raise StoppedError("the client went away, so its request was cancelled; ask again")
+
+
+async def _watch(request: Request, scope: CancelScope) -> None:
+    with suppress(HTTPException):  # it sends more than it may, which nobody reads
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        _log.info("a client went away: %s %s is cancelled", request.method, request.url.path)
+        scope.cancel()

@@ -1,0 +1,101 @@
+"""What the worker does: it labels slices of the stack or a volume that a client sent, and measures how sure it is."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_app.active_learning.slice_scores import SliceScore, score_slices
+from monai_app.bundle.model import load_model
+from monai_app.bundle.runs import WEIGHTS
+from monai_app.inference import Predictor, Request
+from monai_app.inference.volume import label_volume
+from monai_app.io import Grid, write_volume
+from monai_app.label.datastore.temporary import called
+from monai_app.stack import Stack
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What an inference needs to know; it can be pickled.
+
+    Attributes:
+        run: the run folder.
+        stack: path of the stack; it names the detectors of volumes too.
+        ingested: the identity at the ingestion that the stack must have; None takes any.
+        device: where the network runs.
+        memory: that the process may use; None takes what is good.
+        target: the label volume to write.
+        volume: the file to label; None labels a case of the stack.
+        slices: slices of the stack to label then.
+        first: the first slice in the label volume.
+        grid: where its voxels lie; slices that are not labelled are 0.
+    """
+
+    run: Path
+    stack: Path
+    ingested: str | None
+    device: str
+    memory: str | None
+    target: Path
+    volume: Path | None = None
+    slices: Sequence[int] = ()
+    first: int = 0
+    grid: Grid | None = None
+
+
+def infer(inference: Inference) -> dict[str, Any]:
+    """Write a label volume.
+
+    Returns:
+        What clients are told: ``label_names`` (phase: value), ``label_colors`` (phase: red, green, blue), ``latencies``
+        in seconds, and the ``run`` that gave the labels.
+
+    Raises:
+        AppError: the image cannot be read or does not fit the model, or the stack was replaced.
+    """
+    begin = time.monotonic()
+    stack = Stack.open(inference.stack, ingested=inference.ingested)
+    predictor = _predictor(inference.run, _version(inference.run), inference.device)
+    loaded, request = time.monotonic(), Request.parse(memory=inference.memory)
+    if inference.grid is not None:
+        labels = np.zeros(inference.grid.shape, np.uint8)
+        for z, planes in predictor.predict(stack, inference.slices, request=request):
+            labels[z - inference.first] = planes["labels"]
+        write_volume(inference.target, labels, inference.grid)
+    elif inference.volume is not None:
+        with called(inference.volume, "the volume"):
+            label_volume(predictor, stack.detectors, inference.volume, inference.target, request)
+    phases = predictor.model.spec.phases
+    return {
+        "label_names": {phase.name: phase.value for phase in phases},
+        "label_colors": {phase.name: list(phase.rgb) for phase in phases},
+        "run": inference.run.name,
+        "latencies": {"load": round(loaded - begin, 3), "total": round(time.monotonic() - begin, 3)},
+    }
+
+
+def measure(run: Path, stack: Path, ingested: str | None, device: str, slices: Sequence[int]) -> list[SliceScore]:
+    """Measure how sure a run's model is of slices.
+
+    Raises:
+        AppError: as `infer`.
+    """
+    predictor = _predictor(run, _version(run), device)
+    return list(score_slices(Stack.open(stack, ingested=ingested), slices, predictor))
+
+
+def _version(run: Path) -> tuple[int, int]:
+    """What changes when the weights are replaced."""
+    status = (run / WEIGHTS).stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=2)
+def _predictor(run: Path, version: tuple[int, int], device: str) -> Predictor:
+    """A model is loaded and measured once; another file of weights is another model."""
+    return Predictor(load_model(run), device)

@@ -1,0 +1,110 @@
+"""MONAI Label's task of training; the model that counts stays until a better informed one is complete.
+
+A training is ``monai-app train SNAPSHOT RUN`` in a process of its own. One that was stopped, or whose server was
+killed, leaves its run folder, and the same training asked for again goes on there: the command says whether it is.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from anyio import from_thread
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.train import TrainTask
+
+from monai_app.background.command import run_command
+from monai_app.bundle.prepare import CHECKPOINT, check_idle
+from monai_app.bundle.runs import snapshot_of
+from monai_app.errors import AnnotationError, ConfigError
+from monai_app.label.models import ServedModel
+from monai_app.stack import Stack, snapshot
+from monai_app.training import epochs_done
+
+
+def check_trainable(stack: Stack) -> None:
+    """Refuse to train on nothing, before a process is started for it.
+
+    Raises:
+        AnnotationError: the stack has no phases or no labels to train on.
+    """
+    if not stack.phases:
+        raise AnnotationError(f"{stack.path} has no phases: describe them in its sample.yaml and ingest it again")
+    if not stack.train_slices:
+        raise AnnotationError(
+            f"{stack.path.name} has no label to train on; label a slice and submit it (PUT /datastore/label?image=ID)"
+        )
+
+
+class TrainingTask(TrainTask):
+    """Trains a model on the annotations that the stack has now, and lets it count. It is called in a thread.
+
+    Where the model's last training did not come to count and was the same, it is gone on with, and ends with the
+    weights of one that was never stopped. Any other training takes its place, and its run and snapshot are gone.
+
+    Args:
+        model: the model.
+        stack: gives the stack.
+        after: is called when the model counts.
+    """
+
+    def __init__(self, model: ServedModel, stack: Callable[[], Stack], after: Callable[[], object]) -> None:
+        super().__init__(f"train {model.name} on the labelled slices; unlabelled pixels are left out")
+        self.model, self.stack, self.after = model, stack, after
+
+    def config(self) -> dict[str, Any]:
+        """Return the options that clients show, with what is taken where they are left alone (0: the model's own)."""
+        return {"max_epochs": 0, "pretrained": True, "resume": True}
+
+    def stats(self) -> dict[str, Any]:
+        """Return which run counts, and of an unfinished one MONAI's ``epoch`` and ``total_epochs``."""
+        told, unfinished = {"run": self.model.run_name}, self.model.runs.unfinished
+        if unfinished is None:
+            return told
+        done = None
+        with suppress(ConfigError):  # the next training says what is wrong, and begins anew
+            done = epochs_done(unfinished / CHECKPOINT)
+        return {**told, "unfinished": unfinished.name, **dict(zip(("epoch", "total_epochs"), done or (), strict=False))}
+
+    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Train.
+
+        Args:
+            request: ``log``, the file to which its output is added; ``max_epochs``, 0 takes the model's own;
+                ``pretrained``, begin with the weights that count now; ``resume``, go on with an unfinished training.
+            datastore: not looked at.
+
+        Returns:
+            The name of the run.
+
+        Raises:
+            AppError: it cannot be trained, with the model that counted before left in place.
+            BusyError: the process of the training before has not ended yet.
+            FailedError: it failed for a reason that nobody foresaw, or its process died.
+        """
+        model, stack, log = self.model, self.stack(), request["log"]
+        check_trainable(stack)
+        run, epochs = model.runs.begin(), request["max_epochs"]
+        check_idle(run)
+        # Labels may come in while this goes on; what is trained on stays as it was, and can be looked up.
+        data = snapshot(stack, snapshot_of(run), overwrite=True)
+        words = ["train", str(data.path), str(run), *model.recipe.words({"max_epochs": epochs} if epochs else {})]
+        if request["pretrained"] and model.run is not None:
+            words += ["--from", str(model.run)]
+        anew = [] if request["resume"] else ["--overwrite"]
+        begun = _time(run / CHECKPOINT)
+        try:
+            from_thread.run(run_command, [*words, *anew], log)
+        except ConfigError as error:
+            if anew or not run.exists() or _time(run / CHECKPOINT) != begun:
+                raise
+            with log.open("a", encoding="utf8") as lines:
+                lines.write(f"{error}\na new training takes the place of {run.name}\n")
+            from_thread.run(run_command, [*words, "--overwrite"], log)
+        model.runs.publish(run)
+        self.after()
+        return {"run": run.name}
+
+
+def _time(file: Path) -> int | None:
+    return file.stat().st_mtime_ns if file.is_file() else None
