@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
 from monai_app.stack import SampleDescription, Stack
 from monai_app.yamlfile import read_yaml
+from tests import warm
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
 from tests.label.servers import free_port, running
 from tests.settings_tables import markdown_rows
@@ -142,7 +142,7 @@ def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
     assert (cases / "TLD" / "tiny_z0003.nii.gz").is_file()
     assert not (cases / "tiny_z0004.nii.gz").exists()
     port = free_port()
-    command = [sys.executable, "-m", "monai_app", *words, "--port", port]
+    command = [warm.python(), "-m", "monai_app", *words, "--port", port]
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
     with running(command, port, tmp_path / "home", cwd=tmp_path) as server:
         run = run_command("-c", code.replace("http://127.0.0.1:8000", server.url), cwd=tmp_path)

@@ -13,6 +13,7 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 import types
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,6 +99,7 @@ def _begin(received: Sequence[int]) -> list[str]:
     os.environ.clear()
     os.environ.update(job["environment"])
     os.chdir(job["cwd"])
+    tempfile.tempdir = None  # where this folder is depends on the environment
     sys.executable = job["python"]  # so that what this process starts is forked too
     multiprocessing.set_executable(sys.executable)
     signal.signal(signal.SIGINT, signal.default_int_handler)
