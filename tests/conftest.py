@@ -136,14 +136,10 @@ def run_command(
         check: whether an exit code above 0 fails the test.
         cwd: folder in which it runs.
         fresh: whether Python is really started. Otherwise its process is forked from one that has imported MONAI
-            already (tests/warm.py says what differs), which saves seconds.
+            already (tests/warm says what differs), which saves seconds.
     """
-    words = [str(word) for word in arguments]
-    command = [sys.executable, *words]
-    if fresh:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd)
-    else:
-        result = warm.run(words, cwd or Path.cwd(), COMMAND_SECONDS)
+    command = [sys.executable if fresh else warm.python(), *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd)
     if check and result.returncode != 0:
         raise AssertionError(f"{command} ended with {result.returncode}:\n{result.stdout}\n{result.stderr}")
     return result

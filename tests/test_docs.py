@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
 from monai_app.stack import SampleDescription, Stack
 from monai_app.yamlfile import read_yaml
+from tests import warm
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
 from tests.label.servers import free_port, running
 from tests.settings_tables import markdown_rows
@@ -27,6 +27,8 @@ SMALL = {
     "train": as_options(TINY),
     "simulate": ["--slices", "5", "--rows", "64", "--columns", "64"],
 }
+START = ("--help", "ingest", "segment")
+"""Commands of the README for which Python is really started."""
 
 
 def commands(page: Path, start: str) -> list[list[str]]:
@@ -53,7 +55,7 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
         "serve",
     ]
     for task in tasks[:-1]:  # the last one serves until it is stopped: the page on MONAI Label starts it
-        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path, fresh=True)
+        run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path, fresh=task[0] in START)
     assert (tmp_path / "runs" / "unet" / "models" / "model.ts").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
     assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
@@ -140,7 +142,7 @@ def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
     assert (cases / "TLD" / "tiny_z0003.nii.gz").is_file()
     assert not (cases / "tiny_z0004.nii.gz").exists()
     port = free_port()
-    command = [sys.executable, "-m", "monai_app", *words, "--port", port]
+    command = [warm.python(), "-m", "monai_app", *words, "--port", port]
     code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
     with running(command, port, tmp_path / "home", cwd=tmp_path) as server:
         run = run_command("-c", code.replace("http://127.0.0.1:8000", server.url), cwd=tmp_path)
@@ -255,7 +257,7 @@ def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack,
     assert len(lines) == 4
     for line in lines:
         words = [word.replace("STACK", "../stack.ome.zarr") for word in line]
-        run_command(*words, cwd=tmp_path / "run", fresh=True)
+        run_command(*words, cwd=tmp_path / "run")
     assert Stack.open(tmp_path / "stack.ome.zarr").label_names() == ("segmentation",)
     assert (tmp_path / "run" / "models" / "model.ts").is_file()
 

@@ -1,6 +1,8 @@
 """Forked processes behave as Pythons that are started."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -35,11 +37,11 @@ def test_code_does_what_it_does_in_a_started_python(code: str, tmp_path: Path, m
     forked, started = (
         run_command("-c", code, "a", "b c", check=False, cwd=tmp_path, fresh=fresh) for fresh in (False, True)
     )
-    assert (forked.args, forked.returncode, forked.stdout) == (started.args, started.returncode, started.stdout)
+    assert (forked.returncode, forked.stdout) == (started.returncode, started.stdout)
     assert forked.stderr.splitlines()[-1:] == started.stderr.splitlines()[-1:]
 
 
-@pytest.mark.parametrize("words", [("-m", "here.script"), ("here/script.py",)], ids=["module", "script"])
+@pytest.mark.parametrize("words", [("-m", "here.script"), ("-u", "here/script.py")], ids=["module", "script"])
 def test_modules_and_scripts_find_what_lies_beside_them(words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "script.py").write_text("import sys; print(__name__, __file__, sys.argv, sys.path)")
@@ -53,32 +55,57 @@ def test_processes_draw_other_random_numbers(tmp_path: Path) -> None:
     assert not set(first) & set(second)
 
 
-def test_a_process_that_takes_too_long_is_killed_and_the_next_one_runs(tmp_path: Path) -> None:
-    with pytest.raises(subprocess.TimeoutExpired):
-        warm.run(["-c", "import time; time.sleep(100)"], tmp_path, 0.3)
-    assert run_command("-c", "print('next')").stdout == "next\n"
-
-
-def test_a_failing_command_shows_what_it_said() -> None:
-    code = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
-    with pytest.raises(AssertionError, match=r"(?s)ended with 3:\none\n.*two"):
-        run_command("-c", code)
-
-
-def test_the_server_ends_when_the_process_of_the_tests_is_killed() -> None:
+def test_processes_that_a_process_starts_are_forked_too() -> None:
+    """With the files that they inherit."""
     code = """if True:
-        import os
-        from pathlib import Path
+        import multiprocessing, subprocess, sys
+        subprocess.run([sys.executable, "-u", "-c", "import sys; print(sys.executable)"])
+        context = multiprocessing.get_context("spawn")
+        queue = context.SimpleQueue()
+        context.Process(target=exec, args=("import sys; queue.put(sys.executable)", {"queue": queue})).start()
+        print(queue.get())
+    """
+    assert run_command("-c", code).stdout.split() == [warm.python()] * 2
+
+
+def begin(code: str) -> tuple[subprocess.Popen[str], psutil.Process]:
+    """Run code that waits after it, and return its client and the process that was forked."""
+    code = f"import os, signal, time\n{code}\nprint(os.getpid(), flush=True)\ntime.sleep(100)"
+    client = subprocess.Popen([warm.python(), "-c", code], stdout=subprocess.PIPE, text=True)
+    assert client.stdout is not None
+    return client, psutil.Process(int(client.stdout.readline()))
+
+
+def test_a_signal_is_passed_on_and_the_client_ends_by_it() -> None:
+    for code, expected in (("", -signal.SIGTERM), ("signal.signal(15, lambda *_: os._exit(5))", 5)):
+        client, _ = begin(code)
+        with client:
+            client.terminate()
+            assert client.wait(20) == expected
+
+
+def test_a_process_ends_when_its_client_is_killed() -> None:
+    client, forked = begin("")
+    with client:
+        client.kill()
+        assert psutil.wait_procs([forked], timeout=20)[1] == []
+
+
+def test_the_server_ends_with_the_process_of_the_tests() -> None:
+    code = """if True:
+        import os, subprocess
         from tests import warm
         warm.IMPORTED = ()
-        print(warm.run(["-c", "import os; print(os.getppid())"], Path.cwd(), 60).stdout, flush=True)
+        subprocess.run([warm.python(), "-c", "import os; print(os.getppid())"])
         os.kill(os.getpid(), 9)
     """
-    killed = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False, capture_output=True, text=True)
-    assert killed.returncode == -9
-    server = int(killed.stdout)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
+    killed = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
     deadline = time.monotonic() + 20
     with contextlib.suppress(psutil.NoSuchProcess):
-        while psutil.Process(server).status() != psutil.STATUS_ZOMBIE:
+        while psutil.Process(int(killed.stdout)).status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -17,54 +17,57 @@ NETWORK, SIZE = re.findall(
 )
 NAME = "fibsem_attentionunet_segmentation"
 
+COMMANDS = f"""
+import runpy, sys
+from monai_app.bundle.configs.locate import template_paths, tiny_settings
+from monai_app.cli import app
 
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with the third network: one file for it, one size, and the bundle that is written from them."""
-    root = tmp_path_factory.mktemp("third") / "checkout"
+def run(*words):
+    app(words, standalone_mode=False)
+
+for arguments in ([], ["--check"]):
+    sys.argv = ["tools/make_bundles.py", *arguments]
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        assert end.code == 0, arguments
+assert tiny_settings("{NAME}") == {{"channels": [4, 8, 8]}}
+assert "{NAME}" in [path.name for path in template_paths()]
+run("train", "tiny.ome.zarr", "run", "--bundle", "{NAME}")
+run("evaluate", "tiny.ome.zarr", "run")
+run("segment", "tiny.ome.zarr", "run", "--labels", "third")
+run("export", "run")
+run("segment", "tiny.ome.zarr", "run/models/model.ts", "--labels", "again")
+"""
+
+
+@pytest.fixture
+def checkout(tiny_stack: Stack, tmp_path: Path) -> Path:
+    """A checkout with the third network, one file for it and one size, and a stack."""
     for folder in ("monai_app", "bundles", "configs", "tools"):
-        shutil.copytree(CHECKOUT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(CHECKOUT / "LICENSE", root)
-    (root / "configs" / "networks" / "attentionunet.yaml").write_text(NETWORK)
-    (root / "configs" / "sizes" / NAME).mkdir()
-    (root / "configs" / "sizes" / NAME / "small.yaml").write_text(SIZE)
-    python(root, "tools/make_bundles.py")
-    return root
+        shutil.copytree(CHECKOUT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "LICENSE", tmp_path)
+    (tmp_path / "configs" / "networks" / "attentionunet.yaml").write_text(NETWORK)
+    (tmp_path / "configs" / "sizes" / NAME).mkdir()
+    (tmp_path / "configs" / "sizes" / NAME / "small.yaml").write_text(SIZE)
+    shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr")
+    return tmp_path
 
 
-def python(root: Path, *words: object) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", *map(str, words)]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
+def files_of(bundle: Path) -> set[Path]:
+    return {path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file()}
+
+
+def test_a_third_network_goes_all_the_way(checkout: Path) -> None:
+    """In one Python of its own, because the package is another checkout's."""
+    command = [sys.executable, "-W", "ignore", "-c", COMMANDS]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_a_third_network_goes_all_the_way(checkout: Path, tiny_stack: Stack, tmp_path: Path) -> None:
-    files = [path.relative_to(checkout) for path in (checkout / "bundles" / NAME).rglob("*") if path.is_file()]
-    assert {str(path.relative_to(f"bundles/{NAME}")) for path in files} == {
-        str(path.relative_to(CHECKOUT / "bundles" / "fibsem_unet_segmentation"))
-        for path in (CHECKOUT / "bundles" / "fibsem_unet_segmentation").rglob("*")
-        if path.is_file()
-    }
-    assert not any("U-Net" in line and "attention" not in line for line in readme(checkout))
-    stack, run = shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"), tmp_path / "run"
-    python(checkout, "-m", "monai_app", "train", stack, run, "--bundle", NAME)
-    python(checkout, "-m", "monai_app", "evaluate", stack, run)
-    python(checkout, "-m", "monai_app", "segment", stack, run, "--labels", "third")
-    python(checkout, "-m", "monai_app", "export", run)
-    python(checkout, "-m", "monai_app", "segment", stack, run / "models" / "model.ts", "--labels", "again")
-    opened = Stack.open(stack)
-    for z in range(opened.shape[0]):
-        assert (opened.read_labels("third", z) != opened.read_labels("again", z)).mean() < 1e-4
-
-
-def readme(checkout: Path) -> list[str]:
-    return (checkout / "bundles" / NAME / "docs" / "README.md").read_text().splitlines()[:6]
-
-
-def test_the_checks_of_the_model_zoo_find_it(checkout: Path) -> None:
-    imports = "from monai_app.bundle.configs.locate import template_paths, tiny_settings"
-    code = f"{imports}; print([tiny_settings(path.name) for path in template_paths()])"
-    assert "{'channels': [4, 8, 8]}" in python(checkout, "-c", code)
-    assert python(checkout, "tools/make_bundles.py", "--check") == ""
+    bundles = checkout / "bundles"
+    assert files_of(bundles / NAME) == files_of(CHECKOUT / "bundles" / "fibsem_unet_segmentation")
+    page = (bundles / NAME / "docs" / "README.md").read_text().splitlines()[:6]
+    assert not any("U-Net" in line and "attention" not in line for line in page)
+    stack = Stack.open(checkout / "tiny.ome.zarr")
+    for z in range(stack.shape[0]):
+        assert (stack.read_labels("third", z) != stack.read_labels("again", z)).mean() < 1e-4

@@ -1,12 +1,12 @@
 """The whole way on the command line, and the bundle commands it prints."""
 
 import json
+import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch
 from sklearn import metrics as sklearn
 
 from monai_app.stack import Stack
+from tests import warm
 from tests.conftest import TINY, as_options, run_command, write_tiny_sample
 
 SETTINGS = as_options(TINY)
@@ -88,19 +89,27 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
         np.testing.assert_array_equal(own_stack.read_labels("again", z), own_stack.read_labels("model", z))
 
 
+def begin(*words: object) -> tuple[subprocess.Popen[str], int]:
+    """Begin a command, and return it with the process that is to be killed, of which it is a client."""
+    code = "import os; print(os.getpid(), flush=True)\nfrom monai_app.cli import main; main()"
+    command = [warm.python(), "-c", code, *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
 def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_path: Path) -> None:
-    longer = [*SETTINGS, "--epochs", "6"]
+    longer = [*SETTINGS, "--epochs", "4"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
-    command = [sys.executable, "-m", "monai_app", "train", str(tiny_stack.path), str(killed), *longer]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process, pid = begin("train", tiny_stack.path, killed, *longer)
     while not (killed / "models" / "last.ckpt").exists():
         assert process.poll() is None, "training ended before it could be killed"
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    resumed = run_command(*command[1:], fresh=True)
-    assert re.search(r"resumed after epoch [1-5] ", resumed.stdout), resumed.stdout
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    resumed = run_command("-m", "monai_app", "train", tiny_stack.path, killed, *longer)
+    assert re.search(r"resumed after epoch [1-3] ", resumed.stdout), resumed.stdout
     assert_same_weights(killed, whole)
 
 
@@ -108,26 +117,24 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
 def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     stop: signal.Signals, own_stack: Stack, trained: Path
 ) -> None:
-    segment = ["-m", "monai_app", "segment", str(own_stack.path), str(trained), "--tile", "16", "--confidence", "max"]
-    process = subprocess.Popen(
-        [sys.executable, *segment], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=own_stack.path
-    )
+    segment = ["segment", own_stack.path, trained, "--z", "2:5", "--tile", "16", "--confidence", "max"]
+    process, pid = begin(*segment)
     labels = own_stack.path / "labels"
     journal = labels / ".trained.partial" / "journal.jsonl"
     while not journal.exists() or journal.read_text().count("\n") < 5:
         assert process.poll() is None, "segmentation ended before it could be stopped"
         time.sleep(0.005)
-    process.send_signal(stop)
+    os.kill(pid, stop)
     _, told = process.communicate(timeout=60)
     if stop is not signal.SIGKILL:
         assert process.returncode == 2
         assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes\n", told)
     assert own_stack.label_names() == ()
-    resumed = run_command(*segment)
-    done = re.search(r"INFO (\d+) of 240 tiles are done already", resumed.stdout)
+    resumed = run_command("-m", "monai_app", *segment)
+    done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stdout)
     assert done is not None, resumed.stdout
     assert int(done[1]) >= 5
-    run_command(*segment, "--labels", "whole")
+    run_command("-m", "monai_app", *segment, "--labels", "whole")
     for z in range(own_stack.shape[0]):
         np.testing.assert_array_equal(own_stack.read_labels("trained", z), own_stack.read_labels("whole", z))
         confidence = [own_stack.read_map(name, "confidence", z) for name in ("trained", "whole")]

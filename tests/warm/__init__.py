@@ -1,0 +1,72 @@
+"""A Python that has imported MONAI already, for the commands that tests run.
+
+Importing MONAI and what it loads takes seconds of computing, and the tests run some three hundred commands. So all
+processes of one run of pytest share a server, which has done these imports and nothing else. ``python()`` is a program
+to call as one calls Python, with ``-m MODULE``, ``-c CODE`` or a script: it has the server fork a process that runs
+with the caller's folder, environment and open files, passes signals on to it, and ends as it ends.
+
+What differs from a Python that was started: modules are there before anything imports them, all processes of a server
+hash strings alike (sets have one order), and warnings of imports are not seen. Tests that these matter to start one.
+"""
+
+import errno
+import functools
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+IMPORTED = (
+    "monai.bundle",
+    "torch.distributed.run",
+    "torch.utils.tensorboard",
+    "mlflow.tracking",
+    "distributed",
+    "monai_app.cli.running",
+    "monai_app.bundle.packages.package",
+    "monai_app.bundle.prepare",
+    "monai_app.bundle.packages.verify",
+    "monai_app.export",
+    "monai_app.inference",
+    "monai_app.phantom",
+    "monai_app.training",
+    "monai_app.transforms",
+)
+"""Modules that commands load, and that start no threads when they are imported."""
+
+_HERE = Path(__file__).parent
+
+
+@functools.cache
+def python() -> str:
+    """Path of a program that stands for Python as long as the tests run."""
+    folder = tempfile.TemporaryDirectory(prefix="warm-")
+    path = Path(folder.name) / "python"
+    text = (_HERE / "client.py").read_text(encoding="utf8")
+    path.write_text(f"#!{sys.executable} -IS\n{text}main({_address()!r})\n", encoding="utf8")
+    path.chmod(0o755)
+    _KEPT.append(folder)
+    return str(path)
+
+
+def _address() -> str:
+    """Return where the server listens, and start it if no other process of these tests has done so."""
+    tests = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    address = f"\0monai-app-tests-{tests}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return address
+        listener.listen(100)
+        words = [sys.executable, str(_HERE / "server.py"), str(listener.fileno()), str(tests), *IMPORTED]
+        _KEPT.append(subprocess.Popen(words, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL))
+    return address
+
+
+_KEPT: list[object] = []
+"""What lasts until this process ends."""
