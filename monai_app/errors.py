@@ -30,6 +30,10 @@ class BusyError(AppError, RuntimeError):
     """Another process is writing the same target."""
 
 
+class DivergedError(AppError, ArithmeticError):
+    """A training whose loss or weights are no finite numbers any more."""
+
+
 class StoppedError(AppError, RuntimeError):
     """A person or the system stopped the work; what is done is kept."""
 
