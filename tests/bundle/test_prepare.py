@@ -124,8 +124,8 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"loss::terms": [{"_target_": "FocalLoss"}], "loss::weights": [1]}, "make no loss"),
         ({"loss::terms": [{"_target_": "os.system"}]}, "run/configs/train.yaml has .* give --trust"),
         ({"lr_scheduler::pct_start": 3}, "make no lr_scheduler .*pct_start"),
-        ({"augmentation::blur::sigma_x": "wide"}, "has 'wide' at augmentation::blur::sigma_x"),
-        ({"augmentation::flip_rows::spatial_axis": 7}, "make no augmentation::flip_rows"),
+        ({"augmentation::blur::sigma_x": "wide"}, "'wide' is not a list of 2 numbers, each from 0 to 100"),
+        ({"augmentation::flip_rows::spatial_axis": 7}, "spatial_axis': 7 is not a number from 0 to 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
