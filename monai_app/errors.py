@@ -42,6 +42,10 @@ class BusyError(AppError, RuntimeError):
     status = 409
 
 
+class DivergedError(AppError, ArithmeticError):
+    """A training whose loss or weights are no finite numbers any more."""
+
+
 class StoppedError(AppError, RuntimeError):
     """A person or the system stopped the work; what is done is kept."""
 

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from monai_app.bundle.configs.plain import is_plain
 from monai_app.domain.model_spec import Definition, ModelSpec
 from monai_app.errors import ConfigError, causes, user_error
@@ -13,6 +15,12 @@ from monai_app.stack import Stack
 
 if TYPE_CHECKING:
     from torch import nn
+
+MOST_STRIDE = 1024
+"""Pixels: 10 halvings of a slice."""
+
+_BYTES_A_WEIGHT = 20
+"""In float32: the weight, its running average, its gradient and AdamW's two moments."""
 
 TRACKERS = ("mlflow",)
 """Experiment trackers that MONAI writes to."""
@@ -38,10 +46,14 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
     Raises:
         ConfigError: it cannot be built, or does not give logits (B, K, H, W) when it is trained.
     """
+    import torch
     from monai.bundle import ConfigParser
 
     parser = ConfigParser(dict(config))
     try:
+        _check_stride(parser.get_parsed_content("stride"))
+        with torch.device("meta"):  # its weights have no values yet
+            _check_size(ConfigParser(dict(config)).get_parsed_content("network_def"))
         network = parser.get_parsed_content("network_def")
         spec: ModelSpec = parser.get_parsed_content("spec")
     except Exception as error:
@@ -113,6 +125,22 @@ def check_agrees(config: Mapping[str, Any], spec: ModelSpec, path: Path) -> None
             )
 
 
+def _check_stride(stride: int) -> None:
+    if stride > MOST_STRIDE:
+        raise ConfigError(f"the network's stride is {stride}, of at most {MOST_STRIDE} px; give it fewer levels")
+
+
+def _check_size(network: "nn.Module") -> None:
+    """Refuse a network that could not be trained in this machine's memory."""
+    weights = sum(weight.numel() for weight in network.parameters())
+    needed, there = weights * _BYTES_A_WEIGHT, psutil.virtual_memory().total
+    if needed > there:
+        raise ConfigError(
+            f"the network has {weights / 1e6:.0f} million weights, which take {needed / 2**30:.0f} GiB to train, and "
+            f"this machine has {there / 2**30:.0f} GiB; make it smaller"
+        )
+
+
 def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: Stack) -> None:
     """Check that crops and windows (rows, columns) fit the network's stride, and crops the slices.
 
@@ -122,9 +150,10 @@ def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: 
     sides = stack.shape[1:]
     if not all(c <= s and c % stride == 0 for c, s in zip(crop, sides, strict=True)):
         largest = [min(192, side) // stride * stride for side in sides]
+        remedy = f"use for instance --set crop={largest}" if all(largest) else "train a network of fewer levels"
         raise ConfigError(
             f"crop {list(crop)}: rows and columns must be multiples of {stride} and no larger than the slices "
-            f"{list(sides)}; use for instance --set crop={largest}"
+            f"{list(sides)}; {remedy}"
         )
     if any(side % stride for side in window):
         rounded = [-(-side // stride) * stride for side in window]

@@ -18,6 +18,9 @@ from typing import Any
 from monai_app import errors
 from monai_app.errors import AppError, ConfigError, StoppedError
 
+MOST_PROCESSES = 256
+"""On one machine."""
+
 GO_ON = "what is done is kept: the same command goes on"
 
 
@@ -25,12 +28,14 @@ def check_processes(processes: int) -> None:
     """Check a number of processes before anything is made.
 
     Raises:
-        ConfigError: it is below 1, or the machine has GPUs, but not one a process.
+        ConfigError: it is below 1 or above 256, or the machine has GPUs, but not one a process.
     """
     import torch
 
-    if processes < 1:
-        raise ConfigError(f"processes {processes}: must be 1 or more; 1 computes in this process")
+    if not 1 <= processes <= MOST_PROCESSES:
+        raise ConfigError(
+            f"processes {processes}: must be 1 or more, and at most {MOST_PROCESSES}; 1 computes in this process"
+        )
     gpus = torch.cuda.device_count()
     if gpus and processes > gpus:
         raise ConfigError(f"processes {processes}: this machine has {gpus} GPU(s), each process takes one; lower it")

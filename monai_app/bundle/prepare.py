@@ -24,9 +24,10 @@ from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
-from monai_app.errors import AnnotationError, TargetExistsError
+from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.files import atomic_directory, atomic_file, file_sha256, lock, lock_path
 from monai_app.stack import Stack
+from monai_app.stack.places import check_outside_stores
 from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
 from monai_app.training.split import split_stack
@@ -84,6 +85,7 @@ def prepare(
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
+    check_outside_stores(run)
     given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
     chosen, spec = _complete(given, template, stack, processes)
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
@@ -166,6 +168,10 @@ def _complete(
     check_literal(settings)
     chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
     share_of(chosen["batch_size"], processes)
+    if chosen["slices"] > stack.shape[0]:
+        raise ConfigError(
+            f"slices {chosen['slices']}: {stack.path} has {stack.shape[0]} slices, and a slab is of no more; lower it"
+        )
     stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
     train = _check_annotations(stack, chosen)
     from_stack = {

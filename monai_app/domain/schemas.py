@@ -155,9 +155,13 @@ def _limits(part: Schema) -> str:
     low, above = part.get("minimum"), part.get("exclusiveMinimum")
     high, below = part.get("maximum"), part.get("exclusiveMaximum")
     if low is not None and high is not None:
-        return f"from {low:g} to {high:g}"
+        return f"from {_number(low)} to {_number(high)}"
     named = {"of at least": low, "above": above, "of at most": high, "below": below}
-    return " and ".join(f"{word} {value:g}" for word, value in named.items() if value is not None)
+    return " and ".join(f"{word} {_number(value)}" for word, value in named.items() if value is not None)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.12g}"
 
 
 def _filled(part: Schema, name: str) -> str:

@@ -20,7 +20,7 @@ def _check_odd(slices: int) -> int:
     return slices
 
 
-SliceCount = Annotated[int, Field(ge=1), AfterValidator(_check_odd)]
+SliceCount = Annotated[int, Field(ge=1, le=999), AfterValidator(_check_odd)]
 """The number of slices of a slab, in a declaration."""
 
 

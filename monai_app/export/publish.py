@@ -24,6 +24,7 @@ from monai_app.files import atomic_file
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
+from monai_app.stack.places import check_outside_stores
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: boo
         raise ConfigError(
             f"target {path}: a file of format {kind} must end in {SUFFIXES[kind]}; rename it, or --format"
         )
+    check_outside_stores(path)
     if path.exists() and (not overwrite or path.is_dir()):
         raise TargetExistsError(f"{path} exists; choose another name, or --overwrite to replace it")
     return path

@@ -36,6 +36,9 @@ ENGINE = 1
 PLAN = "plan.json"
 """File beside a result that holds its plan and what it was estimated to cost."""
 
+MOST_WORKERS = 256
+"""On one machine."""
+
 _ADDRESS = re.compile(r"\w+://.+:\d+")
 
 _AXES = ("slices", "rows", "columns")
@@ -112,9 +115,9 @@ class Segmentation:
         """Refuse what can be refused before anything is computed."""
         if self.name in stack.label_names():
             check_replaceable(stack.path, self.name, self.overwrite)
-        for name, value in (("preview", self.preview), ("workers", self.workers)):
-            if value < 0:
-                raise ConfigError(f"{name} {value}: must be 0 or more")
+        for name, value, most in (("preview", self.preview, stack.shape[0]), ("workers", self.workers, MOST_WORKERS)):
+            if not 0 <= value <= most:
+                raise ConfigError(f"{name} {value}: must be from 0 to {most}; change --{name}")
         unknown = set(self.region) - set(_AXES)
         if unknown:
             raise ConfigError(f"region has no axis {unknown.pop()!r}; give {', '.join(_AXES)}")

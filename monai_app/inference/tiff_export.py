@@ -7,6 +7,7 @@ import tifffile
 
 from monai_app.files import atomic_directory, check_directory_target
 from monai_app.stack import Stack
+from monai_app.stack.places import check_outside_stores
 
 TIFF_RECORD = "labels.json"
 """File of an exported TIFF folder that says which labels these are."""
@@ -16,8 +17,10 @@ def check_export(folder: str, *, overwrite: bool) -> None:
     """Refuse a target of :func:`export_tiff` before the long work that comes first.
 
     Raises:
+        ConfigError: the folder lies in a stack's store.
         TargetExistsError: the folder exists and may not be replaced.
     """
+    check_outside_stores(Path(folder))
     check_directory_target(Path(folder), TIFF_RECORD, overwrite=overwrite)
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from monai_app.domain.schemas import write_document
 from monai_app.domain.validation import Strict, validated
 from monai_app.errors import ConfigError
-from monai_app.stack.ingestion.description import DetectorName, Nanometres, Voxel
+from monai_app.stack.ingestion.description import DetectorName, Voxel
 from monai_app.yamlfile import read_yaml
 
 
@@ -19,10 +19,16 @@ def _check_name(name: str) -> str:
     return name
 
 
-Micrometres = Annotated[float, Field(gt=0, json_schema_extra={"unit": "um"})]
-Strength = Annotated[float, Field(ge=0)]
+# Bounds are far around what materials and microscopes have, and keep what is computed within a machine's memory.
+Micrometres = Annotated[float, Field(ge=0.05, le=1000, json_schema_extra={"unit": "um"})]
+Thickness = Annotated[float, Field(ge=1, le=100_000, json_schema_extra={"unit": "nm"})]
+Strength = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
-_Count = Annotated[int, Field(ge=1)]
+_Count = Annotated[int, Field(ge=1, le=65_536)]
+
+
+MOST_PIXELS = 2**28
+"""Of a slice: 16384 x 16384."""
 
 
 class Structure(Strict):
@@ -30,7 +36,7 @@ class Structure(Strict):
 
     pore_level: Strength = 0.95
     """Level above which the capillary-pore field (unit variance) is pore; higher is less pore."""
-    pore_nm: Nanometres = 330.0
+    pore_nm: Thickness = 330.0
     """Correlation length of the capillary pores, nm."""
     void_probability: Share = 0.5
     """Chance of a round air void (radius 0.3-0.8 um) in a cell of 5 um."""
@@ -40,7 +46,7 @@ class Structure(Strict):
     """Mean radius of a portlandite crystal, um."""
     aggregate_radius_um: Micrometres = 11.0
     """Mean radius of a sand grain, um; grains stand 30 um apart."""
-    shell_nm: Nanometres = 760.0
+    shell_nm: Thickness = 760.0
     """Mean thickness of the inner hydrate around clinker, nm (860 nm in Zhao 2019, Materials 12:1882)."""
 
 
@@ -86,7 +92,7 @@ class Detector(Strict):
     """Share of the signal lost where the trench hides the detector completely, 0-1."""
     charging: Strength
     """Gain of charging tails."""
-    electrons: Annotated[float, Field(gt=0)]
+    electrons: Annotated[float, Field(ge=0.1, le=1_000_000)]
     """Electrons that make a white pixel: the Poisson noise."""
     read_noise: Strength
     """Sd of the Gaussian noise of the electronics, 8-bit grey levels."""
@@ -134,7 +140,7 @@ class PhantomConfig(Strict):
     """Columns of a slice (x, the fast scan)."""
     voxel_nm: Voxel = _VOXEL
     """Voxel size, nm."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Determines everything that is random."""
     structure: Structure = Structure()
     """The material."""
@@ -150,6 +156,15 @@ class PhantomConfig(Strict):
         if self.chamber.name.lower() == self.lens.name.lower():
             name = self.lens.name
             raise ConfigError(f"chamber::name and lens::name are both {name!r}; give the detectors different names")
+        return self
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        if self.rows * self.columns > MOST_PIXELS:
+            raise ConfigError(f"rows {self.rows} x columns {self.columns}: at most {MOST_PIXELS} pixels; lower one")
+        for axis, size in self.voxel_nm.model_dump().items():
+            if not 0.1 <= size <= 10_000:
+                raise ConfigError(f"voxel_nm::{axis}: {size:g} is not a size from 0.1 to 10000 nm; correct it")
         return self
 
     @property

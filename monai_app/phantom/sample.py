@@ -15,6 +15,7 @@ from monai_app.phantom.simulate import PhantomSlice, simulate
 from monai_app.phantom.structure.phases import PHASES
 from monai_app.progress import Progress, silent
 from monai_app.stack import SampleDescription
+from monai_app.stack.places import check_outside_stores
 
 _NAME = "cement-phantom"
 _SHORTEST = 5
@@ -46,10 +47,11 @@ def write_sample(
 
     Raises:
         TargetExistsError: the target exists and ``overwrite`` is not set.
-        ConfigError: a stack too short, or slices to train or test on that do not fit it.
+        ConfigError: a stack too short, slices to train or test on that do not fit it, or a target inside a store.
     """
     train, test = annotated_slices(config.slices, train, test)
     target = Path(target)
+    check_outside_stores(target)
     with atomic_directory(target, "phantom.yaml", overwrite=overwrite) as partial:
         _write_slices(config, partial, {*train, *test}, progress)
         config.to_yaml(partial / "phantom.yaml")

@@ -5,7 +5,7 @@ from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.fingerprint import fingerprint
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
-from monai_app.training.handlers import EpochProgress, ValidationPictures
+from monai_app.training.handlers import EpochProgress, FiniteLoss, ValidationPictures
 from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
 from monai_app.training.seeding import SeedEachEpoch, SeededDataset
@@ -15,6 +15,7 @@ __all__ = [
     "BestModel",
     "BlockSplit",
     "EpochProgress",
+    "FiniteLoss",
     "GatheredLoss",
     "Group",
     "LabelledPixels",

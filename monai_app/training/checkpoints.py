@@ -14,7 +14,7 @@ import torch
 from ignite.distributed import all_gather, get_rank
 from ignite.engine import Engine, Events
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, DivergedError
 from monai_app.files import atomic_file, lock, lock_path
 from monai_app.networks.weights import load_weights, read_checkpoint
 from monai_app.training.fingerprint import is_earlier, translated
@@ -76,14 +76,25 @@ class BestModel:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
-        """Save the weights if the evaluator's key metric is the best so far."""
+        """Save the weights if the evaluator's key metric is the best so far; NaN is never the best.
+
+        Raises:
+            DivergedError: some of these weights are no finite numbers.
+        """
         metric = float(engine.state.metrics[engine.state.key_metric_name])  # type: ignore[attr-defined]
         if metric > self.metric:
+            state = self.network.state_dict()
+            wrong = [name for name, values in state.items() if not values.isfinite().all()]
+            if wrong:  # they still give labels, and a score
+                raise DivergedError(
+                    f"weights are no finite numbers any more ({wrong[0]} and {len(wrong) - 1} other tensors): the "
+                    f"training diverged. Train anew with a lower learning_rate; {self.path} stays as it was"
+                )
             self.metric = metric
             if get_rank() > 0:
                 return
             with atomic_file(self.path) as temporary:
-                torch.save(self.network.state_dict(), temporary)
+                torch.save(state, temporary)
 
     def state_dict(self) -> dict[str, float]:
         """Return the best metric so far."""

@@ -41,6 +41,7 @@ _REPORTERS = {
     "StatsHandler",
     "TensorBoardStatsHandler",
     "monai_app.training.EpochProgress",
+    "monai_app.training.FiniteLoss",
     "monai_app.training.ValidationPictures",
 }
 

@@ -1,12 +1,16 @@
-"""Ignite handlers: progress and pictures."""
+"""Ignite handlers: progress, pictures, and the end of a training that diverged."""
 
 import logging
+import math
 import time
+from typing import Any
 
 from ignite.engine import Engine, Events
+from monai.engines.utils import IterationEvents
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_app.domain.model_spec import ModelSpec
+from monai_app.errors import DivergedError
 from monai_app.pictures import draw_item
 from monai_app.progress import duration
 
@@ -43,6 +47,35 @@ class EpochProgress:
         left = duration(seconds * (epochs - epoch))
         logging.getLogger(__name__).info(
             "epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left
+        )
+
+
+class FiniteLoss:
+    """End a training at the first loss that is no finite number, before a step takes it into the weights.
+
+    Attach to the trainer, in every process.
+    """
+
+    def attach(self, engine: Engine) -> None:
+        """Look at every loss before its gradient is computed."""
+        engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Check the loss of the current step.
+
+        Raises:
+            DivergedError: it is not finite.
+        """
+        trainer: Any = engine
+        loss = float(trainer.state.output["loss"].detach())
+        if math.isfinite(loss):
+            return
+        remedy = "a lower learning_rate" + (", or --no-amp" if trainer.amp else "")
+        raise DivergedError(
+            f"the loss is {loss} in step {trainer.state.iteration} of the training (epoch {trainer.state.epoch}, "
+            f"learning rate {trainer.optimizer.param_groups[0]['lr']:.3g} in this step): it diverged, and nothing more "
+            f"would be learned. Train anew with {remedy}; models/model.pt, if it is there, holds the best weights of "
+            "the epochs before"
         )
 
 

@@ -46,7 +46,7 @@ def test_every_command_has_help_without_importing_torch(command: str) -> None:
             ["train", "STACK", "run", "--set", "crop=192"],
             "crop: 192 is not a list of 2 whole numbers",
         ),
-        (["train", "STACK", "run", "--epochs", "0"], "max_epochs: 0 is not a whole number of at least 1"),
+        (["train", "STACK", "run", "--epochs", "0"], "max_epochs: 0 is not a whole number from 1 to 1000000"),
         (["train", "STACK", "run", "--size", "huge"], "choose one of paper, small"),
         (["train", "STACK", "run", "--bundle", "vnet"], "fibsem_unet_segmentation"),
         (["train", "STACK", "run", "--detectors", "ETD"], "'ETD'"),
@@ -87,7 +87,7 @@ def test_settings_lists_those_of_a_bundle_in_every_size_and_those_of_a_run(train
     lines = run_command("-m", "monai_app", "settings").stdout.splitlines()
     assert lines[0].split() == ["setting", "paper", "small", "type", "meaning"]
     (line,) = (line for line in lines if line.startswith("learning_rate "))
-    assert re.split("  +", line)[:4] == ["learning_rate", "0.001", "0.003", "number above 0"]
+    assert re.split("  +", line)[:4] == ["learning_rate", "0.001", "0.003", "number above 0 and of at most 10"]
     lines = run_command("-m", "monai_app", "settings", trained).stdout.splitlines()
     assert lines[0].split() == ["setting", "value", "type", "meaning"]
     (line,) = (line for line in lines if line.startswith("max_epochs "))

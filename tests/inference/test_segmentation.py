@@ -272,8 +272,8 @@ def test_going_on_with_something_else_is_refused(
 def test_what_does_not_fit_is_refused_before_anything_is_made(stack: Stack, tmp_path: Path) -> None:
     model = model_of(tmp_path / "run")
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"preview": -1}, "preview -1: must be 0 or more"),
-        ({"workers": -2}, "workers -2: must be 0 or more"),
+        ({"preview": -1}, "preview -1: must be from 0 to"),
+        ({"workers": -2}, "workers -2: must be from 0 to 256"),
         ({"workers": 2, "cluster": "tcp://localhost:1"}, "leave out --workers 2"),
         ({"region": {"z": "1:2"}}, "no axis 'z'; give slices, rows, columns"),
         ({"region": {"slices": "5:20"}}, r"--z 5:20 leaves the slices 0 to 6"),

@@ -65,11 +65,11 @@ def test_yaml_round_trip(
         ("artefacts: {curtain: 1}", ["artefacts", "'curtain'", "curtaining"]),
         ("artefacts: 1", ["artefacts", "mapping"]),
         ("- 1", ["mapping"]),
-        ("rows: 0", ["rows", "0", "at least 1"]),
+        ("rows: 0", ["rows", "0", "from 1 to 65536"]),
         ("rows: 2.5", ["line 1: rows", "2.5", "whole number"]),
         ("slices: true", ["slices", "True"]),
         ("seed: -1", ["seed", "-1"]),
-        ("artefacts: {noise: -1}", ["artefacts::noise", "-1", "at least 0"]),
+        ("artefacts: {noise: -1}", ["artefacts::noise", "-1", "from 0 to 100"]),
         ("artefacts: {noise: .nan}", ["artefacts::noise", "nan"]),
         ("artefacts: {noise: much}", ["artefacts::noise", "'much'"]),
         ("voxel_nm: {x: 0}", ["voxel_nm::x", "above 0"]),
@@ -119,3 +119,22 @@ def test_any_document_is_taken_or_refused(content: object) -> None:
     except ConfigError as error:
         told = str(error)
     assert told.startswith("it: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("slices: 1000000000000000000000", ["slices", "from 1 to 65536"]),
+        ("{rows: 60000, columns: 60000}", ["rows 60000 x columns 60000", "at most 268435456 pixels", "lower"]),
+        ("seed: 12345678901234567890123", ["seed", "from 0 to 9223372036854775807"]),
+        ("artefacts: {blur: 1.0e+9}", ["artefacts::blur", "from 0 to 100"]),
+        ("structure: {pore_nm: 1.0e-6}", ["structure::pore_nm", "from 1 to 100000"]),
+        ("structure: {clinker_radius_um: 1.0e-9}", ["structure::clinker_radius_um", "from 0.05 to 1000"]),
+        ("voxel_nm: {z: 1.0e-9}", ["voxel_nm::z", "1e-09", "from 0.1 to 10000 nm"]),
+        ("lens: {electrons: 1.0e+300}", ["lens::electrons", "from 0.1 to 1000000"]),
+    ],
+)
+def test_what_would_fill_the_memory_is_refused(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _from(tmp_path, text)
+    assert all(word in str(caught.value) for word in words), str(caught.value)

@@ -10,6 +10,7 @@ import yaml as pyyaml
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from monai_app.domain.validation import shown
 from monai_app.errors import ConfigError
 from monai_app.yamlfile import read_yaml
 
@@ -47,8 +48,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise ConfigError(f"setting {text!r}: write name=value, for instance learning_rate=0.001")
     try:
         return name.strip(), YAML(typ="safe").load(value)
-    except YAMLError as error:
-        raise ConfigError(f"setting {text!r}: {value!r} is no YAML value ({error})") from error
+    except (YAMLError, ValueError, RecursionError) as error:  # the last two: thousands of digits, or of brackets
+        raise ConfigError(f"setting {shown(text)}: {shown(value)} is no YAML value ({error}); correct it") from error
 
 
 def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -1,22 +1,43 @@
 """The settings of a training, declared once: type, range, unit, default and text; a bundle adds its network's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from monai_app.bundle.configs.settings import SEPARATOR, unknown_setting
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.domain.slab import SliceCount
-from monai_app.domain.validation import Items, Strict, validated
+from monai_app.domain.validation import Items, Strict, shown, validated
 from monai_app.errors import ConfigError
 
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Sides = Annotated[tuple[Count, Count], Field(strict=False, json_schema_extra={"unit": "px"})]
+# Upper bounds are far above what trainings use, and below what fills a machine or overflows.
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+NotNegative = Annotated[float, Field(ge=0, le=1_000_000)]
+Side = Annotated[int, Field(ge=1, le=16_384)]
+Sides = Annotated[tuple[Side, Side], Field(strict=False, json_schema_extra={"unit": "px"})]
+
+MOST_CROPS = 10_000_000
+"""Crops in an epoch: their order is kept in memory."""
+
+_LIMITS = {
+    "factors": (0, 1),  # a gain of 0 is black, and below it the grey values are turned over
+    "magnitude_range": (0, 1000),
+    "num_workers": (0, 256),
+    "offsets": (0, 100),
+    "prob": (0, 1),
+    "rotate_range": (0, 6.3),
+    "scale_range": (0, 0.9),  # at 1 a crop shrinks to nothing
+    "sigma_x": (0, 100),
+    "sigma_y": (0, 100),
+    "spacing": (1, 1000),
+    "spatial_axis": (0, 1),
+    "std": (0, 100),
+}
+"""Least and most of a nested setting, by the last part of its id."""
+
+_OTHER_LIMITS = (0, 1_000_000)
 
 NOT_SETTINGS = {
     **dict.fromkeys(
@@ -47,25 +68,25 @@ class TrainingSettings(Strict):
     """rows and columns that a forward pass gives, multiples of the stride; a halo is read in addition"""
     amp: bool | None = None
     """mixed precision; on a CPU MONAI computes in float32 all the same"""
-    seed: Natural = 0
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
     """the same seed, data and machine give the same weights on a CPU"""
     max_epochs: Count = 100
     """epochs of steps_per_epoch optimiser steps"""
-    steps_per_epoch: Count = 100
+    steps_per_epoch: Annotated[int, Field(ge=1, le=100_000)] = 100
     """optimiser steps in an epoch"""
-    batch_size: Count = 8
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
     """crops in a step, of all processes together"""
     crop: Sides = (256, 256)
     """rows and columns of a training crop, multiples of the stride"""
-    learning_rate: Positive = 0.001
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.001
     """the peak of a one-cycle schedule"""
-    weight_decay: NotNegative = 0.01
+    weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
     """of AdamW"""
     max_gradient_norm: NotNegative = 0.0
     """gradients are clipped to it; 0 leaves them as they are"""
-    dice_weight: NotNegative = 1.0
+    dice_weight: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """of the Dice term beside the cross-entropy's 1"""
-    ema_momentum: Annotated[float, Field(gt=0, le=1)] = 0.02
+    ema_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """share of each step in the running average of the weights, which spans about 50 steps"""
     patience: Count = 50
     """validations without a better mean IoU before training ends early"""
@@ -75,9 +96,9 @@ class TrainingSettings(Strict):
     """epochs between two pictures in TensorBoard"""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """of the labelled area, as spatial blocks"""
-    validation_block: Annotated[int, Field(ge=1, json_schema_extra={"unit": "px"})] = 128
+    validation_block: Annotated[int, Field(ge=1, le=16_384, json_schema_extra={"unit": "px"})] = 128
     """side of a block in pixels"""
-    workers: Natural = 0
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
     """processes that load and augment crops; 0 loads in the training process"""
 
     @field_validator("detectors")
@@ -87,6 +108,20 @@ class TrainingSettings(Strict):
             raise ValueError("names one twice; name each once")
         return names
 
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.val_interval > self.max_epochs:
+            raise ConfigError(
+                f"val_interval {self.val_interval}: with {self.max_epochs} epochs nothing would be validated; lower it"
+            )
+        crops = self.steps_per_epoch * self.batch_size
+        if crops > MOST_CROPS:
+            raise ConfigError(
+                f"steps_per_epoch {self.steps_per_epoch} x batch_size {self.batch_size}: an epoch is of at most "
+                f"{MOST_CROPS} crops; lower steps_per_epoch, and raise max_epochs"
+            )
+        return self
+
 
 def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
     """Return the settings that a bundle takes: those of every bundle, and those of its network.
@@ -95,7 +130,7 @@ def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
         bundle: its training config, whose ``network_settings`` name the network's own and whose values are their
             defaults: numbers, texts, or lists of as many numbers.
     """
-    fields: dict[str, Any] = {name: (_kind(bundle[name]), bundle[name]) for name in bundle["network_settings"]}
+    fields: dict[str, Any] = {name: (_kind(name, bundle[name]), bundle[name]) for name in bundle["network_settings"]}
     return create_model("TrainingSettings", __base__=TrainingSettings, **fields)
 
 
@@ -106,13 +141,13 @@ def list_settings(bundle: Mapping[str, Any]) -> list[Setting]:
         SEPARATOR.join(("augmentation", step, name)): value
         for step, values in bundle["augmentation"].items()
         for name, value in values.items()
-        if all(type(each) in (int, float) for each in (value if isinstance(value, list) else [value]))
+        if _is_numeric(value)
     }
     return [replace(row, default=bundle.get(row.name)) for row in rows] + [
         Setting(
             name=name,
             type="list of numbers" if isinstance(value, list) else "number",
-            range="from 0 to 1" if name.endswith("prob") else "",
+            range=("each " if isinstance(value, list) else "") + "from {:g} to {:g}".format(*_limits(name)),
             unit="",
             default=value,
             text="of this step of the augmentation",
@@ -138,28 +173,49 @@ def check_settings(settings: Mapping[str, Any], bundle: Mapping[str, Any]) -> No
     declared, nested = settings_of(bundle), {name for name in settings if SEPARATOR in name}
     for name in settings.keys() - nested - declared.model_fields.keys():
         raise unknown_setting(name, declared.model_fields)
-    chosen = validated(declared, {name: settings[name] for name in settings.keys() - nested}, "setting")
-    if chosen.val_interval > chosen.max_epochs:
-        raise ConfigError(
-            f"val_interval {chosen.val_interval}: with {chosen.max_epochs} epochs nothing would be validated; lower it"
-        )
+    validated(declared, {name: settings[name] for name in settings.keys() - nested}, "setting")
     for name in sorted(nested):
         _check_nested(name, settings[name], bundle)
 
 
-def _kind(default: Any) -> Any:
-    """Return the type of a network's setting by its default; zero is for shares such as dropout."""
+def _kind(name: str, default: Any) -> Any:
+    """Return the type of a network's setting by its name and default."""
     if isinstance(default, list):
-        return Annotated[Items[_kind(default[0])], Field(min_length=1)]  # type: ignore[misc]
-    return {bool: bool, int: Count, float: NotNegative}.get(type(default), type(default))
+        return Annotated[Items[_kind(name, default[0])], Field(min_length=1)]  # type: ignore[misc]
+    if name == "dropout":  # all would be dropped at 1
+        return Annotated[float, Field(ge=0, lt=1)]
+    return {bool: bool, int: Annotated[int, Field(ge=1, le=16_384)], float: NotNegative}.get(
+        type(default), type(default)
+    )
 
 
 def _check_nested(name: str, value: Any, bundle: Mapping[str, Any]) -> None:
-    """Refuse a nested setting of another kind than the bundle's own value; a missing one is told when it is written."""
+    """Refuse a nested number, or list of numbers, that is of another kind than the bundle's own, or out of range.
+
+    One that the bundle does not have is told when it is written.
+    """
     default: Any = bundle
     for part in name.split(SEPARATOR):
         default = default.get(part) if isinstance(default, Mapping) else None
-    if type(default) in (int, float) and (type(value) not in (int, float) or value < 0):
-        raise ConfigError(f"setting {name!r}: {value!r} is not a number of at least 0; give one, such as {default}")
-    if name.endswith("prob") and type(default) is float and value > 1:
-        raise ConfigError(f"setting {name!r}: {value!r} is not a probability; give one from 0 to 1")
+    if not _is_numeric(default):
+        return
+    least, most = _limits(name)
+    many = isinstance(default, list)
+    alike = _is_numeric(value) and isinstance(value, list) == many and (not many or len(value) == len(default))
+    if not alike or not all(least <= each <= most for each in _numbers(value)):  # NaN neither
+        rule = f"a list of {len(default)} numbers, each" if many else "a number"
+        raise ConfigError(
+            f"setting {name!r}: {shown(value)} is not {rule} from {least:g} to {most:g}; give one, such as {default}"
+        )
+
+
+def _limits(name: str) -> tuple[float, float]:
+    return _LIMITS.get(name.split(SEPARATOR)[-1], _OTHER_LIMITS)
+
+
+def _is_numeric(value: Any) -> bool:
+    return value != [] and all(type(each) in (int, float) for each in _numbers(value))
+
+
+def _numbers(value: Any) -> Iterator[Any]:
+    yield from value if isinstance(value, list) else [value]

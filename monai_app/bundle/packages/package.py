@@ -24,6 +24,7 @@ from monai_app.bundle.prepare import RECORD
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.inference import Model
 from monai_app.stack import Stack
+from monai_app.stack.places import check_outside_stores
 
 PROVENANCE = "provenance.json"
 """File of a package that says which data, settings, seed and versions its weights come from."""
@@ -81,6 +82,7 @@ def check_target(target: Path, run: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{target}: a package is NAME.zip, of letters, digits, '_', '+', '-' and '.'; rename it")
     if target.resolve().is_relative_to(run.resolve()):
         raise ConfigError(f"{target} lies in the run folder, which is packed; choose another place")
+    check_outside_stores(target)
     if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
