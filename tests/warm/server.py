@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-MAX_FILES = 64
+MAX_FILES = 253
+"""As many as Linux sends in one message."""
 
 
 class _Job(NamedTuple):
