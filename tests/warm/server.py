@@ -116,8 +116,9 @@ class _Ending:
     code = 0
 
     def end(self) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:
+                stream.flush()
         os._exit(self.code)
 
 
