@@ -1,6 +1,6 @@
 """A Python that has imported MONAI already, for the commands that tests run.
 
-Importing MONAI and what it loads takes seconds of computing, and the tests run some three hundred commands. So all
+Importing MONAI and what it loads takes seconds of computing, and the tests run hundreds of commands. So all
 processes of one run of pytest share a server, which has done these imports and nothing else. ``python()`` is a program
 to call as one calls Python, with ``-m MODULE``, ``-c CODE`` or a script: it has the server fork a process that runs
 with the caller's folder, environment and open files, passes signals on to it, and ends as it ends.
@@ -22,6 +22,12 @@ IMPORTED = (
     "monai.bundle",
     "torch.distributed.run",
     "torch.utils.tensorboard",
+    "torch._dynamo",
+    "torch.export._trace",
+    "onnxscript.function_libs.torch_lib.ops",
+    "ome_zarr_models.v04",
+    "ome_zarr_models.v05",
+    "matplotlib.backends.backend_agg",
     "mlflow.tracking",
     "distributed",
     "monai_app.cli.running",

@@ -7,6 +7,8 @@ import socket
 import sys
 
 MAX_FILES = 64
+"""Files with higher numbers are not handed over."""
+
 FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 

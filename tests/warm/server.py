@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-MAX_FILES = 64
+MAX_FILES = 253
+"""As many as Linux sends in one message."""
 
 
 class _Job(NamedTuple):
@@ -115,8 +116,9 @@ class _Ending:
     code = 0
 
     def end(self) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:
+                stream.flush()
         os._exit(self.code)
 
 
