@@ -147,8 +147,8 @@ class StackApp(MONAILabelApp):
     def _image(self, name: str) -> Iterator[Case | Path]:
         """What a request is to label: a case, or a volume, which stays as it is while the body runs."""
         case, sent = self.store.case(name), Path(name)
-        if case is not None:
-            yield case
+        if case is not None or sent.parent == self.workspace.temporary:
+            yield case or sent
             return
         volume = sent if self._is_sent(sent) else self.store.uploads.path(name)
         with held(self.workspace, volume, unknown_image(name)) as path:
