@@ -32,10 +32,6 @@ class StackApp(MONAILabelApp):
     """Serves bundles on one stack. Nothing is downloaded, and only bundles that are trusted are loaded.
 
     What computes is called in threads of the server (`anyio.to_thread`), and waits there for the worker.
-
-    Args:
-        settings: what is served.
-        workspace: the server's folder.
     """
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:

@@ -88,11 +88,7 @@ class ServedModel:
 
 
 def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dict[str, ServedModel]:
-    """Find the models to serve, by name.
-
-    Raises:
-        ConfigError: a bundle that is none, is not trusted, or does not fit the stack.
-    """
+    """Find the models to serve, by name; ConfigError: a bundle is none, is not trusted, or does not fit the stack."""
     return {model_name(given): _served(given, settings, workspace, stack) for given in settings.bundles}
 
 
