@@ -74,7 +74,7 @@ class Job:
     async def stop(self) -> None:
         """End what of the work runs in the event loop or in processes, and with it the work."""
         self.scope.cancel()
-        await asyncio.wait([self.task])
+        await asyncio.wait([self.task], timeout=10)  # what its thread does beside cannot be interrupted
 
     async def _run(self, work: Work, threads: CapacityLimiter) -> Any:
         try:

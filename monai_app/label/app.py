@@ -32,10 +32,6 @@ class StackApp(MONAILabelApp):
     """Serves bundles on one stack. Nothing is downloaded, and only bundles that are trusted are loaded.
 
     What computes is called in threads of the server (`anyio.to_thread`), and waits there for the worker.
-
-    Args:
-        settings: what is served.
-        workspace: the server's folder.
     """
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
@@ -147,8 +143,8 @@ class StackApp(MONAILabelApp):
     def _image(self, name: str) -> Iterator[Case | Path]:
         """What a request is to label: a case, or a volume, which stays as it is while the body runs."""
         case, sent = self.store.case(name), Path(name)
-        if case is not None:
-            yield case
+        if case is not None or sent.parent == self.workspace.temporary:
+            yield case or sent
             return
         volume = sent if self._is_sent(sent) else self.store.uploads.path(name)
         with held(self.workspace, volume, unknown_image(name)) as path:

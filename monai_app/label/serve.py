@@ -32,11 +32,7 @@ LAST = 5.0
 
 
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
-    """Write the files of all cases, as a stock MONAI Label app needs them; returns their number.
-
-    Raises:
-        AppError: the stack or a bundle cannot be served.
-    """
+    """Write the files of all cases, as a stock MONAI Label app needs them; returns their number."""
     cases = StackApp(settings, workspace).store.cases
     progress(0, len(cases))
     for done, case in enumerate(cases, 1):
@@ -73,11 +69,7 @@ def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: 
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound.
-
-    Raises:
-        ConfigError: the host is not this machine's, or the port is not free.
-    """
+    """Return a socket that is bound; ConfigError where the host is not this machine's, or the port is not free."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

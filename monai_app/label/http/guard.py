@@ -22,9 +22,6 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 OPEN_PATHS = ("/auth/", "/auth/token")
 """Paths that answer without a token: a client asks there how to log in, and does."""
 
-SMALLEST_TOKEN = 16
-"""Characters that a token needs at least."""
-
 LARGEST_TEXT = 256 * 2**10
 """Bytes that a request without files may send: JSON and forms are read in memory, and nobody is answered meanwhile."""
 
@@ -46,8 +43,7 @@ class Access:
         largest: bytes that a request with files may send; others send `LARGEST_TEXT` at most.
 
     Raises:
-        ConfigError: the address is reached from other machines and nothing is asked of them, or the token is short or
-            cannot be sent.
+        ConfigError: other machines would be asked for nothing, or the token is short or cannot be sent.
     """
 
     host: str = "127.0.0.1"
@@ -60,8 +56,8 @@ class Access:
                 f"host {self.host} is reached from other machines, and everybody there could read and change the "
                 "labels: give a token (--token-file), or bind 127.0.0.1 and use an SSH tunnel"
             )
-        if self.token is not None and len(self.token) < SMALLEST_TOKEN:
-            raise ConfigError(f"a token of {len(self.token)} characters can be guessed; give {SMALLEST_TOKEN} or more")
+        if self.token is not None and len(self.token) < 16:
+            raise ConfigError(f"a token of {len(self.token)} characters can be guessed; give 16 or more")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise ConfigError("the token holds characters that cannot be sent; use letters, digits and signs of ASCII")
 

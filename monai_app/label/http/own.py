@@ -14,6 +14,7 @@ from monai_app.background.jobs import Jobs
 from monai_app.label.app import StackApp
 from monai_app.label.datastore.temporary import new_path
 from monai_app.label.datastore.volumes import suffix_of
+from monai_app.label.errors import unknown
 from monai_app.label.http.parameters import BatchOptions, Choice, TrainingOptions, Volume
 from monai_app.label.jobs.training import check_trainable
 
@@ -37,12 +38,10 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
 
     @router.post("/scoring/{method}", tags=["Scoring"], summary="Score slices")
     def scoring(method: str, params: Choice | None = None, run_sync: bool = False) -> Any:
-        request = {
-            "method": app.scoring_method(method),
-            **(params or Choice()).model_dump(include={"model"}, exclude_none=True),
-        }
-        if "model" in request:
-            app.model(request["model"])
+        if method not in app.scoring_methods:
+            raise unknown("scoring", method, app.scoring_methods)
+        model = None if params is None else params.model
+        request = {"method": method, **({} if model is None else {"model": app.model(model).name})}
         if run_sync:
             return from_thread.run(jobs.run, "scoring", request, app.scoring)
         return from_thread.run(jobs.start, "scoring", request, app.scoring).told()
@@ -52,10 +51,8 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
         ("batch_infer", "/batch/infer", "Infer"),
         ("scoring", "/scoring/", "Scoring"),
     ):
-        router.add_api_route(
-            path, partial(_status, jobs, kind), tags=[tag], summary=f"The {kind} that runs or ran last"
-        )
-        stop = partial(_stop, jobs, kind)
+        status, stop = partial(_status, jobs, kind), partial(_stop, jobs, kind)
+        router.add_api_route(path, status, tags=[tag], summary=f"The {kind} that runs or ran last")
         router.add_api_route(path, stop, methods=["DELETE"], tags=[tag], summary=f"Stop the {kind} that runs")
     return router
 

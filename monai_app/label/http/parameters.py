@@ -75,8 +75,8 @@ def described(errors: Sequence[Any]) -> str:
 
 def _volume(file: UploadFile) -> UploadFile:
     """Leave of a file's name what is a name and a format."""
-    name = PurePosixPath(file.filename or "").name
-    file.filename = name.split(".")[0] + suffix_of(name)
+    name = file.filename or ""
+    file.filename = PurePosixPath(name).name.split(".")[0] + suffix_of(name)
     return file
 
 

@@ -51,12 +51,7 @@ _log = logging.getLogger(__name__)
 
 
 def stock_routes(workspace: Workspace, threads: CapacityLimiter) -> APIRouter:
-    """Return MONAI Label's routes.
-
-    Args:
-        workspace: the server's folder.
-        threads: in which they run.
-    """
+    """Return MONAI Label's routes, which run in threads."""
     router = APIRouter()
     for module in (info, infer, activelearning, datastore, session):
         for route in module.router.routes:

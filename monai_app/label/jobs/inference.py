@@ -23,17 +23,9 @@ from monai_app.stack import Stack
 class Inference:
     """What an inference needs to know; it can be pickled.
 
-    Attributes:
-        run: the run folder.
-        stack: path of the stack; it names the detectors of volumes too.
-        ingested: the identity at the ingestion that the stack must have; None takes any.
-        device: where the network runs.
-        memory: that the process may use; None takes what is good.
-        target: the label volume to write.
-        volume: the file to label; None labels a case of the stack.
-        slices: slices of the stack to label then.
-        first: the first slice in the label volume.
-        grid: where its voxels lie; slices that are not labelled are 0.
+    A run folder labels ``slices`` of a stack into a label volume on a ``grid``, which begins with slice ``first`` and
+    is 0 elsewhere; or it labels the file ``volume``, whose detectors are the stack's. ``ingested`` is the stack's
+    identity at its ingestion, ``memory`` what the process may use; None takes any.
     """
 
     run: Path

@@ -20,14 +20,7 @@ from monai_app.label.settings import Settings
 
 
 class SegmentationTask(InferTask):
-    """Applies a model in the worker. It is called in a thread of the server.
-
-    Args:
-        model: the model.
-        store: the stack's images.
-        settings: what is served.
-        worker: the process that applies models.
-    """
+    """Applies a model in the worker. It is called in a thread of the server."""
 
     def __init__(self, model: ServedModel, store: StackDatastore, settings: Settings, worker: Worker) -> None:
         self.model, self.store, self.settings, self.worker = model, store, settings, worker
@@ -47,13 +40,9 @@ class SegmentationTask(InferTask):
         return True
 
     def __call__(self, request: Mapping[str, Any], *, refusable: bool = False) -> tuple[Path, dict[str, Any]]:
-        """Label an image.
+        """Label ``image``, a case of the stack or the path of a volume, on ``device``.
 
-        Args:
-            request: ``image``, a case of the stack or the path of a volume; ``device``; ``whole_slab``, whether all
-                slices of a case are labelled and not its own alone: what a person did not look at shall not be
-                submitted.
-            refusable: refuse it where as many inferences wait as may.
+        ``whole_slab`` labels all slices of a case, not its own alone: what nobody looked at shall not be submitted.
 
         Returns:
             The label volume, for the caller to remove, and what clients are told of it.
@@ -85,10 +74,6 @@ class SegmentationTask(InferTask):
 
 
 def read_device(given: str | list[str] | None) -> str:
-    """Read where a client wants a model to be applied; clients send a name of ``device_list`` or several.
-
-    Raises:
-        ConfigError: this machine has no such device.
-    """
+    """Read where a client wants a model to be applied, one name or several; ConfigError where it is not there."""
     wanted = given[0] if isinstance(given, list) and given else given
     return str(chosen_device(str(name_to_device(wanted or None))))

@@ -23,11 +23,7 @@ from monai_app.training import epochs_done
 
 
 def check_trainable(stack: Stack) -> None:
-    """Refuse to train on nothing, before a process is started for it.
-
-    Raises:
-        AnnotationError: the stack has no phases or no labels to train on.
-    """
+    """Refuse to train on nothing, before a process is started for it: AnnotationError."""
     if not stack.phases:
         raise AnnotationError(f"{stack.path} has no phases: describe them in its sample.yaml and ingest it again")
     if not stack.train_slices:
@@ -67,20 +63,10 @@ class TrainingTask(TrainTask):
         return {**told, "unfinished": unfinished.name, **dict(zip(("epoch", "total_epochs"), done or (), strict=False))}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train.
-
-        Args:
-            request: ``log``, the file to which its output is added; ``max_epochs``, 0 takes the model's own;
-                ``pretrained``, begin with the weights that count now; ``resume``, go on with an unfinished training.
-            datastore: not looked at.
-
-        Returns:
-            The name of the run.
+        """Train as `TrainingOptions` say, add what is said to the file ``log``, and return the run's name.
 
         Raises:
-            AppError: it cannot be trained, with the model that counted before left in place.
-            BusyError: the process of the training before has not ended yet.
-            FailedError: it failed for a reason that nobody foresaw, or its process died.
+            AppError: it cannot be trained, or failed, with the model that counted before left in place.
         """
         model, stack, log = self.model, self.stack(), request["log"]
         check_trainable(stack)

@@ -59,7 +59,7 @@ def test_a_client_that_goes_away_cancels_its_inference_and_no_other(served: Serv
         seconds = time.monotonic() - begin
         print(f"those that waited were answered after {seconds:.2f} s")
     assert [answer.content for answer in answers] == [expected] * 2
-    assert seconds < 15  # in a process that loads its libraries from nothing it would be more
+    assert seconds < 60  # about 7, on a machine that does nothing else: a process that loads its libraries
     wait_for(lambda: not served.of_requests())
     said = log.read_text().removeprefix(before)
     assert said.count("a client went away: POST /infer/sensor3d is cancelled") == 2
