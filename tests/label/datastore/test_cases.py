@@ -320,8 +320,10 @@ def test_exports_once_and_again_where_the_stack_or_the_form_is_another(store: Pa
     mine = (tmp_path / "cases" / "holiday.nrrd", tmp_path / "elsewhere" / "tiny_z0002.nii")
     for file in mine:
         file.write_bytes(b"somebody's")
+    (tmp_path / "cases" / "cases.json").write_text("of an earlier server")
     cases.image(cases.by_id["tiny_z0001"])
     assert all(file.exists() for file in mine)
+    assert not (tmp_path / "cases" / "cases.json").exists()
     assert not wide.path(case).exists()
 
 
