@@ -3,6 +3,7 @@
 from monai_app.domain.phase import Phase
 from monai_app.stack.annotations.editing import Revision, annotate, revise, snapshot
 from monai_app.stack.annotations.history import Edit, Role
+from monai_app.stack.annotations.segments import to_phases
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription, Voxel
 from monai_app.stack.ingestion.ingest import ingest
 from monai_app.stack.slabs import ArrayStack, SlabSource
@@ -23,4 +24,5 @@ __all__ = [
     "ingest",
     "revise",
     "snapshot",
+    "to_phases",
 ]

@@ -10,22 +10,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.io import Grid, on_grid, partner_path, read_volume, write_volume
-from monai_app.label.datastore.segments import Segments, to_phases
+from monai_app.label.datastore.segments import segment_names
 from monai_app.label.datastore.volumes import is_kept
 from monai_app.label.settings import Settings
-from monai_app.stack import Revision, Role, Stack, revise
+from monai_app.stack import Revision, Role, Stack, revise, to_phases
 
 _RESERVED = "labels"
 """MONAI Label keeps labels in a folder of this name beside the cases."""
 
-_OURS = re.compile(r".+_z\d{4,}(\.nii\.gz|\.nii|\.nrrd)|.*\.cases")
+_OURS = re.compile(r".+_z\d{4,}(\.nii\.gz|\.nii|\.nrrd)|\.[0-9a-f]{16}\.cases|cases\.json")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Cases:
             labels[z - case.first] = stack.read_annotation(z)
         write_volume(path, labels, grid)
 
-    def import_labels(self, case: Case, path: Path, segments: Segments | None = None) -> Imported:
+    def import_labels(self, case: Case, path: Path, label_info: Any = None) -> Imported:
         """Bring a label map that a client saved for a case into the store.
 
         The slices on which it labels any pixel are set. Those that this case had set before and that are blank now are
@@ -171,7 +171,7 @@ class Cases:
         Args:
             case: the case.
             path: the label map.
-            segments: what its values mean, see `to_phases`; None: phases.
+            label_info: the client's segments, see `segment_names`; None: its values are those of phases.
 
         Raises:
             AnnotationError: the file cannot be read, does not lie on the case's grid, holds values without a meaning,
@@ -184,7 +184,7 @@ class Cases:
             placed = on_grid(read_volume(path, max_voxels=most), grid)
         except StackError as error:
             raise AnnotationError(str(error)) from None
-        labels = to_phases(placed, self.stack.phases, segments)
+        labels = to_phases(placed, self.stack.phases, segment_names(label_info))
         planes = {z: labels[z - case.first] for z in case.slices if labels[z - case.first].any()}
         done = Imported((), ())
 

@@ -206,7 +206,7 @@ class StackDatastore(Datastore):
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Info) -> str:
         """Keep a label: a final one of a case annotates slices of the stack, any other is a file.
 
-        ``label_info`` in ``label_info`` says what the values mean, see `to_phases`.
+        ``label_info`` in ``label_info`` says what the values mean, see `segment_names`.
 
         Raises:
             AppError: the tag breaks its rule, the labels don't fit the image or are no whole numbers 0..255, or there

@@ -18,9 +18,9 @@ from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.io import partner_path
 from monai_app.io.writing import write_volume
 from monai_app.label.datastore.cases import Case, Cases, id_prefix
-from monai_app.label.datastore.segments import to_phases
+from monai_app.label.datastore.segments import segment_names
 from monai_app.label.settings import Settings
-from monai_app.stack import Stack, annotate
+from monai_app.stack import Stack, annotate, to_phases
 from tests.specs import phases_of
 
 SLICES, ROWS, COLUMNS = 8, 96, 80
@@ -211,7 +211,7 @@ def test_segments_are_known_by_name(cases: Cases, names: tuple[str, ...]) -> Non
 def test_any_order_of_segments_means_the_same(order: list[str], values: list[int]) -> None:
     phases = phases_of(NAMES)
     named = [value and order[value - 1] for value in values]
-    found = to_phases(np.array(values, np.uint8), phases, segments(*order)).tolist()
+    found = to_phases(np.array(values, np.uint8), phases, segment_names(segments(*order))).tolist()
     assert [value and NAMES[value - 1] for value in found] == named
 
 
@@ -320,8 +320,10 @@ def test_exports_once_and_again_where_the_stack_or_the_form_is_another(store: Pa
     mine = (tmp_path / "cases" / "holiday.nrrd", tmp_path / "elsewhere" / "tiny_z0002.nii")
     for file in mine:
         file.write_bytes(b"somebody's")
+    (tmp_path / "cases" / "cases.json").write_text("of an earlier server")
     cases.image(cases.by_id["tiny_z0001"])
     assert all(file.exists() for file in mine)
+    assert not (tmp_path / "cases" / "cases.json").exists()
     assert not wide.path(case).exists()
 
 
