@@ -2,7 +2,7 @@
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,7 @@ class PlaneFile(ABC):
         dtype: data type of the pixels, in the machine's byte order.
         extent: where the voxels lie, if the file says so; its shape is (slices, rows, columns).
         bar: rows below the picture that the microscope added, and that are left out.
+        segments: label value -> what the file calls it; empty where it gives no names.
     """
 
     path: Path
@@ -59,6 +60,7 @@ class PlaneFile(ABC):
     dtype: np.dtype[Any]
     extent: Extent | None = field(default=None, kw_only=True)
     bar: int = field(default=0, kw_only=True)
+    segments: Mapping[int, str] = field(default_factory=dict, kw_only=True)
 
     @abstractmethod
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
@@ -74,6 +76,10 @@ class PlaneFile(ABC):
         Raises:
             StackError: it holds others beside them.
         """
+
+    def colours(self, plane: int) -> npt.NDArray[np.uint16] | None:
+        """The colour table (red, green and blue; values) of a plane that holds indices into one; else None."""
+        return None
 
     def planes(self, indices: range | None = None) -> Iterator[Plane]:
         """Read planes one after the other: (rows, columns), in the machine's byte order.

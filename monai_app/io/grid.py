@@ -4,7 +4,8 @@ Physical space is LPS, as in ITK: x are the columns, y the rows (downwards), z t
 So 3D Slicer shows a slice as the microscope does. Lengths are micrometres.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -78,11 +79,15 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A volume as it stands in a file: pixels of the shape, and the place, that `Extent` describes."""
+    """A volume as it stands in a file: pixels of the shape, and the place, that `Extent` describes.
+
+    ``segments`` are the names that the file gives to label values, if it does.
+    """
 
     pixels: npt.NDArray[np.generic]
     affine: Affine
     unit: str = "unknown"
+    segments: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def extent(self) -> Extent:

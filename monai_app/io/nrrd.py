@@ -1,5 +1,6 @@
 """The header of an NRRD file, parsed by pynrrd."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def read_nrrd(path: Path) -> Header:
         stream.tell(),
         "pixels" if packed else "",
         placed="space directions" in content,
+        segments=_segments(content),
     )
 
 
@@ -69,6 +71,21 @@ def _check(content: dict[str, Any]) -> None:
     for name in ("byte skip", "byteskip", "line skip", "lineskip"):
         if content.get(name, 0) != 0:
             raise StackError(f"{name!r} is {content[name]} and must be 0; save it again without")
+
+
+def _segments(content: dict[str, Any]) -> dict[int, str]:
+    """What a .seg.nrrd file of 3D Slicer calls its values."""
+    segments: dict[int, str] = {}
+    for key, name in content.items():
+        if found := re.fullmatch(r"Segment(\d+)_Name", key):
+            value = str(content.get(f"Segment{found[1]}_LabelValue", ""))
+            if not value.isdecimal() or int(value) in segments:
+                raise StackError(
+                    f"segment {name!r} has the value {value!r}, which is no number of its own; save the segments as "
+                    "one label map, without overlaps"
+                )
+            segments[int(value)] = str(name)
+    return segments
 
 
 def _affine(content: dict[str, Any]) -> Affine:

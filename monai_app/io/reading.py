@@ -60,7 +60,7 @@ def read_volume(path: Path, *, max_voxels: int | None = None) -> Volume:
     pixels = header.values(data).reshape(header.shape[::-1])
     if pixels.ndim == 4:
         pixels = np.moveaxis(pixels, 0, 3)
-    return Volume(pixels, header.affine, header.unit)
+    return Volume(pixels, header.affine, header.unit, header.segments)
 
 
 def check_labels(path: Path, image: Extent) -> None:

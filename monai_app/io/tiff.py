@@ -29,9 +29,16 @@ class TiffPlanes(PlaneFile):
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
         """Read planes one after the other: (rows, columns), in the machine's byte order."""
         with _open(self.path) as tif:
-            planes = [(series, plane) for series in _pictures(tif) for plane in range(_count_planes(series))]
+            planes = _planes(tif)
             for index in indices:
                 yield _read(tif, *planes[index])[: self.shape[0]]
+
+    def colours(self, plane: int) -> npt.NDArray[np.uint16] | None:
+        """The colour table (red, green and blue; values) of a plane that holds indices into one; else None."""
+        with _open(self.path) as tif:
+            series, index = _planes(tif)[plane]
+            page = series.pages[index if series.dataoffset is None else 0]
+            return None if page is None else page.aspage().colormap
 
     def check_alone(self) -> None:
         """Check that a file given as a whole stack is all of it.
@@ -93,6 +100,10 @@ def _pictures(tif: TiffFile) -> list[TiffPageSeries]:
             f"its metadata declares {declared} planes and it holds {held}: it is truncated; export or copy it again"
         )
     return list(pictures)
+
+
+def _planes(tif: TiffFile) -> list[tuple[TiffPageSeries, int]]:
+    return [(series, index) for series in _pictures(tif) for index in range(_count_planes(series))]
 
 
 def _check_none_left_out(tif: TiffFile, pictures: list[TiffPageSeries]) -> None:

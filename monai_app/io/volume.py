@@ -7,7 +7,7 @@ than the memory holds.
 import io
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,7 @@ class Header:
         scale: slope and intercept of what is stored.
         placed: whether the file says where its voxels lie.
         data: the file of the pixels, if it is another one.
+        segments: label value -> the segment's name, where the file gives names.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Header:
     scale: tuple[float, float] = field(default=(1.0, 0.0), repr=False)
     placed: bool = field(default=True, repr=False)
     data: Path | None = field(default=None, repr=False)
+    segments: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "uif":
@@ -162,7 +164,9 @@ def open_volume(read: Callable[[Path], Header], path: Path, labels: bool) -> Vol
             check_upright(header.affine)
     columns, rows, slices = header.shape
     extent = header.extent if header.placed else None
-    return VolumePlanes(header.path, slices, (rows, columns), dtype, extent=extent, header=header)
+    return VolumePlanes(
+        header.path, slices, (rows, columns), dtype, extent=extent, segments=header.segments, header=header
+    )
 
 
 def _check_holds(header: Header) -> None:

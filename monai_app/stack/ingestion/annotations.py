@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.domain.phase import UNLABELLED
+from monai_app.domain.phase import UNLABELLED, Phase
 from monai_app.errors import AnnotationError
 from monai_app.io.base import Plane, size
 from monai_app.io.sources import Source, open_planes
@@ -97,7 +97,7 @@ def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool =
 def find_annotations(
     description: SampleDescription, index: SliceIndex, shape: tuple[int, int], bar: int = 0
 ) -> Annotations:
-    """Find the label plane of every annotated slice and check headers, slices and split; no pixel is read.
+    """Find the label plane of every annotated slice and check headers, slices and split.
 
     Args:
         description: the sample.
@@ -124,6 +124,8 @@ def find_annotations(
     _check_listed(planes, listed, source)
     _check_shapes(source, shape, bar)
     chosen = {z: planes[z] for z in listed}
+    _check_names(source, entry, description.phases)
+    _check_colours(source, tuple(chosen.values()))
     return Annotations(train, test, source, chosen, _values(description, entry), entry.rest_unlabelled, shape[0])
 
 
@@ -199,6 +201,37 @@ def _check_shapes(source: Source, shape: tuple[int, int], bar: int) -> None:
                 f"{file.path} has {size(file.shape)} pixels and the slices have {size(shape)}; an "
                 "annotation covers exactly one slice: export it in the size of the images"
             )
+
+
+def _check_names(source: Source, entry: AnnotationDescription, phases: Sequence[Phase]) -> None:
+    """Check that no file gives a value the name of another phase than the description does."""
+    known = {phase.name.casefold(): phase.name for phase in phases}
+    for file in source.files:
+        for value, name in file.segments.items():
+            said = known.get(name.strip().casefold())
+            if said is not None and entry.mapping.get(value, said) != said:
+                raise AnnotationError(
+                    f"{file.path} says that value {value} is {name!r} and 'mapping' that it is "
+                    f"{entry.mapping[value]!r}; correct the one that is wrong"
+                )
+
+
+def _check_colours(source: Source, planes: Sequence[int]) -> None:
+    """Check that an index means one colour in all label files: programs may order every file's colour table anew."""
+    seen: dict[int, tuple[list[int], int]] = {}
+    for plane in planes:
+        table = source.files[plane].colours(0) if source.is_folder else source.files[0].colours(plane)
+        if table is None:
+            continue
+        for value in np.unique(source.plane(plane)).tolist():
+            colour = table[:, value].tolist()
+            known, first = seen.setdefault(value, (colour, plane))
+            if known != colour:
+                raise AnnotationError(
+                    f"{_plane_name(source, plane)} and {_plane_name(source, first)} show value {value} in different "
+                    "colours, so it means different things; save the labels as plain numbers, or with one colour table "
+                    "for all"
+                )
 
 
 def _plane_name(source: Source, index: int) -> str:

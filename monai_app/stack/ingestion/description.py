@@ -55,6 +55,8 @@ def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
+Finding = Literal["constant_slices", "constant_detectors", "repeated_slices"]
+"""What may be found in pixels and usually is a mistake."""
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
 """What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
 _Source = Annotated[Path, BeforeValidator(_find_source)]
@@ -136,6 +138,8 @@ class SampleDescription(Strict):
     """The phases 1..K; none where nothing is annotated."""
     annotations: AnnotationDescription | None = None
     """Annotated slices."""
+    accept: Items[Finding] = ()
+    """What is right here and usually a mistake: slices or detectors of one grey value, the same picture twice."""
 
     @model_validator(mode="after")
     def _check_mapping(self) -> Self:

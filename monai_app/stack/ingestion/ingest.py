@@ -19,6 +19,7 @@ from monai_app.stack.ingestion.agreement import check_agreement, check_places
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
 from monai_app.stack.ingestion.description import SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
+from monai_app.stack.ingestion.survey import Survey
 from monai_app.stack.label_images.registry import LabelImage, create_labels
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
@@ -65,15 +66,15 @@ def ingest(
 ) -> Stack:
     """Turn a described sample into a stack store.
 
-    Everything is checked before anything is written. The store is made under a hidden name beside ``target`` and gets
-    its name when it is complete; memory does not grow with the number of slices.
+    Everything but the images' pixels is checked before anything is written. The store is made under a hidden name
+    beside ``target`` and gets its name when it is complete; memory does not grow with the number of slices.
 
     Args:
         description: a YAML description or what `SampleDescription.from_yaml` made of it.
         target: the store to write, ``<name>.ome.zarr``.
         overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
         progress: called with the slices done and in total.
-        report: called with what was found, line by line, before anything is written.
+        report: called with what was found, line by line.
 
     Returns:
         The new stack.
@@ -94,7 +95,7 @@ def ingest(
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
     with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
-        _write(sample, partial, progress)
+        _write(sample, partial, progress, report)
         layout.validate(partial)
     return Stack.open(target)
 
@@ -152,10 +153,12 @@ def _make_parent(target: Path) -> None:
         raise ConfigError(f"folder {target.parent} cannot be made ({error.strerror}); choose another target") from None
 
 
-def _write(sample: _Sample, partial: Path, progress: Progress) -> None:
+def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[[str], None]) -> None:
     root = layout.create_group(partial, {})
     digest = hashlib.sha256(_frame(sample))
-    windows = _write_images(sample, root, digest, progress)
+    survey = Survey(sample.detectors)
+    windows = _write_images(sample, root, digest, progress, survey)
+    survey.check(sample.description.accept, report)
     _write_annotations(sample, partial, digest)
     levels, top = len(level_shapes(*sample.plane_shape)), int(np.iinfo(sample.dtype).max)
     name, voxel_nm = sample.description.name, sample.description.voxel_nm
@@ -172,7 +175,7 @@ def _frame(sample: _Sample) -> bytes:
 
 
 def _write_images(
-    sample: _Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress
+    sample: _Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey
 ) -> list[tuple[int, int]]:
     """Write all slices to all levels; returns the range of grey values of every detector's smallest level."""
     levels = layout.create_levels(root, (len(sample.detectors), sample.slices), sample.plane_shape, sample.dtype)
@@ -180,10 +183,11 @@ def _write_images(
     progress(0, sample.slices)
     readers = [source.planes() for source in sample.detectors.values()]
     for z in range(sample.slices):
-        for channel, reader in enumerate(readers):
+        for channel, (name, reader) in enumerate(zip(sample.detectors, readers, strict=True)):
             plane = next(reader)
             digest.update(_bytes(plane))
             smallest = layout.write_slice(levels, (channel, z), plane, halve_image)
+            survey.see(name, z, plane, smallest)
             low, high = ranges[channel]
             ranges[channel] = (min(low, int(smallest.min())), max(high, int(smallest.max())))
         progress(z + 1, sample.slices)

@@ -96,6 +96,7 @@ def test_nothing_is_transposed(tmp_path: Path) -> None:
     images[1, 3, 9], labels[3, 9] = 200, 7
     sample.detector("ICE", images)
     sample.annotate({1: labels}, train=[1], test=[])
+    sample.content["accept"] = ["constant_slices"]
     stack = ingest(sample.write(), sample.target)
     volume = np.stack([stack.read_slab(z, ["ICE"], 1)[0] for z in range(4)])
     assert np.argwhere(volume).tolist() == [[1, 3, 9]]
@@ -394,7 +395,10 @@ from pathlib import Path
 from monai_app.stack import SampleDescription, Voxel, ingest
 root = Path(sys.argv[1])
 detectors = {"ICE": root / "ICE", "TLD": root / "TLD"}
-ingest(SampleDescription(name="m", voxel_nm=Voxel(z=9, y=9, x=9), detectors=detectors), root / "m.ome.zarr")
+sample = SampleDescription(
+    name="m", voxel_nm=Voxel(z=9, y=9, x=9), detectors=detectors, accept=("repeated_slices",)
+)
+ingest(sample, root / "m.ome.zarr")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
