@@ -17,6 +17,7 @@ HEAPS = {"label"}
 
 LAYERS = [
     {"errors", "progress"},
+    {"storage"},
     {"device", "files", "yamlfile"},
     {"domain"},
     {"io", "networks"},

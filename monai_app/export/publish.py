@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.stack.places import check_outside_stores
+from monai_app.storage import check_writable, writing
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ def export_run(
         ConfigError: the run folder or the target does not fit, a package is missing, or the file would give other
             labels than the run folder; nothing is written then.
         TargetExistsError: the file is there already.
+        StorageError: the file cannot be written.
     """
     path = _checked_target(run, kind, target, overwrite)
+    check_writable(path.parent, "name a file in a place that can be written")
     if kind == "onnx":
         check_onnx()
     model = load_model(run)
@@ -77,15 +81,18 @@ def export_run(
         if kind == "torchscript":
             arguments = _ckpt_export_arguments(run, spec, metadata, path)
             show(command_line("ckpt_export", arguments))
-            with quiet_torchscript():
-                ckpt_export(**{**arguments, "filepath": str(partial)})
+            content = BytesIO()  # torch ends the process where it cannot write a file
+            with quiet_torchscript(), writing(path):
+                ckpt_export(**{**arguments, "filepath": content})
+                partial.write_bytes(content.getbuffer())
         else:
-            WRITERS[kind](model.network, channels, stride, {**metadata, KEY: spec.to_json()}, partial)
+            with writing(path):
+                WRITERS[kind](model.network, channels, stride, {**metadata, KEY: spec.to_json()}, partial)
         exported = ExportedNetwork.read(partial, kind)
         parities = tuple(compare(model.network, exported, channels, stride))
         check(parities, kind)
-        content = _as_json(path, kind, model, exported, parities)
-        partial_report.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+        report = _as_json(path, kind, model, exported, parities)
+        partial_report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf8")
     return Report(path, parity_file, parities)
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ def write_torch_export(network: nn.Module, channels: int, stride: int, metadata:
     program = torch.export.export(network, _images(channels, stride), dynamic_shapes=(_free_sides(stride),))
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it names folders of this machine
-    torch.export.save(program, path, extra_files={METADATA: json.dumps(metadata)})
+    content = BytesIO()  # torch ends the process where it cannot write a file
+    torch.export.save(program, content, extra_files={METADATA: json.dumps(metadata)})
+    path.write_bytes(content.getbuffer())
 
 
 def write_onnx(network: nn.Module, channels: int, stride: int, metadata: Mapping[str, Any], path: Path) -> None:
