@@ -46,6 +46,10 @@ class DivergedError(AppError, ArithmeticError):
     """A training whose loss or weights are no finite numbers any more."""
 
 
+class StorageError(AppError, OSError):
+    """A disk that is full or read-only, or a file system that lacks what is needed."""
+
+
 class StoppedError(AppError, RuntimeError):
     """A person or the system stopped the work; what is done is kept."""
 

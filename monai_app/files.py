@@ -13,12 +13,18 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from monai_app.errors import BusyError, TargetExistsError
+from monai_app.storage import storage_error, writing
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 _FLUSHES = 8
 """Files flushed at a time."""
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+_NO_SWAP = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
+_NO_FOLDER_FLUSH = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EPERM, errno.EACCES)
+"""What file systems answer that cannot do it: network drives, exFAT and other file systems of other systems."""
 
 _POLL = 0.01
 """Seconds between two looks at a lock that another process holds."""
@@ -29,18 +35,22 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it becomes ``path``, otherwise it is removed.
 
     A kill at any moment leaves either the old file or the new one, never half of one.
+
+    Raises:
+        StorageError: the disk is full or read-only.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last because writers choose the format by it; a killed run's left-over is overwritten.
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    temporary.unlink(missing_ok=True)  # if it is a link, its target is not for us to write
-    try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # if it is a link, its target is not for us to write
+        try:
+            yield temporary
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -85,13 +95,35 @@ def transaction(
         check()
         partial = partial_path(target)
         try:
-            yield partial
+            with writing(target):
+                yield partial
         except BaseException:
             remove_tree(partial)
             raise
         commit(target)
         if published is not None:
             published()
+
+
+@contextmanager
+def work_folder(target: Path, busy: str) -> Iterator[Path]:
+    """Give a hidden folder beside ``target`` for what it is made of; it goes with the body, or with the next one's.
+
+    Args:
+        target: a file or directory in an existing directory.
+        busy: what to tell the user where another process is making it.
+
+    Raises:
+        BusyError: another process is making it.
+    """
+    with lock(lock_path(target), busy):
+        folder = partial_path(target)
+        remove_tree(folder)  # of a run that was killed
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            remove_tree(folder)
 
 
 def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> None:
@@ -118,14 +150,20 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
 
     Raises:
         BusyError: another process (or another thread) holds the lock; the text is ``busy``.
+        StorageError: the folder cannot be written, or its file system has no locks.
     """
-    # What cannot be opened fails here with its own error; filelock would report it as held by another process.
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666))
     held = FileLock(path, blocking=busy is None, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)
     try:
+        # What cannot be opened fails here with its own error; filelock would report it as held by another process.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666))
         held.acquire()
     except Timeout:
         raise BusyError(busy) from None
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            path.unlink(missing_ok=True)
+            error = OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))  # ENOSYS would not say what is missing
+        raise storage_error(error, path.parent) from None
     try:
         yield
     finally:
@@ -199,7 +237,7 @@ def _swap(first: Path, second: Path) -> bool:
     if renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], ctypes.c_uint(_RENAME_EXCHANGE)) == 0:
         return True
     code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+    if code in _NO_SWAP:
         return False
     raise OSError(code, os.strerror(code), str(first), None, str(second))
 
@@ -235,9 +273,13 @@ def flush_tree(root: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Flush one file or directory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Flush one file or directory to the disk; a directory only where the file system can."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_FLUSH or not path.is_dir():
+            raise storage_error(error, path) from None

@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -87,7 +88,7 @@ def draw_item(item: Mapping[str, Any], spec: ModelSpec, title: str) -> Figure:
 def as_png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a PNG file."""
     picture = BytesIO()
-    figure.savefig(picture, format="png")
+    FigureCanvasAgg(figure).print_figure(picture, format="png")
     return picture.getvalue()
 
 

@@ -14,6 +14,7 @@ PACKAGE = CHECKOUT / "monai_app"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "progress"},
+    {"storage"},
     {"background", "device", "files", "yamlfile"},
     {"domain"},
     {"io", "networks"},

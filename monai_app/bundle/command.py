@@ -9,9 +9,10 @@ from typing import Any
 
 from fire.parser import DefaultParseValue
 
-from monai_app.bundle.configs.settings import check_literal
+from monai_app.bundle.configs.settings import literally
 from monai_app.bundle.launch import launch
 from monai_app.errors import user_error
+from monai_app.storage import refused
 
 
 @dataclass(frozen=True)
@@ -22,24 +23,22 @@ class BundleCommand:
         config_files: config files, each laid over those before it.
         overrides: config ids and their values, or options of MONAI's ``run`` such as ``tracking``.
         processes: how many processes of this machine run it together, by ``torchrun``.
-
-    Raises:
-        ConfigError: a path or value that MONAI's config parser would not take literally.
     """
 
     config_files: Sequence[Path]
     overrides: dict[str, Any] = field(default_factory=dict)
     processes: int = 1
 
-    def __post_init__(self) -> None:
-        check_literal(self.overrides)
-        check_literal([str(path) for path in self.config_files])
-
     @property
     def arguments(self) -> list[str]:
         """The arguments after ``python -m monai.bundle``."""
         files = [str(path) for path in self.config_files]
-        return ["run", "--config_file", files[0] if len(files) == 1 else str(files), *_options(self.overrides)]
+        return [
+            "run",
+            "--config_file",
+            files[0] if len(files) == 1 else str(files),
+            *_options(literally(self.overrides)),
+        ]
 
     @property
     def words(self) -> list[str]:
@@ -55,7 +54,8 @@ class BundleCommand:
         """Run the call in this process, or in several others.
 
         Raises:
-            AppError: the call failed because of something the user can mend; MONAI's wrapping is taken off.
+            AppError: the call failed because of something the user can mend, a full disk included; MONAI's wrapping is
+                taken off.
         """
         if self.processes > 1:
             launch(["-m", "monai.bundle", *self.arguments], self.processes)
@@ -67,21 +67,16 @@ class BundleCommand:
             with warnings.catch_warnings():
                 # MONAI warns at every run that configs are code; `check_trusted` looks at what they do.
                 warnings.filterwarnings("ignore", message=".*GHSA-.*")
-                run_bundle(config_file=files, **self.overrides)
+                run_bundle(config_file=files, **literally(self.overrides))
         except Exception as error:
-            cause = user_error(error)
+            cause = user_error(error) or refused(error)
             if cause is None:
                 raise
             raise cause from error
 
 
 def command_line(task: str, options: Mapping[str, Any]) -> str:
-    """Return the ``python -m monai.bundle`` line of another task than ``run``, quoted for a POSIX shell.
-
-    Raises:
-        ConfigError: a path or value that MONAI's config parser would not take literally.
-    """
-    check_literal(options)
+    """Return the ``python -m monai.bundle`` line of another task than ``run``, quoted for a POSIX shell."""
     return shlex.join(["python", "-m", "monai.bundle", task, *_options(options)])
 
 

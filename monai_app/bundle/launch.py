@@ -17,6 +17,7 @@ from typing import Any
 
 from monai_app import errors
 from monai_app.errors import AppError, ConfigError, StoppedError
+from monai_app.storage import refused
 
 MOST_PROCESSES = 256
 """On one machine."""
@@ -105,10 +106,11 @@ def _order(code: int) -> int:
 
 
 def _told_error(report: str) -> AppError | None:
-    """Find the package's own error in a process's report."""
+    """Find the package's own error in a process's report, or what the disk refused."""
     found = re.search(r"^monai_app\.errors\.(\w+): (.*)$", report, re.MULTILINE)
     if found is None:
-        return None
+        system = re.search(r"^\w+Error: \[Errno (\d+)\] ([^:\n]+)(?:: '(.*)')?$", report, re.MULTILINE)
+        return system and refused(OSError(int(system[1]), system[2], system[3]))
     kind: type[AppError] = getattr(errors, found[1])
     return kind(found[2])
 

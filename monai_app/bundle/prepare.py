@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from monai_app import __version__
 from monai_app.bundle.checks import check_network, check_sides, check_training
@@ -26,6 +25,7 @@ from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.files import atomic_directory, atomic_file, file_sha256, lock, lock_path
+from monai_app.networks.weights import save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 from monai_app.training.fingerprint import renamed
@@ -106,8 +106,7 @@ def prepare(
         write_configs(partial / "configs", chosen, spec)
         _check_configs(partial, run, trust=trust)
         if begun is not None:
-            (partial / "models").mkdir(exist_ok=True)
-            torch.save(begun.state, partial / INITIAL)
+            save_checkpoint(begun.state, partial / INITIAL)
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
     return True
 

@@ -3,6 +3,7 @@
 Nothing here imports torch before a command runs, so that ``--help`` answers at once.
 """
 
+import os
 import sys
 
 import typer
@@ -17,6 +18,7 @@ from monai_app.cli.settings import settings
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
 from monai_app.errors import AppError
+from monai_app.storage import storage_error
 
 app = typer.Typer(
     name="monai-app",
@@ -32,12 +34,13 @@ for command in (simulate, ingest, train, evaluate, segment, export, package, che
 
 def main() -> None:
     """Run the command line; what the user can mend is one clean message and exit code 2."""
+    os.environ["MPLBACKEND"] = "agg"  # pictures go into files; a notebook's backend is often not to be had here
     try:
         app(prog_name="monai-app")
     except AppError as error:
         _end(str(error), 2)
-    except OSError as error:  # a full disk, a missing permission
-        _end(str(error), 1)
+    except OSError as error:
+        _end(str(storage_error(error)), 1)
 
 
 def _end(message: str, code: int) -> None:

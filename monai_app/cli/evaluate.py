@@ -22,9 +22,11 @@ def evaluate(
     from monai_app.bundle.launch import check_processes
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
     from monai_app.stack import Stack
+    from monai_app.storage import check_writable
 
     check_processes(processes)
     device = checked_device(device, processes)
+    check_writable(run / "eval", "scores go into the run folder: copy it to a place that you can write to")
     run = trained_run(run)
     stack = Stack.open(stack).path
     show_and_run(run, run_command(run, stack, ("train", "evaluate"), processes, amp=amp, device=device))

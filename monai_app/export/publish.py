@@ -25,6 +25,7 @@ from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.stack.places import check_outside_stores
+from monai_app.storage import check_writable, writing
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,10 @@ def export_run(
         ConfigError: the run folder or the target does not fit, a package is missing, or the file would give other
             labels than the run folder; nothing is written then.
         TargetExistsError: the file is there already.
+        StorageError: the file cannot be written.
     """
     path = _checked_target(run, kind, target, overwrite)
+    check_writable(path.parent, "name a file in a place that can be written")
     if kind == "onnx":
         check_onnx()
     model = load_model(run)
@@ -78,14 +81,16 @@ def export_run(
         if kind == "torchscript":
             show(command_line("ckpt_export", _ckpt_export_arguments(run, spec, path)))
             config = read_config(run / "configs" / "inference.yaml")
-            write_torchscript(model.network, {METADATA: metadata, "inference.json": config}, partial)
+            with writing(path):
+                write_torchscript(model.network, {METADATA: metadata, "inference.json": config}, partial)
         else:
-            WRITERS[kind](model.network, channels, stride, metadata, partial)
+            with writing(path):
+                WRITERS[kind](model.network, channels, stride, metadata, partial)
         exported = ExportedNetwork.read(partial, kind)
         parities = tuple(compare(model.network, exported, channels, stride))
         check(parities, kind)
-        content = _as_json(path, kind, model, exported, parities)
-        partial_report.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+        report = _as_json(path, kind, model, exported, parities)
+        partial_report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf8")
     return Report(path, parity_file, parities)
 
 

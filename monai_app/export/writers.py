@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ def write_torchscript(network: nn.Module, files: Mapping[str, Any], path: Path) 
         files: JSON values to write beside the program, by their names.
         path: the file.
     """
+    texts = {name: json.dumps(value) for name, value in files.items()}
+    content = BytesIO()  # torch ends the process where it cannot write a file
     with quiet_torchscript():
-        texts = {name: json.dumps(content) for name, content in files.items()}
-        torch.jit.save(torch.jit.script(network), path, texts)
+        torch.jit.save(torch.jit.script(network), content, texts)
+    path.write_bytes(content.getbuffer())
 
 
 def write_torch_export(network: nn.Module, channels: int, stride: int, metadata: Mapping[str, Any], path: Path) -> None:
@@ -47,7 +50,9 @@ def write_torch_export(network: nn.Module, channels: int, stride: int, metadata:
     program = torch.export.export(network, _images(channels, stride), dynamic_shapes=(_free_sides(stride),))
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it names folders of this machine
-    torch.export.save(program, path, extra_files={METADATA: json.dumps(metadata)})
+    content = BytesIO()  # torch ends the process where it cannot write a file
+    torch.export.save(program, content, extra_files={METADATA: json.dumps(metadata)})
+    path.write_bytes(content.getbuffer())
 
 
 def write_onnx(network: nn.Module, channels: int, stride: int, metadata: Mapping[str, Any], path: Path) -> None:

@@ -28,7 +28,7 @@ from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
 from monai_app.stack.label_images.registry import check_replaceable
-from monai_app.stack.label_images.resumable import Result, in_progress
+from monai_app.stack.label_images.resumable import Result, finished_as, in_progress
 
 ENGINE = 1
 """Version of the arithmetic: a result of another one is not resumed, because a rounding may differ."""
@@ -64,6 +64,8 @@ class Segmentation:
         preview: number of slices, spread over the region, to segment into a label image of their own; 0 for all.
         workers: processes on this machine to compute on; 0 computes in this one.
         cluster: address of a Dask scheduler to compute on instead, e.g. ``tcp://10.0.0.1:8786``.
+        keep: labels of that name that were finished by this very call are kept, not refused: something else comes after
+            them.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Segmentation:
         preview: int = 0,
         workers: int = 0,
         cluster: str | None = None,
+        keep: bool = False,
     ) -> None:
         self.model, self.device, self.precision = model, torch.device(device), precision
         self.path, self.region, self.mask = stack, dict(region or {}), mask
@@ -88,6 +91,7 @@ class Segmentation:
         self.outputs, self.request = outputs or Outputs(), request or Request()
         self.overwrite = overwrite or bool(preview)
         self.preview, self.workers, self.cluster = preview, workers, cluster
+        self.keep = keep and not self.overwrite
 
     def run(self) -> None:
         """Segment what is left to segment.
@@ -101,6 +105,9 @@ class Segmentation:
         network, halo = prepare(self.model, self.device, self.precision)
         planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs, stack.gaps)
         plan = self._plan(stack, planner, halo)
+        if self.keep and self._is_finished(stack, plan, mask):
+            _log.info("labels %r are complete already", self.name)
+            return
         for line in plan.describe():
             _log.info("%s", line)
         with self._result(stack, plan, mask) as result, _stoppable(result):
@@ -113,7 +120,7 @@ class Segmentation:
 
     def _check(self, stack: Stack) -> None:
         """Refuse what can be refused before anything is computed."""
-        if self.name in stack.label_names():
+        if self.name in stack.label_names() and not self.keep:
             check_replaceable(stack.path, self.name, self.overwrite)
         for name, value, most in (("preview", self.preview, stack.shape[0]), ("workers", self.workers, MOST_WORKERS)):
             if not 0 <= value <= most:
@@ -143,7 +150,8 @@ class Segmentation:
 
     def _started_plan(self, stack: Stack) -> Plan | None:
         try:
-            return Plan.from_dict((in_progress(stack.path, self.name) or {})["plan"])
+            started = in_progress(stack.path, self.name) or (finished_as(stack.path, self.name) if self.keep else None)
+            return Plan.from_dict((started or {})["plan"])
         except (ConfigError, KeyError):
             return None  # nothing was started, or what was is damaged, which the fingerprint shows
 
@@ -160,6 +168,17 @@ class Segmentation:
             "device": self.device.type,
             "torch": torch.__version__,
         }
+
+    def _is_finished(self, stack: Stack, plan: Plan, mask: Mask) -> bool:
+        """Whether the label image is there and is what this call would write."""
+        kept = finished_as(stack.path, self.name)
+        if kept is None:
+            return False
+        image = kept.pop("image", {})
+        same = image.get("identity") == stack.ingested and image.get("maps") == [
+            each.name for each in self.outputs.maps
+        ]
+        return bool(same and kept == json.loads(json.dumps(self._fingerprint(plan, mask))))
 
     def _result(self, stack: Stack, plan: Plan, mask: Mask) -> AbstractContextManager[Result]:
         return stack.write_result(

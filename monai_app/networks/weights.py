@@ -9,9 +9,21 @@ import torch
 from torch import nn
 
 from monai_app.errors import ConfigError
+from monai_app.files import atomic_file
 
 _NAMED = 6
 """Keys that a message names before it counts the rest."""
+
+
+def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    # Given a path, torch writes by itself, and its error says nothing of the disk.
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
 def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]:

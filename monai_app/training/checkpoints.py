@@ -15,8 +15,8 @@ from ignite.distributed import all_gather, get_rank
 from ignite.engine import Engine, Events
 
 from monai_app.errors import ConfigError, DivergedError
-from monai_app.files import atomic_file, lock, lock_path
-from monai_app.networks.weights import load_weights, read_checkpoint
+from monai_app.files import lock, lock_path
+from monai_app.networks.weights import load_weights, read_checkpoint, save_checkpoint
 from monai_app.training.fingerprint import is_earlier, translated
 
 
@@ -93,8 +93,7 @@ class BestModel:
             self.metric = metric
             if get_rank() > 0:
                 return
-            with atomic_file(self.path) as temporary:
-                torch.save(state, temporary)
+            save_checkpoint(state, self.path)
 
     def state_dict(self) -> dict[str, float]:
         """Return the best metric so far."""
@@ -205,5 +204,4 @@ class ResumeCheckpoint:
         state = {name: item.state_dict() for name, item in self.objects.items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state |= {"settings": self.settings, "finished": finished}
-        with atomic_file(self.path) as temporary:
-            torch.save(state, temporary)
+        save_checkpoint(state, self.path)

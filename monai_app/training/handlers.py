@@ -7,12 +7,14 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
+from monai.handlers import StatsHandler
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.errors import DivergedError
+from monai_app.errors import DivergedError, user_error
 from monai_app.pictures import draw_item
 from monai_app.progress import duration
+from monai_app.storage import refused
 
 
 class EpochProgress:
@@ -48,6 +50,16 @@ class EpochProgress:
         logging.getLogger(__name__).info(
             "epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left
         )
+
+
+class Stats(StatsHandler):
+    """MONAI's log of an engine's metrics, without the traceback of what a person can mend: that is told at the end."""
+
+    def exception_raised(self, engine: Engine, e: Exception) -> None:
+        """Log an error that no person can mend, and raise it as MONAI does."""
+        if user_error(e) or refused(e):
+            raise e
+        super().exception_raised(engine, e)
 
 
 class FiniteLoss:

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import fire
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from monai.bundle import ConfigParser
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.errors import ConfigError
+from monai_app.bundle.configs.settings import literally
 
 plain = st.text(st.characters(codec="ascii", exclude_characters="#$@%\x00"), min_size=1).filter(
     lambda text: not text.startswith("-")
@@ -48,6 +49,12 @@ def test_several_processes_run_the_very_line_that_is_printed(monkeypatch: pytest
     assert words[-2:] == ["--amp", "False"]
 
 
-def test_paths_that_monai_would_change_are_refused() -> None:
-    with pytest.raises(ConfigError, match="'#'"):
-        BundleCommand((Path("train.yaml"),), {"dataset_dir": "/data/sample#1.ome.zarr"})
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1))
+@example("/data/sample #3.ome.zarr")
+@example("$1 @home 50%'\\#\"")
+def test_paths_that_monai_would_read_come_through(path: str) -> None:
+    config = {"dataset_dir": ".", "found": {"path": "@dataset_dir"}, "below": "$@dataset_dir + '/models'"}
+    parser = ConfigParser(config)
+    parser.update(literally({"dataset_dir": path}))
+    assert parser.get_parsed_content("found") == {"path": path}
+    assert parser.get_parsed_content("below") == path + "/models"

@@ -124,10 +124,32 @@ def check_literal(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for item in value:
             check_literal(item)
-    elif isinstance(value, str) and ("#" in value or value.startswith(("$", "@", "%"))):
+    elif isinstance(value, str) and _is_read(value):
         raise ConfigError(
-            f"{value!r}: MONAI configs cannot hold '#', nor a leading '$', '@' or '%', in names and paths; rename it"
+            f"{value!r}: MONAI configs cannot hold '#', nor a leading '$', '@' or '%', in names; rename it"
         )
+
+
+def literally(value: Any) -> Any:
+    r"""Write a value so that MONAI's config parser gives it as it is, see `check_literal`.
+
+    A text that it would read becomes an expression that gives the text, in which nothing is left to be read.
+
+    Example:
+        >>> literally({"dataset_dir": "/data/sample #3", "amp": True})
+        {'dataset_dir': "$'/data/sample \\x233'", 'amp': True}
+    """
+    if isinstance(value, Mapping):
+        return {key: literally(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [literally(inner) for inner in value]
+    if not isinstance(value, str) or not _is_read(value):
+        return value
+    return "$" + "".join(f"\\x{ord(sign):02x}" if sign in "#$@%" else sign for sign in repr(value))
+
+
+def _is_read(text: str) -> bool:
+    return "#" in text or text.startswith(("$", "@", "%"))
 
 
 def _holder(document: Any, name: str) -> Any:

@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ from monai_app.bundle.packages.archive import MANIFEST, pack, write_manifest
 from monai_app.bundle.packages.golden import FOLDER, write_golden
 from monai_app.bundle.prepare import RECORD
 from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.files import work_folder
 from monai_app.inference import Model
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -53,13 +53,14 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
     Raises:
         ConfigError: the weights were not scored, or don't fit; the target's name does not end in ``.zip``.
         TargetExistsError: the file exists and may not be replaced.
+        BusyError: another process is writing it.
         StackError: the stack's pixels are of another type than the model's.
     """
     check_target(target, run, overwrite=overwrite)
     model = load_model(run)
     scores = _read_scores(run, model, unscored)
-    with tempfile.TemporaryDirectory(prefix=".package-", dir=target.absolute().parent) as temporary:
-        folder = Path(temporary) / target.stem
+    with work_folder(target.absolute(), f"{target} is being written by another process; wait for it") as work:
+        folder = work / target.stem
         _copy(run, folder)
         write_golden(folder / FOLDER, model, stack)
         provenance = _provenance(run, model, stack)

@@ -152,6 +152,15 @@ def in_progress(store: Path, name: str) -> dict[str, Any] | None:
         return None
 
 
+def finished_as(store: Path, name: str) -> dict[str, Any] | None:
+    """Return the fingerprint that the finished label image of that name was written with; None where there is none."""
+    target = store / layout.LABELS / name
+    try:
+        return _kept_fingerprint(target) if labels.is_registered(store, name) and _is_started(target) else None
+    except StackError:
+        return None
+
+
 def _recover(image: LabelImage) -> None:
     """Undo what a kill during publishing left half done; nothing that is complete is lost."""
     files.rollback(image.target)

@@ -12,6 +12,7 @@ from zarr.codecs import BloscCodec
 
 from monai_app.domain.phase import UNLABELLED, Phase
 from monai_app.errors import StackError
+from monai_app.stack.ngff.folder_store import FolderStore
 from monai_app.stack.ngff.pyramid import Halve, level_shapes
 
 NGFF = "0.5"
@@ -124,7 +125,7 @@ def _multiscale(name: str, voxel_nm: Sequence[float], levels: int, *, channel: b
 
 def create_group(path: Path, attributes: Mapping[str, Any]) -> zarr.Group:
     """Make a Zarr v3 group in a folder that holds none; files of ours that are there stay."""
-    return zarr.create_group(path, zarr_format=3, attributes=dict(attributes))
+    return zarr.create_group(FolderStore(path), zarr_format=3, attributes=dict(attributes))
 
 
 def create_levels(
