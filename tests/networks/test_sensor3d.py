@@ -16,10 +16,10 @@ def parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def large(*sizes: int, **options: Any) -> Sensor3D:
+def large(detectors: int, phases: int, **options: Any) -> Sensor3D:
     """Sensor-3D of any size without memory for its weights, whose first values take seconds to draw."""
     with torch.device("meta"):
-        return Sensor3D(*sizes, **options)
+        return Sensor3D(detectors, phases, **options)
 
 
 def small(seed: int = 0, **options: Any) -> Sensor3D:
