@@ -54,7 +54,7 @@ class Access:
         if self.token is None and not self.is_local:
             raise ConfigError(
                 f"host {self.host} is reached from other machines, and everybody there could read and change the "
-                "labels: give a token (--token-file), or bind 127.0.0.1 and use an SSH tunnel"
+                "labels: give a token (--token-file), or --host 127.0.0.1 and use an SSH tunnel"
             )
         if self.token is not None and len(self.token) < 16:
             raise ConfigError(f"a token of {len(self.token)} characters can be guessed; give 16 or more")

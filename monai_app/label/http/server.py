@@ -58,7 +58,8 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     )
     instances.apps[f"{settings.MONAI_LABEL_APP_DIR}{settings.MONAI_LABEL_STUDIES}"] = app  # where MONAI Label looks
     stock = stock_routes(app.workspace, CapacityLimiter(app.settings.waiting + 1 + _SPARE))
-    for router in (stock, job_routes(app, Jobs(app.workspace.logs)), session_routes(app), login_routes(access.token)):
+    login = [] if access.token is None else [login_routes(access.token)]
+    for router in (stock, job_routes(app, Jobs(app.workspace.logs)), session_routes(app), *login):
         api.include_router(router)
     for kind in (AppError, OSError, Exception):
         api.add_exception_handler(kind, answer_error)

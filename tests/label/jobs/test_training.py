@@ -19,7 +19,7 @@ from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.prepare import CHECKPOINT
 from monai_app.bundle.runs import CURRENT, WEIGHTS, Runs, snapshot_of
 from monai_app.cli import app as command_line
-from monai_app.errors import BusyError, ConfigError, TargetExistsError
+from monai_app.errors import AppError, BusyError, ConfigError, TargetExistsError
 from monai_app.files import lock, lock_path
 from monai_app.label.jobs import training
 from monai_app.label.jobs.training import TrainingTask
@@ -48,7 +48,10 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def run_here(words: list[str], log: Path) -> None:
         with log.open("a") as said, redirect_stdout(said):
-            command_line(words, standalone_mode=False)
+            try:
+                command_line(words, standalone_mode=False)
+            except AppError as error:  # as the exit code says
+                raise ConfigError(str(error)) from None
 
     monkeypatch.setattr(training, "run_command", run_here)
 
