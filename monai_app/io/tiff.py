@@ -118,6 +118,7 @@ def _check_none_left_out(tif: TiffFile, pictures: list[TiffPageSeries]) -> None:
 
 
 def _check_alike(series: TiffPageSeries, first: TiffPageSeries) -> None:
+    """Check that several series are one stack, written plane by plane."""
     if _plane_shape(series) != _plane_shape(first):
         raise StackError(
             f"it holds planes of {size(_plane_shape(first))} and others of {size(_plane_shape(series))}, and all "
@@ -125,6 +126,8 @@ def _check_alike(series: TiffPageSeries, first: TiffPageSeries) -> None:
         )
     if series.dtype != first.dtype:
         raise StackError(f"it holds planes of {first.dtype} and others of {series.dtype}; save all as one type")
+    if series is not first and ("ome" in (series.kind, first.kind) or _count_planes(series) + _count_planes(first) > 2):
+        raise StackError("it holds several stacks, such as those of two detectors; save each as a file of its own")
 
 
 def _picture_rows(page: TiffPage) -> int:

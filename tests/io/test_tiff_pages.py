@@ -49,6 +49,7 @@ def test_a_preview_is_no_plane_wherever_it_stands(
     np.testing.assert_array_equal(read(path), STACK[:3])
 
 
+GREY = {"photometric": "minisblack"}
 IMAGEJ = {"metadata": None, "description": "ImageJ=1.53\nimages=3\nslices=3\n", "compression": "zlib"}
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -81,6 +82,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a colour page": (
         lambda path: page_by_page(path, (STACK[0], {}), (np.zeros((37, 29, 3), np.uint8), {"photometric": "rgb"})),
         "colour image",
+    ),
+    "two stacks": (
+        lambda path: page_by_page(path, (STACK[:3], GREY), (STACK[3:], GREY)),
+        "several stacks, such as those of two detectors",
+    ),
+    "two images of OME": (
+        lambda path: page_by_page(path.with_suffix(".ome.tif"), (STACK[0], {}), (STACK[1], {})).rename(path),
+        "several stacks, such as those of two detectors",
     ),
     "slices called channels": (
         lambda path: tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "CYX"}),

@@ -7,6 +7,9 @@ from monai_app.domain.numbering import find_pattern, gaps_of, numbers_within, re
 from monai_app.errors import AnnotationError, StackError
 from monai_app.io.sources import Source
 
+_SHOWN = 5
+"""Gaps that are named."""
+
 
 class SliceIndex:
     """Finds a slice by what users call it.
@@ -43,11 +46,11 @@ class SliceIndex:
 
     def missing(self) -> str:
         """The numbers that are missing, for people: ``"3 to 4, 9"``."""
-        step, parts = step_of(self.numbers), []
-        for z in self.gaps:
+        step, gaps, parts = step_of(self.numbers), self.gaps, list[str]()
+        for z in gaps[:_SHOWN]:
             first, last = self.numbers[z - 1] + step, self.numbers[z] - step
             parts.append(str(first) if first == last else f"{first} to {last}")
-        return ", ".join(parts)
+        return ", ".join(parts) + (f" and {len(gaps) - _SHOWN} more gaps" if len(gaps) > _SHOWN else "")
 
     def check(self, z: int, where: str) -> int:
         """Give ``z`` if there is such a slice.
