@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -115,8 +116,8 @@ def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch
     engine.run([0])
     before = (tmp_path / "model.pt").read_bytes()
 
-    def half(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def half(state: object, file: BinaryIO) -> None:
+        file.write(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(torch, "save", half)
