@@ -57,19 +57,20 @@ class Job:
     @property
     def status(self) -> str:
         """RUNNING, DONE, STOPPED or ERROR."""
-        if self.ended is None:
+        if not self.task.done():
             return "RUNNING"
-        error = self.task.exception()
+        error = StoppedError() if self.task.cancelled() else self.task.exception()
         return "DONE" if error is None else "STOPPED" if isinstance(error, StoppedError) else "ERROR"
 
     def told(self) -> dict[str, Any]:
         """What clients are told, the end of the log included."""
+        status = self.status
         with self.log.open(encoding="utf8", errors="replace") as lines:
             details = [line.rstrip("\n") for line in deque(lines, _SHOWN)]
-        if self.status == "ERROR" and (last := f"{self.kind} failed: {self.task.exception()}") not in details:
+        if status == "ERROR" and (last := f"{self.kind} failed: {self.task.exception()}") not in details:
             details.append(last)  # for which the disk had no room
-        ends = {"end_ts": self.ended} if self.ended else {}
-        return {**self.told_always, **ends, "status": self.status, "details": details}
+        ends = {} if status == "RUNNING" else {"end_ts": self.ended}
+        return {**self.told_always, **ends, "status": status, "details": details}
 
     async def stop(self) -> None:
         """End what of the work runs in the event loop or in processes, and with it the work."""
