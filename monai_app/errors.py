@@ -47,7 +47,11 @@ class DivergedError(AppError, ArithmeticError):
 
 
 class StorageError(AppError, OSError):
-    """A disk that is full or read-only, or a file system that lacks what is needed."""
+    """A disk that is full or read-only, or a file system that lacks what is needed; ``errno`` is the system's."""
+
+    def __str__(self) -> str:
+        """Return the message, where OSError would make one of ``errno`` and ``strerror``."""
+        return str(self.args[0])
 
 
 class StoppedError(AppError, RuntimeError):

@@ -46,7 +46,9 @@ def storage_error(error: OSError, path: Path | str | None = None) -> StorageErro
     place = path or error.filename
     named = f"{os.fsdecode(place)}: " if isinstance(place, str | bytes | os.PathLike) else ""
     reason = (error.strerror or str(error)).rstrip(".")
-    return StorageError(f"{named}{reason}; {_REMEDIES.get(error.errno or 0, 'mend that')}")
+    told = StorageError(f"{named}{reason}; {_REMEDIES.get(error.errno or 0, 'mend that')}")
+    told.errno, told.strerror = error.errno, reason
+    return told
 
 
 def refused(error: BaseException | None) -> StorageError | None:

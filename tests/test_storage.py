@@ -43,7 +43,9 @@ def failing(code: int) -> object:
     ],
 )
 def test_an_error_names_file_reason_and_remedy(code: int, words: str) -> None:
-    text = str(storage_error(system_error(code, "/data/model.pt")))
+    error = storage_error(system_error(code, "/data/model.pt"))
+    assert (error.errno, error.strerror) == (code, os.strerror(code))
+    text = str(error)
     assert text.startswith("/data/model.pt: ")
     assert words in text
     assert "Errno" not in text
