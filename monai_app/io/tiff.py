@@ -37,7 +37,7 @@ class TiffPlanes(PlaneFile):
         """The colour table (red, green and blue; values) of a plane that holds indices into one; else None."""
         with _open(self.path) as tif:
             series, index = _planes(tif)[plane]
-            page = series.pages[index if series.dataoffset is None else 0]
+            page = series.pages[min(index, len(series.pages) - 1)]
             return None if page is None else page.aspage().colormap
 
     def check_alone(self) -> None:
@@ -133,8 +133,9 @@ def _check_alike(series: TiffPageSeries, first: TiffPageSeries) -> None:
 def _picture_rows(page: TiffPage) -> int:
     """Rows of the picture: what microscopes of FEI and Thermo Fisher write below it, they say."""
     length, width = page.imagelength, page.imagewidth
-    for described in (page.tags[tag].value for tag in _FEI if tag in page.tags):
-        image, private = (described.get(name, {}) for name in ("Image", "PrivateFei"))
+    for sections in (page.tags.valueof(tag) for tag in _FEI):
+        parts = [sections.get(name) if isinstance(sections, dict) else None for name in ("Image", "PrivateFei")]
+        image, private = (part if isinstance(part, dict) else {} for part in parts)
         rows, bar = image.get("ResolutionY"), private.get("DatabarHeight")
         if isinstance(rows, int) and image.get("ResolutionX") == width and 0 < rows <= length:
             return rows

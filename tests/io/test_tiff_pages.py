@@ -142,6 +142,7 @@ BARS: dict[str, tuple[dict[str, Any], int]] = {
     "bar alone": (described(Beam={"HV": 2000}, PrivateFei={"DatabarHeight": 7}), 7),
     "no bar": (described(Image={"ResolutionX": 29, "ResolutionY": 37}, PrivateFei={"DatabarHeight": ""}), 0),
     "cropped since": (described(Image={"ResolutionX": 58, "ResolutionY": 30}, PrivateFei={"DatabarHeight": 7}), 0),
+    "no sections": ({"extratags": [(34682, "s", 0, "no sections at all", True)]}, 0),
     "nothing": (described(Beam={"HV": 2000}), 0),
 }
 
