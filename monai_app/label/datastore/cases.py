@@ -171,7 +171,8 @@ class Cases:
         Args:
             case: the case.
             path: the label map.
-            label_info: the client's segments, see `segment_names`; None: its values are those of phases.
+            label_info: the client's segments, see `segment_names`, for files that do not name their own segments as a
+                ``.seg.nrrd`` does; None: values are those of phases.
 
         Raises:
             AnnotationError: the file cannot be read, does not lie on the case's grid, holds values without a meaning,
@@ -181,10 +182,13 @@ class Cases:
         # Programs may save more than the case (its surroundings padded), but not without limit.
         most = 4 * math.prod(grid.shape) + 1_000_000
         try:
-            placed = on_grid(read_volume(path, max_voxels=most), grid)
+            volume = read_volume(path, max_voxels=most)
+            placed = on_grid(volume, grid)
         except StackError as error:
             raise AnnotationError(str(error)) from None
-        labels = to_phases(placed, self.stack.phases, segment_names(label_info))
+        phases = self.stack.phases
+        known = {phase.name.casefold() for phase in phases}.intersection(map(str.casefold, volume.segments.values()))
+        labels = to_phases(placed, phases, volume.segments if known else segment_names(label_info))
         planes = {z: labels[z - case.first] for z in case.slices if labels[z - case.first].any()}
         done = Imported((), ())
 

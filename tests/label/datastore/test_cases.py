@@ -207,6 +207,28 @@ def test_segments_are_known_by_name(cases: Cases, names: tuple[str, ...]) -> Non
         assert NAMES[found[y, x] - 1] == names[value - 1].casefold()
 
 
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (("clinker", "Pore", "hydrate"), ("clinker", "pore", "hydrate")),
+        (("Segment_1", "Segment_2", "Segment_3"), ("pore", "hydrate", "clinker")),  # they say nothing
+    ],
+)
+def test_segments_that_the_file_names_are_known_by_name(
+    store: Path, tmp_path: Path, names: tuple[str, ...], meant: tuple[str, ...]
+) -> None:
+    cases = cases_of(store, tmp_path / "cases", suffix=".nrrd")
+    case, places = cases.by_id["tiny_z0002"], [(n, 2 * n, 1) for n in (1, 2, 3)]
+    image = sitk.ReadImage(save(cases, case, {place: place[0] for place in places}))
+    for n, name in enumerate(names):
+        image.SetMetaData(f"Segment{n}_Name", name)
+        image.SetMetaData(f"Segment{n}_LabelValue", str(n + 1))
+    sitk.WriteImage(image, tmp_path / "saved.seg.nrrd")
+    cases.import_labels(case, tmp_path / "saved.seg.nrrd")
+    found = cases.stack.read_annotation(2)
+    assert [NAMES[found[y, x] - 1] for x, y, _ in places] == [*meant]
+
+
 @given(order=st.permutations(NAMES), values=st.lists(st.integers(0, 3), min_size=1))
 def test_any_order_of_segments_means_the_same(order: list[str], values: list[int]) -> None:
     phases = phases_of(NAMES)
