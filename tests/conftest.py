@@ -26,9 +26,10 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 COMMAND_SECONDS = 600.0
 
-# What tests trust is forgotten with them; processes that they start inherit the folder.
-_TRUST = tempfile.TemporaryDirectory(prefix="monai-app-trust-")
-os.environ["MONAI_APP_TRUST"] = _TRUST.name
+# What tests trust is forgotten with them; processes that they start, and those of xdist, inherit the folder.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _TRUST = tempfile.TemporaryDirectory(prefix="monai-app-trust-")
+    os.environ["MONAI_APP_TRUST"] = _TRUST.name
 
 # One network's worth of threads is enough for tiny images, and spinning OpenMP threads only get in each other's way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
