@@ -59,11 +59,11 @@ class Served:
 
 
 @contextmanager
-def serving(stack: Path, home: Path, *words: object, **variables: str) -> Iterator[Served]:
-    """Serve a stack with ``monai-app serve`` until the block ends."""
+def serving(stack: Path, home: Path, *words: object, python: str = sys.executable) -> Iterator[Served]:
+    """Serve a stack with ``monai-app serve`` until the block ends; `warm.python` does where processes do not count."""
     port = free_port()
-    command = [sys.executable, "-m", "monai_app", "serve", stack, "--port", port, *words]
-    with running(command, port, home, None, **variables) as server:
+    command = [python, "-m", "monai_app", "serve", stack, "--port", port, *words]
+    with running(command, port, home) as server:
         yield Served(server, stack, stack.with_name(stack.name.removesuffix(".ome.zarr") + ".label"))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_app.stack import Stack
+from tests import warm
 from tests.conftest import TINY, as_options
 from tests.label.conftest import Served, as_nifti, begin_training, serving, volume_of
 
@@ -93,7 +94,7 @@ def test_two_hundred_requests_of_four_clients_while_a_training_runs(
 ) -> None:
     stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
     words = ("--bundle", trained, *as_options({**TINY, "max_epochs": 5000}))
-    with serving(stack, tmp_path / "home", *words) as served:
+    with serving(stack, tmp_path / "home", *words, python=warm.python()) as served:
         expected = {z: served.ask("POST", f"/infer/trained?image=tiny_z{z:04d}&output=image").content for z in range(8)}
         begin_training(served)
         clients = [Client(number, served, expected) for number in range(CLIENTS)]

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 
 from monai_app.stack import Stack, ingest
+from tests import warm
 from tests.conftest import TINY, as_options, run_command, write_tiny_sample
 from tests.label.conftest import Served, finished, serving, volume_of
 
@@ -23,7 +24,7 @@ def test_from_an_unlabelled_stack_to_a_trained_model(tmp_path: Path) -> None:
     stack = ingest(sample, tmp_path / "blank.ome.zarr")
     longer = as_options({**TINY, "max_epochs": 12, "steps_per_epoch": 8, "features": [8, 8, 16, 16, 16, 8]})
     words = ("--bundle", MODEL, "--slices", "1,3,5,6", "--test", "6", *longer)
-    with serving(stack.path, tmp_path / "home", *words) as served:
+    with serving(stack.path, tmp_path / "home", *words, python=warm.python()) as served:
         refuse_what_is_too_early(served)
         label_all(served, truth)
         labelled = Stack.open(stack.path)

@@ -17,6 +17,7 @@ import requests
 
 from monai_app.errors import StackError
 from monai_app.stack import Stack
+from tests import warm
 from tests.conftest import CHECKOUT, TINY, as_options
 from tests.label.conftest import Served, app_in, as_nifti, done, serving
 
@@ -240,7 +241,9 @@ def test_nothing_of_the_interface_fails_whatever_is_sent(tiny_stack: Stack, trai
     pytest.importorskip("schemathesis")
     stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
     words = ("--bundle", trained, "--bundle", "fibsem_unet_segmentation", *as_options(TINY))
-    with serving(stack, tmp_path / "home", *words, "--max-upload", "2MiB", "--waiting", 2) as served:
+    with serving(
+        stack, tmp_path / "home", *words, "--max-upload", "2MiB", "--waiting", 2, python=warm.python()
+    ) as served:
         client = tmp_path / "client"
         without = (served.folder, stack / "labels", client)
         before = tree(tmp_path, *without)
