@@ -168,6 +168,11 @@ class Jobs:
                 return job
         return None
 
+    async def close(self) -> None:
+        """Stop all jobs."""
+        for kind in list(self._jobs):
+            await self.stop(kind)
+
 
 def _now() -> str:
     return datetime.now().strftime("%Y-%m-%d %H:%M:%S")
