@@ -101,7 +101,7 @@ class Job:
                 _log.exception("%s failed", self.kind)
                 known = FailedError(f"{type(error).__name__}: {error}; its log, {self.log.name}, says more")
             self._say(f"{self.kind} failed: {known}")
-            raise known from error
+            raise known from (None if known is error else error)  # an error must not be its own cause
         finally:
             logging.getLogger().removeHandler(handler)
             with suppress(OSError):  # of a full disk
@@ -167,6 +167,11 @@ class Jobs:
                 await job.stop()
                 return job
         return None
+
+    async def close(self) -> None:
+        """Stop all jobs."""
+        for kind in list(self._jobs):
+            await self.stop(kind)
 
 
 def _now() -> str:

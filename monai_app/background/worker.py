@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import torch
-from anyio import BrokenWorkerProcess, CapacityLimiter, from_thread, to_process
+from anyio import BrokenWorkerProcess, CancelScope, CapacityLimiter, from_thread, sleep, to_process
 
 from monai_app.background.child import end_with_parent
 from monai_app.errors import DISK_FULL, AppError, FailedError, NoRoomError, UnavailableError, is_disk_full
@@ -24,6 +24,7 @@ class Worker:
 
     def __init__(self, waiting: int) -> None:
         self._waiting, self._one = waiting, CapacityLimiter(1)
+        self._scopes: set[CancelScope] = set()
 
     def do(self, work: Callable[..., T], *arguments: Any, refusable: bool = False) -> T:
         """Do work in the process, after what came before it, and wait for it in a thread of the event loop.
@@ -49,13 +50,26 @@ class Worker:
                 f"one inference runs and {self._waiting} wait, as many as may; ask again in a while, or start the "
                 "server with a larger --waiting"
             )
+        scope = CancelScope()
+        self._scopes.add(scope)
         try:
-            return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
+            with scope:
+                return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
+            raise UnavailableError("the server stops; ask again when it has been started again")
         except BrokenWorkerProcess:
             raise FailedError(
                 "the process that runs inferences died, perhaps because the memory was used up; the next inference "
                 "starts another one; give --memory, or fewer slices a case (--thickness)"
             ) from None
+        finally:
+            self._scopes.discard(scope)
+
+    async def close(self) -> None:
+        """End what runs and what waits: the event loop would end them too, and complain."""
+        for scope in self._scopes:
+            scope.cancel()
+        while self._scopes:
+            await sleep(0.01)
 
 
 def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:

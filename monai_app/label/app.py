@@ -15,6 +15,7 @@ from monailabel.tasks.activelearning.random import Random
 
 from monai_app.background.worker import Worker
 from monai_app.errors import AppError, StackError
+from monai_app.files import file_sha256
 from monai_app.label.datastore.cases import Case
 from monai_app.label.datastore.sessions import Sessions
 from monai_app.label.datastore.store import StackDatastore
@@ -113,8 +114,8 @@ class StackApp(MONAILabelApp):
             raise unknown("strategy", strategy, self._strategies)
         chosen: dict[str, Any] = super().next_sample(request)
         if chosen:
-            del chosen["path"]  # clients on this machine would open the server's own file
-            chosen["checksum"] = self.store.checksum(chosen["id"])
+            # Clients keep files by name and checksum, and those on this machine would open the server's own.
+            chosen["checksum"] = f"SHA256:{file_sha256(Path(chosen.pop('path')))}"
         return chosen
 
     def infer(self, request: Mapping[str, Any], datastore: Any = None, *, refusable: bool = True) -> dict[str, Any]:

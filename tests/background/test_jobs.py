@@ -16,7 +16,7 @@ from monai_app.background import command
 from monai_app.background import jobs as module
 from monai_app.background.command import run_command
 from monai_app.background.jobs import Job, Jobs
-from monai_app.errors import ConfigError, FailedError, RunningError, StoppedError, UnknownError
+from monai_app.errors import ConfigError, FailedError, RunningError, StoppedError, UnknownError, causes
 
 
 def fail(request: dict[str, Any]) -> str:
@@ -101,8 +101,9 @@ def test_who_waits_is_told_that_somebody_stopped_it_or_that_it_runs_already(tmp_
         with pytest.raises(RunningError, match="train runs already"):
             await jobs.run("train", {}, fail)
         assert await jobs.run("scoring", {"way": ""}, fail) == "done"
-        with pytest.raises(ConfigError, match="max_epochs 0"):
+        with pytest.raises(ConfigError, match="max_epochs 0") as raised:
             await jobs.run("scoring", {"way": "user"}, fail)
+        assert len(list(causes(raised.value))) == 1  # an end is found
         stopped = await jobs.stop("train")
         assert stopped is not None
         assert stopped.told()["status"] == "STOPPED"

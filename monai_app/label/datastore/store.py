@@ -14,7 +14,7 @@ from monailabel.config import settings as server_settings
 from monailabel.interfaces.datastore import Datastore
 
 from monai_app.errors import ConfigError, TargetExistsError, UnknownError
-from monai_app.files import file_sha256, lock, lock_path
+from monai_app.files import lock, lock_path
 from monai_app.io import Extent, check_labels, read_header
 from monai_app.label.datastore.cases import Case, Cases, owned_slices
 from monai_app.label.datastore.quota import Quota, file_size
@@ -126,10 +126,6 @@ class StackDatastore(Datastore):
         """Add to what is known of an image."""
         with self._changing(image_id):
             self.records.note(image_id, info)
-
-    def checksum(self, image_id: str) -> str:
-        """Return the checksum of an image's file as clients want it: they keep files by name otherwise."""
-        return f"SHA256:{file_sha256(Path(self.get_image_uri(image_id)))}"
 
     def add_image(self, image_id: str, image_filename: str, image_info: Info) -> str:
         """Keep a volume that a client sent.

@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 def create_api(app: StackApp, access: Access) -> FastAPI:
     """Return the web application for those who may ask."""
+    jobs = Jobs(app.workspace.logs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,7 +46,9 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         gc.freeze()
         forgetting = asyncio.create_task(app.store.sessions.keep_forgetting())
         yield
-        forgetting.cancel()  # what else runs ends with the event loop
+        forgetting.cancel()
+        await jobs.close()
+        await app.worker.close()
 
     api = FastAPI(
         title="MONAI Label: monai-app",
@@ -59,7 +62,7 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
     instances.apps[f"{settings.MONAI_LABEL_APP_DIR}{settings.MONAI_LABEL_STUDIES}"] = app  # where MONAI Label looks
     stock = stock_routes(app.workspace, CapacityLimiter(app.settings.waiting + 1 + _SPARE))
     login = [] if access.token is None else [login_routes(access.token)]
-    for router in (stock, job_routes(app, Jobs(app.workspace.logs)), session_routes(app), *login):
+    for router in (stock, job_routes(app, jobs), session_routes(app), *login):
         api.include_router(router)
     for kind in (AppError, OSError, Exception):
         api.add_exception_handler(kind, answer_error)
