@@ -16,6 +16,9 @@ from monai_app.errors import ConfigError, FailedError
 COMMAND = (sys.executable, "-m", "monai_app.background.child")
 """Our command line as a child of this process."""
 
+_SHOWN = 20
+"""Lines of a log that its last error may have."""
+
 
 async def run_command(words: Sequence[str], log: Path) -> None:
     """Run our command line in a process of its own, which ends with this one.
@@ -41,8 +44,9 @@ async def run_command(words: Sequence[str], log: Path) -> None:
             await process.wait()
     if code:
         with log.open(encoding="utf8", errors="replace") as lines:
-            last = "".join(deque(lines, 1)).strip().removeprefix("monai-app: ")
-        if code == 2:
-            raise ConfigError(last)
+            ending = "".join(deque(lines, _SHOWN)).strip()
+        last = ending.splitlines()[-1] if ending else ""
+        if code == 2:  # its error, which may have several lines
+            raise ConfigError(ending.rpartition("monai-app: ")[2])
         died = f"its process ended with {code}, perhaps because the memory was used up"
         raise FailedError(died if code < 0 else f"{last}; its log, {log.name}, says more")

@@ -149,11 +149,11 @@ def test_a_command_that_is_stopped_ends_with_all_that_it_started(log: Path) -> N
             group.start_soon(run_command, [PROGRAMS["sleep"]], log)
             while not log.exists() or "asleep" not in log.read_text():
                 await anyio.sleep(0.05)
-            (process,) = psutil.Process().children()
+            (process,) = {*psutil.Process().children()} - before
             family.extend([process, *process.children()])
             group.cancel_scope.cancel()
 
-    family: list[psutil.Process] = []
+    family, before = list[psutil.Process](), {*psutil.Process().children()}
     run(test)
     assert len(family) == 2
     psutil.wait_procs(family, timeout=10)

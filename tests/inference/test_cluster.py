@@ -87,14 +87,14 @@ def test_what_a_worker_cannot_read_is_told(cluster: distributed.Client, stack: S
             str(stack.path),
             "net",
             region={"slices": "18:22"},
-            cluster=cluster.scheduler.address,
+            cluster=cluster.scheduler_info()["address"],
         ).run()
 
 
 def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
     cluster: distributed.Client, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = cluster.scheduler.address
+    address = cluster.scheduler_info()["address"]
     worker, _ = cluster.run(os.getpid).values()
     scheduler = cluster.run_on_scheduler(os.getpid)
     model = model_of(tmp_path / "run", width=WIDTH)

@@ -1,6 +1,7 @@
 """Which weights count, and what is said where they are damaged or gone."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -51,8 +52,9 @@ def test_of_a_damaged_run_that_was_trained_here_it_is_said_how_to_do_without(app
 
 def test_a_run_that_was_trained_here_on_other_phases_is_refused(app: StackApp) -> None:
     model: ServedModel = app.model("trained")
-    config = model.runs.folder / "0001" / "configs" / "inference.yaml"
-    config.write_text(config.read_text().replace("name: pore", "name: void"))
+    for name in ("inference.yaml", "metadata.json"):
+        config = model.runs.folder / "0001" / "configs" / name
+        config.write_text(re.sub(r'(name"?: "?)pore', r"\1void", config.read_text()))
     with pytest.raises(ConfigError, match=rf"must agree in name and order.* remove {model.runs.folder / CURRENT}"):
         model.check(app.store.stack)
 

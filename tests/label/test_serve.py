@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from monai_app.cli import app as command_line
 from monai_app.errors import AppError
 from monai_app.stack import Stack
+from tests import warm
 from tests.conftest import TINY, as_options, write_tiny_sample
 from tests.label.conftest import Served, begin_training, finished, import_quietly, long_volume, open_files, serving
 from tests.label.servers import answers, free_port, wait_for
@@ -184,7 +185,7 @@ def test_a_killed_server_leaves_nothing_running_the_last_good_model_and_a_traini
         assert not [p for p in family if p.is_running() and p.status() != "zombie"]
     run = served.folder / "models" / "trained" / "0001"
     nearly_done(run / "models" / "last.ckpt", 4999)
-    with serving(stack, tmp_path / "again", *words) as served:
+    with serving(stack, tmp_path / "again", *words, python=warm.python()) as served:
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
         assert served.client.info()["models"]["trained"]["run"] == "trained"
         reached = {"epoch": 4999, "total_epochs": 5000}

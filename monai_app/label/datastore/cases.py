@@ -65,7 +65,7 @@ class Cases:
         folder: where the files are made.
 
     Raises:
-        ConfigError: a slice that isn't there, suffix and layout that do not go together, or a detector whose folder
+        ConfigError: a slice that does not exist, suffix and layout that do not go together, or a detector whose folder
             would be that of the labels.
         AnnotationError: the stack has no phases.
         StackError: there is no such stack, or another one in its place.
@@ -116,7 +116,7 @@ class Cases:
         return self.folder / f"{case.id}{self.suffix}"
 
     def image(self, case: Case) -> Path:
-        """The file of a case, exported if it isn't there; another process that exports it is waited for.
+        """The file of a case, exported if it does not exist; another process that exports it is waited for.
 
         Pixels keep the stack's type. The case's file is made last: where it is, its partners are.
 
@@ -256,9 +256,7 @@ def _check_form(stack: Stack, settings: Settings) -> None:
 def _checked(stack: Stack, slices: Iterable[int], what: str) -> list[int]:
     for z in slices:
         if not 0 <= z < stack.shape[0]:
-            raise ConfigError(
-                f"{what}: slice {z} isn't there; choose of the slices of {stack.path.name}, 0 to {stack.shape[0] - 1}"
-            )
+            raise ConfigError(f"{what}: {stack.path.name} has no slice {z}; choose of slices 0 to {stack.shape[0] - 1}")
     return sorted(set(slices))
 
 

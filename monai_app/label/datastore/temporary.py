@@ -23,7 +23,7 @@ def hold(workspace: Workspace, path: Path | str | None, missing: AppError) -> Pa
     Args:
         workspace: the server's folder.
         path: the volume; None, or empty, where it is known that there is none.
-        missing: raised where it isn't there (any more).
+        missing: raised where it does not exist (any more).
     """
     if not path:
         raise missing

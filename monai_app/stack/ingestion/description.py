@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
@@ -56,6 +56,7 @@ def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
 
 
 Finding = Literal["constant_slices", "constant_detectors", "repeated_slices"]
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
 """What may be found in pixels and usually is a mistake."""
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
 """What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""

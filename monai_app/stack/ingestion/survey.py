@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.io.sources import Source
-from monai_app.stack.ingestion.description import Finding
+from monai_app.stack.ingestion.description import FINDINGS, Finding
 
 _LEAST = 64
 """Pixels of a slice; fewer may be equal by chance."""
@@ -80,7 +79,7 @@ class Survey:
     def _findings(self) -> dict[Finding, list[str]]:
         whole = [name for name, slices in self._constant.items() if len(slices) == len(self._detectors[name])]
         single = [each for name, slices in self._constant.items() if name not in whole for each in slices]
-        found = dict(zip(get_args(Finding), (single, whole, self._repeated), strict=True))
+        found = dict(zip(FINDINGS, (single, whole, self._repeated), strict=True))
         return {finding: shown for finding, shown in found.items() if shown}
 
     def _name(self, detector: str, z: int) -> str:

@@ -287,8 +287,8 @@ def test_lists_cases(store: Path, tmp_path: Path) -> None:
     assert len(some) == 2
     for options, text in (
         ({"thickness": 2}, "thickness: 2 must be odd"),
-        ({"slices": [8]}, "slices: slice 8 isn't there; choose of the slices of .*, 0 to 7"),
-        ({"test_slices": [-1]}, "test_slices: slice -1"),
+        ({"slices": [8]}, "slices: .* has no slice 8; choose of slices 0 to 7"),
+        ({"test_slices": [-1]}, "test_slices: .* has no slice -1"),
         ({"suffix": ".mha"}, r"suffix: '\.mha' is not"),
         ({"layout": "rgb"}, "layout: 'rgb' is not"),
     ):
