@@ -1,7 +1,9 @@
 """Run folders of both networks, untrained but with phases that all occur, and what they export to."""
 
+import pickle
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,11 @@ import torch
 
 from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.prepare import prepare
-from monai_app.export import Report, export_run
+from monai_app.export import Report, export_run, open_exported
 from monai_app.export.formats import SUFFIXES, Format
 from monai_app.inference import Model
 from monai_app.stack import Stack
-from tests.conftest import TINY, TINY_SENSOR3D
+from tests.conftest import TINY, TINY_SENSOR3D, made_once
 from tests.export.examples import described_model
 from tests.zoo import lively
 
@@ -23,13 +25,16 @@ SETTINGS = {"unet": TINY, "sensor3d": {**TINY_SENSOR3D, "levels": 2, "norm": "ba
 @pytest.fixture(scope="session")
 def runs(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A run folder of each network; tests must not change them."""
-    folder = tmp_path_factory.mktemp("runs")
-    for kind, settings in SETTINGS.items():
-        prepare(template_path(f"fibsem_{kind}_segmentation"), tiny_stack, folder / kind, settings=settings)
-        torch.manual_seed(0)
-        network = described_model(folder / kind).network
-        (folder / kind / "models").mkdir()
-        torch.save(lively(network, 6).state_dict(), folder / kind / "models" / "model.pt")
+
+    def make(folder: Path) -> None:
+        for kind, settings in SETTINGS.items():
+            prepare(template_path(f"fibsem_{kind}_segmentation"), tiny_stack, folder / kind, settings=settings)
+            torch.manual_seed(0)
+            network = described_model(folder / kind).network
+            (folder / kind / "models").mkdir()
+            torch.save(lively(network, 6).state_dict(), folder / kind / "models" / "model.pt")
+
+    folder = made_once(tmp_path_factory, "runs", make)
     return {kind: folder / kind for kind in SETTINGS}
 
 
@@ -48,14 +53,27 @@ Exported = Callable[[str, Format], Report]
 @pytest.fixture(scope="session")
 def exported(runs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """The exported file of a network in a format, made once; tests must not change it."""
-    folder, made = tmp_path_factory.mktemp("exported"), dict[tuple[str, str], Report]()
 
     def export(kind: str, name: Format) -> Report:
-        if (kind, name) not in made:
-            made[kind, name] = export_run(runs[kind], name, folder / f"{kind}{SUFFIXES[name]}")
-        return made[kind, name]
+        def make(folder: Path) -> None:
+            folder.mkdir()
+            report = export_run(runs[kind], name, folder / f"{kind}{SUFFIXES[name]}")
+            (folder / "report").write_bytes(pickle.dumps(report))
+
+        folder = made_once(tmp_path_factory, f"{kind} as {name}", make)
+        report: Report = pickle.loads((folder / "report").read_bytes())
+        return report
 
     return export
+
+
+Opened = Callable[[str, Format], Model]
+
+
+@pytest.fixture(scope="session")
+def opened(exported: Exported) -> Opened:
+    """The same as a model, opened once, because a program of torch.export takes seconds; tests must not change it."""
+    return cache(lambda kind, name: open_exported(str(exported(kind, name).file)))
 
 
 @pytest.fixture

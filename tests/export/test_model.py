@@ -19,7 +19,7 @@ from monai_app.inference import Model, Request, Segmentation
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.stack import Stack
-from tests.export.conftest import Exported
+from tests.export.conftest import Exported, Opened
 from tests.export.examples import FORMATS, NETWORKS
 from tests.inference.models import assert_exact, labels_of
 from tests.inference.test_segmentation import KilledError, kill_after
@@ -31,12 +31,12 @@ def test_a_stack_gets_the_labels_of_the_run_folder(
     kind: str,
     name: Format,
     exported: Exported,
+    opened: Opened,
     models: dict[str, Model],
     stack: Stack,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    model = open_exported(str(exported(kind, name).file))
-    Segmentation(model, str(stack.path), "net", request=Request(tile=(32, 48))).run()
+    Segmentation(opened(kind, name), str(stack.path), "net", request=Request(tile=(32, 48))).run()
     assert_exact(labels_of(stack, "net"), models[kind], stack)
     assert stack.label_attributes("net")["run"] == exported(kind, name).file.name
     streamed = kind == "unet" and name != "onnx"
@@ -129,8 +129,8 @@ def test_a_description_of_another_network_is_refused(
         open_exported(str(tmp_path / "net.ts"))
 
 
-def test_the_halo_of_an_onnx_file_is_needed_and_checked(exported: Exported, stack: Stack) -> None:
-    model = open_exported(str(exported("unet", "onnx").file))
+def test_the_halo_of_an_onnx_file_is_needed_and_checked(opened: Opened, stack: Stack) -> None:
+    model = opened("unet", "onnx")
     assert measure_halo(model) == model.spec.halo == 96
     for halo, message in ((None, "does not say its halo"), (32, "logits depend on the size of the image")):
         with pytest.raises(ConfigError, match=message):
@@ -154,11 +154,10 @@ def test_other_precisions_are_refused_and_missing_packages_named(
 
 @FORMATS
 def test_whole_tiles_are_planned_by_what_the_network_holds(
-    name: Format, exported: Exported, models: dict[str, Model], caplog: pytest.LogCaptureFixture
+    name: Format, opened: Opened, models: dict[str, Model], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
-    model = open_exported(str(exported("sensor3d", name).file))
     counted = TileNetwork(models["sensor3d"], torch.device("cpu")).whole_maps
-    planned = TileNetwork(model, torch.device("cpu")).whole_maps
+    planned = TileNetwork(opened("sensor3d", name), torch.device("cpu")).whole_maps
     assert counted > 50
     assert counted * (1.25 if name == "onnx" else 1) <= planned < 1.3 * counted

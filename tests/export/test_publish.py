@@ -20,14 +20,14 @@ from monai_app.inference import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_field
 from tests.conftest import run_command
-from tests.export.conftest import Exported
+from tests.export.conftest import Exported, Opened
 from tests.export.examples import FORMATS, NETWORKS
 
 
 @NETWORKS
 @FORMATS
 def test_every_format_is_the_network_at_any_size(
-    kind: str, name: Format, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
+    kind: str, name: Format, exported: Exported, opened: Opened, models: dict[str, Model]
 ) -> None:
     report, model = exported(kind, name), models[kind]
     assert [parity.differing for parity in report.parities] == [0, 0, 0]
@@ -37,21 +37,21 @@ def test_every_format_is_the_network_at_any_size(
     content = json.loads(report.parity_file.read_text())
     assert (content["format"], content["weights_sha256"]) == (name, model.sha256)
     assert sum(size["pixels"] for size in content["sizes"]) == 307_200
-    opened = open_exported(str(report.file))
     for sides in ((1, 1), (1, 5), (3, 2)):
         image = torch.randn(2, 6, *(side * model.spec.stride for side in sides))
         with torch.no_grad():
-            torch.testing.assert_close(opened.network(image), model.network(image), rtol=0, atol=1e-5)
+            torch.testing.assert_close(opened(kind, name).network(image), model.network(image), rtol=0, atol=1e-5)
 
 
 @NETWORKS
 @FORMATS
 def test_the_metadata_inside_is_the_run_folders_with_what_was_measured(
-    kind: str, name: Format, exported: Exported, models: dict[str, Model], runs: dict[str, Path]
+    kind: str, name: Format, opened: Opened, models: dict[str, Model], runs: dict[str, Path]
 ) -> None:
-    inside: Any = open_exported(str(exported(kind, name).file)).network.metadata
+    inside: Any = opened(kind, name).network.metadata
+    inside = dict(inside)
     outside = json.loads((runs[kind] / "configs" / "metadata.json").read_text())
-    description, model = inside.pop("model_description"), models[kind]
+    description, model = dict(inside.pop("model_description")), models[kind]
     assert description.pop("halo") == measure_field(model.network, 6, model.spec.stride).halo
     assert description.pop("maps") == count_maps(model.network, 6, model.spec.stride)
     assert description == outside.pop("model_description")

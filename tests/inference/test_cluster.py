@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import distributed
 import numpy as np
@@ -47,9 +49,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Cl
     file = tmp_path_factory.mktemp("dask") / "scheduler.json"
     words = [sys.executable, "-m", "tests.inference.nodes", str(file)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen(
-        words, env=environment, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(words, env=environment, cwd=CHECKOUT, start_new_session=True, **silent)
     try:
         while not file.exists():
             assert process.poll() is None
@@ -58,9 +59,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Cl
             client.wait_for_workers(2, timeout=120)
             yield client
     finally:
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -109,7 +109,7 @@ def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
     Segmentation(model, str(stack.path), "net", cluster=address).run()
     watching.join(timeout=30)
     assert killed[0] < TILES
-    assert len(cluster.scheduler_info()["workers"]) == 1
+    assert not psutil.pid_exists(worker)
     np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
 
     shutil.rmtree(stack.path / "labels" / "net")

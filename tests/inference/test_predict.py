@@ -36,8 +36,7 @@ def in_memory(stack: Stack) -> ArrayStack:
     return ArrayStack(names, np.stack([stack.read_slab(z, names, 1) for z in slices], axis=1))
 
 
-@pytest.mark.parametrize("slices", [[0], [6, 0, 3, 3], range(5, 8)], ids=str)
-@pytest.mark.parametrize("rect", [None, RECT], ids=["whole", "part"])
+@pytest.mark.parametrize(("slices", "rect"), [([0], None), ([6, 0, 3, 3], RECT), (range(5, 8), None)], ids=str)
 def test_labels_and_maps_are_those_of_the_segmentation(
     segmented: tuple[Predictor, Stack], slices: list[int] | range, rect: Rect | None
 ) -> None:

@@ -22,6 +22,7 @@ def main(address: str) -> None:
     files = [number for number in range(MAX_FILES) if _is_open(number)]
     cwd = os.getcwd()  # noqa: PTH109 (importing pathlib takes as long as all the rest)
     job = {"python": sys.argv[0], "words": words, "cwd": cwd, "environment": dict(os.environ), "files": files}
+    job["interruptible"] = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as in a background job of a shell
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         described = os.memfd_create("job")

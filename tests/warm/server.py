@@ -103,7 +103,8 @@ def _begin(received: Sequence[int]) -> list[str]:
     tempfile.tempdir = None  # where this folder is depends on the environment
     sys.executable = job["python"]  # so that what this process starts is forked too
     multiprocessing.set_executable(sys.executable)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if job["interruptible"]:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # for those who ask for -u
     np.random.seed()  # others seed themselves anew when a process is forked
     words: list[str] = job["words"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Phase, SampleDescription, Stack, Voxel, ingest
+from monai_app.stack.ingestion.description import FINDINGS
 from tests.conftest import run_command
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
@@ -452,7 +453,12 @@ def test_real_microscope_folder(real_data: Path, tmp_path: Path) -> None:
     (tmp_path / "ICE").mkdir()
     for name in chosen:
         (tmp_path / "ICE" / name).symlink_to(source / name)
-    description = SampleDescription(name="fei", voxel_nm=Voxel(z=10, y=10, x=10), detectors={"ICE": tmp_path / "ICE"})
+    description = SampleDescription(
+        name="fei",
+        voxel_nm=Voxel(z=10, y=10, x=10),
+        detectors={"ICE": tmp_path / "ICE"},
+        accept=FINDINGS,  # who published these files made their pixels one grey
+    )
     stack = ingest(description, tmp_path / "fei.ome.zarr")
     assert stack.shape == (2, 512, 768)  # without the data bar of 39 rows
     for z, name in enumerate(stack.slice_names):
