@@ -21,8 +21,15 @@ def main(address: str) -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
     files = [number for number in range(MAX_FILES) if _is_open(number)]
     cwd = os.getcwd()  # noqa: PTH109 (importing pathlib takes as long as all the rest)
-    job = {"python": sys.argv[0], "words": words, "cwd": cwd, "environment": dict(os.environ), "files": files}
-    job["interruptible"] = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # as in a background job of a shell
+    interruptible = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN  # unlike a background job of a shell
+    job = {
+        "python": sys.argv[0],
+        "words": words,
+        "cwd": cwd,
+        "environment": dict(os.environ),
+        "files": files,
+        "interruptible": interruptible,
+    }
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         described = os.memfd_create("job")
