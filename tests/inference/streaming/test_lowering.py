@@ -61,7 +61,7 @@ def test_only_what_nobody_else_reads_goes_into_a_convolution(
         return (function(image),)
 
     assert kinds(lower_to_row_stream(network, 1, 2, 8)) == layers
-    torch.testing.assert_close(streamed(network, [image], 4), [function(image)], rtol=0, atol=1e-6)
+    torch.testing.assert_close(streamed(network, [image], 4), [function(image)], rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ def test_an_output_is_as_it_is_before_a_relu() -> None:
         made = CONVOLUTION(image)
         return made, made.relu()
 
-    torch.testing.assert_close(streamed(network, [image], 4), list(network(image)), rtol=0, atol=1e-6)
+    torch.testing.assert_close(streamed(network, [image], 4), list(network(image)), rtol=0, atol=1e-5)
 
 
 def test_weights_and_statistics_are_left_as_they_are() -> None:
@@ -204,4 +204,4 @@ def test_fast_kernels_are_for_windows_that_do_not_overlap(module: nn.Module, ker
 
     assert kinds(lower_to_row_stream(network, 1, 2, 12)) == {kernel: 1}
     with torch.no_grad():
-        torch.testing.assert_close(streamed(network, [image], 5, 12), list(network(image)), rtol=0, atol=1e-6)
+        torch.testing.assert_close(streamed(network, [image], 5, 12), list(network(image)), rtol=0, atol=1e-5)
