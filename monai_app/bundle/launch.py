@@ -1,6 +1,7 @@
 """Run a command in several processes of this machine, as ``torchrun --standalone`` does, and say why they ended.
 
-``torchrun`` stops all processes when one ends, but tells of it in a page of text; so its launcher is called from here.
+``torchrun`` tells of an end in a page of text, and listens on all interfaces for pickles. So what it starts processes
+with is called from here; they find each other in a file of a private folder, and talk over the loopback interface.
 """
 
 import logging
@@ -9,7 +10,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +21,11 @@ from monai_app.storage import refused
 
 MOST_PROCESSES = 256
 """On one machine."""
+
+_LOOPBACK = "lo"
+
+_PERIOD = 0.1
+"""Seconds between two looks at the processes."""
 
 GO_ON = "what is done is kept: the same command goes on"
 
@@ -45,39 +50,61 @@ def check_processes(processes: int) -> None:
 def launch(arguments: Sequence[str], processes: int) -> None:
     """Run ``python ARGUMENTS`` in several processes that can join each other, and wait for all to end.
 
-    When one ends by an error or a signal, the others are stopped, and so they are when this process is told to stop. A
-    free port is found, so that launches on one machine do not meet. What processes write to standard output is shown;
-    standard error, where each would tell of the others' end, goes into files, which are kept after an error.
+    When one ends by an error or a signal, the others are stopped, and so they are when this process is told to stop.
+    What processes write to standard output is shown; standard error, where each would tell of the others' end, goes
+    into files, which are kept after an error.
 
     Raises:
         AppError: a process ended with one.
         StoppedError: a process was killed or failed otherwise, or this process was told to stop.
     """
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    from torch.distributed.elastic.multiprocessing import SignalException
 
-    logs = Path(tempfile.mkdtemp(prefix="monai-app-"))
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-        logs_specs=DefaultLogsSpecs(log_dir=str(logs), redirects=Std.ERR),
-    )
+    folder = Path(tempfile.mkdtemp(prefix="monai-app-"))
     try:
         with _quiet(), _signal_handlers_restored():
-            elastic_launch(config, sys.executable)("-u", *arguments)
-    except ChildFailedError as error:
-        raise _explain(error.failures, processes, logs) from error
+            failures = _run(arguments, processes, folder)
     except SignalException as error:
-        shutil.rmtree(logs)
+        shutil.rmtree(folder)
         raise StoppedError(f"stopped by {signal.Signals(error.sigval).name}; {GO_ON}") from error
-    else:
-        shutil.rmtree(logs)
+    if failures:
+        raise _explain(failures, processes, folder)
+    shutil.rmtree(folder)
+
+
+def _run(arguments: Sequence[str], processes: int, folder: Path) -> Mapping[int, Any]:
+    """Run the processes to their end, and return the failures by their ranks."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std, start_processes
+
+    from monai_app.training.processes import RENDEZVOUS
+
+    ranks = range(processes)
+    size = str(processes)
+    shared = {
+        RENDEZVOUS: str(folder / "rendezvous"),
+        "WORLD_SIZE": size,
+        "LOCAL_WORLD_SIZE": size,
+        "GLOO_SOCKET_IFNAME": _LOOPBACK,
+        "NCCL_SOCKET_IFNAME": _LOOPBACK,
+        "TORCHELASTIC_RUN_ID": "run",
+        "TORCHELASTIC_RESTART_COUNT": "0",
+    }
+    started = None
+    try:
+        started = start_processes(
+            "process",
+            sys.executable,
+            {rank: ("-u", *arguments) for rank in ranks},
+            {rank: {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in ranks},
+            DefaultLogsSpecs(log_dir=str(folder), redirects=Std.ERR),
+        )
+        result = started.wait(period=_PERIOD)
+        assert result is not None  # it waits for ever
+        return result.failures
+    except SignalException as error:
+        if started is not None:
+            started.close(death_sig=error.sigval)
+        raise
 
 
 def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppError:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import pickle
+import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -123,13 +124,21 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
         with client:
             yield client
         return
-    cluster = distributed.LocalCluster(  # type: ignore[no-untyped-call]
-        # The plan sees to the memory; with a limit Dask would pause or kill.
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        memory_limit=None,
-    )
-    with cluster, distributed.Client(cluster) as client:  # type: ignore[no-untyped-call]
+    with (
+        tempfile.TemporaryDirectory(prefix="monai-app-workers-") as folder,
+        distributed.LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            # Whoever reaches a scheduler or a worker has it run code, so they talk to those alone that have this key.
+            host="127.0.0.1",
+            protocol="tls://",
+            security=distributed.Security.temporary(),
+            dashboard_address=None,
+            worker_dashboard_address=None,
+            memory_limit=None,  # the plan sees to the memory; with a limit Dask would pause or kill
+            local_directory=folder,
+        ) as cluster,
+        distributed.Client(cluster) as client,  # type: ignore[no-untyped-call]
+    ):
         yield client

@@ -6,6 +6,7 @@ Everything here works in one process too, in which there is nobody to join.
 import logging
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from ignite.distributed import get_rank
@@ -13,6 +14,11 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_app.errors import ConfigError
+
+
+RENDEZVOUS = "MONAI_APP_RENDEZVOUS"
+"""Environment variable with a file in which processes of one machine find each other, where it was `launch` that started
+them; ``torchrun`` has its own server for that."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Group:
 
 
 def join_processes() -> Group:
-    """Join the processes that ``torchrun`` started: NCCL between GPUs, Gloo between processes on CPUs.
+    """Join the processes that `launch` or ``torchrun`` started: NCCL between GPUs, Gloo between processes on CPUs.
 
     Processes on CPUs share the machine's cores. Ranks above 0 log warnings only.
 
@@ -46,7 +52,7 @@ def join_processes() -> Group:
     here, local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = _device(here, local)
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", **_meeting_point())
     if device.type == "cuda":
         torch.cuda.set_device(device)
     else:
@@ -86,6 +92,14 @@ def distribute(network: nn.Module) -> nn.Module:
     """
     # The same weights get gradients in every step; of one slice, Sensor-3D's recurrent kernels get none.
     return DistributedDataParallel(network, static_graph=True)
+
+
+def _meeting_point() -> dict[str, Any]:
+    file = os.environ.get(RENDEZVOUS)
+    if file is None:
+        return {}
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    return {"store": distributed.FileStore(file, size), "rank": rank, "world_size": size}
 
 
 def _device(local_rank: int, processes: int) -> torch.device:

@@ -15,6 +15,7 @@ import pytest
 
 from monai_app.bundle.launch import check_processes, launch
 from monai_app.errors import BusyError, ConfigError, StoppedError
+from tests import warm
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning",
@@ -82,6 +83,16 @@ def test_the_callers_signal_handlers_come_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     launch(["-c", "pass"], 1)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_processes_meet_in_a_file_and_listen_on_the_loopback_interface_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", warm.python())
+    launch(["-m", "tests.training.meet", str(tmp_path), str(os.getpid())], 2)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("rank0", "rank1"), "2 [[], ['127.0.0.1']]"
+    )
 
 
 @pytest.mark.parametrize(("processes", "message"), [(0, "must be 1 or more"), (3, r"2 GPU\(s\)")])
