@@ -1,5 +1,6 @@
 """``monai-app package``, ``unpack``, ``check`` and ``trust``."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -64,26 +65,49 @@ def check(
 
 
 def trust(
-    run: Annotated[Path, typer.Argument(help="Run folder or unpacked package.")],
+    run: Annotated[Path, typer.Argument(help="Run folder, unpacked package or exported file.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Show what a bundle does that this program's own do not, and remember that you trust it, until it is changed."""
+    """Show what would be run that is not this program's own, and remember that you trust it, until it is changed."""
+    run = run.absolute()
+    if run.is_file():
+        _trust_file(run, yes=yes)
+    else:
+        _trust_bundle(run, yes=yes)
+    typer.echo(f"trusted: {run}")
+
+
+def _trust_bundle(run: Path, *, yes: bool) -> None:
     from monai_app.bundle.configs.trust import differences, is_signed, sign
     from monai_app.bundle.renew import usable_run
 
-    run = run.absolute()
     if not (run / "configs").is_dir():
         raise ConfigError(f"{run} is no bundle: it has no folder configs; give a run folder")
     usable = usable_run(run)
     changes = differences(usable)
     _show(changes)
     if changes and not is_signed(usable):
-        if not yes and not _is_terminal():
-            raise ConfigError("there is no terminal to ask at; look at the bundle, and say --yes if you trust it")
-        if not yes and not _confirmed():
-            raise typer.Exit(1)
+        _ask(yes=yes)
         sign(usable)
-    typer.echo(f"trusted: {run}")
+
+
+def _trust_file(path: Path, *, yes: bool) -> None:
+    from monai_app.export.formats import format_of
+    from monai_app.export.networks import read_file
+    from monai_app.export.trust import is_trusted, sign
+
+    kind, content = format_of(path), read_file(path)
+    if not is_trusted(content, kind):
+        typer.echo(f"A program ({kind}), SHA-256 {hashlib.sha256(content).hexdigest()}")
+        _ask(yes=yes)
+        sign(content)
+
+
+def _ask(*, yes: bool) -> None:
+    if not yes and not _is_terminal():
+        raise ConfigError("there is no terminal to ask at; look at what would be run, and say --yes if you trust it")
+    if not yes and not _confirmed():
+        raise typer.Exit(1)
 
 
 def _show(changes: list[str]) -> None:
@@ -97,4 +121,4 @@ def _is_terminal() -> bool:
 
 
 def _confirmed() -> bool:
-    return typer.confirm("Its configs and code would be run with your rights. Do you trust it?")
+    return typer.confirm("It would be run with your rights. Do you trust it?")

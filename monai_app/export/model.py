@@ -11,7 +11,8 @@ from monai_app.device.precision import Precision
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.export.formats import Format, format_of
-from monai_app.export.networks import ExportedNetwork
+from monai_app.export.networks import ExportedNetwork, read_file
+from monai_app.export.trust import check_trusted
 from monai_app.inference.model import Model
 
 _ONNX_MEMORY_FACTOR = 1.25
@@ -64,17 +65,19 @@ class ExportedModel(Model):
 
 
 def open_exported(path: str) -> ExportedModel:
-    """Read an exported file: a program, so only what you trust.
+    """Read an exported file; a program runs only where the user exported or trusted it.
 
     Args:
         path: of a file that ``monai-app export`` wrote, or MONAI's ``ckpt_export`` of a run folder. Its suffix tells
             the format.
 
     Raises:
-        ConfigError: it does not exist, is damaged, or was not written so.
+        ConfigError: it does not exist, is not trusted, is damaged, or was not written so.
     """
     file = Path(path).absolute()
-    network = ExportedNetwork.read(file, format_of(file))
+    kind, content = format_of(file), read_file(file)
+    check_trusted(content, kind, file)
+    network = ExportedNetwork(content, kind, str(file))
     spec = ModelSpec.from_json(network.metadata.get(KEY), str(file))
     _check_network(network, spec)
     return ExportedModel(spec=spec, network=network, weights=str(file), format=network.kind)

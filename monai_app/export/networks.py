@@ -55,11 +55,7 @@ class ExportedNetwork(nn.Module):
     @classmethod
     def read(cls, path: Path, kind: Format) -> "ExportedNetwork":
         """Read a file; ConfigError where it does not exist, or as of the class."""
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be read ({error}); name a file that `monai-app export` wrote") from error
-        return cls(content, kind, str(path))
+        return cls(read_file(path), kind, str(path))
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits (B, K, H, W) of images (B, S*C, H, W)."""
@@ -73,6 +69,14 @@ class ExportedNetwork(nn.Module):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ExportedNetwork, (self.content, self.kind, self.source)
+
+
+def read_file(path: Path) -> bytes:
+    """Read an exported file's bytes; ConfigError where that cannot be done."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error}); name a file that `monai-app export` wrote") from error
 
 
 def _open_torchscript(content: bytes) -> _Opened:

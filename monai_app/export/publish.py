@@ -1,6 +1,7 @@
 """Export the model of a run folder: write it, compare it with the original, and only then give it its name."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
+from monai_app.export.trust import sign
 from monai_app.export.writers import WRITERS, check_onnx, write_torchscript
 from monai_app.files import atomic_file
 from monai_app.inference.model import Model
@@ -26,6 +28,8 @@ from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable, writing
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,15 @@ def export_run(
         check(parities, kind)
         report = _as_json(path, kind, model, exported, parities)
         partial_report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf8")
+    _sign(exported)
     return Report(path, parity_file, parities)
+
+
+def _sign(exported: ExportedNetwork) -> None:
+    try:
+        sign(exported.content)
+    except OSError as error:  # a home that cannot be written: the file is whole all the same
+        _log.warning("the export cannot be signed (%s); segmenting with it will ask for `monai-app trust`", error)
 
 
 def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: bool) -> Path:

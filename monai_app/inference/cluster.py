@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any, cast
 from uuid import uuid4
 
+import dask
 import distributed
 import torch
 from distributed.comm.core import CommClosedError
@@ -32,6 +33,10 @@ _PATIENCE = "20s"
 
 _LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, KilledWorker)
 """What the client raises when the scheduler is gone, or a tile killed every worker that tried it."""
+
+
+_NO_PAGES = {f"distributed.{server}.http.routes": [] for server in ("scheduler", "worker")}
+"""Dask's servers of web pages, which it starts without asking, show none; they know no key."""
 
 
 class _Computing(distributed.WorkerPlugin):
@@ -125,6 +130,7 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
             yield client
         return
     with (
+        dask.config.set(_NO_PAGES),
         tempfile.TemporaryDirectory(prefix="monai-app-workers-") as folder,
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers,

@@ -1,5 +1,7 @@
 """Real schedulers and workers, one of which is killed in the middle."""
 
+import asyncio
+import http.client
 import os
 import shutil
 import signal
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +19,7 @@ import distributed
 import numpy as np
 import psutil
 import pytest
+from distributed.security import Security
 
 from monai_app.errors import StackError, StoppedError
 from monai_app.inference import Segmentation
@@ -126,3 +130,41 @@ def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, mon
     monkeypatch.setattr(module, "_PATIENCE", "2s")
     with pytest.raises(StoppedError, match=r"tcp://127\.0\.0\.1:9 was lost"):
         Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()
+
+
+def test_workers_of_this_machine_talk_to_who_has_their_key_alone() -> None:
+    """Who reaches a scheduler or a worker has it run code."""
+    with module._client(None, 1) as client:
+        scheduler = client.scheduler_info()["address"]
+        addresses = [scheduler, *client.scheduler_info()["workers"]]
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        listening = [each for process in processes for each in process.net_connections() if each.status == "LISTEN"]
+        assert {each.laddr.ip for each in listening} == {"127.0.0.1"}
+        for address in addresses:
+            assert address.startswith("tls://127.0.0.1:")
+            assert {_answer(address.replace("tls", "tcp"), None), _answer(address, Security.temporary())} == {None}
+            assert _answer(address, client.security) is not None
+        pages = [f"http://127.0.0.1:{each.laddr.port}/info/main/workers.html" for each in listening]
+        assert not any(map(_is_shown, pages))
+
+
+def _answer(address: str, security: Security | None) -> object:
+    """What a node says of itself to who asks with a key; None where it says nothing."""
+
+    async def ask() -> object:
+        arguments = {} if security is None else security.get_connection_args("client")
+        async with distributed.rpc(address, connection_args=arguments, timeout=5) as node:
+            return await node.identity()
+
+    try:
+        return asyncio.run(ask())
+    except OSError:
+        return None
+
+
+def _is_shown(page: str) -> bool:
+    try:
+        with urllib.request.urlopen(page, timeout=5):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
