@@ -1,6 +1,7 @@
 """Reading YAML files that people write, with errors that say what is wrong and where."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +12,93 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 from monai_app.errors import ConfigError
 
+LARGEST = 2**17
+"""Bytes of a file or characters of a text: more take seconds to read, and no document has as many."""
+
+_DEEPEST, _MOST = 50, 100_000
+"""Levels and values of a document, what aliases repeat included."""
+
+_BITS = 1024
+
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML 1.2 file.
 
     Raises:
-        ConfigError: it is missing, no UTF-8 text, no YAML, or names a key twice.
+        ConfigError: it is missing, no UTF-8 text, no YAML, too large, or names a key twice.
     """
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); give the path of a YAML file") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text; save it as UTF-8") from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Read a YAML 1.2 text.
+
+    Args:
+        text: the document.
+        source: what it is called in errors.
+
+    Raises:
+        ConfigError: it is no YAML, too large or too deep, or names a key twice.
+    """
+    check_extent(text, source)
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+        values, levels = _measured(document, 0, {})
     except DuplicateKeyError as error:
         problem = str(error.problem).split(" with value")[0]
         place = _position(error)
-        raise ConfigError(f"{path}: {problem} ({place}); every key may occur once: rename or remove one") from None
+        raise ConfigError(f"{source}: {problem} ({place}); every key may occur once: rename or remove one") from None
     except YAMLError as error:
-        raise ConfigError(f"{path} is no valid YAML ({_position(error)}); correct that line") from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, the 31st of February, brackets in brackets
-        raise ConfigError(f"{path} holds a value too long, too deep or of no meaning for YAML; correct it") from None
+        raise ConfigError(f"{source} is no valid YAML ({_position(error)}); correct that line") from None
+    except Exception:  # a number of thousands of digits, the 31st of February, a list as a key: ruamel raises anything
+        raise ConfigError(f"{source} holds a value too long, too deep or of no meaning for YAML; correct it") from None
+    if levels > _DEEPEST:
+        raise _too_deep(source)
+    if values > _MOST:
+        raise ConfigError(f"{source} holds more than {_MOST} values, repeated by aliases (*NAME); write fewer")
+    return document
+
+
+def check_extent(text: str, source: str) -> None:
+    """Refuse a text that would take readers of YAML seconds, without reading it.
+
+    Raises:
+        ConfigError: it is too large, or has brackets in brackets in brackets.
+    """
+    if len(text) > LARGEST:
+        raise ConfigError(f"{source} is larger than {LARGEST} bytes, the most that is read; shorten it")
+    steps = (1 if sign in "[{" else -1 for sign in text if sign in "[{]}")
+    if max(accumulate(steps), default=0) > _DEEPEST:
+        raise _too_deep(source)
+
+
+def is_huge(value: Any) -> bool:
+    """Whether a value is a whole number that Python may refuse to write."""
+    return isinstance(value, int) and value.bit_length() > _BITS
+
+
+def _measured(value: Any, level: int, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Number of values and of levels; ``known`` are those of what aliases repeat."""
+    if is_huge(value):
+        raise ValueError(value.bit_length())
+    if not isinstance(value, dict | list | tuple | set) or level > _DEEPEST:
+        return 1, 1
+    if id(value) not in known:
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        inner = [_measured(part, level + 1, known) for part in parts]
+        known[id(value)] = 1 + sum(values for values, _ in inner), 1 + max((deep for _, deep in inner), default=0)
+    return known[id(value)]
+
+
+def _too_deep(source: str) -> ConfigError:
+    return ConfigError(f"{source} is deeper than {_DEEPEST} levels; write it with fewer")
 
 
 def line_of(path: Path, place: Sequence[int | str]) -> int | None:
@@ -43,7 +110,7 @@ def line_of(path: Path, place: Sequence[int | str]) -> int | None:
     """
     try:
         node = YAML(pure=True).compose(path)
-    except (OSError, ValueError, YAMLError):
+    except (OSError, ValueError, RecursionError, YAMLError):
         return None
     line = None
     for part in place:

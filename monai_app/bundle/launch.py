@@ -94,7 +94,7 @@ def _run(arguments: Sequence[str], processes: int, folder: Path) -> Mapping[int,
         started = start_processes(
             "process",
             sys.executable,
-            {rank: ("-u", *arguments) for rank in ranks},
+            dict.fromkeys(ranks, ("-u", *arguments)),
             {rank: {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in ranks},
             DefaultLogsSpecs(log_dir=str(folder), redirects=Std.ERR),
         )

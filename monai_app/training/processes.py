@@ -15,10 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from monai_app.errors import ConfigError
 
-
 RENDEZVOUS = "MONAI_APP_RENDEZVOUS"
-"""Environment variable with a file in which processes of one machine find each other, where it was `launch` that started
-them; ``torchrun`` has its own server for that."""
+"""Environment variable with the file in which processes that `launch` started find each other. Those of ``torchrun`` have
+its server for that."""
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,34 @@
 """Exported files as models: the run folder's labels, going on, and clean refusals."""
 
+import io
 import json
 import logging
 import pickle
 import shutil
+import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from monai.bundle import ckpt_export
+from torch import Tensor
+from typer.testing import CliRunner
 
+from monai_app.bundle.configs.signatures import FOLDER
+from monai_app.cli import app
 from monai_app.errors import ConfigError
 from monai_app.export import networks, open_exported
 from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import quiet_torchscript
+from monai_app.export.trust import is_trusted, sign
 from monai_app.inference import Model, Request, Segmentation
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.tiling.receptive_field import measure_halo
 from monai_app.stack import Stack
 from tests.export.conftest import Exported, Opened
-from tests.export.examples import FORMATS, NETWORKS
+from tests.export.examples import FORMATS, NETWORKS, trusted
 from tests.inference.models import assert_exact, labels_of
 from tests.inference.test_segmentation import KilledError, kill_after
 
@@ -51,8 +59,70 @@ def test_a_file_of_monais_own_export_segments_too(
         ckpt_export(
             bundle_root=str(run), config_file=str(run / "configs/inference.yaml"), filepath=str(tmp_path / "m.ts")
         )
-    Segmentation(open_exported(str(tmp_path / "m.ts")), str(stack.path), "net").run()
+    Segmentation(open_exported(trusted(tmp_path / "m.ts")), str(stack.path), "net").run()
     assert_exact(labels_of(stack, "net"), models["unet"], stack)
+
+
+class Written(torch.nn.Module):
+    """TorchScript that writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = str(path)
+
+    def forward(self, image: Tensor) -> Tensor:
+        torch.save(image, self.path)
+        return image
+
+
+class Unpickled:
+    """What writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_program_runs_where_it_was_exported_or_trusted_alone(
+    exported: Exported, opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds is not even read before."""
+    script, program, written = tmp_path / "a.ts", tmp_path / "a.pt2", tmp_path / "written"
+    metadata = json.dumps(opened("unet", "torchscript").network.metadata)
+    with quiet_torchscript():
+        torch.jit.save(torch.jit.script(Written(written)), script, _extra_files={"metadata.json": metadata})
+    _with_pickle(exported("unet", "torch-export").file, program, Unpickled(written))
+    for path in (script, program):
+        with pytest.raises(ConfigError, match=rf"neither exported nor trusted; .*`monai-app trust {path}`"):
+            open_exported(str(path))
+        assert not written.exists()
+        told = CliRunner().invoke(app, ["trust", str(path)])
+        assert "no terminal" in str(told.exception)
+        assert not is_trusted(path.read_bytes(), format_of(path))
+        assert CliRunner().invoke(app, ["trust", str(path), "--yes"]).exit_code == 0
+        assert not written.exists()
+        with pytest.raises(ConfigError, match=r"cannot be read as|gives"):
+            open_exported(str(path))
+        written.unlink()  # so it had to be asked for
+    mine = exported("unet", "torchscript").file
+    shutil.copy(mine, tmp_path / "elsewhere.ts")
+    open_exported(str(tmp_path / "elsewhere.ts"))
+    monkeypatch.setenv(FOLDER, str(tmp_path / "of another account"))
+    for name in ("torchscript", "torch-export"):
+        with pytest.raises(ConfigError, match="neither exported nor trusted"):
+            open_exported(str(exported("unet", name).file))
+    open_exported(str(exported("unet", "onnx").file))  # computes and does nothing else
+
+
+def _with_pickle(source: Path, target: Path, content: object) -> None:
+    """Copy a file of torch.export, its example input replaced by another pickle."""
+    inside = io.BytesIO()
+    torch.save(content, inside)
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new:
+        for name in old.namelist():
+            new.writestr(name, inside.getvalue() if "sample_inputs" in name else old.read(name))
 
 
 def test_a_stopped_run_goes_on_with_the_same_file_only(
@@ -89,6 +159,7 @@ def test_damaged_and_foreign_files_are_refused(name: Format, exported: Exported,
     path = tmp_path / f"net{whole.suffix}"
     for content in (whole.read_bytes()[:-500], b"", b"no model at all" * 100):
         path.write_bytes(content)
+        sign(content)
         with pytest.raises(ConfigError, match=rf"net{whole.suffix} (cannot be read as {name}|.*no model_description)"):
             open_exported(str(path))
     path.unlink()
@@ -100,7 +171,7 @@ def test_torchscript_of_others_is_refused(tmp_path: Path) -> None:
     with quiet_torchscript():
         torch.jit.save(torch.jit.script(torch.nn.Identity()), tmp_path / "other.ts")
     with pytest.raises(ConfigError, match=r"other.ts has no model_description"):
-        open_exported(str(tmp_path / "other.ts"))
+        open_exported(trusted(tmp_path / "other.ts"))
     for name in ("model.pt", "slices"):
         with pytest.raises(ConfigError, match=r"must end in one of .ts \(torchscript\), .pt2 .*, .onnx"):
             format_of(Path(name))
@@ -126,7 +197,7 @@ def test_a_description_of_another_network_is_refused(
     with quiet_torchscript():
         torch.jit.save(network.function, tmp_path / "net.ts", _extra_files={"metadata.json": json.dumps(metadata)})
     with pytest.raises(ConfigError, match=message):
-        open_exported(str(tmp_path / "net.ts"))
+        open_exported(trusted(tmp_path / "net.ts"))
 
 
 def test_the_halo_of_an_onnx_file_is_needed_and_checked(opened: Opened, stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""What the processes of test_launch.py do: join each other, and tell which addresses they and their launcher listen on."""
+"""What the processes of test_launch.py do: join each other, and tell where they and their launcher listen."""
 
 import sys
 from pathlib import Path

@@ -10,6 +10,7 @@ import yaml
 
 from monai_app.bundle.configs.settings import SEPARATOR
 from monai_app.errors import ConfigError
+from monai_app.yamlfile import check_extent, is_huge
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -29,10 +30,12 @@ def parse_config(content: bytes, path: Path) -> dict[str, Any]:
     """
     try:
         text = content.decode("utf8")
-        document = json.loads(text) if path.suffix == ".json" else _read_yaml(text)
+        document = json.loads(text) if path.suffix == ".json" else _read_yaml(text, str(path))
         if not isinstance(document, dict):
             raise ValueError(f"it holds {type(document).__name__} instead of names and values")
         _check_kinds(document)
+    except ConfigError:
+        raise
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is no valid config ({error}); restore it from a copy") from None
     if not text.isascii() and "utf" not in locale.getpreferredencoding(False).lower():
@@ -57,7 +60,8 @@ def commands(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
-def _read_yaml(text: str) -> Any:
+def _read_yaml(text: str, source: str) -> Any:
+    check_extent(text, source)
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
         if isinstance(token, yaml.AliasToken | yaml.TagToken):
             raise ValueError("it has anchors or tags")
@@ -73,5 +77,7 @@ def _check_kinds(value: Any) -> None:
     elif isinstance(value, list):
         for inner in value:
             _check_kinds(inner)
+    elif is_huge(value):
+        raise ValueError("a number is too long")
     elif not isinstance(value, str | int | float | None):
         raise ValueError(f"{value!r} is a {type(value).__name__}")

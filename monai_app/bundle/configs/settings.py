@@ -8,11 +8,10 @@ from typing import Any
 
 import yaml as pyyaml
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from monai_app.domain.validation import shown
 from monai_app.errors import ConfigError
-from monai_app.yamlfile import read_yaml
+from monai_app.yamlfile import parse_yaml, read_yaml
 
 SEPARATOR = "::"
 """Joins the parts of a config id, as in MONAI: ``train::trainer::max_epochs``."""
@@ -46,10 +45,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ConfigError(f"setting {text!r}: write name=value, for instance learning_rate=0.001")
-    try:
-        return name.strip(), YAML(typ="safe").load(value)
-    except (YAMLError, ValueError, RecursionError) as error:  # the last two: thousands of digits, or of brackets
-        raise ConfigError(f"setting {shown(text)}: {shown(value)} is no YAML value ({error}); correct it") from error
+    return name.strip(), parse_yaml(value, f"setting {shown(text)}: {shown(value)}")
 
 
 def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The description of a sample: where its images and annotations are, and what they mean (``sample.yaml``)."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -49,9 +50,9 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
 
 
 def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    for number in numbers:
-        if numbers.count(number) > 1:
-            raise ConfigError(f"{number} occurs twice; name every number once")
+    number, times = Counter(numbers).most_common(1)[0] if numbers else (0, 0)
+    if times > 1:
+        raise ConfigError(f"{number} occurs twice; name every number once")
     return numbers
 
 
