@@ -14,7 +14,7 @@ PACKAGE = CHECKOUT / "monai_app"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "progress"},
-    {"storage"},
+    {"names", "storage"},
     {"background", "device", "files", "yamlfile"},
     {"domain"},
     {"io", "networks"},

@@ -248,6 +248,8 @@ def test_the_commands_of_the_export_page_run_in_their_order(tiny_stack: Stack, t
         given = np.fromfile(tmp_path / "labels.raw", np.uint8).reshape(stack.shape[1:])
         assert (given != expected).mean() <= 1e-4  # ties
         (tmp_path / "labels.raw").unlink()
+    (words,) = commands(CHECKOUT / "docs" / "security.md", "monai-app")
+    assert "trusted: " in run_command("-m", "monai_app", *words, cwd=tmp_path).stdout
 
 
 def test_the_commands_of_the_bundles_page_run_in_a_run_folder(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:

@@ -3,7 +3,13 @@ import pytest
 from monai_app.progress import LoggedProgress, duration
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(42.4, "42 s"), (185, "3 min 05 s"), (7620, "2 h 07 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((42.4, "42 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (3599, "59 min 59 s")),
+        *((3600, "1 h 00 min"), (7620, "2 h 07 min")),
+    ],
+)
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 

@@ -9,6 +9,7 @@ from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.prepare import RECORD
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
+from monai_app.names import check_file_name
 
 CURRENT = "current.json"
 """File beside the runs that names the one which counts and the one whose training has not ended well.
@@ -33,13 +34,13 @@ class Runs:
     def current(self) -> Path | None:
         """The run folder that counts, whether it is there or not; None where none ever did."""
         name = self._read().get("run")
-        return None if name is None else self.folder / str(name)
+        return None if name is None else self._path(name)
 
     @property
     def unfinished(self) -> Path | None:
         """The run folder whose training began last and never came to count; None where there is none to go on with."""
-        run = self.folder / str(self._read().get("unfinished"))
-        return run if (run / RECORD).is_file() else None
+        name = self._read().get("unfinished")
+        return None if name is None or not (self._path(name) / RECORD).is_file() else self._path(name)
 
     def begin(self) -> Path:
         """Return the folder for a training: the unfinished one's, or the next.
@@ -51,8 +52,8 @@ class Runs:
         """
         noted = self._read()
         name = noted.get("unfinished")
-        if name is not None and (self.unfinished or not (self.folder / str(name)).exists()):
-            return self.folder / str(name)
+        if name is not None and (self.unfinished or not self._path(name).exists()):
+            return self._path(name)
         names = [path.name.removesuffix(".ome.zarr") for path in self.folder.glob("[0-9]*")]
         run = self.folder / f"{max((int(name) for name in names if name.isdecimal()), default=0) + 1:04d}"
         self._write(noted.get("run"), unfinished=run.name)
@@ -67,6 +68,9 @@ class Runs:
         if not (run / WEIGHTS).is_file():
             raise ConfigError(f"{run} holds no trained weights; the model before it stays")
         self._write(run.name, unfinished=None)
+
+    def _path(self, name: object) -> Path:
+        return self.folder / check_file_name(str(name), f"{self.folder / CURRENT}: run")
 
     def _read(self) -> dict[str, Any]:
         pointer = self.folder / CURRENT

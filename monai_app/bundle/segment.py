@@ -41,7 +41,7 @@ def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
         cluster=settings.cluster,
     )
     if settings.tiff_dir is not None:
-        check_export(settings.tiff_dir, overwrite=settings.overwrite)
+        check_export(settings.tiff_dir, overwrite=settings.overwrite, stack=str(stack))
     segmentation.run()
     if settings.tiff_dir is not None:
         export_tiff(str(stack), segmentation.name, settings.tiff_dir, overwrite=settings.overwrite)

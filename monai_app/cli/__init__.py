@@ -18,6 +18,7 @@ from monai_app.cli.settings import settings
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
 from monai_app.errors import AppError
+from monai_app.names import printable
 from monai_app.storage import storage_error
 
 app = typer.Typer(
@@ -34,9 +35,10 @@ for command in (simulate, ingest, train, evaluate, segment, export, package, che
 
 def main() -> None:
     """Run the command line; what the user can mend is one clean message and exit code 2."""
+    _escape_output()
     os.environ["MPLBACKEND"] = "agg"  # pictures go into files; a notebook's backend is often not to be had here
     try:
-        app(prog_name="monai-app")
+        app(prog_name="monai-app", color=True)  # else click drops colours from names where nobody sees them
     except AppError as error:
         _end(str(error), 2)
     except OSError as error:
@@ -44,5 +46,11 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    print(f"monai-app: {message}", file=sys.stderr)
+    print(printable(f"monai-app: {message}"), file=sys.stderr)
     sys.exit(code)
+
+
+def _escape_output() -> None:
+    """Show names from files and stores as text, whatever prints or logs them: terminals obey control characters."""
+    write = sys.stdout.write
+    sys.stdout.write = lambda text: write(printable(text))  # type: ignore[method-assign]

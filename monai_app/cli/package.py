@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from monai_app.errors import ConfigError
+from monai_app.names import printable
 
 
 def package(
@@ -59,7 +60,7 @@ def check(
     typer.echo(f"files    {files} are as they were packed")
     typer.echo(f"golden   {golden.compared} pixels compared, {golden.differing} differ")
     if golden.differing:
-        typer.echo(f"monai-app: {bundle} does not give its golden labels on this machine", err=True)
+        typer.echo(printable(f"monai-app: {bundle} does not give its golden labels on this machine"), err=True)
         raise typer.Exit(1)
     typer.echo("ok")
 

@@ -9,10 +9,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from monai_app.domain.schemas import SEPARATOR, Place, Schema, find, kind_of, resolve, rule_of, schema_of
 from monai_app.errors import ConfigError
+from monai_app.names import is_printable
 from monai_app.yamlfile import line_of, read_yaml
 
 _Item = TypeVar("_Item")
@@ -21,8 +22,15 @@ _Model = TypeVar("_Model", bound=BaseModel)
 Items = Annotated[tuple[_Item, ...], Field(strict=False)]
 """A list in a document, a tuple in Python."""
 
-Text = Annotated[str, Field(pattern=r"\S")]
-"""Text that is not empty."""
+
+def _check_printable(text: str) -> str:
+    if not is_printable(text):
+        raise ValueError("holds control characters; write it without")
+    return text
+
+
+Text = Annotated[str, Field(pattern=r"\S"), AfterValidator(_check_printable)]
+"""Text of one line that is not empty."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 

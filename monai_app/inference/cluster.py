@@ -24,7 +24,7 @@ from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
 from monai_app.device.malloc import keep_freed_memory
-from monai_app.errors import StoppedError, user_error
+from monai_app.errors import ConfigError, StoppedError, user_error
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
 
@@ -35,7 +35,7 @@ _LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, Ki
 """What the client raises when the scheduler is gone, or a tile killed every worker that tried it."""
 
 
-_NO_PAGES = {f"distributed.{server}.http.routes": [] for server in ("scheduler", "worker")}
+_NO_PAGES: dict[str, list[str]] = {f"distributed.{server}.http.routes": [] for server in ("scheduler", "worker")}
 """Dask's servers of web pages, which it starts without asking, show none; they know no key."""
 
 
@@ -82,6 +82,7 @@ def compute_on_cluster(
         Number and checksum of every tile, when it is written.
 
     Raises:
+        ConfigError: the address is none that Dask can use, for instance of TLS without certificates.
         StoppedError: the scheduler cannot be reached or is gone, or a tile killed every worker that tried it.
         AppError: what a worker raised that a person can mend.
     """
@@ -126,6 +127,8 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
             client = distributed.Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
         except OSError as error:
             raise CommClosedError(f"no scheduler answers within {_PATIENCE}: {error}") from error
+        except (TypeError, ValueError, RuntimeError) as error:  # no certificates; a protocol that Dask does not know
+            raise ConfigError(f"cluster {address}: {error}; correct the address, or Dask's configuration") from error
         with client:
             yield client
         return
@@ -139,7 +142,7 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
             # Whoever reaches a scheduler or a worker has it run code, so they talk to those alone that have this key.
             host="127.0.0.1",
             protocol="tls://",
-            security=distributed.Security.temporary(),
+            security=distributed.Security.temporary(),  # type: ignore[no-untyped-call]
             dashboard_address=None,
             worker_dashboard_address=None,
             memory_limit=None,  # the plan sees to the memory; with a limit Dask would pause or kill

@@ -1,11 +1,14 @@
 """Finished label images as TIFFs."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import tifffile
 
+from monai_app.errors import ConfigError
 from monai_app.files import atomic_directory, check_directory_target
+from monai_app.names import check_file_name
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 
@@ -13,13 +16,15 @@ TIFF_RECORD = "labels.json"
 """File of an exported TIFF folder that says which labels these are."""
 
 
-def check_export(folder: str, *, overwrite: bool) -> None:
+def check_export(folder: str, *, overwrite: bool, stack: str | None = None) -> None:
     """Refuse a target of :func:`export_tiff` before the long work that comes first.
 
     Raises:
-        ConfigError: the folder lies in a stack's store.
+        ConfigError: the folder lies in a stack's store, or slices of ``stack`` have names that files cannot have.
         TargetExistsError: the folder exists and may not be replaced.
     """
+    if stack is not None:
+        _file_names(Stack.open(stack))
     check_outside_stores(Path(folder))
     check_directory_target(Path(folder), TIFF_RECORD, overwrite=overwrite)
 
@@ -37,6 +42,7 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         The folder, with files (rows, columns) uint8, values 1..K, and a record of where they come from.
 
     Raises:
+        ConfigError: the stack's slices have names that files cannot have.
         StackError: there is no such label image.
         TargetExistsError: the folder exists.
     """
@@ -44,6 +50,15 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
     with atomic_directory(target, TIFF_RECORD, overwrite=overwrite) as partial:
         record = {"stack": str(source.path), "identity": source.identity, "labels": name}
         (partial / TIFF_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
-        for z, slice_name in enumerate(source.slice_names):
-            tifffile.imwrite(partial / f"{slice_name}.tif", source.read_labels(name, z), compression="zlib")
+        for z, file_name in enumerate(_file_names(source)):
+            tifffile.imwrite(partial / file_name, source.read_labels(name, z), compression="zlib")
     return target
+
+
+def _file_names(stack: Stack) -> list[str]:
+    """The files of all slices, named as they are called in the store."""
+    names = [f"{check_file_name(name, f'{stack.path}: slice')}.tif" for name in stack.slice_names]
+    (name, times), *_ = Counter(map(str.casefold, names)).most_common(1)
+    if times > 1:
+        raise ConfigError(f"{stack.path}: {times} slices would have the file {name!r}; ingest the stack again")
+    return names

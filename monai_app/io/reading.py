@@ -9,6 +9,7 @@ from monai_app.io.base import readable
 from monai_app.io.grid import Extent, Volume, as_labels, check_covers
 from monai_app.io.registry import find_format, suffixes
 from monai_app.io.volume import Header
+from monai_app.names import check_file_name
 
 
 def partner_path(path: Path, detector: str) -> Path:
@@ -18,7 +19,7 @@ def partner_path(path: Path, detector: str) -> Path:
         >>> partner_path(Path("cases/cement_z0011.nii.gz"), "TLD").as_posix()
         'cases/TLD/cement_z0011.nii.gz'
     """
-    return path.parent / detector / path.name
+    return path.parent / check_file_name(detector, "detector") / path.name
 
 
 def read_header(path: Path) -> Header:

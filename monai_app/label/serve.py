@@ -20,6 +20,7 @@ from monai_app.label.http.guard import Access
 from monai_app.label.http.server import create_api
 from monai_app.label.jobs.segmentation import read_device
 from monai_app.label.settings import Settings, Workspace
+from monai_app.names import printable
 from monai_app.progress import Progress, silent
 
 Say = Callable[[str], None]
@@ -110,15 +111,25 @@ def logged_to(path: Path) -> Iterator[None]:
     file = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=3, encoding="utf8")
     # Where the disk is full, the terminal shall not fill with that; requests are told.
     level, before, logging.raiseExceptions = root.level, root.handlers[:], False
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, handlers=[file, shown], force=True
-    )
+    for handler in (file, shown):
+        handler.setFormatter(_Escaping("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[file, shown], force=True)
     try:
         yield
     finally:
         root.setLevel(level)
         root.handlers[:] = before
         file.close()
+
+
+class _Escaping(logging.Formatter):
+    """Escapes what clients may have put into names; other lines of a message are no records."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        return super().formatMessage(record).replace("\n", "\n  ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def _welcome(app: StackApp, access: Access, port: int) -> list[str]:

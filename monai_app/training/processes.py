@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from ignite.distributed import get_rank
 from torch import distributed, nn
+from torch.distributed import FileStore  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_app.errors import ConfigError
 
 RENDEZVOUS = "MONAI_APP_RENDEZVOUS"
-"""Environment variable with the file in which processes that `launch` started find each other. Those of ``torchrun`` have
-its server for that."""
+"""Environment variable with the file in which processes that `launch` started find each other; ``torchrun`` serves its
+own."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _meeting_point() -> dict[str, Any]:
     if file is None:
         return {}
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    return {"store": distributed.FileStore(file, size), "rank": rank, "world_size": size}
+    return {"store": FileStore(file, size), "rank": rank, "world_size": size}
 
 
 def _device(local_rank: int, processes: int) -> torch.device:

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from distributed.security import Security
 
-from monai_app.errors import StackError, StoppedError
+from monai_app.errors import ConfigError, StackError, StoppedError
 from monai_app.inference import Segmentation
 from monai_app.inference import cluster as module
 from monai_app.stack import Stack, ingest
@@ -130,6 +130,9 @@ def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, mon
     monkeypatch.setattr(module, "_PATIENCE", "2s")
     with pytest.raises(StoppedError, match=r"tcp://127\.0\.0\.1:9 was lost"):
         Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()
+    for address in ("tls://127.0.0.1:9", "dusk://127.0.0.1:9"):  # no certificates are configured
+        with pytest.raises(ConfigError, match=f"cluster {address}: .*Dask's configuration"):
+            Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster=address).run()
 
 
 def test_workers_of_this_machine_talk_to_who_has_their_key_alone() -> None:

@@ -1,5 +1,6 @@
 """Starting and ending the server: what is refused, what is said, what is left behind."""
 
+import logging
 import os
 import shutil
 import signal
@@ -261,3 +262,14 @@ def endless_upload(url: str, headers: dict[str, str]) -> requests.Response:
 
     sent = {**headers, "content-type": "multipart/form-data; boundary=x"}
     return requests.put(f"{url}/datastore/image?image=endless", data=body(), headers=sent, timeout=120)
+
+
+def test_the_log_of_the_server_has_one_record_a_line(tmp_path: Path) -> None:
+    import_quietly()
+    from monai_app.label.serve import logged_to
+
+    with logged_to(tmp_path / "server.log"):
+        logging.getLogger("x").info("label %s", "a\x1b[31m\n2026-01-01 00:00:00,000 ERROR forged: record")
+    first, second = (tmp_path / "server.log").read_text().splitlines()
+    assert first.endswith("INFO x: label a\\x1b[31m")
+    assert second.startswith("  2026")

@@ -74,6 +74,15 @@ def test_a_stray_pixel_of_an_unannotated_phase_does_not_move_the_key_metric() ->
     assert mean_iou(clean) - mean_iou(stray) > 0.2  # in an evaluation the phase counts: it was predicted
 
 
+def test_the_key_metric_counts_every_annotated_phase_and_no_other() -> None:
+    """The third phase is predicted alone, the fourth is one annotated pixel that was missed, the fifth is nowhere."""
+    confusion = np.zeros((5, 5), int)
+    confusion[0, :3], confusion[1, 1], confusion[3, 0] = (7, 2, 1), 9, 1
+    assert mean_iou(confusion, annotated_only=True) == pytest.approx((7 / 11 + 9 / 11 + 0) / 3)
+    assert mean_iou(confusion) == pytest.approx((7 / 11 + 9 / 11 + 0 + 0) / 4)
+    assert math.isnan(mean_iou(np.zeros((2, 2), int), annotated_only=True))
+
+
 def test_an_absent_phase_is_undefined_and_not_in_the_mean() -> None:
     scores = score(np.array([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), NAMES)
     assert math.isnan(scores.phases[2].iou)

@@ -9,7 +9,7 @@ from monai_app.phantom.imaging.detectors import Buried, bare_signal, contrast, h
 from monai_app.phantom.imaging.stage import Position
 from monai_app.phantom.simulate import field_grid
 from monai_app.phantom.structure.microstructure import Plane
-from monai_app.phantom.structure.phases import Material
+from monai_app.phantom.structure.phases import BSE, SE, TEXTURE, Material
 from monai_app.stack import Voxel
 
 VOXEL = Voxel(z=50.0, y=20.0, x=20.0)
@@ -78,8 +78,11 @@ def test_subsurface_mixes_in_what_lies_below() -> None:
 
 
 def test_composition_share_mixes_the_signals() -> None:
-    grey = {share: contrast(LENS.replaced(composition=share))[0] for share in (0.0, 0.4, 1.0)}
+    grey, texture = ({s: contrast(LENS.replaced(composition=s))[part] for s in (0.0, 0.4, 1.0)} for part in (0, 1))
     assert np.allclose(grey[0.4], 0.4 * grey[1.0] + 0.6 * grey[0.0])
+    np.testing.assert_array_equal((grey[1.0], grey[0.0], texture[1.0]), (BSE, SE, TEXTURE))
+    assert np.allclose(texture[0.0], 0.7 * TEXTURE)  # secondary electrons tell less of density
+    assert np.allclose(texture[0.4], 0.4 * texture[1.0] + 0.6 * texture[0.0])
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,14 @@ def test_no_slice_gives_all_its_labels_away() -> None:
         assert ((labels > 0) & split.training[z]).any()
 
 
+def test_a_slice_of_one_block_trains_however_much_shall_validate() -> None:
+    slices = {z: np.zeros((16, 32), np.uint8) for z in (3, 8)}
+    slices[3][:8, :8], slices[8][:8] = 2, 1
+    split = split_blocks(slices, 2, 0.75, 8)
+    assert [z for z, _ in split.blocks] == [8, 8, 8]
+    assert all(((labels > 0) & split.training[z]).any() for z, labels in slices.items())
+
+
 def test_too_few_labels_are_refused() -> None:
     labels = np.zeros((64, 64), np.uint8)
     labels[0, 0] = 1

@@ -14,6 +14,7 @@ from typing import Any
 
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_directory, atomic_file, file_sha256
+from monai_app.names import check_file_name
 
 MANIFEST = "manifest.json"
 """File of a package that holds size and SHA-256 of all others, by their path."""
@@ -174,10 +175,13 @@ def _entries(archive: zipfile.ZipFile, package: str) -> dict[str, zipfile.ZipInf
 
 def _checked(name: str, package: str) -> str:
     """Refuse a path that could lead out of the folder that it is joined to, on any system."""
-    parts = PurePosixPath(name).parts
-    odd = "\\" in name or ":" in name or "\0" in name or name != "/".join(parts)
-    if not parts or odd or name.startswith("/") or any(part in (".", "..") for part in parts):
-        raise ConfigError(f"{package}: the name {name!r} leads out of the folder, or not every system knows such names")
+    try:
+        for part in name.split("/"):
+            check_file_name(part, "name")
+    except ConfigError:
+        raise ConfigError(
+            f"{package}: the name {name!r} leads out of the folder, or not every system knows such names"
+        ) from None
     return name
 
 

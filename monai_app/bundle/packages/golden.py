@@ -23,6 +23,7 @@ from monai_app.bundle.segment import segment
 from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError
 from monai_app.inference import Model
+from monai_app.names import check_file_name
 from monai_app.stack import SampleDescription, Stack, ingest
 from monai_app.stack.ingestion.description import FINDINGS
 from monai_app.transforms import phase_labels
@@ -79,7 +80,7 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
     folder.mkdir(parents=True)
     images = slab.reshape(spec.slices, len(spec.detectors), *slab.shape[1:])
     for channel, detector in enumerate(spec.detectors):
-        (folder / detector).mkdir()
+        (folder / check_file_name(detector, "detector")).mkdir()
         for number, image in enumerate(images[:, channel]):
             tifffile.imwrite(folder / detector / f"slice_{number}.tif", image, compression="zlib")
     tifffile.imwrite(folder / LABELS, labels, compression="zlib")
@@ -122,6 +123,8 @@ def check_golden(bundle: Path) -> GoldenCheck:
     with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
         # Packages of earlier versions do not say that the slab of a stack's end holds the end slice twice.
         sample = SampleDescription.from_yaml(folder / SAMPLE).model_copy(update={"accept": FINDINGS})
+        if not all(path.resolve().is_relative_to(folder.resolve()) for path in sample.detectors.values()):
+            raise ConfigError(f"{folder / SAMPLE} names images outside the package; package the model again")
         stack = ingest(sample, Path(temporary) / "golden.ome.zarr")
         segment(load_model(bundle), stack.path, "golden", Applied(region=Part(slices=str(target))))
         labels = stack.read_labels("golden", target)

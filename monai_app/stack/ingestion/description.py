@@ -11,6 +11,7 @@ from monai_app.domain.numbering import PLACE
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.validation import Items, Strict, Text, read_document, shown
 from monai_app.errors import ConfigError
+from monai_app.names import is_printable
 
 Nanometres = Annotated[float, Field(gt=0, json_schema_extra={"unit": "nm"})]
 
@@ -37,6 +38,8 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
     """Make a path of a description, which is relative to the description's folder, absolute."""
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ConfigError(f"{shown(value)} is not text; write a path, relative to the description")
+    if not is_printable(str(value)):
+        raise ConfigError(f"{shown(value)} holds control characters; rename the file or folder")
     if info.context is None:
         return Path(value)
     try:

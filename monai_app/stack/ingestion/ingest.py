@@ -14,6 +14,7 @@ import zarr
 from monai_app import __version__, files
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
 from monai_app.io.sources import Source, open_planes
+from monai_app.names import is_printable
 from monai_app.progress import Progress, silent
 from monai_app.stack.ingestion.agreement import check_agreement, check_places
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
@@ -119,6 +120,10 @@ def _check_target(target: Path, overwrite: bool) -> None:
 def _check(description: SampleDescription) -> _Sample:
     pattern = description.numbers.pattern
     detectors = {name: open_planes(path).numbered(pattern) for name, path in description.detectors.items()}
+    for name, source in detectors.items():
+        for stem in source.names:
+            if not is_printable(stem):
+                raise StackError(f"{name}: the file name {stem!r} holds control characters; rename the file")
     check_agreement(detectors)
     check_places(detectors, description.voxel_nm)
     index = SliceIndex(detectors, pattern)

@@ -13,6 +13,7 @@ import zarr
 from monai_app import files
 from monai_app.domain.phase import Phase
 from monai_app.errors import ConfigError, StackError, TargetExistsError
+from monai_app.names import check_file_name
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import level_shapes
 
@@ -52,7 +53,8 @@ class LabelImage:
 
 
 def _target(store: Path, name: str) -> Path:
-    return store / layout.LABELS / name
+    """Where a label image lies; its name may come from the store."""
+    return store / layout.LABELS / check_file_name(name, f"{store}: label image")
 
 
 def check_label_name(name: str) -> None:

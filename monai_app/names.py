@@ -1,0 +1,49 @@
+"""Names that come from outside: as they may be shown, and as they may become a file's."""
+
+import re
+
+from monai_app.errors import ConfigError
+
+_UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_CONTROL = re.compile(f"[{_UNSEEN}]")
+_IN_NAMES = re.compile(f"[\t\n{_UNSEEN}]")
+"""What terminals take for commands, what ends a line or turns its direction, and bytes that are no text."""
+
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_LONGEST = 200
+"""Bytes of a file's name without suffix: all file systems have room for 255."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text as it may be shown: control characters and what turns the direction of writing are escaped.
+
+    Line feeds and tabs stay, because messages have some.
+
+    Example:
+        >>> printable("a\x1b[31mb")
+        'a\\x1b[31mb'
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def is_printable(name: str) -> bool:
+    """Whether a name can be shown in a line as it is."""
+    return not _IN_NAMES.search(name)
+
+
+def check_file_name(name: str, what: str) -> str:
+    """Return a name if every system takes it for that of a file, which lies in the folder that it is put into.
+
+    Args:
+        name: the name, without suffix or with one.
+        what: what has it, for the error.
+
+    Raises:
+        ConfigError: it could be a path, a device, or nothing that can be shown.
+    """
+    odd = re.search(r'[/\\<>:"|?*]', name) or not is_printable(name) or name.startswith(" ")
+    if odd or not name.rstrip(". ") == name or not name or _RESERVED.fullmatch(name) or len(name.encode()) > _LONGEST:
+        raise ConfigError(
+            f"{what} {name[:_LONGEST]!r} is no file name that every system takes, such as slice_0001; rename it"
+        )
+    return name
