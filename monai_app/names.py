@@ -42,7 +42,7 @@ def check_file_name(name: str, what: str) -> str:
         ConfigError: it could be a path, a device, or nothing that can be shown.
     """
     odd = re.search(r'[/\\<>:"|?*]', name) or not is_printable(name) or name.startswith(" ")
-    if odd or not name.rstrip(". ") == name or not name or _RESERVED.fullmatch(name) or len(name.encode()) > _LONGEST:
+    if odd or name.rstrip(". ") != name or not name or _RESERVED.fullmatch(name) or len(name.encode()) > _LONGEST:
         raise ConfigError(
             f"{what} {name[:_LONGEST]!r} is no file name that every system takes, such as slice_0001; rename it"
         )

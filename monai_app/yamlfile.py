@@ -1,10 +1,10 @@
 """Reading YAML files that people write, with errors that say what is wrong and where."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
@@ -20,6 +20,13 @@ _DEEPEST, _MOST = 50, 100_000
 
 _BITS = 1024
 
+_SCANNER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_OPENING = (
+    *(yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken),
+    *(yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken),
+)
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML 1.2 file.
@@ -29,7 +36,10 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST + 1).decode("utf-8")
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise _too_large(str(path))
+        text = content.decode("utf-8")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); give the path of a YAML file") from None
     except UnicodeDecodeError:
@@ -67,16 +77,21 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 def check_extent(text: str, source: str) -> None:
-    """Refuse a text that would take readers of YAML seconds, without reading it.
+    """Refuse a text that would take readers of YAML seconds; what is no YAML is left to them.
 
     Raises:
-        ConfigError: it is too large, or has brackets in brackets in brackets.
+        ConfigError: it is too large, or has lists or mappings in each other.
     """
     if len(text) > LARGEST:
-        raise ConfigError(f"{source} is larger than {LARGEST} bytes, the most that is read; shorten it")
-    steps = (1 if sign in "[{" else -1 for sign in text if sign in "[{]}")
-    if max(accumulate(steps), default=0) > _DEEPEST:
-        raise _too_deep(source)
+        raise _too_large(source)
+    level = 0
+    try:
+        for token in yaml.scan(text, Loader=_SCANNER):
+            level += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+            if level > _DEEPEST:
+                raise _too_deep(source)
+    except yaml.YAMLError:
+        return
 
 
 def is_huge(value: Any) -> bool:
@@ -95,6 +110,10 @@ def _measured(value: Any, level: int, known: dict[int, tuple[int, int]]) -> tupl
         inner = [_measured(part, level + 1, known) for part in parts]
         known[id(value)] = 1 + sum(values for values, _ in inner), 1 + max((deep for _, deep in inner), default=0)
     return known[id(value)]
+
+
+def _too_large(source: str) -> ConfigError:
+    return ConfigError(f"{source} is larger than {LARGEST} bytes, the most that is read; shorten it")
 
 
 def _too_deep(source: str) -> ConfigError:

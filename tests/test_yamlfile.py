@@ -24,6 +24,7 @@ ATTACKS = {
     "chain": CHAIN,
     "brackets": "name: " + "[" * 20_000,
     "closed brackets": "name: " + "[" * 20_000 + "]" * 20_000,
+    "hidden brackets": "name: " + "[ # ]\n  " * 20_000,
     "braces": "{a: " * 20_000,
     "dashes": "- " * 20_000 + "1",
     "keys": "? " * 20_000 + "1",

@@ -78,16 +78,13 @@ def _run(arguments: Sequence[str], processes: int, folder: Path) -> Mapping[int,
 
     from monai_app.training.processes import RENDEZVOUS
 
-    ranks = range(processes)
-    size = str(processes)
+    ranks, size = range(processes), str(processes)
     shared = {
         RENDEZVOUS: str(folder / "rendezvous"),
         "WORLD_SIZE": size,
         "LOCAL_WORLD_SIZE": size,
         "GLOO_SOCKET_IFNAME": _LOOPBACK,
         "NCCL_SOCKET_IFNAME": _LOOPBACK,
-        "TORCHELASTIC_RUN_ID": "run",
-        "TORCHELASTIC_RESTART_COUNT": "0",
     }
     started = None
     try:
