@@ -24,7 +24,7 @@ from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
-from monai_app.files import atomic_directory, atomic_file, file_sha256, lock, lock_path
+from monai_app.files import atomic_directory, atomic_file, lock, lock_path
 from monai_app.networks.weights import save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -93,10 +93,9 @@ def prepare(
     begun: Transfer | None = None
     if pretrained is not None:
         weights, old = read_source(pretrained)
-        begun = transfer(weights, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
+        begun = transfer(weights.state, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
-        digest = file_sha256(pretrained / "models" / "model.pt")
-        record["pretrained"] = {"weights_sha256": digest, "transfer": begun.describe()}
+        record["pretrained"] = {"weights_sha256": weights.sha256, "transfer": begun.describe()}
     if run.exists() and not overwrite:
         _check_same(run, record)
         return False

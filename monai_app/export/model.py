@@ -1,7 +1,6 @@
 """An exported file as the model of a segmentation."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ class ExportedModel(Model):
         """See `Model`."""
         return _ONNX_MEMORY_FACTOR if self.format == "onnx" else super().memory_factor
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """SHA-256 of the file as it was read."""
         assert isinstance(self.network, ExportedNetwork)

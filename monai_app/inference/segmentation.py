@@ -186,7 +186,7 @@ class Segmentation:
             maps=self.outputs.maps,
             fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
-            attributes=provenance(str(stack.path), self.model.weights, self.model.name),
+            attributes=provenance(stack, self.model.name, self.model.sha256),
             phases=self.model.spec.phases,
         )
 

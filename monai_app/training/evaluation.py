@@ -9,10 +9,11 @@ from ignite.metrics import ConfusionMatrix
 from torch import distributed
 
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.files import atomic_file
+from monai_app.files import atomic_file, file_sha256
 from monai_app.metrics import score, write_scores
 from monai_app.pictures import as_png, draw_item
 from monai_app.provenance import provenance
+from monai_app.stack import Stack
 
 
 class ScoreWriter:
@@ -25,18 +26,25 @@ class ScoreWriter:
         confusion: the evaluator's accumulating confusion matrix.
         spec: of the model.
         stack: path of the stack, recorded with the scores.
-        weights: file of the model's weights, recorded with the scores.
+        weights: file of the model's weights, ``<run folder>/models/model.pt``, recorded with the scores: with the
+            SHA-256 that `LoadWeights` read.
     """
 
     def __init__(self, folder: str, confusion: ConfusionMatrix, spec: ModelSpec, stack: str, weights: str) -> None:
         self.folder, self.confusion, self.spec = Path(folder), confusion, spec
-        self.stack, self.weights = stack, weights
+        self.stack, self.weights = stack, Path(weights)
+        self._sha256 = ""
         self._pictures: dict[int, bytes] = {}  # by slice, as PNG
 
     def attach(self, engine: Engine) -> None:
         """Draw each slice as it comes; write when the run is complete."""
+        engine.add_event_handler(Events.STARTED, self._begin)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._draw)
         engine.add_event_handler(Events.COMPLETED, self._write)
+
+    def _begin(self, engine: Engine) -> None:
+        loaded = getattr(engine.state, "weights_sha256", None)
+        self._sha256 = loaded or file_sha256(self.weights)  # where another handler loads them
 
     def _draw(self, engine: Engine) -> None:
         state: Any = engine.state
@@ -55,7 +63,8 @@ class ScoreWriter:
             with atomic_file(self.folder / f"slice_{z:04d}.png") as temporary:
                 temporary.write_bytes(picture)
         scores = score(confusion, self.spec.phase_names)
-        record = {"slices": list(pictures), **provenance(self.stack, self.weights)}
+        run = self.weights.absolute().parents[1].name
+        record = {"slices": list(pictures), **provenance(Stack.open(self.stack), run, self._sha256)}
         write_scores(scores, self.folder / "scores.csv", self.folder / "scores.json", record)
 
 
