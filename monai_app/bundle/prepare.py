@@ -81,6 +81,7 @@ def prepare(
     Raises:
         ConfigError: a setting that is unknown, does not fit the stack or makes no training, e.g. a detector that the
             stack does not have; or one that names code.
+        StackError: the stack was replaced or annotated while it was read.
         AnnotationError: no annotated slice to train on, or too little labelled.
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
@@ -88,6 +89,7 @@ def prepare(
     check_outside_stores(run)
     given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
     chosen, spec = _complete(given, template, stack, processes)
+    stack.check_unchanged()
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     record["template"] = template_digest(template)
     begun: Transfer | None = None
@@ -95,7 +97,7 @@ def prepare(
         weights, old = read_source(pretrained)
         begun = transfer(weights.state, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
-        record["pretrained"] = {"weights_sha256": weights.sha256, "transfer": begun.describe()}
+        record["pretrained"] = {"weights_sha256": weights.origin.sha256, "transfer": begun.describe()}
     if run.exists() and not overwrite:
         _check_same(run, record)
         return False

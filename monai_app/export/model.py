@@ -1,6 +1,7 @@
 """An exported file as the model of a segmentation."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from monai_app.errors import ConfigError
 from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import ExportedNetwork
 from monai_app.inference.model import Model
+from monai_app.origin import Origin
 
 _ONNX_MEMORY_FACTOR = 1.25
 """What ONNX Runtime holds beyond torch: up to 2.6 times the maps counted, where 2.5 times are planned for torch."""
@@ -51,11 +53,11 @@ class ExportedModel(Model):
         """See `Model`."""
         return _ONNX_MEMORY_FACTOR if self.format == "onnx" else super().memory_factor
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the file as it was read."""
+    @cached_property
+    def origin(self) -> Origin:
+        """The file as it was read."""
         assert isinstance(self.network, ExportedNetwork)
-        return self.network.sha256
+        return Origin(Path(self.weights), self.network.sha256)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the model's labels, as JSON knows it."""

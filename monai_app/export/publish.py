@@ -62,7 +62,7 @@ def export_run(
 
     Raises:
         ConfigError: the run folder or the target does not fit, a package is missing, or the file would give other
-            labels than the run folder; nothing is written then.
+            labels than the run folder, or the weights were replaced meanwhile; nothing is written then.
         TargetExistsError: the file is there already.
         StorageError: the file cannot be written.
     """
@@ -89,6 +89,7 @@ def export_run(
         exported = ExportedNetwork.read(partial, kind)
         parities = tuple(compare(model.network, exported, channels, stride))
         check(parities, kind)
+        model.origin.check()
         report = _as_json(path, kind, model, exported, parities)
         partial_report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf8")
     return Report(path, parity_file, parities)

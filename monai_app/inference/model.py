@@ -11,6 +11,7 @@ from torch import nn
 from monai_app.device.precision import Precision, checked_dtype
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.networks.weights import Weights, check_fit, read_weights
+from monai_app.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,14 @@ class Model:
         return read_weights(self.weights)
 
     @property
+    def origin(self) -> Origin:
+        """The file of weights as it was read."""
+        return self._read.origin
+
+    @property
     def sha256(self) -> str:
         """SHA-256 of the file of weights as it was read."""
-        return self._read.sha256
+        return self.origin.sha256
 
     @property
     def name(self) -> str:

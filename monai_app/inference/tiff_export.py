@@ -5,8 +5,10 @@ from pathlib import Path
 
 import tifffile
 
+from monai_app.errors import StackError
 from monai_app.files import atomic_directory, check_directory_target
 from monai_app.stack import Stack
+from monai_app.stack.label_images.resumable import finished_as
 from monai_app.stack.places import check_outside_stores
 
 TIFF_RECORD = "labels.json"
@@ -37,13 +39,17 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         The folder, with files (rows, columns) uint8, values 1..K, and a record of where they come from.
 
     Raises:
-        StackError: there is no such label image.
+        StackError: there is no such label image, or it was replaced while it was read.
         TargetExistsError: the folder exists.
     """
     source, target = Stack.open(stack), Path(folder)
     with atomic_directory(target, TIFF_RECORD, overwrite=overwrite) as partial:
         record = {"stack": str(source.path), "identity": source.identity, "labels": name}
         (partial / TIFF_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
+        made = finished_as(source.path, name)
         for z, slice_name in enumerate(source.slice_names):
             tifffile.imwrite(partial / f"{slice_name}.tif", source.read_labels(name, z), compression="zlib")
+        source.reopened()
+        if finished_as(source.path, name) != made:
+            raise StackError(f"label image {name!r} of {source.path} was replaced while it was read; write it again")
     return target

@@ -1,6 +1,5 @@
 """Weights on the disk: read without running code, loaded only where every one of them fits."""
 
-import hashlib
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +11,7 @@ from torch import nn
 
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
+from monai_app.origin import Origin, read_once
 
 _NAMED = 6
 """Keys that a message names before it counts the rest."""
@@ -22,11 +22,11 @@ class Weights(NamedTuple):
 
     Attributes:
         state: name to tensor.
-        sha256: SHA-256 of the bytes that it was read from, in hexadecimal digits.
+        origin: the file as it was read.
     """
 
     state: dict[str, Any]
-    sha256: str
+    origin: Origin
 
 
 def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
@@ -47,14 +47,14 @@ def read_weights(path: Path | str) -> Weights:
         ConfigError: as `read_checkpoint`.
     """
     try:
-        content = Path(path).read_bytes()
+        content, origin = read_once(Path(path))
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}); allow to read it, or name another file"
         ) from error
-    return Weights(_parsed(BytesIO(content), path), hashlib.sha256(content).hexdigest())
+    return Weights(_parsed(BytesIO(content), path), origin)
 
 
 def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]:
@@ -96,11 +96,11 @@ def _parsed(source: str | IO[bytes], path: Path | str, *, mapped: bool = False) 
     return state
 
 
-def load_weights(network: nn.Module, path: Path | str) -> str:
+def load_weights(network: nn.Module, path: Path | str) -> Origin:
     """Load a flat state dict into a network in which every key must have its place, of the same shape.
 
     Returns:
-        The SHA-256 of what was loaded, in hexadecimal digits.
+        The file as it was read.
 
     Raises:
         ConfigError: it cannot be read, or does not fit; the keys are named.
@@ -108,7 +108,7 @@ def load_weights(network: nn.Module, path: Path | str) -> str:
     weights = read_weights(path)
     check_fit(network, weights.state, str(path))
     network.load_state_dict(weights.state, strict=True)
-    return weights.sha256
+    return weights.origin
 
 
 def check_fit(network: nn.Module, state: Mapping[str, Any], name: str) -> None:

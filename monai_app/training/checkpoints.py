@@ -43,7 +43,7 @@ class LoadWeights:
     """Load weights into a network when an engine starts; every key must fit, see `load_weights`.
 
     MONAI's ``CheckpointLoader`` leaves out what does not fit unless told otherwise, and then ends in a traceback. The
-    SHA-256 of what was loaded stays in the engine's ``state.weights_sha256``.
+    file as it was read stays in the engine's ``state.weights``.
 
     Raises:
         ConfigError: when the engine starts, if the file is missing or damaged or does not fit.
@@ -58,7 +58,7 @@ class LoadWeights:
 
     def __call__(self, engine: Engine) -> None:
         """Load the weights."""
-        engine.state.weights_sha256 = load_weights(self.network, self.path)  # type: ignore[attr-defined]
+        engine.state.weights = load_weights(self.network, self.path)  # type: ignore[attr-defined]
 
 
 class BestModel:

@@ -24,7 +24,7 @@ def network() -> nn.Module:
 def test_weights_that_fit_are_loaded(tmp_path: Path) -> None:
     torch.save(network().state_dict(), tmp_path / "model.pt")
     target = network()
-    assert load_weights(target, tmp_path / "model.pt") == file_sha256(tmp_path / "model.pt")
+    assert load_weights(target, tmp_path / "model.pt").sha256 == file_sha256(tmp_path / "model.pt")
     for name, value in torch.load(tmp_path / "model.pt", weights_only=True).items():
         assert torch.equal(target.state_dict()[name], value)
 
