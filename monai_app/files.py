@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -34,7 +34,8 @@ _POLL = 0.01
 def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on success it becomes ``path``, otherwise it is removed.
 
-    A kill at any moment leaves either the old file or the new one, never half of one.
+    A kill at any moment leaves either the old file or the new one, never half of one. Whoever writes the same file at
+    the same time waits.
 
     Raises:
         StorageError: the disk is full or read-only.
@@ -43,6 +44,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+    with lock(path.with_name(f"{temporary.name}.lock")), writing(path):
         temporary.unlink(missing_ok=True)  # if it is a link, its target is not for us to write
         try:
             yield temporary
@@ -124,6 +126,13 @@ def work_folder(target: Path, busy: str) -> Iterator[Path]:
             yield folder
         finally:
             remove_tree(folder)
+
+
+def clear_work(target: Path) -> None:
+    """Remove what a killed run left of a :func:`work_folder` of this target."""
+    if partial_path(target).exists():
+        with suppress(BusyError), work_folder(target, "busy"):
+            pass
 
 
 def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> None:

@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "progress"},
     {"names", "storage"},
     {"background", "device", "files", "yamlfile"},
-    {"domain"},
+    {"domain", "origin"},
     {"io", "networks"},
     {"stack"},
     {"phantom", "provenance", "transforms"},

@@ -30,7 +30,8 @@ def load_model(run: Path) -> Model:
     user trusted them.
 
     Raises:
-        ConfigError: nothing describes the model, ``inference.yaml`` says something else, or the weights don't fit.
+        ConfigError: nothing describes the model, ``inference.yaml`` says something else, or the weights don't fit; or
+            the run was replaced while it was read.
     """
     path = run / "configs" / "inference.yaml"
     config = read_config(path)
@@ -48,6 +49,8 @@ def load_model(run: Path) -> Model:
     check_logits(network.eval(), spec)
     model = Model(spec, network, str(run / "models" / "model.pt"))
     model.load()
+    if read_config(path) != config:
+        raise ConfigError(f"{run} was replaced or edited while it was read; give the same command again")
     return model
 
 

@@ -24,7 +24,7 @@ from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
-from monai_app.files import atomic_directory, atomic_file, file_sha256, lock, lock_path
+from monai_app.files import atomic_directory, atomic_file, lock, lock_path
 from monai_app.networks.weights import save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -81,6 +81,7 @@ def prepare(
     Raises:
         ConfigError: a setting that is unknown, does not fit the stack or makes no training, e.g. a detector that the
             stack does not have; or one that names code.
+        StackError: the stack was replaced or annotated while it was read.
         AnnotationError: no annotated slice to train on, or too little labelled.
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
@@ -88,15 +89,15 @@ def prepare(
     check_outside_stores(run)
     given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
     chosen, spec = _complete(given, template, stack, processes)
+    stack.check_unchanged()
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     record["template"] = template_digest(template)
     begun: Transfer | None = None
     if pretrained is not None:
         weights, old = read_source(pretrained)
-        begun = transfer(weights, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
+        begun = transfer(weights.state, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
-        digest = file_sha256(pretrained / "models" / "model.pt")
-        record["pretrained"] = {"weights_sha256": digest, "transfer": begun.describe()}
+        record["pretrained"] = {"weights_sha256": weights.origin.sha256, "transfer": begun.describe()}
     if run.exists() and not overwrite:
         _check_same(run, record)
         return False

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from monai_app.bundle.configs.settings import read_json
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
-from monai_app.networks.weights import read_checkpoint
+from monai_app.networks.weights import Weights, read_weights
 
 Meaning = Callable[[ModelSpec], Sequence[str]]
 """What the entries of an axis stand for, by a model's specification."""
@@ -68,7 +68,7 @@ class Names:
         return [name for name in self.after if name not in self.before]
 
 
-def read_source(bundle: Path) -> tuple[dict[str, Any], ModelSpec]:
+def read_source(bundle: Path) -> tuple[Weights, ModelSpec]:
     """Read weights and specification of a trained bundle; nothing of its configs is run.
 
     Raises:
@@ -79,7 +79,7 @@ def read_source(bundle: Path) -> tuple[dict[str, Any], ModelSpec]:
         raise ConfigError(f"{bundle} is a file: begin from a run folder or an unpacked package (monai-app unpack)")
     if not weights.is_file() or not metadata.is_file():
         raise ConfigError(f"{bundle} is no trained bundle: models/model.pt or configs/metadata.json is missing")
-    return read_checkpoint(weights), read_spec(metadata)
+    return read_weights(weights), read_spec(metadata)
 
 
 def read_spec(metadata: Path) -> ModelSpec:

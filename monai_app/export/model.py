@@ -14,6 +14,7 @@ from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import ExportedNetwork, read_file
 from monai_app.export.trust import check_trusted
 from monai_app.inference.model import Model
+from monai_app.origin import Origin
 
 _ONNX_MEMORY_FACTOR = 1.25
 """What ONNX Runtime holds beyond torch: up to 2.6 times the maps counted, where 2.5 times are planned for torch."""
@@ -54,10 +55,10 @@ class ExportedModel(Model):
         return _ONNX_MEMORY_FACTOR if self.format == "onnx" else super().memory_factor
 
     @cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the file as it was read."""
+    def origin(self) -> Origin:
+        """The file as it was read."""
         assert isinstance(self.network, ExportedNetwork)
-        return self.network.sha256
+        return Origin(Path(self.weights), self.network.sha256)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the model's labels, as JSON knows it."""

@@ -22,7 +22,7 @@ from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.trust import sign
 from monai_app.export.writers import WRITERS, check_onnx, write_torchscript
-from monai_app.files import atomic_file
+from monai_app.files import atomic_file, lock, lock_path
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
@@ -66,14 +66,22 @@ def export_run(
 
     Raises:
         ConfigError: the run folder or the target does not fit, a package is missing, or the file would give other
-            labels than the run folder; nothing is written then.
+            labels than the run folder, or the weights were replaced meanwhile; nothing is written then.
         TargetExistsError: the file is there already.
+        BusyError: another process is writing it.
         StorageError: the file cannot be written.
     """
     path = _checked_target(run, kind, target, overwrite)
     check_writable(path.parent, "name a file in a place that can be written")
     if kind == "onnx":
         check_onnx()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock(lock_path(path), f"{path} is being written by another process; wait for it, or choose another name"):
+        _checked_target(run, kind, target, overwrite)
+        return _export(run, kind, path, show)
+
+
+def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) -> Report:
     model = load_model(run)
     channels, stride = len(model.spec.channel_name), model.spec.stride
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
@@ -93,6 +101,7 @@ def export_run(
         exported = ExportedNetwork.read(partial, kind)
         parities = tuple(compare(model.network, exported, channels, stride))
         check(parities, kind)
+        model.origin.check()
         report = _as_json(path, kind, model, exported, parities)
         partial_report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf8")
     _sign(exported)

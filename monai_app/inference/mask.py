@@ -2,17 +2,21 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.domain.region import Rect, Region
 from monai_app.errors import ConfigError, StackError
+from monai_app.files import file_sha256
 from monai_app.io.sources import open_planes
+from monai_app.origin import Origin
 from monai_app.stack import Stack
 from monai_app.stack.label_images.arrays import Planes
+from monai_app.stack.label_images.resumable import finished_as
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,17 @@ class Mask:
     source: str | None = None
 
     def __post_init__(self) -> None:
-        if self.source is None or self.source in self.stack.label_names():
+        if self.source is None:
+            return
+        if self.source in self.stack.label_names():
+            self.check()
             return
         if not Path(self.source).is_file():
             raise ConfigError(
                 f"mask {self.source!r} is neither an image file nor one of the label images of {self.stack.path.name}: "
                 f"{', '.join(self.stack.label_names()) or 'it has none'}; give one of them (--mask)"
             )
+        self.check()
         shape = _read_file(self.source).shape
         if shape not in (self.stack.shape, self.stack.shape[1:]):
             raise ConfigError(
@@ -52,6 +60,30 @@ class Mask:
         if self.source is None or self.source in self.stack.label_names():
             return self.source
         return hashlib.sha256(_read_file(self.source).tobytes()).hexdigest()
+
+    @cached_property
+    def _origin(self) -> Origin | dict[str, Any] | None:
+        """What was found at first: the file, or what the label image was made with."""
+        if self.source is None or self.source in self.stack.label_names():
+            return self._labels()
+        return Origin(Path(self.source), file_sha256(Path(self.source)))
+
+    def _labels(self) -> dict[str, Any] | None:
+        return None if self.source is None else finished_as(self.stack.path, self.source)
+
+    def check(self) -> None:
+        """Check that the mask is the one that was found at first.
+
+        Raises:
+            ConfigError: it was replaced or removed.
+        """
+        if isinstance(self._origin, Origin):
+            self._origin.check()
+        elif self._origin != self._labels():
+            raise ConfigError(
+                f"mask {self.source!r} of {self.stack.path.name} was replaced since it was read, so nothing more is "
+                "written: give the same command again to use the new one"
+            )
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
         """Return (rows, columns), true where slice z is segmented; None where there is no mask."""

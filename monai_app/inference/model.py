@@ -10,8 +10,8 @@ from torch import nn
 
 from monai_app.device.precision import Precision, checked_dtype
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.files import file_sha256
-from monai_app.networks.weights import load_weights
+from monai_app.networks.weights import Weights, check_fit, read_weights
+from monai_app.origin import Origin
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,29 @@ class Model:
     def load(self) -> None:
         """Load the weights into the network and put it into evaluation mode.
 
+        Their file is read once; later calls load the same weights.
+
         Raises:
             ConfigError: there are no weights, or they are not this network's.
         """
-        load_weights(self.network.float(), self.weights)  # an earlier run may have left it in bfloat16
-        self.network.eval()
+        network = self.network.float()  # an earlier run may have left it in bfloat16
+        check_fit(network, self._read.state, self.weights)
+        network.load_state_dict(self._read.state, strict=True)
+        network.eval()
 
     @cached_property
+    def _read(self) -> Weights:
+        return read_weights(self.weights)
+
+    @property
+    def origin(self) -> Origin:
+        """The file of weights as it was read."""
+        return self._read.origin
+
+    @property
     def sha256(self) -> str:
-        """SHA-256 of the file of weights."""
-        return file_sha256(Path(self.weights))
+        """SHA-256 of the file of weights as it was read."""
+        return self.origin.sha256
 
     @property
     def name(self) -> str:

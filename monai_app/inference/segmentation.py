@@ -115,6 +115,7 @@ class Segmentation:
             self._announce(stack, plan, planner.estimate(plan, left), result)
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
+            self._check_inputs(mask)
             result.finish(self._slices(plan), LoggedProgress("smaller levels"))
         _log.info("labels %r are complete", self.name)
 
@@ -186,7 +187,7 @@ class Segmentation:
             maps=self.outputs.maps,
             fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
-            attributes=provenance(str(stack.path), self.model.weights, self.model.name),
+            attributes=provenance(stack, self.model.name, self.model.sha256),
             phases=self.model.spec.phases,
         )
 
@@ -216,6 +217,12 @@ class Segmentation:
         with atomic_file(result.folder / PLAN) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
+    def _check_inputs(self, mask: Mask | None) -> None:
+        """Refuse to record more where weights or mask were replaced; `Result` sees to the stack."""
+        self.model.origin.check()
+        if mask is not None:
+            mask.check()
+
     def _compute(self, job: Job, network: TileNetwork, tiles: Sequence[Tile], result: Result) -> None:
         if not tiles:
             return
@@ -228,6 +235,7 @@ class Segmentation:
             computed = compute_here(job, network, tiles, advance)
         with closing(computed):
             for number, checksum in computed:
+                self._check_inputs(job.mask)
                 result.record(number, checksum)
 
 

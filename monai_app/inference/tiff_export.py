@@ -6,10 +6,11 @@ from pathlib import Path
 
 import tifffile
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, StackError
 from monai_app.files import atomic_directory, check_directory_target
 from monai_app.names import check_file_name
 from monai_app.stack import Stack
+from monai_app.stack.label_images.resumable import finished_as
 from monai_app.stack.places import check_outside_stores
 
 TIFF_RECORD = "labels.json"
@@ -43,15 +44,19 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
 
     Raises:
         ConfigError: the stack's slices have names that files cannot have.
-        StackError: there is no such label image.
+        StackError: there is no such label image, or it was replaced while it was read.
         TargetExistsError: the folder exists.
     """
     source, target = Stack.open(stack), Path(folder)
     with atomic_directory(target, TIFF_RECORD, overwrite=overwrite) as partial:
         record = {"stack": str(source.path), "identity": source.identity, "labels": name}
         (partial / TIFF_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
+        made = finished_as(source.path, name)
         for z, file_name in enumerate(_file_names(source)):
             tifffile.imwrite(partial / file_name, source.read_labels(name, z), compression="zlib")
+        source.reopened()
+        if finished_as(source.path, name) != made:
+            raise StackError(f"label image {name!r} of {source.path} was replaced while it was read; write it again")
     return target
 
 

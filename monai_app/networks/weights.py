@@ -1,18 +1,32 @@
 """Weights on the disk: read without running code, loaded only where every one of them fits."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import torch
 from torch import nn
 
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
+from monai_app.origin import Origin, read_once
 
 _NAMED = 6
 """Keys that a message names before it counts the rest."""
+
+
+class Weights(NamedTuple):
+    """A state dict as it was read.
+
+    Attributes:
+        state: name to tensor.
+        origin: the file as it was read.
+    """
+
+    state: dict[str, Any]
+    origin: Origin
 
 
 def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
@@ -26,6 +40,23 @@ def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
         torch.save(state, file)
 
 
+def read_weights(path: Path | str) -> Weights:
+    """Read a file of weights once: what is loaded is what is hashed, also where the file is replaced meanwhile.
+
+    Raises:
+        ConfigError: as `read_checkpoint`.
+    """
+    try:
+        content, origin = read_once(Path(path))
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}); allow to read it, or name another file"
+        ) from error
+    return Weights(_parsed(BytesIO(content), path), origin)
+
+
 def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]:
     """Read a checkpoint that holds tensors, numbers and texts; anything that would run code is refused.
 
@@ -37,9 +68,20 @@ def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]
         ConfigError: it is missing, damaged, or holds something else.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return _parsed(str(path), path, mapped=mapped)
     except FileNotFoundError:
-        raise ConfigError(f"{path} is not there; train first, or name the run folder's own") from None
+        raise _missing(path) from None
+
+
+def _missing(path: Path | str) -> ConfigError:
+    return ConfigError(f"{path} is not there; train first, or name the run folder's own")
+
+
+def _parsed(source: str | IO[bytes], path: Path | str, *, mapped: bool = False) -> dict[str, Any]:
+    try:
+        state = torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
+    except FileNotFoundError:
+        raise
     except UnpicklingError as error:
         raise ConfigError(
             f"{path} is damaged, or holds more than tensors, numbers and texts and would run code when it is loaded "
@@ -54,15 +96,19 @@ def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]
     return state
 
 
-def load_weights(network: nn.Module, path: Path | str) -> None:
+def load_weights(network: nn.Module, path: Path | str) -> Origin:
     """Load a flat state dict into a network in which every key must have its place, of the same shape.
+
+    Returns:
+        The file as it was read.
 
     Raises:
         ConfigError: it cannot be read, or does not fit; the keys are named.
     """
-    state = read_checkpoint(path)
-    check_fit(network, state, str(path))
-    network.load_state_dict(state, strict=True)
+    weights = read_weights(path)
+    check_fit(network, weights.state, str(path))
+    network.load_state_dict(weights.state, strict=True)
+    return weights.origin
 
 
 def check_fit(network: nn.Module, state: Mapping[str, Any], name: str) -> None:

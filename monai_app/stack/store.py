@@ -69,23 +69,29 @@ class Stack(SlabSource):
         self.edits: Mapping[int, Edit] = Record.from_own(own).edits
 
     @classmethod
-    def open(cls, path: Path | str, *, ingested: str | None = None) -> "Stack":
+    def open(cls, path: Path | str, *, ingested: str | None = None, identity: str | None = None) -> "Stack":
         """Open a stack store.
 
         Args:
             path: the store.
             ingested: the identity at the ingestion that it must have; None takes any.
+            identity: the identity, with annotations, that it must have; None takes any.
 
         Raises:
             StackError: there is no store, or it was not written by this package, or by a newer version of it; or
-                another stack was ingested in its place.
+                another stack was ingested in its place, or it was annotated meanwhile.
         """
         path = Path(path).absolute()
         own = layout.read_own(path)
         if ingested not in (None, own["ingested"]):
             raise StackError(
-                f"{path} was replaced since it was opened: another stack was ingested in its place; start again with "
-                "this one"
+                f"{path} was replaced since it was opened: another stack was ingested in its place, so nothing more is "
+                "written of the old one; start again with this one"
+            )
+        if identity not in (None, own["identity"]):
+            raise StackError(
+                f"{path} was replaced or annotated while it was read, so nothing is written of it; give the same "
+                "command again"
             )
         try:
             image = zarr.open_array(path, path="0", mode="r")
@@ -102,6 +108,14 @@ class Stack(SlabSource):
             StackError: as `open`.
         """
         return Stack.open(self.path, ingested=self.ingested)
+
+    def check_unchanged(self) -> None:
+        """Check, after the last of it was read, that all of it came from this stack and its annotations.
+
+        Raises:
+            StackError: as `open`.
+        """
+        Stack.open(self.path, identity=self.identity)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Stack.open, (self.path,)

@@ -5,7 +5,7 @@ from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.fingerprint import fingerprint
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
-from monai_app.training.handlers import EpochProgress, FiniteLoss, Stats, ValidationPictures
+from monai_app.training.handlers import EpochProgress, FiniteLoss, SameStack, Stats, ValidationPictures
 from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
 from monai_app.training.seeding import SeedEachEpoch, SeededDataset
@@ -21,6 +21,7 @@ __all__ = [
     "LabelledPixels",
     "LoadWeights",
     "ResumeCheckpoint",
+    "SameStack",
     "ScoreWriter",
     "SeedEachEpoch",
     "SeededDataset",

@@ -42,7 +42,8 @@ def epochs_done(path: Path) -> tuple[int, int] | None:
 class LoadWeights:
     """Load weights into a network when an engine starts; every key must fit, see `load_weights`.
 
-    MONAI's ``CheckpointLoader`` leaves out what does not fit unless told otherwise, and then ends in a traceback.
+    MONAI's ``CheckpointLoader`` leaves out what does not fit unless told otherwise, and then ends in a traceback. The
+    file as it was read stays in the engine's ``state.weights``.
 
     Raises:
         ConfigError: when the engine starts, if the file is missing or damaged or does not fit.
@@ -57,7 +58,7 @@ class LoadWeights:
 
     def __call__(self, engine: Engine) -> None:
         """Load the weights."""
-        load_weights(self.network, self.path)
+        engine.state.weights = load_weights(self.network, self.path)  # type: ignore[attr-defined]
 
 
 class BestModel:

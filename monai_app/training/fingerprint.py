@@ -42,6 +42,7 @@ _REPORTERS = {
     "TensorBoardStatsHandler",
     "monai_app.training.EpochProgress",
     "monai_app.training.FiniteLoss",
+    "monai_app.training.SameStack",
     "monai_app.training.Stats",
     "monai_app.training.ValidationPictures",
 }

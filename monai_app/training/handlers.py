@@ -1,19 +1,24 @@
-"""Ignite handlers: progress, pictures, and the end of a training that diverged."""
+"""Ignite handlers: progress, pictures, and the end of a training that diverged or whose stack was replaced."""
 
+import json
 import logging
 import math
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
+from ignite.distributed import all_gather
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from monai.handlers import StatsHandler
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.errors import DivergedError, user_error
+from monai_app.errors import DivergedError, StackError, user_error
 from monai_app.pictures import draw_item
 from monai_app.progress import duration
+from monai_app.stack import Stack
 from monai_app.storage import refused
 
 
@@ -89,6 +94,41 @@ class FiniteLoss:
             f"would be learned. Train anew with {remedy}; models/model.pt, if it is there, holds the best weights of "
             "the epochs before"
         )
+
+
+class SameStack:
+    """End a training whose stack was replaced: before the first step, and before an epoch's weights are kept.
+
+    Pixels and annotations are read before the training starts and kept, so annotating the stack later changes nothing
+    of it. Attach to the trainer before all others, in every process.
+
+    Args:
+        items: of the training slices, see :func:`monai_app.transforms.annotated_items`.
+        record: the run folder's ``run.json``, which names the stack that the run was made of; it may be missing.
+
+    Raises:
+        StackError: when the trainer starts, or between its epochs, if the stack is not the one that was read and that
+            the record names.
+    """
+
+    def __init__(self, items: Sequence[Mapping[str, Any]], record: str) -> None:
+        self._stack = Stack.open(items[0]["image"], identity=items[0]["identity"])
+        self._record = Path(record)
+
+    def attach(self, engine: Engine) -> None:
+        """Look at the stack when the trainer starts, and after each of its epochs."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self._stack.reopened())
+
+    def _start(self, engine: Engine) -> None:
+        self._stack.check_unchanged()
+        made_of = json.loads(self._record.read_text(encoding="utf8")).get("stack") if self._record.is_file() else None
+        identities = cast(list[str], all_gather(self._stack.identity))  # of all processes
+        if {made_of or self._stack.identity, *identities} != {self._stack.identity}:
+            raise StackError(
+                f"{self._stack.path} was replaced or annotated since {self._record.parent} was made, or while it was "
+                "read; train into another folder, or with --overwrite"
+            )
 
 
 class ValidationPictures:

@@ -1,7 +1,7 @@
 """Data items and MONAI dictionary transforms from a stored stack to a network's input, and from its logits to labels.
 
-A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z": <slice index>}``;
-with ``"spare": True`` too it stands in for a share of nothing and counts for nothing.
+A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z": <slice index>, "identity": <the
+stack's>}``; with ``"spare": True`` too it stands in for a share of nothing and counts for nothing.
 """
 
 from monai_app.transforms.items import annotated_items, repeat_items, share_items

@@ -14,7 +14,7 @@ def annotated_items(
     spec: ModelSpec | None = None,
     trained_on: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return one item per training or per test slice of a stack.
+    """Return one item per training or per test slice of a stack; it names the stack's identity, which is held to.
 
     Args:
         stack: path of the stack.
@@ -39,7 +39,7 @@ def annotated_items(
         seen = sorted(set(slices) & set(trained_on["slices"]))
         if seen:
             raise AnnotationError(f"the model was trained on slice {seen[0]}, so it is no test; test on another slice")
-    return [{"image": stack, "label": stack, "z": z} for z in slices]
+    return [{"image": stack, "label": stack, "z": z, "identity": source.identity} for z in slices]
 
 
 def repeat_items(items: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:

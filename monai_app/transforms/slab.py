@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,17 @@ from monai_app.domain.model_spec import ModelSpec
 from monai_app.stack import Stack
 
 
-@lru_cache(maxsize=8)
-def _open(path: str) -> Stack:
-    """Open a stack once per process: its metadata is parsed for every slice otherwise."""
-    return Stack.open(path)
-
-
 class _LoadSlice(MapTransform):
-    """Replaces a stack's path by something of slice ``d["z"]``."""
+    """Replaces a stack's path by something of slice ``d["z"]``; the stack must have the ``d["identity"]``, if any."""
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return a copy of ``data`` with the pixels read."""
         item = dict(data)
         for key in self.key_iterator(item):
             path, z = str(item[key]), int(item["z"])
-            pixels = torch.from_numpy(self._read(_open(path), z, item))
+            stack = Stack.open(path, identity=item.get("identity"))
+            pixels = torch.from_numpy(self._read(stack, z, item))
+            stack.check_unchanged()
             item[key] = MetaTensor(pixels, meta={"filename_or_obj": path, "z": z})
         return item
 
@@ -49,7 +44,7 @@ class LoadSlabd(_LoadSlice):
         spec: of the model: detectors, slices and type of the pixels.
 
     Raises:
-        StackError: when called, if the stack has no such slice or pixels of another type.
+        StackError: when called, if the stack has no such slice or pixels of another type, or was replaced.
         ConfigError: when called, if the stack has no such detector.
     """
 
@@ -75,6 +70,7 @@ class LoadAnnotationd(_LoadSlice):
 
     Raises:
         AnnotationError: when called, if the slice is not annotated.
+        StackError: when called, if the stack was replaced.
     """
 
     def __init__(self, keys: str | Sequence[str], kept: Mapping[int, np.ndarray] | None = None) -> None:

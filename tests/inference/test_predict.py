@@ -1,6 +1,7 @@
 """Labels in memory are those that a segmentation writes."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -113,6 +114,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
             predictor.predict(stack, slices, **options)
     Path(model.weights).unlink()
     with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
-        Predictor(model)
+        Predictor(replace(model))
     with pytest.raises(ConfigError, match="precision 'float16': must be one of"):
         Predictor(model, precision=cast("Precision", "float16"))

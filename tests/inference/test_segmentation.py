@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -289,7 +290,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(stack: Stack, tmp_
         segmentation(model_of(tmp_path / "etd", detectors=("ICE", "ETD")), stack).run()
     (tmp_path / "run" / "models" / "model.pt").unlink()
     with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
-        segmentation(model, stack).run()
+        segmentation(replace(model), stack).run()
     assert [path.name for path in (stack.path / "labels").iterdir()] == ["annotation", "zarr.json"]
 
 

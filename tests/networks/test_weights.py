@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from monai_app.errors import ConfigError
-from monai_app.networks.weights import load_weights, read_checkpoint
+from monai_app.files import file_sha256
+from monai_app.networks.weights import load_weights, read_checkpoint, read_weights
 
 
 class Evil:
@@ -23,7 +24,7 @@ def network() -> nn.Module:
 def test_weights_that_fit_are_loaded(tmp_path: Path) -> None:
     torch.save(network().state_dict(), tmp_path / "model.pt")
     target = network()
-    load_weights(target, tmp_path / "model.pt")
+    assert load_weights(target, tmp_path / "model.pt").sha256 == file_sha256(tmp_path / "model.pt")
     for name, value in torch.load(tmp_path / "model.pt", weights_only=True).items():
         assert torch.equal(target.state_dict()[name], value)
 
@@ -75,5 +76,6 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
         ("list.pt", "holds list"),
         ("no.pt", "is not there"),
     ):
-        with pytest.raises(ConfigError, match=message):
-            read_checkpoint(tmp_path / name)
+        for read in (read_checkpoint, read_weights):
+            with pytest.raises(ConfigError, match=message):
+                read(tmp_path / name)

@@ -21,7 +21,7 @@ from monai_app.bundle.packages.archive import MANIFEST, pack, write_manifest
 from monai_app.bundle.packages.golden import FOLDER, write_golden
 from monai_app.bundle.prepare import RECORD
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.files import work_folder
+from monai_app.files import clear_work, file_sha256, work_folder
 from monai_app.inference import Model
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -29,7 +29,9 @@ from monai_app.stack.places import check_outside_stores
 PROVENANCE = "provenance.json"
 """File of a package that says which data, settings, seed and versions its weights come from."""
 
-COPIED = ("LICENSE", "configs", "docs", "models/model.pt", "eval/scores.json", "eval/scores.csv", RECORD)
+WEIGHTS, SCORES = "models/model.pt", "eval/scores.json"
+
+COPIED = ("LICENSE", "configs", "docs", WEIGHTS, RECORD)
 """What of a run folder goes into a package, where it is there."""
 
 README = "docs/README.md"
@@ -51,22 +53,24 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
         overwrite: replace an existing file.
 
     Raises:
-        ConfigError: the weights were not scored, or don't fit; the target's name does not end in ``.zip``.
+        ConfigError: the weights were not scored, or don't fit, or were replaced meanwhile; the target's name does not
+            end in ``.zip``.
         TargetExistsError: the file exists and may not be replaced.
         BusyError: another process is writing it.
-        StackError: the stack's pixels are of another type than the model's.
+        StackError: the stack's pixels are of another type than the model's, or it was replaced meanwhile.
     """
     check_target(target, run, overwrite=overwrite)
     model = load_model(run)
     scores = _read_scores(run, model, unscored)
     with work_folder(target.absolute(), f"{target} is being written by another process; wait for it") as work:
         folder = work / target.stem
-        _copy(run, folder)
+        _copy(run, folder, scores)
         write_golden(folder / FOLDER, model, stack)
         provenance = _provenance(run, model, stack)
         (folder / PROVENANCE).write_text(_json(provenance), encoding="utf8")
         _complete_metadata(folder / "configs" / "metadata.json", provenance, scores)
         _complete_readme(folder / README, target.stem, model, provenance, scores)
+        _check_inputs(run, folder, model, stack, scores)
         write_manifest(folder)
         pack(folder, target, target.stem)
     return target
@@ -84,14 +88,15 @@ def check_target(target: Path, run: Path, *, overwrite: bool) -> None:
     if target.resolve().is_relative_to(run.resolve()):
         raise ConfigError(f"{target} lies in the run folder, which is packed; choose another place")
     check_outside_stores(target)
+    clear_work(target.absolute())
     if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
 def _read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | None:
-    path = run / "eval" / "scores.json"
-    names = ("weights_sha256", "phases", "mean_iou", "pixel_accuracy", "slices", "stack")
+    path = run / SCORES
+    names = ("weights_sha256", "phases", "mean_iou", "pixel_accuracy", "slices", "stack", "stack_identity")
     scores = read_json(path, names) if path.is_file() else None
     if scores is None or scores["weights_sha256"] != model.sha256:
         found = "there are none" if scores is None else "they are of other weights"
@@ -105,8 +110,10 @@ def _read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | No
     return scores
 
 
-def _copy(run: Path, folder: Path) -> None:
-    for name in COPIED:
+def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
+    """Copy a run's files; of its evaluation only what belongs to these scores."""
+    names = COPIED if scores is None else (*COPIED, SCORES, "eval/scores.csv")
+    for name in names:
         source, target = run / name, folder / name
         folders = [run / part for part in Path(name).parents if part != Path()]
         if any(path.is_symlink() for path in (source, *source.rglob("*"), *folders)):
@@ -119,7 +126,19 @@ def _copy(run: Path, folder: Path) -> None:
     for picture in sorted((run / "eval").glob("slice_*.png")):
         if picture.is_symlink():
             raise ConfigError(f"{picture} is a link; a package holds files only: remove it")
-        shutil.copyfile(picture, folder / "eval" / picture.name)
+        number = picture.stem.removeprefix("slice_")
+        if scores is not None and number.isdecimal() and int(number) in scores["slices"]:
+            shutil.copyfile(picture, folder / "eval" / picture.name)
+
+
+def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: Mapping[str, Any] | None) -> None:
+    """Refuse to pack what is not of one model, one evaluation and one stack, because some were replaced meanwhile."""
+    stack.check_unchanged()
+    model.origin.check()
+    places = () if scores is None else (run / SCORES, folder / SCORES)
+    same = all(path.is_file() and read_json(path, ()) == scores for path in places)
+    if file_sha256(folder / WEIGHTS) != model.sha256 or not same:
+        raise ConfigError(f"{run} was trained or evaluated while it was packed; give the same command again")
 
 
 def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
@@ -162,7 +181,12 @@ def _complete_metadata(path: Path, provenance: Mapping[str, Any], scores: Mappin
     if scores is not None:
         ious = {f"iou_{row['phase']}": row["iou"] for row in scores["phases"] if row["iou"] is not None}
         whole = {"mean_iou": scores["mean_iou"], "pixel_accuracy": scores["pixel_accuracy"]}
-        metadata["eval_metrics"] = whole | ious | {"test_slices": scores["slices"]}
+        scored_on = {
+            "test_slices": scores["slices"],
+            "stack": scores["stack"],
+            "stack_identity": scores["stack_identity"],
+        }
+        metadata["eval_metrics"] = whole | ious | scored_on
     path.write_text(_json(metadata), encoding="utf8")
 
 
@@ -203,7 +227,8 @@ def _score_table(scores: Mapping[str, Any] | None) -> list[str]:
     mean, accuracy = scores["mean_iou"], scores["pixel_accuracy"]
     summary = f"mean IoU {'-' if mean is None else f'{mean:.4f}'}, pixel accuracy {accuracy:.4f}"
     return [
-        f"Scores on test slice(s) {scores['slices']} of stack {scores['stack']!r}: {summary}.",
+        f"Scores on test slice(s) {scores['slices']} of stack {scores['stack']!r}, identity "
+        f"{scores['stack_identity']}: {summary}.",
         "",
         "| phase | IoU | Dice | precision | recall | fraction error |",
         "|---|---|---|---|---|---|",

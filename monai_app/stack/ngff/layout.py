@@ -212,7 +212,8 @@ def read_own(path: Path) -> dict[str, Any]:
     the record of what was annotated since (see `stack/annotations/history.py`).
 
     Raises:
-        StackError: there is no store, or it was not written by this package, or by a newer version of it.
+        StackError: there is no store, or it was not written by this package, or by a newer version of it; or it is a
+            snapshot of a stack that was replaced.
     """
     remedy = "give the .ome.zarr folder that 'ingest' wrote"
     try:
@@ -228,7 +229,18 @@ def read_own(path: Path) -> dict[str, Any]:
             f"{path} has format {version!r} and this version reads format {FORMAT}; ingest the sample again or "
             "install the version that wrote it"
         )
+    _check_linked(path, own["identity"])
     return {**own, "ingested": own["identity"], "edits": {}, **_read_edits(path, own["identity"])}
+
+
+def _check_linked(path: Path, ingested: str) -> None:
+    """Refuse a snapshot whose links lead to another image than it was made of."""
+    source = (path / "0").resolve().parent if (path / "0").is_symlink() else path
+    if source != path and (source / "zarr.json").is_file() and read_own(source)["ingested"] != ingested:
+        raise StackError(
+            f"{path} is a snapshot of {source}, which was replaced since: another stack was ingested in its place; "
+            "make another snapshot"
+        )
 
 
 def annotation_folder(path: Path) -> Path:

@@ -1,0 +1,59 @@
+"""Files that a command reads once: what is loaded is what is hashed and named, and a replacement is noticed."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from monai_app.errors import ConfigError
+from monai_app.files import file_sha256
+
+_Stamp = tuple[int, int, int]
+
+
+class Origin:
+    """A file as it was read.
+
+    Args:
+        path: the file.
+        sha256: SHA-256 of what was read of it, in hexadecimal digits.
+        stamp: what its state told when it was read; None where nobody looked.
+    """
+
+    def __init__(self, path: Path, sha256: str, stamp: _Stamp | None = None) -> None:
+        self.path, self.sha256, self._stamp = path, sha256, stamp
+
+    def check(self) -> None:
+        """Check that the file still holds what was read; it is hashed only where its date, size or inode changed.
+
+        Raises:
+            ConfigError: it was replaced or removed.
+        """
+        try:
+            stamp = _stamp(self.path.stat())
+            if stamp == self._stamp:
+                return
+            same = file_sha256(self.path) == self.sha256
+        except OSError:
+            same = False
+        if not same:
+            raise ConfigError(
+                f"{self.path} was replaced since it was read, so nothing more is written: give the same command again "
+                "to use the new file, or put the old one back"
+            )
+        self._stamp = stamp
+
+
+def read_once(path: Path) -> tuple[bytes, Origin]:
+    """Read a file; return its bytes and what they are.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        stamp = _stamp(os.fstat(file.fileno()))
+        content = file.read()
+    return content, Origin(path, hashlib.sha256(content).hexdigest(), stamp)
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_ino

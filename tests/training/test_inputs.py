@@ -1,0 +1,190 @@
+"""A training and an evaluation are of one stack and one file of weights, or end."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+
+from monai_app.errors import ConfigError, StackError
+from monai_app.files import file_sha256
+from monai_app.metrics import phase_confusion
+from monai_app.stack import Stack, annotate, snapshot
+from monai_app.training import LoadWeights, SameStack, ScoreWriter
+from monai_app.transforms import LoadAnnotationd, LoadSlabd, annotated_items
+from tests.specs import PHASES, spec_of
+from tests.stores import another, put
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    return another(tmp_path_factory.mktemp("other"))
+
+
+@pytest.fixture
+def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
+    return Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr"))
+
+
+def blank(stack: Stack) -> np.ndarray:
+    return np.ones(stack.shape[1:], np.uint8)
+
+
+@pytest.mark.parametrize("way", ["replaced", "annotated"])
+def test_an_item_is_read_from_the_stack_that_it_names(
+    stack: Stack, other: Stack, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item: dict[Any, Any] = annotated_items(str(stack.path), "train")[0]
+    assert item["identity"] == stack.identity
+    slab, label = LoadSlabd("image", spec_of(["ICE"], 1)), LoadAnnotationd("label")
+    label(slab(item))
+    plain = Stack.read_annotation
+
+    def read(self: Stack, *rest: Any) -> np.ndarray:
+        put(other, stack.path) if way == "replaced" else annotate(Stack.open(stack.path), {0: blank(stack)})
+        return plain(self, *rest)
+
+    monkeypatch.setattr(Stack, "read_annotation", read)
+    with pytest.raises(StackError, match="was replaced or annotated while it was read"):
+        label(item)
+    with pytest.raises(StackError, match="was replaced or annotated while it was read"):
+        slab(item)
+
+
+class Trainer:
+    """An engine of two epochs that does something after the first one's only step."""
+
+    def __init__(self, stack: Stack, record: Path, do: Callable[[], object] = lambda: None) -> None:
+        self.engine, self.kept = Engine(lambda *_: None), list[int]()
+        self.engine.add_event_handler(Events.ITERATION_COMPLETED(once=1), lambda _: do())
+        SameStack(annotated_items(str(stack.path), "train"), str(record)).attach(self.engine)
+        self.engine.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: self.kept.append(engine.state.epoch))
+
+    def run(self) -> None:
+        self.engine.run([0], max_epochs=2)
+
+
+def test_a_training_ends_when_its_stack_is_replaced_and_goes_on_when_it_is_annotated(
+    stack: Stack, other: Stack, tmp_path: Path
+) -> None:
+    record = tmp_path / "run.json"
+    annotated = Trainer(stack, record, lambda: annotate(stack, {0: blank(stack)}))
+    annotated.run()
+    assert annotated.kept == [1, 2]
+    replaced = Trainer(stack, record, lambda: put(other, stack.path))
+    with pytest.raises(StackError, match="another stack was ingested in its place"):
+        replaced.run()
+    assert replaced.kept == []
+
+
+def test_a_training_does_not_begin_on_another_stack_than_it_read_or_was_made_of(
+    stack: Stack, other: Stack, tmp_path: Path
+) -> None:
+    record = tmp_path / "run.json"
+    record.write_text(json.dumps({"stack": other.identity}))
+    with pytest.raises(StackError, match=r"was replaced or annotated since .* was made"):
+        Trainer(stack, record).run()
+    record.write_text(json.dumps({"stack": stack.identity}))
+    trainer = Trainer(stack, record)
+    annotate(stack, {0: blank(stack)})
+    with pytest.raises(StackError, match="was replaced or annotated while it was read"):
+        trainer.run()
+
+
+def test_a_snapshot_whose_stack_was_replaced_is_no_stack_any_more(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    taken = snapshot(stack, tmp_path / "taken.ome.zarr")
+    annotate(stack, {0: blank(stack)})
+    assert taken.reopened().identity == taken.identity
+    put(other, stack.path)
+    with pytest.raises(StackError, match=r"is a snapshot of .*own\.ome\.zarr, which was replaced since"):
+        taken.reopened()
+
+
+class Evaluation:
+    """An evaluation of some slices of a stack, as evaluate.yaml makes it, without a real network."""
+
+    def __init__(self, stack: Stack, run: Path, slices: tuple[int, ...]) -> None:
+        self.run_folder, spec = run, spec_of(stack.detectors, 1, phases=PHASES)
+        (run / "models").mkdir(parents=True, exist_ok=True)
+        self.network, self.weights = nn.Linear(1, 1), run / "models" / "model.pt"
+        torch.save(self.network.state_dict(), self.weights)
+        confusion = phase_confusion(len(PHASES))
+        items: list[dict[Any, Any]] = [
+            {"image": str(stack.path), "label": str(stack.path), "z": z, "identity": stack.identity} for z in slices
+        ]
+        read = [LoadAnnotationd("label")(LoadSlabd("image", spec)(item)) for item in items]
+        self.engine = Engine(self.step)
+        LoadWeights(str(self.weights), self.network).attach(self.engine)
+        confusion.attach(self.engine, "confusion")
+        ScoreWriter(str(run / "eval"), confusion, spec, str(stack.path), str(self.weights)).attach(self.engine)
+        self.data = [[each] for each in read]
+
+    def step(self, engine: Engine, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        (item,) = batch
+        return [{**item, "pred": nn.functional.one_hot(item["label"][0].long(), 4)[..., 1:].movedim(-1, 0)}]
+
+    def run(self, do: Callable[[], object] = lambda: None) -> dict[str, Any]:
+        self.engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: do())
+        self.engine.run(self.data)
+        scores: dict[str, Any] = json.loads((self.run_folder / "eval" / "scores.json").read_text())
+        return scores
+
+
+@pytest.fixture(autouse=True)
+def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_app.training.evaluation.draw_item", lambda *_: None)
+    monkeypatch.setattr("monai_app.training.evaluation.as_png", lambda _: b"a picture")
+
+
+def names(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / "eval").iterdir())
+
+
+def test_scores_and_pictures_are_of_one_evaluation(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    first = Evaluation(stack, run, (1, 3)).run()
+    assert (first["stack_identity"], first["slices"]) == (stack.identity, [1, 3])
+    assert first["weights_sha256"] == file_sha256(run / "models" / "model.pt")
+    assert names(run) == ["scores.csv", "scores.json", "slice_0001.png", "slice_0003.png"]
+    second = Evaluation(other, run, (6,)).run()
+    assert (second["stack_identity"], second["slices"], second["run"]) == (other.identity, [6], "run")
+    assert names(run) == ["scores.csv", "scores.json", "slice_0006.png"]
+
+
+def test_a_kill_between_pictures_and_scores_leaves_no_scores(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Evaluation(stack, tmp_path / "run", (1,)).run()
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("monai_app.training.evaluation.write_scores", kill)
+    with pytest.raises(KeyboardInterrupt):
+        Evaluation(stack, tmp_path / "run", (3,)).run()
+    assert names(tmp_path / "run") == ["scores.csv", "slice_0003.png"]
+
+
+def test_an_evaluation_whose_inputs_were_replaced_writes_nothing(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    before = Evaluation(stack, run, (1,)).run()
+    weights = run / "models" / "model.pt"
+    with pytest.raises(ConfigError, match=r"model\.pt was replaced since it was read"):
+        Evaluation(stack, run, (3,)).run(lambda: torch.save(nn.Linear(1, 1).state_dict(), weights))
+    with pytest.raises(StackError, match="another stack was ingested in its place"):
+        Evaluation(stack, run, (3,)).run(lambda: put(other, stack.path))
+    with pytest.raises(StackError, match="was replaced or annotated while it was read"):
+        Evaluation(stack, run, (3,)).run()
+    assert json.loads((run / "eval" / "scores.json").read_text()) == before
+    assert names(run) == ["scores.csv", "scores.json", "slice_0001.png"]
+
+
+def test_slices_that_are_annotated_meanwhile_change_nothing(stack: Stack, tmp_path: Path) -> None:
+    scores = Evaluation(stack, tmp_path / "run", (1,)).run(lambda: annotate(stack, {0: blank(stack)}))
+    assert scores["stack_identity"] == stack.identity != stack.reopened().identity
