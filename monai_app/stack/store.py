@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, StackError
-from monai_app.stack.annotations.history import Edit, Record
-from monai_app.stack.label_images.arrays import LABELS, Map
+from monai_app.stack.annotations.history import Edit
+from monai_app.stack.label_images.arrays import LABELS, SLICES, Map
 from monai_app.stack.label_images.registry import LabelImage, finished_labels
 from monai_app.stack.label_images.resumable import Result, resumable_result
+from monai_app.stack.metadata import REMEDY, StoreMetadata, annotation_folder, open_image, read_metadata
 from monai_app.stack.ngff import layout
-from monai_app.stack.ngff.pyramid import level_shapes
+from monai_app.stack.ngff.own import read_own
 from monai_app.stack.slabs import SlabSource
 
 
@@ -50,23 +50,22 @@ class Stack(SlabSource):
         (6, 3868, 4062)
     """
 
-    def __init__(self, path: Path, own: Mapping[str, Any], image: layout.Level) -> None:
+    def __init__(self, path: Path, metadata: StoreMetadata, levels: Sequence[layout.Level]) -> None:
         self.path = path
-        self._image = image
-        self.name: str = own["name"]
-        self.detectors: tuple[str, ...] = tuple(own["detectors"])
-        self.shape: tuple[int, int, int] = (image.shape[1], image.shape[2], image.shape[3])
-        self.dtype: np.dtype[np.integer] = np.dtype(image.dtype)
-        self.voxel_nm: tuple[float, float, float] = (own["voxel_nm"]["z"], own["voxel_nm"]["y"], own["voxel_nm"]["x"])
-        self.phases: tuple[Phase, ...] = tuple(Phase.model_validate(phase) for phase in own["phases"])
-        self.train_slices: tuple[int, ...] = tuple(own["train"])
-        self.test_slices: tuple[int, ...] = tuple(own["test"])
-        self.slice_names: tuple[str, ...] = tuple(own["slice_names"])
-        self.slice_numbers: tuple[float, ...] = tuple(own.get("slice_numbers", range(self.shape[0])))
-        self.gaps: tuple[int, ...] = tuple(own.get("gaps", ()))
-        self.identity: str = own["identity"]
-        self.ingested: str = own["ingested"]
-        self.edits: Mapping[int, Edit] = Record.from_own(own).edits
+        self._levels = levels
+        self.name = metadata.name
+        self.detectors = metadata.detectors
+        _, *shape = levels[0].shape
+        self.shape: tuple[int, int, int] = (shape[0], shape[1], shape[2])
+        self.dtype: np.dtype[np.integer] = np.dtype(levels[0].dtype)
+        self.voxel_nm = metadata.voxel_nm
+        self.phases = metadata.phases
+        self.train_slices, self.test_slices = metadata.train, metadata.test
+        self.slice_names = metadata.slice_names
+        self.slice_numbers: tuple[float, ...] = metadata.slice_numbers or tuple(range(self.shape[0]))
+        self.gaps = metadata.gaps
+        self.identity, self.ingested = metadata.identity, metadata.ingested
+        self.edits: Mapping[int, Edit] = metadata.edits
 
     @classmethod
     def open(cls, path: Path | str, *, ingested: str | None = None, identity: str | None = None) -> "Stack":
@@ -78,28 +77,30 @@ class Stack(SlabSource):
             identity: the identity, with annotations, that it must have; None takes any.
 
         Raises:
-            StackError: there is no store, or it was not written by this package, or by a newer version of it; or
-                another stack was ingested in its place, or it was annotated meanwhile.
+            StackError: there is no store, or it was not written by this package, or by a newer version of it, or it is
+                damaged; or another stack was ingested in its place, or it was annotated meanwhile.
         """
         path = Path(path).absolute()
-        own = layout.read_own(path)
-        if ingested not in (None, own["ingested"]):
+        metadata = read_metadata(path)
+        if ingested not in (None, metadata.ingested):
             raise StackError(
                 f"{path} was replaced since it was opened: another stack was ingested in its place, so nothing more is "
                 "written of the old one; start again with this one"
             )
-        if identity not in (None, own["identity"]):
+        if identity not in (None, metadata.identity):
             raise StackError(
                 f"{path} was replaced or annotated while it was read, so nothing is written of it; give the same "
                 "command again"
             )
         try:
-            image = zarr.open_array(path, path="0", mode="r")
-            return cls(path, own, image)
+            levels = open_image(path, metadata)
+        except StackError:
+            raise
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise StackError(
                 f"{path} is a damaged stack store ({type(error).__name__}: {error}); ingest the sample again"
             ) from None
+        return cls(path, metadata, levels)
 
     def reopened(self) -> "Stack":
         """The stack with the annotations that it has now.
@@ -127,11 +128,10 @@ class Stack(SlabSource):
         )
 
     def _plane(self, channel: int, z: int, rect: Rect) -> npt.NDArray[np.integer]:
-        return layout.read(self._image, (channel, z, *rect.index))
+        return layout.read(self._levels[0], (channel, z, *rect.index))
 
     def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
-        smallest = len(level_shapes(*self.shape[1:])) - 1
-        return layout.read(zarr.open_array(self.path, path=str(smallest), mode="r"), (channel, z))
+        return layout.read(self._levels[-1], (channel, z, slice(None), slice(None)))
 
     def read_annotation(self, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read the annotation of a slice: (rows, columns), 0 unlabelled, 1..K the phases.
@@ -144,7 +144,7 @@ class Stack(SlabSource):
             raise AnnotationError(
                 f"slice {z} of {self.path.name} is not annotated; the annotated slices are {annotated}"
             )
-        return self._read(f"{layout.LABELS}/{layout.annotation_folder(self.path).name}/0", z, rect)
+        return self._read(annotation_folder(self.path), z, rect)
 
     def read_labels(self, name: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read one slice of a finished label image: (rows, columns), values are phases.
@@ -152,9 +152,8 @@ class Stack(SlabSource):
         Raises:
             StackError: there is no finished label image of that name, or no such slice.
         """
-        self._check_labels(name)
         self.check_slice(z)
-        return self._read(f"{layout.LABELS}/{name}/0", z, rect)
+        return self._read(self._label_folder(name), z, rect, self._label_metadata(name))
 
     def read_map(self, name: str, kind: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read one slice of a map that was written beside a finished label image, such as ``"confidence"``.
@@ -166,14 +165,14 @@ class Stack(SlabSource):
         Raises:
             StackError: there is no finished label image of that name, it has no such map, or there is no such slice.
         """
-        self._check_labels(name)
         self.check_slice(z)
-        path = f"{layout.LABELS}/{name}/{kind}/0"
-        if not (self.path / path).is_dir():
+        own = self._label_metadata(name)
+        folder = self._label_folder(name) / kind
+        if not folder.is_dir():
             raise StackError(
                 f"label image {name!r} of {self.path.name} was written without {kind}; segment again and ask for it"
             )
-        return self._read(path, z, rect)
+        return self._read(folder, z, rect, own)
 
     def label_names(self) -> tuple[str, ...]:
         """The names of the finished label images, without the annotations."""
@@ -185,10 +184,7 @@ class Stack(SlabSource):
         Raises:
             StackError: there is no finished label image of that name.
         """
-        self._check_labels(name)
-        group = zarr.open_group(self.path, path=f"{layout.LABELS}/{name}", mode="r")
-        own: dict[str, Any] = group.attrs.asdict()[layout.OWN]  # type: ignore[assignment]  # JSON of our own making
-        return dict(own["attributes"])
+        return dict(self._label_metadata(name)["attributes"])
 
     def write_labels(
         self,
@@ -256,21 +252,37 @@ class Stack(SlabSource):
             StackError: the store holds another stack by now, or the result in progress is damaged.
         """
         meaning = self.phases if phases is None else tuple(phases)
-        own = {
-            "format": layout.FORMAT,
-            "identity": self.identity,
-            "ingested": self.ingested,
-            "attributes": dict(attributes or {}),
-        }
+        own = {"identity": self.identity, "ingested": self.ingested, "attributes": dict(attributes or {})}
         image = LabelImage(self.path, name, self.shape, self.voxel_nm, meaning, own)
         return resumable_result(image, maps, fingerprint, overwrite=overwrite)
 
-    def _read(self, path: str, z: int, rect: Rect | None) -> npt.NDArray[np.uint8]:
-        full = zarr.open_array(self.path, path=path, mode="r")
+    def _read(
+        self, folder: Path, z: int, rect: Rect | None, result: Mapping[str, Any] | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """Read the labels, or the map, of a group; of results slices that were left out have no chunks."""
+        complete = None if result is None or SLICES not in result else z in result[SLICES]
+        try:
+            full = layout.open_level(folder / "0", complete=complete)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise StackError(f"{folder} is damaged ({type(error).__name__}: {error}); {REMEDY}") from None
+        if full.shape[-3:] != self.shape or full.dtype != np.uint8:
+            raise StackError(
+                f"{folder} is damaged: it is {full.dtype} of shape {full.shape}, the stack's is {self.shape}; {REMEDY}"
+            )
         return layout.read(full, (*(slice(None) for _ in full.shape[:-3]), z, *(rect or Rect.whole(self.shape)).index))
 
-    def _check_labels(self, name: str) -> None:
+    def _label_folder(self, name: str) -> Path:
+        return self.path / layout.LABELS / name
+
+    def _label_metadata(self, name: str) -> dict[str, Any]:
         if name not in self.label_names():
             raise StackError(
                 f"{self.path.name} has no finished label image {name!r}; its label images: {list(self.label_names())}"
             )
+        try:
+            own = read_own(self._label_folder(name), REMEDY) or {}
+            return {**own, "attributes": own["attributes"]}
+        except (OSError, KeyError) as error:
+            raise StackError(
+                f"{self._label_folder(name)} is damaged ({type(error).__name__}: {error}); {REMEDY}"
+            ) from None

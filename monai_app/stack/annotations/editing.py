@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from monai_app import files
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
-from monai_app.stack.annotations.history import Record, Role, State
+from monai_app.stack.annotations.history import Role, State
 from monai_app.stack.label_images.registry import LabelImage, create_labels, register
+from monai_app.stack.metadata import read_metadata
 from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.own import write_own
 from monai_app.stack.ngff.pyramid import halve_labels
 from monai_app.stack.store import Stack
 
@@ -110,13 +111,15 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
             raise _UnchangedError
         roles = _roles(revision)
         planes = {z: _checked(current, z, plane) for z, plane in revision.labels.items()}
-        record = Record.from_own(layout.read_own(stack.path))
+        record = read_metadata(stack.path).record
         levels = _copy_levels(image, partial)
         for z, plane in sorted(planes.items()):
             record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), source)
-            blank = np.zeros(stack.shape[1:], np.uint8)
-            layout.write_slice(levels, (z,), blank if plane is None else plane, halve_labels)
-        zarr.open_group(partial, mode="r+").attrs[layout.OWN] = {"format": layout.FORMAT, **record.to_json()}
+            if plane is None:
+                layout.clear_slice(levels, (z,))
+            else:
+                layout.write_slice(levels, (z,), plane, halve_labels)
+        write_own(partial, record.to_json())
 
 
 def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> Stack:
@@ -218,6 +221,5 @@ def _copy_levels(image: LabelImage, partial: Path) -> tuple[layout.Level, ...]:
         return create_labels(image, partial)
     # Chunks are never written in place, so files may have a name in both folders.
     shutil.copytree(image.target, partial, copy_function=files.link_or_copy)
-    group = zarr.open_group(partial, mode="r+")
-    arrays = dict(group.arrays())
-    return tuple(arrays[name] for name in sorted(arrays, key=int))
+    levels = sorted((path for path in partial.iterdir() if path.name.isdecimal()), key=lambda path: int(path.name))
+    return tuple(layout.open_level(level, writable=True) for level in levels)

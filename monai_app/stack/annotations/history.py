@@ -4,11 +4,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
-
-from monai_app.errors import StackError
 
 Role = Literal["train", "test"]
 
@@ -41,7 +39,7 @@ class Edit:
     source: str = ""
 
 
-_EDITS = TypeAdapter(dict[int, Edit])
+EDITS = TypeAdapter(dict[int, Edit])
 """Reads edits from JSON."""
 
 
@@ -103,19 +101,3 @@ class Record:
             "test": self.slices("test"),
             "edits": {str(z): asdict(edit) for z, edit in sorted(self.edits.items())},
         }
-
-    @classmethod
-    def from_own(cls, own: Mapping[str, Any]) -> "Record":
-        """Take up what a store says (see `layout.read_own`).
-
-        Raises:
-            StackError: it is damaged.
-        """
-        try:
-            train, test = (dict.fromkeys(own[role], role) for role in get_args(Role))
-            return cls(own["ingested"], train | test, _EDITS.validate_python(own["edits"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StackError(
-                f"the store's record of annotations is damaged ({type(error).__name__}: {error}); ingest the sample "
-                "again"
-            ) from None

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,9 @@ from monai_app.stack.ingestion.description import SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
 from monai_app.stack.ingestion.survey import Survey
 from monai_app.stack.label_images.registry import LabelImage, create_labels
+from monai_app.stack.metadata import StoreMetadata, check_slice_name
 from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.own import FORMAT, find_own, write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
 from monai_app.stack.store import Stack
 
@@ -109,12 +110,14 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not overwrite:
         raise TargetExistsError(f"{target} exists already; choose another target or replace it with --overwrite")
     try:
-        layout.read_own(target)
-    except StackError:
+        is_store = "slice_names" in (find_own(target, "") or {})
+    except (OSError, StackError):
+        is_store = False
+    if not is_store:
         raise TargetExistsError(
             f"{target} exists and is no stack store of this version, so it is not replaced; remove it yourself if it "
             "is not needed, or choose another target"
-        ) from None
+        )
 
 
 def _check(description: SampleDescription) -> _Sample:
@@ -133,6 +136,8 @@ def _check(description: SampleDescription) -> _Sample:
             "the description what it means: 'numbers: {gaps: keep}' if they are missing in the sample (no slab reaches "
             "across), 'numbers: {gaps: ignore}' if the numbers alone are"
         )
+    for name in index.names:
+        check_slice_name(name)
     first = next(iter(detectors.values()))
     annotations = find_annotations(description, index, first.shape, first.bar)
     for z in annotations.slices:
@@ -168,7 +173,10 @@ def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[
     levels, top = len(level_shapes(*sample.plane_shape)), int(np.iinfo(sample.dtype).max)
     name, voxel_nm = sample.description.name, sample.description.voxel_nm
     ome = layout.image_metadata(name, tuple(sample.detectors), voxel_nm, levels, windows, top)
-    root.update_attributes({"ome": ome, layout.OWN: _own_metadata(sample, digest.hexdigest())})
+    metadata = _metadata(sample, digest.hexdigest())
+    write_own(partial, metadata.content(), ome=ome)
+    if sample.annotations.slices:
+        write_own(partial / layout.LABELS / layout.ANNOTATION, metadata.record.to_json())
 
 
 def _frame(sample: _Sample) -> bytes:
@@ -220,19 +228,22 @@ def _bytes(plane: npt.NDArray[np.integer]) -> memoryview:
     return np.ascontiguousarray(plane, plane.dtype.newbyteorder("<")).data.cast("B")
 
 
-def _own_metadata(sample: _Sample, identity: str) -> dict[str, Any]:
+def _metadata(sample: _Sample, identity: str) -> StoreMetadata:
     description = sample.description
-    return {
-        "format": layout.FORMAT,
-        "software": f"monai-app {__version__}",
-        "name": description.name,
-        "detectors": list(sample.detectors),
-        "voxel_nm": dict(zip("zyx", description.voxel_nm, strict=True)),
-        "phases": [phase.model_dump(mode="json") for phase in description.phases],
-        "train": list(sample.annotations.train),
-        "test": list(sample.annotations.test),
-        "slice_names": list(sample.index.names),
-        "slice_numbers": [int(number) if number % 1 == 0 else float(number) for number in sample.index.numbers],
-        "gaps": list(sample.gaps),
-        "identity": identity,
-    }
+    return StoreMetadata(
+        format=FORMAT,
+        software=f"monai-app {__version__}",
+        name=description.name,
+        detectors=tuple(sample.detectors),
+        shape=(sample.slices, *sample.plane_shape),
+        dtype="uint8" if sample.dtype == np.uint8 else "uint16",
+        voxel_nm=description.voxel,
+        phases=description.phases,
+        train=sample.annotations.train,
+        test=sample.annotations.test,
+        slice_names=sample.index.names,
+        slice_numbers=tuple(int(number) if number % 1 == 0 else float(number) for number in sample.index.numbers),
+        gaps=sample.gaps,
+        identity=identity,
+        ingested=identity,
+    )

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from monai_app.domain.region import Rect, Region
 from monai_app.errors import StackError
 from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.own import read_own
 from monai_app.stack.ngff.pyramid import level_shapes
 
 LABELS = "labels"
 """Name of the planes that every result has."""
+
+SLICES = "slices"
+"""Entry of a finished result's metadata: the slices of which every chunk must be there."""
 
 Planes = dict[str, npt.NDArray[np.uint8]]
 """A rectangle of one slice of a result, by name: ``labels`` (rows, columns), 1..K the phases, 0 outside the region or
@@ -69,14 +72,16 @@ class ResultArrays:
     Attributes:
         folder: the result's group.
         shape: (slices, rows, columns).
+        own: this package's metadata of the result.
         phases: number of phases K, the highest label allowed; 0 allows every label.
         levels: by name the arrays of all levels of ``labels`` and each map, the full one first: (slices, rows, columns)
             or (K, slices, rows, columns).
     """
 
-    def __init__(self, folder: Path, maps: Sequence[str], phases: int) -> None:
-        self.folder, self.phases = folder, phases
-        full = zarr.open_array(folder, path="0", mode="r")
+    def __init__(self, folder: Path, own: Mapping[str, Any]) -> None:
+        self.folder, self.own = folder, own
+        maps, self.phases = map_names(own["maps"]), int(own["phases"])
+        full = layout.open_level(folder / "0")
         self.shape: tuple[int, int, int] = (full.shape[0], full.shape[1], full.shape[2])
         self.levels: dict[str, tuple[layout.Level, ...]] = {LABELS: self._open(folder)}
         self.levels |= {name: self._open(folder / name) for name in maps}
@@ -89,8 +94,8 @@ class ResultArrays:
             StackError: there is no result, or it is damaged.
         """
         try:
-            own: dict[str, Any] = zarr.open_group(folder, mode="r").attrs.asdict()[layout.OWN]  # type: ignore[assignment]
-            return cls(folder, map_names(own["maps"]), own["phases"])
+            own = read_own(folder, "begin again") or {}
+            return cls(folder, own)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise StackError(
                 f"{folder} is no result or a damaged one ({type(error).__name__}: {error}); segment again with "
@@ -144,7 +149,7 @@ class ResultArrays:
 
     def _open(self, group: Path) -> tuple[layout.Level, ...]:
         count = len(level_shapes(*self.shape[1:]))
-        return tuple(zarr.open_array(group, path=str(level), mode="r+") for level in range(count))
+        return tuple(layout.open_level(group / str(level), writable=True) for level in range(count))
 
     def _parts(self, z: int, rect: Rect) -> Iterator[tuple[str, layout.Level, layout.Index]]:
         """Where a rectangle lies in each of the arrays."""

@@ -14,7 +14,9 @@ from monai_app import files
 from monai_app.domain.phase import Phase
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.names import check_file_name
+from monai_app.stack.metadata import read_metadata
 from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.own import OWN, with_checksum
 from monai_app.stack.ngff.pyramid import level_shapes
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
@@ -89,7 +91,7 @@ def create_labels(image: LabelImage, folder: Path) -> tuple[layout.Level, ...]:
     """Make the group of a label image in a folder and the arrays of all its levels."""
     slices, rows, columns = image.shape
     ome = layout.label_metadata(image.name, image.phases, image.voxel_nm, len(level_shapes(rows, columns)))
-    group = layout.create_group(folder, {"ome": ome} | ({layout.OWN: dict(image.own)} if image.own else {}))
+    group = layout.create_group(folder, {"ome": ome} | ({OWN: with_checksum(image.own)} if image.own else {}))
     return layout.create_levels(group, (slices,), (rows, columns), np.uint8)
 
 
@@ -99,7 +101,7 @@ def check_same_stack(image: LabelImage) -> None:
     Raises:
         StackError: the store holds another stack than when the label image was started.
     """
-    if layout.read_own(image.store)["ingested"] != image.own["ingested"]:  # annotating changes no pixel of the image
+    if read_metadata(image.store).ingested != image.own["ingested"]:  # annotating changes no pixel of the image
         raise StackError(
             f"{image.store} was replaced while label image {image.name!r} was written; open it and start again"
         )

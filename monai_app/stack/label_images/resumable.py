@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from monai_app import files
-from monai_app.domain.region import Region
+from monai_app.domain.region import Rect, Region
 from monai_app.errors import ConfigError, StackError
 from monai_app.progress import Progress, silent
 from monai_app.stack.label_images import registry as labels
-from monai_app.stack.label_images.arrays import LABELS, Map, ResultArrays, map_names
+from monai_app.stack.label_images.arrays import LABELS, SLICES, Map, ResultArrays, map_names
 from monai_app.stack.label_images.journal import (
     JOURNAL,
     Journal,
@@ -25,6 +25,7 @@ from monai_app.stack.label_images.journal import (
 from monai_app.stack.label_images.registry import LabelImage
 from monai_app.stack.ngff import chunks as blocks
 from monai_app.stack.ngff import layout
+from monai_app.stack.ngff.own import write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
 
 _IMAGE = "image"
@@ -89,13 +90,14 @@ class Result:
         Raises:
             StackError: a chunk is damaged, or the disk cannot write.
         """
-        slices = list(zs)
+        slices = sorted(zs)
         progress(0, len(slices))
         for number, z in enumerate(slices):
             self._fill_levels(z)
             progress(number + 1, len(slices))
         for left in self.folder.rglob("*.partial"):  # by writers that were killed
             left.unlink(missing_ok=True)
+        write_own(self.folder, {**self.arrays.own, SLICES: slices})
         self.finished = True
 
     def _holds(self, region: Region, checksum: int) -> bool:
@@ -105,9 +107,11 @@ class Result:
             return False
 
     def _fill_levels(self, z: int) -> None:
+        whole = Rect.whole(self.arrays.shape).index
         for name, levels in self.arrays.levels.items():
             halve = halve_labels if name == LABELS else halve_image
             for phase in np.ndindex(levels[0].shape[:-3]):
+                blocks.fill_missing(levels[0], (*phase, z, *whole))
                 blocks.fill_levels(levels, (*phase, z), halve)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from monai_app.domain.region import Rect, Span
+from monai_app.domain.region import Rect
 from monai_app.errors import StackError
-from monai_app.stack.ngff.layout import CHUNK, Index, Level, read, write
+from monai_app.stack.ngff.layout import CHUNK, Index, Level, chunks_of, read, write
 from monai_app.stack.ngff.pyramid import Halve
 
 
@@ -35,14 +35,23 @@ def erase_damaged(level: Level, index: Index) -> None:
     Raises:
         StackError: the disk cannot write.
     """
-    parts = [slice(part, part + 1) if isinstance(part, int) else part for part in index]
-    chunks = []
-    for part, length, edge in zip(parts, level.shape, level.chunks, strict=True):
-        start, stop, _ = part.indices(length)
-        chunks.append(Span(start // edge * edge, min(length, -(-stop // edge) * edge)).split(edge))
-    for spans in itertools.product(*chunks):
-        chunk = tuple(span.index for span in spans)
+    for _, chunk in chunks_of(level, index):
         try:
             read(level, chunk)
         except StackError:
-            write(level, chunk, np.zeros(tuple(map(len, spans)), level.dtype))
+            _blank(level, chunk)
+
+
+def fill_missing(level: Level, index: Index) -> None:
+    """Write 0 where a part has no chunk, so that one that is missing later is known to be lost.
+
+    Raises:
+        StackError: the disk cannot write.
+    """
+    for file, chunk in chunks_of(level, index):
+        if not file.exists():
+            _blank(level, chunk)
+
+
+def _blank(level: Level, chunk: tuple[slice, ...]) -> None:
+    write(level, chunk, np.zeros([part.stop - part.start for part in chunk], level.dtype))

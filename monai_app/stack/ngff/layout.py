@@ -1,28 +1,27 @@
-"""The store's layout: OME-NGFF 0.5 metadata, Zarr arrays, reading them and writing one slice to all levels."""
+"""The store's layout: OME-NGFF 0.5 metadata, Zarr arrays, reading them and writing one slice to all levels.
 
-import json
-from collections.abc import Mapping, Sequence
+Every chunk ends in its CRC-32C, and chunks of one value are written too: so a damaged file and a missing one are
+noticed. Arrays of earlier versions have neither.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from monai_app.domain.phase import UNLABELLED, Phase
+from monai_app.domain.region import Span
 from monai_app.errors import StackError
 from monai_app.stack.ngff.folder_store import FolderStore
 from monai_app.stack.ngff.pyramid import Halve, level_shapes
 
 NGFF = "0.5"
 """Version of OME-NGFF; its metadata stand under the attribute ``ome``."""
-
-OWN = "monai_app"
-"""The one attribute under which this package keeps its own metadata."""
-
-FORMAT = 1
-"""Version of the metadata under `OWN`."""
 
 CHUNK = 1024
 """Longest edge of a chunk in rows and columns; along detectors and slices it is 1."""
@@ -33,8 +32,11 @@ LABELS = "labels"
 ANNOTATION = "annotation"
 """The label image that holds the annotations."""
 
-_TRIES = 5
-"""How often annotations are looked for that may be changing their folder's name in this very moment."""
+_EVERY_CHUNK: Any = {"write_empty_chunks": True}
+_NO_BLANK_CHUNK: Any = {"write_empty_chunks": False}
+
+_DAMAGE = (RuntimeError, ValueError, OSError)
+"""What codecs raise on damaged chunks, and the disk."""
 
 Attributes = dict[str, Any]
 Index = tuple[int | slice, ...]
@@ -147,12 +149,39 @@ def create_levels(
             shape=(*leading, *size),
             dtype=kind,
             chunks=(*(1 for _ in leading), *(min(CHUNK, length) for length in size)),
-            compressors=BloscCodec(cname="zstd", clevel=3, shuffle=shuffle, typesize=kind.itemsize),
+            compressors=[
+                BloscCodec(cname="zstd", clevel=3, shuffle=shuffle, typesize=kind.itemsize),
+                Crc32cCodec(),
+            ],
+            config=_EVERY_CHUNK,
             dimension_names=("c", "z", "y", "x")[-len(leading) - 2 :],
             fill_value=0,
         )
         for level, size in enumerate(level_shapes(*shape))
     )
+
+
+def open_level(folder: Path, *, writable: bool = False, complete: bool | None = None) -> Level:
+    """Open an array.
+
+    Args:
+        folder: the array's.
+        writable: also for writing; chunks that are missing are then read as 0.
+        complete: refuse to read a chunk that is missing; None does where the array has checksums.
+
+    Raises:
+        OSError, KeyError, TypeError, ValueError: it is missing or damaged.
+    """
+    store = FolderStore(folder, read_only=not writable)
+    level = zarr.open_array(store, mode="r+" if writable else "r")
+    if not writable:
+        store.complete = has_checksums(level) if complete is None else complete
+    return level.with_config(_EVERY_CHUNK)
+
+
+def has_checksums(level: Level) -> bool:
+    """Whether every chunk of an array has its checksum; then all that must be there are there, also empty ones."""
+    return any(isinstance(codec, Crc32cCodec) for codec in level.compressors)
 
 
 def write_slice(
@@ -166,6 +195,12 @@ def write_slice(
     return plane
 
 
+def clear_slice(levels: Sequence[Level], index: Index) -> None:
+    """Remove one plane from all levels."""
+    for level in levels:
+        level.with_config(_NO_BLANK_CHUNK)[index] = 0
+
+
 def read(level: Level, index: Index) -> npt.NDArray[Any]:
     """Read a part of a level.
 
@@ -174,11 +209,41 @@ def read(level: Level, index: Index) -> npt.NDArray[Any]:
     """
     try:
         return np.asarray(level[index])
-    except (RuntimeError, ValueError, OSError) as error:  # what codecs raise on damaged chunks, and the disk
+    except _DAMAGE as error:
         raise StackError(
-            f"{_shown(level, index)} cannot be read ({error}); restore the file from a copy or make the store or the "
-            "label image again"
+            f"{_shown(level, index)} cannot be read ({_reason(level, index, error)}); restore the file from a copy or "
+            "make the store or the label image again"
         ) from error
+
+
+def chunks_of(level: Level, index: Index) -> Iterator[tuple[Path, tuple[slice, ...]]]:
+    """Give the chunks that a part of a level lies in: the file of each, and its pixels."""
+    parts = [slice(part, part + 1) if isinstance(part, int) else part for part in index]
+    spans = []
+    for part, length, edge in zip(parts, level.shape, level.chunks, strict=True):
+        start, stop, _ = part.indices(length)
+        spans.append(Span(start // edge * edge, min(length, -(-stop // edge) * edge)).split(edge))
+    for chunk in itertools.product(*spans):
+        place = tuple(span.start // edge for span, edge in zip(chunk, level.chunks, strict=True))
+        yield folder_of(level) / level.metadata.encode_chunk_key(place), tuple(span.index for span in chunk)
+
+
+def folder_of(level: Level) -> Path:
+    """The folder of a level."""
+    return Path(str(level.store_path).removeprefix("file://"))
+
+
+def _reason(level: Level, index: Index, error: Exception) -> str:
+    """What is wrong with which file: a codec knows none, and a part may lie in many."""
+    for file, chunk in chunks_of(level, index):
+        try:
+            level[chunk]
+        except FileNotFoundError as missing:
+            return str(missing)
+        except _DAMAGE as damage:
+            wrong = "its bytes do not match their checksum" if "checksum" in str(damage) else str(damage)
+            return f"{file}: {wrong}"
+    return str(error)
 
 
 def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
@@ -193,7 +258,7 @@ def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
         raise StackError(
             f"{_shown(level, index)} cannot be written ({error}); make room or mend the disk and run again"
         ) from error
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:  # of codecs
         raise StackError(
             f"{_shown(level, index)} cannot be written because what is there is damaged ({error}); write it again"
         ) from error
@@ -202,75 +267,7 @@ def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
 def _shown(level: Level, index: Index) -> str:
     """The folder of a level and the part of it that is meant, for messages."""
     parts = [str(part) if isinstance(part, int) else f"{part.start or 0}:{part.stop or ''}" for part in index]
-    return f"{str(level.store_path).removeprefix('file://')}[{', '.join(parts)}]"
-
-
-def read_own(path: Path) -> dict[str, Any]:
-    """Read this package's metadata of a store, with what later annotations changed.
-
-    ``identity``, ``train`` and ``test`` are those of now, ``ingested`` is the identity at the ingestion, and ``edits``
-    the record of what was annotated since (see `stack/annotations/history.py`).
-
-    Raises:
-        StackError: there is no store, or it was not written by this package, or by a newer version of it; or it is a
-            snapshot of a stack that was replaced.
-    """
-    remedy = "give the .ome.zarr folder that 'ingest' wrote"
-    try:
-        content = json.loads((path / "zarr.json").read_text(encoding="utf-8"))
-        own = content["attributes"][OWN]
-        version = own["format"]
-    except OSError:
-        raise StackError(f"{path} is no stack store (it has no readable zarr.json); {remedy}") from None
-    except (ValueError, KeyError, TypeError):
-        raise StackError(f"{path} is no stack store of this package (no metadata {OWN!r}); {remedy}") from None
-    if version != FORMAT:
-        raise StackError(
-            f"{path} has format {version!r} and this version reads format {FORMAT}; ingest the sample again or "
-            "install the version that wrote it"
-        )
-    _check_linked(path, own["identity"])
-    return {**own, "ingested": own["identity"], "edits": {}, **_read_edits(path, own["identity"])}
-
-
-def _check_linked(path: Path, ingested: str) -> None:
-    """Refuse a snapshot whose links lead to another image than it was made of."""
-    source = (path / "0").resolve().parent if (path / "0").is_symlink() else path
-    if source != path and (source / "zarr.json").is_file() and read_own(source)["ingested"] != ingested:
-        raise StackError(
-            f"{path} is a snapshot of {source}, which was replaced since: another stack was ingested in its place; "
-            "make another snapshot"
-        )
-
-
-def annotation_folder(path: Path) -> Path:
-    """Where the annotations of a store are now, whether there are any or not.
-
-    Where the file system cannot swap two names, there is a moment in which they have the old folder's name only, and a
-    kill in it leaves them so until the next edit.
-    """
-    folder = path / LABELS / ANNOTATION
-    old = folder.with_name(f".{ANNOTATION}.old")
-    return old if old.is_dir() and not folder.is_dir() else folder
-
-
-def _read_edits(path: Path, ingested: str) -> dict[str, Any]:
-    """What the annotations' own metadata say instead of the store's; nothing where they are as ingested."""
-    for _ in range(_TRIES):
-        file = annotation_folder(path) / "zarr.json"
-        try:
-            own = json.loads(file.read_text(encoding="utf-8"))["attributes"].get(OWN, {})
-            if own and own["ingested"] != ingested:
-                raise ValueError("it belongs to another ingestion")
-            return {name: own[name] for name in ("identity", "train", "test", "edits") if own}
-        except FileNotFoundError:
-            if not annotation_folder(path).is_dir():
-                return {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StackError(
-                f"{file} is damaged ({error}); restore it from a copy or ingest the sample again"
-            ) from None
-    raise StackError(f"{file} is missing; restore it from a copy or ingest the sample again")
+    return f"{folder_of(level)}[{', '.join(parts)}]"
 
 
 def validate(path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Revision, Stack, annotate, ingest, revise, snapshot
-from monai_app.stack.annotations.history import Record, Role, State
+from monai_app.stack.annotations.history import EDITS, Record, Role, State
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_labels
 from tests.stack.samples import SampleFolder, label_plane, pixels
@@ -136,7 +136,9 @@ def test_the_identity_follows_from_the_annotations_not_from_the_way(
             if z in final:
                 record = record.edited(z, state, now.get(z), "case")
                 now[z] = state
-        records.append(Record.from_own(json.loads(json.dumps(record.to_json()))))
+        read = json.loads(json.dumps(record.to_json()))
+        roles: dict[int, Role] = {**dict.fromkeys(read["train"], "train"), **dict.fromkeys(read["test"], "test")}
+        records.append(Record(read["ingested"], roles, EDITS.validate_python(read["edits"])))
         kept = {z: state for z, state in now.items() if state is not None}
         assert dict(records[-1].roles) == {z: state.role for z, state in kept.items()}
         assert (records[-1].identity == "base") == (kept == ingested)

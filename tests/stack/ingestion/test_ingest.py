@@ -472,5 +472,5 @@ def test_own_metadata_stand_under_one_attribute(sample: SampleFolder) -> None:
     stack = ingest(sample.write(), sample.target)
     attributes = json.loads((stack.path / "zarr.json").read_text())["attributes"]
     assert sorted(attributes) == ["monai_app", "ome"]
-    assert attributes["monai_app"]["format"] == 1
+    assert attributes["monai_app"]["format"] == 2
     assert attributes["monai_app"]["software"].startswith("monai-app ")
