@@ -11,7 +11,7 @@ import numpy.typing as npt
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, StackError
-from monai_app.stack.annotations.history import Edit
+from monai_app.stack.annotations.history import Edit, Role
 from monai_app.stack.label_images.arrays import LABELS, SLICES, Map
 from monai_app.stack.label_images.registry import LabelImage, finished_labels
 from monai_app.stack.label_images.resumable import Result, resumable_result
@@ -37,6 +37,7 @@ class Stack(SlabSource):
         phases: the phases 1..K.
         train_slices: z of the annotated slices to train on.
         test_slices: z of the annotated slices to test on.
+        roles: z -> what the annotated slice is for.
         slice_names: the file stem of every slice, for naming exported files.
         slice_numbers: the number of every slice in the names; 0, 1, ... where the names have none.
         gaps: slices before which others are missing: no slab reaches across.
@@ -65,7 +66,9 @@ class Stack(SlabSource):
         self.slice_numbers: tuple[float, ...] = metadata.slice_numbers or tuple(range(self.shape[0]))
         self.gaps = metadata.gaps
         self.identity, self.ingested = metadata.identity, metadata.ingested
-        self.edits: Mapping[int, Edit] = metadata.edits
+        record = metadata.record
+        self.roles: Mapping[int, Role] = record.roles
+        self.edits: Mapping[int, Edit] = record.edits
 
     @classmethod
     def open(cls, path: Path | str, *, ingested: str | None = None, identity: str | None = None) -> "Stack":
@@ -139,12 +142,16 @@ class Stack(SlabSource):
         Raises:
             AnnotationError: the slice is not annotated.
         """
-        annotated = sorted((*self.train_slices, *self.test_slices))
-        if z not in annotated:
+        if z not in self.roles:
             raise AnnotationError(
-                f"slice {z} of {self.path.name} is not annotated; the annotated slices are {annotated}"
+                f"slice {z} of {self.path.name} is not annotated; the annotated slices are {sorted(self.roles)}"
             )
         return self._read(annotation_folder(self.path), z, rect)
+
+    def annotated_by(self, z: int) -> str | None:
+        """Who set the annotation that a slice has; None where it has none, or was ingested with it."""
+        edit = self.edits.get(z)
+        return None if edit is None or edit.now is None else edit.source
 
     def read_labels(self, name: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read one slice of a finished label image: (rows, columns), values are phases.
