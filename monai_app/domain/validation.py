@@ -9,9 +9,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from monai_app.domain.schemas import SEPARATOR, Place, Schema, find, kind_of, resolve, rule_of, schema_of
+from monai_app.domain.schemas import SEPARATOR, Place, Schema, find, kind_of, members, resolve, rule_of, schema_of
 from monai_app.errors import ConfigError
 from monai_app.yamlfile import line_of, read_yaml
 
@@ -20,6 +20,17 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 Items = Annotated[tuple[_Item, ...], Field(strict=False)]
 """A list in a document, a tuple in Python."""
+
+
+def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise ConfigError(f"{number} occurs twice; name every number once")
+    return numbers
+
+
+Numbers = Annotated[Items[int], AfterValidator(_check_once)]
+"""A list of whole numbers, none of them twice."""
 
 Text = Annotated[str, Field(pattern=r"\S")]
 """Text that is not empty."""
@@ -117,7 +128,8 @@ def _tell(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) 
     if kind == "missing" and place[-1:] == error["loc"][-1:]:
         return f"{inside}key {str(place[-1])!r} is missing", "add it"
     if kind == "extra_forbidden":
-        known = resolve(find(schema, place[:-1])[1], schema).get("properties", {})
+        parts = members(find(schema, place[:-1])[1], schema)
+        known = [key for each in parts for key in each.get("properties", {})]
         return f"{inside}unknown key {str(place[-1])!r}", _suggest(str(place[-1]), known)
     if kind == "value_error":
         cause = error["ctx"]["error"]

@@ -8,10 +8,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from monai_app.domain.numbering import PLACE
 from monai_app.domain.phase import Phase, check_phases
-from monai_app.domain.validation import Items, Strict, Text, read_document, shown
+from monai_app.domain.validation import Items, Numbers, Strict, Text, read_document, shown
 from monai_app.errors import ConfigError
 
-Nanometres = Annotated[float, Field(gt=0, json_schema_extra={"unit": "nm"})]
+Nanometres = Annotated[float, Field(ge=0.001, le=1_000_000, json_schema_extra={"unit": "nm"})]
 
 
 def _check_detector_name(name: str) -> str:
@@ -42,17 +42,11 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
         path: Path = info.context / Path(value).expanduser()
         found = path.exists()
     except (OSError, RuntimeError) as error:  # a name too long; no such user
-        raise ConfigError(f"{shown(value)} cannot be looked up ({error}); correct the path") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{shown(value)} cannot be looked up ({reason}); correct the path") from None
     if not found:
         raise ConfigError(f"{path} does not exist; paths are relative to the description: correct it")
     return path
-
-
-def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    for number in numbers:
-        if numbers.count(number) > 1:
-            raise ConfigError(f"{number} occurs twice; name every number once")
-    return numbers
 
 
 Finding = Literal["constant_slices", "constant_detectors", "repeated_slices"]
@@ -61,7 +55,6 @@ FINDINGS: tuple[Finding, ...] = get_args(Finding)
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
 """What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
 _Source = Annotated[Path, BeforeValidator(_find_source)]
-_Numbers = Annotated[Items[int], AfterValidator(_check_once)]
 
 
 class Voxel(Strict):
@@ -100,11 +93,11 @@ class AnnotationDescription(Strict):
     """A folder of label images named by slice, or one file with all of them."""
     mapping: Annotated[dict[int, Text], Field(min_length=1)]
     """Value in the source: name of a phase. 0 may be a real class."""
-    unlabelled: _Numbers = ()
+    unlabelled: Numbers = ()
     """Values in the source that mean unlabelled."""
     rest_unlabelled: bool = False
     """Whether values named nowhere are unlabelled instead of an error."""
-    slices: _Numbers | None = None
+    slices: Numbers | None = None
     """The z of every plane of a source that is one file; without it plane = z."""
     train: Items[int | str] = ()
     """Slices to train on, as z or as the file stem of a slice."""

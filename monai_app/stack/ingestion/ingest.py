@@ -23,6 +23,7 @@ from monai_app.stack.ingestion.survey import Survey
 from monai_app.stack.label_images.registry import LabelImage, create_labels
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
+from monai_app.stack.places import check_outside_stores
 from monai_app.stack.store import Stack
 
 _SUFFIX = ".ome.zarr"
@@ -103,6 +104,7 @@ def ingest(
 def _check_target(target: Path, overwrite: bool) -> None:
     if not target.name.endswith(_SUFFIX) or target.name == _SUFFIX:
         raise ConfigError(f"target {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+    check_outside_stores(target)
     if not target.exists():
         return
     if not overwrite:
