@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from monai_app.domain.schemas import SEPARATOR, Place, Schema, find, kind_of, members, resolve, rule_of, schema_of
 from monai_app.errors import ConfigError
@@ -20,18 +20,6 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 Items = Annotated[tuple[_Item, ...], Field(strict=False)]
 """A list in a document, a tuple in Python."""
-
-
-def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    for number in numbers:
-        if numbers.count(number) > 1:
-            raise ConfigError(f"{number} occurs twice; name every number once")
-    return numbers
-
-
-Numbers = Annotated[Items[int], AfterValidator(_check_once)]
-"""A list of whole numbers, none of them twice."""
-
 Text = Annotated[str, Field(pattern=r"\S")]
 """Text that is not empty."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, field_validator
 
 from monai_app.domain.slab import SliceCount
-from monai_app.domain.validation import Items, Numbers, Strict
+from monai_app.domain.validation import Items, Strict
 from monai_app.errors import ConfigError
 
 Layout = Literal["paired", "channels"]
@@ -29,9 +29,9 @@ class Settings(Strict):
     """path of the stack"""
     bundles: Items[str]
     """trained run folders, names or paths of bundles to train; each becomes a model of its folder's name"""
-    slices: Numbers = ()
+    slices: Items[int] = ()
     """z of the slices to offer for annotation; empty offers all"""
-    test_slices: Numbers = ()
+    test_slices: Items[int] = ()
     """z of the slices whose labels test and never train"""
     thickness: SliceCount = 3
     """slices in a case, odd"""

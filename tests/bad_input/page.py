@@ -43,7 +43,7 @@ def all_rows() -> list[Row]:
 
 def key(row: Row) -> str:
     """What tells a row from others: its command and what a person did."""
-    return f"{row.command}: {row.did}"
+    return f"{row.command}: {_cell(row.did)}"
 
 
 def outcome(row: Row) -> str:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from monai_app.domain.numbering import PLACE
 from monai_app.domain.phase import Phase, check_phases
-from monai_app.domain.validation import Items, Numbers, Strict, Text, read_document, shown
+from monai_app.domain.validation import Items, Strict, Text, read_document, shown
 from monai_app.errors import ConfigError
 
 Nanometres = Annotated[float, Field(ge=0.001, le=1_000_000, json_schema_extra={"unit": "nm"})]
@@ -49,12 +49,20 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
+def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise ConfigError(f"{number} occurs twice; name every number once")
+    return numbers
+
+
 Finding = Literal["constant_slices", "constant_detectors", "repeated_slices"]
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 """What may be found in pixels and usually is a mistake."""
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
 """What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
 _Source = Annotated[Path, BeforeValidator(_find_source)]
+_Numbers = Annotated[Items[int], AfterValidator(_check_once)]
 
 
 class Voxel(Strict):
@@ -93,11 +101,11 @@ class AnnotationDescription(Strict):
     """A folder of label images named by slice, or one file with all of them."""
     mapping: Annotated[dict[int, Text], Field(min_length=1)]
     """Value in the source: name of a phase. 0 may be a real class."""
-    unlabelled: Numbers = ()
+    unlabelled: _Numbers = ()
     """Values in the source that mean unlabelled."""
     rest_unlabelled: bool = False
     """Whether values named nowhere are unlabelled instead of an error."""
-    slices: Numbers | None = None
+    slices: _Numbers | None = None
     """The z of every plane of a source that is one file; without it plane = z."""
     train: Items[int | str] = ()
     """Slices to train on, as z or as the file stem of a slice."""

@@ -50,7 +50,9 @@ def bad(old: str, new: str, *says: str) -> Row:
     """A description in which somebody wrote something else."""
     if not new:
         return refused(f"no `{old.strip().splitlines()[0]}`", LINE, *says, make=edited(old, new))
-    return refused(f"`{new.strip()}`".replace("\n", " "), LINE, *says, make=edited(old, new))
+    shown = new.strip().splitlines()[-1].strip().rstrip(",")
+    shown = shown if shown.count("{") == shown.count("}") else shown.rstrip("}")
+    return refused(f"`{shown}`", LINE, *says, make=edited(old, new))
 
 
 def whole(name: str = "new.ome.zarr", slices: int = 8) -> Make:
@@ -92,7 +94,7 @@ def read_only(place: Place) -> None:
 ROWS = [
     bad("name: tiny", "", "'name' is missing"),
     bad("name: tiny", "name: 5", "name: 5"),
-    bad("name: tiny", 'name: ""', "name: ''"),
+    bad("name: tiny", "name: ''", "name: ''"),
     bad("name: tiny", "name: [tiny]", "name: ['tiny']"),
     bad("name: tiny", "name:", "name: None"),
     bad(VOXEL, "", "'voxel_nm' is missing"),

@@ -104,7 +104,6 @@ ROWS = [
     served("--slices -1", "-1"),
     served("--slices four", "four"),
     served("--slices 1,,3", "1,,3"),
-    served("--slices 4,4", "4"),
     served("--test 99", "99"),
     served("--test six", "six"),
     served("--thickness 2", "thickness: 2"),
