@@ -29,7 +29,6 @@ _REMEDIES = {
     errno.EMFILE: f"allow more open files (ulimit -n 4096), {_AGAIN}",
     errno.EEXIST: "something has that name; choose another one",
     errno.ENOTDIR: "a folder of that path is a file; choose another place",
-    errno.EEXIST: "it is a file where a folder should be; choose another place",
     errno.EISDIR: "it is a folder; choose another name",
     errno.ENOENT: "correct the path",
 }

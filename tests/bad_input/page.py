@@ -61,17 +61,17 @@ def _cell(text: str) -> str:
     return re.sub(r"(\w)\1{40,}", r"\1\1\1...", text.strip()).replace("|", "\\|")
 
 
-def written(rows: list[Row], messages: dict[str, str]) -> str:
+def written(rows: list[Row], lines: dict[str, str]) -> str:
     """Return the page.
 
     Args:
         rows: of all commands.
-        messages: of every row, by `key`.
+        lines: of the table, of every row, by `key`.
     """
     counts = Counter(map(outcome, rows))
     parts = [TOP.format(rows=len(rows), refused=counts[REFUSED], taken=counts[TAKEN])]
     for command, heading in HEADINGS.items():
-        own = [line_of(row, messages[key(row)]) for row in rows if row.command == command]
+        own = [lines[key(row)] for row in rows if row.command == command]
         head = "| what a person did | outcome | what the program says |\n|---|---|---|"
         parts.append(f"## {heading}: `monai-app {command}`\n\n{head}\n" + "\n".join(own) + "\n")
     return "\n".join(parts)
