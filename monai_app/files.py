@@ -172,7 +172,7 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
         if error.errno in _NO_LOCKS:
             path.unlink(missing_ok=True)
             error = OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))  # ENOSYS would not say what is missing
-        raise storage_error(error, path.parent) from None
+        raise storage_error(error, path if error.errno == errno.ENAMETOOLONG else path.parent) from None
     try:
         yield
     finally:

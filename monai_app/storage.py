@@ -98,9 +98,11 @@ def check_writable(folder: Path, remedy: str) -> None:
         remedy: what to do instead.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: it cannot be written, or is a file.
     """
     there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise storage_error(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there)))
     if not os.access(there, os.W_OK | os.X_OK):
         read_only = os.statvfs(there).f_flag & os.ST_RDONLY
         raise StorageError(f"{there}: {'Read-only file system' if read_only else 'Permission denied'}; {remedy}")

@@ -87,7 +87,9 @@ def check_logits(network: "nn.Module", spec: ModelSpec) -> None:
         with torch.no_grad():
             given = tuple(network(torch.zeros(1, len(spec.channel_name), side, side)).shape)
     except RuntimeError as error:
-        raise ConfigError(f"the network fails at an image of {len(spec.channel_name)} channels ({error})") from error
+        raise ConfigError(
+            f"the network fails at an image of {len(spec.channel_name)} channels ({error}); correct its settings"
+        ) from error
     if given != expected:
         raise ConfigError(
             f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "

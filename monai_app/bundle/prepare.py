@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict
 
 from monai_app import __version__
 from monai_app.bundle.checks import check_network, check_sides, check_training
 from monai_app.bundle.configs.locate import template_digest
 from monai_app.bundle.configs.plain import read_config
-from monai_app.bundle.configs.settings import apply_settings, check_literal, read_overlays
+from monai_app.bundle.configs.settings import apply_settings, check_literal, read_json, read_overlays
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
+from monai_app.domain.validation import Strict, validated
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.files import atomic_directory, atomic_file, lock, lock_path
 from monai_app.networks.weights import save_checkpoint
@@ -48,6 +50,15 @@ CONFIGS = ("train.yaml", "inference.yaml")
 
 OF_THE_TEMPLATE = ("template", "eval_metrics")
 """Metadata of the bundle as it ships: what is a placeholder in it, and what other trainings scored."""
+
+
+class _Record(Strict):
+    """What of ``run.json`` is read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    bundle: str
+    settings: dict[str, Any]
 
 
 def prepare(
@@ -86,15 +97,16 @@ def prepare(
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    check_outside_stores(run)
+    _check_target(run, overwrite)
+    source = None if pretrained is None else read_source(pretrained)
     given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
     chosen, spec = _complete(given, template, stack, processes)
     stack.check_unchanged()
     record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
     record["template"] = template_digest(template)
     begun: Transfer | None = None
-    if pretrained is not None:
-        weights, old = read_source(pretrained)
+    if source is not None and pretrained is not None:
+        weights, old = source
         begun = transfer(weights.state, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
         record["pretrained"] = {"weights_sha256": weights.origin.sha256, "transfer": begun.describe()}
@@ -182,6 +194,7 @@ def _complete(
         "dtype": stack.dtype.name,
         "trained_on": {"identity": stack.ingested, "slices": train},
     }
+    check_literal(from_stack)
     spec = check_network({**chosen, **from_stack})
     check_sides(chosen["crop"], chosen["window"], spec.stride, stack)
     return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, spec
@@ -227,14 +240,28 @@ def check_idle(run: Path) -> None:
             pass
 
 
-def _check_same(run: Path, record: Mapping[str, Any]) -> None:
-    """Refuse to resume a run that was made from something else, naming the differences."""
-    path = run / RECORD
-    if not path.is_file():
+def _check_target(run: Path, overwrite: bool) -> None:
+    check_outside_stores(run)
+    if run.exists() and not overwrite and not (run / RECORD).is_file():
         raise TargetExistsError(
             f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
         )
-    found = json.loads(path.read_text(encoding="utf8"))
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """Read what a run folder was made from.
+
+    Raises:
+        ConfigError: it is missing, damaged, or lacks the bundle's name or the settings.
+    """
+    record = read_json(run / RECORD, ())
+    validated(_Record, record, run / RECORD, "restore it from a copy, or train again")
+    return record
+
+
+def _check_same(run: Path, record: Mapping[str, Any]) -> None:
+    """Refuse to resume a run that was made from something else, naming the differences."""
+    found = read_record(run)
     wanted = json.loads(json.dumps(record))
     differences = [
         f"{name} is {old!r} there and {new!r} now"
@@ -243,8 +270,8 @@ def _check_same(run: Path, record: Mapping[str, Any]) -> None:
     ]
     if differences:
         raise TargetExistsError(
-            f"{run} was made from something else: {'; '.join(differences)}. Choose another folder, "
-            "or --overwrite to train from the start"
+            f"{run} was made from something else: {'; '.join(differences)}. Choose another folder, where --from {run} "
+            "begins with its weights, or --overwrite to train from the start"
         )
 
 

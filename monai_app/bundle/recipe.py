@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.configs.locate import NO_SIZE, size_overlays, template_path, template_paths
-from monai_app.bundle.configs.settings import check_literal, read_json, read_overlays
+from monai_app.bundle.configs.settings import check_literal, read_overlays
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
-from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.errors import ConfigError
 from monai_app.yamlfile import read_yaml
 
@@ -50,7 +50,7 @@ def read_recipe(bundle: Path, size: str, settings: Mapping[str, Any]) -> Recipe:
     """
     kept: dict[str, Any] = {}
     if (bundle / RECORD).is_file():
-        record = read_json(bundle / RECORD, ("bundle", "settings"))
+        record = read_record(bundle)
         template, laid = str(record["bundle"]), NO_SIZE
         kept = {name: value for name, value in record["settings"].items() if name not in NOT_SETTINGS}
     elif bundle.name in [path.name for path in template_paths()]:

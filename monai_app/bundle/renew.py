@@ -17,7 +17,7 @@ from monai_app.bundle.configs.settings import SEPARATOR, read_json
 from monai_app.bundle.configs.training_settings import settings_of
 from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.archive import MANIFEST
-from monai_app.bundle.prepare import CONFIGS, RECORD, write_configs
+from monai_app.bundle.prepare import CONFIGS, RECORD, read_record, write_configs
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.files import atomic_directory, atomic_file
 from monai_app.training.fingerprint import renamed
@@ -37,7 +37,7 @@ def usable_run(run: Path) -> Path:
     Raises:
         ConfigError: the configs' settings make no model.
     """
-    record = read_json(run / RECORD, ("bundle", "settings")) if (run / RECORD).is_file() else {}
+    record = read_record(run) if (run / RECORD).is_file() else {}
     template = {path.name: path for path in template_paths()}.get(record.get("bundle", ""))
     if template is None or record.get("template") == template_digest(template) or is_signed(run):
         return run

@@ -26,8 +26,8 @@ def evaluate(
 
     check_processes(processes)
     device = checked_device(device, processes)
-    check_writable(run / "eval", "scores go into the run folder: copy it to a place that you can write to")
-    run = trained_run(run)
+    given, run = run, trained_run(run)
+    check_writable(given / "eval", "scores go into the run folder: copy it to a place that you can write to")
     stack = Stack.open(stack).path
     show_and_run(run, run_command(run, stack, ("train", "evaluate"), processes, amp=amp, device=device))
     _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))

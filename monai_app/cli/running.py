@@ -48,11 +48,18 @@ def run_command(
 
     For several processes ``multi_gpu_`` and the last one's name is laid over them. Options are ids or options of
     MONAI's ``run``; ``None`` leaves one away.
+
+    Raises:
+        ConfigError: a config is missing.
     """
     names = [*configs, f"multi_gpu_{configs[-1]}"] if processes > 1 else configs
+    files = tuple(run / "configs" / f"{name}.yaml" for name in names)
+    for file in files:
+        if not file.is_file():
+            raise ConfigError(f"{file} does not exist; restore it from a copy, or make the folder again")
     overrides: dict[str, object] = {"bundle_root": str(run), "dataset_dir": str(stack)}
     overrides |= {name: value for name, value in options.items() if value is not None}
-    return BundleCommand(tuple(run / "configs" / f"{name}.yaml" for name in names), overrides, processes)
+    return BundleCommand(files, overrides, processes)
 
 
 def checked_device(name: str | None, processes: int = 1) -> str | None:

@@ -44,7 +44,7 @@ def segment(
     device = checked_device(device)
     log_to_console()
     source, chosen = Stack.open(stack), applicable(model)
-    name = labels or chosen.name
+    name = chosen.name if labels is None else labels
     check_label_name(name)
     given: dict[str, Any] = {
         "mask": _mask(mask, source.label_names()),

@@ -20,7 +20,7 @@ def serve(
         Path | None, typer.Option(help="The server's folder. [default: NAME.label beside the stack]")
     ] = None,
     host: Annotated[str, typer.Option(help="Address to bind; others than 127.0.0.1 need a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes one that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes one that is free.")] = 8000,
     token_file: Annotated[
         Path | None, typer.Option(help=f"File with the token that clients must send. [or: ${TOKEN}]")
     ] = None,

@@ -19,16 +19,16 @@ def settings(
 ) -> None:
     """List all settings of a training, of sample.yaml or of the simulator: values, type, range, unit and meaning."""
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
+    from monai_app.bundle.configs.plain import read_config
     from monai_app.bundle.configs.settings import read_overlays
     from monai_app.bundle.configs.training_settings import list_settings, settings_of
     from monai_app.domain.schemas import Setting, document_schema, settings_table
     from monai_app.domain.validation import Strict
     from monai_app.phantom import PhantomConfig
     from monai_app.stack import SampleDescription
-    from monai_app.yamlfile import read_yaml
 
-    bundle = bundle or DEFAULT_BUNDLE
-    training = read_yaml((run or template_path(bundle)) / "configs" / "train.yaml")
+    bundle = DEFAULT_BUNDLE if bundle is None else bundle
+    training = read_config((run or template_path(bundle)) / "configs" / "train.yaml")
     files: dict[str, type[Strict]] = {"sample": SampleDescription, "simulator": PhantomConfig}
     model = files.get(of) or settings_of(training)
     if schema:

@@ -69,7 +69,7 @@ def train(
     source = Stack.open(stack)
     if variant is not None:
         bundle, given = read_variant(variant).choose(source, bundle, given)
-    bundle = bundle or DEFAULT_BUNDLE
+    bundle = DEFAULT_BUNDLE if bundle is None else bundle
     new = prepare(
         template_path(bundle),
         source,

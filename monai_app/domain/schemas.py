@@ -74,7 +74,7 @@ def _rows(part: Schema, schema: Schema, prefix: str, defaults: Any = None) -> It
     for name, field in part["properties"].items():
         default = defaults[name] if isinstance(defaults, Mapping) else field.get("default")
         resolved = resolve(field, schema)
-        inside = [resolve(each.get("items", each), schema) for each in _members(field, schema)]
+        inside = [resolve(each.get("items", each), schema) for each in members(field, schema)]
         parts = [each for each in inside if "properties" in each]
         for part in parts:
             number = f"N{SEPARATOR}" if resolved.get("type") == "array" else ""
@@ -90,16 +90,17 @@ def find(schema: Schema, location: Place, to_a_key: bool = False) -> tuple[Place
     place: list[int | str] = []
     part: Schema = schema
     for index, step in enumerate(location):
-        members = _members(part, schema)
-        found = next((below for each in members if (below := _below(each, step)) is not None), None)
+        options = members(part, schema)
+        found = next((below for each in options if (below := _below(each, step)) is not None), None)
         last_key = to_a_key and index == len(location) - 1
-        if found is not None or len(members) == 1 or step == "[key]" or last_key:
+        if found is not None or len(options) == 1 or step == "[key]" or last_key:
             place.append(step)
-        part = {} if found is None and len(members) == 1 else found or part
+        part = {} if found is None and len(options) == 1 else found or part
     return tuple(place), part
 
 
-def _members(part: Schema, schema: Schema) -> list[Schema]:
+def members(part: Schema, schema: Schema) -> list[Schema]:
+    """Return the parts that a value may be one of, or the only one."""
     part = resolve(part, schema)
     return [resolve(each, schema) for each in part.get("anyOf", [part])]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from monai_app.domain.schemas import SEPARATOR, Place, Schema, find, kind_of, resolve, rule_of, schema_of
+from monai_app.domain.schemas import SEPARATOR, Place, Schema, find, kind_of, members, resolve, rule_of, schema_of
 from monai_app.errors import ConfigError
 from monai_app.names import is_printable
 from monai_app.yamlfile import line_of, read_yaml
@@ -125,7 +125,8 @@ def _tell(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) 
     if kind == "missing" and place[-1:] == error["loc"][-1:]:
         return f"{inside}key {str(place[-1])!r} is missing", "add it"
     if kind == "extra_forbidden":
-        known = resolve(find(schema, place[:-1])[1], schema).get("properties", {})
+        parts = members(find(schema, place[:-1])[1], schema)
+        known = [key for each in parts for key in each.get("properties", {})]
         return f"{inside}unknown key {str(place[-1])!r}", _suggest(str(place[-1]), known)
     if kind == "value_error":
         cause = error["ctx"]["error"]

@@ -24,7 +24,9 @@ def format_of(path: Path) -> Format:
         if path.suffix == suffix:
             return name
     endings = ", ".join(f"{suffix} ({name})" for name, suffix in SUFFIXES.items())
-    raise ConfigError(f"{path} is no exported model by its name, which must end in one of {endings}")
+    raise ConfigError(
+        f"{path} is no exported model by its name, which must end in one of {endings}; give a run folder or such a file"
+    )
 
 
 def missing_package(error: ImportError) -> ConfigError:

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,7 +89,12 @@ def _open_torchscript(content: bytes) -> _Opened:
 
 def _open_torch_export(content: bytes) -> _Opened:
     files: dict[str, Any] = {METADATA: ""}
-    program = torch.export.load(BytesIO(content), extra_files=files)
+    log = logging.getLogger("torch.export")  # which tells of foreign bytes in a page of traceback
+    before, log.disabled = log.disabled, True
+    try:
+        program = torch.export.load(BytesIO(content), extra_files=files)
+    finally:
+        log.disabled = before
     # The guards refuse sides of a single stride, at which the program is as right as at any other.
     guarded = "check_guards" in inspect.signature(program.module).parameters
     return program.module(**({"check_guards": False} if guarded else {})), files[METADATA]

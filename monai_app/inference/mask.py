@@ -29,7 +29,7 @@ class Mask:
             image file, (rows, columns) for all slices or (slices, rows, columns); ``None`` segments everything.
 
     Raises:
-        ConfigError: there is no such label image or file, or its size is not the stack's.
+        ConfigError: there is no such label image or file, its size is not the stack's, or it leaves nothing.
     """
 
     stack: Stack
@@ -47,12 +47,15 @@ class Mask:
                 f"{', '.join(self.stack.label_names()) or 'it has none'}; give one of them (--mask)"
             )
         self.check()
-        shape = _read_file(self.source).shape
+        pixels = _read_file(self.source)
+        shape = pixels.shape
         if shape not in (self.stack.shape, self.stack.shape[1:]):
             raise ConfigError(
                 f"mask {self.source} is of shape {shape}; it must be {self.stack.shape[1:]} "
                 f"(rows, columns) or {self.stack.shape}; give a mask of this stack (--mask)"
             )
+        if not (pixels > 0).any():
+            raise ConfigError(f"mask {self.source} is 0 everywhere: nothing would be segmented; give another (--mask)")
 
     @property
     def identity(self) -> str | None:

@@ -101,10 +101,12 @@ class Segmentation:
         """
         stack = Stack.open(self.path)
         self._check(stack)
+        z, y, x = map(self.region.get, _AXES)
+        region = Region.parse(z, y, x, stack.shape)
         mask = Mask(stack, self.mask)
         network, halo = prepare(self.model, self.device, self.precision)
         planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs, stack.gaps)
-        plan = self._plan(stack, planner, halo)
+        plan = self._plan(stack, region, planner, halo)
         if self.keep and self._is_finished(stack, plan, mask):
             _log.info("labels %r are complete already", self.name)
             return
@@ -136,11 +138,8 @@ class Segmentation:
         self.model.check_precision(self.precision, self.device)
         self.model.spec.check_stack(stack)
 
-    def _plan(self, stack: Stack, planner: Planner, halo: int) -> Plan:
+    def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
         """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
-        region = Region.parse(
-            self.region.get("slices"), self.region.get("rows"), self.region.get("columns"), stack.shape
-        )
         processes = 1 if self.cluster else self.workers
         plan = self._started_plan(stack)
         if plan is not None and self.request.tile in (None, plan.tile):

@@ -33,8 +33,9 @@ def readable(path: Path) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:  # parsers of damaged headers and codecs raise anything
-        kind = "" if isinstance(error, _NUMBERS) else f"{type(error).__name__}: "
-        raise StackError(f"{path} cannot be read ({kind}{error}): it is damaged; save or copy it again") from error
+        kind = "" if isinstance(error, _NUMBERS) else type(error).__name__
+        reason = ": ".join(filter(None, (kind, str(error))))
+        raise StackError(f"{path} cannot be read ({reason}): it is damaged; save or copy it again") from error
 
 
 @dataclass(frozen=True)

@@ -145,17 +145,19 @@ def open_planes(path: Path, *, labels: bool = False) -> Source:
 def _open_folder(path: Path, labels: bool) -> Source:
     """Open the files of a folder that have the first format of which there are any."""
     listed = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    for entry in listed:
-        if find_format(entry) and entry.is_symlink() and not entry.exists():
+    formats = {entry: form for entry in listed if (form := find_format(entry))}
+    for entry in formats:
+        if entry.is_symlink() and not entry.exists():
             raise StackError(
                 f"{entry} is a link to {entry.readlink()}, which does not exist; restore that or remove it"
             )
-    visible = [entry for entry in listed if entry.is_file()]
-    formats = {file: form for file in visible if (form := find_format(file))}
+        if not entry.is_file():
+            kind = "a folder" if entry.is_dir() else "no file"
+            raise StackError(f"{entry} is {kind} and called like an image; put the image in its place, or rename it")
     if not formats:
         raise StackError(f"{path} holds no image file ({suffixes()}); give a folder with one file a slice")
     form = min(formats.values(), key=registry.FORMATS.index)
-    paths = natural_order([file for file in visible if formats.get(file) is form])
+    paths = natural_order([file for file, other in formats.items() if other is form])
     for first, second in pairwise(paths):
         if stem(first) == stem(second):
             raise StackError(

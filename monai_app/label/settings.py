@@ -47,9 +47,9 @@ class Settings(Strict):
     """where models are applied; without it the GPU where there is one"""
     memory: str | None = None
     """that the process which applies models may use, e.g. ``"4GiB"``; without it what is good"""
-    waiting: Annotated[int, Field(ge=1)] = 8
+    waiting: Annotated[int, Field(ge=1, le=10_000)] = 8
     """inferences that may wait for the one that runs"""
-    stored: Annotated[int, Field(ge=0, json_schema_extra={"unit": "bytes"})] = 32 * 2**30
+    stored: Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra={"unit": "bytes"})] = 32 * 2**30
     """what volumes and labels which clients sent may take in all"""
     ingested: str | None = None
     """the identity at the ingestion that the stack must have; the server sets it for its processes, so that they work

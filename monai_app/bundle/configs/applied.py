@@ -8,7 +8,7 @@ from pydantic import Field
 
 from monai_app.bundle.configs.plain import is_plain
 from monai_app.device.precision import Precision
-from monai_app.domain.validation import Items, Strict
+from monai_app.domain.validation import Items, Strict, Text
 from monai_app.errors import ConfigError
 
 AUTOMATIC = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
@@ -26,13 +26,13 @@ class Part(Strict):
 class Asked(Strict):
     """What a person asks for each time; a file does not decide it."""
 
-    mask: str | None = None
+    mask: Text | None = None
     """a label image of the stack, or a path: only its pixels above 0 are segmented"""
-    preview: Annotated[int, Field(ge=0)] = 0
+    preview: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """segment so many slices, spread over the region, into a label image of their own; 0 is all"""
-    cluster: str | None = None
+    cluster: Text | None = None
     """address of a Dask scheduler to compute on"""
-    tiff_dir: str | None = None
+    tiff_dir: Text | None = None
     """also write the labels as one TIFF per slice into this folder"""
     overwrite: bool = False
     """replace a finished label image"""
@@ -53,7 +53,7 @@ class Applied(Asked):
     """side, or rows and columns, of a tile; None chooses by the memory"""
     memory: str | int | None = None
     """that the process may use"""
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
     """processes on this machine; 0 computes in this one"""
     device: str = "auto"
     """where the network runs"""

@@ -1,7 +1,9 @@
 """The settings of a training, declared once: type, range, unit, default and text; a bundle adds its network's."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import Field, create_model, field_validator, model_validator
@@ -130,7 +132,13 @@ def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
         bundle: its training config, whose ``network_settings`` name the network's own and whose values are their
             defaults: numbers, texts, or lists of as many numbers.
     """
-    fields: dict[str, Any] = {name: (_kind(name, bundle[name]), bundle[name]) for name in bundle["network_settings"]}
+    return _with_network(json.dumps({name: bundle[name] for name in bundle["network_settings"]}))
+
+
+@cache
+def _with_network(defaults: str) -> type[TrainingSettings]:
+    """Add a network's settings; pydantic takes longer for that than for all else that is checked."""
+    fields: dict[str, Any] = {name: (_kind(name, value), value) for name, value in json.loads(defaults).items()}
     return create_model("TrainingSettings", __base__=TrainingSettings, **fields)
 
 

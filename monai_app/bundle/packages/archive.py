@@ -15,6 +15,7 @@ from typing import Any
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_directory, atomic_file, file_sha256
 from monai_app.names import check_file_name
+from monai_app.stack.places import check_outside_stores
 
 MANIFEST = "manifest.json"
 """File of a package that holds size and SHA-256 of all others, by their path."""
@@ -118,6 +119,7 @@ def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
         ConfigError: it is no package, damaged, or tampered with.
         TargetExistsError: the folder exists and may not be replaced.
     """
+    check_outside_stores(target)
     if overwrite and (target / MANIFEST).is_file():
         read_manifest(target)  # others have files of this name too, and are not replaced
     with _opened(package) as archive, atomic_directory(target, MANIFEST, overwrite=overwrite) as partial:

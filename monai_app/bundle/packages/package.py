@@ -19,7 +19,7 @@ from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.archive import MANIFEST, pack, write_manifest
 from monai_app.bundle.packages.golden import FOLDER, write_golden
-from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.files import clear_work, file_sha256, work_folder
 from monai_app.inference import Model
@@ -89,7 +89,7 @@ def check_target(target: Path, run: Path, *, overwrite: bool) -> None:
         raise ConfigError(f"{target} lies in the run folder, which is packed; choose another place")
     check_outside_stores(target)
     clear_work(target.absolute())
-    if target.exists() and not overwrite:
+    if target.exists() and (not overwrite or target.is_dir()):
         raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
 
@@ -142,7 +142,7 @@ def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: M
 
 
 def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
-    record = read_json(run / RECORD, ("bundle", "settings", "monai_app"))
+    record = read_record(run)
     config = ConfigParser.load_config_file(run / "configs" / "train.yaml")
     trained_on = record["settings"]["trained_on"]
     return {
@@ -160,7 +160,7 @@ def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
         "pretrained": record.get("pretrained"),
         "versions": {
             "monai_app": __version__,
-            "monai_app at training": record["monai_app"],
+            "monai_app at training": record.get("monai_app"),
             "monai": monai.__version__,
             "pytorch": torch.__version__.split("+")[0],
             "numpy": np.__version__,

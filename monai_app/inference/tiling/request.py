@@ -8,6 +8,9 @@ from pydantic import ByteSize, TypeAdapter
 
 from monai_app.errors import ConfigError
 
+LONGEST_SIDE = 1_000_000
+"""Of a tile, in pixels: more than slices have."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -45,8 +48,10 @@ def _sides(tile: str | int | Sequence[int]) -> tuple[int, int]:
         sides = [int(part) for part in parts]
     except (TypeError, ValueError):
         sides = []
-    if len(sides) not in (1, 2) or min(sides) < 1:
-        raise ConfigError(f"tile {tile!r}: must be the side of a square in pixels or ROWS,COLUMNS (--tile)")
+    if len(sides) not in (1, 2) or not 1 <= min(sides) <= max(sides) <= LONGEST_SIDE:
+        raise ConfigError(
+            f"tile {tile!r}: must be the side of a square, from 1 to {LONGEST_SIDE} pixels, or ROWS,COLUMNS (--tile)"
+        )
     return sides[0], sides[-1]
 
 

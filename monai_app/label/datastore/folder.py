@@ -11,6 +11,7 @@ from monai_app.errors import ConfigError
 from monai_app.files import atomic_file, lock, lock_path
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
+from monai_app.stack.places import check_outside_stores
 from monai_app.storage import storage_error
 
 MARKER = "monai-app-serve.json"
@@ -39,6 +40,7 @@ def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
     folder = workspace.folder
     if folder.resolve().is_relative_to(stack.path.resolve()):
         raise ConfigError(f"{folder} lies in the stack {stack.path}; give another folder (--studies)")
+    check_outside_stores(folder)
     with ExitStack() as held:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)

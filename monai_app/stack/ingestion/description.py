@@ -13,7 +13,7 @@ from monai_app.domain.validation import Items, Strict, Text, read_document, show
 from monai_app.errors import ConfigError
 from monai_app.names import is_printable
 
-Nanometres = Annotated[float, Field(gt=0, json_schema_extra={"unit": "nm"})]
+Nanometres = Annotated[float, Field(ge=0.001, le=1_000_000, json_schema_extra={"unit": "nm"})]
 
 
 def _check_detector_name(name: str) -> str:
@@ -46,7 +46,8 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
         path: Path = info.context / Path(value).expanduser()
         found = path.exists()
     except (OSError, RuntimeError) as error:  # a name too long; no such user
-        raise ConfigError(f"{shown(value)} cannot be looked up ({error}); correct the path") from None
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{shown(value)} cannot be looked up ({reason}); correct the path") from None
     if not found:
         raise ConfigError(f"{path} does not exist; paths are relative to the description: correct it")
     return path

@@ -25,6 +25,7 @@ from monai_app.stack.metadata import StoreMetadata, check_slice_name
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import FORMAT, find_own, write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
+from monai_app.stack.places import check_outside_stores
 from monai_app.stack.store import Stack
 
 _SUFFIX = ".ome.zarr"
@@ -105,6 +106,7 @@ def ingest(
 def _check_target(target: Path, overwrite: bool) -> None:
     if not target.name.endswith(_SUFFIX) or target.name == _SUFFIX:
         raise ConfigError(f"target {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+    check_outside_stores(target)
     if not target.exists():
         return
     if not overwrite:

@@ -65,8 +65,8 @@ BROKEN = {
     "name is a number": (["name"], 5, "name: 5 is not text"),
     "name is empty": (["name"], " ", "name: ' ' is not text"),
     "voxel is a number": (["voxel_nm"], 10, "voxel_nm: 10 is not a mapping"),
-    "voxel is text": (["voxel_nm", "z"], "10 nm", "voxel_nm::z: '10 nm' is not a number above 0"),
-    "voxel is 0": (["voxel_nm", "y"], 0, "voxel_nm::y: 0 is not a number above 0"),
+    "voxel is text": (["voxel_nm", "z"], "10 nm", "voxel_nm::z: '10 nm' is not a number from 0.001 to 1000000"),
+    "voxel is 0": (["voxel_nm", "y"], 0, "voxel_nm::y: 0 is not a number from 0.001 to 1000000"),
     "voxel is true": (["voxel_nm", "y"], True, "voxel_nm::y: True is not a number"),
     "voxel is infinite": (["voxel_nm", "x"], float("inf"), "voxel_nm::x: inf is not a number"),
     "no detectors": (["detectors"], {}, "detectors: {} is not a mapping"),
@@ -174,8 +174,8 @@ def test_refusals_name_the_line(sample: SampleFolder) -> None:
     line = path.read_text().splitlines().index("  y: 10 nm") + 1
     with pytest.raises(ConfigError) as error:
         SampleDescription.from_yaml(path)
-    expected = f"{path}, line {line}: voxel_nm::y: '10 nm' is not a number above 0; write one, without quotes"
-    assert str(error.value) == expected
+    rule = "'10 nm' is not a number from 0.001 to 1000000; write one, without quotes"
+    assert str(error.value) == f"{path}, line {line}: voxel_nm::y: {rule}"
 
 
 KEYS = st.sampled_from([*SampleDescription.model_fields, *AnnotationDescription.model_fields, "z", "value", "colour"])
