@@ -31,8 +31,17 @@ def is_printable(name: str) -> bool:
     return not _IN_NAMES.search(name)
 
 
+def is_file_name(name: object) -> bool:
+    """Whether every system takes a name for that of a file, which lies in the folder that it is put into."""
+    if not isinstance(name, str) or not name or not is_printable(name) or len(name.encode()) > _LONGEST:
+        return False
+    return (
+        name == name.lstrip(" ").rstrip(". ") and not re.search(r'[/\\<>:"|?*]', name) and not _RESERVED.fullmatch(name)
+    )
+
+
 def check_file_name(name: str, what: str) -> str:
-    """Return a name if every system takes it for that of a file, which lies in the folder that it is put into.
+    """Return a name if it is a file's, see `is_file_name`.
 
     Args:
         name: the name, without suffix or with one.
@@ -41,8 +50,7 @@ def check_file_name(name: str, what: str) -> str:
     Raises:
         ConfigError: it could be a path, a device, or nothing that can be shown.
     """
-    odd = re.search(r'[/\\<>:"|?*]', name) or not is_printable(name) or name.startswith(" ")
-    if odd or name.rstrip(". ") != name or not name or _RESERVED.fullmatch(name) or len(name.encode()) > _LONGEST:
+    if not is_file_name(name):
         raise ConfigError(
             f"{what} {name[:_LONGEST]!r} is no file name that every system takes, such as slice_0001; rename it"
         )

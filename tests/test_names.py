@@ -15,6 +15,7 @@ from monai_app.inference import check_export, export_tiff
 from monai_app.io.reading import partner_path
 from monai_app.names import check_file_name, is_printable, printable
 from monai_app.stack import SampleDescription, Stack, ingest
+from monai_app.stack.label_images.registry import check_replaceable
 from tests.conftest import write_tiny_sample
 
 PATHS = [
@@ -87,10 +88,17 @@ def test_a_label_image_that_a_store_lists_lies_in_it(tiny_stack: Stack, tmp_path
     path = edited(tiny_stack, tmp_path / "s.ome.zarr")
     listed = path / "labels" / "zarr.json"
     content = json.loads(listed.read_text())
-    content["attributes"]["ome"]["labels"] += ["../../other.ome.zarr/labels/annotation"]
+    outside = f"../../{tiny_stack.path.name}/labels/annotation"
+    shutil.copytree(tiny_stack.path, tmp_path / tiny_stack.path.name)
+    assert (path / "labels" / outside).is_dir()
+    content["attributes"]["ome"]["labels"] += [outside]
     listed.write_text(json.dumps(content))
-    with pytest.raises(AppError, match="is no file name"):
-        Stack.open(path).label_names()
+    stack = Stack.open(path)
+    assert stack.label_names() == ()
+    with pytest.raises(StackError, match="no finished label image"):
+        stack.read_labels(outside, 0)
+    with pytest.raises(ConfigError, match="is no file name"):
+        check_replaceable(path, outside, True)
 
 
 def test_a_run_that_a_server_goes_on_with_lies_in_its_folder(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import zarr
 from monai_app import files
 from monai_app.domain.phase import Phase
 from monai_app.errors import ConfigError, StackError, TargetExistsError
-from monai_app.names import check_file_name
+from monai_app.names import check_file_name, is_file_name
 from monai_app.stack.metadata import read_metadata
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import OWN, with_checksum
@@ -24,8 +24,9 @@ _RESERVED = (layout.ANNOTATION, "zarr.json")
 
 
 def finished_labels(store: Path) -> tuple[str, ...]:
-    """The names of the finished label images in a store, without the annotations."""
-    return tuple(name for name in _registered(store) if name != layout.ANNOTATION and _target(store, name).is_dir())
+    """The names of the finished label images in a store, without the annotations and what no folder of it can have."""
+    names = (name for name in _registered(store) if name != layout.ANNOTATION and is_file_name(name))
+    return tuple(name for name in names if _target(store, name).is_dir())
 
 
 @dataclass(frozen=True)
