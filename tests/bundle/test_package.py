@@ -163,9 +163,7 @@ def test_a_run_that_is_trained_or_evaluated_meanwhile_is_not_packed(
     monkeypatch.setattr(
         "monai_app.bundle.packages.package.write_golden", lambda *_: (run / name).write_bytes(b'{"others": 1}')
     )
-    with pytest.raises(
-        ConfigError, match="was replaced since it was read|was trained or evaluated while it was packed"
-    ):
+    with pytest.raises(ConfigError, match=r"(was replaced since it was read|while it was packed)"):
         package(run, tiny_stack, tmp_path / "x.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
