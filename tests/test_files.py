@@ -29,6 +29,27 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert temporary.suffix == ".csv"
 
 
+def test_two_writers_of_a_file_wait_for_each_other(tmp_path: Path) -> None:
+    target, finished = tmp_path / "scores.json", list[str]()
+
+    def second() -> None:
+        with atomic_file(target) as temporary:
+            temporary.write_text("second")
+        finished.append(target.read_text())
+
+    thread = threading.Thread(target=second)
+    with atomic_file(target) as temporary:
+        temporary.write_text("half")
+        thread.start()
+        thread.join(0.1)
+        assert thread.is_alive()
+        temporary.write_text("first")
+        finished.append("first")
+    thread.join()
+    assert finished == ["first", "second"]
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+
+
 @pytest.mark.parametrize("links", [True, False])
 def test_a_file_with_another_name_stays_when_the_first_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool

@@ -135,7 +135,47 @@ def test_a_model_that_was_not_scored_is_refused_unless_asked_for(
         package(run, tiny_stack, tmp_path / "x.zip")
     unpack(package(run, tiny_stack, tmp_path / "x.zip", unscored=True), tmp_path / "out")
     assert "not scored" in (tmp_path / "out" / "docs" / "README.md").read_text()
+    assert not (tmp_path / "out" / "eval").exists()
     assert "eval_metrics" not in json.loads((tmp_path / "out" / "configs" / "metadata.json").read_text())
+
+
+def test_a_package_takes_one_evaluation_of_these_weights_and_names_its_stack(
+    scored: Path, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    (run / "eval" / "slice_0002.png").write_bytes(b"of another stack")
+    unpack(package(run, tiny_stack, tmp_path / "x.zip"), tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out" / "eval").iterdir()} == {
+        "scores.csv",
+        "scores.json",
+        "slice_0006.png",
+    }
+    metrics = json.loads((tmp_path / "out" / "configs" / "metadata.json").read_text())["eval_metrics"]
+    assert (metrics["stack"], metrics["stack_identity"]) == ("tiny", tiny_stack.identity)
+    assert f"of stack 'tiny', identity {tiny_stack.identity}" in (tmp_path / "out" / "docs" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["models/model.pt", "eval/scores.json"])
+def test_a_run_that_is_trained_or_evaluated_meanwhile_is_not_packed(
+    name: str, scored: Path, tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    monkeypatch.setattr(
+        "monai_app.bundle.packages.package.write_golden", lambda *_: (run / name).write_bytes(b'{"others": 1}')
+    )
+    with pytest.raises(ConfigError, match=r"(was replaced since it was read|while it was packed)"):
+        package(run, tiny_stack, tmp_path / "x.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_a_killed_package_left_goes_though_the_target_is_there(
+    scored: Path, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    (tmp_path / "x.zip").touch()
+    (tmp_path / ".x.zip.partial" / "x").mkdir(parents=True)
+    with pytest.raises(TargetExistsError):
+        package(scored, tiny_stack, tmp_path / "x.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
 
 
 def test_targets_are_checked_first(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.errors import BusyError, ConfigError, TargetExistsError
 from monai_app.export import export_run, open_exported, writers
 from monai_app.export.formats import Format
 from monai_app.export.networks import ExportedNetwork, quiet_torchscript
@@ -100,6 +100,24 @@ def test_what_would_not_be_the_model_is_not_written(
     with pytest.raises(ConfigError, match=r"[1-6] of 307200 labels differ, .*nothing was written"):
         export_run(runs["unet"], target=tmp_path / "net.ts")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_replaced_meanwhile_are_not_exported(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(runs["unet"], tmp_path / "run"))
+
+    def compare(*_: object) -> list[Parity]:
+        (run / "models" / "model.pt").write_bytes(b"others")
+        with pytest.raises(BusyError, match=r"net\.ts is being written by another process"):
+            export_run(run, target=tmp_path / "net.ts", overwrite=True)
+        return []
+
+    monkeypatch.setattr("monai_app.export.publish.compare", compare)
+    monkeypatch.setattr("monai_app.export.publish.check", lambda *_: None)
+    with pytest.raises(ConfigError, match=r"model\.pt was replaced since it was read"):
+        export_run(run, target=tmp_path / "net.ts")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_few_other_labels_are_allowed_to_onnx_alone() -> None:
