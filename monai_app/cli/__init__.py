@@ -17,6 +17,7 @@ from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
+from monai_app.cli.verify import verify
 from monai_app.errors import AppError
 from monai_app.storage import storage_error
 
@@ -28,7 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack, trust, serve, settings):
+COMMANDS = (
+    *(simulate, ingest, train, evaluate, segment, export),
+    *(package, check, unpack, trust, verify, serve, settings),
+)
+for command in COMMANDS:
     app.command()(command)
 
 
