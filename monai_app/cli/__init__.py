@@ -11,13 +11,12 @@ import typer
 from monai_app.cli.evaluate import evaluate
 from monai_app.cli.export import export
 from monai_app.cli.ingest import ingest
-from monai_app.cli.package import check, package, trust, unpack
+from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
 from monai_app.cli.simulate import simulate
 from monai_app.cli.train import train
-from monai_app.cli.verify import verify
 from monai_app.errors import AppError
 from monai_app.storage import storage_error
 
