@@ -52,6 +52,7 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
         "export",
         "package",
         "check",
+        "verify",
         "serve",
     ]
     for task in tasks[:-1]:  # the last one serves until it is stopped: the page on MONAI Label starts it

@@ -11,7 +11,7 @@ import typer
 from monai_app.cli.evaluate import evaluate
 from monai_app.cli.export import export
 from monai_app.cli.ingest import ingest
-from monai_app.cli.package import check, package, trust, unpack
+from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
@@ -29,7 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (simulate, ingest, train, evaluate, segment, export, package, check, unpack, trust, serve, settings):
+COMMANDS = (
+    *(simulate, ingest, train, evaluate, segment, export),
+    *(package, check, unpack, trust, verify, serve, settings),
+)
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -29,6 +29,11 @@ def format_of(path: Path) -> Format:
     )
 
 
+def parity_path(path: Path) -> Path:
+    """Where the comparison of an exported file with its original is, and the file's SHA-256."""
+    return path.with_name(f"{path.name}.parity.json")
+
+
 def missing_package(error: ImportError) -> ConfigError:
     """What to say where a package that only ONNX needs is not installed."""
     return ConfigError(f"ONNX needs a package that is not installed ({error}); pip install 'monai-app[export]'")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
-from monai_app.export.formats import METADATA, Format, missing_package
+from monai_app.export.formats import METADATA, Format, missing_package, parity_path
 
 _Opened = tuple[Callable[[Tensor], Tensor], str | bytes]
 """What computes logits (B, K, H, W) of images (B, S*C, H, W), and the metadata as text."""
@@ -73,11 +73,13 @@ class ExportedNetwork(nn.Module):
 
 
 def read_file(path: Path) -> bytes:
-    """Read an exported file's bytes; ConfigError where that cannot be done."""
+    """Read an exported file's bytes; ConfigError where that cannot be done, or they are not those that were exported."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error}); name a file that `monai-app export` wrote") from error
+    _check_unchanged(path, hashlib.sha256(content).hexdigest())
+    return content
 
 
 def _open_torchscript(content: bytes) -> _Opened:
@@ -117,6 +119,22 @@ _OPENERS: dict[Format, Callable[[bytes], _Opened]] = {
     "torch-export": _open_torch_export,
     "onnx": _open_onnx,
 }
+
+
+def _check_unchanged(path: Path, sha256: str) -> None:
+    """Compare a file with what was written beside it when it was exported, if that is there."""
+    beside = parity_path(path)
+    try:
+        exported = json.loads(beside.read_text(encoding="utf8"))["sha256"]
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{beside} is damaged ({error}); export the run folder again, or remove it") from None
+    if sha256 != exported:
+        raise ConfigError(
+            f"{path} is not the file that was exported: its SHA-256 is {sha256[:12]}... and {beside.name} says "
+            f"{exported[:12]}...; export the run folder again, or restore it from a copy"
+        )
 
 
 def _parsed(text: str | bytes, source: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of
+from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of, parity_path
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.trust import sign
@@ -87,7 +87,7 @@ def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) ->
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
     spec = model.spec.replaced(**measured)
     metadata = read_json(run / "configs" / "metadata.json", ()) | {KEY: spec.to_json()}
-    parity_file = path.with_name(f"{path.name}.parity.json")
+    parity_file = parity_path(path)
     with ExitStack() as stack:
         partial, partial_report = (stack.enter_context(atomic_file(each)) for each in (path, parity_file))
         if kind == "torchscript":

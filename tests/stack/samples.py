@@ -1,5 +1,8 @@
 """Samples on disk for the tests of the stack store."""
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import yaml
+
+from monai_app.stack.ngff.own import with_checksum
 
 REAL_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -71,3 +76,22 @@ class SampleFolder:
 
 def label_plane(rows: int, columns: int, seed: int = 0) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(seed).choice(np.array([0, 7, 255], np.uint8), (rows, columns))
+
+
+def edit_own(
+    file: Path, change: Callable[[dict[str, Any]], object], *, renewed: bool = False, version: int = 2
+) -> None:
+    """Edit our metadata in a group's file; ``renewed`` makes the checksum right again, version 1 has none."""
+    content = json.loads(file.read_text())
+    own = content["attributes"]["monai_app"]
+    change(own)
+    if version == 1:
+        own = {name: value for name, value in own.items() if name != "checksum"} | {"format": 1}
+    content["attributes"]["monai_app"] = with_checksum(own) if renewed else own
+    file.write_text(json.dumps(content))
+
+
+def become_another(store: Path) -> None:
+    """Make a store of another ingestion of one, without annotations."""
+    shutil.rmtree(store / "labels")
+    edit_own(store / "zarr.json", lambda own: own.update(identity="ab" * 32), renewed=True)

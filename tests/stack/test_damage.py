@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,9 @@ from monai_app.domain.region import Rect, Span
 from monai_app.errors import StackError
 from monai_app.stack import Stack, annotate, ingest, snapshot
 from monai_app.stack.label_images.arrays import LABELS, Checksum, Map
-from monai_app.stack.ngff import layout
 from tests.stack.samples import SampleFolder, label_plane, pixels
 
-SHAPE = (3, 1031, 40)  # two levels, two chunks a slice
+SHAPE = (3, 1031, 40)  # three levels, two chunks a slice
 LEFT_OUT = 2
 MAPS = (Map("confidence", per_phase=False),)
 
@@ -49,7 +48,7 @@ def stack(made: Path, tmp_path: Path) -> Stack:
 
 READS: dict[str, tuple[str, Callable[[Stack, int], object]]] = {
     "image": ("0/c/1", lambda stack, z: stack.read_slab(z, ["TLD"], 1)),
-    "overview": ("1/c/1", lambda stack, z: stack.read_overview(z, ["TLD"])),
+    "overview": ("2/c/1", lambda stack, z: stack.read_overview(z, ["TLD"])),
     "annotation": ("labels/annotation/0/c", lambda stack, z: stack.read_annotation(z)),
     "labels": ("labels/a/0/c", lambda stack, z: stack.read_labels("a", z)),
     "map": ("labels/a/confidence/0/c", lambda stack, z: stack.read_map("a", "confidence", z)),
@@ -130,17 +129,3 @@ def test_later_annotations_and_snapshots_are_checked_likewise(other: Stack) -> N
     next(other.path.glob("0/c/0/1/0/0")).unlink()
     with pytest.raises(StackError, match="is missing"):
         other.read_slab(1, ["ICE"], 1)
-
-
-@pytest.fixture
-def without_checksums(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Arrays as earlier versions made them."""
-    with monkeypatch.context() as patch:
-        make = layout.zarr.Group.create_array
-
-        def create(group: layout.zarr.Group, *arguments: object, **options: object) -> object:
-            options["compressors"] = options["compressors"][:1]  # type: ignore[index]
-            return make(group, *arguments, **{**options, "config": None})  # type: ignore[arg-type]
-
-        patch.setattr(layout.zarr.Group, "create_array", create)
-        yield

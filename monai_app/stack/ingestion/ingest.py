@@ -1,13 +1,11 @@
 """Ingest: check a sample, then stream its images and annotations into a stack store."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import zarr
 
 from monai_app import __version__, files
@@ -15,6 +13,7 @@ from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExi
 from monai_app.io.sources import Source, open_planes
 from monai_app.names import is_printable
 from monai_app.progress import Progress, silent
+from monai_app.stack.identity import identity_frame, plane_bytes
 from monai_app.stack.ingestion.agreement import check_agreement, check_places
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
 from monai_app.stack.ingestion.description import SampleDescription
@@ -167,7 +166,9 @@ def _make_parent(target: Path) -> None:
 
 def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[[str], None]) -> None:
     root = layout.create_group(partial, {})
-    digest = hashlib.sha256(_frame(sample))
+    frame = (tuple(sample.detectors), (sample.slices, *sample.plane_shape), sample.dtype.name)
+    meaning = (sample.annotations.slices, sample.description.phases, sample.gaps)
+    digest = hashlib.sha256(identity_frame(*frame, *meaning))
     survey = Survey(sample.detectors)
     windows = _write_images(sample, root, digest, progress, survey)
     survey.check(sample.description.accept, report)
@@ -181,14 +182,6 @@ def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[
         write_own(partial / layout.LABELS / layout.ANNOTATION, metadata.record.to_json())
 
 
-def _frame(sample: _Sample) -> bytes:
-    """What the identity covers beside the pixels and annotations: also what the annotations' values mean."""
-    frame = [list(sample.detectors), sample.slices, *sample.plane_shape, sample.dtype.name, sample.annotations.slices]
-    meaning = [[phase.value, phase.name] for phase in sample.description.phases]
-    gaps = [sample.gaps] if sample.gaps else []  # stacks without any keep the identity that they had
-    return json.dumps([*frame, meaning, *gaps]).encode()
-
-
 def _write_images(
     sample: _Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey
 ) -> list[tuple[int, int]]:
@@ -200,7 +193,7 @@ def _write_images(
     for z in range(sample.slices):
         for channel, (name, reader) in enumerate(zip(sample.detectors, readers, strict=True)):
             plane = next(reader)
-            digest.update(_bytes(plane))
+            digest.update(plane_bytes(plane))
             smallest = layout.write_slice(levels, (channel, z), plane, halve_image)
             survey.see(name, z, plane, smallest)
             low, high = ranges[channel]
@@ -221,13 +214,8 @@ def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") 
     arrays = create_labels(image, image.target)
     for z in sample.annotations.slices:
         labels = sample.annotations.read(z)
-        digest.update(_bytes(labels))
+        digest.update(plane_bytes(labels))
         layout.write_slice(arrays, (z,), labels, halve_labels)
-
-
-def _bytes(plane: npt.NDArray[np.integer]) -> memoryview:
-    """The pixels row by row in little-endian order, whatever the machine's is."""
-    return np.ascontiguousarray(plane, plane.dtype.newbyteorder("<")).data.cast("B")
 
 
 def _metadata(sample: _Sample, identity: str) -> StoreMetadata:

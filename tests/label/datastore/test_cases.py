@@ -1,6 +1,5 @@
 """Cases as clients see them: exported with SimpleITK's and nibabel's eyes, labels painted there, back in the store."""
 
-import json
 import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,6 +21,7 @@ from monai_app.label.datastore.segments import segment_names
 from monai_app.label.settings import Settings
 from monai_app.stack import Stack, annotate, to_phases
 from tests.specs import phases_of
+from tests.stack.samples import become_another
 
 SLICES, ROWS, COLUMNS = 8, 96, 80
 L_MARK = [(10, 20, 0), (10, 21, 0), (10, 22, 0), (11, 22, 0), (79, 95, 2)]
@@ -324,10 +324,7 @@ def test_exports_once_and_again_where_the_stack_or_the_form_is_another(store: Pa
     assert partner_path(path, "TLD").exists()
     other = tmp_path / "other.ome.zarr"
     shutil.copytree(store, other)
-    content = json.loads((other / "zarr.json").read_text())
-    content["attributes"]["monai_app"]["ingested"] = content["attributes"]["monai_app"]["identity"] = "another"
-    (other / "zarr.json").write_text(json.dumps(content))
-    shutil.rmtree(other / "labels" / "annotation")
+    become_another(other)
     path.write_bytes(b"of the stack before")
     again = cases_of(other, tmp_path / "cases", thickness=1)
     assert sitk.ReadImage(again.image(again.by_id["tiny_z0002"])).GetSize()[2] == 1
@@ -371,8 +368,6 @@ def test_an_export_that_was_stopped_is_done_again(cases: Cases, monkeypatch: pyt
 
 
 def test_a_stack_that_was_replaced_is_noticed(cases: Cases, store: Path) -> None:
-    content = json.loads((store / "zarr.json").read_text())
-    content["attributes"]["monai_app"]["identity"] = "another"
-    (store / "zarr.json").write_text(json.dumps(content))
+    become_another(store)
     with pytest.raises(StackError, match="was replaced since it was opened: another stack was ingested"):
         cases.image(cases.by_id["tiny_z0000"])

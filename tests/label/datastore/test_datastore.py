@@ -1,6 +1,5 @@
 """The datastore and the app without a server: what they open, what they refuse, which labels they keep."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from monai_app.label.jobs.inference import Inference, infer
 from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack, annotate
 from tests.label.conftest import app_in, as_nifti
+from tests.stack.samples import become_another
 
 SHAPE = (80, 96, 3)
 """Of case tiny_z0004, in x, y, z."""
@@ -75,12 +75,7 @@ def test_the_stack_is_opened_a_few_times_a_request_however_many_cases_there_are(
 
 
 def test_every_door_refuses_a_stack_that_was_replaced(app: StackApp) -> None:
-    annotations = app.store.path / "labels" / "annotation"
-    shutil.rmtree(annotations)
-    file = app.store.path / "zarr.json"
-    content = json.loads(file.read_text())
-    content["attributes"]["monai_app"]["identity"] = "another"
-    file.write_text(json.dumps(content))
+    become_another(app.store.path)
     upload = app.store.cases.folder / "sent.nii.gz"
     store = app.store
     doors: tuple[Callable[[], object], ...] = (

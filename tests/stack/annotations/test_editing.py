@@ -21,7 +21,7 @@ from monai_app.stack import Revision, Stack, annotate, ingest, revise, snapshot
 from monai_app.stack.annotations.history import EDITS, Record, Role, State
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_labels
-from tests.stack.samples import SampleFolder, label_plane, pixels
+from tests.stack.samples import SampleFolder, edit_own, label_plane, pixels
 
 ROWS, COLUMNS = 1031, 518  # three levels, two chunks a slice
 PHASES = [{"value": 1, "name": "pore", "colour": "#20304f"}, {"value": 2, "name": "hydrate", "colour": "#C0B090"}]
@@ -377,15 +377,14 @@ def test_a_snapshot_of_a_stack_without_annotations(bare: Stack, tmp_path: Path) 
 def test_a_damaged_record_is_named(stack: Stack) -> None:
     annotate(stack, {0: plane(0)})
     file = stack.path / "labels/annotation/zarr.json"
-    content = json.loads(file.read_text())
-    content["attributes"]["monai_app"]["edits"] = {"0": {"now": 1}}
-    file.write_text(json.dumps(content))
-    with pytest.raises(StackError, match="record of annotations is damaged"):
+    edit_own(file, lambda own: own.update(edits={"0": {"now": 1}}), renewed=True)
+    with pytest.raises(
+        StackError, match=r"zarr\.json: edits::0::now: 1 is not a mapping or null; restore it from a copy"
+    ):
         Stack.open(stack.path)
-    content["attributes"]["monai_app"]["ingested"] = "another"
-    file.write_text(json.dumps(content))
+    edit_own(file, lambda own: own.update(ingested="another"), renewed=True)
     with pytest.raises(StackError, match="belongs to another ingestion"):
         Stack.open(stack.path)
     file.unlink()
-    with pytest.raises(StackError, match=r"annotation/zarr\.json is missing"):
+    with pytest.raises(StackError, match=r"annotation or its zarr\.json is missing"):
         Stack.open(stack.path)

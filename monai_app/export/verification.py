@@ -1,0 +1,35 @@
+"""Reads a run folder and says what of it is damaged."""
+
+from pathlib import Path
+
+from monai_app.bundle.model import load_model
+from monai_app.errors import ConfigError
+from monai_app.export.formats import SUFFIXES, format_of, parity_path
+from monai_app.export.networks import ExportedNetwork
+from monai_app.networks.weights import read_checkpoint
+
+
+def verify_run(run: Path) -> tuple[list[str], list[str]]:
+    """Load the weights, the checkpoint to resume from and the exported files of a run folder.
+
+    Returns:
+        What is damaged, and what could not be checked, a line each.
+    """
+    faults, notes = list[str](), list[str]()
+    try:
+        load_model(run).load()
+    except ConfigError as error:
+        faults.append(str(error))
+    for checkpoint in sorted(run.glob("models/*.ckpt")):
+        try:
+            read_checkpoint(checkpoint)
+        except ConfigError as error:
+            faults.append(str(error))
+    for file in sorted(path for suffix in SUFFIXES.values() for path in run.glob(f"models/*{suffix}")):
+        try:
+            ExportedNetwork.read(file, format_of(file))
+        except ConfigError as error:
+            faults.append(str(error))
+        if not parity_path(file).is_file():
+            notes.append(f"{file} has no {parity_path(file).name} with its SHA-256, so not every damage shows")
+    return faults, notes
