@@ -73,7 +73,7 @@ class ExportedNetwork(nn.Module):
 
 
 def read_file(path: Path) -> bytes:
-    """Read an exported file's bytes; ConfigError where that cannot be done, or they are not those that were exported."""
+    """Read an exported file; ConfigError where that cannot be done, or it is not what was exported."""
     try:
         content = path.read_bytes()
     except OSError as error:
