@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from monai_app.domain.phase import check_phases
 from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
+from monai_app.names import is_printable
 from monai_app.stack import Phase
 from tests.specs import phases_of
 
 PHASES = st.builds(
     Phase,
     value=st.integers(1, 255),
-    name=st.text(min_size=1).filter(str.strip),
+    name=st.text(min_size=1).filter(str.strip).filter(is_printable),
     rgb=st.tuples(*(st.integers(0, 255),) * 3),
 )
 

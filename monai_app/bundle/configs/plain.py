@@ -34,8 +34,6 @@ def parse_config(content: bytes, path: Path) -> dict[str, Any]:
         if not isinstance(document, dict):
             raise ValueError(f"it holds {type(document).__name__} instead of names and values")
         _check_kinds(document)
-    except ConfigError:
-        raise
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is no valid config ({error}); restore it from a copy") from None
     if not text.isascii() and "utf" not in locale.getpreferredencoding(False).lower():
