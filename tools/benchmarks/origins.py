@@ -9,7 +9,6 @@ it names give. Commands run in processes forked from this one, which has importe
 """
 
 import argparse
-import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +26,6 @@ import tifffile
 import torch
 from common import command, machine, read_scores, write_json
 
-import monai_app.bundle.packages.package
-import monai_app.cli.running
-import monai_app.export
-import monai_app.training  # noqa: F401  # what forked processes need
 from monai_app import cli, files
 from monai_app.bundle.configs.locate import tiny_settings
 from monai_app.export import open_exported
@@ -49,6 +45,13 @@ SETTINGS = {
 }
 SHAPE = (6, 96, 80)
 
+IMPORTED = (
+    *("matplotlib.figure", "monai.bundle", "monai.engines", "monai.handlers", "monai.losses", "monai.networks.nets"),
+    *("torch.utils.tensorboard", "monai_app.bundle.packages.package", "monai_app.bundle.packages.verify"),
+    *("monai_app.bundle.prepare", "monai_app.cli.running", "monai_app.export", "monai_app.training"),
+)
+"""What forked processes need."""
+
 Moment = Callable[[], object]
 
 
@@ -57,17 +60,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for stacks, runs and results")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--share", type=float, default=1.0, help="of the moments, for a quick look")
     parser.add_argument("--json", type=Path, default=None, help="result [default: origins.json in --work]")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    for name in IMPORTED:
+        import_module(name)
     bench = Bench(given.work.absolute(), given.seed)
+    many, some, few = (max(1, round(given.share * moments)) for moments in (24, 10, 8))
     rows = {
-        "weights replaced while segmenting": bench.weights(24, bench.segment, bench.judge_labels),
-        "weights replaced while evaluating": bench.weights(24, bench.evaluate, bench.judge_scores),
-        "stack replaced while evaluating": bench.stacks(8, bench.evaluate, bench.judge_scores),
-        "stack replaced while training": bench.stacks(10, bench.train, bench.judge_training),
-        "two exports at once": bench.at_once(10, bench.export, "net.ts"),
-        "two packages at once": bench.at_once(10, bench.package, "net.zip"),
+        "weights replaced while segmenting": bench.weights(many, bench.segment, bench.judge_labels),
+        "weights replaced while evaluating": bench.weights(many, bench.evaluate, bench.judge_scores),
+        "stack replaced while evaluating": bench.stacks(few, bench.evaluate, bench.judge_scores),
+        "stack replaced while training": bench.stacks(some, bench.train, bench.judge_training),
+        "two exports at once": bench.at_once(some, bench.export, "net.ts"),
+        "two packages at once": bench.at_once(some, bench.package, "net.zip"),
     }
     for name, counts in rows.items():
         print(f"{name:36}" + ", ".join(f"{key} {count}" for key, count in sorted(counts.items())))
@@ -269,7 +276,9 @@ def start(*words: object) -> int:
         return child
     code = 1
     try:
-        with said(os.getpid()).open("w") as out, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        with said(os.getpid()).open("w") as out:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(out.fileno(), stream.fileno())
             sys.argv = ["monai-app", *map(str, words)]
             try:
                 cli.main()
