@@ -57,13 +57,14 @@ def test_a_stack(made: Path) -> None:
 
 def test_a_run_folder(made: Path) -> None:
     run = made / "unet"
+    (run / "models/model.pt2").unlink()  # takes seconds to read
     assert verify(run).exit_code == 0
     assert verify(run, "--add-checksums").exception is not None
-    for name in ("model.pt", "model.pt2", "model.ts"):
+    for name in ("model.pt", "model.ts"):
         flip(run / "models" / name)
     damaged = verify(run)
     assert damaged.exit_code == 2
-    for name, line in zip(("model.pt", "model.pt2", "model.ts"), damaged.stderr.splitlines(), strict=True):
+    for name, line in zip(("model.pt", "model.ts"), damaged.stderr.splitlines(), strict=True):
         assert name in line
         assert "damaged" in line or "is not the file that was exported" in line
 
