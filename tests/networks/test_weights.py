@@ -79,3 +79,32 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
         for read in (read_checkpoint, read_weights):
             with pytest.raises(ConfigError, match=message):
                 read(tmp_path / name)
+
+
+def test_no_flipped_bit_gives_other_tensors(tmp_path: Path) -> None:
+    file = tmp_path / "model.pt"
+    torch.save(network().state_dict(), file)
+    content, state = file.read_bytes(), read_checkpoint(file)
+    noticed = 0
+    for place in range(0, 8 * len(content), 397):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        file.write_bytes(damaged)
+        try:
+            read = read_checkpoint(file)
+        except ConfigError as error:
+            noticed += str(error).startswith(f"{file} is damaged")
+        else:  # bytes between records, dates and the like
+            assert all(torch.equal(read[name], value) for name, value in state.items())
+    assert noticed > 20
+
+
+def test_numbers_that_are_read_without_the_tensors_are_compared_too(tmp_path: Path) -> None:
+    file = tmp_path / "last.ckpt"
+    torch.save({"epoch": 71, "tensor": torch.ones(9)}, file)
+    content = file.read_bytes()
+    place = content.index(b"epoch") + 8
+    assert content[place] == 71
+    file.write_bytes(content[:place] + b"\x07" + content[place + 1 :])
+    with pytest.raises(ConfigError, match="is damaged"):
+        read_checkpoint(file, mapped=True)

@@ -3,8 +3,8 @@
     python tools/benchmarks/damage.py sample.ome.zarr runs/unet --target docs/results/damage.json
 
 Works on copies of a stack that has annotations and of a run folder; the stack is segmented first. A change is silent if
-what is read differs and nothing is said; one that changes nothing that is read is counted apart. Costs are the medians of
-the processor time of `ingest` and `segment` with and without checksums, in turn, in one process, on random images.
+what is read differs and nothing is said; one that changes nothing that is read is counted apart. Costs are the medians
+of the processor time of `ingest` and `segment` with and without checksums, in turn, in one process, on noisy images.
 """
 
 import argparse
