@@ -45,7 +45,7 @@ def run_all(rows: list[Row]) -> dict[str, str]:
         kept = states(goods)
         for number, row in enumerate(rows):
             try:
-                lines[key(row)] = line_of(row, run_row(row, Place(folder / str(number), goods), kept))
+                lines[key(row)] = line_of(row, run_row(row, Place(folder / str(number) / "here", goods), kept))
             except Exception as error:
                 raise SystemExit(f"{key(row)}: {type(error).__name__}: {error}") from error
     return lines

@@ -97,7 +97,7 @@ def prepare(
         TargetExistsError: the folder exists and was made from something else.
         BusyError: the folder is to be replaced and is being trained by another process.
     """
-    _check_target(run, overwrite)
+    check_outside_stores(run)
     source = None if pretrained is None else read_source(pretrained)
     given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
     chosen, spec = _complete(given, template, stack, processes)
@@ -240,14 +240,6 @@ def check_idle(run: Path) -> None:
             pass
 
 
-def _check_target(run: Path, overwrite: bool) -> None:
-    check_outside_stores(run)
-    if run.exists() and not overwrite and not (run / RECORD).is_file():
-        raise TargetExistsError(
-            f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
-        )
-
-
 def read_record(run: Path) -> dict[str, Any]:
     """Read what a run folder was made from.
 
@@ -261,6 +253,10 @@ def read_record(run: Path) -> dict[str, Any]:
 
 def _check_same(run: Path, record: Mapping[str, Any]) -> None:
     """Refuse to resume a run that was made from something else, naming the differences."""
+    if not (run / RECORD).is_file():
+        raise TargetExistsError(
+            f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
+        )
     found = read_record(run)
     wanted = json.loads(json.dumps(record))
     differences = [

@@ -1,6 +1,7 @@
 """What a row of the table of bad input is, and the place in which its command runs."""
 
 import json
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -61,7 +62,7 @@ class Place:
         """Return a text with paths as the person of the row would see them."""
         for folder in (self.folder, self.goods):
             text = text.replace(f"{folder}/", "").replace(str(folder), ".")
-        return text
+        return re.sub(r"(choose one of auto, cpu).*", r"\1", text)  # which GPUs there are, others need not know
 
 
 Make = Callable[[Place], object]

@@ -84,7 +84,7 @@ def run_row(row: Row, place: Place, goods: States) -> str:
     Raises:
         AssertionError: it ends otherwise than the row says.
     """
-    place.folder.mkdir()
+    place.folder.mkdir(parents=True)
     row.make(place)
     before = states(place.folder)
     started = time.process_time()

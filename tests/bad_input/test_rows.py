@@ -16,7 +16,7 @@ AGAIN = "run python tools/make_bad_input.py"
 
 @pytest.mark.parametrize("row", ROWS, ids=key)
 def test_a_row_ends_as_the_table_says(row: Row, goods: tuple[Path, States], tmp_path: Path) -> None:
-    message = run_row(row, Place(tmp_path / "row", goods[0]), goods[1])
+    message = run_row(row, Place(tmp_path / "here", goods[0]), goods[1])
     assert LINES.get(key(row)) == line_of(row, message), AGAIN
 
 

@@ -56,7 +56,7 @@ def test_folder_in_natural_order_without_other_files(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "ICE", stack)
     (folder / "notes.txt").write_text("no image")
     (folder / "._slice_3.tif").write_text("written by macOS")
-    (folder / "sub.tif").mkdir()
+    (folder / "sub").mkdir()
     source = open_planes(folder)
     assert source.names == tuple(f"slice_{z}" for z in range(12))
     assert (len(source), source.shape, source.dtype, source.is_folder) == (12, (5, 7), np.dtype(np.uint8), True)

@@ -50,7 +50,7 @@ def _sides(tile: str | int | Sequence[int]) -> tuple[int, int]:
         sides = []
     if len(sides) not in (1, 2) or not 1 <= min(sides) <= max(sides) <= LONGEST_SIDE:
         raise ConfigError(
-            f"tile {tile!r}: must be the side of a square, from 1 to {LONGEST_SIDE} pixels, or ROWS,COLUMNS (--tile)"
+            f"tile {tile!r}: must be the side of a square of 1 to {LONGEST_SIDE} pixels or ROWS,COLUMNS (--tile)"
         )
     return sides[0], sides[-1]
 

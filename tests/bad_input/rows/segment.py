@@ -102,7 +102,6 @@ ROWS = [
     option("--memory much", "much"),
     option("--memory 0", "memory '0'"),
     option("--memory -4GiB", "-4GiB"),
-    option("--memory 1", "memory"),
     option("--memory nan", "nan"),
     option("--mask nowhere.tif", "nowhere.tif"),
     option("--mask ''", "mask"),
