@@ -128,7 +128,8 @@ def damage(store: Path, run: Path, rng: np.random.Generator) -> Iterator[dict[st
                 file.write_text(json.dumps(document))
                 tried[outcome(partial(read_all, store), whole)] += 1
         yield row(f"edited: {file.relative_to(store)}", tried)
-    for file in sorted(store.rglob("0/zarr.json")):
+    arrays = sorted(store.rglob("0/zarr.json"))
+    for file in (path for path in arrays if not any(part.startswith(".") for part in path.parts)):
         tried = Counter()
         for _ in range(40):
             with restored(file) as content:
