@@ -2,7 +2,7 @@
 
     python tools/benchmarks/damage.py sample.ome.zarr runs/unet --target docs/results/damage.json
 
-Works on copies of a stack that has annotations and of a run folder; the stack is segmented first. A change is silent if
+Works on copies of a stack that has annotations and labels (`unet`), and of a run folder. A change is silent if
 what is read differs and nothing is said; one that changes nothing that is read is counted apart. Costs are the medians
 of the processor time of `ingest` and `segment` with and without checksums, in turn, in one process, on noisy images.
 """
@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -25,7 +26,7 @@ import tifffile
 import torch
 import yaml
 import zarr
-from common import app, command, machine, write_json
+from common import command, machine, write_json
 
 from monai_app.bundle.model import load_model
 from monai_app.errors import AppError
@@ -33,7 +34,9 @@ from monai_app.inference.segmentation import Segmentation
 from monai_app.networks.weights import read_checkpoint
 from monai_app.stack import Stack, ingest
 
-LABELS = "damage"
+LABELS = "unet"
+"""The label image that is damaged; the stack has it."""
+
 FLIPS = {"image": 400, "annotations": 200, "labels": 200, "model.pt": 200}
 CHUNKS = {"image": "0/c", "annotations": "labels/annotation/0/c", "labels": f"labels/{LABELS}/0/c"}
 EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -71,10 +74,13 @@ def main() -> None:
         store, run = Path(name, "s.ome.zarr"), Path(name, "run")
         shutil.copytree(words.stack, store, symlinks=False)
         shutil.copytree(words.run, run)
-        app("segment", store, run, "--labels", LABELS, "--overwrite")
-        rows = list(damage(store, run, np.random.default_rng(words.seed)))
-        for row in rows:
-            print(f"{row['what']:<32}{row['tried']:>6} tried {row['silent']:>5} silent {row['no change']:>5} no change")
+        rows = []
+        for row in damage(store, run, np.random.default_rng(words.seed)):
+            rows.append(row)
+            print(
+                f"{row['what']:<32}{row['tried']:>6} tried {row['silent']:>5} silent {row['no change']:>5} no change",
+                flush=True,
+            )
         costs = list(cost(Path(name), run, tuple(words.shape), words.repeats)) if words.repeats else []
         for row in costs:
             print(
@@ -89,7 +95,10 @@ def damage(store: Path, run: Path, rng: np.random.Generator) -> Iterator[dict[st
     read_weights = lambda: [(name, value.numpy().tobytes()) for name, value in read_checkpoint(weights).items()]  # noqa: E731
     for what, count in FLIPS.items():
         files = [weights] if what == "model.pt" else chunk_files(store / CHUNKS[what])
-        read, before = (read_weights, read_weights()) if what == "model.pt" else (lambda: read_all(store), whole)
+        read: Callable[[], object] = read_weights
+        if what != "model.pt":
+            read = partial(read_pixels, store, what)
+        before = read()
         tried: Counter[str] = Counter()
         for _ in range(count):
             file = files[rng.integers(len(files))]
@@ -105,7 +114,7 @@ def damage(store: Path, run: Path, rng: np.random.Generator) -> Iterator[dict[st
         for file in chunk_files(store / folder):
             with restored(file):
                 file.unlink()
-                tried[outcome(lambda: read_all(store), whole)] += 1
+                tried[outcome(partial(read_pixels, store, what), whole[what])] += 1
         yield row(f"chunk missing: {what}", tried)
     for file in (store / "zarr.json", store / "labels/annotation/zarr.json", store / f"labels/{LABELS}/zarr.json"):
         tried = Counter()
@@ -114,20 +123,21 @@ def damage(store: Path, run: Path, rng: np.random.Generator) -> Iterator[dict[st
                 document = json.loads(content)
                 try:
                     edit(document["attributes"]["monai_app"])
-                except (KeyError, AttributeError):
+                except (KeyError, AttributeError, TypeError):
                     continue  # it says nothing of that
                 file.write_text(json.dumps(document))
-                tried[outcome(lambda: read_all(store), whole)] += 1
+                tried[outcome(partial(read_all, store), whole)] += 1
         yield row(f"edited: {file.relative_to(store)}", tried)
-    for file in sorted(store.rglob("0/zarr.json")):
+    arrays = sorted(store.rglob("0/zarr.json"))
+    for file in (path for path in arrays if not any(part.startswith(".") for part in path.parts)):
         tried = Counter()
-        for _ in range(100):
+        for _ in range(40):
             with restored(file) as content:
                 bit = int(rng.integers(len(content) * 8))
                 damaged = bytearray(content)
                 damaged[bit // 8] ^= 1 << bit % 8
                 file.write_bytes(damaged)
-                tried[outcome(lambda: read_all(store), whole)] += 1
+                tried[outcome(partial(read_all, store), whole)] += 1
         yield row(f"bit flipped: {file.relative_to(store)}", tried)
 
 
@@ -138,10 +148,19 @@ def read_all(store: Path) -> dict[str, Any]:
     return {
         "said": (stack.detectors, stack.phases, stack.train_slices, stack.test_slices, stack.slice_names, stack.gaps),
         "sizes": (stack.voxel_nm, stack.identity, stack.ingested),
-        "image": [stack.read_slab(z, stack.detectors, 1).tobytes() for z in range(stack.shape[0])],
-        "annotations": [stack.read_annotation(z).tobytes() for z in (*stack.train_slices, *stack.test_slices)],
-        "labels": [stack.read_labels(LABELS, z).tobytes() for z in range(stack.shape[0])],
+        **{kind: read_pixels(store, kind) for kind in CHUNKS},
     }
+
+
+def read_pixels(store: Path, kind: str) -> list[bytes]:
+    """Read what commands read of the image, the annotations or the labels."""
+    stack = Stack.open(store)
+    if kind == "annotations":
+        return [stack.read_annotation(z).tobytes() for z in (*stack.train_slices, *stack.test_slices)]
+    slices = range(stack.shape[0])
+    if kind == "image":
+        return [stack.read_slab(z, stack.detectors, 1).tobytes() for z in slices]
+    return [stack.read_labels(LABELS, z).tobytes() for z in slices]
 
 
 def outcome(read: Callable[[], object], before: object) -> str:
