@@ -104,16 +104,17 @@ class SameStack:
 
     Args:
         items: of the training slices, see :func:`monai_app.transforms.annotated_items`.
-        record: the run folder's ``run.json``, which names the stack that the run was made of; it may be missing.
+        models: the folder that weights go to; the ``run.json`` beside it, where there is one, names the stack that the
+            run was made of.
 
     Raises:
         StackError: when the trainer starts, or between its epochs, if the stack is not the one that was read and that
             the record names.
     """
 
-    def __init__(self, items: Sequence[Mapping[str, Any]], record: str) -> None:
+    def __init__(self, items: Sequence[Mapping[str, Any]], models: str) -> None:
         self._stack = Stack.open(items[0]["image"], identity=items[0]["identity"])
-        self._record = Path(record)
+        self._record = Path(models).with_name("run.json")
 
     def attach(self, engine: Engine) -> None:
         """Look at the stack when the trainer starts, and after each of its epochs."""

@@ -67,7 +67,8 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert "--port" in refused(*usual, "--port", taken.getsockname()[1])
-    assert "--port" in refused(*usual, "--port", 70000)
+    beyond = CliRunner().invoke(command_line, ["serve", *map(str, usual), "--port", "70000"])
+    assert (beyond.exit_code, "'--port'" in beyond.output) == (2, True)
     assert "--host" in refused(*usual, "--host", "localhost:8000")
     for bundle in (trained, "fibsem_unet_segmentation"):
         begin = (tiny_stack.path, "--bundle", bundle, *studies)

@@ -72,7 +72,7 @@ def test_yaml_round_trip(
         ("artefacts: {noise: -1}", ["artefacts::noise", "-1", "from 0 to 100"]),
         ("artefacts: {noise: .nan}", ["artefacts::noise", "nan"]),
         ("artefacts: {noise: much}", ["artefacts::noise", "'much'"]),
-        ("voxel_nm: {x: 0}", ["voxel_nm::x", "above 0"]),
+        ("voxel_nm: {x: 0}", ["voxel_nm::x", "from 0.001 to 1000000"]),
         ("structure: {pore_nm: 0}", ["structure::pore_nm"]),
         ("chamber: {composition: 1.5}", ["chamber::composition", "1.5", "from 0 to 1"]),
         ("chamber: {electrons: 0}", ["chamber::electrons"]),
@@ -130,7 +130,7 @@ def test_any_document_is_taken_or_refused(content: object) -> None:
         ("artefacts: {blur: 1.0e+9}", ["artefacts::blur", "from 0 to 100"]),
         ("structure: {pore_nm: 1.0e-6}", ["structure::pore_nm", "from 1 to 100000"]),
         ("structure: {clinker_radius_um: 1.0e-9}", ["structure::clinker_radius_um", "from 0.05 to 1000"]),
-        ("voxel_nm: {z: 1.0e-9}", ["voxel_nm::z", "1e-09", "from 0.1 to 10000 nm"]),
+        ("voxel_nm: {z: 0.01}", ["voxel_nm::z", "0.01", "from 0.1 to 10000 nm"]),
         ("lens: {electrons: 1.0e+300}", ["lens::electrons", "from 0.1 to 1000000"]),
     ],
 )

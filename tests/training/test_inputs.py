@@ -63,7 +63,7 @@ class Trainer:
     def __init__(self, stack: Stack, record: Path, do: Callable[[], object] = lambda: None) -> None:
         self.engine, self.kept = Engine(lambda *_: None), list[int]()
         self.engine.add_event_handler(Events.ITERATION_COMPLETED(once=1), lambda _: do())
-        SameStack(annotated_items(str(stack.path), "train"), str(record)).attach(self.engine)
+        SameStack(annotated_items(str(stack.path), "train"), str(record.with_name("models"))).attach(self.engine)
         self.engine.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: self.kept.append(engine.state.epoch))
 
     def run(self) -> None:
