@@ -5,8 +5,8 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,18 @@ from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, write_configs
 from monai_app.domain.model_spec import KEY, ModelSpec
+from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, atomic_file
+from monai_app.temporary import temporary_folder
 from monai_app.training.fingerprint import renamed
 
 EARLIER = "configs-earlier"
 """Folder of a run with the configs that an earlier version wrote."""
+
+_TEMPORARY = ExitStack()
+"""Copies of runs, kept until this process ends."""
+
+atexit.register(_TEMPORARY.close)
 
 
 def usable_run(run: Path) -> Path:
@@ -57,8 +64,8 @@ def usable_run(run: Path) -> Path:
 def _renewed(
     run: Path, template: Path, record: Mapping[str, Any], settings: Mapping[str, Any], spec: ModelSpec
 ) -> Path:
-    if not (run / EARLIER).exists():
-        shutil.copytree(run / "configs", run / EARLIER)
+    with suppress(TargetExistsError), atomic_directory(run / EARLIER, "metadata.json") as earlier:
+        shutil.copytree(run / "configs", earlier, dirs_exist_ok=True)
     with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
         write_configs(configs, settings, spec)
@@ -104,6 +111,5 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _copied(run: Path) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="monai-app-run-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = _TEMPORARY.enter_context(temporary_folder("run"))
     return Path(shutil.copytree(run, folder / run.name, ignore=shutil.ignore_patterns("last.ckpt", "eval")))
