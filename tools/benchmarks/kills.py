@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--target", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--kills", type=int, default=330, help="how many in all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="commands whose names begin so")
+    parser.add_argument("--only", nargs="+", help="commands whose names begin so")
     parser.add_argument("--work", type=Path, help="folder to work in; what commands begin with is kept in it")
     words = parser.parse_args()
     # What pytest would do for the tests: one process that has imported everything.
@@ -143,7 +143,7 @@ def main() -> None:
         python = warm.python()
         place = Place((words.work or Path(name)).resolve(), Processes(python))
         place.make_base()
-        chosen = [case for case in cases() if not words.only or case.name.startswith(words.only)]
+        chosen = [case for case in cases() if not words.only or case.name.startswith(tuple(words.only))]
         tallies = experiment(chosen, words.kills, words.seed, place)
     rows = [tally.row() for tally in tallies]
     show(rows)
@@ -165,7 +165,7 @@ def experiment(chosen: Sequence[Case], kills: int, seed: int, place: Place) -> l
         rate = done / (time.monotonic() - begin)
         print(
             f"{tally.name:<24}{done:>5} of {kills} kills {60 * rate:>5.1f} a minute, "
-            f"{(kills - done) / rate:>5.0f} s left;  {len(tally.wrong)} wrong, {len(tally.left)} left something",
+            f"{(kills - done) / rate:>5.0f} s left; {len(tally.wrong)} wrong, {len(tally.left)} left something",
             flush=True,
         )
     return tallies
@@ -220,8 +220,10 @@ def kill(case: Case, tally: Tally, reference: Reference, moment: Moment, place: 
     else:
         last = ended.said.strip().splitlines()[-8:]
         tally.wrong.append({**said, "code": ended.code, "said": last, "differing": differing[:20]})
+        print(f"{case.name}: wrong end: {tally.wrong[-1]}", flush=True)
     if left:
         tally.left.append({**said, "files": left[:20]})
+        print(f"{case.name}: left-overs: {tally.left[-1]}", flush=True)
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:

@@ -1,12 +1,14 @@
 """The commands that are killed, and the files that they begin with."""
 
 import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from killing import server
 from tests.conftest import TINY, as_options, write_tiny_sample
+from tests.test_earlier import MADE
 
 STACK, OTHER, RUN = "tiny.ome.zarr", "other.ome.zarr", "unet"
 SLICES, ROWS, COLUMNS = 8, 96, 80
@@ -93,6 +95,7 @@ def cases() -> list[Case]:
         Case("simulate", ["simulate", "simulated", *sizes], []),
         Case("simulate --overwrite", ["simulate", "simulated", *sizes, "--overwrite"], ["simulated"]),
         Case("trust", ["trust", RUN, "--yes"], [RUN], _strange, weight=0.5),
+        Case("trust, earlier version", ["trust", "earlier", "--yes"], ["earlier"], weight=0.5),
         Case("serve --prepare-only", ["serve", STACK, "--bundle", RUN, "--prepare-only"], both, weight=0.6),
         Case("server infers", serve, both, weight=0.6, client=server.infer),
         Case("server saves a label", serve, both, weight=0.6, client=server.save),
@@ -108,6 +111,9 @@ def prepare(base: Path, run: Run) -> None:
         run: runs a Python with words in it.
     """
     write_tiny_sample(base / "sample", SLICES, ROWS, COLUMNS)
+    with zipfile.ZipFile(MADE) as archive:
+        archive.extractall(base, [name for name in archive.namelist() if name.startswith("unet/")])
+    (base / "unet").rename(base / "earlier")
     run("-m", "monai_app", "ingest", "sample/sample.yaml", STACK)
     shutil.copytree(base / "sample", base / "other_sample")
     yaml = base / "other_sample" / "sample.yaml"
