@@ -11,6 +11,7 @@ from tests.conftest import TINY, as_options, write_tiny_sample
 from tests.test_earlier import MADE
 
 STACK, OTHER, RUN = "tiny.ome.zarr", "other.ome.zarr", "unet"
+SMALL = {**TINY, "steps_per_epoch": 1, "picture_interval": 2}
 SLICES, ROWS, COLUMNS = 8, 96, 80
 
 _ANNOTATE = f"""
@@ -55,7 +56,7 @@ class Case:
 
 def train_words(run: str, epochs: int = 2, **more: object) -> list[str]:
     """The command line of a training."""
-    return ["train", STACK, run, *as_options({**TINY, "max_epochs": epochs, **more})]
+    return ["train", STACK, run, *as_options({**SMALL, "max_epochs": epochs, **more})]
 
 
 def cases() -> list[Case]:
@@ -68,17 +69,17 @@ def cases() -> list[Case]:
     return [
         Case("ingest", ["ingest", "sample/sample.yaml", STACK], ["sample"]),
         Case("ingest --overwrite", ["ingest", "sample/sample.yaml", STACK, "--overwrite"], ["sample", OTHER], _older),
-        Case("train", train_words("new"), [STACK]),
-        Case("train, resumed", train_words("half", 4), [STACK, "half"]),
-        Case("train --overwrite", [*train_words(RUN), "--overwrite"], both),
-        Case("train --processes 2", [*train_words("new"), "--processes", "2"], [STACK], weight=0.6),
+        Case("train", train_words("new"), [STACK], weight=0.6),
+        Case("train, resumed", train_words("half", 4), [STACK, "half"], weight=0.6),
+        Case("train --overwrite", [*train_words(RUN), "--overwrite"], both, weight=0.4),
+        Case("train --processes 2", [*train_words("new"), "--processes", "2"], [STACK], weight=0.4),
         Case("evaluate", ["evaluate", STACK, RUN], both, _unscored),
         Case("segment", segment, both),
         Case("segment --overwrite", [*segment, "--overwrite"], ["segmented.ome.zarr", RUN, "other"], _segmented),
         Case("segment --tiff", [*segment, "--tiff", "tiffs"], both),
-        Case("segment --workers 2", [*segment, "--workers", "2"], both, weight=0.6),
+        Case("segment --workers 2", [*segment, "--workers", "2"], both, weight=0.4),
         *(
-            Case(f"export {Path(name).suffix}", ["export", RUN, name, "--format", kind], [RUN])
+            Case(f"export {Path(name).suffix}", ["export", RUN, name, "--format", kind], [RUN], weight=0.6)
             for kind, name in exports.items()
         ),
         Case(
@@ -97,9 +98,9 @@ def cases() -> list[Case]:
         Case("trust", ["trust", RUN, "--yes"], [RUN], _strange, weight=0.5),
         Case("trust, earlier version", ["trust", "earlier", "--yes"], ["earlier"], weight=0.5),
         Case("serve --prepare-only", ["serve", STACK, "--bundle", RUN, "--prepare-only"], both, weight=0.6),
-        Case("server infers", serve, both, weight=0.6, client=server.infer),
-        Case("server saves a label", serve, both, weight=0.6, client=server.save),
-        Case("server trains", [*serve, *as_options(TINY)], both, weight=0.6, client=server.train),
+        Case("server infers", serve, both, weight=0.5, client=server.infer),
+        Case("server saves a label", serve, both, weight=0.5, client=server.save),
+        Case("server trains", [*serve, *as_options(SMALL)], both, weight=0.5, client=server.train),
     ]
 
 
