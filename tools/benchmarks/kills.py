@@ -34,7 +34,7 @@ from tests import warm
 LATE = 0.4
 """Share of the kills that fall into the last part of a command."""
 
-LAST_PART = 0.2
+LAST_PART, LAST_CHANGES = 0.2, 12
 EXISTS = " exists"
 
 
@@ -197,10 +197,10 @@ def is_left(name: str) -> bool:
 
 def drawn(generator: random.Random, tally: Tally, changes: int) -> Moment:
     """Choose a moment."""
-    part = generator.uniform(1 - LAST_PART, 1) if generator.random() < LATE else generator.random()
+    late = generator.random() < LATE
     if changes and generator.random() < 0.5:
-        return Moment("file", 1 + int(part * changes))
-    return Moment("time", part * tally.seconds)
+        return Moment("file", generator.randint(max(1, changes - LAST_CHANGES) if late else 1, changes))
+    return Moment("time", generator.uniform(1 - LAST_PART if late else 0, 1) * tally.seconds)
 
 
 def kill(case: Case, tally: Tally, reference: Reference, moment: Moment, place: Place) -> None:
