@@ -12,6 +12,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import sys
 import time
 from collections import Counter
@@ -35,7 +36,8 @@ LATE = 0.4
 """Share of the kills that fall into the last part of a command."""
 
 LAST_PART, LAST_CHANGES = 0.2, 12
-EXISTS = " exists"
+EXISTS = (" exists", " is already in ")
+"""What refusals say of a target that is complete."""
 
 
 @dataclass
@@ -137,14 +139,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="commands whose names begin so")
     parser.add_argument("--work", type=Path, help="folder to work in; what commands begin with is kept in it")
     words = parser.parse_args()
-    # What pytest would do for the tests: one process that has imported everything.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started ends too
     warm.IMPORTED += ("monai_app.label.serve", "monai_app.label.app")
     with TemporaryDirectory(prefix="kills-") as name:
         python = warm.python()
         place = Place((words.work or Path(name)).resolve(), Processes(python))
-        place.make_base()
         chosen = [case for case in cases() if not words.only or case.name.startswith(tuple(words.only))]
-        tallies = experiment(chosen, words.kills, words.seed, place)
+        try:
+            place.make_base()
+            tallies = experiment(chosen, words.kills, words.seed, place)
+        finally:
+            place.processes.kill()
     rows = [tally.row() for tally in tallies]
     show(rows)
     write_json(words.target, {"command": command(), "machine": machine(), "commands": rows})
@@ -213,7 +218,7 @@ def kill(case: Case, tally: Tally, reference: Reference, moment: Moment, place: 
     ended = place.run(case.python, client=case.client)
     found = files_in(place.now)
     differing, left = reference.differences(found), reference.left_overs(found)
-    refused = ended.code == 2 and EXISTS in ended.said
+    refused = ended.code == 2 and any(words in ended.said for words in EXISTS)
     said = {"moment": f"{moment.kind} {moment.value:.2f}"}
     if (ended.code == 0 or refused) and not differing and "Traceback" not in ended.said:
         tally.ends["exists" if refused else "done"] += 1

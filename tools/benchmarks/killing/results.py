@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-_TIMED = re.compile(r"(events\.out\.tfevents|train_)[^/]*")
+_CHANCE = re.compile(r"(events\.out\.tfevents|train_|trust/signatures/)[^/]*")
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    """Return every file, link and empty folder by its name; names that hold the time are cut."""
+    """Return every file, link and empty folder by its name; names that hold the time or chance are cut."""
     found = {}
     for path in sorted(folder.rglob("*")):
-        name = _TIMED.sub("\\1", path.relative_to(folder).as_posix())
+        name = _CHANCE.sub("\\1", path.relative_to(folder).as_posix())
         if path.is_symlink():
             found[name] = str(path.readlink()).encode()
         elif path.is_file():
