@@ -62,7 +62,7 @@ def train_words(run: str, epochs: int = 2, **more: object) -> list[str]:
 def cases() -> list[Case]:
     """Return all commands that write."""
     both = (STACK, RUN)
-    segment = ["segment", STACK, RUN, "--labels", "net", "--tile", "32,80"]
+    segment = ["segment", STACK, RUN, "--labels", "net", "--tile", "96,80"]
     exports = {"torchscript": "model.ts", "torch-export": "model.pt2", "onnx": "model.onnx"}
     serve = ["serve", STACK, "--bundle", RUN]
     sizes = ["--slices", "6", "--rows", "64", "--columns", "64"]
