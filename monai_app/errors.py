@@ -46,6 +46,12 @@ class DivergedError(AppError, ArithmeticError):
     """A training whose loss or weights are no finite numbers any more."""
 
 
+class NotTrainedError(AppError, RuntimeError):
+    """The model has no weights yet."""
+
+    status = 409
+
+
 class StorageError(AppError, OSError):
     """A disk that is full or read-only, or a file system that lacks what is needed; ``errno`` is the system's."""
 

@@ -27,6 +27,7 @@ _REMEDIES = {
     errno.ENOTSUP: "the file system lacks what is needed: choose a place on another one",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: f"allow more open files (ulimit -n 4096), {_AGAIN}",
+    errno.EEXIST: "something has that name; choose another one",
     errno.ENOTDIR: "a folder of that path is a file; choose another place",
     errno.EISDIR: "it is a folder; choose another name",
     errno.ENOENT: "correct the path",

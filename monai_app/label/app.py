@@ -37,7 +37,7 @@ class StackApp(MONAILabelApp):
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
         self.store = StackDatastore(settings, workspace)
-        self.settings, self.workspace = settings.replaced(ingested=self.store.cases.ingested), workspace
+        self.settings, self.workspace = settings.replaced(ingested=self.store.stack.ingested), workspace
         self.worker = Worker(settings.waiting)
         stack = self.store.stack
         self.models = served_models(self.settings, workspace, stack)
@@ -74,8 +74,7 @@ class StackApp(MONAILabelApp):
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
         """Return the ways to score slices."""
-        measures = {name: task.measure for name, task in self._tasks.items()}
-        return {"slices": SliceScores(self.models, self._label), "uncertainty": Uncertainty(self.models, measures)}
+        return {"slices": SliceScores(self.models, self.infer), "uncertainty": Uncertainty(self._tasks)}
 
     @property
     def scoring_methods(self) -> list[str]:
@@ -180,6 +179,3 @@ class StackApp(MONAILabelApp):
                 f"are; {image}: {error}. Remove what cannot be labelled (DELETE /datastore/image?id=ID), or replace it"
             )
         return result
-
-    def _label(self, model: ServedModel, image: str) -> Path:
-        return Path(self.infer({"model": model.name, "image": image}, refusable=False)["file"])

@@ -2,16 +2,10 @@
 
 from collections.abc import Iterable
 
-from monai_app.errors import AppError, UnknownError
+from monai_app.errors import UnknownError
 
 STOPS = "the server stops; ask again when it has been started again"
 """What those are told who wait when the server ends."""
-
-
-class NotTrainedError(AppError, RuntimeError):
-    """The model has no weights yet."""
-
-    status = 409
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UnknownError:

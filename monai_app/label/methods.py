@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from monailabel.interfaces.tasks.scoring import ScoringMethod
@@ -19,11 +19,13 @@ from monai_app.files import file_sha256
 from monai_app.io import Labels, read_volume
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.errors import unknown
+from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.models import ServedModel
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
 
 Models = Mapping[str, ServedModel]
+Chosen = TypeVar("Chosen")
 
 
 class LeastSure(Strategy):
@@ -61,9 +63,9 @@ class LeastSure(Strategy):
 class Uncertainty(ScoringMethod):
     """Measures how sure a model is of every slice; a training does it at its end."""
 
-    def __init__(self, models: Models, measures: Mapping[str, Measure]) -> None:
+    def __init__(self, tasks: Mapping[str, SegmentationTask]) -> None:
         super().__init__("how sure a model is of every slice, for the strategy least_sure")
-        self.models, self.measures = models, measures
+        self.tasks = tasks
 
     def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any]:
         """Measure and return the uncertainty per slice.
@@ -72,17 +74,17 @@ class Uncertainty(ScoringMethod):
             UnknownError: ``model`` names none.
             NotTrainedError: it has no weights yet.
         """
-        model = _chosen(self.models, request.get("model"))
-        scores = measure_uncertainty(datastore, model, self.measures[model.name])
+        task = _chosen(self.tasks, request.get("model"))
+        scores = measure_uncertainty(datastore, task.model, task.measure)
         return {str(z): score.uncertainty for z, score in sorted(scores.items())}
 
 
 class SliceScores(ScoringMethod):
     """Compares what a model says with what was labelled, slice by slice."""
 
-    def __init__(self, models: Models, label: Callable[[ServedModel, str], Path]) -> None:
+    def __init__(self, models: Models, infer: Callable[..., Mapping[str, Any]]) -> None:
         super().__init__("IoU and accuracy of a model on every labelled slice, and on all of them together")
-        self.models, self.label = models, label
+        self.models, self.infer = models, infer
 
     def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any]:
         """Score the labelled cases.
@@ -100,7 +102,7 @@ class SliceScores(ScoringMethod):
         cases = {case.z: case for case in datastore.cases}
         for role, slices in (("train", stack.train_slices), ("test", stack.test_slices)):
             compared = (
-                (z, stack.read_annotation(z), self._labels(model, cases[z].id, z - cases[z].first))
+                (z, stack.read_annotation(z), self._labels(model, cases[z].id, cases[z].slices.index(z)))
                 for z in sorted(cases.keys() & set(slices))
             )
             found = score_agreement(compared, stack.phases)
@@ -115,7 +117,7 @@ class SliceScores(ScoringMethod):
 
     def _labels(self, model: ServedModel, image: str, plane: int) -> Labels:
         """What the model says of a slice of an image."""
-        path = self.label(model, image)
+        path = Path(self.infer({"model": model.name, "image": image}, refusable=False)["file"])
         try:
             labels: Labels = read_volume(path).pixels[plane].astype(np.uint8)
             return labels
@@ -136,11 +138,11 @@ def measure_uncertainty(datastore: StackDatastore, model: ServedModel, measure: 
 
 
 def _wanted(datastore: StackDatastore, stack: Stack) -> set[int]:
-    return {*(case.z for case in datastore.cases), *stack.train_slices, *stack.test_slices}
+    return {*(case.z for case in datastore.cases), *stack.roles}
 
 
-def _chosen(models: Models, name: Any) -> ServedModel:
-    """The model of a name; the first where none is given."""
+def _chosen(models: Mapping[str, Chosen], name: Any) -> Chosen:
+    """The model of a name, or what belongs to it; the first where none is given."""
     wanted = next(iter(models)) if name is None else str(name)
     if wanted not in models:
         raise unknown("model", wanted, models)

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_app.bundle.configs.locate import template_path, template_paths
+from monai_app.bundle.configs.locate import find_bundle
 from monai_app.bundle.model import load_model, read_spec
 from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.bundle.renew import usable_run
 from monai_app.bundle.runs import CURRENT, WEIGHTS, Runs
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.errors import AppError, ConfigError
-from monai_app.label.errors import NotTrainedError
+from monai_app.errors import AppError, ConfigError, NotTrainedError
 from monai_app.label.settings import Settings, Workspace, model_name
 from monai_app.stack import Stack
 
@@ -97,24 +96,11 @@ def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dic
 
 
 def _served(given: str, settings: Settings, workspace: Workspace, stack: Stack) -> ServedModel:
-    bundle = usable_run(_find(given))
+    bundle = usable_run(find_bundle(given))
     if (bundle / WEIGHTS).is_file():
         _check_fits(bundle, read_spec(bundle / "configs" / "metadata.json"), stack)
     name, recipe = model_name(given), read_recipe(bundle, settings.size, settings.training)
     return ServedModel(name, bundle, Runs(workspace.models / name), recipe)
-
-
-def _find(given: str) -> Path:
-    path = Path(given).absolute()
-    if (path / "configs" / "inference.yaml").is_file():
-        return path
-    known = [template.name for template in template_paths()]
-    if given in known:
-        return template_path(given)
-    raise ConfigError(
-        f"{given} is no bundle: it has no configs/inference.yaml; give a run folder that monai-app train made, or one "
-        f"of {', '.join(known)} to begin without a model"
-    )
 
 
 def _check_fits(bundle: Path, spec: ModelSpec, stack: Stack) -> None:

@@ -34,11 +34,11 @@ LAST = 5.0
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
     """Write the files of all cases, as a stock MONAI Label app needs them; returns their number."""
     cases = StackApp(settings, workspace).store.cases
-    progress(0, len(cases))
+    progress(0, len(cases.by_id))
     for done, case in enumerate(cases, 1):
         cases.image(case)
-        progress(done, len(cases))
-    return len(cases)
+        progress(done, len(cases.by_id))
+    return len(cases.by_id)
 
 
 def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: int, say: Say) -> None:
@@ -70,17 +70,13 @@ def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: 
 
 def bound_socket(host: str, port: int) -> socket.socket:
     """Return a socket that is bound; ConfigError where the host is not this machine's, or the port is not free."""
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError, UnicodeError) as error:
-        bound.close()
         raise ConfigError(
             f"{host}:{port} cannot be bound ({error}); give a name or an address of this machine (--host), such as "
             "127.0.0.1, and a --port on which nothing listens"
         ) from None
-    return bound
 
 
 def _run(server: uvicorn.Server, bound: socket.socket, temporary: Path) -> None:

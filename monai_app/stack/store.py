@@ -12,7 +12,7 @@ import zarr
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, StackError
-from monai_app.stack.annotations.history import Edit, Record
+from monai_app.stack.annotations.history import Edit, Record, Role
 from monai_app.stack.label_images.arrays import LABELS, Map
 from monai_app.stack.label_images.registry import LabelImage, finished_labels
 from monai_app.stack.label_images.resumable import Result, resumable_result
@@ -37,6 +37,7 @@ class Stack(SlabSource):
         phases: the phases 1..K.
         train_slices: z of the annotated slices to train on.
         test_slices: z of the annotated slices to test on.
+        roles: z -> what the annotated slice is for.
         slice_names: the file stem of every slice, for naming exported files.
         slice_numbers: the number of every slice in the names; 0, 1, ... where the names have none.
         gaps: slices before which others are missing: no slab reaches across.
@@ -66,7 +67,9 @@ class Stack(SlabSource):
         self.gaps: tuple[int, ...] = tuple(own.get("gaps", ()))
         self.identity: str = own["identity"]
         self.ingested: str = own["ingested"]
-        self.edits: Mapping[int, Edit] = Record.from_own(own).edits
+        record = Record.from_own(own)
+        self.roles: Mapping[int, Role] = record.roles
+        self.edits: Mapping[int, Edit] = record.edits
 
     @classmethod
     def open(cls, path: Path | str, *, ingested: str | None = None) -> "Stack":
@@ -125,12 +128,16 @@ class Stack(SlabSource):
         Raises:
             AnnotationError: the slice is not annotated.
         """
-        annotated = sorted((*self.train_slices, *self.test_slices))
-        if z not in annotated:
+        if z not in self.roles:
             raise AnnotationError(
-                f"slice {z} of {self.path.name} is not annotated; the annotated slices are {annotated}"
+                f"slice {z} of {self.path.name} is not annotated; the annotated slices are {sorted(self.roles)}"
             )
         return self._read(f"{layout.LABELS}/{layout.annotation_folder(self.path).name}/0", z, rect)
+
+    def annotated_by(self, z: int) -> str | None:
+        """Who set the annotation that a slice has; None where it has none, or was ingested with it."""
+        edit = self.edits.get(z)
+        return None if edit is None or edit.now is None else edit.source
 
     def read_labels(self, name: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read one slice of a finished label image: (rows, columns), values are phases.

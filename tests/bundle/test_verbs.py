@@ -34,14 +34,13 @@ unet, sensor3d = sys.argv[1:]
 axes = {"image": {0: "batch", 2: "rows", 3: "columns"}}
 names = {"input_names": ["image"], "output_names": ["pred"], "dynamic_axes": axes}
 check(unet, [(1, 6, 48, 32)], input_shape=[1, 6, 48, 32])
-for run in (unet, sensor3d):
-    shapes = [(2, 6, 64, 64), (1, 6, 16, 16), (3, 6, 96, 80)]
-    check(run, shapes, input_shape=[2, 6, 64, 64], converter_kwargs=dict(names))
+shapes = [(2, 6, 64, 64), (1, 6, 16, 16), (3, 6, 96, 80)]
+check(sensor3d, shapes, input_shape=[2, 6, 64, 64], converter_kwargs=names)
 """
 
 
 def test_onnx_computes_the_same_logits(trained: Path, trained_sensor3d: Path, tmp_path: Path) -> None:
-    """At the one shape of a plain export, and at any with free axes.
+    """The U-Net at the one shape of a plain export, Sensor-3D at any with free axes.
 
     In one process of its own: the exporter loads much that other tests do without.
     """

@@ -11,6 +11,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -21,6 +22,7 @@ import pytest
 import requests
 
 from monai_app.stack import Stack
+from tests import warm
 from tests.label.servers import Server, client_of, free_port, running, wait_for
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def served(
     stack = Path(shutil.copytree(tiny_stack.path, folder / "tiny.ome.zarr"))
     bundles = ("--bundle", trained, "--bundle", trained_sensor3d)
     limits = ("--max-upload", "2MiB", "--max-stored", STORED, "--waiting", 2)
-    with serving(stack, folder / "home", *bundles, *limits) as found:
+    with serving(stack, folder / "home", *bundles, *limits, python=warm.python()) as found:
         yield found
 
 
@@ -111,6 +113,14 @@ def finished(served: Served, path: str) -> dict[str, Any]:
     wait_for(lambda: served.ask("GET", path).json()["status"] not in ("SUBMITTED", "RUNNING"), 300)
     found: dict[str, Any] = served.ask("GET", path).json()
     return found
+
+
+def process_of(served: Served) -> psutil.Process:
+    """The process of a server: the one that listens there."""
+    port = urlsplit(served.server.url).port
+    listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    (pid,) = {each.pid for each in listening if each.laddr and each.laddr.port == port}
+    return psutil.Process(pid)
 
 
 def open_files(process: psutil.Process) -> list[Path]:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from monai_app.bundle.runs import CURRENT, WEIGHTS
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, NotTrainedError
 from monai_app.label.app import StackApp
-from monai_app.label.errors import NotTrainedError
 from monai_app.label.models import ServedModel
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack

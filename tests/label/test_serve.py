@@ -22,7 +22,16 @@ from monai_app.errors import AppError
 from monai_app.stack import Stack
 from tests import warm
 from tests.conftest import TINY, as_options, write_tiny_sample
-from tests.label.conftest import Served, begin_training, finished, import_quietly, long_volume, open_files, serving
+from tests.label.conftest import (
+    Served,
+    begin_training,
+    finished,
+    import_quietly,
+    long_volume,
+    open_files,
+    process_of,
+    serving,
+)
 from tests.label.servers import answers, free_port, wait_for
 
 
@@ -208,12 +217,6 @@ def nearly_done(checkpoint: Path, epoch: int) -> None:
     state = torch.load(checkpoint, weights_only=True)
     assert 1 <= state["epoch"] < epoch
     torch.save({**state, "epoch": epoch, "iteration": epoch * TINY["steps_per_epoch"]}, checkpoint)
-
-
-def process_of(served: Served) -> psutil.Process:
-    """The process of a server: other tests may have theirs at the same time."""
-    (found,) = [process for process in psutil.Process().children() if str(served.stack) in process.cmdline()]
-    return found
 
 
 def killed_in_an_inference(served: Served) -> requests.Response:

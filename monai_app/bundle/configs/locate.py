@@ -35,6 +35,24 @@ def template_paths() -> list[Path]:
     return [_root("bundles") / name for name in _names(_root("bundles"))]
 
 
+def find_bundle(given: str) -> Path:
+    """Return the folder of a bundle: one of somebody's own by its path, or one that comes with the package by its name.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    path = Path(given).absolute()
+    if (path / "configs" / "inference.yaml").is_file():
+        return path
+    known = [template.name for template in template_paths()]
+    if given in known:
+        return template_path(given)
+    raise ConfigError(
+        f"{given} is no bundle: it has no configs/inference.yaml; give a run folder that monai-app train made, or one "
+        f"of {', '.join(known)} to begin without a model"
+    )
+
+
 def template_digest(template: Path) -> str:
     """Return a hash of a bundle's configs; a run folder records that of the bundle that it was made from."""
     digest = hashlib.sha256()

@@ -144,7 +144,7 @@ def _choose_window(stack: Stack, z: int, stride: int) -> Rect:
     _, rows, columns = stack.shape
     height, width = (max(min(SIDE, side) // stride * stride, min(stride, side)) for side in (rows, columns))
     windows = [cell for cell in Rect.whole(stack.shape).split(height, width) if cell.shape == (height, width)]
-    if z not in (*stack.test_slices, *stack.train_slices):
+    if z not in stack.roles:
         return windows[len(windows) // 2]
 
     def shown(window: Rect) -> tuple[int, int]:

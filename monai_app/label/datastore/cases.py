@@ -6,7 +6,7 @@ A client downloads the file, labels it and saves a label map; `Cases.import_labe
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -42,11 +42,6 @@ class Case:
     z: int
     slices: range
 
-    @property
-    def first(self) -> int:
-        """The first slice in the file."""
-        return self.slices.start
-
 
 class Imported(NamedTuple):
     """What a saved label did to the annotations: z of the slices that it set or replaced, and that it took back."""
@@ -65,10 +60,9 @@ class Cases:
         folder: where the files are made.
 
     Raises:
-        ConfigError: a slice that does not exist, suffix and layout that do not go together, or a detector whose folder
-            would be that of the labels.
+        ConfigError: suffix and layout that do not go together, or a detector whose folder would be that of the labels.
         AnnotationError: the stack has no phases.
-        StackError: there is no such stack, or another one in its place.
+        StackError: there is no such stack, or another one in its place, or it lacks a slice that is asked for.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -78,19 +72,18 @@ class Cases:
         form = [settings.thickness, settings.suffix, settings.layout]
         decisive = json.dumps([stack.ingested, stack.name, stack.detectors, stack.voxel_nm, form])
         self._stamp = self.folder / f".{sha256(decisive.encode()).hexdigest()[:16]}.cases"
-        self.test_slices = frozenset(_checked(stack, settings.test_slices, "test_slices"))
+        for z in (*settings.slices, *settings.test_slices):
+            stack.check_slice(z)
+        self.test_slices = frozenset(settings.test_slices)
         prefix, reach, count = id_prefix(stack.name), settings.thickness // 2, stack.shape[0]
         cases = (
             Case(f"{prefix}_z{z:04d}", z, range(max(z - reach, 0), min(z + reach + 1, count)))
-            for z in _checked(stack, settings.slices, "slices") or range(count)
+            for z in sorted(set(settings.slices)) or range(count)
         )
         self.by_id = {case.id: case for case in cases}
 
     def __iter__(self) -> Iterator[Case]:
         return iter(self.by_id.values())
-
-    def __len__(self) -> int:
-        return len(self.by_id)
 
     @property
     def stack(self) -> Stack:
@@ -101,15 +94,10 @@ class Cases:
         """
         return self._opened.reopened()
 
-    @property
-    def ingested(self) -> str:
-        """The identity of the stack at its ingestion."""
-        return self._opened.ingested
-
     def grid(self, case: Case) -> Grid:
         """Where the voxels of a case lie: cases lie at their places in the stack."""
         z, y, x = (size / 1000 for size in self._opened.voxel_nm)
-        return Grid((len(case.slices), *self._opened.shape[1:]), (z, y, x), (case.first * z, 0.0, 0.0))
+        return Grid((len(case.slices), *self._opened.shape[1:]), (z, y, x), (case.slices.start * z, 0.0, 0.0))
 
     def path(self, case: Case) -> Path:
         """The file of a case, whether it is there or not."""
@@ -156,8 +144,8 @@ class Cases:
         """
         stack, grid = self.stack, self.grid(case)
         labels = np.zeros(grid.shape, np.uint8)
-        for z in _annotated(stack).intersection(case.slices):
-            labels[z - case.first] = stack.read_annotation(z)
+        for z in stack.roles.keys() & case.slices:
+            labels[case.slices.index(z)] = stack.read_annotation(z)
         write_volume(path, labels, grid)
 
     def import_labels(self, case: Case, path: Path, label_info: Any = None) -> Imported:
@@ -189,15 +177,15 @@ class Cases:
         phases = self.stack.phases
         known = {phase.name.casefold() for phase in phases}.intersection(map(str.casefold, volume.segments.values()))
         labels = to_phases(placed, phases, volume.segments if known else segment_names(label_info))
-        planes = {z: labels[z - case.first] for z in case.slices if labels[z - case.first].any()}
+        planes = {z: plane for z, plane in zip(case.slices, labels, strict=True) if plane.any()}
         done = Imported((), ())
 
         def decide(stack: Stack) -> Revision:
             nonlocal done
             roles = {z: self.role(stack, z) for z in planes}
-            known = {z: stack.read_annotation(z) for z, role in roles.items() if z in _of_role(stack, role)}
+            known = {z: stack.read_annotation(z) for z, role in roles.items() if stack.roles.get(z) == role}
             changed = tuple(z for z in planes if z not in known or not np.array_equal(known[z], planes[z]))
-            removed = tuple(z for z in case.slices if z not in planes and _set_by(stack, z) == case.id)
+            removed = tuple(z for z in case.slices if z not in planes and stack.annotated_by(z) == case.id)
             if not planes and not removed:
                 raise AnnotationError(
                     f"the label of case {case.id} labels no pixel, and nothing was labelled in it before; label some "
@@ -215,7 +203,7 @@ class Cases:
 
     def role(self, stack: Stack, z: int) -> Role:
         """What labels of a slice are for."""
-        return "test" if z in self.test_slices or z in stack.test_slices else "train"
+        return "test" if z in self.test_slices else stack.roles.get(z, "train")
 
     def labelled_ids(self) -> set[str]:
         """The ids of the cases that have annotated slices (see `owned_slices`)."""
@@ -225,8 +213,8 @@ class Cases:
 
 def owned_slices(stack: Stack, case: Case) -> tuple[int, ...]:
     """The annotated slices that count as a case's: its own, and those whose annotation was saved with it."""
-    slices = _annotated(stack)
-    return tuple(z for z in case.slices if z in slices and (z == case.z or _set_by(stack, z) == case.id))
+    slices = [z for z in case.slices if z in stack.roles]
+    return tuple(z for z in slices if z == case.z or stack.annotated_by(z) == case.id)
 
 
 def id_prefix(name: str) -> str:
@@ -251,24 +239,3 @@ def _check_form(stack: Stack, settings: Settings) -> None:
         raise AnnotationError(
             f"{stack.path.name} has no phases to label with; list 'phases' in its description and ingest it again"
         )
-
-
-def _checked(stack: Stack, slices: Iterable[int], what: str) -> list[int]:
-    for z in slices:
-        if not 0 <= z < stack.shape[0]:
-            raise ConfigError(f"{what}: {stack.path.name} has no slice {z}; choose of slices 0 to {stack.shape[0] - 1}")
-    return sorted(set(slices))
-
-
-def _annotated(stack: Stack) -> set[int]:
-    return {*stack.train_slices, *stack.test_slices}
-
-
-def _of_role(stack: Stack, role: Role) -> tuple[int, ...]:
-    return stack.train_slices if role == "train" else stack.test_slices
-
-
-def _set_by(stack: Stack, z: int) -> str | None:
-    """Who set the annotation that a slice has; None where it has none or was ingested with it."""
-    edit = stack.edits.get(z)
-    return None if edit is None or edit.now is None else edit.source

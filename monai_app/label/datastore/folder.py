@@ -11,6 +11,7 @@ from monai_app.errors import ConfigError
 from monai_app.files import atomic_file, lock, lock_path
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
+from monai_app.storage import storage_error
 
 MARKER = "monai-app-serve.json"
 """File that says whose folder this is: servers empty and replace what is in it."""
@@ -51,12 +52,8 @@ def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
                 temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
             for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
                 shutil.rmtree(left, ignore_errors=True)
-        except (FileExistsError, NotADirectoryError):
-            raise ConfigError(f"{folder} is a file, or lies in one; give a folder (--studies)") from None
         except OSError as error:
-            raise ConfigError(
-                f"the server's folder {folder} cannot be written ({error.strerror}); give one that can (--studies)"
-            ) from None
+            raise ConfigError(f"{storage_error(error, folder)} (--studies)") from None
         yield
 
 

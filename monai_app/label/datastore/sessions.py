@@ -79,7 +79,7 @@ class Sessions:
         if update_ts:
             with suppress(FileNotFoundError):  # somebody removes it; whoever reads it says so
                 os.utime(path)
-        return Session(session_id, str(path), int(_last_use(path)), self._expiry(session_id))
+        return Session(session_id, str(path), int(_last_use(path)), self._sooner.get(session_id, self.seconds))
 
     def remove_session(self, session_id: str) -> None:
         """Forget a session."""
@@ -89,7 +89,7 @@ class Sessions:
     def forget_unused(self) -> None:
         """Forget the sessions that nobody has used for long."""
         for session_id, path in self._volumes.files().items():
-            if _last_use(path) < time.time() - self._expiry(session_id):
+            if _last_use(path) < time.time() - self._sooner.get(session_id, self.seconds):
                 self.remove_session(session_id)
 
     async def keep_forgetting(self) -> None:
@@ -100,9 +100,6 @@ class Sessions:
                 await run_in_threadpool(self.forget_unused)
             except OSError as error:  # of the disk; the next look may find it mended
                 _log.error("sessions that nobody uses cannot be removed: %s", error)
-
-    def _expiry(self, session_id: str) -> int:
-        return self._sooner.get(session_id, self.seconds)
 
 
 def _last_use(path: Path) -> float:

@@ -56,8 +56,6 @@ class StackDatastore(Datastore):
         """The stack with the annotations that it has now."""
         return self.cases.stack
 
-    # ---- what it is --------------------------------------------------------------------------------------------------
-
     def name(self) -> str:
         """Return the sample's name."""
         return self.stack.name
@@ -95,8 +93,6 @@ class StackDatastore(Datastore):
     def datalist(self) -> list[dict[str, Any]]:
         """Return the ids of images and their final labels; the pixels are read from the stack."""
         return [{"image": image, "label": image} for image in self.get_labeled_images()]
-
-    # ---- images ------------------------------------------------------------------------------------------------------
 
     def list_images(self) -> list[str]:
         """Return the ids of all images: cases of the stack in their order, then uploads."""
@@ -168,8 +164,6 @@ class StackDatastore(Datastore):
         with called(volume, "the volume"), self.quota.taken(file_size(volume)):
             return self.sessions.add(volume, expiry)
 
-    # ---- labels ------------------------------------------------------------------------------------------------------
-
     def get_labeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:
         """Return the images with a final label, or with one of a tag."""
         labelled = self._label_ids().get(label_tag or FINAL, set())
@@ -232,15 +226,11 @@ class StackDatastore(Datastore):
                 self._labels_of(label_tag).remove(label_id)
             self.records.forget(label_id, label_tag)
 
-    # ---- what nobody calls -------------------------------------------------------------------------------------------
-
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError("no route, task or client of MONAI Label calls this method of a datastore")
 
     set_name = set_description = refresh = get_image = get_label = _refuse
     get_labels_by_image_id = get_label_by_image_id = update_label_info = get_dataset_archive = _refuse
-
-    # ---- inside ------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _changing(self, image_id: str) -> Iterator[None]:

@@ -123,12 +123,10 @@ class Volumes:
                 old.unlink(missing_ok=True)
         return target
 
-    def remove(self, name: str) -> bool:
-        """Remove the volume of an id, in whatever formats it is there; returns whether there was one."""
-        found = self.all(name)
-        for path in found:
+    def remove(self, name: str) -> None:
+        """Remove the volume of an id, in whatever formats it is there."""
+        for path in self.all(name):
             path.unlink(missing_ok=True)
-        return bool(found)
 
 
 def is_kept(path: Path) -> bool:

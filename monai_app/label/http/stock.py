@@ -77,7 +77,7 @@ def _in_thread(handler: Handler, module: Any, workspace: Workspace, threads: Cap
         if "user" in signature.parameters:
             given["user"] = User(username="")  # whose name would be noted
         try:
-            answered = await _while_connected(request, lambda: _run(handler, given), threads)
+            answered = await _while_connected(request, lambda: asyncio.run(handler(**given)), threads)
         except BaseException:
             if files:  # MONAI Label removes them after an answer alone
                 with CancelScope(shield=True):
@@ -94,10 +94,6 @@ def _in_thread(handler: Handler, module: Any, workspace: Workspace, threads: Cap
     vars(answer).update(__signature__=signature.replace(parameters=[own, *parameters]))
     answer.__name__ = handler.__name__
     return answer
-
-
-def _run(handler: Handler, values: dict[str, Any]) -> Any:
-    return asyncio.run(handler(**values))
 
 
 def _checked(module: Any, parameter: inspect.Parameter) -> inspect.Parameter:

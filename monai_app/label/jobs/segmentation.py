@@ -59,7 +59,7 @@ class SegmentationTask(InferTask):
                 wanted = replace(wanted, volume=image)
             else:
                 slices = image.slices if request.get("whole_slab") else [image.z]
-                wanted = replace(wanted, slices=slices, first=image.first, grid=store.cases.grid(image))
+                wanted = replace(wanted, slices=slices, first=image.slices.start, grid=store.cases.grid(image))
             params = self.worker.do(infer, wanted, refusable=refusable)
             made.replace(target)
         return target, params

@@ -207,9 +207,9 @@ def _state(plane: Labels | None, role: Role) -> State | None:
 
 def _current_state(stack: Stack, z: int) -> State | None:
     """The annotation that a slice was ingested with; None where it had none, or was edited and its record tells."""
-    if z in stack.edits or z not in (*stack.train_slices, *stack.test_slices):
+    if z in stack.edits or z not in stack.roles:
         return None
-    return _state(stack.read_annotation(z), "train" if z in stack.train_slices else "test")
+    return _state(stack.read_annotation(z), stack.roles[z])
 
 
 def _copy_levels(image: LabelImage, partial: Path) -> tuple[layout.Level, ...]:

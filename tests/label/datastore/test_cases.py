@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_app import files
-from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.errors import AnnotationError, AppError, ConfigError, StackError
 from monai_app.io import partner_path
 from monai_app.io.writing import write_volume
 from monai_app.label.datastore.cases import Case, Cases, id_prefix
@@ -284,15 +284,15 @@ def test_lists_cases(store: Path, tmp_path: Path) -> None:
     assert [case.slices for case in every[:2] + every[-1:]] == [range(2), range(3), range(6, 8)]
     some = cases_of(store, tmp_path / "cases", slices=[5, 0, 5], thickness=1)
     assert [(case.z, case.slices) for case in some] == [(0, range(1)), (5, range(5, 6))]
-    assert len(some) == 2
+    assert len(some.by_id) == 2
     for options, text in (
         ({"thickness": 2}, "thickness: 2 must be odd"),
-        ({"slices": [8]}, "slices: .* has no slice 8; choose of slices 0 to 7"),
-        ({"test_slices": [-1]}, "test_slices: .* has no slice -1"),
+        ({"slices": [8]}, "slice 8 does not exist; .* has slices 0 to 7"),
+        ({"test_slices": [-1]}, "slice -1 does not exist"),
         ({"suffix": ".mha"}, r"suffix: '\.mha' is not"),
         ({"layout": "rgb"}, "layout: 'rgb' is not"),
     ):
-        with pytest.raises(ConfigError, match=text):
+        with pytest.raises(AppError, match=text):
             cases_of(store, tmp_path / "cases", **options)
     assert not (tmp_path / "cases").exists()
 

@@ -20,9 +20,8 @@ from monai_app.io import Grid, write_volume
 from monai_app.label.datastore.quota import Quota
 from monai_app.label.datastore.sessions import SECONDS, Sessions
 from monai_app.stack import Stack, annotate
-from tests.label.conftest import STORED, Served, app_in, as_nifti, import_quietly, open_files
+from tests.label.conftest import STORED, Served, app_in, as_nifti, import_quietly, open_files, process_of
 from tests.label.servers import wait_for
-from tests.label.test_serve import process_of
 
 NOISE = np.random.default_rng(0).integers(0, 256, (80, 96, 100, 2), dtype=np.uint8)
 VOLUME = as_nifti(NOISE, np.eye(4)).getvalue()
