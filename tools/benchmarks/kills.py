@@ -9,6 +9,7 @@ kill came after everything was done, it may also say that the target exists. Pri
 """
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -145,35 +146,51 @@ def main() -> None:
         python = warm.python()
         place = Place((words.work or Path(name)).resolve(), Processes(python))
         chosen = [case for case in cases() if not words.only or case.name.startswith(tuple(words.only))]
+        tallies: list[Tally] = []
+
+        def tell(found: list[Tally]) -> None:
+            tallies[:] = found
+            rows = [tally.row() for tally in found]
+            write_json(words.target, {"command": command(), "machine": machine(), "commands": rows})
+
         try:
             place.make_base()
-            tallies = experiment(chosen, words.kills, words.seed, place)
+            experiment(chosen, words.kills, words.seed, place, tell)
         finally:
             place.processes.kill()
-    rows = [tally.row() for tally in tallies]
-    show(rows)
-    write_json(words.target, {"command": command(), "machine": machine(), "commands": rows})
+    show([tally.row() for tally in tallies])
 
 
-def experiment(chosen: Sequence[Case], kills: int, seed: int, place: Place) -> list[Tally]:
-    """Kill all commands; say how far it is."""
-    whole = sum(case.weight for case in chosen)
-    begin, done, tallies = time.monotonic(), 0, []
-    for case in chosen:
-        tally, reference, changes = uninterrupted(case, place)
+def experiment(
+    chosen: Sequence[Case], kills: int, seed: int, place: Place, tell: Callable[[list[Tally]], None]
+) -> None:
+    """Kill all commands, those that take longer less often; say how far it is.
+
+    Args:
+        chosen: the commands.
+        kills: how many in all, at least.
+        seed: of the moments.
+        place: where they run.
+        tell: called with what is known, after every command.
+    """
+    begun = [uninterrupted(case, place) for case in chosen]
+    shares = [tally.seconds**-0.5 for tally, _, _ in begun]
+    begin, done, cost = time.monotonic(), 0, 0.0
+    wanted = [math.ceil(kills * share / sum(shares)) for share in shares]
+    whole = sum(count * tally.seconds for count, (tally, _, _) in zip(wanted, begun, strict=True))
+    for case, count, (tally, reference, changes) in zip(chosen, wanted, begun, strict=True):
         generator = random.Random(f"{seed} {case.name}")
-        wanted = max(1, round(kills * case.weight / whole))
-        while tally.kills < wanted:
+        while tally.kills < count:
             kill(case, tally, reference, drawn(generator, tally, changes), place)
-        tallies.append(tally)
         done += tally.kills
-        rate = done / (time.monotonic() - begin)
+        cost += count * tally.seconds
+        passed = time.monotonic() - begin
         print(
-            f"{tally.name:<24}{done:>5} of {kills} kills {60 * rate:>5.1f} a minute, "
-            f"{(kills - done) / rate:>5.0f} s left; {len(tally.wrong)} wrong, {len(tally.left)} left something",
+            f"{tally.name:<24}{done:>5} of {sum(wanted)} kills {60 * done / passed:>5.1f} a minute, "
+            f"{passed * (whole / cost - 1):>5.0f} s left; {len(tally.wrong)} wrong, {len(tally.left)} left something",
             flush=True,
         )
-    return tallies
+        tell([tally for tally, _, _ in begun if tally.kills])
 
 
 def uninterrupted(case: Case, place: Place) -> tuple[Tally, Reference, int]:
@@ -187,10 +204,11 @@ def uninterrupted(case: Case, place: Place) -> tuple[Tally, Reference, int]:
         found.append(files_in(place.now))
         ends.append(ended)
     reference = Reference(*found)
-    hidden = [name for name in reference.files if is_left(name)]
     tally = Tally(case.name, min(ended.seconds for ended in ends), varying=reference.varying)
-    if hidden:
+    print(f"{case.name:<24}{tally.seconds:>8.2f} s uninterrupted", flush=True)
+    if hidden := [name for name in reference.files if is_left(name)]:
         tally.left.append({"moment": "never", "files": hidden})
+        print(f"{case.name}: left-overs without a kill: {hidden}", flush=True)
     return tally, reference, min(ended.changes for ended in ends)
 
 

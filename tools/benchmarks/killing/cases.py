@@ -37,7 +37,6 @@ class Case:
         words: of its command line, or the code of a call of the library.
         before: what is made of the common files before it begins.
         needs: the common files that it begins with.
-        weight: how many kills it gets, beside the others.
         client: what is asked of the command, which is a server.
     """
 
@@ -45,7 +44,6 @@ class Case:
     words: Sequence[str]
     needs: Sequence[str] = ()
     before: Callable[[Path], None] = field(default=lambda _: None)
-    weight: float = 1.0
     client: server.Client | None = None
 
     @property
@@ -62,24 +60,24 @@ def train_words(run: str, epochs: int = 2, **more: object) -> list[str]:
 def cases() -> list[Case]:
     """Return all commands that write."""
     both = (STACK, RUN)
-    segment = ["segment", STACK, RUN, "--labels", "net", "--tile", "96,80"]
+    segment = ["segment", STACK, RUN, "--labels", "net", "--tile", "96,80", "--z", "2:5"]
     exports = {"torchscript": "model.ts", "torch-export": "model.pt2", "onnx": "model.onnx"}
     serve = ["serve", STACK, "--bundle", RUN]
     sizes = ["--slices", "6", "--rows", "64", "--columns", "64"]
     return [
         Case("ingest", ["ingest", "sample/sample.yaml", STACK], ["sample"]),
         Case("ingest --overwrite", ["ingest", "sample/sample.yaml", STACK, "--overwrite"], ["sample", OTHER], _older),
-        Case("train", train_words("new"), [STACK], weight=0.6),
-        Case("train, resumed", train_words("half", 4), [STACK, "half"], weight=0.6),
-        Case("train --overwrite", [*train_words(RUN), "--overwrite"], both, weight=0.4),
-        Case("train --processes 2", [*train_words("new"), "--processes", "2"], [STACK], weight=0.4),
+        Case("train", train_words("new"), [STACK]),
+        Case("train, resumed", train_words("half", 4), [STACK, "half"]),
+        Case("train --overwrite", [*train_words(RUN), "--overwrite"], both),
+        Case("train --processes 2", [*train_words("new"), "--processes", "2"], [STACK]),
         Case("evaluate", ["evaluate", STACK, RUN], both, _unscored),
         Case("segment", segment, both),
         Case("segment --overwrite", [*segment, "--overwrite"], ["segmented.ome.zarr", RUN, "other"], _segmented),
         Case("segment --tiff", [*segment, "--tiff", "tiffs"], both),
-        Case("segment --workers 2", [*segment, "--workers", "2"], both, weight=0.4),
+        Case("segment --workers 2", [*segment, "--workers", "2"], both),
         *(
-            Case(f"export {Path(name).suffix}", ["export", RUN, name, "--format", kind], [RUN], weight=0.6)
+            Case(f"export {Path(name).suffix}", ["export", RUN, name, "--format", kind], [RUN])
             for kind, name in exports.items()
         ),
         Case(
@@ -89,18 +87,18 @@ def cases() -> list[Case]:
         Case("package --overwrite", ["package", STACK, RUN, "model.zip", "--overwrite"], [*both, "model.zip"]),
         Case("unpack", ["unpack", "model.zip", "unpacked"], ["model.zip"]),
         Case("unpack --overwrite", ["unpack", "model.zip", "unpacked", "--overwrite"], ["model.zip", "unpacked"]),
-        Case("check", ["check", "model.zip"], ["model.zip"], weight=0.5),
+        Case("check", ["check", "model.zip"], ["model.zip"]),
         Case("annotate", [_ANNOTATE], [STACK]),
         Case("snapshot", [_SNAPSHOT % ""], [STACK]),
-        Case("snapshot, overwriting", [_SNAPSHOT % ", overwrite=True"], [STACK], weight=0.5),
+        Case("snapshot, overwriting", [_SNAPSHOT % ", overwrite=True"], [STACK]),
         Case("simulate", ["simulate", "simulated", *sizes], []),
         Case("simulate --overwrite", ["simulate", "simulated", *sizes, "--overwrite"], ["simulated"]),
-        Case("trust", ["trust", RUN, "--yes"], [RUN], _strange, weight=0.5),
-        Case("trust, earlier version", ["trust", "earlier", "--yes"], ["earlier"], weight=0.5),
-        Case("serve --prepare-only", ["serve", STACK, "--bundle", RUN, "--prepare-only"], both, weight=0.6),
-        Case("server infers", serve, both, weight=0.5, client=server.infer),
-        Case("server saves a label", serve, both, weight=0.5, client=server.save),
-        Case("server trains", [*serve, *as_options(SMALL)], both, weight=0.5, client=server.train),
+        Case("trust", ["trust", RUN, "--yes"], [RUN], _strange),
+        Case("trust, earlier version", ["trust", "earlier", "--yes"], ["earlier"]),
+        Case("serve --prepare-only", ["serve", STACK, "--bundle", RUN, "--prepare-only"], both),
+        Case("server infers", serve, both, client=server.infer),
+        Case("server saves a label", serve, both, client=server.save),
+        Case("server trains", [*serve, *as_options(SMALL)], both, client=server.train),
     ]
 
 
