@@ -11,7 +11,6 @@ from tests.conftest import TINY, as_options, write_tiny_sample
 from tests.test_earlier import MADE
 
 STACK, OTHER, RUN = "tiny.ome.zarr", "other.ome.zarr", "unet"
-SMALL = {**TINY, "steps_per_epoch": 1, "picture_interval": 2}
 SLICES, ROWS, COLUMNS = 8, 96, 80
 
 _ANNOTATE = f"""
@@ -54,7 +53,7 @@ class Case:
 
 def train_words(run: str, epochs: int = 2, **more: object) -> list[str]:
     """The command line of a training."""
-    return ["train", STACK, run, *as_options({**SMALL, "max_epochs": epochs, **more})]
+    return ["train", STACK, run, *as_options({**TINY, "max_epochs": epochs, **more})]
 
 
 def cases() -> list[Case]:
@@ -98,7 +97,7 @@ def cases() -> list[Case]:
         Case("serve --prepare-only", ["serve", STACK, "--bundle", RUN, "--prepare-only"], both),
         Case("server infers", serve, both, client=server.infer),
         Case("server saves a label", serve, both, client=server.save),
-        Case("server trains", [*serve, *as_options(SMALL)], both, client=server.train),
+        Case("server trains", [*serve, *as_options(TINY)], both, client=server.train),
     ]
 
 
