@@ -1,5 +1,6 @@
 """Temporary folders that a killed process does not leave for ever: the next one of the same kind removes them."""
 
+import atexit
 import fcntl
 import os
 import platform
@@ -30,6 +31,15 @@ def temporary_folder(kind: str) -> Iterator[Path]:
             folder = _made(prefix, stack)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         yield folder
+
+
+def process_folder(kind: str) -> Path:
+    """Give such a folder that lasts as long as this process."""
+    return _OF_PROCESS.enter_context(temporary_folder(kind))
+
+
+_OF_PROCESS = ExitStack()
+atexit.register(_OF_PROCESS.close)
 
 
 def _made(prefix: str, stack: ExitStack) -> Path | None:

@@ -4,11 +4,13 @@ import errno
 import fcntl
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from monai_app.temporary import temporary_folder
+from monai_app import temporary
+from monai_app.temporary import process_folder, temporary_folder
 
 
 @pytest.fixture(autouse=True)
@@ -57,4 +59,13 @@ def test_without_locks_nothing_of_others_is_removed(place: Path, monkeypatch: py
     with temporary_folder("work") as first, temporary_folder("work") as second:
         assert first.is_dir()
         assert second.is_dir()
+    assert not list(place.iterdir())
+
+
+def test_a_folder_of_this_process_is_used_until_it_ends(place: Path) -> None:
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(temporary, "_OF_PROCESS", stack)
+        folder = process_folder("work")
+        with temporary_folder("work"):
+            assert folder.is_dir()
     assert not list(place.iterdir())

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 from monai_app import errors
 from monai_app.errors import AppError, ConfigError, StoppedError
 from monai_app.storage import refused
+from monai_app.temporary import process_folder
 
 MOST_PROCESSES = 256
 """On one machine."""
@@ -57,7 +57,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logs = Path(tempfile.mkdtemp(prefix="monai-app-"))
+    logs = process_folder("launch")
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -96,7 +96,8 @@ def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppErro
         how = f"was ended by {name}" + (" (by a person, or because memory ran out)" if name == "SIGKILL" else "")
     else:
         last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
-        how = f"failed ({last}; full reports: {logs})"
+        kept = logs.rename(logs.with_name(f"failed-{logs.name}"))
+        how = f"failed ({last}; full reports: {kept})"
     return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {GO_ON}")
 
 

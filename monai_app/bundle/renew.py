@@ -1,12 +1,11 @@
 """Run folders of earlier versions: their configs are written again, from today's bundle and their own settings."""
 
-import atexit
 import json
 import logging
 import os
 import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,11 @@ from monai_app.bundle.prepare import CONFIGS, RECORD, write_configs
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, atomic_file
-from monai_app.temporary import temporary_folder
+from monai_app.temporary import process_folder
 from monai_app.training.fingerprint import renamed
 
 EARLIER = "configs-earlier"
 """Folder of a run with the configs that an earlier version wrote."""
-
-_TEMPORARY = ExitStack()
-"""Copies of runs, kept until this process ends."""
-
-atexit.register(_TEMPORARY.close)
 
 
 def usable_run(run: Path) -> Path:
@@ -111,5 +105,5 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _copied(run: Path) -> Path:
-    folder = _TEMPORARY.enter_context(temporary_folder("run"))
+    folder = process_folder("run")
     return Path(shutil.copytree(run, folder / run.name, ignore=shutil.ignore_patterns("last.ckpt", "eval")))

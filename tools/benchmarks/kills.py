@@ -9,6 +9,7 @@ kill came after everything was done, it may also say that the target exists. Pri
 """
 
 import argparse
+import json
 import math
 import os
 import random
@@ -134,7 +135,9 @@ class Place:
 def main() -> None:
     """Kill, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", type=Path, required=True, help="JSON file to write")
+    parser.add_argument(
+        "--target", type=Path, required=True, help="JSON file to write; what it has of other commands stays"
+    )
     parser.add_argument("--kills", type=int, default=330, help="how many in all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", help="commands whose names begin so")
@@ -146,12 +149,14 @@ def main() -> None:
         python = warm.python()
         place = Place((words.work or Path(name)).resolve(), Processes(python))
         chosen = [case for case in cases() if not words.only or case.name.startswith(tuple(words.only))]
-        tallies: list[Tally] = []
+        earlier = json.loads(words.target.read_text()) if words.target.exists() else {"calls": [], "commands": []}
+        kept = {row["command"]: row for row in earlier["commands"]}
+        calls, tallies = [*earlier["calls"], command()], list[Tally]()
 
         def tell(found: list[Tally]) -> None:
             tallies[:] = found
-            rows = [tally.row() for tally in found]
-            write_json(words.target, {"command": command(), "machine": machine(), "commands": rows})
+            rows = {tally.name: tally.row() for tally in found}
+            write_json(words.target, {"calls": calls, "machine": machine(), "commands": list((kept | rows).values())})
 
         try:
             place.make_base()
