@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from monai_app.errors import BusyError, TargetExistsError
+from monai_app.errors import BusyError, StorageError, TargetExistsError
 from monai_app.storage import storage_error, writing
 
 _AT_FDCWD = -100
@@ -142,6 +142,7 @@ def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> Non
         TargetExistsError: the target exists and may not be replaced.
     """
     if target.exists() and not overwrite:
+        clear_unused(target)
         raise TargetExistsError(f"{target} exists; choose another one, or --overwrite to replace it")
     if target.exists() and not (target / marker).is_file():
         raise TargetExistsError(f"{target} holds no {marker}, so it is not replaced; choose another one")
@@ -201,6 +202,18 @@ def clear_leftovers(target: Path) -> None:
     """
     rollback(target)
     remove_tree(partial_path(target))
+
+
+def clear_unused(target: Path, clear: Callable[[Path], None] = clear_leftovers) -> None:
+    """Remove what a killed run left beside a target that stays as it is, unless a process is making it.
+
+    Args:
+        target: the file or directory.
+        clear: removes it, called with the target's lock held; the lock itself goes in any case.
+    """
+    if lock_path(target).exists():
+        with suppress(BusyError, StorageError), lock(lock_path(target), "it is being made"):
+            clear(target)
 
 
 def rollback(target: Path) -> None:

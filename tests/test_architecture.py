@@ -15,7 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"errors", "progress"},
     {"names", "storage"},
-    {"background", "device", "files", "yamlfile"},
+    {"background", "device", "files", "temporary", "yamlfile"},
     {"domain", "origin"},
     {"io", "networks"},
     {"stack"},

@@ -8,7 +8,14 @@ import pytest
 
 from monai_app import files
 from monai_app.errors import BusyError, TargetExistsError
-from monai_app.files import atomic_directory, atomic_file, link_or_copy
+from monai_app.files import (
+    atomic_directory,
+    atomic_file,
+    check_directory_target,
+    clear_unused,
+    link_or_copy,
+    lock,
+)
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -241,3 +248,18 @@ def test_clear_leftovers_gives_the_old_directory_its_name_back(target: Path) -> 
     files.clear_leftovers(target)
     assert _text(target) == "old"
     assert _names(target.parent) == [target.name]
+
+
+def test_a_refusal_removes_what_a_kill_after_the_end_left(tmp_path: Path) -> None:
+    target, left = tmp_path / "made", (tmp_path / ".made.lock", tmp_path / ".made.partial", tmp_path / ".made.old")
+    target.mkdir()
+    left[0].touch()
+    left[1].mkdir()
+    left[2].mkdir()
+    with lock(left[0]):
+        clear_unused(target)  # another process makes it
+        assert all(path.exists() for path in left)
+    left[0].touch()
+    with pytest.raises(TargetExistsError):
+        check_directory_target(target, "marker", overwrite=False)
+    assert list(tmp_path.iterdir()) == [target]

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from monai_app import errors
 from monai_app.errors import AppError, ConfigError, StoppedError
 from monai_app.storage import refused
+from monai_app.temporary import process_folder
 
 MOST_PROCESSES = 256
 """On one machine."""
@@ -60,7 +60,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     """
     from torch.distributed.elastic.multiprocessing import SignalException
 
-    folder = Path(tempfile.mkdtemp(prefix="monai-app-"))
+    folder = process_folder("launch")
     try:
         with _quiet(), _signal_handlers_restored():
             failures = _run(arguments, processes, folder)
@@ -120,7 +120,8 @@ def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppErro
         how = f"was ended by {name}" + (" (by a person, or because memory ran out)" if name == "SIGKILL" else "")
     else:
         last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
-        how = f"failed ({last}; full reports: {logs})"
+        kept = logs.rename(logs.with_name(f"failed-{logs.name}"))
+        how = f"failed ({last}; full reports: {kept})"
     return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {GO_ON}")
 
 

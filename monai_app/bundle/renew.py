@@ -1,12 +1,11 @@
 """Run folders of earlier versions: their configs are written again, from today's bundle and their own settings."""
 
-import atexit
 import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, read_record, write_configs
 from monai_app.domain.model_spec import KEY, ModelSpec
+from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, atomic_file
+from monai_app.temporary import process_folder
 from monai_app.training.fingerprint import renamed
 
 EARLIER = "configs-earlier"
@@ -57,8 +58,8 @@ def usable_run(run: Path) -> Path:
 def _renewed(
     run: Path, template: Path, record: Mapping[str, Any], settings: Mapping[str, Any], spec: ModelSpec
 ) -> Path:
-    if not (run / EARLIER).exists():
-        shutil.copytree(run / "configs", run / EARLIER)
+    with suppress(TargetExistsError), atomic_directory(run / EARLIER, "metadata.json") as earlier:
+        shutil.copytree(run / "configs", earlier, dirs_exist_ok=True)
     with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
         write_configs(configs, settings, spec)
@@ -104,6 +105,5 @@ def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _copied(run: Path) -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="monai-app-run-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = process_folder("run")
     return Path(shutil.copytree(run, folder / run.name, ignore=shutil.ignore_patterns("last.ckpt", "eval")))

@@ -27,7 +27,7 @@ from monai_app.inference.worker import Job, advancing, compute_here
 from monai_app.progress import LoggedProgress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
-from monai_app.stack.label_images.registry import check_replaceable
+from monai_app.stack.label_images.registry import check_replaceable, clear_unused
 from monai_app.stack.label_images.resumable import Result, finished_as, in_progress
 
 ENGINE = 1
@@ -108,6 +108,7 @@ class Segmentation:
         planner = Planner(network, stack.shape, stack.dtype.itemsize, self.outputs, stack.gaps)
         plan = self._plan(stack, region, planner, halo)
         if self.keep and self._is_finished(stack, plan, mask):
+            clear_unused(stack.path, self.name)
             _log.info("labels %r are complete already", self.name)
             return
         for line in plan.describe():

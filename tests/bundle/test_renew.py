@@ -102,3 +102,19 @@ def test_a_network_that_todays_bundle_would_not_make_stays(run: Path) -> None:
     path.write_text(json.dumps(metadata))
     assert usable_run(run) == run
     assert not (run / EARLIER).exists()
+
+
+def test_configs_whose_copying_was_interrupted_are_copied_again(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in (run / "configs").iterdir()}
+
+    def copy_one(source: Path, target: Path, **_: object) -> None:
+        target.mkdir(exist_ok=True)
+        shutil.copy(source / "train.yaml", target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", copy_one)
+        with pytest.raises(KeyboardInterrupt):
+            usable_run(run)
+    usable_run(run)
+    assert {path.name: path.read_bytes() for path in (run / EARLIER).iterdir()} == before

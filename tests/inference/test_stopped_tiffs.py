@@ -29,9 +29,11 @@ def written(stack: Stack) -> dict[Path, int]:
 def test_finished_labels_are_kept_by_the_same_call(stack: Stack, tmp_path: Path) -> None:
     model = model_of(tmp_path / "run", "unet")
     segment(stack, model, request=Request(tile=(32, 32)))
-    before = written(stack)
+    before, lock = written(stack), stack.path / "labels" / ".net.lock"
+    lock.touch()  # the call was killed when it had not removed this
     segment(stack, model)  # the tile was the planner's to choose, and may be another one today
     assert written(stack) == before
+    assert not lock.exists()
     export_tiff(str(stack.path), "net", str(tmp_path / "tiffs"))
     assert len(list((tmp_path / "tiffs").glob("*.tif"))) == stack.shape[0]
 

@@ -1,14 +1,14 @@
 """What the user of this machine trusted, remembered as Jupyter remembers notebooks: by keyed digests in a folder."""
 
-import contextlib
 import hashlib
 import hmac
 import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from platformdirs import user_data_path
+
+from monai_app.files import atomic_file, lock, lock_path
 
 FOLDER = "MONAI_APP_TRUST"
 """Environment variable with another folder for key and signatures, e.g. one that all machines of a cluster see."""
@@ -40,10 +40,9 @@ def _digest(content: bytes) -> str:
 
 
 def _make_key() -> None:
-    """Make the key once, whole or not at all, readable for the user alone."""
-    if not _key().is_file():
-        with tempfile.NamedTemporaryFile(dir=_folder()) as file, contextlib.suppress(FileExistsError):
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-            os.link(file.name, _key())  # another process may have been faster
+    """Make the key once, readable for the user alone."""
+    with lock(lock_path(_key())):  # another process may be faster
+        if not _key().is_file():
+            with atomic_file(_key()) as file:
+                file.touch(0o600)
+                file.write_bytes(secrets.token_bytes(32))

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import reprlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -25,6 +24,7 @@ from monai_app.bundle.configs.plain import commands, is_plain, parse_config
 from monai_app.bundle.configs.settings import SEPARATOR
 from monai_app.bundle.configs.training_settings import TrainingSettings
 from monai_app.errors import ConfigError
+from monai_app.temporary import temporary_folder
 
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".conf")
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
@@ -74,15 +74,15 @@ def trusted_copy(bundle: Path) -> Iterator[Path]:
     """
     content = read_content(bundle)
     _check(bundle, content, bundle, None)
-    with tempfile.TemporaryDirectory(prefix="monai-app-configs-") as folder:
+    with temporary_folder("configs") as folder:
         for name, data in content.items():
-            path = Path(folder, name)
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(data, Path):
                 path.symlink_to((bundle / name).parent / data)
             else:
                 path.write_bytes(data)
-        yield Path(folder)
+        yield folder
 
 
 def sign(bundle: Path) -> None:

@@ -5,7 +5,6 @@ on it by hand.
 """
 
 import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from monai_app.inference import Model
 from monai_app.names import check_file_name
 from monai_app.stack import SampleDescription, Stack, ingest
 from monai_app.stack.ingestion.description import FINDINGS
+from monai_app.temporary import temporary_folder
 from monai_app.transforms import phase_labels
 
 FOLDER = "golden"
@@ -120,12 +120,12 @@ def check_golden(bundle: Path) -> GoldenCheck:
     target = read_json(folder / RECORD, ("target",))["target"]
     if type(target) is not int:
         raise ConfigError(f"{folder / RECORD}: target {target!r} must be a slice's number; unpack it again")
-    with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
+    with temporary_folder("golden") as temporary:
         # Packages of earlier versions do not say that the slab of a stack's end holds the end slice twice.
         sample = SampleDescription.from_yaml(folder / SAMPLE).model_copy(update={"accept": FINDINGS})
         if not all(path.resolve().is_relative_to(folder.resolve()) for path in sample.detectors.values()):
             raise ConfigError(f"{folder / SAMPLE} names images outside the package; package the model again")
-        stack = ingest(sample, Path(temporary) / "golden.ome.zarr")
+        stack = ingest(sample, temporary / "golden.ome.zarr")
         segment(load_model(bundle), stack.path, "golden", Applied(region=Part(slices=str(target))))
         labels = stack.read_labels("golden", target)
     if golden.shape != labels.shape:

@@ -1,10 +1,10 @@
 """Prove that a package is whole and gives its golden labels on the machine at hand."""
 
-import tempfile
 from pathlib import Path
 
 from monai_app.bundle.packages.archive import check_files, unpack
 from monai_app.bundle.packages.golden import GoldenCheck, check_golden
+from monai_app.temporary import temporary_folder
 
 
 def check_package(bundle: Path) -> tuple[int, GoldenCheck]:
@@ -19,7 +19,7 @@ def check_package(bundle: Path) -> tuple[int, GoldenCheck]:
     if bundle.is_dir():
         files = check_files(bundle)
         return files, check_golden(bundle.absolute())
-    with tempfile.TemporaryDirectory(prefix="monai-app-check-") as temporary:
-        folder = Path(temporary) / bundle.stem
+    with temporary_folder("check") as temporary:
+        folder = temporary / bundle.stem
         unpack(bundle, folder)
         return check_package(folder)

@@ -109,6 +109,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not target.exists():
         return
     if not overwrite:
+        files.clear_unused(target)
         raise TargetExistsError(f"{target} exists already; choose another target or replace it with --overwrite")
     try:
         is_store = "slice_names" in (find_own(target, "") or {})

@@ -82,10 +82,16 @@ def check_replaceable(store: Path, name: str, overwrite: bool) -> None:
         TargetExistsError: there is one and it may not be replaced.
     """
     if _target(store, name).exists() and not overwrite:
+        clear_unused(store, name)
         raise TargetExistsError(
             f"label image {name!r} is already in {store}; choose another name (--labels) or allow to replace it with "
             "--overwrite"
         )
+
+
+def clear_unused(store: Path, name: str) -> None:
+    """Remove what a process left that was killed when a label image was complete."""
+    files.clear_unused(_target(store, name), files.rollback)
 
 
 def create_labels(image: LabelImage, folder: Path) -> tuple[layout.Level, ...]:

@@ -265,8 +265,10 @@ def test_refuses_an_existing_target_and_replaces_it_on_demand(sample: SampleFold
     first = ingest(sample.write(), sample.target)
     before = _content(sample.target)
     sample.detector("ICE", pixels(12, 20, 33, seed=9))
+    files.lock_path(sample.target).touch()  # the first was killed when it had not removed this
     with pytest.raises(TargetExistsError, match=r"exists already.*--overwrite"):
         ingest(sample.write(), sample.target)
+    assert not files.lock_path(sample.target).exists()
     assert _content(sample.target) == before
     second = ingest(sample.write(), sample.target, overwrite=True)
     assert second.identity != first.identity
