@@ -1,5 +1,6 @@
 """Names that come from outside: as they may be shown, and as they may become a file's."""
 
+import logging
 import re
 
 from monai_app.errors import ConfigError
@@ -55,3 +56,15 @@ def check_file_name(name: str, what: str) -> str:
             f"{what} {name[:_LONGEST]!r} is no file name that every system takes, such as slice_0001; rename it"
         )
     return name
+
+
+class EscapingFormatter(logging.Formatter):
+    """Shows messages as `printable` does, whose names somebody else may have chosen; no line of one begins a record."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """Return a record's line, its further lines indented."""
+        return super().formatMessage(record).replace("\n", "\n  ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text."""
+        return printable(super().format(record))

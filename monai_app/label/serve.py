@@ -20,7 +20,7 @@ from monai_app.label.http.guard import Access
 from monai_app.label.http.server import create_api
 from monai_app.label.jobs.segmentation import read_device
 from monai_app.label.settings import Settings, Workspace
-from monai_app.names import printable
+from monai_app.names import EscapingFormatter
 from monai_app.progress import Progress, silent
 
 Say = Callable[[str], None]
@@ -108,7 +108,7 @@ def logged_to(path: Path) -> Iterator[None]:
     # Where the disk is full, the terminal shall not fill with that; requests are told.
     level, before, logging.raiseExceptions = root.level, root.handlers[:], False
     for handler in (file, shown):
-        handler.setFormatter(_Escaping("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(EscapingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[file, shown], force=True)
     try:
         yield
@@ -116,16 +116,6 @@ def logged_to(path: Path) -> Iterator[None]:
         root.setLevel(level)
         root.handlers[:] = before
         file.close()
-
-
-class _Escaping(logging.Formatter):
-    """Escapes what clients may have put into names; other lines of a message are no records."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
-        return super().formatMessage(record).replace("\n", "\n  ")
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
 
 
 def _welcome(app: StackApp, access: Access, port: int) -> list[str]:

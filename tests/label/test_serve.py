@@ -84,7 +84,7 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
     assert "channels" in refused(*usual, "--layout", "channels", "--format", "nrrd")
     assert "no stack store" in refused(tmp_path, "--bundle", trained)
     inside = shutil.copytree(tiny_stack.path, tmp_path / "copy.ome.zarr")
-    assert "lies in the stack" in refused(inside, "--bundle", trained, "--studies", inside / "label")
+    assert "lies in the store" in refused(inside, "--bundle", trained, "--studies", inside / "label")
     assert not (inside / "label").exists()
     dotted = shutil.copytree(trained, tmp_path / "run.1")
     assert "rename the folder" in refused(tiny_stack.path, "--bundle", dotted, *studies)

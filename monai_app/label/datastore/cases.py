@@ -213,8 +213,7 @@ class Cases:
 
 def owned_slices(stack: Stack, case: Case) -> tuple[int, ...]:
     """The annotated slices that count as a case's: its own, and those whose annotation was saved with it."""
-    slices = [z for z in case.slices if z in stack.roles]
-    return tuple(z for z in slices if z == case.z or stack.annotated_by(z) == case.id)
+    return tuple(z for z in case.slices if z in stack.roles and (z == case.z or stack.annotated_by(z) == case.id))
 
 
 def id_prefix(name: str) -> str:

@@ -38,8 +38,6 @@ def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
         BusyError: another server works in it.
     """
     folder = workspace.folder
-    if folder.resolve().is_relative_to(stack.path.resolve()):
-        raise ConfigError(f"{folder} lies in the stack {stack.path}; give another folder (--studies)")
     check_outside_stores(folder)
     with ExitStack() as held:
         try:
