@@ -40,12 +40,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full or read-only.
     """
-    # The suffix stays last because writers choose the format by it; a killed run's left-over is overwritten.
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    temporary = _partial_file(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with lock(path.with_name(f"{temporary.name}.lock")), writing(path):
-        temporary.unlink(missing_ok=True)  # if it is a link, its target is not for us to write
+    with lock(_file_lock_path(path)), writing(path):
+        temporary.unlink(missing_ok=True)  # of a killed run; if it is a link, its target is not for us to write
         try:
             yield temporary
             with temporary.open("rb") as handle:
@@ -128,13 +127,6 @@ def work_folder(target: Path, busy: str) -> Iterator[Path]:
             remove_tree(folder)
 
 
-def clear_work(target: Path) -> None:
-    """Remove what a killed run left of a :func:`work_folder` of this target."""
-    if partial_path(target).exists():
-        with suppress(BusyError), work_folder(target, "busy"):
-            pass
-
-
 def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> None:
     """Refuse early what :func:`atomic_directory` would refuse.
 
@@ -191,6 +183,15 @@ def lock_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
+def _partial_file(path: Path) -> Path:
+    """The hidden sibling in which a file is made; the suffix stays last because writers choose the format by it."""
+    return path.with_name(f".{path.stem}.partial{path.suffix}")
+
+
+def _file_lock_path(path: Path) -> Path:
+    return path.with_name(f"{_partial_file(path).name}.lock")
+
+
 def _old_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.old")
 
@@ -209,11 +210,15 @@ def clear_unused(target: Path, clear: Callable[[Path], None] = clear_leftovers) 
 
     Args:
         target: the file or directory.
-        clear: removes it, called with the target's lock held; the lock itself goes in any case.
+        clear: removes it, called with the target's lock held; the locks themselves go in any case.
     """
-    if lock_path(target).exists():
-        with suppress(BusyError, StorageError), lock(lock_path(target), "it is being made"):
-            clear(target)
+    with suppress(BusyError, StorageError):
+        if lock_path(target).exists() or partial_path(target).exists():
+            with lock(lock_path(target), "it is being made"):
+                clear(target)
+        if _file_lock_path(target).exists():
+            with lock(_file_lock_path(target), "it is being written"):
+                _partial_file(target).unlink(missing_ok=True)
 
 
 def rollback(target: Path) -> None:

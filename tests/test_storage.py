@@ -13,7 +13,7 @@ import torch
 
 from monai_app import files
 from monai_app.errors import StorageError
-from monai_app.files import atomic_directory, atomic_file, clear_work, flush, lock, work_folder
+from monai_app.files import atomic_directory, atomic_file, clear_unused, flush, lock, work_folder
 from monai_app.networks.weights import save_checkpoint
 from monai_app.stack import Stack, ingest
 from monai_app.storage import check_writable, refused, storage_error
@@ -169,10 +169,12 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["unet.zip"]
     left.mkdir()  # killed after the target had its name
     with work_folder(target, "busy"):
-        clear_work(target)
+        clear_unused(target)
         assert left.is_dir()  # somebody works in it
     left.mkdir()
-    clear_work(target)
+    for name in (".unet.partial.zip.lock", ".unet.partial.zip"):  # of its file
+        (tmp_path / name).touch()
+    clear_unused(target)
     assert [path.name for path in tmp_path.iterdir()] == ["unet.zip"]
 
 

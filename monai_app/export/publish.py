@@ -22,7 +22,7 @@ from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.trust import sign
 from monai_app.export.writers import WRITERS, check_onnx, write_torchscript
-from monai_app.files import atomic_file, lock, lock_path
+from monai_app.files import atomic_file, clear_unused, lock, lock_path
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
@@ -104,7 +104,7 @@ def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) ->
         model.origin.check()
         report = _as_json(path, kind, model, exported, parities)
         partial_report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf8")
-    _sign(exported)
+        _sign(exported)  # before it has its name: a run that is killed then is not refused
     return Report(path, parity_file, parities)
 
 
@@ -123,6 +123,7 @@ def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: boo
         )
     check_outside_stores(path)
     if path.exists() and (not overwrite or path.is_dir()):
+        clear_unused(path)
         raise TargetExistsError(f"{path} exists; choose another name, or --overwrite to replace it")
     return path
 

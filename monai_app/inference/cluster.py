@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import pickle
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from monai_app.device.malloc import keep_freed_memory
 from monai_app.errors import ConfigError, StoppedError, user_error
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
+from monai_app.temporary import temporary_folder
 
 _PATIENCE = "20s"
 """How long a scheduler may take to answer."""
@@ -134,7 +134,7 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
         return
     with (
         dask.config.set(_NO_PAGES),
-        tempfile.TemporaryDirectory(prefix="monai-app-workers-") as folder,
+        temporary_folder("workers") as folder,
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers,
             threads_per_worker=1,
@@ -146,7 +146,7 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
             dashboard_address=None,
             worker_dashboard_address=None,
             memory_limit=None,  # the plan sees to the memory; with a limit Dask would pause or kill
-            local_directory=folder,
+            local_directory=str(folder),
         ) as cluster,
         distributed.Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):

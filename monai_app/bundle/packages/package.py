@@ -21,7 +21,7 @@ from monai_app.bundle.packages.archive import MANIFEST, pack, write_manifest
 from monai_app.bundle.packages.golden import FOLDER, write_golden
 from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.files import clear_work, file_sha256, work_folder
+from monai_app.files import clear_unused, file_sha256, work_folder
 from monai_app.inference import Model
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -88,8 +88,8 @@ def check_target(target: Path, run: Path, *, overwrite: bool) -> None:
     if target.resolve().is_relative_to(run.resolve()):
         raise ConfigError(f"{target} lies in the run folder, which is packed; choose another place")
     check_outside_stores(target)
-    clear_work(target.absolute())
     if target.exists() and (not overwrite or target.is_dir()):
+        clear_unused(target.absolute())
         raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
 

@@ -20,8 +20,14 @@ planes = np.random.default_rng(0).integers(0, 4, (2, {ROWS}, {COLUMNS}), np.uint
 annotate(Stack.open("{STACK}"), {{0: planes[0], 3: planes[1]}}, source="somebody")
 """
 _SNAPSHOT = f"""
+import sys
+from monai_app.errors import TargetExistsError
 from monai_app.stack import Stack, snapshot
-snapshot(Stack.open("{STACK}"), "copy.ome.zarr"%s)
+try:
+    snapshot(Stack.open("{STACK}"), "copy.ome.zarr"%s)
+except TargetExistsError as error:
+    print(error)
+    sys.exit(2)
 """
 
 Run = Callable[..., object]
