@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -219,6 +219,13 @@ def clear_unused(target: Path, clear: Callable[[Path], None] = clear_leftovers) 
         if _file_lock_path(target).exists():
             with lock(_file_lock_path(target), "it is being written"):
                 _partial_file(target).unlink(missing_ok=True)
+
+
+def clear_locks(paths: Iterable[Path]) -> None:
+    """Remove those lock files that killed processes left; what a process holds stays."""
+    for path in paths:
+        with suppress(BusyError, StorageError), lock(path, "it is held"):
+            pass
 
 
 def rollback(target: Path) -> None:

@@ -20,6 +20,7 @@ from monai_app.bundle.prepare import CONFIGS, RECORD, read_record, write_configs
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, atomic_file
+from monai_app.networks.weights import CHECKSUMS
 from monai_app.temporary import process_folder
 from monai_app.training.fingerprint import renamed
 
@@ -63,10 +64,18 @@ def _renewed(
     with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
         write_configs(configs, settings, spec)
+        _keep_checksums(run / "configs" / "metadata.json", configs / "metadata.json")
     with atomic_file(run / RECORD) as path:
         path.write_text(json.dumps(record, indent=2) + "\n")
     logging.getLogger(__name__).info("%s is of another version: configs renewed, the old ones are in %s", run, EARLIER)
     return run
+
+
+def _keep_checksums(earlier: Path, metadata: Path) -> None:
+    checksums = read_json(earlier, ()).get(CHECKSUMS)
+    if checksums is not None:
+        document = read_json(metadata, ()) | {CHECKSUMS: checksums}
+        metadata.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
 
 
 def plain_settings(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from monai_app.bundle.configs.settings import read_json
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file, lock, lock_path
+from monai_app.files import atomic_file, clear_locks, lock, lock_path
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
+from monai_app.stack.ngff.layout import LABELS
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import storage_error
 
 MARKER = "monai-app-serve.json"
 """File that says whose folder this is: servers empty and replace what is in it."""
+
+_LOCKS = ".*.lock"
 
 _OF_STACK = {"cases", "labels", "models", "records.json", "scores"}
 """What is of one stack."""
@@ -52,6 +55,7 @@ def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
                 temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
             for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
                 shutil.rmtree(left, ignore_errors=True)
+            clear_locks([*folder.rglob(_LOCKS), *(stack.path / LABELS).glob(_LOCKS)])
         except OSError as error:
             raise ConfigError(f"{storage_error(error, folder)} (--studies)") from None
         yield
