@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file, file_sha256
+from monai_app.files import atomic_file, file_sha256, write_json
 from monai_app.origin import Origin, read_once
 
 _STEP = 1 << 20
@@ -73,9 +73,7 @@ def _record(path: Path, hashes: list[str]) -> None:
     if not metadata.is_file():
         return
     document = json.loads(metadata.read_text(encoding="utf8"))
-    document[CHECKSUMS] = {**document.get(CHECKSUMS, {}), _name(path): hashes}
-    with atomic_file(metadata) as temporary:
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+    write_json(metadata, {**document, CHECKSUMS: {**document.get(CHECKSUMS, {}), _name(path): hashes}})
 
 
 def recorded_checksums(path: Path) -> set[str]:
