@@ -6,10 +6,10 @@ from pathlib import Path
 
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile
-from monai_app.io.metaimage import read_metaimage
-from monai_app.io.nifti import read_nifti
-from monai_app.io.nrrd import read_nrrd
-from monai_app.io.tiff import open_tiff
+from monai_app.io.formats.metaimage import read_metaimage
+from monai_app.io.formats.nifti import read_nifti
+from monai_app.io.formats.nrrd import read_nrrd
+from monai_app.io.formats.tiff import open_tiff
 from monai_app.io.volume import Header, open_volume
 
 

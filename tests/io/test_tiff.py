@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from monai_app.errors import StackError
-from monai_app.io.tiff import open_tiff
+from monai_app.io.formats.tiff import open_tiff
 from tests.stack.samples import pixels
 
 STACK = pixels(6, 37, 29)
