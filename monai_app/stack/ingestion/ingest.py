@@ -23,7 +23,7 @@ from monai_app.stack.ingestion.source_description import DetectorDescription
 from monai_app.stack.ingestion.survey import Survey
 from monai_app.stack.ingestion.voxel_size import find_voxel_size, slice_positions
 from monai_app.stack.label_images.registry import LabelImage, create_labels
-from monai_app.stack.metadata import StoreMetadata, check_slice_name
+from monai_app.stack.metadata import GreyRecord, StoreMetadata, check_slice_name
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import FORMAT, find_own, write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
@@ -251,7 +251,7 @@ def _metadata(sample: _Sample, identity: str) -> StoreMetadata:
         slice_names=sample.index.names,
         slice_numbers=tuple(int(number) if number % 1 == 0 else float(number) for number in sample.index.numbers),
         gaps=sample.gaps,
-        grey={name: asdict(source.grey) for name, source in sample.detectors.items() if source.grey},
+        grey={name: GreyRecord(**asdict(source.grey)) for name, source in sample.detectors.items() if source.grey},
         positions_nm=next(filter(None, map(slice_positions, sample.detectors.values())), None),
         identity=identity,
         ingested=identity,
