@@ -172,6 +172,13 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
         )
 
 
+def is_grey_ramp(table: npt.NDArray[np.uint16] | None) -> bool:
+    """Whether a colour table (3, 256) shows every index as the same grey value, as Zeiss microscopes write it."""
+    if table is None or table.shape != (3, 256):
+        return False
+    return bool((table >> 8 == np.arange(256)).all())
+
+
 def size(shape: tuple[int, ...]) -> str:
     """A shape as messages give it.
 
