@@ -159,6 +159,7 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
     Raises:
         StackError: labels or mapped grey values that are no real numbers, or other grey values than uint8 and uint16.
     """
+    dtype = dtype.newbyteorder("=")
     if request.labels:
         if dtype.kind not in "uibf":
             raise StackError(f"it holds {dtype} pixels and label values are integers; save it as 8-bit")

@@ -88,9 +88,12 @@ def _attributes(path: Path) -> Mapping[str, Any]:
     """What stands under ``ome``, or in older versions directly; nothing where it is an array."""
     import zarr
 
-    node = zarr.open(str(path), mode="r", use_consolidated=False) if path.is_dir() else None
-    if node is None:
-        raise StackError(f"it has no image {path.name!r}; give the path of one in the folder as 'dataset'")
+    try:
+        node = zarr.open(str(path), mode="r", use_consolidated=False)
+    except FileNotFoundError:
+        raise StackError(
+            f"there is no Zarr image {path.name!r}; give the path of one in the folder as 'dataset'"
+        ) from None
     found = dict(node.attrs) if isinstance(node, zarr.Group) else {}
     content = found.get("ome", found)
     if isinstance(node, zarr.Group) and not (isinstance(content, dict) and content.get("multiscales")):
