@@ -1,0 +1,121 @@
+"""Positions of all slices from how pairs of them lie, and what of them is drift."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.sparse import coo_array, diags_array
+from scipy.sparse.linalg import splu
+
+from monai_app.stack.alignment.matching import Match
+from monai_app.stack.alignment.motion import Numbers, lengths
+
+Keep = Literal["line", "curve", "nothing"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
+"""What of the course of the positions is structure that leans, and stays: the mean step from slice to slice, the mean
+step of some forty slices, or nothing."""
+
+DISTANCES = (1, 2, 3)
+"""Slices are compared with the next ones this far away, so that two bad ones in a row break nothing."""
+
+_ROUNDS = 30
+_SOFT = 0.5
+"""Pixels at least by which a pair may miss the positions before it counts less."""
+
+_TIE = 1e-4
+"""Weight of pulling neighbours together, beside that of a pair: decides where no pair does."""
+
+_TRUSTED = 0.5
+"""Share of its weight above which a pair counts as one that fits."""
+
+_FITTING = 2
+"""Pairs of a slice that must fit: it always fits one, whatever that says."""
+
+_CURVE = 10.0
+"""Sd, in slices, of the Gaussian mean of steps that is kept as a curve."""
+
+_SCATTER = 3.0
+"""Robust standard deviations from the median step within which steps count for what is kept."""
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where all slices lie.
+
+    Args:
+        numbers: (slices, count): the transform of every slice, the first one's is 0.
+        residuals: by how much its pairs miss it, the median in pixels; NaN for a slice without any.
+        flagged: slices that could not be placed by most of their pairs; their neighbours say where they lie.
+    """
+
+    numbers: Numbers
+    residuals: Numbers
+    flagged: tuple[int, ...]
+
+
+def solve(slices: int, pairs: dict[tuple[int, int], Match], count: int, shape: tuple[int, int]) -> Positions:
+    """Place all slices by robust least squares.
+
+    Args:
+        slices: how many there are.
+        pairs: (a, b) -> how slice b lies against slice a.
+        count: numbers of a transform.
+        shape: (rows, columns) of a slice.
+    """
+    ends = np.array(list(pairs), int).reshape(-1, 2)
+    moves = np.array([pair.numbers for pair in pairs.values()], float).reshape(-1, count)
+    prior = 1.0 / np.maximum(ends[:, 1] - ends[:, 0], 1) ** 2
+    weights, off = prior, np.zeros(len(ends))
+    for number in range(_ROUNDS):
+        numbers = _least_squares(slices, ends, moves, weights)
+        off = lengths(moves - (numbers[ends[:, 1]] - numbers[ends[:, 0]]), shape)
+        scale = max(_SOFT, 2.5 * float(np.median(off)) if len(off) else 0)
+        # Absolute deviations find the right ones, whatever they began with; then wrong ones lose all weight.
+        weights = prior / np.maximum(off, _SOFT / 5) if number < _ROUNDS // 2 else prior / (1 + (off / scale) ** 2) ** 2
+    flagged = [z for z in range(slices) if not _fits(z, slices, ends, weights / prior)]
+    of_bad = np.isin(ends, flagged).any(axis=1)
+    numbers = _least_squares(slices, ends[~of_bad], moves[~of_bad], weights[~of_bad])
+    off = lengths(moves - (numbers[ends[:, 1]] - numbers[ends[:, 0]]), shape)
+    mine = [(ends == z).any(axis=1) & (~of_bad | (z in flagged)) for z in range(slices)]
+    residuals = np.array([np.median(off[chosen]) if chosen.any() else np.nan for chosen in mine])
+    return Positions(numbers, residuals, tuple(flagged))
+
+
+def _fits(z: int, slices: int, ends: np.ndarray, trust: Numbers) -> bool:
+    """Whether enough pairs of a slice fit."""
+    possible = sum(0 <= z + distance < slices for step in DISTANCES for distance in (step, -step))
+    return int((trust[(ends == z).any(axis=1)] > _TRUSTED).sum()) >= min(_FITTING, possible)
+
+
+def _least_squares(slices: int, ends: np.ndarray, moves: Numbers, weights: Numbers) -> Numbers:
+    """Positions whose differences are the moves, and next to each other where none says more; the first one is 0."""
+    chain = np.stack([np.arange(slices - 1), np.arange(1, slices)], axis=1)
+    both = np.concatenate([ends, chain])
+    rows = np.arange(len(both))
+    signs = coo_array(
+        (np.repeat([-1.0, 1.0], len(both)), (np.tile(rows, 2), both.T.ravel())), shape=(len(both), slices)
+    ).tocsr()
+    scaled = signs.T @ diags_array(np.concatenate([weights, np.full(len(chain), _TIE)]))
+    wanted = np.concatenate([moves, np.zeros((len(chain), moves.shape[1]))])
+    normal = (scaled @ signs)[1:, 1:].tocsc()
+    found = splu(normal).solve(np.asarray((scaled @ wanted)[1:]))
+    return np.concatenate([np.zeros((1, moves.shape[1])), found])
+
+
+def kept(positions: Positions, keep: Keep) -> Numbers:
+    """What of the positions stays, because structure that leans looks the same: (slices, count), the first one 0.
+
+    Steps far from the usual one are jumps of the stage and count as the usual one.
+    """
+    steps = np.diff(positions.numbers, axis=0)
+    if keep == "nothing" or not len(steps):
+        return np.zeros_like(positions.numbers)
+    middle = np.median(steps, axis=0)
+    spread = _SCATTER * 1.4826 * np.median(np.abs(steps - middle), axis=0)
+    usual = np.where(np.abs(steps - middle) <= spread, steps, np.nan)
+    mean = np.nanmean(np.where(np.isnan(usual).all(axis=0), middle, usual), axis=0)
+    steps = np.broadcast_to(mean, steps.shape)
+    if keep == "curve":
+        steps = gaussian_filter1d(np.where(np.isnan(usual), mean, usual), _CURVE, axis=0, mode="nearest")
+    return np.concatenate([np.zeros((1, steps.shape[1])), np.cumsum(steps, axis=0)])
