@@ -35,7 +35,7 @@ _FITTING = 2
 _CURVE = 10.0
 """Sd, in slices, of the Gaussian mean of steps that is kept as a curve."""
 
-_SCATTER = 3.0
+_SCATTER = 5.0
 """Robust standard deviations from the median step within which steps count for what is kept."""
 
 

@@ -77,9 +77,7 @@ def match(first: Picture, second: Picture, kind: Kind = "translation") -> Match 
     tiles = _Tiles(first.shape, move, kind)
     reach = round(_FAR * first.factor)
     if kind == "translation":
-        surface = sum(_surfaces(first, second, tiles), np.zeros(tiles.edge, np.float32)) / np.float32(
-            len(tiles.corners)
-        )
+        surface = np.mean(_surfaces(first, second, tiles), axis=0)
         peak = find_peak(surface, (reach, reach))
         return Match(np.add(move, peak.move), peak.height)
     peaks = [find_peak(surface, tiles.edge) for surface in _surfaces(first, second, tiles)]

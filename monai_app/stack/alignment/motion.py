@@ -10,8 +10,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 """What transforms may do; for small ones the numbers of two that follow each other add up."""
 
 Numbers = npt.NDArray[np.float64]
-"""Of a translation rows and columns in pixels; of a rigid transform also the turn in radians; of an affine one instead of
-the turn how rows and columns move per row and column (yy, yx, xy, xx)."""
+"""Of a translation rows and columns in pixels; of a rigid transform also the turn in radians; of an affine one, in place
+of the turn, how rows and columns move per row and column (yy, yx, xy, xx)."""
 
 COUNT: dict[Kind, int] = {"translation": 2, "rigid": 3, "affine": 6}
 """Of numbers."""
@@ -37,9 +37,9 @@ def lengths(numbers: Numbers, shape: tuple[int, int]) -> Numbers:
 
 
 def fit(kind: Kind, places: Numbers, moves: Numbers) -> Numbers:
-    """The transform that moves places from the middle (n, 2) by moves (n, 2), all px; ones that do not fit count little.
+    """The transform that moves places (n, 2), from the middle, by moves (n, 2), all px.
 
-    Least absolute deviations by iteratively reweighted least squares.
+    Moves that do not fit count little: least absolute deviations, by iteratively reweighted least squares.
     """
     design = np.concatenate([_design(kind, place) for place in places])
     weights = np.ones(len(places))

@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from monai_app.domain.region import Rect
 from monai_app.domain.validation import Items, Strict
@@ -49,7 +49,7 @@ class Alignment(Strict):
     """By how much neighbours miss the place of every slice, px; null where no neighbour could be compared."""
     flagged: Items[int] = ()
     """Slices whose neighbours do not agree on their place; they were put between them."""
-    detectors: dict[str, DetectorPlace] = {}
+    detectors: dict[str, DetectorPlace] = Field(default_factory=dict)
     """The other detectors; empty where detectors were not aligned."""
 
     @model_validator(mode="after")

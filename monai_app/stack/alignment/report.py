@@ -104,6 +104,7 @@ def table(alignment: Alignment, names: tuple[str, ...]) -> str:
 def _draw(alignment: Alignment, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and few ingestions need it
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = (2 if alignment.slices else 0) + bool(alignment.slices or alignment.detectors)
     figure = Figure(figsize=(9, 2.6 * rows), dpi=110, layout="constrained")
@@ -116,6 +117,7 @@ def _draw(alignment: Alignment, path: Path) -> None:
         axes[0].legend(loc="best", fontsize=8, ncols=3)
     _draw_residuals(axes[-1], alignment)
     axes[-1].set_xlabel("slice z")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.savefig(path, format="png")
 
 
@@ -132,8 +134,9 @@ def _draw_residuals(axes: "Axes", alignment: Alignment) -> None:
         residuals = np.array([np.nan if value is None else value for value in alignment.residuals])
         axes.plot(residuals, color="#0072b2", marker=".", linestyle="none", label="slices")
         axes.plot(list(alignment.flagged), residuals[list(alignment.flagged)], "x", color="black", markersize=8)
-    for name, place in alignment.detectors.items():
-        axes.plot(place.slices, place.residuals, marker="^", linestyle="none", label=f"{name} on {alignment.reference}")
+    for number, (name, place) in enumerate(alignment.detectors.items(), 1):
+        label = f"{name} on {alignment.reference}"
+        axes.plot(place.slices, place.residuals, marker="^", color=f"C{number}", linestyle="none", label=label)
     axes.set_ylabel("residual, px")
     axes.set_ylim(bottom=0)
     axes.legend(loc="best", fontsize=8)
