@@ -29,8 +29,8 @@ _TIE = 1e-4
 _TRUSTED = 0.5
 """Share of its weight above which a pair counts as one that fits."""
 
-_FITTING = 2
-"""Pairs of a slice that must fit: it always fits one, whatever that says."""
+_FITTING = 1 / 3
+"""Share of a slice's pairs of which more must fit; it always fits one, whatever that says."""
 
 _CURVE = 10.0
 """Sd, in slices, of the Gaussian mean of steps that is kept as a curve."""
@@ -46,12 +46,14 @@ class Positions:
     Args:
         numbers: (slices, count): the transform of every slice, the first one's is 0.
         residuals: by how much its pairs miss it, the median in pixels; NaN for a slice without any.
-        flagged: slices that could not be placed by most of their pairs; their neighbours say where they lie.
+        flagged: slices without pairs that fit; they lie between their neighbours.
+        breaks: slices that no pair ties to those before them; those lie where they lay.
     """
 
     numbers: Numbers
     residuals: Numbers
     flagged: tuple[int, ...]
+    breaks: tuple[int, ...]
 
 
 def solve(slices: int, pairs: dict[tuple[int, int], Match], count: int, shape: tuple[int, int]) -> Positions:
@@ -73,19 +75,23 @@ def solve(slices: int, pairs: dict[tuple[int, int], Match], count: int, shape: t
         scale = max(_SOFT, 2.5 * float(np.median(off)) if len(off) else 0)
         # Absolute deviations find the right ones, whatever they began with; then wrong ones lose all weight.
         weights = prior / np.maximum(off, _SOFT / 5) if number < _ROUNDS // 2 else prior / (1 + (off / scale) ** 2) ** 2
-    flagged = [z for z in range(slices) if not _fits(z, slices, ends, weights / prior)]
+    fitting = weights / prior > _TRUSTED
+    flagged = [z for z in range(slices) if not _fits(z, ends, fitting)]
     of_bad = np.isin(ends, flagged).any(axis=1)
     numbers = _least_squares(slices, ends[~of_bad], moves[~of_bad], weights[~of_bad])
     off = lengths(moves - (numbers[ends[:, 1]] - numbers[ends[:, 0]]), shape)
     mine = [(ends == z).any(axis=1) & (~of_bad | (z in flagged)) for z in range(slices)]
     residuals = np.array([np.median(off[chosen]) if chosen.any() else np.nan for chosen in mine])
-    return Positions(numbers, residuals, tuple(flagged))
+    tied = ends[fitting & ~of_bad]
+    crossed = {z for first, last in tied.tolist() for z in range(first + 1, last + 1)}
+    good = [z for z in range(slices) if z not in flagged]
+    return Positions(numbers, residuals, tuple(flagged), tuple(z for z in good[1:] if z not in crossed))
 
 
-def _fits(z: int, slices: int, ends: np.ndarray, trust: Numbers) -> bool:
+def _fits(z: int, ends: np.ndarray, fitting: np.ndarray) -> bool:
     """Whether enough pairs of a slice fit."""
-    possible = sum(0 <= z + distance < slices for step in DISTANCES for distance in (step, -step))
-    return int((trust[(ends == z).any(axis=1)] > _TRUSTED).sum()) >= min(_FITTING, possible)
+    mine = fitting[(ends == z).any(axis=1)]
+    return bool(mine.any()) and (len(mine) < max(DISTANCES) or mine.mean() > _FITTING)
 
 
 def _least_squares(slices: int, ends: np.ndarray, moves: Numbers, weights: Numbers) -> Numbers:

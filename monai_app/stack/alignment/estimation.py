@@ -106,6 +106,7 @@ def _slices(positions: Positions, pairs: Mapping[tuple[int, int], Match], align:
         "slices": tuple(map(tuple, drift.round(4).tolist())),
         "residuals": tuple(None if np.isnan(value) else round(float(value), 4) for value in positions.residuals),
         "flagged": positions.flagged,
+        "breaks": positions.breaks,
     }
 
 

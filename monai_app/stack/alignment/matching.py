@@ -20,8 +20,9 @@ _TILE, _TILES = 256, 4
 _REACH = 4
 """Pictures are searched for moves up to a ``_REACH``-th of their sides."""
 
-_SHARP = 7.0
-"""Standard deviations by which a correlation's peak stands out that means something; of noise alone it is 3 to 5."""
+_SHARP, _SHARP_TILE = 6.0, 5.0
+"""Standard deviations by which the peak of a correlation must stand out. Pictures of different things reach 5; of tiles
+some may be wrong."""
 
 _FAR = 4.0
 """Pixels: tiles are searched around the move of the small pictures this far, times what those were made smaller by."""
@@ -81,7 +82,7 @@ def match(first: Picture, second: Picture, kind: Kind = "translation") -> Match 
         peak = find_peak(surface, (reach, reach))
         return Match(np.add(move, peak.move), peak.height)
     peaks = [find_peak(surface, tiles.edge) for surface in _surfaces(first, second, tiles)]
-    sharp = [place for place, peak in enumerate(peaks) if peak.sharpness >= _SHARP]
+    sharp = [place for place, peak in enumerate(peaks) if peak.sharpness >= _SHARP_TILE]
     if len(sharp) < _FEWEST:
         return None
     moves = np.array([peaks[place].move for place in sharp]) + move

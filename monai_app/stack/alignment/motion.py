@@ -10,8 +10,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 """What transforms may do; for small ones the numbers of two that follow each other add up."""
 
 Numbers = npt.NDArray[np.float64]
-"""Of a translation rows and columns in pixels; of a rigid transform also the turn in radians; of an affine one, in place
-of the turn, how rows and columns move per row and column (yy, yx, xy, xx)."""
+"""Of a translation rows and columns in pixels; of a rigid transform also the turn in radians; of an affine one, instead
+of it, how rows and columns move per row and column (yy, yx, xy, xx)."""
 
 COUNT: dict[Kind, int] = {"translation": 2, "rigid": 3, "affine": 6}
 """Of numbers."""

@@ -49,6 +49,8 @@ class Alignment(Strict):
     """By how much neighbours miss the place of every slice, px; null where no neighbour could be compared."""
     flagged: Items[int] = ()
     """Slices whose neighbours do not agree on their place; they were put between them."""
+    breaks: Items[int] = ()
+    """Slices that could not be compared with those before them; the two parts lie as they lay."""
     detectors: dict[str, DetectorPlace] = Field(default_factory=dict)
     """The other detectors; empty where detectors were not aligned."""
 

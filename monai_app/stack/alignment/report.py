@@ -48,6 +48,11 @@ def describe(alignment: Alignment, shape: tuple[int, int]) -> list[str]:
         lines.append(f"warning: slice {z} does not fit its neighbours and was put between them; look at it")
     if len(alignment.flagged) > _SHOWN:
         lines.append(f"warning: {len(alignment.flagged) - _SHOWN} more slices do not fit their neighbours")
+    for z in alignment.breaks[:_SHOWN]:
+        lines.append(
+            f"warning: slice {z} and those before it have nothing in common, so how they lie upon each other stays as "
+            "it was; look at it"
+        )
     for name, place in alignment.detectors.items():
         y, x = place.transform[:2]
         lines.append(
