@@ -67,25 +67,31 @@ def solve(slices: int, pairs: dict[tuple[int, int], Match], count: int, shape: t
     """
     ends = np.array(list(pairs), int).reshape(-1, 2)
     moves = np.array([pair.numbers for pair in pairs.values()], float).reshape(-1, count)
+    _, fitting = _robust(slices, ends, moves, shape)
+    flagged = [z for z in range(slices) if not _fits(z, ends, fitting)]
+    good = ~np.isin(ends, flagged).any(axis=1)  # pairs of bad slices must not decide between others
+    numbers, fitting = _robust(slices, ends[good], moves[good], shape)
+    off = lengths(moves - (numbers[ends[:, 1]] - numbers[ends[:, 0]]), shape)
+    mine = [(ends == z).any(axis=1) & (good | (z in flagged)) for z in range(slices)]
+    residuals = np.array([np.median(off[chosen]) if chosen.any() else np.nan for chosen in mine])
+    crossed = {z for first, last in ends[good][fitting].tolist() for z in range(first + 1, last + 1)}
+    kept_slices = [z for z in range(slices) if z not in flagged]
+    return Positions(numbers, residuals, tuple(flagged), tuple(z for z in kept_slices[1:] if z not in crossed))
+
+
+def _robust(slices: int, ends: np.ndarray, moves: Numbers, shape: tuple[int, int]) -> tuple[Numbers, np.ndarray]:
+    """Positions, and which pairs fit them."""
     prior = 1.0 / np.maximum(ends[:, 1] - ends[:, 0], 1) ** 2
-    weights, off = prior, np.zeros(len(ends))
+    weights, trust = np.ones(len(ends)), np.ones(len(ends))
     for number in range(_ROUNDS):
         numbers = _least_squares(slices, ends, moves, weights)
         off = lengths(moves - (numbers[ends[:, 1]] - numbers[ends[:, 0]]), shape)
-        scale = max(_SOFT, 2.5 * float(np.median(off)) if len(off) else 0)
-        # Absolute deviations find the right ones, whatever they began with; then wrong ones lose all weight.
-        weights = prior / np.maximum(off, _SOFT / 5) if number < _ROUNDS // 2 else prior / (1 + (off / scale) ** 2) ** 2
-    fitting = weights / prior > _TRUSTED
-    flagged = [z for z in range(slices) if not _fits(z, ends, fitting)]
-    of_bad = np.isin(ends, flagged).any(axis=1)
-    numbers = _least_squares(slices, ends[~of_bad], moves[~of_bad], weights[~of_bad])
-    off = lengths(moves - (numbers[ends[:, 1]] - numbers[ends[:, 0]]), shape)
-    mine = [(ends == z).any(axis=1) & (~of_bad | (z in flagged)) for z in range(slices)]
-    residuals = np.array([np.median(off[chosen]) if chosen.any() else np.nan for chosen in mine])
-    tied = ends[fitting & ~of_bad]
-    crossed = {z for first, last in tied.tolist() for z in range(first + 1, last + 1)}
-    good = [z for z in range(slices) if z not in flagged]
-    return Positions(numbers, residuals, tuple(flagged), tuple(z for z in good[1:] if z not in crossed))
+        if number < _ROUNDS // 2:  # absolute deviations: the many are right
+            weights = 1 / np.maximum(off, _SOFT / 5)
+        else:  # wrong ones lose all weight, and near slices say more
+            trust = 1 / (1 + (off / max(_SOFT, 2.5 * float(np.median(off)) if len(off) else 0)) ** 2) ** 2
+            weights = prior * trust
+    return numbers, trust > _TRUSTED
 
 
 def _fits(z: int, ends: np.ndarray, fitting: np.ndarray) -> bool:
