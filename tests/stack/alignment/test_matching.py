@@ -22,7 +22,9 @@ def test_a_known_move_is_found(by: tuple[float, float]) -> None:
 
 def test_two_detectors_give_one_move() -> None:
     other = texture(1, 256, 320, seed=3)[0]
-    found = match(Picture([PLANE, other], SLICES), Picture([moved(each, (2.5, 1.5)) for each in (PLANE, other)], SLICES))
+    found = match(
+        Picture([PLANE, other], SLICES), Picture([moved(each, (2.5, 1.5)) for each in (PLANE, other)], SLICES)
+    )
     assert found is not None
     np.testing.assert_allclose(found.numbers, (2.5, 1.5), atol=0.05)
 
