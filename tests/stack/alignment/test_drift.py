@@ -35,7 +35,7 @@ def test_pairs_that_are_wrong_move_nothing() -> None:
     known = walk(20)
     pairs = pairs_of(known)
     for ends in ((4, 5), (9, 11), (0, 1), (17, 19)):
-        pairs[ends] = Match(pairs[ends].numbers + (30, -45), 0.3)
+        pairs[ends] = Match(np.add(pairs[ends].numbers, (30, -45)), 0.3)
     found = solved(pairs, 20)
     np.testing.assert_allclose(found.numbers, known, atol=0.05)
     assert found.flagged == ()

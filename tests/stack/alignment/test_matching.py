@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 
 from monai_app.stack.alignment.features import DETECTORS, SLICES
 from monai_app.stack.alignment.matching import Picture, match, reduced, roughly
@@ -78,9 +78,11 @@ def test_large_pictures_are_compared_small_first() -> None:
 @pytest.mark.parametrize("kind", ["rigid", "affine"])
 def test_a_turn_made_by_another_library_is_found(kind: Kind) -> None:
     plane = texture(1, 384, 512, seed=4)[0]
-    image = sitk.GetImageFromArray(plane)
-    turn = sitk.Euler2DTransform([255.5, 191.5], 0.01, [3.0, -2.0])  # x, y; from where things lie to where they lay
-    other = sitk.GetArrayFromImage(sitk.Resample(image, image, turn, sitk.sitkBSpline, 128.0))
+    image = SimpleITK.GetImageFromArray(plane)
+    turn = SimpleITK.Euler2DTransform(
+        [255.5, 191.5], 0.01, [3.0, -2.0]
+    )  # x, y; from where things lie to where they lay
+    other = SimpleITK.GetArrayFromImage(SimpleITK.Resample(image, image, turn, SimpleITK.sitkBSpline, 128.0))
     found = match(Picture([plane], SLICES), Picture([other], SLICES), kind)
     assert found is not None
     # Things that lay at R u + t lie at u now: ``other`` moved them by the inverse.

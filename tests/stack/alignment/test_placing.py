@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 
 from monai_app.domain.region import Rect, Span
 from monai_app.stack.alignment.placing import Placement
@@ -34,13 +34,13 @@ TRANSFORMS = {
 }
 
 
-def of_itk(numbers: tuple[float, ...]) -> sitk.AffineTransform:
+def of_itk(numbers: tuple[float, ...]) -> SimpleITK.AffineTransform:
     """The transform in ITK's axes: x before y."""
     turn = numbers[2] if len(numbers) == 3 else 0.0
     linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     if len(numbers) == 6:
         linear = linear + np.reshape(numbers[2:], (2, 2))
-    transform = sitk.AffineTransform(2)
+    transform = SimpleITK.AffineTransform(2)
     transform.SetMatrix(linear[::-1, ::-1].ravel().tolist())
     transform.SetTranslation([numbers[1], numbers[0]])
     transform.SetCenter([(SHAPE[1] - 1) / 2, (SHAPE[0] - 1) / 2])
@@ -57,21 +57,21 @@ def test_pixels_labels_and_outside_are_those_of_another_library(
     transform = of_itk(numbers)
 
     def resampled(pixels: np.ndarray, how: int) -> np.ndarray:
-        image = sitk.GetImageFromArray(pixels)
-        return sitk.GetArrayFromImage(sitk.Resample(image, image, transform, how, 0.0))
+        image = SimpleITK.GetImageFromArray(pixels)
+        return SimpleITK.GetArrayFromImage(SimpleITK.Resample(image, image, transform, how, 0.0))
 
     inside = found.inside(WHOLE)
-    ones = resampled(np.ones(SHAPE, np.float32), sitk.sitkLinear)
+    ones = resampled(np.ones(SHAPE, np.float32), SimpleITK.sitkLinear)
     assert (inside == (ones > 0)).mean() > 0.97  # ITK's pictures reach half a pixel farther
     assert not inside.all()
     middle = np.zeros(SHAPE, np.bool_)
     middle[12:-12, 12:-12] = True  # at the edges the splines of the two differ
     limits = np.iinfo(dtype)
-    expected = resampled(plane.astype(np.float64), sitk.sitkBSpline).clip(limits.min, limits.max)
+    expected = resampled(plane.astype(np.float64), SimpleITK.sitkBSpline).clip(limits.min, limits.max)
     moved = found.pixels(plane)
     assert moved.dtype == dtype
     assert np.abs(moved - expected)[middle].max() < 1
-    near = resampled(labels, sitk.sitkNearestNeighbor)
+    near = resampled(labels, SimpleITK.sitkNearestNeighbor)
     assert (found.labels(labels) == near)[middle].mean() > 0.995  # a place half-way between two pixels
     assert set(np.unique(found.labels(labels))) <= {0, 1, 2, 3}
     assert not found.labels(labels)[~inside].any()
