@@ -36,11 +36,13 @@ def ingest(
     from monai_app.errors import ConfigError
     from monai_app.stack import Align
     from monai_app.stack import ingest as ingest_sample
-    from monai_app.stack.alignment.report import write_report
+    from monai_app.stack.alignment.report import check_folder, write_report
 
     options = {"align_transform": align_transform, "align_keep": align_keep, "align_reference": align_reference}
     if align is None and (options != _DEFAULTS or align_report is not None):
         raise ConfigError("--align-... says how to align, and nothing is aligned; add --align both, or leave it out")
+    if align_report is not None:
+        check_folder(align_report, target)
     overrides = {"description": str(description.absolute()), "target": str(target.absolute()), "overwrite": overwrite}
     if align is not None:
         overrides |= {"align": align, **{name: value for name, value in options.items() if value is not None}}

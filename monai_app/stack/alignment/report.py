@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
 from monai_app.stack.alignment.motion import lengths
 from monai_app.stack.alignment.record import Alignment
+from monai_app.stack.places import check_outside_stores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,6 +69,25 @@ def kept_step(alignment: Alignment) -> np.ndarray:
     measured = np.array(alignment.measured)[:, :2]
     rest = measured if alignment.keep == "nothing" else measured - np.array(alignment.slices)[:, :2]
     return np.asarray((rest[-1] - rest[0]) / max(1, len(rest) - 1))
+
+
+def check_folder(folder: Path, target: Path) -> None:
+    """Check that a report may be written to a folder, which need not exist yet.
+
+    Args:
+        folder: the report's.
+        target: the store that is going to be written.
+
+    Raises:
+        ConfigError: it lies in a store, or is a file or lies below one.
+    """
+    above = [folder.absolute(), *folder.absolute().parents]
+    check_outside_stores(folder.absolute() / TABLE)
+    if target.absolute() in above:
+        raise ConfigError(f"folder {folder} lies in {target}; choose a place outside it (--align-report)")
+    there = next(path for path in above if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"folder {folder} cannot be made: {there} is a file; choose another one (--align-report)")
 
 
 def write_report(alignment: Alignment, names: tuple[str, ...], folder: Path) -> None:
