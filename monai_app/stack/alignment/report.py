@@ -150,7 +150,8 @@ def _draw(alignment: Alignment, path: Path) -> None:
 def _draw_course(axes: "Axes", name: str, measured: np.ndarray, stays: np.ndarray, flagged: tuple[int, ...]) -> None:
     axes.plot(measured, color="#0072b2", marker=".", label="where slices lay")
     axes.plot(stays, color="#d55e00", linestyle="--", label="where they lie now")
-    axes.plot(list(flagged), measured[list(flagged)], "x", color="black", markersize=8, label="flagged")
+    if flagged:
+        axes.plot(list(flagged), measured[list(flagged)], "x", color="black", markersize=8, label="flagged")
     axes.set_ylabel(f"{name}, px")
     axes.grid(alpha=0.3)
 
