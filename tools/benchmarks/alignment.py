@@ -92,7 +92,7 @@ def walk(rng: np.random.Generator, slices: int) -> np.ndarray:
 def moved(plane: np.ndarray, by: np.ndarray | tuple[float, float]) -> np.ndarray:
     """Move a plane (rows, columns) by rows and columns, by splines of the fifth order."""
     pixels = shift(plane.astype(np.float64), by, order=5, mode="reflect")
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)
 
 
 def errors(found: np.ndarray, known: np.ndarray) -> dict[str, float]:

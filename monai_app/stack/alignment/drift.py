@@ -1,7 +1,7 @@
 """Positions of all slices from how pairs of them lie, and what of them is drift.
 
-As in Saalfeld et al. 2012 (doi:10.1038/nmeth.2072) slices are compared with several neighbours, and all positions are solved
-for together; doubtful pairs have the weights of Geman and McClure (Bull. Int. Stat. Inst. 52 (1987) 5).
+As in Saalfeld et al. 2012 (doi:10.1038/nmeth.2072) slices are compared with several neighbours, and all positions are
+solved for together; doubtful pairs have the weights of Geman and McClure (Bull. Int. Stat. Inst. 52 (1987) 5).
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def spread(slices: int, most: int) -> list[int]:
     return [(2 * number + 1) * slices // (2 * count) for number in range(count)]
 
 
-def _slices(positions: Positions, pairs: Mapping[tuple[int, int], Match], align: Align) -> dict[str, object]:
+def _slices(positions: Positions, pairs: Mapping[tuple[int, int], Match], align: Align) -> dict[str, Any]:
     """What is recorded of the slices."""
     if not pairs:
         raise StackError(
@@ -136,7 +136,7 @@ def detectors_apart(detectors: Mapping[str, Source]) -> list[str]:
     pictures = {z: Picture([first.plane(z)], DETECTORS) for z in slices}
     for name, source in others:
         found = [roughly(picture, Picture([source.plane(z)], DETECTORS)) for z, picture in pictures.items()]
-        moves = np.array([peak.move for peak in chain(found) if peak is not None]).reshape(-1, 2)
+        moves = np.array([peak.move for peak in found if peak is not None]).reshape(-1, 2)
         middle = np.median(moves, axis=0) if len(moves) > len(slices) / 2 else np.zeros(2)
         near = np.linalg.norm(moves - middle, axis=1) <= 1 + pictures[slices[0]].factor
         if np.hypot(*middle) >= _APART and near.sum() > len(slices) / 2:

@@ -40,7 +40,7 @@ class Placement:
             return self._copied(plane)
         limits = np.iinfo(plane.dtype)
         found = affine_transform(plane.astype(np.float32), self._linear, self._offset, order=3, mode="nearest")
-        return np.clip(np.rint(found), limits.min, limits.max).astype(plane.dtype)
+        return np.asarray(np.clip(np.rint(found), limits.min, limits.max), plane.dtype)
 
     def labels(self, plane: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Labels (rows, columns) of the nearest pixel; 0 where the picture has none."""

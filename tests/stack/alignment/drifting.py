@@ -14,12 +14,12 @@ def texture(slices: int, rows: int, columns: int, seed: int = 0) -> Pixels:
     """Blobs (slices, rows, columns) that change from slice to slice and lean nowhere."""
     noise = np.random.default_rng(seed).standard_normal((slices, rows, columns))
     smooth = gaussian_filter(noise, (2, 2, 2))
-    return np.clip(128 + 45 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(128 + 45 * smooth / smooth.std(), 0, 255), np.uint8)
 
 
 def moved(plane: Pixels, by: tuple[float, float]) -> Pixels:
     """A plane whose things lie ``by`` rows and columns farther."""
-    return np.clip(np.rint(shift(plane.astype(float), by, order=5, mode="reflect")), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(shift(plane.astype(float), by, order=5, mode="reflect")), 0, 255), np.uint8)
 
 
 def walk(slices: int, seed: int = 0) -> npt.NDArray[np.float64]:
@@ -36,4 +36,4 @@ def drifted(pixels: Pixels, positions: npt.NDArray[np.float64]) -> Pixels:
 def curtains(pixels: Pixels, strength: float = 60, seed: int = 5) -> Pixels:
     """Add vertical stripes that stand still while the sample moves."""
     stripes = strength * gaussian_filter(np.random.default_rng(seed).standard_normal(pixels.shape[2]), 1)
-    return np.clip(pixels + stripes, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels + stripes, 0, 255), np.uint8)

@@ -38,8 +38,8 @@ def test_opposite_contrast_and_noise_do_not_matter_between_detectors() -> None:
 
 
 def test_curtains_that_stand_still_do_not_hold_the_sample() -> None:
-    both = curtains(np.stack([PLANE, moved(PLANE, (1.5, 4.5))]), 80)
-    found = match(*(Picture([plane], SLICES) for plane in both))
+    first, second = curtains(np.stack([PLANE, moved(PLANE, (1.5, 4.5))]), 80)
+    found = match(Picture([first], SLICES), Picture([second], SLICES))
     assert found is not None
     np.testing.assert_allclose(found.numbers, (1.5, 4.5), atol=0.15)
 
