@@ -301,6 +301,31 @@ def test_the_commands_of_the_training_page_run(tiny_stack: Stack, trained: Path,
     ]
 
 
+def test_the_commands_of_the_alignment_page_run_and_its_tables_are_what_was_measured(tmp_path: Path) -> None:
+    for path in write_tiny_sample(tmp_path / "tiff").parent.iterdir():
+        path.rename(tmp_path / path.name)
+    page = CHECKOUT / "docs" / "alignment.md"
+    (words,) = commands(page, "monai-app")
+    run_command("-m", "monai_app", *words, cwd=tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    run_command("-c", code, cwd=tmp_path)
+    for folder in ("report", "python_report"):
+        assert {path.name for path in (tmp_path / folder).iterdir()} == {"alignment.png", "alignment.csv"}
+    measured = json.loads((CHECKOUT / "docs" / "results" / "alignment.json").read_text())["results"]
+    rows = [[cell for name, cell in row.items() if name != "stack"] for row in table_rows(page, "stack")]
+    assert rows == [
+        [f"{row[name]:.2f}" for name in ("median_step_error", "90th_percentile", "lean", "detector_error")]
+        for row in measured["simulated"]
+    ]
+    text = page.read_text()
+    for row in measured["leaning"]:
+        assert f"| {row['seed']} | {row['kept_by_line']:.2f} | {row['kept_by_curve']:.2f} |" in text
+    for row in measured["isbi2012"]:
+        assert f"{row['median_step_error']:.2f} pixels ({row['steps']})" in text
+    (nasa,) = measured["nasa_ebc"]
+    assert f"median {nasa['median_error']:.2f}, at worst {nasa['worst_error']:.2f} pixels" in text
+
+
 def test_the_code_of_the_page_on_active_learning_runs_and_its_table_is_what_was_measured(
     tiny_stack: Stack, trained: Path, tmp_path: Path
 ) -> None:

@@ -1,24 +1,62 @@
 """``monai-app ingest``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+_DEFAULTS = {"align_transform": "translation", "align_keep": "line", "align_reference": None}
 
 
 def ingest(
     description: Annotated[Path, typer.Argument(help="sample.yaml: detectors, phases, annotations, split.")],
     target: Annotated[Path, typer.Argument(help="Store to write, NAME.ome.zarr.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
+    align: Annotated[
+        Literal["slices", "detectors", "both"] | None, typer.Option(help="Move slices or detectors upon each other.")
+    ] = None,
+    align_transform: Annotated[
+        Literal["translation", "rigid", "affine"], typer.Option(help="rigid also turns, affine also stretches.")
+    ] = "translation",
+    align_keep: Annotated[
+        Literal["line", "curve", "nothing"],
+        typer.Option(help="What of the drift stays, as structure that leans: its mean step, a slow curve, or nothing."),
+    ] = "line",
+    align_reference: Annotated[
+        str | None, typer.Option(help="Detector that the others are moved upon; annotations were painted on it.")
+    ] = None,
+    align_report: Annotated[
+        Path | None, typer.Option(help="Folder for a figure of the drift and a table of all slices.")
+    ] = None,
 ) -> None:
     """Read images and annotations into an OME-Zarr store."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.locate import config_path
     from monai_app.cli.running import progress_bar, show
+    from monai_app.errors import ConfigError
+    from monai_app.stack import Align
     from monai_app.stack import ingest as ingest_sample
+    from monai_app.stack.alignment.report import check_folder, write_report
 
+    options = {"align_transform": align_transform, "align_keep": align_keep, "align_reference": align_reference}
+    if align is None and (options != _DEFAULTS or align_report is not None):
+        raise ConfigError("--align-... says how to align, and nothing is aligned; add --align both, or leave it out")
+    if align_report is not None:
+        check_folder(align_report, target)
     overrides = {"description": str(description.absolute()), "target": str(target.absolute()), "overwrite": overwrite}
+    if align is not None:
+        overrides |= {"align": align, **{name: value for name, value in options.items() if value is not None}}
     show(BundleCommand((config_path("tasks", "ingest"),), overrides))
     with progress_bar("ingest") as progress:
-        stack = ingest_sample(description, target, overwrite=overwrite, progress=progress, report=typer.echo)
+        stack = ingest_sample(
+            description,
+            target,
+            overwrite=overwrite,
+            align=None if align is None else Align(align, align_transform, align_keep, align_reference),
+            progress=progress,
+            report=typer.echo,
+        )
+    if stack.alignment is not None and align_report is not None:
+        write_report(stack.alignment, stack.slice_names, align_report)
+        typer.echo(f"report: {align_report}")
     typer.echo(f"stack: {stack}")

@@ -89,7 +89,16 @@ class Mask:
             )
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
-        """Return (rows, columns), true where slice z is segmented; None where there is no mask."""
+        """Return (rows, columns), true where slice z is segmented; None where all of it is.
+
+        Where slices were moved, what lies outside their pictures is never segmented.
+        """
+        inside = self.stack.inside(z, rect)
+        kept = self._read(z, rect)
+        return inside if kept is None else kept if inside is None else kept & inside
+
+    def _read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
+        """What the source says."""
         if self.source is None:
             return None
         if self.source in self.stack.label_names():

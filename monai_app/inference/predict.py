@@ -11,6 +11,7 @@ from monai_app.device.precision import Precision
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import prepare
+from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
@@ -18,7 +19,7 @@ from monai_app.inference.tiling.planner import Planner
 from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, TileWorker, advancing
 from monai_app.progress import Progress, silent
-from monai_app.stack import SlabSource
+from monai_app.stack import SlabSource, Stack
 from monai_app.stack.label_images.arrays import Planes
 
 
@@ -94,7 +95,8 @@ class Predictor:
         self, stack: SlabSource, plan: Plan, tiles: Sequence[Tile], outputs: Outputs, progress: Progress
     ) -> Generator[tuple[int, Planes], None, None]:
         memory = _Memory(plan.region.rect)
-        job = Job(stack, self.model, plan, outputs, memory, None, self.device, self.precision)
+        mask = Mask(stack) if isinstance(stack, Stack) else None
+        job = Job(stack, self.model, plan, outputs, memory, mask, self.device, self.precision)
         advance, waiting = advancing(progress, tiles), []
         with closing(TileWorker(job, self.network)) as worker:
             for tile, following in zip_longest(tiles, tiles[1:]):

@@ -1,6 +1,8 @@
 """What a stack is: ingesting images, checking, storing as OME-NGFF Zarr; annotations, splits and label images."""
 
 from monai_app.domain.phase import Phase
+from monai_app.stack.alignment.record import Alignment
+from monai_app.stack.alignment.request import Align
 from monai_app.stack.annotations.editing import Revision, annotate, revise, snapshot
 from monai_app.stack.annotations.history import Edit, Role
 from monai_app.stack.annotations.segments import to_phases
@@ -11,6 +13,8 @@ from monai_app.stack.slabs import ArrayStack, SlabSource
 from monai_app.stack.store import Stack
 
 __all__ = [
+    "Align",
+    "Alignment",
     "AnnotationDescription",
     "ArrayStack",
     "DetectorDescription",

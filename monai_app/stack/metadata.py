@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.validation import Items, Strict, Text, validated
 from monai_app.errors import ConfigError, StackError
+from monai_app.stack.alignment.record import Alignment
 from monai_app.stack.annotations.history import EDITS, Edit, Record, Role
 from monai_app.stack.ingestion.description import DetectorName, Voxel
 from monai_app.stack.ngff.layout import ANNOTATION, LABELS, Level, has_checksums, open_level
@@ -84,6 +85,8 @@ class StoreMetadata(Strict):
     """How values of the files became grey values, of the detectors of which they were mapped."""
     positions_nm: Items[float] | None = None
     """Where the stage was at every slice, from the first one, where that tells the slices apart."""
+    alignment: Alignment | None = None
+    """How pixels were moved at the ingestion; null where they are as the files have them."""
     identity: _Identity
     """SHA-256 over pixels, annotations and phases."""
     ingested: _Identity
@@ -107,6 +110,8 @@ class StoreMetadata(Strict):
             raise ConfigError(f"{len(self.slice_numbers)} numbers of {slices} slices; {REMEDY}")
         if self.shape is not None and self.shape[0] != slices:
             raise ConfigError(f"{slices} slices have names and the shape has {self.shape[0]}; {REMEDY}")
+        if self.alignment is not None and self.alignment.slices and len(self.alignment.slices) != slices:
+            raise ConfigError(f"alignment of {len(self.alignment.slices)} slices of {slices}; {REMEDY}")
         if self.format > 1 and (self.shape is None or self.dtype is None):
             raise ConfigError(f"shape and dtype are missing; {REMEDY}")
         return self

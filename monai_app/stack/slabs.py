@@ -73,6 +73,13 @@ class SlabSource(ABC):
         self.check_slice(z)
         return np.stack([self._overview(self._channel(name), z) for name in detectors])
 
+    def inside(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
+        """Where in a rectangle of slice z the detectors' pictures have pixels: (rows, columns); None for everywhere.
+
+        Slices that were moved when they were ingested have none at some edges; the pixels there are repeated.
+        """
+        return None
+
     def check_slice(self, z: int) -> None:
         """Check that there is a slice z.
 

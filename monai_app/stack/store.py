@@ -43,6 +43,7 @@ class Stack(SlabSource):
         gaps: slices before which others are missing: no slab reaches across.
         identity: SHA-256 over pixels, annotations and phases; another one means other data.
         ingested: the identity at the ingestion, which later annotations do not change: it stands for the image.
+        alignment: how pixels were moved at the ingestion; None where they are as the files had them.
         edits: z -> how its annotation differs from the ingested one, and who changed it.
 
     Example:
@@ -65,6 +66,7 @@ class Stack(SlabSource):
         self.slice_names = metadata.slice_names
         self.slice_numbers: tuple[float, ...] = metadata.slice_numbers or tuple(range(self.shape[0]))
         self.gaps = metadata.gaps
+        self.alignment = metadata.alignment
         self.identity, self.ingested = metadata.identity, metadata.ingested
         record = metadata.record
         self.roles: Mapping[int, Role] = record.roles
@@ -135,6 +137,10 @@ class Stack(SlabSource):
 
     def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
         return layout.read(self._levels[-1], (channel, z, slice(None), slice(None)))
+
+    def inside(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
+        """Where in a rectangle of slice z all detectors' pictures have pixels: (rows, columns); None for everywhere."""
+        return None if self.alignment is None else self.alignment.inside(z, self.shape[1:], rect)
 
     def read_annotation(self, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
         """Read the annotation of a slice: (rows, columns), 0 unlabelled, 1..K the phases.

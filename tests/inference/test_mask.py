@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
+from monai_app.inference import Predictor, Segmentation
 from monai_app.inference.mask import Mask
-from monai_app.stack import Stack
+from monai_app.stack import Align, Stack, ingest
+from tests.inference.models import model_of
+from tests.stack.alignment.drifting import texture
+from tests.stack.samples import SampleFolder
 
 SHAPE = (8, 96, 80)
 KEPT = np.random.default_rng(0).random(SHAPE) < 0.3
@@ -152,3 +156,33 @@ def test_any_part_of_a_tiff_is_that_part(
     rows, columns = (sorted(data.draw(st.tuples(*[st.integers(0, side)] * 2))) for side in SHAPE[1:])
     z, rect = data.draw(st.integers(0, 7)), Rect(Span(*rows), Span(*columns))
     np.testing.assert_array_equal(Mask(tiny_stack, str(path)).read(z, rect), KEPT[z][rect.index])
+
+
+@pytest.fixture
+def moved_stack(tmp_path: Path) -> Stack:
+    """A stack whose detectors were moved upon each other, so that some pixels lie outside."""
+    sample, pixels = SampleFolder(tmp_path / "moved"), texture(*SHAPE)
+    sample.detector("ICE", pixels)
+    sample.detector("TLD", np.roll(pixels, (5, -7), (1, 2)))
+    return ingest(sample.write(), sample.target, align=Align("detectors"))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_lies_outside_moved_pictures_is_masked(moved_stack: Stack, tmp_path: Path, masked: bool) -> None:
+    source = str(tmp_path / "mask.tif") if masked else None
+    tifffile.imwrite(tmp_path / "mask.tif", KEPT.astype(np.uint8))
+    inside = moved_stack.inside(3, Rect.whole(moved_stack.shape))
+    assert inside is not None
+    assert inside.sum() == (96 - 5) * (80 - 7)
+    kept = Mask(moved_stack, source).read(3, PART)
+    assert kept is not None
+    np.testing.assert_array_equal(kept, (inside & KEPT[3] if masked else inside)[PART.index])
+
+
+def test_labels_are_0_outside_moved_pictures_on_disk_and_in_memory(moved_stack: Stack, tmp_path: Path) -> None:
+    model = model_of(tmp_path / "model", slices=1)
+    Segmentation(model, str(moved_stack.path), "labels").run()
+    labels = moved_stack.read_labels("labels", 3)
+    np.testing.assert_array_equal(labels > 0, moved_stack.inside(3, Rect.whole(moved_stack.shape)))
+    ((_, planes),) = Predictor(model).predict(moved_stack, [3])
+    np.testing.assert_array_equal(planes["labels"], labels)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app import files
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
 from monai_app.stack.annotations.history import Role, State
 from monai_app.stack.label_images.registry import LabelImage, create_labels, register
@@ -37,7 +38,7 @@ class Revision:
 
     Args:
         labels: z -> (rows, columns) uint8, 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
-            annotation. Without any the store stays as it is.
+            annotation. Pixels outside the pictures of an aligned stack become 0. Without any the store stays as it is.
         role: what the slices are for, all of them or z by z (else "train"); a slice that was for the other
             one is so no longer.
     """
@@ -201,6 +202,8 @@ def _checked(stack: Stack, z: int, plane: Labels | None) -> Labels | None:
             f"the annotation of slice {z} holds {plane.max()} and the phases of {stack.path.name} are 1 to "
             f"{len(stack.phases)}; label with these"
         )
+    inside = stack.inside(z, Rect.whole(stack.shape))
+    plane = plane if inside is None else plane * inside
     return plane if plane.any() else None
 
 

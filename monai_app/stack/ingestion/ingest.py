@@ -6,14 +6,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import zarr
 
 from monai_app import __version__, files
+from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
 from monai_app.io.opening import open_planes
 from monai_app.io.sources import Source
 from monai_app.names import is_printable
 from monai_app.progress import Progress, silent
+from monai_app.stack.alignment.estimation import detectors_apart, estimate, steps_of
+from monai_app.stack.alignment.record import Alignment
+from monai_app.stack.alignment.report import describe
+from monai_app.stack.alignment.request import Align
 from monai_app.stack.identity import identity_frame, plane_bytes
 from monai_app.stack.ingestion.agreement import check_agreement, check_places
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
@@ -42,6 +48,7 @@ class _Sample:
     voxel: Voxel
     index: SliceIndex
     annotations: Annotations
+    alignment: Alignment | None = None
 
     @property
     def slices(self) -> int:
@@ -66,12 +73,31 @@ class _Sample:
     def dtype(self) -> np.dtype[np.integer]:
         return next(iter(self.detectors.values())).dtype
 
+    def placed(self, detector: str, z: int, plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+        """The pixels of a slice where they belong."""
+        return plane if self.alignment is None else self.alignment.placement(z, detector, plane.shape).pixels(plane)
+
+    def annotation(self, z: int) -> npt.NDArray[np.uint8]:
+        """The labels of a slice where they belong."""
+        labels = self.annotations.read(z)
+        if self.alignment is None:
+            return labels
+        labels = self.alignment.placement(z, self.alignment.reference, labels.shape).labels(labels)
+        labels *= self.alignment.inside(z, labels.shape, Rect.whole(labels.shape))
+        if not labels.any():
+            raise AnnotationError(
+                f"the annotation of slice {z} lies outside the pictures after the alignment; take it off the list, or "
+                "leave out --align"
+            )
+        return labels
+
 
 def ingest(
     description: Path | str | SampleDescription,
     target: Path | str,
     *,
     overwrite: bool = False,
+    align: Align | None = None,
     progress: Progress = silent,
     report: Callable[[str], None] = lambda line: None,
 ) -> Stack:
@@ -84,14 +110,15 @@ def ingest(
         description: a YAML description or what `SampleDescription.from_yaml` made of it.
         target: the store to write, ``<name>.ome.zarr``.
         overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
-        progress: called with the slices done and in total.
+        align: move slices or detectors upon each other; the images are read twice then.
+        progress: called with the slices done and in total; slices are done twice where they are aligned.
         report: called with what was found, line by line.
 
     Returns:
         The new stack.
 
     Raises:
-        ConfigError: the description or the target's name breaks a rule.
+        ConfigError: the description or the target's name breaks a rule, or what is to be aligned cannot be.
         StackError: images that cannot be used.
         AnnotationError: annotations that do not fit.
         BusyError: another process ingests to the target.
@@ -102,11 +129,13 @@ def ingest(
     target = Path(target).resolve()
     _check_target(target, overwrite)
     sample = _check(description, report)
+    if align is not None:
+        align.check(tuple(sample.detectors), sample.slices, sample.plane_shape)
     _report(sample, report)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
     with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
-        _write(sample, partial, progress, report)
+        _write(*_aligned(sample, align, progress, report), partial, report)
         layout.validate(partial)
     return Stack.open(target)
 
@@ -181,7 +210,23 @@ def _make_parent(target: Path) -> None:
         raise ConfigError(f"folder {target.parent} cannot be made ({error.strerror}); choose another target") from None
 
 
-def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[[str], None]) -> None:
+def _aligned(
+    sample: _Sample, align: Align | None, progress: Progress, report: Callable[[str], None]
+) -> tuple[_Sample, Progress]:
+    """The sample with what is known of how it lies, and the progress of what is left to do."""
+    if align is None or not align.moves_detectors:
+        for line in detectors_apart(sample.detectors):
+            report(line)
+    if align is None:
+        return sample, progress
+    steps = steps_of(align, sample.slices)
+    alignment = estimate(sample.detectors, align, lambda done, _: progress(done, steps + sample.slices))
+    for line in describe(alignment, sample.plane_shape):
+        report(line)
+    return replace(sample, alignment=alignment), lambda done, total: progress(steps + done, steps + total)
+
+
+def _write(sample: _Sample, progress: Progress, partial: Path, report: Callable[[str], None]) -> None:
     root = layout.create_group(partial, {})
     frame = (tuple(sample.detectors), (sample.slices, *sample.plane_shape), sample.dtype.name)
     meaning = (sample.annotations.slices, sample.description.phases, sample.gaps)
@@ -209,14 +254,22 @@ def _write_images(
     readers = [source.planes() for source in sample.detectors.values()]
     for z in range(sample.slices):
         for channel, (name, reader) in enumerate(zip(sample.detectors, readers, strict=True)):
-            plane = next(reader)
+            raw = next(reader)
+            plane = sample.placed(name, z, raw)
             digest.update(plane_bytes(plane))
             smallest = layout.write_slice(levels, (channel, z), plane, halve_image)
-            survey.see(name, z, plane, smallest)
+            survey.see(name, z, raw, smallest if plane is raw else _smallest(raw))
             low, high = ranges[channel]
             ranges[channel] = (min(low, int(smallest.min())), max(high, int(smallest.max())))
         progress(z + 1, sample.slices)
     return [(low, max(high, low + 1)) for low, high in ranges]
+
+
+def _smallest(plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """A plane (rows, columns) as its smallest level would have it."""
+    for _ in level_shapes(*plane.shape)[1:]:
+        plane = halve_image(plane)
+    return plane
 
 
 def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") -> None:
@@ -230,7 +283,7 @@ def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") 
     image = LabelImage(partial, layout.ANNOTATION, shape, sample.voxel_nm, description.phases, {})
     arrays = create_labels(image, image.target)
     for z in sample.annotations.slices:
-        labels = sample.annotations.read(z)
+        labels = sample.annotation(z)
         digest.update(plane_bytes(labels))
         layout.write_slice(arrays, (z,), labels, halve_labels)
 
@@ -253,6 +306,7 @@ def _metadata(sample: _Sample, identity: str) -> StoreMetadata:
         gaps=sample.gaps,
         grey={name: GreyRecord(**asdict(source.grey)) for name, source in sample.detectors.items() if source.grey},
         positions_nm=next(filter(None, map(slice_positions, sample.detectors.values())), None),
+        alignment=sample.alignment,
         identity=identity,
         ingested=identity,
     )

@@ -1,0 +1,147 @@
+"""How slices and detectors lie, from one pass over the images; memory does not grow with the slices."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from monai_app.errors import StackError
+from monai_app.io.sources import Source
+from monai_app.progress import Progress
+from monai_app.stack.alignment.drift import DISTANCES, Positions, kept, solve
+from monai_app.stack.alignment.features import DETECTORS, SLICES
+from monai_app.stack.alignment.matching import LEAST, Match, Picture, match, roughly
+from monai_app.stack.alignment.motion import COUNT, lengths
+from monai_app.stack.alignment.record import Alignment, DetectorPlace
+from monai_app.stack.alignment.request import Align
+
+_SAMPLED = 25
+"""Slices in which detectors are compared: they were recorded together, so one place is right for all."""
+
+_GLANCES = 5
+"""Slices that a glance compares."""
+
+_APART = 2.0
+"""Pixels between detectors that are told without being asked."""
+
+
+def steps_of(align: Align, slices: int) -> int:
+    """How many slices are read for an alignment."""
+    return slices if align.moves_slices else min(slices, _SAMPLED)
+
+
+def estimate(detectors: Mapping[str, Source], align: Align, progress: Progress) -> Alignment:
+    """Find out how slices and detectors lie.
+
+    Args:
+        detectors: the images, detector name -> source, which agree in slices and shape.
+        align: what is asked, and fits them (`Align.check`).
+        progress: called with the slices compared and their total.
+
+    Raises:
+        StackError: pictures that have nothing in common, or cannot be read.
+    """
+    reference = align.reference or next(iter(detectors))
+    sources = {reference: detectors[reference], **detectors}
+    slices, shape = len(sources[reference]), sources[reference].shape
+    sampled = spread(slices, _SAMPLED) if align.moves_detectors else []
+    pairs: dict[tuple[int, int], Match] = {}
+    places: dict[str, dict[int, Match]] = {}
+    if align.moves_detectors:
+        places = {name: {} for name in sources if name != reference}
+    window: deque[tuple[int, Picture]] = deque(maxlen=max(DISTANCES))
+    total = steps_of(align, slices)
+    progress(0, total)
+    for done, (z, planes) in enumerate(_read(list(sources.values()), range(slices) if align.moves_slices else sampled)):
+        if align.moves_slices:
+            picture = Picture(planes, SLICES)
+            for earlier, other in window:
+                if z - earlier in DISTANCES and (found := match(other, picture, align.transform)):
+                    pairs[earlier, z] = found
+            window.append((z, picture))
+        if z in sampled:
+            first = Picture(planes[:1], DETECTORS)
+            for name, plane in zip(places, planes[1:], strict=True):  # the reference comes first
+                if found := match(first, Picture([plane], DETECTORS), align.transform):
+                    places[name][z] = found
+        progress(done + 1, total)
+    moved = _slices(solve(slices, pairs, COUNT[align.transform], shape), pairs, align) if align.moves_slices else {}
+    return Alignment(
+        what=align.what,
+        transform=align.transform,
+        keep=align.keep,
+        reference=reference,
+        detectors={name: _place(reference, name, found, shape) for name, found in places.items()},
+        **moved,
+    )
+
+
+def _read(sources: Sequence[Source], slices: Sequence[int]) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Read slices of all detectors; all of them in one go, because some files can only be read so."""
+    if len(slices) == len(sources[0]):
+        yield from enumerate(map(list, zip(*(source.planes() for source in sources), strict=True)))
+    else:
+        yield from ((z, [source.plane(z) for source in sources]) for z in slices)
+
+
+def spread(slices: int, most: int) -> list[int]:
+    """Up to so many slices, spread over a stack."""
+    count = min(slices, most)
+    return [(2 * number + 1) * slices // (2 * count) for number in range(count)]
+
+
+def _slices(positions: Positions, pairs: Mapping[tuple[int, int], Match], align: Align) -> dict[str, Any]:
+    """What is recorded of the slices."""
+    if not pairs:
+        raise StackError(
+            "align: no two slices that follow each other have anything in common; are they of one stack, in order? "
+            "Look at them, or leave out --align"
+        )
+    good = [z for z in range(len(positions.numbers)) if z not in positions.flagged]
+    drift = positions.numbers - kept(positions, align.keep)
+    drift -= np.median(drift[good] if good else drift, axis=0)  # the least is lost at the edges
+    return {
+        "measured": tuple(map(tuple, positions.numbers.round(4).tolist())),
+        "slices": tuple(map(tuple, drift.round(4).tolist())),
+        "residuals": tuple(None if np.isnan(value) else round(float(value), 4) for value in positions.residuals),
+        "flagged": positions.flagged,
+        "breaks": positions.breaks,
+    }
+
+
+def _place(reference: str, name: str, found: Mapping[int, Match], shape: tuple[int, int]) -> DetectorPlace:
+    if not found:
+        raise StackError(
+            f"align: {reference} and {name} have nothing in common in any slice that was compared; do they show the "
+            "same field? Look at them, or leave out --align detectors"
+        )
+    numbers = np.array([pair.numbers for pair in found.values()])
+    middle = np.median(numbers, axis=0)
+    residuals = lengths(numbers - middle, shape).round(4).tolist()
+    return DetectorPlace(transform=tuple(middle.round(4).tolist()), slices=tuple(found), residuals=tuple(residuals))
+
+
+def detectors_apart(detectors: Mapping[str, Source]) -> list[str]:
+    """Say which detectors are visibly apart, from a glance at a few slices; nothing where that is not clear.
+
+    Raises:
+        StackError: a slice cannot be read.
+    """
+    (reference, first), *others = detectors.items()
+    slices = spread(len(first), _GLANCES)
+    if not others or min(first.shape) < LEAST:
+        return []
+    lines = []
+    pictures = {z: Picture([first.plane(z)], DETECTORS) for z in slices}
+    for name, source in others:
+        found = [roughly(picture, Picture([source.plane(z)], DETECTORS)) for z, picture in pictures.items()]
+        moves = np.array([peak.move for peak in found if peak is not None]).reshape(-1, 2)
+        middle = np.median(moves, axis=0) if len(moves) > len(slices) / 2 else np.zeros(2)
+        near = np.linalg.norm(moves - middle, axis=1) <= 1 + pictures[slices[0]].factor
+        if np.hypot(*middle) >= _APART and near.sum() > len(slices) / 2:
+            lines.append(
+                f"warning: detectors {reference} and {name} are {np.hypot(*middle):.1f} px apart (y {middle[0]:.1f}, "
+                f"x {middle[1]:.1f}); --align detectors moves them upon each other"
+            )
+    return lines
