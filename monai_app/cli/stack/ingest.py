@@ -14,7 +14,8 @@ def ingest(
     """Read images and annotations into an OME-Zarr store."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.locate import config_path
-    from monai_app.cli.running import progress_bar, show
+    from monai_app.cli.progress import progress_bar
+    from monai_app.cli.running import show
     from monai_app.stack import ingest as ingest_sample
 
     overrides = {"description": str(description.absolute()), "target": str(target.absolute()), "overwrite": overwrite}

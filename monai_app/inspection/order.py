@@ -1,0 +1,117 @@
+"""Slices that are swapped, misplaced, nearly repeated or shifted, by how alike neighbours are.
+
+Correlation falls with the distance of two slices, so slices in another order than they were cut are more alike across
+one another than side by side.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from monai_app.inspection.measuring.table import Table, Values
+from monai_app.inspection.rules import OUT_OF_ORDER, REPEATED, SHIFT_DEVIATIONS, SHIFT_PX, TRUSTED
+from monai_app.inspection.statistics import scatter
+
+
+@dataclass(frozen=True)
+class Disorder:
+    """Slices that do not go on as others do.
+
+    Args:
+        kind: "swapped", "misplaced", "nearly repeated", "shifted" or "shift".
+        slices: the slices.
+        value: what was measured.
+        usual: what is usual; NaN where nothing is.
+    """
+
+    kind: str
+    slices: tuple[int, ...]
+    value: tuple[float, ...]
+    usual: float = float("nan")
+
+
+def find_disorder(table: Table, detector: str, bad: Collection[int]) -> Iterator[Disorder]:
+    """Find what is out of order in the slices of a detector.
+
+    Args:
+        table: the measures.
+        detector: whose.
+        bad: slices that show nothing or are copies: they are like none.
+    """
+    near, far = (table.values[detector][name].copy() for name in ("similarity", "similarity_2"))
+    for z in bad:
+        for distance, values in enumerate((near, far), 1):
+            values[[place for place in (z - distance, z) if place >= 0]] = np.nan
+    swapped = list(_swapped(near, far))
+    yield from swapped
+    taken = {z for each in swapped for z in each.slices}
+    yield from (each for each in _misplaced(near, far) if not taken & set(each.slices))
+    yield from _repeated(near)
+    yield from _shifted(table, detector, near, taken)
+
+
+def _loss(near: Values, far: Values) -> float:
+    """What one slice of distance usually costs in correlation."""
+    lost = near[:-2] - far[:-2] if len(far) > 2 else np.array([np.nan])
+    return float(np.nanmedian(lost)) if not np.isnan(lost).all() else float("nan")
+
+
+def _swapped(near: Values, far: Values) -> Iterator[Disorder]:
+    """Pairs z, z + 1 that fit better the other way round."""
+    margin = OUT_OF_ORDER * _loss(near, far)
+    least = np.nanmedian(near) - 2 * margin / OUT_OF_ORDER if not np.isnan(near).all() else np.nan
+    if not margin > 0:
+        return
+    for z in range(len(near) - 1):
+        # What each side gains by the exchange: z - 1 beside z + 1, and z beside z + 2.
+        before = far[z - 1] - near[z - 1] if z > 0 else np.nan
+        after = far[z] - near[z + 1] if z + 2 < len(near) else np.nan
+        gains = [gain for gain in (before, after) if not np.isnan(gain)]
+        needed = margin if len(gains) == 2 else 2 * margin
+        if gains and min(gains) > needed and near[z] > least:
+            pairs = (near[z - 1] if z > 0 else near[z + 1], far[z - 1] if z > 0 else far[z])
+            yield Disorder("swapped", (z, z + 1), (float(pairs[0]), float(pairs[1])))
+
+
+def _misplaced(near: Values, far: Values) -> Iterator[Disorder]:
+    """Slices whose neighbours are more like each other than like the slice."""
+    margin = OUT_OF_ORDER * _loss(near, far)
+    if not margin > 0:
+        return
+    for z in range(1, len(near) - 1):
+        if max(near[z - 1], near[z]) < far[z - 1] - margin:
+            yield Disorder("misplaced", (z,), (float(near[z - 1]), float(near[z])), float(far[z - 1]))
+
+
+def _repeated(near: Values) -> Iterator[Disorder]:
+    lacking = 1 - near
+    usual = float(np.nanmedian(lacking)) if not np.isnan(lacking).all() else 0.0
+    for z in np.flatnonzero(lacking < REPEATED * usual).tolist():
+        yield Disorder("nearly repeated", (z, z + 1), (float(near[z]),), 1 - usual)
+
+
+def _shifted(table: Table, detector: str, near: Values, taken: Collection[int]) -> Iterator[Disorder]:
+    """Jumps of the picture: of one slice, there and back, or of all that follow."""
+    shifts = np.stack([table.values[detector]["shift_y"], table.values[detector]["shift_x"]])
+    believed = near >= TRUSTED * np.nanmedian(near) if not np.isnan(near).all() else np.zeros(len(near), np.bool_)
+    shifts[:, ~believed] = np.nan
+    if np.isnan(shifts).all():
+        return
+    centre = np.nanmedian(shifts, axis=1, keepdims=True)
+    limits = [
+        max(SHIFT_PX, SHIFT_DEVIATIONS * scatter(line - middle)) for line, middle in zip(shifts, centre, strict=True)
+    ]
+    jumps = np.nan_to_num(shifts - centre)
+    large = (np.abs(jumps) > np.array(limits)[:, None]).any(axis=0)
+    z = 0
+    while z < len(near):
+        if large[z]:
+            back = (
+                z + 1 < len(near)
+                and large[z + 1]
+                and np.abs(jumps[:, z] + jumps[:, z + 1]).max() < np.abs(jumps[:, z]).max() / 2
+            )
+            yield Disorder("shifted" if back else "jump", (z + 1,), tuple(jumps[:, z].tolist()))
+            z += 1 if back else 0
+        z += 1
