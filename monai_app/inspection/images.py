@@ -22,6 +22,9 @@ from monai_app.stack.ingestion.survey import Slices
 DESCRIPTION = "sample.yaml"
 """The description that is taken where a folder holds one."""
 
+_OVERVIEW = 256
+"""Longest side of the overview of a slice, pixels."""
+
 
 class DetectorSlices(Slices, Protocol):
     """The slices of one detector, which can be read in order too."""
@@ -36,7 +39,7 @@ class StoredSlices:
     Args:
         stack: the store.
         detector: the detector's name.
-        overview: read the smallest level of the pyramid.
+        overview: read the smallest level of the pyramid, thinned to `_OVERVIEW`.
     """
 
     def __init__(self, stack: Stack, detector: str, *, overview: bool = False) -> None:
@@ -49,7 +52,9 @@ class StoredSlices:
     def plane(self, index: int) -> Plane:
         """Read one slice: (rows, columns)."""
         if self._overview:
-            return self._stack.read_overview(index, [self._detector])[0]
+            plane = self._stack.read_overview(index, [self._detector])[0]
+            step = -(-max(plane.shape) // _OVERVIEW)
+            return np.ascontiguousarray(plane[::step, ::step])
         return self._stack.read_slab(index, [self._detector], 1)[0]
 
     def planes(self) -> Iterator[Plane]:

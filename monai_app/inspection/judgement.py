@@ -10,7 +10,7 @@ from monai_app.inspection.images import Images
 from monai_app.inspection.measuring.table import MEASURES, Table, Values
 from monai_app.inspection.order import find_disorder
 from monai_app.inspection.rules import OddRule
-from monai_app.inspection.statistics import local_scatter, odd_ones, steps
+from monai_app.inspection.statistics import odd_ones, scatter, steps
 from monai_app.stack.ingestion.survey import Survey
 
 _SHIFT = "by {:.1f} px in y, {:.1f} px in x"
@@ -128,27 +128,26 @@ class _Judge:
                 yield self._about(rule.kind, (), text, "", f"more than {rules.CLIPPED:.0%}", rule.remedy, rule.measure)
 
     def _offset(self) -> Iterator[Finding]:
-        """How far the detector's pictures lie from the first one's."""
-        values = self._without(self._blank)
-        believed = values["offset_fit"] >= rules.OFFSET_FIT
+        """How far the detector's pictures lie from the first one's; the detectors of a stack have one offset."""
+        values, remedy = self._without(self._blank), "align the detectors"
         offset = np.stack([values["offset_y"], values["offset_x"]])
-        offset[:, ~believed] = np.nan
-        if believed.sum() < 2:
+        offset[:, ~(values["offset_fit"] >= rules.OFFSET_FIT)] = np.nan
+        if (~np.isnan(offset[0])).sum() < 2:
             return
         middle = np.nanmedian(offset, axis=1, keepdims=True)
-        remedy = "align the detectors"
-        if np.abs(middle).max() >= rules.OFFSET_PX:
-            text = f"{middle[0, 0]:.1f} px in y, {middle[1, 0]:.1f} px in x"
+        spread = [scatter(line) for line in offset - middle]
+        if max(spread) > rules.OFFSET_SCATTER:
+            return
+        down, along = middle[:, 0]
+        if max(abs(down), abs(along)) >= rules.OFFSET_PX:
+            text = f"{down:.1f} px in y, {along:.1f} px in x"
             yield self._about("offset", (), text, "", f"{rules.OFFSET_PX:g} px or more", remedy, "offset_fit")
-        for z in range(self._table.slices):
-            limits = [max(rules.SHIFT_PX, rules.SHIFT_DEVIATIONS * local_scatter(line)) for line in offset]
-            away = np.abs(offset[:, z] - middle[:, 0])
-            if (away > limits).any():
-                text = f"{offset[0, z]:.1f} px in y, {offset[1, z]:.1f} px in x"
-                usual = f"{middle[0, 0]:.1f} and {middle[1, 0]:.1f} px"
-                yield self._about(
-                    "offset", (z,), text, usual, f"by more than {rules.SHIFT_PX:g} px off", remedy, "offset_fit"
-                )
+        limits = [max(rules.SHIFT_PX, rules.SHIFT_DEVIATIONS * each) for each in spread]
+        for z in np.flatnonzero((np.abs(offset - middle) > np.array(limits)[:, None]).any(axis=0)).tolist():
+            text = f"{offset[0, z]:.1f} px in y, {offset[1, z]:.1f} px in x"
+            usual = f"{down:.1f} and {along:.1f} px"
+            rule = f"by more than {rules.SHIFT_PX:g} px off"
+            yield self._about("offset", (z,), text, usual, rule, remedy, "offset_fit")
 
     def _values(self, measure: str) -> Values:
         return self._table.values[self._detector][measure]

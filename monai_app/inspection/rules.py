@@ -129,3 +129,6 @@ OFFSET_PX = 2.0
 
 OFFSET_FIT = 0.2
 """Correlation of the edges of two detectors from which their offset is believed; unrelated images have about 0.1."""
+
+OFFSET_SCATTER = 1.5
+"""Robust standard deviation of the offsets of all slices, pixels, up to which they are believed: it is one offset."""

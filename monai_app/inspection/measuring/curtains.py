@@ -33,8 +33,8 @@ _BESIDE = 5.0
 _FREQUENCIES = (0.012, 0.35)
 """Cycles a pixel: above shading of the whole slice, below the corners of the spectrum."""
 
-_PEAK = 1.6
-"""A direction counts from so many times the power of those beside it."""
+_PEAK = 1.45
+"""A direction counts from so many times the power of those beside it: structure alone stays below."""
 
 _SECOND = 0.35
 """A second direction counts from this share of the first one's peak: a rocking mill leaves two."""
