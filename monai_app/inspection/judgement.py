@@ -36,6 +36,9 @@ _ORDER: Mapping[str, tuple[str, str, str]] = {
 }
 """Kind of disorder -> how its values are shown, rule and remedy."""
 
+_PAIR = ("agreement", "offset_fit")
+"""Measures of a detector together with the first one."""
+
 
 def judge(images: Images, table: Table, survey: Survey) -> tuple[Finding, ...]:
     """Find what is odd in a table of measures.
@@ -57,14 +60,18 @@ def judge(images: Images, table: Table, survey: Survey) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: finding.slices))
 
 
+def _blank_slices(table: Table, survey: Survey, detector: str) -> set[int]:
+    limit = rules.BLANK * table.usual(detector, "contrast")
+    return {*np.flatnonzero(table.values[detector]["contrast"] <= limit).tolist(), *survey.constant[detector]}
+
+
 class _Judge:
     """Judges one detector."""
 
     def __init__(self, images: Images, table: Table, survey: Survey, detector: str) -> None:
         self._images, self._table, self._survey, self._detector = images, table, survey, detector
-        usual = table.usual(detector, "contrast")
-        contrast = table.values[detector]["contrast"]
-        self._blank = set(np.flatnonzero(contrast <= rules.BLANK * usual).tolist()) | set(survey.constant[detector])
+        self._blank = _blank_slices(table, survey, detector)
+        self._blank_in_pair = self._blank | _blank_slices(table, survey, table.detectors[0])
         self._copies = {z: first for first, (name, z) in survey.repeated if name == detector}
 
     def findings(self) -> Iterator[Finding]:
@@ -96,7 +103,7 @@ class _Judge:
             yield self._about("repeated", (z,), value, "", "the same picture", "put the right file in its place")
 
     def _odd(self, rule: OddRule) -> Iterator[Finding]:
-        measure, values = MEASURES[rule.measure], self._without(self._blank)[rule.measure]
+        measure, values = MEASURES[rule.measure], self._without(self._blank_of(rule.measure))[rule.measure]
         for z, usual in odd_ones(values, self._table.series(), self._least(rule, values)):
             if rule.sign * (values[z] - usual) >= 0:
                 change = measure.show(rule.least) if rule.absolute else f"{rule.least:.0%}"
@@ -129,7 +136,7 @@ class _Judge:
 
     def _offset(self) -> Iterator[Finding]:
         """How far the detector's pictures lie from the first one's; the detectors of a stack have one offset."""
-        values, remedy = self._without(self._blank), "align the detectors"
+        values, remedy = self._without(self._blank_in_pair), "align the detectors"
         offset = np.stack([values["offset_y"], values["offset_x"]])
         offset[:, ~(values["offset_fit"] >= rules.OFFSET_FIT)] = np.nan
         if (~np.isnan(offset[0])).sum() < 2:
@@ -148,6 +155,9 @@ class _Judge:
             usual = f"{down:.1f} and {along:.1f} px"
             rule = f"by more than {rules.SHIFT_PX:g} px off"
             yield self._about("offset", (z,), text, usual, rule, remedy, "offset_fit")
+
+    def _blank_of(self, measure: str) -> set[int]:
+        return self._blank_in_pair if measure in _PAIR else self._blank
 
     def _values(self, measure: str) -> Values:
         return self._table.values[self._detector][measure]
@@ -168,6 +178,5 @@ class _Judge:
         self, kind: str, slices: tuple[int, ...], value: str, usual: str, rule: str, remedy: str, measure: str = ""
     ) -> Finding:
         names = tuple(self._images.names[z] for z in slices)
-        pair = measure in ("agreement", "offset_fit")
-        detectors = (*((self._table.detectors[0],) if pair else ()), self._detector)
+        detectors = (*((self._table.detectors[0],) if measure in _PAIR else ()), self._detector)
         return Finding(kind, slices, names, detectors, value, usual, rule, remedy, measure)

@@ -118,8 +118,8 @@ OUT_OF_ORDER = 0.4
 SHIFT_PX = 4.0
 """The least shift between neighbours that matters: microscopes drift by about a pixel a slice."""
 
-SHIFT_DEVIATIONS = 8.0
-"""Robust standard deviations of a shift; in two axes, and with the heavy tails of real drift."""
+SHIFT_DEVIATIONS = 6.0
+"""Robust standard deviations of a shift: drift is a random walk, whose steps are normal."""
 
 TRUSTED = 0.5
 """A shift is believed if the slices correlate at it by this share of what is usual."""

@@ -66,10 +66,12 @@ def findings(**detectors: Pixels) -> set[tuple[str, tuple[int, ...]]]:
 
 
 def swap(stack: Pixels, z: int) -> Pixels:
+    """Exchange a slice with the next one."""
     return stack[[*range(z), z + 1, z, *range(z + 2, len(stack))]]
 
 
 def repeat(stack: Pixels, z: int) -> Pixels:
+    """Put a copy of a slice in the place of the next one."""
     return stack[[*range(z + 1), z, *range(z + 2, len(stack))]]
 
 
