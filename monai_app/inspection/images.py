@@ -13,6 +13,7 @@ from monai_app.errors import StackError
 from monai_app.inspection.measuring.slices import Plane
 from monai_app.io.registry import find_format, suffixes
 from monai_app.io.sources import Source, open_planes
+from monai_app.names import is_printable
 from monai_app.stack import Role, SampleDescription, Stack
 from monai_app.stack.ingestion.agreement import check_agreement
 from monai_app.stack.ingestion.annotations import find_annotations
@@ -152,6 +153,9 @@ def _described(path: Path) -> Images:
 
 
 def _of_sources(path: Path, detectors: Mapping[str, Source], description: SampleDescription | None) -> Images:
+    for name in (*detectors, *(stem for source in detectors.values() for stem in source.names)):
+        if not is_printable(name):
+            raise StackError(f"the name {name!r} holds control characters; rename the file or folder")
     check_agreement(detectors)
     if description is None:
         index = SliceIndex(detectors, None)

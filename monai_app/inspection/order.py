@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from monai_app.inspection.measuring.table import Table, Values
-from monai_app.inspection.rules import OUT_OF_ORDER, REPEATED, SHIFT_DEVIATIONS, SHIFT_PX, TRUSTED
+from monai_app.inspection.rules import CHANCE, OUT_OF_ORDER, REPEATED, SHIFT_DEVIATIONS, SHIFT_PX, TRUSTED
 from monai_app.inspection.statistics import scatter
 
 
@@ -47,21 +47,29 @@ def find_disorder(table: Table, detector: str, bad: Collection[int]) -> Iterator
     yield from swapped
     taken = {z for each in swapped for z in each.slices}
     yield from (each for each in _misplaced(near, far) if not taken & set(each.slices))
-    yield from _repeated(near)
-    yield from _shifted(table, detector, near, taken)
+    if _loss(near, far) > 0:
+        yield from _repeated(near)
+        yield from _shifted(table, detector, near)
+
+
+def are_neighbours(table: Table, detector: str) -> bool:
+    """Whether slices are more like the next one than like the one after it: only then does their order show."""
+    return _loss(*(table.values[detector][name] for name in ("similarity", "similarity_2"))) > 0
 
 
 def _loss(near: Values, far: Values) -> float:
-    """What one slice of distance usually costs in correlation."""
-    lost = near[:-2] - far[:-2] if len(far) > 2 else np.array([np.nan])
-    return float(np.nanmedian(lost)) if not np.isnan(lost).all() else float("nan")
+    """What one slice of distance usually costs in correlation; 0 where that is no more than chance."""
+    lost = near[:-1] - far[:-1]
+    lost = lost[~np.isnan(lost)]
+    usual = float(np.median(lost)) if len(lost) else 0.0
+    return usual if usual > CHANCE * scatter(lost - usual) else 0.0
 
 
 def _swapped(near: Values, far: Values) -> Iterator[Disorder]:
     """Pairs z, z + 1 that fit better the other way round."""
     margin = OUT_OF_ORDER * _loss(near, far)
     least = np.nanmedian(near) - 2 * margin / OUT_OF_ORDER if not np.isnan(near).all() else np.nan
-    if not margin > 0:
+    if margin == 0:
         return
     for z in range(len(near) - 1):
         # What each side gains by the exchange: z - 1 beside z + 1, and z beside z + 2.
@@ -77,7 +85,7 @@ def _swapped(near: Values, far: Values) -> Iterator[Disorder]:
 def _misplaced(near: Values, far: Values) -> Iterator[Disorder]:
     """Slices whose neighbours are more like each other than like the slice."""
     margin = OUT_OF_ORDER * _loss(near, far)
-    if not margin > 0:
+    if margin == 0:
         return
     for z in range(1, len(near) - 1):
         if max(near[z - 1], near[z]) < far[z - 1] - margin:
@@ -91,7 +99,7 @@ def _repeated(near: Values) -> Iterator[Disorder]:
         yield Disorder("nearly repeated", (z, z + 1), (float(near[z]),), 1 - usual)
 
 
-def _shifted(table: Table, detector: str, near: Values, taken: Collection[int]) -> Iterator[Disorder]:
+def _shifted(table: Table, detector: str, near: Values) -> Iterator[Disorder]:
     """Jumps of the picture: of one slice, there and back, or of all that follow."""
     shifts = np.stack([table.values[detector]["shift_y"], table.values[detector]["shift_x"]])
     believed = near >= TRUSTED * np.nanmedian(near) if not np.isnan(near).all() else np.zeros(len(near), np.bool_)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from monai_app.files import atomic_file
 from monai_app.inspection.findings import Finding
@@ -116,14 +117,16 @@ def _draw_measures(grid: npt.NDArray[Any], inspection: Inspection) -> None:
     table = inspection.table
     first, *others = grid.ravel()
     step = (int(np.iinfo(inspection.dtype).max) + 1) / BINS
+    lines: list[Line2D] = []
     for number, detector in enumerate(table.detectors):
         shares = table.histograms[detector]
         low, middle, high = np.quantile(shares, (0.05, 0.5, 0.95), axis=0)
         greys = (np.arange(BINS) + 0.5) * step
         first.fill_between(greys, low, high, color=f"C{number}", alpha=0.3, linewidth=0)
-        first.plot(greys, middle, color=f"C{number}", label=detector)
+        lines += first.plot(greys, middle, color=f"C{number}")
     first.set_title("histogram: median slice, and 90 % of slices", fontsize=8)
-    first.legend(fontsize=7)
+    for text in first.legend(lines, table.detectors, fontsize=7).get_texts():
+        text.set_parse_math(False)
     for axes, measure in zip(others, _CURVES, strict=True):
         if all(np.isnan(table.values[detector][measure]).all() for detector in table.detectors):
             axes.set_axis_off()

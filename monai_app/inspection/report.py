@@ -13,10 +13,14 @@ from monai_app.files import atomic_file
 from monai_app.inspection.inspect import Inspection
 from monai_app.inspection.labels import per_role
 from monai_app.inspection.measuring.table import MEASURES
+from monai_app.inspection.order import are_neighbours
 from monai_app.stack.places import check_outside_stores
 
 _SHOWN = ("mean", "contrast", "clipped_low", "clipped_high", "noise", "focus", "curtaining", "similarity", "agreement")
 """Measures whose usual values are shown."""
+
+_LINES = 40
+"""Findings that are shown in a terminal."""
 
 
 def check_targets(targets: Mapping[str, Path | None], *, overwrite: bool) -> None:
@@ -48,6 +52,9 @@ def stack_lines(inspection: Inspection) -> Iterator[str]:
     yield f"{slices} slices of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
     if images.gaps:
         yield f"slices are missing before {', '.join(map(str, images.gaps))}"
+    unrelated = [name for name in inspection.table.detectors if not are_neighbours(inspection.table, name)]
+    if unrelated and slices > 2:
+        yield f"{', '.join(unrelated)}: slices are no more like the next than like others, so their order is not judged"
     for role, pixels in per_role(inspection.labels).items():
         zs = ", ".join(str(count.z) for count in inspection.labels if count.role == role)
         yield f"{role}: slices {zs}; pixels {', '.join(f'{name} {count}' for name, count in pixels.items())}"
@@ -92,8 +99,9 @@ def text_lines(inspection: Inspection) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    for finding in inspection.findings:
-        yield finding.line
+    yield from (finding.line for finding in inspection.findings[:_LINES])
+    if len(inspection.findings) > _LINES:
+        yield f"... and {len(inspection.findings) - _LINES} more, which --json and --page have"
     yield summary(inspection)
 
 

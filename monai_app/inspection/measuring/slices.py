@@ -17,6 +17,9 @@ BINS = 64
 _STRIPE = 2**18
 """Pixels that are measured at a time, so that they stay in the processor's cache."""
 
+_STRUCTURE = 0.02
+"""Share of a slice's variance that neighbouring pixels must have in common, or there is no structure to be sharp."""
+
 _NORMAL_MEDIAN = 0.674490
 """Median of the magnitude of a standard normal variable."""
 
@@ -105,18 +108,20 @@ def measure_focus(plane: Plane, mean: float) -> float:
 
     Vollath's F4 (J. Microscopy 147 (1987) 279, doi:10.1111/j.1365-2818.1987.tb04087.x), the autocovariance at a
     distance of 1 pixel less that at 2, over the former. Noise that is independent from pixel to pixel adds to neither.
+    NaN where a slice shows next to nothing but noise.
 
     Args:
         plane: the slice.
         mean: its mean grey value.
     """
-    near = far = 0.0
+    near = far = total = 0.0
     for stripe in _stripes(plane):
         grey = stripe.astype(np.float32)
         grey -= np.float32(mean)
+        total += 2 * float(np.vdot(grey, grey))
         near += _lagged(grey, 1)
         far += _lagged(grey, 2)
-    return (near - far) / near if near > 0 else 0.0
+    return (near - far) / near if near > _STRUCTURE * total else float("nan")
 
 
 def _lagged(grey: Reduced, lag: int) -> float:

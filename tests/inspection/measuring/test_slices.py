@@ -65,7 +65,11 @@ def test_focus_falls_with_blur_and_depends_on_neither_noise_nor_contrast() -> No
     "plane", [np.zeros((0, 5), np.uint8), np.full((8, 8), 7, np.uint8), np.zeros((1, 1), np.uint8)]
 )
 def test_what_shows_nothing_has_no_focus(plane: np.ndarray) -> None:
-    assert measure_focus(plane, 7.0) == 0
+    assert np.isnan(measure_focus(plane, 7.0))
+
+
+def test_noise_alone_has_no_focus() -> None:
+    assert np.isnan(measure_focus(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8), 127.0))
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 8])
