@@ -1,6 +1,5 @@
 """What was found, as text for a terminal and as JSON."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -9,7 +8,6 @@ from typing import Any
 
 from monai_app import __version__
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.files import atomic_file
 from monai_app.inspection.inspect import Inspection
 from monai_app.inspection.labels import per_role
 from monai_app.inspection.measuring.table import MEASURES
@@ -143,13 +141,3 @@ def as_document(inspection: Inspection) -> dict[str, Any]:
         },
         "findings": [asdict(finding) for finding in inspection.findings],
     }
-
-
-def write_json(inspection: Inspection, path: Path) -> None:
-    """Write `as_document`.
-
-    Raises:
-        StorageError: the disk is full or read-only.
-    """
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(as_document(inspection), indent=1, ensure_ascii=False), encoding="utf8")

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from monai_app.files import write_json
 from monai_app.inspection import inspect, open_images, warn_of_faults
 from monai_app.inspection.page import write_page
 from monai_app.inspection.picture import ODD, chosen_slices, write_picture
-from monai_app.inspection.report import summary, text_lines, write_json
+from monai_app.inspection.report import as_document, summary, text_lines
 from monai_app.stack import Stack, ingest
 from tests.conftest import run_command, write_tiny_sample
 from tests.inspection.conftest import Detectors
@@ -61,7 +62,7 @@ def test_the_text_has_a_line_a_finding_and_a_summary(faulty: Path) -> None:
 
 def test_the_json_file_has_every_measure_and_finding(faulty: Path, tmp_path: Path) -> None:
     inspection = inspect(open_images(faulty))
-    write_json(inspection, tmp_path / "a.json")
+    write_json(tmp_path / "a.json", as_document(inspection))
     document = json.loads((tmp_path / "a.json").read_text())
     assert document["shape"] == [12, 256, 256]
     assert document["slices"] == [f"s_{z:03d}" for z in range(12)]

@@ -146,7 +146,7 @@ def measured(strengths: Sequence[float]) -> list[dict[str, Any]]:
                 else:
                     values = table.values[detector.name]
                     angles = [[*pair] for pair in zip(values["curtain_angle"], values["curtain_angle_2"], strict=True)]
-                    row["angles"] = [sorted(round(a, 1) for a in pair if not np.isnan(a)) for pair in angles]
+                    row["angles"] = [sorted(round(float(a), 1) for a in pair if not np.isnan(a)) for pair in angles]
                 rows.append(row)
     return rows
 

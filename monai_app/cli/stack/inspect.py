@@ -15,9 +15,10 @@ def inspect(
 ) -> None:
     """Look for faults in a stack before it is labelled or trained on; exit code 1 where there are any."""
     from monai_app.cli.progress import progress_bar
+    from monai_app.files import write_json
     from monai_app.inspection import inspect as inspect_images
     from monai_app.inspection import open_images
-    from monai_app.inspection.report import check_targets, text_lines, write_json
+    from monai_app.inspection.report import as_document, check_targets, text_lines
 
     check_targets({".json": json, ".png": picture, ".html": page}, overwrite=overwrite)
     images = open_images(stack)
@@ -26,7 +27,7 @@ def inspect(
     for line in text_lines(inspection):
         typer.echo(line)
     if json is not None:
-        write_json(inspection, json)
+        write_json(json, as_document(inspection))
     if picture is not None:
         from monai_app.inspection.picture import write_picture
 

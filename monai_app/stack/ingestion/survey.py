@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import StackError
-from monai_app.stack.ingestion.description import FINDINGS, Finding
+from monai_app.stack.ingestion.description import Finding
 
 _LEAST = 64
 """Pixels of a slice; fewer may be equal by chance."""
@@ -105,7 +105,11 @@ class Survey:
         for name, slices in self.constant.items():
             shown[name in whole] += [f"{self._name(name, z)} ({value})" for z, value in slices.items()]
         repeated = [f"{self._name(*first)} = {self._name(*second)}" for first, second in self.repeated]
-        found = dict(zip(FINDINGS, (shown[False], shown[True], repeated), strict=True))
+        found: dict[Finding, list[str]] = {
+            "constant_slices": shown[False],
+            "constant_detectors": shown[True],
+            "repeated_slices": repeated,
+        }
         return {finding: each for finding, each in found.items() if each}
 
     def _name(self, detector: str, z: int) -> str:
