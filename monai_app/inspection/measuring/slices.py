@@ -106,7 +106,7 @@ def _median(counts: npt.NDArray[np.int64]) -> float:
 def measure_focus(plane: Plane, mean: float) -> float:
     """How sharp a slice, (rows, columns), is, between 0 and about 1, independent of brightness, contrast and noise.
 
-    Vollath's F4 (J. Microscopy 147 (1987) 279, doi:10.1111/j.1365-2818.1987.tb04087.x), the autocovariance at a
+    Vollath's F4 (J. Microscopy 147 (1987) 279, doi:10.1111/j.1365-2818.1987.tb02839.x), the autocovariance at a
     distance of 1 pixel less that at 2, over the former. Noise that is independent from pixel to pixel adds to neither.
     NaN where a slice shows next to nothing but noise.
 
