@@ -65,7 +65,8 @@ def inspect(images: Images, *, quick: bool = False, progress: Progress = silent)
     table = Table.empty(tuple(images.detectors), len(images.names), images.gaps)
     survey = Survey(images.detectors)
     detectors = {name: _Detector(name, table, quick=quick) for name in images.detectors}
-    shape, dtype = (0, 0), np.dtype(np.uint8)
+    shape: tuple[int, int] = (0, 0)
+    dtype: np.dtype[np.integer] = np.dtype(np.uint8)
     progress(0, table.slices)
     for z, planes in enumerate(images.planes()):
         small = {name: detectors[name].see(z, plane) for name, plane in planes.items()}

@@ -39,7 +39,8 @@ def draw(inspection: Inspection) -> Figure:
     _, rows, columns = inspection.shape
     height = lines * (1.4 * rows / columns + 0.3)
     figure = Figure(figsize=(14, height + 8), dpi=100, layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(height, 8))
+    parts: npt.NDArray[Any] = figure.subfigures(2, 1, height_ratios=(height, 8), squeeze=False)
+    top, bottom = parts[:, 0]
     odd = _by_slice(inspection.findings)
     grid: npt.NDArray[Any] = top.subplots(lines, _COLUMNS, squeeze=False)
     for axes in grid.ravel():

@@ -12,7 +12,7 @@ import tifffile
 from monai_app.phantom import PhantomConfig, simulate
 from tests.conftest import made_once
 
-Detectors = dict[str, npt.NDArray[np.uint8]]
+Detectors = dict[str, npt.NDArray[Any]]
 """Detector name -> (slices, rows, columns)."""
 
 
@@ -29,9 +29,10 @@ def flawless(tmp_path_factory: pytest.TempPathFactory) -> Detectors:
 
     def make(folder: Path) -> None:
         folder.mkdir()
-        np.savez(folder / "stack.npz", **simulated(12, seed=1))
+        for name, pixels in simulated(12, seed=1).items():
+            np.save(folder / f"{name}.npy", pixels)
 
-    return dict(np.load(made_once(tmp_path_factory, "flawless", make) / "stack.npz"))
+    return {file.stem: np.load(file) for file in sorted(made_once(tmp_path_factory, "flawless", make).iterdir())}
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def test_real_slices_have_no_false_alarms_and_their_faults_are_found(write: Writ
 
 def test_pictures_that_are_no_neighbours_are_not_judged_by_their_order(write: Write) -> None:
     fields = gaussian_filter(np.random.default_rng(0).normal(size=(30, 96, 96)), (0, 3, 3))
-    pixels = np.clip(120 + 30 * fields / fields.std(), 0, 255).astype(np.uint8)
+    pixels: np.ndarray = np.clip(120 + 30 * fields / fields.std(), 0, 255).astype(np.uint8)
     inspection = inspect(open_images(write({"A": pixels})))
     assert inspection.findings == ()
     assert any("their order is not judged" in line for line in stack_lines(inspection))

@@ -138,7 +138,7 @@ def measured(strengths: Sequence[float]) -> list[dict[str, Any]]:
             images = simulated(3, artefacts={what: strength})
             table = inspect(Images(Path(), {name: Slices(pixels) for name, pixels in images.items()})).table
             for detector in config.detectors:
-                row = {"what": what, "strength": strength, "detector": detector.name}
+                row: dict[str, Any] = {"what": what, "strength": strength, "detector": detector.name}
                 row["measured"] = round(table.usual(detector.name, what), 4)
                 if what == "noise":
                     spread = noise_table(detector.electrons, detector.read_noise, strength).std(axis=1)

@@ -18,7 +18,8 @@ def streaks(lean: float, strength: float, side: int = 400) -> np.ndarray:
     profile /= profile.std()
     field = gaussian_filter(rng.normal(size=(side, side)), 5)
     image = 100 * (1 + strength * profile[np.rint(across).astype(int) + side])
-    return (image + 15 * field / field.std() + rng.normal(0, 10, image.shape)).astype(np.float32)
+    noisy: np.ndarray = image + 15 * field / field.std() + rng.normal(0, 10, image.shape)
+    return noisy.astype(np.float32)
 
 
 @pytest.mark.parametrize("lean", [-20.0, -5.0, 0.0, 7.0, 25.0])

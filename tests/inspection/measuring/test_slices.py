@@ -12,12 +12,13 @@ from tests.inspection.conftest import simulated
 
 def blobs(rows: int = 203, columns: int = 151) -> np.ndarray:
     field = gaussian_filter(np.random.default_rng(0).normal(size=(rows, columns)), 4)
-    return 120 + 60 * np.sign(field)
+    signs: np.ndarray = np.sign(field)
+    return 120 + 60 * signs
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_greys_are_those_of_numpy(dtype: type) -> None:
-    plane = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (123, 57)).astype(dtype)
+    plane: np.ndarray = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (123, 57)).astype(dtype)
     plane[0] = 0
     greys = measure_greys(plane)
     assert greys.mean == pytest.approx(plane.mean())
