@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.inspection.findings import Finding
 from monai_app.inspection.images import Images
-from monai_app.inspection.judgement import judge
+from monai_app.inspection.judging.findings import Finding
+from monai_app.inspection.judging.judgement import judge
 from monai_app.inspection.labels import LabelCount, count_labels
 from monai_app.inspection.measuring import comparison, curtains, slices
 from monai_app.inspection.measuring.slices import Plane, Reduced

@@ -9,9 +9,9 @@ from typing import Any
 from monai_app import __version__
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.inspection.inspect import Inspection
+from monai_app.inspection.judging.order import are_neighbours
 from monai_app.inspection.labels import per_role
 from monai_app.inspection.measuring.table import MEASURES
-from monai_app.inspection.order import are_neighbours
 from monai_app.stack.places import check_outside_stores
 
 _SHOWN = ("mean", "contrast", "clipped_low", "clipped_high", "noise", "focus", "curtaining", "similarity", "agreement")
@@ -97,18 +97,18 @@ def text_lines(inspection: Inspection) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield from (finding.line for finding in inspection.findings[:_LINES])
-    if len(inspection.findings) > _LINES:
-        yield f"... and {len(inspection.findings) - _LINES} more, which --json and --page have"
+    yield from (finding.line for finding in inspection.judging.findings[:_LINES])
+    if len(inspection.judging.findings) > _LINES:
+        yield f"... and {len(inspection.judging.findings) - _LINES} more, which --json and --page have"
     yield summary(inspection)
 
 
 def summary(inspection: Inspection) -> str:
     """How many findings there are, in a line."""
-    odd = {z for finding in inspection.findings for z in finding.slices}
-    if not inspection.findings:
+    odd = {z for finding in inspection.judging.findings for z in finding.slices}
+    if not inspection.judging.findings:
         return f"nothing odd in {inspection.table.slices} slices"
-    count = len(inspection.findings)
+    count = len(inspection.judging.findings)
     return f"{count} finding{'s' if count > 1 else ''} in {len(odd)} of {inspection.table.slices} slices"
 
 
@@ -139,5 +139,5 @@ def as_document(inspection: Inspection) -> dict[str, Any]:
             detector: [[round(share, 6) for share in line] for line in shares.tolist()]
             for detector, shares in table.histograms.items()
         },
-        "findings": [asdict(finding) for finding in inspection.findings],
+        "findings": [asdict(finding) for finding in inspection.judging.findings],
     }

@@ -36,5 +36,5 @@ def inspect(
         from monai_app.inspection.page import write_page
 
         write_page(inspection, page)
-    if inspection.findings:
+    if inspection.judging.findings:
         raise typer.Exit(1)

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from monai_app.inspection import rules
-from monai_app.inspection.findings import Finding
 from monai_app.inspection.images import Images
+from monai_app.inspection.judging import rules
+from monai_app.inspection.judging.findings import Finding
+from monai_app.inspection.judging.order import find_disorder
+from monai_app.inspection.judging.rules import OddRule
+from monai_app.inspection.judging.statistics import odd_ones, scatter, steps
 from monai_app.inspection.measuring.table import MEASURES, Table, Values
-from monai_app.inspection.order import find_disorder
-from monai_app.inspection.rules import OddRule
-from monai_app.inspection.statistics import odd_ones, scatter, steps
 from monai_app.stack.ingestion.survey import Survey
 
 _SHIFT = "by {:.1f} px in y, {:.1f} px in x"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from monai_app.inspection.judging.rules import AT_ENDS, DEVIATIONS, NEIGHBOURS
 from monai_app.inspection.measuring.table import Values
-from monai_app.inspection.rules import AT_ENDS, DEVIATIONS, NEIGHBOURS
 
 _NORMAL = 1.4826
 """Standard deviation of a normal variable over its median magnitude."""

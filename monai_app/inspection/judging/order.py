@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monai_app.inspection.judging.rules import CHANCE, OUT_OF_ORDER, REPEATED, SHIFT_DEVIATIONS, SHIFT_PX, TRUSTED
+from monai_app.inspection.judging.statistics import scatter
 from monai_app.inspection.measuring.table import Table, Values
-from monai_app.inspection.rules import CHANCE, OUT_OF_ORDER, REPEATED, SHIFT_DEVIATIONS, SHIFT_PX, TRUSTED
-from monai_app.inspection.statistics import scatter
 
 
 @dataclass(frozen=True)
