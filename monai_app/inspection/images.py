@@ -55,7 +55,8 @@ class StoredSlices:
         if self._overview:
             plane = self._stack.read_overview(index, [self._detector])[0]
             step = -(-max(plane.shape) // _OVERVIEW)
-            return np.ascontiguousarray(plane[::step, ::step])
+            thinned: Plane = np.ascontiguousarray(plane[::step, ::step])
+            return thinned
         return self._stack.read_slab(index, [self._detector], 1)[0]
 
     def planes(self) -> Iterator[Plane]:

@@ -46,7 +46,7 @@ def write_page(inspection: Inspection, path: Path) -> None:
         images=inspection.images,
         lines=list(stack_lines(inspection)),
         summary=summary(inspection),
-        findings=inspection.judging.findings,
+        findings=inspection.findings,
         usual=usual_rows(inspection),
         picture=_embedded(as_png(draw(inspection))),
         measures=MEASURES,
@@ -61,7 +61,7 @@ def write_page(inspection: Inspection, path: Path) -> None:
 
 def _rows(inspection: Inspection) -> list[tuple[bool, list[str]]]:
     """Every measure of every slice and detector, as text, and whether the slice is odd."""
-    odd = {z for finding in inspection.judging.findings for z in finding.slices}
+    odd = {z for finding in inspection.findings for z in finding.slices}
     rows = []
     for z, name in enumerate(inspection.images.names):
         for detector in inspection.table.detectors:

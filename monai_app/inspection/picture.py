@@ -41,7 +41,7 @@ def draw(inspection: Inspection) -> Figure:
     figure = Figure(figsize=(14, height + 8), dpi=100, layout="constrained")
     parts: npt.NDArray[Any] = figure.subfigures(2, 1, height_ratios=(height, 8), squeeze=False)
     top, bottom = parts[:, 0]
-    odd = _by_slice(inspection.judging.findings)
+    odd = _by_slice(inspection.findings)
     grid: npt.NDArray[Any] = top.subplots(lines, _COLUMNS, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
@@ -65,7 +65,7 @@ def write_picture(inspection: Inspection, path: Path) -> None:
 
 def chosen_slices(inspection: Inspection) -> list[int]:
     """The slices of a montage: odd ones first of all, and others spread evenly over the stack."""
-    odd = sorted({z for finding in inspection.judging.findings for z in finding.slices})[:_MOST]
+    odd = sorted({z for finding in inspection.findings for z in finding.slices})[:_MOST]
     rest = [z for z in range(inspection.table.slices) if z not in odd]
     places = np.linspace(0, len(rest) - 1, min(_MOST - len(odd), len(rest)))
     return sorted([*odd, *(rest[round(place)] for place in places)])
@@ -135,9 +135,7 @@ def _draw_measures(grid: npt.NDArray[Any], inspection: Inspection) -> None:
         for number, detector in enumerate(table.detectors):
             values = MEASURES[measure].scale * table.values[detector][measure]
             axes.plot(values, ".-", color=f"C{number}", markersize=3, linewidth=0.8)
-            odd = sorted(
-                {z for each in inspection.judging.findings if each.concerns(detector, measure) for z in each.slices}
-            )
+            odd = sorted({z for each in inspection.findings if each.concerns(detector, measure) for z in each.slices})
             axes.plot(odd, values[odd], "o", color=ODD, fillstyle="none")
         unit = f", {MEASURES[measure].unit}" if MEASURES[measure].unit else ""
         axes.set_title(f"{MEASURES[measure].text}{unit}", fontsize=8)

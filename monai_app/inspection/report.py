@@ -97,18 +97,18 @@ def text_lines(inspection: Inspection) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield from (finding.line for finding in inspection.judging.findings[:_LINES])
-    if len(inspection.judging.findings) > _LINES:
-        yield f"... and {len(inspection.judging.findings) - _LINES} more, which --json and --page have"
+    yield from (finding.line for finding in inspection.findings[:_LINES])
+    if len(inspection.findings) > _LINES:
+        yield f"... and {len(inspection.findings) - _LINES} more, which --json and --page have"
     yield summary(inspection)
 
 
 def summary(inspection: Inspection) -> str:
     """How many findings there are, in a line."""
-    odd = {z for finding in inspection.judging.findings for z in finding.slices}
-    if not inspection.judging.findings:
+    odd = {z for finding in inspection.findings for z in finding.slices}
+    if not inspection.findings:
         return f"nothing odd in {inspection.table.slices} slices"
-    count = len(inspection.judging.findings)
+    count = len(inspection.findings)
     return f"{count} finding{'s' if count > 1 else ''} in {len(odd)} of {inspection.table.slices} slices"
 
 
@@ -139,5 +139,5 @@ def as_document(inspection: Inspection) -> dict[str, Any]:
             detector: [[round(share, 6) for share in line] for line in shares.tolist()]
             for detector, shares in table.histograms.items()
         },
-        "findings": [asdict(finding) for finding in inspection.judging.findings],
+        "findings": [asdict(finding) for finding in inspection.findings],
     }

@@ -125,7 +125,7 @@ def test_missing_slices_are_told_and_their_neighbours_are_not_compared(flawless:
         for detector in flawless:
             (folder / detector / f"s_{z:03d}.tif").unlink()
     inspection = inspect(open_images(folder))
-    assert [finding.value for finding in inspection.judging.findings] == ["slices 4 to 6 are missing"]
+    assert [finding.value for finding in inspection.findings] == ["slices 4 to 6 are missing"]
     similarity = inspection.table.values["ICE"]["similarity"]
     assert np.flatnonzero(np.isnan(similarity)).tolist() == [3, 8]
 
@@ -152,7 +152,7 @@ def test_pictures_that_are_no_neighbours_are_not_judged_by_their_order(write: Wr
     fields = gaussian_filter(np.random.default_rng(0).normal(size=(30, 96, 96)), (0, 3, 3))
     pixels: np.ndarray = np.clip(120 + 30 * fields / fields.std(), 0, 255).astype(np.uint8)
     inspection = inspect(open_images(write({"A": pixels})))
-    assert inspection.judging.findings == ()
+    assert inspection.findings == ()
     assert any("their order is not judged" in line for line in stack_lines(inspection))
 
 
@@ -160,7 +160,8 @@ def test_pictures_that_are_no_neighbours_are_not_judged_by_their_order(write: Wr
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_any_number_and_size_of_slices_is_taken(shape: tuple[int, int, int], dtype: type, write: Write) -> None:
     rng = np.random.default_rng(0)
-    pixels = {name: rng.integers(0, 4000 if dtype is np.uint16 else 255, shape).astype(dtype) for name in ("A", "B")}
+    highest = 4000 if dtype is np.uint16 else 255
+    pixels: Detectors = {name: rng.integers(0, highest, shape).astype(dtype) for name in ("A", "B")}
     inspection = inspect(open_images(write(pixels)))
     assert inspection.shape == shape
     np.testing.assert_allclose(inspection.table.values["B"]["mean"], pixels["B"].mean(axis=(1, 2)), rtol=1e-6)
@@ -175,7 +176,7 @@ def test_the_highest_value_of_12_bits_is_clipped_and_others_are_not(write: Write
     inspection = inspect(open_images(write({"full": pixels, "odd": odd})))
     assert inspection.table.usual("full", "clipped_high") == pytest.approx(0.2)
     assert inspection.table.usual("odd", "clipped_high") == 0
-    clipped = [finding for finding in inspection.judging.findings if finding.kind == "clipped bright"]
+    clipped = [finding for finding in inspection.findings if finding.kind == "clipped bright"]
     assert [(finding.slices, finding.detectors) for finding in clipped] == [((), ("full",))]
 
 

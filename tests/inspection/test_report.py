@@ -55,7 +55,7 @@ def test_the_text_has_a_line_a_finding_and_a_summary(faulty: Path) -> None:
     inspection = inspect(open_images(faulty))
     lines = list(text_lines(inspection))
     assert lines[0] == "12 slices of 256 x 256 uint8, voxels (z, y, x) of unknown size"
-    assert [line for line in lines if line.startswith("slice")] == [each.line for each in inspection.judging.findings]
+    assert [line for line in lines if line.startswith("slice")] == [each.line for each in inspection.findings]
     assert lines[-1] == "2 findings in 3 of 12 slices"
     assert next(line for line in lines if line.startswith("usual values")).split() == ["usual", "values", "ICE", "TLD"]
 

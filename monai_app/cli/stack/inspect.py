@@ -36,5 +36,5 @@ def inspect(
         from monai_app.inspection.page import write_page
 
         write_page(inspection, page)
-    if inspection.judging.findings:
+    if inspection.findings:
         raise typer.Exit(1)

@@ -109,7 +109,7 @@ class _Judge:
                 change = measure.show(rule.least) if rule.absolute else f"{rule.least:.0%}"
                 text = f"{measure.short} {measure.show(values[z])}"
                 yield self._about(
-                    rule.kind, (z,), text, measure.show(usual), f"by more than {change} off", rule.remedy, rule.measure
+                    rule.kind, (z,), text, measure.show(usual), f"more than {change} away from both sides", rule.remedy, rule.measure
                 )
 
     def _steps(self, rule: OddRule) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ class _Judge:
         for z, before, after in steps(values, self._table.series(), self._least(rule, values)):
             text = f"{measure.short} {measure.show(after)} from here on, {measure.show(before)} before"
             yield self._about(
-                rule.kind, (z,), text, "", f"by more than {rule.least:.0%} and lasting", rule.remedy, rule.measure
+                rule.kind, (z,), text, "", f"more than {rule.least:.0%} and lasting", rule.remedy, rule.measure
             )
 
     def _disorder(self) -> Iterator[Finding]:
@@ -153,7 +153,7 @@ class _Judge:
         for z in np.flatnonzero((np.abs(offset - middle) > np.array(limits)[:, None]).any(axis=0)).tolist():
             text = f"{offset[0, z]:.1f} px in y, {offset[1, z]:.1f} px in x"
             usual = f"{down:.1f} and {along:.1f} px"
-            rule = f"by more than {rules.SHIFT_PX:g} px off"
+            rule = f"more than {rules.SHIFT_PX:g} px away from the usual"
             yield self._about("offset", (z,), text, usual, rule, remedy, "offset_fit")
 
     def _blank_of(self, measure: str) -> set[int]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from monai_app.inspection.judging.rules import CHANCE, OUT_OF_ORDER, REPEATED, SHIFT_DEVIATIONS, SHIFT_PX, TRUSTED
 from monai_app.inspection.judging.statistics import scatter
@@ -43,13 +44,15 @@ def find_disorder(table: Table, detector: str, bad: Collection[int]) -> Iterator
     for z in bad:
         for distance, values in enumerate((near, far), 1):
             values[[place for place in (z - distance, z) if place >= 0]] = np.nan
-    swapped = list(_swapped(near, far))
+    loss = _loss(near, far)
+    if loss == 0:
+        return
+    swapped = list(_swapped(near, far, loss))
     yield from swapped
     taken = {z for each in swapped for z in each.slices}
-    yield from (each for each in _misplaced(near, far) if not taken & set(each.slices))
-    if _loss(near, far) > 0:
-        yield from _repeated(near)
-        yield from _shifted(table, detector, near)
+    yield from (each for each in _misplaced(near, far, loss) if not taken & set(each.slices))
+    yield from _repeated(near)
+    yield from _shifted(table, detector, near)
 
 
 def are_neighbours(table: Table, detector: str) -> bool:
@@ -65,36 +68,30 @@ def _loss(near: Values, far: Values) -> float:
     return usual if usual > CHANCE * scatter(lost - usual) else 0.0
 
 
-def _swapped(near: Values, far: Values) -> Iterator[Disorder]:
-    """Pairs z, z + 1 that fit better the other way round."""
-    margin = OUT_OF_ORDER * _loss(near, far)
-    least = np.nanmedian(near) - 2 * margin / OUT_OF_ORDER if not np.isnan(near).all() else np.nan
-    if margin == 0:
-        return
+def _swapped(near: Values, far: Values, loss: float) -> Iterator[Disorder]:
+    """Pairs z, z + 1 that fit better the other way round, and fit each other."""
+    least = float(np.nanmedian(near)) - 2 * loss
     for z in range(len(near) - 1):
-        # What each side gains by the exchange: z - 1 beside z + 1, and z beside z + 2.
-        before = far[z - 1] - near[z - 1] if z > 0 else np.nan
-        after = far[z] - near[z + 1] if z + 2 < len(near) else np.nan
-        gains = [gain for gain in (before, after) if not np.isnan(gain)]
-        needed = margin if len(gains) == 2 else 2 * margin
-        if gains and min(gains) > needed and near[z] > least:
-            pairs = (near[z - 1] if z > 0 else near[z + 1], far[z - 1] if z > 0 else far[z])
-            yield Disorder("swapped", (z, z + 1), (float(pairs[0]), float(pairs[1])))
+        # As they are, and exchanged: z - 1 beside z + 1, and z beside z + 2.
+        sides = [(near[z - 1], far[z - 1])] if z > 0 else []
+        sides += [(near[z + 1], far[z])] if z + 2 < len(near) else []
+        known = [side for side in sides if not np.isnan(side).any()]
+        needed = OUT_OF_ORDER * loss * (1 if len(known) == 2 else 2)
+        if known and near[z] > least and all(exchanged - now > needed for now, exchanged in known):
+            yield Disorder("swapped", (z, z + 1), (float(known[0][0]), float(known[0][1])))
 
 
-def _misplaced(near: Values, far: Values) -> Iterator[Disorder]:
+def _misplaced(near: Values, far: Values, loss: float) -> Iterator[Disorder]:
     """Slices whose neighbours are more like each other than like the slice."""
-    margin = OUT_OF_ORDER * _loss(near, far)
-    if margin == 0:
-        return
     for z in range(1, len(near) - 1):
-        if max(near[z - 1], near[z]) < far[z - 1] - margin:
+        least = far[z - 1] - OUT_OF_ORDER * loss
+        if near[z - 1] < least and near[z] < least:  # not where one of them is not known
             yield Disorder("misplaced", (z,), (float(near[z - 1]), float(near[z])), float(far[z - 1]))
 
 
 def _repeated(near: Values) -> Iterator[Disorder]:
     lacking = 1 - near
-    usual = float(np.nanmedian(lacking)) if not np.isnan(lacking).all() else 0.0
+    usual = float(np.nanmedian(lacking))
     for z in np.flatnonzero(lacking < REPEATED * usual).tolist():
         yield Disorder("nearly repeated", (z, z + 1), (float(near[z]),), 1 - usual)
 
@@ -102,24 +99,18 @@ def _repeated(near: Values) -> Iterator[Disorder]:
 def _shifted(table: Table, detector: str, near: Values) -> Iterator[Disorder]:
     """Jumps of the picture: of one slice, there and back, or of all that follow."""
     shifts = np.stack([table.values[detector]["shift_y"], table.values[detector]["shift_x"]])
-    believed = near >= TRUSTED * np.nanmedian(near) if not np.isnan(near).all() else np.zeros(len(near), np.bool_)
-    shifts[:, ~believed] = np.nan
-    if np.isnan(shifts).all():
-        return
+    shifts[:, ~(near >= TRUSTED * np.nanmedian(near))] = np.nan
     centre = np.nanmedian(shifts, axis=1, keepdims=True)
     limits = [
         max(SHIFT_PX, SHIFT_DEVIATIONS * scatter(line - middle)) for line, middle in zip(shifts, centre, strict=True)
     ]
     jumps = np.nan_to_num(shifts - centre)
-    large = (np.abs(jumps) > np.array(limits)[:, None]).any(axis=0)
-    z = 0
-    while z < len(near):
-        if large[z]:
-            back = (
-                z + 1 < len(near)
-                and large[z + 1]
-                and np.abs(jumps[:, z] + jumps[:, z + 1]).max() < np.abs(jumps[:, z]).max() / 2
-            )
-            yield Disorder("shifted" if back else "jump", (z + 1,), tuple(jumps[:, z].tolist()))
-            z += 1 if back else 0
-        z += 1
+    large: npt.NDArray[np.bool_] = np.any(np.abs(jumps) > np.array(limits)[:, None], axis=0)
+    returned = False
+    for z in range(len(near)):
+        if large[z] and not returned:
+            after = jumps[:, z] + jumps[:, z + 1] if z + 1 < len(near) and large[z + 1] else jumps[:, z]
+            returned = bool(np.abs(after).max() < np.abs(jumps[:, z]).max() / 2)
+            yield Disorder("shifted" if returned else "jump", (z + 1,), tuple(jumps[:, z].tolist()))
+        else:
+            returned = False

@@ -146,6 +146,6 @@ def reduce(plane: Plane, factor: int) -> Reduced:
     rows, columns = (length // factor for length in plane.shape)
     cropped = plane[: rows * factor, : columns * factor]
     lines = cropped.reshape(rows, factor, columns * factor).sum(axis=1, dtype=np.uint32)
-    means = lines.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
+    means: Reduced = lines.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
     means /= np.float32(factor**2)
     return means

@@ -10,7 +10,8 @@ from monai_app.inspection.measuring.comparison import edges_of, match, mutual_in
 
 def image(seed: int = 0, rows: int = 120, columns: int = 151) -> np.ndarray:
     field = gaussian_filter(np.random.default_rng(seed).normal(size=(rows, columns)), 3)
-    return (field / field.std()).astype(np.float32)
+    scaled: np.ndarray = (field / field.std()).astype(np.float32)
+    return scaled
 
 
 @pytest.mark.parametrize(("down", "along"), [(0, 0), (3, -7), (-2.5, 4.25), (0.5, 0)])
