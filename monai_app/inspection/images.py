@@ -77,6 +77,7 @@ class Images:
         phases: the phases 1..K.
         roles: z -> what the annotated slice is for.
         labels: reads an annotation: (rows, columns) uint8, 0 unlabelled, 1..K.
+        check_unchanged: called after the last of it was read; raises if it was replaced meanwhile.
     """
 
     path: Path
@@ -87,6 +88,7 @@ class Images:
     phases: Sequence[Phase] = ()
     roles: Mapping[int, Role] = field(default_factory=dict)
     labels: Callable[[int], npt.NDArray[np.uint8]] = field(default=lambda z: np.zeros((0, 0), np.uint8))
+    check_unchanged: Callable[[], None] = field(default=lambda: None)
 
     @property
     def names(self) -> Sequence[str]:
@@ -142,6 +144,7 @@ def stored(stack: Stack, *, overview: bool = False) -> Images:
         phases=stack.phases,
         roles=stack.roles,
         labels=stack.read_annotation,
+        check_unchanged=stack.check_unchanged,
     )
 
 

@@ -59,7 +59,7 @@ def inspect(images: Images, *, quick: bool = False, progress: Progress = silent)
         progress: called with the slices done and in total.
 
     Raises:
-        StackError: a slice cannot be read.
+        StackError: a slice cannot be read, or the store was replaced meanwhile.
         AnnotationError: an annotation has values without a meaning.
     """
     table = Table.empty(tuple(images.detectors), len(images.names), images.gaps)
@@ -78,6 +78,7 @@ def inspect(images: Images, *, quick: bool = False, progress: Progress = silent)
         progress(z + 1, table.slices)
     table.leave_unclipped()
     labels = () if quick else count_labels(images)
+    images.check_unchanged()
     return Inspection(images, table, judge(images, table, survey), labels, (table.slices, *shape), dtype)
 
 

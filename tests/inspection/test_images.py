@@ -9,9 +9,9 @@ import pytest
 import tifffile
 
 from monai_app.errors import StackError
-from monai_app.inspection import Images, open_images
+from monai_app.inspection import Images, inspect, open_images
 from monai_app.inspection.labels import count_labels, per_role
-from monai_app.stack import Stack
+from monai_app.stack import Stack, ingest
 from tests.conftest import write_tiny_sample
 
 
@@ -76,7 +76,7 @@ def test_missing_slices_are_a_finding_unless_the_description_tells_of_them(
     assert (images.gaps, images.missing) == (gaps, missing)
 
 
-def test_overview_of_detectors_is_refused_where_nothing_can_be_seen(tmp_path: Path) -> None:
+def test_folders_that_show_nothing_or_do_not_agree_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty" / "inner").mkdir(parents=True)
     for path, text in ((tmp_path / "empty", "holds no images"), (tmp_path / "none", "does not exist")):
         with pytest.raises(StackError, match=text):
@@ -87,3 +87,18 @@ def test_overview_of_detectors_is_refused_where_nothing_can_be_seen(tmp_path: Pa
         tifffile.imwrite(tmp_path / "empty" / "other" / f"a{z}.tif", np.zeros((9, 9), np.uint8))
     with pytest.raises(StackError, match="detectors inner and other"):
         open_images(tmp_path / "empty")
+
+
+def test_a_store_that_is_replaced_while_it_is_looked_at_is_refused(tmp_path: Path) -> None:
+    sample = write_tiny_sample(tmp_path / "sample")
+    stack = ingest(sample, tmp_path / "a.ome.zarr")
+    images = open_images(stack.path)
+
+    def replace(done: int, total: int) -> None:
+        if done == total:
+            pixels = tifffile.imread(tmp_path / "sample" / "ICE" / "slice_0.tif")
+            tifffile.imwrite(tmp_path / "sample" / "ICE" / "slice_0.tif", pixels[::-1])
+            ingest(sample, stack.path, overwrite=True)
+
+    with pytest.raises(StackError, match="was replaced or annotated while it was read"):
+        inspect(images, progress=replace)

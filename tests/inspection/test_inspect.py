@@ -148,6 +148,14 @@ def test_real_slices_have_no_false_alarms_and_their_faults_are_found(write: Writ
     assert {z for finding in findings for z in finding.slices} == {5, 6, 10, 13, 15, 20, 25}
 
 
+@pytest.mark.parametrize("slices", [1, 2, 9])
+def test_a_detector_that_was_off_is_one_finding_or_one_a_slice(slices: int, write: Write) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (slices, 64, 64)).astype(np.uint8)
+    findings = found(write({"on": noise, "off": np.full_like(noise, 7)}))
+    assert {(finding.kind, finding.detectors) for finding in findings} == {("blank", ("off",))}
+    assert len(findings) == 1
+
+
 def test_pictures_that_are_no_neighbours_are_not_judged_by_their_order(write: Write) -> None:
     fields = gaussian_filter(np.random.default_rng(0).normal(size=(30, 96, 96)), (0, 3, 3))
     pixels: np.ndarray = np.clip(120 + 30 * fields / fields.std(), 0, 255).astype(np.uint8)

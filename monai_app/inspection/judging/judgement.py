@@ -109,7 +109,13 @@ class _Judge:
                 change = measure.show(rule.least) if rule.absolute else f"{rule.least:.0%}"
                 text = f"{measure.short} {measure.show(values[z])}"
                 yield self._about(
-                    rule.kind, (z,), text, measure.show(usual), f"more than {change} away from both sides", rule.remedy, rule.measure
+                    rule.kind,
+                    (z,),
+                    text,
+                    measure.show(usual),
+                    f"more than {change} away from both sides",
+                    rule.remedy,
+                    rule.measure,
                 )
 
     def _steps(self, rule: OddRule) -> Iterator[Finding]:
