@@ -21,7 +21,7 @@ LAYERS = [
     {"stack"},
     {"phantom", "provenance", "transforms"},
     {"metrics", "pictures"},
-    {"inference", "training"},
+    {"inference", "inspection", "training"},
     {"bundle"},
     {"active_learning", "export"},
     {"label"},
@@ -111,6 +111,8 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def test_light_rooms_do_without_torch() -> None:
-    rooms = ", ".join(f"monai_app.{room}" for room in ("stack", "phantom", "io", "domain", "label.datastore.cases"))
+    rooms = ", ".join(
+        f"monai_app.{room}" for room in ("stack", "phantom", "io", "domain", "inspection", "label.datastore.cases")
+    )
     heavy = {"torch", "monai", "monailabel"}
     run_command("-c", f"import sys, {rooms}; assert not {heavy} & set(sys.modules)", fresh=True)

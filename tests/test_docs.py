@@ -81,6 +81,33 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
         np.testing.assert_array_equal(stack.read_labels("masked", z), stack.read_labels("part", z))
 
 
+def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path: Path) -> None:
+    write_tiny_sample(tmp_path / "sample")
+    (tmp_path / "sample.yaml").write_text((tmp_path / "sample" / "sample.yaml").read_text())
+    for name in ("ICE", "TLD", "annotations"):
+        (tmp_path / name).symlink_to(tmp_path / "sample" / name)
+    (tmp_path / "sample.ome.zarr").symlink_to(tiny_stack.path)
+    for words in commands(CHECKOUT / "docs" / "inspect.md", "monai-app"):
+        run_command("-m", "monai_app", *words, cwd=tmp_path)
+    assert all((tmp_path / name).is_file() for name in ("found.json", "found.png", "found.html"))
+
+
+def test_the_numbers_of_the_page_on_inspection_were_measured() -> None:
+    page = (CHECKOUT / "docs" / "inspect.md").read_text()
+    measured = json.loads((CHECKOUT / "docs" / "results" / "inspection.json").read_text())
+    real, *simulated = measured["stacks"].values()
+    for fault in real["faults"]:
+        counts = [
+            [each["faults"][fault][what] for each in stacks]
+            for stacks in ([real], simulated)
+            for what in ("found", "of")
+        ]
+        found, tried, simulated_found, simulated_tried = map(sum, counts)
+        assert f"| {fault} | {found} of {tried} | {simulated_found} of {simulated_tried} |" in page
+    for row in measured["measured"]:
+        assert row["what"] != "noise" or row["simulated"] == 0 or abs(row["measured"] / row["simulated"] - 1) < 0.05
+
+
 def test_the_commands_of_the_packages_page_run_in_their_order(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     for name in ("sample", "other"):

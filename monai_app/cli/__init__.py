@@ -10,12 +10,13 @@ import typer
 
 from monai_app.cli.evaluate import evaluate
 from monai_app.cli.export import export
-from monai_app.cli.ingest import ingest
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
-from monai_app.cli.simulate import simulate
+from monai_app.cli.stack.ingest import ingest
+from monai_app.cli.stack.inspect import inspect
+from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.train import train
 from monai_app.errors import AppError
 from monai_app.names import printable
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, ingest, train, evaluate, segment, export),
+    *(simulate, ingest, inspect, train, evaluate, segment, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

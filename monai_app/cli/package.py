@@ -143,7 +143,7 @@ def verify(
 
 
 def _verified_stack(path: Path, add: bool) -> tuple[list[str], list[str]]:
-    from monai_app.cli.running import progress_bar
+    from monai_app.cli.progress import progress_bar
     from monai_app.stack.add_checksums import add_checksums
     from monai_app.stack.verification import verify_store
 

@@ -1,14 +1,12 @@
 """What the commands share: print the bundle command, run it, and look into a run folder."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from logging.config import fileConfig
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
-from tqdm import tqdm
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import kept_settings
@@ -21,7 +19,6 @@ from monai_app.bundle.segment import tell_what_is_not_followed
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
 from monai_app.inference import Model
-from monai_app.progress import Progress
 
 
 def show_and_run(run: Path, command: BundleCommand) -> None:
@@ -75,20 +72,6 @@ def checked_device(name: str | None, processes: int = 1) -> str | None:
     from monai_app.device.choose import chosen_device
 
     return str(chosen_device(name))
-
-
-@contextmanager
-def progress_bar(task: str) -> Iterator[Progress]:
-    """Show progress as a bar with rate and time left, from the first call on."""
-    with ExitStack() as stack:
-        bars: list[tqdm[NoReturn]] = []
-
-        def show_progress(done: int, total: int) -> None:
-            if not bars:
-                bars.append(stack.enter_context(tqdm(desc=task, unit="slice", total=total)))
-            bars[0].update(done - bars[0].n)
-
-        yield show_progress
 
 
 def trained_run(run: Path) -> Path:

@@ -38,6 +38,7 @@ def segment(
     from monai_app.bundle.segment import segment as segment_stack
     from monai_app.cli.running import applicable, checked_device, log_to_console, show
     from monai_app.domain.validation import validated
+    from monai_app.inspection import warn_of_faults
     from monai_app.stack import Stack
     from monai_app.stack.label_images.registry import check_label_name
 
@@ -67,6 +68,7 @@ def segment(
     overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
     overrides |= {f"region::{axis}": text for axis, text in part.items()}
     show(replace(chosen.command, overrides=chosen.command.overrides | overrides))
+    warn_of_faults(source)
     segment_stack(chosen.model, source.path, name, settings)
     typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")
 

@@ -49,7 +49,8 @@ def train(
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.prepare import CHECKPOINT, RECORD, describe_again, prepare
     from monai_app.bundle.renew import usable_run
-    from monai_app.cli.running import checked_device, run_command, show, show_and_run
+    from monai_app.cli.running import checked_device, log_to_console, run_command, show, show_and_run
+    from monai_app.inspection import warn_of_faults
     from monai_app.stack import Stack
     from monai_app.training import epochs_done
 
@@ -99,5 +100,7 @@ def train(
     with trusted_copy(run) as copy:
         if not new:
             describe_again(run, copy / "configs")  # somebody may have edited it
+    log_to_console()
+    warn_of_faults(source)
     show_and_run(run, command)
     typer.echo(f"weights: {run / 'models' / 'model.pt'}")

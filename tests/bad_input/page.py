@@ -9,9 +9,13 @@ from tests.bad_input.row import Row
 from tests.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "bad_input.md"
-MODULES = ("descriptions", "alignment", "images", "sources", "labels", "stores", "train", "results", "segment", "others")
+MODULES = (
+    *("descriptions", "alignment", "images", "sources", "labels", "stores"),
+    *("train", "results", "segment", "inspect", "others"),
+)
 HEADINGS = {
     "ingest": "The description, images and labels of a sample",
+    "inspect": "Stacks that are looked at",
     "train": "Trainings",
     "evaluate": "Scores",
     "segment": "Segmentations",

@@ -11,7 +11,7 @@ import pytest
 from monai_app.stack import Stack
 from tests.conftest import TINY, run_command
 
-COMMANDS = ["simulate", "ingest", "train", "evaluate", "segment", "settings"]
+COMMANDS = ["simulate", "ingest", "inspect", "train", "evaluate", "segment", "settings"]
 
 
 def test_help_answers_in_under_a_second() -> None:

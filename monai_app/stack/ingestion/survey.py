@@ -1,13 +1,13 @@
 """Pictures that cannot be true: noted while slices are streamed, and refused unless the description accepts them."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import StackError
-from monai_app.io.sources import Source
 from monai_app.stack.ingestion.description import Finding
 
 _LEAST = 64
@@ -22,20 +22,43 @@ _MEANING: Mapping[Finding, tuple[str, str]] = {
 }
 
 
+Place = tuple[str, int]
+"""A detector's name and a slice."""
+
+
+class Slices(Protocol):
+    """The slices of one detector, such as an `io.Source`."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The name of every slice."""
+
+    def __len__(self) -> int: ...
+
+    def plane(self, index: int, /) -> npt.NDArray[np.integer]:
+        """Read one slice: (rows, columns)."""
+
+
 class Survey:
     """What is noted of the slices of a sample.
 
     Args:
-        detectors: the images, detector name -> source.
+        detectors: the images, detector name -> slices.
+
+    Attributes:
+        constant: per detector, slice -> the one grey value that it consists of.
+        repeated: pairs of places with the same picture, the earlier one first.
     """
 
-    def __init__(self, detectors: Mapping[str, Source]) -> None:
+    def __init__(self, detectors: Mapping[str, Slices]) -> None:
         self._detectors = detectors
-        self._constant: dict[str, list[str]] = {name: [] for name in detectors}
-        self._repeated: list[str] = []
-        self._seen: dict[bytes, tuple[str, int]] = {}
+        self.constant: dict[str, dict[int, int]] = {name: {} for name in detectors}
+        self.repeated: list[tuple[Place, Place]] = []
+        self._seen: dict[bytes, Place] = {}
 
-    def see(self, detector: str, z: int, plane: npt.NDArray[np.integer], overview: npt.NDArray[np.integer]) -> None:
+    def see(
+        self, detector: str, z: int, plane: npt.NDArray[np.integer], overview: npt.NDArray[np.integer | np.floating]
+    ) -> None:
         """Note one slice of a detector.
 
         Args:
@@ -47,12 +70,12 @@ class Survey:
         if plane.size < _LEAST:
             return
         if overview.min() == overview.max() and plane.min() == plane.max():
-            self._constant[detector].append(f"{self._name(detector, z)} ({plane[0, 0]})")
+            self.constant[detector][z] = int(plane[0, 0])
             return
         look = hashlib.blake2b(np.ascontiguousarray(overview).data, digest_size=16).digest()
         other, first = self._seen.setdefault(look, (detector, z))
         if (other, first) != (detector, z) and np.array_equal(plane, self._detectors[other].plane(first)):
-            self._repeated.append(f"{self._name(other, first)} = {self._name(detector, z)}")
+            self.repeated.append(((other, first), (detector, z)))
 
     def check(self, accepted: Collection[str], report: Callable[[str], None]) -> None:
         """Tell of what was noted.
@@ -77,14 +100,17 @@ class Survey:
             raise StackError("\n".join(refused))
 
     def _findings(self) -> dict[Finding, list[str]]:
-        whole = [name for name, slices in self._constant.items() if len(slices) == len(self._detectors[name])]
-        single = [each for name, slices in self._constant.items() if name not in whole for each in slices]
+        whole = [name for name, slices in self.constant.items() if len(slices) == len(self._detectors[name])]
+        shown: dict[bool, list[str]] = {False: [], True: []}
+        for name, slices in self.constant.items():
+            shown[name in whole] += [f"{self._name(name, z)} ({value})" for z, value in slices.items()]
+        repeated = [f"{self._name(*first)} = {self._name(*second)}" for first, second in self.repeated]
         found: dict[Finding, list[str]] = {
-            "constant_slices": single,
-            "constant_detectors": whole,
-            "repeated_slices": self._repeated,
+            "constant_slices": shown[False],
+            "constant_detectors": shown[True],
+            "repeated_slices": repeated,
         }
-        return {finding: shown for finding, shown in found.items() if shown}
+        return {finding: each for finding, each in found.items() if each}
 
     def _name(self, detector: str, z: int) -> str:
         return f"{detector} {self._detectors[detector].names[z]}"

@@ -32,7 +32,8 @@ def ingest(
     """Read images and annotations into an OME-Zarr store."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.locate import config_path
-    from monai_app.cli.running import progress_bar, show
+    from monai_app.cli.progress import progress_bar
+    from monai_app.cli.running import show
     from monai_app.errors import ConfigError
     from monai_app.stack import Align
     from monai_app.stack import ingest as ingest_sample

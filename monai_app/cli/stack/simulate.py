@@ -19,7 +19,8 @@ def simulate(
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.locate import config_path
     from monai_app.bundle.configs.settings import read_overlays
-    from monai_app.cli.running import progress_bar, show
+    from monai_app.cli.progress import progress_bar
+    from monai_app.cli.running import show
     from monai_app.phantom import PhantomConfig, write_sample
 
     if config is not None:

@@ -1,0 +1,23 @@
+"""Progress on the command line."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from monai_app.progress import Progress
+
+
+@contextmanager
+def progress_bar(task: str) -> Iterator[Progress]:
+    """Show progress as a bar with rate and time left, from the first call on."""
+    with ExitStack() as stack:
+        bars: list[tqdm[NoReturn]] = []
+
+        def show_progress(done: int, total: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(tqdm(desc=task, unit="slice", total=total)))
+            bars[0].update(done - bars[0].n)
+
+        yield show_progress

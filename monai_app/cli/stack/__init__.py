@@ -1,0 +1,1 @@
+"""Commands that make stacks and look at them."""

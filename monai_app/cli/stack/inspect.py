@@ -1,0 +1,40 @@
+"""``monai-app inspect``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def inspect(
+    stack: Annotated[Path, typer.Argument(help="Store, sample.yaml, folder of images, or image file.")],
+    json: Annotated[Path | None, typer.Option(help="Write all measures and findings here, NAME.json.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw slices, histograms and curves here, NAME.png.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write all of it as a page here, NAME.html.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
+) -> None:
+    """Look for faults in a stack before it is labelled or trained on; exit code 1 where there are any."""
+    from monai_app.cli.progress import progress_bar
+    from monai_app.files import write_json
+    from monai_app.inspection import inspect as inspect_images
+    from monai_app.inspection import open_images
+    from monai_app.inspection.report import as_document, check_targets, text_lines
+
+    check_targets({".json": json, ".png": picture, ".html": page}, overwrite=overwrite)
+    images = open_images(stack)
+    with progress_bar("inspect") as progress:
+        inspection = inspect_images(images, progress=progress)
+    for line in text_lines(inspection):
+        typer.echo(line)
+    if json is not None:
+        write_json(json, as_document(inspection))
+    if picture is not None:
+        from monai_app.inspection.picture import write_picture
+
+        write_picture(inspection, picture)
+    if page is not None:
+        from monai_app.inspection.page import write_page
+
+        write_page(inspection, page)
+    if inspection.findings:
+        raise typer.Exit(1)

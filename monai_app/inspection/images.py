@@ -1,0 +1,193 @@
+"""What is inspected: a store, a described sample, or image files that nobody described."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.domain.phase import Phase
+from monai_app.errors import StackError
+from monai_app.inspection.measuring.slices import Plane
+from monai_app.io.registry import find_format, suffixes
+from monai_app.io.sources import Source, open_planes
+from monai_app.names import is_printable
+from monai_app.stack import Role, SampleDescription, Stack
+from monai_app.stack.ingestion.agreement import check_agreement
+from monai_app.stack.ingestion.annotations import find_annotations
+from monai_app.stack.ingestion.slice_index import SliceIndex
+from monai_app.stack.ingestion.survey import Slices
+
+DESCRIPTION = "sample.yaml"
+"""The description that is taken where a folder holds one."""
+
+_OVERVIEW = 256
+"""Longest side of the overview of a slice, pixels."""
+
+
+class DetectorSlices(Slices, Protocol):
+    """The slices of one detector, which can be read in order too."""
+
+    def planes(self) -> Iterator[Plane]:
+        """Read all slices in order, each once: (rows, columns)."""
+
+
+class StoredSlices:
+    """The slices of one detector of a store.
+
+    Args:
+        stack: the store.
+        detector: the detector's name.
+        overview: read the smallest level of the pyramid, thinned to `_OVERVIEW`.
+    """
+
+    def __init__(self, stack: Stack, detector: str, *, overview: bool = False) -> None:
+        self._stack, self._detector, self._overview = stack, detector, overview
+        self.names = stack.slice_names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def plane(self, index: int) -> Plane:
+        """Read one slice: (rows, columns)."""
+        if self._overview:
+            plane = self._stack.read_overview(index, [self._detector])[0]
+            step = -(-max(plane.shape) // _OVERVIEW)
+            thinned: Plane = np.ascontiguousarray(plane[::step, ::step])
+            return thinned
+        return self._stack.read_slab(index, [self._detector], 1)[0]
+
+    def planes(self) -> Iterator[Plane]:
+        """Read all slices in order."""
+        return map(self.plane, range(len(self)))
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a stack, and its annotations.
+
+    Args:
+        path: where they are.
+        detectors: detector name -> its slices, which agree in number, names and shape.
+        missing: the numbers of slices that are missing without a word about it in the description; empty otherwise.
+        gaps: slices before which others are missing.
+        voxel_nm: voxel size z, y, x in nm, if it is known.
+        phases: the phases 1..K.
+        roles: z -> what the annotated slice is for.
+        labels: reads an annotation: (rows, columns) uint8, 0 unlabelled, 1..K.
+        check_unchanged: called after the last of it was read; raises if it was replaced meanwhile.
+    """
+
+    path: Path
+    detectors: Mapping[str, DetectorSlices]
+    missing: str = ""
+    gaps: tuple[int, ...] = ()
+    voxel_nm: tuple[float, float, float] | None = None
+    phases: Sequence[Phase] = ()
+    roles: Mapping[int, Role] = field(default_factory=dict)
+    labels: Callable[[int], npt.NDArray[np.uint8]] = field(default=lambda z: np.zeros((0, 0), np.uint8))
+    check_unchanged: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the slices."""
+        return next(iter(self.detectors.values())).names
+
+    def planes(self) -> Iterator[dict[str, Plane]]:
+        """Read all slices in order, each once: detector name -> (rows, columns).
+
+        Raises:
+            StackError: a slice cannot be read.
+        """
+        readers = {name: slices.planes() for name, slices in self.detectors.items()}
+        for _ in self.names:
+            yield {name: next(reader) for name, reader in readers.items()}
+
+
+def open_images(path: Path) -> Images:
+    """Open what is inspected.
+
+    Args:
+        path: a store; a description, or a folder with a `DESCRIPTION`; a folder with one image a slice, or with such a
+            folder for every detector; or one file with all slices.
+
+    Raises:
+        ConfigError: the description breaks a rule.
+        StackError: there are no images, or they do not belong together.
+        AnnotationError: annotations that do not fit.
+    """
+    path = path.absolute()
+    if (path / "zarr.json").is_file():
+        return stored(Stack.open(path))
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return _described(path)
+    if (path / DESCRIPTION).is_file():
+        return _described(path / DESCRIPTION)
+    if not path.exists():
+        raise StackError(f"{path} does not exist; give a store, a description (sample.yaml) or a folder of images")
+    detectors = {name: open_planes(source).numbered() for name, source in _find_detectors(path).items()}
+    return _of_sources(path, detectors, None)
+
+
+def stored(stack: Stack, *, overview: bool = False) -> Images:
+    """The images of a store; with ``overview`` those of the smallest level, and no annotations."""
+    detectors = {name: StoredSlices(stack, name, overview=overview) for name in stack.detectors}
+    if overview:
+        return Images(stack.path, detectors, gaps=stack.gaps)
+    return Images(
+        stack.path,
+        detectors,
+        gaps=stack.gaps,
+        voxel_nm=stack.voxel_nm,
+        phases=stack.phases,
+        roles=stack.roles,
+        labels=stack.read_annotation,
+        check_unchanged=stack.check_unchanged,
+    )
+
+
+def _described(path: Path) -> Images:
+    description = SampleDescription.from_yaml(path)
+    pattern = description.numbers.pattern
+    return _of_sources(
+        path, {name: open_planes(each).numbered(pattern) for name, each in description.detectors.items()}, description
+    )
+
+
+def _of_sources(path: Path, detectors: Mapping[str, Source], description: SampleDescription | None) -> Images:
+    for name in (*detectors, *(stem for source in detectors.values() for stem in source.names)):
+        if not is_printable(name):
+            raise StackError(f"the name {name!r} holds control characters; rename the file or folder")
+    check_agreement(detectors)
+    if description is None:
+        index = SliceIndex(detectors, None)
+        return Images(path, detectors, missing=index.missing(), gaps=index.gaps)
+    index = SliceIndex(detectors, description.numbers.pattern)
+    first, said = next(iter(detectors.values())), description.numbers.gaps
+    annotations = find_annotations(description, index, first.shape, first.bar)
+    return Images(
+        path,
+        detectors,
+        missing=index.missing() if said == "refuse" else "",
+        gaps=() if said == "ignore" else index.gaps,
+        voxel_nm=description.voxel_nm,
+        phases=description.phases,
+        roles={**dict.fromkeys(annotations.train, "train"), **dict.fromkeys(annotations.test, "test")},
+        labels=annotations.read,
+    )
+
+
+def _find_detectors(path: Path) -> dict[str, Path]:
+    """The sources of image files that nobody described: the path itself, or the folders in it that hold images."""
+    if not path.is_dir() or any(map(find_format, path.iterdir())):
+        return {path.name.split(".")[0]: path}
+    folders = [entry for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+    holding = {folder.name: folder for folder in folders if any(map(find_format, folder.iterdir()))}
+    if not holding:
+        raise StackError(
+            f"{path} is no store, has no {DESCRIPTION} and holds no images ({suffixes()}); give a store, a "
+            "description, or a folder of images or of one folder a detector"
+        )
+    return holding

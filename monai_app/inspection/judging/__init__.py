@@ -1,0 +1,1 @@
+"""What of the measures is odd: rules with their thresholds, and findings."""

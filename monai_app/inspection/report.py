@@ -1,0 +1,143 @@
+"""What was found, as text for a terminal and as JSON."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from monai_app import __version__
+from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.inspection.inspect import Inspection
+from monai_app.inspection.judging.order import are_neighbours
+from monai_app.inspection.labels import per_role
+from monai_app.inspection.measuring.table import MEASURES
+from monai_app.stack.places import check_outside_stores
+
+_SHOWN = ("mean", "contrast", "clipped_low", "clipped_high", "noise", "focus", "curtaining", "similarity", "agreement")
+"""Measures whose usual values are shown."""
+
+_LINES = 40
+"""Findings that are shown in a terminal."""
+
+
+def check_targets(targets: Mapping[str, Path | None], *, overwrite: bool) -> None:
+    """Refuse early what could not be written.
+
+    Args:
+        targets: suffix -> the file that is to be written, or None.
+        overwrite: replace existing files.
+
+    Raises:
+        ConfigError: a file's name ends otherwise, it lies in a store, or it is a folder.
+        TargetExistsError: it exists, and ``overwrite`` is false.
+    """
+    for suffix, target in targets.items():
+        if target is None:
+            continue
+        if target.suffix.lower() != suffix or target.is_dir():
+            kind = "is a folder" if target.is_dir() else f"does not end in {suffix}"
+            raise ConfigError(f"{target} {kind}; name a file NAME{suffix}")
+        check_outside_stores(target)
+        if target.exists() and not overwrite:
+            raise TargetExistsError(f"{target} exists; choose another file, or --overwrite to replace it")
+
+
+def stack_lines(inspection: Inspection) -> Iterator[str]:
+    """Say what the stack is, and what is usual in it."""
+    images, (slices, rows, columns) = inspection.images, inspection.shape
+    voxel = " x ".join(f"{size:g}" for size in images.voxel_nm) + " nm" if images.voxel_nm else "of unknown size"
+    yield f"{slices} slices of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
+    if images.gaps:
+        yield f"slices are missing before {', '.join(map(str, images.gaps))}"
+    unrelated = [name for name in inspection.table.detectors if not are_neighbours(inspection.table, name)]
+    if unrelated and slices > 2:
+        yield f"{', '.join(unrelated)}: slices are no more like the next than like others, so their order is not judged"
+    for role, pixels in per_role(inspection.labels).items():
+        zs = ", ".join(str(count.z) for count in inspection.labels if count.role == role)
+        yield f"{role}: slices {zs}; pixels {', '.join(f'{name} {count}' for name, count in pixels.items())}"
+
+
+def usual_rows(inspection: Inspection) -> list[list[str]]:
+    """A table of medians: a row a measure, a column a detector; the first row names the detectors."""
+    table = inspection.table
+    rows = [["usual values", *table.detectors]]
+    for name in _SHOWN:
+        values = [table.usual(detector, name) for detector in table.detectors]
+        if not all(map(math.isnan, values)):
+            shown = ["-" if math.isnan(value) else MEASURES[name].show(value) for value in values]
+            rows.append([MEASURES[name].text, *shown])
+    angles = [angles_of(inspection, detector) for detector in table.detectors]
+    if any(angles):
+        rows.append(["lean of the curtains from the vertical", *(angle or "-" for angle in angles)])
+    return rows
+
+
+def angles_of(inspection: Inspection, detector: str) -> str:
+    """The usual lean of a detector's curtains, where most slices have any."""
+    values = inspection.table.values[detector]
+    strongest = [values["curtain_angle"], values["curtain_angle_2"]]
+    found = [sorted(pair) for pair in zip(*strongest, strict=True) if not math.isnan(pair[0])]
+    if 2 * len(found) < inspection.table.slices:
+        return ""
+    return ", ".join(f"{round(angle)}" for angle in _medians(found)) + " degrees"
+
+
+def _medians(pairs: list[list[float]]) -> list[float]:
+    """The medians of smaller and larger angles; of the single ones where most slices have one only."""
+    both = [pair for pair in pairs if not math.isnan(pair[1])]
+    chosen = [list(pair) for pair in both] if 2 * len(both) > len(pairs) else [pair[:1] for pair in pairs]
+    return [sorted(column)[len(column) // 2] for column in zip(*chosen, strict=True)]
+
+
+def text_lines(inspection: Inspection) -> Iterator[str]:
+    """All of it for a terminal: the stack, its usual values, a line a finding, and how many there are."""
+    yield from stack_lines(inspection)
+    rows = usual_rows(inspection)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from (finding.line for finding in inspection.findings[:_LINES])
+    if len(inspection.findings) > _LINES:
+        yield f"... and {len(inspection.findings) - _LINES} more, which --json and --page have"
+    yield summary(inspection)
+
+
+def summary(inspection: Inspection) -> str:
+    """How many findings there are, in a line."""
+    odd = {z for finding in inspection.findings for z in finding.slices}
+    if not inspection.findings:
+        return f"nothing odd in {inspection.table.slices} slices"
+    count = len(inspection.findings)
+    return f"{count} finding{'s' if count > 1 else ''} in {len(odd)} of {inspection.table.slices} slices"
+
+
+def as_document(inspection: Inspection) -> dict[str, Any]:
+    """All of it as a JSON document."""
+    images, table = inspection.images, inspection.table
+    return {
+        "software": f"monai-app {__version__}",
+        "path": str(images.path),
+        "slices": list(images.names),
+        "shape": list(inspection.shape),
+        "dtype": inspection.dtype.name,
+        "voxel_nm": images.voxel_nm,
+        "gaps": list(images.gaps),
+        "labels": [asdict(count) for count in inspection.labels],
+        "measures": {
+            name: f"{each.text}{f', {each.unit}' if each.scale == 1 and each.unit else ''}"
+            for name, each in MEASURES.items()
+        },
+        "values": {
+            detector: {
+                name: [None if math.isnan(value) else round(value, 6) for value in values.tolist()]
+                for name, values in measured.items()
+            }
+            for detector, measured in table.values.items()
+        },
+        "histograms": {
+            detector: [[round(share, 6) for share in line] for line in shares.tolist()]
+            for detector, shares in table.histograms.items()
+        },
+        "findings": [asdict(finding) for finding in inspection.findings],
+    }
