@@ -133,8 +133,8 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
             yield client
         return
     with (
+        dask.config.set(_NO_PAGES),
         temporary_folder("workers") as folder,
-        dask.config.set({**_NO_PAGES, "temporary-directory": str(folder)}),  # of the scheduler and of the workers
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers,
             threads_per_worker=1,
@@ -146,6 +146,7 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
             dashboard_address=None,
             worker_dashboard_address=None,
             memory_limit=None,  # the plan sees to the memory; with a limit Dask would pause or kill
+            local_directory=str(folder),
         ) as cluster,
         distributed.Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):

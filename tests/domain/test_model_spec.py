@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_app.domain.model_spec import ChannelStats, ModelSpec
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.domain.training_stack import ChannelStats
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.stack import ArrayStack
 from tests.specs import phases_of, spec_of
