@@ -69,8 +69,8 @@ def _check_pair(one: Stack, other: Stack) -> None:
         )
     if one.dtype != other.dtype:
         raise StackError(
-            f"the pixels of {one.path} are {one.dtype} and those of {other.path} are {other.dtype}: the same grey would "
-            "have another value; convert one and ingest it again, or train two models"
+            f"the pixels of {one.path} are {one.dtype} and those of {other.path} are {other.dtype}: the same grey "
+            "would have another value; convert one and ingest it again, or train two models"
         )
     phases = [[phase.name for phase in stack.phases] for stack in (one, other)]
     if phases[0] != phases[1]:

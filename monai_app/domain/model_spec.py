@@ -169,10 +169,21 @@ class ModelSpec(Strict):
         """The phases' names, in the order of their values."""
         return [phase.name for phase in self.phases]
 
-    @property
-    def scaled_by_stack(self) -> bool:
-        """Whether each training stack has a scaling of its own, so that others have none."""
-        return any(each.scaling is not None for each in self.training_stacks)
+    def check_common_scaling(self, what: str) -> None:
+        """Check that the model can be applied to any stack.
+
+        Args:
+            what: cannot be done otherwise.
+
+        Raises:
+            ConfigError: each of its training stacks has a scaling of its own, so that others have none.
+        """
+        names = [each.name for each in self.training_stacks if each.scaling is not None]
+        if names:
+            raise ConfigError(
+                f"{what}: the model has a scaling of each of its training stacks ({', '.join(names)}), and of no "
+                "others; segment and evaluate these, or train with --set scaling_of=common"
+            )
 
     def of_stack(self, ingested: str) -> Self:
         """Return the specification with the scaling that a training stack has.
@@ -253,12 +264,7 @@ class ModelSpec(Strict):
                 f"the pixels of {source} are {dtype}, the model was trained on {self.dtype}: the same grey would have "
                 "another value; convert the images, or use a model trained on such pixels"
             )
-        if self.scaled_by_stack:
-            names = ", ".join(each.name for each in self.training_stacks)
-            raise ConfigError(
-                f"{source} has no scaling: the model's training stacks ({names}) have one each, and no other images can "
-                "be scaled by them; segment one of these, or train with --set scaling_of=common"
-            )
+        self.check_common_scaling(f"{source} has no scaling")
 
     def check_phases(self, phases: Sequence[Phase], source: Path) -> None:
         """Check that labels mean the same to the model and to a stack.

@@ -101,7 +101,7 @@ def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelSta
         if near[closest] > MOST_GREY_DISTANCE:
             told.append(
                 f"the grey values of {name} in {other.name} are far from those in {closest}, which the model was "
-                f"trained on: {near[closest]:.2f} of its standard deviations of {stats.std:g} on average, and more than "
-                f"{MOST_GREY_DISTANCE:g} is unlike what training varies"
+                f"trained on: {near[closest]:.2f} of its standard deviations of {stats.std:g} on average, and more "
+                f"than {MOST_GREY_DISTANCE:g} is unlike what training varies"
             )
     return told

@@ -40,8 +40,8 @@ class _Share(NamedTuple):
 class ScoreWriter:
     """Write ``scores.csv``, ``scores.json`` and a picture per evaluated slice.
 
-    Pictures are ``slice_<z>.png``; of several stacks ``slice_<name of the store>_<z>.png``. All is of these stacks and of
-    one file of weights, which ``scores.json`` names; what is there of an earlier evaluation is removed. Attach to the
+    Pictures are ``slice_<z>.png``; of several stacks ``slice_<name of the store>_<z>.png``. All is of these stacks
+    and of one file of weights, which ``scores.json`` names; what is there of an earlier evaluation is removed. Attach to the
     evaluator. Of several processes that share the slices, rank 0 writes all of it.
 
     Args:
@@ -116,13 +116,14 @@ class ScoreWriter:
         """What was scored: of one stack its name, identity and slices, of several a list of each."""
         run = self.weights.absolute().parents[1].name
         of = {path: [each.z for each in slices if each.path == path] for path in stacks}
-        told = [{"slices": of[path], **provenance(stack, run, self._origin.sha256)} for path, stack in stacks.items()]
+        more = (run, self._origin.sha256, self.spec.stand_ins)
+        told = [{"slices": of[path], **provenance(stack, *more)} for path, stack in stacks.items()]
         for each, path in zip(told, stacks, strict=True):  # others may have annotated it since
             each["stack_identity"] = next(every.identity for every in slices if every.path == path)
         record = told[0]
         if len(told) > 1:
             record |= {name: [each[name] for each in told] for name in ("slices", "stack", "stack_identity")}
-        return {**record, **({"detectors": self.spec.stand_ins} if self.spec.stand_ins else {})}
+        return record
 
     def _parts(self, stacks: Mapping[str, Stack], slices: Sequence[_Slice]) -> Iterable[Part]:
         """Scores of every stack, where there are several, and of every slice."""
