@@ -47,6 +47,10 @@ def _show_scores(scores: dict[str, Any]) -> None:
         cells = [_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error")]
         typer.echo(f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}")
     typer.echo(f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}")
+    for part in scores["parts"]:
+        if len(scores["parts"]) > 1:
+            place = part["stack"] if part["slice"] is None else f"{part['stack']}, slice {part['slice']}"
+            typer.echo(f"  {place}: mean IoU {_number(part['mean_iou'])}")
 
 
 def _number(value: float | None) -> str:

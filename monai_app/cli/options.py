@@ -12,10 +12,12 @@ Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, c
 
 Stacks = Annotated[
     list[Path],
-    typer.Argument(metavar="STACK... [RUN]", help="Ingested stacks, NAME.ome.zarr; the run folder comes last."),
+    typer.Argument(
+        metavar="STACK... [RUN]", help="Stack, NAME.ome.zarr, and run folder; or stacks, and --run."
+    ),
 ]
 
-Run = Annotated[Path | None, typer.Option(help="Run folder, where it does not come last: all before are stacks then.")]
+Run = Annotated[Path | None, typer.Option(help="Run folder, where several stacks are given.")]
 
 Parts = Annotated[
     list[str] | None,

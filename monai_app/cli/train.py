@@ -97,9 +97,8 @@ def train(
     done = None if new else epochs_done(run / CHECKPOINT)
     if done is not None:
         typer.echo(f"goes on with {run.name} after epoch {done[0]} of {done[1]}")
-    command = run_command(
-        run, [each.path for each in (source, *others)], ("train",), processes, amp=amp, device=device, tracking=tracking
-    )
+    options = {"amp": amp, "device": device, "tracking": tracking}
+    command = run_command(run, [each.path for each in (source, *others)], ("train",), processes, **options)
     if prepare_only:
         show(command)
         return

@@ -41,8 +41,8 @@ class ScoreWriter:
     """Write ``scores.csv``, ``scores.json`` and a picture per evaluated slice.
 
     Pictures are ``slice_<z>.png``; of several stacks ``slice_<name of the store>_<z>.png``. All is of these stacks
-    and of one file of weights, which ``scores.json`` names; what is there of an earlier evaluation is removed. Attach to the
-    evaluator. Of several processes that share the slices, rank 0 writes all of it.
+    and of one file of weights, which ``scores.json`` names; what is there of an earlier evaluation is removed. Attach
+    to the evaluator. Of several processes that share the slices, rank 0 writes all of it.
 
     Args:
         folder: where the files go.
@@ -122,7 +122,8 @@ class ScoreWriter:
             each["stack_identity"] = next(every.identity for every in slices if every.path == path)
         record = told[0]
         if len(told) > 1:
-            record |= {name: [each[name] for each in told] for name in ("slices", "stack", "stack_identity")}
+            record |= {name: [each[name] for each in told] for name in ("slices", "stack_identity")}
+            record["stack"] = [stack.store_name for stack in stacks.values()]
         return record
 
     def _parts(self, stacks: Mapping[str, Stack], slices: Sequence[_Slice]) -> Iterable[Part]:

@@ -127,8 +127,7 @@ def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
     for picture in sorted((run / "eval").glob("slice_*.png")):
         if picture.is_symlink():
             raise ConfigError(f"{picture} is a link; a package holds files only: remove it")
-        number = picture.stem.removeprefix("slice_")
-        if scores is not None and number.isdecimal() and int(number) in scores["slices"]:
+        if scores is not None and picture.name in _picture_names(scores):
             shutil.copyfile(picture, folder / "eval" / picture.name)
 
 
@@ -140,6 +139,14 @@ def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: M
     same = all(path.is_file() and read_json(path, ()) == scores for path in places)
     if file_sha256(folder / WEIGHTS) != model.sha256 or not same:
         raise ConfigError(f"{run} was trained or evaluated while it was packed; give the same command again")
+
+
+def _picture_names(scores: Mapping[str, Any]) -> set[str]:
+    """The pictures of an evaluation of one stack or of several."""
+    if not isinstance(scores["stack"], list):
+        return {f"slice_{z:04d}.png" for z in scores["slices"]}
+    pairs = zip(scores["stack"], scores["slices"], strict=True)
+    return {f"slice_{name}_{z:04d}.png" for name, slices in pairs for z in slices}
 
 
 def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
