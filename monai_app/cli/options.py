@@ -12,9 +12,7 @@ Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, c
 
 Stacks = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="STACK... [RUN]", help="Stack, NAME.ome.zarr, and run folder; or stacks, and --run."
-    ),
+    typer.Argument(metavar="STACK... [RUN]", help="Stack, NAME.ome.zarr, and run folder; or stacks, and --run."),
 ]
 
 Run = Annotated[Path | None, typer.Option(help="Run folder, where several stacks are given.")]
@@ -37,6 +35,8 @@ def stacks_and_run(given: Sequence[Path], run: Path | None) -> tuple[list[Path],
     """
     if run is not None:
         return list(given), run
+    if len(given) == 2 and (given[1] / "zarr.json").is_file():
+        raise ConfigError(f"{given[1]} is a store, where the run folder is wanted; give it by --run RUN")
     if len(given) == 2:
         return [given[0]], given[1]
     told = " ".join(map(str, given))

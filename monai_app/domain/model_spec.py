@@ -156,7 +156,8 @@ class ModelSpec(Strict):
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; what was not measured is left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        unknown = set() if self.training_stacks else {"training_stacks"}
+        return self.model_dump(mode="json", exclude_none=True, exclude=unknown)
 
     @property
     def scaling(self) -> dict[str, ChannelStats]:

@@ -122,7 +122,7 @@ class Evaluation:
         self.engine = Engine(self.step)
         LoadWeights(str(self.weights), self.network).attach(self.engine)
         confusion.attach(self.engine, "confusion")
-        ScoreWriter(str(run / "eval"), confusion, spec, str(stack.path), str(self.weights)).attach(self.engine)
+        ScoreWriter(str(run / "eval"), confusion, spec, [str(stack.path)], str(self.weights)).attach(self.engine)
         self.data = [[each] for each in read]
 
     def step(self, engine: Engine, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
