@@ -77,7 +77,7 @@ def read_variant(name: str) -> Variant:
     if found is None or found["network"] not in bundles:
         raise ConfigError(
             f"no variant {name!r}: choose one of {', '.join(variant_names())}, or write "
-            f"NETWORK_DETECTOR+DETECTOR_SLICES with the stack's detectors and the network {' or '.join(sorted(bundles))}"
+            f"NETWORK_DETECTOR+DETECTOR_SLICES with the stack's detectors, network {' or '.join(sorted(bundles))}"
         )
     settings = {"detectors": found["detectors"].split("+"), "slices": int(found["slices"])}
     return Variant(name, bundles[found["network"]], settings)
