@@ -15,7 +15,7 @@ from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
-from monai_app.stack import SampleDescription, Stack
+from monai_app.stack import SampleDescription, Stack, ingest
 from monai_app.yamlfile import read_yaml
 from tests import warm
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample

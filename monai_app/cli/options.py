@@ -35,8 +35,8 @@ def stacks_and_run(given: Sequence[Path], run: Path | None) -> tuple[list[Path],
     """
     if run is not None:
         return list(given), run
-    if len(given) == 2 and (given[1] / "zarr.json").is_file():
-        raise ConfigError(f"{given[1]} is a store, where the run folder is wanted; give it by --run RUN")
+    if len(given) == 2 and given[1].is_dir() and (given[1] / "zarr.json").is_file():
+        raise ConfigError(f"{given[1]} is a store; the run folder comes last, or is given by --run RUN")
     if len(given) == 2:
         return [given[0]], given[1]
     told = " ".join(map(str, given))

@@ -20,7 +20,7 @@ def test_without_a_run_folder_it_is_asked_for(tiny_stack: Stack) -> None:
     for given, message in (
         ([A], "no run folder; write STACK RUN"),
         ([A, B, RUN], "which is the run folder"),
-        ([A, tiny_stack.path], "is a store, where the run folder is wanted; give it by --run RUN"),
+        ([A, tiny_stack.path], "is a store; the run folder comes last, or is given by --run RUN"),
     ):
         with pytest.raises(ConfigError, match=message):
             stacks_and_run(given, None)

@@ -53,8 +53,9 @@ one_detector = another_called("other.ome.zarr", ("{ICE: ICE, TLD: TLD}", "{ICE: 
 def in_another_order(place: Place) -> None:
     another_called(
         "first.ome.zarr",
-        ("value: 1, name: pore", "value: 2, name: pore"),
-        ("value: 2, name: hydrate", "value: 1, name: hydrate"),
+        ("1, name: pore", "1, name: other"),
+        ("2, name: hydrate", "2, name: pore"),
+        ("other", "hydrate"),
     )(place)
     place.copy("STACK")
 
