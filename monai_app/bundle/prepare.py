@@ -19,8 +19,7 @@ from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import apply_settings, check_literal, read_json, read_overlays
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
-from monai_app.bundle.familiar import tell_what_is_unfamiliar
-from monai_app.bundle.training_data import check_stacks, common_detectors, from_stacks
+from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, tell_what_is_unfamiliar
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.validation import Strict, validated

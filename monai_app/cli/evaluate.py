@@ -19,9 +19,9 @@ def evaluate(
     device: Device = None,
 ) -> None:
     """Score trained weights on a stack's test slices, or on those of several."""
-    from monai_app.bundle.familiar import tell_what_is_unfamiliar
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.model import read_spec
+    from monai_app.bundle.stacks import tell_what_is_unfamiliar
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
     from monai_app.stack import Stack
     from monai_app.storage import check_writable

@@ -36,8 +36,8 @@ def segment(
 ) -> None:
     """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
     from monai_app.bundle.configs.applied import Applied
-    from monai_app.bundle.familiar import tell_what_is_unfamiliar
     from monai_app.bundle.segment import segment as segment_stack
+    from monai_app.bundle.stacks import tell_what_is_unfamiliar
     from monai_app.cli.running import applicable, checked_device, log_to_console, show
     from monai_app.domain.validation import validated
     from monai_app.stack import Stack

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from monai_app.bundle.configs.applied import Applied
-from monai_app.bundle.familiar import tell_what_is_unfamiliar
 from monai_app.bundle.model import load_model
 from monai_app.bundle.segment import segment
+from monai_app.bundle.stacks import tell_what_is_unfamiliar
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack, ingest
 from tests.conftest import run_command, write_tiny_sample

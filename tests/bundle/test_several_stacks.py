@@ -18,7 +18,7 @@ from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.package import package
 from monai_app.bundle.prepare import prepare
 from monai_app.bundle.segment import segment
-from monai_app.bundle.training_data import check_stacks, common_detectors, from_stacks
+from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AnnotationError, AppError, ConfigError, TargetExistsError
 from monai_app.stack import Stack, ingest

@@ -1,4 +1,4 @@
-"""What the stacks of a training say: whether they can be trained on together, and what a model takes from them."""
+"""What stacks say to a model: whether it can be trained on them together, what it takes from them, and what is new."""
 
 import logging
 import re
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from monai_app.bundle.configs.settings import check_literal
+from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.region import Rect
-from monai_app.domain.training_stack import MOST_VOXEL_RATIO, TrainingStack, voxel_ratio, voxel_text
+from monai_app.domain.training_stack import MOST_VOXEL_RATIO, TrainingStack, differences, voxel_ratio, voxel_text
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.stack import Stack
 from monai_app.training.split import split_stack
@@ -145,3 +146,20 @@ def _check_annotations(train: Sequence[tuple[Stack, Sequence[int]]], chosen: Map
     for phase in train[0][0].phases:
         if phase.value not in present:
             logging.getLogger(__name__).warning("no training slice shows phase %r: it will not be learned", phase.name)
+
+
+def tell_what_is_unfamiliar(spec: ModelSpec, stack: Stack) -> None:
+    """Warn of what in a stack is unlike all stacks that a model was trained on; a model of earlier versions knows none.
+
+    Args:
+        spec: of the model; detectors that the stack lacks are left out.
+        stack: what it is applied to.
+    """
+    shared = [name for name in spec.detectors if name in stack.detectors]
+    if not spec.training_stacks or not shared:
+        return
+    scaling = {name: stats for name, stats in spec.scaling.items() if name in shared}
+    for line in differences(spec.training_stacks, scaling, describe_stack(stack, shared)):
+        logging.getLogger(__name__).warning(
+            "%s; look at the result, and train on an annotated slice of this stack too if it is poor", line
+        )
