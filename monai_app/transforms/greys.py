@@ -7,7 +7,7 @@ import numpy as np
 
 from monai_app.domain.region import Rect, Span
 from monai_app.domain.training_stack import QUANTILES
-from monai_app.stack import Stack
+from monai_app.stack import SlabSource
 
 _LOOKED_AT = 8
 """Slices that stand for a stack, evenly spaced."""
@@ -16,7 +16,7 @@ _PIECES, _PIECE = 3, 512
 """Pieces along each side of a slice that stand for it, and their side in pixels; smaller slices are read whole."""
 
 
-def measure_greys(stack: Stack, detectors: Sequence[str]) -> dict[str, tuple[float, ...]]:
+def measure_greys(stack: SlabSource, detectors: Sequence[str]) -> dict[str, tuple[float, ...]]:
     """Measure the quantiles of each detector's grey values, of evenly spaced pieces of evenly spaced slices.
 
     Returns:

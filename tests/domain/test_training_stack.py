@@ -7,7 +7,7 @@ SCALING = {"SE": ChannelStats(mean=100, std=20)}
 
 
 def stack(name: str, shift: float = 0, voxel: tuple[float, float, float] = (20, 10, 10)) -> TrainingStack:
-    greys = [100 + shift + grey for grey in np.linspace(-30, 30, QUANTILES)]
+    greys = tuple(float(100 + shift + grey) for grey in np.linspace(-30, 30, QUANTILES))
     return TrainingStack(name=name, identity=name, voxel_nm=voxel, greys={"SE": greys})
 
 

@@ -8,8 +8,8 @@ from monai_app.transforms import measure_greys
 
 def test_quantiles_are_those_of_numpy_whatever_the_type() -> None:
     rng = np.random.default_rng(0)
-    for dtype, factor in ((np.uint8, 1), (np.uint16, 200)):
-        pixels = (rng.gamma(9, 10, (2, 5, 40, 30)).clip(0, 255) * factor).astype(dtype)
+    grey = rng.gamma(9, 10, (2, 5, 40, 30)).clip(0, 255)
+    for pixels, factor in ((grey.astype(np.uint8), 1), ((grey * 200).astype(np.uint16), 200)):
         greys = measure_greys(ArrayStack(["a", "b"], pixels), ["b", "a"])
         parts = (np.arange(QUANTILES) + 0.5) / QUANTILES
         assert list(greys) == ["b", "a"]
@@ -36,8 +36,8 @@ def test_other_slices_of_a_stack_are_near_and_other_gains_are_far(tiny_stack: St
     pixels = np.stack([tiny_stack.read_slab(z, ["ICE"], 1)[0] for z in range(8)])
 
     def distance(one: np.ndarray, other: np.ndarray) -> float:
-        both = (measure_greys(ArrayStack(["ICE"], each[None]), ["ICE"])["ICE"] for each in (one, other))
-        return grey_distance(*both, std=float(one.std()))
+        near, far = (measure_greys(ArrayStack(["ICE"], each[None]), ["ICE"])["ICE"] for each in (one, other))
+        return grey_distance(near, far, float(one.std()))
 
     assert distance(pixels[:4], pixels[4:]) < MOST_GREY_DISTANCE / 3
     assert distance(pixels, (pixels * 0.7).astype(np.uint8)) > MOST_GREY_DISTANCE
