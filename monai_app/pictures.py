@@ -21,6 +21,10 @@ LONGEST_SIDE = 1024
 """Larger slices are drawn from every n-th pixel: a panel on a page holds no more."""
 
 
+MOST_IN_A_ROW = 6
+"""Panels; more go into several rows of equal length."""
+
+
 def colour_labels(labels: np.ndarray, phases: Sequence[Phase]) -> np.ndarray:
     """Colour labels (rows, columns), 0 unlabelled and 1..K, as RGB (rows, columns, 3) uint8."""
     table = np.array([UNLABELLED_RGB, *(phase.rgb for phase in phases)], dtype=np.uint8)
@@ -39,6 +43,8 @@ def draw_slice(
 ) -> Figure:
     """Draw a slice's detectors, truth, prediction and errors side by side, over a legend of the phases.
 
+    There may be any number of detectors, with any names.
+
     Slices longer than ``LONGEST_SIDE`` are thinned.
 
     Args:
@@ -56,11 +62,15 @@ def draw_slice(
         "prediction": colour_labels(prediction, phases),
         "errors": colour_errors(truth, prediction),
     }
-    rows, columns = truth.shape
-    figure = Figure(figsize=(4 * len(panels), 4 * rows / columns + 1.0), dpi=128, layout="constrained")
-    for axes, (name, pixels) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+    lines = -(-len(panels) // MOST_IN_A_ROW)
+    columns = -(-len(panels) // lines)
+    height = lines * 4 * truth.shape[0] / truth.shape[1]
+    figure = Figure(figsize=(4 * columns, height + 1.0), dpi=128, layout="constrained")
+    places = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for axes, (name, pixels) in zip(places, panels.items(), strict=False):
         axes.imshow(pixels, cmap="gray", interpolation="antialiased")
         axes.set_title(name)
+    for axes in places:
         axes.set_axis_off()
     figure.suptitle(title)
     patches = [Patch(facecolor=phase.colour, edgecolor="black", label=phase.name) for phase in phases]
@@ -76,13 +86,13 @@ def draw_item(item: Mapping[str, Any], spec: ModelSpec, title: str) -> Figure:
         item: ``image`` with the stack's path and slice in its ``meta``, ``label`` annotation (1, rows, columns) and
             ``pred`` logits (K, rows, columns).
         spec: of the model, whose detectors are read again from the stack in their own grey values.
-        title: comes before the slice's index.
+        title: comes before the stack's name and the slice's index.
     """
     stack, z = Stack.open(item["image"].meta["filename_or_obj"]), int(item["image"].meta["z"])
     images = {name: stack.read_slab(z, [name], 1)[0] for name in spec.detectors}
     truth = item["label"][0].cpu().numpy()
     prediction = phase_labels(item["pred"])[0].cpu().numpy()
-    return draw_slice(images, truth, prediction, spec.phases, f"{title}, slice {z}")
+    return draw_slice(images, truth, prediction, spec.phases, f"{title}, {stack.store_name}, slice {z}")
 
 
 def as_png(figure: Figure) -> bytes:

@@ -7,7 +7,8 @@ import torch
 from monai.transforms import NormalizeIntensity
 from torch import Tensor
 
-from monai_app.domain.model_spec import ChannelStats, ModelSpec
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.domain.training_stack import ChannelStats
 from monai_app.stack import Phase
 
 PHASES = (

@@ -15,7 +15,7 @@ from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
-from monai_app.stack import SampleDescription, Stack
+from monai_app.stack import SampleDescription, Stack, ingest
 from monai_app.yamlfile import read_yaml
 from tests import warm
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
@@ -316,13 +316,14 @@ def test_the_commands_of_the_training_page_run(tiny_stack: Stack, trained: Path,
     """On a trained run, which each finds finished; what changes the training makes a run of its own."""
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    ingest(write_tiny_sample(tmp_path / "other", rows=64), tmp_path / "other.ome.zarr")
     page = CHECKOUT / "docs" / "training.md"
     lines = commands(page, "monai-app")
-    assert [line[0] for line in lines] == ["train", "evaluate", "train", "train", "train", "train"]
+    assert [line[0] for line in lines] == ["train", "evaluate"] * 2 + ["train"] * 4
     for words in lines:
         run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)
     (nodes,) = commands(page, "torchrun")
-    printed = run_command("-m", "monai_app", *lines[0], *SMALL["train"], "--prepare-only", cwd=tmp_path).stdout
+    printed = run_command("-m", "monai_app", *lines[2], *SMALL["train"], "--prepare-only", cwd=tmp_path).stdout
     assert [Path(name).name for name in re.findall(r"[\w/]+\.yaml", printed)] == [
         Path(name).name for name in re.findall(r"[\w/]+\.yaml", " ".join(nodes))
     ]

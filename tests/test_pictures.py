@@ -44,3 +44,13 @@ def test_a_slice_is_drawn_with_all_panels() -> None:
     pixels = matplotlib.image.imread(io.BytesIO(as_png(figure)))
     blue = np.isclose(pixels[..., :3], np.array([0, 0x72, 0xB2]) / 255, atol=0.01).all(-1)
     assert blue.mean() > 0.05  # the prediction's panel is all solid
+
+
+def test_any_number_of_detectors_with_any_names_is_drawn() -> None:
+    truth = np.ones((40, 60), np.uint8)
+    names = ["SE", "BSE_top", "in-lens.2", "a", "b"]
+    figure = draw_slice(dict.fromkeys(names, truth), truth, truth, PHASES, "test")
+    assert [axes.get_title() for axes in figure.axes] == [*names, "truth", "prediction", "errors"]
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    assert [place.num1 for place in places if place is not None] == list(range(8))
+    assert {place.get_geometry()[:2] for place in places if place is not None} == {(2, 4)}

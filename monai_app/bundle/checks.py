@@ -111,6 +111,7 @@ def check_agrees(config: Mapping[str, Any], spec: ModelSpec, path: Path) -> None
         ConfigError: a value differs.
     """
     known = spec.model_dump(mode="json", include={"detectors", "slices", "dtype", "phases"})
+    known["training_stacks"] = [each.model_dump(mode="json", exclude_none=True) for each in spec.training_stacks]
     known["scaling"] = {name: stats.model_dump() for name, stats in spec.scaling.items()}
     pairs = [(name, config[name], value) for name, value in known.items() if name in config]
     if spec.definition is not None and isinstance(config.get("network_def"), dict):

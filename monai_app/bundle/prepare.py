@@ -5,13 +5,11 @@ on a command line that may be forgotten.
 """
 
 import json
-import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ConfigDict
 
 from monai_app import __version__
@@ -21,19 +19,17 @@ from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import apply_settings, check_literal, read_json, read_overlays
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
+from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, tell_what_is_unfamiliar
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.model_spec import KEY, ModelSpec
-from monai_app.domain.region import Rect
 from monai_app.domain.validation import Strict, validated
-from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
+from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, lock, lock_path, write_json
 from monai_app.networks.weights import save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 from monai_app.training.fingerprint import renamed
 from monai_app.training.processes import share_of
-from monai_app.training.split import split_stack
-from monai_app.transforms import annotated_items, measure_scaling
 from monai_app.yamlfile import read_yaml
 
 RECORD = "run.json"
@@ -47,6 +43,9 @@ CHECKPOINT = "models/last.ckpt"
 
 CONFIGS = ("train.yaml", "inference.yaml")
 """The configs that stand alone and hold the model's settings; evaluate.yaml is laid over train.yaml."""
+
+NOT_COMPARED = ("monai_app", "template", "training_stacks")
+"""Entries of ``run.json`` that a resumed run need not agree with: versions, and what follows from the stacks."""
 
 OF_THE_TEMPLATE = ("template", "eval_metrics")
 """Metadata of the bundle as it ships: what is a placeholder in it, and what other trainings scored."""
@@ -66,6 +65,7 @@ def prepare(
     stack: Stack,
     run: Path,
     *,
+    more_stacks: Sequence[Stack] = (),
     overlays: Sequence[Path] = (),
     settings: Mapping[str, Any] | None = None,
     pretrained: Path | None = None,
@@ -79,6 +79,7 @@ def prepare(
         template: the bundle to start from.
         stack: the stack to train on; gives phases, scaling and, unless set, the detectors.
         run: the folder to make; it appears whole or not at all.
+        more_stacks: others to train on together with it.
         overlays: YAML files of settings, each laid over those before it.
         settings: config ids and values, laid over the overlays.
         pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
@@ -100,13 +101,18 @@ def prepare(
     check_outside_stores(run)
     source = None if pretrained is None else read_source(pretrained)
     given = dict(renamed(name, value) for name, value in {**read_overlays(overlays), **(settings or {})}.items())
-    chosen, spec = _complete(given, template, stack, processes)
-    stack.check_unchanged()
-    record = {"bundle": template.name, "stack": stack.identity, "settings": chosen, "monai_app": __version__}
+    stacks = [stack, *more_stacks]
+    chosen, spec = _complete(given, template, stacks, processes)
+    for each in stacks:
+        each.check_unchanged()
+    identities = [each.identity for each in stacks] if more_stacks else stack.identity
+    record = {"bundle": template.name, "stack": identities, "settings": chosen, "monai_app": __version__}
     record["template"] = template_digest(template)
     begun: Transfer | None = None
     if source is not None and pretrained is not None:
         weights, old = source
+        for each in stacks:
+            tell_what_is_unfamiliar(old, each)
         begun = transfer(weights.state, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
         record["pretrained"] = {"weights_sha256": weights.origin.sha256, "transfer": begun.describe()}
@@ -171,47 +177,21 @@ def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
 
 
 def _complete(
-    settings: dict[str, Any], template: Path, stack: Stack, processes: int
+    settings: dict[str, Any], template: Path, stacks: Sequence[Stack], processes: int
 ) -> tuple[dict[str, Any], ModelSpec]:
-    """Add what the stack says to the user's settings, check the two against each other, and build the network."""
+    """Add what the stacks say to the user's settings, check the two against each other, and build the network."""
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
     check_literal(settings)
-    chosen = {**defaults, **settings, "detectors": settings.get("detectors", list(stack.detectors))}
+    chosen = {**defaults, **settings}
+    chosen["detectors"] = settings["detectors"] if "detectors" in settings else common_detectors(stacks)
     share_of(chosen["batch_size"], processes)
-    if chosen["slices"] > stack.shape[0]:
-        raise ConfigError(
-            f"slices {chosen['slices']}: {stack.path} has {stack.shape[0]} slices, and a slab is of no more; lower it"
-        )
-    stack.read_slab(0, chosen["detectors"], chosen["slices"], Rect.whole((1, 1)))  # refuses what does not exist
-    train = _check_annotations(stack, chosen)
-    from_stack = {
-        "phases": [phase.model_dump(mode="json") for phase in stack.phases],
-        "scaling": {
-            name: stats.model_dump() for name, stats in measure_scaling(stack, chosen["detectors"], train).items()
-        },
-        "dtype": stack.dtype.name,
-        "trained_on": {"identity": stack.ingested, "slices": train},
-    }
-    check_literal(from_stack)
-    spec = check_network({**chosen, **from_stack})
-    check_sides(chosen["crop"], chosen["window"], spec.stride, stack)
-    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **from_stack}, spec
-
-
-def _check_annotations(stack: Stack, chosen: Mapping[str, Any]) -> list[int]:
-    """Check that the stack can be trained on, and return its training slices."""
-    train = [item["z"] for item in annotated_items(str(stack.path), "train")]
-    if len(stack.phases) < 2:
-        raise AnnotationError(
-            f"{stack.path} has one phase: there is nothing to tell apart; describe two phases or more"
-        )
-    split_stack(stack, chosen["validation_fraction"], chosen["validation_block"])  # refuses what cannot be split
-    present = set().union(*(np.unique(stack.read_annotation(z)).tolist() for z in train))
-    for phase in stack.phases:
-        if phase.value not in present:
-            logging.getLogger(__name__).warning("no training slice shows phase %r: it will not be learned", phase.name)
-    return train
+    check_stacks(stacks, chosen["detectors"], chosen["slices"])
+    found = from_stacks(stacks, chosen)
+    spec = check_network({**chosen, **found})
+    for stack in stacks:
+        check_sides(chosen["crop"], chosen["window"], spec.stride, stack)
+    return {**settings, "detectors": chosen["detectors"], "slices": chosen["slices"], **found}, spec
 
 
 def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:
@@ -261,7 +241,7 @@ def _check_same(run: Path, record: Mapping[str, Any]) -> None:
     differences = [
         f"{name} is {old!r} there and {new!r} now"
         for name, old, new in _pairs(found, wanted)
-        if old != new and name not in ("monai_app", "template")
+        if old != new and name not in NOT_COMPARED
     ]
     if differences:
         raise TargetExistsError(

@@ -26,7 +26,7 @@ def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
         AppError: something does not fit, is in the way, or stopped the run; what is done is kept.
     """
     segmentation = Segmentation(
-        model,
+        model.described_by(model.spec.reading(settings.stand_ins)),
         str(stack),
         name,
         device=chosen_device(settings.device),

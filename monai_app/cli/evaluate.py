@@ -1,35 +1,42 @@
 """``monai-app evaluate``."""
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from monai_app.cli.options import Device
+from monai_app.cli.options import Device, Parts, Run, Stacks, stacks_and_run, stand_ins
 
 
 def evaluate(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
-    run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
+    paths: Stacks,
+    run: Run = None,
+    detector: Parts = None,
     processes: Annotated[
         int, typer.Option(help="Processes on this machine, one a GPU; they share the test slices.")
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
 ) -> None:
-    """Score trained weights on the stack's test slices."""
+    """Score trained weights on a stack's test slices, or on those of several."""
     from monai_app.bundle.launch import check_processes
+    from monai_app.bundle.model import read_spec
+    from monai_app.bundle.stacks import tell_what_is_unfamiliar
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
     from monai_app.stack import Stack
     from monai_app.storage import check_writable
 
     check_processes(processes)
     device = checked_device(device, processes)
-    given, run = run, trained_run(run)
+    stacks, given = stacks_and_run(paths, run)
+    run = trained_run(given)
     check_writable(given / "eval", "scores go into the run folder: copy it to a place that you can write to")
-    stack = Stack.open(stack).path
-    show_and_run(run, run_command(run, stack, ("train", "evaluate"), processes, amp=amp, device=device))
+    opened, parts = [Stack.open(stack) for stack in stacks], stand_ins(detector)
+    spec = read_spec(run / "configs" / "metadata.json").reading(parts)
+    for each in opened:
+        tell_what_is_unfamiliar(spec, each)
+    options = {"amp": amp, "device": device, "stand_ins": parts or None}
+    show_and_run(run, run_command(run, [each.path for each in opened], ("train", "evaluate"), processes, **options))
     _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))
     typer.echo(f"scores: {run / 'eval' / 'scores.csv'}")
 
@@ -40,6 +47,10 @@ def _show_scores(scores: dict[str, Any]) -> None:
         cells = [_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error")]
         typer.echo(f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}")
     typer.echo(f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}")
+    for part in scores["parts"]:
+        if len(scores["parts"]) > 1:
+            place = part["stack"] if part["slice"] is None else f"{part['stack']}, slice {part['slice']}"
+            typer.echo(f"  {place}: mean IoU {_number(part['mean_iou'])}")
 
 
 def _number(value: float | None) -> str:

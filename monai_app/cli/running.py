@@ -39,9 +39,9 @@ def show(command: BundleCommand) -> None:
 
 
 def run_command(
-    run: Path, stack: Path, configs: Sequence[str], processes: int, **options: bool | str | None
+    run: Path, stacks: Sequence[Path], configs: Sequence[str], processes: int, **options: object
 ) -> BundleCommand:
-    """Return the call of a run folder's configs on a stack, each config laid over those before it.
+    """Return the call of a run folder's configs on stacks, each config laid over those before it.
 
     For several processes ``multi_gpu_`` and the last one's name is laid over them. Options are ids or options of
     MONAI's ``run``; ``None`` leaves one away.
@@ -54,7 +54,9 @@ def run_command(
     for file in files:
         if not file.is_file():
             raise ConfigError(f"{file} does not exist; restore it from a copy, or make the folder again")
-    overrides: dict[str, object] = {"bundle_root": str(run), "dataset_dir": str(stack)}
+    overrides: dict[str, object] = {"bundle_root": str(run), "dataset_dir": str(stacks[0])}
+    if len(stacks) > 1:
+        overrides["more_stacks"] = [str(stack) for stack in stacks[1:]]
     overrides |= {name: value for name, value in options.items() if value is not None}
     return BundleCommand(files, overrides, processes)
 

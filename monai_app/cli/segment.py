@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from monai_app.cli.options import Device
+from monai_app.cli.options import Device, Parts, stand_ins
 
 
 def segment(
@@ -31,11 +31,13 @@ def segment(
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; 0 computes in this one.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels as one TIFF per slice here.")] = None,
+    detector: Parts = None,
     overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
 ) -> None:
     """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
     from monai_app.bundle.configs.applied import Applied
     from monai_app.bundle.segment import segment as segment_stack
+    from monai_app.bundle.stacks import tell_what_is_unfamiliar
     from monai_app.cli.running import applicable, checked_device, log_to_console, show
     from monai_app.domain.validation import validated
     from monai_app.inspection import warn_of_faults
@@ -44,7 +46,8 @@ def segment(
 
     device = checked_device(device)
     log_to_console()
-    source, chosen = Stack.open(stack), applicable(model)
+    source, chosen, parts = Stack.open(stack), applicable(model), stand_ins(detector)
+    tell_what_is_unfamiliar(chosen.model.spec.reading(parts), source)
     name = chosen.name if labels is None else labels
     check_label_name(name)
     given: dict[str, Any] = {
@@ -59,6 +62,7 @@ def segment(
         "workers": workers,
         "cluster": cluster,
         "tiff_dir": tiff and str(tiff.absolute()),
+        "stand_ins": parts or None,
         "overwrite": overwrite or None,
     }
     asked = {name: value for name, value in given.items() if value is not None}

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from monai_app.cli.options import Device
+from monai_app.cli.options import Device, Run, Stacks, stacks_and_run
 
 
 def train(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
-    run: Annotated[Path, typer.Argument(help="Run folder to make, or to resume: a bundle with its weights.")],
+    paths: Stacks,
+    run: Run = None,
     variant: Annotated[str | None, typer.Option(help="Network, detectors and slices, e.g. sensor3d_ice+tld_3.")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
     size: Annotated[
@@ -40,7 +40,10 @@ def train(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
 ) -> None:
-    """Train a bundle on a stack's annotated slices; the same command resumes a run that was interrupted."""
+    """Train a bundle on a stack's annotated slices, or on those of several; the same command resumes a run.
+
+    The run folder, which is made where it does not exist, becomes a bundle with its weights.
+    """
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, size_overlays, template_path
     from monai_app.bundle.configs.settings import parse_setting
@@ -66,8 +69,9 @@ def train(
     device = checked_device(device, processes)
     if tracking is not None:
         check_tracking(tracking)
+    stacks, run = stacks_and_run(paths, run)
     run = run.absolute()
-    source = Stack.open(stack)
+    source, *others = map(Stack.open, stacks)
     if variant is not None:
         bundle, given = read_variant(variant).choose(source, bundle, given)
     bundle = DEFAULT_BUNDLE if bundle is None else bundle
@@ -75,6 +79,7 @@ def train(
         template_path(bundle),
         source,
         run,
+        more_stacks=others,
         overlays=size_overlays(bundle, size),
         settings=given,
         processes=processes,
@@ -93,7 +98,8 @@ def train(
     done = None if new else epochs_done(run / CHECKPOINT)
     if done is not None:
         typer.echo(f"goes on with {run.name} after epoch {done[0]} of {done[1]}")
-    command = run_command(run, source.path, ("train",), processes, amp=amp, device=device, tracking=tracking)
+    options = {"amp": amp, "device": device, "tracking": tracking}
+    command = run_command(run, [each.path for each in (source, *others)], ("train",), processes, **options)
     if prepare_only:
         show(command)
         return

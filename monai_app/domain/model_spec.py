@@ -9,20 +9,12 @@ from pydantic import ConfigDict, Field, model_validator
 
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.slab import SliceCount
+from monai_app.domain.training_stack import ChannelStats, TrainingStack
 from monai_app.domain.validation import Items, Strict, validated
 from monai_app.errors import AnnotationError, ConfigError, StackError
 
 KEY = "model_description"
 """The specification's key in metadata.json."""
-
-_Positive = Annotated[float, Field(gt=0)]
-
-
-class ChannelStats(Strict):
-    """A detector's statistics: grey value ``mean`` becomes 0 and ``mean + std`` becomes 1."""
-
-    mean: float
-    std: _Positive
 
 
 class Definition(Strict):
@@ -68,6 +60,8 @@ class ModelSpec(Strict):
         halo: pixels to read around a core, multiples of the stride, so that its logits are those of the whole slice;
             None where it was not measured.
         maps: float32 values that the network holds per pixel at its peak; None where they were not counted.
+        training_stacks: the stacks that it was trained on; none where an earlier version trained it.
+        stand_ins: detector of the model -> detector of a stack that takes its part, see `reading`.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -78,13 +72,15 @@ class ModelSpec(Strict):
     stride: Annotated[int, Field(ge=1)]
     channel_name: Items[str]
     channel_mean: Items[float]
-    channel_std: Items[_Positive]
+    channel_std: Items[Annotated[float, Field(gt=0)]]
     dtype: Literal["uint8", "uint16"]
     phases: Annotated[Items[Phase], Field(min_length=1)]
     settings: dict[str, Any]
     definition: Definition | None = None
     halo: Annotated[int, Field(ge=0)] | None = None
     maps: Annotated[int, Field(ge=0)] | None = None
+    training_stacks: Items[TrainingStack] = ()
+    stand_ins: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -106,13 +102,22 @@ class ModelSpec(Strict):
         return self
 
     @classmethod
-    def of(cls, *, detectors: Sequence[str], slices: int, scaling: Mapping[str, Any], **others: Any) -> Self:
+    def of(
+        cls,
+        *,
+        detectors: Sequence[str],
+        slices: int,
+        scaling: Mapping[str, Any],
+        stand_ins: Mapping[str, str] | None = None,
+        **others: Any,
+    ) -> Self:
         """Make the specification of what a config says.
 
         Args:
             detectors: names of the C detectors, in channel order.
             slices: odd number S of consecutive slices in a slab.
             scaling: `ChannelStats` per detector, or a mapping of mean and std.
+            stand_ins: see `reading`.
             others: the other attributes.
 
         Raises:
@@ -131,7 +136,8 @@ class ModelSpec(Strict):
             "channel_mean": [each.mean for each in stats] * count,
             "channel_std": [each.std for each in stats] * count,
         }
-        return validated(cls, {**others, "detectors": detectors, "slices": slices, **channels}, "model")
+        spec = validated(cls, {**others, "detectors": detectors, "slices": slices, **channels}, "model")
+        return spec.reading(stand_ins or {})
 
     @classmethod
     def from_json(cls, content: Any, source: str) -> Self:
@@ -150,7 +156,8 @@ class ModelSpec(Strict):
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values; what was not measured is left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        unknown = set() if self.training_stacks else {"training_stacks"}
+        return self.model_dump(mode="json", exclude_none=True, exclude=unknown)
 
     @property
     def scaling(self) -> dict[str, ChannelStats]:
@@ -163,6 +170,70 @@ class ModelSpec(Strict):
         """The phases' names, in the order of their values."""
         return [phase.name for phase in self.phases]
 
+    def check_common_scaling(self, what: str) -> None:
+        """Check that the model can be applied to any stack.
+
+        Args:
+            what: cannot be done otherwise.
+
+        Raises:
+            ConfigError: each of its training stacks has a scaling of its own, so that others have none.
+        """
+        names = [each.name for each in self.training_stacks if each.scaling is not None]
+        if names:
+            raise ConfigError(
+                f"{what}: the model has a scaling of each of its training stacks ({', '.join(names)}), and of no "
+                "others; segment and evaluate these, or train with --set scaling_of=common"
+            )
+
+    def of_stack(self, ingested: str) -> Self:
+        """Return the specification with the scaling that a training stack has.
+
+        Where the scaling is common, or the stack is none of them, it is the same.
+
+        Args:
+            ingested: the stack's identity at its ingestion.
+        """
+        own = next((each.scaling for each in self.training_stacks if each.identity == ingested), None)
+        if own is None:
+            return self
+        return self.replaced(
+            channel_mean=[own[name].mean for name in self.detectors] * self.slices,
+            channel_std=[own[name].std for name in self.detectors] * self.slices,
+            training_stacks=[each.replaced(scaling=None) for each in self.training_stacks],
+        )
+
+    def reading(self, stand_ins: Mapping[str, str]) -> Self:
+        """Return the specification of the model when detectors of a stack take the parts of its own.
+
+        Args:
+            stand_ins: detector of the model -> detector that it reads instead.
+
+        Raises:
+            ConfigError: the model has no such detector, or one would take two parts.
+        """
+        if not stand_ins:
+            return self
+        for name in stand_ins:
+            if name not in self.detectors:
+                raise ConfigError(
+                    f"detector {name!r}, whose part {stand_ins[name]!r} is to take, is none of the model's, which are "
+                    f"{', '.join(self.detectors)}; give one of these"
+                )
+        read = [stand_ins.get(name, name) for name in self.detectors]
+        twice = [name for name in read if read.count(name) > 1]
+        if twice:
+            raise ConfigError(
+                f"detector {twice[0]!r} would take two parts ({', '.join(self.detectors)} are read from "
+                f"{', '.join(read)}); give each part a detector of its own"
+            )
+        return self.replaced(
+            detectors=read,
+            channel_name=channel_names(read, self.slices),
+            training_stacks=[each.renamed(stand_ins) for each in self.training_stacks],
+            stand_ins=dict(stand_ins),
+        )
+
     def check_stack(self, stack: Images) -> None:
         """Check that the model can be applied to a stack.
 
@@ -173,22 +244,28 @@ class ModelSpec(Strict):
         missing = [name for name in self.detectors if name not in stack.detectors]
         if missing:
             raise ConfigError(
-                f"detector {missing[0]!r} of the model does not exist in {stack.path}, which has "
-                f"{', '.join(stack.detectors)}; use a model of these detectors"
+                f"detector {missing[0]!r} {self._part(missing[0])} does not exist in {stack.path}, which has "
+                f"{', '.join(stack.detectors)}; use a model of these detectors, or let one take its part (--detector)"
             )
         self.check_dtype(stack.dtype, stack.path)
 
+    def _part(self, name: str) -> str:
+        parts = {taken: part for part, taken in (self.stand_ins or {}).items()}
+        return f"in the part of {parts[name]!r}" if name in parts else "of the model"
+
     def check_dtype(self, dtype: np.dtype[Any], source: Path) -> None:
-        """Check that pixels are of the type that the model was trained on.
+        """Check that pixels are of the type that the model was trained on, and that they have a scaling.
 
         Raises:
             StackError: they are not.
+            ConfigError: every stack that the model was trained on has a scaling of its own, and this is another one.
         """
         if dtype != self.dtype:
             raise StackError(
                 f"the pixels of {source} are {dtype}, the model was trained on {self.dtype}: the same grey would have "
                 "another value; convert the images, or use a model trained on such pixels"
             )
+        self.check_common_scaling(f"{source} has no scaling")
 
     def check_phases(self, phases: Sequence[Phase], source: Path) -> None:
         """Check that labels mean the same to the model and to a stack.

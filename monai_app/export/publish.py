@@ -83,6 +83,7 @@ def export_run(
 
 def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) -> Report:
     model = load_model(run)
+    model.spec.check_common_scaling(f"{run} cannot be exported")
     channels, stride = len(model.spec.channel_name), model.spec.stride
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
     spec = model.spec.replaced(**measured)

@@ -1,9 +1,9 @@
 """A trained network and everything that belongs to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -27,6 +27,10 @@ class Model:
     spec: ModelSpec
     network: nn.Module
     weights: str
+
+    def described_by(self, spec: ModelSpec) -> Self:
+        """Return the model with another specification of the same network; the same where nothing differs."""
+        return self if spec is self.spec else replace(self, spec=spec)
 
     def load(self) -> None:
         """Load the weights into the network and put it into evaluation mode.

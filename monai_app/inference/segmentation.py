@@ -100,6 +100,7 @@ class Segmentation:
             AppError: something does not fit, is in the way, or stopped the run; what is done is kept.
         """
         stack = Stack.open(self.path)
+        self.model = self.model.described_by(self.model.spec.of_stack(stack.ingested))
         self._check(stack)
         z, y, x = map(self.region.get, _AXES)
         region = Region.parse(z, y, x, stack.shape)
@@ -187,7 +188,7 @@ class Segmentation:
             maps=self.outputs.maps,
             fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
-            attributes=provenance(stack, self.model.name, self.model.sha256),
+            attributes=provenance(stack, self.model.name, self.model.sha256, self.model.spec.stand_ins),
             phases=self.model.spec.phases,
         )
 

@@ -1,8 +1,9 @@
 """Ignite metrics: the accumulating confusion matrix and what is derived from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from ignite.metrics import ConfusionMatrix, MetricsLambda
 
@@ -30,6 +31,20 @@ def phase_confusion(phases: int) -> ConfusionMatrix:
     Counts are whole numbers and accumulate over a run and over all processes.
     """
     return ConfusionMatrix(num_classes=phases, output_transform=labelled_pairs)
+
+
+def item_confusion(item: Mapping[str, Any], phases: int) -> np.ndarray:
+    """Count the labelled pixels of one item, as `phase_confusion` does: (K, K) int64, [true][predicted].
+
+    Args:
+        item: ``pred`` logits (K, H, W) and ``label`` annotation (1, H, W), 0 unlabelled, 1..K.
+        phases: number of phases K.
+    """
+    true, predicted = class_indices(torch.as_tensor(item["label"])[0]), torch.as_tensor(item["pred"]).argmax(0)
+    counted = true >= 0
+    pairs = true[counted] * phases + predicted[counted]
+    counts: np.ndarray = torch.bincount(pairs, minlength=phases**2).reshape(phases, phases).cpu().numpy()
+    return counts
 
 
 def mean_iou_metric(confusion: ConfusionMatrix) -> MetricsLambda:

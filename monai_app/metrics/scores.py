@@ -99,18 +99,43 @@ def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
     )
 
 
-def write_scores(scores: Scores, csv_path: Path, json_path: Path, record: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class Part:
+    """The scores of a part of what was scored.
+
+    Attributes:
+        stack: name of the stack.
+        slice: z of the slice; None for all of the stack.
+        scores: the part's own.
+    """
+
+    stack: str
+    slice: int | None
+    scores: Scores
+
+
+def write_scores(
+    scores: Scores, csv_path: Path, json_path: Path, record: Mapping[str, Any], parts: Sequence[Part] = ()
+) -> None:
     """Write scores as a table (CSV: one row a phase, then the mean) and completely (JSON; undefined becomes null).
 
-    ``record`` says what was scored; it goes into the JSON too.
+    Args:
+        scores: of all that was scored.
+        csv_path: the table; its columns ``stack`` and ``slice`` are empty in the rows of all.
+        json_path: the document.
+        record: what was scored; it goes into the document too.
+        parts: of single stacks and slices; they come after the whole, and are the document's ``parts``.
     """
-    names = [field.name for field in fields(PhaseScore)]
+    names = [*(field.name for field in fields(PhaseScore)), "stack", "slice"]
+    whole: list[tuple[Scores, dict[str, Any]]] = [(scores, {})]
     with atomic_file(csv_path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
         writer = csv.DictWriter(handle, names)
         writer.writeheader()
-        writer.writerows(asdict(row) for row in scores.phases)
-        writer.writerow({"phase": "mean", "iou": scores.mean_iou})
-    document = _without_nan({**record, **asdict(scores)})
+        for each, place in [*whole, *((part.scores, {"stack": part.stack, "slice": part.slice}) for part in parts)]:
+            writer.writerows({**asdict(row), **place} for row in each.phases)
+            writer.writerow({"phase": "mean", "iou": each.mean_iou, **place})
+    told = [{"stack": part.stack, "slice": part.slice, **asdict(part.scores)} for part in parts]
+    document = _without_nan({**record, **asdict(scores), "parts": told})
     with atomic_file(json_path) as temporary:
         temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf8")
 

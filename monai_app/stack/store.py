@@ -107,6 +107,11 @@ class Stack(SlabSource):
             ) from None
         return cls(path, metadata, levels)
 
+    @property
+    def store_name(self) -> str:
+        """The name of the store's folder without ``.ome.zarr``: of several stacks each has its own."""
+        return self.path.name.removesuffix(".ome.zarr")
+
     def reopened(self) -> "Stack":
         """The stack with the annotations that it has now.
 

@@ -2,14 +2,14 @@
 
 from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done
 from monai_app.training.evaluation import ScoreWriter
-from monai_app.training.fingerprint import fingerprint
+from monai_app.training.fingerprint import fingerprint, identities
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
 from monai_app.training.handlers import EpochProgress, FiniteLoss, SameStack, Stats, ValidationPictures
 from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
 from monai_app.training.seeding import SeedEachEpoch, SeededDataset
-from monai_app.training.split import BlockSplit, split_blocks, split_stack
+from monai_app.training.split import BlockSplit, StackSplits, split_blocks, split_stack, split_stacks
 
 __all__ = [
     "BestModel",
@@ -26,16 +26,19 @@ __all__ = [
     "SeedEachEpoch",
     "SeededDataset",
     "SharedBatchNorm2d",
+    "StackSplits",
     "Stats",
     "ValidationPictures",
     "clip_gradients",
     "distribute",
     "epochs_done",
     "fingerprint",
+    "identities",
     "join_processes",
     "leave_processes",
     "share_norms",
     "share_of",
     "split_blocks",
     "split_stack",
+    "split_stacks",
 ]

@@ -1,11 +1,13 @@
 """What decides the weights of a training: all of its config but for places, reports and who shares the work."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from monai.bundle import ConfigParser
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
+
+from monai_app.stack import Stack
 
 RENAMED: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "deformed": ("augmentation::deform::prob", lambda value: value),
@@ -20,6 +22,8 @@ _PLACES = {
     "train::trainer::max_epochs",
     "bundle_root",
     "dataset_dir",
+    "more_stacks",
+    "stacks",
     "models_dir",
     "output_dir",
     "device",
@@ -65,6 +69,12 @@ def fingerprint(**more: Any) -> dict[str, Any]:
     if parser is None:
         raise RuntimeError("fingerprint() is for expressions of a config that MONAI evaluates")
     return {**dict(_leaves(parser.config)), **more}
+
+
+def identities(stacks: Sequence[str]) -> str | list[str]:
+    """Return the identity of a stack, or of each of several, by their paths."""
+    found = [Stack.open(path).identity for path in stacks]
+    return found[0] if len(found) == 1 else found
 
 
 def is_earlier(settings: Mapping[str, Any]) -> bool:

@@ -97,38 +97,43 @@ class FiniteLoss:
 
 
 class SameStack:
-    """End a training whose stack was replaced: before the first step, and before an epoch's weights are kept.
+    """End a training of which a stack was replaced: before the first step, and before an epoch's weights are kept.
 
-    Pixels and annotations are read before the training starts and kept, so annotating the stack later changes nothing
+    Pixels and annotations are read before the training starts and kept, so annotating a stack later changes nothing
     of it. Attach to the trainer before all others, in every process.
 
     Args:
         items: of the training slices, see :func:`monai_app.transforms.annotated_items`.
-        models: the folder that weights go to; the ``run.json`` beside it, where there is one, names the stack that the
+        models: the folder that weights go to; the ``run.json`` beside it, where there is one, names the stacks that the
             run was made of.
 
     Raises:
-        StackError: when the trainer starts, or between its epochs, if the stack is not the one that was read and that
+        StackError: when the trainer starts, or between its epochs, if a stack is not the one that was read and that
             the record names.
     """
 
     def __init__(self, items: Sequence[Mapping[str, Any]], models: str) -> None:
-        self._stack = Stack.open(items[0]["image"], identity=items[0]["identity"])
+        read = {str(item["image"]): item["identity"] for item in items}
+        self._stacks = [Stack.open(path, identity=identity) for path, identity in read.items()]
         self._record = Path(models).with_name("run.json")
 
     def attach(self, engine: Engine) -> None:
-        """Look at the stack when the trainer starts, and after each of its epochs."""
+        """Look at the stacks when the trainer starts, and after each of its epochs."""
         engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: self._stack.reopened())
+        engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: [stack.reopened() for stack in self._stacks])
 
     def _start(self, engine: Engine) -> None:
-        self._stack.check_unchanged()
+        for stack in self._stacks:
+            stack.check_unchanged()
+        own = ",".join(stack.identity for stack in self._stacks)
         made_of = json.loads(self._record.read_text(encoding="utf8")).get("stack") if self._record.is_file() else None
-        identities = cast(list[str], all_gather(self._stack.identity))  # of all processes
-        if {made_of or self._stack.identity, *identities} != {self._stack.identity}:
+        made_of = ",".join(made_of) if isinstance(made_of, list) else made_of
+        identities = cast(list[str], all_gather(own))  # of all processes
+        if {made_of or own, *identities} != {own}:
             raise StackError(
-                f"{self._stack.path} was replaced or annotated since {self._record.parent} was made, or while it was "
-                "read; train into another folder, or with --overwrite"
+                f"{' or '.join(str(stack.path) for stack in self._stacks)} was replaced or annotated since "
+                f"{self._record.parent} was made, or while it was read, or these are other stacks; train into another "
+                "folder, or with --overwrite"
             )
 
 

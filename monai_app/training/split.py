@@ -86,6 +86,33 @@ def split_blocks(
     return BlockSplit(shape=(shape[0], shape[1]), z=tuple(sorted(annotations)), blocks=chosen)
 
 
+@dataclass(frozen=True)
+class StackSplits:
+    """The splits of several stacks, each by its path.
+
+    Attributes:
+        splits: a stack's path -> its split.
+    """
+
+    splits: Mapping[str, BlockSplit]
+
+    @property
+    def validation(self) -> dict[str, dict[int, np.ndarray]]:
+        """Per stack what `BlockSplit.validation` is."""
+        return {path: split.validation for path, split in self.splits.items()}
+
+    @property
+    def training(self) -> dict[str, dict[int, np.ndarray]]:
+        """Per stack what `BlockSplit.training` is."""
+        return {path: split.training for path, split in self.splits.items()}
+
+
+def split_stacks(stacks: Sequence[str], fraction: float = 0.25, block: int = 128, seed: int = 0) -> StackSplits:
+    """Split the training slices of each of several stacks, see :func:`split_blocks`."""
+    opened = [Stack.open(path) for path in stacks]
+    return StackSplits({str(stack.path): split_stack(stack, fraction, block, seed) for stack in opened})
+
+
 def split_stack(stack: str | Stack, fraction: float = 0.25, block: int = 128, seed: int = 0) -> BlockSplit:
     """Split the training slices of a stack, see :func:`split_blocks`."""
     source = stack if isinstance(stack, Stack) else Stack.open(stack)

@@ -24,7 +24,7 @@ class _LoadSlice(MapTransform):
             stack = Stack.open(path, identity=item.get("identity"))
             pixels = torch.from_numpy(self._read(stack, z, item))
             stack.check_unchanged()
-            item[key] = MetaTensor(pixels, meta={"filename_or_obj": path, "z": z})
+            item[key] = MetaTensor(pixels, meta={"filename_or_obj": path, "z": z, "ingested": stack.ingested})
         return item
 
     @abstractmethod
@@ -45,7 +45,7 @@ class LoadSlabd(_LoadSlice):
 
     Raises:
         StackError: when called, if the stack has no such slice or pixels of another type, or was replaced.
-        ConfigError: when called, if the stack has no such detector.
+        ConfigError: when called, if the stack has no such detector, or no scaling.
     """
 
     def __init__(self, keys: str | Sequence[str], spec: ModelSpec) -> None:
@@ -53,7 +53,7 @@ class LoadSlabd(_LoadSlice):
         self.spec = spec
 
     def _read(self, stack: Stack, z: int, item: Mapping[Hashable, Any]) -> np.ndarray:
-        self.spec.check_stack(stack)
+        self.spec.of_stack(stack.ingested).check_stack(stack)
         return stack.read_slab(z, self.spec.detectors, self.spec.slices).astype(np.float32)
 
 
@@ -65,20 +65,21 @@ class LoadAnnotationd(_LoadSlice):
 
     Args:
         keys: keys of stack paths.
-        kept: per slice index a boolean mask (rows, columns); labels where it is ``False`` become unlabelled. This is
-            how training and validation share a slice, see :mod:`monai_app.training.split`. ``None`` keeps all.
+        kept: per path of a stack and slice index a boolean mask (rows, columns); labels where it is ``False`` become
+            unlabelled. This is how training and validation share a slice, see :mod:`monai_app.training.split`. ``None``
+            keeps all.
 
     Raises:
         AnnotationError: when called, if the slice is not annotated.
         StackError: when called, if the stack was replaced.
     """
 
-    def __init__(self, keys: str | Sequence[str], kept: Mapping[int, np.ndarray] | None = None) -> None:
+    def __init__(self, keys: str | Sequence[str], kept: Mapping[str, Mapping[int, np.ndarray]] | None = None) -> None:
         super().__init__(keys)
         self.kept = kept
 
     def _read(self, stack: Stack, z: int, item: Mapping[Hashable, Any]) -> np.ndarray:
         labels = stack.read_annotation(z)
         if self.kept is not None:
-            labels = np.where(self.kept[z], labels, 0).astype(np.uint8)
+            labels = np.where(self.kept[str(stack.path)][z], labels, 0).astype(np.uint8)
         return np.zeros_like(labels[None]) if item.get("spare") else labels[None]

@@ -5,19 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from torch.export import Dim
 
 from monai_app.bundle.checks import check_network
+from monai_app.bundle.configs.applied import Applied, Part
 from monai_app.bundle.configs.locate import config_path, size_path, template_path, template_paths, tiny_settings
 from monai_app.bundle.configs.variants import read_variant, variant_names
+from monai_app.bundle.model import load_model
 from monai_app.bundle.prepare import prepare
+from monai_app.bundle.segment import segment
 from monai_app.errors import ConfigError
-from monai_app.stack import Stack
+from monai_app.stack import Stack, ingest
 from monai_app.yamlfile import read_yaml
-from tests.conftest import TINY_TRAINING
+from tests.conftest import TINY_TRAINING, write_tiny_sample
 
 VARIANTS = variant_names()
 EXPORTED = ("unet_ice_1", "sensor3d_ice_3")
@@ -130,6 +135,39 @@ def test_a_variant_is_refused_by_name_where_a_detector_is_missing(tiny_stack: St
 
     with pytest.raises(ConfigError, match=r"variant 'unet_ice_1' needs detector 'ICE'; .* has SE"):
         read_variant("unet_ice_1").choose(cast("Stack", OneDetector()), None, {})
+
+
+@pytest.fixture(scope="module")
+def three_detectors(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    folder = tmp_path_factory.mktemp("three")
+    description = write_tiny_sample(folder / "sample")
+    (folder / "sample" / "third").mkdir()
+    for file in (folder / "sample" / "ICE").iterdir():
+        tifffile.imwrite(folder / "sample" / "third" / file.name, 255 - tifffile.imread(file))
+    names = "{SE: ICE, b-1.x: TLD, C_3: third}"
+    description.write_text(description.read_text().replace("{ICE: ICE, TLD: TLD}", names))
+    return ingest(description, folder / "three.ome.zarr")
+
+
+@pytest.mark.parametrize(
+    ("name", "detectors"), [("sensor3d_se_3", ["SE"]), ("unet_C_3+b-1.X+SE_3", ["C_3", "b-1.x", "SE"])]
+)
+def test_a_variant_of_any_detectors_is_made_of_its_name(
+    name: str, detectors: list[str], three_detectors: Stack, tmp_path: Path
+) -> None:
+    tester = VariantTester(name, three_detectors, tmp_path / "run")
+    tester.prepare()
+    tester.train_and_evaluate()
+    model = load_model(tester.run)
+    assert (list(model.spec.detectors), model.spec.slices) == (detectors, 3)
+    segment(model, three_detectors.path, f"labels_{len(detectors)}", Applied(region=Part(slices="3")))
+    assert set(np.unique(three_detectors.read_labels(f"labels_{len(detectors)}", 3))) <= {1, 2, 3}
+
+
+@pytest.mark.parametrize("name", ["vnet_SE_3", "unet__3", "unet_SE", "unet_SE_three", "SE", ""])
+def test_a_name_that_is_no_variants_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"no variant '{name}': choose one of .* or write NETWORK_"):
+        read_variant(name)
 
 
 def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) -> None:

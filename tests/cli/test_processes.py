@@ -118,7 +118,7 @@ def test_sensor3d_trains_in_two_processes_as_in_one(tmp_path: Path) -> None:
     settings = {**TINY_SENSOR3D, "norm": "batch"}
     one, many = (prepared(tmp_path / name, stack, "sensor3d", settings) for name in ("one", "many"))
     run_here(one, stack, "train")
-    command = bundle_command(many, stack.path, ("train",), 2)
+    command = bundle_command(many, [stack.path], ("train",), 2)
     assert command.words[:4] == ["torchrun", "--standalone", "--nproc_per_node", "2"]
     run_command("-m", "torch.distributed.run", *command.words[1:], cwd=tmp_path)
     assert_the_same_training(one, many)
@@ -148,7 +148,7 @@ def test_mixed_precision_reaches_both_engines_and_trains_on_a_cpu(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(trained / "configs", run / "configs")
-    words = bundle_command(run, tiny_stack.path, ("train",), 1, amp=amp, tracking=None).words
+    words = bundle_command(run, [tiny_stack.path], ("train",), 1, amp=amp, tracking=None).words
     assert words[-2:] == ["--amp", str(amp)]
     assert "--tracking" not in words
     parser = run_here(run, tiny_stack, "train", amp=amp, max_epochs=1, steps_per_epoch=1)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_app.domain.model_spec import ChannelStats, ModelSpec
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.domain.training_stack import ChannelStats
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.stack import ArrayStack
 from tests.specs import phases_of, spec_of
@@ -159,3 +160,55 @@ def test_phases_must_agree_in_name_and_order(names: list[str]) -> None:
     spec.check_phases(phases_of(["pore", "hydrate"]), Path("sample"))
     with pytest.raises(AnnotationError, match=r"phases of sample are .*, the model's are \['pore', 'hydrate'\].*; use"):
         spec.check_phases(phases_of(names), Path("sample"))
+
+
+STACKS: list[dict[str, Any]] = [
+    {
+        "name": name,
+        "identity": name,
+        "voxel_nm": [20, 10, 10],
+        "greys": {"ICE": [shift] * 16, "TLD": [9] * 16},
+        "scaling": {"ICE": {"mean": shift, "std": 2}, "TLD": {"mean": 9, "std": 3}},
+    }
+    for name, shift in (("a", 5), ("b", 7))
+]
+
+
+def test_each_training_stack_may_have_a_scaling_of_its_own() -> None:
+    spec = spec_of(["ICE", "TLD"], 3, training_stacks=STACKS)
+    assert ModelSpec.from_json(json.loads(json.dumps(spec.to_json())), "here") == spec
+    of_b = spec.of_stack("b")
+    assert of_b.channel_mean == (7, 9) * 3
+    assert of_b.channel_std == (2, 3) * 3
+    of_b.check_common_scaling("anything")
+    assert spec.of_stack("c") is spec
+    with pytest.raises(ConfigError, match=r"^it fails: .*\(a, b\).*scaling_of=common"):
+        spec.check_common_scaling("it fails")
+
+
+def test_a_detector_takes_the_part_of_another_in_all_that_names_it() -> None:
+    spec = spec_of(["ICE", "TLD"], 1, training_stacks=STACKS)
+    assert spec.reading({}) is spec
+    read = spec.reading({"ICE": "SE"})
+    assert (read.detectors, read.channel_name) == (("SE", "TLD"), ("z:SE", "z:TLD"))
+    assert (read.channel_mean, read.stand_ins) == (spec.channel_mean, {"ICE": "SE"})
+    assert read.of_stack("a").scaling["SE"].mean == 5
+    assert set(read.training_stacks[0].greys) == {"SE", "TLD"}
+    assert spec_of(["ICE", "TLD"], 1, stand_ins={"ICE": "TLD", "TLD": "ICE"}).detectors == ("TLD", "ICE")
+    with pytest.raises(ConfigError, match="detector 'SE' in the part of 'ICE' does not exist"):
+        read.check_stack(ArrayStack(["ICE", "TLD"], np.zeros((2, 1, 4, 4), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("stand_ins", "message"),
+    [
+        ({"HAADF": "SE"}, "detector 'HAADF', whose part 'SE' is to take, is none of the model's, which are ICE, TLD"),
+        ({"ICE": "TLD"}, "detector 'TLD' would take two parts"),
+        ({"ICE": "SE", "TLD": "SE"}, "detector 'SE' would take two parts"),
+    ],
+)
+def test_a_part_that_there_is_not_and_two_parts_of_one_detector_are_refused(
+    stand_ins: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        spec_of(["ICE", "TLD"]).reading(stand_ins)

@@ -97,6 +97,24 @@ def test_a_training_does_not_begin_on_another_stack_than_it_read_or_was_made_of(
         trainer.run()
 
 
+def test_a_training_on_several_stacks_looks_at_each(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    items = annotated_items([str(stack.path), str(other.path)], "train")
+    (tmp_path / "run.json").write_text(json.dumps({"stack": [stack.identity, other.identity]}))
+
+    def run(do: Callable[[], object] = lambda: None) -> None:
+        engine = Engine(lambda *_: None)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: do())
+        SameStack(items, str(tmp_path / "models")).attach(engine)
+        engine.run([0])
+
+    run()
+    with pytest.raises(StackError, match="another stack was ingested in its place"):
+        run(lambda: put(other, stack.path))
+    items = items[-1:]
+    with pytest.raises(StackError, match="or these are other stacks"):
+        run()
+
+
 def test_a_snapshot_whose_stack_was_replaced_is_no_stack_any_more(stack: Stack, other: Stack, tmp_path: Path) -> None:
     taken = snapshot(stack, tmp_path / "taken.ome.zarr")
     annotate(stack, {0: blank(stack)})
@@ -122,7 +140,7 @@ class Evaluation:
         self.engine = Engine(self.step)
         LoadWeights(str(self.weights), self.network).attach(self.engine)
         confusion.attach(self.engine, "confusion")
-        ScoreWriter(str(run / "eval"), confusion, spec, str(stack.path), str(self.weights)).attach(self.engine)
+        ScoreWriter(str(run / "eval"), confusion, spec, [str(stack.path)], str(self.weights)).attach(self.engine)
         self.data = [[each] for each in read]
 
     def step(self, engine: Engine, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Stack
-from monai_app.training.split import split_blocks, split_stack
+from monai_app.training.split import split_blocks, split_stack, split_stacks
 from monai_app.transforms import LoadAnnotationd
 
 
@@ -111,9 +111,11 @@ def test_too_few_labels_are_refused() -> None:
 
 
 def test_transforms_keep_the_two_sides_apart(tiny_stack: Stack) -> None:
-    split = split_stack(tiny_stack, 0.25, 32)
+    path = str(tiny_stack.path)
+    split = split_stacks([path], 0.25, 32)
+    assert split.splits[path] == split_stack(tiny_stack, 0.25, 32)
     for z in tiny_stack.train_slices:
-        item: Any = {"label": str(tiny_stack.path), "z": z}
+        item: Any = {"label": path, "z": z}
         train, valid = (LoadAnnotationd("label", kept)(item)["label"][0] for kept in (split.training, split.validation))
         assert not ((train > 0) & (valid > 0)).any()
         np.testing.assert_array_equal(train + valid, tiny_stack.read_annotation(z))

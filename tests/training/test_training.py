@@ -37,7 +37,7 @@ def many_items(dataset: SeededDataset, count: int) -> Iterator[dict[str, torch.T
 
 def test_crops_never_show_a_label_of_a_validation_block(config: ConfigParser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mark every pixel with its side of the split (1 trains, 3 validates), then look into crops and validation."""
-    split = config.get_parsed_content("split")
+    (split,) = config.get_parsed_content("split").splits.values()
 
     def mark(_: Stack, z: int) -> np.ndarray:
         return np.where(split.validation[z], 3, 1).astype(np.uint8)

@@ -63,7 +63,7 @@ def test_scaling_is_per_detector_and_fixed(tiny_stack: Stack) -> None:
 
 @given(st.integers(0, 60), st.integers(0, 40))
 def test_scaling_does_not_depend_on_the_tile(tiny_stack: Stack, top: int, left: int) -> None:
-    scale = normaliser(spec_of(slices=1, scaling=measure_scaling(tiny_stack, ["ICE", "TLD"], [1, 3, 5])))
+    scale = normaliser(spec_of(slices=1, scaling=measure_scaling([(tiny_stack, 1)], ["ICE", "TLD"])))
     whole = torch.from_numpy(tiny_stack.read_slab(2, ["ICE", "TLD"], 1).astype(np.float32))
     window = (slice(None), slice(top, top + 20), slice(left, left + 20))
     assert torch.equal(scale(whole[window].clone()), scale(whole.clone())[window])
@@ -71,7 +71,7 @@ def test_scaling_does_not_depend_on_the_tile(tiny_stack: Stack, top: int, left: 
 
 def test_scaling_is_measured_on_the_training_slices(tiny_stack: Stack) -> None:
     pixels = np.stack([tiny_stack.read_slab(z, ["TLD"], 1)[0] for z in (1, 3, 5)]).astype(float)
-    scaling = measure_scaling(tiny_stack, ["TLD"], [1, 3, 5])["TLD"]
+    scaling = measure_scaling([(tiny_stack, z) for z in (1, 3, 5)], ["TLD"])["TLD"]
     assert scaling.mean == pytest.approx(pixels.mean(), abs=1e-3)
     assert scaling.std == pytest.approx(pixels.std(), abs=1e-3)
 

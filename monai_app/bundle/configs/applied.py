@@ -34,6 +34,8 @@ class Asked(Strict):
     """address of a Dask scheduler to compute on"""
     tiff_dir: Text | None = None
     """also write the labels as one TIFF per slice into this folder"""
+    stand_ins: dict[str, str] = Field(default_factory=dict)
+    """detector of the model: detector of the stack that takes its part"""
     overwrite: bool = False
     """replace a finished label image"""
 
@@ -70,7 +72,8 @@ def kept_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
         ConfigError: one is an expression, or belongs on the command line.
     """
     for name, field in Asked.model_fields.items():
-        if config.get(name, field.default) != field.default:
+        default = field.get_default(call_default_factory=True)
+        if config.get(name, default) != default:
             raise ConfigError(f"{path}: {name} is {config[name]!r}; take it out, and ask for it on the command line")
     kept = {name: config[name] for name in KEPT if name in config and config[name] != AUTOMATIC}
     for name, value in kept.items():

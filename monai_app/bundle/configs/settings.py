@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml as pyyaml
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 
 from monai_app.domain.validation import shown
 from monai_app.errors import ConfigError
@@ -84,10 +85,23 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
         last = name.split(SEPARATOR)[-1]
         for holder in holders:
             if holder[last] != value:  # what stays keeps its form
-                holder[last] = value
+                holder[last] = _compact(value)
     for path, document in documents.items():
         yaml.dump(document, path)
         _check_read_back(path, settings)
+
+
+def _compact(value: Any) -> Any:
+    """Return a value whose lists of numbers are written in a line."""
+    if isinstance(value, Mapping):
+        return {name: _compact(inner) for name, inner in value.items()}
+    if not isinstance(value, list | tuple):
+        return value
+    if not all(type(each) in (int, float) for each in value):
+        return [_compact(each) for each in value]
+    line = CommentedSeq(value)
+    line.fa.set_flow_style()
+    return line
 
 
 def unknown_setting(name: str, known: Collection[str]) -> ConfigError:

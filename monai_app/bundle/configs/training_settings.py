@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, create_model, field_validator, model_validator
 
@@ -43,7 +43,7 @@ _OTHER_LIMITS = (0, 1_000_000)
 
 NOT_SETTINGS = {
     **dict.fromkeys(
-        ("phases", "scaling", "dtype", "trained_on"),
+        ("phases", "scaling", "dtype", "trained_on", "training_stacks"),
         "comes from the stack; describe the sample accordingly and ingest it",
     ),
     **dict.fromkeys(
@@ -51,6 +51,7 @@ NOT_SETTINGS = {
         "follows from the network's settings; set those",
     ),
     **dict.fromkeys(("rank", "processes"), "follows from the number of processes; give --processes N"),
+    "stand_ins": "belongs to the stack that a trained model is applied to; give --detector there",
     "pretrained": "follows from --from; give that",
     "loss": "has parts; set dice_weight, or loss::terms and loss::weights",
     "augmentation": "has steps; set numbers such as augmentation::gain::prob",
@@ -68,6 +69,10 @@ class TrainingSettings(Strict):
     """consecutive slices in the slab, odd; the middle one is segmented"""
     window: Sides = (512, 512)
     """rows and columns that a forward pass gives, multiples of the stride; a halo is read in addition"""
+    scaling_of: Literal["common", "stack"] = "common"
+    """common to all training stacks, or stack: each by its own grey values"""
+    balanced: bool = True
+    """crops come from every training stack equally often; false: from every annotated slice"""
     amp: bool | None = None
     """mixed precision; on a CPU MONAI computes in float32 all the same"""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0

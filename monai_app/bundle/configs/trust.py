@@ -34,7 +34,7 @@ left out of what is evaluated."""
 
 METADATA = "metadata.json"
 
-FROM_STACK = ("phases", "scaling", "dtype", "trained_on", "pretrained")
+FROM_STACK = ("phases", "scaling", "dtype", "trained_on", "training_stacks", "pretrained")
 FREE = {*TrainingSettings.model_fields, *FROM_STACK, *KEPT}
 """Ids whose values are free where they are plain, and the network's settings too."""
 

@@ -1,13 +1,16 @@
-"""Variants: a network, a set of detectors and a number of slices under one name, as in ``configs/variants/``."""
+"""Variants: a network, a set of detectors and a number of slices under one name, such as ``unet_ice+tld_3``."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from monai_app.bundle.configs.locate import config_names, config_path
+from monai_app.bundle.configs.locate import config_names, config_path, template_paths
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.yamlfile import read_yaml
+
+_NAME = re.compile(r"(?P<network>[^_]+)_(?P<detectors>.+)_(?P<slices>[0-9]{1,4})")
 
 
 @dataclass(frozen=True)
@@ -27,35 +30,54 @@ class Variant:
     def choose(self, stack: Stack, bundle: str | None, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Lay the variant over a user's choice, and return the bundle and all settings.
 
+        Detectors are those of the stack that have the variant's names; case does not count.
+
         Raises:
             ConfigError: the user chose something else than the variant says, or the stack lacks a detector.
         """
-        own = {"bundle": self.bundle, **self.settings}
+        there = {name.casefold(): name for name in stack.detectors}  # a stack has no two that differ in case alone
+        missing = [name for name in self.settings["detectors"] if name.casefold() not in there]
+        if missing:
+            network = self.name.split("_")[0]
+            raise ConfigError(
+                f"variant {self.name!r} needs detector {' and '.join(map(repr, missing))}; {stack.path} has "
+                f"{', '.join(stack.detectors)}: choose for instance --variant {network}_{'+'.join(stack.detectors)}_"
+                f"{self.settings['slices']}"
+            )
+        detectors = [there[name.casefold()] for name in self.settings["detectors"]]
+        own = {"bundle": self.bundle, **self.settings, "detectors": detectors}
         for name, value in {"bundle": bundle or self.bundle, **settings}.items():
             if own.get(name, value) != value:
                 raise ConfigError(
                     f"variant {self.name!r} means {name} {own[name]!r}, and {value!r} was given too; leave one out"
                 )
-        missing = [name for name in self.settings["detectors"] if name not in stack.detectors]
-        if missing:
-            raise ConfigError(
-                f"variant {self.name!r} needs detector {' and '.join(map(repr, missing))}; {stack.path} has "
-                f"{', '.join(stack.detectors)}: choose another variant, or instead of it --bundle {self.bundle} "
-                f"--slices {self.settings['slices']} --detectors {stack.detectors[0]}"
-            )
-        return self.bundle, {**settings, **self.settings}
+        return self.bundle, {**settings, **self.settings, "detectors": detectors}
 
 
 def variant_names() -> list[str]:
-    """The names of the variants that come with the package, sorted."""
+    """The names of the variants that come with the package as files, sorted; others are made of their names."""
     return config_names("variants")
 
 
 def read_variant(name: str) -> Variant:
-    """Read a variant that comes with the package.
+    """Return the variant of a name: one that comes with the package, or ``NETWORK_DETECTOR+DETECTOR_SLICES``.
 
     Raises:
-        ConfigError: there is no variant of that name.
+        ConfigError: the name says none, or there is no such network.
+
+    Example:
+        >>> read_variant("sensor3d_SE+BSE_5").settings
+        {'detectors': ['SE', 'BSE'], 'slices': 5}
     """
-    settings = dict(read_yaml(config_path("variants", name)))
-    return Variant(name, settings.pop("bundle"), settings)
+    if name in variant_names():
+        settings = dict(read_yaml(config_path("variants", name)))
+        return Variant(name, settings.pop("bundle"), settings)
+    bundles = {path.name.removeprefix("fibsem_").removesuffix("_segmentation"): path.name for path in template_paths()}
+    found = _NAME.fullmatch(name)
+    if found is None or found["network"] not in bundles:
+        raise ConfigError(
+            f"no variant {name!r}: choose one of {', '.join(variant_names())}, or write "
+            f"NETWORK_DETECTOR+DETECTOR_SLICES with the stack's detectors, network {' or '.join(sorted(bundles))}"
+        )
+    settings = {"detectors": found["detectors"].split("+"), "slices": int(found["slices"])}
+    return Variant(name, bundles[found["network"]], settings)

@@ -61,6 +61,7 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
     """
     check_target(target, run, overwrite=overwrite)
     model = load_model(run)
+    model.spec.check_common_scaling(f"{run} cannot be packaged")
     scores = _read_scores(run, model, unscored)
     with work_folder(target.absolute(), f"{target} is being written by another process; wait for it") as work:
         folder = work / target.stem
@@ -126,8 +127,7 @@ def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
     for picture in sorted((run / "eval").glob("slice_*.png")):
         if picture.is_symlink():
             raise ConfigError(f"{picture} is a link; a package holds files only: remove it")
-        number = picture.stem.removeprefix("slice_")
-        if scores is not None and number.isdecimal() and int(number) in scores["slices"]:
+        if scores is not None and picture.name in _picture_names(scores):
             shutil.copyfile(picture, folder / "eval" / picture.name)
 
 
@@ -141,18 +141,28 @@ def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: M
         raise ConfigError(f"{run} was trained or evaluated while it was packed; give the same command again")
 
 
+def _picture_names(scores: Mapping[str, Any]) -> set[str]:
+    """The pictures of an evaluation of one stack or of several."""
+    if not isinstance(scores["stack"], list):
+        return {f"slice_{z:04d}.png" for z in scores["slices"]}
+    pairs = zip(scores["stack"], scores["slices"], strict=True)
+    return {f"slice_{name}_{z:04d}.png" for name, slices in pairs for z in slices}
+
+
 def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
     record = read_record(run)
     config = ConfigParser.load_config_file(run / "configs" / "train.yaml")
     trained_on = record["settings"]["trained_on"]
+    alone = isinstance(trained_on, Mapping) and stack.ingested == trained_on["identity"]
     return {
         "run": run.name,
         "bundle": record["bundle"],
         "weights_sha256": model.sha256,
         "data": {
             "trained_on": trained_on,
-            "name": stack.name if stack.ingested == trained_on["identity"] else None,
-            "voxel_nm": list(stack.voxel_nm) if stack.ingested == trained_on["identity"] else None,
+            "name": stack.name if alone else None,
+            "voxel_nm": list(stack.voxel_nm) if alone else None,
+            "training_stacks": record["settings"].get("training_stacks", []),
         },
         "seed": config["seed"],
         "model": model.describe(),
@@ -169,14 +179,20 @@ def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
     }
 
 
+def _trained_on(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Identity and slices of every training stack."""
+    return [data["trained_on"]] if isinstance(data["trained_on"], Mapping) else data["trained_on"]
+
+
 def _complete_metadata(path: Path, provenance: Mapping[str, Any], scores: Mapping[str, Any] | None) -> None:
     """Write scores, data and versions into the metadata."""
     metadata = json.loads(path.read_text(encoding="utf8"))
     versions, data = provenance["versions"], provenance["data"]
     metadata |= {f"{name}_version": versions[name] for name in ("monai", "pytorch", "numpy")}
-    slices = data["trained_on"]["slices"]
     name = f"stack {data['name']!r}" if data["name"] else "a stack"
-    metadata["data_source"] = f"{name}, identity {data['trained_on']['identity']}, trained on slices {slices}"
+    metadata["data_source"] = "; ".join(
+        f"{name}, identity {each['identity']}, trained on slices {each['slices']}" for each in _trained_on(data)
+    )
     metadata.pop("eval_metrics", None)  # of the shipped bundle's experiments
     if scores is not None:
         ious = {f"iou_{row['phase']}": row["iou"] for row in scores["phases"] if row["iou"] is not None}
@@ -205,8 +221,10 @@ def _complete_readme(
         f"- grey values are scaled by (grey - mean) / std: {'; '.join(scaling)}",
         f"- phases: {', '.join(f'{phase.value} {phase.name}' for phase in spec.phases)}",
         f"- weights: SHA-256 {model.sha256}; seed {provenance['seed']}",
-        f"- trained on slices {provenance['data']['trained_on']['slices']} of the stack with the identity "
-        f"{provenance['data']['trained_on']['identity']}",
+        *(
+            f"- trained on slices {each['slices']} of the stack with the identity {each['identity']}"
+            for each in _trained_on(provenance["data"])
+        ),
         f"- `{PROVENANCE}` has settings and versions, `{FOLDER}/` a piece of a slice with its labels, `{MANIFEST}` the "
         "hash of every file; `monai-app check` proves them",
         "",

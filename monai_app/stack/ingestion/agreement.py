@@ -51,7 +51,8 @@ def check_agreement(detectors: Mapping[str, Source]) -> None:
         if len(source) != len(other) or odd:
             raise StackError(
                 f"{pair} have {len(source)} and {len(other)} slices{odd}, and every slice needs an image of each; add "
-                "the missing ones or remove the extra ones, or number the files of both alike"
+                "the missing ones or remove the extra ones, or leave one of the detectors out of the description, or "
+                "number the files of both alike"
             )
         if source.shape != other.shape or source.dtype != other.dtype:
             raise StackError(

@@ -80,6 +80,11 @@ def broken(did: str, make: Make, *says: str, line: str = LINE) -> Row:
 
 
 ROWS = [
+    option("--detector ICE", "'ICE'", "HAADF=SE"),
+    option("--detector HAADF=SE", "'HAADF'", "ICE, TLD"),
+    option("--detector ICE=SE", "'SE'", "tiny.ome.zarr"),
+    option("--detector ICE=TLD", "'TLD' would take two parts"),
+    option("--detector ICE=TLD --detector ICE=ICE", "ICE=ICE"),
     option("--z 9:12", "--z 9:12"),
     option("--z 5:5", "5:5"),
     option("--z 6:2", "6:2"),

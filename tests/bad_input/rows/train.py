@@ -35,6 +35,31 @@ def another(*changes: tuple[str, str], text: str = "") -> Make:
     return make
 
 
+def another_called(name: str, *changes: tuple[str, str]) -> Make:
+    """Make a second stack from a sample with another description."""
+
+    def make(place: Place) -> None:
+        another(*changes)(place)
+        (place.folder / name).parent.mkdir(exist_ok=True)
+        (place.folder / "tiny.ome.zarr").rename(place.folder / name)
+
+    return make
+
+
+same_name = another_called("again/tiny.ome.zarr", ("{ICE: ICE, TLD: TLD}", "{TLD: TLD, ICE: ICE}"))
+one_detector = another_called("other.ome.zarr", ("{ICE: ICE, TLD: TLD}", "{ICE: ICE}"))
+
+
+def in_another_order(place: Place) -> None:
+    another_called(
+        "first.ome.zarr",
+        ("1, name: pore", "1, name: other"),
+        ("2, name: hydrate", "2, name: pore"),
+        ("other", "hydrate"),
+    )(place)
+    place.copy("STACK")
+
+
 def without_annotations(place: Place) -> None:
     description = place.copy("SAMPLE") / "sample.yaml"
     text = description.read_text()
@@ -159,6 +184,10 @@ ROWS = [
     option("--set augmentation::nothing::prob=1", "nothing"),
     setting("augmentation=none"),
     setting("loss=none"),
+    setting("scaling_of=each"),
+    setting("balanced=often"),
+    setting("training_stacks=[]", "training_stacks"),
+    setting("stand_ins={ICE: SE}", "--detector"),
     setting("phases=[1, 2]"),
     setting("scaling=1"),
     setting("stride=16"),
@@ -187,6 +216,8 @@ ROWS = [
     option("--detectors ICE,", "''"),
     option("--size huge", "huge"),
     option("--variant unet", "unet"),
+    option("--variant unet_SE_3", "'SE'", "--variant unet_ICE+TLD_3"),
+    option("--variant vnet_ICE_3", "vnet_ICE_3"),
     option("--variant unet_ice_3 --detectors TLD", "detectors"),
     option("--variant unet_ice_3 --bundle fibsem_sensor3d_segmentation", "unet_ice_3"),
     option("--bundle vnet", "vnet"),
@@ -260,6 +291,28 @@ ROWS = [
             (CLINKER, '{value: 3, name: "a #3", colour: "#d55e00"}'),
             (MAPPING, 'mapping: {1: pore, 2: hydrate, 3: "a #3"}'),
         ),
+    ),
+    refused("several stacks, and no `--run`", "train STACK STACK run2", "--run"),
+    refused("one stack twice", f"train STACK STACK --run run2 {SMALL}", "tiny.ome.zarr", "same stack"),
+    refused(
+        "two stacks of one name",
+        f"train STACK again/tiny.ome.zarr --run run2 {SMALL}",
+        "again/tiny.ome.zarr",
+        "rename",
+        make=same_name,
+    ),
+    refused(
+        "two stacks whose phases have another order",
+        f"train tiny.ome.zarr first.ome.zarr --run run2 {SMALL}",
+        "first.ome.zarr",
+        "'mapping'",
+        make=in_another_order,
+    ),
+    refused(
+        "a second stack that lacks a detector",
+        f"train STACK other.ome.zarr --run run2 {SMALL}",
+        "--detectors ICE",
+        make=one_detector,
     ),
     refused("a run folder in the store", "train STACK STACK/run", "tiny.ome.zarr"),
     refused("a run folder in the store's labels", f"train STACK STACK/labels/run {SMALL}", "tiny.ome.zarr"),

@@ -1,0 +1,165 @@
+"""What stacks say to a model: whether it can be trained on them together, what it takes from them, and what is new."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from monai_app.bundle.configs.settings import check_literal
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.domain.region import Rect
+from monai_app.domain.training_stack import MOST_VOXEL_RATIO, TrainingStack, differences, voxel_ratio, voxel_text
+from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.stack import Stack
+from monai_app.training.split import split_stack
+from monai_app.transforms import annotated_items, measure_greys, measure_scaling
+
+
+def common_detectors(stacks: Sequence[Stack]) -> list[str]:
+    """Return the detectors to learn from where nobody chose: those of every stack.
+
+    Raises:
+        ConfigError: one stack has another set of detectors than the first.
+    """
+    first = stacks[0]
+    for other in stacks[1:]:
+        odd = sorted({*first.detectors} ^ {*other.detectors})
+        if odd:
+            common = [name for name in first.detectors if all(name in each.detectors for each in stacks)]
+            remedy = f"give --detectors {','.join(common)} to learn from what all have" if common else "train one alone"
+            raise ConfigError(
+                f"{first.path} has the detectors {', '.join(first.detectors)} and {other.path} has "
+                f"{', '.join(other.detectors)}: a model learns from detectors that every stack has; {remedy}"
+            )
+    return list(first.detectors)
+
+
+def check_stacks(stacks: Sequence[Stack], detectors: Sequence[str], slices: int) -> None:
+    """Check that stacks can be trained on together; voxels of other sizes are a warning.
+
+    Raises:
+        ConfigError: a stack lacks a detector or has too few slices, or two stacks are one or have one name.
+        StackError: pixels of different types.
+        AnnotationError: phases that differ in name or order.
+    """
+    for stack in stacks:
+        if slices > stack.shape[0]:
+            raise ConfigError(
+                f"slices {slices}: {stack.path} has {stack.shape[0]} slices, and a slab is of no more; lower it"
+            )
+        missing = [name for name in detectors if name not in stack.detectors]
+        if missing and len(stacks) > 1:
+            raise ConfigError(
+                f"detector {missing[0]!r} does not exist in {stack.path}, which has {', '.join(stack.detectors)}: a "
+                "model learns from detectors that every stack has; choose others (--detectors), or leave this stack out"
+            )
+        stack.read_slab(0, detectors, slices, Rect.whole((1, 1)))  # refuses what does not exist
+    for one, other in combinations(stacks, 2):
+        _check_pair(one, other)
+
+
+def _check_pair(one: Stack, other: Stack) -> None:
+    if one.ingested == other.ingested:
+        raise ConfigError(f"{one.path} and {other.path} are the same stack; give each stack once")
+    if one.store_name.casefold() == other.store_name.casefold():
+        raise ConfigError(
+            f"{one.path} and {other.path} have one name, so scores would not tell them apart; rename one of the folders"
+        )
+    if one.dtype != other.dtype:
+        raise StackError(
+            f"the pixels of {one.path} are {one.dtype} and those of {other.path} are {other.dtype}: the same grey "
+            "would have another value; convert one and ingest it again, or train two models"
+        )
+    phases = [[phase.name for phase in stack.phases] for stack in (one, other)]
+    if phases[0] != phases[1]:
+        raise AnnotationError(
+            f"the phases of {one.path} are {phases[0]} and those of {other.path} are {phases[1]}: they must agree in "
+            "name and order; list the same phases in both descriptions, where 'mapping' says which value of the label "
+            "files is which phase, and ingest again"
+        )
+    if (ratio := voxel_ratio(one.voxel_nm, other.voxel_nm)) > MOST_VOXEL_RATIO:
+        logging.getLogger(__name__).warning(
+            "the voxels of %s are %s (z, y, x) and those of %s are %s, up to %.3g times another size: structures have "
+            "other sizes in pixels in each",
+            *(one.path, voxel_text(one.voxel_nm), other.path, voxel_text(other.voxel_nm), ratio),
+        )
+
+
+def from_stacks(stacks: Sequence[Stack], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ids of a bundle that come from its training stacks.
+
+    Args:
+        stacks: checked by `check_stacks`.
+        chosen: the bundle's settings; ``scaling_of`` decides whether each stack has a scaling of its own.
+
+    Raises:
+        AnnotationError: one cannot be trained on.
+        ConfigError: a name that configs cannot hold.
+    """
+    detectors = chosen["detectors"]
+    train = [(stack, [item["z"] for item in annotated_items(str(stack.path), "train")]) for stack in stacks]
+    _check_annotations(train, chosen)
+    trained_on = [{"identity": stack.ingested, "slices": slices} for stack, slices in train]
+    apart = chosen["scaling_of"] == "stack" and len(stacks) > 1
+    found = {
+        "phases": [phase.model_dump(mode="json") for phase in stacks[0].phases],
+        "scaling": _measured([(stack, z) for stack, slices in train for z in slices], detectors),
+        "dtype": stacks[0].dtype.name,
+        "trained_on": trained_on[0] if len(stacks) == 1 else trained_on,
+        "training_stacks": [
+            describe_stack(stack, detectors).model_dump(mode="json", exclude_none=True)
+            | ({"scaling": _measured([(stack, z) for z in slices], detectors)} if apart else {})
+            for stack, slices in train
+        ],
+    }
+    check_literal(found)
+    return found
+
+
+def describe_stack(stack: Stack, detectors: Sequence[str]) -> TrainingStack:
+    """Return what a model remembers of a stack."""
+    return TrainingStack(
+        name=re.sub(r"[#$@%]", "_", stack.store_name),  # which configs cannot hold
+        identity=stack.ingested,
+        voxel_nm=stack.voxel_nm,
+        greys=measure_greys(stack, detectors),
+    )
+
+
+def _measured(slices: Sequence[tuple[Stack, int]], detectors: Sequence[str]) -> dict[str, dict[str, float]]:
+    return {name: stats.model_dump() for name, stats in measure_scaling(slices, detectors).items()}
+
+
+def _check_annotations(train: Sequence[tuple[Stack, Sequence[int]]], chosen: Mapping[str, Any]) -> None:
+    """Check that stacks can be trained on, and tell of phases that none of their training slices shows."""
+    present: set[int] = set()
+    for stack, slices in train:
+        if len(stack.phases) < 2:
+            raise AnnotationError(
+                f"{stack.path} has one phase: there is nothing to tell apart; describe two phases or more"
+            )
+        split_stack(stack, chosen["validation_fraction"], chosen["validation_block"])  # refuses what cannot be split
+        present = present.union(*(np.unique(stack.read_annotation(z)).tolist() for z in slices))
+    for phase in train[0][0].phases:
+        if phase.value not in present:
+            logging.getLogger(__name__).warning("no training slice shows phase %r: it will not be learned", phase.name)
+
+
+def tell_what_is_unfamiliar(spec: ModelSpec, stack: Stack) -> None:
+    """Warn of what in a stack is unlike all stacks that a model was trained on; a model of earlier versions knows none.
+
+    Args:
+        spec: of the model; detectors that the stack lacks are left out.
+        stack: what it is applied to.
+    """
+    shared = [name for name in spec.detectors if name in stack.detectors]
+    if not spec.training_stacks or not shared:
+        return
+    scaling = {name: stats for name, stats in spec.scaling.items() if name in shared}
+    for line in differences(spec.training_stacks, scaling, describe_stack(stack, shared)):
+        logging.getLogger(__name__).warning(
+            "%s; look at the result, and train on an annotated slice of this stack too if it is poor", line
+        )

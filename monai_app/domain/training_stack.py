@@ -1,0 +1,107 @@
+"""What a model remembers of a stack that it was trained on, and how another stack differs from all of these."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from monai_app.domain.validation import Items, Strict, Text
+
+MOST_VOXEL_RATIO = 1.5
+"""Voxels that differ by more are told of: structures are then that much larger or smaller in pixels."""
+
+MOST_GREY_DISTANCE = 0.5
+"""Grey values that lie further away are told of; in standard deviations of the training's.
+
+Training shifts and stretches grey values at random by up to 0.15 of it (``augmentation::offset`` and ``gain``), so a
+model knows differences of about 0.3.
+"""
+
+QUANTILES = 16
+"""Quantiles that stand for a histogram: the middles of as many equal parts."""
+
+_Positive = Annotated[float, Field(gt=0)]
+
+
+class ChannelStats(Strict):
+    """A detector's statistics: grey value ``mean`` becomes 0 and ``mean + std`` becomes 1."""
+
+    mean: float
+    std: _Positive
+
+
+class TrainingStack(Strict):
+    """A stack that a model was trained on.
+
+    Attributes:
+        name: of its store, for people.
+        identity: at its ingestion.
+        voxel_nm: voxel size z, y, x in nm.
+        greys: per detector the `QUANTILES` quantiles of its grey values, ascending.
+        scaling: per detector its own statistics, where the model scales each stack by its own.
+    """
+
+    name: Text
+    identity: str
+    voxel_nm: Annotated[tuple[_Positive, _Positive, _Positive], Field(strict=False)]
+    greys: dict[str, Annotated[Items[float], Field(min_length=QUANTILES, max_length=QUANTILES)]]
+    scaling: dict[str, ChannelStats] | None = None
+
+    def renamed(self, names: Mapping[str, str]) -> "TrainingStack":
+        """Return it with other names of detectors; those that are not given stay."""
+        own = None if self.scaling is None else {names.get(name, name): each for name, each in self.scaling.items()}
+        return self.replaced(greys={names.get(name, name): each for name, each in self.greys.items()}, scaling=own)
+
+
+def voxel_ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return by how many times two voxels (z, y, x) differ, at most; 1 where they are of one size."""
+    return max(max(a / b, b / a) for a, b in zip(one, other, strict=True))
+
+
+def grey_distance(one: Sequence[float], other: Sequence[float], std: float) -> float:
+    """Return how far two distributions of grey values lie apart, in standard deviations.
+
+    It is Wasserstein's distance of order 1 (the mean distance that grey values have to be moved by, doi
+    10.1023/A:1026543900054), of distributions that are given by as many quantiles each.
+
+    Example:
+        >>> grey_distance([10, 20, 30], [15, 25, 35], std=10)
+        0.5
+    """
+    return float(np.abs(np.subtract(one, other)).mean() / std)
+
+
+def voxel_text(voxel_nm: Sequence[float]) -> str:
+    """Write a voxel size for people."""
+    return " x ".join(f"{side:g}" for side in voxel_nm) + " nm"
+
+
+def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelStats], other: TrainingStack) -> list[str]:
+    """Return in which ways a stack is unlike all that a model was trained on, a line each.
+
+    Args:
+        known: the stacks that it was trained on; of none nothing can be said.
+        scaling: the model's, whose standard deviations are the unit of grey values.
+        other: the stack that it is applied to.
+    """
+    if not known or other.identity in [each.identity for each in known]:
+        return []
+    told = []
+    nearest = min(known, key=lambda each: voxel_ratio(each.voxel_nm, other.voxel_nm))
+    if (ratio := voxel_ratio(nearest.voxel_nm, other.voxel_nm)) > MOST_VOXEL_RATIO:
+        told.append(
+            f"the voxels of {other.name} are {voxel_text(other.voxel_nm)} (z, y, x) and those of {nearest.name}, which "
+            f"the model was trained on, {voxel_text(nearest.voxel_nm)}: up to {ratio:.3g} times another size, so "
+            "structures have other sizes in pixels than it has learned"
+        )
+    for name, stats in scaling.items():
+        near = {each.name: grey_distance(each.greys[name], other.greys[name], stats.std) for each in known}
+        closest = min(near, key=lambda each: near[each])
+        if near[closest] > MOST_GREY_DISTANCE:
+            told.append(
+                f"the grey values of {name} in {other.name} are far from those in {closest}, which the model was "
+                f"trained on: {near[closest]:.2f} of its standard deviations of {stats.std:g} on average, and more "
+                f"than {MOST_GREY_DISTANCE:g} is unlike what training varies"
+            )
+    return told

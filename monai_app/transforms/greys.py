@@ -1,0 +1,45 @@
+"""Grey values of a stack in short, to tell when a model meets another microscope."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+from monai_app.domain.region import Rect, Span
+from monai_app.domain.training_stack import QUANTILES
+from monai_app.stack import SlabSource
+
+_LOOKED_AT = 8
+"""Slices that stand for a stack, evenly spaced."""
+
+_PIECES, _PIECE = 3, 512
+"""Pieces along each side of a slice that stand for it, and their side in pixels; smaller slices are read whole."""
+
+
+def measure_greys(stack: SlabSource, detectors: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Measure the quantiles of each detector's grey values, of evenly spaced pieces of evenly spaced slices.
+
+    Returns:
+        Per detector the `QUANTILES` quantiles in the middles of as many equal parts, ascending.
+    """
+    slices, rows, columns = stack.shape
+    pieces = [Rect(y, x) for y, x in product(_places(rows), _places(columns))]
+    chosen = sorted({(2 * number + 1) * slices // (2 * _LOOKED_AT) for number in range(_LOOKED_AT)})
+    parts = (np.arange(QUANTILES) + 0.5) / QUANTILES
+    greys = {}
+    for detector in detectors:
+        counts = np.zeros(np.iinfo(stack.dtype).max + 1, np.int64)
+        for z in chosen:
+            for piece in pieces:
+                counts += np.bincount(stack.read_slab(z, [detector], 1, piece).ravel(), minlength=counts.size)
+        below = np.cumsum(counts) / counts.sum()
+        greys[detector] = tuple(float(grey) for grey in np.searchsorted(below, parts))
+    return greys
+
+
+def _places(side: int) -> list[Span]:
+    """Return the pieces along a side, from edge to edge."""
+    if side <= _PIECES * _PIECE:
+        return [Span(0, side)]
+    starts = (number * (side - _PIECE) // (_PIECES - 1) for number in range(_PIECES))
+    return [Span(start, start + _PIECE) for start in starts]
