@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from monai_app.errors import AppError, StackError
 from monai_app.io import Volume, open_planes, read_header, registry, volume, write_like
-from monai_app.io.base import PlaneFile, check_type
+from monai_app.io.base import PlaneFile, Request, check_type
 from monai_app.stack import SampleDescription, ingest
 from monai_app.stack.ingestion.description import Voxel
 from tests.stack.samples import SampleFolder, label_plane, pixels
@@ -179,7 +179,7 @@ def test_volumes_that_say_they_are_turned_are_asked_about(tmp_path: Path, affine
     for labels in (True, False):
         by_nibabel(tmp_path / "a.nii", pixels(3, 7, 5), affine)
         with pytest.raises(StackError, match=rf"a\.nii: its voxels are .* along {axes} .*turned or mirrored"):
-            open_planes(tmp_path / "a.nii", labels=labels)
+            open_planes(tmp_path / "a.nii", Request(labels=labels))
 
 
 def test_the_directions_of_metaimage_are_those_of_itk(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_annotations_are_read_from_volumes(tmp_path: Path, name: str, dtype: str
     [
         (np.zeros((3, 7, 5), np.int16), "16-bit pixels of type int16"),
         (np.zeros((3, 7, 5), np.float32), "32-bit pixels of type float32"),
-        (np.zeros((2, 3, 7, 5), np.uint8), r"axes of \(5, 7, 3, 2\).* save every detector as a file of its own"),
+        (np.zeros((2, 3, 7, 5), np.uint8), r"holds 2 channels \(0, 1\).* give each one"),
     ],
 )
 def test_refuses_what_is_no_stack_of_grey_planes(tmp_path: Path, stack: Pixels, message: str) -> None:
@@ -304,10 +304,10 @@ class NpyPlanes(PlaneFile):
         return (np.asarray(stack[index]) for index in indices)
 
 
-def open_npy(path: Path, labels: bool) -> NpyPlanes:
+def open_npy(path: Path, request: Request) -> NpyPlanes:
     """Check the header."""
     stack = np.load(path, mmap_mode="r")
-    check_type(stack.dtype, 8 * stack.dtype.itemsize, labels)
+    check_type(stack.dtype, 8 * stack.dtype.itemsize, request)
     return NpyPlanes(path, len(stack), stack.shape[1:], stack.dtype)
 
 
