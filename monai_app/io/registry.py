@@ -1,5 +1,6 @@
 """The formats that are read, by suffix; a new one is a line here."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,3 +79,21 @@ def stem(path: Path) -> str:
     form = find_format(path)
     suffix = next((end for end in form.suffixes if path.name.casefold().endswith(end)), "") if form else path.suffix
     return path.name.removesuffix(path.name[-len(suffix) :]) if suffix else path.name
+
+
+def open_text(path: Path, pattern: str | None) -> str:
+    """What a pattern of file names leaves open of one, without its suffix: what images and labels of a slice share.
+
+    Example:
+        >>> open_text(Path("s_ICE_0001.tif"), "*_ICE_*"), open_text(Path("a_label.tif"), "*_label.tif")
+        ('s*0001', 'a')
+        >>> open_text(Path("0001.tif"), None)
+        '0001'
+    """
+    parts = [] if pattern is None else re.split(r"([*?])", pattern)
+    regex = "".join({"*": "(.*?)", "?": "(.)"}.get(part) or re.escape(part.replace("[[]", "[")) for part in parts)
+    found = re.fullmatch(regex, path.name, re.IGNORECASE)
+    if found is None:
+        return stem(path)
+    *first, last = found.groups() or ("",)
+    return "*".join((*first, last.removesuffix(path.name[len(stem(path)) :])))

@@ -1,29 +1,23 @@
 """Ingest: check a sample, then stream its images and annotations into a stack store."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import zarr
 
 from monai_app import __version__, files
-from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
-from monai_app.io.opening import open_planes
-from monai_app.io.sources import Source
-from monai_app.names import is_printable
+from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.progress import Progress, silent
 from monai_app.stack.identity import identity_frame, plane_bytes
-from monai_app.stack.ingestion.agreement import check_agreement, check_places
-from monai_app.stack.ingestion.annotations import Annotations, find_annotations
-from monai_app.stack.ingestion.description import SampleDescription, Voxel
-from monai_app.stack.ingestion.slice_index import SliceIndex
-from monai_app.stack.ingestion.source_description import DetectorDescription
+from monai_app.stack.ingestion.description import SampleDescription
+from monai_app.stack.ingestion.sample import Sample, check_sample
 from monai_app.stack.ingestion.survey import Survey
-from monai_app.stack.ingestion.voxel_size import find_voxel_size, slice_positions
+from monai_app.stack.ingestion.voxel_size import slice_positions
 from monai_app.stack.label_images.registry import LabelImage, create_labels
-from monai_app.stack.metadata import StoreMetadata, check_slice_name
+from monai_app.stack.metadata import StoreMetadata
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import FORMAT, find_own, write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
@@ -31,40 +25,6 @@ from monai_app.stack.places import check_outside_stores
 from monai_app.stack.store import Stack
 
 _SUFFIX = ".ome.zarr"
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """A checked sample: what will be written."""
-
-    description: SampleDescription
-    detectors: Mapping[str, Source]
-    voxel: Voxel
-    index: SliceIndex
-    annotations: Annotations
-
-    @property
-    def slices(self) -> int:
-        return len(self.index)
-
-    @property
-    def gaps(self) -> tuple[int, ...]:
-        """The slices before which others are missing."""
-        return self.index.gaps if self.description.numbers.gaps == "keep" else ()
-
-    @property
-    def plane_shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return next(iter(self.detectors.values())).shape
-
-    @property
-    def voxel_nm(self) -> tuple[float, float, float]:
-        """z, y, x."""
-        return self.voxel.z, self.voxel.y, self.voxel.x
-
-    @property
-    def dtype(self) -> np.dtype[np.integer]:
-        return next(iter(self.detectors.values())).dtype
 
 
 def ingest(
@@ -101,8 +61,8 @@ def ingest(
         description = SampleDescription.from_yaml(description)
     target = Path(target).resolve()
     _check_target(target, overwrite)
-    sample = _check(description, report)
-    _report(sample, report)
+    sample = check_sample(description, report)
+    sample.describe(report)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
     with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
@@ -131,49 +91,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
 
 
-def _check(description: SampleDescription, report: Callable[[str], None]) -> _Sample:
-    pattern = description.numbers.pattern
-    detectors = {name: _open(entry, description).numbered(pattern) for name, entry in description.detectors.items()}
-    for name, source in detectors.items():
-        for stem in source.names:
-            if not is_printable(stem):
-                raise StackError(f"{name}: the file name {stem!r} holds control characters; rename the file")
-    check_agreement(detectors)
-    check_places(detectors)
-    voxel = find_voxel_size(detectors, description.voxel, description.accept, report)
-    index = SliceIndex(detectors, pattern)
-    if index.gaps and description.numbers.gaps == "refuse":
-        raise StackError(
-            f"slices {index.missing()} are missing of {index.numbers[0]} to {index.numbers[-1]}; add them, or say in "
-            "the description what it means: 'numbers: {gaps: keep}' if they are missing in the sample (no slab reaches "
-            "across), 'numbers: {gaps: ignore}' if the numbers alone are"
-        )
-    for name in index.names:
-        check_slice_name(name)
-    first = next(iter(detectors.values()))
-    annotations = find_annotations(description, index, first.shape, first.bar)
-    for z in annotations.slices:
-        if not annotations.read(z).any():
-            raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
-    return _Sample(description, detectors, voxel, index, annotations)
-
-
-def _open(entry: DetectorDescription, description: SampleDescription) -> Source:
-    grey = entry.grey or description.grey
-    source = open_planes(entry.source, entry.request(grey=grey))
-    return source if grey is None else replace(source, grey=grey.mapping(source.dtype))
-
-
-def _report(sample: _Sample, report: Callable[[str], None]) -> None:
-    """Say what was found: where every detector's slice numbers come from, and what is left out."""
-    first, last, missing = sample.index.numbers[0], sample.index.numbers[-1], sample.index.missing()
-    for name, source in sample.detectors.items():
-        origin = source.pattern or ("in the order of the names" if source.is_folder else "as they are counted")
-        report(f"{name}: slices {first} to {last} ({origin}){f' without {missing}' if missing else ''}")
-        if source.bar:
-            report(f"{name}: the microscope's data bar, {source.bar} rows below the picture, is left out")
-
-
 def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +98,7 @@ def _make_parent(target: Path) -> None:
         raise ConfigError(f"folder {target.parent} cannot be made ({error.strerror}); choose another target") from None
 
 
-def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[[str], None]) -> None:
+def _write(sample: Sample, partial: Path, progress: Progress, report: Callable[[str], None]) -> None:
     root = layout.create_group(partial, {})
     frame = (tuple(sample.detectors), (sample.slices, *sample.plane_shape), sample.dtype.name)
     meaning = (sample.annotations.slices, sample.description.phases, sample.gaps)
@@ -200,7 +117,7 @@ def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[
 
 
 def _write_images(
-    sample: _Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey
+    sample: Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey
 ) -> list[tuple[int, int]]:
     """Write all slices to all levels; returns the range of grey values of every detector's smallest level."""
     levels = layout.create_levels(root, (len(sample.detectors), sample.slices), sample.plane_shape, sample.dtype)
@@ -219,7 +136,7 @@ def _write_images(
     return [(low, max(high, low + 1)) for low, high in ranges]
 
 
-def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") -> None:
+def _write_annotations(sample: Sample, partial: Path, digest: "hashlib._Hash") -> None:
     folder = partial / layout.LABELS
     layout.create_group(
         folder, {"ome": layout.labels_metadata([layout.ANNOTATION] if sample.annotations.slices else [])}
@@ -235,7 +152,7 @@ def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") 
         layout.write_slice(arrays, (z,), labels, halve_labels)
 
 
-def _metadata(sample: _Sample, identity: str) -> StoreMetadata:
+def _metadata(sample: Sample, identity: str) -> StoreMetadata:
     description = sample.description
     return StoreMetadata(
         format=FORMAT,
