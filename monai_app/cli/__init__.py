@@ -10,7 +10,7 @@ import typer
 
 from monai_app.cli.evaluate import evaluate
 from monai_app.cli.export import export
-from monai_app.cli.ingest import ingest
+from monai_app.cli.ingest import ingest, init
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, ingest, train, evaluate, segment, export),
+    *(simulate, init, ingest, train, evaluate, segment, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

@@ -1,4 +1,4 @@
-"""``monai-app ingest``."""
+"""``monai-app init`` and ``ingest``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,8 +6,24 @@ from typing import Annotated
 import typer
 
 
+def init(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Folder of a sample, or its folders and files.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Description to write.")] = Path("sample.yaml"),
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing description.")] = False,
+) -> None:
+    """Look at images and labels, and write the description of the sample with questions where files say nothing."""
+    from monai_app.stack.discovery import write_description
+
+    asked = write_description(paths, output, overwrite=overwrite, report=typer.echo)
+    typer.echo(f"description: {output}")
+    if asked:
+        typer.echo(f"{len(asked)} questions are open: answer the lines with '# ?' in it, and remove these lines")
+
+
 def ingest(
-    description: Annotated[Path, typer.Argument(help="sample.yaml: detectors, phases, annotations, split.")],
+    description: Annotated[Path, typer.Argument(help="sample.yaml (see init), or the folder of a sample.")],
     target: Annotated[Path, typer.Argument(help="Store to write, NAME.ome.zarr.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
 ) -> None:

@@ -11,6 +11,7 @@ from monai_app.domain.numbering import PLACE
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.validation import Items, Strict, Text, read_document, shown
 from monai_app.errors import ConfigError
+from monai_app.stack.ingestion.questions import check_answered
 from monai_app.stack.ingestion.source_description import (
     DetectorDescription,
     GreyDescription,
@@ -185,7 +186,9 @@ class SampleDescription(Strict):
         """Read a description; the paths in it are relative to the file.
 
         Raises:
-            ConfigError: the file is missing, no YAML, or breaks a rule of the schema (docs/stack-store.md).
+            ConfigError: the file is missing, no YAML, holds open questions, or breaks a rule of the schema
+                (docs/stack-store.md).
         """
         path = Path(path)
+        check_answered(path)
         return read_document(cls, path, path.parent)

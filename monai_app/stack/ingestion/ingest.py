@@ -11,6 +11,7 @@ import zarr
 from monai_app import __version__, files
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.progress import Progress, silent
+from monai_app.stack.discovery import read_description
 from monai_app.stack.identity import identity_frame, plane_bytes
 from monai_app.stack.ingestion.description import SampleDescription
 from monai_app.stack.ingestion.sample import Sample, check_sample
@@ -41,7 +42,8 @@ def ingest(
     beside ``target`` and gets its name when it is complete; memory does not grow with the number of slices.
 
     Args:
-        description: a YAML description or what `SampleDescription.from_yaml` made of it.
+        description: a YAML description, what `SampleDescription.from_yaml` made of it, or the folder of a sample: its
+            `sample.yaml` or, where there is none, what its files tell.
         target: the store to write, ``<name>.ome.zarr``.
         overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
         progress: called with the slices done and in total.
@@ -57,10 +59,10 @@ def ingest(
         BusyError: another process ingests to the target.
         TargetExistsError: the target exists, and ``overwrite`` is false or it is no stack store.
     """
-    if not isinstance(description, SampleDescription):
-        description = SampleDescription.from_yaml(description)
     target = Path(target).resolve()
     _check_target(target, overwrite)
+    if not isinstance(description, SampleDescription):
+        description = read_description(Path(description), report)
     sample = check_sample(description, report)
     sample.describe(report)
     _make_parent(target)
