@@ -84,6 +84,8 @@ class StoreMetadata(Strict):
     """How values of the files became grey values, of the detectors of which they were mapped."""
     positions_nm: Items[float] | None = None
     """Where the stage was at every slice, from the first one, where that tells the slices apart."""
+    inputs: dict[Text, _Identity] = Field(default_factory=dict)
+    """File that it was made of, or folder of many -> SHA-256; empty where it was not recorded."""
     identity: _Identity
     """SHA-256 over pixels, annotations and phases."""
     ingested: _Identity

@@ -19,8 +19,8 @@ _COLOURS = ("#20304f", "#c0b090", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#
 _NO_PHASE = (0, 255)
 """Values that programs write where nothing is labelled."""
 
-_HEAD = f"""# What monai-app init found. A line that begins with "{MARK}" is a question: answer it in the lines below it, and
-# remove it. All entries: monai-app settings --of sample
+_HEAD = f"""# What monai-app init found. A line that begins with "{MARK}" is a question: answer it in the lines below,
+# and remove it. All entries: monai-app settings --of sample
 """
 
 
@@ -77,7 +77,10 @@ def _mapping(content: Mapping[str, Any]) -> str:
 
 
 def _voxel_size(found: Discovery) -> list[str]:
-    lines = [f"# size of a voxel in nm; {axis}: {_line(where)}" for axis, (_, where) in found.sizes.items()]
+    origins: dict[str, list[str]] = {}
+    for axis, (_, where) in found.sizes.items():
+        origins.setdefault(where, []).append(axis)
+    lines = [f"# {', '.join(axes)}: {_line(where)}" for where, axes in origins.items()]
     missing = [axis for axis in "zyx" if axis not in found.sizes]
     if missing:
         what = {"z": f"z ({_z_of(found)})", "y": "y (height of a pixel)", "x": "x (width of a pixel)"}

@@ -76,6 +76,11 @@ def discover(paths: Sequence[Path], report: Report = lambda line: None) -> Disco
             f"images{f':{chr(10)}{reasons}' if reasons else ''}"
         )
     _name(images, found)
+    if len(images) > 1 and all(len(unit.source) == 1 for unit in images):
+        found.problems.append(
+            f"{', '.join(found.detectors)} have one slice each: if they are slices of one detector, give their folder "
+            "as its source, once."
+        )
     _number(found)
     _look_at_grey(found)
     _look_at_places(found, report)
@@ -170,6 +175,9 @@ def _look_at_labels(unit: Unit, found: Discovery) -> None:
 
 def _lines(found: Discovery) -> list[str]:
     lines = [f"{name}: {unit.facts}" for name, unit in found.detectors.items()]
-    lines += [f"voxel size along {axis}: {size:.6g} nm ({where})" for axis, (size, where) in found.sizes.items()]
+    if found.sizes:
+        sizes = ", ".join(f"{axis} {size:.6g}" for axis, (size, _) in found.sizes.items())
+        places = ", ".join(dict.fromkeys(where for _, where in found.sizes.values()))
+        lines.append(f"voxel size: {sizes} nm ({places})")
     lines += [f"labels {facts.unit.entry.source.name}: {facts.facts}" for facts in found.labels]
     return lines + [f"not taken: {line}" for line in found.left_out]

@@ -3,16 +3,21 @@
 from pathlib import Path
 
 from monai_app.domain.validation import validated
-from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.errors import ConfigError, Faults, TargetExistsError
 from monai_app.files import atomic_file
 from monai_app.stack.discovery.describe import describe, questions
 from monai_app.stack.discovery.discover import Report, discover
 from monai_app.stack.ingestion.description import SampleDescription
+from monai_app.stack.ingestion.questions import check_answered
+from monai_app.stack.ingestion.sample import check_sample
 from monai_app.stack.places import check_outside_stores
-from monai_app.yamlfile import parse_yaml
+from monai_app.yamlfile import parse_yaml, read_yaml
 
 DESCRIPTION = "sample.yaml"
 """What the description in a sample's folder is called."""
+
+_OF_IMAGES = ("voxel_nm", "detectors", "grey", "numbers", "independent", "breaks", "accept")
+"""Entries by which images are checked."""
 
 
 def read_description(path: Path, report: Report = lambda line: None) -> SampleDescription:
@@ -27,10 +32,10 @@ def read_description(path: Path, report: Report = lambda line: None) -> SampleDe
         StackError: the folder holds no images.
     """
     if not path.is_dir():
-        return SampleDescription.from_yaml(path)
+        return _read(path)
     if (path / DESCRIPTION).is_file():
         report(f"description: {path / DESCRIPTION}")
-        return SampleDescription.from_yaml(path / DESCRIPTION)
+        return _read(path / DESCRIPTION)
     folder = path.absolute()
     text = describe(discover([folder], report), folder)
     if asked := questions(text):
@@ -40,6 +45,20 @@ def read_description(path: Path, report: Report = lambda line: None) -> SampleDe
             f"ingest that:\n{shown}"
         )
     return validated(SampleDescription, parse_yaml(text, str(path)), str(path), context=folder)
+
+
+def _read(path: Path) -> SampleDescription:
+    """Read a description; where it breaks a rule, the faults of the images are told too."""
+    check_answered(path)
+    faults = Faults()
+    with faults.noted():
+        return SampleDescription.from_yaml(path)
+    with faults.noted():
+        content = read_yaml(path)
+        images = {key: content[key] for key in _OF_IMAGES if key in content} if isinstance(content, dict) else {}
+        check_sample(validated(SampleDescription, {"name": "sample", **images}, path, context=path.parent))
+    faults.check()
+    raise AssertionError("a description that cannot be read is a fault")
 
 
 def write_description(paths: list[Path], target: Path, *, overwrite: bool, report: Report) -> list[str]:

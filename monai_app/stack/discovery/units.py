@@ -80,7 +80,7 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     pattern = None if single else group.pattern
     name = group.word or (folder.name if named_by_folder else "")
     return [
-        _unit(SourceDescription(source=path, files=pattern, **chosen), part or name, name)
+        _unit(SourceDescription(source=path, files=pattern, **chosen), part if chosen else name, name)
         for part, chosen in _parts(group)
     ]
 

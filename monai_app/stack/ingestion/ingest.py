@@ -1,7 +1,7 @@
 """Ingest: check a sample, then stream its images and annotations into a stack store."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from monai_app.progress import Progress, silent
 from monai_app.stack.discovery import read_description
 from monai_app.stack.identity import identity_frame, plane_bytes
 from monai_app.stack.ingestion.description import SampleDescription
+from monai_app.stack.ingestion.inputs import Inputs
 from monai_app.stack.ingestion.sample import Sample, check_sample
 from monai_app.stack.ingestion.survey import Survey
 from monai_app.stack.ingestion.voxel_size import slice_positions
@@ -105,21 +106,21 @@ def _write(sample: Sample, partial: Path, progress: Progress, report: Callable[[
     frame = (tuple(sample.detectors), (sample.slices, *sample.plane_shape), sample.dtype.name)
     meaning = (sample.annotations.slices, sample.description.phases, sample.gaps)
     digest = hashlib.sha256(identity_frame(*frame, *meaning))
-    survey = Survey(sample.detectors)
-    windows = _write_images(sample, root, digest, progress, survey)
+    survey, inputs = Survey(sample.detectors), Inputs(sample.sources)
+    windows = _write_images(sample, root, digest, progress, survey, inputs)
     survey.check(sample.description.accept, report)
     _write_annotations(sample, partial, digest)
     levels, top = len(level_shapes(*sample.plane_shape)), int(np.iinfo(sample.dtype).max)
     name, voxel_nm = sample.description.name, sample.voxel_nm
     ome = layout.image_metadata(name, tuple(sample.detectors), voxel_nm, levels, windows, top)
-    metadata = _metadata(sample, digest.hexdigest())
+    metadata = _metadata(sample, digest.hexdigest(), inputs.hashes())
     write_own(partial, metadata.content(), ome=ome)
     if sample.annotations.slices:
         write_own(partial / layout.LABELS / layout.ANNOTATION, metadata.record.to_json())
 
 
 def _write_images(
-    sample: Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey
+    sample: Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey, inputs: Inputs
 ) -> list[tuple[int, int]]:
     """Write all slices to all levels; returns the range of grey values of every detector's smallest level."""
     levels = layout.create_levels(root, (len(sample.detectors), sample.slices), sample.plane_shape, sample.dtype)
@@ -130,6 +131,7 @@ def _write_images(
         for channel, (name, reader) in enumerate(zip(sample.detectors, readers, strict=True)):
             plane = next(reader)
             digest.update(plane_bytes(plane))
+            inputs.take(sample.detectors[name], z)
             smallest = layout.write_slice(levels, (channel, z), plane, halve_image)
             survey.see(name, z, plane, smallest)
             low, high = ranges[channel]
@@ -154,7 +156,7 @@ def _write_annotations(sample: Sample, partial: Path, digest: "hashlib._Hash") -
         layout.write_slice(arrays, (z,), labels, halve_labels)
 
 
-def _metadata(sample: Sample, identity: str) -> StoreMetadata:
+def _metadata(sample: Sample, identity: str, inputs: Mapping[str, str]) -> StoreMetadata:
     description = sample.description
     return StoreMetadata(
         format=FORMAT,
@@ -172,6 +174,7 @@ def _metadata(sample: Sample, identity: str) -> StoreMetadata:
         gaps=sample.gaps,
         grey={name: asdict(source.grey) for name, source in sample.detectors.items() if source.grey},
         positions_nm=next(filter(None, map(slice_positions, sample.detectors.values())), None),
+        inputs=dict(inputs),
         identity=identity,
         ingested=identity,
     )

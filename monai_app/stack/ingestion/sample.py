@@ -42,6 +42,12 @@ class Sample:
     annotations: Annotations
 
     @property
+    def sources(self) -> list[Source]:
+        """All that is read: images and labels."""
+        labels = self.annotations.source
+        return [*self.detectors.values(), *([] if labels is None else [labels])]
+
+    @property
     def slices(self) -> int:
         """Number of slices."""
         return len(self.index)

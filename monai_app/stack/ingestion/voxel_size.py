@@ -45,7 +45,8 @@ def find_voxel_size(
     if missing:
         raise StackError(
             f"no file says the size of a voxel along {', '.join(missing)} in a unit that is certain"
-            f"{uncertain_size(detectors)}; write it into the description, in nm: 'voxel_nm: {{{', '.join(f'{axis}: ...' for axis in missing)}}}'"
+            f"{uncertain_size(detectors)}; write it into the description, in nm: "
+            f"'voxel_nm: {{{', '.join(f'{axis}: ...' for axis in missing)}}}'"
         )
     for axis, (length, where) in found.items():
         if axis not in told:
