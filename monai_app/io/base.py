@@ -166,6 +166,7 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
     Raises:
         StackError: labels or mapped grey values that are no real numbers, or other grey values than uint8 and uint16.
     """
+    dtype = dtype.newbyteorder("=")
     if request.labels:
         if dtype.kind not in "uibf":
             raise StackError(f"it holds {dtype} pixels and label values are integers; save it as 8-bit")
@@ -177,6 +178,13 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
             "description which grey values are black and white ('grey: {from: [low, high], to: uint8}'), or convert it "
             "without rescaling single slices"
         )
+
+
+def is_grey_ramp(table: npt.NDArray[np.uint16] | None) -> bool:
+    """Whether a colour table (3, 256) shows every index as the same grey value, as Zeiss microscopes write it."""
+    if table is None or table.shape != (3, 256):
+        return False
+    return bool((table >> 8 == np.arange(256)).all())
 
 
 def size(shape: tuple[int, ...]) -> str:

@@ -7,9 +7,14 @@ from pathlib import Path
 
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile, Request
+from monai_app.io.formats.hdf5 import open_hdf5
 from monai_app.io.formats.metaimage import read_metaimage
+from monai_app.io.formats.mrc import open_mrc
+from monai_app.io.formats.ngff import open_ngff
 from monai_app.io.formats.nifti import read_nifti
 from monai_app.io.formats.nrrd import read_nrrd
+from monai_app.io.formats.png import open_png
+from monai_app.io.formats.rosetta import READERS, open_rosetta
 from monai_app.io.formats.tiff import open_tiff
 from monai_app.io.volume import Header, open_volume
 
@@ -42,6 +47,11 @@ FORMATS: list[Format] = [
     _volumes("NIfTI", (".nii.gz", ".nii"), read_nifti),
     _volumes("NRRD", (".nrrd",), read_nrrd),
     _volumes("MetaImage", (".mha", ".mhd"), read_metaimage),
+    Format("MRC", (".mrc", ".rec"), open_mrc),
+    Format("HDF5", (".hdf5", ".h5", ".hdf"), open_hdf5),
+    Format("OME-Zarr", (".ome.zarr", ".zarr"), open_ngff, folder=True),
+    Format("PNG", (".png",), open_png),
+    Format("RosettaSciIO", tuple(READERS), open_rosetta),
 ]
 """All formats. If a folder has files of several, the first of them is meant."""
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from monai_app.errors import AppError, StackError
 from monai_app.io import Volume, open_planes, read_header, registry, volume, write_like
 from monai_app.io.base import PlaneFile, Request, check_type
-from monai_app.stack import SampleDescription, ingest
+from monai_app.stack import DetectorDescription, SampleDescription, ingest
 from monai_app.stack.ingestion.description import Voxel
 from tests.stack.samples import SampleFolder, label_plane, pixels
 
@@ -69,7 +69,9 @@ VOLUMES = [name for name in WRITERS if name != "tifffile"]
 def ingested(path: Path, voxel_nm: tuple[float, float, float] = (20.0, 10.0, 10.0)) -> Pixels:
     """(slices, rows, columns) of the store that ingestion makes of one file."""
     description = SampleDescription(
-        name="s", voxel_nm=Voxel(z=voxel_nm[0], y=voxel_nm[1], x=voxel_nm[2]), detectors={"SE": path}
+        name="s",
+        voxel_nm=Voxel(z=voxel_nm[0], y=voxel_nm[1], x=voxel_nm[2]),
+        detectors={"SE": DetectorDescription(source=path)},
     )
     stack = ingest(description, path.parent / "s.ome.zarr", overwrite=True)
     return np.concatenate([stack.read_slab(z, ["SE"], 1) for z in range(stack.shape[0])])
@@ -209,9 +211,9 @@ def test_detectors_that_lie_beside_each_other_are_refused(tmp_path: Path) -> Non
     moved[0, 3] = 0.02
     for name, affine in (("a", UPRIGHT), ("b", moved)):
         by_nibabel(tmp_path / f"{name}.nii", pixels(3, 7, 5), affine)
-    description = SampleDescription(
-        name="s", voxel_nm=Voxel(z=20, y=10, x=10), detectors={"ICE": tmp_path / "a.nii", "TLD": tmp_path / "b.nii"}
-    )
+    files = zip(("ICE", "TLD"), ("a.nii", "b.nii"), strict=True)
+    detectors = {name: DetectorDescription(source=tmp_path / file) for name, file in files}
+    description = SampleDescription(name="s", voxel_nm=Voxel(z=20, y=10, x=10), detectors=detectors)
     with pytest.raises(StackError, match=r"b\.nii lies 2 voxels beside .*a\.nii at a corner"):
         ingest(description, tmp_path / "s.ome.zarr")
 

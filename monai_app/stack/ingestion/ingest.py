@@ -19,7 +19,7 @@ from monai_app.stack.ingestion.sample import Sample, check_sample
 from monai_app.stack.ingestion.survey import Survey
 from monai_app.stack.ingestion.voxel_size import slice_positions
 from monai_app.stack.label_images.registry import LabelImage, create_labels
-from monai_app.stack.metadata import StoreMetadata
+from monai_app.stack.metadata import GreyRecord, StoreMetadata
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import FORMAT, find_own, write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
@@ -172,7 +172,7 @@ def _metadata(sample: Sample, identity: str, inputs: Mapping[str, str]) -> Store
         slice_names=sample.index.names,
         slice_numbers=tuple(int(number) if number % 1 == 0 else float(number) for number in sample.index.numbers),
         gaps=sample.gaps,
-        grey={name: asdict(source.grey) for name, source in sample.detectors.items() if source.grey},
+        grey={name: GreyRecord(**asdict(source.grey)) for name, source in sample.detectors.items() if source.grey},
         positions_nm=next(filter(None, map(slice_positions, sample.detectors.values())), None),
         inputs=dict(inputs),
         identity=identity,

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monai_app.errors import ConfigError
-from monai_app.stack import AnnotationDescription, Phase, SampleDescription
+from monai_app.stack import AnnotationDescription, Phase, SampleDescription, SourceDescription
 from monai_app.stack.ingestion.description import VoxelDescription
 from tests.stack.samples import SampleFolder
 
@@ -26,7 +26,7 @@ def test_reads_everything(sample: SampleFolder) -> None:
         Phase(value=2, name="hydrate", rgb=(192, 176, 144)),
     )
     assert description.annotations == AnnotationDescription(
-        source=sample.root / "annotations",
+        source=SourceDescription(source=sample.root / "annotations"),
         mapping={0: "pore", 7: "hydrate"},
         unlabelled=(255,),
         rest_unlabelled=True,

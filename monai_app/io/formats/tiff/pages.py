@@ -5,11 +5,10 @@ import struct
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage, TiffPageSeries
 
 from monai_app.errors import StackError
-from monai_app.io.base import Request, check_type, size
+from monai_app.io.base import Request, check_type, is_grey_ramp, size
 
 _REDUCED = 1
 """Bit of the tag NewSubfileType that marks previews."""
@@ -110,7 +109,7 @@ def check_pixels(page: TiffPage, dtype: np.dtype[Any], request: Request) -> None
 
 
 def _check_grey(page: TiffPage, request: Request) -> None:
-    if page.photometric == PHOTOMETRIC.PALETTE and not _is_grey_ramp(page.colormap):
+    if page.photometric == PHOTOMETRIC.PALETTE and not is_grey_ramp(page.colormap):
         raise StackError(
             "its pixels are indices into a colour table, not grey values; convert it to 8-bit or 16-bit grey without a "
             "colour table"
@@ -120,13 +119,6 @@ def _check_grey(page: TiffPage, request: Request) -> None:
             "its grey values are stored inverted (0 is white); say in the description that they are to be turned "
             "('grey: {inverted: true}'), or save it with 0 as black"
         )
-
-
-def _is_grey_ramp(table: npt.NDArray[np.uint16] | None) -> bool:
-    """Whether a colour table (3, 256) shows every index as the same grey value, as Zeiss microscopes write it."""
-    if table is None or table.shape != (3, 256):
-        return False
-    return bool((table >> 8 == np.arange(256)).all())
 
 
 def count_planes(series: TiffPageSeries) -> int:

@@ -100,8 +100,9 @@ def _channels(tif: TiffFile, pictures: list[TiffPageSeries]) -> Mapping[str, ran
     axes = leading_axes(first)
     channels = dict(axes).get("C", 1) * samples_of(first.keyframe)
     if channels > 1:
-        names = channel_names(tif, channels)
-        return channels_of(names, len(planes) // channels, outermost=[axis for axis, _ in axes] == ["C", "Z"])
+        return channels_of(
+            channel_names(tif, channels), len(planes) // channels, outermost=[axis for axis, _ in axes] == ["C", "Z"]
+        )
     pages = [page.aspage() for series in pictures for page in series.pages if page is not None]
     names = page_detectors(pages) if len(pages) == len(planes) else []
     return channels_of(names, 1, outermost=True) if names else {}
