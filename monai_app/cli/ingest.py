@@ -19,7 +19,8 @@ def init(
     asked = write_description(paths, output, overwrite=overwrite, report=typer.echo)
     typer.echo(f"description: {output}")
     if asked:
-        typer.echo(f"{len(asked)} questions are open: answer the lines with '# ?' in it, and remove these lines")
+        count = f"{len(asked)} questions are" if len(asked) > 1 else "1 question is"
+        typer.echo(f"{count} open: answer the lines that begin with '# ?' in it, and remove these lines")
 
 
 def ingest(

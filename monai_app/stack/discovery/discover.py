@@ -95,7 +95,7 @@ def _units(paths: Sequence[Path], found: Discovery) -> list[Unit]:
     units = list[Unit]()
     listed = list_images(paths)
     for folder, files in listed.items():
-        named = folder not in paths or len(paths) > 1
+        named = len(paths) > 1 if folder in paths else any(folder.is_relative_to(path) for path in paths)
         for group in group_files(folder, files):
             try:
                 units += units_of(folder, group, named_by_folder=named)

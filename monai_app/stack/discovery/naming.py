@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monai_app.io.base import Request
-from monai_app.io.registry import stem
+from monai_app.io.registry import find_format, stem
 
 _LABELS = {
     *("label", "labels", "annotation", "annotations", "annotated", "mask", "masks", "truth", "groundtruth", "gt"),
@@ -64,10 +64,18 @@ def detector_name(text: str) -> str:
 
 
 def group_files(folder: Path, files: Sequence[Path]) -> list[Group]:
-    """Part the image files of a folder by the word in which their names differ, where that is a detector or labels.
+    """Part the image files of a folder by their format, and by the word in which their names differ.
 
-    That is a word with a letter: without it the names of every group are the same, or some of the largest group's.
+    That is a word with a letter: without it the names of every group are the same, or some of the largest group's. So
+    it is a detector's name, or says that labels are meant.
     """
+    formats: dict[str, list[Path]] = {}
+    for file in files:
+        formats.setdefault(getattr(find_format(file), "name", ""), []).append(file)
+    return [group for each in formats.values() for group in _by_word(folder, each, alone=len(formats) == 1)]
+
+
+def _by_word(folder: Path, files: Sequence[Path], *, alone: bool) -> list[Group]:
     for word_of in _cuts([stem(file) for file in files]):
         groups: dict[str, list[Path]] = {}
         rests: dict[str, set[str]] = {}
@@ -79,7 +87,7 @@ def group_files(folder: Path, files: Sequence[Path]) -> list[Group]:
             found = [_group(folder, word_of(stem(each[0]))[0], each) for each in groups.values()]
             if all(group.pattern for group in found):
                 return found
-    return [Group(tuple(files))]
+    return [Group(tuple(files)) if alone or len(files) == 1 else _group(folder, "", files)]
 
 
 class _Cut:
@@ -126,6 +134,7 @@ def _group(folder: Path, word: str, files: Sequence[Path]) -> Group:
     before = next((mark for mark in beside if mark), "")
     patterns = (
         f"*{before}{text}{ending}",
+        *(() if word else (f"*{ending}",)),
         *(f"{text}{mark}*" for mark in ("_", "-", " ", "")),
         *(f"*{before}{text}{mark}*" for mark in ("_", "-", ".", " ", "")),
     )

@@ -79,8 +79,9 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     path = group.files[0] if single else folder
     pattern = None if single else group.pattern
     name = group.word or (folder.name if named_by_folder else "")
+    labels = is_label_name(name) or all(is_label_name(stem(file)) for file in group.files)
     return [
-        _unit(SourceDescription(source=path, files=pattern, **chosen), part if chosen else name, name)
+        _unit(SourceDescription(source=path, files=pattern, **chosen), part if chosen else name, labels)
         for part, chosen in _parts(group)
     ]
 
@@ -106,8 +107,7 @@ def _first(path: Path) -> PlaneFile:
         return format_of(path).open(path, Request(labels=True))
 
 
-def _unit(entry: SourceDescription, name: str, group_name: str) -> Unit:
-    label_name = is_label_name(group_name) or is_label_name(stem(entry.source))
+def _unit(entry: SourceDescription, name: str, label_name: bool) -> Unit:
     source, inverted = _opened(entry)
     own = _recorded_name(source)
     named = detector_name(name) or detector_name(own)

@@ -69,7 +69,9 @@ def test_files_that_differ_are_refused(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "ICE" / "slice_2.tif", STACK[2], resolution=(1e6, 1e6), resolutionunit="CENTIMETER")
     with pytest.raises(StackError, match=r"slice_2\.tif .* 10 nm along x and .*slice_0\.tif .* that they are 5 nm"):
         ingested(sample, {"z": 20.0})
-    with pytest.raises(StackError, match=r"slice_2\.tif: its voxels are 10 nm \(x; its resolution\) and voxel_nm is 5;"):
+    with pytest.raises(
+        StackError, match=r"slice_2\.tif: its voxels are 10 nm \(x; its resolution\) and voxel_nm is 5;"
+    ):
         ingested(sample, {"z": 20.0, "x": 5.0})
 
 
