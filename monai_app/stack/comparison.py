@@ -109,7 +109,6 @@ def _note(path: Path, now: dict[str, str]) -> str:
         return "what files it was made of was not recorded, as it is of stacks of earlier versions"
     changed = [name for name in {**recorded, **now} if recorded.get(name) != now.get(name)]
     if changed:
-        return (
-            f"other files than those that were ingested: {changed[0]} and {len(changed) - 1} more have another SHA-256"
-        )
+        rest = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        return f"files are not, byte for byte, those that were ingested: {changed[0]}{rest}"
     return f"the files are those that were ingested (SHA-256 of {len(now)})"
