@@ -9,8 +9,9 @@ from tests.bad_input.row import Row
 from tests.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "bad_input.md"
-MODULES = ("descriptions", "images", "sources", "labels", "stores", "train", "results", "segment", "others")
+MODULES = ("descriptions", "init", "images", "sources", "labels", "stores", "train", "results", "segment", "others")
 HEADINGS = {
+    "init": "Folders whose description is to be written",
     "ingest": "The description, images and labels of a sample",
     "train": "Trainings",
     "evaluate": "Scores",

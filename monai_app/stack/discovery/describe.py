@@ -189,7 +189,11 @@ def _source_of_labels(facts: LabelFacts, values: Sequence[int], folder: Path) ->
         _asked("Which of the labelled slices train a model, and which test it?", "  "),
         f"  train: [{_ranges(train)}]",
         f"  test: [{_ranges(test)}]",
-        "  unused: ignore",
+        *(
+            ["  unused: ignore # files without any label"]
+            if facts.unit.source.is_folder and len(facts.unit.source) > len(facts.slices)
+            else []
+        ),
     ]
 
 
