@@ -83,15 +83,11 @@ def _voxel_size(found: Discovery) -> list[str]:
     lines = [f"# {', '.join(axes)}: {_line(where)}" for where, axes in origins.items()]
     missing = [axis for axis in "zyx" if axis not in found.sizes]
     if missing:
-        what = {"z": f"z ({_z_of(found)})", "y": "y (height of a pixel)", "x": "x (width of a pixel)"}
+        what = {"z": "z (distance of two slices)", "y": "y (height of a pixel)", "x": "x (width of a pixel)"}
         hint = uncertain_size(found.sources)
         lines.append(_asked(f"No file says in nm the size of a voxel along {', '.join(map(what.get, missing))}{hint}."))
     sizes = {axis: f"{found.sizes[axis][0]:.9g}" if axis in found.sizes else "" for axis in "zyx"}
     return [*lines, "voxel_nm: {" + ", ".join(f"{axis}: {size}" for axis, size in sizes.items()) + "}"]
-
-
-def _z_of(found: Discovery) -> str:
-    return "any number: micrographs have no distance" if found.independent else "distance of two slices"
 
 
 def _source(entry: SourceDescription, folder: Path) -> str:

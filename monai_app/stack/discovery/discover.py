@@ -11,7 +11,7 @@ from monai_app.io.sources import Source
 from monai_app.stack.discovery.labels import LabelFacts, look_at_labels
 from monai_app.stack.discovery.listing import list_images
 from monai_app.stack.discovery.naming import different_names, group_files
-from monai_app.stack.discovery.units import Unit, units_of
+from monai_app.stack.discovery.units import Unit, slices_of_one, units_of
 from monai_app.stack.ingestion.agreement import check_agreement
 from monai_app.stack.ingestion.description import VoxelDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -96,7 +96,7 @@ def _units(paths: Sequence[Path], found: Discovery) -> list[Unit]:
     listed = list_images(paths)
     for folder, files in listed.items():
         named = len(paths) > 1 if folder in paths else any(folder.is_relative_to(path) for path in paths)
-        for group in group_files(folder, files):
+        for group in slices_of_one(group_files(folder, files)):
             try:
                 units += units_of(folder, group, named_by_folder=named)
             except AppError as error:
@@ -111,6 +111,10 @@ def _name(images: Sequence[Unit], found: Discovery) -> None:
     if not different_names(filter(None, names)):
         folders = [unit.entry.source.parent.name for unit in images]
         names = [name and f"{folder}_{name}" for folder, name in zip(folders, names, strict=True)]
+        found.problems.append(
+            f"Several folders are called alike ({', '.join(filter(None, names))}): are they detectors, or several "
+            "samples? Take off what is of another sample."
+        )
     taken = set[str]()
     for unit, name in zip(images, names, strict=True):
         chosen = name or (f"channel_{unit.entry.channel}" if unit.entry.channel is not None else "")
@@ -138,6 +142,11 @@ def _number(found: Discovery) -> None:
         found.problems.append(
             f"{error}. If these are single micrographs that are no neighbours, keep 'independent: true'; else write "
             "'numbers' in its place."
+        )
+    if numbered and any(source.is_folder and len(source) > 1 and not source.pattern for source in numbered.values()):
+        found.problems.append(
+            "File names hold no numbers: do the slices follow each other in the order of the names? If they are single "
+            "micrographs that are no neighbours, write 'independent: true'."
         )
     try:
         check_agreement(numbered or sources)

@@ -25,7 +25,7 @@ def list_images(paths: Sequence[Path]) -> dict[Path, list[Path]]:
     for path in paths:
         if not path.exists():
             raise ConfigError(f"{path} does not exist; give folders or files with images")
-        for file in _images([path], _DEEPEST):
+        for file in _images([path], _DEEPEST, set()):
             files = found.setdefault(file.parent, [])
             if file not in files:
                 files.append(file)
@@ -34,13 +34,16 @@ def list_images(paths: Sequence[Path]) -> dict[Path, list[Path]]:
     return {folder: natural_order(files) for folder, files in found.items()}
 
 
-def _images(entries: Iterable[Path], levels: int) -> Iterator[Path]:
+def _images(entries: Iterable[Path], levels: int, seen: set[Path]) -> Iterator[Path]:
+    """The images among some entries and below them; a folder that links lead to again counts once."""
     for entry in entries:
         form = find_format(entry)
         if form is not None and _is_one(entry, form):
             yield entry
-        elif entry.is_dir() and levels and not _is_store(entry):
-            yield from _images(sorted(each for each in entry.iterdir() if not each.name.startswith(".")), levels - 1)
+        elif entry.is_dir() and levels and entry.resolve() not in seen and not _is_store(entry):
+            seen.add(entry.resolve())
+            inside = sorted(each for each in entry.iterdir() if not each.name.startswith("."))
+            yield from _images(inside, levels - 1, seen)
 
 
 def _is_one(path: Path, form: Format) -> bool:

@@ -1,6 +1,6 @@
 """What groups of files hold: images of detectors, or labels, opened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +56,8 @@ class Unit:
         bar = f", below them a data bar of {file.bar} rows, which is left out" if file.bar else ""
         own = sorted({file.recorded.detector for file in self.source.files if file.recorded.detector} - {self.name})
         called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
-        return f"{len(self.source)} slices of {rows} x {columns} pixels, {file.dtype} ({where}{part}){bar}{called}"
+        slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"
+        return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({where}{part}){bar}{called}"
 
     @property
     def file(self) -> PlaneFile:
@@ -84,6 +85,18 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
         _unit(SourceDescription(source=path, files=pattern, **chosen), part if chosen else name, labels)
         for part, chosen in _parts(group)
     ]
+
+
+def slices_of_one(groups: Sequence[Group]) -> list[Group]:
+    """Put files together again that differ in their whole names and hold one plane each: they are no detectors."""
+    files = [file for group in groups for file in group.files]
+    if len(files) > len(groups) or any(stem(file) != group.word for file, group in zip(files, groups, strict=True)):
+        return list(groups)
+    try:
+        single = all(_first(file).count == 1 for file in files)
+    except StackError:
+        return list(groups)
+    return [Group(tuple(files))] if single else list(groups)
 
 
 def _parts(group: Group) -> Iterator[tuple[str, dict[str, str | int]]]:
