@@ -82,8 +82,9 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     name = group.word or (folder.name if named_by_folder else "")
     labels = is_label_name(name) or all(is_label_name(stem(file)) for file in group.files)
     return [
-        _unit(SourceDescription(source=path, files=pattern, **chosen), part if chosen else name, labels)
-        for part, chosen in _parts(group)
+        _unit(SourceDescription(source=path, files=pattern, **part), called if part else name, is_labels)
+        for called, part in _parts(group)
+        for is_labels in (labels or is_label_name(str(part.get("dataset", ""))),)
     ]
 
 
@@ -100,24 +101,29 @@ def slices_of_one(groups: Sequence[Group]) -> list[Group]:
 
 
 def _parts(group: Group) -> Iterator[tuple[str, dict[str, str | int]]]:
-    """Name and description of each channel or page; one without any where there are none."""
-    file, single = _first(group.files[0]), len(group.files) == 1
-    if len(file.channels) > 1:
-        for number, channel in enumerate(file.channels):
-            given = not channel.isdecimal()
-            yield (channel if given else ""), {"channel": channel if given else number}
-    elif not single and 1 < file.count <= _MOST_PAGES:
-        for page in range(file.count):
-            yield "", {"page": page}
-    else:
-        yield "", {}
+    """Name and description of each dataset, channel or page; one without any where there are none."""
+    path, single = group.files[0], len(group.files) == 1
+    listed = format_of(path).datasets
+    datasets = listed(path) if single and listed is not None else []
+    for dataset in datasets if len(datasets) > 1 else [""]:
+        file, chosen = _first(path, dataset), {"dataset": dataset} if dataset else {}
+        if len(file.channels) > 1:
+            for number, channel in enumerate(file.channels):
+                given = not channel.isdecimal()
+                yield channel if given else "", {**chosen, "channel": channel if given else number}
+        elif not single and 1 < file.count <= _MOST_PAGES:
+            for page in range(file.count):
+                yield "", {**chosen, "page": page}
+        else:
+            yield dataset.rpartition("/")[2], {**chosen}
 
 
-def _first(path: Path) -> PlaneFile:
+def _first(path: Path, dataset: str = "") -> PlaneFile:
+    request = Request(mapped=True, inverted=True, dataset=dataset or None)
     try:
-        return format_of(path).open(path, Request(mapped=True, inverted=True))
+        return format_of(path).open(path, request)
     except StackError:
-        return format_of(path).open(path, Request(labels=True))
+        return format_of(path).open(path, Request(labels=True, dataset=dataset or None))
 
 
 def _unit(entry: SourceDescription, name: str, label_name: bool) -> Unit:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -63,6 +64,11 @@ def channels_without(root: Path) -> None:
     tifffile.imwrite(root / "a.tif", BOTH, imagej=True, resolution=(200, 200), metadata=spaced)
 
 
+def datasets(root: Path) -> None:
+    with h5py.File(root / "a.h5", "w") as file:
+        file["raw/ICE"], file["raw/TLD"], file["labels"] = ICE, TLD, LABELS
+
+
 def pages(root: Path) -> None:
     write_folder(root / "images", BOTH, "slice {}.tif", photometric="minisblack")
 
@@ -75,6 +81,7 @@ LAYOUTS: dict[Callable[[Path], None], tuple[str, ...]] = {
     a_file_each: ("ICE", "TLD"),
     channels_with_names: ("ICE", "TLD"),
     channels_without: ("channel_0", "channel_1"),
+    datasets: ("ICE", "TLD"),
     pages: ("page_0", "page_1"),
 }
 
@@ -104,7 +111,7 @@ def test_layouts_are_described_to_the_right_pixels(layout: Callable[[Path], None
     stack = made(tmp_path)
     assert stack.detectors == LAYOUTS[layout]
     np.testing.assert_array_equal(pixels_of(stack), [ICE, TLD])
-    asked = any("called" in question for question in questions(described(tmp_path)))
+    asked = any("detector called" in question for question in questions(described(tmp_path)))
     assert asked == (layout in (channels_without, pages))
 
 
@@ -183,6 +190,28 @@ def test_fractions_are_asked_about_with_their_range(tmp_path: Path) -> None:
     assert any("Values are from -1 to 62.75" in question for question in questions(text))
     assert "grey: {from: [-1, 62.75], to: uint16}" in text
     assert made(tmp_path).dtype == np.uint16
+
+
+def test_names_without_numbers_are_a_question(tmp_path: Path) -> None:
+    for z, name in enumerate(("alpha", "beta", "gamma")):
+        tifffile.imwrite(tmp_path / f"{name}.tif", ICE[z])
+    found = discover([tmp_path])
+    assert [len(unit.source) for unit in found.detectors.values()] == [3]
+    assert "File names hold no numbers" in found.problems[0]
+
+
+def test_folders_that_are_called_alike_are_a_question(tmp_path: Path) -> None:
+    for name, stack in (("monday", ICE), ("friday", TLD)):
+        write_folder(tmp_path / name / "ICE", stack, "{}.tif")
+    found = discover([tmp_path])
+    assert list(found.detectors) == ["friday_ICE", "monday_ICE"]
+    assert "or several samples?" in found.problems[0]
+
+
+def test_folders_to_which_links_lead_count_once(tmp_path: Path) -> None:
+    two_folders(tmp_path)
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert list(discover([tmp_path]).detectors) == ["ICE", "TLD"]
 
 
 def test_a_damaged_file_of_a_series_is_a_question(tmp_path: Path) -> None:
