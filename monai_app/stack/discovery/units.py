@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -100,13 +101,14 @@ def slices_of_one(groups: Sequence[Group]) -> list[Group]:
     return [Group(tuple(files))] if single else list(groups)
 
 
-def _parts(group: Group) -> Iterator[tuple[str, dict[str, str | int]]]:
+def _parts(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and description of each dataset, channel or page; one without any where there are none."""
     path, single = group.files[0], len(group.files) == 1
     listed = format_of(path).datasets
     datasets = listed(path) if single and listed is not None else []
     for dataset in datasets if len(datasets) > 1 else [""]:
-        file, chosen = _first(path, dataset), {"dataset": dataset} if dataset else {}
+        file = _first(path, dataset)
+        chosen: dict[str, Any] = {"dataset": dataset} if dataset else {}
         if len(file.channels) > 1:
             for number, channel in enumerate(file.channels):
                 given = not channel.isdecimal()
@@ -115,7 +117,7 @@ def _parts(group: Group) -> Iterator[tuple[str, dict[str, str | int]]]:
             for page in range(file.count):
                 yield "", {**chosen, "page": page}
         else:
-            yield dataset.rpartition("/")[2], {**chosen}
+            yield dataset.rpartition("/")[2], chosen
 
 
 def _first(path: Path, dataset: str = "") -> PlaneFile:

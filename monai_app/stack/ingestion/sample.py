@@ -96,7 +96,7 @@ def check_sample(description: SampleDescription, report: Report = lambda line: N
     labels = None
     with faults.noted():
         labels = open_labels(description)
-    detectors = opened
+    detectors: Mapping[str, Source] = opened
     if len(opened) == len(description.detectors):
         detectors = _numbered(opened, description, faults)
     if len(detectors) == len(description.detectors):
@@ -120,7 +120,8 @@ def _checked(
 ) -> Sample:
     """Check what belongs together, of detectors that agree."""
     faults, pattern = Faults(), description.numbers.pattern
-    voxel, gaps, annotations = Voxel(z=1.0, y=1.0, x=1.0), (), Annotations()
+    voxel, annotations = Voxel(z=1.0, y=1.0, x=1.0), Annotations()
+    gaps: tuple[int, ...] = ()
     numbered = any(source.numbers for source in detectors.values())
     index = SliceIndex(detectors, pattern, by_name=description.independent and not numbered)
     with faults.noted():
