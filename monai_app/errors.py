@@ -5,6 +5,7 @@ A message names the offending value, the rule it breaks and the remedy. The comm
 
 import errno
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -94,6 +95,51 @@ class UnavailableError(AppError, RuntimeError):
     """As much work waits as may, or whatever does it ends."""
 
     status = 503
+
+
+class Faults:
+    """Errors that do not depend on each other, told together, so that a person corrects all of them at once.
+
+    Example:
+        >>> faults = Faults()
+        >>> for value in (3, 300, 400):
+        ...     with faults.noted():
+        ...         if value > 255:
+        ...             raise ConfigError(f"{value} is more than 255; correct it")
+        >>> faults.check()
+        Traceback (most recent call last):
+        monai_app.errors.ConfigError: 300 is more than 255; correct it
+        400 is more than 255; correct it
+    """
+
+    _SHOWN = 12
+
+    def __init__(self) -> None:
+        self._found: list[AppError] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note an error of the body, which ends there."""
+        try:
+            yield
+        except AppError as error:
+            self._found.append(error)
+
+    def check(self) -> None:
+        """Raise what was noted, as an error of the first one's type.
+
+        Raises:
+            AppError: a line, or more, for each; the first ones where there are many.
+        """
+        if not self._found:
+            return
+        lines = list(dict.fromkeys("\n".join(map(str, self._found)).splitlines()))
+        rest = len(lines) - self._SHOWN
+        text = "\n".join(lines[: self._SHOWN] + ([f"and {rest} more"] if rest > 0 else []))
+        raise type(self._found[0])(text) from None
 
 
 DISK_FULL = "the disk is full; remove what is not needed any more (uploads, labels), and try again"

@@ -7,7 +7,8 @@ from pathlib import Path
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
 
-_Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int]
+"""What a file's state tells: another one means that it was replaced or changed."""
 
 
 class Origin:
@@ -19,7 +20,7 @@ class Origin:
         stamp: what its state told when it was read; None where nobody looked.
     """
 
-    def __init__(self, path: Path, sha256: str, stamp: _Stamp | None = None) -> None:
+    def __init__(self, path: Path, sha256: str, stamp: Stamp | None = None) -> None:
         self.path, self.sha256, self._stamp = path, sha256, stamp
 
     def check(self) -> None:
@@ -29,7 +30,7 @@ class Origin:
             ConfigError: it was replaced or removed.
         """
         try:
-            stamp = _stamp(self.path.stat())
+            stamp = stamp_of(self.path.stat())
             if stamp == self._stamp:
                 return
             same = file_sha256(self.path) == self.sha256
@@ -50,10 +51,11 @@ def read_once(path: Path) -> tuple[bytes, Origin]:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        stamp = _stamp(os.fstat(file.fileno()))
+        stamp = stamp_of(os.fstat(file.fileno()))
         content = file.read()
     return content, Origin(path, hashlib.sha256(content).hexdigest(), stamp)
 
 
-def _stamp(status: os.stat_result) -> _Stamp:
+def stamp_of(status: os.stat_result) -> Stamp:
+    """The stamp of a file by its state: date, size and inode."""
     return status.st_mtime_ns, status.st_size, status.st_ino

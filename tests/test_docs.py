@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
 from monai_app.stack import SampleDescription, Stack, ingest
-from monai_app.yamlfile import read_yaml
+from monai_app.yamlfile import parse_yaml, read_yaml
 from tests import warm
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
 from tests.label.servers import free_port, running
@@ -39,12 +40,12 @@ def commands(page: Path, start: str) -> list[list[str]]:
 
 
 def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
-    write_tiny_sample(tmp_path / "tiff")
-    for path in (tmp_path / "tiff").iterdir():
-        path.rename(tmp_path / path.name)
+    content = read_yaml(write_tiny_sample(tmp_path / "images"))
+    (tmp_path / "images" / "sample.yaml").unlink()
     tasks = commands(CHECKOUT / "README.md", "monai-app")
     assert [task[0] for task in tasks] == [
         "--help",
+        "init",
         "ingest",
         "train",
         "evaluate",
@@ -57,9 +58,36 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
     ]
     for task in tasks[:-1]:  # the last one serves until it is stopped: the page on MONAI Label starts it
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path, fresh=task[0] in START)
+        if task[0] == "init":
+            _answer(tmp_path / "sample.yaml", content)
     assert (tmp_path / "runs" / "unet" / "models" / "model.ts").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_names() == ("unet",)
     assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
+
+
+def _answer(description: Path, answers: dict[str, Any]) -> None:
+    """Answer the questions of a description as another one has the answers."""
+    text = description.read_text()
+    assert len(re.findall(r"^ *# \?", text, re.MULTILINE)) == 4
+    lines = "\n".join(line for line in text.splitlines() if "# ?" not in line)
+    content = parse_yaml(lines, "answers")
+    found, given = content["annotations"], answers["annotations"]
+    assert [*found["train"], *found["test"]] == [*given["train"], *given["test"]]
+    annotations = {**given, "source": found["source"]}
+    content |= {"voxel_nm": answers["voxel_nm"], "phases": answers["phases"], "annotations": annotations}
+    description.write_text(json.dumps(content))
+
+
+def test_the_commands_of_the_page_on_init_run_in_their_order(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 2, 20, 30), np.uint8)
+    said = {"Channel": {"Name": ["ICE", "TLD"]}} | {f"PhysicalSize{axis}": 0.01 for axis in "XYZ"}
+    (tmp_path / "images").mkdir()
+    tifffile.imwrite(tmp_path / "images" / "a.ome.tif", pixels, metadata={"axes": "ZCYX", **said})
+    tasks = commands(CHECKOUT / "docs" / "init.md", "monai-app")
+    assert [task[0] for task in tasks] == ["init", "ingest", "verify"]
+    for task in tasks:
+        output = run_command("-m", "monai_app", *task, cwd=tmp_path).stdout
+    assert output.endswith("the files are those that were ingested (SHA-256 of 1)\nok\n")
 
 
 def test_the_commands_of_the_segmentation_page_run_in_their_order(

@@ -15,6 +15,7 @@ from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
 from monai_app.cli.stack.ingest import ingest
+from monai_app.cli.stack.init import init
 from monai_app.cli.stack.inspect import inspect
 from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.train import train
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, ingest, inspect, train, evaluate, segment, export),
+    *(simulate, init, ingest, inspect, train, evaluate, segment, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

@@ -116,10 +116,15 @@ def verify(
     add_checksums: Annotated[
         bool, typer.Option("--add-checksums", help="Give a stack or run of an earlier version its checksums.")
     ] = False,
+    source: Annotated[
+        Path | None, typer.Option(help="Description or folder of the sample: compare a stack with its files.")
+    ] = None,
 ) -> None:
     """Read all that a stack, a run folder or a package holds, and say what is damaged."""
     if (target / "zarr.json").is_file():
-        faults, notes = _verified_stack(target, add_checksums)
+        faults, notes = _verified_stack(target, add_checksums, source)
+    elif source is not None:
+        raise ConfigError(f"{target} is no stack; --source is for stacks alone: leave it out")
     elif target.is_file() or (target / "manifest.json").is_file():
         if add_checksums:
             raise ConfigError(f"{target} is a package, which has checksums; leave out --add-checksums")
@@ -142,9 +147,10 @@ def verify(
     typer.echo("ok")
 
 
-def _verified_stack(path: Path, add: bool) -> tuple[list[str], list[str]]:
+def _verified_stack(path: Path, add: bool, source: Path | None) -> tuple[list[str], list[str]]:
     from monai_app.cli.progress import progress_bar
     from monai_app.stack.add_checksums import add_checksums
+    from monai_app.stack.comparison import compare_with_source
     from monai_app.stack.verification import verify_store
 
     with progress_bar("verify") as progress:
@@ -153,6 +159,10 @@ def _verified_stack(path: Path, add: bool) -> tuple[list[str], list[str]]:
         with progress_bar("add checksums") as progress:
             add_checksums(path, progress)
         found.notes = ["all has checksums now"]
+    if source is not None and not found.faults:
+        with progress_bar("compare") as progress:
+            compared = compare_with_source(path, source, progress)
+        return compared.faults, found.notes + compared.notes
     return found.faults, found.notes
 
 

@@ -11,12 +11,11 @@ import numpy.typing as npt
 from monai_app.domain.phase import Phase
 from monai_app.errors import StackError
 from monai_app.inspection.measuring.slices import Plane
+from monai_app.io.opening import open_planes
 from monai_app.io.registry import find_format, suffixes
-from monai_app.io.sources import Source, open_planes
-from monai_app.names import is_printable
 from monai_app.stack import Role, SampleDescription, Stack
 from monai_app.stack.ingestion.agreement import check_agreement
-from monai_app.stack.ingestion.annotations import find_annotations
+from monai_app.stack.ingestion.sample import check_sample
 from monai_app.stack.ingestion.slice_index import SliceIndex
 from monai_app.stack.ingestion.survey import Slices
 
@@ -127,8 +126,7 @@ def open_images(path: Path) -> Images:
         return _described(path / DESCRIPTION)
     if not path.exists():
         raise StackError(f"{path} does not exist; give a store, a description (sample.yaml) or a folder of images")
-    detectors = {name: open_planes(source).numbered() for name, source in _find_detectors(path).items()}
-    return _of_sources(path, detectors, None)
+    return _undescribed(path)
 
 
 def stored(stack: Stack, *, overview: bool = False) -> Images:
@@ -150,33 +148,29 @@ def stored(stack: Stack, *, overview: bool = False) -> Images:
 
 def _described(path: Path) -> Images:
     description = SampleDescription.from_yaml(path)
-    pattern = description.numbers.pattern
-    return _of_sources(
-        path, {name: open_planes(each).numbered(pattern) for name, each in description.detectors.items()}, description
-    )
-
-
-def _of_sources(path: Path, detectors: Mapping[str, Source], description: SampleDescription | None) -> Images:
-    for name in (*detectors, *(stem for source in detectors.values() for stem in source.names)):
-        if not is_printable(name):
-            raise StackError(f"the name {name!r} holds control characters; rename the file or folder")
-    check_agreement(detectors)
-    if description is None:
-        index = SliceIndex(detectors, None)
-        return Images(path, detectors, missing=index.missing(), gaps=index.gaps)
-    index = SliceIndex(detectors, description.numbers.pattern)
-    first, said = next(iter(detectors.values())), description.numbers.gaps
-    annotations = find_annotations(description, index, first.shape, first.bar)
+    asked = description.numbers.gaps == "refuse"
+    if asked:  # a gap is told of, and does not end the inspection
+        numbers = description.numbers.replaced(gaps="keep")
+        description = description.model_copy(update={"numbers": numbers})
+    sample = check_sample(description)
+    annotations = sample.annotations
     return Images(
         path,
-        detectors,
-        missing=index.missing() if said == "refuse" else "",
-        gaps=() if said == "ignore" else index.gaps,
-        voxel_nm=description.voxel_nm,
+        sample.detectors,
+        missing=sample.index.missing() if asked else "",
+        gaps=sample.gaps,
+        voxel_nm=sample.voxel_nm,
         phases=description.phases,
         roles={**dict.fromkeys(annotations.train, "train"), **dict.fromkeys(annotations.test, "test")},
         labels=annotations.read,
     )
+
+
+def _undescribed(path: Path) -> Images:
+    detectors = {name: open_planes(source).numbered() for name, source in _find_detectors(path).items()}
+    check_agreement(detectors)
+    index = SliceIndex(detectors, None)
+    return Images(path, detectors, missing=index.missing(), gaps=index.gaps)
 
 
 def _find_detectors(path: Path) -> dict[str, Path]:

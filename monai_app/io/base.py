@@ -106,6 +106,13 @@ class PlaneFile(ABC):
             StackError: a plane cannot be decoded.
         """
 
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """All files that are read; of a format whose "files" are folders, those in it."""
+        if not self.path.is_dir():
+            return (self.path,)
+        return tuple(sorted(path for path in self.path.rglob("*") if path.is_file()))
+
     def check_alone(self) -> None:  # noqa: B027  # most formats hold nothing but the planes
         """Check that a file given as a whole stack holds one set of planes.
 

@@ -5,17 +5,22 @@ from pathlib import Path
 
 from natsort import natsorted, ns
 
-from monai_app.errors import StackError
+from monai_app.errors import Faults, StackError
 from monai_app.io import registry
-from monai_app.io.base import Request
+from monai_app.io.base import PlaneFile, Request
 from monai_app.io.parts import chosen_part
-from monai_app.io.registry import find_format, format_of, stem, suffixes
+from monai_app.io.registry import find_format, format_of, open_text, stem, suffixes
 from monai_app.io.sources import Source
 
 
-def natural_order(paths: list[Path]) -> list[Path]:
-    """Sort files by name with numbers by value: ``slice_2.tif`` before ``slice_10.tif``."""
-    return list(natsorted(paths, key=lambda path: (stem(path), path.name), alg=ns.IGNORECASE))
+def natural_order(paths: list[Path], pattern: str | None = None) -> list[Path]:
+    """Sort files by name with numbers by value: ``slice_2.tif`` before ``slice_10.tif``.
+
+    Args:
+        paths: the files.
+        pattern: what their names have in common does not count, so that those of all detectors have one order.
+    """
+    return list(natsorted(paths, key=lambda path: (open_text(path, pattern), stem(path), path.name), alg=ns.IGNORECASE))
 
 
 def open_planes(path: Path, request: Request = Request()) -> Source:  # noqa: B008  # it is frozen
@@ -63,17 +68,25 @@ def _open_folder(path: Path, request: Request) -> Source:
         named = "" if request.files is None else f" whose name fits {request.files!r}"
         raise StackError(f"{path} holds no image file{named} ({suffixes()}); give a folder with one file a slice")
     form = min(formats.values(), key=registry.FORMATS.index)
-    paths = natural_order([file for file, other in formats.items() if other is form])
+    paths = natural_order([file for file, other in formats.items() if other is form], request.files)
     for first, second in pairwise(paths):
         if stem(first) == stem(second):
             raise StackError(
                 f"{first} and {second.name} have the same stem and would be one slice twice; remove one of them"
             )
-    files = tuple(chosen_part(form.open(file, request), request) for file in paths)
-    for file in files:
-        if file.count > 1:
-            raise StackError(
-                f"{file.path} holds {file.count} planes, and in a folder every file is one slice; say which page is "
-                "meant ('page: 0'), split it, or give the file itself instead of the folder"
-            )
-    return Source(path, tuple(stem(file) for file in paths), files, is_folder=True)
+    faults, files = Faults(), list[PlaneFile]()
+    for entry in paths:
+        with faults.noted():
+            files.append(_one_plane(chosen_part(form.open(entry, request), request)))
+    faults.check()
+    names = tuple(stem(entry) for entry in paths)
+    return Source(path, names, tuple(files), is_folder=True, chosen_by=request.files)
+
+
+def _one_plane(file: PlaneFile) -> PlaneFile:
+    if file.count > 1:
+        raise StackError(
+            f"{file.path} holds {file.count} planes, and in a folder every file is one slice; say which page is "
+            "meant ('page: 0'), split it, or give the file itself instead of the folder"
+        )
+    return file

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ class SomePlanes(PlaneFile):
     def colours(self, plane: int) -> npt.NDArray[np.uint16] | None:
         """The colour table (red, green and blue; values) of a plane that holds indices into one; else None."""
         return self.file.colours(self.chosen[plane])
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """All files that are read."""
+        return self.file.inputs
 
     def check_alone(self) -> None:
         """Check that a file given as a whole stack holds one set of planes."""

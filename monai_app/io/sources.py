@@ -14,6 +14,7 @@ from monai_app.domain.numbering import find_pattern, read_number
 from monai_app.errors import StackError
 from monai_app.io.base import Plane, PlaneFile
 from monai_app.io.grey import GreyMapping, value_range
+from monai_app.io.registry import open_text
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Source:
         numbers: these numbers, ascending; none where there is no pattern.
         is_folder: whether every slice is a file of its own.
         grey: how the stored values become grey values; None where they are taken as they are stored.
+        chosen_by: the pattern of file names by which the files of a folder were chosen.
     """
 
     path: Path
@@ -38,9 +40,18 @@ class Source:
     numbers: tuple[Decimal, ...] = ()
     is_folder: bool = False
     grey: GreyMapping | None = None
+    chosen_by: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names without what they were chosen by: images of other detectors, and labels, have the same."""
+        if not self.is_folder or self.chosen_by is None:
+            return self.names
+        keys = tuple(open_text(file.path, self.chosen_by) for file in self.files)
+        return keys if len({key.casefold() for key in keys}) == len(keys) else self.names
 
     @property
     def shape(self) -> tuple[int, int]:

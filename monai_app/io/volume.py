@@ -126,6 +126,11 @@ class VolumePlanes(PlaneFile):
 
     header: Header = field(kw_only=True)
 
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """All files that are read."""
+        return (self.path,) if self.header.data is None else (self.path, self.header.data)
+
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
         """Read planes one after the other: (rows, columns), in the machine's byte order."""
         length = math.prod(self.shape) * self.header.dtype.itemsize

@@ -10,10 +10,11 @@ from tests.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
-    *("descriptions", "alignment", "images", "sources", "labels", "stores"),
+    *("descriptions", "init", "alignment", "images", "sources", "labels", "stores"),
     *("train", "results", "segment", "inspect", "others"),
 )
 HEADINGS = {
+    "init": "Folders whose description is to be written",
     "ingest": "The description, images and labels of a sample",
     "inspect": "Stacks that are looked at",
     "train": "Trainings",

@@ -25,7 +25,7 @@ def pixels(slices: int, rows: int, columns: int, dtype: str = "uint8", seed: int
     return stack
 
 
-def write_folder(folder: Path, stack: npt.NDArray[np.integer], pattern: str = "slice_{}.tif", **options: Any) -> Path:
+def write_folder(folder: Path, stack: npt.NDArray[Any], pattern: str = "slice_{}.tif", **options: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for z, plane in enumerate(stack):
         tifffile.imwrite(folder / pattern.format(z), plane, **options)

@@ -19,7 +19,8 @@ import tifffile
 from common import command, machine, write_json
 from scipy.ndimage import shift
 
-from monai_app.io.sources import Source, open_planes
+from monai_app.io.opening import open_planes
+from monai_app.io.sources import Source
 from monai_app.phantom import PhantomConfig, simulate
 from monai_app.progress import silent
 from monai_app.stack import Align, Alignment

@@ -9,7 +9,7 @@ _DEFAULTS = {"align_transform": "translation", "align_keep": "line", "align_refe
 
 
 def ingest(
-    description: Annotated[Path, typer.Argument(help="sample.yaml: detectors, phases, annotations, split.")],
+    description: Annotated[Path, typer.Argument(help="sample.yaml (see init), or the folder of a sample.")],
     target: Annotated[Path, typer.Argument(help="Store to write, NAME.ome.zarr.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
     align: Annotated[

@@ -57,8 +57,18 @@ def _opened(path: Path, name: str | None) -> Iterator[Any]:
         yield file if name is None else file[name]
 
 
-def _chosen(file: Any, wanted: str | None) -> str:
-    """The dataset that is asked for; links to other files are not followed."""
+def hdf5_datasets(path: Path) -> list[str]:
+    """The datasets of pixels of a file.
+
+    Raises:
+        StackError: it cannot be read.
+    """
+    with readable(path), _opened(path, None) as file:
+        return _datasets(file)
+
+
+def _datasets(file: Any) -> list[str]:
+    """The datasets of pixels; links to other files are not followed."""
     import h5py
 
     found: list[str] = []
@@ -68,6 +78,12 @@ def _chosen(file: Any, wanted: str | None) -> str:
             found.append(name)
 
     file.visititems(see)
+    return found
+
+
+def _chosen(file: Any, wanted: str | None) -> str:
+    """The dataset that is asked for."""
+    found = _datasets(file)
     if wanted is not None and wanted.strip("/") in found:
         return wanted.strip("/")
     held = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")

@@ -137,6 +137,11 @@ def _first(scale: Mapping[str, Any]) -> str:
     return str(datasets[0]["path"]) if datasets else ""
 
 
+def ngff_images(path: Path) -> list[str]:
+    """The image of a folder, whose name is empty, and its label images."""
+    return ["", *(f"labels/{name}" for name in _label_names(path))]
+
+
 def _label_names(path: Path) -> list[str]:
     """Label images of the image in the folder; they are listed, or found."""
     folder = path / "labels"

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import combinations, pairwise
 from pathlib import Path
 
-from monai_app.errors import StackError
+from monai_app.errors import Faults, StackError
 from monai_app.io.base import PlaneFile, size
 from monai_app.io.grid import SAME_PLACE, apart
 from monai_app.io.sources import Source
@@ -15,20 +15,26 @@ def check_uniform(source: Source) -> None:
     """Check that all slices of a detector have one shape and one bit depth.
 
     Raises:
-        StackError: naming the first file that differs from the first slice.
+        StackError: naming the files that differ from the first slice.
     """
-    first = source.files[0]
+    first, faults = source.files[0], Faults()
     for file in source.files:
-        if file.shape != first.shape:
-            raise StackError(
-                f"{file.path} has {size(file.shape)} pixels and {first.path.name} has {size(first.shape)}, and all "
-                "slices must have one shape; crop them alike or remove the odd one"
-            )
-        if file.dtype != first.dtype:
-            raise StackError(
-                f"{file.path} is {_bits(file)} and {first.path.name} is {_bits(first)}, and all slices must have "
-                "one bit depth; convert them alike"
-            )
+        with faults.noted():
+            _check_like(file, first)
+    faults.check()
+
+
+def _check_like(file: PlaneFile, first: PlaneFile) -> None:
+    if file.shape != first.shape:
+        raise StackError(
+            f"{file.path} has {size(file.shape)} pixels and {first.path.name} has {size(first.shape)}, and all "
+            "slices must have one shape; crop them alike or remove the odd one"
+        )
+    if file.dtype != first.dtype:
+        raise StackError(
+            f"{file.path} is {_bits(file)} and {first.path.name} is {_bits(first)}, and all slices must have "
+            "one bit depth; convert them alike"
+        )
 
 
 def check_agreement(detectors: Mapping[str, Source]) -> None:
@@ -40,26 +46,39 @@ def check_agreement(detectors: Mapping[str, Source]) -> None:
         detectors: the images, numbered.
 
     Raises:
-        StackError: naming the detectors and the slices or files that differ.
+        StackError: naming the detectors and the slices or files that differ, all of them.
     """
+    faults = Faults()
     for source in detectors.values():
-        check_uniform(source)
+        with faults.noted():
+            check_uniform(source)
     for (name, source), (other_name, other) in combinations(detectors.items(), 2):
         pair = f"detectors {name} and {other_name}"
-        _check_different(pair, source, other)
-        odd = _unpaired(source, other)
-        if len(source) != len(other) or odd:
-            raise StackError(
-                f"{pair} have {len(source)} and {len(other)} slices{odd}, and every slice needs an image of each; add "
-                "the missing ones or remove the extra ones, or leave one of the detectors out of the description, or "
-                "number the files of both alike"
-            )
-        if source.shape != other.shape or source.dtype != other.dtype:
-            raise StackError(
-                f"{pair} differ: {size(source.files[0].shape)} pixels, {_bits(source.files[0])}, and "
-                f"{size(other.files[0].shape)} pixels, {_bits(other.files[0])}; they must have one shape and one bit "
-                "depth: crop or convert them alike"
-            )
+        with faults.noted():
+            _check_different(pair, source, other)
+            _check_paired(pair, source, other)
+        with faults.noted():
+            _check_one_kind(pair, source, other)
+    faults.check()
+
+
+def _check_paired(pair: str, source: Source, other: Source) -> None:
+    odd = _unpaired(source, other)
+    if len(source) != len(other) or odd:
+        raise StackError(
+            f"{pair} have {len(source)} and {len(other)} slices{odd}, and every slice needs an image of each; add "
+            "the missing ones or remove the extra ones, or leave one of the detectors out of the description, or "
+            "number the files of both alike"
+        )
+
+
+def _check_one_kind(pair: str, source: Source, other: Source) -> None:
+    if source.shape != other.shape or source.dtype != other.dtype:
+        raise StackError(
+            f"{pair} differ: {size(source.files[0].shape)} pixels, {_bits(source.files[0])}, and "
+            f"{size(other.files[0].shape)} pixels, {_bits(other.files[0])}; they must have one shape and one bit "
+            "depth: crop or convert them alike"
+        )
 
 
 def _check_different(pair: str, source: Source, other: Source) -> None:
@@ -89,7 +108,7 @@ def _unpaired(source: Source, other: Source) -> str:
 
 def _by_number(source: Source) -> dict[Decimal | str, Path]:
     """Number, or where there is none name, of every slice -> file; a single image without any is that of the slice."""
-    keys: Sequence[Decimal | str] = source.numbers or [name.casefold() for name in source.names]
+    keys: Sequence[Decimal | str] = source.numbers or [key.casefold() for key in source.keys]
     if len(source) == 1 and not any(map(str.isdecimal, source.names[0])):
         keys = [""]
     return {key: file.path for key, file in zip(keys, source.files, strict=True)}

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.domain.phase import UNLABELLED, Phase
-from monai_app.errors import AnnotationError
-from monai_app.io.base import Plane, size
+from monai_app.errors import AnnotationError, Faults
+from monai_app.io.base import Plane, PlaneFile, size
 from monai_app.io.opening import open_planes
 from monai_app.io.sources import Source
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
@@ -95,37 +95,52 @@ def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool =
     return labels
 
 
+def open_labels(description: SampleDescription) -> Source | None:
+    """Open the label planes and check their headers; None where nothing is annotated.
+
+    Raises:
+        StackError: a label file that is unreadable, truncated or no integer image.
+    """
+    entry = description.annotations
+    return None if entry is None else open_planes(entry.source.source, entry.source.request(labels=True))
+
+
 def find_annotations(
-    description: SampleDescription, index: SliceIndex, shape: tuple[int, int], bar: int = 0
+    description: SampleDescription, source: Source | None, index: SliceIndex, shape: tuple[int, int], bar: int = 0
 ) -> Annotations:
-    """Find the label plane of every annotated slice and check headers, slices and split.
+    """Find the label plane of every annotated slice and check slices, split and what the values mean.
 
     Args:
         description: the sample.
+        source: the label planes, see `open_labels`.
         index: the slices of the stack.
         shape: (rows, columns) of the stack.
         bar: rows of the microscope's data bar below the slices; annotations may cover them too.
 
     Raises:
-        StackError: a label file that is unreadable, truncated or no integer image.
         AnnotationError: an annotation for a slice that does not exist, a listed slice without annotation, an annotated
-            slice that is not listed, a test slice that also trains, an annotation of another shape.
+            slice that is not listed, a test slice that also trains, an annotation of another shape; all of these.
     """
     entry = description.annotations
-    if entry is None:
+    if entry is None or source is None:
         return Annotations()
-    train = _listed(entry.train, index, "train")
-    test = _listed(entry.test, index, "test")
-    both = sorted(set(train) & set(test))
-    if both:
-        raise AnnotationError(f"slice {both[0]} is listed in both 'train' and 'test'; remove it from one of them")
-    source = open_planes(entry.source.source, entry.source.request(labels=True))
-    listed = (*train, *test)
-    planes = _by_file(source, entry, index, listed) if source.is_folder else _by_page(source, entry, index)
-    _check_listed(planes, listed, source)
-    _check_shapes(source, shape, bar)
-    chosen = {z: planes[z] for z in listed}
-    _check_names(source, entry, description.phases)
+    faults = Faults()
+    train, test = (_listed(entries, index, where, faults) for entries, where in _lists(entry))
+    listed = dict.fromkeys((*train, *test))
+    if not faults:
+        with faults.noted():
+            _check_apart(train, test)
+    planes = _by_file(source, entry, index, faults) if source.is_folder else _by_page(source, entry, index, faults)
+    if not faults:
+        _check_listed(planes, listed, source, entry, faults)
+    chosen = {z: planes[z] for z in listed if z in planes}
+    files = [source.files[plane] for plane in chosen.values()] if source.is_folder else source.files
+    for file in files if entry.unused == "ignore" else source.files:
+        with faults.noted():
+            _check_shape(file, shape, bar)
+        with faults.noted():
+            _check_names(file, entry, description.phases)
+    faults.check()
     _check_colours(source, tuple(chosen.values()))
     return Annotations(train, test, source, chosen, _values(description, entry), entry.rest_unlabelled, shape[0])
 
@@ -136,85 +151,105 @@ def _values(description: SampleDescription, entry: AnnotationDescription) -> dic
     return phases | dict.fromkeys(entry.unlabelled, UNLABELLED)
 
 
-def _listed(entries: Sequence[int | str], index: SliceIndex, where: str) -> tuple[int, ...]:
+def _lists(entry: AnnotationDescription) -> tuple[tuple[Sequence[int | str], str], ...]:
+    return (entry.train, "train"), (entry.test, "test")
+
+
+def _listed(entries: Sequence[int | str], index: SliceIndex, where: str, faults: Faults) -> tuple[int, ...]:
     found: list[int] = []
     for entry in entries:
-        z = index.resolve(entry, f"annotations: {where}")
-        if z in found:
-            raise AnnotationError(f"annotations: {where}: slice {z} ({entry!r}) is listed twice; list it once")
-        found.append(z)
+        with faults.noted():
+            for z in index.resolve_all(entry, f"annotations: {where}"):
+                if z in found:
+                    raise AnnotationError(f"annotations: {where}: slice {z} ({entry!r}) is listed twice; list it once")
+                found.append(z)
     return tuple(sorted(found))
 
 
-def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, listed: Iterable[int]) -> dict[int, int]:
-    if entry.slices is not None:
-        raise AnnotationError(
-            f"annotations: 'slices' belongs to one file of several planes, and {source.path} is a folder, whose files "
-            "are named by slice; remove 'slices'"
-        )
+def _check_apart(train: Sequence[int], test: Sequence[int]) -> None:
+    if both := sorted(set(train) & set(test)):
+        raise AnnotationError(f"slice {both[0]} is listed in both 'train' and 'test'; remove it from one of them")
+
+
+def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, faults: Faults) -> dict[int, int]:
     planes: dict[int, int] = {}
-    for plane, (z, file) in enumerate(zip(index.match(source.names), source.files, strict=True)):
-        if z is None:
+    matched: Sequence[int | None] = ()
+    with faults.noted():
+        if entry.slices is not None:
             raise AnnotationError(
-                f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its number; "
-                "rename it after its slice or remove it"
+                f"annotations: 'slices' belongs to one file of several planes, and {source.path} is a folder, whose "
+                "files are named by slice; remove 'slices'"
             )
-        if z in planes:
-            raise AnnotationError(
-                f"{file.path} and {source.files[planes[z]].path.name} are both annotations of slice {z}; remove one"
-            )
-        planes[z] = plane
-    for z in planes:
-        if z not in listed:
-            raise AnnotationError(
-                f"{source.files[planes[z]].path} annotates slice {z}, which is listed in neither 'train' nor 'test'; "
-                "list it in one of them or remove the file"
-            )
+        matched = index.match(source.names, source.keys)
+    for plane, (z, file) in enumerate(zip(matched, source.files, strict=False)):
+        with faults.noted():
+            if z is None:
+                raise AnnotationError(
+                    f"{file.path} is an annotation for a slice that does not exist: no image has its stem or its "
+                    "number; rename it after its slice or remove it"
+                )
+            if z in planes:
+                raise AnnotationError(
+                    f"{file.path} and {source.files[planes[z]].path.name} are both annotations of slice {z}; remove one"
+                )
+            planes[z] = plane
     return planes
 
 
-def _by_page(source: Source, entry: AnnotationDescription, index: SliceIndex) -> dict[int, int]:
+def _by_page(source: Source, entry: AnnotationDescription, index: SliceIndex, faults: Faults) -> dict[int, int]:
     slices: Sequence[int] = range(len(index)) if entry.slices is None else entry.slices
-    if len(slices) != len(source):
-        raise AnnotationError(
-            f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z cannot be "
-            "meant; add 'slices: [z, z, ...]' with the slice of every page"
-            if entry.slices is None
-            else f"annotations: 'slices' names {len(slices)} slices and {source.path} has {len(source)} pages; name "
-            "one z a page"
-        )
-    return {index.check(z, "annotations: slices"): plane for plane, z in enumerate(slices)}
+    with faults.noted():
+        if len(slices) != len(source):
+            raise AnnotationError(
+                f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z cannot be "
+                "meant; add 'slices: [z, z, ...]' with the slice of every page"
+                if entry.slices is None
+                else f"annotations: 'slices' names {len(slices)} slices and {source.path} has {len(source)} pages; "
+                "name one z a page"
+            )
+        return {index.check(z, "annotations: slices"): plane for plane, z in enumerate(slices)}
+    return {}
 
 
-def _check_listed(planes: Mapping[int, int], listed: Iterable[int], source: Source) -> None:
+def _check_listed(
+    planes: Mapping[int, int], listed: Iterable[int], source: Source, entry: AnnotationDescription, faults: Faults
+) -> None:
+    """Check that every listed slice is annotated, and that every label file of a folder is of a listed slice."""
     for z in listed:
-        if z not in planes:
-            raise AnnotationError(
-                f"slice {z} is listed in 'train' or 'test' but {source.path} has no annotation of it; add the "
-                "annotation or remove the slice from the list"
-            )
-
-
-def _check_shapes(source: Source, shape: tuple[int, int], bar: int) -> None:
-    for file in source.files:
-        if file.shape not in (shape, (shape[0] + bar, shape[1])):
-            raise AnnotationError(
-                f"{file.path} has {size(file.shape)} pixels and the slices have {size(shape)}; an "
-                "annotation covers exactly one slice: export it in the size of the images"
-            )
-
-
-def _check_names(source: Source, entry: AnnotationDescription, phases: Sequence[Phase]) -> None:
-    """Check that no file gives a value the name of another phase than the description does."""
-    known = {phase.name.casefold(): phase.name for phase in phases}
-    for file in source.files:
-        for value, name in file.segments.items():
-            said = known.get(name.strip().casefold())
-            if said is not None and entry.mapping.get(value, said) != said:
+        with faults.noted():
+            if z not in planes:
                 raise AnnotationError(
-                    f"{file.path} says that value {value} is {name!r} and 'mapping' that it is "
-                    f"{entry.mapping[value]!r}; correct the one that is wrong"
+                    f"slice {z} is listed in 'train' or 'test' but {source.path} has no annotation of it; add the "
+                    "annotation or remove the slice from the list"
                 )
+    for z in planes if source.is_folder and entry.unused == "refuse" else ():
+        with faults.noted():
+            if z not in listed:
+                raise AnnotationError(
+                    f"{source.files[planes[z]].path} annotates slice {z}, which is listed in neither 'train' nor "
+                    "'test'; list it in one of them, remove the file, or say that such files are not used: 'unused: "
+                    "ignore'"
+                )
+
+
+def _check_shape(file: PlaneFile, shape: tuple[int, int], bar: int) -> None:
+    if file.shape not in (shape, (shape[0] + bar, shape[1])):
+        raise AnnotationError(
+            f"{file.path} has {size(file.shape)} pixels and the slices have {size(shape)}; an "
+            "annotation covers exactly one slice: export it in the size of the images"
+        )
+
+
+def _check_names(file: PlaneFile, entry: AnnotationDescription, phases: Sequence[Phase]) -> None:
+    """Check that a file gives no value the name of another phase than the description does."""
+    known = {phase.name.casefold(): phase.name for phase in phases}
+    for value, name in file.segments.items():
+        said = known.get(name.strip().casefold())
+        if said is not None and entry.mapping.get(value, said) != said:
+            raise AnnotationError(
+                f"{file.path} says that value {value} is {name!r} and 'mapping' that it is "
+                f"{entry.mapping[value]!r}; correct the one that is wrong"
+            )
 
 
 def _check_colours(source: Source, planes: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ from monai_app.domain.numbering import PLACE
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.validation import Items, Strict, Text, read_document, shown
 from monai_app.errors import ConfigError
+from monai_app.stack.ingestion.questions import check_answered
 from monai_app.stack.ingestion.source_description import (
     DetectorDescription,
     GreyDescription,
@@ -63,6 +64,7 @@ FINDINGS: tuple[Finding, ...] = get_args(Finding)
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
 """What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
 _Numbers = Annotated[Items[int], AfterValidator(_check_once)]
+_Slice = Annotated[int, Field(ge=1)]
 
 
 class VoxelDescription(Strict):
@@ -119,9 +121,11 @@ class AnnotationDescription(Strict):
     slices: _Numbers | None = None
     """The z of every plane of a source that is one file; without it plane = z."""
     train: Items[int | str] = ()
-    """Slices to train on, as z or as the file stem of a slice."""
+    """Slices to train on, as z, as the file stem of a slice, or as a range `start:stop:step` of z, as in Python."""
     test: Items[int | str] = ()
-    """Slices to test on, as z or as the file stem of a slice."""
+    """Slices to test on, likewise."""
+    unused: Literal["refuse", "ignore"] = "refuse"
+    """What label files mean whose slice no list names: an error, or nothing."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -153,6 +157,10 @@ class SampleDescription(Strict):
     """How stored values become grey values; left out, they are taken as they are stored."""
     numbers: SliceNumbers = SliceNumbers()
     """How file names number the slices."""
+    independent: bool = False
+    """Whether the slices are single micrographs, of which none is a neighbour of another."""
+    breaks: Annotated[Items[_Slice], AfterValidator(_check_once)] = ()
+    """Slices (z) before which a new series begins; slabs do not reach across."""
     phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
     """The phases 1..K; none where nothing is annotated."""
     annotations: AnnotationDescription | None = None
@@ -161,14 +169,16 @@ class SampleDescription(Strict):
     """What is right here and usually a mistake: slices or detectors of one grey value, the same picture twice."""
 
     @model_validator(mode="after")
-    def _check_mapping(self) -> Self:
+    def _check(self) -> Self:
+        if self.independent and self.breaks:
+            raise ConfigError("'independent' already parts all slices; leave out 'breaks', or 'independent: true'")
         names = [phase.name for phase in self.phases]
-        for value, name in self.annotations.mapping.items() if self.annotations else ():
-            if name not in names:
-                raise ConfigError(
-                    f"annotations::mapping: value {value} means {name!r}, which is no phase; the phases are "
-                    f"{', '.join(names) or '(none)'}: correct the name or add the phase"
-                )
+        mapping = self.annotations.mapping if self.annotations else {}
+        if strange := [f"value {value} means {name!r}" for value, name in mapping.items() if name not in names]:
+            raise ConfigError(
+                f"annotations::mapping: {', '.join(strange)}, which is no phase; the phases are "
+                f"{', '.join(names) or '(none)'}: correct the name or add the phase"
+            )
         return self
 
     @classmethod
@@ -176,7 +186,9 @@ class SampleDescription(Strict):
         """Read a description; the paths in it are relative to the file.
 
         Raises:
-            ConfigError: the file is missing, no YAML, or breaks a rule of the schema (docs/stack-store.md).
+            ConfigError: the file is missing, no YAML, holds open questions, or breaks a rule of the schema
+                (docs/stack-store.md).
         """
         path = Path(path)
+        check_answered(path)
         return read_document(cls, path, path.parent)

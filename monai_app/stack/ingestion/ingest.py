@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +10,20 @@ import numpy.typing as npt
 import zarr
 
 from monai_app import __version__, files
-from monai_app.domain.region import Rect
-from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
-from monai_app.io.opening import open_planes
-from monai_app.io.sources import Source
-from monai_app.names import is_printable
+from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.progress import Progress, silent
 from monai_app.stack.alignment.estimation import detectors_apart, estimate, steps_of
-from monai_app.stack.alignment.record import Alignment
 from monai_app.stack.alignment.report import describe
 from monai_app.stack.alignment.request import Align
+from monai_app.stack.discovery import read_description
 from monai_app.stack.identity import identity_frame, plane_bytes
-from monai_app.stack.ingestion.agreement import check_agreement, check_places
-from monai_app.stack.ingestion.annotations import Annotations, find_annotations
-from monai_app.stack.ingestion.description import SampleDescription, Voxel
-from monai_app.stack.ingestion.slice_index import SliceIndex
-from monai_app.stack.ingestion.source_description import DetectorDescription
+from monai_app.stack.ingestion.description import SampleDescription
+from monai_app.stack.ingestion.inputs import Inputs
+from monai_app.stack.ingestion.sample import Sample, check_sample
 from monai_app.stack.ingestion.survey import Survey
-from monai_app.stack.ingestion.voxel_size import find_voxel_size, slice_positions
+from monai_app.stack.ingestion.voxel_size import slice_positions
 from monai_app.stack.label_images.registry import LabelImage, create_labels
-from monai_app.stack.metadata import GreyRecord, StoreMetadata, check_slice_name
+from monai_app.stack.metadata import GreyRecord, StoreMetadata
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import FORMAT, find_own, write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
@@ -37,59 +31,6 @@ from monai_app.stack.places import check_outside_stores
 from monai_app.stack.store import Stack
 
 _SUFFIX = ".ome.zarr"
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """A checked sample: what will be written."""
-
-    description: SampleDescription
-    detectors: Mapping[str, Source]
-    voxel: Voxel
-    index: SliceIndex
-    annotations: Annotations
-    alignment: Alignment | None = None
-
-    @property
-    def slices(self) -> int:
-        return len(self.index)
-
-    @property
-    def gaps(self) -> tuple[int, ...]:
-        """The slices before which others are missing."""
-        return self.index.gaps if self.description.numbers.gaps == "keep" else ()
-
-    @property
-    def plane_shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return next(iter(self.detectors.values())).shape
-
-    @property
-    def voxel_nm(self) -> tuple[float, float, float]:
-        """z, y, x."""
-        return self.voxel.z, self.voxel.y, self.voxel.x
-
-    @property
-    def dtype(self) -> np.dtype[np.integer]:
-        return next(iter(self.detectors.values())).dtype
-
-    def placed(self, detector: str, z: int, plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-        """The pixels of a slice where they belong."""
-        return plane if self.alignment is None else self.alignment.placement(z, detector, plane.shape).pixels(plane)
-
-    def annotation(self, z: int) -> npt.NDArray[np.uint8]:
-        """The labels of a slice where they belong."""
-        labels = self.annotations.read(z)
-        if self.alignment is None:
-            return labels
-        labels = self.alignment.placement(z, self.alignment.reference, labels.shape).labels(labels)
-        labels *= self.alignment.inside(z, labels.shape, Rect.whole(labels.shape))
-        if not labels.any():
-            raise AnnotationError(
-                f"the annotation of slice {z} lies outside the pictures after the alignment; take it off the list, or "
-                "leave out --align"
-            )
-        return labels
 
 
 def ingest(
@@ -107,7 +48,8 @@ def ingest(
     beside ``target`` and gets its name when it is complete; memory does not grow with the number of slices.
 
     Args:
-        description: a YAML description or what `SampleDescription.from_yaml` made of it.
+        description: a YAML description, what `SampleDescription.from_yaml` made of it, or the folder of a sample: its
+            `sample.yaml` or, where there is none, what its files tell.
         target: the store to write, ``<name>.ome.zarr``.
         overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
         align: move slices or detectors upon each other; the images are read twice then.
@@ -124,14 +66,14 @@ def ingest(
         BusyError: another process ingests to the target.
         TargetExistsError: the target exists, and ``overwrite`` is false or it is no stack store.
     """
-    if not isinstance(description, SampleDescription):
-        description = SampleDescription.from_yaml(description)
     target = Path(target).resolve()
     _check_target(target, overwrite)
-    sample = _check(description, report)
+    if not isinstance(description, SampleDescription):
+        description = read_description(Path(description), report)
+    sample = check_sample(description, report)
     if align is not None:
         align.check(tuple(sample.detectors), sample.slices, sample.plane_shape)
-    _report(sample, report)
+    sample.describe(report)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
     with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
@@ -160,49 +102,6 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
 
 
-def _check(description: SampleDescription, report: Callable[[str], None]) -> _Sample:
-    pattern = description.numbers.pattern
-    detectors = {name: _open(entry, description).numbered(pattern) for name, entry in description.detectors.items()}
-    for name, source in detectors.items():
-        for stem in source.names:
-            if not is_printable(stem):
-                raise StackError(f"{name}: the file name {stem!r} holds control characters; rename the file")
-    check_agreement(detectors)
-    check_places(detectors)
-    voxel = find_voxel_size(detectors, description.voxel, description.accept, report)
-    index = SliceIndex(detectors, pattern)
-    if index.gaps and description.numbers.gaps == "refuse":
-        raise StackError(
-            f"slices {index.missing()} are missing of {index.numbers[0]} to {index.numbers[-1]}; add them, or say in "
-            "the description what it means: 'numbers: {gaps: keep}' if they are missing in the sample (no slab reaches "
-            "across), 'numbers: {gaps: ignore}' if the numbers alone are"
-        )
-    for name in index.names:
-        check_slice_name(name)
-    first = next(iter(detectors.values()))
-    annotations = find_annotations(description, index, first.shape, first.bar)
-    for z in annotations.slices:
-        if not annotations.read(z).any():
-            raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
-    return _Sample(description, detectors, voxel, index, annotations)
-
-
-def _open(entry: DetectorDescription, description: SampleDescription) -> Source:
-    grey = entry.grey or description.grey
-    source = open_planes(entry.source, entry.request(grey=grey))
-    return source if grey is None else replace(source, grey=grey.mapping(source.dtype))
-
-
-def _report(sample: _Sample, report: Callable[[str], None]) -> None:
-    """Say what was found: where every detector's slice numbers come from, and what is left out."""
-    first, last, missing = sample.index.numbers[0], sample.index.numbers[-1], sample.index.missing()
-    for name, source in sample.detectors.items():
-        origin = source.pattern or ("in the order of the names" if source.is_folder else "as they are counted")
-        report(f"{name}: slices {first} to {last} ({origin}){f' without {missing}' if missing else ''}")
-        if source.bar:
-            report(f"{name}: the microscope's data bar, {source.bar} rows below the picture, is left out")
-
-
 def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -211,8 +110,8 @@ def _make_parent(target: Path) -> None:
 
 
 def _aligned(
-    sample: _Sample, align: Align | None, progress: Progress, report: Callable[[str], None]
-) -> tuple[_Sample, Progress]:
+    sample: Sample, align: Align | None, progress: Progress, report: Callable[[str], None]
+) -> tuple[Sample, Progress]:
     """The sample with what is known of how it lies, and the progress of what is left to do."""
     if align is None or not align.moves_detectors:
         for line in detectors_apart(sample.detectors):
@@ -226,26 +125,26 @@ def _aligned(
     return replace(sample, alignment=alignment), lambda done, total: progress(steps + done, steps + total)
 
 
-def _write(sample: _Sample, progress: Progress, partial: Path, report: Callable[[str], None]) -> None:
+def _write(sample: Sample, progress: Progress, partial: Path, report: Callable[[str], None]) -> None:
     root = layout.create_group(partial, {})
     frame = (tuple(sample.detectors), (sample.slices, *sample.plane_shape), sample.dtype.name)
     meaning = (sample.annotations.slices, sample.description.phases, sample.gaps)
     digest = hashlib.sha256(identity_frame(*frame, *meaning))
-    survey = Survey(sample.detectors)
-    windows = _write_images(sample, root, digest, progress, survey)
+    survey, inputs = Survey(sample.detectors), Inputs(sample.sources)
+    windows = _write_images(sample, root, digest, progress, survey, inputs)
     survey.check(sample.description.accept, report)
     _write_annotations(sample, partial, digest)
     levels, top = len(level_shapes(*sample.plane_shape)), int(np.iinfo(sample.dtype).max)
     name, voxel_nm = sample.description.name, sample.voxel_nm
     ome = layout.image_metadata(name, tuple(sample.detectors), voxel_nm, levels, windows, top)
-    metadata = _metadata(sample, digest.hexdigest())
+    metadata = _metadata(sample, digest.hexdigest(), inputs.hashes())
     write_own(partial, metadata.content(), ome=ome)
     if sample.annotations.slices:
         write_own(partial / layout.LABELS / layout.ANNOTATION, metadata.record.to_json())
 
 
 def _write_images(
-    sample: _Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey
+    sample: Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey, inputs: Inputs
 ) -> list[tuple[int, int]]:
     """Write all slices to all levels; returns the range of grey values of every detector's smallest level."""
     levels = layout.create_levels(root, (len(sample.detectors), sample.slices), sample.plane_shape, sample.dtype)
@@ -257,6 +156,7 @@ def _write_images(
             raw = next(reader)
             plane = sample.placed(name, z, raw)
             digest.update(plane_bytes(plane))
+            inputs.take(sample.detectors[name], z)
             smallest = layout.write_slice(levels, (channel, z), plane, halve_image)
             survey.see(name, z, raw, smallest if plane is raw else _smallest(raw))
             low, high = ranges[channel]
@@ -272,7 +172,7 @@ def _smallest(plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     return plane
 
 
-def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") -> None:
+def _write_annotations(sample: Sample, partial: Path, digest: "hashlib._Hash") -> None:
     folder = partial / layout.LABELS
     layout.create_group(
         folder, {"ome": layout.labels_metadata([layout.ANNOTATION] if sample.annotations.slices else [])}
@@ -288,7 +188,7 @@ def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") 
         layout.write_slice(arrays, (z,), labels, halve_labels)
 
 
-def _metadata(sample: _Sample, identity: str) -> StoreMetadata:
+def _metadata(sample: Sample, identity: str, inputs: Mapping[str, str]) -> StoreMetadata:
     description = sample.description
     return StoreMetadata(
         format=FORMAT,
@@ -307,6 +207,7 @@ def _metadata(sample: _Sample, identity: str) -> StoreMetadata:
         grey={name: GreyRecord(**asdict(source.grey)) for name, source in sample.detectors.items() if source.grey},
         positions_nm=next(filter(None, map(slice_positions, sample.detectors.values())), None),
         alignment=sample.alignment,
+        inputs=dict(inputs),
         identity=identity,
         ingested=identity,
     )

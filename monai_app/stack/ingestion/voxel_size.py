@@ -40,6 +40,38 @@ def find_voxel_size(
         StackError: files contradict the description or each other, or nothing says the size along an axis.
     """
     told = {axis: length for axis, length in given if length is not None}
+    found = sizes_in_files(detectors, given, accepted, report)
+    missing = [axis for axis in "zyx" if axis not in told and axis not in found]
+    if missing:
+        raise StackError(
+            f"no file says the size of a voxel along {', '.join(missing)} in a unit that is certain"
+            f"{uncertain_size(detectors)}; write it into the description, in nm: "
+            f"'voxel_nm: {{{', '.join(f'{axis}: ...' for axis in missing)}}}'"
+        )
+    for axis, (length, where) in found.items():
+        if axis not in told:
+            report(f"voxel size along {axis}: {length:.6g} nm ({where})")
+    return Voxel(**{axis: told[axis] if axis in told else found[axis][0] for axis in "zyx"})
+
+
+def sizes_in_files(
+    detectors: Mapping[str, Source],
+    given: VoxelDescription,
+    accepted: Collection[str] = (),
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, tuple[float, str]]:
+    """Axis -> the size of a voxel along it in nm and where that stands, for the axes that files tell of.
+
+    Args:
+        detectors: the images.
+        given: what the description says.
+        accepted: as `find_voxel_size`.
+        report: likewise.
+
+    Raises:
+        StackError: files contradict the description or each other.
+    """
+    told = {axis: length for axis, length in given if length is not None}
     found: dict[str, tuple[float, str]] = {}
     for where, size in _recorded(detectors, given, accepted, report):
         for axis, length in zip("zyx", size, strict=True):
@@ -50,16 +82,7 @@ def find_voxel_size(
                     f"nm; leave out what is of another sample, or say in the description which is right: 'voxel_nm: "
                     f"{{{axis}: ...}}' with 'accept: [voxel_size]'"
                 )
-    missing = [axis for axis in "zyx" if axis not in told and axis not in found]
-    if missing:
-        raise StackError(
-            f"no file says the size of a voxel along {', '.join(missing)} in a unit that is certain{_hint(detectors)}; "
-            f"write it into the description, in nm: 'voxel_nm: {{{', '.join(f'{axis}: ...' for axis in missing)}}}'"
-        )
-    for axis, (length, where) in found.items():
-        if axis not in told:
-            report(f"voxel size along {axis}: {length:.6g} nm ({where})")
-    return Voxel(**{axis: told[axis] if axis in told else found[axis][0] for axis in "zyx"})
+    return {axis: (length, where) for axis, (length, where) in found.items() if where}
 
 
 def slice_positions(source: Source) -> tuple[float, ...] | None:
@@ -140,8 +163,8 @@ def _numbers(size: Size, axes: Sequence[str]) -> str:
     return " x ".join(f"{length:.6g}" for axis, length in zip("zyx", size, strict=True) if axis in axes)
 
 
-def _hint(detectors: Mapping[str, Source]) -> str:
-    """What a file says without a unit that is certain."""
+def uncertain_size(detectors: Mapping[str, Source]) -> str:
+    """What a file says without a unit that is certain, in brackets; empty where none does."""
     for source in detectors.values():
         recorded = source.files[0].recorded
         if len(recorded.factors) > 1 and any(recorded.size):

@@ -212,7 +212,6 @@ ROWS = [
         "sample.yaml",
         make=edited("name: tiny", "name: !!python/object/apply:os.getcwd []"),
     ),
-    refused("a description that is a folder", "ingest SAMPLE new.ome.zarr", "sample"),
     refused("a description that does not exist", "ingest nowhere.yaml new.ome.zarr", "nowhere.yaml"),
     refused("a picture as the description", "ingest SAMPLE/ICE/slice_0.tif new.ome.zarr", "slice_0.tif"),
     refused("no target", "ingest SAMPLE/sample.yaml", "target"),

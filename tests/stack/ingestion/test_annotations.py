@@ -12,7 +12,7 @@ from PIL import Image
 from monai_app.errors import AnnotationError, StackError
 from monai_app.io.opening import open_planes
 from monai_app.stack import SampleDescription
-from monai_app.stack.ingestion.annotations import Annotations, find_annotations, map_values
+from monai_app.stack.ingestion.annotations import Annotations, find_annotations, map_values, open_labels
 from monai_app.stack.ingestion.slice_index import SliceIndex
 from tests.stack.samples import SampleFolder, label_plane
 
@@ -21,7 +21,7 @@ def _find(sample: SampleFolder) -> Annotations:
     description = SampleDescription.from_yaml(sample.write())
     sources = {name: open_planes(entry.source).numbered() for name, entry in description.detectors.items()}
     shape = next(iter(sources.values())).shape
-    return find_annotations(description, SliceIndex(sources), shape)
+    return find_annotations(description, open_labels(description), SliceIndex(sources), shape)
 
 
 def _expected(plane: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:

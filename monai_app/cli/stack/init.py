@@ -1,0 +1,23 @@
+"""``monai-app init``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Folder of a sample, or its folders and files.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Description to write.")] = Path("sample.yaml"),
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing description.")] = False,
+) -> None:
+    """Look at images and labels, and write the description of the sample with questions where files say nothing."""
+    from monai_app.stack.discovery import write_description
+
+    asked = write_description(paths, output, overwrite=overwrite, report=typer.echo)
+    typer.echo(f"description: {output}")
+    if asked:
+        count = f"{len(asked)} questions are" if len(asked) > 1 else "1 question is"
+        typer.echo(f"{count} open: answer the lines that begin with '# ?' in it, and remove these lines")

@@ -1,0 +1,7 @@
+"""Looking at the files of a sample: what they say of themselves becomes a description, the rest becomes questions."""
+
+from monai_app.stack.discovery.describe import describe, questions
+from monai_app.stack.discovery.discover import Discovery, discover
+from monai_app.stack.discovery.read import read_description, write_description
+
+__all__ = ["Discovery", "describe", "discover", "questions", "read_description", "write_description"]

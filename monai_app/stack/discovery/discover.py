@@ -1,0 +1,192 @@
+"""What a sample consists of, as its files tell it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monai_app.errors import AppError, StackError
+from monai_app.io.grey import value_range
+from monai_app.io.sources import Source
+from monai_app.stack.discovery.labels import LabelFacts, look_at_labels
+from monai_app.stack.discovery.listing import list_images
+from monai_app.stack.discovery.naming import different_names, group_files
+from monai_app.stack.discovery.units import Unit, slices_of_one, units_of
+from monai_app.stack.ingestion.agreement import check_agreement
+from monai_app.stack.ingestion.description import VoxelDescription
+from monai_app.stack.ingestion.slice_index import SliceIndex
+from monai_app.stack.ingestion.voxel_size import sizes_in_files
+
+Report = Callable[[str], None]
+
+
+@dataclass
+class Discovery:
+    """What was found.
+
+    Attributes:
+        name: the sample's name.
+        detectors: detector name -> its images.
+        labels: candidates for the annotations.
+        sizes: axis -> size of a voxel in nm and where it stands, for the axes that files tell of.
+        index: the slices, where the detectors agree in them.
+        unnamed: detectors whose name nothing tells.
+        problems: what is not clear of images, a sentence each.
+        grey_range: lowest and highest value, where they are no 8-bit or 16-bit grey values as they are.
+        independent: whether file names have no number that is clear.
+        left_out: files that are not taken, and why.
+    """
+
+    name: str
+    detectors: dict[str, Unit] = field(default_factory=dict)
+    labels: list[LabelFacts] = field(default_factory=list)
+    sizes: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    index: SliceIndex | None = None
+    unnamed: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    grey_range: tuple[float, float] | None = None
+    independent: bool = False
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The detectors' images."""
+        return {name: unit.source for name, unit in self.detectors.items()}
+
+
+def discover(paths: Sequence[Path], report: Report = lambda line: None) -> Discovery:
+    """Look at the files of a sample.
+
+    Args:
+        paths: its folder, or its folders and files.
+        report: called with what was found, line by line.
+
+    Raises:
+        ConfigError: a path does not exist.
+        StackError: there are no images, or none that can be used.
+    """
+    paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  # links stay links
+    found = Discovery(paths[0].name if len(paths) == 1 and paths[0].is_dir() else paths[0].parent.name)
+    units = _units(paths, found)
+    images, candidates = [unit for unit in units if not unit.label_name], [unit for unit in units if unit.label_name]
+    if not images:
+        reasons = "\n".join(found.left_out)
+        raise StackError(
+            f"{', '.join(map(str, paths))}: no image of a detector that can be used; give folders or files with grey "
+            f"images{f':{chr(10)}{reasons}' if reasons else ''}"
+        )
+    _name(images, found)
+    if len(images) > 1 and all(len(unit.source) == 1 for unit in images):
+        found.problems.append(
+            f"{', '.join(found.detectors)} have one slice each: if they are slices of one detector, give their folder "
+            "as its source, once."
+        )
+    _number(found)
+    _look_at_grey(found)
+    _look_at_places(found, report)
+    for unit in candidates:
+        _look_at_labels(unit, found)
+    for line in _lines(found):
+        report(line)
+    return found
+
+
+def _units(paths: Sequence[Path], found: Discovery) -> list[Unit]:
+    units = list[Unit]()
+    listed = list_images(paths)
+    for folder, files in listed.items():
+        named = len(paths) > 1 if folder in paths else any(folder.is_relative_to(path) for path in paths)
+        for group in slices_of_one(group_files(folder, files)):
+            try:
+                units += units_of(folder, group, named_by_folder=named)
+            except AppError as error:
+                lone = len(group.files) == 1 and len(listed) > 1
+                (found.left_out if lone else found.problems).append(str(error))
+    found.left_out += found.problems if not any(not unit.label_name for unit in units) else []
+    return units
+
+
+def _name(images: Sequence[Unit], found: Discovery) -> None:
+    names = [unit.name for unit in images]
+    if not different_names(filter(None, names)):
+        folders = [unit.entry.source.parent.name for unit in images]
+        names = [name and f"{folder}_{name}" for folder, name in zip(folders, names, strict=True)]
+        found.problems.append(
+            f"Several folders are called alike ({', '.join(filter(None, names))}): are they detectors, or several "
+            "samples? Take off what is of another sample."
+        )
+    taken = set[str]()
+    for unit, name in zip(images, names, strict=True):
+        chosen = name or (f"channel_{unit.entry.channel}" if unit.entry.channel is not None else "")
+        chosen = chosen or (f"page_{unit.entry.page}" if unit.entry.page is not None else "detector")
+        if not name:
+            found.unnamed.append(chosen)
+        while chosen.casefold() in taken:
+            chosen = f"{chosen}_2"
+        taken.add(chosen.casefold())
+        found.detectors[chosen] = unit
+        if unit.few_values:
+            found.problems.append(
+                f"{unit.entry.source} has few values, as labels have. If it holds labels, take it off the detectors "
+                "and write 'annotations'."
+            )
+
+
+def _number(found: Discovery) -> None:
+    """Put the slices in order, and see whether detectors agree."""
+    numbered, sources = dict[str, Source](), found.sources
+    try:
+        numbered = {name: source.numbered() for name, source in sources.items()}
+    except StackError as error:
+        found.independent = True
+        found.problems.append(
+            f"{error}. If these are single micrographs that are no neighbours, keep 'independent: true'; else write "
+            "'numbers' in its place."
+        )
+    if numbered and any(source.is_folder and len(source) > 1 and not source.pattern for source in numbered.values()):
+        found.problems.append(
+            "File names hold no numbers: do the slices follow each other in the order of the names? If they are single "
+            "micrographs that are no neighbours, write 'independent: true'."
+        )
+    try:
+        check_agreement(numbered or sources)
+        found.index = SliceIndex(numbered or sources, by_name=found.independent)
+    except StackError as error:
+        found.problems += str(error).splitlines()
+
+
+def _look_at_grey(found: Discovery) -> None:
+    for unit in found.detectors.values():
+        if unit.file.dtype.name not in ("uint8", "uint16"):
+            low, high = found.grey_range or (float("inf"), float("-inf"))
+            for file in unit.source.files:
+                least, most = value_range(file.planes(fractions=True))
+                low, high = min(low, least), max(high, most)
+            found.grey_range = low, high
+
+
+def _look_at_places(found: Discovery, report: Report) -> None:
+    try:
+        found.sizes = sizes_in_files(found.sources, VoxelDescription(), report=report)
+    except StackError as error:
+        found.problems.append(str(error))
+
+
+def _look_at_labels(unit: Unit, found: Discovery) -> None:
+    if found.index is None:
+        found.left_out.append(f"{unit.entry.source}: labels, of which nothing can be said before the images agree")
+        return
+    try:
+        found.labels.append(look_at_labels(unit, found.index))
+    except AppError as error:
+        found.left_out.append(str(error))
+
+
+def _lines(found: Discovery) -> list[str]:
+    lines = [f"{name}: {unit.facts}" for name, unit in found.detectors.items()]
+    if found.sizes:
+        sizes = ", ".join(f"{axis} {size:.6g}" for axis, (size, _) in found.sizes.items())
+        places = ", ".join(dict.fromkeys(where for _, where in found.sizes.values()))
+        lines.append(f"voxel size: {sizes} nm ({places})")
+    lines += [f"labels {facts.unit.entry.source.name}: {facts.facts}" for facts in found.labels]
+    return lines + [f"not taken: {line}" for line in found.left_out]

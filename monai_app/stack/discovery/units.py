@@ -1,0 +1,162 @@
+"""What groups of files hold: images of detectors, or labels, opened."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_app.errors import StackError
+from monai_app.io.base import PlaneFile, Request
+from monai_app.io.opening import open_planes
+from monai_app.io.registry import format_of, stem
+from monai_app.io.sources import Source
+from monai_app.stack.discovery.naming import Group, detector_name, is_label_name
+from monai_app.stack.ingestion.source_description import SourceDescription
+
+_FEW_VALUES = 16
+"""Values of a picture that may be labels."""
+
+_FEW_PIXELS = 256
+"""Pixels of a picture of which the number of values says nothing."""
+
+_MOST_PAGES = 8
+"""Pages of every file of a folder that may be detectors."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Images of one detector, or labels.
+
+    Args:
+        entry: where they are, as the description has it.
+        source: the same, opened.
+        name: what names and metadata call it; empty where nothing does.
+        label_name: whether its name says that it holds labels.
+        few_values: whether its first picture has few values, as labels have.
+        inverted: whether 0 is stored as white.
+    """
+
+    entry: SourceDescription
+    source: Source
+    name: str
+    label_name: bool = False
+    few_values: bool = False
+    inverted: bool = False
+
+    @property
+    def facts(self) -> str:
+        """Slices, pixels and type, for people."""
+        (rows, columns), file = self.file.shape, self.file
+        where = self.entry.files or self.entry.source.name
+        part = next(
+            (f", {what} {n}" for what in ("channel", "page") if (n := getattr(self.entry, what)) is not None), ""
+        )
+        bar = f", below them a data bar of {file.bar} rows, which is left out" if file.bar else ""
+        own = sorted({file.recorded.detector for file in self.source.files if file.recorded.detector} - {self.name})
+        called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
+        slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"
+        return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({where}{part}){bar}{called}"
+
+    @property
+    def file(self) -> PlaneFile:
+        """The first file."""
+        return self.source.files[0]
+
+
+def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]:
+    """The units that the files of a group hold, one a channel or page where they hold several.
+
+    Args:
+        folder: their folder.
+        group: the files.
+        named_by_folder: whether the folder's name is the detector's, where the files' names say nothing.
+
+    Raises:
+        StackError: they cannot be used.
+    """
+    single = len(group.files) == 1
+    path = group.files[0] if single else folder
+    pattern = None if single else group.pattern
+    name = group.word or (folder.name if named_by_folder else "")
+    labels = is_label_name(name) or all(is_label_name(stem(file)) for file in group.files)
+    return [
+        _unit(SourceDescription(source=path, files=pattern, **part), called if part else name, is_labels)
+        for called, part in _parts(group)
+        for is_labels in (labels or is_label_name(str(part.get("dataset", ""))),)
+    ]
+
+
+def slices_of_one(groups: Sequence[Group]) -> list[Group]:
+    """Put files together again that differ in their whole names and hold one plane each: they are no detectors."""
+    files = [file for group in groups for file in group.files]
+    if len(files) > len(groups) or any(stem(file) != group.word for file, group in zip(files, groups, strict=True)):
+        return list(groups)
+    try:
+        single = all(_first(file).count == 1 for file in files)
+    except StackError:
+        return list(groups)
+    return [Group(tuple(files))] if single else list(groups)
+
+
+def _parts(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and description of each dataset, channel or page; one without any where there are none."""
+    path, single = group.files[0], len(group.files) == 1
+    listed = format_of(path).datasets
+    datasets = listed(path) if single and listed is not None else []
+    for dataset in datasets if len(datasets) > 1 else [""]:
+        file = _first(path, dataset)
+        chosen: dict[str, Any] = {"dataset": dataset} if dataset else {}
+        if len(file.channels) > 1:
+            for number, channel in enumerate(file.channels):
+                given = not channel.isdecimal()
+                yield channel if given else "", {**chosen, "channel": channel if given else number}
+        elif not single and 1 < file.count <= _MOST_PAGES:
+            for page in range(file.count):
+                yield "", {**chosen, "page": page}
+        else:
+            yield dataset.rpartition("/")[2], chosen
+
+
+def _first(path: Path, dataset: str = "") -> PlaneFile:
+    request = Request(mapped=True, inverted=True, dataset=dataset or None)
+    try:
+        return format_of(path).open(path, request)
+    except StackError:
+        return format_of(path).open(path, Request(labels=True, dataset=dataset or None))
+
+
+def _unit(entry: SourceDescription, name: str, label_name: bool) -> Unit:
+    source, inverted = _opened(entry)
+    own = _recorded_name(source)
+    named = detector_name(name) or detector_name(own)
+    labels = label_name or bool(source.files[0].segments)
+    return Unit(entry, source, named, labels, not labels and _has_few_values(source), inverted)
+
+
+def _recorded_name(source: Source) -> str:
+    """What all files call their detector; empty where they do not agree."""
+    names = {file.recorded.detector or "" for file in source.files}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _opened(entry: SourceDescription) -> tuple[Source, bool]:
+    """The images; where they are none, the labels. True where 0 is stored as white."""
+    grey = replace(entry.request(), mapped=True)
+    with suppress(StackError):
+        return open_planes(entry.source, grey), False
+    with suppress(StackError):
+        return open_planes(entry.source, replace(grey, inverted=True)), True
+    with suppress(StackError):
+        return open_planes(entry.source, entry.request(labels=True)), False
+    return open_planes(entry.source, grey), False  # raises what is wrong with the images
+
+
+def _has_few_values(source: Source) -> bool:
+    file = source.files[0]
+    if file.dtype.kind == "f":
+        return False
+    plane = next(file.planes(range(1)))
+    return plane.size > _FEW_PIXELS and 1 < len(np.unique(plane)) <= _FEW_VALUES
