@@ -19,7 +19,7 @@ from monai_app.inspection.page import write_page
 from monai_app.inspection.picture import ODD, chosen_slices, write_picture
 from monai_app.inspection.report import as_document, summary, text_lines
 from monai_app.stack import Stack, ingest
-from tests.conftest import run_command, write_tiny_sample
+from tests.conftest import TINY, as_options, run_command, write_tiny_sample
 from tests.inspection.conftest import Detectors
 
 Write = Callable[[Detectors], Path]
@@ -190,10 +190,14 @@ def test_a_damaged_store_is_no_reason_to_end(tmp_path: Path, caplog: pytest.LogC
     assert message.startswith("the stack was not inspected (StackError: ")
 
 
-def test_segmenting_prints_the_warnings(trained: Path, tmp_path: Path) -> None:
+def test_training_and_segmenting_print_the_warnings(trained: Path, tmp_path: Path) -> None:
     stack = faulty_store(tmp_path)
-    result = run_command("-m", "monai_app", "segment", stack.path, trained, "--z", "5")
-    assert "slice 4 (slice_4) ICE: blank" in result.stdout + result.stderr
+    training = run_command(
+        "-m", "monai_app", "train", stack.path, tmp_path / "run", *as_options(TINY), "--prepare-only"
+    )
+    segmenting = run_command("-m", "monai_app", "segment", stack.path, trained, "--z", "5")
+    for result in (training, segmenting):
+        assert "WARNING - slice 4 (slice_4) ICE: blank" in result.stdout
 
 
 def test_a_summary_counts_findings_of_all_slices_too(write: Write) -> None:
