@@ -57,7 +57,8 @@ class StoredSlices:
             step = -(-max(plane.shape) // _OVERVIEW)
             thinned: Plane = np.ascontiguousarray(plane[::step, ::step])
             return thinned
-        return self._stack.read_slab(index, [self._detector], 1)[0]
+        whole: Plane = self._stack.read_slab(index, [self._detector], 1)[0]
+        return whole
 
     def planes(self) -> Iterator[Plane]:
         """Read all slices in order."""
