@@ -130,10 +130,10 @@ def test_labels_lie_over_their_image(tmp_path: Path) -> None:
     assert (orange[:, 0] > orange[:, 2] + 50).all()  # clinker
 
 
-@pytest.mark.parametrize("name", ["_$a_b$", "a b", "ü"])
-def test_any_name_of_a_detector_is_drawn(name: str, write: Write, tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (5, 32, 32)).astype(np.uint8)
-    write_picture(inspect(open_images(write({name: pixels, "B": pixels[::-1]}))), tmp_path / "a.png")
+def test_any_name_of_a_detector_is_drawn(write: Write, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32)).astype(np.uint8)
+    write_picture(inspect(open_images(write({"_$a_b$": pixels, "ü b": pixels[::-1]}))), tmp_path / "a.png")
+    assert Image.open(tmp_path / "a.png").format == "PNG"
 
 
 def test_the_command_ends_with_1_where_something_is_odd_and_keeps_what_exists(
