@@ -81,7 +81,8 @@ def test_the_picture_frames_what_is_odd(faulty: Path, flawless: Detectors, write
     inspection = inspect(open_images(faulty))
     write_picture(inspection, tmp_path / "a.png")
     odd = tuple(bytes.fromhex(ODD[1:]))
-    pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
+    with Image.open(tmp_path / "a.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
     assert (pixels == odd).all(axis=2).sum() > 1000
     assert chosen_slices(inspection) == list(range(12))
 
@@ -133,7 +134,8 @@ def test_labels_lie_over_their_image(tmp_path: Path) -> None:
 def test_any_name_of_a_detector_is_drawn(write: Write, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (3, 32, 32)).astype(np.uint8)
     write_picture(inspect(open_images(write({"_$a_b$": pixels, "ü b": pixels[::-1]}))), tmp_path / "a.png")
-    assert Image.open(tmp_path / "a.png").format == "PNG"
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.format == "PNG"
 
 
 def test_the_command_ends_with_1_where_something_is_odd_and_keeps_what_exists(
