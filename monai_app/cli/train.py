@@ -98,6 +98,9 @@ def train(
     done = None if new else epochs_done(run / CHECKPOINT)
     if done is not None:
         typer.echo(f"goes on with {run.name} after epoch {done[0]} of {done[1]}")
+    log_to_console()
+    for each in (source, *others):
+        warn_of_faults(each)
     options = {"amp": amp, "device": device, "tracking": tracking}
     command = run_command(run, [each.path for each in (source, *others)], ("train",), processes, **options)
     if prepare_only:
@@ -106,7 +109,5 @@ def train(
     with trusted_copy(run) as copy:
         if not new:
             describe_again(run, copy / "configs")  # somebody may have edited it
-    log_to_console()
-    warn_of_faults(source)
     show_and_run(run, command)
     typer.echo(f"weights: {run / 'models' / 'model.pt'}")

@@ -18,6 +18,7 @@ from monai_app.stack.ingestion.agreement import check_agreement
 from monai_app.stack.ingestion.sample import check_sample
 from monai_app.stack.ingestion.slice_index import SliceIndex
 from monai_app.stack.ingestion.survey import Slices
+from monai_app.stack.ngff.own import find_own
 
 DESCRIPTION = "sample.yaml"
 """The description that is taken where a folder holds one."""
@@ -56,7 +57,8 @@ class StoredSlices:
             step = -(-max(plane.shape) // _OVERVIEW)
             thinned: Plane = np.ascontiguousarray(plane[::step, ::step])
             return thinned
-        return self._stack.read_slab(index, [self._detector], 1)[0]
+        whole: Plane = self._stack.read_slab(index, [self._detector], 1)[0]
+        return whole
 
     def planes(self) -> Iterator[Plane]:
         """Read all slices in order."""
@@ -118,7 +120,7 @@ def open_images(path: Path) -> Images:
         AnnotationError: annotations that do not fit.
     """
     path = path.absolute()
-    if (path / "zarr.json").is_file():
+    if _is_store(path):
         return stored(Stack.open(path))
     if path.suffix.lower() in (".yaml", ".yml"):
         return _described(path)
@@ -127,6 +129,16 @@ def open_images(path: Path) -> Images:
     if not path.exists():
         raise StackError(f"{path} does not exist; give a store, a description (sample.yaml) or a folder of images")
     return _undescribed(path)
+
+
+def _is_store(path: Path) -> bool:
+    """Whether a folder is a store of this package, which may be damaged; OME-Zarr of other programs holds images."""
+    try:
+        return find_own(path, "") is not None
+    except OSError:
+        return False
+    except StackError:
+        return True
 
 
 def stored(stack: Stack, *, overview: bool = False) -> Images:

@@ -47,7 +47,7 @@ def stack_lines(inspection: Inspection) -> Iterator[str]:
     """Say what the stack is, and what is usual in it."""
     images, (slices, rows, columns) = inspection.images, inspection.shape
     voxel = " x ".join(f"{size:g}" for size in images.voxel_nm) + " nm" if images.voxel_nm else "of unknown size"
-    yield f"{slices} slices of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
+    yield f"{_counted(slices, 'slice')} of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
     if images.gaps:
         yield f"slices are missing before {', '.join(map(str, images.gaps))}"
     unrelated = [name for name in inspection.table.detectors if not are_neighbours(inspection.table, name)]
@@ -105,11 +105,15 @@ def text_lines(inspection: Inspection) -> Iterator[str]:
 
 def summary(inspection: Inspection) -> str:
     """How many findings there are, in a line."""
+    count, slices = len(inspection.findings), _counted(inspection.table.slices, "slice")
+    if count == 0:
+        return f"nothing odd in {slices}"
     odd = {z for finding in inspection.findings for z in finding.slices}
-    if not inspection.findings:
-        return f"nothing odd in {inspection.table.slices} slices"
-    count = len(inspection.findings)
-    return f"{count} finding{'s' if count > 1 else ''} in {len(odd)} of {inspection.table.slices} slices"
+    return f"{_counted(count, 'finding')} in {len(odd)} of {slices}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def as_document(inspection: Inspection) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class _Judge:
 
     def _odd(self, rule: OddRule) -> Iterator[Finding]:
         measure, values = MEASURES[rule.measure], self._without(self._blank_of(rule.measure))[rule.measure]
-        for z, usual in odd_ones(values, self._table.series(), self._least(rule, values)):
+        for z, usual in odd_ones(values, self._table.series(), self._least(rule)):
             if rule.sign * (values[z] - usual) >= 0:
                 change = measure.show(rule.least) if rule.absolute else f"{rule.least:.0%}"
                 text = f"{measure.short} {measure.show(values[z])}"
@@ -120,7 +120,7 @@ class _Judge:
 
     def _steps(self, rule: OddRule) -> Iterator[Finding]:
         measure, values = MEASURES[rule.measure], self._without(self._blank)[rule.measure]
-        for z, before, after in steps(values, self._table.series(), self._least(rule, values)):
+        for z, before, after in steps(values, self._table.series(), self._least(rule)):
             text = f"{measure.short} {measure.show(after)} from here on, {measure.show(before)} before"
             yield self._about(
                 rule.kind, (z,), text, "", f"more than {rule.least:.0%} and lasting", rule.remedy, rule.measure
@@ -175,10 +175,9 @@ class _Judge:
             values[list(left_out)] = np.nan
         return kept
 
-    def _least(self, rule: OddRule, values: Values) -> Values:
-        """The least change that matters, for every slice."""
-        usual = self._table.usual(self._detector, rule.measure)
-        return np.full(len(values), rule.least if rule.absolute else rule.least * abs(usual))
+    def _least(self, rule: OddRule) -> float:
+        """The least change that matters."""
+        return rule.least if rule.absolute else rule.least * abs(self._table.usual(self._detector, rule.measure))
 
     def _about(
         self, kind: str, slices: tuple[int, ...], value: str, usual: str, rule: str, remedy: str, measure: str = ""

@@ -24,13 +24,13 @@ def local_scatter(values: Values) -> float:
     return scatter(np.diff(known)) / 2**0.5
 
 
-def odd_ones(values: Values, series: npt.NDArray[np.intp], least: Values) -> Iterator[tuple[int, float]]:
+def odd_ones(values: Values, series: npt.NDArray[np.intp], least: float) -> Iterator[tuple[int, float]]:
     """Find values that differ from both sides by more than the rule of `rules`; with what is usual there.
 
     Args:
         values: one a slice.
         series: the series without gaps that the slices are in.
-        least: the least difference that matters, for every slice.
+        least: the least difference that matters.
     """
     limit = DEVIATIONS * local_scatter(values)
     for z in np.flatnonzero(~np.isnan(values)).tolist():
@@ -38,12 +38,12 @@ def odd_ones(values: Values, series: npt.NDArray[np.intp], least: Values) -> Ite
         differences = [values[z] - side for side in sides]
         if not differences or (min(differences) < 0 < max(differences)):
             continue
-        needed = max(float(least[z]), limit) * (AT_ENDS if len(sides) == 1 else 1)
+        needed = max(least, limit) * (AT_ENDS if len(sides) == 1 else 1)
         if min(map(abs, differences)) > needed:
             yield z, float(np.mean(sides))
 
 
-def steps(values: Values, series: npt.NDArray[np.intp], least: Values) -> Iterator[tuple[int, float, float]]:
+def steps(values: Values, series: npt.NDArray[np.intp], least: float) -> Iterator[tuple[int, float, float]]:
     """Find slices at which values change and stay so: the slice, and the medians before and from it on."""
     limit = DEVIATIONS * local_scatter(values)
     found: list[tuple[float, int, float, float]] = []
@@ -54,7 +54,7 @@ def steps(values: Values, series: npt.NDArray[np.intp], least: Values) -> Iterat
             continue
         change = float(np.median(after) - np.median(before))
         apart = after.min() - before.max() if change > 0 else before.min() - after.max()
-        if abs(change) > max(float(least[z]), limit) and apart > abs(change) / 2:
+        if abs(change) > max(least, limit) and apart > abs(change) / 2:
             found.append((abs(change), z, float(np.median(before)), float(np.median(after))))
     for change, z, low, high in found:
         if not any(other > change and abs(place - z) < NEIGHBOURS for other, place, _, _ in found):

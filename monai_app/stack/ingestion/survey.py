@@ -101,13 +101,16 @@ class Survey:
 
     def _findings(self) -> dict[Finding, list[str]]:
         whole = [name for name, slices in self.constant.items() if len(slices) == len(self._detectors[name])]
-        shown: dict[bool, list[str]] = {False: [], True: []}
-        for name, slices in self.constant.items():
-            shown[name in whole] += [f"{self._name(name, z)} ({value})" for z, value in slices.items()]
+        single = [
+            f"{self._name(name, z)} ({value})"
+            for name, slices in self.constant.items()
+            if name not in whole
+            for z, value in slices.items()
+        ]
         repeated = [f"{self._name(*first)} = {self._name(*second)}" for first, second in self.repeated]
         found: dict[Finding, list[str]] = {
-            "constant_slices": shown[False],
-            "constant_detectors": shown[True],
+            "constant_slices": single,
+            "constant_detectors": whole,
             "repeated_slices": repeated,
         }
         return {finding: each for finding, each in found.items() if each}
