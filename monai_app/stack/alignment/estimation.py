@@ -19,6 +19,12 @@ from monai_app.stack.alignment.request import Align
 _SAMPLED = 25
 """Slices in which detectors are compared: they were recorded together, so one place is right for all."""
 
+_LEAST_FOUND = 0.25
+"""Share of them in which two detectors must have something in common."""
+
+_AGREE = 2.0
+"""Pixels within which half of them must agree."""
+
 _GLANCES = 5
 """Slices that a glance compares."""
 
@@ -72,7 +78,7 @@ def estimate(detectors: Mapping[str, Source], align: Align, progress: Progress) 
         transform=align.transform,
         keep=align.keep,
         reference=reference,
-        detectors={name: _place(reference, name, found, shape) for name, found in places.items()},
+        detectors={name: _place((reference, name), found, sampled, shape) for name, found in places.items()},
         **moved,
     )
 
@@ -110,16 +116,26 @@ def _slices(positions: Positions, pairs: Mapping[tuple[int, int], Match], align:
     }
 
 
-def _place(reference: str, name: str, found: Mapping[int, Match], shape: tuple[int, int]) -> DetectorPlace:
-    if not found:
+def _place(
+    names: tuple[str, str], found: Mapping[int, Match], sampled: Sequence[int], shape: tuple[int, int]
+) -> DetectorPlace:
+    """Where a detector lies, from the slices in which it could be compared with the reference."""
+    if len(found) < _LEAST_FOUND * len(sampled):
         raise StackError(
-            f"align: {reference} and {name} have nothing in common in any slice that was compared; do they show the "
-            "same field? Look at them, or leave out --align detectors"
+            f"align: {names[0]} and {names[1]} have nothing in common in {len(sampled) - len(found)} of {len(sampled)} "
+            "slices that were compared; do they show the same field? Look at them, or leave out --align detectors"
         )
     numbers = np.array([pair.numbers for pair in found.values()])
     middle = np.median(numbers, axis=0)
-    residuals = lengths(numbers - middle, shape).round(4).tolist()
-    return DetectorPlace(transform=tuple(middle.round(4).tolist()), slices=tuple(found), residuals=tuple(residuals))
+    residuals = lengths(numbers - middle, shape)
+    if np.median(residuals) > _AGREE:
+        raise StackError(
+            f"align: {names[0]} and {names[1]} lie {np.median(residuals):.1f} px (median) from where they lie in other "
+            "slices, and were recorded together; look at them, or leave out --align detectors"
+        )
+    return DetectorPlace(
+        transform=tuple(middle.round(4).tolist()), slices=tuple(found), residuals=tuple(residuals.round(4).tolist())
+    )
 
 
 def detectors_apart(detectors: Mapping[str, Source]) -> list[str]:

@@ -67,7 +67,7 @@ class Peak:
     Args:
         move: rows and columns, parts of a pixel.
         height: the correlation there, at most 1.
-        sharpness: how many standard deviations of the rest it stands out.
+        sharpness: how many standard deviations (from the median deviation) it stands out of all moves.
     """
 
     move: tuple[float, float]
@@ -80,10 +80,11 @@ def find_peak(correlation: Floats, reach: Shape) -> Peak:
     rows, columns = (min(most, (size - 1) // 2) for most, size in zip(reach, correlation.shape, strict=True))
     near = np.roll(correlation, (rows, columns), (0, 1))[: 2 * rows + 1, : 2 * columns + 1]
     y, x = np.unravel_index(int(near.argmax()), near.shape)
-    height, spread = float(near[y, x]), float(near.std())
+    height, middle = float(near[y, x]), float(np.median(near))
+    spread = 1.4826 * float(np.median(np.abs(near - middle)))
     down = y - rows + _vertex(near[:, x], int(y))
     along = x - columns + _vertex(near[y, :], int(x))
-    return Peak((float(down), float(along)), height, (height - float(near.mean())) / spread if spread > 0 else 0.0)
+    return Peak((float(down), float(along)), height, (height - middle) / spread if spread > 0 else 0.0)
 
 
 def _vertex(line: Floats, place: int) -> float:

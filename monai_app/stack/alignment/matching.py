@@ -14,6 +14,9 @@ LEAST = 32
 _OVERVIEW = 512
 """Longest side of the small pictures."""
 
+_NARROW = 64
+"""Shortest side that they keep, where the others are much longer."""
+
 _TILE, _TILES = 256, 4
 """Longest side of a tile, and the number of tiles along rows and columns."""
 
@@ -39,7 +42,7 @@ class Picture:
     def __init__(self, planes: list[np.ndarray], feature: Feature) -> None:
         self.planes, self.feature = planes, feature
         self.shape: Shape = (planes[0].shape[0], planes[0].shape[1])
-        self.factor = -(-max(self.shape) // _OVERVIEW)
+        self.factor = max(1, min(-(-max(self.shape) // _OVERVIEW), min(self.shape) // _NARROW))
         small = [reduced(plane, self.factor) for plane in planes]
         self.small: Shape = (small[0].shape[0], small[0].shape[1])
         self.spectra = [_normalised(feature.spectrum(plane), self.small) for plane in small]
