@@ -84,10 +84,8 @@ def _voxel_size(found: Discovery) -> list[str]:
     missing = [axis for axis in "zyx" if axis not in found.sizes]
     if missing:
         what = {"z": "z (distance of two slices)", "y": "y (height of a pixel)", "x": "x (width of a pixel)"}
-        hint = uncertain_size(found.sources)
-        lines.append(
-            _asked(f"No file says in nm the size of a voxel along {', '.join(what[axis] for axis in missing)}{hint}.")
-        )
+        axes = ", ".join(what[axis] for axis in missing)
+        lines.append(_asked(f"No file says in nm the size of a voxel along {axes}{uncertain_size(found.sources)}."))
     sizes = {axis: f"{found.sizes[axis][0]:.9g}" if axis in found.sizes else "" for axis in "zyx"}
     return [*lines, "voxel_nm: {" + ", ".join(f"{axis}: {size}" for axis, size in sizes.items()) + "}"]
 

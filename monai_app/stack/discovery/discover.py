@@ -188,5 +188,5 @@ def _lines(found: Discovery) -> list[str]:
         sizes = ", ".join(f"{axis} {size:.6g}" for axis, (size, _) in found.sizes.items())
         places = ", ".join(dict.fromkeys(where for _, where in found.sizes.values()))
         lines.append(f"voxel size: {sizes} nm ({places})")
-    lines += [f"labels {facts.unit.entry.source.name}: {facts.facts}" for facts in found.labels]
+    lines += [f"labels {facts.unit.where}: {facts.facts}" for facts in found.labels]
     return lines + [f"not taken: {line}" for line in found.left_out]

@@ -47,10 +47,14 @@ class Unit:
     inverted: bool = False
 
     @property
+    def where(self) -> str:
+        """The name of their folder or file, or the pattern of their files' names."""
+        return self.entry.files or self.entry.source.name
+
+    @property
     def facts(self) -> str:
         """Slices, pixels and type, for people."""
         (rows, columns), file = self.file.shape, self.file
-        where = self.entry.files or self.entry.source.name
         part = next(
             (f", {what} {n}" for what in ("channel", "page") if (n := getattr(self.entry, what)) is not None), ""
         )
@@ -58,7 +62,7 @@ class Unit:
         own = sorted({file.recorded.detector for file in self.source.files if file.recorded.detector} - {self.name})
         called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
         slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"
-        return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({where}{part}){bar}{called}"
+        return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({self.where}{part}){bar}{called}"
 
     @property
     def file(self) -> PlaneFile:
