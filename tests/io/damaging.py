@@ -18,7 +18,7 @@ from tests.stack.samples import pixels
 
 STACK = pixels(3, 7, 9)
 
-_FEI = "[Beam]\r\nScan=EScan\r\n[EScan]\r\nPixelWidth=5e-9\r\nPixelHeight=1e-8\r\n[Image]\r\nResolutionX=9\r\nResolutionY=7\r\n"
+_FEI = "[Beam]\r\nScan=EScan\r\n[EScan]\r\nPixelWidth=5e-9\r\nPixelHeight=1e-8\r\n[Image]\r\nResolutionX=9\r\n"
 _ZEISS = "AP_WIDTH\r\nWidth = 0.045 um\r\nDP_DETECTOR_CHANNEL\r\nSignal A = SE2\r\n"
 _XML = (
     "<Metadata><BinaryResult><PixelSize><X unit='m'>5E-9</X><Y unit='m'>5E-9</Y></PixelSize></BinaryResult></Metadata>"
