@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -137,18 +138,33 @@ def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, mon
 
 def test_workers_of_this_machine_talk_to_who_has_their_key_alone() -> None:
     """Who reaches a scheduler or a worker has it run code."""
+    before = _listening()  # servers of other tests may be running
     with module._client(None, 1) as client:
         scheduler = client.scheduler_info()["address"]
         addresses = [scheduler, *client.scheduler_info()["workers"]]
-        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        listening = [each for process in processes for each in process.net_connections() if each.status == "LISTEN"]
-        assert {each.laddr.ip for each in listening} == {"127.0.0.1"}
+        listening = _listening() - before
+        assert {address.ip for address in listening} == {"127.0.0.1"}
         for address in addresses:
             assert address.startswith("tls://127.0.0.1:")
             assert {_answer(address.replace("tls", "tcp"), None), _answer(address, Security.temporary())} == {None}
             assert _answer(address, client.security) is not None
-        pages = [f"http://127.0.0.1:{each.laddr.port}/info/main/workers.html" for each in listening]
+        pages = [f"http://127.0.0.1:{each.port}/info/main/workers.html" for each in listening]
         assert not any(map(_is_shown, pages))
+
+
+def test_workers_of_this_machine_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with module._client(None, 1) as client:
+        assert list(tmp_path.iterdir())
+        assert client.run(os.getpid)
+    assert not list(tmp_path.iterdir())
+
+
+def _listening() -> set[Any]:
+    """Where this process and those that it started listen: ip and port."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    connections = [each for process in processes for each in process.net_connections()]
+    return {each.laddr for each in connections if each.status == "LISTEN"}
 
 
 def _answer(address: str, security: Security | None) -> object:
