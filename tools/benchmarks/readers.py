@@ -1,4 +1,4 @@
-"""What readers make of damaged files, and how fast `ingest` is beside a plain loop that reads and writes the same chunks.
+"""What readers make of damaged files, and how fast `ingest` is beside a plain loop that writes the same chunks.
 
     python tools/benchmarks/readers.py --minutes 10 --target docs/results/readers.json
 
