@@ -3,12 +3,14 @@
 import ctypes
 import errno
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -52,6 +54,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file as `atomic_file` does."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
 
 @contextmanager
@@ -219,6 +227,13 @@ def clear_unused(target: Path, clear: Callable[[Path], None] = clear_leftovers) 
         if _file_lock_path(target).exists():
             with lock(_file_lock_path(target), "it is being written"):
                 _partial_file(target).unlink(missing_ok=True)
+
+
+def clear_locks(paths: Iterable[Path]) -> None:
+    """Remove those lock files that killed processes left; what a process holds stays."""
+    for path in paths:
+        with suppress(BusyError, StorageError), lock(path, "it is held"):
+            pass
 
 
 def rollback(target: Path) -> None:

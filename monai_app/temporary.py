@@ -33,6 +33,21 @@ def temporary_folder(kind: str) -> Iterator[Path]:
         yield folder
 
 
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let temporary files of libraries lie in a folder, those of processes that are started meanwhile too."""
+    default, environment = tempfile.tempdir, os.environ.get("TMPDIR")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = default
+        if environment is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = environment
+
+
 def process_folder(kind: str) -> Path:
     """Give such a folder that lasts as long as this process."""
     return _OF_PROCESS.enter_context(temporary_folder(kind))

@@ -263,3 +263,12 @@ def test_a_refusal_removes_what_a_kill_after_the_end_left(tmp_path: Path) -> Non
     with pytest.raises(TargetExistsError):
         check_directory_target(target, "marker", overwrite=False)
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_locks_of_killed_processes_go_and_those_that_are_held_stay(tmp_path: Path) -> None:
+    for name in ("left", "held"):
+        (tmp_path / f".{name}.lock").touch()
+    with files.lock(tmp_path / ".held.lock"):
+        files.clear_locks(tmp_path.glob(".*.lock"))
+        assert [path.name for path in tmp_path.iterdir()] == [".held.lock"]
+    assert not list(tmp_path.iterdir())

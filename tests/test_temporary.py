@@ -2,7 +2,10 @@
 
 import errno
 import fcntl
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from monai_app import temporary
-from monai_app.temporary import process_folder, temporary_folder
+from monai_app.temporary import process_folder, temporary_files_in, temporary_folder
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +72,16 @@ def test_a_folder_of_this_process_is_used_until_it_ends(place: Path) -> None:
         with temporary_folder("work"):
             assert folder.is_dir()
     assert not list(place.iterdir())
+
+
+def test_files_of_libraries_lie_in_a_folder_for_as_long_as_it_is_said(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := place / "folder").mkdir()
+    asked = [sys.executable, "-c", "import tempfile; print(tempfile.gettempdir())"]
+    for before in (None, str(place)):
+        monkeypatch.setenv("TMPDIR", before) if before else monkeypatch.delenv("TMPDIR", raising=False)
+        with temporary_files_in(folder):
+            assert tempfile.gettempdir() == str(folder)
+            assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() == str(folder)
+        assert (tempfile.gettempdir(), os.environ.get("TMPDIR")) == (str(place), before)

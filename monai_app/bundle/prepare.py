@@ -26,7 +26,7 @@ from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.domain.validation import Strict, validated
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
-from monai_app.files import atomic_directory, atomic_file, lock, lock_path
+from monai_app.files import atomic_directory, lock, lock_path, write_json
 from monai_app.networks.weights import save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -159,8 +159,7 @@ def _describe(metadata: Path, spec: ModelSpec) -> None:
     for name in OF_THE_TEMPLATE:
         document.pop(name, None)
     describe_model(document, spec)
-    with atomic_file(metadata) as path:
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf8")
+    write_json(metadata, document)
 
 
 def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:

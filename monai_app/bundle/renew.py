@@ -1,6 +1,5 @@
 """Run folders of earlier versions: their configs are written again, from today's bundle and their own settings."""
 
-import json
 import logging
 import os
 import shutil
@@ -19,7 +18,8 @@ from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, read_record, write_configs
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import TargetExistsError
-from monai_app.files import atomic_directory, atomic_file
+from monai_app.files import atomic_directory, write_json
+from monai_app.networks.weights import CHECKSUMS
 from monai_app.temporary import process_folder
 from monai_app.training.fingerprint import renamed
 
@@ -63,10 +63,16 @@ def _renewed(
     with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
         write_configs(configs, settings, spec)
-    with atomic_file(run / RECORD) as path:
-        path.write_text(json.dumps(record, indent=2) + "\n")
+        _keep_checksums(run / "configs" / "metadata.json", configs / "metadata.json")
+    write_json(run / RECORD, record)
     logging.getLogger(__name__).info("%s is of another version: configs renewed, the old ones are in %s", run, EARLIER)
     return run
+
+
+def _keep_checksums(earlier: Path, metadata: Path) -> None:
+    checksums = read_json(earlier, ()).get(CHECKSUMS)
+    if checksums is not None:
+        write_json(metadata, read_json(metadata, ()) | {CHECKSUMS: checksums})
 
 
 def plain_settings(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
         preview=settings.preview,
         workers=settings.workers,
         cluster=settings.cluster,
+        keep=settings.tiff_dir is not None,
     )
     if settings.tiff_dir is not None:
         check_export(settings.tiff_dir, overwrite=settings.overwrite, stack=str(stack))

@@ -114,7 +114,7 @@ def _ask(*, yes: bool) -> None:
 def verify(
     target: Annotated[Path, typer.Argument(help="Stack, run folder, or package (zip or unpacked).")],
     add_checksums: Annotated[
-        bool, typer.Option("--add-checksums", help="Give a stack of an earlier version its checksums.")
+        bool, typer.Option("--add-checksums", help="Give a stack or run of an earlier version its checksums.")
     ] = False,
     source: Annotated[
         Path | None, typer.Option(help="Description or folder of the sample: compare a stack with its files.")
@@ -123,10 +123,11 @@ def verify(
     """Read all that a stack, a run folder or a package holds, and say what is damaged."""
     if (target / "zarr.json").is_file():
         faults, notes = _verified_stack(target, add_checksums, source)
-    elif add_checksums or source is not None:
-        option = "--add-checksums" if add_checksums else "--source"
-        raise ConfigError(f"{target} is no stack; {option} is for stacks alone: leave it out")
+    elif source is not None:
+        raise ConfigError(f"{target} is no stack; --source is for stacks alone: leave it out")
     elif target.is_file() or (target / "manifest.json").is_file():
+        if add_checksums:
+            raise ConfigError(f"{target} is a package, which has checksums; leave out --add-checksums")
         from monai_app.bundle.packages.verify import check_package
 
         files, golden = check_package(target)
@@ -136,7 +137,7 @@ def verify(
         from monai_app.cli.running import trained_run
         from monai_app.export.verification import verify_run
 
-        faults, notes = verify_run(trained_run(target))
+        faults, notes = verify_run(trained_run(target), add=add_checksums)
     for line in notes:
         typer.echo(line)
     for line in faults:

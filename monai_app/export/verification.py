@@ -6,20 +6,29 @@ from monai_app.bundle.model import load_model
 from monai_app.errors import ConfigError
 from monai_app.export.formats import SUFFIXES, format_of, parity_path
 from monai_app.export.networks import ExportedNetwork
-from monai_app.networks.weights import read_checkpoint
+from monai_app.networks.weights import read_checkpoint, record_checksum, recorded_checksums
 
 
-def verify_run(run: Path) -> tuple[list[str], list[str]]:
+def verify_run(run: Path, *, add: bool = False) -> tuple[list[str], list[str]]:
     """Load the weights, the checkpoint to resume from and the exported files of a run folder.
+
+    Args:
+        run: the folder.
+        add: record first that the weights which are there belong to it.
 
     Returns:
         What is damaged, and what could not be checked, a line each.
     """
-    faults, notes = list[str](), list[str]()
+    faults, notes, weights = list[str](), list[str](), run / "models" / "model.pt"
     try:
+        if add:
+            read_checkpoint(weights)
+            record_checksum(weights)
         load_model(run).load()
     except ConfigError as error:
         faults.append(str(error))
+    if not recorded_checksums(weights):
+        notes.append(f"{weights} has no SHA-256 in metadata.json, so not every change shows; add it: --add-checksums")
     for checkpoint in sorted(run.glob("models/*.ckpt")):
         try:
             read_checkpoint(checkpoint)

@@ -26,7 +26,7 @@ from monai_app.device.malloc import keep_freed_memory
 from monai_app.errors import ConfigError, StoppedError, user_error
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
-from monai_app.temporary import temporary_folder
+from monai_app.temporary import temporary_files_in, temporary_folder
 
 _PATIENCE = "20s"
 """How long a scheduler may take to answer."""
@@ -134,7 +134,8 @@ def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
         return
     with (
         temporary_folder("workers") as folder,
-        dask.config.set({**_NO_PAGES, "temporary-directory": str(folder)}),  # of the scheduler and of the workers
+        temporary_files_in(folder),  # Dask leaves locks and, for a moment, keys
+        dask.config.set(_NO_PAGES),
         distributed.LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=workers,
             threads_per_worker=1,

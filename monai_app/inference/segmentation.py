@@ -15,7 +15,7 @@ import torch
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError
-from monai_app.files import atomic_file
+from monai_app.files import write_json
 from monai_app.inference.compute import TileNetwork, prepare
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
@@ -214,8 +214,7 @@ class Segmentation:
         if estimate.disk > free:
             _log.warning("only %.2f GiB are free on the disk; labels shrink a lot, maps less", free / 2**30)
         content = {"plan": plan.to_dict(), "text": plan.describe(), "estimate": vars(estimate)}
-        with atomic_file(result.folder / PLAN) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+        write_json(result.folder / PLAN, content)
 
     def _check_inputs(self, mask: Mask | None) -> None:
         """Refuse to record more where weights or mask were replaced; `Result` sees to the stack."""

@@ -1,5 +1,6 @@
 """Weights on the disk: read without running code, loaded only where every one of them fits."""
 
+import json
 import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -12,11 +13,14 @@ import torch
 from torch import nn
 
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file
+from monai_app.files import atomic_file, file_sha256, write_json
 from monai_app.origin import Origin, read_once
 
 _STEP = 1 << 20
 """Bytes that are compared with a checksum at a time."""
+
+CHECKSUMS = "checksums"
+"""Entry of a bundle's metadata.json: file -> its SHA-256, or two, of which one is about to take the other's place."""
 
 _NAMED = 6
 """Keys that a message names before it counts the rest."""
@@ -45,12 +49,57 @@ def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
         torch.save(state, file)
 
 
+def save_weights(state: Mapping[str, Any], path: Path) -> None:
+    """Write a bundle's weights, and their SHA-256 into its metadata.json; a kill at any moment leaves the two agreeing.
+
+    Raises:
+        StorageError: the disk is full or read-only.
+    """
+    with atomic_file(path) as temporary:
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+        new = file_sha256(temporary)
+        _record(path, [new, *([file_sha256(path)] if path.is_file() else [])])
+    _record(path, [new])
+
+
+def record_checksum(path: Path) -> None:
+    """Write the SHA-256 of a bundle's weights, as they are, into its metadata.json."""
+    _record(path, [file_sha256(path)])
+
+
+def _record(path: Path, hashes: list[str]) -> None:
+    metadata = _metadata_of(path)
+    if not metadata.is_file():
+        return
+    document = json.loads(metadata.read_text(encoding="utf8"))
+    write_json(metadata, {**document, CHECKSUMS: {**document.get(CHECKSUMS, {}), _name(path): hashes}})
+
+
+def recorded_checksums(path: Path) -> set[str]:
+    """Return what the metadata.json of its bundle says that a file's SHA-256 may be; empty where it says nothing."""
+    try:
+        document = json.loads(_metadata_of(path).read_text(encoding="utf8"))
+        return set(document[CHECKSUMS][_name(path)])
+    except (OSError, ValueError, KeyError, TypeError):  # what is wrong with it is told where it is needed
+        return set()
+
+
+def _metadata_of(path: Path) -> Path:
+    return path.absolute().parent.parent / "configs" / "metadata.json"
+
+
+def _name(path: Path) -> str:
+    return "/".join(path.absolute().parts[-2:])
+
+
 def read_weights(path: Path | str) -> Weights:
     """Read a file of weights once: what is loaded is what is hashed, also where the file is replaced meanwhile.
 
     Raises:
-        ConfigError: as `read_checkpoint`.
+        ConfigError: as `read_checkpoint`; or the metadata.json of its bundle names other weights.
     """
+    recorded = recorded_checksums(Path(path))
     try:
         content, origin = read_once(Path(path))
     except FileNotFoundError:
@@ -59,7 +108,14 @@ def read_weights(path: Path | str) -> Weights:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}); allow to read it, or name another file"
         ) from error
-    return Weights(_parsed(BytesIO(content), path), origin)
+    weights = Weights(_parsed(BytesIO(content), path), origin)
+    if recorded and origin.sha256 not in recorded | recorded_checksums(Path(path)):  # a training may just have saved
+        raise ConfigError(
+            f"{path} holds other weights than its bundle's metadata.json names: they were copied there from another "
+            "model; put the right ones back, or, if they are meant, say so with `monai-app verify --add-checksums` of "
+            "the run folder"
+        )
+    return weights
 
 
 def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]:

@@ -100,8 +100,7 @@ def _write_again(part: Part, old: layout.Level, advance: Callable[[], None]) -> 
         partial.mkdir(exist_ok=True)  # what an earlier call wrote stays
         content = json.loads((target / "zarr.json").read_text(encoding="utf-8"))
         content["codecs"].append({"name": "crc32c"})
-        with files.atomic_file(partial / "zarr.json") as temporary:
-            temporary.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        files.write_json(partial / "zarr.json", content)
         new, checked = layout.open_level(partial, writable=True), layout.open_level(partial)
         for place in part.planes(old):
             for _, chunk in layout.chunks_of(old, (*place, slice(None), slice(None))):

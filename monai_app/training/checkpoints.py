@@ -16,7 +16,7 @@ from ignite.engine import Engine, Events
 
 from monai_app.errors import ConfigError, DivergedError
 from monai_app.files import lock, lock_path
-from monai_app.networks.weights import load_weights, read_checkpoint, save_checkpoint
+from monai_app.networks.weights import load_weights, read_checkpoint, save_checkpoint, save_weights
 from monai_app.training.fingerprint import is_earlier, translated
 
 
@@ -64,8 +64,8 @@ class LoadWeights:
 class BestModel:
     """Keep the weights with the best validation metric, as a flat state dict (MONAI's ``models/model.pt``).
 
-    Attach to the evaluator. Its own state (the best metric) belongs into the resume checkpoint. Of several processes
-    rank 0 writes.
+    Their SHA-256 goes into the bundle's metadata.json. Attach to the evaluator. Its own state (the best metric) belongs
+    into the resume checkpoint. Of several processes rank 0 writes.
     """
 
     def __init__(self, path: str, network: torch.nn.Module) -> None:
@@ -94,7 +94,7 @@ class BestModel:
             self.metric = metric
             if get_rank() > 0:
                 return
-            save_checkpoint(state, self.path)
+            save_weights(state, self.path)
 
     def state_dict(self) -> dict[str, float]:
         """Return the best metric so far."""

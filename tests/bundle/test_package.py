@@ -17,6 +17,7 @@ from monai_app.bundle.packages.package import package
 from monai_app.bundle.packages.verify import check_package
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.networks.weights import record_checksum
 from monai_app.stack import Stack
 from tests.bundle.test_bundle import SCHEMA, SCHEMA_SHA256
 from tests.conftest import run_command
@@ -110,7 +111,11 @@ def test_other_weights_are_seen_by_hash_and_by_labels(
     torch.save(state, weights)
     with pytest.raises(ConfigError, match=r"model\.pt is not the file that was packed"):
         check_package(bundle)
-    write_manifest(bundle)  # even somebody who lists the new hash is found out
+    write_manifest(bundle)
+    with pytest.raises(ConfigError, match=r"holds other weights than its bundle's metadata\.json names"):
+        check_package(bundle)
+    record_checksum(weights)
+    write_manifest(bundle)  # even somebody who lists the new hashes is found out
     assert check_package(bundle)[1].differing > 0
     shown = run_command("-m", "monai_app", "check", bundle, check=False)
     assert shown.returncode == 1

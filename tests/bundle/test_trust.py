@@ -282,6 +282,14 @@ def test_signatures_of_another_user_are_worth_nothing(
         check_trusted(bundle)
 
 
+def test_a_lock_that_a_killed_process_left_beside_the_key_goes(tmp_path: Path) -> None:
+    for name in (".key.lock", ".key.partial.lock"):
+        signatures.sign(b"something")
+        (left := tmp_path / "trust" / name).touch()
+        signatures.sign(b"something")
+        assert not left.exists()
+
+
 def test_what_is_evaluated_are_the_bytes_that_were_looked_at(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (bundle / "net.py").write_text("x = 1")

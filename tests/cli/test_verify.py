@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from monai_app.cli import app
@@ -59,7 +60,12 @@ def test_a_run_folder(made: Path) -> None:
     run = made / "unet"
     (run / "models/model.pt2").unlink()  # takes seconds to read
     assert verify(run).exit_code == 0
-    assert verify(run, "--add-checksums").exception is not None
+    assert "model.pt has no SHA-256 in metadata.json" in verify(run).stdout
+    added = verify(run, "--add-checksums")
+    assert (added.exit_code, added.stdout) == (0, "ok\n")
+    torch.save(dict(torch.load(run / "models/model.pt", weights_only=True)), run / "models/model.pt")
+    assert "holds other weights than its bundle's metadata.json names" in verify(run).stderr
+    assert verify(run, "--add-checksums").exit_code == 0
     for name in ("model.pt", "model.ts"):
         flip(run / "models" / name)
     damaged = verify(run)
@@ -73,3 +79,4 @@ def test_a_damaged_package_is_an_error(unpacked: Path, tmp_path: Path) -> None:
     package = Path(shutil.copy(unpacked / "unet.zip", tmp_path))
     flip(package)
     assert str(verify(package).exception).startswith(str(package))
+    assert "is a package, which has checksums" in str(verify(package, "--add-checksums").exception)

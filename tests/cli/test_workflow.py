@@ -76,6 +76,12 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
     assert names == list(own_stack.slice_names)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "tiff" / "slice_6.tif"), labels)
 
+    # Killed between labels and TIFFs, the same command writes the TIFFs.
+    shutil.rmtree(tmp_path / "tiff")
+    resumed = run_command("-m", "monai_app", "segment", own_stack.path, run, *here)
+    assert "labels 'model' are complete already" in resumed.stdout
+    assert [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))] == names
+
     # The printed commands do the same: same scores, same labels.
     scores_before = (run / "eval" / "scores.json").read_bytes()
     (run / "eval" / "scores.json").unlink()

@@ -1,6 +1,8 @@
 """Weights are read without running code and loaded only where all of them fit."""
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,15 @@ from torch import nn
 
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
-from monai_app.networks.weights import load_weights, read_checkpoint, read_weights
+from monai_app.networks import weights as module
+from monai_app.networks.weights import (
+    load_weights,
+    read_checkpoint,
+    read_weights,
+    record_checksum,
+    recorded_checksums,
+    save_weights,
+)
 
 
 class Evil:
@@ -49,6 +59,57 @@ def test_weights_that_do_not_fit_are_refused_and_named_and_nothing_is_loaded(
     with pytest.raises(ConfigError, match=message):
         load_weights(target, tmp_path / "model.pt")
     assert all(torch.equal(before[name], value) for name, value in target.state_dict().items())
+
+
+def test_a_bundle_is_loaded_with_the_weights_that_its_metadata_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata, weights = tmp_path / "configs" / "metadata.json", tmp_path / "models" / "model.pt"
+    metadata.parent.mkdir()
+    metadata.write_text('{"version": "1"}')
+    for factor in (1, 2):
+        save_weights({"a": torch.full((1,), float(factor))}, weights)
+        assert read_weights(weights).state["a"].item() == factor
+        assert recorded_checksums(weights) == {file_sha256(weights)}
+    assert json.loads(metadata.read_text())["version"] == "1"
+
+    with monkeypatch.context() as patched:  # killed just before the new file gets its name
+        patched.setattr(Path, "replace", killed_at("model.pt", Path.replace))
+        with pytest.raises(KeyboardInterrupt):
+            save_weights({"a": torch.full((1,), 3.0)}, weights)
+    assert read_weights(weights).state["a"].item() == 2
+
+    with monkeypatch.context() as patched:  # killed just after
+        patched.setattr(module, "_record", killed_after(1, module._record))
+        with pytest.raises(KeyboardInterrupt):
+            save_weights({"a": torch.full((1,), 4.0)}, weights)
+    assert read_weights(weights).state["a"].item() == 4
+
+    torch.save({"a": torch.zeros(1)}, weights)
+    with pytest.raises(ConfigError, match=r"holds other weights than .*; put the right ones back"):
+        read_weights(weights)
+    record_checksum(weights)
+    assert read_weights(weights).state["a"].item() == 0
+
+
+def killed_at(name: str, replace: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+    def killing(self: Path, target: Path) -> Path:
+        if target.name == name:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    return killing
+
+
+def killed_after(calls: int, function: Callable[..., None]) -> Callable[..., None]:
+    left = iter(range(calls))
+
+    def killing(*arguments: object) -> None:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        function(*arguments)
+
+    return killing
 
 
 def test_a_checkpoint_under_a_key_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from monai_app.files import atomic_file, lock, lock_path
+from monai_app.files import atomic_file, clear_unused, lock, lock_path
 
 FOLDER = "MONAI_APP_TRUST"
 """Environment variable with another folder for key and signatures, e.g. one that all machines of a cluster see."""
@@ -41,6 +41,9 @@ def _digest(content: bytes) -> str:
 
 def _make_key() -> None:
     """Make the key once, readable for the user alone."""
+    if _key().is_file():
+        clear_unused(_key())  # the locks of a process that was killed when the key had its name
+        return
     with lock(lock_path(_key())):  # another process may be faster
         if not _key().is_file():
             with atomic_file(_key()) as file:

@@ -1,6 +1,5 @@
 """The server's folder: it is ours alone, which a file in it says, and one server's at a time."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,9 +7,10 @@ from pathlib import Path
 
 from monai_app.bundle.configs.settings import read_json
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file, lock, lock_path
+from monai_app.files import clear_locks, lock, lock_path, write_json
 from monai_app.label.settings import Workspace
 from monai_app.stack import Stack
+from monai_app.stack.ngff.layout import LABELS
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import storage_error
 
@@ -47,11 +47,11 @@ def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
             if folder.exists():
                 _check_ours(folder, stack)
             folder.mkdir(exist_ok=True)
-            with atomic_file(folder / MARKER) as temporary:
-                content = {"program": "monai-app serve", "stack": str(stack.path), "ingested": stack.ingested}
-                temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
+            content = {"program": "monai-app serve", "stack": str(stack.path), "ingested": stack.ingested}
+            write_json(folder / MARKER, content)
             for left in (workspace.temporary, workspace.sessions):  # of a server that was killed
                 shutil.rmtree(left, ignore_errors=True)
+            clear_locks([*folder.rglob(".*.lock"), *(stack.path / LABELS).glob(".*.lock")])
         except OSError as error:
             raise ConfigError(f"{storage_error(error, folder)} (--studies)") from None
         yield

@@ -82,8 +82,7 @@ def _entries(path: Path) -> Iterator[tuple[int, int | None]]:
 
 def write_fingerprint(folder: Path, fingerprint: Mapping[str, Any]) -> None:
     """Write the fingerprint of a result (JSON values) into its folder, complete or not at all."""
-    with files.atomic_file(folder / FINGERPRINT) as temporary:
-        temporary.write_text(json.dumps(fingerprint, indent=2) + "\n", encoding="utf-8")
+    files.write_json(folder / FINGERPRINT, fingerprint)
 
 
 def read_fingerprint(folder: Path) -> dict[str, Any]:

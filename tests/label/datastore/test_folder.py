@@ -39,7 +39,11 @@ def test_the_server_s_own_folder_is_emptied_of_what_a_killed_server_left(tiny_st
     for name in ("temporary", "sessions", "cases"):
         (folder / name).mkdir()
         (folder / name / "left").touch()
+    locks = [folder / "cases" / ".cases.lock", tiny_stack.path / "labels" / ".register.lock"]
+    for lock in locks:
+        lock.touch()
     begin(folder, tiny_stack)
+    assert not any(lock.exists() for lock in locks)
     assert {path.name for path in folder.iterdir()} == {MARKER, "cases"}
     half = tmp_path / "killed"
     half.mkdir()

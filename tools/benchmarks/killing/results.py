@@ -11,6 +11,16 @@ from typing import Any
 
 import torch
 
+_MATPLOTLIB = "home/.cache/matplotlib"
+"""Its list of fonts, which it writes when it first draws."""
+
+_PYTHONS = re.compile(r"tmp/[a-z0-9_]{8}")
+"""File with which Python tries, when a process first asks for the temporary folder, whether it can write there."""
+
+_MEASURED = re.compile("/ts$|^/estimate/|/set/[0-9]+$")
+"""Times and the memory of a process, which may be the same in two runs by chance; and which slices a label changed:
+none where the command that was killed had set them."""
+
 _CHANCE = re.compile(r"(events\.out\.tfevents|train_|trust/signatures/)[^/]*")
 
 
@@ -19,10 +29,14 @@ def files_in(folder: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = _CHANCE.sub("\\1", path.relative_to(folder).as_posix())
+        if name.startswith(_MATPLOTLIB):
+            continue
         if path.is_symlink():
             found[name] = str(path.readlink()).encode()
         elif path.is_file():
-            found[name] = path.read_bytes()
+            content = path.read_bytes()
+            if not (_PYTHONS.fullmatch(name) and content in (b"", b"blat")):
+                found[name] = content
         elif not any(path.iterdir()):
             found[f"{name}/"] = b""
     return found
@@ -46,7 +60,7 @@ class Reference:
 
     def differences(self, found: Mapping[str, bytes]) -> list[str]:
         """Names of what is missing or other than it should be."""
-        other = [name for name, content in self._same.items() if found.get(name) != content]
+        other = [name for name, content in self._same.items() if not _equal(name, content, found.get(name))]
         for name, parts in self._parts.items():
             now = dict(_parts(name, found[name])) if name in found else None
             if now is None or any(now.get(key) != value for key, value in parts.items()):
@@ -58,10 +72,19 @@ class Reference:
         return sorted(found.keys() - self.files)
 
 
+def _equal(name: str, content: bytes, found: bytes | None) -> bool:
+    """Whether two files hold the same: torch, for one, writes the same objects in more than one way."""
+    if found is None or found == content:
+        return found is not None
+    parts = dict(_parts(name, content))
+    return bool(parts) and parts == dict(_parts(name, found))
+
+
 def _parts(name: str, content: bytes) -> Iterator[tuple[str, Any]]:
     """Yield the parts of a file that can be compared one by one."""
     if name.endswith(".json"):
-        yield from _leaves("", json.loads(content))
+        leaves = _leaves("", json.loads(content))
+        yield from ((place, value) for place, value in leaves if not _MEASURED.search(place))
     elif name.endswith((".pt", ".ckpt")):
         yield from _leaves("", torch.load(io.BytesIO(content), weights_only=True))
     elif name.endswith((".zip", ".ts", ".pt2")):
