@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_app.names import printable
 from monai_app.stack.discovery.discover import Discovery
 from monai_app.stack.discovery.labels import LabelFacts
 from monai_app.stack.ingestion.questions import MARK
@@ -59,7 +60,7 @@ def _asked(text: str, indent: str = "") -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 def _text(text: str) -> str:

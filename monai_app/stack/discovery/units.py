@@ -13,6 +13,7 @@ from monai_app.io.base import PlaneFile, Request
 from monai_app.io.opening import open_planes
 from monai_app.io.registry import format_of, stem
 from monai_app.io.sources import Source
+from monai_app.names import is_printable
 from monai_app.stack.discovery.naming import Group, detector_name, is_label_name
 from monai_app.stack.ingestion.source_description import SourceDescription
 
@@ -83,6 +84,8 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     """
     single = len(group.files) == 1
     path = group.files[0] if single else folder
+    if not is_printable(str(path)):
+        raise StackError(f"{str(path)!r} holds control characters; rename the file or folder")
     pattern = None if single else group.pattern
     name = group.word or (folder.name if named_by_folder else "")
     labels = is_label_name(name) or all(is_label_name(stem(file)) for file in group.files)
