@@ -4,6 +4,7 @@ A message names the offending value, the rule it breaks and the remedy. The comm
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -110,6 +111,8 @@ class Faults:
         Traceback (most recent call last):
         monai_app.errors.ConfigError: 300 is more than 255; correct it
         400 is more than 255; correct it
+
+    Faults of three files or more that differ in the file alone are told once.
     """
 
     _SHOWN = 12
@@ -119,6 +122,14 @@ class Faults:
 
     def __bool__(self) -> bool:
         return bool(self._found)
+
+    @staticmethod
+    def _together(lines: list[str]) -> list[str]:
+        """One line for several that differ in the file alone."""
+        if len(lines) < 3:
+            return lines
+        (first, _, what), (second, *_) = (line.partition(": ") for line in lines[:2])
+        return [f"{first}, {second} and {len(lines) - 2} more: {what}"]
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -136,7 +147,11 @@ class Faults:
         """
         if not self._found:
             return
-        lines = list(dict.fromkeys("\n".join(map(str, self._found)).splitlines()))
+        alike: dict[str, list[str]] = {}
+        for line in dict.fromkeys("\n".join(map(str, self._found)).splitlines()):
+            file, _, what = line.partition(": ")
+            alike.setdefault(what if os.path.exists(file) else line, []).append(line)  # noqa: PTH110  # any text
+        lines = [line for same in alike.values() for line in self._together(same)]
         rest = len(lines) - self._SHOWN
         text = "\n".join(lines[: self._SHOWN] + ([f"and {rest} more"] if rest > 0 else []))
         raise type(self._found[0])(text) from None

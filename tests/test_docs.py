@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import yaml
 
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
@@ -77,7 +78,7 @@ def _answer(description: Path, answers: dict[str, Any]) -> None:
     assert [*found["train"], *found["test"]] == [*given["train"], *given["test"]]
     annotations = {**given, "source": found["source"]}
     content |= {"voxel_nm": answers["voxel_nm"], "phases": answers["phases"], "annotations": annotations}
-    description.write_text(json.dumps(content))
+    description.write_text(yaml.safe_dump(content))
 
 
 def test_the_commands_of_the_page_on_init_run_in_their_order(tmp_path: Path) -> None:

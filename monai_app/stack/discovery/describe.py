@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_app.names import printable
 from monai_app.stack.discovery.discover import Discovery
 from monai_app.stack.discovery.labels import LabelFacts
 from monai_app.stack.ingestion.questions import MARK
@@ -59,7 +60,7 @@ def _asked(text: str, indent: str = "") -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 def _text(text: str) -> str:
@@ -84,10 +85,8 @@ def _voxel_size(found: Discovery) -> list[str]:
     missing = [axis for axis in "zyx" if axis not in found.sizes]
     if missing:
         what = {"z": "z (distance of two slices)", "y": "y (height of a pixel)", "x": "x (width of a pixel)"}
-        hint = uncertain_size(found.sources)
-        lines.append(
-            _asked(f"No file says in nm the size of a voxel along {', '.join(what[axis] for axis in missing)}{hint}.")
-        )
+        axes = ", ".join(what[axis] for axis in missing)
+        lines.append(_asked(f"No file says in nm the size of a voxel along {axes}{uncertain_size(found.sources)}."))
     sizes = {axis: f"{found.sizes[axis][0]:.9g}" if axis in found.sizes else "" for axis in "zyx"}
     return [*lines, "voxel_nm: {" + ", ".join(f"{axis}: {size}" for axis, size in sizes.items()) + "}"]
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monai_app.errors import AppError, StackError
+from monai_app.errors import AppError, ConfigError, StackError
 from monai_app.io.grey import value_range
 from monai_app.io.sources import Source
+from monai_app.names import is_printable
 from monai_app.stack.discovery.labels import LabelFacts, look_at_labels
 from monai_app.stack.discovery.listing import list_images
 from monai_app.stack.discovery.naming import different_names, group_files
@@ -62,10 +63,13 @@ def discover(paths: Sequence[Path], report: Report = lambda line: None) -> Disco
         report: called with what was found, line by line.
 
     Raises:
-        ConfigError: a path does not exist.
+        ConfigError: a path does not exist, or holds control characters.
         StackError: there are no images, or none that can be used.
     """
     paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  # links stay links
+    for path in paths:
+        if not is_printable(str(path)):
+            raise ConfigError(f"{str(path)!r} holds control characters; rename the file or folder")
     found = Discovery(paths[0].name if len(paths) == 1 and paths[0].is_dir() else paths[0].parent.name)
     units = _units(paths, found)
     images, candidates = [unit for unit in units if not unit.label_name], [unit for unit in units if unit.label_name]
@@ -188,5 +192,5 @@ def _lines(found: Discovery) -> list[str]:
         sizes = ", ".join(f"{axis} {size:.6g}" for axis, (size, _) in found.sizes.items())
         places = ", ".join(dict.fromkeys(where for _, where in found.sizes.values()))
         lines.append(f"voxel size: {sizes} nm ({places})")
-    lines += [f"labels {facts.unit.entry.source.name}: {facts.facts}" for facts in found.labels]
+    lines += [f"labels {facts.unit.where}: {facts.facts}" for facts in found.labels]
     return lines + [f"not taken: {line}" for line in found.left_out]

@@ -55,8 +55,9 @@ def _read(path: Path) -> SampleDescription:
         return SampleDescription.from_yaml(path)
     with faults.noted():
         content = read_yaml(path)
-        images = {key: content[key] for key in _OF_IMAGES if key in content} if isinstance(content, dict) else {}
-        check_sample(validated(SampleDescription, {"name": "sample", **images}, path, context=path.parent))
+        if isinstance(content, dict) and "detectors" in content:
+            images = {key: content[key] for key in _OF_IMAGES if key in content}
+            check_sample(validated(SampleDescription, {"name": "sample", **images}, path, context=path.parent))
     faults.check()
     raise AssertionError("a description that cannot be read is a fault")
 

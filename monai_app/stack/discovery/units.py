@@ -13,6 +13,7 @@ from monai_app.io.base import PlaneFile, Request
 from monai_app.io.opening import open_planes
 from monai_app.io.registry import format_of, stem
 from monai_app.io.sources import Source
+from monai_app.names import is_printable
 from monai_app.stack.discovery.naming import Group, detector_name, is_label_name
 from monai_app.stack.ingestion.source_description import SourceDescription
 
@@ -47,10 +48,14 @@ class Unit:
     inverted: bool = False
 
     @property
+    def where(self) -> str:
+        """The name of their folder or file, or the pattern of their files' names."""
+        return self.entry.files or self.entry.source.name
+
+    @property
     def facts(self) -> str:
         """Slices, pixels and type, for people."""
         (rows, columns), file = self.file.shape, self.file
-        where = self.entry.files or self.entry.source.name
         part = next(
             (f", {what} {n}" for what in ("channel", "page") if (n := getattr(self.entry, what)) is not None), ""
         )
@@ -58,7 +63,7 @@ class Unit:
         own = sorted({file.recorded.detector for file in self.source.files if file.recorded.detector} - {self.name})
         called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
         slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"
-        return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({where}{part}){bar}{called}"
+        return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({self.where}{part}){bar}{called}"
 
     @property
     def file(self) -> PlaneFile:
@@ -79,6 +84,8 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     """
     single = len(group.files) == 1
     path = group.files[0] if single else folder
+    if not is_printable(str(path)):
+        raise StackError(f"{str(path)!r} holds control characters; rename the file or folder")
     pattern = None if single else group.pattern
     name = group.word or (folder.name if named_by_folder else "")
     labels = is_label_name(name) or all(is_label_name(stem(file)) for file in group.files)

@@ -154,12 +154,11 @@ def _checked(
     with faults.noted():
         check_places(detectors)
         voxel = find_voxel_size(detectors, description.voxel, description.accept, report)
-    with faults.noted():
-        gaps = _gaps(description, index)
     for name in index.names:
         with faults.noted():
             check_slice_name(name)
     with faults.noted():
+        gaps = _gaps(description, index)  # where slices are missing, others have another z than meant
         first = next(iter(detectors.values()))
         annotations = find_annotations(description, labels, index, first.shape, first.bar)
         _check_labels(annotations)

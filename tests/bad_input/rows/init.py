@@ -44,8 +44,8 @@ def faulty(place: Place) -> None:
     """Several mistakes at once, in the description and in the images."""
     sample = place.copy("SAMPLE")
     edit_text(sample / "sample.yaml", "name: tiny", "nmae: tiny")
-    edit_text(sample / "sample.yaml", "mapping: {1: pore,", "mapping: {1: pores,")
-    (sample / "ICE" / "slice_2.tif").unlink()
+    edit_text(sample / "sample.yaml", "train: [1, 3, 5]", "train: 1")
+    (sample / "ICE" / "slice_2.tif").write_bytes(b"my slice")
     (sample / "TLD" / "slice_4.tif").write_bytes(b"II*\0")
 
 
@@ -64,7 +64,7 @@ ROWS: list[Row] = [
     refused("a folder without images", "init notes -o new.yaml", "no image file", make=folder_at("notes")),
     refused("a description in place of images", "init SAMPLE/sample.yaml -o new.yaml", "sample.yaml", "no image file"),
     refused("a stack", "init STACK -o new.yaml", "tiny.ome.zarr", "no image file"),
-    refused("labels without images", "init SAMPLE/annotations -o new.yaml", "no image of a detector"),
+    taken("labels without images", "init SAMPLE/annotations -o new.yaml", asks("has few values, as labels have")),
     refused("a description that exists", "init SAMPLE -o SAMPLE/sample.yaml", "exists already", "--overwrite"),
     refused("a description that is no YAML", "init SAMPLE -o new.txt", "new.txt", ".yaml"),
     refused("a description that is a folder", INIT, "new.yaml is a folder", make=folder_at("new.yaml")),
@@ -89,7 +89,7 @@ ROWS: list[Row] = [
         make=undescribed,
     ),
     taken("the sample's folder in place of its description", "ingest SAMPLE new.ome.zarr", whole()),
-    refused("several mistakes at once", LINE, "'nmae'", "'pores'", "slice_4.tif", make=faulty),
+    refused("several mistakes at once", LINE, "'nmae'", "train: 1", "ICE/slice_2.tif", "TLD/slice_4.tif", make=faulty),
     bad(DETECTORS, f"{DETECTORS}\nindependent: maybe", "independent: 'maybe'"),
     bad(DETECTORS, f"{DETECTORS}\nbreaks: 3", "breaks: 3"),
     bad(DETECTORS, f"{DETECTORS}\nbreaks: [0]", "breaks::0: 0"),

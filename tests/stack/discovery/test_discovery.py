@@ -291,6 +291,16 @@ def test_names_with_brackets_are_told_apart(tmp_path: Path) -> None:
     assert open_text(Path("a[1]_x.tif"), "a[[]1]_*") == "x"
 
 
+def test_names_with_control_characters_are_told_escaped(tmp_path: Path) -> None:
+    two_folders(tmp_path)
+    (tmp_path / "TLD").rename(tmp_path / "T\x1bLD\n")
+    text = described(tmp_path)
+    assert any(r"T\x1bLD\n' holds control characters" in question for question in questions(text))
+    assert text.isascii()
+    with pytest.raises(ConfigError, match="holds control characters"):
+        discover([tmp_path / "T\x1bLD\n"])
+
+
 def test_real_files_of_microscopes_name_their_detector(real_data: Path) -> None:
     found = discover([real_data / "microscope_tiffs" / "SerialFIB_testimage2.tif"])
     assert list(found.detectors) == ["ICE"]

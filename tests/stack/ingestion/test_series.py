@@ -120,22 +120,19 @@ def test_all_faults_of_files_are_named_at_once(sample: SampleFolder) -> None:
         tifffile.imwrite(sample.root / name / f"slice_{z}.tif", np.zeros((20, 33, 3), np.uint8), photometric="rgb")
     (sample.root / "annotations" / "slice_2.tif").write_bytes(b"II*\0")
     lines = refusal(sample, StackError).splitlines()
-    files = ("ICE/slice_3.tif", "ICE/slice_4.tif", "TLD/slice_5.tif", "annotations/slice_2.tif")
+    files = ("ICE/slice_4.tif and 1 more: it is a colour image", "annotations/slice_2.tif")
     assert all(file in line for file, line in zip(files, lines, strict=True))
 
 
 def test_all_faults_of_annotations_are_named_at_once(sample: SampleFolder) -> None:
     del sample.content["voxel_nm"]
-    (sample.root / "ICE" / "slice_7.tif").unlink()
-    (sample.root / "TLD" / "slice_7.tif").unlink()
     sample.content["annotations"] |= {"train": [2, 99, "x"], "test": ["5"]}
     message = refusal(sample, StackError)
     for part in (
         "no file says the size",
-        "slices 7 are missing",
         "slice 99 does not",
         "no image has the stem 'x'",
-        "'5'",
+        "no image has the stem '5'",
     ):
         assert part in message
 
