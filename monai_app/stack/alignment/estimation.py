@@ -1,7 +1,7 @@
 """How slices and detectors lie, from one pass over the images; memory does not grow with the slices."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,16 @@ def steps_of(align: Align, slices: int) -> int:
     return slices if align.moves_slices else min(slices, _SAMPLED)
 
 
-def estimate(detectors: Mapping[str, Source], align: Align, progress: Progress) -> Alignment:
+def estimate(
+    detectors: Mapping[str, Source], align: Align, progress: Progress, gaps: Collection[int] = ()
+) -> Alignment:
     """Find out how slices and detectors lie.
 
     Args:
         detectors: the images, detector name -> source, which agree in slices and shape.
         align: what is asked, and fits them (`Align.check`).
         progress: called with the slices compared and their total.
+        gaps: slices before which others are missing, or another series ends: none is moved upon those before them.
 
     Raises:
         StackError: pictures that have nothing in common, or cannot be read.
@@ -61,6 +64,8 @@ def estimate(detectors: Mapping[str, Source], align: Align, progress: Progress) 
     progress(0, total)
     for done, (z, planes) in enumerate(_read(list(sources.values()), range(slices) if align.moves_slices else sampled)):
         if align.moves_slices:
+            if z in gaps:
+                window.clear()
             picture = Picture(planes, SLICES)
             for earlier, other in window:
                 if z - earlier in DISTANCES and (found := match(other, picture, align.transform)):
@@ -72,7 +77,9 @@ def estimate(detectors: Mapping[str, Source], align: Align, progress: Progress) 
                 if found := match(first, Picture([plane], DETECTORS), align.transform):
                     places[name][z] = found
         progress(done + 1, total)
-    moved = _slices(solve(slices, pairs, COUNT[align.transform], shape), pairs, align) if align.moves_slices else {}
+    moved = (
+        _slices(solve(slices, pairs, COUNT[align.transform], shape), pairs, align, gaps) if align.moves_slices else {}
+    )
     return Alignment(
         what=align.what,
         transform=align.transform,
@@ -97,7 +104,9 @@ def spread(slices: int, most: int) -> list[int]:
     return [(2 * number + 1) * slices // (2 * count) for number in range(count)]
 
 
-def _slices(positions: Positions, pairs: Mapping[tuple[int, int], Match], align: Align) -> dict[str, Any]:
+def _slices(
+    positions: Positions, pairs: Mapping[tuple[int, int], Match], align: Align, gaps: Collection[int]
+) -> dict[str, Any]:
     """What is recorded of the slices."""
     if not pairs:
         raise StackError(
@@ -112,7 +121,7 @@ def _slices(positions: Positions, pairs: Mapping[tuple[int, int], Match], align:
         "slices": tuple(map(tuple, drift.round(4).tolist())),
         "residuals": tuple(None if np.isnan(value) else round(float(value), 4) for value in positions.residuals),
         "flagged": positions.flagged,
-        "breaks": positions.breaks,
+        "breaks": tuple(z for z in positions.breaks if z not in gaps),
     }
 
 

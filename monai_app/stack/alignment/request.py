@@ -1,7 +1,8 @@
 """What is asked of an alignment."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 from monai_app.errors import ConfigError
@@ -52,13 +53,14 @@ class Align:
         """Whether detectors are aligned."""
         return self.what != "slices"
 
-    def check(self, detectors: Sequence[str], slices: int, shape: tuple[int, int]) -> None:
+    def check(self, detectors: Sequence[str], slices: int, shape: tuple[int, int], gaps: Collection[int] = ()) -> None:
         """Check that it can be done to a stack.
 
         Args:
             detectors: their names.
             slices: how many there are.
             shape: (rows, columns).
+            gaps: slices before which others are missing, or another series ends.
 
         Raises:
             ConfigError: it cannot.
@@ -72,6 +74,14 @@ class Align:
             raise ConfigError(f"align: {detectors[0]} is the only detector; two are needed, or --align slices")
         if self.moves_slices and slices < 2:
             raise ConfigError("align: there is one slice; two are needed, or --align detectors")
+        if self.moves_slices and gaps:
+            ends = sorted({0, slices, *gaps})
+            alone = next((start for start, stop in pairwise(ends) if stop - start == 1), None)
+            if alone is not None:
+                raise ConfigError(
+                    f"align: slice {alone} has no neighbour in its series that it could be moved upon; leave it out, "
+                    "or give --align detectors"
+                )
         if min(shape) < LEAST:
             raise ConfigError(
                 f"align: slices of {shape[0]} x {shape[1]} pixels are too small to compare; {LEAST} x {LEAST} are "

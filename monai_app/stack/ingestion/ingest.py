@@ -72,7 +72,7 @@ def ingest(
         description = read_description(Path(description), report)
     sample = check_sample(description, report)
     if align is not None:
-        align.check(tuple(sample.detectors), sample.slices, sample.plane_shape)
+        align.check(tuple(sample.detectors), sample.slices, sample.plane_shape, sample.gaps)
     sample.describe(report)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
@@ -119,7 +119,7 @@ def _aligned(
     if align is None:
         return sample, progress
     steps = steps_of(align, sample.slices)
-    alignment = estimate(sample.detectors, align, lambda done, _: progress(done, steps + sample.slices))
+    alignment = estimate(sample.detectors, align, lambda done, _: progress(done, steps + sample.slices), sample.gaps)
     for line in describe(alignment, sample.plane_shape):
         report(line)
     return replace(sample, alignment=alignment), lambda done, total: progress(steps + done, steps + total)

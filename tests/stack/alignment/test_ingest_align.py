@@ -107,6 +107,24 @@ def test_detectors_alone_move_one_of_them_by_whole_pixels(drifting: SampleFolder
         np.testing.assert_array_equal(ice[inside], 255 - tld[inside])
 
 
+def test_series_are_not_moved_upon_each_other(drifting: SampleFolder) -> None:
+    alignments = []
+    for breaks in ([], [4]):
+        drifting.content["breaks"] = breaks
+        stack = ingest(drifting.write(), drifting.target, align=Align("slices", keep="nothing"), overwrite=True)
+        assert stack.alignment is not None
+        assert stack.alignment.breaks == ()
+        alignments.append(np.diff(stack.alignment.measured, axis=0))
+    whole, parted = alignments
+    np.testing.assert_allclose(np.delete(parted, 3, axis=0), np.delete(whole, 3, axis=0), atol=0.2)
+    assert np.linalg.norm(whole[3]) > 1
+    assert np.linalg.norm(parted[3]) < 0.2
+    for content in ({"breaks": [4, 5]}, {"breaks": [], "independent": True}):
+        drifting.content |= content
+        with pytest.raises(ConfigError, match=r"slice \d has no neighbour in its series"):
+            ingest(drifting.write(), drifting.target, align=Align("both"), overwrite=True)
+
+
 def test_structure_that_leans_keeps_leaning(tmp_path: Path) -> None:
     lean = np.arange(SLICES)[:, None] * [0.0, 1.5]
     sample = SampleFolder(tmp_path)

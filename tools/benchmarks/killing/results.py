@@ -14,6 +14,9 @@ import torch
 _MATPLOTLIB = "home/.cache/matplotlib"
 """Its list of fonts, which it writes when it first draws."""
 
+_SCORING = "tiny.label/logs/scoring_"
+"""Logs of what `server.train` asks for where a training was killed at its end."""
+
 _PYTHONS = re.compile(r"tmp/[a-z0-9_]{8}")
 """File with which Python tries, when a process first asks for the temporary folder, whether it can write there."""
 
@@ -32,7 +35,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
             path.unlink()
     for path in sorted(folder.rglob("*")):
         name = _CHANCE.sub("\\1", path.relative_to(folder).as_posix())
-        if name.startswith(_MATPLOTLIB):
+        if name.startswith((_MATPLOTLIB, _SCORING)):
             continue
         if path.is_symlink():
             found[name] = str(path.readlink()).encode()
@@ -86,6 +89,8 @@ def _parts(name: str, content: bytes) -> Iterator[tuple[str, Any]]:
     if name.endswith(".json"):
         leaves = _leaves("", json.loads(content))
         yield from ((place, value) for place, value in leaves if not _MEASURED.search(place))
+    elif name.endswith(".jsonl"):
+        yield "lines", set(content.splitlines())  # several processes write them in any order
     elif name.endswith((".pt", ".ckpt")):
         yield from _leaves("", torch.load(io.BytesIO(content), weights_only=True))
     elif name.endswith((".zip", ".ts", ".pt2")):
