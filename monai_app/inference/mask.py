@@ -12,7 +12,7 @@ import numpy.typing as npt
 from monai_app.domain.region import Rect, Region
 from monai_app.errors import ConfigError, StackError
 from monai_app.files import file_sha256
-from monai_app.io.sources import open_planes
+from monai_app.io import Request, open_planes
 from monai_app.origin import Origin
 from monai_app.stack import Stack
 from monai_app.stack.label_images.arrays import Planes
@@ -117,7 +117,7 @@ def _read_file(path: str) -> npt.NDArray[np.integer]:
 def _read_version(path: str, changed: int) -> npt.NDArray[np.integer]:
     """Read a file, once as long as it stays as it is: every tile asks for it."""
     try:
-        planes = np.stack(list(open_planes(Path(path), labels=True).planes()))
+        planes = np.stack(list(open_planes(Path(path), Request(labels=True)).planes()))
     except StackError as error:
         raise ConfigError(f"mask {error}; or give the name of a label image (--mask)") from error
     return planes if len(planes) > 1 else planes[0]

@@ -1,8 +1,11 @@
 """Image files: planes of a stack in every format that is read, and volumes with their geometry."""
 
+from monai_app.io.base import Request
 from monai_app.io.grid import Extent, Grid, Labels, Volume, on_grid
+from monai_app.io.opening import open_planes
 from monai_app.io.reading import check_labels, partner_path, read_header, read_volume
-from monai_app.io.sources import Source, open_planes
+from monai_app.io.recorded import Recorded
+from monai_app.io.sources import Source
 from monai_app.io.volume import Header
 from monai_app.io.writing import write_like, write_volume
 
@@ -11,6 +14,8 @@ __all__ = [
     "Grid",
     "Header",
     "Labels",
+    "Recorded",
+    "Request",
     "Source",
     "Volume",
     "check_labels",

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from monai_app.errors import AppError, StackError
 from monai_app.io.grid import Extent
+from monai_app.io.recorded import Recorded
 
 Plane = npt.NDArray[np.integer]
 """One slice of one detector, or of the annotations: (rows, columns)."""
@@ -39,6 +41,33 @@ def readable(path: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What of a source is asked for, and what its values mean.
+
+    Args:
+        labels: label values: any integers, or whole numbers of a floating-point type; else grey values.
+        mapped: grey values may be of any numeric type, because they are mapped afterwards (see `grey.GreyMapping`).
+        inverted: grey values may be stored with 0 as white.
+        files: only files of a folder whose names fit this pattern, as in ``*_ICE_*``.
+        channel: the channel, counted from 0 or as the file names it.
+        page: the page of every file, counted from 0.
+        dataset: the dataset of a file that may hold several (HDF5, OME-Zarr).
+    """
+
+    labels: bool = False
+    mapped: bool = False
+    inverted: bool = False
+    files: str | None = None
+    channel: int | str | None = None
+    page: int | None = None
+    dataset: str | None = None
+
+    def fits(self, path: Path) -> bool:
+        """Whether a file of a folder is meant; case does not count."""
+        return self.files is None or fnmatchcase(path.name.casefold(), self.files.casefold())
+
+
+@dataclass(frozen=True)
 class PlaneFile(ABC):
     """A file that holds one plane or several of one shape and type; no pixel has been decoded.
 
@@ -53,6 +82,9 @@ class PlaneFile(ABC):
         extent: where the voxels lie, if the file says so; its shape is (slices, rows, columns).
         bar: rows below the picture that the microscope added, and that are left out.
         segments: label value -> what the file calls it; empty where it gives no names.
+        recorded: what the file says of its own image.
+        channels: name (or number, where it has none) of each channel -> its planes; empty where there is one channel.
+        part: which part of the file this is, such as a dataset; empty for all of it.
     """
 
     path: Path
@@ -62,6 +94,9 @@ class PlaneFile(ABC):
     extent: Extent | None = field(default=None, kw_only=True)
     bar: int = field(default=0, kw_only=True)
     segments: Mapping[int, str] = field(default_factory=dict, kw_only=True)
+    recorded: Recorded = field(default=Recorded(), kw_only=True)
+    channels: Mapping[str, range] = field(default_factory=dict, kw_only=True)
+    part: str = field(default="", kw_only=True)
 
     @abstractmethod
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:
@@ -82,11 +117,13 @@ class PlaneFile(ABC):
         """The colour table (red, green and blue; values) of a plane that holds indices into one; else None."""
         return None
 
-    def planes(self, indices: range | None = None) -> Iterator[Plane]:
+    def planes(self, indices: range | None = None, *, fractions: bool = False) -> Iterator[npt.NDArray[Any]]:
         """Read planes one after the other: (rows, columns), in the machine's byte order.
 
         Args:
             indices: which planes, ascending, counted from 0; all if None.
+            fractions: whether values of a floating-point type may be other than whole numbers; else they are returned
+                as integers.
 
         Raises:
             StackError: a plane cannot be decoded, is not what the header promised, or has fractions.
@@ -98,7 +135,7 @@ class PlaneFile(ABC):
                     f"{self.path}: plane {index} holds {plane.dtype} pixels of {size(plane.shape)} where its header "
                     f"promised {self.dtype} of {size(self.shape)}; it is damaged or changed meanwhile: export it again"
                 )
-            yield self._whole(index, plane) if plane.dtype.kind == "f" else plane
+            yield self._whole(index, plane) if plane.dtype.kind == "f" and not fractions else plane
 
     def _whole(self, index: int, plane: npt.NDArray[np.floating]) -> Plane:
         with np.errstate(invalid="ignore"):
@@ -111,25 +148,36 @@ class PlaneFile(ABC):
         return whole
 
 
-def check_type(dtype: np.dtype[Any], bits: int, labels: bool) -> None:
+def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
     """Check the type of the pixels.
 
     Args:
         dtype: the type.
         bits: bits that are stored for a pixel.
-        labels: the file holds label values: any integers, or whole numbers of a floating-point type.
+        request: whether label values or grey values are asked for, and whether those are mapped.
 
     Raises:
-        StackError: labels of another type, or grey values that are not uint8 or uint16.
+        StackError: labels or mapped grey values that are no real numbers, or other grey values than uint8 and uint16.
     """
-    if labels:
+    dtype = dtype.newbyteorder("=")
+    if request.labels:
         if dtype.kind not in "uibf":
             raise StackError(f"it holds {dtype} pixels and label values are integers; save it as 8-bit")
+    elif request.mapped and dtype.kind in "uif":
+        return
     elif dtype not in (np.uint8, np.uint16) or bits != 8 * dtype.itemsize:
         raise StackError(
-            f"it holds {bits}-bit pixels of type {dtype} and must hold unsigned 8-bit or 16-bit ones; convert it "
+            f"it holds {bits}-bit pixels of type {dtype} and must hold unsigned 8-bit or 16-bit ones; say in the "
+            "description which grey values are black and white ('grey: {from: [low, high], to: uint8}'), or convert it "
             "without rescaling single slices"
         )
+
+
+def is_grey_ramp(table: npt.NDArray[np.uint16] | None) -> bool:
+    """Whether a colour table (3, 256) shows every index as the same grey value, as Zeiss microscopes write it."""
+    if table is None or table.shape != (3, 256):
+        return False
+    return bool((table >> 8 == np.arange(256)).all())
 
 
 def size(shape: tuple[int, ...]) -> str:

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monai_app.errors import StackError
-from monai_app.io.base import PlaneFile
-from monai_app.io.metaimage import read_metaimage
-from monai_app.io.nifti import read_nifti
-from monai_app.io.nrrd import read_nrrd
-from monai_app.io.tiff import open_tiff
+from monai_app.io.base import PlaneFile, Request
+from monai_app.io.formats.hdf5 import open_hdf5
+from monai_app.io.formats.metaimage import read_metaimage
+from monai_app.io.formats.mrc import open_mrc
+from monai_app.io.formats.ngff import open_ngff
+from monai_app.io.formats.nifti import read_nifti
+from monai_app.io.formats.nrrd import read_nrrd
+from monai_app.io.formats.png import open_png
+from monai_app.io.formats.rosetta import READERS, open_rosetta
+from monai_app.io.formats.tiff import open_tiff
 from monai_app.io.volume import Header, open_volume
 
 
@@ -20,18 +25,20 @@ class Format:
     Args:
         name: what users call it.
         suffixes: how names of such files end, in lower case, the longest first.
-        open: makes a `PlaneFile` of a path, and of whether the file holds label values.
+        open: makes a `PlaneFile` of a path and of what is asked for.
         header: reads what a volume file says of itself; None if the format is none of volumes.
+        folder: whether such a "file" is a folder.
     """
 
     name: str
     suffixes: tuple[str, ...]
-    open: Callable[[Path, bool], PlaneFile]
+    open: Callable[[Path, Request], PlaneFile]
     header: Callable[[Path], Header] | None = None
+    folder: bool = False
 
 
 def _volumes(name: str, suffixes: tuple[str, ...], header: Callable[[Path], Header]) -> Format:
-    return Format(name, suffixes, lambda path, labels: open_volume(header, path, labels), header)
+    return Format(name, suffixes, lambda path, request: open_volume(header, path, request), header)
 
 
 FORMATS: list[Format] = [
@@ -39,6 +46,11 @@ FORMATS: list[Format] = [
     _volumes("NIfTI", (".nii.gz", ".nii"), read_nifti),
     _volumes("NRRD", (".nrrd",), read_nrrd),
     _volumes("MetaImage", (".mha", ".mhd"), read_metaimage),
+    Format("MRC", (".mrc", ".rec"), open_mrc),
+    Format("HDF5", (".hdf5", ".h5", ".hdf"), open_hdf5),
+    Format("OME-Zarr", (".ome.zarr", ".zarr"), open_ngff, folder=True),
+    Format("PNG", (".png",), open_png),
+    Format("RosettaSciIO", tuple(READERS), open_rosetta),
 ]
 """All formats. If a folder has files of several, the first of them is meant."""
 

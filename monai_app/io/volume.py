@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import StackError
-from monai_app.io.base import PlaneFile, check_type, readable
+from monai_app.io.base import PlaneFile, Request, check_type, readable
 from monai_app.io.grid import Affine, Extent, check_upright
+from monai_app.io.parts import channels_of
+from monai_app.io.recorded import Recorded, from_extent
 
 _PORTION = 1 << 24
 """Bytes read at a time, so that a header that announces too much costs no memory."""
@@ -139,33 +141,37 @@ class VolumePlanes(PlaneFile):
                 return  # the rest is not asked for
 
 
-def open_volume(read: Callable[[Path], Header], path: Path, labels: bool) -> VolumePlanes:
-    """The slices of a volume file.
+def open_volume(read: Callable[[Path], Header], path: Path, request: Request) -> VolumePlanes:
+    """The slices of a volume file; a fourth axis are channels, one after the other.
 
     Args:
         read: reads the header.
         path: the file.
-        labels: the file holds label values (see `check_type`).
+        request: what is asked for (see `check_type`).
 
     Raises:
-        StackError: the file cannot be read or is too short, has several values a voxel, or lies turned or mirrored.
+        StackError: the file cannot be read or is too short, or lies turned or mirrored.
     """
     with readable(path):
         header = read(path)
         _check_holds(header)
-        if len(header.shape) != 3:
-            raise StackError(
-                f"it has axes of {header.shape} and must have columns, rows and slices; save every detector as a file "
-                "of its own"
-            )
         dtype = header.values(b"").dtype
-        check_type(dtype, 8 * dtype.itemsize, labels)
+        check_type(dtype, 8 * dtype.itemsize, request)
         if header.placed:
             check_upright(header.affine)
-    columns, rows, slices = header.shape
-    extent = header.extent if header.placed else None
+    columns, rows, slices, *channels = header.shape
+    extent = Extent((slices, rows, columns), header.affine, header.unit)
+    names = [None] * math.prod(channels)
     return VolumePlanes(
-        header.path, slices, (rows, columns), dtype, extent=extent, segments=header.segments, header=header
+        header.path,
+        slices * len(names),
+        (rows, columns),
+        dtype,
+        extent=extent if header.placed else None,
+        segments=header.segments,
+        recorded=from_extent(extent) if header.placed else Recorded(),
+        channels=channels_of(names, slices, outermost=True) if len(names) > 1 else {},
+        header=header,
     )
 
 

@@ -6,18 +6,22 @@ from monai_app.stack.annotations.history import Edit, Role
 from monai_app.stack.annotations.segments import to_phases
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription, Voxel
 from monai_app.stack.ingestion.ingest import ingest
+from monai_app.stack.ingestion.source_description import DetectorDescription, GreyDescription, SourceDescription
 from monai_app.stack.slabs import ArrayStack, SlabSource
 from monai_app.stack.store import Stack
 
 __all__ = [
     "AnnotationDescription",
     "ArrayStack",
+    "DetectorDescription",
     "Edit",
+    "GreyDescription",
     "Phase",
     "Revision",
     "Role",
     "SampleDescription",
     "SlabSource",
+    "SourceDescription",
     "Stack",
     "Voxel",
     "annotate",

@@ -41,6 +41,15 @@ def check_slice_name(name: str) -> str:
     return name
 
 
+class GreyRecord(Strict):
+    """How values of the files became grey values: `low` became 0 and `high` the highest value of the type."""
+
+    low: float
+    high: float
+    to: Literal["uint8", "uint16"]
+    inverted: bool = False
+
+
 class StoreMetadata(Strict):
     """What a store says of itself, with what later annotations changed of it."""
 
@@ -71,6 +80,10 @@ class StoreMetadata(Strict):
     """The number of every slice in the names."""
     gaps: _Slices = ()
     """Slices before which others are missing."""
+    grey: dict[DetectorName, GreyRecord] = Field(default_factory=dict)
+    """How values of the files became grey values, of the detectors of which they were mapped."""
+    positions_nm: Items[float] | None = None
+    """Where the stage was at every slice, from the first one, where that tells the slices apart."""
     identity: _Identity
     """SHA-256 over pixels, annotations and phases."""
     ingested: _Identity

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from monai_app.errors import StackError, TargetExistsError
 from monai_app.inference import check_export, export_tiff
-from monai_app.stack import Stack
+from monai_app.io import Request, open_planes
+from monai_app.stack import Phase, Stack
 
 
 @pytest.fixture
@@ -31,3 +34,21 @@ def test_export_refuses_what_is_not_there_or_in_the_way(stack: Stack, tmp_path: 
         with pytest.raises(TargetExistsError):
             refuse(str(stack.path), "net", str(tmp_path / "tiff"))
     check_export(str(tmp_path / "tiff"), overwrite=True)
+
+
+def test_other_programs_see_the_size_of_a_pixel_and_the_colours(stack: Stack, tmp_path: Path) -> None:
+    """Also where the stack itself has no phases: those of the labels count."""
+    phases = (Phase(value=1, name="a", rgb=(255, 0, 0)), Phase(value=2, name="b", rgb=(0, 0, 9)))
+    planes = (np.full(stack.shape[1:], 1 + z % 2, np.uint8) for z in range(stack.shape[0]))
+    stack.write_labels("net", planes, phases=phases)
+    export_tiff(str(stack.path), "net", str(tmp_path / "tiff"))
+    files = sorted((tmp_path / "tiff").glob("*.tif"))
+    with tifffile.TiffFile(files[1]) as tif:
+        page = tif.pages.first
+        assert page.get_resolution("micrometer") == pytest.approx([1000 / stack.voxel_nm[axis] for axis in (2, 1)])
+        np.testing.assert_array_equal(page.colormap[:, :3] // 257, [[0, 255, 0], [0, 0, 0], [0, 0, 9]])
+        np.testing.assert_array_equal(page.asarray(), stack.read_labels("net", 1))
+    assert Image.open(files[1]).convert("RGB").getpixel((0, 0)) == (0, 0, 9)
+    again = open_planes(tmp_path / "tiff", Request(labels=True))
+    np.testing.assert_array_equal(again.plane(0), stack.read_labels("net", 0))
+    assert again.files[0].recorded.voxel_nm == pytest.approx((None, *stack.voxel_nm[1:]))

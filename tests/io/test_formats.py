@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from monai_app.errors import AppError, StackError
 from monai_app.io import Volume, open_planes, read_header, registry, volume, write_like
-from monai_app.io.base import PlaneFile, check_type
-from monai_app.stack import SampleDescription, ingest
+from monai_app.io.base import PlaneFile, Request, check_type
+from monai_app.stack import DetectorDescription, SampleDescription, ingest
 from monai_app.stack.ingestion.description import Voxel
 from tests.stack.samples import SampleFolder, label_plane, pixels
 
@@ -69,7 +69,9 @@ VOLUMES = [name for name in WRITERS if name != "tifffile"]
 def ingested(path: Path, voxel_nm: tuple[float, float, float] = (20.0, 10.0, 10.0)) -> Pixels:
     """(slices, rows, columns) of the store that ingestion makes of one file."""
     description = SampleDescription(
-        name="s", voxel_nm=Voxel(z=voxel_nm[0], y=voxel_nm[1], x=voxel_nm[2]), detectors={"SE": path}
+        name="s",
+        voxel_nm=Voxel(z=voxel_nm[0], y=voxel_nm[1], x=voxel_nm[2]),
+        detectors={"SE": DetectorDescription(source=path)},
     )
     stack = ingest(description, path.parent / "s.ome.zarr", overwrite=True)
     return np.concatenate([stack.read_slab(z, ["SE"], 1) for z in range(stack.shape[0])])
@@ -179,7 +181,7 @@ def test_volumes_that_say_they_are_turned_are_asked_about(tmp_path: Path, affine
     for labels in (True, False):
         by_nibabel(tmp_path / "a.nii", pixels(3, 7, 5), affine)
         with pytest.raises(StackError, match=rf"a\.nii: its voxels are .* along {axes} .*turned or mirrored"):
-            open_planes(tmp_path / "a.nii", labels=labels)
+            open_planes(tmp_path / "a.nii", Request(labels=labels))
 
 
 def test_the_directions_of_metaimage_are_those_of_itk(tmp_path: Path) -> None:
@@ -209,9 +211,9 @@ def test_detectors_that_lie_beside_each_other_are_refused(tmp_path: Path) -> Non
     moved[0, 3] = 0.02
     for name, affine in (("a", UPRIGHT), ("b", moved)):
         by_nibabel(tmp_path / f"{name}.nii", pixels(3, 7, 5), affine)
-    description = SampleDescription(
-        name="s", voxel_nm=Voxel(z=20, y=10, x=10), detectors={"ICE": tmp_path / "a.nii", "TLD": tmp_path / "b.nii"}
-    )
+    files = zip(("ICE", "TLD"), ("a.nii", "b.nii"), strict=True)
+    detectors = {name: DetectorDescription(source=tmp_path / file) for name, file in files}
+    description = SampleDescription(name="s", voxel_nm=Voxel(z=20, y=10, x=10), detectors=detectors)
     with pytest.raises(StackError, match=r"b\.nii lies 2 voxels beside .*a\.nii at a corner"):
         ingest(description, tmp_path / "s.ome.zarr")
 
@@ -238,7 +240,7 @@ def test_annotations_are_read_from_volumes(tmp_path: Path, name: str, dtype: str
     [
         (np.zeros((3, 7, 5), np.int16), "16-bit pixels of type int16"),
         (np.zeros((3, 7, 5), np.float32), "32-bit pixels of type float32"),
-        (np.zeros((2, 3, 7, 5), np.uint8), r"axes of \(5, 7, 3, 2\).* save every detector as a file of its own"),
+        (np.zeros((2, 3, 7, 5), np.uint8), r"holds 2 channels \(0, 1\).* give each one"),
     ],
 )
 def test_refuses_what_is_no_stack_of_grey_planes(tmp_path: Path, stack: Pixels, message: str) -> None:
@@ -304,10 +306,10 @@ class NpyPlanes(PlaneFile):
         return (np.asarray(stack[index]) for index in indices)
 
 
-def open_npy(path: Path, labels: bool) -> NpyPlanes:
+def open_npy(path: Path, request: Request) -> NpyPlanes:
     """Check the header."""
     stack = np.load(path, mmap_mode="r")
-    check_type(stack.dtype, 8 * stack.dtype.itemsize, labels)
+    check_type(stack.dtype, 8 * stack.dtype.itemsize, request)
     return NpyPlanes(path, len(stack), stack.shape[1:], stack.dtype)
 
 

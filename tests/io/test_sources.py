@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monai_app.errors import StackError
+from monai_app.io.opening import natural_order, open_planes
 from monai_app.io.registry import stem
-from monai_app.io.sources import Source, natural_order, open_planes
+from monai_app.io.sources import Source
 from monai_app.stack.ingestion.agreement import check_agreement
 from tests.stack.samples import pixels, write_folder
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from monai_app.domain.region import Rect
 from monai_app.errors import StackError
 from monai_app.inference.mask import Mask
-from monai_app.io.tiff import open_tiff
+from monai_app.io.base import Request
+from monai_app.io.formats.tiff import open_tiff
 from monai_app.stack import ingest
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
@@ -21,7 +22,7 @@ STACK = pixels(6, 37, 29)
 
 
 def read(path: Path, labels: bool = False) -> np.ndarray:
-    return np.stack(list(open_tiff(path, labels).planes()))
+    return np.stack(list(open_tiff(path, Request(labels=labels)).planes()))
 
 
 def page_by_page(path: Path, *pages: tuple[np.ndarray, dict[str, Any]]) -> Path:
@@ -35,7 +36,7 @@ def page_by_page(path: Path, *pages: tuple[np.ndarray, dict[str, Any]]) -> Path:
 def test_a_stack_written_plane_by_plane_is_one_stack(tmp_path: Path, options: dict[str, Any]) -> None:
     path = page_by_page(tmp_path / "a.tif", *((plane, options) for plane in STACK))
     np.testing.assert_array_equal(read(path), STACK)
-    np.testing.assert_array_equal(list(open_tiff(path, False).planes(range(2, 4))), STACK[2:4])
+    np.testing.assert_array_equal(list(open_tiff(path, Request()).planes(range(2, 4))), STACK[2:4])
 
 
 @given(place=st.integers(0, 3), metadata=st.booleans())
@@ -75,7 +76,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a turned page": (
         lambda path: page_by_page(
-            path, (STACK[0], {"metadata": None}), (STACK[1], {"metadata": None, "extratags": [(274, "H", 1, 3, True)]})
+            path,
+            (STACK[0], {"metadata": None}),
+            (STACK[1], {"metadata": None, "extratags": [(274, "H", 1, 3, True)]}),
         ),
         "turned or mirrored .orientation 3",
     ),
@@ -91,10 +94,6 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: page_by_page(path.with_suffix(".ome.tif"), (STACK[0], {}), (STACK[1], {})).rename(path),
         "several stacks, such as those of two detectors",
     ),
-    "slices called channels": (
-        lambda path: tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "CYX"}),
-        "axes are CYX.*where C are slices, call them so .*Re-order Hyperstack",
-    ),
 }
 
 
@@ -103,14 +102,14 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_refuses(tmp_path: Path, write: Callable[[Path], object], message: str, labels: bool) -> None:
     write(tmp_path / "a.tif")
     with pytest.raises(StackError, match=rf"a\.tif: .*{message}"):
-        open_tiff(tmp_path / "a.tif", labels)
+        open_tiff(tmp_path / "a.tif", Request(labels=labels))
 
 
 def test_labels_that_were_compressed_with_loss_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", pixels(1, 64, 64)[0], compression="jpeg")
-    assert open_tiff(tmp_path / "a.tif", False).count == 1
+    assert open_tiff(tmp_path / "a.tif", Request()).count == 1
     with pytest.raises(StackError, match="compression is JPEG, which changes label values"):
-        open_tiff(tmp_path / "a.tif", True)
+        open_tiff(tmp_path / "a.tif", Request(labels=True))
 
 
 def test_every_slice_has_its_own_plane_of_a_mask(tmp_path: Path) -> None:
@@ -150,7 +149,7 @@ BARS: dict[str, tuple[dict[str, Any], int]] = {
 @pytest.mark.parametrize(("options", "bar"), BARS.values(), ids=BARS)
 def test_the_data_bar_that_a_file_tells_of_is_left_out(tmp_path: Path, options: dict[str, Any], bar: int) -> None:
     tifffile.imwrite(tmp_path / "a.tif", STACK[0], **options)
-    file = open_tiff(tmp_path / "a.tif", False)
+    file = open_tiff(tmp_path / "a.tif", Request())
     assert (file.shape, file.bar) == ((37 - bar, 29), bar)
     np.testing.assert_array_equal(next(file.planes()), STACK[0, : 37 - bar])
 

@@ -123,7 +123,7 @@ def check_golden(bundle: Path) -> GoldenCheck:
     with temporary_folder("golden") as temporary:
         # Packages of earlier versions do not say that the slab of a stack's end holds the end slice twice.
         sample = SampleDescription.from_yaml(folder / SAMPLE).model_copy(update={"accept": FINDINGS})
-        if not all(path.resolve().is_relative_to(folder.resolve()) for path in sample.detectors.values()):
+        if not all(entry.source.resolve().is_relative_to(folder.resolve()) for entry in sample.detectors.values()):
             raise ConfigError(f"{folder / SAMPLE} names images outside the package; package the model again")
         stack = ingest(sample, temporary / "golden.ome.zarr")
         segment(load_model(bundle), stack.path, "golden", Applied(region=Part(slices=str(target))))

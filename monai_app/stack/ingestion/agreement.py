@@ -5,18 +5,10 @@ from decimal import Decimal
 from itertools import combinations, pairwise
 from pathlib import Path
 
-import numpy as np
-
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile, size
-from monai_app.io.grid import SAME_PLACE, Extent, apart
+from monai_app.io.grid import SAME_PLACE, apart
 from monai_app.io.sources import Source
-
-_NANOMETRES = {"unknown": (1.0, 1e3, 1e6), "nm": (1.0,), "micron": (1e3,), "mm": (1e6, 1e3)}
-"""Unit that a file names -> factors to nanometres that its numbers may ask for."""
-
-_OTHER_SIZE = 0.01
-"""By which part of a voxel's size a file may differ from the description."""
 
 
 def check_uniform(source: Source) -> None:
@@ -70,13 +62,18 @@ def check_agreement(detectors: Mapping[str, Source]) -> None:
 
 
 def _check_different(pair: str, source: Source, other: Source) -> None:
-    files = {(stat.st_dev, stat.st_ino): file.path for file in source.files for stat in [file.path.stat()]}
+    files = {_what(file): file.path for file in source.files}
     for file in other.files:
-        stat = file.path.stat()
-        if (same := files.get((stat.st_dev, stat.st_ino))) is not None:
+        if (same := files.get(_what(file))) is not None:
             raise StackError(
                 f"{pair} are twice the same: {same} and {file.path} are one file; give every detector images of its own"
             )
+
+
+def _what(file: PlaneFile) -> tuple[int, int, str]:
+    """What tells a file, or a part of one, from others, whatever it is called."""
+    stat = file.path.stat()
+    return stat.st_dev, stat.st_ino, file.part
 
 
 def _unpaired(source: Source, other: Source) -> str:
@@ -97,19 +94,16 @@ def _by_number(source: Source) -> dict[Decimal | str, Path]:
     return {key: file.path for key, file in zip(keys, source.files, strict=True)}
 
 
-def check_places(detectors: Mapping[str, Source], voxel_nm: tuple[float, float, float]) -> None:
-    """Check that files that say where their voxels lie contradict neither the voxel size nor each other.
+def check_places(detectors: Mapping[str, Source]) -> None:
+    """Check that files that say where their voxels lie do not contradict each other.
 
     Args:
         detectors: the images, which agree in slices and shape.
-        voxel_nm: voxel size z, y, x in nm.
 
     Raises:
-        StackError: another voxel size, or two detectors whose voxels do not lie upon each other.
+        StackError: two detectors whose voxels do not lie upon each other.
     """
     placed = [(file, file.extent) for source in detectors.values() for file in source.files if file.extent is not None]
-    for file, extent in placed:
-        _check_voxel_size(file.path, extent, voxel_nm)
     for (first, near), (other, far) in pairwise([pair for pair in placed if pair[0].count > 1]):
         distance = apart(near.affine, far.affine, near.shape[::-1]) if near.unit == far.unit else 0
         if distance > SAME_PLACE:
@@ -117,23 +111,6 @@ def check_places(detectors: Mapping[str, Source], voxel_nm: tuple[float, float, 
                 f"{other.path} lies {distance:.3g} voxels beside {first.path} at a corner: a sample's detectors see "
                 "the same voxels; write both with the same origin, spacing and directions"
             )
-
-
-def _check_voxel_size(path: Path, extent: Extent, voxel_nm: tuple[float, float, float]) -> None:
-    """Check the size that a file gives, in any unit that its numbers may be in; a single slice has no distance in z.
-
-    Voxels of 1 x 1 x 1 are what programs write that know no size.
-    """
-    found, wanted = np.linalg.norm(extent.affine[:3, :3], axis=0)[::-1], np.array(voxel_nm)
-    first = 1 if extent.shape[0] == 1 else 0
-    factors = _NANOMETRES.get(extent.unit, ())
-    fits = [(np.abs(found * factor / wanted - 1) <= _OTHER_SIZE)[first:].all() for factor in factors]
-    if factors and not any(fits) and (found != 1).any():
-        here, given = (" x ".join(f"{length:.6g}" for length in lengths) for lengths in (found, wanted))
-        raise StackError(
-            f"{path}: its voxels are {here} (z, y, x; unit: {extent.unit}) and voxel_nm is {given}; correct the one "
-            "that is wrong"
-        )
 
 
 def _bits(file: PlaneFile) -> str:

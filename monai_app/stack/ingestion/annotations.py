@@ -9,7 +9,8 @@ import numpy.typing as npt
 from monai_app.domain.phase import UNLABELLED, Phase
 from monai_app.errors import AnnotationError
 from monai_app.io.base import Plane, size
-from monai_app.io.sources import Source, open_planes
+from monai_app.io.opening import open_planes
+from monai_app.io.sources import Source
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
 
@@ -118,7 +119,7 @@ def find_annotations(
     both = sorted(set(train) & set(test))
     if both:
         raise AnnotationError(f"slice {both[0]} is listed in both 'train' and 'test'; remove it from one of them")
-    source = open_planes(entry.source, labels=True)
+    source = open_planes(entry.source.source, entry.source.request(labels=True))
     listed = (*train, *test)
     planes = _by_file(source, entry, index, listed) if source.is_folder else _by_page(source, entry, index)
     _check_listed(planes, listed, source)

@@ -3,17 +3,33 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from monai_app.domain.numbering import PLACE
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.validation import Items, Strict, Text, read_document, shown
 from monai_app.errors import ConfigError
-from monai_app.names import is_printable
+from monai_app.stack.ingestion.source_description import (
+    DetectorDescription,
+    GreyDescription,
+    SourceDescription,
+    expand_path,
+)
 
 Nanometres = Annotated[float, Field(ge=0.001, le=1_000_000, json_schema_extra={"unit": "nm"})]
+
+_MaybeNanometres = Annotated[
+    Nanometres | None,
+    Field(
+        json_schema_extra={
+            "unit": "nm",
+            "rule": "a number from 0.001 to 1000000",
+            "remedy": "write one, without quotes",
+        }
+    ),
+]
 
 
 def _check_detector_name(name: str) -> str:
@@ -25,32 +41,13 @@ def _check_detector_name(name: str) -> str:
     return name
 
 
-def _check_different(detectors: dict[str, Path]) -> dict[str, Path]:
+def _check_different(detectors: dict[str, DetectorDescription]) -> dict[str, DetectorDescription]:
     seen: dict[str, str] = {}
     for name in detectors:
         other = seen.setdefault(name.casefold(), name)
         if other != name:
             raise ConfigError(f"{other!r} and {name!r} are the same name (case does not count); rename one")
     return detectors
-
-
-def _find_source(value: Any, info: ValidationInfo) -> Path:
-    """Make a path of a description, which is relative to the description's folder, absolute."""
-    if not isinstance(value, str | Path) or not str(value).strip():
-        raise ConfigError(f"{shown(value)} is not text; write a path, relative to the description")
-    if not is_printable(str(value)):
-        raise ConfigError(f"{shown(value)} holds control characters; rename the file or folder")
-    if info.context is None:
-        return Path(value)
-    try:
-        path: Path = info.context / Path(value).expanduser()
-        found = path.exists()
-    except (OSError, RuntimeError) as error:  # a name too long; no such user
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{shown(value)} cannot be looked up ({reason}); correct the path") from None
-    if not found:
-        raise ConfigError(f"{path} does not exist; paths are relative to the description: correct it")
-    return path
 
 
 def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
@@ -60,16 +57,26 @@ def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
-Finding = Literal["constant_slices", "constant_detectors", "repeated_slices"]
+Finding = Literal["constant_slices", "constant_detectors", "repeated_slices", "voxel_size"]
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
-"""What may be found in pixels and usually is a mistake."""
+"""What may be found in files and usually is a mistake."""
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
 """What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
-_Source = Annotated[Path, BeforeValidator(_find_source)]
 _Numbers = Annotated[Items[int], AfterValidator(_check_once)]
 
 
-class Voxel(Strict):
+class VoxelDescription(Strict):
+    """Size of a voxel, nm; what is left out is what the files say."""
+
+    z: _MaybeNanometres = None
+    """Distance of two slices."""
+    y: _MaybeNanometres = None
+    """Distance of two rows."""
+    x: _MaybeNanometres = None
+    """Distance of two columns."""
+
+
+class Voxel(VoxelDescription):
     """Size of a voxel, nm."""
 
     z: Nanometres
@@ -101,8 +108,8 @@ class SliceNumbers(Strict):
 class AnnotationDescription(Strict):
     """Where annotations come from, what their values mean and which slices train and test."""
 
-    source: _Source
-    """A folder of label images named by slice, or one file with all of them."""
+    source: Annotated[SourceDescription, BeforeValidator(expand_path)]
+    """A folder of label images named by slice, or one file with all of them; or a part of them, as of a detector."""
     mapping: Annotated[dict[int, Text], Field(min_length=1)]
     """Value in the source: name of a phase. 0 may be a real class."""
     unlabelled: _Numbers = ()
@@ -134,10 +141,16 @@ class SampleDescription(Strict):
 
     name: Text
     """The sample's name."""
-    voxel: Voxel = Field(alias="voxel_nm")
-    """Size of a voxel, nm."""
-    detectors: Annotated[dict[DetectorName, _Source], Field(min_length=1), AfterValidator(_check_different)]
-    """Detector: a folder with one image a slice, or one file with all slices; in channel order."""
+    voxel: VoxelDescription = Field(default=VoxelDescription(), alias="voxel_nm")
+    """Size of a voxel, nm; what is left out is what the files say."""
+    detectors: Annotated[
+        dict[DetectorName, Annotated[DetectorDescription, BeforeValidator(expand_path)]],
+        Field(min_length=1),
+        AfterValidator(_check_different),
+    ]
+    """Detector: a folder with one image a slice, or one file with all slices, or a part of them; in channel order."""
+    grey: GreyDescription | None = None
+    """How stored values become grey values; left out, they are taken as they are stored."""
     numbers: SliceNumbers = SliceNumbers()
     """How file names number the slices."""
     phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
@@ -157,11 +170,6 @@ class SampleDescription(Strict):
                     f"{', '.join(names) or '(none)'}: correct the name or add the phase"
                 )
         return self
-
-    @property
-    def voxel_nm(self) -> tuple[float, float, float]:
-        """Size of a voxel z, y, x in nm."""
-        return self.voxel.z, self.voxel.y, self.voxel.x
 
     @classmethod
     def from_yaml(cls, path: Path | str) -> Self:

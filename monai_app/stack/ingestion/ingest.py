@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +10,20 @@ import zarr
 
 from monai_app import __version__, files
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
-from monai_app.io.sources import Source, open_planes
+from monai_app.io.opening import open_planes
+from monai_app.io.sources import Source
 from monai_app.names import is_printable
 from monai_app.progress import Progress, silent
 from monai_app.stack.identity import identity_frame, plane_bytes
 from monai_app.stack.ingestion.agreement import check_agreement, check_places
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations
-from monai_app.stack.ingestion.description import SampleDescription
+from monai_app.stack.ingestion.description import SampleDescription, Voxel
 from monai_app.stack.ingestion.slice_index import SliceIndex
+from monai_app.stack.ingestion.source_description import DetectorDescription
 from monai_app.stack.ingestion.survey import Survey
+from monai_app.stack.ingestion.voxel_size import find_voxel_size, slice_positions
 from monai_app.stack.label_images.registry import LabelImage, create_labels
-from monai_app.stack.metadata import StoreMetadata, check_slice_name
+from monai_app.stack.metadata import GreyRecord, StoreMetadata, check_slice_name
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import FORMAT, find_own, write_own
 from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
@@ -36,6 +39,7 @@ class _Sample:
 
     description: SampleDescription
     detectors: Mapping[str, Source]
+    voxel: Voxel
     index: SliceIndex
     annotations: Annotations
 
@@ -52,6 +56,11 @@ class _Sample:
     def plane_shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         return next(iter(self.detectors.values())).shape
+
+    @property
+    def voxel_nm(self) -> tuple[float, float, float]:
+        """z, y, x."""
+        return self.voxel.z, self.voxel.y, self.voxel.x
 
     @property
     def dtype(self) -> np.dtype[np.integer]:
@@ -92,7 +101,7 @@ def ingest(
         description = SampleDescription.from_yaml(description)
     target = Path(target).resolve()
     _check_target(target, overwrite)
-    sample = _check(description)
+    sample = _check(description, report)
     _report(sample, report)
     _make_parent(target)
     busy = f"another process is ingesting to {target}; wait for it or choose another target"
@@ -122,15 +131,16 @@ def _check_target(target: Path, overwrite: bool) -> None:
         )
 
 
-def _check(description: SampleDescription) -> _Sample:
+def _check(description: SampleDescription, report: Callable[[str], None]) -> _Sample:
     pattern = description.numbers.pattern
-    detectors = {name: open_planes(path).numbered(pattern) for name, path in description.detectors.items()}
+    detectors = {name: _open(entry, description).numbered(pattern) for name, entry in description.detectors.items()}
     for name, source in detectors.items():
         for stem in source.names:
             if not is_printable(stem):
                 raise StackError(f"{name}: the file name {stem!r} holds control characters; rename the file")
     check_agreement(detectors)
-    check_places(detectors, description.voxel_nm)
+    check_places(detectors)
+    voxel = find_voxel_size(detectors, description.voxel, description.accept, report)
     index = SliceIndex(detectors, pattern)
     if index.gaps and description.numbers.gaps == "refuse":
         raise StackError(
@@ -145,7 +155,13 @@ def _check(description: SampleDescription) -> _Sample:
     for z in annotations.slices:
         if not annotations.read(z).any():
             raise AnnotationError(f"the annotation of slice {z} labels no pixel; label some or take it off the list")
-    return _Sample(description, detectors, index, annotations)
+    return _Sample(description, detectors, voxel, index, annotations)
+
+
+def _open(entry: DetectorDescription, description: SampleDescription) -> Source:
+    grey = entry.grey or description.grey
+    source = open_planes(entry.source, entry.request(grey=grey))
+    return source if grey is None else replace(source, grey=grey.mapping(source.dtype))
 
 
 def _report(sample: _Sample, report: Callable[[str], None]) -> None:
@@ -175,7 +191,7 @@ def _write(sample: _Sample, partial: Path, progress: Progress, report: Callable[
     survey.check(sample.description.accept, report)
     _write_annotations(sample, partial, digest)
     levels, top = len(level_shapes(*sample.plane_shape)), int(np.iinfo(sample.dtype).max)
-    name, voxel_nm = sample.description.name, sample.description.voxel_nm
+    name, voxel_nm = sample.description.name, sample.voxel_nm
     ome = layout.image_metadata(name, tuple(sample.detectors), voxel_nm, levels, windows, top)
     metadata = _metadata(sample, digest.hexdigest())
     write_own(partial, metadata.content(), ome=ome)
@@ -211,7 +227,7 @@ def _write_annotations(sample: _Sample, partial: Path, digest: "hashlib._Hash") 
     if not sample.annotations.slices:
         return
     shape, description = (sample.slices, *sample.plane_shape), sample.description
-    image = LabelImage(partial, layout.ANNOTATION, shape, description.voxel_nm, description.phases, {})
+    image = LabelImage(partial, layout.ANNOTATION, shape, sample.voxel_nm, description.phases, {})
     arrays = create_labels(image, image.target)
     for z in sample.annotations.slices:
         labels = sample.annotations.read(z)
@@ -228,13 +244,15 @@ def _metadata(sample: _Sample, identity: str) -> StoreMetadata:
         detectors=tuple(sample.detectors),
         shape=(sample.slices, *sample.plane_shape),
         dtype="uint8" if sample.dtype == np.uint8 else "uint16",
-        voxel_nm=description.voxel,
+        voxel_nm=sample.voxel,
         phases=description.phases,
         train=sample.annotations.train,
         test=sample.annotations.test,
         slice_names=sample.index.names,
         slice_numbers=tuple(int(number) if number % 1 == 0 else float(number) for number in sample.index.numbers),
         gaps=sample.gaps,
+        grey={name: GreyRecord(**asdict(source.grey)) for name, source in sample.detectors.items() if source.grey},
+        positions_nm=next(filter(None, map(slice_positions, sample.detectors.values())), None),
         identity=identity,
         ingested=identity,
     )

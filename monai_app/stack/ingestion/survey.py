@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.io.sources import Source
-from monai_app.stack.ingestion.description import FINDINGS, Finding
+from monai_app.stack.ingestion.description import Finding
 
 _LEAST = 64
 """Pixels of a slice; fewer may be equal by chance."""
@@ -79,7 +79,11 @@ class Survey:
     def _findings(self) -> dict[Finding, list[str]]:
         whole = [name for name, slices in self._constant.items() if len(slices) == len(self._detectors[name])]
         single = [each for name, slices in self._constant.items() if name not in whole for each in slices]
-        found = dict(zip(FINDINGS, (single, whole, self._repeated), strict=True))
+        found: dict[Finding, list[str]] = {
+            "constant_slices": single,
+            "constant_detectors": whole,
+            "repeated_slices": self._repeated,
+        }
         return {finding: shown for finding, shown in found.items() if shown}
 
     def _name(self, detector: str, z: int) -> str:

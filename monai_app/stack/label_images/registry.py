@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 
 from monai_app import files
-from monai_app.domain.phase import Phase
+from monai_app.domain.phase import UNLABELLED, Phase
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.names import check_file_name, is_file_name
 from monai_app.stack.metadata import read_metadata
@@ -27,6 +27,23 @@ def finished_labels(store: Path) -> tuple[str, ...]:
     """The names of the finished label images in a store, without the annotations and what no folder of it can have."""
     names = (name for name in _registered(store) if name != layout.ANNOTATION and is_file_name(name))
     return tuple(name for name in names if _target(store, name).is_dir())
+
+
+def read_phases(store: Path, name: str) -> tuple[Phase, ...]:
+    """What the values of a finished label image mean: their names and colours.
+
+    Raises:
+        StackError: the label image's metadata are damaged.
+    """
+    file = _target(store, name) / "zarr.json"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))["attributes"]["ome"]["image-label"]
+        colours = {entry["label-value"]: entry["rgba"][:3] for entry in content["colors"]}
+        names = {entry["label-value"]: entry["name"] for entry in content["properties"]}
+        values = sorted(names.keys() - {UNLABELLED})
+        return tuple(Phase(value=value, name=names[value], rgb=tuple(colours[value])) for value in values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StackError(f"{file} is damaged ({type(error).__name__}: {error}); segment again") from None
 
 
 @dataclass(frozen=True)

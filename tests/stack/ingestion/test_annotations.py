@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from monai_app.errors import AnnotationError, StackError
-from monai_app.io.sources import open_planes
+from monai_app.io.opening import open_planes
 from monai_app.stack import SampleDescription
 from monai_app.stack.ingestion.annotations import Annotations, find_annotations, map_values
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -19,7 +19,7 @@ from tests.stack.samples import SampleFolder, label_plane
 
 def _find(sample: SampleFolder) -> Annotations:
     description = SampleDescription.from_yaml(sample.write())
-    sources = {name: open_planes(path).numbered() for name, path in description.detectors.items()}
+    sources = {name: open_planes(entry.source).numbered() for name, entry in description.detectors.items()}
     shape = next(iter(sources.values())).shape
     return find_annotations(description, SliceIndex(sources), shape)
 

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monai_app.errors import ConfigError
-from monai_app.stack import AnnotationDescription, Phase, SampleDescription
+from monai_app.stack import AnnotationDescription, Phase, SampleDescription, SourceDescription
+from monai_app.stack.ingestion.description import VoxelDescription
 from tests.stack.samples import SampleFolder
 
 
@@ -15,15 +16,17 @@ def test_reads_everything(sample: SampleFolder) -> None:
     sample.content["annotations"] |= {"rest_unlabelled": True, "train": [2, "slice_10"]}
     description = SampleDescription.from_yaml(sample.write())
     assert description.name == "sample"
-    assert description.voxel_nm == (20.0, 10.0, 5.0)
-    assert description.detectors == {"ICE": sample.root / "ICE", "TLD": sample.root / "TLD"}
+    assert description.voxel == VoxelDescription(z=20.0, y=10.0, x=5.0)
+    assert {name: entry.source for name, entry in description.detectors.items()} == {
+        name: sample.root / name for name in ("ICE", "TLD")
+    }
     assert list(description.detectors) == ["ICE", "TLD"]
     assert description.phases == (
         Phase(value=1, name="pore", rgb=(32, 48, 79)),
         Phase(value=2, name="hydrate", rgb=(192, 176, 144)),
     )
     assert description.annotations == AnnotationDescription(
-        source=sample.root / "annotations",
+        source=SourceDescription(source=sample.root / "annotations"),
         mapping={0: "pore", 7: "hydrate"},
         unlabelled=(255,),
         rest_unlabelled=True,
@@ -48,7 +51,7 @@ def test_paths_are_relative_to_the_file(
     sample: SampleFolder, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert SampleDescription.from_yaml(sample.write()).detectors["ICE"] == sample.root / "ICE"
+    assert SampleDescription.from_yaml(sample.write()).detectors["ICE"].source == sample.root / "ICE"
 
 
 def _set(content: Any, path: list[Any], value: object) -> None:
@@ -127,7 +130,7 @@ def test_accepts_detector_names(sample: SampleFolder, name: str) -> None:
     assert list(SampleDescription.from_yaml(sample.write()).detectors) == [name]
 
 
-@pytest.mark.parametrize("key", ["name", "voxel_nm", "detectors"])
+@pytest.mark.parametrize("key", ["name", "detectors"])
 def test_refuses_missing_keys(sample: SampleFolder, key: str) -> None:
     del sample.content[key]
     with pytest.raises(ConfigError, match=f"key '{key}' is missing"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
-from monai_app.stack import Phase, SampleDescription, Stack, Voxel, ingest
+from monai_app.stack import DetectorDescription, Phase, SampleDescription, Stack, Voxel, ingest
 from monai_app.stack.ingestion.description import FINDINGS
 from tests.conftest import run_command
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
@@ -108,7 +108,9 @@ def test_a_description_object_and_a_stack_without_annotations(tmp_path: Path) ->
     images = pixels(3, 8, 9, "uint16")
     write_folder(tmp_path / "images", images)
     voxel = Voxel(z=1.0, y=2.0, x=3.0)
-    description = SampleDescription(name="raw", voxel_nm=voxel, detectors={"SE": tmp_path / "images"})
+    description = SampleDescription(
+        name="raw", voxel_nm=voxel, detectors={"SE": DetectorDescription(source=tmp_path / "images")}
+    )
     stack = ingest(description, tmp_path / "new" / "folder" / "raw.ome.zarr")
     assert (stack.phases, stack.train_slices, stack.test_slices) == ((), (), ())
     np.testing.assert_array_equal(stack.read_slab(1, ["SE"], 3), images)
@@ -154,7 +156,9 @@ def test_identity_does_not_depend_on_how_files_are_written(tmp_path: Path) -> No
     write_folder(tmp_path / "big", images, byteorder=">", compression="zlib")
     stacks = []
     for name in ("little", "big"):
-        sample = SampleDescription(name="s", voxel_nm=Voxel(z=1, y=1, x=1), detectors={"SE": tmp_path / name})
+        sample = SampleDescription(
+            name="s", voxel_nm=Voxel(z=1, y=1, x=1), detectors={"SE": DetectorDescription(source=tmp_path / name)}
+        )
         stacks.append(ingest(sample, tmp_path / f"{name}.ome.zarr"))
     assert stacks[0].identity == stacks[1].identity
 
@@ -458,7 +462,7 @@ def test_real_microscope_folder(real_data: Path, tmp_path: Path) -> None:
     description = SampleDescription(
         name="fei",
         voxel_nm=Voxel(z=10, y=10, x=10),
-        detectors={"ICE": tmp_path / "ICE"},
+        detectors={"ICE": DetectorDescription(source=tmp_path / "ICE")},
         accept=FINDINGS,  # who published these files made their pixels one grey
     )
     stack = ingest(description, tmp_path / "fei.ome.zarr")

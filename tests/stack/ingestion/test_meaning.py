@@ -9,7 +9,8 @@ from PIL import Image
 
 from monai_app.errors import AnnotationError, StackError
 from monai_app.io import read_volume
-from monai_app.io.sources import open_planes
+from monai_app.io.base import Request
+from monai_app.io.opening import open_planes
 from monai_app.stack import Stack, ingest
 from tests.stack.samples import SampleFolder, pixels
 
@@ -80,7 +81,7 @@ def test_segments_have_the_names_that_the_file_gives(painted: SampleFolder) -> N
     segments(path, dict(enumerate(map(str.upper, COLOURS), 1)))
     np.testing.assert_array_equal(made(painted).read_annotation(1), LABELS + 1)
     segments(path, {1: "clinker", 2: "pore", 3: "hydrate"})
-    assert read_volume(path).segments == open_planes(path, labels=True).files[0].segments
+    assert read_volume(path).segments == open_planes(path, Request(labels=True)).files[0].segments
     assert read_volume(path).segments == {1: "clinker", 2: "pore", 3: "hydrate"}
     with pytest.raises(AnnotationError, match=r"says that value 1 is 'clinker' and 'mapping' that it is 'pore'"):
         ingest(painted.write(), painted.target, overwrite=True)
@@ -97,4 +98,4 @@ def test_names_that_are_no_phases_say_nothing(painted: SampleFolder) -> None:
 def test_segments_without_a_value_of_their_own_are_refused(painted: SampleFolder, values: list[str]) -> None:
     segments(painted.root / "a.seg.nrrd", {1: "pore", 2: "hydrate", 3: "clinker"}, values)
     with pytest.raises(StackError, match=r"segment 'hydrate' has the value '[1x]', which is no number of its own"):
-        open_planes(painted.root / "a.seg.nrrd", labels=True)
+        open_planes(painted.root / "a.seg.nrrd", Request(labels=True))

@@ -4,7 +4,7 @@ import pytest
 import tifffile
 
 from monai_app.errors import AnnotationError
-from monai_app.io.sources import open_planes
+from monai_app.io.opening import open_planes
 from monai_app.stack.ingestion.slice_index import SliceIndex
 from tests.stack.samples import pixels, write_folder
 

@@ -1,0 +1,114 @@
+"""Where the images of a description come from, and how their values become grey values."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+
+from monai_app.domain.validation import Strict, Text, shown
+from monai_app.errors import ConfigError
+from monai_app.io.base import Request
+from monai_app.io.grey import GreyMapping, Target
+from monai_app.names import is_printable
+
+
+def _find_source(value: Any, info: ValidationInfo) -> Path:
+    """Make a path of a description, which is relative to the description's folder, absolute."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ConfigError(f"{shown(value)} is not text; write a path, relative to the description")
+    if not is_printable(str(value)):
+        raise ConfigError(f"{shown(value)} holds control characters; rename the file or folder")
+    if info.context is None:
+        return Path(value)
+    try:
+        path: Path = info.context / Path(value).expanduser()
+        found = path.exists()
+    except (OSError, RuntimeError) as error:  # a name too long; no such user
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{shown(value)} cannot be looked up ({reason}); correct the path") from None
+    if not found:
+        raise ConfigError(f"{path} does not exist; paths are relative to the description: correct it")
+    return path
+
+
+_Source = Annotated[Path, BeforeValidator(_find_source)]
+
+
+class GreyDescription(Strict):
+    """How stored values become grey values, for the whole stack."""
+
+    range: Annotated[tuple[float, float], Field(strict=False)] | None = Field(default=None, alias="from")
+    """The values that become black and white: 0, and the highest value of the type."""
+    to: Target | None = None
+    """The type of the grey values."""
+    inverted: bool = False
+    """Whether black and white change places."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.range is None) != (self.to is None):
+            raise ConfigError("'from' and 'to' belong together; give both, as in {from: [-1000, 3000], to: uint16}")
+        if self.range is None and not self.inverted:
+            raise ConfigError("says nothing; give 'from' and 'to', or 'inverted: true', or leave it out")
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ConfigError(f"from: {list(self.range)} is no range; give the lower value first")
+        return self
+
+    def mapping(self, dtype: np.dtype[Any]) -> GreyMapping:
+        """The mapping of values of a type.
+
+        Raises:
+            StackError: the range is left out and the type is not uint8 or uint16.
+        """
+        if self.range is not None and self.to is not None:
+            return GreyMapping(*self.range, self.to, self.inverted)
+        return GreyMapping(0, int(np.iinfo(dtype).max), "uint8" if dtype == np.uint8 else "uint16", self.inverted)
+
+
+class SourceDescription(Strict):
+    """Where images come from: a folder with one image a slice, or one file with all slices."""
+
+    source: _Source
+    """The folder or file."""
+    files: Text | None = None
+    """Only files of the folder whose names fit this pattern, as in `*_ICE_*`."""
+    channel: Annotated[int, Field(ge=0)] | Text | None = None
+    """The channel, counted from 0 or as the file names it."""
+    page: Annotated[int, Field(ge=0)] | None = None
+    """The page of every file, counted from 0."""
+    dataset: Text | None = None
+    """The dataset of a file that holds several (HDF5, OME-Zarr)."""
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if self.channel is not None and self.page is not None:
+            raise ConfigError("'channel' and 'page' both choose planes; give one of them")
+        return self
+
+    def request(self, *, labels: bool = False, grey: GreyDescription | None = None) -> Request:
+        """What is asked of the readers."""
+        return Request(
+            labels=labels,
+            mapped=grey is not None and grey.range is not None,
+            inverted=grey is not None and grey.inverted,
+            files=self.files,
+            channel=self.channel,
+            page=self.page,
+            dataset=self.dataset,
+        )
+
+
+class DetectorDescription(SourceDescription):
+    """Where the images of a detector come from."""
+
+    grey: GreyDescription | None = None
+    """How its values become grey values, if not as the sample's `grey` says."""
+
+
+def expand_path(value: Any, info: ValidationInfo) -> Any:
+    """A path alone means all that is there."""
+    if isinstance(value, SourceDescription | Mapping):
+        return value
+    return {"source": _find_source(value, info)}
