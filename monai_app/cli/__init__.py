@@ -9,7 +9,7 @@ import sys
 import typer
 
 from monai_app.cli.evaluate import evaluate
-from monai_app.cli.export import export
+from monai_app.cli.export import export, save
 from monai_app.cli.ingest import ingest
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.segment import segment
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, ingest, train, evaluate, segment, export),
+    *(simulate, ingest, train, evaluate, segment, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:
