@@ -23,6 +23,8 @@ _TAGS = (
 
 INPUT, OUTPUT = "image", "probabilities"
 
+_FLOAT = {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}
+
 _LONGEST_TEXT, _LONGEST_AXIS = 1024, 128
 
 
@@ -95,8 +97,9 @@ def _input(spec: ModelSpec, sides: Sides, file: Path, provenance: Mapping[str, A
         ],
         "data": {"type": spec.dtype, "range": (0, highest)},
         "preprocessing": [
-            {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}},
+            _FLOAT,
             {"id": "fixed_zero_mean_unit_variance", "kwargs": along_channels},
+            _FLOAT,  # without it bioimageio adds one with the type of the input
         ],
         "test_tensor": {"source": file},
     }

@@ -16,6 +16,7 @@ from monai_app.errors import ConfigError
 from monai_app.export.bioimageio.credits import Credits
 from monai_app.export.bioimageio.description import channel_ids, description
 from monai_app.export.bioimageio.tensors import Probabilities, Sides, make_test_tensors
+from monai_app.export.networks import quiet_torchscript
 from monai_app.export.writers import write_torchscript
 from monai_app.files import atomic_file
 from monai_app.inference.tiling.receptive_field import measure_halo
@@ -102,11 +103,11 @@ def _test(path: Path) -> None:
     """Let bioimageio.core load the model, run it and compare its output with the test tensor."""
     from bioimageio.core import test_model
 
-    with _quiet():
+    with _quiet(), quiet_torchscript():
         summary = test_model(path)
     if summary.status != "passed":
-        errors = "; ".join(error.msg for detail in summary.details for error in detail.errors)
-        raise ConfigError(f"bioimageio.core's test of the model fails ({errors}); nothing was written")
+        errors = {error.msg.strip().splitlines()[-1] for detail in summary.details for error in detail.errors}
+        raise ConfigError(f"bioimageio.core's test of the model fails ({'; '.join(errors)}); nothing was written")
 
 
 @contextmanager
@@ -133,8 +134,8 @@ def _readme(name: str, spec: ModelSpec, sides: Sides, scores: Sequence[str], bun
         *(f"- `{channel}`: {_place(text)}" for channel, text in channels),
         "",
         "At the ends of a stack the end slice is repeated. The preprocessing scales every channel by fixed numbers.",
-        f"Rows and columns are {sides.least} + n x {sides.step}; {sides.halo} pixels at each side of the output depend on "
-        "what lies beyond and are to be cropped (`halo`).",
+        f"Rows and columns are {sides.least} + n x {sides.step}; {sides.halo} pixels at each side of the output depend "
+        "on what lies beyond and are to be cropped (`halo`).",
         "",
         "## Output",
         "",
