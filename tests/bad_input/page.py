@@ -9,12 +9,13 @@ from tests.bad_input.row import Row
 from tests.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "bad_input.md"
-MODULES = ("descriptions", "images", "labels", "stores", "train", "results", "segment", "others")
+MODULES = ("descriptions", "images", "labels", "stores", "train", "results", "segment", "saving", "others")
 HEADINGS = {
     "ingest": "The description, images and labels of a sample",
     "train": "Trainings",
     "evaluate": "Scores",
     "segment": "Segmentations",
+    "save": "Saved files",
     "export": "Exported files",
     "package": "Packages that are made",
     "unpack": "Packages that are unpacked",

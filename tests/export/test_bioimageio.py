@@ -1,6 +1,5 @@
 """Models of bioimage.io, loaded, tested and run by bioimageio.core."""
 
-import json
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from monai_app.export.bioimageio.package import package_bioimageio
 from monai_app.export.networks import quiet_torchscript
 from monai_app.inference import Model
 from monai_app.stack import Stack
-from tests.conftest import made_once, run_command
+from tests.conftest import made_once
 
 CREDITS = Credits(
     ("Ada Lovelace; Analytical Engines", "Charles Babbage"), "CC-BY-4.0", ("Them: It, doi 10.1234/abc.d",)
@@ -76,13 +75,14 @@ def test_the_description_says_what_the_model_takes_and_gives(made: Path, models:
     (_, scaling, _) = given.preprocessing
     assert scaling.kwargs.mean == list(spec.channel_mean)
     assert scaling.kwargs.std == list(spec.channel_std)
-    assert not made_of_it.postprocessing
+    assert {step.id for step in made_of_it.postprocessing} == {"ensure_dtype"}  # core's own
     assert [(author.name, author.affiliation) for author in model.authors] == [
         ("Ada Lovelace", "Analytical Engines"),
         ("Charles Babbage", None),
     ]
     assert (model.license, str(model.cite[0].doi), model.cite[0].text) == ("CC-BY-4.0", "10.1234/abc.d", "Them: It")
     assert "10.1007/978-3-319-24574-4_28" in [str(entry.doi) for entry in model.cite]
+    assert model.config.model_dump()["monai_app"]["provenance"]["weights_sha256"] == models["unet"].sha256
 
 
 def test_the_test_tensors_are_pixels_of_the_stack_and_what_the_eager_network_makes_of_them(
@@ -106,8 +106,8 @@ def test_tiles_of_bioimageio_core_give_the_labels_of_the_whole_slice(made: Path,
     spec = models["unet"].spec
     descr = described(made / "unet.zip")
     halo, least = axes_of(descr.outputs[0])["x"].halo, axes_of(descr.inputs[0])["x"].size.min
-    length = least + 9 * spec.stride
-    pixels = np.random.default_rng(0).integers(0, 255, (1, len(spec.channel_name), least, length), dtype=np.uint8)
+    sides = (least + 2 * spec.stride, least + 9 * spec.stride)
+    pixels = np.random.default_rng(0).integers(0, 255, (1, len(spec.channel_name), *sides), dtype=np.uint8)
     sample = Sample(members={descr.inputs[0].id: Tensor(pixels, ("batch", "channel", "y", "x"))}, stat={}, id="tiles")
     with quiet_torchscript(), create_prediction_pipeline(descr) as pipeline:
         found = pipeline.predict_sample_with_blocking(sample, ns=2).members[descr.outputs[0].id]
@@ -127,8 +127,8 @@ def test_tiles_of_bioimageio_core_give_the_labels_of_the_whole_slice(made: Path,
         (Credits(("; Nowhere",), "MIT"), "--author"),
         (Credits(("A",), None), "--license"),
         (Credits(("A",), "MIT", ("a book",)), "'a book' holds neither a DOI nor a URL"),
-        (Credits(("A",), "my own"), "license"),
-        (Credits(("A/B",), "MIT"), "authors"),
+        (Credits(("A",), "my own"), "--license .my own. breaks a rule"),
+        (Credits(("A/B",), "MIT"), "--author .A/B. breaks a rule"),
     ],
 )
 def test_credits_are_asked_for_and_checked(
@@ -158,7 +158,7 @@ def test_a_model_that_core_refuses_is_not_written(
     make = package.make_test_tensors
     monkeypatch.setattr(package, "make_test_tensors", other)
     with pytest.raises(ConfigError, match=r"bioimageio\.core's test of the model fails"):
-        package_bioimageio(runs["unet"], tiny_stack, tmp_path / "new.zip", CREDITS, unscored=True)
+        package_bioimageio(runs["unet"], tiny_stack, tmp_path / "bioimageio.zip", CREDITS, unscored=True)
     assert not list(tmp_path.iterdir())
 
 
@@ -170,12 +170,3 @@ def test_citations_keep_their_addresses() -> None:
     assert citation("It, https://doi.org/10.1000/a") == {"text": "It", "doi": "10.1000/a"}
     assert citation("See https://example.org/it.") == {"text": "See", "url": "https://example.org/it"}
     assert citation("a book") is None
-
-
-def test_the_command_line_makes_one(runs: dict[str, Path], tiny_stack: Stack, tmp_path: Path) -> None:
-    words = ("package", tiny_stack.path, runs["unet"], "one.zip", "--bioimageio", "--unscored", "--license", "MIT")
-    done = run_command("-m", "monai_app", *words, "--author", "A", "--author", "B; C", cwd=tmp_path)
-    assert done.stderr.strip() == "the package has no scores: there are none"
-    model = described(tmp_path / "one.zip")
-    assert [author.name for author in model.authors] == ["A", "B"]
-    assert json.loads(json.dumps(model.config.model_dump()["monai_app"]))["provenance"]["weights_sha256"]

@@ -13,7 +13,7 @@ from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.package import check_target, provenance_of, read_scores, score_table
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError
-from monai_app.export.bioimageio.credits import Credits
+from monai_app.export.bioimageio.credits import Credits, citations
 from monai_app.export.bioimageio.description import channel_ids, description
 from monai_app.export.bioimageio.tensors import Probabilities, Sides, make_test_tensors
 from monai_app.export.networks import quiet_torchscript
@@ -48,6 +48,7 @@ def package_bioimageio(
     credits.check()
     check_target(target, run, overwrite=overwrite)
     _check_installed()
+    _check_rules(credits)
     model = load_model(run)
     scores, provenance = read_scores(run, model, unscored), provenance_of(run, model, stack)
     spec = model.spec.replaced(halo=measure_halo(model))
@@ -81,6 +82,24 @@ def _check_installed() -> None:
         raise ConfigError(
             f"bioimage.io models need a package that is not installed ({error}); pip install 'monai-app[bioimageio]'"
         ) from error
+
+
+def _check_rules(credits: Credits) -> None:
+    """Check the credits by the format's own rules, before the long work."""
+    from bioimageio.spec.model import v0_5
+    from pydantic import TypeAdapter, ValidationError
+
+    entries = [("author", v0_5.Author, entry) for entry in credits.author_entries()]
+    entries += [("cite", v0_5.CiteEntry, entry) for entry in citations(credits.cite)]
+    for option, kind, entry in [*entries, ("license", v0_5.LicenseId, credits.license)]:
+        try:
+            TypeAdapter(kind).validate_python(entry)
+        except ValidationError as error:
+            told = error.errors()[0]
+            rule = "an SPDX identifier" if option == "license" else told["msg"]
+            raise ConfigError(
+                f"--{option} {told['input']!r} breaks a rule of bioimage.io: {rule}; correct it"
+            ) from error
 
 
 def _write(content: Mapping[str, Any], path: Path) -> None:
