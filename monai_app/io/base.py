@@ -166,10 +166,10 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
     elif request.mapped and dtype.kind in "uif":
         return
     elif dtype not in (np.uint8, np.uint16) or bits != 8 * dtype.itemsize:
+        mapped = "say which values are black and white ('grey: {from: [low, high], to: uint8}' in the description), or "
         raise StackError(
-            f"it holds {bits}-bit pixels of type {dtype} and must hold unsigned 8-bit or 16-bit ones; say in the "
-            "description which grey values are black and white ('grey: {from: [low, high], to: uint8}'), or convert it "
-            "without rescaling single slices"
+            f"it holds {bits}-bit pixels of type {dtype} and must hold unsigned 8-bit or 16-bit ones; "
+            f"{mapped if dtype.kind in 'uif' else ''}convert it without rescaling single slices"
         )
 
 

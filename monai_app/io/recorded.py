@@ -90,7 +90,7 @@ def from_extent(extent: Extent) -> Recorded:
         return Recorded(origin="its header")
     z, y, x = found
     size = (None if extent.shape[0] == 1 else z, y, x)  # one slice has no distance to another
-    return Recorded(size, _VOLUME_UNITS[extent.unit], origin=f"its header (unit: {extent.unit})")
+    return Recorded(size, _VOLUME_UNITS[extent.unit], origin=f"its header, unit {extent.unit}")
 
 
 def length_nm(value: object, unit: object) -> float | None:

@@ -9,7 +9,7 @@ from tests.bad_input.row import Row
 from tests.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "bad_input.md"
-MODULES = ("descriptions", "images", "labels", "stores", "train", "results", "segment", "saving", "others")
+MODULES = ("descriptions", "images", "sources", "labels", "stores", "train", "results", "segment", "saving", "others")
 HEADINGS = {
     "ingest": "The description, images and labels of a sample",
     "train": "Trainings",

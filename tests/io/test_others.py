@@ -123,7 +123,7 @@ def test_codecs_that_do_more_than_to_unpack_are_not_used(tmp_path: Path, codec: 
     by_ome_zarr(tmp_path / "a.zarr", STACK, "0.4")
     file = tmp_path / "a.zarr" / "s0" / ".zarray"
     file.write_text(json.dumps({**json.loads(file.read_text()), "compressor": {"id": codec}}))
-    with pytest.raises(StackError, match="object_codec_id': 'pickle'|packed by base64, which is not read"):
+    with pytest.raises(StackError, match=r"object_codec_id': 'pickle'|packed by base64, which is not read"):
         open_planes(tmp_path / "a.zarr")
 
 

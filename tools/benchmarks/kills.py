@@ -53,12 +53,13 @@ class Tally:
     wrong: list[dict[str, Any]] = field(default_factory=list)
     left: list[dict[str, Any]] = field(default_factory=list)
     varying: Sequence[str] = ()
+    usual: Sequence[str] = ()
 
     def row(self) -> dict[str, Any]:
         """The line of the table."""
         ends = {"resumed or repeated": self.ends["done"], "was complete": self.ends["exists"]}
         counts = {"kills": self.kills, **ends, "wrong ends": len(self.wrong), "left-overs": len(self.left)}
-        more = {"wrong": self.wrong, "left": self.left, "not compared": self.varying}
+        more = {"wrong": self.wrong, "left": self.left, "left without a kill": self.usual, "not compared": self.varying}
         return {"command": self.name, "seconds": round(self.seconds, 2), **counts} | {
             k: v for k, v in more.items() if v
         }
@@ -211,9 +212,9 @@ def uninterrupted(case: Case, place: Place) -> tuple[Tally, Reference, int]:
     reference = Reference(*found)
     tally = Tally(case.name, min(ended.seconds for ended in ends), varying=reference.varying)
     print(f"{case.name:<24}{tally.seconds:>8.2f} s uninterrupted", flush=True)
-    if hidden := [name for name in reference.files if is_left(name)]:
-        tally.left.append({"moment": "never", "files": hidden})
-        print(f"{case.name}: left-overs without a kill: {hidden}", flush=True)
+    if usual := sorted(name for name in reference.files if is_left(name)):
+        tally.usual = usual
+        print(f"{case.name}: left without a kill: {usual}", flush=True)
     return tally, reference, min(ended.changes for ended in ends)
 
 

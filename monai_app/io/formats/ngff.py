@@ -45,15 +45,13 @@ def open_ngff(path: Path, request: Request) -> ArrayPlanes:
         StackError: the folder cannot be read, or which of its images is meant is not clear.
     """
     with readable(path):
-        attributes = _attributes(path)
         inside = _inner(request.dataset or "")
+        attributes = _attributes(path / inside)
         if request.labels and not inside.parts and (names := _label_names(path)):
             held = ", ".join(f"labels/{name}" for name in names)
             raise StackError(
                 f"it has label images ({held}); say which is meant, as in 'dataset: {held.split(', ')[0]}'"
             )
-        if inside.parts:
-            attributes = _attributes(path / inside)
         scales = attributes.get("multiscales") or [{}]
         name = (inside / _inner(_first(scales[0]))).as_posix()
         array = _array(path / name)

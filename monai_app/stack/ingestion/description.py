@@ -26,7 +26,7 @@ _MaybeNanometres = Annotated[
         json_schema_extra={
             "unit": "nm",
             "rule": "a number from 0.001 to 1000000",
-            "remedy": "write one, without quotes",
+            "remedy": "write a number, in nm",
         }
     ),
 ]

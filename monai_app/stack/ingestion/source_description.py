@@ -33,13 +33,14 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
     return path
 
 
+_Value = Annotated[float, Field(ge=-1e15, le=1e15)]
 _Source = Annotated[Path, BeforeValidator(_find_source)]
 
 
 class GreyDescription(Strict):
     """How stored values become grey values, for the whole stack."""
 
-    range: Annotated[tuple[float, float], Field(strict=False)] | None = Field(default=None, alias="from")
+    range: Annotated[tuple[_Value, _Value], Field(strict=False)] | None = Field(default=None, alias="from")
     """The values that become black and white: 0, and the highest value of the type."""
     to: Target | None = None
     """The type of the grey values."""
@@ -74,11 +75,11 @@ class SourceDescription(Strict):
     """The folder or file."""
     files: Text | None = None
     """Only files of the folder whose names fit this pattern, as in `*_ICE_*`."""
-    channel: Annotated[int, Field(ge=0)] | Text | None = None
+    channel: Annotated[int, Field(ge=0, le=999)] | Text | None = None
     """The channel, counted from 0 or as the file names it."""
-    page: Annotated[int, Field(ge=0)] | None = None
+    page: Annotated[int, Field(ge=0, le=99_999)] | None = None
     """The page of every file, counted from 0."""
-    dataset: Text | None = None
+    dataset: Annotated[Text, BeforeValidator(lambda name: str(name) if type(name) is int else name)] | None = None
     """The dataset of a file that holds several (HDF5, OME-Zarr)."""
 
     @model_validator(mode="after")
@@ -111,4 +112,5 @@ def expand_path(value: Any, info: ValidationInfo) -> Any:
     """A path alone means all that is there."""
     if isinstance(value, SourceDescription | Mapping):
         return value
-    return {"source": _find_source(value, info)}
+    _find_source(value, info)  # so that an error names the entry, not a key that nobody wrote
+    return {"source": value}

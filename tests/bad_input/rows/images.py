@@ -359,7 +359,7 @@ ROWS = [
         "a TIFF stack whose planes are channels",
         source("ICE.tif", lambda path, volume: tifffile.imwrite(path, volume, imagej=True, metadata={"axes": "CYX"})),
         "ICE.tif",
-        "CYX",
+        "8 channels",
     ),
     bad(
         "a TIFF stack with fewer planes",

@@ -177,7 +177,7 @@ def test_refusals_name_the_line(sample: SampleFolder) -> None:
     line = path.read_text().splitlines().index("  y: 10 nm") + 1
     with pytest.raises(ConfigError) as error:
         SampleDescription.from_yaml(path)
-    rule = "'10 nm' is not a number from 0.001 to 1000000; write one, without quotes"
+    rule = "'10 nm' is not a number from 0.001 to 1000000; write a number, in nm"
     assert str(error.value) == f"{path}, line {line}: voxel_nm::y: {rule}"
 
 

@@ -17,8 +17,9 @@ _MATPLOTLIB = "home/.cache/matplotlib"
 _PYTHONS = re.compile(r"tmp/[a-z0-9_]{8}")
 """File with which Python tries, when a process first asks for the temporary folder, whether it can write there."""
 
-_MEASURED = re.compile("/ts$|^/estimate/")
-"""Times, and the memory of a process, which may be the same in two runs by chance."""
+_MEASURED = re.compile("/ts$|^/estimate/|/set/[0-9]+$")
+"""Times and the memory of a process, which may be the same in two runs by chance; and which slices a label changed:
+none where the command that was killed had set them."""
 
 _CHANCE = re.compile(r"(events\.out\.tfevents|train_|trust/signatures/)[^/]*")
 

@@ -45,7 +45,8 @@ def save(url: str, _: Path) -> None:
 def train(url: str, _: Path) -> None:
     """Train the model, unless that was done."""
     if _ask("GET", f"{url}/info/").json()["train_stats"]["unet"].get("run") == "0001":
-        _ask("POST", f"{url}/activelearning/least_sure", json={"model": "unet"})  # as the end of a training does
+        # A training ends with this; where it was killed then, whoever asks for the scores has them computed.
+        _ask("POST", f"{url}/scoring/uncertainty?run_sync=true", json={"model": "unet"})
         return
     _ask("POST", f"{url}/train/unet")
     while (told := _ask("GET", f"{url}/train/").json())["status"] in ("SUBMITTED", "RUNNING"):
