@@ -63,6 +63,7 @@ def test_bioimageio_core_accepts_the_model(made: Path) -> None:
 
 def test_the_description_says_what_the_model_takes_and_gives(made: Path, models: dict[str, Model]) -> None:
     model, spec = described(made / "unet.zip"), models["unet"].spec
+    given: Any
     (given,), (made_of_it,) = model.inputs, model.outputs
     axes, out = axes_of(given), axes_of(made_of_it)
     assert list(axes) == list(out) == ["batch", "channel", "y", "x"]

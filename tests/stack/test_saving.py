@@ -61,8 +61,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
 def read_itk(path: Path) -> tuple[npt.NDArray[Any], tuple[float, ...], tuple[float, ...]]:
     image = sitk.ReadImage(path)
     assert image.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
-    in_nm = (tuple(1000 * length for length in reversed(each)) for each in (image.GetSpacing(), image.GetOrigin()))
-    return sitk.GetArrayFromImage(image), *in_nm
+    size, place = (tuple(1000 * length for length in each[::-1]) for each in (image.GetSpacing(), image.GetOrigin()))
+    return sitk.GetArrayFromImage(image), size, place
 
 
 def read_nibabel(path: Path) -> tuple[npt.NDArray[Any], tuple[float, ...], tuple[float, ...]]:
@@ -154,11 +154,13 @@ def test_imagej_sees_size_names_and_colours(stack: Stack, tmp_path: Path) -> Non
     save(stack, tmp_path / "labels.tif", "net", region=PART)
     with tifffile.TiffFile(tmp_path / "labels.tif") as tif:
         content, page = tif.imagej_metadata or {}, tif.pages.first
+        names = [str(each.tags["PageName"].value) for each in tif.pages if isinstance(each, tifffile.TiffPage)]
+        assert page.colormap is not None
         assert (content["slices"], content["unit"], content["spacing"]) == (3, "micron", 0.02)
         assert [tag / count for tag, count in (page.tags[name].value for name in (282, 283))] == pytest.approx(
             [200, 100]
         )
-        assert [each.tags["PageName"].value for each in tif.pages] == ["slice_1", "slice_2", "slice_3"]
+        assert names == ["slice_1", "slice_2", "slice_3"]
         np.testing.assert_array_equal(page.colormap[:, :4] >> 8, [[0, 255, 0, 0], [0, 0, 102, 0], [0, 51, 204, 0]])
         np.testing.assert_array_equal(tif.asarray(), values("labels")[PART.index])
 
@@ -166,6 +168,7 @@ def test_imagej_sees_size_names_and_colours(stack: Stack, tmp_path: Path) -> Non
 def test_ome_tiff_has_the_colours(stack: Stack, tmp_path: Path) -> None:
     save(stack, tmp_path / "labels.ome.tif", "net")
     with tifffile.TiffFile(tmp_path / "labels.ome.tif") as tif:
+        assert tif.pages.first.colormap is not None
         np.testing.assert_array_equal(tif.pages.first.colormap[:, 2] >> 8, PHASES[1].rgb)
 
 

@@ -89,9 +89,10 @@ def _check_rules(credits: Credits) -> None:
     from bioimageio.spec.model import v0_5
     from pydantic import TypeAdapter, ValidationError
 
-    entries = [("author", v0_5.Author, entry) for entry in credits.author_entries()]
-    entries += [("cite", v0_5.CiteEntry, entry) for entry in citations(credits.cite)]
-    for option, kind, entry in [*entries, ("license", v0_5.LicenseId, credits.license)]:
+    given: list[tuple[str, Any, Any]] = [("license", v0_5.LicenseId, credits.license)]
+    given += [("author", v0_5.Author, entry) for entry in credits.author_entries()]
+    given += [("cite", v0_5.CiteEntry, entry) for entry in citations(credits.cite)]
+    for option, kind, entry in given:
         try:
             TypeAdapter(kind).validate_python(entry)
         except ValidationError as error:

@@ -40,7 +40,8 @@ def write_nifti(path: Path, content: Content) -> None:
 def _header(content: Content) -> bytes:
     import nibabel
 
-    header: Any = nibabel.Nifti1Header(endianness="<")  # typed in part
+    make: Any = nibabel.Nifti1Header  # typed in part
+    header = make(endianness="<")
     header.set_data_dtype(content.dtype)
     header.set_data_shape((*content.shape[::-1], *([content.channels] if content.channels > 1 else [])))
     ras = np.diag((-1.0, -1.0, 1.0, 1.0)) @ content.affine + 0.0  # no -0
