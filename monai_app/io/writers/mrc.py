@@ -1,6 +1,7 @@
 """Writing MRC, by mrcfile."""
 
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -34,13 +35,24 @@ def write_mrc(path: Path, content: Content) -> None:
             file.header.origin[axis] = length * _ANGSTROMS
         file.header.nlabl = 1
         file.header.label[0] = content.title[:80].encode("ascii", "replace")
-        means, squares, lowest, highest = [], [], [], []
-        for index, plane in enumerate(content.planes):
-            file.data[index] = plane
-            means.append(float(plane.mean()))
-            squares.append(float(np.square(plane, dtype=np.float64).mean()))
-            lowest.append(float(plane.min()))
-            highest.append(float(plane.max()))
-        mean = float(np.mean(means))
-        file.header.dmin, file.header.dmax, file.header.dmean = min(lowest), max(highest), mean
-        file.header.rms = max(0.0, float(np.mean(squares)) - mean**2) ** 0.5
+        length = file.header.nbytes
+    with path.open("r+b") as handle:  # pages of a mapped file would count as this process's memory
+        handle.seek(length)
+        statistics = _write_planes(handle, content, dtype)
+    with mrcfile.mmap(path, "r+") as file:
+        for name, value in statistics.items():
+            file.header[name] = value
+
+
+def _write_planes(handle: BinaryIO, content: Content, dtype: np.dtype[Any]) -> dict[str, float]:
+    """Write the planes; what the header says of their values."""
+    means, squares, lowest, highest = [], [], [], []
+    for plane in content.planes:
+        handle.write(np.ascontiguousarray(plane, dtype).data)
+        means.append(float(plane.mean()))
+        squares.append(float(np.square(plane, dtype=np.float64).mean()))
+        lowest.append(float(plane.min()))
+        highest.append(float(plane.max()))
+    mean = float(np.mean(means))
+    rms = max(0.0, float(np.mean(squares)) - mean**2) ** 0.5
+    return {"dmin": min(lowest), "dmax": max(highest), "dmean": mean, "rms": rms}
