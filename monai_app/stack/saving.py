@@ -104,7 +104,9 @@ def _content(
     annotation = labels == layout.ANNOTATION
     phases = stack.phases if annotation else read_phases(stack.path, labels)
     if map is None and phase is not None:
-        raise ConfigError(f"phase {phase!r} says whose map is meant, and no map is asked for; name one (--map), or not")
+        raise ConfigError(
+            f"phase {phase!r} says whose map is meant, and no map is asked for; name one (--map), or leave it out"
+        )
     read: Callable[[int], _Plane]
     if annotation:
         if map is not None:

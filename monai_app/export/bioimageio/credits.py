@@ -35,6 +35,8 @@ class Credits:
             raise ConfigError(
                 "a bioimage.io model names who made it; give --author NAME, or 'NAME; AFFILIATION', once for each"
             )
+        if wrong := [name for name in self._names() if "/" in name]:
+            raise ConfigError(f"--author {wrong[0]!r}: names at bioimage.io hold no '/'; write it otherwise")
         if not self.license:
             raise ConfigError(
                 "a bioimage.io model says under which licence it may be used, and that is for you to choose; give "

@@ -77,6 +77,7 @@ def write_ome_tiff(path: Path, content: Content) -> None:
 
 
 def _look(content: Content) -> dict[str, Any]:
+    packed = {"compression": "zlib", "maxworkers": 1}  # several would gather planes
     if content.phases is None:
-        return {"compression": "zlib", "photometric": "minisblack"}
-    return {"compression": "zlib", "photometric": "palette", "colormap": colours(content.phases)}
+        return {**packed, "photometric": "minisblack"}
+    return {**packed, "photometric": "palette", "colormap": colours(content.phases)}
