@@ -148,6 +148,17 @@ def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> Non
         raise TargetExistsError(f"{target} holds no {marker}, so it is not replaced; choose another one")
 
 
+def check_file_target(target: Path, *, overwrite: bool) -> None:
+    """Refuse early a file that exists.
+
+    Raises:
+        TargetExistsError: the target exists and may not be replaced.
+    """
+    if target.exists() and (not overwrite or target.is_dir()):
+        clear_unused(target)
+        raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
+
+
 @contextmanager
 def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     """Hold an exclusive lock file while the body runs; the operating system frees it when the process dies.

@@ -144,7 +144,7 @@ def test_the_commands_of_the_packages_page_run_in_their_order(tiny_stack: Stack,
     for name in ("sample", "other"):
         shutil.copytree(tiny_stack.path, tmp_path / f"{name}.ome.zarr")
     tasks = commands(CHECKOUT / "docs" / "packages.md", "monai-app")
-    assert len(tasks) == 10
+    assert len(tasks) == 11
     for task in tasks:
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
     assert Stack.open(tmp_path / "other.ome.zarr").label_names() == ("cement_unet",)

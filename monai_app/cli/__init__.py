@@ -9,7 +9,7 @@ import sys
 import typer
 
 from monai_app.cli.evaluate import evaluate
-from monai_app.cli.export import export
+from monai_app.cli.export import export, save
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
@@ -32,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, init, ingest, inspect, train, evaluate, segment, export),
+    *(simulate, init, ingest, inspect, train, evaluate, segment, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

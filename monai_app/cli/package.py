@@ -16,13 +16,30 @@ def package(
     target: Annotated[Path, typer.Argument(help="Package to write, NAME.zip.")],
     unscored: Annotated[bool, typer.Option(help="Package a model without scores.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    bioimageio: Annotated[bool, typer.Option("--bioimageio", help="Make a bioimage.io model instead.")] = False,
+    author: Annotated[list[str] | None, typer.Option(help="Of a bioimage.io model: 'NAME; AFFILIATION'.")] = None,
+    license: Annotated[str | None, typer.Option(help="Its licence, by SPDX identifier, such as CC-BY-4.0.")] = None,
+    cite: Annotated[list[str] | None, typer.Option(help="What to cite with it, with a DOI or URL.")] = None,
 ) -> None:
     """Make a self-describing, self-checking zip of a trained model."""
-    from monai_app.bundle.packages.package import package as make_package
     from monai_app.cli.running import trained_run
     from monai_app.stack import Stack
 
-    made = make_package(trained_run(run), Stack.open(stack), target, unscored=unscored, overwrite=overwrite)
+    options: dict[str, bool] = {"unscored": unscored, "overwrite": overwrite}
+    if bioimageio:
+        from monai_app.export.bioimageio.credits import Credits
+        from monai_app.export.bioimageio.package import package_bioimageio
+
+        credits = Credits(tuple(author or ()), license, tuple(cite or ()))
+        made = package_bioimageio(trained_run(run), Stack.open(stack), target, credits, **options)
+    else:
+        if author or license or cite:
+            raise ConfigError(
+                "--author, --license and --cite are of a bioimage.io model; add --bioimageio, or leave out"
+            )
+        from monai_app.bundle.packages.package import package as make_package
+
+        made = make_package(trained_run(run), Stack.open(stack), target, **options)
     typer.echo(f"package: {made} ({made.stat().st_size / 1e6:.1f} MB)")
 
 

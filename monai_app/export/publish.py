@@ -16,13 +16,13 @@ from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
 from monai_app.domain.model_spec import KEY, ModelSpec
-from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.errors import ConfigError
 from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of, parity_path
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.trust import sign
 from monai_app.export.writers import WRITERS, check_onnx, write_torchscript
-from monai_app.files import atomic_file, clear_unused, lock, lock_path
+from monai_app.files import atomic_file, check_file_target, lock, lock_path
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
@@ -123,9 +123,7 @@ def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: boo
             f"target {path}: a file of format {kind} must end in {SUFFIXES[kind]}; rename it, or --format"
         )
     check_outside_stores(path)
-    if path.exists() and (not overwrite or path.is_dir()):
-        clear_unused(path)
-        raise TargetExistsError(f"{path} exists; choose another name, or --overwrite to replace it")
+    check_file_target(path, overwrite=overwrite)
     return path
 
 

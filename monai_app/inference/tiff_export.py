@@ -2,16 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import tifffile
 
-from monai_app.domain.phase import Phase
 from monai_app.errors import ConfigError, StackError
 from monai_app.files import atomic_directory, check_directory_target
+from monai_app.io.writers.tiff import colours
 from monai_app.names import check_file_name
 from monai_app.stack import Stack
 from monai_app.stack.label_images.registry import read_phases
@@ -61,14 +58,14 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         record = {"stack": str(source.path), "identity": source.identity, "labels": name}
         (partial / TIFF_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
         source.label_attributes(name)  # there is such a label image
-        made, colours = finished_as(source.path, name), _colours(read_phases(source.path, name))
+        made, table = finished_as(source.path, name), colours(read_phases(source.path, name))
         for z, file_name in enumerate(_file_names(source)):
             tifffile.imwrite(
                 partial / file_name,
                 source.read_labels(name, z),
                 compression="zlib",
                 photometric="palette",
-                colormap=colours,
+                colormap=table,
                 resolution=(_CENTIMETRE / source.voxel_nm[2], _CENTIMETRE / source.voxel_nm[1]),
                 resolutionunit="CENTIMETER",
             )
@@ -76,14 +73,6 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         if finished_as(source.path, name) != made:
             raise StackError(f"label image {name!r} of {source.path} was replaced while it was read; write it again")
     return target
-
-
-def _colours(phases: Sequence[Phase]) -> npt.NDArray[np.uint16]:
-    """The colour table of a TIFF: (red, green and blue; values); what is no phase is black."""
-    table = np.zeros((3, 256), np.uint16)
-    for phase in phases:
-        table[:, phase.value] = np.multiply(phase.rgb, 257)
-    return table
 
 
 def _file_names(stack: Stack) -> list[str]:

@@ -7,7 +7,7 @@ from monai_app.io.reading import check_labels, partner_path, read_header, read_v
 from monai_app.io.recorded import Recorded
 from monai_app.io.sources import Source
 from monai_app.io.volume import Header
-from monai_app.io.writing import write_like, write_volume
+from monai_app.io.writers.volumes import write_like, write_volume
 
 __all__ = [
     "Extent",

@@ -173,8 +173,17 @@ class Stack(SlabSource):
         self.check_slice(z)
         return self._read(self._label_folder(name), z, rect, self._label_metadata(name))
 
-    def read_map(self, name: str, kind: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
+    def read_map(
+        self, name: str, kind: str, z: int, rect: Rect | None = None, phase: int | None = None
+    ) -> npt.NDArray[np.uint8]:
         """Read one slice of a map that was written beside a finished label image, such as ``"confidence"``.
+
+        Args:
+            name: the label image's name.
+            kind: the map's name.
+            z: the slice.
+            rect: the part of it; None for all.
+            phase: the number, from 0, of the phase whose map is meant where every phase has its own; None for all.
 
         Returns:
             (rows, columns), or (K, rows, columns) where every phase has its own as in ``"probability"``; 0..255 for
@@ -190,7 +199,7 @@ class Stack(SlabSource):
             raise StackError(
                 f"label image {name!r} of {self.path.name} was written without {kind}; segment again and ask for it"
             )
-        return self._read(folder, z, rect, own)
+        return self._read(folder, z, rect, own, phase)
 
     def label_names(self) -> tuple[str, ...]:
         """The names of the finished label images, without the annotations."""
@@ -275,7 +284,12 @@ class Stack(SlabSource):
         return resumable_result(image, maps, fingerprint, overwrite=overwrite)
 
     def _read(
-        self, folder: Path, z: int, rect: Rect | None, result: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        z: int,
+        rect: Rect | None,
+        result: Mapping[str, Any] | None = None,
+        phase: int | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Read the labels, or the map, of a group; of results slices that were left out have no chunks."""
         complete = None if result is None or SLICES not in result else z in result[SLICES]
@@ -287,7 +301,8 @@ class Stack(SlabSource):
             raise StackError(
                 f"{folder} is damaged: it is {full.dtype} of shape {full.shape}, the stack's is {self.shape}; {REMEDY}"
             )
-        return layout.read(full, (*(slice(None) for _ in full.shape[:-3]), z, *(rect or Rect.whole(self.shape)).index))
+        lead = (slice(None) if phase is None else phase for _ in full.shape[:-3])
+        return layout.read(full, (*lead, z, *(rect or Rect.whole(self.shape)).index))
 
     def _label_folder(self, name: str) -> Path:
         return self.path / layout.LABELS / name

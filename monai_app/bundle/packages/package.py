@@ -20,8 +20,8 @@ from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.archive import MANIFEST, pack, write_manifest
 from monai_app.bundle.packages.golden import FOLDER, write_golden
 from monai_app.bundle.prepare import RECORD, read_record
-from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.files import clear_unused, file_sha256, work_folder
+from monai_app.errors import ConfigError
+from monai_app.files import check_file_target, file_sha256, work_folder
 from monai_app.inference import Model
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -62,12 +62,12 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
     check_target(target, run, overwrite=overwrite)
     model = load_model(run)
     model.spec.check_common_scaling(f"{run} cannot be packaged")
-    scores = _read_scores(run, model, unscored)
+    scores = read_scores(run, model, unscored)
     with work_folder(target.absolute(), f"{target} is being written by another process; wait for it") as work:
         folder = work / target.stem
         _copy(run, folder, scores)
         write_golden(folder / FOLDER, model, stack)
-        provenance = _provenance(run, model, stack)
+        provenance = provenance_of(run, model, stack)
         (folder / PROVENANCE).write_text(_json(provenance), encoding="utf8")
         _complete_metadata(folder / "configs" / "metadata.json", provenance, scores)
         _complete_readme(folder / README, target.stem, model, provenance, scores)
@@ -89,13 +89,16 @@ def check_target(target: Path, run: Path, *, overwrite: bool) -> None:
     if target.resolve().is_relative_to(run.resolve()):
         raise ConfigError(f"{target} lies in the run folder, which is packed; choose another place")
     check_outside_stores(target)
-    if target.exists() and (not overwrite or target.is_dir()):
-        clear_unused(target.absolute())
-        raise TargetExistsError(f"{target} exists; choose another name, or --overwrite to replace it")
+    check_file_target(target.absolute(), overwrite=overwrite)
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
-def _read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | None:
+def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | None:
+    """Return the scores of a run's weights; None where they were not scored.
+
+    Raises:
+        ConfigError: there are none, and ``unscored`` does not allow that.
+    """
     path = run / SCORES
     names = ("weights_sha256", "phases", "mean_iou", "pixel_accuracy", "slices", "stack", "stack_identity")
     scores = read_json(path, names) if path.is_file() else None
@@ -149,7 +152,8 @@ def _picture_names(scores: Mapping[str, Any]) -> set[str]:
     return {f"slice_{name}_{z:04d}.png" for name, slices in pairs for z in slices}
 
 
-def _provenance(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
+def provenance_of(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
+    """Return where a run's weights come from; the stack's name and voxel size only if it was trained on this one."""
     record = read_record(run)
     config = ConfigParser.load_config_file(run / "configs" / "train.yaml")
     trained_on = record["settings"]["trained_on"]
@@ -228,13 +232,14 @@ def _complete_readme(
         f"- `{PROVENANCE}` has settings and versions, `{FOLDER}/` a piece of a slice with its labels, `{MANIFEST}` the "
         "hash of every file; `monai-app check` proves them",
         "",
-        *_score_table(scores),
+        *score_table(scores),
         "",
     ]
     path.write_text("\n".join(lines) + "\n" + path.read_text(encoding="utf8"), encoding="utf8")
 
 
-def _score_table(scores: Mapping[str, Any] | None) -> list[str]:
+def score_table(scores: Mapping[str, Any] | None) -> list[str]:
+    """Return the scores as lines of Markdown."""
     if scores is None:
         return ["This model was not scored."]
     names = ("iou", "dice", "precision", "recall", "fraction_error")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from monai_app import files
 from monai_app.errors import AnnotationError, AppError, ConfigError, StackError
 from monai_app.io import partner_path
-from monai_app.io.writing import write_volume
+from monai_app.io.writers.volumes import write_volume
 from monai_app.label.datastore.cases import Case, Cases, id_prefix
 from monai_app.label.datastore.segments import segment_names
 from monai_app.label.settings import Settings

@@ -134,7 +134,7 @@ def test_a_full_disk_is_507_whoever_finds_it_full(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
-    monkeypatch.setattr("monai_app.io.writing._write", full)
+    monkeypatch.setattr("monai_app.io.writers.volumes._write", full)
     monkeypatch.setattr("monai_app.stack.ngff.layout.write_slice", full)
     labels = np.ones((1, *stack.shape[1:]), np.uint8)
     grid = Grid(labels.shape, (0.02, 0.01, 0.01), (0.0, 0.0, 0.0))

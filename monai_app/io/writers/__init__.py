@@ -1,0 +1,1 @@
+"""Writing image files: a writer per format."""
