@@ -42,7 +42,7 @@ def save(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Save labels, annotations or a map of a stack as a file of another program, with geometry, names and colours."""
-    from monai_app.cli.running import progress_bar
+    from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region
     from monai_app.stack import Stack
     from monai_app.stack.saving import save as save_labels
