@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import nrrd
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -129,6 +130,20 @@ def test_labels_beside_images_are_found_with_their_slices(tmp_path: Path) -> Non
     assert "phases called" in asked
     assert "1, 2 are phases and 0 unlabelled" in asked
     assert "train a model" in asked
+
+
+def test_segments_of_slicer_have_their_names(tmp_path: Path) -> None:
+    a_file_each(tmp_path)
+    named = {
+        f"Segment{n}_{key}": text
+        for n, each in enumerate(({"Name": "pore", "LabelValue": "1"}, {"Name": "C-S-H #1", "LabelValue": "2"}))
+        for key, text in each.items()
+    }
+    nrrd.write(str(tmp_path / "painted.seg.nrrd"), LABELS.T, named)
+    text = described(tmp_path)
+    assert "mapping: {1: pore, 2: C-S-H 1}" in text
+    assert not any("phases called" in question for question in questions(text))
+    assert [phase.name for phase in made(tmp_path).phases] == ["pore", "C-S-H 1"]
 
 
 def test_micrographs_without_numbers_belong_to_their_labels_by_name(tmp_path: Path) -> None:
