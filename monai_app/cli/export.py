@@ -53,4 +53,4 @@ def save(
         saved = save_labels(
             source, target, labels, map=map, phase=phase, region=region, overwrite=overwrite, progress=progress
         )
-    typer.echo(f"saved: {saved} ({saved.stat().st_size / 1e6:.1f} MB)")
+    typer.echo(f"saved: {saved} ({saved.stat().st_size / 1e6:.3g} MB)")
