@@ -13,6 +13,7 @@ from monai_app.errors import StackError
 from monai_app.inspection.measuring.slices import Plane
 from monai_app.io.opening import open_planes
 from monai_app.io.registry import find_format, suffixes
+from monai_app.names import is_printable
 from monai_app.stack import Role, SampleDescription, Stack
 from monai_app.stack.ingestion.agreement import check_agreement
 from monai_app.stack.ingestion.sample import check_sample
@@ -180,6 +181,9 @@ def _described(path: Path) -> Images:
 
 def _undescribed(path: Path) -> Images:
     detectors = {name: open_planes(source).numbered() for name, source in _find_detectors(path).items()}
+    for name in (*detectors, *(stem for source in detectors.values() for stem in source.names)):
+        if not is_printable(name):
+            raise StackError(f"the name {name!r} holds control characters; rename the file or folder")
     check_agreement(detectors)
     index = SliceIndex(detectors, None)
     return Images(path, detectors, missing=index.missing(), gaps=index.gaps)
