@@ -36,7 +36,7 @@ def readable(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # parsers of damaged headers and codecs raise anything
         kind = "" if isinstance(error, _NUMBERS) else type(error).__name__
-        reason = ": ".join(filter(None, (kind, str(error))))
+        reason = " ".join(": ".join(filter(None, (kind, str(error)))).split())  # parsers quote lines of the file
         raise StackError(f"{path} cannot be read ({reason}): it is damaged; save or copy it again") from error
 
 

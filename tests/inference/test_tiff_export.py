@@ -46,6 +46,7 @@ def test_other_programs_see_the_size_of_a_pixel_and_the_colours(stack: Stack, tm
     with tifffile.TiffFile(files[1]) as tif:
         page = tif.pages.first
         assert page.get_resolution("micrometer") == pytest.approx([1000 / stack.voxel_nm[axis] for axis in (2, 1)])
+        assert page.colormap is not None
         np.testing.assert_array_equal(page.colormap[:, :3] // 257, [[0, 255, 0], [0, 0, 0], [0, 0, 9]])
         np.testing.assert_array_equal(page.asarray(), stack.read_labels("net", 1))
     assert Image.open(files[1]).convert("RGB").getpixel((0, 0)) == (0, 0, 9)

@@ -75,8 +75,8 @@ def test_multi_page_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(source.plane(10), stack[10])
 
 
-def test_refuses_a_folder_without_tiff(tmp_path: Path) -> None:
-    (tmp_path / "slice_1.png").touch()
+def test_refuses_a_folder_without_images(tmp_path: Path) -> None:
+    (tmp_path / "slice_1.jpg").touch()
     with pytest.raises(StackError, match="holds no image file"):
         open_planes(tmp_path)
 

@@ -4,8 +4,8 @@
 
 Damaged files of every format (`tests/io/damaging.py`) are read in processes that a crash, a hang or a gigabyte of
 memory would end; every failure has to be one line that names the file. The loop is tifffile's `imread` and zarr's
-assignment, with `ingest`'s chunks and codecs, and without its smaller levels, checks and checksum of all pixels; both
-in turn, medians.
+assignment, which write the chunks of `ingest` on all levels, without means, checks and a hash of all pixels; both in
+turn, medians.
 """
 
 import argparse
@@ -45,8 +45,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--slices", type=int, default=12)
-    parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--slices", type=int, default=10)
+    parser.add_argument("--side", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--target", type=Path, required=True)
     parser.add_argument("--batch", type=int, help=argparse.SUPPRESS)
@@ -135,11 +135,13 @@ def compare_speed(slices: int, side: int, repeats: int) -> dict[str, Any]:
 
 
 def plain_loop(paths: list[Path], target: Path, side: int) -> None:
-    """Read every file and write it, with the chunks and codecs of the store."""
+    """Read every file and write it to all levels, which take every second pixel, with the chunks of the store."""
     root = zarr.open_group(str(target), mode="w")
-    (level, *_) = layout.create_levels(root, (1, len(paths)), (side, side), np.dtype(np.uint8))
+    levels = layout.create_levels(root, (1, len(paths)), (side, side), np.dtype(np.uint8))
     for z, path in enumerate(paths):
-        level[0, z] = tifffile.imread(path)
+        plane = tifffile.imread(path)
+        for number, level in enumerate(levels):
+            level[0, z] = plane[:: 2**number, :: 2**number]
 
 
 if __name__ == "__main__":

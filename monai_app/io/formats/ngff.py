@@ -92,8 +92,8 @@ def _attributes(path: Path) -> Mapping[str, Any]:
         raise StackError(
             f"there is no Zarr image {path.name!r}; give the path of one in the folder as 'dataset'"
         ) from None
-    found = dict(node.attrs) if isinstance(node, zarr.Group) else {}
-    content = found.get("ome", found)
+    found: dict[str, Any] = dict(node.attrs) if isinstance(node, zarr.Group) else {}
+    content: dict[str, Any] = found.get("ome", found)
     if isinstance(node, zarr.Group) and not (isinstance(content, dict) and content.get("multiscales")):
         images = ", ".join(sorted(name for name, _ in node.members())[:8])
         raise StackError(

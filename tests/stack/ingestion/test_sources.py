@@ -68,9 +68,9 @@ def test_datasets_of_one_file_and_labels_in_it(tmp_path: Path) -> None:
     sample = SampleFolder(tmp_path)
     sample.annotate({}, train=[1], test=[2], source={"source": "a.h5", "dataset": "labels"})
     sample.content["detectors"] = {name: {"source": "a.h5", "dataset": name} for name in ("ICE", "TLD")}
-    stack = ingest(sample.write(), sample.target)
-    check(stack)
-    np.testing.assert_array_equal(stack.read_annotation(1), np.select([labels[1] == 0, labels[1] == 7], [1, 2], 0))
+    store = ingest(sample.write(), sample.target)
+    check(store)
+    np.testing.assert_array_equal(store.read_annotation(1), np.select([labels[1] == 0, labels[1] == 7], [1, 2], 0))
 
 
 @pytest.mark.parametrize("suffix", ["tif", "png"])
@@ -94,9 +94,9 @@ def test_files_of_one_folder_with_what_lies_beside_them(tmp_path: Path, suffix: 
     with pytest.raises(StackError, match=r"holds no image file whose name fits '\*_ice_\*'"):
         ingested(tmp_path, detectors)
     detectors = {name: {"source": folder.name, "files": f"*_{name.lower()} *"} for name in ("ICE", "TLD")}
-    stack = ingested(tmp_path, detectors)
-    check(stack)
-    assert stack.slice_names[0] == "Probe 9_ICE (á)"
+    store = ingested(tmp_path, detectors)
+    check(store)
+    assert store.slice_names[0] == "Probe 9_ICE (á)"
 
 
 @pytest.mark.parametrize(
