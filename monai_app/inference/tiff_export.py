@@ -54,12 +54,13 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         TargetExistsError: the folder exists.
     """
     source, target = Stack.open(stack), Path(folder)
+    names = _file_names(source)
     with atomic_directory(target, TIFF_RECORD, overwrite=overwrite) as partial:
         record = {"stack": str(source.path), "identity": source.identity, "labels": name}
         (partial / TIFF_RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
         source.label_attributes(name)  # there is such a label image
         made, table = finished_as(source.path, name), colours(read_phases(source.path, name))
-        for z, file_name in enumerate(_file_names(source)):
+        for z, file_name in enumerate(names):
             tifffile.imwrite(
                 partial / file_name,
                 source.read_labels(name, z),

@@ -27,6 +27,7 @@ ELSEWHERE = {
     ("sample", "annotations", "slices"): "checked against the stack",
     ("sample", "annotations", "train"): "checked against the stack",
     ("sample", "annotations", "test"): "checked against the stack",
+    ("sample", "breaks"): "checked against the stack",
     ("serve", "slices"): "checked against the stack",
     ("serve", "test_slices"): "checked against the stack",
     ("segment", "tile"): "a number or a text, which inference/tiling/request.py reads and bounds",
