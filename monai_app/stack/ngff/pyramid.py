@@ -40,7 +40,7 @@ def halve_image(plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
         plane = np.pad(plane, ((0, rows % 2), (0, columns % 2)), mode="edge")
     wide = np.dtype(f"u{2 * plane.itemsize}")  # holds the sum of four
     pairs = np.add(plane[::2], plane[1::2], dtype=wide)
-    total = pairs[:, ::2] + pairs[:, 1::2]
+    total: npt.NDArray[np.integer] = pairs[:, ::2] + pairs[:, 1::2]
     total += 2  # rounds the division by 4
     total >>= 2
     return total.astype(plane.dtype)
