@@ -16,7 +16,7 @@ Measure = Callable[[list[int]], Iterable[SliceScore]]
 
 _log = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 """Version of the file."""
 
 _SAVED = 8

@@ -132,21 +132,21 @@ def _with_model(
     for part in sampling.parts(*stack.shape[1:]):
         labels, entropy = _labelled(stack, z, part, predictor)
         counts += np.bincount(labels.ravel(), minlength=len(counts))
-        total, pixels = total + float(entropy.sum()), pixels + entropy.size
+        total, pixels = total + float(entropy.sum()), pixels + int((labels > 0).sum())
         for window in sampling.windows(part):
             unsure.append((float(entropy[window.relative_to(part).index].mean()), window))
     _, region = max(unsure, key=lambda entry: entry[0])
-    fractions = tuple((counts[1:] / counts.sum()).tolist())
-    return SliceScore(z, look, fractions, total / pixels, region)
+    fractions = tuple((counts[1:] / max(1, counts[1:].sum())).tolist())
+    return SliceScore(z, look, fractions, total / max(1, pixels), region)
 
 
 def _labelled(
     stack: SlabSource, z: int, part: Rect, predictor: Predictor
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """Labels and entropy / log K, (rows, columns) of a part of slice z."""
+    """Labels and entropy / log K, (rows, columns) of a part of slice z; both are 0 outside a picture that was moved."""
     with closing(predictor.predict(stack, [z], part, Outputs("entropy"))) as found:
         ((_, planes),) = found
-    return planes["labels"], 1 - planes["confidence"] / 255
+    return planes["labels"], np.where(planes["labels"] > 0, 1 - planes["confidence"] / 255, 0.0)
 
 
 def _sampled(length: int, window: int, count: int) -> list[Span]:

@@ -25,7 +25,7 @@ from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.validation import Strict, validated
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, lock, lock_path, write_json
-from monai_app.networks.weights import save_checkpoint
+from monai_app.networks.weights import CHECKSUMS, save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 from monai_app.training.fingerprint import renamed
@@ -47,7 +47,7 @@ CONFIGS = ("train.yaml", "inference.yaml")
 NOT_COMPARED = ("monai_app", "template", "training_stacks")
 """Entries of ``run.json`` that a resumed run need not agree with: versions, and what follows from the stacks."""
 
-OF_THE_TEMPLATE = ("template", "eval_metrics")
+OF_THE_TEMPLATE = ("template", "eval_metrics", CHECKSUMS)
 """Metadata of the bundle as it ships: what is a placeholder in it, and what other trainings scored."""
 
 

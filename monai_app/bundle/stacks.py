@@ -57,17 +57,28 @@ def check_stacks(stacks: Sequence[Stack], detectors: Sequence[str], slices: int)
                 "model learns from detectors that every stack has; choose others (--detectors), or leave this stack out"
             )
         stack.read_slab(0, detectors, slices, Rect.whole((1, 1)))  # refuses what does not exist
+    check_different(stacks)
     for one, other in combinations(stacks, 2):
         _check_pair(one, other)
 
 
+def check_different(stacks: Sequence[Stack]) -> None:
+    """Check that no two stacks are one or have one name.
+
+    Raises:
+        ConfigError: two are or have.
+    """
+    for one, other in combinations(stacks, 2):
+        if one.ingested == other.ingested:
+            raise ConfigError(f"{one.path} and {other.path} are the same stack; give each stack once")
+        if one.store_name.casefold() == other.store_name.casefold():
+            raise ConfigError(
+                f"{one.path} and {other.path} have one name, so scores would not tell them apart; rename one of the "
+                "folders"
+            )
+
+
 def _check_pair(one: Stack, other: Stack) -> None:
-    if one.ingested == other.ingested:
-        raise ConfigError(f"{one.path} and {other.path} are the same stack; give each stack once")
-    if one.store_name.casefold() == other.store_name.casefold():
-        raise ConfigError(
-            f"{one.path} and {other.path} have one name, so scores would not tell them apart; rename one of the folders"
-        )
     if one.dtype != other.dtype:
         raise StackError(
             f"the pixels of {one.path} are {one.dtype} and those of {other.path} are {other.dtype}: the same grey "

@@ -21,7 +21,7 @@ def evaluate(
     """Score trained weights on a stack's test slices, or on those of several."""
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.model import read_spec
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
     from monai_app.stack import Stack
     from monai_app.storage import check_writable
@@ -32,6 +32,7 @@ def evaluate(
     run = trained_run(given)
     check_writable(given / "eval", "scores go into the run folder: copy it to a place that you can write to")
     opened, parts = [Stack.open(stack) for stack in stacks], stand_ins(detector)
+    check_different(opened)
     spec = read_spec(run / "configs" / "metadata.json").reading(parts)
     for each in opened:
         tell_what_is_unfamiliar(spec, each)

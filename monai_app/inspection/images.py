@@ -20,6 +20,7 @@ from monai_app.stack.ingestion.sample import check_sample
 from monai_app.stack.ingestion.slice_index import SliceIndex
 from monai_app.stack.ingestion.survey import Slices
 from monai_app.stack.ngff.own import find_own
+from monai_app.stack.ngff.pyramid import level_shapes
 
 DESCRIPTION = "sample.yaml"
 """The description that is taken where a folder holds one."""
@@ -55,7 +56,7 @@ class StoredSlices:
         """Read one slice: (rows, columns)."""
         if self._overview:
             plane = self._stack.read_overview(index, [self._detector])[0]
-            step = -(-max(plane.shape) // _OVERVIEW)
+            step = _thinning(plane.shape)
             thinned: Plane = np.ascontiguousarray(plane[::step, ::step])
             return thinned
         whole: Plane = self._stack.read_slab(index, [self._detector], 1)[0]
@@ -64,6 +65,11 @@ class StoredSlices:
     def planes(self) -> Iterator[Plane]:
         """Read all slices in order."""
         return map(self.plane, range(len(self)))
+
+
+def _thinning(shape: tuple[int, ...]) -> int:
+    """Every which pixel of a slice of a shape (rows, columns) its overview has."""
+    return -(-max(shape) // _OVERVIEW)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class Images:
         phases: the phases 1..K.
         roles: z -> what the annotated slice is for.
         labels: reads an annotation: (rows, columns) uint8, 0 unlabelled, 1..K.
+        pixel: pixels of the stack that one of these images stands for, along a side.
         check_unchanged: called after the last of it was read; raises if it was replaced meanwhile.
     """
 
@@ -90,6 +97,7 @@ class Images:
     phases: Sequence[Phase] = ()
     roles: Mapping[int, Role] = field(default_factory=dict)
     labels: Callable[[int], npt.NDArray[np.uint8]] = field(default=lambda z: np.zeros((0, 0), np.uint8))
+    pixel: int = 1
     check_unchanged: Callable[[], None] = field(default=lambda: None)
 
     @property
@@ -146,7 +154,8 @@ def stored(stack: Stack, *, overview: bool = False) -> Images:
     """The images of a store; with ``overview`` those of the smallest level, and no annotations."""
     detectors = {name: StoredSlices(stack, name, overview=overview) for name in stack.detectors}
     if overview:
-        return Images(stack.path, detectors, gaps=stack.gaps)
+        levels = level_shapes(*stack.shape[1:])
+        return Images(stack.path, detectors, gaps=stack.gaps, pixel=2 ** (len(levels) - 1) * _thinning(levels[-1]))
     return Images(
         stack.path,
         detectors,
@@ -161,7 +170,7 @@ def stored(stack: Stack, *, overview: bool = False) -> Images:
 
 def _described(path: Path) -> Images:
     description = SampleDescription.from_yaml(path)
-    asked = description.numbers.gaps == "refuse"
+    asked = description.numbers.gaps == "refuse" and not description.independent
     if asked:  # a gap is told of, and does not end the inspection
         numbers = description.numbers.replaced(gaps="keep")
         description = description.model_copy(update={"numbers": numbers})
@@ -170,7 +179,7 @@ def _described(path: Path) -> Images:
     return Images(
         path,
         sample.detectors,
-        missing=sample.index.missing() if asked else "",
+        missing=sample.index.missing([z for z in sample.index.gaps if z not in description.breaks]) if asked else "",
         gaps=sample.gaps,
         voxel_nm=sample.voxel_nm,
         phases=description.phases,

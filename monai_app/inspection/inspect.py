@@ -62,7 +62,7 @@ def inspect(images: Images, *, quick: bool = False, progress: Progress = silent)
         StackError: a slice cannot be read, or the store was replaced meanwhile.
         AnnotationError: an annotation has values without a meaning.
     """
-    table = Table.empty(tuple(images.detectors), len(images.names), images.gaps)
+    table = Table.empty(tuple(images.detectors), len(images.names), images.gaps, images.pixel)
     survey = Survey(images.detectors)
     detectors = {name: _Detector(name, table, quick=quick) for name in images.detectors}
     shape: tuple[int, int] = (0, 0)
@@ -124,7 +124,7 @@ class _Detector:
         for distance, other in enumerate(reversed(self._before), 1):
             fit = comparison.match(other, spectrum, small.shape[1])
             if distance == 1:
-                down, along = (shift * factor for shift in fit.shift)
+                down, along = (shift * factor * self._table.pixel for shift in fit.shift)
                 self._table.set(self._name, z - 1, similarity=fit.similarity, shift_y=down, shift_x=along)
             else:
                 self._table.set(self._name, z - 2, similarity_2=fit.similarity)

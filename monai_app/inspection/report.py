@@ -17,6 +17,8 @@ from monai_app.stack.places import check_outside_stores
 _SHOWN = ("mean", "contrast", "clipped_low", "clipped_high", "noise", "focus", "curtaining", "similarity", "agreement")
 """Measures whose usual values are shown."""
 
+_GAPS = 5
+
 _LINES = 40
 """Findings that are shown in a terminal."""
 
@@ -49,7 +51,8 @@ def stack_lines(inspection: Inspection) -> Iterator[str]:
     voxel = " x ".join(f"{size:g}" for size in images.voxel_nm) + " nm" if images.voxel_nm else "of unknown size"
     yield f"{_counted(slices, 'slice')} of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
     if images.gaps:
-        yield f"slices are missing before {', '.join(map(str, images.gaps))}"
+        more = f" and {len(images.gaps) - _GAPS} more" if len(images.gaps) > _GAPS else ""
+        yield f"no slab reaches across the gaps or breaks before {', '.join(map(str, images.gaps[:_GAPS]))}{more}"
     unrelated = [name for name in inspection.table.detectors if not are_neighbours(inspection.table, name)]
     if unrelated and slices > 2:
         yield f"{', '.join(unrelated)}: slices are no more like the next than like others, so their order is not judged"

@@ -85,6 +85,7 @@ class PlaneFile(ABC):
         recorded: what the file says of its own image.
         channels: name (or number, where it has none) of each channel -> its planes; empty where there is one channel.
         part: which part of the file this is, such as a dataset; empty for all of it.
+        zero_is_white: whether the file says that 0 is white.
     """
 
     path: Path
@@ -97,6 +98,7 @@ class PlaneFile(ABC):
     recorded: Recorded = field(default=Recorded(), kw_only=True)
     channels: Mapping[str, range] = field(default_factory=dict, kw_only=True)
     part: str = field(default="", kw_only=True)
+    zero_is_white: bool = field(default=False, kw_only=True)
 
     @abstractmethod
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:

@@ -45,7 +45,7 @@ class GreyMapping:
         """
         low, high = float(plane.min()), float(plane.max())  # nan where any pixel is
         if not self.low <= low <= high <= self.high:
-            raise StackError(f"it holds values from {low:.10g} to {high:.10g}, outside {self._range()}")
+            raise StackError(f"it holds values from {exact(low)} to {exact(high)}, outside {self._range()}")
         top = np.iinfo(self.dtype).max
         if plane.dtype == self.dtype and (self.low, self.high) == (0, top):
             values = plane
@@ -55,7 +55,18 @@ class GreyMapping:
         return top - values if self.inverted else values
 
     def _range(self) -> str:
-        return f"'grey: {{from: [{self.low:.10g}, {self.high:.10g}], to: {self.to}}}'"
+        return f"'grey: {{from: [{exact(self.low)}, {exact(self.high)}], to: {self.to}}}'"
+
+
+def exact(value: float) -> str:
+    """A number as text that gives the very number back, and is short where that is enough.
+
+    Example:
+        >>> exact(7.0), exact(0.1), exact(1 / 3)
+        ('7', '0.1', '0.3333333333333333')
+    """
+    short = f"{value:.10g}"
+    return short if float(short) == value else repr(value)
 
 
 def value_range(planes: Iterable[npt.NDArray[Any]]) -> tuple[float, float]:

@@ -100,6 +100,7 @@ def _some(file: PlaneFile, chosen: range, what: str) -> PlaneFile:
         segments=file.segments,
         recorded=file.recorded,
         part=f"{file.part} {what}".strip(),
+        zero_is_white=file.zero_is_white,
         file=file,
         chosen=chosen,
     )

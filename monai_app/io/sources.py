@@ -13,7 +13,7 @@ import numpy.typing as npt
 from monai_app.domain.numbering import find_pattern, read_number
 from monai_app.errors import StackError
 from monai_app.io.base import Plane, PlaneFile
-from monai_app.io.grey import GreyMapping, value_range
+from monai_app.io.grey import GreyMapping, exact, value_range
 from monai_app.io.registry import open_text
 
 
@@ -97,7 +97,7 @@ class Source:
             return self.grey.apply(plane)
         except StackError as error:
             low, high = value_range(plane for each in self.files for plane in self._read(each))
-            remedy = f"all of {self.path} lies in from: [{low:.10g}, {high:.10g}]: give a range that holds it"
+            remedy = f"all of {self.path} lies in from: [{exact(low)}, {exact(high)}]: give a range that holds it"
             raise StackError(f"{file.path}: {error}; {remedy}") from None
 
     def numbered(self, pattern: str | None = None) -> "Source":

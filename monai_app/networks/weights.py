@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file, file_sha256, write_json
+from monai_app.files import atomic_file, file_sha256, lock, lock_path, write_json
 from monai_app.origin import Origin, read_once
 
 _STEP = 1 << 20
@@ -72,8 +72,13 @@ def _record(path: Path, hashes: list[str]) -> None:
     metadata = _metadata_of(path)
     if not metadata.is_file():
         return
-    document = json.loads(metadata.read_text(encoding="utf8"))
-    write_json(metadata, {**document, CHECKSUMS: {**document.get(CHECKSUMS, {}), _name(path): hashes}})
+    with lock(lock_path(metadata)):  # a training may write it too
+        try:
+            document = json.loads(metadata.read_text(encoding="utf8"))
+            content = {**document, CHECKSUMS: {**document.get(CHECKSUMS, {}), _name(path): hashes}}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"{metadata} is damaged ({error}); restore it from a copy, or train again") from None
+        write_json(metadata, content)
 
 
 def recorded_checksums(path: Path) -> set[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,8 +16,26 @@ from monai_app.active_learning.slice_scores import Sampling, SliceScore, appeara
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
 from monai_app.inference import Outputs, Predictor
-from monai_app.stack import ArrayStack, Stack
+from monai_app.stack import Align, ArrayStack, Stack, ingest
+from tests.conftest import write_tiny_sample
 from tests.inference.models import model_of
+
+
+def test_outside_of_pictures_that_were_moved_nothing_is_unsure(predictor: Predictor, tmp_path: Path) -> None:
+    sample = write_tiny_sample(tmp_path / "sample")
+    for z in range(4, 8):  # the second half of the slices lies 12 columns farther
+        for name in ("ICE", "TLD"):
+            file = sample.parent / name / f"slice_{z}.tif"
+            tifffile.imwrite(file, np.roll(tifffile.imread(file), 12, 1))
+    stack = ingest(sample, tmp_path / "s.ome.zarr", align=Align("slices", keep="nothing"))
+    outside = {z: 1 - stack.inside(z, Rect.whole(stack.shape)).mean() for z in range(8)}  # type: ignore[union-attr]
+    assert max(outside.values()) > 0.05
+    for score in score_slices(stack, range(8), predictor):
+        ((_, planes),) = predictor.predict(stack, [score.z], outputs=Outputs("entropy"))
+        inside = planes["labels"] > 0
+        assert (~inside).mean() == pytest.approx(outside[score.z])
+        assert sum(score.fractions or ()) == pytest.approx(1)
+        assert score.uncertainty == pytest.approx((1 - planes["confidence"][inside] / 255).mean())
 
 
 @pytest.fixture(scope="module")

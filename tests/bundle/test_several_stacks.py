@@ -191,6 +191,16 @@ def test_stacks_that_do_not_go_together_are_refused_by_name(
         check_stacks([tiny_stack, changed(tiny_stack, **given)], ["ICE", "TLD"], 3)
 
 
+def test_one_stack_is_scored_once_and_two_have_two_names(trained_on_two: Trained, tmp_path: Path) -> None:
+    stack, other = trained_on_two.stacks
+    again = shutil.copytree(stack.path, tmp_path / "again.ome.zarr")
+    namesake = shutil.copytree(other.path, tmp_path / stack.path.name)
+    for path, message in ((again, "are the same stack; give each"), (namesake, "have one name, so scores")):
+        words = ("evaluate", stack.path, path, "--run", trained_on_two.run)
+        refused = run_command("-m", "monai_app", *words, check=False)
+        assert (refused.returncode, message in refused.stderr) == (2, True)
+
+
 def test_voxels_of_other_sizes_are_a_warning(tiny_stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
     check_stacks([tiny_stack, changed(tiny_stack, voxel_nm=(29, 10, 7))], ["ICE"], 1)
     assert not caplog.records

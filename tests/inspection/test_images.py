@@ -10,6 +10,7 @@ import tifffile
 
 from monai_app.errors import StackError
 from monai_app.inspection import Images, inspect, open_images
+from monai_app.inspection.images import stored
 from monai_app.inspection.labels import count_labels, per_role
 from monai_app.stack import Stack, ingest
 from tests.conftest import write_tiny_sample
@@ -74,6 +75,27 @@ def test_missing_slices_are_a_finding_unless_the_description_tells_of_them(
     sample.write_text(f"{text}\nnumbers: {{gaps: {said}}}\n")
     images = open_images(sample)
     assert (images.gaps, images.missing) == (gaps, missing)
+
+
+@pytest.mark.parametrize("said", ["breaks: [3]", "independent: true"])
+def test_what_a_description_says_of_series_is_no_finding(said: str, sample: Path) -> None:
+    for detector in ("ICE", "TLD"):
+        (sample.parent / detector / "slice_3.tif").unlink()
+    (sample.parent / "annotations" / "slice_3.tif").unlink()
+    text = sample.read_text().replace("[1, 3, 5]", "[slice_1, slice_5]").replace("[6]", "[slice_6]")
+    sample.write_text(f"{text}\n{said}\n")
+    assert open_images(sample).missing == ""
+
+
+def test_an_overview_knows_how_large_its_pixels_are(tmp_path: Path) -> None:
+    (tmp_path / "ICE").mkdir()
+    rows = np.arange(1200)[:, None] + np.zeros((1, 900))
+    tifffile.imwrite(tmp_path / "ICE" / "s_0.tif", (rows / 5).astype(np.uint8))
+    (tmp_path / "s.yaml").write_text("name: s\nvoxel_nm: {z: 1, y: 1, x: 1}\ndetectors: {ICE: ICE}\n")
+    images = stored(ingest(tmp_path / "s.yaml", tmp_path / "s.ome.zarr"), overview=True)
+    (plane,) = images.detectors["ICE"].planes()
+    assert plane.shape[0] * images.pixel == pytest.approx(1200, abs=images.pixel)
+    assert images.pixel == 8
 
 
 def test_folders_that_show_nothing_or_do_not_agree_are_refused(tmp_path: Path) -> None:

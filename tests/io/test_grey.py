@@ -1,5 +1,6 @@
 """Grey values of any type as uint8 or uint16: one affine for the whole stack."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,30 @@ def test_the_mapping_is_one_affine(values: list[int], low: int, span: int) -> No
     np.testing.assert_allclose(grey[0], [(value - low) * 65535 / span for value in values], atol=0.5 + 1e-6)
     inverted = GreyMapping(low, low + span, "uint16", inverted=True).apply(plane)
     np.testing.assert_array_equal(inverted, 65535 - grey)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_the_range_that_an_error_names_holds_the_values(low: float, span: float) -> None:
+    plane = np.array([[low, low + span]])
+    with pytest.raises(StackError) as refused:
+        GreyMapping(low + span, low + 2 * span, "uint8").apply(plane)
+    named = re.search(r"values from (\S+) to (\S+), outside", str(refused.value))
+    assert named is not None
+    assert GreyMapping(float(named[1]), float(named[2]), "uint8").apply(plane).tolist() == [[0, 255]]
+
+
+def test_files_of_which_some_call_0_white_are_refused(tmp_path: Path) -> None:
+    sample = described(tmp_path, pixels(4, 9, 9, "uint8"), {"inverted": True}, photometric="miniswhite")
+    name = "slice_2.tif"
+    tifffile.imwrite(tmp_path / "ICE" / name, pixels(1, 9, 9, "uint8")[0], photometric="minisblack")
+    with pytest.raises(StackError, match=rf"0 is white and {name} that it is black"):
+        ingest(sample.write(), sample.target)
+    with tifffile.TiffWriter(tmp_path / "both.tif") as writer:
+        for kind in ("miniswhite", "minisblack"):
+            writer.write(pixels(1, 9, 9, "uint8")[0], photometric=kind, contiguous=False, metadata=None)
+    sample.content["detectors"] = {"ICE": "both.tif"}
+    with pytest.raises(StackError, match="0 is white on some of its pages"):
+        ingest(sample.write(), sample.target)
 
 
 def test_nan_and_infinity_are_outside() -> None:

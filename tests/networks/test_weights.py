@@ -92,6 +92,15 @@ def test_a_bundle_is_loaded_with_the_weights_that_its_metadata_name_alone(
     assert read_weights(weights).state["a"].item() == 0
 
 
+def test_a_damaged_metadata_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    save_weights({"a": torch.zeros(1)}, tmp_path / "models" / "model.pt")
+    for text in ("{", "[]"):
+        (tmp_path / "configs" / "metadata.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"metadata\.json is damaged .*; restore it"):
+            record_checksum(tmp_path / "models" / "model.pt")
+
+
 def killed_at(name: str, replace: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
     def killing(self: Path, target: Path) -> Path:
         if target.name == name:

@@ -99,7 +99,8 @@ class _Judge:
                 "blank", (z,), value, contrast.show(usual), rule, "was the beam off? Leave the slice out", "contrast"
             )
         for z, (detector, first) in self._copies.items():
-            value = f"every pixel is that of slice {first} ({self._images.names[first]}) {detector}"
+            what = "every pixel" if self._table.pixel == 1 else "the overview"
+            value = f"{what} is that of slice {first} ({self._images.names[first]}) {detector}"
             yield self._about("repeated", (z,), value, "", "the same picture", "put the right file in its place")
 
     def _odd(self, rule: OddRule) -> Iterator[Finding]:

@@ -102,7 +102,8 @@ def _shifted(table: Table, detector: str, near: Values) -> Iterator[Disorder]:
     shifts[:, ~(near >= TRUSTED * np.nanmedian(near))] = np.nan
     centre = np.nanmedian(shifts, axis=1, keepdims=True)
     limits = [
-        max(SHIFT_PX, SHIFT_DEVIATIONS * scatter(line - middle)) for line, middle in zip(shifts, centre, strict=True)
+        max(SHIFT_PX * table.pixel, SHIFT_DEVIATIONS * scatter(line - middle))
+        for line, middle in zip(shifts, centre, strict=True)
     ]
     jumps = np.nan_to_num(shifts - centre)
     large: npt.NDArray[np.bool_] = np.any(np.abs(jumps) > np.array(limits)[:, None], axis=0)

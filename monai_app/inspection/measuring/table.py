@@ -76,6 +76,7 @@ class Table:
         gaps: slices before which others are missing.
         values: detector -> measure -> values.
         histograms: detector -> (slices, bins), shares of pixels.
+        pixel: pixels of the stack that one of the images stands for, along a side.
     """
 
     detectors: Sequence[str]
@@ -83,13 +84,14 @@ class Table:
     gaps: tuple[int, ...]
     values: Mapping[str, Mapping[str, Values]]
     histograms: Mapping[str, npt.NDArray[np.float32]]
+    pixel: int = 1
 
     @classmethod
-    def empty(cls, detectors: Sequence[str], slices: int, gaps: tuple[int, ...]) -> "Table":
+    def empty(cls, detectors: Sequence[str], slices: int, gaps: tuple[int, ...], pixel: int = 1) -> "Table":
         """A table in which nothing was measured yet."""
         values = {name: {measure: np.full(slices, np.nan) for measure in MEASURES} for name in detectors}
         histograms = {name: np.zeros((slices, BINS), np.float32) for name in detectors}
-        return cls(tuple(detectors), slices, gaps, values, histograms)
+        return cls(tuple(detectors), slices, gaps, values, histograms, pixel)
 
     def set(self, detector: str, z: int, **measured: float) -> None:
         """Note measures of a slice."""

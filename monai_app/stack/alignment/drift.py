@@ -4,6 +4,7 @@ As in Saalfeld et al. 2012 (doi:10.1038/nmeth.2072) slices are compared with sev
 solved for together; doubtful pairs have the weights of Geman and McClure (Bull. Int. Stat. Inst. 52 (1987) 5).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -119,17 +120,20 @@ def _least_squares(slices: int, ends: np.ndarray, moves: Numbers, weights: Numbe
     return np.concatenate([np.zeros((1, moves.shape[1])), found])
 
 
-def kept(positions: Positions, keep: Keep) -> Numbers:
+def kept(positions: Positions, keep: Keep, gaps: Collection[int] = ()) -> Numbers:
     """What of the positions stays, because structure that leans looks the same: (slices, count), the first one 0.
 
-    Steps far from the usual one are jumps of the stage and count as the usual one.
+    Steps far from the usual one are jumps of the stage and count as the usual one; so do those across gaps, which
+    nobody measured.
     """
     steps = np.diff(positions.numbers, axis=0)
-    if keep == "nothing" or not len(steps):
+    measured = np.delete(steps, [z - 1 for z in gaps], axis=0)
+    if keep == "nothing" or not len(measured):
         return np.zeros_like(positions.numbers)
-    middle = np.median(steps, axis=0)
-    spread = _SCATTER * 1.4826 * np.median(np.abs(steps - middle), axis=0)
+    middle = np.median(measured, axis=0)
+    spread = _SCATTER * 1.4826 * np.median(np.abs(measured - middle), axis=0)
     usual = np.where(np.abs(steps - middle) <= spread, steps, np.nan)
+    usual[[z - 1 for z in gaps]] = np.nan
     mean = np.nanmean(np.where(np.isnan(usual).all(axis=0), middle, usual), axis=0)
     steps = np.broadcast_to(mean, steps.shape)
     if keep == "curve":

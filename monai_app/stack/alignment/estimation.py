@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -113,9 +114,11 @@ def _slices(
             "align: no two slices that follow each other have anything in common; are they of one stack, in order? "
             "Look at them, or leave out --align"
         )
-    good = [z for z in range(len(positions.numbers)) if z not in positions.flagged]
-    drift = positions.numbers - kept(positions, align.keep)
-    drift -= np.median(drift[good] if good else drift, axis=0)  # the least is lost at the edges
+    slices = len(positions.numbers)
+    drift = positions.numbers - kept(positions, align.keep, gaps)
+    for start, stop in pairwise(sorted({0, slices, *gaps})):  # no slab reaches from one series into another
+        good = [z for z in range(start, stop) if z not in positions.flagged] or range(start, stop)
+        drift[start:stop] -= np.median(drift[good], axis=0)  # the least is lost at the edges
     return {
         "measured": tuple(map(tuple, positions.numbers.round(4).tolist())),
         "slices": tuple(map(tuple, drift.round(4).tolist())),

@@ -67,8 +67,10 @@ def describe(alignment: Alignment, shape: tuple[int, int]) -> list[str]:
 def kept_step(alignment: Alignment) -> np.ndarray:
     """The mean step from slice to slice that was measured and not undone, or of all that was measured: (y, x), px."""
     measured = np.array(alignment.measured)[:, :2]
-    rest = measured if alignment.keep == "nothing" else measured - np.array(alignment.slices)[:, :2]
-    return np.asarray((rest[-1] - rest[0]) / max(1, len(rest) - 1))
+    if alignment.keep == "nothing":
+        return np.asarray((measured[-1] - measured[0]) / max(1, len(measured) - 1))
+    # Series are centred each, so the step from one to the next is none.
+    return np.asarray(np.median(np.diff(measured - np.array(alignment.slices)[:, :2], axis=0), axis=0))
 
 
 def check_folder(folder: Path, target: Path) -> None:

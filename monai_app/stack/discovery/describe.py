@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from monai_app.io.grey import exact
 from monai_app.names import printable
 from monai_app.stack.discovery.discover import Discovery
 from monai_app.stack.discovery.labels import LabelFacts
@@ -46,7 +47,8 @@ def describe(found: Discovery, folder: Path) -> str:
         *_annotations(found, folder),
         *(f"# not taken: {_line(text)}" for text in found.left_out),
     )
-    return "\n".join(parts).replace(f"{folder}{os.sep}", "") + "\n"
+    inside = rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}"  # paths in comments and questions too
+    return re.sub(inside, "", "\n".join(parts)) + "\n"
 
 
 def questions(description: str) -> list[str]:
@@ -113,16 +115,25 @@ def _detectors(found: Discovery, folder: Path) -> list[str]:
 
 
 def _grey(found: Discovery) -> list[str]:
-    inverted, lines = any(unit.inverted for unit in found.detectors.values()), list[str]()
+    inverted, lines = [name for name, unit in found.detectors.items() if unit.inverted], list[str]()
     content: dict[str, Any] = {}
     if found.grey_range is not None:
-        low, high = (f"{value:.9g}" for value in found.grey_range)
+        low, high = map(exact, found.grey_range)
         lines.append(_asked(f"Values are from {low} to {high}: which are to be black and white?"))
         content |= {"from": f"[{low}, {high}]", "to": "uint16"}
-    if inverted:
+    if inverted and len(inverted) < len(found.detectors):
+        lines.append(
+            _asked(
+                f"Files of {', '.join(inverted)} say that 0 is white, those of the others do not: are only these to be "
+                "turned? Then give them 'grey: {inverted: true}' of their own, as in 'ICE: {source: ..., grey: ...}'."
+            )
+        )
+    elif inverted:
         lines.append(_asked("Files say that 0 is white: are the grey values to be turned, so that 0 is black?"))
         content["inverted"] = "true"
-    return [*lines, "grey: {" + ", ".join(f"{key}: {value}" for key, value in content.items()) + "}"] if lines else []
+    if content:
+        lines.append("grey: {" + ", ".join(f"{key}: {value}" for key, value in content.items()) + "}")
+    return lines
 
 
 def _order(found: Discovery) -> list[str]:

@@ -35,6 +35,12 @@ def _check_like(file: PlaneFile, first: PlaneFile) -> None:
             f"{file.path} is {_bits(file)} and {first.path.name} is {_bits(first)}, and all slices must have "
             "one bit depth; convert them alike"
         )
+    if file.zero_is_white != first.zero_is_white:
+        white, black = (file, first) if file.zero_is_white else (first, file)
+        raise StackError(
+            f"{white.path} says that 0 is white and {black.path.name} that it is black, and all slices must mean the "
+            "same; save them alike"
+        )
 
 
 def check_agreement(detectors: Mapping[str, Source]) -> None:

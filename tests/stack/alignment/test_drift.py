@@ -99,6 +99,14 @@ def test_a_line_keeps_the_mean_step_whatever_jumps() -> None:
     np.testing.assert_allclose(np.diff(found, axis=0), np.tile([0.4, -1.1], (39, 1)), atol=0.1)
 
 
+@pytest.mark.parametrize("keep", ["line", "curve"])
+def test_steps_across_gaps_count_for_nothing(keep: Keep) -> None:
+    gaps = tuple(range(3, 60, 3))
+    steps = np.tile([1.0, -0.5], (60, 1)) * ~np.isin(np.arange(60), [0, *gaps])[:, None]
+    found = kept(placed(np.cumsum(steps, axis=0)), keep, gaps)
+    np.testing.assert_allclose(np.diff(found, axis=0), np.tile([1.0, -0.5], (59, 1)), atol=1e-6)
+
+
 def test_a_curve_keeps_structure_that_bends_and_a_line_does_not() -> None:
     bend = np.stack([40 * np.sin(np.arange(160) / 50), np.zeros(160)], axis=1)
     for keep, most in (("curve", 0.1), ("line", np.inf)):

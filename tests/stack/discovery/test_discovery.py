@@ -207,6 +207,14 @@ def test_fractions_are_asked_about_with_their_range(tmp_path: Path) -> None:
     assert made(tmp_path).dtype == np.uint16
 
 
+def test_detectors_of_which_some_call_0_white_are_not_all_turned(tmp_path: Path) -> None:
+    write_folder(tmp_path / "ICE", ICE, "{:04d}.tif", photometric="miniswhite")
+    write_folder(tmp_path / "TLD", 255 - ICE, "{:04d}.tif")
+    text = described(tmp_path)
+    assert any("Files of ICE say that 0 is white, those of the others do not" in each for each in questions(text))
+    assert "grey: {" not in text.replace("'grey: {inverted: true}'", "")
+
+
 def test_names_without_numbers_are_a_question(tmp_path: Path) -> None:
     for z, name in enumerate(("alpha", "beta", "gamma")):
         tifffile.imwrite(tmp_path / f"{name}.tif", ICE[z])

@@ -108,13 +108,18 @@ def check_pixels(page: TiffPage, dtype: np.dtype[Any], request: Request) -> None
     check_type(dtype, page.bitspersample, request)
 
 
+def zero_is_white(page: TiffPage) -> bool:
+    """Whether a page says that 0 is white."""
+    return bool(page.photometric == PHOTOMETRIC.MINISWHITE and 262 in page.tags)
+
+
 def _check_grey(page: TiffPage, request: Request) -> None:
     if page.photometric == PHOTOMETRIC.PALETTE and not is_grey_ramp(page.colormap):
         raise StackError(
             "its pixels are indices into a colour table, not grey values; convert it to 8-bit or 16-bit grey without a "
             "colour table"
         )
-    if page.photometric == PHOTOMETRIC.MINISWHITE and 262 in page.tags and not request.inverted:
+    if zero_is_white(page) and not request.inverted:
         raise StackError(
             "its grey values are stored inverted (0 is white); say in the description that they are to be turned "
             "('grey: {inverted: true}'), or save it with 0 as black"

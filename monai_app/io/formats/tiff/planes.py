@@ -23,6 +23,7 @@ from monai_app.io.formats.tiff.pages import (
     pictures_of,
     plane_shape,
     samples_of,
+    zero_is_white,
 )
 from monai_app.io.formats.tiff.recorded import channel_names, page_detectors, read_recorded
 from monai_app.io.parts import channels_of
@@ -74,14 +75,17 @@ def open_tiff(path: Path, request: Request) -> TiffPlanes:
     """
     with _open(path) as tif:
         pictures = pictures_of(tif)
-        first = pictures[0]
+        first, white = pictures[0], set[bool]()
         check_none_left_out(tif, pictures)
         for series in pictures:
             check_alike(series, first)
             leading_axes(series)
-            for page in series.pages:
-                check_pixels(page.aspage() if page is not None else series.keyframe, series.dtype, request)
+            for page in (each.aspage() if each is not None else series.keyframe for each in series.pages):
+                check_pixels(page, series.dtype, request)
+                white.add(zero_is_white(page))
             check_complete(tif, series, count_planes(series))
+        if len(white) > 1:
+            raise StackError("0 is white on some of its pages and black on others; save all of them alike")
         (rows, columns), kept = plane_shape(first), picture_rows(first.keyframe)
         return TiffPlanes(
             path,
@@ -91,6 +95,7 @@ def open_tiff(path: Path, request: Request) -> TiffPlanes:
             bar=rows - kept,
             recorded=read_recorded(tif, first.keyframe),
             channels=_channels(tif, pictures),
+            zero_is_white=white.pop(),
         )
 
 
@@ -98,11 +103,15 @@ def _channels(tif: TiffFile, pictures: list[TiffPageSeries]) -> Mapping[str, ran
     """The planes of every channel; empty where there is one."""
     first, planes = pictures[0], _planes(tif)
     axes = leading_axes(first)
-    channels = dict(axes).get("C", 1) * samples_of(first.keyframe)
-    if channels > 1:
-        return channels_of(
-            channel_names(tif, channels), len(planes) // channels, outermost=[axis for axis, _ in axes] == ["C", "Z"]
+    outermost, samples = [axis for axis, _ in axes] == ["C", "Z"], samples_of(first.keyframe)
+    if outermost and samples > 1:
+        raise StackError(
+            "it has channels both as planes and as values of a pixel, in an order that is not clear; save it with one "
+            "kind of them"
         )
+    channels = dict(axes).get("C", 1) * samples
+    if channels > 1:
+        return channels_of(channel_names(tif, channels), len(planes) // channels, outermost=outermost)
     pages = [page.aspage() for series in pictures for page in series.pages if page is not None]
     names = page_detectors(pages) if len(pages) == len(planes) else []
     return channels_of(names, 1, outermost=True) if names else {}
