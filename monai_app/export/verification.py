@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
 from monai_app.errors import ConfigError
 from monai_app.export.formats import SUFFIXES, format_of, parity_path
 from monai_app.export.networks import ExportedNetwork
+from monai_app.files import file_sha256
 from monai_app.networks.weights import read_checkpoint, record_checksum, recorded_checksums
 
 
@@ -41,4 +43,6 @@ def verify_run(run: Path, *, add: bool = False) -> tuple[list[str], list[str]]:
             faults.append(str(error))
         if not parity_path(file).is_file():
             notes.append(f"{file} has no {parity_path(file).name} with its SHA-256, so not every damage shows")
+        elif read_json(parity_path(file), ()).get("weights_sha256") != file_sha256(weights):
+            notes.append(f"{file} was exported from other weights than {weights.name} holds now; export again")
     return faults, notes

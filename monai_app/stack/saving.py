@@ -165,12 +165,15 @@ def _number_of(stack: Stack, labels: str, map: str, phase: str | None, phases: t
     return names.index(str(phase)) if maps[map] else None
 
 
+_SHOWN = 12
+
+
 def _tell_of_gaps(stack: Stack, region: Region) -> None:
     gaps = [stack.slice_names[z] for z in stack.gaps if region.z.start < z < region.z.stop]
     if gaps:
         _log.warning(
-            "slices are missing before %s: the file has the others one after the other, %g nm apart, so what lies "
-            "behind a gap is too near",
-            ", ".join(gaps),
+            "slices are missing, or another series begins, before %s: the file has all one after the other, %g nm "
+            "apart, so what lies behind is too near",
+            ", ".join(gaps[:_SHOWN]) + (f" and {len(gaps) - _SHOWN} more" if len(gaps) > _SHOWN else ""),
             stack.voxel_nm[0],
         )

@@ -128,6 +128,14 @@ def test_the_same_run_gives_the_same_bytes(packed: Path, scored: Path, tiny_stac
     assert zipfile.ZipFile(again).testzip() is None
 
 
+def test_scores_of_other_detectors_are_not_the_models(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    scores = json.loads((run / "eval" / "scores.json").read_text())
+    (run / "eval" / "scores.json").write_text(json.dumps({**scores, "stand_ins": {"ICE": "TLD"}}))
+    with pytest.raises(ConfigError, match="they are of other detectors than the model's"):
+        package(run, tiny_stack, tmp_path / "x.zip")
+
+
 def test_a_model_that_was_not_scored_is_refused_unless_asked_for(
     trained: Path, scored: Path, tiny_stack: Stack, tmp_path: Path
 ) -> None:

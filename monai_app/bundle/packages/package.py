@@ -102,8 +102,10 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
     path = run / SCORES
     names = ("weights_sha256", "phases", "mean_iou", "pixel_accuracy", "slices", "stack", "stack_identity")
     scores = read_json(path, names) if path.is_file() else None
-    if scores is None or scores["weights_sha256"] != model.sha256:
+    if scores is None or scores["weights_sha256"] != model.sha256 or scores.get("stand_ins"):
         found = "there are none" if scores is None else "they are of other weights"
+        if scores is not None and scores["weights_sha256"] == model.sha256:
+            found = "they are of other detectors than the model's (--detector)"
         if not unscored:
             raise ConfigError(
                 f"{path}: a package says how good its model is, and {found}; run monai-app evaluate first, or give "

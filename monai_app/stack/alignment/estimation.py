@@ -114,9 +114,9 @@ def _slices(
             "align: no two slices that follow each other have anything in common; are they of one stack, in order? "
             "Look at them, or leave out --align"
         )
-    slices = len(positions.numbers)
-    drift = positions.numbers - kept(positions, align.keep, gaps)
-    for start, stop in pairwise(sorted({0, slices, *gaps})):  # no slab reaches from one series into another
+    slices, ends = len(positions.numbers), {*gaps, *positions.breaks}
+    drift = positions.numbers - kept(positions, align.keep, ends)
+    for start, stop in pairwise(sorted({0, slices, *ends})):  # nothing says how one part lies upon the next
         good = [z for z in range(start, stop) if z not in positions.flagged] or range(start, stop)
         drift[start:stop] -= np.median(drift[good], axis=0)  # the least is lost at the edges
     return {
@@ -124,8 +124,13 @@ def _slices(
         "slices": tuple(map(tuple, drift.round(4).tolist())),
         "residuals": tuple(None if np.isnan(value) else round(float(value), 4) for value in positions.residuals),
         "flagged": positions.flagged,
-        "breaks": tuple(z for z in positions.breaks if z not in gaps),
+        "breaks": tuple(z for z in positions.breaks if not _is_declared(z, gaps, positions.flagged)),
     }
+
+
+def _is_declared(z: int, gaps: Collection[int], flagged: Collection[int]) -> bool:
+    """Whether a break is a gap, but for flagged slices between the two."""
+    return any(gap <= z and set(range(gap, z)) <= {*flagged} for gap in gaps)
 
 
 def _place(

@@ -64,13 +64,19 @@ def describe(alignment: Alignment, shape: tuple[int, int]) -> list[str]:
     return lines
 
 
+_TIED = 1e-4
+"""Pixels of a step up to which it was not measured: slices that nothing compares are put upon each other."""
+
+
 def kept_step(alignment: Alignment) -> np.ndarray:
     """The mean step from slice to slice that was measured and not undone, or of all that was measured: (y, x), px."""
-    measured = np.array(alignment.measured)[:, :2]
+    rest = np.array(alignment.measured)[:, :2]
     if alignment.keep == "nothing":
-        return np.asarray((measured[-1] - measured[0]) / max(1, len(measured) - 1))
+        steps = np.diff(rest, axis=0)
+        steps = steps[np.abs(steps).max(axis=1) > _TIED]
+        return np.asarray(steps.mean(axis=0) if len(steps) else np.zeros(2))
     # Series are centred each, so the step from one to the next is none.
-    return np.asarray(np.median(np.diff(measured - np.array(alignment.slices)[:, :2], axis=0), axis=0))
+    return np.asarray(np.median(np.diff(rest - np.array(alignment.slices)[:, :2], axis=0), axis=0))
 
 
 def check_folder(folder: Path, target: Path) -> None:

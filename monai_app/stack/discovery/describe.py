@@ -117,8 +117,17 @@ def _detectors(found: Discovery, folder: Path) -> list[str]:
 def _grey(found: Discovery) -> list[str]:
     inverted, lines = [name for name, unit in found.detectors.items() if unit.inverted], list[str]()
     content: dict[str, Any] = {}
-    if found.grey_range is not None:
-        low, high = map(exact, found.grey_range)
+    ranges = found.grey_ranges
+    if ranges and (len(ranges) < len(found.detectors) or len(set(ranges.values())) > 1):
+        each = "; ".join(f"of {name} from {exact(low)} to {exact(high)}" for name, (low, high) in ranges.items())
+        lines.append(
+            _asked(
+                f"Values are {each}: which are to be black and white? Give each of these detectors its own, as in "
+                "'ICE: {source: ..., grey: {from: [low, high], to: uint16}}'."
+            )
+        )
+    elif ranges:
+        low, high = map(exact, next(iter(ranges.values())))
         lines.append(_asked(f"Values are from {low} to {high}: which are to be black and white?"))
         content |= {"from": f"[{low}, {high}]", "to": "uint16"}
     if inverted and len(inverted) < len(found.detectors):

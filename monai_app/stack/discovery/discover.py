@@ -7,11 +7,12 @@ from pathlib import Path
 
 from monai_app.errors import AppError, ConfigError, StackError
 from monai_app.io.grey import value_range
+from monai_app.io.registry import stem
 from monai_app.io.sources import Source
 from monai_app.names import is_printable
 from monai_app.stack.discovery.labels import LabelFacts, look_at_labels
 from monai_app.stack.discovery.listing import list_images
-from monai_app.stack.discovery.naming import different_names, group_files
+from monai_app.stack.discovery.naming import different_names, group_files, is_label_name
 from monai_app.stack.discovery.units import Unit, slices_of_one, units_of
 from monai_app.stack.ingestion.agreement import check_agreement
 from monai_app.stack.ingestion.description import VoxelDescription
@@ -33,7 +34,7 @@ class Discovery:
         index: the slices, where the detectors agree in them.
         unnamed: detectors whose name nothing tells.
         problems: what is not clear of images, a sentence each.
-        grey_range: lowest and highest value, where they are no 8-bit or 16-bit grey values as they are.
+        grey_ranges: lowest and highest value of the detectors that have no 8-bit or 16-bit grey values as they are.
         independent: whether file names have no number that is clear.
         left_out: files that are not taken, and why.
     """
@@ -45,7 +46,7 @@ class Discovery:
     index: SliceIndex | None = None
     unnamed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    grey_range: tuple[float, float] | None = None
+    grey_ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     independent: bool = False
     left_out: list[str] = field(default_factory=list)
 
@@ -85,6 +86,7 @@ def discover(paths: Sequence[Path], report: Report = lambda line: None) -> Disco
             f"{', '.join(found.detectors)} have one slice each: if they are slices of one detector, give their folder "
             "as its source, once."
         )
+    _ask_about_labels_among(found)
     _number(found)
     _look_at_grey(found)
     _look_at_places(found, report)
@@ -136,6 +138,16 @@ def _name(images: Sequence[Unit], found: Discovery) -> None:
             )
 
 
+def _ask_about_labels_among(found: Discovery) -> None:
+    for unit in found.detectors.values():
+        labels = [file.path.name for file in unit.source.files if is_label_name(stem(file.path))]
+        if unit.source.is_folder and 0 < len(labels) < len(unit.source):
+            found.problems.append(
+                f"{labels[0]} is called as labels are, and lies among images ({len(labels)} such files in "
+                f"{unit.entry.source}): put the labels into a folder of their own, and give both."
+            )
+
+
 def _number(found: Discovery) -> None:
     """Put the slices in order, and see whether detectors agree."""
     numbered, sources = dict[str, Source](), found.sources
@@ -160,13 +172,13 @@ def _number(found: Discovery) -> None:
 
 
 def _look_at_grey(found: Discovery) -> None:
-    for unit in found.detectors.values():
+    for name, unit in found.detectors.items():
         if unit.file.dtype.name not in ("uint8", "uint16"):
-            low, high = found.grey_range or (float("inf"), float("-inf"))
+            low, high = float("inf"), float("-inf")
             for file in unit.source.files:
                 least, most = value_range(file.planes(fractions=True))
                 low, high = min(low, least), max(high, most)
-            found.grey_range = low, high
+            found.grey_ranges[name] = low, high
 
 
 def _look_at_places(found: Discovery, report: Report) -> None:

@@ -125,6 +125,19 @@ def test_series_are_not_moved_upon_each_other(drifting: SampleFolder) -> None:
             ingest(drifting.write(), drifting.target, align=Align("both"), overwrite=True)
 
 
+def test_series_that_nobody_told_of_stay_where_they_lie(tmp_path: Path) -> None:
+    sample = SampleFolder(tmp_path)
+    series = [texture(4, ROWS, COLUMNS, seed) for seed in (0, 1, 2)]
+    leaning = [np.stack([np.roll(plane, 2 * z, 1) for z, plane in enumerate(each)]) for each in series]
+    sample.detector("ICE", np.concatenate(leaning))
+    lines = list[str]()
+    stack = ingest(sample.write(), sample.target, align=Align("slices"), report=lines.append)
+    assert stack.alignment is not None
+    assert stack.alignment.breaks == (4, 8)
+    np.testing.assert_allclose(stack.alignment.slices, 0, atol=0.3)
+    assert any("x +2.0" in line or "x +1.9" in line for line in lines)
+
+
 def test_structure_that_leans_keeps_leaning(tmp_path: Path) -> None:
     lean = np.arange(SLICES)[:, None] * [0.0, 1.5]
     sample = SampleFolder(tmp_path)

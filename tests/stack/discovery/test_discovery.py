@@ -215,6 +215,22 @@ def test_detectors_of_which_some_call_0_white_are_not_all_turned(tmp_path: Path)
     assert "grey: {" not in text.replace("'grey: {inverted: true}'", "")
 
 
+def test_detectors_get_ranges_of_their_own(tmp_path: Path) -> None:
+    write_folder(tmp_path / "SE", ICE.astype(np.float32) / 255, "{:04d}.tif")
+    write_folder(tmp_path / "BSE", ICE.astype(np.float32) * 100, "{:04d}.tif")
+    text = described(tmp_path)
+    assert any("of BSE from 0 to 25500; of SE from 0 to 1: which are" in each for each in questions(text))
+    assert "\ngrey:" not in text
+
+
+def test_labels_among_images_are_no_images(tmp_path: Path) -> None:
+    for z, name in enumerate(("alpha", "beta", "gamma")):
+        tifffile.imwrite(tmp_path / f"{name}.tif", ICE[z])
+        tifffile.imwrite(tmp_path / f"{name}_label.tif", ICE[z] % 3)
+    asked = " ".join(questions(described(tmp_path)))
+    assert "_label.tif is called as labels are, and lies among images" in asked
+
+
 def test_names_without_numbers_are_a_question(tmp_path: Path) -> None:
     for z, name in enumerate(("alpha", "beta", "gamma")):
         tifffile.imwrite(tmp_path / f"{name}.tif", ICE[z])
