@@ -66,7 +66,8 @@ class Predictor:
             the maps that the outputs ask for.
 
         Raises:
-            ConfigError: the stack lacks a detector, the rectangle leaves the slice, or the memory is too little.
+            ConfigError: the stack lacks a detector, the model has a scaling of each of its training stacks, the
+                rectangle leaves the slice, or the memory is too little.
             StackError: pixels of another type, or there is no such slice.
         """
         outputs = outputs or Outputs()
@@ -77,7 +78,7 @@ class Predictor:
         self, stack: SlabSource, slices: Sequence[int], rect: Rect | None, outputs: Outputs, request: Request
     ) -> tuple[Plan, list[Tile]]:
         """The plan, and its tiles that hold one of the slices, slice after slice."""
-        self._model_of(stack).spec.check_stack(stack)
+        self.model.spec.check_stack(stack)
         for z in slices:
             stack.check_slice(z)
         if not slices:
@@ -91,20 +92,12 @@ class Predictor:
         tiles = [tile for tile in plan.tiles if wanted.intersection(tile.write.z.range)]
         return plan, sorted(tiles, key=lambda tile: tile.write.z)
 
-    def _model_of(self, stack: SlabSource) -> Model:
-        """The model as it reads a stack: of one that it was trained on it may have a scaling of its own."""
-        return (
-            self.model.described_by(self.model.spec.of_stack(stack.ingested))
-            if isinstance(stack, Stack)
-            else self.model
-        )
-
     def _computed(
         self, stack: SlabSource, plan: Plan, tiles: Sequence[Tile], outputs: Outputs, progress: Progress
     ) -> Generator[tuple[int, Planes], None, None]:
         memory = _Memory(plan.region.rect)
         mask = Mask(stack) if isinstance(stack, Stack) else None
-        job = Job(stack, self._model_of(stack), plan, outputs, memory, mask, self.device, self.precision)
+        job = Job(stack, self.model, plan, outputs, memory, mask, self.device, self.precision)
         advance, waiting = advancing(progress, tiles), []
         with closing(TileWorker(job, self.network)) as worker:
             for tile, following in zip_longest(tiles, tiles[1:]):

@@ -143,6 +143,11 @@ class Stack(SlabSource):
     def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
         return layout.read(self._levels[-1], (channel, z, slice(None), slice(None)))
 
+    @property
+    def example_slice(self) -> int:
+        """The slice that stands for the stack: the first test slice, else the first training slice, else the middle."""
+        return (*self.test_slices, *self.train_slices, self.shape[0] // 2)[0]
+
     def inside(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
         """Where in a rectangle of slice z all detectors' pictures have pixels: (rows, columns); None for everywhere."""
         return None if self.alignment is None else self.alignment.inside(z, self.shape[1:], rect)

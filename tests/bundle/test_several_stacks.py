@@ -21,9 +21,11 @@ from monai_app.bundle.segment import segment
 from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AnnotationError, AppError, ConfigError, TargetExistsError
+from monai_app.inference import Predictor
 from monai_app.stack import Stack, ingest
 from monai_app.transforms import LoadSlabd, ScaleSlabd, annotated_items, repeat_items
 from tests.conftest import TINY, as_options, made_once, run_command, write_tiny_sample
+from tests.inference.models import model_of
 from tests.specs import phases_of, spec_of
 
 UNET = template_path("fibsem_unet_segmentation")
@@ -163,6 +165,13 @@ def test_a_slab_gets_the_scaling_of_its_stack_and_another_stack_has_none(tiny_st
     )
     with pytest.raises(ConfigError, match=r"tiny\.ome\.zarr has no scaling.*scaling_of=common"):
         LoadSlabd("image", unknown)({"image": str(tiny_stack.path), "z": 1})
+
+
+def test_a_kept_network_has_one_scaling(tiny_stack: Stack, other_stack: Stack, tmp_path: Path) -> None:
+    model, own = model_of(tmp_path / "run"), scaled_by_stack(tiny_stack, other_stack)
+    predictor = Predictor(model.described_by(model.spec.replaced(training_stacks=own.training_stacks)))
+    with pytest.raises(ConfigError, match="scaling of each of its training stacks"):
+        list(predictor.predict(tiny_stack, [2]))
 
 
 def changed(stack: Stack, **attributes: Any) -> Stack:

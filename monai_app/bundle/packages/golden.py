@@ -64,8 +64,7 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
         folder: folder to make, with one folder of TIFFs per detector, ``sample.yaml``, ``labels.tif`` (rows, columns;
             uint8, 1..K, 0 where no label is golden) and ``golden.json``, which says where the tile was cut out.
         model: the model with its weights loaded, on the CPU.
-        stack: where the tile is cut out: of the first test slice, else of the first training slice, else of the middle
-            one; there, where most phases are annotated.
+        stack: where the tile is cut out: of its `example_slice`, there, where most phases are annotated.
 
     Raises:
         ConfigError: the stack lacks a detector.
@@ -73,7 +72,7 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
     """
     spec = model.spec
     spec.check_stack(stack)
-    z = (*stack.test_slices, *stack.train_slices, stack.shape[0] // 2)[0]
+    z = stack.example_slice
     window = _choose_window(stack, z, spec.stride)
     slab = stack.read_slab(z, spec.detectors, spec.slices, window)
     labels = _golden_labels(model, slab)

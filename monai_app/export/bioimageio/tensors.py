@@ -56,7 +56,7 @@ class Sides:
 def make_test_tensors(
     model: Model, stack: Stack, sides: Sides
 ) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.float32]]:
-    """Make the test tensors: of the first test slice, else of the first training slice, else of the middle one.
+    """Make the test tensors, of the stack's `example_slice`.
 
     Args:
         model: with its weights loaded, on the CPU.
@@ -72,7 +72,7 @@ def make_test_tensors(
     """
     spec = model.spec
     spec.check_stack(stack)
-    z = (*stack.test_slices, *stack.train_slices, stack.shape[0] // 2)[0]
+    z = stack.example_slice
     rect = Rect(*(_middle(length, sides.tested) for length in stack.shape[1:]))
     slab = stack.read_slab(z, spec.detectors, spec.slices, rect)
     missing = [sides.tested - length for length in rect.shape]

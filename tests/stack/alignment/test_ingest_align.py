@@ -138,6 +138,20 @@ def test_series_that_nobody_told_of_stay_where_they_lie(tmp_path: Path) -> None:
     assert any("x +2.0" in line or "x +1.9" in line for line in lines)
 
 
+def test_a_bad_first_slice_of_a_series_is_no_break_that_nobody_told_of(tmp_path: Path) -> None:
+    sample = SampleFolder(tmp_path)
+    slices = np.stack([np.roll(plane, -2 * z, 1) for z, plane in enumerate(texture(12, ROWS, COLUMNS))])
+    slices[6] = np.random.default_rng(0).integers(0, 256, slices[6].shape)
+    sample.detector("ICE", slices)
+    sample.content["breaks"] = [6]
+    lines = list[str]()
+    stack = ingest(sample.write(), sample.target, align=Align("slices", keep="nothing"), report=lines.append)
+    assert stack.alignment is not None
+    assert (stack.alignment.flagged, stack.alignment.breaks) == ((6,), ())
+    (step,) = (line for line in lines if "mean step" in line)
+    assert "x -2.0" in step or "x -1.9" in step
+
+
 def test_structure_that_leans_keeps_leaning(tmp_path: Path) -> None:
     lean = np.arange(SLICES)[:, None] * [0.0, 1.5]
     sample = SampleFolder(tmp_path)

@@ -215,6 +215,13 @@ def test_detectors_of_which_some_call_0_white_are_not_all_turned(tmp_path: Path)
     assert "grey: {" not in text.replace("'grey: {inverted: true}'", "")
 
 
+def test_paths_elsewhere_stay_whole(tmp_path: Path) -> None:
+    (folder := tmp_path / "data").mkdir()
+    elsewhere = tmp_path / "mnt" / str(folder).strip("/") / "ICE"
+    write_folder(elsewhere, ICE, "{:04d}.tif")
+    assert str(elsewhere) in describe(discover([elsewhere]), folder)
+
+
 def test_detectors_get_ranges_of_their_own(tmp_path: Path) -> None:
     write_folder(tmp_path / "SE", ICE.astype(np.float32) / 255, "{:04d}.tif")
     write_folder(tmp_path / "BSE", ICE.astype(np.float32) * 100, "{:04d}.tif")
