@@ -2,12 +2,12 @@
 
     python tools/benchmarks/readers.py --minutes 10 --target docs/results/readers.json
 
-Damaged files of every format (`tests/io/damaging.py`) and changed descriptions (`tests/stack/ingestion/changing.py`) are
-read in processes that a crash, a hang or a gigabyte of memory ends; what is wrong with a file has to be one line that
-names it. The loop is tifffile's `imread` and zarr's assignment, which write the same chunks as `ingest`, byte for byte:
-the means of the smaller levels are there before its time begins, and it neither checks nor hashes nor flushes. The loop
-without means takes every second pixel for the smaller levels; of noise these are packed in less time. All in turn,
-medians.
+Damaged files of every format (`tests/io/damaging.py`) and changed descriptions (`tests/stack/ingestion/changing.py`)
+are read in processes that a crash, a hang or a gigabyte of memory ends; what is wrong with a file has to be one line
+that names it. The loop is tifffile's `imread` and zarr's assignment, which write the same chunks as `ingest`, byte for
+byte: the means of the smaller levels are there before its time begins, and it neither checks nor hashes nor flushes.
+The loop without means takes every second pixel for the smaller levels; of noise these are packed in less time. All in
+turn, medians.
 """
 
 import argparse
