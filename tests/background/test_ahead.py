@@ -30,7 +30,8 @@ def test_results_come_in_order_and_few_items_are_begun() -> None:
 
 
 def test_an_error_is_raised_in_its_turn_and_ends_the_work() -> None:
-    given, begun = [], []
+    given: list[int] = []
+    begun: list[int] = []
 
     def fail_at_three(item: int) -> int:
         begun.append(item)
