@@ -46,7 +46,7 @@ def limited_memory() -> Iterator[None]:
     The limit holds for all threads, and on Linux alone.
 
     Raises:
-        MemoryError: the body needs more; HDF5 raises an OSError instead.
+        StackError: the body needs more; HDF5 raises an OSError instead.
     """
     if sys.platform != "linux":
         yield
@@ -58,5 +58,9 @@ def limited_memory() -> Iterator[None]:
     process.rlimit(psutil.RLIMIT_DATA, (min(limits), before[1]))
     try:
         yield
+    except MemoryError:
+        raise StackError(
+            "its headers ask for more than 512 MB of memory: it is damaged; save or copy it again"
+        ) from None
     finally:
         process.rlimit(psutil.RLIMIT_DATA, before)
