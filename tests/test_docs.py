@@ -123,6 +123,22 @@ def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path:
     assert all((tmp_path / name).is_file() for name in ("found.json", "found.png", "found.html"))
 
 
+def test_what_the_results_say_of_readers_was_measured() -> None:
+    measured = json.loads((CHECKOUT / "docs" / "results" / "readers.json").read_text())
+    page, damaged, speed = CHECKOUT / "docs" / "results.md", measured["damaged"], measured["ingest"]
+    assert damaged["faults"] == []
+    counts = [[row["what was read"], row["taken"], row["refused"]] for row in table_rows(page, "what was read")]
+    assert counts == [
+        ["files", str(damaged["files_read"]), str(damaged["files_refused"])],
+        ["descriptions", str(damaged["descriptions_taken"]), str(damaged["descriptions_refused"])],
+    ]
+    column = "speed of `ingest` beside it"
+    assert [row[column] for row in table_rows(page, "way of writing")] == [
+        *(f"{speed[f'part_of_the_speed_of_{loop}']:.2f}" for loop in ("loop", "loop_without_means")),
+        "1",
+    ]
+
+
 def test_the_numbers_of_the_page_on_inspection_were_measured() -> None:
     page = (CHECKOUT / "docs" / "inspect.md").read_text()
     measured = json.loads((CHECKOUT / "docs" / "results" / "inspection.json").read_text())

@@ -121,4 +121,4 @@ def _counts(column: Sequence[Decimal]) -> bool:
 
 def _text(pattern: str) -> str:
     """A regular expression of the text beside the number."""
-    return ".*?".join(map(re.escape, pattern.split("*")))
+    return ".*?".join(map(re.escape, re.split(r"\*+", pattern)))

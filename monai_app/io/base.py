@@ -33,7 +33,10 @@ def readable(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise StackError(f"{path} does not exist; give a file that exists") from None
     except MemoryError:
-        raise
+        raise StackError(
+            f"{path} takes more memory than there is: it is damaged, or too large; save or copy it again, or end other "
+            "programs"
+        ) from None
     except Exception as error:  # parsers of damaged headers and codecs raise anything
         kind = "" if isinstance(error, _NUMBERS) else type(error).__name__
         reason = " ".join(": ".join(filter(None, (kind, str(error)))).split())  # parsers quote lines of the file

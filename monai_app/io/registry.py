@@ -102,7 +102,7 @@ def open_text(path: Path, pattern: str | None) -> str:
         >>> open_text(Path("0001.tif"), None)
         '0001'
     """
-    parts = [] if pattern is None else re.split(r"([*?])", pattern)
+    parts = [] if pattern is None else re.split(r"([*?])", re.sub(r"\*+", "*", pattern))
     regex = "".join({"*": "(.*?)", "?": "(.)"}.get(part) or re.escape(part.replace("[[]", "[")) for part in parts)
     found = re.fullmatch(regex, path.name, re.IGNORECASE)
     if found is None:

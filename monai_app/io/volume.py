@@ -19,6 +19,7 @@ import numpy.typing as npt
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile, Request, check_type, readable
 from monai_app.io.grid import Affine, Extent, check_upright
+from monai_app.io.memory import DENSEST
 from monai_app.io.parts import channels_of
 from monai_app.io.recorded import Recorded, from_extent
 
@@ -27,9 +28,6 @@ _PORTION = 1 << 24
 
 _ANY = 47
 """Makes zlib tell by the header whether a stream is gzip's or zlib's."""
-
-_DENSEST = 1032
-"""Bytes that deflate unpacks from one byte at the most."""
 
 _AGAIN = "save or copy it again"
 
@@ -184,7 +182,7 @@ def _check_holds(header: Header) -> None:
     """Check that the file may hold what it announces, before anything is unpacked."""
     size = header.voxels * header.dtype.itemsize
     held = (header.data or header.path).stat().st_size - (0 if header.packed == "file" else header.offset)
-    if size > held * (_DENSEST if header.packed else 1):
+    if size > held * (DENSEST if header.packed else 1):
         raise StackError(f"it announces {size} bytes of pixels and has {held} for them: it is truncated; {_AGAIN}")
 
 

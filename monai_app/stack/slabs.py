@@ -10,7 +10,7 @@ import numpy.typing as npt
 from monai_app.domain.region import Rect
 from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError, StackError
-from monai_app.stack.ngff.pyramid import halve_image, level_shapes
+from monai_app.stack.ngff.pyramid import smallest_image
 
 _DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16))
 
@@ -94,10 +94,7 @@ class SlabSource(ABC):
         """Read (rows, columns) of one detector's image of slice z."""
 
     def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
-        plane = self._plane(channel, z, Rect.whole(self.shape))
-        for _ in level_shapes(*plane.shape)[1:]:
-            plane = halve_image(plane)
-        return plane
+        return smallest_image(self._plane(channel, z, Rect.whole(self.shape)))
 
     def _channel(self, detector: str) -> int:
         if detector not in self.detectors:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 from monai_app.errors import StackError
 from monai_app.io import Request, open_planes
 from monai_app.io.formats import arrays
+from monai_app.io.grey import GreyMapping
 from tests.io.written import (
     Pixels,
     by_h5py,
@@ -192,6 +194,17 @@ def test_unsigned_bytes_of_imod(tmp_path: Path) -> None:
         file.header.extra2 = np.frombuffer(b"\0" * 40 + np.array([1146047817, 0], "<i4").tobytes() + b"\0" * 36, "V84")
     source = open_planes(tmp_path / "a.mrc")
     np.testing.assert_array_equal(list(source.planes()), STACK)
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [(0, "int8"), (1, "int16"), (2, "float32")])
+def test_other_modes_of_mrc_are_mapped(tmp_path: Path, mode: int, dtype: str) -> None:
+    stack = (STACK.astype(np.float32) - 128).astype(dtype)
+    by_mrcfile(tmp_path / "a.mrc", stack)
+    with mrcfile.open(tmp_path / "a.mrc") as file:
+        assert file.header.mode == mode
+    source = open_planes(tmp_path / "a.mrc", Request(mapped=True))
+    grey = replace(source, grey=GreyMapping(-128, 127, "uint8"))
+    np.testing.assert_array_equal(list(grey.planes()), STACK)
 
 
 def test_the_distance_of_a_series_of_images_is_not_known(tmp_path: Path) -> None:

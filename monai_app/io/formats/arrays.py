@@ -59,7 +59,7 @@ def depth_of(shape: Sequence[int], chunks: Sequence[int] | None, dtype: np.dtype
     Raises:
         StackError: a chunk is too large.
     """
-    if chunks is None or len(shape) < 3:
+    if chunks is None:
         return 1
     size = math.prod(chunks) * dtype.itemsize
     if size > _LARGEST_CHUNK:
@@ -67,6 +67,8 @@ def depth_of(shape: Sequence[int], chunks: Sequence[int] | None, dtype: np.dtype
             f"its chunks of {tuple(chunks)} take {size} bytes each and may take {_LARGEST_CHUNK}; save it with "
             "smaller ones"
         )
+    if len(shape) < 3:
+        return 1
     plane = max(1, math.prod(shape[-2:]) * dtype.itemsize)
     return max(1, min(chunks[-3], shape[-3], _BLOCK // plane))
 

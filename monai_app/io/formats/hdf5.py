@@ -1,6 +1,7 @@
 """HDF5 files: a dataset of slices, rows and columns, with the attributes that Fiji and ilastik write."""
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from monai_app.errors import StackError
 from monai_app.io.base import Request, check_type, readable
 from monai_app.io.formats.arrays import ArrayPlanes, channels_along, depth_of, unnamed_axes
+from monai_app.io.memory import check_backed, limited_memory
 from monai_app.io.recorded import UNKNOWN, Recorded, length_nm
 
 _SHOWN = 8
@@ -29,15 +31,16 @@ def open_hdf5(path: Path, request: Request) -> ArrayPlanes:
     Raises:
         StackError: the file cannot be read, there is no such dataset, or its values lie in other files.
     """
-    with readable(path), _opened(path, None) as file:
+    with readable(path), limited_memory(), _opened(path, None) as file:
         name = _chosen(file, request.dataset)
         dataset = file[name]
         _check_inside(dataset, name)
         check_type(dataset.dtype, 8 * dataset.dtype.itemsize, request)
         axes = _axes(dataset)
+        check_backed(math.prod(dataset.shape[-2:]) * dataset.dtype.itemsize, [path])
         return ArrayPlanes(
             path,
-            int(np.prod(dataset.shape[:-2])),
+            math.prod(dataset.shape[:-2]),
             dataset.shape[-2:],
             dataset.dtype.newbyteorder("="),
             recorded=_recorded(dataset),
@@ -63,7 +66,7 @@ def hdf5_datasets(path: Path) -> list[str]:
     Raises:
         StackError: it cannot be read.
     """
-    with readable(path), _opened(path, None) as file:
+    with readable(path), limited_memory(), _opened(path, None) as file:
         return _datasets(file)
 
 

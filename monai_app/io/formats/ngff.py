@@ -9,6 +9,7 @@ from typing import Any
 from monai_app.errors import StackError
 from monai_app.io.base import Request, check_type, readable
 from monai_app.io.formats.arrays import ArrayPlanes, channels_along, depth_of, unnamed_axes
+from monai_app.io.memory import check_backed
 from monai_app.io.recorded import UNKNOWN, Recorded, Size, length_nm
 
 _CODECS = ("zarr.codecs.", "numcodecs.zarr3", "zarr.core.")
@@ -62,6 +63,7 @@ def _planes(path: Path, name: str, array: Any, attributes: Mapping[str, Any], re
     check_type(array.dtype, 8 * array.dtype.itemsize, request)
     scale = (attributes.get("multiscales") or [{}])[0]
     axes = _axes(scale, array.shape)
+    check_backed(math.prod(array.shape[-2:]) * array.dtype.itemsize, (path / name).rglob("*"))
     return ArrayPlanes(
         path,
         math.prod(array.shape[:-2]),

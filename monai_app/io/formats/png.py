@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile, Request, check_type, is_grey_ramp, readable
+from monai_app.io.memory import DENSEST
 from monai_app.io.recorded import Recorded, from_resolution
 
 _HEADER = 26
@@ -16,9 +17,6 @@ _HEADER = 26
 
 _PALETTE = 3
 _GREY = 0
-
-_DENSEST = 1032
-"""Bytes that deflate unpacks from one byte at the most."""
 
 _METRE_NM = 1e9
 _INCHES = 1 / 0.0254
@@ -63,7 +61,7 @@ def open_png(path: Path, request: Request) -> PngPlane:
                 "its pixels are indices into a colour table, not grey values; convert it to 8-bit or 16-bit grey "
                 "without a colour table"
             )
-        if rows * columns * bits > 8 * _DENSEST * path.stat().st_size:
+        if rows * columns * bits > 8 * DENSEST * path.stat().st_size:
             raise StackError(
                 f"it announces {rows} x {columns} pixels, which it cannot hold: it is truncated; copy it again"
             )

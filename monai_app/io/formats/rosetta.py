@@ -10,6 +10,7 @@ from typing import Any
 from monai_app.errors import StackError
 from monai_app.io.base import Request, check_type, readable
 from monai_app.io.formats.arrays import ArrayPlanes, channels_along, unnamed_axes
+from monai_app.io.memory import check_backed, limited_memory
 from monai_app.io.recorded import Recorded, length_nm
 
 READERS: Mapping[str, str] = {".dm3": "digitalmicrograph", ".dm4": "digitalmicrograph", ".emd": "emd", ".ser": "tia"}
@@ -27,10 +28,12 @@ def open_rosetta(path: Path, request: Request) -> ArrayPlanes:
         StackError: RosettaSciIO is not installed or cannot read the file, or which of its images is meant is not clear.
     """
     with readable(path):
-        title, signal = _chosen(path, request.dataset)
+        with limited_memory():
+            title, signal = _chosen(path, request.dataset)
         data = signal["data"]
         check_type(data.dtype, 8 * data.dtype.itemsize, request)
         axes = unnamed_axes(data.shape)
+        check_backed(math.prod(data.shape[-2:]) * data.dtype.itemsize, [path])
         sizes = {
             letter: length_nm(axis.get("scale"), axis.get("units"))
             for letter, axis in zip(axes, signal["axes"], strict=True)

@@ -1,15 +1,18 @@
 """Ingest: check a sample, then stream its images and annotations into a stack store."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import zarr
 
 from monai_app import __version__, files
+from monai_app.background.ahead import work_ahead
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.progress import Progress, silent
 from monai_app.stack.alignment.estimation import detectors_apart, estimate, steps_of
@@ -26,11 +29,23 @@ from monai_app.stack.label_images.registry import LabelImage, create_labels
 from monai_app.stack.metadata import GreyRecord, StoreMetadata
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import FORMAT, find_own, write_own
-from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
+from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes, smallest_image
 from monai_app.stack.places import check_outside_stores
 from monai_app.stack.store import Stack
 
 _SUFFIX = ".ome.zarr"
+
+_WRITERS = 2
+"""Slices of detectors that are written at a time, while the next one is read and hashed."""
+
+
+class _Picture(NamedTuple):
+    """A slice of a detector: its pixels (rows, columns) as they were read, and where they belong."""
+
+    z: int
+    channel: int
+    raw: npt.NDArray[np.integer]
+    plane: npt.NDArray[np.integer]
 
 
 def ingest(
@@ -147,9 +162,27 @@ def _write_images(
     sample: Sample, root: zarr.Group, digest: "hashlib._Hash", progress: Progress, survey: Survey, inputs: Inputs
 ) -> list[tuple[int, int]]:
     """Write all slices to all levels; returns the range of grey values of every detector's smallest level."""
-    levels = layout.create_levels(root, (len(sample.detectors), sample.slices), sample.plane_shape, sample.dtype)
-    ranges = [(int(np.iinfo(sample.dtype).max), 0) for _ in sample.detectors]
+    names = list(sample.detectors)
+    levels = layout.create_levels(root, (len(names), sample.slices), sample.plane_shape, sample.dtype)
+    ranges = [(int(np.iinfo(sample.dtype).max), 0) for _ in names]
+
+    def write(picture: _Picture) -> npt.NDArray[np.integer]:
+        return layout.write_slice(levels, (picture.channel, picture.z), picture.plane, halve_image)
+
     progress(0, sample.slices)
+    with ThreadPoolExecutor(_WRITERS, "write") as writers:
+        for picture, smallest in work_ahead(writers, write, _pictures(sample, digest, inputs), _WRITERS):
+            z, channel, raw = picture.z, picture.channel, picture.raw
+            survey.see(names[channel], z, raw, smallest if picture.plane is raw else smallest_image(raw))
+            low, high = ranges[channel]
+            ranges[channel] = (min(low, int(smallest.min())), max(high, int(smallest.max())))
+            if channel == len(names) - 1:
+                progress(z + 1, sample.slices)
+    return [(low, max(high, low + 1)) for low, high in ranges]
+
+
+def _pictures(sample: Sample, digest: "hashlib._Hash", inputs: Inputs) -> Iterator[_Picture]:
+    """Read all slices of all detectors, and hash pixels and files."""
     readers = [source.planes() for source in sample.detectors.values()]
     for z in range(sample.slices):
         for channel, (name, reader) in enumerate(zip(sample.detectors, readers, strict=True)):
@@ -157,19 +190,7 @@ def _write_images(
             plane = sample.placed(name, z, raw)
             digest.update(plane_bytes(plane))
             inputs.take(sample.detectors[name], z)
-            smallest = layout.write_slice(levels, (channel, z), plane, halve_image)
-            survey.see(name, z, raw, smallest if plane is raw else _smallest(raw))
-            low, high = ranges[channel]
-            ranges[channel] = (min(low, int(smallest.min())), max(high, int(smallest.max())))
-        progress(z + 1, sample.slices)
-    return [(low, max(high, low + 1)) for low, high in ranges]
-
-
-def _smallest(plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-    """A plane (rows, columns) as its smallest level would have it."""
-    for _ in level_shapes(*plane.shape)[1:]:
-        plane = halve_image(plane)
-    return plane
+            yield _Picture(z, channel, raw, plane)
 
 
 def _write_annotations(sample: Sample, partial: Path, digest: "hashlib._Hash") -> None:

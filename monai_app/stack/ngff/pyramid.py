@@ -46,6 +46,13 @@ def halve_image(plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     return total.astype(plane.dtype)
 
 
+def smallest_image(plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """One slice of an image (rows, columns) as its smallest level has it."""
+    for _ in level_shapes(*plane.shape)[1:]:
+        plane = halve_image(plane)
+    return plane
+
+
 def halve_labels(plane: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
     """The upper left of every 2 x 2 pixels: phases cannot be averaged.
 

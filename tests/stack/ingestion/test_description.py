@@ -1,4 +1,5 @@
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from monai_app.errors import ConfigError
 from monai_app.stack import AnnotationDescription, Phase, SampleDescription, SourceDescription
 from monai_app.stack.ingestion.description import VoxelDescription
+from tests.stack.ingestion import changing
 from tests.stack.samples import SampleFolder
 
 
@@ -187,6 +189,16 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.integers() | st.text(), inner, max_size=4),
     max_leaves=20,
 )
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32))
+def test_a_changed_description_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    description = changing.write_sample(tmp_path_factory.mktemp("sample"))
+    good = description.read_text()
+    assert changing.outcome(description) == ""
+    changing.change(description, good, Random(seed))
+    assert all(line.strip() for line in changing.outcome(description).splitlines())
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

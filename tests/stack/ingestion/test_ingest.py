@@ -1,8 +1,10 @@
+import errno
 import json
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from monai_app import files
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import DetectorDescription, Phase, SampleDescription, Stack, Voxel, ingest
 from monai_app.stack.ingestion.description import FINDINGS
+from monai_app.stack.ngff import layout
 from tests.conftest import run_command
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
@@ -88,6 +91,22 @@ def test_any_small_stack_round_trip(
         expected = [sample.images[name][z] for name in stack.detectors]
         np.testing.assert_array_equal(stack.read_slab(z, stack.detectors, 1), expected)
     np.testing.assert_array_equal(stack.read_annotation(0), np.select([labels == 0, labels == 7], [1, 2], 0))
+
+
+def test_a_disk_that_fills_up_leaves_nothing(sample: SampleFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, seen = layout.write_slice, []
+
+    def full(levels: Sequence[layout.Level], index: layout.Index, *rest: Any) -> Any:
+        if index == (1, 4):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(levels, index, *rest)
+
+    monkeypatch.setattr(layout, "write_slice", full)
+    with pytest.raises(OSError, match="No space left"):
+        ingest(sample.write(), sample.target, progress=lambda done, total: seen.append(done))
+    assert seen == [0, 1, 2, 3, 4]  # what was read ahead counts when it is written
+    assert not sample.target.exists()
+    assert [path.name for path in sample.root.glob(".*")] == []
 
 
 def test_nothing_is_transposed(tmp_path: Path) -> None:
@@ -397,7 +416,7 @@ def test_half_a_store_is_never_opened(sample: SampleFolder) -> None:
 
 
 _MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from monai_app.stack import SampleDescription, Voxel, ingest
 root = Path(sys.argv[1])
@@ -406,7 +425,8 @@ sample = SampleDescription(
     name="m", voxel_nm=Voxel(z=9, y=9, x=9), detectors=detectors, accept=("repeated_slices",)
 )
 ingest(sample, root / "m.ome.zarr")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+status = Path("/proc/self/status").read_text().splitlines()  # getrusage would also tell of the process that started it
+print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
 """
 
 

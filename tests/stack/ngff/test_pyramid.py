@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes
+from monai_app.stack.ngff.pyramid import halve_image, halve_labels, level_shapes, smallest_image
 
 planes: st.SearchStrategy[npt.NDArray[Any]] = hnp.arrays(
     st.sampled_from(["uint8", "uint16"]).map(np.dtype), hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
@@ -31,6 +31,12 @@ def test_halve_labels_takes_values_that_are_there(plane: npt.NDArray[Any]) -> No
     half = halve_labels(plane)
     assert half.shape == halve_image(plane).shape
     assert (half == plane[np.ix_(range(0, plane.shape[0], 2), range(0, plane.shape[1], 2))]).all()
+
+
+def test_the_smallest_image_is_that_of_the_last_level() -> None:
+    plane = np.random.default_rng(0).integers(0, 256, (1030, 700), np.uint8)
+    np.testing.assert_array_equal(smallest_image(plane), halve_image(halve_image(plane)))
+    np.testing.assert_array_equal(smallest_image(plane[:512, :9]), plane[:512, :9])
 
 
 @given(st.integers(1, 20000), st.integers(1, 20000))

@@ -26,6 +26,7 @@ from monai_app.io.formats.tiff.pages import (
     zero_is_white,
 )
 from monai_app.io.formats.tiff.recorded import channel_names, page_detectors, read_recorded
+from monai_app.io.memory import check_backed
 from monai_app.io.parts import channels_of
 
 
@@ -87,6 +88,7 @@ def open_tiff(path: Path, request: Request) -> TiffPlanes:
         if len(white) > 1:
             raise StackError("0 is white on some of its pages and black on others; save all of them alike")
         (rows, columns), kept = plane_shape(first), picture_rows(first.keyframe)
+        check_backed(max(rows * columns, math.prod(first.keyframe.chunks)) * first.dtype.itemsize, [path])
         return TiffPlanes(
             path,
             len(_planes(tif)),
