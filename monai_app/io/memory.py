@@ -1,6 +1,7 @@
 """What memory a damaged header may cost."""
 
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ _SMALL = 1 << 28
 
 _HEADERS = 1 << 29
 """Bytes that a library may take to parse the headers of a file."""
+
+_LIMITING = threading.Lock()
+"""Two threads would each restore what the other one set."""
 
 
 def check_backed(plane: int, files: Iterable[Path]) -> None:
@@ -52,15 +56,16 @@ def limited_memory() -> Iterator[None]:
         yield
         return
     process = psutil.Process()
-    before = process.rlimit(psutil.RLIMIT_DATA)
-    wanted = process.memory_info().data + _HEADERS
-    limits = [limit for limit in (wanted, *before) if limit != psutil.RLIM_INFINITY]
-    process.rlimit(psutil.RLIMIT_DATA, (min(limits), before[1]))
-    try:
-        yield
-    except MemoryError:
-        raise StackError(
-            "its headers ask for more than 512 MB of memory: it is damaged; save or copy it again"
-        ) from None
-    finally:
-        process.rlimit(psutil.RLIMIT_DATA, before)
+    with _LIMITING:
+        before = process.rlimit(psutil.RLIMIT_DATA)
+        wanted = process.memory_info().data + _HEADERS
+        limits = [limit for limit in (wanted, *before) if limit != psutil.RLIM_INFINITY]
+        process.rlimit(psutil.RLIMIT_DATA, (min(limits), before[1]))
+        try:
+            yield
+        except MemoryError:
+            raise StackError(
+                "its headers ask for more than 512 MB of memory: it is damaged; save or copy it again"
+            ) from None
+        finally:
+            process.rlimit(psutil.RLIMIT_DATA, before)

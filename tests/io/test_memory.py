@@ -2,7 +2,9 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -115,3 +117,15 @@ def test_the_limit_holds_in_the_body_alone() -> None:
         np.empty(1 << 30, np.uint8)
     assert psutil.Process().rlimit(psutil.RLIMIT_DATA) == before
     assert np.empty(1 << 30, np.uint8).size == 1 << 30
+
+
+def test_threads_that_limit_memory_at_once_leave_no_limit_behind() -> None:
+    def limit(_: int) -> None:
+        with limited_memory():
+            time.sleep(0.01)
+
+    process = psutil.Process()
+    before = process.rlimit(psutil.RLIMIT_DATA)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(limit, range(8)))
+    assert process.rlimit(psutil.RLIMIT_DATA) == before
