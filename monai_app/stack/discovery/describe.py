@@ -134,7 +134,9 @@ def _grey(found: Discovery) -> list[str]:
     ranges = found.grey_ranges
     if _differ(found):
         each = "; ".join(f"of {name} from {exact(low)} to {exact(high)}" for name, (low, high) in ranges.items())
-        lines.append(_asked(f"Values are {each}: which are to be black and white? Detectors have them as 'grey' above."))
+        lines.append(
+            _asked(f"Values are {each}: which are to be black and white? Detectors have them as 'grey' above.")
+        )
     elif ranges:
         low, high = next(iter(ranges.values()))
         lines.append(_asked(f"Values are from {exact(low)} to {exact(high)}: which are to be black and white?"))
