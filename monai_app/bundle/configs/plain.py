@@ -62,7 +62,7 @@ class _PlainLoader(yaml.SafeLoader):
     """Reads what MONAI's reader does, but for repeated values and tags."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
             raise ValueError("it has anchors or tags")
         return super().compose_node(parent, index)

@@ -23,8 +23,8 @@ def test_the_peak_is_where_scikit_image_finds_it() -> None:
     first -= first.mean()
     second = moved(texture(1, 96, 121)[0], (4.3, -6.8)).astype(np.float32)
     second -= second.mean()
-    spectra = [normalised(fft.rfft2(plane), (96, 121)) for plane in (first, second)]
-    peak = find_peak(correlate(*spectra, (96, 121)), (20, 20))
+    one, other = (normalised(fft.rfft2(plane), (96, 121)) for plane in (first, second))
+    peak = find_peak(correlate(one, other, (96, 121)), (20, 20))
     shift, *_ = skimage.registration.phase_cross_correlation(second, first, upsample_factor=20, normalization=None)
     np.testing.assert_allclose(peak.move, shift, atol=0.2)
     assert 0.5 < peak.height <= 1
