@@ -1,7 +1,7 @@
 """How a bundle is trained, or trained again as it was."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,12 @@ from typing import Any
 from monai_app.bundle.configs.locate import NO_SIZE, size_overlays, template_path, template_paths
 from monai_app.bundle.configs.settings import check_literal, read_overlays
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
-from monai_app.bundle.prepare import RECORD, read_record
+from monai_app.bundle.configs.trust import differences, sign
+from monai_app.bundle.prepare import CHECKPOINT, RECORD, prepare, read_record
+from monai_app.bundle.renew import usable_run
 from monai_app.errors import ConfigError
+from monai_app.stack import Stack
+from monai_app.training import epochs_done
 from monai_app.yamlfile import read_yaml
 
 
@@ -67,3 +71,63 @@ def read_recipe(bundle: Path, size: str, settings: Mapping[str, Any]) -> Recipe:
         defaults = read_yaml(template_path(template) / "configs" / "train.yaml")
         check_settings({**read_overlays(size_overlays(template, laid)), **recipe.settings}, defaults)
     return recipe
+
+
+def begin_run(
+    bundle: str,
+    stacks: Sequence[Stack],
+    run: Path,
+    *,
+    size: str,
+    settings: Mapping[str, Any],
+    processes: int,
+    pretrained: Path | None,
+    trust: bool,
+    overwrite: bool,
+    report: Callable[[str], None],
+) -> tuple[Path, bool]:
+    """Make the run folder of a training, or find the one of the same training to go on with.
+
+    Args:
+        bundle: name or path of the bundle to train.
+        stacks: the stacks; the first one is the run's source.
+        run: the folder.
+        size: settings of this size, or ``"none"``.
+        settings: id -> value of further settings.
+        processes: that share a batch.
+        pretrained: trained bundle whose weights the training begins with.
+        trust: trust what the run does unlike this package's bundles.
+        overwrite: replace a run folder instead of going on with it.
+        report: called with what was done, line by line.
+
+    Returns:
+        The folder to train in, and whether it is new.
+
+    Raises:
+        AppError: as `prepare` and `usable_run`.
+    """
+    source, *others = stacks
+    new = prepare(
+        template_path(bundle),
+        source,
+        run,
+        more_stacks=others,
+        overlays=size_overlays(bundle, size),
+        settings=settings,
+        processes=processes,
+        pretrained=pretrained,
+        trust=trust,
+        overwrite=overwrite,
+    )
+    if pretrained is not None:
+        for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
+            report(f"from {pretrained}: {line}")
+    run = usable_run(run)
+    if trust:
+        sign(run)
+        for line in differences(run):
+            report(f"trusted: {line}")
+    done = None if new else epochs_done(run / CHECKPOINT)
+    if done is not None:
+        report(f"goes on with {run.name} after epoch {done[0]} of {done[1]}")
+    return run, new

@@ -1,6 +1,5 @@
 """``monai-app train``."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,17 +44,16 @@ def train(
     The run folder, which is made where it does not exist, becomes a bundle with its weights.
     """
     from monai_app.bundle.checks import check_tracking
-    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, size_overlays, template_path
+    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE
     from monai_app.bundle.configs.settings import parse_setting
-    from monai_app.bundle.configs.trust import differences, sign, trusted_copy
+    from monai_app.bundle.configs.trust import trusted_copy
     from monai_app.bundle.configs.variants import read_variant
     from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.prepare import CHECKPOINT, RECORD, describe_again, prepare
-    from monai_app.bundle.renew import usable_run
+    from monai_app.bundle.prepare import describe_again
+    from monai_app.bundle.recipe import begin_run
     from monai_app.cli.running import checked_device, log_to_console, run_command, show, show_and_run
     from monai_app.inspection import warn_of_faults
     from monai_app.stack import Stack
-    from monai_app.training import epochs_done
 
     given: dict[str, Any] = dict(map(parse_setting, settings or []))
     named = {
@@ -70,39 +68,26 @@ def train(
     if tracking is not None:
         check_tracking(tracking)
     stacks, run = stacks_and_run(paths, run)
-    run = run.absolute()
-    source, *others = map(Stack.open, stacks)
+    opened = [*map(Stack.open, stacks)]
     if variant is not None:
-        bundle, given = read_variant(variant).choose(source, bundle, given)
-    bundle = DEFAULT_BUNDLE if bundle is None else bundle
-    new = prepare(
-        template_path(bundle),
-        source,
-        run,
-        more_stacks=others,
-        overlays=size_overlays(bundle, size),
+        bundle, given = read_variant(variant).choose(opened[0], bundle, given)
+    run, new = begin_run(
+        DEFAULT_BUNDLE if bundle is None else bundle,
+        opened,
+        run.absolute(),
+        size=size,
         settings=given,
         processes=processes,
         pretrained=pretrained,
         trust=trust,
         overwrite=overwrite,
+        report=typer.echo,
     )
-    if pretrained is not None:
-        for line in json.loads((run / RECORD).read_text(encoding="utf8"))["pretrained"]["transfer"]:
-            typer.echo(f"from {pretrained}: {line}")
-    run = usable_run(run)
-    if trust:
-        sign(run)
-        for line in differences(run):
-            typer.echo(f"trusted: {line}")
-    done = None if new else epochs_done(run / CHECKPOINT)
-    if done is not None:
-        typer.echo(f"goes on with {run.name} after epoch {done[0]} of {done[1]}")
     log_to_console()
-    for each in (source, *others):
+    for each in opened:
         warn_of_faults(each)
     options = {"amp": amp, "device": device, "tracking": tracking}
-    command = run_command(run, [each.path for each in (source, *others)], ("train",), processes, **options)
+    command = run_command(run, [each.path for each in opened], ("train",), processes, **options)
     if prepare_only:
         show(command)
         return

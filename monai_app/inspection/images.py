@@ -15,15 +15,13 @@ from monai_app.io.opening import open_planes
 from monai_app.io.registry import find_format, suffixes
 from monai_app.names import is_printable
 from monai_app.stack import Role, SampleDescription, Stack
+from monai_app.stack.discovery.read import DESCRIPTION
 from monai_app.stack.ingestion.agreement import check_agreement
 from monai_app.stack.ingestion.sample import check_sample
 from monai_app.stack.ingestion.slice_index import SliceIndex
 from monai_app.stack.ingestion.survey import Slices
 from monai_app.stack.ngff.own import find_own
 from monai_app.stack.ngff.pyramid import level_shapes
-
-DESCRIPTION = "sample.yaml"
-"""The description that is taken where a folder holds one."""
 
 _OVERVIEW = 256
 """Longest side of the overview of a slice, pixels."""

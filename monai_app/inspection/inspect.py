@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from monai_app.inspection.images import Images
 from monai_app.inspection.judging.findings import Finding
 from monai_app.inspection.judging.judgement import judge
 from monai_app.inspection.labels import LabelCount, count_labels
 from monai_app.inspection.measuring import comparison, curtains, slices
-from monai_app.inspection.measuring.slices import Plane, Reduced
+from monai_app.inspection.measuring.slices import Plane
 from monai_app.inspection.measuring.table import Table
 from monai_app.progress import Progress, silent
+from monai_app.stack.alignment.correlation import Floats, Spectrum, reduced
 from monai_app.stack.ingestion.survey import Survey
 
 _SIDE = (256, 512)
@@ -96,9 +96,9 @@ class _Detector:
 
     def __init__(self, name: str, table: Table, *, quick: bool) -> None:
         self._name, self._table, self._quick = name, table, quick
-        self._before: deque[comparison.Spectrum] = deque(maxlen=2)
+        self._before: deque[Spectrum] = deque(maxlen=2)
 
-    def see(self, z: int, plane: Plane) -> Reduced:
+    def see(self, z: int, plane: Plane) -> Floats:
         """Measure a slice; returns it made smaller."""
         greys = slices.measure_greys(plane)
         self._table.set(self._name, z, mean=greys.mean, contrast=greys.contrast, highest=greys.highest)
@@ -107,37 +107,36 @@ class _Detector:
         if not self._quick:
             self._measure(z, plane, greys.mean)
         factor = reduction(plane.shape, quick=self._quick)
-        small = slices.reduce(plane, factor)
+        small = reduced(plane, factor)
         self._compare(z, small, factor)
         return small
 
     def _measure(self, z: int, plane: Plane, mean: float) -> None:
         self._table.set(self._name, z, noise=slices.measure_noise(plane), focus=slices.measure_focus(plane, mean))
-        found = curtains.measure_curtains(slices.reduce(plane, -(-max(plane.shape) // curtains.LONGEST)))
+        found = curtains.measure_curtains(reduced(plane, -(-max(plane.shape) // curtains.LONGEST)))
         angles = dict(zip(("curtain_angle", "curtain_angle_2"), found.angles, strict=False))
         self._table.set(self._name, z, curtaining=found.strength, **angles)
 
-    def _compare(self, z: int, small: Reduced, factor: int) -> None:
+    def _compare(self, z: int, small: Floats, factor: int) -> None:
         if z in self._table.gaps:
             self._before.clear()
         spectrum = comparison.spectrum_of(small)
         for distance, other in enumerate(reversed(self._before), 1):
-            fit = comparison.match(other, spectrum, small.shape[1])
+            fit = comparison.compare(other, spectrum, small.shape[1])
             if distance == 1:
-                down, along = (shift * factor * self._table.pixel for shift in fit.shift)
-                self._table.set(self._name, z - 1, similarity=fit.similarity, shift_y=down, shift_x=along)
+                down, along = (shift * factor * self._table.pixel for shift in fit.move)
+                self._table.set(self._name, z - 1, similarity=fit.height, shift_y=down, shift_x=along)
             else:
-                self._table.set(self._name, z - 2, similarity_2=fit.similarity)
+                self._table.set(self._name, z - 2, similarity_2=fit.height)
         self._before.append(spectrum)
 
 
-def _compare_detectors(z: int, small: Mapping[str, Reduced], table: Table, factor: int) -> None:
+def _compare_detectors(z: int, small: Mapping[str, Floats], table: Table, factor: int) -> None:
     """Compare every detector with the first one."""
     name, *others = small
-    edges: npt.NDArray[np.complex64] | None = None
+    edges = {each: comparison.spectrum_of(comparison.edges_of(image)) for each, image in small.items() if others}
     for other in others:
-        edges = comparison.spectrum_of(comparison.edges_of(small[name])) if edges is None else edges
-        fit = comparison.match(edges, comparison.spectrum_of(comparison.edges_of(small[other])), small[other].shape[1])
-        down, along = (shift * factor for shift in fit.shift)
+        fit = comparison.compare(edges[name], edges[other], small[other].shape[1])
+        down, along = (shift * factor for shift in fit.move)
         agreement = comparison.mutual_information(small[name], small[other])
-        table.set(other, z, agreement=agreement, offset_y=down, offset_x=along, offset_fit=fit.similarity)
+        table.set(other, z, agreement=agreement, offset_y=down, offset_x=along, offset_fit=fit.height)

@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from monai_app.files import atomic_file
 from monai_app.inspection.inspect import Inspection
 from monai_app.inspection.judging.findings import Finding
-from monai_app.inspection.measuring.slices import BINS, reduce
+from monai_app.inspection.measuring.slices import BINS
 from monai_app.inspection.measuring.table import MEASURES
+from monai_app.stack.alignment.correlation import reduced
 
 _MOST = 40
 """Slices in a montage."""
@@ -84,7 +85,7 @@ def thumbnail(inspection: Inspection, detector: str, z: int, side: int = _SIDE) 
         StackError: the slice cannot be read again.
     """
     plane = inspection.images.detectors[detector].plane(z)
-    small = reduce(plane, max(-(-max(plane.shape) // side), 1))
+    small = reduced(plane, max(-(-max(plane.shape) // side), 1))
     low, high = _range(inspection, detector)
     stretched: npt.NDArray[np.uint8] = (255 * np.clip((small - low) / (high - low), 0, 1)).astype(np.uint8)
     return stretched

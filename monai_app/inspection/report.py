@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from monai_app import __version__
-from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.errors import ConfigError
+from monai_app.files import check_file_target
 from monai_app.inspection.inspect import Inspection
 from monai_app.inspection.judging.order import are_neighbours
 from monai_app.inspection.labels import per_role
@@ -41,8 +42,7 @@ def check_targets(targets: Mapping[str, Path | None], *, overwrite: bool) -> Non
             kind = "is a folder" if target.is_dir() else f"does not end in {suffix}"
             raise ConfigError(f"{target} {kind}; name a file NAME{suffix}")
         check_outside_stores(target)
-        if target.exists() and not overwrite:
-            raise TargetExistsError(f"{target} exists; choose another file, or --overwrite to replace it")
+        check_file_target(target, overwrite=overwrite)
 
 
 def stack_lines(inspection: Inspection) -> Iterator[str]:

@@ -19,6 +19,9 @@ from monai_app.io.recorded import Recorded
 Plane = npt.NDArray[np.integer]
 """One slice of one detector, or of the annotations: (rows, columns)."""
 
+EXCEPT = "!"
+"""What a pattern of file names begins with that says which files are left out."""
+
 _NUMBERS = (EOFError, OSError, zlib.error)
 """What reading and unpacking raise on damaged files."""
 
@@ -51,7 +54,7 @@ class Request:
         labels: label values: any integers, or whole numbers of a floating-point type; else grey values.
         mapped: grey values may be of any numeric type, because they are mapped afterwards (see `grey.GreyMapping`).
         inverted: grey values may be stored with 0 as white.
-        files: only files of a folder whose names fit this pattern, as in ``*_ICE_*``.
+        files: only files of a folder whose names fit this pattern, as in ``*_ICE_*``; after ``!`` those that do not.
         channel: the channel, counted from 0 or as the file names it.
         page: the page of every file, counted from 0.
         dataset: the dataset of a file that may hold several (HDF5, OME-Zarr).
@@ -67,7 +70,10 @@ class Request:
 
     def fits(self, path: Path) -> bool:
         """Whether a file of a folder is meant; case does not count."""
-        return self.files is None or fnmatchcase(path.name.casefold(), self.files.casefold())
+        if self.files is None:
+            return True
+        pattern = self.files.removeprefix(EXCEPT)
+        return fnmatchcase(path.name.casefold(), pattern.casefold()) == (pattern == self.files)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,15 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 
+LAUNCHER = """if True:
+    import os, sys
+    from monai_app.bundle.launch import launch
+    sys.executable = sys.argv[1]
+    print(os.getpid(), flush=True)
+    launch(["-c", sys.argv[2]], 2)
+"""
+"""Launches two Pythons that are started, so that they are its children."""
+
 WAIT = "import os, signal, time; from pathlib import Path; rank = os.environ['RANK']\n{}\ntime.sleep(100)"
 
 
@@ -67,13 +76,14 @@ def test_an_unforeseen_error_keeps_its_report() -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals) -> None:
-    program = "import sys; from monai_app.bundle.launch import launch; launch(['-c', sys.argv[1]], 2)"
-    command = [sys.executable, "-c", program, WAIT.format("print('here', flush=True)")]
+    command = [warm.python(), "-c", LAUNCHER, sys.executable, WAIT.format("print('here', flush=True)")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    launcher = psutil.Process(int(process.stdout.readline()))
     assert [process.stdout.readline() for _ in range(2)] == ["here\n"] * 2
-    children = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, stop)
+    children = launcher.children(recursive=True)
+    assert len(children) == 2
+    launcher.send_signal(stop)
     _, told = process.communicate(timeout=60)
     assert f"StoppedError: stopped by {stop.name}; what is done is kept" in told
     assert not psutil.wait_procs(children, timeout=10)[1]

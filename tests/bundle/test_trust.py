@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path, template_paths
+from monai_app.bundle.configs.plain import parse_config
 from monai_app.bundle.configs.trust import check_trusted, differences, is_signed, sign, trusted_copy
 from monai_app.bundle.packages.archive import pack, write_manifest
 from monai_app.bundle.prepare import prepare
@@ -347,3 +348,11 @@ def test_unpacking_shows_what_would_be_run(
     assert "configs/train.yaml: run is ['$@train::trainer.run()', '$exit()']" in shown.output
     assert is_signed(tmp_path / "x") == signed
     assert ("monai-app trust" in shown.output) == (not signed)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: !!str 1", "a: ! 1", "a: &x 1\nb: *x", "!!map {a: 1}", "? !!str a\n: 1", "a: [!b []]"]
+)
+def test_tags_and_repeated_values_are_no_plain_config(text: str) -> None:
+    with pytest.raises(ConfigError, match="anchors or tags"):
+        parse_config(text.encode(), Path("train.yaml"))

@@ -26,14 +26,15 @@ def test_help_answers_in_under_a_second() -> None:
     assert min(times) < 1
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_without_importing_torch(command: str) -> None:
+def test_every_command_has_help_without_importing_torch() -> None:
     script = (
         "import sys\nfrom monai_app.cli import app\n"
-        f"try:\n    app(['{command}', '--help'])\nexcept SystemExit:\n    pass\n"
-        "assert not {'torch', 'monai'} & set(sys.modules)\n"
+        "for command in sys.argv[1:]:\n"
+        "    try:\n        app([command, '--help'])\n    except SystemExit:\n        pass\n"
+        "    assert not {'torch', 'monai'} & set(sys.modules), command\n"
     )
-    assert "Usage:" in run_command("-c", script, fresh=True).stdout
+    shown = run_command("-c", script, *COMMANDS, fresh=True).stdout
+    assert re.findall(r"Usage: .*?(\w+) \[OPTIONS\]", shown) == COMMANDS
 
 
 @pytest.mark.parametrize(

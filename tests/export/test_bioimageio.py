@@ -4,15 +4,12 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from bioimageio.core import Sample, Tensor, create_prediction_pipeline, load_description
-from bioimageio.core import test_model as check_model
-from bioimageio.spec.model.v0_5 import ModelDescr
 
 from monai_app.errors import ConfigError
 from monai_app.export.bioimageio.credits import Credits, citation
@@ -22,6 +19,9 @@ from monai_app.export.networks import quiet_torchscript
 from monai_app.inference import Model
 from monai_app.stack import Stack
 from tests.conftest import made_once
+
+if TYPE_CHECKING:
+    from bioimageio.spec.model.v0_5 import ModelDescr
 
 CREDITS = Credits(
     ("Ada Lovelace; Analytical Engines", "Charles Babbage"), "CC-BY-4.0", ("Them: It, doi 10.1234/abc.d",)
@@ -40,7 +40,10 @@ def made(runs: dict[str, Path], tiny_stack: Stack, tmp_path_factory: pytest.Temp
     return made_once(tmp_path_factory, "bioimageio", make)
 
 
-def described(path: Path) -> ModelDescr:
+def described(path: Path) -> "ModelDescr":
+    from bioimageio.core import load_description  # takes seconds, in every process that collects tests
+    from bioimageio.spec.model.v0_5 import ModelDescr
+
     model = load_description(path)
     assert isinstance(model, ModelDescr)
     return model
@@ -52,6 +55,8 @@ def axes_of(tensor: Any) -> Mapping[str, Any]:
 
 def test_bioimageio_core_accepts_the_model(made: Path) -> None:
     """Sensor-3D's as well: it was tested when it was made."""
+    from bioimageio.core import test_model as check_model
+
     assert described(made / "sensor3d.zip").inputs
     with quiet_torchscript():
         summary = check_model(made / "unet.zip")
@@ -105,6 +110,8 @@ def test_the_test_tensors_are_pixels_of_the_stack_and_what_the_eager_network_mak
 
 def test_tiles_of_bioimageio_core_give_the_labels_of_the_whole_slice(made: Path, models: dict[str, Model]) -> None:
     """So halo and step are right; at the edges of the slice core pads where the network sees zeros."""
+    from bioimageio.core import Sample, Tensor, create_prediction_pipeline
+
     spec = models["unet"].spec
     descr = described(made / "unet.zip")
     halo, least = axes_of(descr.outputs[0])["x"].halo, axes_of(descr.inputs[0])["x"].size.min

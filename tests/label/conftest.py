@@ -152,4 +152,5 @@ def app_in(folder: Path, stack: Path, *bundles: Path) -> "StackApp":
 
 def done(work: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> Any:
     """What an app does where a server runs it: in a thread of an event loop."""
-    return anyio.run(anyio.to_thread.run_sync, work, request)
+    with warm.started_by_libraries():
+        return anyio.run(anyio.to_thread.run_sync, work, request)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import SimpleITK as sitk  # noqa: N813  # its usual name
 from monai_app.bundle.model import load_model
 from monai_app.inference import Segmentation
 from monai_app.stack import Stack
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, run_command
 from tests.label.servers import STOCK_PATH, Server, client_of, free_port, monailabel, running, wait_for
 from tests.test_docs import commands
 
@@ -73,7 +72,7 @@ def server(
     """The app with both run folders as they are, by the commands of the page on bundles."""
     folder, port = tmp_path_factory.mktemp("server"), free_port()
     download, start = commands(CHECKOUT / "docs" / "bundles.md", "monailabel")
-    subprocess.run(monailabel(*download), cwd=folder, check=True, capture_output=True, timeout=120)
+    run_command(*monailabel(*download)[1:], cwd=folder)
     app = folder / "apps" / "monaibundle"
     for name, run in zip(MODELS, (trained, trained_sensor3d), strict=True):
         shutil.copytree(run, app / "model" / name)

@@ -16,6 +16,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 IMPORTED = (
@@ -55,6 +57,16 @@ def python() -> str:
     path.chmod(0o755)
     _KEPT.append(folder)
     return str(path)
+
+
+@contextmanager
+def started_by_libraries() -> Iterator[None]:
+    """Have what libraries start by ``sys.executable`` while the block runs, such as anyio's workers, be forked too."""
+    kept, sys.executable = sys.executable, python()
+    try:
+        yield
+    finally:
+        sys.executable = kept
 
 
 def _address() -> str:

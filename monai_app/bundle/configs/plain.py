@@ -58,12 +58,19 @@ def commands(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Reads what MONAI's reader does, but for repeated values and tags."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) is not None:
+            raise ValueError("it has anchors or tags")
+        return super().compose_node(parent, index)
+
+
 def _read_yaml(text: str, source: str) -> Any:
     check_extent(text, source)
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
-        if isinstance(token, yaml.AliasToken | yaml.TagToken):
-            raise ValueError("it has anchors or tags")
-    return yaml.safe_load(text)
+    return yaml.load(text, Loader=_PlainLoader)
 
 
 def _check_kinds(value: Any) -> None:

@@ -153,7 +153,7 @@ class _Judge:
         if max(spread) > rules.OFFSET_SCATTER:
             return
         down, along = middle[:, 0]
-        if max(abs(down), abs(along)) >= rules.OFFSET_PX:
+        if np.hypot(down, along) >= rules.OFFSET_PX:
             text = f"{down:.1f} px in y, {along:.1f} px in x"
             yield self._about("offset", (), text, "", f"{rules.OFFSET_PX:g} px or more", remedy, "offset_fit")
         limits = [max(rules.SHIFT_PX, rules.SHIFT_DEVIATIONS * each) for each in spread]

@@ -20,7 +20,7 @@ class Disorder:
     """Slices that do not go on as others do.
 
     Args:
-        kind: "swapped", "misplaced", "nearly repeated", "shifted" or "shift".
+        kind: "swapped", "misplaced", "nearly repeated", "shifted" or "jump".
         slices: the slices.
         value: what was measured.
         usual: what is usual; NaN where nothing is.

@@ -8,6 +8,8 @@ measure changes and stays so, that is a step and not an odd slice.
 
 from dataclasses import dataclass
 
+from monai_app.stack.alignment.estimation import APART_PX
+
 NEIGHBOURS = 3
 """Slices on either side: a median of three ignores one more bad slice there."""
 
@@ -128,8 +130,8 @@ SHIFT_DEVIATIONS = 6.0
 TRUSTED = 0.5
 """A shift is believed if the slices correlate at it by this share of what is usual."""
 
-OFFSET_PX = 2.0
-"""Offset of two detectors that matters: from two pixels on, the borders of phases lie beside each other."""
+OFFSET_PX = APART_PX
+"""Offset of two detectors that matters: what the ingestion warns of too."""
 
 OFFSET_FIT = 0.2
 """Correlation of the edges of two detectors from which their offset is believed; unrelated images have about 0.1."""

@@ -1,6 +1,5 @@
 """How alike two slices are and how far apart, and whether two detectors see the same."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -8,10 +7,7 @@ import numpy.typing as npt
 import scipy.fft
 from scipy.ndimage import gaussian_gradient_magnitude
 
-from monai_app.inspection.measuring.slices import Reduced
-
-Spectrum = npt.NDArray[np.complex64]
-"""Half of the Fourier plane of an image whose pixels have mean 0 and square sum 1: (rows, columns // 2 + 1)."""
+from monai_app.stack.alignment.correlation import Floats, Peak, Spectrum, correlate, find_peak, normalised
 
 _COARSEST = 1 / 64
 """Cycles a pixel below which an image is left out: shading of the whole slice is alike in all of them."""
@@ -29,62 +25,33 @@ _SOFTNESS = 1.0
 """Width of the Gaussian of the gradients of which detectors are compared, pixels of the image made smaller."""
 
 
-@dataclass(frozen=True)
-class Match:
-    """How two images fit.
-
-    Args:
-        similarity: normalised cross-correlation at the best shift; 1 for equal images.
-        shift: what must be added to a place (y, x) in the first image to find it in the second, pixels.
-    """
-
-    similarity: float
-    shift: tuple[float, float]
-
-
-def spectrum_of(image: Reduced) -> Spectrum:
+def spectrum_of(image: Floats) -> Spectrum:
     """Transform an image, (rows, columns), faded out at its edges and without shading, fine noise and curtains."""
     window, passed = _filters(*image.shape)
     transformed = scipy.fft.rfft2((image - image.mean()) * window)
     transformed *= passed
-    # Parseval: the half plane counts twice, but for its first column (and last, which is negligible here).
-    total = 2 * float(np.vdot(transformed, transformed).real) - float(
-        np.vdot(transformed[:, 0], transformed[:, 0]).real
-    )
-    spectrum: Spectrum = transformed / np.float32(max(np.sqrt(total / image.size), 1e-12))
-    return spectrum
+    return normalised(transformed, (image.shape[0], image.shape[1]))
 
 
-def edges_of(image: Reduced) -> Reduced:
+def edges_of(image: Floats) -> Floats:
     """Gradient magnitude of an image: alike in two detectors, whichever phase is brighter in them."""
-    edges: Reduced = gaussian_gradient_magnitude(image, _SOFTNESS)
+    edges: Floats = gaussian_gradient_magnitude(image, _SOFTNESS)
     return edges
 
 
-def match(first: Spectrum, second: Spectrum, columns: int) -> Match:
-    """Find the shift at which two images correlate best.
-
-    The classical cross-correlation by the Fourier transform, its peak refined by parabolas.
+def compare(first: Spectrum, second: Spectrum, columns: int) -> Peak:
+    """Find the shift at which two images correlate best; the height of the peak is 1 for equal images.
 
     Args:
         first: of one image.
         second: of the other.
         columns: of both.
     """
-    correlation = scipy.fft.irfft2(first.conj() * second, s=(first.shape[0], columns))
-    peak = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
-    shift = []
-    for axis, place in enumerate(peak):
-        length = correlation.shape[axis]
-        line = np.take(correlation, peak[1 - axis], axis=1 - axis)
-        before, at, after = line[place - 1], line[place], line[(place + 1) % length]
-        bend = before - 2 * at + after
-        refined = float(place) + (float(0.5 * (before - after) / bend) if bend < 0 else 0.0)
-        shift.append(refined - length if refined > length / 2 else refined)
-    return Match(float(correlation[peak]), (shift[0], shift[1]))
+    shape = (len(first), columns)
+    return find_peak(correlate(first, second, shape), shape)
 
 
-def mutual_information(first: Reduced, second: Reduced) -> float:
+def mutual_information(first: Floats, second: Floats) -> float:
     """Normalised mutual information of two images of one shape: 0 where unrelated, 1 where one tells the other.
 
     ``2 I(A, B) / (H(A) + H(B))`` over `_LEVELS` grey levels of equal frequency. Mutual information needs no common
@@ -97,7 +64,7 @@ def mutual_information(first: Reduced, second: Reduced) -> float:
     return 2 * (one + other - both) / (one + other) if one + other > 0 else 0.0
 
 
-def _levels(image: Reduced) -> npt.NDArray[np.intp]:
+def _levels(image: Floats) -> npt.NDArray[np.intp]:
     limits = np.quantile(image[::2, ::2], np.arange(1, _LEVELS) / _LEVELS)
     return np.searchsorted(limits, image.ravel()).reshape(image.shape)
 
@@ -108,7 +75,7 @@ def _entropy(shares: npt.NDArray[np.float64]) -> float:
 
 
 @lru_cache(maxsize=4)
-def _filters(rows: int, columns: int) -> tuple[Reduced, Reduced]:
+def _filters(rows: int, columns: int) -> tuple[Floats, Floats]:
     """A window that fades out at the edges, and which frequencies count."""
     window = np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1]).astype(np.float32)
     down, along = scipy.fft.fftfreq(rows)[:, None], scipy.fft.rfftfreq(columns)[None]

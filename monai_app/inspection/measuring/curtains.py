@@ -15,7 +15,7 @@ import numpy.typing as npt
 import scipy.fft
 from scipy.ndimage import gaussian_filter1d
 
-from monai_app.inspection.measuring.slices import Reduced
+from monai_app.stack.alignment.correlation import Floats
 
 LONGEST = 1024
 """Longest side of the image that is transformed: finer streaks of larger slices are not seen."""
@@ -69,13 +69,13 @@ class _Frame:
     Without the window the edges of the image would stand on the axes of the spectrum, where curtains are.
     """
 
-    window: Reduced
+    window: Floats
     places: npt.NDArray[np.intp]
     counts: npt.NDArray[np.float64]
     """(directions, rings)."""
 
 
-def measure_curtains(image: Reduced) -> Curtaining:
+def measure_curtains(image: Floats) -> Curtaining:
     """Measure the curtains of a slice, (rows, columns)."""
     mean = float(image.mean())
     if min(image.shape) < 16 or image.min() == image.max():

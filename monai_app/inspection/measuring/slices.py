@@ -8,9 +8,6 @@ import numpy.typing as npt
 Plane = npt.NDArray[np.integer]
 """One slice of one detector: (rows, columns), uint8 or uint16."""
 
-Reduced = npt.NDArray[np.float32]
-"""A plane made smaller by block means: (rows, columns)."""
-
 BINS = 64
 """Bins of a histogram that is kept for every slice."""
 
@@ -34,7 +31,6 @@ class Greys:
         low: share of the pixels of value 0.
         high: share of the pixels of the highest value that the slice has.
         highest: this value.
-        constant: whether all pixels have one value.
         histogram: share of the pixels in each of `BINS` equal parts of the range of the pixel type.
     """
 
@@ -43,7 +39,6 @@ class Greys:
     low: float
     high: float
     highest: int
-    constant: bool
     histogram: npt.NDArray[np.float32]
 
 
@@ -69,7 +64,6 @@ def measure_greys(plane: Plane) -> Greys:
         float(shares[0]),
         float(shares[found[-1]]),
         int(found[-1]),
-        len(found) == 1,
         shares.reshape(BINS, -1).sum(axis=1).astype(np.float32),
     )
 
@@ -124,7 +118,7 @@ def measure_focus(plane: Plane, mean: float) -> float:
     return (near - far) / near if near > _STRUCTURE * total else float("nan")
 
 
-def _lagged(grey: Reduced, lag: int) -> float:
+def _lagged(grey: npt.NDArray[np.float32], lag: int) -> float:
     """Sum over rows of grey times the grey ``lag`` pixels below, and beside."""
     below = float(np.vdot(grey[lag:], grey[:-lag])) if len(grey) > lag else 0.0
     return below + float(np.einsum("ij,ij->i", grey[:, lag:], grey[:, :-lag]).sum(dtype=np.float64))
@@ -134,18 +128,3 @@ def _stripes(plane: Plane) -> list[Plane]:
     """Views of an even number of rows each."""
     step = 2 * max(_STRIPE // (2 * max(plane.shape[1], 1)), 1)
     return [plane[row : row + step] for row in range(0, plane.shape[0], step)]
-
-
-def reduce(plane: Plane, factor: int) -> Reduced:
-    """Means of ``factor`` x ``factor`` pixels; rows and columns that fill no block are left out.
-
-    Example:
-        >>> reduce(np.array([[1, 3, 9], [1, 3, 9]], np.uint8), 2).tolist()
-        [[2.0]]
-    """
-    rows, columns = (length // factor for length in plane.shape)
-    cropped = plane[: rows * factor, : columns * factor]
-    lines = cropped.reshape(rows, factor, columns * factor).sum(axis=1, dtype=np.uint32)
-    means: Reduced = lines.reshape(rows, columns, factor).sum(axis=2, dtype=np.float32)
-    means /= np.float32(factor**2)
-    return means

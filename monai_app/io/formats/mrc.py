@@ -20,8 +20,8 @@ _IMOD = (152, 1146047817)
 _SIGNED = 1
 """Bit of the flags after the mark: bytes are signed."""
 
-_IN_NM = 0.1
-"""An angstrom."""
+_ANGSTROM_NM = 0.1
+"""An angstrom, nm."""
 
 
 def open_mrc(path: Path, request: Request) -> VolumePlanes:
@@ -72,6 +72,6 @@ def _size(header: Any) -> Size:
     for axis, (intervals, voxels) in counts.items():
         whole, parts = positive(float(cell[axis])), int(header[intervals])
         known = whole is not None and parts == int(header[voxels]) and whole != parts
-        lengths.append(whole * _IN_NM / parts if whole is not None and known else None)
+        lengths.append(whole * _ANGSTROM_NM / parts if whole is not None and known else None)
     z, y, x = lengths
     return UNKNOWN if y is None or x is None else (z, y, x)

@@ -15,8 +15,8 @@ _CHUNK = 1024
 def write_hdf5(path: Path, content: Content) -> None:
     """Write HDF5: the dataset `data` (slices, rows, columns), compressed, chunks of one slice.
 
-    Its attributes: ``element_size_um`` and ``origin_um`` (z, y, x), ``title``, ``slice_names``, and of labels
-    ``phase_values``, ``phase_names`` and ``phase_rgb``.
+    Its attributes: ``element_size_um`` and ``origin_um`` (z, y, x), ``title``, and of labels ``phase_values``,
+    ``phase_names`` and ``phase_rgb``. The names of the slices are a dataset beside it, ``slice_names``.
 
     Raises:
         StackError: there are several channels.

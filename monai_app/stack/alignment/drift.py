@@ -13,7 +13,6 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import splu
 
-from monai_app.stack.alignment.matching import Match
 from monai_app.stack.alignment.motion import Numbers, lengths
 
 Keep = Literal["line", "curve", "nothing"]
@@ -61,7 +60,7 @@ class Positions:
     breaks: tuple[int, ...]
 
 
-def solve(slices: int, pairs: dict[tuple[int, int], Match], count: int, shape: tuple[int, int]) -> Positions:
+def solve(slices: int, pairs: dict[tuple[int, int], Numbers], count: int, shape: tuple[int, int]) -> Positions:
     """Place all slices by robust least squares.
 
     Args:
@@ -71,7 +70,7 @@ def solve(slices: int, pairs: dict[tuple[int, int], Match], count: int, shape: t
         shape: (rows, columns) of a slice.
     """
     ends = np.array(list(pairs), int).reshape(-1, 2)
-    moves = np.array([pair.numbers for pair in pairs.values()], float).reshape(-1, count)
+    moves = np.array([*pairs.values()], float).reshape(-1, count)
     _, fitting = _robust(slices, ends, moves, shape)
     flagged = [z for z in range(slices) if not _fits(z, ends, fitting)]
     good = ~np.isin(ends, flagged).any(axis=1)  # pairs of bad slices must not decide between others

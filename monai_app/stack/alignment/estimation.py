@@ -12,8 +12,8 @@ from monai_app.io.sources import Source
 from monai_app.progress import Progress
 from monai_app.stack.alignment.drift import DISTANCES, Positions, kept, solve
 from monai_app.stack.alignment.features import DETECTORS, SLICES
-from monai_app.stack.alignment.matching import LEAST, Match, Picture, match, roughly
-from monai_app.stack.alignment.motion import COUNT, lengths
+from monai_app.stack.alignment.matching import LEAST, Picture, match, roughly
+from monai_app.stack.alignment.motion import COUNT, Numbers, lengths
 from monai_app.stack.alignment.record import Alignment, DetectorPlace
 from monai_app.stack.alignment.request import Align
 
@@ -29,8 +29,8 @@ _AGREE = 2.0
 _GLANCES = 5
 """Slices that a glance compares."""
 
-_APART = 2.0
-"""Pixels between detectors that are told without being asked."""
+APART_PX = 2.0
+"""Pixels between two detectors that are told: from there on, the borders of phases lie beside each other."""
 
 
 def steps_of(align: Align, slices: int) -> int:
@@ -56,8 +56,8 @@ def estimate(
     sources = {reference: detectors[reference], **detectors}
     slices, shape = len(sources[reference]), sources[reference].shape
     sampled = spread(slices, _SAMPLED) if align.moves_detectors else []
-    pairs: dict[tuple[int, int], Match] = {}
-    places: dict[str, dict[int, Match]] = {}
+    pairs: dict[tuple[int, int], Numbers] = {}
+    places: dict[str, dict[int, Numbers]] = {}
     if align.moves_detectors:
         places = {name: {} for name in sources if name != reference}
     window: deque[tuple[int, Picture]] = deque(maxlen=max(DISTANCES))
@@ -69,13 +69,13 @@ def estimate(
                 window.clear()
             picture = Picture(planes, SLICES)
             for earlier, other in window:
-                if z - earlier in DISTANCES and (found := match(other, picture, align.transform)):
+                if z - earlier in DISTANCES and (found := match(other, picture, align.transform)) is not None:
                     pairs[earlier, z] = found
             window.append((z, picture))
         if z in sampled:
             first = Picture(planes[:1], DETECTORS)
             for name, plane in zip(places, planes[1:], strict=True):  # the reference comes first
-                if found := match(first, Picture([plane], DETECTORS), align.transform):
+                if (found := match(first, Picture([plane], DETECTORS), align.transform)) is not None:
                     places[name][z] = found
         progress(done + 1, total)
     moved = (
@@ -106,7 +106,7 @@ def spread(slices: int, most: int) -> list[int]:
 
 
 def _slices(
-    positions: Positions, pairs: Mapping[tuple[int, int], Match], align: Align, gaps: Collection[int]
+    positions: Positions, pairs: Mapping[tuple[int, int], Numbers], align: Align, gaps: Collection[int]
 ) -> dict[str, Any]:
     """What is recorded of the slices."""
     if not pairs:
@@ -134,7 +134,7 @@ def _is_declared(z: int, gaps: Collection[int], flagged: Collection[int]) -> boo
 
 
 def _place(
-    names: tuple[str, str], found: Mapping[int, Match], sampled: Sequence[int], shape: tuple[int, int]
+    names: tuple[str, str], found: Mapping[int, Numbers], sampled: Sequence[int], shape: tuple[int, int]
 ) -> DetectorPlace:
     """Where a detector lies, from the slices in which it could be compared with the reference."""
     if len(found) < _LEAST_FOUND * len(sampled):
@@ -142,7 +142,7 @@ def _place(
             f"align: {names[0]} and {names[1]} have nothing in common in {len(sampled) - len(found)} of {len(sampled)} "
             "slices that were compared; do they show the same field? Look at them, or leave out --align detectors"
         )
-    numbers = np.array([pair.numbers for pair in found.values()])
+    numbers = np.array([*found.values()])
     middle = np.median(numbers, axis=0)
     residuals = lengths(numbers - middle, shape)
     if np.median(residuals) > _AGREE:
@@ -172,7 +172,7 @@ def detectors_apart(detectors: Mapping[str, Source]) -> list[str]:
         moves = np.array([peak.move for peak in found if peak is not None]).reshape(-1, 2)
         middle = np.median(moves, axis=0) if len(moves) > len(slices) / 2 else np.zeros(2)
         near = np.linalg.norm(moves - middle, axis=1) <= 1 + pictures[slices[0]].factor
-        if np.hypot(*middle) >= _APART and near.sum() > len(slices) / 2:
+        if np.hypot(*middle) >= APART_PX and near.sum() > len(slices) / 2:
             lines.append(
                 f"warning: detectors {reference} and {name} are {np.hypot(*middle):.1f} px apart (y {middle[0]:.1f}, "
                 f"x {middle[1]:.1f}); --align detectors moves them upon each other"

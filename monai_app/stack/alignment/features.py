@@ -1,4 +1,4 @@
-"""What pictures are compared by: a band of spatial frequencies without curtains, and their normalised correlation."""
+"""What pictures are compared by when they are aligned: a band of spatial frequencies without curtains."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,9 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
-Floats = npt.NDArray[np.float32]
-Spectrum = npt.NDArray[np.complex64]
-Shape = tuple[int, int]
+from monai_app.stack.alignment.correlation import Floats, Shape, Spectrum, normalised
 
 _WEDGE_DEG = 15.0
 """Frequencies this near to the horizontal are left out: vertical curtains, 0 to 7 degrees askew, lie there."""
@@ -33,14 +31,14 @@ class Feature:
     magnitude: bool = False
 
     def spectrum(self, picture: Floats) -> Spectrum:
-        """The spectrum (rows, columns // 2 + 1) of the feature of a picture (rows, columns)."""
+        """The normalised spectrum of the feature of a picture (rows, columns)."""
         shape = (picture.shape[0], picture.shape[1])
         window = _window(shape)
         found = fft.rfft2((picture - picture.mean()) * window) * _band(shape, self.fine, self.coarse)
         if self.magnitude:
             size = np.abs(fft.irfft2(found, shape))
             found = fft.rfft2((size - size.mean()) * window) * _band(shape, 0.0, 4 * self.coarse)
-        return np.asarray(found, np.complex64)
+        return normalised(np.asarray(found, np.complex64), shape)
 
 
 SLICES = Feature(1.5, 6.0)
@@ -48,52 +46,6 @@ SLICES = Feature(1.5, 6.0)
 
 DETECTORS = Feature(1.0, 2.0, magnitude=True)
 """For detectors: edges and small things, whatever their contrast."""
-
-
-def energy(spectrum: Spectrum, shape: Shape) -> float:
-    """The sum of squares of what a spectrum is of (Parseval)."""
-    return 2 * float(np.vdot(spectrum, spectrum).real) / (shape[0] * shape[1])
-
-
-def correlate(first: Spectrum, second: Spectrum, shape: Shape) -> Floats:
-    """How well the second picture, moved back by (row, column), agrees with the first; moves wrap around."""
-    return np.asarray(fft.irfft2(second * np.conj(first), shape), np.float32)
-
-
-@dataclass(frozen=True)
-class Peak:
-    """The best move of a correlation.
-
-    Args:
-        move: rows and columns, parts of a pixel.
-        height: the correlation there, at most 1.
-        sharpness: how many standard deviations (from the median deviation) it stands out of all moves.
-    """
-
-    move: tuple[float, float]
-    height: float
-    sharpness: float
-
-
-def find_peak(correlation: Floats, reach: Shape) -> Peak:
-    """The highest point within ``reach`` rows and columns of no move, by a parabola through its neighbours."""
-    rows, columns = (min(most, (size - 1) // 2) for most, size in zip(reach, correlation.shape, strict=True))
-    near = np.roll(correlation, (rows, columns), (0, 1))[: 2 * rows + 1, : 2 * columns + 1]
-    y, x = np.unravel_index(int(near.argmax()), near.shape)
-    height, middle = float(near[y, x]), float(np.median(near))
-    spread = 1.4826 * float(np.median(np.abs(near - middle)))
-    down = y - rows + _vertex(near[:, x], int(y))
-    along = x - columns + _vertex(near[y, :], int(x))
-    return Peak((float(down), float(along)), height, (height - middle) / spread if spread > 0 else 0.0)
-
-
-def _vertex(line: Floats, place: int) -> float:
-    """Where between its neighbours the highest point lies, -0.5 to 0.5."""
-    if not 0 < place < len(line) - 1:
-        return 0.0
-    before, top, after = (float(value) for value in line[place - 1 : place + 2])
-    bend = before - 2 * top + after
-    return 0.5 * (before - after) / bend if bend < 0 else 0.0
 
 
 @lru_cache(maxsize=8)

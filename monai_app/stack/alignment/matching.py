@@ -1,11 +1,12 @@
 """How one picture lies against another: whole and small at first, then in tiles at full resolution."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
-from monai_app.stack.alignment.features import Feature, Floats, Peak, Shape, Spectrum, correlate, energy, find_peak
+from monai_app.stack.alignment.correlation import Floats, Peak, Shape, correlate, find_peak, reduced
+from monai_app.stack.alignment.features import Feature
 from monai_app.stack.alignment.motion import Kind, Numbers, fit
 
 LEAST = 32
@@ -45,20 +46,7 @@ class Picture:
         self.factor = max(1, min(-(-max(self.shape) // _OVERVIEW), min(self.shape) // _NARROW))
         small = [reduced(plane, self.factor) for plane in planes]
         self.small: Shape = (small[0].shape[0], small[0].shape[1])
-        self.spectra = [_normalised(feature.spectrum(plane), self.small) for plane in small]
-
-
-@dataclass(frozen=True)
-class Match:
-    """How a picture lies against another.
-
-    Args:
-        numbers: the transform, see `motion`.
-        height: the correlation, at most 1.
-    """
-
-    numbers: Numbers
-    height: float
+        self.spectra = [feature.spectrum(plane) for plane in small]
 
 
 def roughly(first: Picture, second: Picture) -> Peak | None:
@@ -69,11 +57,11 @@ def roughly(first: Picture, second: Picture) -> Peak | None:
     peak = find_peak(total / np.float32(len(first.spectra)), (first.small[0] // _REACH, first.small[1] // _REACH))
     if peak.sharpness < _SHARP:
         return None
-    return Peak((peak.move[0] * first.factor, peak.move[1] * first.factor), peak.height, peak.sharpness)
+    return replace(peak, move=(peak.move[0] * first.factor, peak.move[1] * first.factor))
 
 
-def match(first: Picture, second: Picture, kind: Kind = "translation") -> Match | None:
-    """How the second picture lies against the first; None where they have nothing in common."""
+def match(first: Picture, second: Picture, kind: Kind = "translation") -> Numbers | None:
+    """The transform by which the second picture lies against the first; None where they have nothing in common."""
     rough = roughly(first, second)
     if rough is None:
         return None
@@ -83,14 +71,13 @@ def match(first: Picture, second: Picture, kind: Kind = "translation") -> Match 
     if kind == "translation":
         surface = np.mean(_surfaces(first, second, tiles), axis=0)
         peak = find_peak(surface, (reach, reach))
-        return Match(np.add(move, peak.move), peak.height)
+        return np.add(move, peak.move)
     peaks = [find_peak(surface, tiles.edge) for surface in _surfaces(first, second, tiles)]
     sharp = [place for place, peak in enumerate(peaks) if peak.sharpness >= _SHARP_TILE]
     if len(sharp) < _FEWEST:
         return None
     moves = np.array([peaks[place].move for place in sharp]) + move
-    numbers = fit(kind, tiles.places[sharp], moves)
-    return Match(numbers, float(np.median([peaks[place].height for place in sharp])))
+    return fit(kind, tiles.places[sharp], moves)
 
 
 _FEWEST = 4
@@ -124,7 +111,7 @@ def _surfaces(first: Picture, second: Picture, tiles: _Tiles) -> list[Floats]:
         total = np.zeros(tiles.edge, np.float32)
         for one, other in zip(first.planes, second.planes, strict=True):
             spectra = [
-                _normalised(first.feature.spectrum(_cut(plane, corner, tiles.edge)), tiles.edge)
+                first.feature.spectrum(_cut(plane, corner, tiles.edge))
                 for plane, corner in ((one, (y, x)), (other, (y + tiles.move[0], x + tiles.move[1])))
             ]
             total += correlate(spectra[0], spectra[1], tiles.edge)
@@ -134,15 +121,3 @@ def _surfaces(first: Picture, second: Picture, tiles: _Tiles) -> list[Floats]:
 
 def _cut(plane: np.ndarray, corner: tuple[int, int], edge: Shape) -> Floats:
     return plane[corner[0] : corner[0] + edge[0], corner[1] : corner[1] + edge[1]].astype(np.float32)
-
-
-def _normalised(spectrum: Spectrum, shape: Shape) -> Spectrum:
-    power = energy(spectrum, shape)
-    return np.asarray(spectrum / np.float32(np.sqrt(power)), np.complex64) if power > 0 else spectrum
-
-
-def reduced(plane: np.ndarray, factor: int) -> Floats:
-    """The means of blocks of ``factor`` x ``factor`` pixels; rows and columns left over are left out."""
-    rows, columns = (size // factor * factor for size in plane.shape)
-    blocks = plane[:rows, :columns].reshape(rows // factor, factor, columns // factor, factor)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))

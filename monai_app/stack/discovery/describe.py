@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from monai_app.io.grey import exact
 from monai_app.names import printable
@@ -74,9 +73,9 @@ def _text(text: str) -> str:
 _WORDS = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
 
 
-def _mapping(content: Mapping[str, Any]) -> str:
-    parts = (f"{key}: {_text(value) if isinstance(value, str) else value}" for key, value in content.items())
-    return f"{{{', '.join(parts)}}}"
+def _mapping(content: Mapping[str, str]) -> str:
+    """Entries, which are YAML already, as a mapping."""
+    return f"{{{', '.join(f'{key}: {value}' for key, value in content.items())}}}"
 
 
 def _voxel_size(found: Discovery) -> list[str]:
@@ -93,11 +92,13 @@ def _voxel_size(found: Discovery) -> list[str]:
     return [*lines, "voxel_nm: {" + ", ".join(f"{axis}: {size}" for axis, size in sizes.items()) + "}"]
 
 
-def _source(entry: SourceDescription, folder: Path) -> str:
+def _source(entry: SourceDescription, folder: Path, more: Mapping[str, str]) -> str:
     given = {name: getattr(entry, name) for name in ("files", "channel", "page", "dataset")}
     chosen = {name: value for name, value in given.items() if value is not None}
-    path = _relative(entry.source, folder)
-    return _text(path) if not chosen else _mapping({"source": path, **chosen})
+    texts = {name: _text(value) if isinstance(value, str) else str(value) for name, value in chosen.items()}
+    path = _text(_relative(entry.source, folder))
+    entries = {"source": path, **texts, **more}
+    return _mapping(entries) if len(entries) > 1 else path
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -110,26 +111,36 @@ def _detectors(found: Discovery, folder: Path) -> list[str]:
         lines.append(f"  # {_line(unit.facts)}")
         if name in found.unnamed:
             lines.append(_asked(f"What is this detector called? Nothing says it; {name} stands for its name.", "  "))
-        lines.append(f"  {_text(name)}: {_source(unit.entry, folder)}")
+        own = (
+            {"grey": _mapping(_range(*found.grey_ranges[name]))} if name in found.grey_ranges and _differ(found) else {}
+        )
+        lines.append(f"  {_text(name)}: {_source(unit.entry, folder, own)}")
     return lines
+
+
+def _differ(found: Discovery) -> bool:
+    """Whether the detectors need ranges of their own."""
+    ranges = found.grey_ranges
+    return 0 < len(ranges) < len(found.detectors) or len(set(ranges.values())) > 1
+
+
+def _range(low: float, high: float) -> dict[str, str]:
+    return {"from": f"[{exact(low)}, {exact(high)}]", "to": "uint16"}
 
 
 def _grey(found: Discovery) -> list[str]:
     inverted, lines = [name for name, unit in found.detectors.items() if unit.inverted], list[str]()
-    content: dict[str, Any] = {}
+    content: dict[str, str] = {}
     ranges = found.grey_ranges
-    if ranges and (len(ranges) < len(found.detectors) or len(set(ranges.values())) > 1):
+    if _differ(found):
         each = "; ".join(f"of {name} from {exact(low)} to {exact(high)}" for name, (low, high) in ranges.items())
         lines.append(
-            _asked(
-                f"Values are {each}: which are to be black and white? Give each of these detectors its own, as in "
-                "'ICE: {source: ..., grey: {from: [low, high], to: uint16}}'."
-            )
+            _asked(f"Values are {each}: which are to be black and white? Detectors have them as 'grey' above.")
         )
     elif ranges:
-        low, high = map(exact, next(iter(ranges.values())))
-        lines.append(_asked(f"Values are from {low} to {high}: which are to be black and white?"))
-        content |= {"from": f"[{low}, {high}]", "to": "uint16"}
+        low, high = next(iter(ranges.values()))
+        lines.append(_asked(f"Values are from {exact(low)} to {exact(high)}: which are to be black and white?"))
+        content |= _range(low, high)
     if inverted and len(inverted) < len(found.detectors):
         lines.append(
             _asked(
@@ -141,7 +152,7 @@ def _grey(found: Discovery) -> list[str]:
         lines.append(_asked("Files say that 0 is white: are the grey values to be turned, so that 0 is black?"))
         content["inverted"] = "true"
     if content:
-        lines.append("grey: {" + ", ".join(f"{key}: {value}" for key, value in content.items()) + "}")
+        lines.append(f"grey: {_mapping(content)}")
     return lines
 
 
@@ -198,7 +209,7 @@ def _source_of_labels(facts: LabelFacts, values: Sequence[int], folder: Path) ->
     return [
         "annotations:",
         f"  # {_line(facts.facts)}",
-        f"  source: {_source(facts.unit.entry, folder)}",
+        f"  source: {_source(facts.unit.entry, folder, {})}",
         _asked(f"{asked} and {_listed(rest)} unlabelled." if rest else f"{asked}.", "  "),
         "  mapping: {" + ", ".join(f"{value}: {_text(_name(facts, value))}" for value in values) + "}",
         f"  unlabelled: [{', '.join(map(str, rest))}]",

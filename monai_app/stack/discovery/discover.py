@@ -102,7 +102,7 @@ def _units(paths: Sequence[Path], found: Discovery) -> list[Unit]:
     listed = list_images(paths)
     for folder, files in listed.items():
         named = len(paths) > 1 if folder in paths else any(folder.is_relative_to(path) for path in paths)
-        for group in slices_of_one(group_files(folder, files)):
+        for group in slices_of_one(folder, group_files(folder, files)):
             try:
                 units += units_of(folder, group, named_by_folder=named)
             except AppError as error:

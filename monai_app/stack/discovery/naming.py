@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_app.io.base import Request
+from monai_app.io.base import EXCEPT, Request
 from monai_app.io.registry import find_format, stem
 
 _LABELS = {
@@ -41,6 +41,11 @@ class Group:
     pattern: str | None = None
     word: str = ""
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a description can name its files without others of the folder."""
+        return self.pattern is not None or len(self.files) == 1
+
 
 def is_label_name(text: str) -> bool:
     """Whether a word of a name says that labels are meant.
@@ -67,15 +72,45 @@ def group_files(folder: Path, files: Sequence[Path]) -> list[Group]:
     """Part the image files of a folder by their format, and by the word in which their names differ.
 
     That is a word with a letter: without it the names of every group are the same, or some of the largest group's. So
-    it is a detector's name, or says that labels are meant.
+    it is a detector's name, or says that labels are meant. Labels that are called as an image and such a word, as
+    ``a_label.tif`` beside ``a.tif``, are parted first.
     """
+    images, beside = _labels_apart(files)
+    labels = [choose(folder, word, each) for word, each in beside]
+    if not labels:
+        return _by_format(folder, files, alone=True)
+    groups = [*_by_format(folder, images, alone=False, others=labels), *labels]
+    return groups if all(group.is_chosen for group in groups) else _by_format(folder, files, alone=True)
+
+
+def _labels_apart(files: Sequence[Path]) -> tuple[list[Path], list[tuple[str, list[Path]]]]:
+    """The files that are called as another one and as labels, as ``a_label.tif`` beside ``a.tif``, by their words.
+
+    Returns:
+        The other files, and a word and its files for each word and ending.
+    """
+    stems = {stem(file).casefold() for file in files}
+    images, labels = list[Path](), dict[tuple[str, str], list[Path]]()
+    for file in files:
+        parts = re.split(r"([_\-. ]+)", stem(file))
+        place = next((place for place, part in enumerate(parts) if is_label_name(part)), 0)
+        rest = parts[: place - 1] + parts[place + 1 :] if place else parts[2:]
+        if is_label_name(parts[place]) and "".join(rest).casefold() in stems:
+            labels.setdefault((parts[place].casefold(), file.suffix.casefold()), []).append(file)
+        else:
+            images.append(file)
+    return images, [(word, each) for (word, _), each in labels.items()]
+
+
+def _by_format(folder: Path, files: Sequence[Path], *, alone: bool, others: Sequence[Group] = ()) -> list[Group]:
     formats: dict[str, list[Path]] = {}
     for file in files:
         formats.setdefault(getattr(find_format(file), "name", ""), []).append(file)
-    return [group for each in formats.values() for group in _by_word(folder, each, alone=len(formats) == 1)]
+    alone = alone and len(formats) == 1
+    return [group for each in formats.values() for group in _by_word(folder, each, alone=alone, others=others)]
 
 
-def _by_word(folder: Path, files: Sequence[Path], *, alone: bool) -> list[Group]:
+def _by_word(folder: Path, files: Sequence[Path], *, alone: bool, others: Sequence[Group]) -> list[Group]:
     for word_of in _cuts([stem(file) for file in files]):
         groups: dict[str, list[Path]] = {}
         rests: dict[str, set[str]] = {}
@@ -84,10 +119,10 @@ def _by_word(folder: Path, files: Sequence[Path], *, alone: bool) -> list[Group]
             groups.setdefault(word.casefold(), []).append(file)
             rests.setdefault(word.casefold(), set()).add(rest.casefold())
         if _is_parting(groups, rests):
-            found = [_group(folder, word_of(stem(each[0]))[0], each) for each in groups.values()]
+            found = [choose(folder, word_of(stem(each[0]))[0], each) for each in groups.values()]
             if all(group.pattern for group in found):
                 return found
-    return [Group(tuple(files)) if alone or len(files) == 1 else _group(folder, "", files)]
+    return [Group(tuple(files)) if alone or len(files) == 1 else choose(folder, "", files, others)]
 
 
 class _Cut:
@@ -126,8 +161,15 @@ def _is_parting(groups: dict[str, list[Path]], rests: dict[str, set[str]]) -> bo
     return all(len(rest & most) > len(rest) / 2 for rest in rests.values())
 
 
-def _group(folder: Path, word: str, files: Sequence[Path]) -> Group:
-    """The group with a pattern, if one chooses its files and no others of the folder."""
+def choose(folder: Path, word: str, files: Sequence[Path], others: Sequence[Group] = ()) -> Group:
+    """Make a group, with a pattern if one chooses its files and no others of the folder.
+
+    Args:
+        folder: of the files.
+        word: by which their names differ from those of others.
+        files: the files.
+        others: groups of the folder; all but the files of one of them may be meant.
+    """
     ending = files[0].name[len(stem(files[0])) :]
     text = word.replace("[", "[[]")
     beside = sorted({mark for file in files for mark in re.findall(f"(?i)([_. -]?){re.escape(word)}", file.name)})
@@ -138,9 +180,10 @@ def _group(folder: Path, word: str, files: Sequence[Path]) -> Group:
         *(f"{text}{mark}*" for mark in ("_", "-", " ", "")),
         *(f"*{before}{text}{mark}*" for mark in ("_", "-", ".", " ", "")),
     )
-    others = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    for pattern in (*patterns, *(f"{each}{ending}" for each in patterns[1:])):
-        if {entry for entry in others if Request(files=pattern).fits(entry)} == set(files):
+    exact = (f"{each}{end}" for end in (ending, f"[0-9]{ending}") for each in ("*", *patterns[1:]))
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    for pattern in (*patterns, *exact, *(f"{EXCEPT}{group.pattern}" for group in others)):
+        if {entry for entry in entries if Request(files=pattern).fits(entry)} == set(files):
             return Group(tuple(files), pattern, word)
     return Group(tuple(files), None, word)
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from monai_app.domain.validation import validated
-from monai_app.errors import ConfigError, Faults, TargetExistsError
-from monai_app.files import atomic_file
+from monai_app.errors import ConfigError, Faults
+from monai_app.files import atomic_file, check_file_target
 from monai_app.stack.discovery.describe import describe, questions
 from monai_app.stack.discovery.discover import Report, discover
 from monai_app.stack.ingestion.description import SampleDescription
@@ -92,5 +92,4 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; give the name of a file")
     check_outside_stores(target.absolute())
-    if target.exists() and not overwrite:
-        raise TargetExistsError(f"{target} exists already; choose another name (-o) or replace it with --overwrite")
+    check_file_target(target, overwrite=overwrite)

@@ -14,7 +14,7 @@ from monai_app.io.opening import open_planes
 from monai_app.io.registry import format_of, stem
 from monai_app.io.sources import Source
 from monai_app.names import is_printable
-from monai_app.stack.discovery.naming import Group, detector_name, is_label_name
+from monai_app.stack.discovery.naming import Group, choose, detector_name, is_label_name
 from monai_app.stack.ingestion.source_description import SourceDescription
 
 _FEW_VALUES = 16
@@ -96,16 +96,19 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     ]
 
 
-def slices_of_one(groups: Sequence[Group]) -> list[Group]:
-    """Put files together again that differ in their whole names and hold one plane each: they are no detectors."""
-    files = [file for group in groups for file in group.files]
-    if len(files) > len(groups) or any(stem(file) != group.word for file, group in zip(files, groups, strict=True)):
+def slices_of_one(folder: Path, groups: Sequence[Group]) -> list[Group]:
+    """Put images together again that differ in their whole names and hold one plane each: they are no detectors."""
+    labels = [group for group in groups if is_label_name(group.word)]
+    images = [group for group in groups if group not in labels]
+    files = [file for group in images for file in group.files]
+    if len(images) < 2 or any(group.files[1:] or stem(group.files[0]) != group.word for group in images):
         return list(groups)
+    together = choose(folder, "", files, labels) if labels else Group(tuple(files))
     try:
         single = all(_first(file).count == 1 for file in files)
     except StackError:
-        return list(groups)
-    return [Group(tuple(files))] if single else list(groups)
+        single = False
+    return [together, *labels] if single and (together.is_chosen or not labels) else list(groups)
 
 
 def _parts(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:

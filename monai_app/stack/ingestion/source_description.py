@@ -74,7 +74,7 @@ class SourceDescription(Strict):
     source: _Source
     """The folder or file."""
     files: Text | None = None
-    """Only files of the folder whose names fit this pattern, as in `*_ICE_*`."""
+    """Only files of the folder whose names fit this pattern, as in `*_ICE_*`; `!*_label*` are all others."""
     channel: Annotated[int, Field(ge=0, le=999)] | Text | None = None
     """The channel, counted from 0 or as the file names it."""
     page: Annotated[int, Field(ge=0, le=99_999)] | None = None

@@ -106,6 +106,7 @@ ROWS = [
     bad("a channel that is negative", described("{source: ICE, channel: -1}", untouched), "ICE::channel", "-1"),
     bad("a channel and a page", described("{source: ICE, channel: 0, page: 0}", untouched), "give one of them"),
     bad("page 1 of files of one page", described("{source: ICE, page: 1}", untouched), "no page 1"),
+    bad("a pattern that leaves out all files", described('{source: ICE, files: "!*"}', untouched), "'!*'"),
     bad("a pattern that no file fits", described('{source: ICE, files: "*_ICE_*"}', untouched), "'*_ICE_*'"),
     bad("a pattern for a file", described('{source: a.tif, files: "*"}', hyperstack), "leave it out"),
     bad("an unknown key of a detector", described("{source: ICE, chanel: 0}", untouched), "'chanel'", "'channel'"),

@@ -5,7 +5,7 @@ import pytest
 import skimage.metrics
 from scipy.ndimage import gaussian_filter, shift
 
-from monai_app.inspection.measuring.comparison import edges_of, match, mutual_information, spectrum_of
+from monai_app.inspection.measuring.comparison import compare, edges_of, mutual_information, spectrum_of
 
 
 def image(seed: int = 0, rows: int = 120, columns: int = 151) -> np.ndarray:
@@ -18,31 +18,31 @@ def image(seed: int = 0, rows: int = 120, columns: int = 151) -> np.ndarray:
 def test_a_shift_comes_back(down: float, along: float) -> None:
     first = image()
     second = shift(first, (down, along), mode="wrap")
-    found = match(spectrum_of(first), spectrum_of(second), first.shape[1])
-    np.testing.assert_allclose(found.shift, (down, along), atol=0.25)
-    assert found.similarity > 0.8
+    found = compare(spectrum_of(first), spectrum_of(second), first.shape[1])
+    np.testing.assert_allclose(found.move, (down, along), atol=0.25)
+    assert found.height > 0.8
 
 
 def test_equal_images_correlate_fully_whatever_their_brightness_and_others_do_not() -> None:
     first = spectrum_of(image())
     columns = image().shape[1]
-    assert match(first, spectrum_of(50 + 7 * image()), columns).similarity == pytest.approx(1, abs=1e-3)
-    assert match(first, spectrum_of(image(1)), columns).similarity < 0.4
+    assert compare(first, spectrum_of(50 + 7 * image()), columns).height == pytest.approx(1, abs=1e-3)
+    assert compare(first, spectrum_of(image(1)), columns).height < 0.4
 
 
 def test_edges_fit_where_contrast_is_opposite() -> None:
     first = np.sign(image())
     second = shift(-2 * first, (4, -3), mode="wrap")
-    found = match(spectrum_of(edges_of(first)), spectrum_of(edges_of(second)), first.shape[1])
-    np.testing.assert_allclose(found.shift, (4, -3), atol=0.3)
+    found = compare(spectrum_of(edges_of(first)), spectrum_of(edges_of(second)), first.shape[1])
+    np.testing.assert_allclose(found.move, (4, -3), atol=0.3)
 
 
 def test_vertical_streaks_neither_join_nor_hold_images() -> None:
     rng = np.random.default_rng(0)
     streaks = np.repeat(rng.normal(size=(1, 151)), 120, axis=0).astype(np.float32)
     first, second = image() + streaks, shift(image(), (5, 4), mode="wrap") + streaks
-    np.testing.assert_allclose(match(spectrum_of(first), spectrum_of(second), 151).shift, (5, 4), atol=0.5)
-    assert match(spectrum_of(first), spectrum_of(image(1) + streaks), 151).similarity < 0.4
+    np.testing.assert_allclose(compare(spectrum_of(first), spectrum_of(second), 151).move, (5, 4), atol=0.5)
+    assert compare(spectrum_of(first), spectrum_of(image(1) + streaks), 151).height < 0.4
 
 
 def test_mutual_information_ranks_as_that_of_scikit_image() -> None:
@@ -59,5 +59,5 @@ def test_mutual_information_ranks_as_that_of_scikit_image() -> None:
 def test_an_image_of_one_value_is_like_none() -> None:
     flat = np.full((64, 64), 5, np.float32)
     other = image(0, 64, 64)
-    assert match(spectrum_of(flat), spectrum_of(other), 64).similarity == pytest.approx(0, abs=1e-3)
+    assert compare(spectrum_of(flat), spectrum_of(other), 64).height == pytest.approx(0, abs=1e-3)
     assert mutual_information(flat, other) == pytest.approx(0, abs=1e-6)

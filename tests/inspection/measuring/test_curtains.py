@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from monai_app.inspection.measuring.curtains import measure_curtains
-from monai_app.inspection.measuring.slices import reduce
+from monai_app.stack.alignment.correlation import reduced
 from tests.inspection.conftest import simulated
 
 
@@ -42,7 +42,7 @@ def test_simulated_curtains_rise_with_their_strength_and_lean_as_a_rocking_mill_
     measured = []
     for strength in (0.0, 1.0, 2.0, 4.0):
         images = simulated(1, rows=384, columns=384, artefacts={"curtaining": strength})
-        measured.append([measure_curtains(reduce(image[0], 1)) for image in images.values()])
+        measured.append([measure_curtains(reduced(image[0], 1)) for image in images.values()])
     for detector in zip(*measured, strict=True):
         none, one, two, four = (each.strength for each in detector)
         assert none < 0.02 < one

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from monai_app.inspection.measuring.slices import BINS, measure_focus, measure_greys, measure_noise, reduce
+from monai_app.inspection.measuring.slices import BINS, measure_focus, measure_greys, measure_noise
 from monai_app.phantom import PhantomConfig
 from monai_app.phantom.imaging.artefacts import noise_table
 from tests.inspection.conftest import simulated
@@ -71,11 +71,3 @@ def test_what_shows_nothing_has_no_focus(plane: np.ndarray) -> None:
 
 def test_noise_alone_has_no_focus() -> None:
     assert np.isnan(measure_focus(np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8), 127.0))
-
-
-@pytest.mark.parametrize("factor", [1, 2, 3, 8])
-def test_reduced_pixels_are_means(factor: int) -> None:
-    plane = np.random.default_rng(0).integers(0, 65535, (50, 41)).astype(np.uint16)
-    small = reduce(plane, factor)
-    assert small.shape == (50 // factor, 41 // factor)
-    assert small[1, 2] == pytest.approx(plane[factor : 2 * factor, 2 * factor : 3 * factor].mean(), rel=1e-6)

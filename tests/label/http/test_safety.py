@@ -245,13 +245,15 @@ def test_nothing_of_the_interface_fails_whatever_is_sent(tiny_stack: Stack, trai
         stack, tmp_path / "home", *words, "--max-upload", "2MiB", "--waiting", 2, python=warm.python()
     ) as served:
         client = tmp_path / "client"
-        without = (served.folder, stack / "labels", client)
+        temporary = tmp_path / "home" / "tmp"  # a training that is stopped leaves a folder there, until the next one
+        without = (served.folder, stack / "labels", client, temporary)
         before = tree(tmp_path, *without)
         fuzz(served.server.url, client)
         for path in ("train/", "scoring/", "batch/infer"):
             served.ask("DELETE", f"/{path}")
         assert "Traceback" not in served.server.said()
         assert tree(tmp_path, *without) == before
+        assert all(path.name.startswith("monai-app-configs-") for path in temporary.iterdir())
         check_annotations(stack)
         answer = served.ask("POST", "/infer/trained?image=tiny_z0001&output=image")
     # What another process of the same folder says, with the weights that count by now.

@@ -5,17 +5,16 @@ import numpy.typing as npt
 import pytest
 
 from monai_app.stack.alignment.drift import DISTANCES, Keep, Positions, kept, solve
-from monai_app.stack.alignment.matching import Match
 from tests.stack.alignment.drifting import walk
 
 SHAPE = (100, 200)
-Pairs = dict[tuple[int, int], Match]
+Pairs = dict[tuple[int, int], npt.NDArray[np.float64]]
 
 
 def pairs_of(positions: npt.NDArray[np.float64], noise: float = 0.0) -> Pairs:
     rng, count = np.random.default_rng(1), len(positions)
     ends = [(z, z + distance) for z in range(count) for distance in DISTANCES if z + distance < count]
-    return {(a, b): Match(positions[b] - positions[a] + rng.normal(0, noise, 2), 0.8) for a, b in ends}
+    return {(a, b): positions[b] - positions[a] + rng.normal(0, noise, 2) for a, b in ends}
 
 
 def solved(pairs: Pairs, slices: int) -> Positions:
@@ -35,7 +34,7 @@ def test_pairs_that_are_wrong_move_nothing() -> None:
     known = walk(20)
     pairs = pairs_of(known)
     for ends in ((4, 5), (9, 11), (0, 1), (17, 19)):
-        pairs[ends] = Match(np.add(pairs[ends].numbers, (30, -45)), 0.3)
+        pairs[ends] = pairs[ends] + (30, -45)
     found = solved(pairs, 20)
     np.testing.assert_allclose(found.numbers, known, atol=0.05)
     assert found.flagged == ()
@@ -48,7 +47,7 @@ def test_bad_slices_lie_between_their_neighbours(bad: tuple[int, ...], compared:
     pairs = pairs_of(known)
     for ends in [ends for ends in pairs if set(ends) & set(bad)]:
         if compared:
-            pairs[ends] = Match(rng.uniform(-60, 60, 2), 0.1)
+            pairs[ends] = rng.uniform(-60, 60, 2)
         else:
             del pairs[ends]
     found = solved(pairs, 20)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
+from PIL import Image
 from typer.testing import CliRunner
 
 from monai_app.cli import app
@@ -224,18 +225,78 @@ def test_paths_elsewhere_stay_whole(tmp_path: Path) -> None:
 
 def test_detectors_get_ranges_of_their_own(tmp_path: Path) -> None:
     write_folder(tmp_path / "SE", ICE.astype(np.float32) / 255, "{:04d}.tif")
-    write_folder(tmp_path / "BSE", ICE.astype(np.float32) * 100, "{:04d}.tif")
+    write_folder(tmp_path / "BSE", TLD.astype(np.float32) * 100, "{:04d}.tif")
     text = described(tmp_path)
     assert any("of BSE from 0 to 25500; of SE from 0 to 1: which are" in each for each in questions(text))
+    assert "BSE: {source: BSE, grey: {from: [0, 25500], to: uint16}}" in text
     assert "\ngrey:" not in text
+    np.testing.assert_array_equal(pixels_of(made(tmp_path))[0], np.rint(TLD * (65535 / 255)))
 
 
-def test_labels_among_images_are_no_images(tmp_path: Path) -> None:
+def labels_of_names(root: Path) -> None:
     for z, name in enumerate(("alpha", "beta", "gamma")):
-        tifffile.imwrite(tmp_path / f"{name}.tif", ICE[z])
-        tifffile.imwrite(tmp_path / f"{name}_label.tif", ICE[z] % 3)
+        tifffile.imwrite(root / f"{name}.tif", ICE[z])
+        tifffile.imwrite(root / f"{name}_label.tif", LABELS[z])
+
+
+def labels_of_numbers(root: Path) -> None:
+    write_folder(root, ICE, "slice 00{}.tif")
+    for z in range(3):
+        tifffile.imwrite(root / f"slice 00{z}-Mask.tif", LABELS[z])
+
+
+def labels_as_png(root: Path) -> None:
+    write_folder(root, ICE, "slice_{}.tif")
+    for z in range(3):
+        Image.fromarray(LABELS[z]).save(root / f"seg_slice_{z}.png")
+
+
+def labels_of_one_detector(root: Path) -> None:
+    write_folder(root, ICE, "s_ICE_{}.tif")
+    write_folder(root, TLD, "s_TLD_{}.tif")
+    for z in range(3):
+        tifffile.imwrite(root / f"s_ICE_{z}_label.tif", LABELS[z])
+
+
+def labels_in_a_detector_s_folder(root: Path) -> None:
+    two_folders(root)
+    for z in range(3):
+        tifffile.imwrite(root / "ICE" / f"{z:04d}_gt.tif", LABELS[z])
+
+
+def labels_of_a_file(root: Path) -> None:
+    tifffile.imwrite(root / "cement.tif", ICE, photometric="minisblack")
+    tifffile.imwrite(root / "cement_labels.tif", LABELS, photometric="minisblack")
+
+
+@pytest.mark.parametrize(
+    ("layout", "detectors", "slices"),
+    [
+        (labels_of_names, 1, 3),
+        (labels_of_numbers, 1, 5),
+        (labels_as_png, 1, 5),
+        (labels_of_one_detector, 2, 5),
+        (labels_in_a_detector_s_folder, 2, 5),
+        (labels_of_a_file, 1, 5),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_labels_that_are_called_as_their_images_are_parted_from_them(
+    layout: Callable[[Path], None], detectors: int, slices: int, tmp_path: Path
+) -> None:
+    layout(tmp_path)
+    stack = made(tmp_path)
+    np.testing.assert_array_equal(pixels_of(stack), [detector[:slices] for detector in (ICE, TLD)[:detectors]])
+    assert {0, 1, 2} <= {*stack.train_slices, *stack.test_slices}
+    for z in range(3):
+        np.testing.assert_array_equal(stack.read_annotation(z), LABELS[z])
+
+
+def test_labels_among_images_that_are_called_otherwise_are_asked_about(tmp_path: Path) -> None:
+    labels_of_numbers(tmp_path)
+    (tmp_path / "slice 000-Mask.tif").rename(tmp_path / "slice 009-Mask.tif")  # whose image is not there
     asked = " ".join(questions(described(tmp_path)))
-    assert "_label.tif is called as labels are, and lies among images" in asked
+    assert "Mask.tif is called as labels are, and lies among images" in asked
 
 
 def test_names_without_numbers_are_a_question(tmp_path: Path) -> None:
