@@ -1,17 +1,20 @@
-"""Scores from one confusion matrix accumulated over all labelled pixels."""
+"""Scores of a segmentation: from one confusion matrix over all labelled pixels, and from where the errors lie."""
 
-from monai_app.metrics.confusion import item_confusion, labelled_pairs, mean_iou_metric, phase_confusion
-from monai_app.metrics.scores import Part, PhaseScore, Scores, mean_iou, score, write_scores
+from monai_app.metrics.confusion import count_pixels, labelled_pairs, mean_iou_metric, phase_confusion
+from monai_app.metrics.score_files import Document, Part, read_scores, write_scores
+from monai_app.metrics.scores import PhaseScore, Scores, mean_iou, score
 
 __all__ = [
+    "Document",
     "Part",
     "PhaseScore",
     "Scores",
-    "item_confusion",
+    "count_pixels",
     "labelled_pairs",
     "mean_iou",
     "mean_iou_metric",
     "phase_confusion",
+    "read_scores",
     "score",
     "write_scores",
 ]
