@@ -52,15 +52,24 @@ def _lines(scores: dict[str, Any]) -> Iterator[str]:
         place = part["stack"] if part["slice"] is None else f"{part['stack']}, slice {part['slice']}"
         yield f"{place}: {_summary(part)}"
     yield f"all together, {_counted(len(scores['stacks']), 'stack')}:"
-    yield f"{'phase':<16}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
-    for row in scores["phases"]:
-        cells = [_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error")]
-        yield f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}"
-    yield _summary(scores)
+    yield f"{'phase':<16}{'IoU':>8}{'95 % interval':>19}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
+    for row, ends in zip(scores["phases"], scores["intervals"]["phases"], strict=True):
+        iou, dice, *others = (_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error"))
+        precision, recall, error = others
+        interval = _interval(ends, "iou")
+        yield f"{row['phase']:<16}{iou:>8}{interval:>19}{dice:>8}{precision:>11}{recall:>8}{error:>16}"
+    mean = scores["intervals"]["mean"]
+    yield f"{_summary(scores)}; 95 % intervals {_interval(mean, 'iou')}, {_interval(mean, 'pixel_accuracy')}"
+    if not scores["intervals"]["reliable"]:
+        yield f"the intervals are of {scores['intervals']['blocks']} blocks only, too few to rely on"
 
 
 def _summary(scores: dict[str, Any]) -> str:
     return f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}"
+
+
+def _interval(ends: dict[str, Any], name: str) -> str:
+    return f"{_number(ends[f'{name}_low'])} to {_number(ends[f'{name}_high'])}"
 
 
 def _counted(number: int, what: str) -> str:
