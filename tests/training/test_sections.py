@@ -61,14 +61,12 @@ def section(path: Path, name: str) -> dict[str, Any]:
 
 
 def test_pooled_intervals_are_of_the_blocks_of_all_slices(written: Path, evaluated: list[EvaluatedSlice]) -> None:
-    sides = [
-        part["intervals"]["side"] for name in "ab" for part in read_scores(written / name / "scores.json")["parts"]
-    ]
+    parts = [part for name in "ab" for part in read_scores(written / name / "scores.json")["parts"]]
     blocks = [
-        confusion_blocks(each.true, each.predicted, 3, side).counts for each, side in zip(evaluated, sides, strict=True)
+        confusion_blocks(each.true, each.predicted, 3, part["intervals"]["side"]).counts
+        for each, part in zip(evaluated, parts, strict=True)
     ]
-    wanted = score_intervals(np.concatenate(blocks), NAMES)
-    assert section(written, "intervals") == pytest.approx(wanted)
+    assert section(written, "intervals") == score_intervals(np.concatenate(blocks), NAMES)
     assert section(written / "b", "intervals")["blocks"] == len(blocks[1]) + len(blocks[2])
 
 
