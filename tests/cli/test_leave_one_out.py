@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from monai_app.bundle.configs.locate import NO_SIZE
 from monai_app.bundle.leave_one_out import folds_of, held_out, ready
 from monai_app.bundle.recipe import read_recipe
 from monai_app.cli.leave_one_out import leave_one_out
-from monai_app.errors import AnnotationError, ConfigError
+from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.files import file_sha256
 from monai_app.stack import Stack, annotate
 from tests.conftest import CHECKOUT, TINY, run_command
@@ -130,6 +130,14 @@ def test_a_fold_has_the_pixels_and_annotations_of_the_stack(left_out: Run) -> No
         assert taken.path == fold(left_out.run, each.z) / "sample.ome.zarr"
         np.testing.assert_array_equal(taken.read_annotation(3), left_out.stack.read_annotation(3))
         assert taken.identity == held_out(left_out.stack, each).identity
+
+
+def test_a_stack_that_is_annotated_meanwhile_is_not_mixed(left_out: Run, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(left_out.stack.path, tmp_path / "sample.ome.zarr"))
+    first, *_ = folds_of(stack, left_out.run)
+    annotate(stack, {5: np.ones(stack.shape[1:], np.uint8)})
+    with pytest.raises(StackError, match="was replaced or annotated while it was read"):
+        held_out(stack, replace(first, folder=tmp_path / "fold"))
 
 
 def test_runs_and_stacks_that_leave_nothing_out_are_refused(left_out: Run, tmp_path: Path) -> None:
