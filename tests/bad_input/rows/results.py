@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bad_input.row import Make, Place, in_turn, refused, taken
+from tests.bad_input.row import Make, Place, edit_json, in_turn, refused, taken
 from tests.bad_input.rows.descriptions import file_at, folder_at
 from tests.bad_input.rows.segment import cut, described, in_run, inference
 from tests.bad_input.rows.train import another, without_annotations
@@ -15,6 +15,17 @@ from tests.bad_input.rows.train import another, without_annotations
 
 def own_run(place: Place) -> None:
     place.copy("RUN")
+
+
+def scores(text: str) -> Make:
+    """Make a run folder with a document of scores."""
+
+    def make(place: Place) -> None:
+        path = place.copy("RUN") / "eval" / "test" / "scores.json"
+        path.parent.mkdir()
+        path.write_text(text)
+
+    return make
 
 
 def archive(change: Callable[[dict[str, bytes]], object]) -> Make:
@@ -96,6 +107,24 @@ ROWS = [
     refused("`--processes 5000`", "evaluate STACK RUN --processes 5000", "processes 5000"),
     refused("`--device gpu`", "evaluate STACK RUN --device gpu", "gpu"),
     refused("a run without weights", "evaluate STACK RUN", "model.pt", make=in_run("models/model.pt", Path.unlink)),
+    refused(
+        "`--leave-one-out` where two slices are annotated",
+        "evaluate STACK RUN --leave-one-out",
+        "2 annotated",
+        "at least 3",
+        make=in_turn(another(("train: [1, 3, 5]", "train: [1]\n  unused: ignore")), own_run),
+    ),
+    refused(
+        "`--leave-one-out` with another detector",
+        "evaluate STACK RUN --leave-one-out --detector ICE=TLD",
+        "--detector",
+    ),
+    refused(
+        "`--leave-one-out` of a run that began with another model's weights",
+        "evaluate STACK RUN --leave-one-out",
+        "without --from",
+        make=in_run("run.json", lambda path: edit_json(path, lambda content: content.update(pretrained={}))),
+    ),
     refused(
         "a stack without annotations",
         "evaluate STACK RUN",
@@ -185,19 +214,19 @@ ROWS = [
         "`scores.json` that is no JSON",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/scores.json", lambda path: path.write_text("{")),
+        make=scores("{"),
     ),
     refused(
         "`scores.json` that is a list",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/scores.json", lambda path: path.write_text("[]")),
+        make=scores("[]"),
     ),
     refused(
         "`scores.json` of wrong types",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/scores.json", lambda path: path.write_text('{"phases": 5, "mean_iou": "good"}')),
+        make=scores('{"phases": 5, "mean_iou": "good"}'),
     ),
     refused(
         "`run.json` that is no JSON",
