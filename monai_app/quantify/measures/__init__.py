@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from monai_app.errors import ConfigError
-from monai_app.quantify.measures import chords, components, fraction, surface
+from monai_app.quantify.measures import chords, components, fraction, surface, thickness
 from monai_app.quantify.quantity import Measure
 
 MEASURES: Mapping[str, Measure] = {
@@ -11,6 +11,7 @@ MEASURES: Mapping[str, Measure] = {
     "surface": surface.measure,
     "components": components.measure,
     "chords": chords.measure,
+    "thickness": thickness.measure,
 }
 """What is measured unless measures are chosen."""
 

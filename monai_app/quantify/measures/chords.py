@@ -69,7 +69,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     doi 10.1103/physreve.47.2950). What the border, or anything that is not segmented, cuts is counted apart. The mean
     is free of that bias: the length in the phase, cut chords too, over half the number of ends at other phases.
     """
-    planes, rows, columns = labels.shape
+    _, rows, columns = labels.shape
     along_z = _OpenChords(labels.size, labels.shape)
     along_y, along_x = _Chords(labels.size, rows), _Chords(labels.size, columns)
     for _, (plane,) in labels.slabs(progress, 1):
