@@ -29,7 +29,7 @@ def test_layers_conduct_along_them_and_not_across(voxel: Sides) -> None:
 
 
 def test_a_channel_around_a_wall_is_as_tortuous_as_its_resistance() -> None:
-    """From slit to slit, one voxel wide: half a voxel in, one step across, three along, one across, half a voxel out."""
+    """From slit to slit, one voxel wide: half a step in, one across, three along, one across, half a step out."""
     voxels = np.ones((3, 1, 4), np.uint8)
     voxels[0, 0, 0] = voxels[1, 0, :] = voxels[2, 0, 3] = 2
     found = solved(voxels.repeat(9, 1), (10.0, 10.0, 10.0))
