@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -142,17 +141,14 @@ class StoredLabels(Labels):
             )
         self.mask = Mask(stack, mask)
         self._stack, self._made = stack, finished_as(stack.path, name)
-        planes = [plane for z in self.region.z.range for plane in ((None, z) if z in self._gaps else (z,))]
+        gaps = {z for z in stack.gaps if z > self.region.z.start}
+        planes = [plane for z in self.region.z.range for plane in ((None, z) if z in gaps else (z,))]
         super().__init__(phases, stack.voxel_nm, planes, *self.region.rect.shape)
 
     @property
     def stack(self) -> Stack:
         """The stack that they belong to."""
         return self._stack
-
-    @cached_property
-    def _gaps(self) -> set[int]:
-        return {z for z in self._stack.gaps if z > self.region.z.start}
 
     def read(self, block: Region) -> Voxels:
         """Return a block; what the mask leaves out is 0."""
