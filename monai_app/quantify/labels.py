@@ -102,12 +102,20 @@ class ArrayLabels(Labels):
     Args:
         voxels: (z, y, x) uint8, 0 or the value of a phase.
         voxel_nm: voxel size z, y, x in nm.
-        phases: what the values mean.
+        phases: what the values mean, in the order of their values.
+
+    Raises:
+        StackError: the array is of another type, or holds a value above the phases'.
     """
 
     def __init__(self, voxels: Voxels, voxel_nm: tuple[float, float, float], phases: Sequence[Phase]) -> None:
         planes, rows, columns = voxels.shape
         super().__init__(phases, voxel_nm, range(planes), rows, columns)
+        if voxels.dtype != np.uint8 or voxels.max(initial=0) >= self.size:
+            raise StackError(
+                f"the labels are {voxels.dtype} up to {voxels.max(initial=0)} and must be uint8, 0 or a phase up to "
+                f"{self.size - 1}; convert them, or name all phases"
+            )
         self._voxels = voxels
 
     def read(self, block: Region) -> Voxels:
