@@ -17,9 +17,10 @@ Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
 
-BLOCKS = 16
-"""About so many blocks a slice is divided into: as large as they can be while Student's t is still near the normal (batches
-of a time series are chosen likewise: Schmeiser 1982, doi 10.1287/opre.30.3.556)."""
+BLOCKS = 9
+"""About so many blocks a slice is divided into. Errors hang together over whole grains, so blocks must be as large as can
+be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
+(docs/uncertainty.md)."""
 
 LEAST_BLOCKS = 4
 """Blocks that a phase must stand in for an interval that can be relied on."""
