@@ -75,21 +75,25 @@ class Labels(ABC):
             StackError: a chunk is damaged.
         """
 
-    def slabs(self, voxels: int = BLOCK) -> Iterator[tuple[Region, Voxels]]:
-        """Give all of it in blocks of whole planes, in their order, with at most so many voxels or of one plane."""
+    def slabs(self, progress: Progress = silent, voxels: int = BLOCK) -> Iterator[tuple[Region, Voxels]]:
+        """Give all of it in blocks of whole planes, in their order.
+
+        Args:
+            progress: called for every block.
+            voxels: of a block at most, unless a plane has more.
+        """
         planes, rows, columns = self.shape
+        progress(0, planes)
         for z in Span(0, planes).split(max(voxels // (rows * columns), 1)):
             block = Region(z, Span(0, rows), Span(0, columns))
             yield block, self.read(block)
+            progress(z.stop, planes)
 
     def count(self, progress: Progress = silent) -> npt.NDArray[np.int64]:
         """Count the voxels of every plane with each value: (planes, `size`). The first call reads all of it."""
         if self._counts is None:
-            counts = np.zeros((self.shape[0], self.size), np.int64)
-            for block, labels in self.slabs(1):
-                counts[block.z.start] = np.bincount(labels.ravel(), minlength=self.size)
-                progress(block.z.stop, self.shape[0])
-            self._counts = counts
+            planes = (plane for _, (plane,) in self.slabs(progress, 1))
+            self._counts = np.stack([np.bincount(plane.ravel(), minlength=self.size) for plane in planes])
         return self._counts
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from monai_app.errors import ConfigError
-from monai_app.quantify.measures import fraction
+from monai_app.quantify.measures import chords, components, fraction, surface, thickness
 from monai_app.quantify.quantity import Measure
 
 MEASURES: Mapping[str, Measure] = {
     "fraction": fraction.measure,
+    "surface": surface.measure,
+    "components": components.measure,
+    "chords": chords.measure,
+    "thickness": thickness.measure,
 }
 """What is measured unless measures are chosen."""
 
