@@ -19,19 +19,20 @@ class LinePairs:
 
     Args:
         length: voxels of a line.
-        values: of the phases.
+        phases: number of phases K, the values 1..K.
     """
 
-    def __init__(self, length: int, values: tuple[int, ...]) -> None:
-        self._values, self._length = values, length
+    def __init__(self, length: int, phases: int) -> None:
+        self._length = length
         self._padded = fft.next_fast_len(2 * length - 1, real=True)
-        self._power = np.zeros((1 + len(values), self._padded // 2 + 1))
+        self._power = np.zeros((1 + phases, self._padded // 2 + 1))
 
     def add(self, lines: npt.NDArray[np.uint8]) -> None:
         """Add lines: (lines, length)."""
         for start in range(0, len(lines), max(_AT_ONCE // self._padded, 1)):
             part = lines[start : start + max(_AT_ONCE // self._padded, 1)]
-            for power, chosen in zip(self._power, (part > 0, *(part == value for value in self._values)), strict=True):
+            for value, power in enumerate(self._power):
+                chosen = part == value if value else part > 0
                 spectrum = fft.rfft(chosen.astype(np.float64), self._padded)
                 power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0)
 
