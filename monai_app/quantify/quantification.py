@@ -1,8 +1,8 @@
 """Run measures on labels."""
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from monai_app.progress import Progress, silent
@@ -13,6 +13,9 @@ from monai_app.quantify.quantity import Measure, Measured, Quantity
 Task = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of a measure, which is named."""
 
+COUNT = "count"
+"""What comes before the measures: counting the voxels of every value."""
+
 
 @dataclass(frozen=True)
 class Quantification:
@@ -21,7 +24,7 @@ class Quantification:
     Args:
         labels: of what.
         measured: name of the measure -> what it found.
-        seconds: name of the measure -> how long it took.
+        seconds: name of the measure, or ``count`` -> how long it took.
     """
 
     labels: Labels
@@ -48,17 +51,24 @@ def quantify(
         ConfigError: nothing is segmented, or a measure cannot be taken of these labels.
         StackError: a chunk is damaged, or stack or labels were replaced meanwhile.
     """
-    measured, seconds = {}, {}
-    with progress("count") as shown:
+    measured: dict[str, Measured] = {}
+    seconds: dict[str, float] = {}
+    with _timed(progress, COUNT, seconds) as shown:
         check_labelled(labels, shown)
     for name, measure in measures.items():
-        begin = time.perf_counter()
-        with progress(name) as shown:
+        with _timed(progress, name, seconds) as shown:
             measured[name] = _without_absent(measure(labels, shown), labels)
-        seconds[name] = time.perf_counter() - begin
     if isinstance(labels, StoredLabels):
         labels.check()
     return Quantification(labels, measured, seconds)
+
+
+@contextmanager
+def _timed(progress: Task, name: str, seconds: dict[str, float]) -> Iterator[Progress]:
+    begin = time.perf_counter()
+    with progress(name) as shown:
+        yield shown
+    seconds[name] = time.perf_counter() - begin
 
 
 def _without_absent(measured: Measured, labels: Labels) -> Measured:

@@ -18,7 +18,7 @@ GREATEST = 64
 _RATIO = 2 ** (1 / 3)
 """Of a diameter to the next smaller one."""
 
-_BLOCK = 2**26
+BLOCK = 2**26
 """Voxels that are read for a block at most; a voxel takes some 12 bytes."""
 
 _ROUNDING = 1e-4
@@ -60,7 +60,7 @@ def _blocks(labels: Labels, radius: float, progress: Progress) -> Iterator[tuple
     halo = [math.ceil(2 * radius / side) for side in labels.voxel_nm]
     planes, rows, columns = labels.shape
     depth = min(planes, 2 * halo[0])
-    side = max(math.isqrt(_BLOCK // min(planes, depth + 2 * halo[0])) - 2 * halo[1], halo[1])
+    side = max(math.isqrt(BLOCK // min(planes, depth + 2 * halo[0])) - 2 * halo[1], halo[1])
     cores = [
         Region(z, y, x)
         for z in Span(0, planes).split(depth)

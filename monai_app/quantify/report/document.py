@@ -30,9 +30,9 @@ def as_document(found: Quantification) -> dict[str, Any]:
             for phase in labels.phases
         ],
         "not_segmented_voxels": int(counts[0]) - labels.planes.count(None) * labels.shape[1] * labels.shape[2],
+        "seconds": {name: round(seconds, 3) for name, seconds in found.seconds.items()},
         "measures": {
             name: {
-                "seconds": round(found.seconds[name], 3),
                 "settings": dict(each.settings),
                 "quantities": {
                     quantity: {phase: asdict(number) for phase, number in of.items()}
