@@ -29,10 +29,9 @@ def block_interval(
 ) -> Interval:
     """Return the interval of a share (0 to 1) of pixel counts, from blocks drawn with replacement.
 
-    The standard error is that of the statistic over resamples of whole blocks (Efron 1979, doi 10.1214/aos/1176344552; in
-    space: Hall 1985, doi 10.1016/0304-4149(85)90212-1), times the quantile of Student's t with one degree of freedom less
-    than there are blocks. Of the 4 to 36 blocks that an annotated slice gives, percentiles of the resamples cover too
-    seldom (docs/uncertainty.md).
+    It reaches as far as the standard error over resamples of whole blocks (Efron 1979, doi 10.1214/aos/1176344552; in
+    space: Hall 1985, doi 10.1016/0304-4149(85)90212-1), times the quantile of Student's t with one degree of freedom
+    less than there are blocks. Percentiles of the resamples would be too narrow: an annotated slice has few blocks.
 
     Args:
         counts: (blocks, K, K), [true][predicted], of blocks that are wider than errors and structures hang together.

@@ -84,7 +84,9 @@ def _range(correlation: npt.NDArray[np.float64], size: float) -> Quantity:
     if len(correlation) == 1:
         return Quantity(None, "um", unreliable="there is one voxel along this axis only")
     return Quantity(
-        None, "um", unreliable=f"still correlated at {(len(correlation) - 1) * size:.3g} um, half the length of the volume"
+        None,
+        "um",
+        unreliable=f"still correlated at {(len(correlation) - 1) * size:.3g} um, half the length of the volume",
     )
 
 

@@ -38,9 +38,7 @@ class Grid:
         return z, y, x
 
 
-def choose_grid(
-    shape: tuple[int, int, int], voxel_nm: tuple[float, float, float], most: int = MOST_CELLS
-) -> Grid:
+def choose_grid(shape: tuple[int, int, int], voxel_nm: tuple[float, float, float], most: int = MOST_CELLS) -> Grid:
     """Choose the finest cells of which there are not more than ``most``.
 
     Example:

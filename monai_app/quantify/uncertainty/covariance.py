@@ -51,9 +51,7 @@ class Lags:
 
     def overlap(self, cells: tuple[int, int, int]) -> Floats:
         """Return the share of the pairs of a full box of cells that each lag has, flat."""
-        z, y, x = (
-            np.maximum(count - steps, 0) / count**2 for count, steps in zip(cells, self._steps, strict=True)
-        )
+        z, y, x = (np.maximum(count - steps, 0) / count**2 for count, steps in zip(cells, self._steps, strict=True))
         shares: Floats = (z[:, None, None] * y[:, None] * x).ravel()
         return shares
 

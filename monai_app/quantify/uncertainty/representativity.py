@@ -140,9 +140,7 @@ def _window(shares: Floats, sums: Floats, fraction: float) -> tuple[int, bool]:
     return int(ends.argmax()) if ends.any() else usable - 1, bool(ends.any())
 
 
-def _subvolumes(
-    phase: Counts, lags: Lags, covariances: Floats, last: int, variance: float
-) -> tuple[int, float]:
+def _subvolumes(phase: Counts, lags: Lags, covariances: Floats, last: int, variance: float) -> tuple[int, float]:
     """Compare the variance between the fractions of sub-volumes with what the covariances predict for them.
 
     Returns:

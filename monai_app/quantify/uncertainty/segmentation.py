@@ -1,6 +1,6 @@
 """Phase fractions corrected by the confusion of independent labels, with intervals.
 
-Every pixel class of the label image is a stratum of known area, of which the annotated pixels tell which phases it really
+The pixels that a label image gives to a phase are a stratum of known size, of which the annotated ones tell what it really
 holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi 10.1016/j.rse.2014.02.015).
 """
 
@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
 
 BLOCKS = 9
-"""About so many blocks a slice is divided into. Errors hang together over whole grains, so blocks must be as large as can
-be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
+"""About so many blocks a slice is divided into. Errors hang together over whole grains, so blocks must be as large as
+can be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
 (docs/uncertainty.md)."""
 
 LEAST_BLOCKS = 4
@@ -46,9 +46,7 @@ class CorrectedFraction:
     unreliable: tuple[str, ...]
 
 
-def correct_fractions(
-    voxels: Counts, blocks: Counts, *, level: float = 0.95
-) -> tuple[CorrectedFraction, ...]:
+def correct_fractions(voxels: Counts, blocks: Counts, *, level: float = 0.95) -> tuple[CorrectedFraction, ...]:
     """Correct the phase fractions of a label image by the confusion of annotated blocks.
 
     P(true | labelled) is taken from the blocks, and not P(labelled | true), whose inverse multiplies the scatter of
@@ -62,11 +60,13 @@ def correct_fractions(
     shares = voxels / voxels.sum()
     corrected = adjusted_fractions(blocks.sum(axis=0), shares)
     found = []
-    for k, share in enumerate(shares):
+    for k, share in enumerate(shares.tolist()):
         interval = block_interval(blocks, lambda counts, k=k: adjusted_fractions(counts, shares)[:, k], level=level)
         holding = int((blocks[:, k].sum(-1) + blocks[:, :, k].sum(-1) > 0).sum())
         reasons = _reasons(blocks.sum(axis=0), k, share, holding)
-        found.append(CorrectedFraction(float(share), float(corrected[k]), interval.low, interval.high, holding, reasons))
+        found.append(
+            CorrectedFraction(float(share), float(corrected[k]), interval.low, interval.high, holding, reasons)
+        )
     return tuple(found)
 
 
@@ -91,14 +91,18 @@ def adjusted_fractions(counts: Counts, shares: Floats) -> Floats:
 
 
 def confusion_of_blocks(
-    slices: Iterable[tuple[int, Labels, Labels]], phases: int, voxel_nm: tuple[float, float, float]
+    slices: Iterable[tuple[int, Labels, Labels]],
+    phases: int,
+    voxel_nm: tuple[float, float, float],
+    number: int = BLOCKS,
 ) -> Counts:
-    """Count the confusions in about `BLOCKS` blocks of each slice; blocks are cubes, which near slices share.
+    """Count the confusions in the blocks of each slice; blocks are cubes, which near slices share.
 
     Args:
         slices: z, annotation and labels (rows, columns) of the test slices, z ascending; 0 is neither counted.
         phases: number of phases K.
         voxel_nm: voxel size z, y, x.
+        number: about so many blocks a slice is divided into.
 
     Returns:
         (blocks, K, K) pixels, [true][labelled], of the blocks that hold annotated and segmented pixels.
@@ -106,7 +110,7 @@ def confusion_of_blocks(
     blocks: dict[tuple[int, ...], Counts] = {}
     first = None
     for z, true, labelled in slices:
-        side = block_side(true.shape)
+        side = block_side(true.shape, number)
         if first is None or (z - first) * voxel_nm[0] >= side * voxel_nm[1]:
             first = z
         counted = confusion_blocks(true, labelled, phases, side)
@@ -116,14 +120,14 @@ def confusion_of_blocks(
     return np.array([*blocks.values()], np.int64).reshape(-1, phases, phases)
 
 
-def block_side(shape: tuple[int, ...]) -> int:
-    """Return the side in pixels of square blocks of which a slice (rows, columns) holds about `BLOCKS`.
+def block_side(shape: tuple[int, ...], number: int) -> int:
+    """Return the side in pixels of square blocks of which a slice (rows, columns) holds about so many.
 
     Example:
-        >>> block_side((3868, 4062))
-        1016
+        >>> block_side((3868, 4062), 9)
+        1354
     """
-    across = max(round((BLOCKS * shape[1] / shape[0]) ** 0.5), 1)
+    across = max(round((number * shape[1] / shape[0]) ** 0.5), 1)
     return -(-shape[1] // across)
 
 
