@@ -43,11 +43,9 @@ def _test_slices(labels: StoredLabels, progress: Progress) -> Iterator[tuple[int
     progress(0, len(stack.test_slices))
     for done, z in enumerate(sorted(stack.test_slices), 1):
         annotation, kept = stack.read_annotation(z, rect), labels.mask.read(z, rect)
-        yield (
-            z,
-            annotation if kept is None else annotation * kept.astype(np.uint8),
-            stack.read_labels(labels.name, z, rect),
-        )
+        if kept is not None:
+            annotation *= kept
+        yield z, annotation, stack.read_labels(labels.name, z, rect)
         progress(done, len(stack.test_slices))
 
 

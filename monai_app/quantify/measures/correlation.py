@@ -14,8 +14,8 @@ RANGE_LEVEL = 0.05
 """Correlation at which the range ends: the practical range of geostatistics, three lengths of an exponential decay."""
 
 _MOST_KEPT = 2**26
-"""Voxels of the lines along z that are kept until all slices were read; of a larger volume every second, third ... line is
-taken along every axis."""
+"""Voxels of the lines along z, which are kept until all slices were read; of a larger volume every second, third ...
+line is taken, along every axis."""
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:

@@ -1,8 +1,9 @@
 """How far the phase fraction of a volume may be from that of the material, from its two-point correlation.
 
-The variance of the fraction of a volume V is the mean of the covariance over all pairs of its points, f (1 - f) A / V with
-the integral range A (Lantuejoul 1991, doi 10.1111/j.1365-2818.1991.tb03157.x; Kanit et al. 2003, doi
-10.1016/S0020-7683(03)00143-4). It holds for the means of cells as it does for voxels, so a coarse grid gives it exactly.
+The variance of the fraction of a volume V is the mean of the covariance over all pairs of its points, f (1 - f) A / V
+with the integral range A (Lantuejoul 1991, doi 10.1111/j.1365-2818.1991.tb03099.x; Kanit et al. 2003, doi
+10.1016/S0020-7683(03)00143-4). The means of cells have the same mean covariance as the voxels in them, so a coarse grid
+loses nothing but the place where the sum over distances ends.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ from monai_app.quantify.uncertainty.cells import Counts
 from monai_app.quantify.uncertainty.covariance import Floats, Lags
 
 WINDOW = 27
-"""Lags are summed until their ball holds so many integral ranges, which is a radius of three times the range's own: what
-lies farther off adds noise (windows that follow the range: Madras and Sokal 1988, doi 10.1007/BF01022990)."""
+"""Lags are summed until their ball holds so many integral ranges, which is a radius of three times the range's own:
+what lies farther off adds noise (a window that follows the range: Madras and Sokal 1988, doi 10.1007/BF01022990)."""
 
 MOST_PAIRS = 0.25
 """Share of the pairs of voxels that may be correlated; if more are, the volume is smaller than the range."""
@@ -64,9 +65,10 @@ def represent(
 ) -> tuple[Representativity, ...]:
     """Say for every phase how far its fraction in this volume may be from the material's.
 
-    Covariances about the mean of the same volume are too small by the variance of that mean, so the sum over the lags where
-    the material is correlated is divided by the share of the other lags. The interval is Wilson's (1927, doi
-    10.1080/01621459.1927.10502953) for as many observations as there are integral ranges.
+    Covariances about the mean of the same volume are too small by the variance of that mean, so the sum over the lags
+    where the material is correlated is divided by the share of the other lags. The sum ends where it grows no more. The
+    interval is Wilson's (1927, doi 10.1080/01621459.1927.10502953) for as many observations as there are integral
+    ranges.
 
     Args:
         counts: (K, z, y, x) voxels of each phase in each cell; cells may be cut or empty.
@@ -181,7 +183,7 @@ def _reasons(found: Representativity, ended: bool) -> list[str]:
         reasons.append(f"the volume holds {observed:.1f} independent observations of it; {LEAST_OBSERVED} are needed")
     if found.variance_ratio * (found.parts - 1) > stats.chi2.isf(IMPROBABLE, found.parts - 1):
         reasons.append(
-            f"its fractions in {found.parts} sub-volumes vary {found.variance_ratio:.1f} times as much as the correlation "
-            "predicts, so it is not the same throughout the volume"
+            f"its fractions in {found.parts} sub-volumes vary {found.variance_ratio:.1f} times as much as the "
+            "correlation predicts, so it is not the same throughout the volume"
         )
     return reasons

@@ -1,7 +1,7 @@
 """Phase fractions corrected by the confusion of independent labels, with intervals.
 
-The pixels that a label image gives to a phase are a stratum of known size, of which the annotated ones tell what it really
-holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi 10.1016/j.rse.2014.02.015).
+The pixels that a label image gives to a phase are a stratum of known size, of which the annotated ones tell what it
+really holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi 10.1016/j.rse.2014.02.015).
 """
 
 from collections.abc import Iterable
