@@ -26,8 +26,9 @@ def block_interval(
     *,
     level: float = 0.95,
     seed: int = 0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
-    """Return the interval of a share (0 to 1) of pixel counts, from blocks drawn with replacement.
+    """Return the interval of a statistic of pixel counts, from blocks drawn with replacement.
 
     It reaches as far as the standard error over resamples of whole blocks (Efron 1979, doi 10.1214/aos/1176344552; in
     space: Hall 1985, doi 10.1016/0304-4149(85)90212-1), times the quantile of Student's t with one degree of freedom
@@ -35,9 +36,10 @@ def block_interval(
 
     Args:
         counts: (blocks, K, K), [true][predicted], of blocks that are wider than errors and structures hang together.
-        statistic: takes (repeats, K, K) and gives (repeats,) from 0 to 1, ``nan`` where it is undefined.
+        statistic: takes (repeats, K, K) and gives (repeats,), ``nan`` where it is undefined.
         level: share of the intervals that hold the true value.
         seed: of the draws.
+        bounds: least and greatest value that the statistic can have.
     """
     number = len(counts)
     none = Interval(np.nan, np.nan, level, number)
@@ -51,4 +53,5 @@ def block_interval(
     # Drawing from the blocks themselves gives a variance that is too small by (blocks - 1) / blocks.
     error = np.nanstd(values) * np.sqrt(number / (number - 1))
     reach = stats.t.ppf((1 + level) / 2, number - 1) * error
-    return Interval(float(max(estimate - reach, 0)), float(min(estimate + reach, 1)), level, number)
+    low, high = np.clip([estimate - reach, estimate + reach], *bounds).tolist()
+    return Interval(low, high, level, number)

@@ -159,7 +159,7 @@ def _subvolumes(phase: Counts, lags: Lags, covariances: Floats, last: int, varia
     near = (lags.shell <= last) & (lags.share > 0.5 / lags.total**2)
     true = covariances[near] / lags.share[near] + variance
     predicted = (true * lags.overlap((z, y, x))[near]).sum() - variance
-    return int(held.sum()), float((own[held] / voxels[held]).var(ddof=1) / predicted)
+    return int(held.sum()), float((own[held] / voxels[held]).var() / predicted)
 
 
 def _sums(values: Counts, cells: tuple[int, int, int], parts: list[int]) -> npt.NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """Phase fractions corrected by the confusion of independent labels, with intervals.
 
 The pixels that a label image gives to a phase are a stratum of known size, of which the annotated ones tell what it
-really holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi 10.1016/j.rse.2014.02.015).
+really holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi
+10.1016/j.rse.2014.02.015).
 """
 
 from collections.abc import Iterable
@@ -61,7 +62,9 @@ def correct_fractions(voxels: Counts, blocks: Counts, *, level: float = 0.95) ->
     corrected = adjusted_fractions(blocks.sum(axis=0), shares)
     found = []
     for k, share in enumerate(shares.tolist()):
-        interval = block_interval(blocks, lambda counts, k=k: adjusted_fractions(counts, shares)[:, k], level=level)
+        interval = block_interval(
+            blocks, lambda counts, k=k: adjusted_fractions(counts, shares)[:, k], level=level, bounds=(0, 1)
+        )
         holding = int((blocks[:, k].sum(-1) + blocks[:, :, k].sum(-1) > 0).sum())
         reasons = _reasons(blocks.sum(axis=0), k, share, holding)
         found.append(
@@ -110,7 +113,7 @@ def confusion_of_blocks(
     blocks: dict[tuple[int, ...], Counts] = {}
     first = None
     for z, true, labelled in slices:
-        side = block_side(true.shape, number)
+        side = _block_side(true.shape, number)
         if first is None or (z - first) * voxel_nm[0] >= side * voxel_nm[1]:
             first = z
         counted = confusion_blocks(true, labelled, phases, side)
@@ -120,11 +123,11 @@ def confusion_of_blocks(
     return np.array([*blocks.values()], np.int64).reshape(-1, phases, phases)
 
 
-def block_side(shape: tuple[int, ...], number: int) -> int:
+def _block_side(shape: tuple[int, ...], number: int) -> int:
     """Return the side in pixels of square blocks of which a slice (rows, columns) holds about so many.
 
     Example:
-        >>> block_side((3868, 4062), 9)
+        >>> _block_side((3868, 4062), 9)
         1354
     """
     across = max(round((number * shape[1] / shape[0]) ** 0.5), 1)
