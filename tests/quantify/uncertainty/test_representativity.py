@@ -63,7 +63,7 @@ def test_the_variance_is_that_of_the_model(model: BooleanModel, shape: tuple[int
     variance = model.variance(shape)
     assert np.median([each.standard_deviation**2 for each in found]) == pytest.approx(variance, rel=0.25)
     expected = np.prod(shape) * np.prod(model.voxel_nm) * variance / (0.3 * 0.7)
-    assert np.median([each.integral_range_nm3 for each in found]) == pytest.approx(expected, rel=0.25)
+    assert np.median([each.integral_range_nm3 for each in found]) == pytest.approx(expected, rel=0.35)
 
 
 def test_the_fraction_of_the_material_lies_in_the_interval_in_95_of_100_cases() -> None:
