@@ -14,7 +14,7 @@ Example:
 """
 
 from monai_app.quantify.labels import ArrayLabels, Labels, StoredLabels
-from monai_app.quantify.measures import MEASURES, chosen_measures
+from monai_app.quantify.measures import MEASURES, chosen_measures, tortuosity_measure
 from monai_app.quantify.quantification import Quantification, quantify
 from monai_app.quantify.quantity import Measure, Measured, Panel, Quantity, Table
 
@@ -31,4 +31,5 @@ __all__ = [
     "Table",
     "chosen_measures",
     "quantify",
+    "tortuosity_measure",
 ]

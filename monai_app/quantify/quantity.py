@@ -53,7 +53,7 @@ class Panel:
     x: str
     y: str
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-    kind: Literal["line", "bar"] = "line"
+    kind: Literal["line", "step", "bar"] = "line"
     log_x: bool = False
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from monai_app.errors import ConfigError
+from monai_app.quantify.labels import Labels
 from monai_app.quantify.measures import (
     chords,
     components,
@@ -38,3 +39,18 @@ def chosen_measures(names: Sequence[str] | None) -> Mapping[str, Measure]:
         if name not in MEASURES:
             raise ConfigError(f"measure {name!r} is unknown; choose of {', '.join(MEASURES)} (--measure)")
     return MEASURES if names is None else {name: MEASURES[name] for name in names}
+
+
+def tortuosity_measure(labels: Labels, phase: str) -> Measure:
+    """Return the measure of a phase's tortuosity; see `tortuosity.tortuosity_of`.
+
+    Raises:
+        ConfigError: taufactor is not installed, there is no such phase, or there is too little memory.
+    """
+    try:
+        from monai_app.quantify.measures.tortuosity import tortuosity_of
+    except ImportError as error:
+        raise ConfigError(
+            f"tortuosity needs a package that is not installed ({error}); pip install 'monai-app[tortuosity]'"
+        ) from error
+    return tortuosity_of(labels, phase)

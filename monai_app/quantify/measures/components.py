@@ -108,7 +108,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     return Measured(
         quantities,
         {"components": Table(columns, rows)},
-        (Panel("components", "volume, um^3", "share of the phase in smaller ones", curves, log_x=True),),
+        (Panel("components", "volume, um^3", "share of the phase in smaller ones", curves, "step", log_x=True),),
         {"connectivity": CONNECTIVITY},
     )
 

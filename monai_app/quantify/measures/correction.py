@@ -1,13 +1,16 @@
 """Phase fractions corrected by the test slices of the stack."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monai_app.progress import Progress
 from monai_app.quantify.labels import Labels, StoredLabels, Voxels
 from monai_app.quantify.quantity import Measured, Quantity, Table
-from monai_app.quantify.uncertainty.segmentation import CorrectedFraction, confusion_of_blocks, correct_fractions
+
+if TYPE_CHECKING:
+    from monai_app.quantify.uncertainty.segmentation import CorrectedFraction
 
 _NO_TEST = (
     "no test slice says how often labels are wrong; annotate slices that nothing was trained on, with the role test"
@@ -20,6 +23,9 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     Test slices count with the labels that this very label image has there, in the rows, columns and mask that are
     measured and at any z. Training slices never count.
     """
+    # The metrics' room imports torch, which nothing else here needs.
+    from monai_app.quantify.uncertainty.segmentation import confusion_of_blocks, correct_fractions
+
     names = [phase.name for phase in labels.phases]
     if not isinstance(labels, StoredLabels) or not labels.stack.test_slices:
         return _uncorrected(names, _NO_TEST)
@@ -53,6 +59,6 @@ def _uncorrected(names: list[str], reason: str) -> Measured:
     return Measured({"corrected_fraction": {name: Quantity(None, "1", unreliable=reason) for name in names}})
 
 
-def _quantity(found: CorrectedFraction) -> Quantity:
+def _quantity(found: "CorrectedFraction") -> Quantity:
     interval = None if np.isnan(found.low) else (found.low, found.high)
     return Quantity(found.corrected, "1", interval, "; ".join(found.unreliable) or None)

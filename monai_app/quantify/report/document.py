@@ -80,24 +80,25 @@ def phase_table(found: Quantification) -> Table:
     quantities = found.quantities
     columns: dict[str, Sequence[Cell]] = {"phase": [phase.name for phase in found.labels.phases]}
     for name, of in quantities.items():
-        columns |= _columns(name, [of[phase.name] for phase in found.labels.phases])
+        columns |= _columns(name, [of.get(phase.name) for phase in found.labels.phases])
     columns["unreliable"] = ["; ".join(_reasons(quantities, phase.name)) for phase in found.labels.phases]
     return Table(tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
-def _columns(name: str, numbers: Sequence[Quantity]) -> dict[str, Sequence[Cell]]:
-    unit = numbers[0].unit
+def _columns(name: str, numbers: Sequence[Quantity | None]) -> dict[str, Sequence[Cell]]:
+    unit = next(each.unit for each in numbers if each)
     title = name if unit == "1" else f"{name} [{unit}]"
-    columns: dict[str, Sequence[Cell]] = {title: [each.value for each in numbers]}
-    if any(each.interval for each in numbers):
+    columns: dict[str, Sequence[Cell]] = {title: [each and each.value for each in numbers]}
+    if any(each and each.interval for each in numbers):
         for end, word in enumerate(("from", "to")):
-            columns[f"{title} {word}"] = [each.interval and each.interval[end] for each in numbers]
+            columns[f"{title} {word}"] = [each and each.interval and each.interval[end] for each in numbers]
     return columns
 
 
 def _reasons(quantities: Mapping[str, Mapping[str, Quantity]], phase: str) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name, of in quantities.items():
-        if of[phase].unreliable:
-            reasons.setdefault(str(of[phase].unreliable), []).append(name)
+        number = of.get(phase)
+        if number and number.unreliable:
+            reasons.setdefault(number.unreliable, []).append(name)
     return [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]

@@ -29,6 +29,8 @@ def _draw(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
     for name, (places, values) in panel.curves.items():
         if panel.kind == "bar":
             axes.bar(places, values, color=colours[name], edgecolor="black", linewidth=0.5, label=name)
+        elif panel.kind == "step":
+            axes.step(places, values, color=colours[name], label=name, where="post")
         else:
             axes.plot(places, values, color=colours[name], label=name)
     if panel.kind == "bar":

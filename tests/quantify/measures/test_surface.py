@@ -75,7 +75,7 @@ def test_anisotropic_voxels_give_what_an_isotropic_resample_gives() -> None:
 def naive(voxels: Voxels, voxel: Sides) -> dict[tuple[int, int], float]:
     """Area per volume between each two phases, 1/um, from every pair of voxels."""
     weights = crofton_weights(voxel)
-    areas = {pair: 0.0 for pair in ((1, 2), (1, 3), (2, 3))}
+    areas = dict.fromkeys(((1, 2), (1, 3), (2, 3)), 0.0)
     for (dz, dy, dx), weight in zip(DIRECTIONS, weights, strict=True):
         found, lines = dict.fromkeys(areas, 0), 0
         for z, y, x in np.ndindex(*voxels.shape):
