@@ -27,6 +27,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     from monai_app.quantify.uncertainty.segmentation import confusion_of_blocks, correct_fractions
 
     names = [phase.name for phase in labels.phases]
+    progress(0, len(labels.stack.test_slices) if labels.stack else 0)
     if not isinstance(labels, StoredLabels) or not labels.stack.test_slices:
         return _uncorrected(names, _NO_TEST)
     if names != [phase.name for phase in labels.stack.phases]:
@@ -46,7 +47,6 @@ def measure(labels: Labels, progress: Progress) -> Measured:
 def _test_slices(labels: StoredLabels, progress: Progress) -> Iterator[tuple[int, Voxels, Voxels]]:
     """Give z, annotation and labels (rows, columns) of the test slices."""
     stack, rect = labels.stack, labels.region.rect
-    progress(0, len(stack.test_slices))
     for done, z in enumerate(sorted(stack.test_slices), 1):
         annotation, kept = stack.read_annotation(z, rect), labels.mask.read(z, rect)
         if kept is not None:

@@ -81,6 +81,8 @@ def _range(correlation: npt.NDArray[np.float64], size: float) -> Quantity:
     reach = first_below(correlation, RANGE_LEVEL)
     if reach is not None:
         return Quantity(reach * size, "um")
+    if np.isnan(correlation[0]):
+        return Quantity(None, "um", unreliable="every voxel has this phase")
     if len(correlation) == 1:
         return Quantity(None, "um", unreliable="there is one voxel along this axis only")
     return Quantity(

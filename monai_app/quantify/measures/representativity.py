@@ -30,11 +30,21 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     return Measured(
         {
             "material_fraction": {name: _fraction(each) for name, each in named.items()},
-            "integral_range": {name: _number(each.integral_range_nm3 / 1e9, "um^3") for name, each in named.items()},
-            "independent_observations": {name: _number(each.observations, "1") for name, each in named.items()},
-            "subvolume_variance_ratio": {name: _number(each.variance_ratio, "1") for name, each in named.items()},
+            "integral_range": {
+                name: _number(each.integral_range_nm3 / 1e9, "um^3", each.unreliable) for name, each in named.items()
+            },
+            "independent_observations": {
+                name: _number(each.observations, "1", each.unreliable) for name, each in named.items()
+            },
+            "subvolume_variance_ratio": {
+                name: _number(each.variance_ratio, "1", ("too few sub-volumes fit into the volume",))
+                for name, each in named.items()
+            },
         },
-        settings={"cell_nm": grid.cell_nm, "summed_to_nm": {name: each.range_nm for name, each in named.items()}},
+        settings={
+            "cell_nm": grid.cell_nm,
+            "summed_to_nm": {name: None if np.isnan(each.range_nm) else each.range_nm for name, each in named.items()},
+        },
     )
 
 
@@ -43,7 +53,6 @@ def _fraction(found: Representativity) -> Quantity:
     return Quantity(found.fraction, "1", interval, "; ".join(found.unreliable) or None)
 
 
-def _number(value: float, unit: str) -> Quantity:
-    if np.isnan(value):
-        return Quantity(None, unit, unreliable="the volume is too small for it")
-    return Quantity(value, unit)
+def _number(value: float, unit: str, missing: tuple[str, ...]) -> Quantity:
+    """A number, or why it is missing."""
+    return Quantity(None, unit, unreliable="; ".join(missing)) if np.isnan(value) else Quantity(value, unit)
