@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -103,12 +102,20 @@ class ArrayLabels(Labels):
     Args:
         voxels: (z, y, x) uint8, 0 or the value of a phase.
         voxel_nm: voxel size z, y, x in nm.
-        phases: what the values mean.
+        phases: what the values mean, in the order of their values.
+
+    Raises:
+        StackError: the array is of another type, or holds a value above the phases'.
     """
 
     def __init__(self, voxels: Voxels, voxel_nm: tuple[float, float, float], phases: Sequence[Phase]) -> None:
         planes, rows, columns = voxels.shape
         super().__init__(phases, voxel_nm, range(planes), rows, columns)
+        if voxels.dtype != np.uint8 or voxels.max(initial=0) >= self.size:
+            raise StackError(
+                f"the labels are {voxels.dtype} up to {voxels.max(initial=0)} and must be uint8, 0 or a phase up to "
+                f"{self.size - 1}; convert them, or name all phases"
+            )
         self._voxels = voxels
 
     def read(self, block: Region) -> Voxels:
@@ -142,17 +149,14 @@ class StoredLabels(Labels):
             )
         self.mask = Mask(stack, mask)
         self._stack, self._made = stack, finished_as(stack.path, name)
-        planes = [plane for z in self.region.z.range for plane in ((None, z) if z in self._gaps else (z,))]
+        gaps = {z for z in stack.gaps if z > self.region.z.start}
+        planes = [plane for z in self.region.z.range for plane in ((None, z) if z in gaps else (z,))]
         super().__init__(phases, stack.voxel_nm, planes, *self.region.rect.shape)
 
     @property
     def stack(self) -> Stack:
         """The stack that they belong to."""
         return self._stack
-
-    @cached_property
-    def _gaps(self) -> set[int]:
-        return {z for z in self._stack.gaps if z > self.region.z.start}
 
     def read(self, block: Region) -> Voxels:
         """Return a block; what the mask leaves out is 0."""

@@ -77,4 +77,5 @@ def overlapping_balls(shape: Sequence[int], voxel_nm: Sides, radius: float, per_
 def blobs(shape: Sequence[int], width: float, seed: int = 0) -> Voxels:
     """Three phases of smoothed noise."""
     field = scipy.ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal(tuple(shape)), width)
-    return (1 + np.digitize(field, np.quantile(field, [0.3, 0.7]))).astype(np.uint8)
+    phases: Voxels = (1 + np.digitize(field, np.quantile(field, [0.3, 0.7]))).astype(np.uint8)
+    return phases

@@ -2,8 +2,10 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tifffile
 
@@ -93,3 +95,9 @@ def test_an_array_is_read_as_it_is() -> None:
     labels = ArrayLabels(LABELS, (1.0, 2.0, 3.0), PHASES)
     assert (labels.shape, labels.size, labels.has_gaps, labels.stack) == (SHAPE, 4, False, None)
     np.testing.assert_array_equal(labels.read(PART), LABELS[PART.index])
+
+
+@pytest.mark.parametrize("wrong", [np.full((2, 3, 4), 4, np.uint8), np.ones((2, 3, 4), np.int64)])
+def test_an_array_of_other_values_is_refused(wrong: npt.NDArray[Any]) -> None:
+    with pytest.raises(StackError, match="must be uint8, 0 or a phase up to 3"):
+        ArrayLabels(wrong, (1.0, 2.0, 3.0), PHASES)

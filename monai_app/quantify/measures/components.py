@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import cc3d
 import numpy as np
@@ -13,7 +14,7 @@ from monai_app.progress import Progress
 from monai_app.quantify.labels import Labels, Voxels
 from monai_app.quantify.quantity import Cell, Measured, Panel, Quantity, Table
 
-CONNECTIVITY = 6
+CONNECTIVITY: Final = 6
 """Voxels of a phase are connected where they share a face, as solvers of transport on the grid have it."""
 
 _Ints = npt.NDArray[np.int64]
@@ -84,7 +85,8 @@ def _touching(first: Voxels, first_ids: _Ints, second: Voxels, second_ids: _Ints
     """The numbers of parts of two neighbouring planes that share a face: (pairs, 2), some of them repeated."""
     same = (first == second) & (first > 0)
     pairs = np.stack([first_ids[same], second_ids[same]], -1)
-    return pairs[np.append(True, (np.diff(pairs, axis=0) != 0).any(1))[: len(pairs)]]  # along a row most are repeated
+    changed: _Ints = pairs[np.append(True, (np.diff(pairs, axis=0) != 0).any(1))[: len(pairs)]]
+    return changed  # along a row most of them are repeated
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:

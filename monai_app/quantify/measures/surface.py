@@ -12,7 +12,7 @@ from monai_app.quantify.quantity import Measured, Quantity, Table
 
 _Step = tuple[int, int, int]
 
-DIRECTIONS: tuple[_Step, ...] = tuple(step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0))
+DIRECTIONS: tuple[_Step, ...] = tuple((z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z, y, x) > (0, 0, 0))
 """The 13 directions, as steps z, y, x, from a voxel to the neighbours that it has a face, an edge or a corner with."""
 
 

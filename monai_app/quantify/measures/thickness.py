@@ -1,7 +1,9 @@
 """Local thickness: the largest sphere within the phase that a voxel lies in."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import edt
 import numpy as np
@@ -92,7 +94,7 @@ def _count_covered(
         radius = radii[number] * (1 - _ROUNDING)
         outside = distances < radius
         if not outside.all():
-            covered |= edt.edt(outside, anisotropy=labels.voxel_nm)[core.index] < radius
+            covered |= _to_others(outside, labels)[core.index] < radius
         counts[number] = _count(inner[covered], labels.size)
     counts[0] = _count(inner.ravel(), labels.size)
     return counts
@@ -101,13 +103,19 @@ def _count_covered(
 def _distances(voxels: Voxels, labels: Labels) -> npt.NDArray[np.float32]:
     """Distance of every voxel to the nearest one of another phase, nm; 0 where nothing is segmented."""
     if voxels.all():
-        whole: npt.NDArray[np.float32] = edt.edt(voxels, anisotropy=labels.voxel_nm)
-        return whole
+        return _to_others(voxels, labels)
     distances = np.zeros(voxels.shape, np.float32)
     for phase in labels.phases:
         own = voxels == phase.value
         if own.any():
-            np.copyto(distances, edt.edt(own | (voxels == 0), anisotropy=labels.voxel_nm), where=own)
+            np.copyto(distances, _to_others(own | (voxels == 0), labels), where=own)
+    return distances
+
+
+def _to_others(values: npt.NDArray[Any], labels: Labels) -> npt.NDArray[np.float32]:
+    """Distance of every voxel to the nearest one of another value, nm; infinite without any, 0 where the value is 0."""
+    threads = len(os.sched_getaffinity(0))
+    distances: npt.NDArray[np.float32] = edt.edt(values, anisotropy=labels.voxel_nm, parallel=threads)
     return distances
 
 

@@ -88,10 +88,11 @@ def phase_table(found: Quantification) -> Table:
 def _columns(name: str, numbers: Sequence[Quantity | None]) -> dict[str, Sequence[Cell]]:
     unit = next(each.unit for each in numbers if each)
     title = name if unit == "1" else f"{name} [{unit}]"
-    columns: dict[str, Sequence[Cell]] = {title: [each and each.value for each in numbers]}
-    if any(each and each.interval for each in numbers):
+    columns: dict[str, Sequence[Cell]] = {title: [None if each is None else each.value for each in numbers]}
+    intervals = [None if each is None else each.interval for each in numbers]
+    if any(intervals):
         for end, word in enumerate(("from", "to")):
-            columns[f"{title} {word}"] = [each and each.interval and each.interval[end] for each in numbers]
+            columns[f"{title} {word}"] = [None if each is None else each[end] for each in intervals]
     return columns
 
 
