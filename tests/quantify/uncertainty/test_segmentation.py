@@ -59,6 +59,19 @@ def test_the_true_fractions_lie_in_95_of_100_intervals() -> None:
     assert left < 0.6 * uncorrected
 
 
+def test_the_inverse_of_the_other_confusion_would_scatter_more() -> None:
+    """Two phases that are often confused: counts of a small test area, of the composition of the whole."""
+    rng = np.random.default_rng(0)
+    joint = np.array([[0.27, 0.23], [0.2, 0.3]])  # [true][labelled]
+    shares = joint.sum(axis=0)
+    ours, inverse = [], []
+    for _ in range(200):
+        counts = rng.multinomial(400, joint.ravel()).reshape(2, 2)
+        ours.append(adjusted_fractions(counts, shares)[0])
+        inverse.append(np.linalg.solve((counts / counts.sum(axis=1, keepdims=True)).T, shares)[0])
+    assert np.std(inverse) > 5 * np.std(ours)
+
+
 def test_more_test_slices_make_intervals_shorter_unless_they_are_neighbours() -> None:
     truth = blobs((40, 96, 96), 3)
     labels = mistaken(truth, 1)
