@@ -4,13 +4,25 @@ from collections.abc import Mapping, Sequence
 
 from monai_app.errors import ConfigError
 from monai_app.quantify.labels import Labels
-from monai_app.quantify.measures import chords, components, fraction, surface, thickness
+from monai_app.quantify.measures import (
+    chords,
+    components,
+    correction,
+    correlation,
+    fraction,
+    representativity,
+    surface,
+    thickness,
+)
 from monai_app.quantify.quantity import Measure
 
 MEASURES: Mapping[str, Measure] = {
     "fraction": fraction.measure,
+    "correction": correction.measure,
+    "representativity": representativity.measure,
     "surface": surface.measure,
     "components": components.measure,
+    "correlation": correlation.measure,
     "chords": chords.measure,
     "thickness": thickness.measure,
 }

@@ -37,7 +37,7 @@ def _draw(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
         axes.set_xticks([])
     if panel.log_x:
         axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=0 if axes.dataLim.y0 >= 0 else None)
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
     for text in axes.legend(fontsize=7).get_texts():
         text.set_parse_math(False)
