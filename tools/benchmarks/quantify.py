@@ -3,7 +3,7 @@
     python tools/benchmarks/quantify.py --shape 64 2048 2048 --target docs/results/quantify.json
 
 The labels are smoothed noise at four thresholds, five phases whose features are some tens of pixels wide: a part of
-1024 x 1024, mirrored over the slices. What is measured of another shape is added to the target.
+1024 x 1024, mirrored over the slices. Other shapes and measures that the target holds stay in it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import yaml
-from common import command, machine, write_json
+from common import machine, write_json
 from scipy.ndimage import gaussian_filter
 
 from monai_app.quantify import MEASURES
@@ -43,10 +43,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = make_stack(Path(folder), tuple(arguments.shape))
         measures = {name: run(store, name, Path(folder) / "found") for name in arguments.measures}
-    kept = json.loads(arguments.target.read_text())["shapes"] if arguments.target.is_file() else {}
+    shapes = json.loads(arguments.target.read_text())["shapes"] if arguments.target.is_file() else {}
     shape = " x ".join(map(str, arguments.shape))
-    result = {"command": command(), "machine": machine(), "voxel_nm": list(VOXEL.values()), "measures": measures}
-    write_json(arguments.target, {"shapes": {**kept, shape: result}})
+    kept = shapes.get(shape, {}).get("measures", {})
+    result = {"machine": machine(), "voxel_nm": list(VOXEL.values()), "measures": {**kept, **measures}}
+    write_json(arguments.target, {"shapes": {**shapes, shape: result}})
 
 
 def make_stack(folder: Path, shape: tuple[int, int, int]) -> Path:
