@@ -53,6 +53,7 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
         "train",
         "evaluate",
         "segment",
+        "quantify",
         "export",
         "package",
         "check",
@@ -110,6 +111,60 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
         for name in ("sure", "together", "from_python"):
             np.testing.assert_array_equal(stack.read_labels(name, z), stack.read_labels("unet", z))
         np.testing.assert_array_equal(stack.read_labels("masked", z), stack.read_labels("part", z))
+
+
+def test_the_commands_of_the_page_on_quantities_run(tiny_stack: Stack, tmp_path: Path) -> None:
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    stack = Stack.open(tmp_path / "sample.ome.zarr")
+    labels = 1 + (np.arange(8 * 96 * 80).reshape(stack.shape) // 20 % 3).astype(np.uint8)
+    stack.write_labels("unet", iter(labels))
+    page = CHECKOUT / "docs" / "quantify.md"
+    for words in commands(page, "monai-app"):
+        run_command("-m", "monai_app", *words, cwd=tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert "pore 0.33" in run_command("-c", code, cwd=tmp_path).stdout
+    named = set(re.findall(r"`(\w+\.(?:csv|png|json))`", page.read_text()))
+    assert named <= {path.name for path in (tmp_path / "quantities").iterdir()}
+
+
+def test_the_numbers_of_the_page_on_quantities_were_measured() -> None:
+    page = (CHECKOUT / "docs" / "quantify.md").read_text()
+    shapes = json.loads((CHECKOUT / "docs" / "results" / "quantify.json").read_text())["shapes"]
+    for shape, measured in shapes.items():
+        for name, each in measured["measures"].items():
+            assert f"| {shape} | {name} | {each['seconds']:.0f} s | {each['peak_gib']:.1f} GiB |" in page
+
+
+def test_the_page_on_error_bars_runs_and_its_tables_are_what_was_measured(tiny_stack: Stack, tmp_path: Path) -> None:
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    stack = Stack.open(tmp_path / "sample.ome.zarr")
+    stack.write_labels("unet", iter(1 + (np.arange(8 * 96 * 80).reshape(stack.shape) // 20 % 3).astype(np.uint8)))
+    page = CHECKOUT / "docs" / "uncertainty.md"
+    (words,) = commands(page, "monai-app")
+    shown = run_command("-m", "monai_app", *words, cwd=tmp_path).stdout
+    assert {"corrected_fraction", "material_fraction", "correlation_range_z"} <= set(shown.split())
+    assert {"confusion.csv", "two_point.csv"} <= {path.name for path in (tmp_path / "fractions").iterdir()}
+    measured = json.loads((CHECKOUT / "docs" / "results" / "interval_coverage.json").read_text())
+    found = measured["segmentation"] + [{**row, "phase": "all"} for row in measured["pooled"]]
+    shares = ("held", "held_unmarked", "marked")
+    rows = [
+        [
+            str(row["slices"]),
+            row["phase"],
+            *(f"{100 * row[name]:.0f} %" for name in shares),
+            f"{row['median_width']:.3f}",
+        ]
+        for row in found
+        if row["blocks"] == 9
+    ]
+    assert sorted(rows) == sorted([*row.values()][:6] for row in table_rows(page, "slices"))
+    held = {f"{row['slices']}/{row['blocks']}": f"{100 * row['held']:.0f} %" for row in measured["pooled"]}
+    for row in table_rows(page, "blocks"):
+        assert [row["held, 24 slices"], row["held, 72 slices"]] == [held[f"{n}/{row['blocks']}"] for n in (24, 72)]
+    volumes = [*measured["representativity"], {**measured["all_volumes"][0], "volume": "all", "radius": "-"}]
+    for row in volumes:
+        cells = (*(f"{100 * row[name]:.0f} %" for name in shares), f"{row['median_width']:.3f}")
+        assert f"| {row['volume']} | {row['radius']} | {' | '.join(cells)} |" in page.read_text()
 
 
 def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path: Path) -> None:

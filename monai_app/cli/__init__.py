@@ -11,6 +11,7 @@ import typer
 from monai_app.cli.evaluate import evaluate
 from monai_app.cli.export import export, save
 from monai_app.cli.package import check, package, trust, unpack, verify
+from monai_app.cli.quantify import quantify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, init, ingest, inspect, train, evaluate, segment, save, export),
+    *(simulate, init, ingest, inspect, train, evaluate, segment, quantify, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

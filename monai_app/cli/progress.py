@@ -10,14 +10,14 @@ from monai_app.progress import Progress
 
 
 @contextmanager
-def progress_bar(task: str) -> Iterator[Progress]:
-    """Show progress as a bar with rate and time left, from the first call on."""
+def progress_bar(task: str, unit: str = "slice") -> Iterator[Progress]:
+    """Show progress as a bar with rate and time left, from the first call on; ``unit`` is what is counted."""
     with ExitStack() as stack:
         bars: list[tqdm[NoReturn]] = []
 
         def show_progress(done: int, total: int) -> None:
             if not bars:
-                bars.append(stack.enter_context(tqdm(desc=task, unit="slice", total=total)))
+                bars.append(stack.enter_context(tqdm(desc=task, unit=unit, total=total)))
             bars[0].update(done - bars[0].n)
 
         yield show_progress

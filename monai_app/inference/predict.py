@@ -11,7 +11,6 @@ from monai_app.device.precision import Precision
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
 from monai_app.inference.compute import prepare
-from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
@@ -21,6 +20,7 @@ from monai_app.inference.worker import Job, TileWorker, advancing
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource, Stack
 from monai_app.stack.label_images.arrays import Planes
+from monai_app.stack.mask import Mask
 
 
 class Predictor:

@@ -17,7 +17,6 @@ from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError
 from monai_app.files import write_json
 from monai_app.inference.compute import TileNetwork, prepare
-from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
 from monai_app.inference.tiling.plan import Plan, Tile
@@ -29,6 +28,7 @@ from monai_app.provenance import provenance
 from monai_app.stack import Stack
 from monai_app.stack.label_images.registry import check_replaceable, clear_unused
 from monai_app.stack.label_images.resumable import Result, finished_as, in_progress
+from monai_app.stack.mask import Mask
 
 ENGINE = 1
 """Version of the arithmetic: a result of another one is not resumed, because a rounding may differ."""

@@ -17,7 +17,6 @@ from monai_app.device.precision import Precision, full_precision
 from monai_app.domain.region import Rect
 from monai_app.errors import StoppedError
 from monai_app.inference.compute import TileNetwork
-from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import ChunkRows, Outputs
 from monai_app.inference.streaming.upload import Raw
@@ -25,6 +24,7 @@ from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.progress import Progress
 from monai_app.stack import SlabSource
 from monai_app.stack.label_images.arrays import Checksum, Planes
+from monai_app.stack.mask import Mask
 
 _WAITING = 4
 """Blocks of chunk rows that may wait to be written."""

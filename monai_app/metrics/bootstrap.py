@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 REPEATS = 1000
-"""Resamples that an interval is taken from."""
+"""Resamples that a standard error is taken from."""
 
 
 class Interval(NamedTuple):
@@ -25,24 +26,32 @@ def block_interval(
     *,
     level: float = 0.95,
     seed: int = 0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Interval:
     """Return the interval of a statistic of pixel counts, from blocks drawn with replacement.
 
-    Percentiles of the statistic over resamples of whole blocks (Efron 1979, doi 10.1214/aos/1176344552; in space: Hall 1985,
-    doi 10.1016/0304-4149(85)90212-1).
+    It reaches as far as the standard error over resamples of whole blocks (Efron 1979, doi 10.1214/aos/1176344552; in
+    space: Hall 1985, doi 10.1016/0304-4149(85)90212-1), times the quantile of Student's t with one degree of freedom
+    less than there are blocks. Percentiles of the resamples would be too narrow: an annotated slice has few blocks.
 
     Args:
         counts: (blocks, K, K), [true][predicted], of blocks that are wider than errors and structures hang together.
         statistic: takes (repeats, K, K) and gives (repeats,), ``nan`` where it is undefined.
-        level: share of the values that lie inside.
+        level: share of the intervals that hold the true value.
         seed: of the draws.
+        bounds: least and greatest value that the statistic can have.
     """
     number = len(counts)
+    none = Interval(np.nan, np.nan, level, number)
     if number < 2:
-        return Interval(np.nan, np.nan, level, number)
+        return none
     weights = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), REPEATS)
     values = statistic(np.einsum("rn,nij->rij", weights, counts))
-    if np.isnan(values).all():
-        return Interval(np.nan, np.nan, level, number)
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high), level, number)
+    estimate = statistic(counts.sum(axis=0)[np.newaxis])[0]
+    if np.isnan(estimate):
+        return none
+    # Drawing from the blocks themselves gives a variance that is too small by (blocks - 1) / blocks.
+    error = np.nanstd(values) * np.sqrt(number / (number - 1))
+    reach = stats.t.ppf((1 + level) / 2, number - 1) * error
+    low, high = np.clip([estimate - reach, estimate + reach], *bounds).tolist()
+    return Interval(low, high, level, number)

@@ -11,7 +11,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores"),
-    *("train", "results", "segment", "saving", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "saving", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
@@ -20,6 +20,7 @@ HEADINGS = {
     "train": "Trainings",
     "evaluate": "Scores",
     "segment": "Segmentations",
+    "quantify": "Quantities",
     "save": "Saved files",
     "export": "Exported files",
     "package": "Packages that are made",

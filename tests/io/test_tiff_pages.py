@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from monai_app.domain.region import Rect
 from monai_app.errors import StackError
-from monai_app.inference.mask import Mask
 from monai_app.io.base import Request
 from monai_app.io.formats.tiff import open_tiff
 from monai_app.stack import ingest
+from monai_app.stack.mask import Mask
 from tests.stack.samples import SampleFolder, label_plane, pixels, write_folder
 
 STACK = pixels(6, 37, 29)

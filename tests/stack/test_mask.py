@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
 from monai_app.inference import Predictor, Segmentation
-from monai_app.inference.mask import Mask
 from monai_app.stack import Align, Stack, ingest
+from monai_app.stack.mask import Mask
 from tests.inference.models import model_of
 from tests.stack.alignment.drifting import texture
 from tests.stack.samples import SampleFolder

@@ -1,4 +1,4 @@
-"""A mask: what of each slice is segmented."""
+"""A mask: what of each slice is segmented, or measured."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from monai_app.errors import ConfigError, StackError
 from monai_app.files import file_sha256
 from monai_app.io import Request, open_planes
 from monai_app.origin import Origin
-from monai_app.stack import Stack
 from monai_app.stack.label_images.arrays import Planes
 from monai_app.stack.label_images.resumable import finished_as
+from monai_app.stack.store import Stack
 
 
 @dataclass(frozen=True)
 class Mask:
-    """What of each slice is segmented; elsewhere labels and maps are 0.
+    """What of each slice takes part; elsewhere labels and maps are 0.
 
     Args:
         stack: the stack.
-        source: name of a finished label image of the stack, whose labels above 0 are segmented, or path of an
-            image file, (rows, columns) for all slices or (slices, rows, columns); ``None`` segments everything.
+        source: name of a finished label image of the stack, whose labels above 0 take part, or path of an image file,
+            (rows, columns) for all slices or (slices, rows, columns); with ``None`` everything does.
 
     Raises:
         ConfigError: there is no such label image or file, its size is not the stack's, or it leaves nothing.
@@ -55,7 +55,7 @@ class Mask:
                 f"(rows, columns) or {self.stack.shape}; give a mask of this stack (--mask)"
             )
         if not (pixels > 0).any():
-            raise ConfigError(f"mask {self.source} is 0 everywhere: nothing would be segmented; give another (--mask)")
+            raise ConfigError(f"mask {self.source} is 0 everywhere, so nothing is left; give another (--mask)")
 
     @property
     def identity(self) -> str | None:
@@ -89,9 +89,9 @@ class Mask:
             )
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
-        """Return (rows, columns), true where slice z is segmented; None where all of it is.
+        """Return (rows, columns), true where slice z takes part; None where all of it does.
 
-        Where slices were moved, what lies outside their pictures is never segmented.
+        Where slices were moved, what lies outside their pictures never does.
         """
         inside = self.stack.inside(z, rect)
         kept = self._read(z, rect)
@@ -108,7 +108,7 @@ class Mask:
         return kept
 
     def keeps(self, region: Region) -> bool:
-        """Whether any pixel of a region is segmented."""
+        """Whether any pixel of a region takes part."""
         parts = (self.read(z, region.rect) for z in region.z.range)
         return any(part is None or bool(part.any()) for part in parts)
 

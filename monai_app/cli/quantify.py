@@ -1,0 +1,42 @@
+"""``monai-app quantify``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def quantify(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for numbers, tables and figures.")],
+    labels: Annotated[str, typer.Option(help="Label image to measure.")],
+    z: Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")] = None,
+    y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
+    x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Image file or label image: measure where it is above 0.")] = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="Take this measure alone; may be repeated. [default: all]")
+    ] = None,
+    tortuosity: Annotated[str | None, typer.Option(help="Also the tortuosity of this phase, by name.")] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing result.")] = False,
+) -> None:
+    """Measure the phases of a label image: fractions, surfaces, connectivity, sizes, in physical units."""
+    from monai_app.cli.progress import progress_bar
+    from monai_app.domain.region import Region
+    from monai_app.quantify import StoredLabels, chosen_measures, tortuosity_measure
+    from monai_app.quantify import quantify as take_measures
+    from monai_app.quantify.report.folder import check_folder, write_folder
+    from monai_app.quantify.report.text import text_lines
+    from monai_app.stack import Stack
+
+    check_folder(output, overwrite=overwrite)
+    measures = dict(chosen_measures(measure))
+    source = Stack.open(stack)
+    measured = StoredLabels(source, labels, Region.parse(z, y, x, source.shape), mask)
+    if tortuosity is not None:
+        measures["tortuosity"] = tortuosity_measure(measured, tortuosity)
+    found = take_measures(measured, measures, lambda name: progress_bar(name, "block"))
+    write_folder(found, output, overwrite=overwrite)
+    for line in text_lines(found):
+        typer.echo(line)
+    typer.echo(f"quantities: {output}")

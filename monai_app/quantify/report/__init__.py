@@ -1,0 +1,1 @@
+"""What was measured, as a folder of files and as text."""

@@ -1,0 +1,1 @@
+"""Error bars of phase fractions: of the segmentation, and of how well the volume represents the material."""
