@@ -102,6 +102,7 @@ class Segmentation:
         stack = Stack.open(self.path)
         self.model = self.model.described_by(self.model.spec.of_stack(stack.ingested))
         self._check(stack)
+        self._calibrate()
         z, y, x = map(self.region.get, _AXES)
         region = Region.parse(z, y, x, stack.shape)
         mask = Mask(stack, self.mask)
@@ -140,6 +141,13 @@ class Segmentation:
         self.model.check_precision(self.precision, self.device)
         self.model.spec.check_stack(stack)
 
+    def _calibrate(self) -> None:
+        if not self.outputs.maps:
+            return
+        self.outputs = self.outputs.calibrated(self.model.temperature)
+        if self.model.calibration is None:
+            _log.warning("the model is not calibrated: its confidence may be far from the share of pixels that is right")
+
     def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
         """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
         processes = 1 if self.cluster else self.workers
@@ -159,6 +167,7 @@ class Segmentation:
 
     def _fingerprint(self, plan: Plan, mask: Mask) -> dict[str, Any]:
         """Everything that decides the result."""
+        temperature = {"temperature": self.outputs.temperature} if self.outputs.maps else {}
         return {
             "engine": ENGINE,
             "model": self.model.describe(),
@@ -166,6 +175,7 @@ class Segmentation:
             "preview": self.preview,
             "mask": mask.identity,
             "confidence": ",".join(name for name in self.outputs.names if name != "probability") or "none",
+            **temperature,
             "precision": self.precision,
             "device": self.device.type,
             "torch": torch.__version__,
@@ -188,9 +198,16 @@ class Segmentation:
             maps=self.outputs.maps,
             fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
-            attributes=provenance(stack, self.model.name, self.model.sha256, self.model.spec.stand_ins),
+            attributes=self._attributes(stack),
             phases=self.model.spec.phases,
         )
+
+    def _attributes(self, stack: Stack) -> dict[str, Any]:
+        """Where the result comes from, and the temperature that its probabilities were made with."""
+        told = provenance(stack, self.model.name, self.model.sha256, self.model.spec.stand_ins)
+        if not self.outputs.maps:
+            return told
+        return told | {"calibrated": None if self.model.calibration is None else self.outputs.temperature}
 
     def _slices(self, plan: Plan) -> list[int]:
         """The slices that are segmented: the region's, or a preview's, spread evenly over it."""
