@@ -146,7 +146,9 @@ class Segmentation:
             return
         self.outputs = self.outputs.calibrated(self.model.temperature)
         if self.model.calibration is None:
-            _log.warning("the model is not calibrated: its confidence may be far from the share of pixels that is right")
+            _log.warning(
+                "the model is not calibrated: its confidence may be far from the share of pixels that is right"
+            )
 
     def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
         """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""

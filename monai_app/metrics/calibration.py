@@ -6,7 +6,6 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -45,9 +44,7 @@ class Reliability:
 
     def __add__(self, other: "Reliability") -> "Reliability":
         """Return that of the pixels of both."""
-        return Reliability(
-            self.pixels + other.pixels, self.right + other.right, self.confidence + other.confidence
-        )
+        return Reliability(self.pixels + other.pixels, self.right + other.right, self.confidence + other.confidence)
 
     @property
     def ece(self) -> float:
@@ -80,9 +77,7 @@ def reliability(logits: Tensor, classes: Tensor, temperature: float = 1.0) -> Re
 
 def negative_log_likelihood(logits: Tensor, classes: Tensor, temperature: float = 1.0) -> float:
     """Return the sum over pixels of -log of the probability of the true class, in nats; arguments of `reliability`."""
-    losses = (
-        cross_entropy(some / temperature, true.long(), reduction="sum") for some, true in _parts(logits, classes)
-    )
+    losses = (cross_entropy(some / temperature, true.long(), reduction="sum") for some, true in _parts(logits, classes))
     return sum(float(loss) for loss in losses)
 
 

@@ -95,7 +95,6 @@ def _total(value: float) -> float:
 def _shared(own: Reliability) -> Reliability:
     """That of the pixels of all processes."""
     pixels, right, confidence = (
-        torch.as_tensor(all_reduce(torch.from_numpy(each))).numpy()
-        for each in (own.pixels, own.right, own.confidence)
+        torch.as_tensor(all_reduce(torch.from_numpy(each))).numpy() for each in (own.pixels, own.right, own.confidence)
     )
     return Reliability(pixels, right, confidence)
