@@ -331,7 +331,7 @@ def test_the_bundles_commands_for_many_gpus_run_in_a_run_folder(
     for line in (training, evaluation):
         words = [word.replace("STACK", str(tiny_stack.path)) for word in line]
         run_command("-m", "torch.distributed.run", *words, cwd=tmp_path / "run")
-    assert (tmp_path / "run" / "eval" / "scores.json").is_file()
+    assert (tmp_path / "run" / "eval" / "test" / "scores.json").is_file()
 
 
 @pytest.mark.parametrize("start", ["python", "torchrun"])

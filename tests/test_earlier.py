@@ -55,14 +55,17 @@ def test_an_exported_file_gives_the_labels_that_it_gave(made: Path, file: str) -
 def test_a_run_folder_scores_as_it_did(made: Path) -> None:
     run, before = made / "unet", json.loads((made / "unet/eval/scores.json").read_text())
     run_command("-m", "monai_app", "evaluate", made / "sample.ome.zarr", run)
-    after = json.loads((run / "eval/scores.json").read_text())
+    after = json.loads((run / "eval/test/sample/scores.json").read_text())
+    assert json.loads((run / "eval/earlier/scores.json").read_text()) == before
     assert (after["slices"], after["weights_sha256"]) == (before["slices"], before["weights_sha256"])
     assert after["mean_iou"] == pytest.approx(before["mean_iou"], abs=1e-3)
 
 
 def test_a_run_folder_is_exported_and_packaged(made: Path) -> None:
     run_command("-m", "monai_app", "export", made / "sensor3d")
-    run_command("-m", "monai_app", "package", made / "sample.ome.zarr", made / "unet", made / "again.zip")
+    words = ("-m", "monai_app", "package", made / "sample.ome.zarr", made / "unet", made / "again.zip")
+    assert "only some of an earlier version; run monai-app evaluate first" in run_command(*words, check=False).stderr
+    run_command(*words, "--unscored")
     run_command("-m", "monai_app", "check", made / "again.zip")
 
 

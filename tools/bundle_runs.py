@@ -84,9 +84,10 @@ def check_evaluation(bundle: Bundle) -> str:
     output = bundle.work / f"eval_{uuid.uuid4().hex}"
     with workflow(bundle, "train", ["train", "evaluate"], output_dir=str(output)) as started:
         started.run()
-    if not (output / "scores.json").is_file():
+    scores = output / "test" / "scores.json"
+    if not scores.is_file():
         raise CheckError("the evaluation left no scores.json: evaluate.yaml needs the ScoreWriter handler")
-    return f"mean IoU {json.loads((output / 'scores.json').read_text())['mean_iou']:.3f} on a tiny stack"
+    return f"mean IoU {json.loads(scores.read_text())['mean_iou']:.3f} on a tiny stack"
 
 
 def check_inference(bundle: Bundle) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import AnnotationError
-from monai_app.metrics import Scores, mean_iou, score
+from monai_app.metrics import Scores, count_pixels, mean_iou, score
 from monai_app.stack import Phase
 
 Labels = npt.NDArray[np.uint8]
@@ -79,12 +79,10 @@ def _confusion(z: int, annotation: Labels, predicted: Labels, phases: int) -> np
             "same slice"
         )
     labelled = annotation > 0
-    true, found = annotation[labelled].astype(np.int64), predicted[labelled].astype(np.int64)
-    for name, values in (("annotation", true), ("labels", found)):
+    for name, values in (("annotation", annotation[labelled]), ("labels", predicted[labelled])):
         if values.size and not 1 <= values.min() <= values.max() <= phases:
             raise AnnotationError(
                 f"slice {z}: {name} with values {values.min()} to {values.max()} where pixels are annotated: must be "
                 f"phases, 1 to {phases}; give labels of the same phases"
             )
-    counts = np.bincount((true - 1) * phases + found - 1, minlength=phases * phases)
-    return counts.reshape(phases, phases)
+    return count_pixels(annotation, predicted, phases)

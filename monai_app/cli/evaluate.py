@@ -1,6 +1,7 @@
 """``monai-app evaluate``."""
 
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ def evaluate(
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
     from monai_app.stack import Stack
     from monai_app.storage import check_writable
+    from monai_app.training.evaluation import pooled_path
 
     check_processes(processes)
     device = checked_device(device, processes)
@@ -38,20 +40,31 @@ def evaluate(
         tell_what_is_unfamiliar(spec, each)
     options = {"amp": amp, "device": device, "stand_ins": parts or None}
     show_and_run(run, run_command(run, [each.path for each in opened], ("train", "evaluate"), processes, **options))
-    _show_scores(json.loads((run / "eval" / "scores.json").read_text(encoding="utf8")))
-    typer.echo(f"scores: {run / 'eval' / 'scores.csv'}")
+    document = pooled_path(run, stand_ins=bool(parts))
+    for line in _lines(json.loads(document.read_text(encoding="utf8"))):
+        typer.echo(line)
+    typer.echo(f"scores: {document.with_suffix('.csv')}")
 
 
-def _show_scores(scores: dict[str, Any]) -> None:
-    typer.echo(f"{'phase':<16}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}")
+def _lines(scores: dict[str, Any]) -> Iterator[str]:
+    """The scores of every slice and stack, then those of all together."""
+    for part in scores["parts"]:
+        place = part["stack"] if part["slice"] is None else f"{part['stack']}, slice {part['slice']}"
+        yield f"{place}: {_summary(part)}"
+    yield f"all together, {_counted(len(scores['stacks']), 'stack')}:"
+    yield f"{'phase':<16}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
     for row in scores["phases"]:
         cells = [_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error")]
-        typer.echo(f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}")
-    typer.echo(f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}")
-    for part in scores["parts"]:
-        if len(scores["parts"]) > 1:
-            place = part["stack"] if part["slice"] is None else f"{part['stack']}, slice {part['slice']}"
-            typer.echo(f"  {place}: mean IoU {_number(part['mean_iou'])}")
+        yield f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}"
+    yield _summary(scores)
+
+
+def _summary(scores: dict[str, Any]) -> str:
+    return f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _number(value: float | None) -> str:

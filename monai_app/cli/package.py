@@ -2,12 +2,15 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monai_app.errors import ConfigError
 from monai_app.names import printable
+
+if TYPE_CHECKING:
+    from monai_app.bundle.packages.archive import Files
 
 
 def package(
@@ -74,12 +77,20 @@ def check(
     from monai_app.bundle.packages.verify import check_package
 
     files, golden = check_package(bundle)
-    typer.echo(f"files    {files} are as they were packed")
+    typer.echo(f"files    {files.same} are as they were packed")
+    for line in _evaluated(files):
+        typer.echo(line)
     typer.echo(f"golden   {golden.compared} pixels compared, {golden.differing} differ")
     if golden.differing:
         typer.echo(printable(f"monai-app: {bundle} does not give its golden labels on this machine"), err=True)
         raise typer.Exit(1)
     typer.echo("ok")
+
+
+def _evaluated(files: "Files") -> list[str]:
+    """What is to be told of packed scores that others took the place of."""
+    told = f"scores that an evaluation has replaced since they were packed: {', '.join(files.evaluated)}"
+    return [printable(told)] if files.evaluated else []
 
 
 def trust(
@@ -149,7 +160,10 @@ def verify(
 
         files, golden = check_package(target)
         differs = f"{target} does not give its golden labels on this machine ({golden.differing} pixels differ)"
-        faults, notes = [differs] if golden.differing else [], [f"{files} files are as they were packed"]
+        faults, notes = (
+            [differs] if golden.differing else [],
+            [f"{files.same} files are as they were packed", *_evaluated(files)],
+        )
     else:
         from monai_app.cli.running import trained_run
         from monai_app.export.verification import verify_run

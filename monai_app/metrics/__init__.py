@@ -1,17 +1,38 @@
-"""Scores from one confusion matrix accumulated over all labelled pixels."""
+"""Scores of a segmentation: from one confusion matrix over all labelled pixels, and from where the errors lie."""
 
-from monai_app.metrics.confusion import item_confusion, labelled_pairs, mean_iou_metric, phase_confusion
-from monai_app.metrics.scores import Part, PhaseScore, Scores, mean_iou, score, write_scores
+from monai_app.metrics.blocks import Blocks, block_side, confusion_blocks
+from monai_app.metrics.bootstrap import Interval, block_interval
+from monai_app.metrics.boundary import Overlap, boundary_overlap
+from monai_app.metrics.confusion import count_pixels, labelled_pairs, mean_iou_metric, phase_confusion
+from monai_app.metrics.intervals import score_intervals
+from monai_app.metrics.score_files import Document, Part, read_scores, write_scores
+from monai_app.metrics.scores import PhaseScore, Scores, mean_iou, score
+from monai_app.metrics.strata import Stratum, error_by_strength
+from monai_app.metrics.surface import SurfaceDistance, surface_distances
 
 __all__ = [
+    "Blocks",
+    "Document",
+    "Interval",
+    "Overlap",
     "Part",
     "PhaseScore",
     "Scores",
-    "item_confusion",
+    "Stratum",
+    "SurfaceDistance",
+    "block_interval",
+    "block_side",
+    "boundary_overlap",
+    "confusion_blocks",
+    "count_pixels",
+    "error_by_strength",
     "labelled_pairs",
     "mean_iou",
     "mean_iou_metric",
     "phase_confusion",
+    "read_scores",
     "score",
+    "score_intervals",
+    "surface_distances",
     "write_scores",
 ]

@@ -9,6 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Mask = npt.NDArray[np.bool_]
+
+_LEAST_SIDE = 16
+"""Pixels."""
+
+_MOST_BLOCKS = 16
+"""Along the shorter side of a slice: fewer and larger ones also hold what hangs together weakly over far."""
+
+_LEAST_BLOCKS = 4
+
+_CORRELATED = 0.05
+"""Errors whose correlation is lower are taken for independent."""
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -36,10 +49,45 @@ def confusion_blocks(
         phases: number of phases K.
         side: rows and columns of a block, in pixels.
     """
-    rows, columns = np.nonzero((true > 0) & (predicted > 0))
-    across = -(-true.shape[1] // side)
-    blocks, own = np.unique(rows // side * across + columns // side, return_inverse=True)
-    pairs = (true[rows, columns].astype(np.int64) - 1) * phases + predicted[rows, columns] - 1
-    counts = np.bincount(own * phases**2 + pairs, minlength=len(blocks) * phases**2)
-    places = np.stack([blocks // across, blocks % across], -1).astype(np.int64) * side
-    return Blocks(side, places, counts.reshape(len(blocks), phases, phases).astype(np.int64))
+    across = np.arange(true.shape[1]) // side
+    places, counts = [], []
+    for row in range(0, true.shape[0], side):
+        band, found = true[row : row + side], predicted[row : row + side]
+        counted = (band > 0) & (found > 0)
+        classes = (np.broadcast_to(across, band.shape)[counted] * phases + band[counted] - 1) * phases
+        of_row = np.bincount(classes + found[counted] - 1, minlength=(across[-1] + 1) * phases**2)
+        counts.append(of_row.reshape(-1, phases, phases))
+        places.append([(row, block * side) for block in range(across[-1] + 1)])
+    counts = np.concatenate(counts).astype(np.int64)
+    there = counts.any(axis=(1, 2))
+    return Blocks(side, np.concatenate(places)[there], counts[there])
+
+
+def block_side(true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer]) -> int:
+    """Return the side of blocks that are wider than errors hang together, in pixels.
+
+    It is twice the distance, along rows and columns, at which the correlation of errors falls below 0.05; at least 16
+    pixels and a 16th of the shorter side of the slice, at most a quarter of it, which leaves 16 blocks.
+
+    Args:
+        true: annotation (rows, columns), 0 unlabelled, 1..K.
+        predicted: labels (rows, columns), 1..K.
+    """
+    labelled = true > 0
+    wrong = (true != predicted) & labelled
+    share = np.count_nonzero(wrong) / max(np.count_nonzero(labelled), 1)
+    most = max(min(true.shape) // _LEAST_BLOCKS, 1)
+    side = max(min(true.shape) // _MOST_BLOCKS, _LEAST_SIDE)
+    while side < most and _correlation(wrong, labelled, share, side // 2) >= _CORRELATED:
+        side += max(side // 8 * 2, 2)
+    return min(side, most)
+
+
+def _correlation(wrong: Mask, labelled: Mask, share: float, distance: int) -> float:
+    """Correlation of errors at a distance along rows and columns; 0 where there are none, or nothing else."""
+    pairs = both = 0
+    for here, there in ((np.s_[distance:], np.s_[:-distance]), (np.s_[:, distance:], np.s_[:, :-distance])):
+        pairs += np.count_nonzero(labelled[here] & labelled[there])
+        both += np.count_nonzero(wrong[here] & wrong[there])
+    variance = share * (1 - share)
+    return float((both / pairs - share**2) / variance) if pairs and variance > 0 else 0.0

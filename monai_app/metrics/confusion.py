@@ -1,9 +1,10 @@
 """Ignite metrics: the accumulating confusion matrix and what is derived from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from ignite.metrics import ConfusionMatrix, MetricsLambda
 
@@ -33,24 +34,28 @@ def phase_confusion(phases: int) -> ConfusionMatrix:
     return ConfusionMatrix(num_classes=phases, output_transform=labelled_pairs)
 
 
-def item_confusion(item: Mapping[str, Any], phases: int) -> np.ndarray:
-    """Count the labelled pixels of one item, as `phase_confusion` does: (K, K) int64, [true][predicted].
+def count_pixels(
+    true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], phases: int
+) -> npt.NDArray[np.int64]:
+    """Count the labelled pixels of a slice, as `phase_confusion` does: (K, K), [true][predicted].
 
     Args:
-        item: ``pred`` logits (K, H, W) and ``label`` annotation (1, H, W), 0 unlabelled, 1..K.
+        true: (rows, columns), 0 unlabelled, 1..K.
+        predicted: (rows, columns), 1..K.
         phases: number of phases K.
     """
-    true, predicted = class_indices(torch.as_tensor(item["label"])[0]), torch.as_tensor(item["pred"]).argmax(0)
-    counted = true >= 0
-    pairs = true[counted] * phases + predicted[counted]
-    counts: np.ndarray = torch.bincount(pairs, minlength=phases**2).reshape(phases, phases).cpu().numpy()
-    return counts
+    labelled = true > 0
+    pairs = (true[labelled].astype(np.int64) - 1) * phases + predicted[labelled] - 1
+    return np.bincount(pairs, minlength=phases**2).reshape(phases, phases).astype(np.int64)
 
 
-def mean_iou_metric(confusion: ConfusionMatrix) -> MetricsLambda:
-    """Make the mean IoU over the annotated phases a metric of its own: the key metric of validation.
+def mean_iou_metric(confusion: ConfusionMatrix, *, annotated_only: bool = True) -> MetricsLambda:
+    """Make the mean IoU a metric of its own: the key metric of validation, and of evaluation.
 
-    A phase that no validation block holds does not count. If it did, the first pixel predicted as one would take a
-    K-th off the metric, and the choice of the best weights would hang on stray pixels.
+    Args:
+        confusion: the confusion matrix.
+        annotated_only: leave out phases that are not annotated, as validation does. If they counted, the first pixel
+            predicted as one would take a K-th off the metric, and the choice of the best weights would hang on stray
+            pixels.
     """
-    return MetricsLambda(lambda matrix: mean_iou(matrix.cpu().numpy(), annotated_only=True), confusion)
+    return MetricsLambda(lambda matrix: mean_iou(matrix.cpu().numpy(), annotated_only), confusion)

@@ -4,16 +4,10 @@ The matrix accumulates over every labelled pixel of every slice or tile; scores 
 of per-tile scores would depend on the tiling.
 """
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-
-from monai_app.files import atomic_file
 
 
 @dataclass(frozen=True)
@@ -99,47 +93,6 @@ def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
     )
 
 
-@dataclass(frozen=True)
-class Part:
-    """The scores of a part of what was scored.
-
-    Attributes:
-        stack: name of the stack.
-        slice: z of the slice; None for all of the stack.
-        scores: the part's own.
-    """
-
-    stack: str
-    slice: int | None
-    scores: Scores
-
-
-def write_scores(
-    scores: Scores, csv_path: Path, json_path: Path, record: Mapping[str, Any], parts: Sequence[Part] = ()
-) -> None:
-    """Write scores as a table (CSV: one row a phase, then the mean) and completely (JSON; undefined becomes null).
-
-    Args:
-        scores: of all that was scored.
-        csv_path: the table; its columns ``stack`` and ``slice`` are empty in the rows of all.
-        json_path: the document.
-        record: what was scored; it goes into the document too.
-        parts: of single stacks and slices; they come after the whole, and are the document's ``parts``.
-    """
-    names = [*(field.name for field in fields(PhaseScore)), "stack", "slice"]
-    whole: list[tuple[Scores, dict[str, Any]]] = [(scores, {})]
-    with atomic_file(csv_path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
-        writer = csv.DictWriter(handle, names)
-        writer.writeheader()
-        for each, place in [*whole, *((part.scores, {"stack": part.stack, "slice": part.slice}) for part in parts)]:
-            writer.writerows({**asdict(row), **place} for row in each.phases)
-            writer.writerow({"phase": "mean", "iou": each.mean_iou, **place})
-    told = [{"stack": part.stack, "slice": part.slice, **asdict(part.scores)} for part in parts]
-    document = _without_nan({**record, **asdict(scores), "parts": told})
-    with atomic_file(json_path) as temporary:
-        temporary.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf8")
-
-
 def _ious(confusion: np.ndarray) -> np.ndarray:
     hits = np.diag(confusion)
     return _divide(hits, confusion.sum(axis=0) + confusion.sum(axis=1) - hits)
@@ -151,11 +104,3 @@ def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     quotient = np.full(top.shape, np.nan)
     np.divide(top, bottom, out=quotient, where=bottom > 0)
     return quotient
-
-
-def _without_nan(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value

@@ -58,7 +58,7 @@ def assert_refused(package: Path, message: str) -> None:
 def test_a_package_comes_out_as_it_went_in(package: Path, tmp_path: Path) -> None:
     unpack(package, tmp_path / "out")
     assert {name: (tmp_path / "out" / name).read_bytes() for name in FILES} == FILES
-    assert check_files(tmp_path / "out") == len(FILES)
+    assert check_files(tmp_path / "out") == (len(FILES), [])
     with pytest.raises(TargetExistsError):
         unpack(package, tmp_path / "out")
     unpack(package, tmp_path / "out", overwrite=True)
@@ -67,7 +67,7 @@ def test_a_package_comes_out_as_it_went_in(package: Path, tmp_path: Path) -> Non
 def test_other_programs_unpack_it_too(package: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(package) as archive:
         archive.extractall(tmp_path / "plain")
-    assert check_files(tmp_path / "plain" / "model") == len(FILES)
+    assert check_files(tmp_path / "plain" / "model") == (len(FILES), [])
 
 
 def test_the_same_files_make_the_same_bytes(package: Path, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_no_bit_of_the_table_of_contents_can_be_changed_into_a_traceback(tmp_pat
 def test_files_changed_after_unpacking_are_named(package: Path, tmp_path: Path) -> None:
     unpack(package, tmp_path / "out")
     (tmp_path / "out" / "later.csv").write_text("scores on another stack")
-    assert check_files(tmp_path / "out") == len(FILES)
+    assert check_files(tmp_path / "out") == (len(FILES), [])
     (tmp_path / "out" / "empty").write_text("no more")
     with pytest.raises(ConfigError, match="empty is not the file that was packed"):
         check_files(tmp_path / "out")
@@ -204,3 +204,15 @@ def test_files_changed_after_unpacking_are_named(package: Path, tmp_path: Path) 
     (tmp_path / "out" / "empty").symlink_to("/dev/null")
     with pytest.raises(ConfigError, match="empty is missing"):
         check_files(tmp_path / "out")
+
+
+def test_scores_that_an_evaluation_replaced_are_told_of(package: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    for name in ("scores.json", "tiny/slice_0001.png"):
+        path = folder / "eval" / "test" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("as it was packed")
+    write_manifest(folder)
+    (folder / "eval" / "test" / "scores.json").write_text("of another stack")
+    (folder / "eval" / "test" / "tiny" / "slice_0001.png").unlink()
+    assert check_files(folder) == (len(FILES), ["eval/test/scores.json", "eval/test/tiny/slice_0001.png"])

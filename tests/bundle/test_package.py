@@ -49,7 +49,7 @@ def bundle(packed: Path, tmp_path: Path) -> Path:
 
 def test_a_package_is_a_bundle_that_says_what_it_is(bundle: Path, scored: Path, tiny_stack: Stack) -> None:
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
-    scores = json.loads((scored / "eval" / "scores.json").read_text())
+    scores = json.loads((scored / "eval" / "test" / "scores.json").read_text())
     assert metadata["eval_metrics"]["mean_iou"] == scores["mean_iou"]
     assert set(metadata["eval_metrics"]) >= {"iou_pore", "iou_hydrate", "iou_clinker"}
     assert tiny_stack.identity in metadata["data_source"]
@@ -130,9 +130,8 @@ def test_the_same_run_gives_the_same_bytes(packed: Path, scored: Path, tiny_stac
 
 def test_scores_of_other_detectors_are_not_the_models(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
     run = Path(shutil.copytree(scored, tmp_path / "run"))
-    scores = json.loads((run / "eval" / "scores.json").read_text())
-    (run / "eval" / "scores.json").write_text(json.dumps({**scores, "stand_ins": {"ICE": "TLD"}}))
-    with pytest.raises(ConfigError, match="they are of other detectors than the model's"):
+    (run / "eval" / "test").rename(run / "eval" / "test_stand_ins")
+    with pytest.raises(ConfigError, match="only some of other detectors than the model's"):
         package(run, tiny_stack, tmp_path / "x.zip")
 
 
@@ -142,8 +141,8 @@ def test_a_model_that_was_not_scored_is_refused_unless_asked_for(
     with pytest.raises(ConfigError, match="run monai-app evaluate first"):
         package(trained, tiny_stack, tmp_path / "x.zip")
     run = Path(shutil.copytree(scored, tmp_path / "run"))
-    scores = json.loads((run / "eval" / "scores.json").read_text())
-    (run / "eval" / "scores.json").write_text(json.dumps({**scores, "weights_sha256": "0"}))
+    scores = json.loads((run / "eval" / "test" / "scores.json").read_text())
+    (run / "eval" / "test" / "scores.json").write_text(json.dumps({**scores, "weights_sha256": "0"}))
     with pytest.raises(ConfigError, match="of other weights"):
         package(run, tiny_stack, tmp_path / "x.zip")
     unpack(package(run, tiny_stack, tmp_path / "x.zip", unscored=True), tmp_path / "out")
@@ -156,19 +155,43 @@ def test_a_package_takes_one_evaluation_of_these_weights_and_names_its_stack(
     scored: Path, tiny_stack: Stack, tmp_path: Path
 ) -> None:
     run = Path(shutil.copytree(scored, tmp_path / "run"))
-    (run / "eval" / "slice_0002.png").write_bytes(b"of another stack")
+    (run / "eval" / "test" / "other").mkdir()
+    (run / "eval" / "test" / "other" / "slice_0002.png").write_bytes(b"of another stack")
     unpack(package(run, tiny_stack, tmp_path / "x.zip"), tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out" / "eval").iterdir()} == {
-        "scores.csv",
-        "scores.json",
-        "slice_0006.png",
+    packed = {
+        path.relative_to(tmp_path / "out" / "eval").as_posix() for path in (tmp_path / "out" / "eval").rglob("*.*")
     }
+    files = ("scores.csv", "scores.json", "tiny/scores.csv", "tiny/scores.json", "tiny/slice_0006.png")
+    assert packed == {f"test/{name}" for name in files}
     metrics = json.loads((tmp_path / "out" / "configs" / "metadata.json").read_text())["eval_metrics"]
-    assert (metrics["stack"], metrics["stack_identity"]) == ("tiny", tiny_stack.identity)
+    assert metrics["scored_on"] == [{"stack": "tiny", "stack_identity": tiny_stack.identity, "slices": [6]}]
     assert f"of stack 'tiny', identity {tiny_stack.identity}" in (tmp_path / "out" / "docs" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["models/model.pt", "eval/scores.json"])
+def test_a_folder_of_scores_that_is_not_what_is_listed_is_not_packed(
+    scored: Path, tiny_stack: Stack, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    own = run / "eval" / "test" / "tiny" / "scores.json"
+    own.write_text(own.read_text().replace(tiny_stack.identity, "0" * 64))
+    with pytest.raises(ConfigError, match=r"tiny/scores\.json is not what eval/test/scores\.json lists"):
+        package(run, tiny_stack, tmp_path / "x.zip")
+    pooled = run / "eval" / "test" / "scores.json"
+    pooled.write_text(pooled.read_text().replace('"folder": "tiny"', '"folder": "../../models"'))
+    with pytest.raises(ConfigError, match=r"folder '\.\./\.\./models' is no file name"):
+        package(run, tiny_stack, tmp_path / "x.zip")
+
+
+def test_evaluating_an_unpacked_package_leaves_it_whole(bundle: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    other = shutil.copytree(tiny_stack.path, tmp_path / "other.ome.zarr")
+    run_command("-m", "monai_app", "evaluate", other, bundle)
+    for command in ("check", "verify"):
+        shown = run_command("-m", "monai_app", command, bundle).stdout
+        assert "scores that an evaluation has replaced since they were packed: eval/test/scores.csv" in shown
+        assert shown.endswith("ok\n")
+
+
+@pytest.mark.parametrize("name", ["models/model.pt", "eval/test/scores.json"])
 def test_a_run_that_is_trained_or_evaluated_meanwhile_is_not_packed(
     name: str, scored: Path, tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +234,7 @@ def test_a_run_folder_proves_nothing(trained: Path) -> None:
 
 def test_files_that_links_lead_to_are_not_published(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("private")
-    for place in ("docs/notes.md", "eval/slice_0099.png"):
+    for place in ("docs/notes.md", "eval/test/tiny/slice_0099.png"):
         run = Path(shutil.copytree(scored, tmp_path / place.partition("/")[0] / "run"))
         (run / place).symlink_to(tmp_path / "secret")
         with pytest.raises(ConfigError, match="link"):
@@ -221,10 +244,10 @@ def test_files_that_links_lead_to_are_not_published(scored: Path, tiny_stack: St
 def test_damaged_records_are_named(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     for text, message in (('{"a": 1}', "no weights_sha256"), ("{", "is damaged"), ("[]", "is damaged")):
-        (run / "eval" / "scores.json").write_text(text)
+        (run / "eval" / "test" / "scores.json").write_text(text)
         with pytest.raises(ConfigError, match=message):
             package(run, tiny_stack, tmp_path / "x.zip")
-    (run / "eval" / "scores.json").unlink()
+    (run / "eval" / "test" / "scores.json").unlink()
     (run / "run.json").unlink()
     with pytest.raises(ConfigError, match=r"run\.json does not exist"):
         package(run, tiny_stack, tmp_path / "x.zip", unscored=True)

@@ -64,12 +64,13 @@ def trained_on_two(tiny_stack: Stack, other_stack: Stack, tmp_path_factory: pyte
 
 
 def test_scores_are_of_every_slice_of_every_stack_and_of_all(trained_on_two: Trained) -> None:
-    folder = trained_on_two.run / "eval"
+    folder = trained_on_two.run / "eval" / "test"
     scores = json.loads((folder / "scores.json").read_text())
-    assert (scores["stack"], scores["slices"]) == (["tiny", "other"], [[6], [5, 6]])
-    assert scores["stack_identity"] == [stack.identity for stack in trained_on_two.stacks]
+    assert [(each["folder"], each["slices"]) for each in scores["stacks"]] == [("other", [5, 6]), ("tiny", [6])]
+    identities = {each["stack_identity"] for each in scores["stacks"]}
+    assert identities == {stack.identity for stack in trained_on_two.stacks}
     places = [(part["stack"], part["slice"]) for part in scores["parts"]]
-    assert places == [("tiny", None), ("tiny", 6), ("other", None), ("other", 5), ("other", 6)]
+    assert places == [("other", None), ("other", 5), ("other", 6), ("tiny", None), ("tiny", 6)]
     counts = {place: np.array(part["confusion"]) for place, part in zip(places, scores["parts"], strict=True)}
     np.testing.assert_array_equal(counts["tiny", 6] + counts["other", 5] + counts["other", 6], scores["confusion"])
     np.testing.assert_array_equal(counts["tiny", None] + counts["other", None], scores["confusion"])
@@ -78,9 +79,11 @@ def test_scores_are_of_every_slice_of_every_stack_and_of_all(trained_on_two: Tra
     with (folder / "scores.csv").open() as handle:
         rows = [(row["phase"], row["stack"], row["slice"]) for row in csv.DictReader(handle)]
     phases = ["pore", "hydrate", "clinker", "mean"]
-    assert rows[:8] == [(name, "", "") for name in phases] + [(name, "tiny", "") for name in phases]
-    pictures = {path.name for path in folder.glob("*.png")}
-    assert pictures == {"slice_tiny_0006.png", "slice_other_0005.png", "slice_other_0006.png"}
+    assert rows[:8] == [(name, "", "") for name in phases] + [(name, "other", "") for name in phases]
+    pictures = {path.relative_to(folder).as_posix() for path in folder.rglob("slice_*.png")}
+    assert pictures == {"tiny/slice_0006.png", "other/slice_0005.png", "other/slice_0006.png"}
+    alone = json.loads((folder / "other" / "scores.json").read_text())
+    assert (alone["confusion"], alone["role"]) == (counts["other", None].tolist(), "test")
 
 
 def test_the_model_segments_each_stack_and_a_package_names_all(trained_on_two: Trained, tmp_path: Path) -> None:
@@ -92,7 +95,7 @@ def test_the_model_segments_each_stack_and_a_package_names_all(trained_on_two: T
     with zipfile.ZipFile(tmp_path / "model.zip") as file:
         metadata = json.loads(file.read("model/configs/metadata.json"))
         readme = file.read("model/docs/README.md").decode()
-        assert "model/eval/slice_other_0005.png" in file.namelist()
+        assert "model/eval/test/other/slice_0005.png" in file.namelist()
     for stack in trained_on_two.stacks:
         assert stack.identity in metadata["data_source"]
         assert f"with the identity {stack.identity}" in readme

@@ -85,8 +85,8 @@ class VariantTester:
         workflow = self.workflow("train", "train", "evaluate")
         workflow.run()
         scores = workflow.parser.get_parsed_content("validate::evaluator").state.metrics
-        assert 0 <= scores["val_mean_iou"] <= 1
-        assert (self.run / "eval" / "scores.csv").is_file()
+        assert 0 <= scores["test_mean_iou"] <= 1
+        assert (self.run / "eval" / "test" / "scores.csv").is_file()
         network: torch.nn.Module = workflow.parser.get_parsed_content("network").eval()
         return network
 

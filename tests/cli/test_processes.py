@@ -134,11 +134,11 @@ def test_two_processes_give_the_scores_of_one(trained: Path, tmp_path: Path) -> 
     run_here(one, stack, "train", "evaluate")
     shown = run_command("-m", "monai_app", "evaluate", stack.path, two, "--processes", "2")
     assert "$ torchrun" in shown.stdout
-    scores = [(run / "eval" / "scores.json").read_bytes() for run in (one, two)]
+    scores = [(run / "eval" / "test" / "three" / "scores.json").read_bytes() for run in (one, two)]
     assert scores[0] == scores[1]
     assert json.loads(scores[0])["slices"] == [3, 5, 6]
     for z in (3, 5, 6):
-        pictures = [(run / "eval" / f"slice_{z:04d}.png").read_bytes() for run in (one, two)]
+        pictures = [(run / "eval" / "test" / "three" / f"slice_{z:04d}.png").read_bytes() for run in (one, two)]
         assert pictures[0] == pictures[1]
 
 

@@ -64,12 +64,12 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
     labels = own_stack.read_labels("model", 6)
 
     truth = own_stack.read_annotation(6)
-    scores = json.loads((run / "eval" / "scores.json").read_text())
+    scores = json.loads((run / "eval" / "test" / "scores.json").read_text())
     expected = sklearn.confusion_matrix(truth[truth > 0], labels[truth > 0], labels=[1, 2, 3])
     np.testing.assert_array_equal(scores["confusion"], expected)
     assert scores["pixel_accuracy"] == pytest.approx(sklearn.accuracy_score(truth[truth > 0], labels[truth > 0]))
     assert f"mean IoU {scores['mean_iou']:.4f}" in evaluated.stdout
-    picture = run / "eval" / "slice_0006.png"
+    picture = run / "eval" / "test" / own_stack.store_name / "slice_0006.png"
     assert picture.read_bytes().startswith(b"\x89PNG")
 
     names = [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))]
@@ -83,10 +83,10 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
     assert [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))] == names
 
     # The printed commands do the same: same scores, same labels.
-    scores_before = (run / "eval" / "scores.json").read_bytes()
-    (run / "eval" / "scores.json").unlink()
+    scores_before = (run / "eval" / "test" / "scores.json").read_bytes()
+    (run / "eval" / "test" / "scores.json").unlink()
     run_command(*printed_command(evaluated.stdout), cwd=tmp_path)
-    assert (run / "eval" / "scores.json").read_bytes() == scores_before
+    assert (run / "eval" / "test" / "scores.json").read_bytes() == scores_before
     arguments = printed_command(segmented.stdout)
     arguments[arguments.index("model")] = "again"
     arguments[arguments.index(str(tmp_path / "tiff"))] = str(tmp_path / "tiff2")

@@ -40,7 +40,7 @@ def test_from_an_unlabelled_stack_to_a_trained_model(tmp_path: Path) -> None:
         assert scores["total"]["test"]["pixel_accuracy"] > 0.75  # the largest phase alone gives 0.6
         run = served.folder / "models" / MODEL / "0001"
         run_command("-m", "monai_app", "evaluate", stack.path, run)
-        evaluated = json.loads((run / "eval" / "scores.json").read_text())
+        evaluated = json.loads((run / "eval" / "test" / "scores.json").read_text())
         assert evaluated["pixel_accuracy"] == pytest.approx(scores["total"]["test"]["pixel_accuracy"])
         kept = (served.folder / "models" / MODEL / "0001" / "models" / "model.pt").read_bytes()
 

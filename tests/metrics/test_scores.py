@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from ignite.engine import Engine
 from sklearn import metrics as sklearn
 
-from monai_app.metrics import Part, item_confusion, mean_iou, mean_iou_metric, phase_confusion, score, write_scores
+from monai_app.metrics import (
+    Part,
+    count_pixels,
+    mean_iou,
+    mean_iou_metric,
+    phase_confusion,
+    read_scores,
+    score,
+    write_scores,
+)
 
 NAMES = ["pore", "hydrate", "clinker"]
 
@@ -91,35 +100,42 @@ def test_an_absent_phase_is_undefined_and_not_in_the_mean() -> None:
 
 def test_scores_are_written_as_csv_and_json(tmp_path: Path) -> None:
     scores = score(np.array([[5, 1, 0], [0, 4, 0], [0, 0, 0]]), NAMES)
-    write_scores(scores, tmp_path / "scores.csv", tmp_path / "scores.json", {"slices": [27], "stack": "x"})
+    write_scores(tmp_path, Part(scores), [], {"slices": [27], "stack": "x"})
     with (tmp_path / "scores.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [row["phase"] for row in rows] == [*NAMES, "mean"]
     assert float(rows[0]["iou"]) == pytest.approx(5 / 6)
-    document = json.loads((tmp_path / "scores.json").read_text())
+    text = (tmp_path / "scores.json").read_text()
+    document = json.loads(text)
     assert document["slices"] == [27]
     assert document["phases"][2]["iou"] is None
     assert document["confusion"][0] == [5, 1, 0]
+    assert "[ 5, 1, 0 ]" in text
+    assert math.isnan(read_scores(tmp_path / "scores.json")["phases"][2]["iou"])
 
 
 def test_scores_of_stacks_and_slices_come_after_those_of_all(tmp_path: Path) -> None:
     whole, part = (score(np.diag([right, 4, 1]), NAMES) for right in (5, 2))
-    parts = [Part("a", None, part), Part("a", 27, part)]
-    write_scores(whole, tmp_path / "scores.csv", tmp_path / "scores.json", {}, parts)
+    rows = [{"phase": name, "width_nm": number} for number, name in enumerate(NAMES)]
+    sections = {"edges": {"definition": "a text\n[\n1", "phases": rows, "mean": {"width_nm": 7}}, "more": {"n": 1}}
+    parts = [Part(part, {}, "a"), Part(part, sections, "a", 27)]
+    write_scores(tmp_path, Part(whole), parts, {})
     with (tmp_path / "scores.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert [row["phase"] for row in rows] == [*NAMES, "mean"] * 3
     assert [(row["stack"], row["slice"], row["support"]) for row in rows[::4]] == [
         ("", "", "5"), ("a", "", "2"), ("a", "27", "2"),
     ]  # fmt: skip
+    assert [row["edges_width_nm"] for row in rows[7:]] == ["", "0", "1", "2", "7"]
     document = json.loads((tmp_path / "scores.json").read_text())
     assert [(each["stack"], each["slice"]) for each in document["parts"]] == [("a", None), ("a", 27)]
     assert document["parts"][1]["confusion"] == [[2, 0, 0], [0, 4, 0], [0, 0, 1]]
+    assert document["parts"][1]["edges"] == sections["edges"]
 
 
-def test_an_items_counts_are_scikit_learns_without_unlabelled_pixels() -> None:
+def test_the_counts_of_a_slice_are_scikit_learns_without_unlabelled_pixels() -> None:
     rng = np.random.default_rng(0)
-    truth, logits = rng.integers(0, 4, (1, 9, 11)), rng.random((3, 9, 11))
-    labelled = truth[0] > 0
-    wanted = confusion_of(truth[0][labelled], 1 + logits.argmax(0)[labelled])
-    np.testing.assert_array_equal(item_confusion({"pred": logits, "label": truth.astype(np.uint8)}, 3), wanted)
+    truth, predicted = rng.integers(0, 4, (9, 11), np.uint8), rng.integers(1, 4, (9, 11), np.uint8)
+    labelled = truth > 0
+    wanted = confusion_of(truth[labelled], predicted[labelled])
+    np.testing.assert_array_equal(count_pixels(truth, predicted, 3), wanted)

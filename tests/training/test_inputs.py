@@ -14,7 +14,6 @@ from torch import nn
 
 from monai_app.errors import ConfigError, StackError
 from monai_app.files import file_sha256
-from monai_app.metrics import phase_confusion
 from monai_app.stack import Stack, annotate, snapshot
 from monai_app.training import LoadWeights, SameStack, ScoreWriter
 from monai_app.transforms import LoadAnnotationd, LoadSlabd, annotated_items
@@ -127,20 +126,19 @@ def test_a_snapshot_whose_stack_was_replaced_is_no_stack_any_more(stack: Stack, 
 class Evaluation:
     """An evaluation of some slices of a stack, as evaluate.yaml makes it, without a real network."""
 
-    def __init__(self, stack: Stack, run: Path, slices: tuple[int, ...]) -> None:
+    def __init__(self, stack: Stack, run: Path, slices: tuple[int, ...], seed: int = 0) -> None:
+        torch.manual_seed(seed)
         self.run_folder, spec = run, spec_of(stack.detectors, 1, phases=PHASES)
         (run / "models").mkdir(parents=True, exist_ok=True)
         self.network, self.weights = nn.Linear(1, 1), run / "models" / "model.pt"
         torch.save(self.network.state_dict(), self.weights)
-        confusion = phase_confusion(len(PHASES))
         items: list[dict[Any, Any]] = [
             {"image": str(stack.path), "label": str(stack.path), "z": z, "identity": stack.identity} for z in slices
         ]
         read = [LoadAnnotationd("label")(LoadSlabd("image", spec)(item)) for item in items]
         self.engine = Engine(self.step)
         LoadWeights(str(self.weights), self.network).attach(self.engine)
-        confusion.attach(self.engine, "confusion")
-        ScoreWriter(str(run / "eval"), confusion, spec, [str(stack.path)], str(self.weights)).attach(self.engine)
+        ScoreWriter(str(run / "eval"), spec, [str(stack.path)], str(self.weights)).attach(self.engine)
         self.data = [[each] for each in read]
 
     def step(self, engine: Engine, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -150,43 +148,120 @@ class Evaluation:
     def run(self, do: Callable[[], object] = lambda: None) -> dict[str, Any]:
         self.engine.add_event_handler(Events.ITERATION_COMPLETED, lambda _: do())
         self.engine.run(self.data)
-        scores: dict[str, Any] = json.loads((self.run_folder / "eval" / "scores.json").read_text())
-        return scores
+        return scores_of(self.run_folder)
+
+
+def scores_of(run: Path, stack: str = "") -> dict[str, Any]:
+    """The scores of all stacks, or of one."""
+    scores: dict[str, Any] = json.loads((run / "eval" / "test" / stack / "scores.json").read_text())
+    return scores
 
 
 @pytest.fixture(autouse=True)
 def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monai_app.training.evaluation.draw_item", lambda *_: None)
-    monkeypatch.setattr("monai_app.training.evaluation.as_png", lambda _: b"a picture")
+    monkeypatch.setattr("monai_app.training.evaluation.writer.draw_item", lambda *_: None)
+    monkeypatch.setattr("monai_app.training.evaluation.writer.as_png", lambda _: b"a picture")
 
 
 def names(run: Path) -> list[str]:
-    return sorted(path.name for path in (run / "eval").iterdir())
+    folder = run / "eval" / "test"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_scores_and_pictures_are_of_one_evaluation(stack: Stack, other: Stack, tmp_path: Path) -> None:
+POOLED = ["scores.csv", "scores.json"]
+
+
+def files_of(stack: str, *slices: int) -> list[str]:
+    return [f"{stack}/scores.csv", f"{stack}/scores.json", *(f"{stack}/slice_{z:04d}.png" for z in slices)]
+
+
+def test_stacks_are_kept_apart_and_pooled(stack: Stack, other: Stack, tmp_path: Path) -> None:
     run = tmp_path / "run"
     first = Evaluation(stack, run, (1, 3)).run()
-    assert (first["stack_identity"], first["slices"]) == (stack.identity, [1, 3])
     assert first["weights_sha256"] == file_sha256(run / "models" / "model.pt")
-    assert names(run) == ["scores.csv", "scores.json", "slice_0001.png", "slice_0003.png"]
+    assert names(run) == [*files_of("own", 1, 3), *POOLED]
     second = Evaluation(other, run, (6,)).run()
-    assert (second["stack_identity"], second["slices"], second["run"]) == (other.identity, [6], "run")
-    assert names(run) == ["scores.csv", "scores.json", "slice_0006.png"]
+    assert names(run) == [*files_of("another", 6), *files_of("own", 1, 3), *POOLED]
+    listed = [(each["folder"], each["stack_identity"], each["slices"]) for each in second["stacks"]]
+    assert listed == [("another", other.identity, [6]), ("own", stack.identity, [1, 3])]
+    alone = [np.array(scores_of(run, name)["confusion"]) for name in ("another", "own")]
+    np.testing.assert_array_equal(second["confusion"], sum(alone))
+    places = [(part["stack"], part["slice"]) for part in second["parts"]]
+    assert places == [("another", None), ("another", 6), ("own", None), ("own", 1), ("own", 3)]
 
 
-def test_a_kill_between_pictures_and_scores_leaves_no_scores(
-    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_stack_that_was_annotated_since_takes_the_place_of_its_own_scores(stack: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Evaluation(stack, run, (1, 3)).run()
+    later = annotate(stack, {0: blank(stack)}, role="test")
+    moved = Stack.open(later.path.rename(tmp_path / "moved.ome.zarr"))
+    pooled = Evaluation(moved, run, (6,)).run()
+    assert names(run) == [*files_of("moved", 6), *POOLED]
+    assert [each["stack_identity"] for each in pooled["stacks"]] == [later.identity]
+
+
+def test_two_stacks_of_one_name_have_a_folder_each(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Evaluation(stack, run, (1,)).run()
+    (tmp_path / "elsewhere").mkdir()
+    namesake = Stack.open(shutil.copytree(other.path, tmp_path / "elsewhere" / "Own.ome.zarr"))
+    for _ in range(2):
+        pooled = Evaluation(namesake, run, (6,)).run()
+    suffixed = f"Own-{other.ingested[:8]}"
+    assert names(run) == [*files_of(suffixed, 6), *files_of("own", 1), *POOLED]
+    assert [each["store"] for each in pooled["stacks"]] == ["Own", "own"]
+
+
+@pytest.mark.parametrize("name", ["a:b", "", ".hidden", "scores.csv"])
+def test_an_odd_name_is_no_folder_of_scores(stack: Stack, name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    odd = Stack.open(stack.path.rename(tmp_path / f"{name}.ome.zarr"))
+    pooled = Evaluation(odd, run, (1,)).run()
+    (listed,) = pooled["stacks"]
+    assert (listed["store"], (run / "eval" / "test" / listed["folder"]).is_dir()) == (name, True)
+    assert listed["folder"].endswith(f"-{stack.ingested[:8]}")
+
+
+def test_scores_of_other_weights_and_of_earlier_versions_go(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Evaluation(stack, run, (1, 3)).run()
+    (run / "eval" / "test" / "mine").mkdir()
+    (run / "eval" / "test" / "mine" / "notes.txt").write_text("kept")
+    (run / "eval" / "slice_0009.png").write_bytes(b"of version 0.1.0")
+    (run / "eval" / "scores.json").write_text("{}")
+    pooled = Evaluation(other, run, (6,), seed=1).run()
+    assert names(run) == [*files_of("another", 6), "mine/notes.txt", *POOLED]
+    assert [each["store"] for each in pooled["stacks"]] == ["another"]
+    assert sorted(path.name for path in (run / "eval").iterdir()) == ["earlier", "test"]
+    assert sorted(path.name for path in (run / "eval" / "earlier").iterdir()) == ["scores.json", "slice_0009.png"]
+
+
+def test_damaged_scores_of_a_stack_are_not_pooled(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    Evaluation(stack, run, (1,)).run()
+    (run / "eval" / "test" / "own" / "scores.json").write_text('{"weights_sha256": "')
+    pooled = Evaluation(other, run, (6,)).run()
+    assert [each["store"] for each in pooled["stacks"]] == ["another"]
+    assert names(run) == [*files_of("another", 6), *POOLED]
+
+
+@pytest.mark.parametrize("where", ["folders._write_stack", "folders._pool"])
+def test_a_kill_before_the_pooled_scores_are_written_leaves_none(
+    stack: Stack, other: Stack, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Evaluation(stack, tmp_path / "run", (1,)).run()
+    run = tmp_path / "run"
+    Evaluation(stack, run, (1,)).run()
 
     def kill(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("monai_app.training.evaluation.write_scores", kill)
-    with pytest.raises(KeyboardInterrupt):
-        Evaluation(stack, tmp_path / "run", (3,)).run()
-    assert names(tmp_path / "run") == ["scores.csv", "slice_0003.png"]
+    with monkeypatch.context() as patch:
+        patch.setattr(f"monai_app.training.evaluation.{where}", kill)
+        with pytest.raises(KeyboardInterrupt):
+            Evaluation(other, run, (6,)).run()
+    assert not set(POOLED) & set(names(run))
+    pooled = Evaluation(other, run, (6,)).run()  # the same command again
+    assert [each["store"] for each in pooled["stacks"]] == ["another", "own"]
 
 
 def test_an_evaluation_whose_inputs_were_replaced_writes_nothing(stack: Stack, other: Stack, tmp_path: Path) -> None:
@@ -199,10 +274,10 @@ def test_an_evaluation_whose_inputs_were_replaced_writes_nothing(stack: Stack, o
         Evaluation(stack, run, (3,)).run(lambda: put(other, stack.path))
     with pytest.raises(StackError, match="was replaced or annotated while it was read"):
         Evaluation(stack, run, (3,)).run()
-    assert json.loads((run / "eval" / "scores.json").read_text()) == before
-    assert names(run) == ["scores.csv", "scores.json", "slice_0001.png"]
+    assert scores_of(run) == before
+    assert names(run) == [*files_of("own", 1), *POOLED]
 
 
 def test_slices_that_are_annotated_meanwhile_change_nothing(stack: Stack, tmp_path: Path) -> None:
     scores = Evaluation(stack, tmp_path / "run", (1,)).run(lambda: annotate(stack, {0: blank(stack)}))
-    assert scores["stack_identity"] == stack.identity != stack.reopened().identity
+    assert scores["stacks"][0]["stack_identity"] == stack.identity != stack.reopened().identity

@@ -23,7 +23,7 @@ def settings_options(settings: list[str]) -> list[str]:
 
 def read_scores(run: Path) -> dict[str, Any]:
     """Return what ``monai-app evaluate`` wrote."""
-    scores: dict[str, Any] = json.loads((run / "eval" / "scores.json").read_text())
+    scores: dict[str, Any] = json.loads((run / "eval" / "test" / "scores.json").read_text())
     return scores
 
 

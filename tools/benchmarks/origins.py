@@ -223,12 +223,12 @@ class Bench:
     def remember_scores(self) -> None:
         """Note what these weights score on this stack."""
         scores = read_scores(self.run)
-        self.scores[scores["stack_identity"], scores["weights_sha256"]] = scores["confusion"]
+        self.scores[scores["stacks"][0]["stack_identity"], scores["weights_sha256"]] = scores["confusion"]
 
     def judge_scores(self) -> bool:
         """Whether the scores are those of the stack and the weights that they name."""
         scores = read_scores(self.run)
-        return self.scores[scores["stack_identity"], scores["weights_sha256"]] == scores["confusion"]
+        return self.scores[scores["stacks"][0]["stack_identity"], scores["weights_sha256"]] == scores["confusion"]
 
     def judge_training(self) -> bool:
         """Whether the weights are those of the stack that run.json names."""

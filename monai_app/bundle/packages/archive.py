@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_directory, atomic_file, file_sha256
@@ -21,6 +21,9 @@ MANIFEST = "manifest.json"
 """File of a package that holds size and SHA-256 of all others, by their path."""
 
 FORMAT = 1
+
+SCORES = "eval/"
+"""What an evaluation writes; all else of a package stays as it is."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 """Time of every file in a zip: the same files make the same bytes."""
@@ -42,6 +45,18 @@ _DAMAGE = (
 )
 """What `zipfile` raises where bytes are changed: versions, encryption and methods that it does not know are
 RuntimeErrors, names that cannot be decoded ValueErrors, sizes beyond any file the last two."""
+
+
+class Files(NamedTuple):
+    """How the files of an unpacked package compare with what was packed.
+
+    Attributes:
+        same: the number of those that are as they were packed.
+        evaluated: paths of packed scores that an evaluation replaced or removed since.
+    """
+
+    same: int
+    evaluated: list[str]
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -77,22 +92,28 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     return _parse(path.read_bytes(), str(path))
 
 
-def check_files(folder: Path) -> int:
-    """Check that every file of an unpacked package is as it was packed, and return their number.
+def check_files(folder: Path) -> Files:
+    """Check that every file of an unpacked package is as it was packed.
 
-    Files that came later, such as scores on other stacks, are left alone.
+    Files that came later, such as scores on other stacks, are left alone; of the scores that were packed it is told
+    which an evaluation has replaced or removed since, because that is what evaluating an unpacked package does.
 
     Raises:
-        ConfigError: a file is missing or changed.
+        ConfigError: another file is missing or changed.
     """
     files = read_manifest(folder)
+    evaluated = []
     for name, expected in files.items():
         path = folder / _checked(name, str(folder))
-        if path.is_symlink() or not path.is_file():
+        there = path.is_file() and not path.is_symlink()
+        same = there and path.stat().st_size == expected["bytes"] and file_sha256(path) == expected["sha256"]
+        if name.startswith(SCORES) and not same:
+            evaluated.append(name)
+        elif not there:
             raise ConfigError(f"{path} is missing, or a link, though {MANIFEST} lists it; unpack the package again")
-        if path.stat().st_size != expected["bytes"] or file_sha256(path) != expected["sha256"]:
+        elif not same:
             raise ConfigError(f"{path} is not the file that was packed: its SHA-256 differs; unpack the package again")
-    return len(files)
+    return Files(len(files) - len(evaluated), evaluated)
 
 
 def pack(folder: Path, target: Path, root: str) -> None:

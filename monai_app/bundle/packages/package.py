@@ -23,13 +23,15 @@ from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.errors import ConfigError
 from monai_app.files import check_file_target, file_sha256, work_folder
 from monai_app.inference import Model
+from monai_app.names import check_file_name
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
+from monai_app.training.evaluation import POOLED, pooled_path
 
 PROVENANCE = "provenance.json"
 """File of a package that says which data, settings, seed and versions its weights come from."""
 
-WEIGHTS, SCORES = "models/model.pt", "eval/scores.json"
+WEIGHTS = "models/model.pt"
 
 COPIED = ("LICENSE", "configs", "docs", WEIGHTS, RECORD)
 """What of a run folder goes into a package, where it is there."""
@@ -99,13 +101,14 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
     Raises:
         ConfigError: there are none, and ``unscored`` does not allow that.
     """
-    path = run / SCORES
-    names = ("weights_sha256", "phases", "mean_iou", "pixel_accuracy", "slices", "stack", "stack_identity")
-    scores = read_json(path, names) if path.is_file() else None
-    if scores is None or scores["weights_sha256"] != model.sha256 or scores.get("stand_ins"):
-        found = "there are none" if scores is None else "they are of other weights"
-        if scores is not None and scores["weights_sha256"] == model.sha256:
-            found = "they are of other detectors than the model's (--detector)"
+    path = run / POOLED
+    scores = (
+        read_json(path, ("weights_sha256", "phases", "mean_iou", "pixel_accuracy", "stacks"))
+        if path.is_file()
+        else None
+    )
+    if scores is None or scores["weights_sha256"] != model.sha256:
+        found = "they are of other weights" if scores is not None else _what_is_there(run)
         if not unscored:
             raise ConfigError(
                 f"{path}: a package says how good its model is, and {found}; run monai-app evaluate first, or give "
@@ -116,9 +119,17 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
     return scores
 
 
+def _what_is_there(run: Path) -> str:
+    """What there is in place of scores of the model on its own detectors."""
+    if pooled_path(run, stand_ins=True).is_file():
+        return "there are only some of other detectors than the model's (--detector)"
+    earlier = (run / "eval" / "scores.json").is_file()
+    return "there are only some of an earlier version" if earlier else "there are none"
+
+
 def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
     """Copy a run's files; of its evaluation only what belongs to these scores."""
-    names = COPIED if scores is None else (*COPIED, SCORES, "eval/scores.csv")
+    names = COPIED if scores is None else (*COPIED, *_scores_of(run, scores))
     for name in names:
         source, target = run / name, folder / name
         folders = [run / part for part in Path(name).parents if part != Path()]
@@ -129,29 +140,29 @@ def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
         elif source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    for picture in sorted((run / "eval").glob("slice_*.png")):
-        if picture.is_symlink():
-            raise ConfigError(f"{picture} is a link; a package holds files only: remove it")
-        if scores is not None and picture.name in _picture_names(scores):
-            shutil.copyfile(picture, folder / "eval" / picture.name)
+
+
+def _scores_of(run: Path, scores: Mapping[str, Any]) -> list[str]:
+    """Files and folders of an evaluation: the pooled scores, their figures, and a folder for each stack."""
+    folder = Path(POOLED).parent
+    files = [path.name for path in (run / folder).iterdir() if path.suffix in (".json", ".csv", ".png")]
+    stacks = [check_file_name(each["folder"], f"{run / POOLED}: folder") for each in scores["stacks"]]
+    return [str(folder / name) for name in (*sorted(files), *stacks)]
 
 
 def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: Mapping[str, Any] | None) -> None:
     """Refuse to pack what is not of one model, one evaluation and one stack, because some were replaced meanwhile."""
     stack.check_unchanged()
     model.origin.check()
-    places = () if scores is None else (run / SCORES, folder / SCORES)
+    places = () if scores is None else (run / POOLED, folder / POOLED)
     same = all(path.is_file() and read_json(path, ()) == scores for path in places)
     if file_sha256(folder / WEIGHTS) != model.sha256 or not same:
         raise ConfigError(f"{run} was trained or evaluated while it was packed; give the same command again")
-
-
-def _picture_names(scores: Mapping[str, Any]) -> set[str]:
-    """The pictures of an evaluation of one stack or of several."""
-    if not isinstance(scores["stack"], list):
-        return {f"slice_{z:04d}.png" for z in scores["slices"]}
-    pairs = zip(scores["stack"], scores["slices"], strict=True)
-    return {f"slice_{name}_{z:04d}.png" for name, slices in pairs for z in slices}
+    for each in () if scores is None else scores["stacks"]:
+        path = folder / Path(POOLED).parent / each["folder"] / Path(POOLED).name
+        own = read_json(path, ("weights_sha256", "stack_identity"))
+        if (own["weights_sha256"], own["stack_identity"]) != (model.sha256, each["stack_identity"]):
+            raise ConfigError(f"{path.relative_to(folder)} is not what {POOLED} lists; run monai-app evaluate again")
 
 
 def provenance_of(run: Path, model: Model, stack: Stack) -> dict[str, Any]:
@@ -203,12 +214,9 @@ def _complete_metadata(path: Path, provenance: Mapping[str, Any], scores: Mappin
     if scores is not None:
         ious = {f"iou_{row['phase']}": row["iou"] for row in scores["phases"] if row["iou"] is not None}
         whole = {"mean_iou": scores["mean_iou"], "pixel_accuracy": scores["pixel_accuracy"]}
-        scored_on = {
-            "test_slices": scores["slices"],
-            "stack": scores["stack"],
-            "stack_identity": scores["stack_identity"],
-        }
-        metadata["eval_metrics"] = whole | ious | scored_on
+        names = ("stack", "stack_identity", "slices")
+        scored_on = [{name: each[name] for name in names} for each in scores["stacks"]]
+        metadata["eval_metrics"] = whole | ious | {"scored_on": scored_on}
     path.write_text(_json(metadata), encoding="utf8")
 
 
@@ -252,13 +260,19 @@ def score_table(scores: Mapping[str, Any] | None) -> list[str]:
     mean, accuracy = scores["mean_iou"], scores["pixel_accuracy"]
     summary = f"mean IoU {'-' if mean is None else f'{mean:.4f}'}, pixel accuracy {accuracy:.4f}"
     return [
-        f"Scores on test slice(s) {scores['slices']} of stack {scores['stack']!r}, identity "
-        f"{scores['stack_identity']}: {summary}.",
+        f"Scores on {_places(scores)}: {summary}.",
         "",
         "| phase | IoU | Dice | precision | recall | fraction error |",
         "|---|---|---|---|---|---|",
         *rows,
     ]
+
+
+def _places(scores: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"test slice(s) {each['slices']} of stack {each['stack']!r}, identity {each['stack_identity']}"
+        for each in scores["stacks"]
+    )
 
 
 def _json(content: Any) -> str:

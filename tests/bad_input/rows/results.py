@@ -185,19 +185,19 @@ ROWS = [
         "`scores.json` that is no JSON",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/scores.json", lambda path: path.write_text("{")),
+        make=in_run("eval/test/scores.json", lambda path: path.write_text("{")),
     ),
     refused(
         "`scores.json` that is a list",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/scores.json", lambda path: path.write_text("[]")),
+        make=in_run("eval/test/scores.json", lambda path: path.write_text("[]")),
     ),
     refused(
         "`scores.json` of wrong types",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/scores.json", lambda path: path.write_text('{"phases": 5, "mean_iou": "good"}')),
+        make=in_run("eval/test/scores.json", lambda path: path.write_text('{"phases": 5, "mean_iou": "good"}')),
     ),
     refused(
         "`run.json` that is no JSON",

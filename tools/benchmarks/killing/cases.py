@@ -143,8 +143,7 @@ def _segmented(folder: Path) -> None:
 
 
 def _unscored(folder: Path) -> None:
-    for path in (folder / RUN / "eval").glob("s*"):
-        path.unlink()
+    shutil.rmtree(folder / RUN / "eval" / "test")
 
 
 def _strange(folder: Path) -> None:

@@ -1,0 +1,174 @@
+"""The folder ``eval/`` of a run: the scores of every stack apart, and those of all of them.
+
+::
+
+    eval/test/scores.json, scores.csv            pooled over all stacks that these weights were scored on
+    eval/test/<stack>/scores.json, scores.csv    of one stack, with a picture of every slice
+    eval/test_stand_ins/...                      likewise, where other detectors took the part of the model's
+
+All of it is of one file of weights: the first scores of others take the place of all that is there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_app.files import atomic_directory, lock, lock_path, remove_tree
+from monai_app.metrics import Document, Part, read_scores, score, write_scores
+from monai_app.names import is_file_name
+from monai_app.pictures import as_png
+from monai_app.training.evaluation.scored import Section, SliceScores, whole_of
+
+POOLED = "eval/test/scores.json"
+"""File of a run folder with the scores of all stacks that its weights were scored on."""
+
+ROLES = ("test", "test_stand_ins")
+"""Folders of scores, without and with detectors that take the part of the model's."""
+
+FILES = ("scores.json", "scores.csv")
+
+_OF_A_STACK = ("stack", "store", "stack_identity", "stack_ingested", "slices", "stand_ins")
+
+
+@dataclass(frozen=True)
+class StackScores:
+    """What was found on one stack.
+
+    Attributes:
+        record: ``stack``, ``store``, ``stack_identity``, ``stack_ingested``, ``run``, ``weights_sha256``,
+            ``monai_app`` and, where there are any, ``stand_ins``.
+        slices: what was found in each slice.
+        pictures: PNG by file name.
+    """
+
+    record: Document
+    slices: Sequence[SliceScores]
+    pictures: Mapping[str, bytes]
+
+
+def pooled_path(run: Path, *, stand_ins: bool) -> Path:
+    """The document with the scores of all stacks that a run's weights were scored on, with or without stand-ins."""
+    return run / "eval" / ROLES[stand_ins] / FILES[0]
+
+
+def write_evaluation(
+    output: Path, stacks: Sequence[StackScores], phases: Sequence[str], sections: Sequence[Section] = ()
+) -> None:
+    """Write the scores of stacks, each in a folder of its own, and pool them with those of the stacks before.
+
+    A stack that was scored before is replaced, whatever it is called now; one of the same name and other pixels gets a
+    folder with the first digits of its identity. The pooled document goes first and comes last, so that what it lists
+    is there, after a kill too.
+
+    Args:
+        output: the run's folder ``eval``.
+        stacks: of one file of weights; all or none with stand-ins.
+        phases: names of the phases.
+        sections: what was found beside the confusion matrix.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    folder = output / ROLES["stand_ins" in stacks[0].record]
+    sha256 = stacks[0].record["weights_sha256"]
+    with lock(lock_path(output / FILES[0])):  # of two evaluations at once each is written as one
+        _put_away_earlier(output)
+        for role in ROLES:
+            _begin(output / role, sha256, pooled_goes=output / role == folder)
+        folder.mkdir(exist_ok=True)
+        for each in stacks:
+            _write_stack(folder, each, phases, sections)
+        _pool(folder, phases, sections)
+
+
+def _put_away_earlier(output: Path) -> None:
+    """Move scores of earlier versions, which did not keep stacks apart, where nobody takes them for these."""
+    earlier = [path for path in (*(output / name for name in FILES), *output.glob("slice_*.png")) if path.is_file()]
+    for path in earlier:
+        (output / "earlier").mkdir(exist_ok=True)
+        path.rename(output / "earlier" / path.name)
+
+
+def _begin(folder: Path, sha256: str, *, pooled_goes: bool) -> None:
+    """Remove scores of other weights, and the pooled ones if they are to be written."""
+    stacks = _scored(folder)
+    others = [path for path, document in stacks.items() if document.get("weights_sha256") != sha256]
+    if others or pooled_goes:
+        for path in (*(folder / name for name in FILES), *folder.glob("*.png")):
+            path.unlink(missing_ok=True)
+    for path in others:
+        remove_tree(path)
+
+
+def _scored(folder: Path) -> dict[Path, dict[str, Any]]:
+    """The scores of single stacks in a folder, by theirs; of a document that is damaged nothing."""
+    return {path.parent: _read(path) for path in sorted(folder.glob(f"[!.]*/{FILES[0]}"))}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = read_scores(path)
+        return document if all(part["confusion"] for part in document["parts"]) else {}
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write_stack(folder: Path, scores: StackScores, phases: Sequence[str], sections: Sequence[Section]) -> None:
+    ingested = scores.record["stack_ingested"]
+    same = [path for path, document in _scored(folder).items() if document["stack_ingested"] == ingested]
+    target = _place(folder, scores.record, same)
+    parts = [Part(score(each.confusion, phases), each.sections, slice=each.z) for each in scores.slices]
+    whole = whole_of(scores.slices, phases, sections)
+    with atomic_directory(target, FILES[0], overwrite=True) as partial:
+        for name, picture in {**scores.pictures, **_figures(whole, sections)}.items():
+            (partial / name).write_bytes(picture)
+        record = {"role": folder.name, **scores.record, "slices": [each.z for each in scores.slices]}
+        write_scores(partial, whole, parts, record)
+    for path in same:
+        if path != target:
+            remove_tree(path)
+
+
+def _place(folder: Path, record: Document, same: Sequence[Path]) -> Path:
+    """The folder of a stack: named as its store, with the first digits of its identity where that is taken or odd."""
+    name, digits = str(record["store"]), record["stack_ingested"][:8]
+    taken = {path.name.casefold() for path in folder.iterdir() if path not in same} | set(FILES)
+    if not is_file_name(name) or name.startswith("."):
+        return folder / f"stack-{digits}"
+    return folder / (f"{name}-{digits}" if name.casefold() in taken else name)
+
+
+def _pool(folder: Path, phases: Sequence[str], sections: Sequence[Section]) -> None:
+    """Write the scores of all stacks of a folder together; they are of the same weights."""
+    found = _scored(folder)
+    slices = {path: _slices_of(document, sections) for path, document in found.items()}
+    listed = [
+        {"folder": path.name, **{name: document[name] for name in _OF_A_STACK if name in document}}
+        for path, document in found.items()
+    ]
+    parts = []
+    for path, own in slices.items():
+        parts.append(whole_of(own, phases, (), path.name))
+        parts += [Part(score(each.confusion, phases), stack=path.name, slice=each.z) for each in own]
+    whole = whole_of([each for own in slices.values() for each in own], phases, sections)
+    for name, picture in _figures(whole, sections).items():
+        (folder / name).write_bytes(picture)
+    last = next(iter(found.values()))
+    common = {name: last[name] for name in ("role", "run", "weights_sha256", "monai_app")}
+    write_scores(folder, whole, parts, {**common, "stacks": listed})
+
+
+def _slices_of(document: Document, sections: Sequence[Section]) -> list[SliceScores]:
+    """Read what `_write_stack` wrote of the slices of a stack."""
+    found = []
+    for part in document["parts"]:
+        own = {each.name: part[each.name] for each in sections if each.name in part}
+        found.append(SliceScores(part["slice"], np.array(part["confusion"]), own))
+    return found
+
+
+def _figures(whole: Part, sections: Sequence[Section]) -> dict[str, bytes]:
+    """What the sections draw, as PNG by file name."""
+    drawn = {each.name: each.figure(whole.sections[each.name]) for each in sections if each.name in whole.sections}
+    return {f"{name}.png": as_png(figure) for name, figure in drawn.items() if figure is not None}

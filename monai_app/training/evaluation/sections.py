@@ -1,0 +1,118 @@
+"""What every evaluation finds beside the confusion matrix."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from monai_app.metrics import (
+    Document,
+    block_side,
+    boundary_overlap,
+    confusion_blocks,
+    score_intervals,
+    surface_distances,
+)
+from monai_app.training.evaluation.artefacts import Artefacts
+from monai_app.training.evaluation.scored import EvaluatedSlice, Section
+
+WIDTHS = (1, 2, 4)
+"""Pixels of the bands along boundaries."""
+
+
+class Intervals:
+    """95 % intervals by a block bootstrap, see `score_intervals`; of a slice also the counts of its blocks."""
+
+    name = "intervals"
+
+    def of_slice(self, evaluated: EvaluatedSlice) -> Document:
+        """Count the pixels of blocks, and take the intervals of the slice from them."""
+        phases = evaluated.spec.phase_names
+        side = block_side(evaluated.true, evaluated.predicted)
+        blocks = confusion_blocks(evaluated.true, evaluated.predicted, len(phases), side)
+        flat = blocks.counts.reshape(len(blocks.counts), -1)
+        return {
+            **score_intervals(blocks.counts, phases),
+            "side": side,
+            "places": blocks.places.tolist(),
+            "counts": flat.tolist(),
+        }
+
+    def pooled(self, slices: Sequence[Document]) -> Document:
+        """Take the intervals from the blocks of all slices."""
+        phases = [row["phase"] for row in slices[0]["phases"]]
+        flat = np.concatenate([np.array(each["counts"], np.int64) for each in slices])
+        return score_intervals(flat.reshape(-1, len(phases), len(phases)), phases)
+
+    def figure(self, pooled: Document) -> Figure | None:
+        """None: the table says all."""
+
+
+class Boundaries:
+    """Boundary IoU of every phase, see `boundary_overlap`; of several slices from the sums of their pixels."""
+
+    name = "boundary"
+
+    def of_slice(self, evaluated: EvaluatedSlice) -> Document:
+        """Count the pixels of the bands."""
+        phases = evaluated.spec.phase_names
+        found = {width: boundary_overlap(evaluated.true, evaluated.predicted, len(phases), width) for width in WIDTHS}
+        return self._document(phases, {str(width): np.stack(each) for width, each in found.items()})
+
+    def pooled(self, slices: Sequence[Document]) -> Document:
+        """Add up the pixels of the bands."""
+        phases = [row["phase"] for row in slices[0]["phases"]]
+        sums = {width: np.sum([each["pixels"][width] for each in slices], axis=0) for width in slices[0]["pixels"]}
+        return self._document(phases, sums)
+
+    def figure(self, pooled: Document) -> Figure | None:
+        """None: the table says all."""
+
+    def _document(self, phases: Sequence[str], pixels: dict[str, npt.NDArray[np.int64]]) -> Document:
+        """``pixels`` are, by the width of the band, (2, K): intersection and union."""
+        ious = {
+            f"iou_{width}px": np.divide(both, either, out=np.full(len(phases), np.nan), where=either > 0)
+            for width, (both, either) in pixels.items()
+        }
+        rows = [{"phase": name, **{key: float(each[k]) for key, each in ious.items()}} for k, name in enumerate(phases)]
+        mean = {key: float(np.nanmean(each)) if not np.isnan(each).all() else np.nan for key, each in ious.items()}
+        return {"phases": rows, "mean": mean, "pixels": {width: each.tolist() for width, each in pixels.items()}}
+
+
+class Surfaces:
+    """Surface distances of every phase in nm, see `surface_distances`.
+
+    Of several slices: the mean over the pixels of all surfaces, and the mean of the slices' Hausdorff distances.
+    """
+
+    name = "surface"
+
+    def of_slice(self, evaluated: EvaluatedSlice) -> Document:
+        """Measure the distances in a slice."""
+        phases, pixel = evaluated.spec.phase_names, evaluated.stack.voxel_nm[1:]
+        found = surface_distances(evaluated.true, evaluated.predicted, len(phases), pixel)
+        return {
+            "phases": [
+                {"phase": name, "mean_nm": each.mean, "hausdorff95_nm": each.hausdorff95, "pixels": each.pixels}
+                for name, each in zip(phases, found, strict=True)
+            ]
+        }
+
+    def pooled(self, slices: Sequence[Document]) -> Document:
+        """Pool the distances, phase by phase, over the slices in which they are defined."""
+        return {"phases": [self._row(rows) for rows in zip(*(each["phases"] for each in slices), strict=True)]}
+
+    def figure(self, pooled: Document) -> Figure | None:
+        """None: the table says all."""
+
+    def _row(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        defined = [row for row in rows if not np.isnan(row["mean_nm"])]
+        pixels = [row["pixels"] for row in defined]
+        mean = float(np.average([row["mean_nm"] for row in defined], weights=pixels)) if defined else np.nan
+        farthest = float(np.mean([row["hausdorff95_nm"] for row in defined])) if defined else np.nan
+        return {"phase": rows[0]["phase"], "mean_nm": mean, "hausdorff95_nm": farthest, "pixels": sum(pixels)}
+
+
+SECTIONS: tuple[Section, ...] = (Intervals(), Boundaries(), Surfaces(), Artefacts())
