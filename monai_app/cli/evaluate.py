@@ -57,6 +57,10 @@ def _lines(scores: dict[str, Any]) -> Iterator[str]:
         cells = [_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error")]
         yield f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}"
     yield _summary(scores)
+    if "confidence" in scores:
+        told, errors = scores["confidence"]["temperature"], scores["confidence"]["mean"]
+        how = "not calibrated" if told is None else f"temperature {told:.3f}; {errors['ece_uncalibrated']:.4f} without"
+        yield f"calibration error of the confidence {_number(errors['ece_calibrated'])} ({how})"
 
 
 def _summary(scores: dict[str, Any]) -> str:
