@@ -17,6 +17,7 @@ from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError
 from monai_app.files import write_json
 from monai_app.inference.compute import TileNetwork, prepare
+from monai_app.inference.confidence import CONFIDENCE, report_confidence
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
@@ -121,7 +122,9 @@ class Segmentation:
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
             self._check_inputs(mask)
-            result.finish(self._slices(plan), LoggedProgress("smaller levels"))
+            slices = self._slices(plan)
+            told = self._told(result, slices)
+            result.finish(slices, LoggedProgress("smaller levels"), told)
         _log.info("labels %r are complete", self.name)
 
     def _check(self, stack: Stack) -> None:
@@ -210,6 +213,12 @@ class Segmentation:
         if not self.outputs.maps:
             return told
         return told | {"calibrated": None if self.model.calibration is None else self.outputs.temperature}
+
+    def _told(self, result: Result, slices: Sequence[int]) -> dict[str, Any]:
+        """What is known of a result when all of it is computed."""
+        if CONFIDENCE not in result.arrays.levels:
+            return {}
+        return {CONFIDENCE: report_confidence(result.arrays, result.folder, slices, LoggedProgress("confidence"))}
 
     def _slices(self, plan: Plan) -> list[int]:
         """The slices that are segmented: the region's, or a preview's, spread evenly over it."""

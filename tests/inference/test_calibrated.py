@@ -1,5 +1,6 @@
 """A temperature changes what is said of labels, and never the labels."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -13,9 +14,11 @@ from monai_app.files import file_sha256
 from monai_app.inference import Model, Outputs, Predictor, Request, Segmentation
 from monai_app.networks.calibration import record_calibration
 from monai_app.stack import Stack
+from monai_app.stack.verification import verify_store
 from tests.inference.models import labels_of, model_of, whole_slice
 from tests.inference.test_segmentation import KilledError, kill_after
 from tests.networks.test_calibration import FOUND
+from tests.zoo import lively
 
 TEMPERATURE = 3.0
 
@@ -96,3 +99,25 @@ def test_metadata_are_read_once(stack: Stack, tmp_path: Path) -> None:
     metadata.write_text(json.dumps({}))
     Segmentation(model, str(stack.path), "net", outputs=Outputs("max"), region={"slices": "0"}).run()
     assert stack.label_attributes("net")["calibrated"] == TEMPERATURE
+
+
+def test_shares_of_unsure_pixels_are_told_of_every_slice_and_of_all(stack: Stack, tmp_path: Path) -> None:
+    mask = np.zeros(stack.shape, np.uint8)
+    mask[:, 20:, 10:] = 1
+    stack.write_labels("part", iter(mask))
+    model = model_of(tmp_path / "run")
+    torch.save(lively(model.network, 6).state_dict(), model.weights)
+    Segmentation(model, str(stack.path), "net", outputs=Outputs("max"), region={"slices": "2:5"}, mask="part").run()
+    with (stack.path / "labels" / "net" / "confidence.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["slice"] for row in rows] == ["2", "3", "4", "all"]
+    told, seen = stack.label_attributes("net")["confidence"], []
+    for z, row in zip(range(2, 5), rows, strict=False):
+        seen.append(stack.read_map("net", "confidence", z)[20:, 10:] / 255)
+        assert int(row["pixels"]) == seen[-1].size
+        assert float(row["below_0.7"]) == pytest.approx((seen[-1] < 0.7).mean())
+    assert 0 < told["below_0.5"] < told["below_0.7"] < told["below_0.9"] < 1
+    for threshold in (0.5, 0.7, 0.9):
+        assert told[f"below_{threshold}"] == pytest.approx((np.stack(seen) < threshold).mean())
+    assert (told["pixels"], told["mean"]) == (np.stack(seen).size, pytest.approx(np.mean(seen)))
+    assert verify_store(stack.path).faults == []
