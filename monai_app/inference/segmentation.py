@@ -17,10 +17,11 @@ from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError
 from monai_app.files import write_json
 from monai_app.inference.compute import TileNetwork, prepare
-from monai_app.inference.confidence import CONFIDENCE, report_confidence
 from monai_app.inference.mask import Mask
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
+from monai_app.inference.report.familiarity import look_at
+from monai_app.inference.report.tables import write_tables
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
 from monai_app.inference.tiling.request import Request
@@ -117,13 +118,14 @@ class Segmentation:
         for line in plan.describe():
             _log.info("%s", line)
         with self._result(stack, plan, mask) as result, _stoppable(result):
+            slices = self._slices(plan)
+            familiarity = look_at(stack, slices, self.model.spec)
             left = self._left(plan, mask, result)
             self._announce(stack, plan, planner.estimate(plan, left), result)
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
             self._check_inputs(mask)
-            slices = self._slices(plan)
-            told = self._told(result, slices)
+            told = write_tables(result, slices, familiarity)
             result.finish(slices, LoggedProgress("smaller levels"), told)
         _log.info("labels %r are complete", self.name)
 
@@ -213,12 +215,6 @@ class Segmentation:
         if not self.outputs.maps:
             return told
         return told | {"calibrated": None if self.model.calibration is None else self.outputs.temperature}
-
-    def _told(self, result: Result, slices: Sequence[int]) -> dict[str, Any]:
-        """What is known of a result when all of it is computed."""
-        if CONFIDENCE not in result.arrays.levels:
-            return {}
-        return {CONFIDENCE: report_confidence(result.arrays, result.folder, slices, LoggedProgress("confidence"))}
 
     def _slices(self, plan: Plan) -> list[int]:
         """The slices that are segmented: the region's, or a preview's, spread evenly over it."""

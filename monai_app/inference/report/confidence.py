@@ -72,7 +72,7 @@ def _count(arrays: ResultArrays, z: int) -> _Counts:
 
 def _shares(counts: _Counts) -> dict[str, Any]:
     pixels = int(counts.sum())
-    found = {"mean": _VALUES} | {f"below_{each:g}": _VALUES < each for each in THRESHOLDS}
+    found = {"mean": _VALUES} | {f"below_{each:g}": each > _VALUES for each in THRESHOLDS}
     return {"pixels": pixels} | {name: float(counts @ of / pixels) if pixels else None for name, of in found.items()}
 
 
