@@ -1,12 +1,17 @@
 """``monai-app evaluate``."""
 
 import json
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monai_app.cli.options import Device, Parts, Run, Stacks, stacks_and_run, stand_ins
+from monai_app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monai_app.stack import Stack
 
 
 def evaluate(
@@ -18,12 +23,20 @@ def evaluate(
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
+    left_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="Score each annotated slice by a model trained on the others.")
+    ] = False,
 ) -> None:
-    """Score trained weights on a stack's test slices, or on those of several."""
+    """Score trained weights on a stack's test slices, or on those of several.
+
+    With --leave-one-out models are trained with the run's settings, one for each annotated slice of one stack; the same
+    command goes on where it was stopped.
+    """
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.model import read_spec
     from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
+    from monai_app.cli.scores import pooled_lines
     from monai_app.stack import Stack
     from monai_app.storage import check_writable
     from monai_app.training.evaluation import pooled_path
@@ -35,41 +48,27 @@ def evaluate(
     check_writable(given / "eval", "scores go into the run folder: copy it to a place that you can write to")
     opened, parts = [Stack.open(stack) for stack in stacks], stand_ins(detector)
     check_different(opened)
+    options: dict[str, object] = {"amp": amp, "device": device}
+    if left_out:
+        _leave_one_out(opened, given, parts, processes, options)
+        return
     spec = read_spec(run / "configs" / "metadata.json").reading(parts)
     for each in opened:
         tell_what_is_unfamiliar(spec, each)
-    options = {"amp": amp, "device": device, "stand_ins": parts or None}
+    options["stand_ins"] = parts or None
     show_and_run(run, run_command(run, [each.path for each in opened], ("train", "evaluate"), processes, **options))
     document = pooled_path(run, stand_ins=bool(parts))
-    for line in _lines(json.loads(document.read_text(encoding="utf8"))):
+    for line in pooled_lines(json.loads(document.read_text(encoding="utf8"))):
         typer.echo(line)
     typer.echo(f"scores: {document.with_suffix('.csv')}")
 
 
-def _lines(scores: dict[str, Any]) -> Iterator[str]:
-    """The scores of every slice and stack, then those of all together."""
-    for part in scores["parts"]:
-        place = part["stack"] if part["slice"] is None else f"{part['stack']}, slice {part['slice']}"
-        yield f"{place}: {_summary(part)}"
-    yield f"all together, {_counted(len(scores['stacks']), 'stack')}:"
-    yield f"{'phase':<16}{'IoU':>8}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
-    for row in scores["phases"]:
-        cells = [_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error")]
-        yield f"{row['phase']:<16}{cells[0]:>8}{cells[1]:>8}{cells[2]:>11}{cells[3]:>8}{cells[4]:>16}"
-    yield _summary(scores)
-    if "confidence" in scores:
-        told, errors = scores["confidence"]["temperature"], scores["confidence"]["mean"]
-        how = "not calibrated" if told is None else f"temperature {told:.3f}; {errors['ece_uncalibrated']:.4f} without"
-        yield f"calibration error of the confidence {_number(errors['ece_calibrated'])} ({how})"
+def _leave_one_out(
+    stacks: Sequence["Stack"], run: Path, parts: Mapping[str, str], processes: int, options: Mapping[str, object]
+) -> None:
+    from monai_app.cli.leave_one_out import leave_one_out
 
-
-def _summary(scores: dict[str, Any]) -> str:
-    return f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    if len(stacks) > 1 or parts:
+        what = "--detector" if parts else ", ".join(str(stack.path) for stack in stacks)
+        raise ConfigError(f"{what}: --leave-one-out trains on one stack and its own detectors; give one, without more")
+    leave_one_out(stacks[0], run.absolute(), processes, **options)

@@ -6,7 +6,7 @@ from monai_app.metrics.boundary import Overlap, boundary_overlap
 from monai_app.metrics.confusion import count_pixels, labelled_pairs, mean_iou_metric, phase_confusion
 from monai_app.metrics.intervals import score_intervals
 from monai_app.metrics.score_files import Document, Part, read_scores, write_scores
-from monai_app.metrics.scores import PhaseScore, Scores, mean_iou, score
+from monai_app.metrics.scores import PhaseScore, Scores, mean_iou, score, spread
 from monai_app.metrics.strata import Stratum, error_by_strength
 from monai_app.metrics.surface import SurfaceDistance, surface_distances
 
@@ -33,6 +33,7 @@ __all__ = [
     "read_scores",
     "score",
     "score_intervals",
+    "spread",
     "surface_distances",
     "write_scores",
 ]

@@ -93,6 +93,16 @@ def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
     )
 
 
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Return mean, standard deviation (n - 1), least and greatest of the values that are defined, and their number."""
+    found = np.array([value for value in values if not np.isnan(value)])
+    if not len(found):
+        return {"mean": np.nan, "std": np.nan, "least": np.nan, "greatest": np.nan, "number": 0}
+    std = float(found.std(ddof=1)) if len(found) > 1 else np.nan
+    ends = {"least": float(found.min()), "greatest": float(found.max())}
+    return {"mean": float(found.mean()), "std": std, **ends, "number": len(found)}
+
+
 def _ious(confusion: np.ndarray) -> np.ndarray:
     hits = np.diag(confusion)
     return _divide(hits, confusion.sum(axis=0) + confusion.sum(axis=1) - hits)

@@ -1,16 +1,27 @@
 """Scores of trained weights on held-out slices: computed slice by slice, kept apart by stack, pooled over all."""
 
-from monai_app.training.evaluation.folders import POOLED, StackScores, pooled_path, write_evaluation
+from monai_app.training.evaluation.folders import (
+    POOLED,
+    StackScores,
+    pooled_path,
+    read_stack_scores,
+    write_evaluation,
+    write_leave_one_out,
+)
 from monai_app.training.evaluation.scored import EvaluatedSlice, Section, SliceScores
+from monai_app.training.evaluation.sections import SECTIONS
 from monai_app.training.evaluation.writer import ScoreWriter
 
 __all__ = [
     "POOLED",
+    "SECTIONS",
     "EvaluatedSlice",
     "ScoreWriter",
     "Section",
     "SliceScores",
     "StackScores",
     "pooled_path",
+    "read_stack_scores",
     "write_evaluation",
+    "write_leave_one_out",
 ]

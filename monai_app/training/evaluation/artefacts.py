@@ -58,12 +58,13 @@ class Artefacts:
         """Draw the error rate against each strength, a row of panels a detector."""
         detectors = pooled["detectors"]
         figure = Figure(figsize=(9, 2.6 * len(detectors)), dpi=128, layout="constrained")
-        axes = figure.subplots(len(detectors), len(UNITS), squeeze=False, sharey=True)
+        axes = figure.subplots(len(detectors), len(UNITS), squeeze=False, sharey="all")
         for row, (name, artefacts) in zip(axes, detectors.items(), strict=True):
             row[0].set_ylabel(f"{name}\nerror rate, %")
             for panel, (artefact, strata) in zip(row, artefacts.items(), strict=True):
                 panel.set_xlabel(f"{artefact}, {UNITS[artefact]}")
                 _draw(panel, strata)
+        axes[0, 0].set_ylim(bottom=0)  # which all panels share
         return figure
 
 
@@ -93,4 +94,3 @@ def _draw(panel: Axes, strata: Sequence[Document]) -> None:
         panel.plot(middle, rate, "o", color="#0072b2")
         if not np.isnan(low):
             panel.vlines(middle, low, high, color="#0072b2")
-    panel.set_ylim(bottom=0)

@@ -44,11 +44,12 @@ class Confidence:
         )
 
     def figure(self, pooled: Document) -> Figure | None:
-        """Draw a reliability diagram of both, side by side; of the first alone where there is no one temperature."""
-        temperature = pooled["temperature"]
-        titles = {_KINDS[0]: _KINDS[0]}
-        if not np.isnan(temperature):
-            titles[_KINDS[1]] = f"{_KINDS[1]}, temperature {temperature:.3f}"
+        """Draw a reliability diagram of both, side by side; one alone where there is nothing to compare."""
+        uncalibrated, calibrated = _KINDS
+        titles = {uncalibrated: uncalibrated}
+        if pooled[calibrated] != pooled[uncalibrated]:
+            temperature = pooled["temperature"]  # none where each slice is of a model of its own
+            titles[calibrated] = calibrated + ("" if np.isnan(temperature) else f", temperature {temperature:.3f}")
         figure = Figure(figsize=(3.8 * len(titles), 3.8), dpi=128, layout="constrained")
         panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
         for panel, (kind, title) in zip(panels, titles.items(), strict=True):

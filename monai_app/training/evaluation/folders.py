@@ -5,8 +5,9 @@
     eval/test/scores.json, scores.csv            pooled over all stacks that these weights were scored on
     eval/test/<stack>/scores.json, scores.csv    of one stack, with a picture of every slice
     eval/test_stand_ins/...                      likewise, where other detectors took the part of the model's
+    eval/leave_one_out/<stack>/...               of models that were each trained without the slice they are scored on
 
-All of it is of one file of weights: the first scores of others take the place of all that is there.
+All in the first two is of one file of weights: the first scores of others take the place of all that is there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from monai_app.files import atomic_directory, lock, lock_path, remove_tree
+from monai_app.files import atomic_directory, file_sha256, lock, lock_path, remove_tree
 from monai_app.metrics import Document, Part, read_scores, score, write_scores
 from monai_app.names import is_file_name
 from monai_app.pictures import as_png
@@ -28,9 +29,12 @@ POOLED = "eval/test/scores.json"
 ROLES = ("test", "test_stand_ins")
 """Folders of scores, without and with detectors that take the part of the model's."""
 
+LEAVE_ONE_OUT = "leave_one_out"
+
 FILES = ("scores.json", "scores.csv")
 
 _OF_A_STACK = ("stack", "store", "stack_identity", "stack_ingested", "slices", "stand_ins")
+_OF_A_RECORD = (*_OF_A_STACK[:4], "run", "weights_sha256", "monai_app")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,44 @@ def write_evaluation(
         _pool(folder, phases, sections)
 
 
+def write_leave_one_out(
+    output: Path, scores: StackScores, phases: Sequence[str], sections: Sequence[Section] = ()
+) -> Path:
+    """Write the scores of models that were each trained without one slice of a stack, and scored on this slice.
+
+    Args:
+        output: the run's folder ``eval``.
+        scores: of all slices, each by its model; ``models`` in the record says by which.
+        phases: names of the phases.
+        sections: what was found beside the confusion matrix.
+
+    Returns:
+        The document; earlier scores of the stack are replaced.
+    """
+    folder = output / LEAVE_ONE_OUT
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock(lock_path(output / FILES[0])):
+        return _write_stack(folder, scores, phases, sections) / FILES[0]
+
+
+def read_stack_scores(run: Path, identity: str, sections: Sequence[Section] = ()) -> StackScores | None:
+    """Read what a run's weights, those that it has now, score on a stack; None where they were not scored on it.
+
+    Args:
+        run: the run folder.
+        identity: of the stack, with its annotations.
+        sections: to be read beside the confusion matrices.
+    """
+    weights, role = run / "models" / "model.pt", run / "eval" / ROLES[0]
+    sha256 = file_sha256(weights) if weights.is_file() else None
+    for folder, document in _scored(role).items():
+        if (document.get("weights_sha256"), document.get("stack_identity")) == (sha256, identity):
+            record = {name: value for name, value in document.items() if name in _OF_A_RECORD}
+            pictures = {path.name: path.read_bytes() for path in sorted(folder.glob("slice_*.png"))}
+            return StackScores(record, _slices_of(document, sections), pictures)
+    return None
+
+
 def _put_away_earlier(output: Path) -> None:
     """Move scores of earlier versions, which did not keep stacks apart, where nobody takes them for these."""
     earlier = [path for path in (*(output / name for name in FILES), *output.glob("slice_*.png")) if path.is_file()]
@@ -114,9 +156,9 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _write_stack(folder: Path, scores: StackScores, phases: Sequence[str], sections: Sequence[Section]) -> None:
+def _write_stack(folder: Path, scores: StackScores, phases: Sequence[str], sections: Sequence[Section]) -> Path:
     ingested = scores.record["stack_ingested"]
-    same = [path for path, document in _scored(folder).items() if document["stack_ingested"] == ingested]
+    same = [path for path, document in _scored(folder).items() if document.get("stack_ingested") == ingested]
     target = _place(folder, scores.record, same)
     parts = [Part(score(each.confusion, phases), each.sections, slice=each.z) for each in scores.slices]
     whole = whole_of(scores.slices, phases, sections)
@@ -128,6 +170,7 @@ def _write_stack(folder: Path, scores: StackScores, phases: Sequence[str], secti
     for path in same:
         if path != target:
             remove_tree(path)
+    return target
 
 
 def _place(folder: Path, record: Document, same: Sequence[Path]) -> Path:

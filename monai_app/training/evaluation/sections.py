@@ -17,6 +17,7 @@ from monai_app.metrics import (
 )
 from monai_app.training.evaluation.artefacts import Artefacts
 from monai_app.training.evaluation.confidence import Confidence
+from monai_app.training.evaluation.familiar import Familiar
 from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 
 WIDTHS = (1, 2, 4)
@@ -116,4 +117,4 @@ class Surfaces:
         return {"phase": rows[0]["phase"], "mean_nm": mean, "hausdorff95_nm": farthest, "pixels": sum(pixels)}
 
 
-SECTIONS: tuple[Section, ...] = (Intervals(), Boundaries(), Surfaces(), Artefacts(), Confidence())
+SECTIONS: tuple[Section, ...] = (Intervals(), Boundaries(), Surfaces(), Artefacts(), Confidence(), Familiar())

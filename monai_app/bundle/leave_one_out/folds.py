@@ -1,0 +1,106 @@
+"""Stacks and run folders of a leave-one-slice-out evaluation.
+
+They lie beside the run, because what lies in a run folder belongs to what is trusted of it::
+
+    <run>.leave_one_out/<stack>/slice_0021/<stack>.ome.zarr    the stack with this slice as its only test
+                                           run/                the training without it
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from monai_app.bundle.configs.locate import template_path
+from monai_app.bundle.prepare import prepare, read_record
+from monai_app.bundle.recipe import Recipe
+from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
+from monai_app.stack import Stack, annotate, snapshot
+
+LEAST_SLICES = 3
+"""Annotated slices: one is left out, and of one alone no training could be told from chance."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One training: on all annotated slices but one.
+
+    Attributes:
+        z: the slice that is left out.
+        folder: of its stack and its run.
+        name: of the stack's store.
+    """
+
+    z: int
+    folder: Path
+    name: str
+
+    @property
+    def stack(self) -> Path:
+        """The stack with other roles."""
+        return self.folder / f"{self.name}.ome.zarr"
+
+    @property
+    def run(self) -> Path:
+        """Its run folder."""
+        return self.folder / "run"
+
+
+def folds_of(stack: Stack, run: Path) -> list[Fold]:
+    """Return a fold for every annotated slice, whatever its role.
+
+    Args:
+        stack: the stack.
+        run: run folder of which settings are taken.
+
+    Raises:
+        AnnotationError: too few slices are annotated.
+        ConfigError: the run began with another model's weights, or is of several stacks.
+    """
+    record = read_record(run)
+    if "pretrained" in record:
+        raise ConfigError(
+            f"{run} began with the weights of another model, which may have seen the slices that are to be left out; "
+            "train without --from, and leave slices out of that run"
+        )
+    if not isinstance(record["settings"].get("trained_on"), dict):
+        raise ConfigError(f"{run} was trained on several stacks; slices are left out of runs of one stack only")
+    if len(stack.roles) < LEAST_SLICES:
+        raise AnnotationError(
+            f"{stack.path} has {len(stack.roles)} annotated slice(s), and leaving one out takes at least "
+            f"{LEAST_SLICES}; annotate more"
+        )
+    place = run.with_name(f"{run.name}.leave_one_out") / stack.store_name
+    return [Fold(z, place / f"slice_{z:04d}", stack.store_name) for z in sorted(stack.roles)]
+
+
+def held_out(stack: Stack, fold: Fold) -> Stack:
+    """Make the stack of a fold: the same pixels and annotations, and other roles.
+
+    Raises:
+        AppError: as `snapshot` and `annotate`.
+    """
+    taken = snapshot(stack, fold.stack, overwrite=True)
+    role = {z: "test" if z == fold.z else "train" for z in stack.roles}
+    changed = {z: taken.read_annotation(z) for z in role if role[z] != stack.roles[z]}
+    return annotate(taken, changed, role=role, source="leave-one-out")
+
+
+def ready(fold: Fold, stack: Stack, recipe: Recipe, processes: int) -> bool:
+    """Make the run folder of a fold, or find one that can go on; one of other annotations or settings is replaced.
+
+    Args:
+        fold: the fold.
+        stack: its stack, see `held_out`.
+        recipe: how the model is trained.
+        processes: how many will train together.
+
+    Returns:
+        Whether the training begins from the start.
+
+    Raises:
+        AppError: as `prepare`.
+    """
+    template = template_path(recipe.template)
+    try:
+        return prepare(template, stack, fold.run, settings=recipe.settings, processes=processes)
+    except TargetExistsError:
+        return prepare(template, stack, fold.run, settings=recipe.settings, processes=processes, overwrite=True)

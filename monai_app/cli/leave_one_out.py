@@ -1,0 +1,53 @@
+"""``monai-app evaluate --leave-one-out``."""
+
+import json
+from pathlib import Path
+
+import typer
+
+from monai_app.bundle.configs.locate import NO_SIZE
+from monai_app.bundle.configs.trust import trusted_copy
+from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, ready, write_summary
+from monai_app.bundle.prepare import describe_again
+from monai_app.bundle.recipe import Recipe, read_recipe
+from monai_app.cli.running import log_to_console, run_command, show_and_run
+from monai_app.cli.scores import leave_one_out_lines
+from monai_app.errors import FailedError
+from monai_app.stack import Stack
+from monai_app.training.evaluation import SECTIONS, StackScores, read_stack_scores
+
+
+def leave_one_out(stack: Stack, run: Path, processes: int, **options: object) -> None:
+    """Train without each annotated slice in turn, score it, and show the scores of all.
+
+    What was done before, by the same settings and annotations, is not done again.
+    """
+    folds, recipe = folds_of(stack, run), read_recipe(run, NO_SIZE, {})
+    log_to_console()
+    found = []
+    for number, fold in enumerate(folds, 1):
+        typer.echo(f"slice {fold.z} is left out ({number} of {len(folds)}): {fold.run}")
+        found.append(_scores(fold, stack, recipe, processes, options))
+    stack.check_unchanged()
+    document = write_summary(run, stack, found)
+    for line in leave_one_out_lines(json.loads(document.read_text(encoding="utf8"))):
+        typer.echo(line)
+    typer.echo(f"scores: {document.with_suffix('.csv')}")
+
+
+def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, options: dict[str, object]) -> StackScores:
+    """Train and score a fold, as ``monai-app train`` and ``evaluate`` do, where that is not done."""
+    own = held_out(stack, fold)
+    new = ready(fold, own, recipe, processes)
+    scored = None if new else read_stack_scores(fold.run, own.identity, SECTIONS)
+    if scored is not None:
+        return scored
+    with trusted_copy(fold.run) as copy:
+        if not new:
+            describe_again(fold.run, copy / "configs")
+    for configs in (("train",), ("train", "evaluate")):
+        show_and_run(fold.run, run_command(fold.run, [own.path], configs, processes, **options))
+    scored = read_stack_scores(fold.run, own.identity, SECTIONS)
+    if scored is None:
+        raise FailedError(f"{fold.run} was trained or evaluated by another process too; give the same command again")
+    return scored

@@ -1,0 +1,73 @@
+"""Scores as lines of text."""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def pooled_lines(scores: dict[str, Any]) -> Iterator[str]:
+    """The scores of every slice and stack, then those of all together, from the document of `write_evaluation`."""
+    yield from _part_lines(scores["parts"])
+    number = len(scores["stacks"])
+    yield f"all together, {number} stack{'' if number == 1 else 's'}:"
+    yield from _table(scores)
+
+
+def leave_one_out_lines(scores: dict[str, Any]) -> Iterator[str]:
+    """The scores of every slice, then those of all together, from the document of `write_leave_one_out`."""
+    yield from _part_lines([{**part, "stack": scores["store"]} for part in scores["parts"]])
+    yield f"all together, {len(scores['slices'])} slices, each by a model that was trained on the others:"
+    yield from _table(scores)
+    over = scores["over_slices"]
+    told = (f"{text} {_number(over[name]['mean'])} +- {_number(over[name]['std'])}" for name, text in _SPREAD.items())
+    yield f"mean and standard deviation over the slices: {', '.join(told)}"
+
+
+_MOST_REASONS = 10
+
+_SPREAD = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy"}
+
+
+def _part_lines(parts: list[dict[str, Any]]) -> Iterator[str]:
+    for part in parts:
+        place = part["stack"] if part["slice"] is None else f"{part['stack']}, slice {part['slice']}"
+        yield f"{place}: {_summary(part)}"
+
+
+def _table(scores: dict[str, Any]) -> Iterator[str]:
+    yield f"{'phase':<16}{'IoU':>8}{'95 % interval':>19}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
+    for row, ends in zip(scores["phases"], scores["intervals"]["phases"], strict=True):
+        iou, dice, *others = (_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error"))
+        precision, recall, error = others
+        interval = _interval(ends, "iou")
+        yield f"{row['phase']:<16}{iou:>8}{interval:>19}{dice:>8}{precision:>11}{recall:>8}{error:>16}"
+    mean = scores["intervals"]["mean"]
+    yield f"{_summary(scores)}; 95 % intervals {_interval(mean, 'iou')}, {_interval(mean, 'pixel_accuracy')}"
+    if not scores["intervals"]["reliable"]:
+        yield f"the intervals are of {scores['intervals']['blocks']} blocks only, too few to rely on"
+    yield from _confidence_lines(scores)
+    reasons = scores["unlike_training"]["reasons"]
+    yield from (f"unlike the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
+    if len(reasons) > _MOST_REASONS:
+        yield f"{len(reasons) - _MOST_REASONS} more of these are in scores.json"
+
+
+def _confidence_lines(scores: dict[str, Any]) -> Iterator[str]:
+    found = scores["confidence"]
+    without, error = (_number(found[kind]["ece"]) for kind in ("uncalibrated", "calibrated"))
+    if found["calibrated"] == found["uncalibrated"]:
+        yield f"calibration error of the confidence {without}: the model is not calibrated"
+    else:
+        told = "" if found["temperature"] is None else f" of {found['temperature']:.3f}"
+        yield f"calibration error of the confidence {error}; without the temperature{told} {without}"
+
+
+def _summary(scores: dict[str, Any]) -> str:
+    return f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}"
+
+
+def _interval(ends: dict[str, Any], name: str) -> str:
+    return f"{_number(ends[f'{name}_low'])} to {_number(ends[f'{name}_high'])}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

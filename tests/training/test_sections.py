@@ -1,0 +1,126 @@
+"""What an evaluation finds beside the confusion matrix, of slices and pooled."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from monai_app.metrics import confusion_blocks, count_pixels, read_scores, score_intervals, surface_distances
+from monai_app.stack import Stack
+from monai_app.training.evaluation import EvaluatedSlice, Section, SliceScores, StackScores, write_evaluation
+from monai_app.training.evaluation.sections import SECTIONS
+from tests.specs import PHASES, spec_of
+
+NAMES = [phase.name for phase in PHASES]
+ZS = (1, 3, 6)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tiny_stack: Stack) -> list[EvaluatedSlice]:
+    """Slices with errors in some blobs; of one the left part is not labelled."""
+    found = []
+    for z in ZS:
+        true = tiny_stack.read_annotation(z).copy()
+        true[:, : 8 * (z == 3)] = 0
+        field = gaussian_filter(np.random.default_rng(z).standard_normal(true.shape), 4)
+        predicted = np.where(field > np.quantile(field, 0.8), 1, np.maximum(true, 1)).astype(np.uint8)
+        found.append(
+            EvaluatedSlice(
+                tiny_stack, z, spec_of(phases=PHASES), Path("models/model.pt"), true, predicted, torch.zeros(1)
+            )
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def written(evaluated: list[EvaluatedSlice], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An evaluation of two stacks: of the first slice, then of the others."""
+    output = tmp_path_factory.mktemp("sections") / "eval"
+    for name, slices in (("a", evaluated[:1]), ("b", evaluated[1:])):
+        write_evaluation(output, [scores_of(name, slices)], NAMES, SECTIONS)
+    return output / "test"
+
+
+def scores_of(name: str, slices: Sequence[EvaluatedSlice], sections: Sequence[Section] = SECTIONS) -> StackScores:
+    record = {"stack": name, "store": name, "stack_identity": name * 64, "stack_ingested": name * 64}
+    found = []
+    for each in slices:
+        confusion = count_pixels(each.true, each.predicted, 3)
+        found.append(SliceScores(each.z, confusion, {own.name: own.of_slice(each) for own in sections}))
+    return StackScores({**record, "run": "run", "weights_sha256": "0", "monai_app": "1"}, found, {})
+
+
+def section(path: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = read_scores(path / "scores.json")[name]
+    return content
+
+
+def test_pooled_intervals_are_of_the_blocks_of_all_slices(written: Path, evaluated: list[EvaluatedSlice]) -> None:
+    parts = [part for name in "ab" for part in read_scores(written / name / "scores.json")["parts"]]
+    blocks = [
+        confusion_blocks(each.true, each.predicted, 3, part["intervals"]["side"]).counts
+        for each, part in zip(evaluated, parts, strict=True)
+    ]
+    assert section(written, "intervals") == score_intervals(np.concatenate(blocks), NAMES)
+    assert section(written / "b", "intervals")["blocks"] == len(blocks[1]) + len(blocks[2])
+
+
+def test_pooled_boundaries_are_of_the_pixels_of_all_slices(written: Path) -> None:
+    alone, pooled = (section(written / name, "boundary") for name in "ab"), section(written, "boundary")
+    sums = np.sum([each["pixels"]["2"] for each in alone], axis=0)
+    np.testing.assert_array_equal(pooled["pixels"]["2"], sums)
+    ious = [row["iou_2px"] for row in pooled["phases"]]
+    np.testing.assert_allclose(ious, sums[0] / sums[1])
+    assert pooled["mean"]["iou_2px"] == pytest.approx(np.mean(ious))
+
+
+def test_pooled_surfaces_are_of_all_their_pixels(written: Path, evaluated: list[EvaluatedSlice]) -> None:
+    alone = [surface_distances(each.true, each.predicted, 3, (10, 10)) for each in evaluated]
+    for k, row in enumerate(section(written, "surface")["phases"]):
+        own = [each[k] for each in alone]
+        assert row["pixels"] == sum(each.pixels for each in own)
+        assert row["mean_nm"] == pytest.approx(sum(each.mean * each.pixels for each in own) / row["pixels"])
+        assert row["hausdorff95_nm"] == pytest.approx(np.mean([each.hausdorff95 for each in own]))
+
+
+def test_a_phase_that_one_slice_lacks_is_pooled_over_the_others() -> None:
+    (surfaces,) = (own for own in SECTIONS if own.name == "surface")
+    rows = [{"phase": "a", "mean_nm": mean, "hausdorff95_nm": 1.0, "pixels": 5} for mean in (4.0, np.nan)]
+    (row,) = surfaces.pooled([{"phases": [each]} for each in rows])["phases"]
+    assert (row["mean_nm"], row["pixels"]) == (4.0, 5)
+    (row,) = surfaces.pooled([{"phases": rows[1:]}])["phases"]
+    assert np.isnan(row["mean_nm"])
+
+
+def test_error_rates_against_artefacts_are_of_the_raw_image_in_the_labelled_blocks(
+    written: Path, evaluated: list[EvaluatedSlice]
+) -> None:
+    document = json.loads((written / "b" / "scores.json").read_text())
+    own = document["parts"][0]["artefacts"]
+    rows, columns = (length // own["side"] for length in evaluated[1].true.shape)
+    true, predicted = (
+        each[: rows * own["side"], : columns * own["side"]] for each in (evaluated[1].true, evaluated[1].predicted)
+    )
+    assert sum(own["labelled"]) == np.count_nonzero(true)
+    assert sum(own["wrong"]) == np.count_nonzero((true != predicted) & (true > 0))
+    pooled = section(written, "artefacts")
+    for detector in ("ICE", "TLD"):
+        for artefact in ("curtaining", "shading", "noise"):
+            strata = pooled["detectors"][detector][artefact]
+            assert sum(row["blocks"] for row in strata) == rows * columns * 3
+            assert all(0 <= row["error_rate"] <= 1 for row in strata)
+    for folder in (written, written / "a"):
+        assert (folder / "artefacts.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sections_that_earlier_scores_lack_are_pooled_without_them(
+    written: Path, evaluated: list[EvaluatedSlice], tmp_path: Path
+) -> None:
+    write_evaluation(tmp_path, [scores_of("a", evaluated[:1], SECTIONS[1:])], NAMES, SECTIONS[1:])
+    write_evaluation(tmp_path, [scores_of("b", evaluated[1:])], NAMES, SECTIONS)
+    assert section(tmp_path / "test", "intervals") == section(written / "b", "intervals")
