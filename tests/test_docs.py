@@ -112,6 +112,17 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
         np.testing.assert_array_equal(stack.read_labels("masked", z), stack.read_labels("part", z))
 
 
+def test_the_commands_of_the_page_on_confidence_run_in_their_order(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    for words in commands(CHECKOUT / "docs" / "confidence.md", "monai-app"):
+        run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)
+    assert (tmp_path / "runs" / "unet" / "eval" / "test" / "sample" / "confidence.png").is_file()
+    assert Stack.open(tmp_path / "sample.ome.zarr").label_attributes("sure")["calibrated"] > 0
+
+
 def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path: Path) -> None:
     write_tiny_sample(tmp_path / "sample")
     (tmp_path / "sample.yaml").write_text((tmp_path / "sample" / "sample.yaml").read_text())

@@ -26,7 +26,8 @@ def measure_appearance(stack: SlabSource, z: int, detectors: Sequence[str]) -> A
 
     Brightness is that of the overview, the rest is measured in a square of at most `CHUNK` x `CHUNK` pixels in the
     middle, which is one chunk of a large slice: some 0.1 s a detector. Offsets are from the first detector, and left
-    out where the two show too little in common. Slices of less than 256 pixels a side have neither curtains nor offsets.
+    out where the two show too little in common. Slices of less than `_LEAST` pixels a side have neither curtains nor
+    offsets.
 
     Args:
         stack: the stack.
