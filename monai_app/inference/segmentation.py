@@ -125,7 +125,7 @@ class Segmentation:
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
             self._check_inputs(mask)
-            told = write_tables(result, slices, familiarity)
+            told = write_tables(result, slices, familiarity, self.model)
             result.finish(slices, LoggedProgress("smaller levels"), told)
         _log.info("labels %r are complete", self.name)
 
@@ -147,13 +147,12 @@ class Segmentation:
         self.model.spec.check_stack(stack)
 
     def _calibrate(self) -> None:
+        """Let the outputs have the model's temperature, where there are any that it changes."""
         if not self.outputs.maps:
             return
         self.outputs = self.outputs.calibrated(self.model.temperature)
         if self.model.calibration is None:
-            _log.warning(
-                "the model is not calibrated: its confidence may be far from the share of pixels that is right"
-            )
+            _log.warning("the model is not calibrated: its confidence may be far from the share of right pixels")
 
     def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
         """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
@@ -174,7 +173,7 @@ class Segmentation:
 
     def _fingerprint(self, plan: Plan, mask: Mask) -> dict[str, Any]:
         """Everything that decides the result."""
-        temperature = {"temperature": self.outputs.temperature} if self.outputs.maps else {}
+        calibrated = self.outputs.maps and self.model.calibration
         return {
             "engine": ENGINE,
             "model": self.model.describe(),
@@ -182,7 +181,7 @@ class Segmentation:
             "preview": self.preview,
             "mask": mask.identity,
             "confidence": ",".join(name for name in self.outputs.names if name != "probability") or "none",
-            **temperature,
+            **({"temperature": self.outputs.temperature} if calibrated else {}),
             "precision": self.precision,
             "device": self.device.type,
             "torch": torch.__version__,
@@ -205,16 +204,9 @@ class Segmentation:
             maps=self.outputs.maps,
             fingerprint=self._fingerprint(plan, mask),
             overwrite=self.overwrite,
-            attributes=self._attributes(stack),
+            attributes=provenance(stack, self.model.name, self.model.sha256, self.model.spec.stand_ins),
             phases=self.model.spec.phases,
         )
-
-    def _attributes(self, stack: Stack) -> dict[str, Any]:
-        """Where the result comes from, and the temperature that its probabilities were made with."""
-        told = provenance(stack, self.model.name, self.model.sha256, self.model.spec.stand_ins)
-        if not self.outputs.maps:
-            return told
-        return told | {"calibrated": None if self.model.calibration is None else self.outputs.temperature}
 
     def _slices(self, plan: Plan) -> list[int]:
         """The slices that are segmented: the region's, or a preview's, spread evenly over it."""
