@@ -14,6 +14,7 @@ from monai_app.cli.running import log_to_console, run_command, show_and_run
 from monai_app.cli.scores import leave_one_out_lines
 from monai_app.errors import FailedError
 from monai_app.stack import Stack
+from monai_app.storage import check_writable
 from monai_app.training.evaluation import SECTIONS, StackScores, read_stack_scores
 
 
@@ -23,12 +24,12 @@ def leave_one_out(stack: Stack, run: Path, processes: int, **options: object) ->
     What was done before, by the same settings and annotations, is not done again.
     """
     folds, recipe = folds_of(stack, run), read_recipe(run, NO_SIZE, {})
+    check_writable(folds[0].folder, "trainings go beside the run folder: copy it to a place that you can write to")
     log_to_console()
     found = []
     for number, fold in enumerate(folds, 1):
         typer.echo(f"slice {fold.z} is left out ({number} of {len(folds)}): {fold.run}")
         found.append(_scores(fold, stack, recipe, processes, options))
-    stack.check_unchanged()
     document = write_summary(run, stack, found)
     for line in leave_one_out_lines(json.loads(document.read_text(encoding="utf8"))):
         typer.echo(line)

@@ -49,18 +49,18 @@ def confusion_blocks(
         phases: number of phases K.
         side: rows and columns of a block, in pixels.
     """
+    blocks = -(-true.shape[1] // side)
     across = np.arange(true.shape[1]) // side
-    places, counts = [], []
+    rows = []
     for row in range(0, true.shape[0], side):
         band, found = true[row : row + side], predicted[row : row + side]
         counted = (band > 0) & (found > 0)
         classes = (np.broadcast_to(across, band.shape)[counted] * phases + band[counted] - 1) * phases
-        of_row = np.bincount(classes + found[counted] - 1, minlength=(across[-1] + 1) * phases**2)
-        counts.append(of_row.reshape(-1, phases, phases))
-        places.append([(row, block * side) for block in range(across[-1] + 1)])
-    counts = np.concatenate(counts).astype(np.int64)
+        rows.append(np.bincount(classes + found[counted] - 1, minlength=blocks * phases**2))
+    counts = np.stack(rows).reshape(-1, phases, phases).astype(np.int64)
+    places = side * np.indices((len(rows), blocks)).reshape(2, -1).T
     there = counts.any(axis=(1, 2))
-    return Blocks(side, np.concatenate(places)[there], counts[there])
+    return Blocks(side, places[there], counts[there])
 
 
 def block_side(true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer]) -> int:
@@ -76,7 +76,7 @@ def block_side(true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer]
     """
     labelled = true > 0
     wrong, shorter = (true != predicted) & labelled, min(true.shape)
-    share = np.count_nonzero(wrong) / max(np.count_nonzero(labelled), 1)
+    share = float(wrong.sum() / max(float(labelled.sum()), 1))
     side, most = max(shorter // _MOST_BLOCKS, _LEAST_SIDE), max(shorter // _LEAST_BLOCKS, 1)
     while side < most and _correlation(wrong, labelled, share, side // 2) >= _CORRELATED:
         side += side // 8
@@ -87,7 +87,7 @@ def _correlation(wrong: Mask, labelled: Mask, share: float, distance: int) -> fl
     """Correlation of errors at a distance along rows and columns; 0 where there are none, or nothing else."""
     pairs = both = 0
     for here, there in ((np.s_[distance:], np.s_[:-distance]), (np.s_[:, distance:], np.s_[:, :-distance])):
-        pairs += np.count_nonzero(labelled[here] & labelled[there])
-        both += np.count_nonzero(wrong[here] & wrong[there])
+        pairs += int((labelled[here] & labelled[there]).sum())
+        both += int((wrong[here] & wrong[there]).sum())
     variance = share * (1 - share)
-    return float((both / pairs - share**2) / variance) if pairs and variance > 0 else 0.0
+    return (both / pairs - share**2) / variance if pairs and variance > 0 else 0.0

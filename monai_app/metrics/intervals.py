@@ -31,7 +31,7 @@ def score_intervals(counts: Counts, phases: Sequence[str]) -> dict[str, Any]:
         {
             "phase": name,
             **_ends("iou", block_interval(counts, _of_phase(_ious, number))),
-            **_ends("fraction_difference", block_interval(counts, _of_phase(_differences, number))),
+            **_ends("fraction_difference", _difference(counts, number)),
         }
         for number, name in enumerate(phases)
     ]
@@ -54,6 +54,12 @@ def _ious(drawn: Counts) -> Values:
     """IoU of every phase: (repeats, K)."""
     hits = drawn.diagonal(axis1=1, axis2=2)
     return _divide(hits, drawn.sum(axis=1) + drawn.sum(axis=2) - hits)
+
+
+def _difference(counts: Counts, number: int) -> Interval:
+    """Interval of the predicted less the true share of a phase: of a value from 0 to 1 that stands for -1 to 1."""
+    halves = block_interval(counts, _of_phase(lambda drawn: (_differences(drawn) + 1) / 2, number))
+    return halves._replace(low=2 * halves.low - 1, high=2 * halves.high - 1)
 
 
 def _differences(drawn: Counts) -> Values:

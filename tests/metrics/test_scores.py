@@ -3,6 +3,7 @@ import json
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,8 +117,9 @@ def test_scores_are_written_as_csv_and_json(tmp_path: Path) -> None:
 
 def test_scores_of_stacks_and_slices_come_after_those_of_all(tmp_path: Path) -> None:
     whole, part = (score(np.diag([right, 4, 1]), NAMES) for right in (5, 2))
-    rows = [{"phase": name, "width_nm": number} for number, name in enumerate(NAMES)]
-    sections = {"edges": {"definition": "a text\n[\n1", "phases": rows, "mean": {"width_nm": 7}}, "more": {"n": 1}}
+    rows: list[Any] = [{"phase": name, "width_nm": number} for number, name in enumerate(NAMES)]
+    edges = {"definition": "a text\n[\n1", "phases": rows, "mean": {"width_nm": 7}}
+    sections: dict[str, dict[str, Any]] = {"edges": edges, "more": {"n": 1}}
     parts = [Part(part, {}, "a"), Part(part, sections, "a", 27)]
     write_scores(tmp_path, Part(whole), parts, {})
     with (tmp_path / "scores.csv").open() as handle:

@@ -15,7 +15,7 @@ PIXEL = (10.0, 7.0)
 
 def blobs(seed: int, phases: int = 3, side: int = 64) -> np.ndarray:
     field = gaussian_filter(np.random.default_rng(seed).standard_normal((side, side)), 5)
-    return (1 + np.digitize(field, np.quantile(field, np.linspace(0, 1, phases + 1)[1:-1]))).astype(np.uint8)
+    return np.asarray(1 + np.digitize(field, np.quantile(field, np.linspace(0, 1, phases + 1)[1:-1])), np.uint8)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 4]))

@@ -14,6 +14,7 @@ from monai_app.bundle.prepare import prepare, read_record
 from monai_app.bundle.recipe import Recipe
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.stack import Stack, annotate, snapshot
+from monai_app.stack.annotations.history import Role
 
 LEAST_SLICES = 3
 """Annotated slices: one is left out, and of one alone no training could be told from chance."""
@@ -76,10 +77,11 @@ def held_out(stack: Stack, fold: Fold) -> Stack:
     """Make the stack of a fold: the same pixels and annotations, and other roles.
 
     Raises:
-        AppError: as `snapshot` and `annotate`.
+        AppError: as `snapshot` and `annotate`, and where the stack was annotated since it was opened.
     """
     taken = snapshot(stack, fold.stack, overwrite=True)
-    role = {z: "test" if z == fold.z else "train" for z in stack.roles}
+    stack.check_unchanged()
+    role: dict[int, Role] = {z: "test" if z == fold.z else "train" for z in stack.roles}
     changed = {z: taken.read_annotation(z) for z in role if role[z] != stack.roles[z]}
     return annotate(taken, changed, role=role, source="leave-one-out")
 

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bad_input.row import Make, Place, in_turn, refused, taken
+from tests.bad_input.row import Make, Place, edit_json, in_turn, refused, taken
 from tests.bad_input.rows.descriptions import file_at, folder_at
 from tests.bad_input.rows.segment import cut, described, in_run, inference
 from tests.bad_input.rows.train import another, without_annotations
@@ -96,6 +96,24 @@ ROWS = [
     refused("`--processes 5000`", "evaluate STACK RUN --processes 5000", "processes 5000"),
     refused("`--device gpu`", "evaluate STACK RUN --device gpu", "gpu"),
     refused("a run without weights", "evaluate STACK RUN", "model.pt", make=in_run("models/model.pt", Path.unlink)),
+    refused(
+        "`--leave-one-out` where two slices are annotated",
+        "evaluate STACK RUN --leave-one-out",
+        "2 annotated",
+        "at least 3",
+        make=in_turn(another(("train: [1, 3, 5]", "train: [1]\n  unused: ignore")), own_run),
+    ),
+    refused(
+        "`--leave-one-out` with another detector",
+        "evaluate STACK RUN --leave-one-out --detector ICE=TLD",
+        "--detector",
+    ),
+    refused(
+        "`--leave-one-out` of a run that began with another model's weights",
+        "evaluate STACK RUN --leave-one-out",
+        "without --from",
+        make=in_run("run.json", lambda path: edit_json(path, lambda content: content.update(pretrained={}))),
+    ),
     refused(
         "a stack without annotations",
         "evaluate STACK RUN",
