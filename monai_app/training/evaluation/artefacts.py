@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from monai_app.domain.region import Rect
 from monai_app.inspection.measuring.local import LocalArtefacts, local_artefacts
 from monai_app.metrics import Document, error_by_strength
-from monai_app.training.evaluation.scored import EvaluatedSlice
+from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 
 LEAST_SIDE, MOST_SIDE = 32, 128
 """Pixels of a block: within these, an eighth of the shorter side of the slice."""
@@ -19,7 +19,7 @@ LEAST_SIDE, MOST_SIDE = 32, 128
 UNITS = {"curtaining": "share of the mean grey", "shading": "share of the mean grey", "noise": "grey values"}
 
 
-class Artefacts:
+class Artefacts(Section):
     """Error rate against the strength of curtains, shading and noise in each detector, see `local_artefacts`.
 
     Of a slice every block with labelled pixels; of several the error rate in each quarter of all their blocks.
@@ -54,7 +54,7 @@ class Artefacts:
                 found.setdefault(name, {})[artefact] = [row._asdict() for row in rows]
         return {"units": UNITS, "detectors": found}
 
-    def figure(self, pooled: Document) -> Figure | None:
+    def figure(self, pooled: Document) -> Figure:
         """Draw the error rate against each strength, a row of panels a detector."""
         detectors = pooled["detectors"]
         figure = Figure(figsize=(9, 2.6 * len(detectors)), dpi=128, layout="constrained")

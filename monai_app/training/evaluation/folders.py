@@ -144,8 +144,9 @@ def _begin(folder: Path, sha256: str, *, pooled_goes: bool) -> None:
 
 
 def _scored(folder: Path) -> dict[Path, dict[str, Any]]:
-    """The scores of single stacks in a folder, by theirs; of a document that is damaged nothing."""
-    return {path.parent: _read(path) for path in sorted(folder.glob(f"[!.]*/{FILES[0]}"))}
+    """The scores of single stacks in a folder, by theirs; of a document that is damaged nothing. Links are not ours."""
+    paths = (path for path in sorted(folder.glob(f"[!.]*/{FILES[0]}")) if not path.parent.is_symlink())
+    return {path.parent: _read(path) for path in paths}
 
 
 def _read(path: Path) -> dict[str, Any]:

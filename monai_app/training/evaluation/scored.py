@@ -68,6 +68,7 @@ class Section(Protocol):
 
     def figure(self, pooled: Document) -> Figure | None:
         """Draw what `pooled` gave, as ``<name>.png`` beside the scores; None for no figure."""
+        return None
 
 
 def whole_of(

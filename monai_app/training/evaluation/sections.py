@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from monai_app.metrics import (
     Document,
@@ -24,7 +23,7 @@ WIDTHS = (1, 2, 4)
 """Pixels of the bands along boundaries."""
 
 
-class Intervals:
+class Intervals(Section):
     """95 % intervals by a block bootstrap, see `score_intervals`; of a slice also the counts of its blocks."""
 
     name = "intervals"
@@ -34,7 +33,7 @@ class Intervals:
         phases = evaluated.spec.phase_names
         side = block_side(evaluated.true, evaluated.predicted)
         blocks = confusion_blocks(evaluated.true, evaluated.predicted, len(phases), side)
-        flat = blocks.counts.reshape(len(blocks.counts), -1)
+        flat = blocks.counts.reshape(-1, len(phases) ** 2)
         return {
             **score_intervals(blocks.counts, phases),
             "side": side,
@@ -48,11 +47,8 @@ class Intervals:
         flat = np.concatenate([np.array(each["counts"], np.int64) for each in slices])
         return score_intervals(flat.reshape(-1, len(phases), len(phases)), phases)
 
-    def figure(self, pooled: Document) -> Figure | None:
-        """None: the table says all."""
 
-
-class Boundaries:
+class Boundaries(Section):
     """Boundary IoU of every phase, see `boundary_overlap`; of several slices from the sums of their pixels."""
 
     name = "boundary"
@@ -69,9 +65,6 @@ class Boundaries:
         sums = {width: np.sum([each["pixels"][width] for each in slices], axis=0) for width in slices[0]["pixels"]}
         return self._document(phases, sums)
 
-    def figure(self, pooled: Document) -> Figure | None:
-        """None: the table says all."""
-
     def _document(self, phases: Sequence[str], pixels: dict[str, npt.NDArray[np.int64]]) -> Document:
         """``pixels`` are, by the width of the band, (2, K): intersection and union."""
         ious = {
@@ -83,7 +76,7 @@ class Boundaries:
         return {"phases": rows, "mean": mean, "pixels": {width: each.tolist() for width, each in pixels.items()}}
 
 
-class Surfaces:
+class Surfaces(Section):
     """Surface distances of every phase in nm, see `surface_distances`.
 
     Of several slices: the mean over the pixels of all surfaces, and the mean of the slices' Hausdorff distances.
@@ -105,9 +98,6 @@ class Surfaces:
     def pooled(self, slices: Sequence[Document]) -> Document:
         """Pool the distances, phase by phase, over the slices in which they are defined."""
         return {"phases": [self._row(rows) for rows in zip(*(each["phases"] for each in slices), strict=True)]}
-
-    def figure(self, pooled: Document) -> Figure | None:
-        """None: the table says all."""
 
     def _row(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         defined = [row for row in rows if not np.isnan(row["mean_nm"])]

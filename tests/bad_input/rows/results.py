@@ -17,6 +17,17 @@ def own_run(place: Place) -> None:
     place.copy("RUN")
 
 
+def scores(text: str) -> Make:
+    """Make a run folder with a document of scores."""
+
+    def make(place: Place) -> None:
+        path = place.copy("RUN") / "eval" / "test" / "scores.json"
+        path.parent.mkdir()
+        path.write_text(text)
+
+    return make
+
+
 def archive(change: Callable[[dict[str, bytes]], object]) -> Make:
     """Make a package whose entries are other ones."""
 
@@ -203,19 +214,19 @@ ROWS = [
         "`scores.json` that is no JSON",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/test/scores.json", lambda path: path.write_text("{")),
+        make=scores("{"),
     ),
     refused(
         "`scores.json` that is a list",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/test/scores.json", lambda path: path.write_text("[]")),
+        make=scores("[]"),
     ),
     refused(
         "`scores.json` of wrong types",
         "package STACK RUN new.zip",
         "scores.json",
-        make=in_run("eval/test/scores.json", lambda path: path.write_text('{"phases": 5, "mean_iou": "good"}')),
+        make=scores('{"phases": 5, "mean_iou": "good"}'),
     ),
     refused(
         "`run.json` that is no JSON",
