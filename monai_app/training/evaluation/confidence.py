@@ -12,12 +12,12 @@ from monai_app.files import file_sha256
 from monai_app.metrics import Document
 from monai_app.metrics.calibration import BINS, Reliability, reliability
 from monai_app.networks.calibration import read_calibration
-from monai_app.training.evaluation.scored import EvaluatedSlice
+from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 
 _KINDS = ("uncalibrated", "calibrated")
 
 
-class Confidence:
+class Confidence(Section):
     """Expected calibration error and bins of confidence, see `Reliability`; of several slices from all their pixels.
 
     ``calibrated`` is with the temperature that is stored with the weights. Where there is none, both are the same.

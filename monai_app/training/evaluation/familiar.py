@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
 from monai_app.domain.appearance import joined, lines_of, unlike
 from monai_app.inspection.appearance import measure_appearance
 from monai_app.metrics import Document
-from monai_app.training.evaluation.scored import EvaluatedSlice
+from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 
 
-class Familiar:
+class Familiar(Section):
     """What in a slice lies outside the range of the training slices, in words; of several slices all of that."""
 
     name = "unlike_training"
@@ -26,6 +24,3 @@ class Familiar:
     def pooled(self, slices: Sequence[Document]) -> Document:
         """Put the reasons of all slices together."""
         return {"reasons": [reason for each in slices for reason in each["reasons"]]}
-
-    def figure(self, pooled: Document) -> Figure | None:
-        """None: the words say all."""
