@@ -167,6 +167,17 @@ def test_the_page_on_error_bars_runs_and_its_tables_are_what_was_measured(tiny_s
         assert f"| {row['volume']} | {row['radius']} | {' | '.join(cells)} |" in page.read_text()
 
 
+def test_the_commands_of_the_page_on_confidence_run_in_their_order(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    for words in commands(CHECKOUT / "docs" / "confidence.md", "monai-app"):
+        run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)
+    assert (tmp_path / "runs" / "unet" / "eval" / "test" / "sample" / "confidence.png").is_file()
+    assert Stack.open(tmp_path / "sample.ome.zarr").label_attributes("sure")["calibrated"] > 0
+
+
 def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path: Path) -> None:
     write_tiny_sample(tmp_path / "sample")
     (tmp_path / "sample.yaml").write_text((tmp_path / "sample" / "sample.yaml").read_text())

@@ -21,6 +21,7 @@ from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, tell_what_is_unfamiliar
 from monai_app.bundle.transfer import Transfer, read_source, transfer
+from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.validation import Strict, validated
 from monai_app.errors import TargetExistsError
@@ -47,7 +48,7 @@ CONFIGS = ("train.yaml", "inference.yaml")
 NOT_COMPARED = ("monai_app", "template", "training_stacks")
 """Entries of ``run.json`` that a resumed run need not agree with: versions, and what follows from the stacks."""
 
-OF_THE_TEMPLATE = ("template", "eval_metrics", CHECKSUMS)
+OF_THE_TEMPLATE = ("template", "eval_metrics", CHECKSUMS, CALIBRATION)
 """Metadata of the bundle as it ships: what is a placeholder in it, and what other trainings scored."""
 
 

@@ -16,6 +16,7 @@ from monai_app.bundle.configs.training_settings import settings_of
 from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, read_record, write_configs
+from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, write_json
@@ -63,16 +64,16 @@ def _renewed(
     with atomic_directory(run / "configs", "metadata.json", overwrite=True) as configs:
         shutil.copytree(template / "configs", configs, dirs_exist_ok=True)
         write_configs(configs, settings, spec)
-        _keep_checksums(run / "configs" / "metadata.json", configs / "metadata.json")
+        _keep_what_belongs_to_weights(run / "configs" / "metadata.json", configs / "metadata.json")
     write_json(run / RECORD, record)
     logging.getLogger(__name__).info("%s is of another version: configs renewed, the old ones are in %s", run, EARLIER)
     return run
 
 
-def _keep_checksums(earlier: Path, metadata: Path) -> None:
-    checksums = read_json(earlier, ()).get(CHECKSUMS)
-    if checksums is not None:
-        write_json(metadata, read_json(metadata, ()) | {CHECKSUMS: checksums})
+def _keep_what_belongs_to_weights(earlier: Path, metadata: Path) -> None:
+    found = read_json(earlier, ())
+    kept = {name: found[name] for name in (CHECKSUMS, CALIBRATION) if name in found}
+    write_json(metadata, read_json(metadata, ()) | kept)
 
 
 def plain_settings(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

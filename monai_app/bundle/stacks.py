@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from monai_app.bundle.configs.settings import check_literal
+from monai_app.domain.appearance import ranges_of
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.region import Rect
 from monai_app.domain.training_stack import MOST_VOXEL_RATIO, TrainingStack, differences, voxel_ratio, voxel_text
 from monai_app.errors import AnnotationError, ConfigError, StackError
+from monai_app.inspection.appearance import measure_appearance
 from monai_app.stack import Stack
 from monai_app.training.split import split_stack
 from monai_app.transforms import annotated_items, measure_greys, measure_scaling
@@ -121,7 +123,7 @@ def from_stacks(stacks: Sequence[Stack], chosen: Mapping[str, Any]) -> dict[str,
         "dtype": stacks[0].dtype.name,
         "trained_on": trained_on[0] if len(stacks) == 1 else trained_on,
         "training_stacks": [
-            describe_stack(stack, detectors).model_dump(mode="json", exclude_none=True)
+            describe_stack(stack, detectors, slices).model_dump(mode="json", exclude_none=True)
             | ({"scaling": _measured([(stack, z) for z in slices], detectors)} if apart else {})
             for stack, slices in train
         ],
@@ -130,13 +132,15 @@ def from_stacks(stacks: Sequence[Stack], chosen: Mapping[str, Any]) -> dict[str,
     return found
 
 
-def describe_stack(stack: Stack, detectors: Sequence[str]) -> TrainingStack:
-    """Return what a model remembers of a stack."""
+def describe_stack(stack: Stack, detectors: Sequence[str], slices: Sequence[int] = ()) -> TrainingStack:
+    """Return what a model remembers of a stack, and of how these slices of it look."""
+    looks = [measure_appearance(stack, z, detectors) for z in slices]
     return TrainingStack(
         name=re.sub(r"[#$@%]", "_", stack.store_name),  # which configs cannot hold
         identity=stack.ingested,
         voxel_nm=stack.voxel_nm,
         greys=measure_greys(stack, detectors),
+        appearance=ranges_of(looks) if looks else None,
     )
 
 

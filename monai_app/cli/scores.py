@@ -22,6 +22,8 @@ def leave_one_out_lines(scores: dict[str, Any]) -> Iterator[str]:
     yield f"mean and standard deviation over the slices: {', '.join(told)}"
 
 
+_MOST_REASONS = 10
+
 _SPREAD = {"mean_iou": "mean IoU", "pixel_accuracy": "pixel accuracy"}
 
 
@@ -42,6 +44,21 @@ def _table(scores: dict[str, Any]) -> Iterator[str]:
     yield f"{_summary(scores)}; 95 % intervals {_interval(mean, 'iou')}, {_interval(mean, 'pixel_accuracy')}"
     if not scores["intervals"]["reliable"]:
         yield f"the intervals are of {scores['intervals']['blocks']} blocks only, too few to rely on"
+    yield from _confidence_lines(scores)
+    reasons = scores["unlike_training"]["reasons"]
+    yield from (f"unlike the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
+    if len(reasons) > _MOST_REASONS:
+        yield f"{len(reasons) - _MOST_REASONS} more of these are in scores.json"
+
+
+def _confidence_lines(scores: dict[str, Any]) -> Iterator[str]:
+    found = scores["confidence"]
+    without, error = (_number(found[kind]["ece"]) for kind in ("uncalibrated", "calibrated"))
+    if found["calibrated"] == found["uncalibrated"]:
+        yield f"calibration error of the confidence {without}: the model is not calibrated"
+    else:
+        told = "" if found["temperature"] is None else f" of {found['temperature']:.3f}"
+        yield f"calibration error of the confidence {error}; without the temperature{told} {without}"
 
 
 def _summary(scores: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What a model remembers of a stack that it was trained on, and how another stack differs from all of these."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -22,6 +22,8 @@ QUANTILES = 16
 """Quantiles that stand for a histogram: the middles of as many equal parts."""
 
 _Positive = Annotated[float, Field(gt=0)]
+_Range = Annotated[tuple[float, float], Field(strict=False)]
+_Value = TypeVar("_Value")
 
 
 class ChannelStats(Strict):
@@ -40,6 +42,8 @@ class TrainingStack(Strict):
         voxel_nm: voxel size z, y, x in nm.
         greys: per detector the `QUANTILES` quantiles of its grey values, ascending.
         scaling: per detector its own statistics, where the model scales each stack by its own.
+        appearance: per detector and measure least and greatest value of its training slices (`Ranges`); None where an
+            earlier version trained the model.
     """
 
     name: Text
@@ -47,11 +51,19 @@ class TrainingStack(Strict):
     voxel_nm: Annotated[tuple[_Positive, _Positive, _Positive], Field(strict=False)]
     greys: dict[str, Annotated[Items[float], Field(min_length=QUANTILES, max_length=QUANTILES)]]
     scaling: dict[str, ChannelStats] | None = None
+    appearance: dict[str, dict[str, _Range]] | None = None
 
     def renamed(self, names: Mapping[str, str]) -> "TrainingStack":
         """Return it with other names of detectors; those that are not given stay."""
-        own = None if self.scaling is None else {names.get(name, name): each for name, each in self.scaling.items()}
-        return self.replaced(greys={names.get(name, name): each for name, each in self.greys.items()}, scaling=own)
+        return self.replaced(
+            greys=_renamed(self.greys, names),
+            scaling=self.scaling and _renamed(self.scaling, names),
+            appearance=self.appearance and _renamed(self.appearance, names),
+        )
+
+
+def _renamed(values: Mapping[str, _Value], names: Mapping[str, str]) -> dict[str, _Value]:
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 def voxel_ratio(one: Sequence[float], other: Sequence[float]) -> float:

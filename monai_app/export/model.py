@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from monai_app.device.precision import Precision
+from monai_app.domain.calibration import Calibration, calibration_in
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.export.formats import Format, format_of
@@ -59,6 +60,12 @@ class ExportedModel(Model):
         """The file as it was read."""
         assert isinstance(self.network, ExportedNetwork)
         return Origin(Path(self.weights), self.network.sha256)
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What was written into the file with the weights."""
+        assert isinstance(self.network, ExportedNetwork)
+        return calibration_in(self.network.metadata, self.weights)
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the model's labels, as JSON knows it."""

@@ -15,6 +15,7 @@ from monai_app.bundle.command import command_line
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
+from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of, parity_path
@@ -88,6 +89,8 @@ def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) ->
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
     spec = model.spec.replaced(**measured)
     metadata = read_json(run / "configs" / "metadata.json", ()) | {KEY: spec.to_json()}
+    if model.calibration is None:  # there may be that of other weights
+        metadata.pop(CALIBRATION, None)
     parity_file = parity_path(path)
     with ExitStack() as stack:
         partial, partial_report = (stack.enter_context(atomic_file(each)) for each in (path, parity_file))

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from monai_app.device.precision import Precision, checked_dtype
+from monai_app.domain.calibration import Calibration
 from monai_app.domain.model_spec import ModelSpec
+from monai_app.networks.calibration import read_calibration
 from monai_app.networks.weights import Weights, check_fit, read_weights
 from monai_app.origin import Origin
 
@@ -58,6 +60,16 @@ class Model:
     def sha256(self) -> str:
         """SHA-256 of the file of weights as it was read."""
         return self.origin.sha256
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What its probabilities were calibrated by; None where nobody did."""
+        return read_calibration(Path(self.weights), self.sha256)
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before they become probabilities; 1 where nobody calibrated them."""
+        return 1.0 if self.calibration is None else self.calibration.temperature
 
     @property
     def name(self) -> str:

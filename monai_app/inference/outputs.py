@@ -5,7 +5,7 @@ A new output is one entry of `OUTPUTS`; its planes are computed, masked, stored,
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -59,6 +59,7 @@ class Outputs:
     Args:
         confidence: name of one of `OUTPUTS`, several as a list or with commas between, or ``"none"``.
         probability: whether the probability of every phase is stored.
+        temperature: what logits are divided by before they become probabilities; labels do not depend on it.
 
     Raises:
         ConfigError: an unknown name, or two outputs that are stored under the same name.
@@ -66,6 +67,7 @@ class Outputs:
 
     confidence: str | Sequence[str] = "none"
     probability: bool = False
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         for name in self._asked:
@@ -88,11 +90,15 @@ class Outputs:
         """What is stored."""
         return tuple(OUTPUTS[name] for name in self.names)
 
+    def calibrated(self, temperature: float) -> "Outputs":
+        """Return the same outputs of a model with this temperature."""
+        return replace(self, temperature=temperature)
+
     def planes(self, logits: Tensor) -> Planes:
         """Turn logits (rows, columns, K) into bytes; values 0..1 become 0..255."""
         planes = {LABELS: phase_labels(logits, -1)[..., 0]}
         if self.maps:
-            probability = logits.float().softmax(-1)
+            probability = (logits.float() / self.temperature).softmax(-1)
         for output in self.maps:
             plane = (output.encode(probability).clamp(0, 1) * 255).round().to(torch.uint8)
             planes[output.name] = plane.movedim(-1, 0) if output.per_phase else plane

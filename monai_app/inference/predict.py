@@ -70,7 +70,7 @@ class Predictor:
                 rectangle leaves the slice, or the memory is too little.
             StackError: pixels of another type, or there is no such slice.
         """
-        outputs = outputs or Outputs()
+        outputs = (outputs or Outputs()).calibrated(self.model.temperature)
         plan, tiles = self._plan(stack, slices, rect, outputs, request or Request())
         return self._computed(stack, plan, tiles, outputs, progress)
 

@@ -19,6 +19,8 @@ from monai_app.files import write_json
 from monai_app.inference.compute import TileNetwork, prepare
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
+from monai_app.inference.report.familiarity import look_at
+from monai_app.inference.report.tables import write_tables
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
 from monai_app.inference.tiling.request import Request
@@ -102,6 +104,7 @@ class Segmentation:
         stack = Stack.open(self.path)
         self.model = self.model.described_by(self.model.spec.of_stack(stack.ingested))
         self._check(stack)
+        self._calibrate()
         z, y, x = map(self.region.get, _AXES)
         region = Region.parse(z, y, x, stack.shape)
         mask = Mask(stack, self.mask)
@@ -115,12 +118,15 @@ class Segmentation:
         for line in plan.describe():
             _log.info("%s", line)
         with self._result(stack, plan, mask) as result, _stoppable(result):
+            slices = self._slices(plan)
+            familiarity = look_at(stack, slices, self.model.spec)
             left = self._left(plan, mask, result)
             self._announce(stack, plan, planner.estimate(plan, left), result)
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
             self._check_inputs(mask)
-            result.finish(self._slices(plan), LoggedProgress("smaller levels"))
+            told = write_tables(result, slices, familiarity, self.model)
+            result.finish(slices, LoggedProgress("smaller levels"), told)
         _log.info("labels %r are complete", self.name)
 
     def _check(self, stack: Stack) -> None:
@@ -139,6 +145,14 @@ class Segmentation:
             raise ConfigError(f"cluster {self.cluster!r}: must be the address of a Dask scheduler, tcp://HOST:PORT")
         self.model.check_precision(self.precision, self.device)
         self.model.spec.check_stack(stack)
+
+    def _calibrate(self) -> None:
+        """Let the outputs have the model's temperature, where there are any that it changes."""
+        if not self.outputs.maps:
+            return
+        self.outputs = self.outputs.calibrated(self.model.temperature)
+        if self.model.calibration is None:
+            _log.warning("the model is not calibrated: its confidence may be far from the share of right pixels")
 
     def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
         """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
@@ -159,6 +173,7 @@ class Segmentation:
 
     def _fingerprint(self, plan: Plan, mask: Mask) -> dict[str, Any]:
         """Everything that decides the result."""
+        calibrated = self.outputs.maps and self.model.calibration
         return {
             "engine": ENGINE,
             "model": self.model.describe(),
@@ -166,6 +181,7 @@ class Segmentation:
             "preview": self.preview,
             "mask": mask.identity,
             "confidence": ",".join(name for name in self.outputs.names if name != "probability") or "none",
+            **({"temperature": self.outputs.temperature} if calibrated else {}),
             "precision": self.precision,
             "device": self.device.type,
             "torch": torch.__version__,

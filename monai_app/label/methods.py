@@ -22,6 +22,7 @@ from monai_app.label.errors import unknown
 from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.models import ServedModel
 from monai_app.label.settings import Workspace
+from monai_app.networks.calibration import read_calibration
 from monai_app.stack import Stack
 
 Models = Mapping[str, ServedModel]
@@ -150,4 +151,7 @@ def _chosen(models: Mapping[str, Chosen], name: Any) -> Chosen:
 
 
 def _file(workspace: Workspace, stack: Stack, model: ServedModel, weights: Path) -> ScoreFile:
-    return ScoreFile(workspace.scores / f"{model.name}.json", stack.ingested, file_sha256(weights))
+    sha256 = file_sha256(weights)
+    calibration = read_calibration(weights, sha256)
+    told = sha256 if calibration is None else f"{sha256}, temperature {calibration.temperature}"
+    return ScoreFile(workspace.scores / f"{model.name}.json", stack.ingested, told)

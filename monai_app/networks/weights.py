@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file, file_sha256, lock, lock_path, write_json
+from monai_app.files import atomic_file, file_sha256
+from monai_app.networks.metadata import change_metadata, metadata_of
 from monai_app.origin import Origin, read_once
 
 _STEP = 1 << 20
@@ -69,29 +70,20 @@ def record_checksum(path: Path) -> None:
 
 
 def _record(path: Path, hashes: list[str]) -> None:
-    metadata = _metadata_of(path)
-    if not metadata.is_file():
-        return
-    with lock(lock_path(metadata)):  # a training may write it too
-        try:
-            document = json.loads(metadata.read_text(encoding="utf8"))
-            content = {**document, CHECKSUMS: {**document.get(CHECKSUMS, {}), _name(path): hashes}}
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(f"{metadata} is damaged ({error}); restore it from a copy, or train again") from None
-        write_json(metadata, content)
+    def add(document: dict[str, Any]) -> dict[str, Any]:
+        return {CHECKSUMS: {**document.get(CHECKSUMS, {}), _name(path): hashes}}
+
+    if metadata_of(path).is_file():
+        change_metadata(path, add)
 
 
 def recorded_checksums(path: Path) -> set[str]:
     """Return what the metadata.json of its bundle says that a file's SHA-256 may be; empty where it says nothing."""
     try:
-        document = json.loads(_metadata_of(path).read_text(encoding="utf8"))
+        document = json.loads(metadata_of(path).read_text(encoding="utf8"))
         return set(document[CHECKSUMS][_name(path)])
     except (OSError, ValueError, KeyError, TypeError):  # what is wrong with it is told where it is needed
         return set()
-
-
-def _metadata_of(path: Path) -> Path:
-    return path.absolute().parent.parent / "configs" / "metadata.json"
 
 
 def _name(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
+from monai_app.training.calibration import FitTemperature
 from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done
 from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.fingerprint import fingerprint, identities
@@ -16,6 +17,7 @@ __all__ = [
     "BlockSplit",
     "EpochProgress",
     "FiniteLoss",
+    "FitTemperature",
     "GatheredLoss",
     "Group",
     "LabelledPixels",

@@ -35,6 +35,7 @@ _REPORTS = {
     "picture_interval",
     "summary_writer",
     "resume",
+    "calibrate",
     *cast(Mapping[str, Any], DEFAULT_MLFLOW_SETTINGS["configs"]),
 }
 # What multi_gpu_train.yaml lays over train.yaml: the weights are those of one process, with another number too.

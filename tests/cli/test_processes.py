@@ -67,6 +67,10 @@ def assert_the_same_training(one: Path, other: Path) -> None:
         for name, value in states[0][part].items():
             # Adam and the normalisation of channels that are nearly constant multiply rounding, to some 1e-6 here.
             torch.testing.assert_close(states[1][part][name], value, rtol=0, atol=1e-4, msg=name)
+    metadata = (json.loads((run / "configs" / "metadata.json").read_text()) for run in (one, other))
+    first, second = (each["calibration"] for each in metadata)
+    assert first["pixels"] == second["pixels"]
+    assert first["temperature"] == pytest.approx(second["temperature"], rel=1e-2)
 
 
 def test_two_processes_one_of_which_is_killed_train_as_one_does(tiny_stack: Stack, tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.prepare import prepare
 from monai_app.export import Report, export_run, open_exported
 from monai_app.export.formats import SUFFIXES, Format
+from monai_app.files import file_sha256
 from monai_app.inference import Model
+from monai_app.networks.calibration import record_calibration
 from monai_app.stack import Stack
 from tests.conftest import TINY, TINY_SENSOR3D, made_once
 from tests.export.examples import described_model
+from tests.networks.test_calibration import FOUND
 from tests.zoo import lively
 
 SETTINGS = {"unet": TINY, "sensor3d": {**TINY_SENSOR3D, "levels": 2, "norm": "batch"}}
@@ -32,7 +35,9 @@ def runs(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[st
             torch.manual_seed(0)
             network = described_model(folder / kind).network
             (folder / kind / "models").mkdir()
-            torch.save(lively(network, 6).state_dict(), folder / kind / "models" / "model.pt")
+            weights = folder / kind / "models" / "model.pt"
+            torch.save(lively(network, 6).state_dict(), weights)
+            record_calibration(weights, FOUND.replaced(weights_sha256=file_sha256(weights), temperature=2.5))
 
     folder = made_once(tmp_path_factory, "runs", make)
     return {kind: folder / kind for kind in SETTINGS}

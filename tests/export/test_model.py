@@ -47,6 +47,7 @@ def test_a_stack_gets_the_labels_of_the_run_folder(
     Segmentation(opened(kind, name), str(stack.path), "net", request=Request(tile=(32, 48))).run()
     assert_exact(labels_of(stack, "net"), models[kind], stack)
     assert stack.label_attributes("net")["run"] == exported(kind, name).file.name
+    assert opened(kind, name).temperature == models[kind].temperature == 2.5
     streamed = kind == "unet" and name != "onnx"
     assert ("runs on whole tiles" in caplog.text) is not streamed
 

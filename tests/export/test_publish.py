@@ -154,3 +154,11 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
         export_run(runs["unet"], "onnx", tmp_path / "net.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "there.ts"]
     assert (tmp_path / "there.ts").read_text() == "precious"
+
+
+def test_a_calibration_of_other_weights_is_not_exported(runs: dict[str, Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(runs["unet"], tmp_path / "run"))
+    weights = run / "models" / "model.pt"
+    torch.save({name: value * 2 for name, value in torch.load(weights, weights_only=True).items()}, weights)
+    export_run(run, target=tmp_path / "net.ts")
+    assert open_exported(str(tmp_path / "net.ts")).calibration is None

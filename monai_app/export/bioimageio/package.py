@@ -64,7 +64,7 @@ def package_bioimageio(
         image, probabilities = make_test_tensors(model, stack, sides)
         np.save(files["input"], image)
         np.save(files["output"], probabilities)
-        write_torchscript(Probabilities(model.network).eval(), {}, files["weights"])
+        write_torchscript(Probabilities(model.network, model.temperature).eval(), {}, files["weights"])
         readme = _readme(target.stem, spec, sides, score_table(scores), run / "docs" / "README.md")
         files["documentation"].write_text(readme, encoding="utf8")
         metadata = read_json(run / "configs" / "metadata.json", ())

@@ -18,16 +18,21 @@ _SIDE = 256
 
 
 class Probabilities(nn.Module):
-    """A network whose output are the probabilities of the phases; programs know them better than logits."""
+    """A network whose output are the probabilities of the phases; programs know them better than logits.
 
-    def __init__(self, network: nn.Module) -> None:
+    Args:
+        network: gives logits.
+        temperature: that they are divided by.
+    """
+
+    def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.temperature = network, temperature
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the probabilities (B, K, H, W) of scaled images (B, S*C, H, W)."""
         logits: Tensor = self.network(image)
-        return logits.softmax(1)
+        return (logits / self.temperature).softmax(1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,6 @@ def _middle(length: int, wanted: int) -> Span:
 def _probabilities(model: Model, spec: ModelSpec, slab: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
     scaled = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)(slab)
     with torch.no_grad():
-        output: Tensor = Probabilities(model.network)(torch.as_tensor(scaled)[None])
+        output: Tensor = Probabilities(model.network, model.temperature)(torch.as_tensor(scaled)[None])
     array: npt.NDArray[np.float32] = output.numpy()
     return array

@@ -80,12 +80,15 @@ class Result:
             self.arrays.erase_damaged(region_of(tile))
         return damaged
 
-    def finish(self, zs: Iterable[int], progress: Progress = silent) -> None:
+    def finish(
+        self, zs: Iterable[int], progress: Progress = silent, attributes: Mapping[str, Any] | None = None
+    ) -> None:
         """Make the smaller levels for viewers and let the result appear when its context is left.
 
         Args:
             zs: the slices that hold something; the others stay 0.
             progress: called for every slice.
+            attributes: what to record with the labels beside what was given at the start (JSON values).
 
         Raises:
             StackError: a chunk is damaged, or the disk cannot write.
@@ -97,7 +100,9 @@ class Result:
             progress(number + 1, len(slices))
         for left in self.folder.rglob("*.partial"):  # by writers that were killed
             left.unlink(missing_ok=True)
-        write_own(self.folder, {**self.arrays.own, SLICES: slices})
+        own = self.arrays.own
+        told = {"attributes": {**own["attributes"], **attributes}} if attributes else {}
+        write_own(self.folder, {**own, **told, SLICES: slices})
         self.finished = True
 
     def _holds(self, region: Region, checksum: int) -> bool:

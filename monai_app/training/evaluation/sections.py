@@ -15,6 +15,8 @@ from monai_app.metrics import (
     surface_distances,
 )
 from monai_app.training.evaluation.artefacts import Artefacts
+from monai_app.training.evaluation.confidence import Confidence
+from monai_app.training.evaluation.familiar import Familiar
 from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 
 WIDTHS = (1, 2, 4)
@@ -105,4 +107,4 @@ class Surfaces(Section):
         return {"phase": rows[0]["phase"], "mean_nm": mean, "hausdorff95_nm": farthest, "pixels": sum(pixels)}
 
 
-SECTIONS: tuple[Section, ...] = (Intervals(), Boundaries(), Surfaces(), Artefacts())
+SECTIONS: tuple[Section, ...] = (Intervals(), Boundaries(), Surfaces(), Artefacts(), Confidence(), Familiar())

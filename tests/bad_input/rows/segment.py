@@ -195,6 +195,18 @@ ROWS = [
         metadata(lambda content: {**content, "model_description": "U-Net"}),
         "model_description",
     ),
+    refused(
+        "a calibration whose temperature is 0",
+        f"{LINE} --confidence max",
+        "temperature",
+        make=metadata(lambda content: content["calibration"].update(temperature=0.0)),
+    ),
+    refused(
+        "a calibration that is a number",
+        f"{LINE} --confidence max",
+        "calibration",
+        make=metadata(lambda content: {**content, "calibration": 1.5}),
+    ),
     broken("`slices` of the model: -3", described(slices=-3), "slices"),
     broken("`slices` of the model: a text", described(slices="three"), "slices"),
     broken("`stride` of the model: 0", described(stride=0), "stride"),

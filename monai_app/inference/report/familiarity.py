@@ -1,0 +1,86 @@
+"""Slices of a stack that look unlike the slices that a model was trained on."""
+
+import csv
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_app.domain.appearance import Appearance, Unlike, joined, lines_of, unlike
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.files import atomic_file
+from monai_app.inspection.appearance import measure_appearance
+from monai_app.stack import Stack
+
+TABLE = "slices.csv"
+"""File beside a result: a row a slice and detector with all that was measured, and in which measures it is unlike."""
+
+_MOST = 10
+"""Lines that are logged."""
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """How slices of a stack compare with the training slices of a model.
+
+    Attributes:
+        appearances: what was measured, by z.
+        unlike: in which ways slices lie outside.
+    """
+
+    appearances: dict[int, Appearance]
+    unlike: tuple[Unlike, ...]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What is recorded with a result: the slices that are unlike the training's, and a line for every reason."""
+        return {"slices": sorted({each.z for each in self.unlike}), "reasons": lines_of(self.unlike)}
+
+    def write(self, path: Path) -> None:
+        """Write the table.
+
+        Raises:
+            StorageError: the disk is full or read-only.
+        """
+        measures = dict.fromkeys(name for each in self.appearances.values() for own in each.values() for name in own)
+        with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf8") as handle:
+            writer = csv.DictWriter(handle, ["slice", "detector", *measures, "unlike"])
+            writer.writeheader()
+            for z, appearance in self.appearances.items():
+                for detector, values in appearance.items():
+                    found = (each.measure for each in self.unlike if (each.z, each.detector) == (z, detector))
+                    writer.writerow({"slice": z, "detector": detector, **values, "unlike": " ".join(found)})
+
+
+def look_at(stack: Stack, slices: Sequence[int], spec: ModelSpec) -> Familiarity | None:
+    """Compare slices with the training slices of a model, and warn of those that are unlike them, ten lines at most.
+
+    Args:
+        stack: has the model's detectors.
+        slices: z of the slices.
+        spec: of the model.
+
+    Returns:
+        What was found; None where the model does not know how its training slices looked.
+
+    Raises:
+        StackError: a slice is damaged.
+    """
+    ranges = [each.appearance for each in spec.training_stacks if each.appearance is not None]
+    if not ranges:
+        return None
+    known = joined(ranges)
+    appearances = {z: measure_appearance(stack, z, spec.detectors) for z in slices}
+    found = Familiarity(appearances, tuple(way for z, each in appearances.items() for way in unlike(z, each, known)))
+    _warn(lines_of(found.unlike))
+    return found
+
+
+def _warn(lines: Sequence[str]) -> None:
+    logger = logging.getLogger(__name__)
+    shown = lines if len(lines) <= _MOST else lines[: _MOST - 1]
+    for line in shown:
+        logger.warning("unlike the training slices: %s", line)
+    if len(lines) > len(shown):
+        logger.warning("%d lines more of such slices; %s beside the result has all", len(lines) - len(shown), TABLE)

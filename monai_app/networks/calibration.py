@@ -1,0 +1,43 @@
+"""The calibration of a file of weights, kept in its bundle's metadata.json."""
+
+import json
+import logging
+from pathlib import Path
+
+from monai_app.domain.calibration import CALIBRATION, Calibration, calibration_in
+from monai_app.networks.metadata import change_metadata, metadata_of
+
+
+def record_calibration(weights: Path, calibration: Calibration) -> None:
+    """Write a calibration into the metadata.json of the bundle that a file of weights belongs to.
+
+    Raises:
+        ConfigError: the metadata are damaged.
+    """
+    change_metadata(weights, lambda _: {CALIBRATION: calibration.model_dump(mode="json")})
+
+
+def read_calibration(weights: Path, sha256: str) -> Calibration | None:
+    """Return the calibration of a file of weights; None where there is none, or that of other weights, which is told.
+
+    Args:
+        weights: the file, ``<bundle>/models/model.pt``.
+        sha256: of its content, as it was read.
+
+    Raises:
+        ConfigError: the calibration is damaged.
+    """
+    path = metadata_of(weights)
+    try:
+        document = json.loads(path.read_text(encoding="utf8"))
+    except (OSError, ValueError):  # what is wrong with it is told where it is needed
+        return None
+    calibration = calibration_in(document, str(path))
+    if calibration is None or calibration.weights_sha256 == sha256:
+        return calibration
+    logging.getLogger(__name__).warning(
+        "%s has the calibration of other weights than %s holds, so it is left out: probabilities are not calibrated; "
+        "`monai-app train` of this run folder calibrates a finished training",
+        *(path, weights.name),
+    )
+    return None
