@@ -15,14 +15,13 @@ from monai_app.active_learning.selection import next_slice
 from monai_app.active_learning.slice_scores import SliceScore, score_slices
 from monai_app.bundle.runs import WEIGHTS
 from monai_app.errors import UnknownError
-from monai_app.files import file_sha256
 from monai_app.io import Labels, read_volume
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.errors import unknown
 from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.models import ServedModel
 from monai_app.label.settings import Workspace
-from monai_app.networks.calibration import read_calibration
+from monai_app.networks.calibration import weights_and_temperature
 from monai_app.stack import Stack
 
 Models = Mapping[str, ServedModel]
@@ -151,7 +150,4 @@ def _chosen(models: Mapping[str, Chosen], name: Any) -> Chosen:
 
 
 def _file(workspace: Workspace, stack: Stack, model: ServedModel, weights: Path) -> ScoreFile:
-    sha256 = file_sha256(weights)
-    calibration = read_calibration(weights, sha256)
-    told = sha256 if calibration is None else f"{sha256}, temperature {calibration.temperature}"
-    return ScoreFile(workspace.scores / f"{model.name}.json", stack.ingested, told)
+    return ScoreFile(workspace.scores / f"{model.name}.json", stack.ingested, weights_and_temperature(weights))

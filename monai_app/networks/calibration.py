@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from monai_app.domain.calibration import CALIBRATION, Calibration, calibration_in
+from monai_app.files import file_sha256
 from monai_app.networks.metadata import change_metadata, metadata_of
 
 
@@ -41,3 +42,14 @@ def read_calibration(weights: Path, sha256: str) -> Calibration | None:
         *(path, weights.name),
     )
     return None
+
+
+def weights_and_temperature(weights: Path) -> str:
+    """Return what tells a model's probabilities from others: the SHA-256 of a file of weights, and its temperature.
+
+    Raises:
+        ConfigError: the calibration is damaged.
+    """
+    sha256 = file_sha256(weights)
+    calibration = read_calibration(weights, sha256)
+    return sha256 if calibration is None else f"{sha256}, temperature {calibration.temperature}"
