@@ -12,7 +12,7 @@ from tests.quantify.shapes import any_labels
 
 @given(any_labels(), st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)))
 def test_cells_count_their_voxels(voxels: Voxels, step: tuple[int, int, int]) -> None:
-    cells = CellCounts(Grid(voxels.shape, step, (1.0, 1.0, 1.0)), 3)  # type: ignore[arg-type]
+    cells = CellCounts(Grid(voxels.shape, step, (1.0, 1.0, 1.0)), 3)
     for z, plane in enumerate(voxels):
         cells.add(z, plane)
     for place in np.ndindex(cells.grid.cells):
