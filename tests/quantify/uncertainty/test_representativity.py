@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -31,6 +31,7 @@ def estimates(model: BooleanModel, shape: tuple[int, int, int], number: int, ste
 
 
 @given(COUNTS)
+@settings(deadline=None)
 def test_covariances_are_those_of_all_pairs_of_cells(counts: Counts) -> None:
     weights = counts.sum(axis=0)
     if not weights.any():
