@@ -7,7 +7,7 @@ import numpy as np
 
 from monai_app.progress import Progress
 from monai_app.quantify.labels import Labels, StoredLabels, Voxels
-from monai_app.quantify.quantity import Measured, Quantity, Table
+from monai_app.quantify.quantity import Cell, Measured, Quantity, Table
 
 if TYPE_CHECKING:
     from monai_app.quantify.uncertainty.segmentation import CorrectedFraction
@@ -36,7 +36,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     if not len(blocks):
         return _uncorrected(names, "the test slices have no annotated pixel in the part that is measured")
     found = correct_fractions(labels.count().sum(0)[1:], blocks)
-    rows = [(name, *map(int, row)) for name, row in zip(names, blocks.sum(0), strict=True)]
+    rows: list[list[Cell]] = [[name, *row] for name, row in zip(names, blocks.sum(0).tolist(), strict=True)]
     return Measured(
         {"corrected_fraction": {name: _quantity(each) for name, each in zip(names, found, strict=True)}},
         {"confusion": Table(("annotated", *names), rows)},

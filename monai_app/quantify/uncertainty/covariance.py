@@ -46,8 +46,7 @@ class Lags:
 
     def by_shell(self, values: Floats) -> Floats:
         """Sum the values of all lags in each shell."""
-        sums: Floats = np.bincount(self.shell, values)
-        return sums
+        return np.bincount(self.shell, values).astype(np.float64)
 
     def overlap(self, cells: tuple[int, int, int]) -> Floats:
         """Return the share of the pairs of a full box of cells that each lag has, flat."""

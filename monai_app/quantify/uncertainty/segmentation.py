@@ -5,8 +5,10 @@ really holds: the post-stratified, or error-adjusted, area estimator (Olofsson e
 10.1016/j.rse.2014.02.015).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -62,14 +64,10 @@ def correct_fractions(voxels: Counts, blocks: Counts, *, level: float = 0.95) ->
     corrected = adjusted_fractions(blocks.sum(axis=0), shares)
     found = []
     for k, share in enumerate(shares.tolist()):
-        interval = block_interval(
-            blocks, lambda counts, k=k: adjusted_fractions(counts, shares)[:, k], level=level, bounds=(0, 1)
-        )
+        interval = block_interval(blocks, partial(_adjusted, shares=shares, phase=k), level=level, bounds=(0, 1))
         holding = int((blocks[:, k].sum(-1) + blocks[:, :, k].sum(-1) > 0).sum())
         reasons = _reasons(blocks.sum(axis=0), k, share, holding)
-        found.append(
-            CorrectedFraction(float(share), float(corrected[k]), interval.low, interval.high, holding, reasons)
-        )
+        found.append(CorrectedFraction(share, float(corrected[k]), interval.low, interval.high, holding, reasons))
     return tuple(found)
 
 
@@ -93,6 +91,11 @@ def adjusted_fractions(counts: Counts, shares: Floats) -> Floats:
     return fractions
 
 
+def _adjusted(counts: Counts, shares: Floats, phase: int) -> Floats:
+    fractions: Floats = adjusted_fractions(counts, shares)[:, phase]
+    return fractions
+
+
 def confusion_of_blocks(
     slices: Iterable[tuple[int, Labels, Labels]],
     phases: int,
@@ -113,7 +116,7 @@ def confusion_of_blocks(
     blocks: dict[tuple[int, ...], Counts] = {}
     first = None
     for z, true, labelled in slices:
-        side = _block_side(true.shape, number)
+        side = _block_side((true.shape[0], true.shape[1]), number)
         if first is None or (z - first) * voxel_nm[0] >= side * voxel_nm[1]:
             first = z
         counted = confusion_blocks(true, labelled, phases, side)
@@ -123,15 +126,15 @@ def confusion_of_blocks(
     return np.array([*blocks.values()], np.int64).reshape(-1, phases, phases)
 
 
-def _block_side(shape: tuple[int, ...], number: int) -> int:
+def _block_side(shape: tuple[int, int], number: int) -> int:
     """Return the side in pixels of square blocks of which a slice (rows, columns) holds about so many.
 
     Example:
         >>> _block_side((3868, 4062), 9)
         1354
     """
-    across = max(round((number * shape[1] / shape[0]) ** 0.5), 1)
-    return -(-shape[1] // across)
+    rows, columns = shape
+    return -(-columns // max(round(math.sqrt(number * columns / rows)), 1))
 
 
 def _reasons(counts: Counts, phase: int, share: float, blocks: int) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class BooleanModel:
         free.flat[0] = False  # outside the reach of the volume; without a centre there is no distance
         inside = distance_transform_edt(free, self.voxel_nm) <= self.radius
         z, y, x = (slice(reach, reach + count) for count, reach in zip(shape, self._reach, strict=True))
-        return (1 + inside[z, y, x]).astype(np.uint8)
+        return np.asarray(1 + inside[z, y, x], np.uint8)
 
     def probability(self, lag: int, axis: int) -> float:
         """Chance that two voxels so far apart along an axis are both of phase 1."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monai_app.quantify.labels import Voxels
@@ -11,8 +11,9 @@ from tests.quantify.shapes import any_labels
 
 
 @given(any_labels(), st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)))
+@settings(deadline=None)
 def test_cells_count_their_voxels(voxels: Voxels, step: tuple[int, int, int]) -> None:
-    cells = CellCounts(Grid(voxels.shape, step, (1.0, 1.0, 1.0)), 3)  # type: ignore[arg-type]
+    cells = CellCounts(Grid(voxels.shape, step, (1.0, 1.0, 1.0)), 3)
     for z, plane in enumerate(voxels):
         cells.add(z, plane)
     for place in np.ndindex(cells.grid.cells):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -12,6 +12,7 @@ LINES = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=9), eleme
 
 
 @given(LINES, st.integers(0, 9))
+@settings(deadline=None)
 def test_pairs_are_those_of_a_loop_however_lines_are_given(lines: npt.NDArray[np.uint8], part: int) -> None:
     pairs = LinePairs(lines.shape[1], 2)
     pairs.add(lines[:part])

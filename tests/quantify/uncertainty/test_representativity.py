@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -31,6 +31,7 @@ def estimates(model: BooleanModel, shape: tuple[int, int, int], number: int, ste
 
 
 @given(COUNTS)
+@settings(deadline=None)
 def test_covariances_are_those_of_all_pairs_of_cells(counts: Counts) -> None:
     weights = counts.sum(axis=0)
     if not weights.any():
@@ -64,6 +65,16 @@ def test_the_variance_is_that_of_the_model(model: BooleanModel, shape: tuple[int
     assert np.median([each.standard_deviation**2 for each in found]) == pytest.approx(variance, rel=0.25)
     expected = np.prod(shape) * np.prod(model.voxel_nm) * variance / (0.3 * 0.7)
     assert np.median([each.integral_range_nm3 for each in found]) == pytest.approx(expected, rel=0.35)
+
+
+def test_the_mean_of_a_small_volume_does_not_hide_its_variance() -> None:
+    """A fifth of all pairs is correlated here, by which covariances about the volume's own mean are too small."""
+    models = (BooleanModel(4, 0.3), (12, 24, 24)), (BooleanModel(4, 0.5), (16, 20, 20))
+    ratios = [
+        np.mean([each.standard_deviation**2 for each in estimates(model, shape, 40)]) / model.variance(shape)
+        for model, shape in models
+    ]
+    assert 0.9 < np.mean(ratios) < 1.1
 
 
 def test_the_fraction_of_the_material_lies_in_the_interval_in_95_of_100_cases() -> None:

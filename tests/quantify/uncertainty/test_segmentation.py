@@ -37,6 +37,7 @@ def corrected(truth: Voxels, labels: Voxels, slices: list[int]) -> tuple[Correct
 
 
 @given(st.integers(0, 2**32 - 1))
+@settings(deadline=None)
 def test_annotating_everything_gives_the_true_fractions(seed: int) -> None:
     truth, labels = np.random.default_rng(seed).integers(1, 4, (2, 3, 12, 12), np.uint8)
     counts = confusion_of_blocks([(z, truth[z], labels[z]) for z in range(3)], 3, VOXEL).sum(axis=0)
@@ -82,7 +83,7 @@ def test_more_test_slices_make_intervals_shorter_unless_they_are_neighbours() ->
 
 
 @given(st.permutations(range(9)))
-@settings(max_examples=10)
+@settings(deadline=None, max_examples=10)
 def test_the_order_of_blocks_changes_nothing_but_the_draws(order: list[int]) -> None:
     truth = blobs((1, 60, 60), 3)
     blocks = confusion_of_blocks([(0, truth[0], mistaken(truth, 1)[0])], 3, VOXEL)
