@@ -9,18 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
+BLOCKS = 9
+"""About so many blocks a slice is divided into. Errors hang together over whole grains, so blocks must be as large as
+can be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
+(docs/uncertainty.md)."""
 
-_LEAST_SIDE = 16
-"""Pixels."""
-
-_MOST_BLOCKS = 16
-"""Along the shorter side of a slice: fewer and larger ones also hold what hangs together weakly over far."""
-
-_LEAST_BLOCKS = 5
-
-_CORRELATED = 0.05
-"""Errors whose correlation is lower are taken for independent."""
+LEAST_BLOCKS = 4
+"""Blocks that an interval that can be relied on is made of."""
 
 
 @dataclass(frozen=True)
@@ -63,31 +58,12 @@ def confusion_blocks(
     return Blocks(side, places[there], counts[there])
 
 
-def block_side(true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer]) -> int:
-    """Return the side of blocks that are wider than errors hang together, in pixels.
+def block_side(shape: tuple[int, ...], number: int = BLOCKS) -> int:
+    """Return the side in pixels of square blocks of which a slice (rows, columns) holds about so many.
 
-    It is twice the distance, along rows and columns, at which the correlation of errors falls below 0.05; at least 16
-    pixels and a 16th of the shorter side of the slice, at most a fifth of it, which leaves 25 blocks. The shorter side
-    is then parted evenly.
-
-    Args:
-        true: annotation (rows, columns), 0 unlabelled, 1..K.
-        predicted: labels (rows, columns), 1..K.
+    Example:
+        >>> block_side((3868, 4062))
+        1354
     """
-    labelled = true > 0
-    wrong, shorter = (true != predicted) & labelled, min(true.shape)
-    share = float(wrong.sum() / max(float(labelled.sum()), 1))
-    side, most = max(shorter // _MOST_BLOCKS, _LEAST_SIDE), max(shorter // _LEAST_BLOCKS, 1)
-    while side < most and _correlation(wrong, labelled, share, side // 2) >= _CORRELATED:
-        side += side // 8
-    return -(-shorter // max(shorter // min(side, most), 1))
-
-
-def _correlation(wrong: Mask, labelled: Mask, share: float, distance: int) -> float:
-    """Correlation of errors at a distance along rows and columns; 0 where there are none, or nothing else."""
-    pairs = both = 0
-    for here, there in ((np.s_[distance:], np.s_[:-distance]), (np.s_[:, distance:], np.s_[:, :-distance])):
-        pairs += int((labelled[here] & labelled[there]).sum())
-        both += int((wrong[here] & wrong[there]).sum())
-    variance = share * (1 - share)
-    return (both / pairs - share**2) / variance if pairs and variance > 0 else 0.0
+    across = max(round((number * shape[1] / shape[0]) ** 0.5), 1)
+    return -(-shape[1] // across)

@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from monai_app.metrics.blocks import LEAST_BLOCKS
 from monai_app.metrics.bootstrap import Interval, block_interval
-
-LEAST_BLOCKS = 20
-"""Intervals from fewer blocks are too narrow to be relied on."""
 
 Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -30,14 +28,14 @@ def score_intervals(counts: Counts, phases: Sequence[str]) -> dict[str, Any]:
     rows = [
         {
             "phase": name,
-            **_ends("iou", block_interval(counts, _of_phase(_ious, number))),
-            **_ends("fraction_difference", _difference(counts, number)),
+            **_ends("iou", block_interval(counts, _of_phase(_ious, number), bounds=(0, 1))),
+            **_ends("fraction_difference", block_interval(counts, _of_phase(_differences, number), bounds=(-1, 1))),
         }
         for number, name in enumerate(phases)
     ]
     whole = {
-        **_ends("iou", block_interval(counts, lambda drawn: _mean(_ious(drawn)))),
-        **_ends("pixel_accuracy", block_interval(counts, _accuracy)),
+        **_ends("iou", block_interval(counts, lambda drawn: _mean(_ious(drawn)), bounds=(0, 1))),
+        **_ends("pixel_accuracy", block_interval(counts, _accuracy, bounds=(0, 1))),
     }
     return {"blocks": len(counts), "reliable": len(counts) >= LEAST_BLOCKS, "phases": rows, "mean": whole}
 
@@ -54,12 +52,6 @@ def _ious(drawn: Counts) -> Values:
     """IoU of every phase: (repeats, K)."""
     hits = drawn.diagonal(axis1=1, axis2=2)
     return _divide(hits, drawn.sum(axis=1) + drawn.sum(axis=2) - hits)
-
-
-def _difference(counts: Counts, number: int) -> Interval:
-    """Interval of the predicted less the true share of a phase: of a value from 0 to 1 that stands for -1 to 1."""
-    halves = block_interval(counts, _of_phase(lambda drawn: (_differences(drawn) + 1) / 2, number))
-    return halves._replace(low=2 * halves.low - 1, high=2 * halves.high - 1)
 
 
 def _differences(drawn: Counts) -> Values:

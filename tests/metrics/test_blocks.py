@@ -38,18 +38,10 @@ def test_blocks_without_labelled_pixels_are_left_out() -> None:
     assert len(confusion_blocks(np.zeros((8, 8), np.uint8), true, 3, 4).counts) == 0
 
 
-def test_blocks_grow_with_the_distance_over_which_errors_hang_together() -> None:
-    rng = np.random.default_rng(0)
-    true = np.ones((400, 500), np.uint8)
-    sides = []
-    for width in (0, 6, 40):
-        field = gaussian_filter(rng.standard_normal(true.shape), width) if width else rng.standard_normal(true.shape)
-        sides.append(block_side(true, np.where(field > np.quantile(field, 0.9), 2, 1).astype(np.uint8)))
-    assert sides[0] == 25  # a 16th
-    assert 25 < sides[1] < sides[2] == 80  # a fifth
-    assert block_side(true, true) == 25
-    assert block_side(true[:7, :3], true[:7, :3]) == 1
-    assert block_side(np.zeros_like(true), true) == 25
+def test_a_slice_is_divided_into_about_so_many_blocks() -> None:
+    for shape in ((400, 500), (3868, 4062), (100, 900), (7, 3)):
+        side = block_side(shape)
+        assert 6 <= np.prod([-(-length // side) for length in shape]) <= 12
 
 
 def test_a_width_is_as_long_as_the_blocks_that_vary_make_it() -> None:
@@ -73,7 +65,7 @@ def test_a_bootstrap_of_single_pixels_would_be_too_narrow() -> None:
     true = np.ones((240, 240), np.uint8)
     predicted = np.where(field > np.quantile(field, 0.8), 2, 1).astype(np.uint8)
     widths = []
-    for side in (3, block_side(true, predicted)):
+    for side in (3, block_side(true.shape)):
         interval = block_interval(confusion_blocks(true, predicted, 2, side).counts, accuracy)
         widths.append(interval.high - interval.low)
     assert widths[1] > 2 * widths[0]
@@ -98,4 +90,4 @@ def test_the_scores_lie_in_their_intervals_and_an_absent_phase_has_none() -> Non
     assert np.isnan(intervals["phases"][2]["iou_low"])
     assert intervals["mean"]["iou_low"] < scores.mean_iou < intervals["mean"]["iou_high"]
     assert intervals["mean"]["pixel_accuracy_low"] < scores.pixel_accuracy < intervals["mean"]["pixel_accuracy_high"]
-    assert not score_intervals(counts[:19], NAMES)["reliable"]
+    assert not score_intervals(counts[:3], NAMES)["reliable"]

@@ -5,7 +5,6 @@ really holds: the post-stratified, or error-adjusted, area estimator (Olofsson e
 10.1016/j.rse.2014.02.015).
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -13,20 +12,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.metrics.blocks import confusion_blocks
+from monai_app.metrics.blocks import BLOCKS, LEAST_BLOCKS, block_side, confusion_blocks
 from monai_app.metrics.bootstrap import block_interval
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
-
-BLOCKS = 9
-"""About so many blocks a slice is divided into. Errors hang together over whole grains, so blocks must be as large as
-can be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
-(docs/uncertainty.md)."""
-
-LEAST_BLOCKS = 4
-"""Blocks that a phase must stand in for an interval that can be relied on."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +107,7 @@ def confusion_of_blocks(
     blocks: dict[tuple[int, ...], Counts] = {}
     first = None
     for z, true, labelled in slices:
-        side = _block_side((true.shape[0], true.shape[1]), number)
+        side = block_side((true.shape[0], true.shape[1]), number)
         if first is None or (z - first) * voxel_nm[0] >= side * voxel_nm[1]:
             first = z
         counted = confusion_blocks(true, labelled, phases, side)
@@ -124,17 +115,6 @@ def confusion_of_blocks(
             key = (first, *place)
             blocks[key] = blocks.get(key, 0) + counts
     return np.array([*blocks.values()], np.int64).reshape(-1, phases, phases)
-
-
-def _block_side(shape: tuple[int, int], number: int) -> int:
-    """Return the side in pixels of square blocks of which a slice (rows, columns) holds about so many.
-
-    Example:
-        >>> _block_side((3868, 4062), 9)
-        1354
-    """
-    rows, columns = shape
-    return -(-columns // max(round(math.sqrt(number * columns / rows)), 1))
 
 
 def _reasons(counts: Counts, phase: int, share: float, blocks: int) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ class Intervals(Section):
     def of_slice(self, evaluated: EvaluatedSlice) -> Document:
         """Count the pixels of blocks, and take the intervals of the slice from them."""
         phases = evaluated.spec.phase_names
-        side = block_side(evaluated.true, evaluated.predicted)
+        side = block_side(evaluated.true.shape)
         blocks = confusion_blocks(evaluated.true, evaluated.predicted, len(phases), side)
         flat = blocks.counts.reshape(-1, len(phases) ** 2)
         return {

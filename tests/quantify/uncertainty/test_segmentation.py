@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
+from monai_app.metrics.blocks import BLOCKS
 from monai_app.quantify.labels import Voxels
 from monai_app.quantify.uncertainty.cells import Counts
 from monai_app.quantify.uncertainty.segmentation import (
-    BLOCKS,
     CorrectedFraction,
     adjusted_fractions,
     confusion_of_blocks,
