@@ -36,7 +36,7 @@ def naive(voxels: Voxels, value: int, radii: list[float]) -> list[float]:
     return [float((largest[own] >= number).sum() / max(own.sum(), 1)) for number in range(len(radii))]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(any_labels())
 def test_thickness_is_that_of_every_pair_of_voxels(voxels: Voxels) -> None:
     found = shares(voxels)
@@ -45,7 +45,7 @@ def test_thickness_is_that_of_every_pair_of_voxels(voxels: Voxels) -> None:
         np.testing.assert_allclose(found[phase.name], naive(voxels, value, radii), err_msg=phase.name)
 
 
-@settings(max_examples=6)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.2]))
 def test_blocks_give_what_the_whole_gives(seed: int, empty: float) -> None:
     rng = np.random.default_rng(seed)
