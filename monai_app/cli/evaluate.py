@@ -36,17 +36,18 @@ def evaluate(
     from monai_app.bundle.model import read_spec
     from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
-    from monai_app.cli.scores import pooled_lines
     from monai_app.stack import Stack
     from monai_app.storage import check_writable
     from monai_app.training.evaluation import pooled_path
+    from monai_app.training.evaluation.text import pooled_lines
 
     check_processes(processes)
     device = checked_device(device, processes)
     stacks, given = stacks_and_run(paths, run)
     run = trained_run(given)
-    check_writable(given / "eval", "scores go into the run folder: copy it to a place that you can write to")
     opened, parts = [Stack.open(stack) for stack in stacks], stand_ins(detector)
+    place = pooled_path(given, stand_ins=bool(parts)).parent
+    check_writable(place, "scores go into the run folder: copy it to a place that you can write to")
     check_different(opened)
     options: dict[str, object] = {"amp": amp, "device": device}
     if left_out:
