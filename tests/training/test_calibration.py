@@ -69,8 +69,9 @@ def test_it_is_fitted_once_for_every_weights(bundle: Path) -> None:
     assert again.temperature == pytest.approx(1, rel=0.05)
 
 
-def test_a_training_that_never_had_weights_has_nothing_to_calibrate(bundle: Path) -> None:
-    (bundle / "models" / "model.pt").unlink()
+@pytest.mark.parametrize("missing", ["models/model.pt", "configs/metadata.json"])
+def test_without_weights_or_a_place_to_keep_it_nothing_is_calibrated(missing: str, bundle: Path) -> None:
+    (bundle / missing).unlink()
     assert fit(bundle) == 0
 
 
