@@ -24,8 +24,9 @@ class FitTemperature:
 
     Temperature scaling, Guo et al. 2017, arXiv 1706.04599: logits are divided by one number, the one with the least
     negative log likelihood. Attach to an evaluator of the validation's items. Where these weights are calibrated, or
-    there are none, or no metadata.json to keep it, the evaluator ends at once, so that a training that was killed before is calibrated when it is
-    resumed. Logits of all labelled pixels are kept, 4 K bytes each. Processes that share the items fit together.
+    there are none, or no metadata.json to keep it, the evaluator ends at once; so a training that was killed before is
+    calibrated when it is resumed. Logits of all labelled pixels are kept, 4 K bytes each. Processes that share the
+    items fit together.
 
     Args:
         weights: file of the weights, ``<bundle>/models/model.pt``.
