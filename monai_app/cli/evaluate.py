@@ -45,8 +45,9 @@ def evaluate(
     device = checked_device(device, processes)
     stacks, given = stacks_and_run(paths, run)
     run = trained_run(given)
-    check_writable(given / "eval", "scores go into the run folder: copy it to a place that you can write to")
     opened, parts = [Stack.open(stack) for stack in stacks], stand_ins(detector)
+    place = pooled_path(given, stand_ins=bool(parts)).parent
+    check_writable(place, "scores go into the run folder: copy it to a place that you can write to")
     check_different(opened)
     options: dict[str, object] = {"amp": amp, "device": device}
     if left_out:

@@ -173,6 +173,12 @@ ROWS = [
         "eval",
         make=in_run("eval", in_turn(shutil.rmtree, lambda path: path.write_text("mine"))),
     ),
+    refused(
+        "an `eval/test` that is a file",
+        "evaluate STACK RUN",
+        "eval/test",
+        make=in_run("eval/test", lambda path: path.write_text("mine")),
+    ),
     refused("`--format pytorch`", "export RUN new.ts --format pytorch", "pytorch"),
     refused("a run that does not exist", "export nowhere new.ts", "nowhere"),
     refused("an exported file again", "export EXPORTED new.ts", "model.ts"),
