@@ -71,7 +71,7 @@ def reliability(logits: Tensor, classes: Tensor, temperature: float = 1.0) -> Re
         sure, right = confidence.double().numpy(), (label == true).numpy()
         bins = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
         pixels, hits = np.bincount(bins, minlength=BINS), np.bincount(bins[right], minlength=BINS)
-        found += Reliability(pixels, hits, np.bincount(bins, weights=sure, minlength=BINS))
+        found += Reliability(pixels, hits, np.asarray(np.bincount(bins, weights=sure, minlength=BINS), np.float64))
     return found
 
 
@@ -93,4 +93,5 @@ def fit_temperature(loss: Callable[[float], float]) -> float:
 
 
 def _parts(logits: Tensor, classes: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(logits.split(_STEP), classes.split(_STEP), strict=True)
+    for start in range(0, len(logits), _STEP):
+        yield logits[start : start + _STEP], classes[start : start + _STEP]

@@ -12,6 +12,7 @@ from monai_app.domain.calibration import BeforeAfter, Calibration
 from monai_app.metrics.calibration import Reliability, fit_temperature, negative_log_likelihood, reliability
 from monai_app.metrics.confusion import labelled_pairs
 from monai_app.networks.calibration import read_calibration, record_calibration
+from monai_app.networks.metadata import metadata_of
 from monai_app.networks.weights import load_weights
 from monai_app.origin import Origin
 
@@ -23,8 +24,9 @@ class FitTemperature:
 
     Temperature scaling, Guo et al. 2017, arXiv 1706.04599: logits are divided by one number, the one with the least
     negative log likelihood. Attach to an evaluator of the validation's items. Where these weights are calibrated, or
-    there are none, the evaluator ends at once, so that a training that was killed before is calibrated when it is
-    resumed. Logits of all labelled pixels are kept, 4 K bytes each. Processes that share the items fit together.
+    there are none, or no metadata.json to keep it, the evaluator ends at once; so a training that was killed before is
+    calibrated when it is resumed. Logits of all labelled pixels are kept, 4 K bytes each. Processes that share the
+    items fit together.
 
     Args:
         weights: file of the weights, ``<bundle>/models/model.pt``.
@@ -48,7 +50,7 @@ class FitTemperature:
 
     def _begin(self, engine: Engine) -> None:
         barrier()  # rank 0 has written the weights
-        if self.weights.is_file():
+        if self.weights.is_file() and metadata_of(self.weights).is_file():
             origin = load_weights(self.network, self.weights)
             known = read_calibration(self.weights, origin.sha256)
             if known is None:

@@ -14,6 +14,8 @@ from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.packages.archive import MANIFEST
 from monai_app.bundle.renew import EARLIER, usable_run
 from monai_app.errors import ConfigError
+from monai_app.networks.calibration import read_calibration, record_calibration
+from tests.networks.test_calibration import FOUND
 from tests.test_earlier import MADE
 
 
@@ -43,7 +45,9 @@ def test_configs_are_written_again_with_the_runs_settings_and_edits(run: Path) -
     edit(run, "train.yaml", "std: 0.1,", "std: 0.3,")
     edit(run, "train.yaml", "zoom: 0.1", "zoom: 0.2")
     edit(run, "inference.yaml", "precision: float32", "precision: bfloat16")
+    record_calibration(run / "models" / "model.pt", FOUND)
     assert usable_run(run) == run
+    assert read_calibration(run / "models" / "model.pt", FOUND.weights_sha256) == FOUND
     after = config(run)
     names = ("features", "crop", "phases", "scaling", "trained_on", "steps_per_epoch", "detectors", "slices")
     assert {name: after[name] for name in names} == {name: before[name] for name in names}
