@@ -37,15 +37,17 @@ def annotate(
 
     opened = Stack.open(stack)
     if (source is None) == (from_labels is None):
-        raise ConfigError("give label images (--from PATH) or a label image of the stack (--from-labels NAME), not both")
+        raise ConfigError(
+            "give label images (--from PATH) or a label image of the stack (--from-labels NAME), not both"
+        )
     if source is not None:
         meaning = Meaning.parse(opened.phases, mapping, colour or ())
-        done = import_annotations(
-            opened, source, slices=slice or (), role=role, meaning=meaning, overwrite=overwrite
-        )
+        done = import_annotations(opened, source, slices=slice or (), role=role, meaning=meaning, overwrite=overwrite)
     else:
         if mapping is not None or colour:
-            raise ConfigError("--mapping and --colour are of files, and labels of the stack name their phases: leave them out")
+            raise ConfigError(
+                "--mapping and --colour are of files, and labels of the stack name their phases: leave them out"
+            )
         done = import_labels(opened, str(from_labels), slice or (), role=role, overwrite=overwrite)
     for z in done.set:
         typer.echo(f"slice {z} ({done.stack.slice_names[z]}): {done.stack.roles[z]}")

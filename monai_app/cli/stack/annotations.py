@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from monai_app.cli.stack.table import show_table
 from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ def _roles(stack: "Stack", given: Sequence[str]) -> "dict[int, Role]":
     """Read ``N=ROLE`` options."""
     from monai_app.stack.annotations.placing import resolve
 
+    roles: dict[str, Role] = {"train": "train", "test": "test"}
     pairs = [text.rpartition("=") for text in given]
     for name, equals, role in pairs:
-        if not (name and equals and role in ("train", "test")):
+        if not name or role not in roles:
             raise ConfigError(f"--move {name}{equals}{role}: write the slice, '=' and train or test, such as 8=test")
     zs = resolve(stack, [name for name, _, _ in pairs])
-    return dict(zip(zs, (role for _, _, role in pairs), strict=True))  # type: ignore[arg-type]
+    return dict(zip(zs, (roles[role] for _, _, role in pairs), strict=True))
 
 
 def _show(stack: "Stack") -> None:
@@ -69,9 +71,7 @@ def _show(stack: "Stack") -> None:
         return
     rows = [("slice", "name", "role", "labelled", *(phase.name for phase in stack.phases), "set by")]
     for each in annotated_slices(stack):
-        by = "ingested" if each.source is None else each.source
+        by = "ingested" if each.source is None else each.source or "-"
         counts = map(str, each.pixels[1:])
         rows.append((str(each.z), each.name, each.role, f"{100 * each.labelled:.4g} %", *counts, by))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    show_table(rows)

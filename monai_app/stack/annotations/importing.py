@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.errors import AnnotationError, TargetExistsError
+from monai_app.errors import AnnotationError
 from monai_app.stack.annotations.editing import Revision, check_phases, revise
 from monai_app.stack.annotations.history import Role
 from monai_app.stack.annotations.meaning import Meaning
@@ -59,8 +59,8 @@ def import_annotations(
 
     Raises:
         StackError: the files cannot be read, or the stack was replaced.
-        AnnotationError: the stack has no phases, or planes that fit no slice, or values that have no meaning.
-        TargetExistsError: slices are annotated otherwise, and may not be replaced.
+        AnnotationError: the stack has no phases, planes fit no slice, values have no meaning, or slices are annotated
+            otherwise and may not be replaced.
     """
     check_phases(stack)
     planes = LabelPlanes.open(stack, path, slices, meaning)
@@ -81,8 +81,8 @@ def import_labels(
 
     Raises:
         StackError: there is no finished label image of that name.
-        AnnotationError: no slice is given, there is no such slice, it holds no label, or phases the stack lacks.
-        TargetExistsError: as `import_annotations`.
+        AnnotationError: no slice is given, there is no such slice, it holds no label or phases that the stack lacks, or
+            slices are annotated otherwise and may not be replaced.
     """
     check_phases(stack)
     stack.label_attributes(labels)  # there is such a label image
@@ -128,7 +128,7 @@ def _set(stack: Stack, planes: _Packed, role: Role | None, *, overwrite: bool, s
             (same if equal else changed).append(z)
         replaced = [z for z in changed if z in current.roles]
         if replaced and not overwrite:
-            raise TargetExistsError(
+            raise AnnotationError(
                 f"slice {', '.join(map(str, replaced))} of {current.path.name} is annotated already and otherwise; "
                 "allow to replace that (--overwrite), or leave it out"
             )

@@ -90,7 +90,7 @@ class Meaning:
         if self.colours:
             if colours is None:
                 raise ConfigError("it holds values without colours, and --colour is of colours; give --mapping instead")
-            return _by_colour(colours, pixels, self.colours)
+            return _by_colour(colours, pixels, _own_colours(phases, self.colours))
         named = _by_name(file, phases)
         if self.values:
             _check_names(file, self.values, named, phases)
@@ -132,15 +132,15 @@ def _own_colours(phases: Sequence[Phase], given: Mapping[int, int]) -> dict[int,
     return own | dict(given)
 
 
-def _by_colour(table: npt.NDArray[np.uint16], pixels: Plane, given: Mapping[int, int]) -> dict[int, int]:
+def _by_colour(table: npt.NDArray[np.uint16], pixels: Plane, known: Mapping[int, int]) -> dict[int, int]:
     """The phases of the indices into a colour table."""
     numbers = _numbers(table)
-    found = {index: given.get(numbers[index]) for index in np.unique(pixels).tolist()}
+    found = {index: known.get(numbers[index]) for index in np.unique(pixels).tolist()}
     strange = [shown(numbers[index]) for index, phase in found.items() if phase is None]
     if strange:
         raise AnnotationError(
-            f"its colour table shows {', '.join(strange[:_SHOWN])}, of which no --colour says what it is; add them, as "
-            f"in '{NOTHING}={strange[0]}', or say what values mean (--mapping)"
+            f"its colour table shows {', '.join(strange[:_SHOWN])}, which is the colour of no phase; say what it is, "
+            f"such as --colour '{NOTHING}={strange[0]}', or say what values mean (--mapping)"
         )
     return {index: phase for index, phase in found.items() if phase is not None}
 

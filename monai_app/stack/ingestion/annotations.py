@@ -293,4 +293,6 @@ def check_colours(source: Source, planes: Sequence[int]) -> None:
 
 def plane_name(source: Source, index: int) -> str:
     """What a plane is called in messages: its file, or the file and the page."""
-    return str(source.files[index].path) if source.is_folder else f"{source.path}, page {index}"
+    if source.is_folder:
+        return str(source.files[index].path)
+    return f"{source.path}, page {index}" if len(source) > 1 else str(source.path)
