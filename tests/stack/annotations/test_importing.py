@@ -159,7 +159,7 @@ def check_one(done: Imported, z: int = 1) -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_colours_are_phases(mode: str, suffix: str, bare: Stack, tmp_path: Path) -> None:
     path = png(tmp_path / f"slice_1{suffix}", truth(1), "ffffff" + "ff0000" + HYDRATE[1:], mode=mode)
-    with pytest.raises(AnnotationError, match=r"colour #ff0000, #ffffff \(\d+ pixels\) is that of no phase"):
+    with pytest.raises(AnnotationError, match=r"colour #ffffff, #ff0000 \(\d+ pixels\) is that of no phase"):
         given(bare, path)
     with pytest.raises(ConfigError, match="a picture in colours, and --mapping is of values"):
         given(bare, path, mapping="1=pore")
@@ -176,7 +176,9 @@ def test_colours_of_the_phases_need_no_word(bare: Stack, tmp_path: Path) -> None
 
 def test_colours_count_in_tables_on_request(bare: Stack, tmp_path: Path) -> None:
     path = png(tmp_path / "slice_1.png", np.array([2, 0, 1], np.uint8)[truth(1)], PORE[1:] + HYDRATE[1:] + "ffffff")
-    with pytest.raises(AnnotationError, match=r"value 1 has the colour of 'hydrate' and is the number of 'pore'; say wh"):
+    with pytest.raises(
+        AnnotationError, match=r"value 1 has the colour of 'hydrate' and is the number of 'pore'; say wh"
+    ):
         given(bare, path)
     with pytest.raises(AnnotationError, match="its colour table shows #ffffff, which is the colour of no phase"):
         given(bare, path, colours=[f"pore={PORE}"])
@@ -198,7 +200,7 @@ def test_soft_edges_are_told_from_colours(bare: Stack, tmp_path: Path) -> None:
 
 def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
     path = tiff(tmp_path / "slice_1.tif", np.array([9, 0, 300], np.uint16)[truth(1)])
-    with pytest.raises(AnnotationError, match=r"slice_1.tif: value 9, value 300 .*phases are 1 pore, 2 hydrate: say w"):
+    with pytest.raises(AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: say w"):
         given(bare, path)
     with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is no phase"):
         given(bare, path, mapping="0=pore,300=Hydrate")
@@ -324,7 +326,10 @@ def test_volumes_lie_where_they_say(bare: Stack, tmp_path: Path) -> None:
     done = given(bare, itk(tmp_path / "padded.mha", padded, (-0.005, -0.01, -0.02)))
     assert done.set == (1, 3)
     for first, text in (
-        ((0.025, 0.1, 0.1), "lie outside the stack: by its geometry the plane is slice 5 and begins at row 10, column 5"),
+        (
+            (0.025, 0.1, 0.1),
+            "lie outside the stack: by its geometry the plane is slice 5 and begins at row 10, column 5",
+        ),
         ((0.11, 0.1, 0.08), "lie outside the stack"),
         ((0.027, 0.1, 0.08), "shifted by 0.4 of a voxel"),
     ):
@@ -353,9 +358,7 @@ def test_planes_without_labels_leave_slices_as_they_are(annotated: Stack, tmp_pa
     assert (done.unchanged, sorted(done.stack.roles)) == ((1,), [1, 3])
 
 
-def test_labels_outside_the_pictures_do_not_count(
-    bare: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_labels_outside_the_pictures_do_not_count(bare: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = np.zeros(SHAPE[1:], np.bool_)
     inside[5:] = True
     monkeypatch.setattr(Stack, "inside", lambda *_: inside)
