@@ -38,7 +38,7 @@ def annotate(
     opened = Stack.open(stack)
     if (source is None) == (from_labels is None):
         raise ConfigError(
-            "give label images (--from PATH) or a label image of the stack (--from-labels NAME), not both"
+            "labels come from files or from the stack; give --from PATH or --from-labels NAME, and not both"
         )
     if source is not None:
         meaning = Meaning.parse(opened.phases, mapping, colour or ())

@@ -38,7 +38,7 @@ def annotations(
     opened = Stack.open(stack)
     if export is None:
         if move or remove:
-            opened = change_annotations(opened, _roles(opened, move or ()), resolve(opened, remove or ()))
+            opened = change_annotations(opened, _roles(opened, move or ()), resolve(opened, remove or (), "--remove"))
         _show(opened)
         return
     if export.suffix:
@@ -58,7 +58,7 @@ def _roles(stack: "Stack", given: Sequence[str]) -> "dict[int, Role]":
     for name, equals, role in pairs:
         if not name or role not in roles:
             raise ConfigError(f"--move {name}{equals}{role}: write the slice, '=' and train or test, such as 8=test")
-    zs = resolve(stack, [name for name, _, _ in pairs])
+    zs = resolve(stack, [name for name, _, _ in pairs], "--move")
     return dict(zip(zs, (roles[role] for _, _, role in pairs), strict=True))
 
 

@@ -145,8 +145,13 @@ def slice_index(stack: Stack, *, by_name: bool = False) -> SliceIndex:
     return SliceIndex({"": names}, by_name=by_name)
 
 
-def resolve(stack: Stack, slices: Sequence[int | str]) -> list[int]:
+def resolve(stack: Stack, slices: Sequence[int | str], option: str = "--slice") -> list[int]:
     """The z of slices given as z or by name; digits without a leading zero are z.
+
+    Args:
+        stack: the stack.
+        slices: the slices.
+        option: where they are given, for errors.
 
     Raises:
         AnnotationError: there is no such slice, or one is given twice.
@@ -154,9 +159,9 @@ def resolve(stack: Stack, slices: Sequence[int | str]) -> list[int]:
     index, found = slice_index(stack), list[int]()
     for entry in slices:
         text = str(entry)
-        z = index.resolve(int(text) if text.isdecimal() and str(int(text)) == text else text, "slice")
+        z = index.resolve(int(text) if text.isdecimal() and str(int(text)) == text else text, option)
         if z in found:
-            raise AnnotationError(f"slice {z} ({text!r}) is given twice; give every slice once")
+            raise AnnotationError(f"{option}: slice {z} ({text!r}) is given twice; give every slice once")
         found.append(z)
     return found
 
@@ -173,8 +178,8 @@ def _chosen(stack: Stack, source: Source, slices: Sequence[int | str]) -> dict[i
     zs = resolve(stack, slices)
     if len(zs) != len(source):
         raise AnnotationError(
-            f"{source.path} has {len(source)} planes and {len(zs)} slices are given; give the slice of every plane, in "
-            "their order (--slice 3 --slice 8)"
+            f"{source.path} has {len(source)} plane(s) and --slice is given {len(zs)} times; give the slice of every "
+            "plane, in their order (--slice 3 --slice 8)"
         )
     return {z: plane for plane, z in enumerate(zs)}
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from monai_app import files
-from monai_app.errors import StackError
+from monai_app.errors import ConfigError, StackError
 from monai_app.stack.label_images.journal import JOURNAL
 from monai_app.stack.label_images.registry import check_label_name, finished_labels, unregister
 from monai_app.stack.ngff import layout
@@ -19,10 +19,14 @@ def remove_labels(store: Path, name: str) -> None:
         name: the label image's name.
 
     Raises:
-        ConfigError: no label image can have this name.
+        ConfigError: no label image can have this name, or it is that of the annotations.
         BusyError: a process is writing it.
         StackError: there is none.
     """
+    if name == layout.ANNOTATION:
+        raise ConfigError(
+            "the annotations are no label image, they are removed slice by slice: monai-app annotations STACK --remove N"
+        )
     check_label_name(name)
     target = store / layout.LABELS / name
     busy = f"label image {name!r} of {store} is being written by another process; stop that first, or wait for it"

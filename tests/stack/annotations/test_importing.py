@@ -264,7 +264,7 @@ def test_a_plane_belongs_to_one_slice(bare: Stack, tmp_path: Path) -> None:
         ("slice_9.tif", truth(1), (), "of which slice it is"),
         ("slice_1.tif", truth(1)[1:], (), "has 39 x 30 pixels and the slices have 40 x 30"),
         ("two.tif", np.stack([truth(1)] * 2), (), "has 2 planes and the stack 5 slices; give the slice of every plane"),
-        ("two.tif", np.stack([truth(1)] * 2), (1,), "has 2 planes and 1 slices are given"),
+        ("two.tif", np.stack([truth(1)] * 2), (1,), r"has 2 plane\(s\) and --slice is given 1 times"),
         ("two.tif", np.stack([truth(1)] * 2), (1, "slice_1"), "slice 1 .* is given twice"),
         ("slice_1.tif", truth(1), (5,), "slice 5 does not exist"),
         ("slice_1.tif", truth(1), ("01",), "no image has the stem '01'"),
