@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from monai_app.cli.stack.table import show_annotations
 from monai_app.errors import ConfigError
 
 
@@ -49,7 +50,7 @@ def annotate(
                 "--mapping and --colour are of files, and labels of the stack name their phases: leave them out"
             )
         done = import_labels(opened, str(from_labels), slice or (), role=role, overwrite=overwrite)
-    for z in done.set:
-        typer.echo(f"slice {z} ({done.stack.slice_names[z]}): {done.stack.roles[z]}")
-    for z in done.unchanged:
-        typer.echo(f"slice {z} ({done.stack.slice_names[z]}): unchanged")
+    if done.set:
+        show_annotations(done.stack, done.set)
+    if done.unchanged:
+        typer.echo(f"unchanged: {len(done.unchanged)} slices that have these labels already")

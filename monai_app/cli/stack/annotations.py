@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from monai_app.cli.stack.table import show_table
+from monai_app.cli.stack.table import show_annotations
 from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def annotations(
     if export is None:
         if move or remove:
             opened = change_annotations(opened, _roles(opened, move or ()), resolve(opened, remove or (), "--remove"))
-        _show(opened)
+        if opened.roles:
+            show_annotations(opened, sorted(opened.roles))
+        else:
+            typer.echo("no slice is annotated")
         return
     if export.suffix:
         with progress_bar("save") as progress:
@@ -60,18 +63,3 @@ def _roles(stack: "Stack", given: Sequence[str]) -> "dict[int, Role]":
             raise ConfigError(f"--move {name}{equals}{role}: write the slice, '=' and train or test, such as 8=test")
     zs = resolve(stack, [name for name, _, _ in pairs], "--move")
     return dict(zip(zs, (roles[role] for _, _, role in pairs), strict=True))
-
-
-def _show(stack: "Stack") -> None:
-    """Print a line for every annotated slice."""
-    from monai_app.stack.annotations.listing import annotated_slices
-
-    if not stack.roles:
-        typer.echo("no slice is annotated")
-        return
-    rows = [("slice", "name", "role", "labelled", *(phase.name for phase in stack.phases), "set by")]
-    for each in annotated_slices(stack):
-        by = "ingested" if each.source is None else each.source or "-"
-        counts = map(str, each.pixels[1:])
-        rows.append((str(each.z), each.name, each.role, f"{100 * each.labelled:.4g} %", *counts, by))
-    show_table(rows)

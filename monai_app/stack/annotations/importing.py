@@ -19,6 +19,9 @@ from monai_app.stack.store import Stack
 
 _Plane = npt.NDArray[np.uint8]
 
+_SHOWN = 12
+"""Slices that are listed."""
+
 
 class Imported(NamedTuple):
     """What became of the annotations of slices.
@@ -128,9 +131,10 @@ def _set(stack: Stack, planes: _Packed, role: Role | None, *, overwrite: bool, s
             (same if equal else changed).append(z)
         replaced = [z for z in changed if z in current.roles]
         if replaced and not overwrite:
+            more = f" and {len(replaced) - _SHOWN} more" if len(replaced) > _SHOWN else ""
             raise AnnotationError(
-                f"slice {', '.join(map(str, replaced))} of {current.path.name} is annotated already and otherwise; "
-                "allow to replace that (--overwrite), or leave it out"
+                f"slice {', '.join(map(str, replaced[:_SHOWN]))}{more} of {current.path.name} is annotated already and "
+                "otherwise; allow to replace that (--overwrite), or leave it out"
             )
         planes.remove(same)
         return Revision(planes, roles)

@@ -1,6 +1,6 @@
 """The annotated slices of a stack: what they hold, what they are for, and taking them back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,14 +35,19 @@ class AnnotatedSlice:
         return 1 - self.pixels[0] / sum(self.pixels)
 
 
-def annotated_slices(stack: Stack) -> Iterator[AnnotatedSlice]:
-    """Read the annotated slices of a stack, one after the other.
+def annotated_slices(stack: Stack, zs: Iterable[int]) -> Iterator[AnnotatedSlice]:
+    """Read annotated slices of a stack, one after the other.
+
+    Args:
+        stack: the stack.
+        zs: the slices.
 
     Raises:
+        AnnotationError: one is not annotated.
         StackError: an annotation is damaged.
     """
-    for z, role in sorted(stack.roles.items()):
-        labels = stack.read_annotation(z)
+    for z in zs:
+        labels, role = stack.read_annotation(z), stack.roles[z]
         pixels = tuple(int(np.count_nonzero(labels == value)) for value in range(len(stack.phases) + 1))
         yield AnnotatedSlice(z, stack.slice_names[z], role, pixels, stack.annotated_by(z))
 

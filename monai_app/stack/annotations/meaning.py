@@ -170,11 +170,10 @@ def _check_colours(table: npt.NDArray[np.uint16] | None, pixels: Plane, phases: 
     """Check that no phase has the colour of another one in the file: then its values are not those of the phases."""
     if table is None:
         return
-    used, numbers = set(np.unique(pixels).tolist()), _numbers(table)
-    own = {number_of(phase.rgb): phase for phase in phases}
-    for phase in (each for each in phases if each.value in used):
+    own, numbers = {number_of(phase.rgb): phase for phase in phases}, _numbers(table)
+    for phase in phases[: len(numbers) - 1]:
         other = own.get(numbers[phase.value])
-        if other is not None and other.rgb != phase.rgb:
+        if other is not None and other.rgb != phase.rgb and (pixels == phase.value).any():
             raise AnnotationError(
                 f"its value {phase.value} has the colour of {other.name!r} and is the number of {phase.name!r}; say "
                 f"which counts: values (--mapping {phase.value}={phase.name}), or colours (--colour "

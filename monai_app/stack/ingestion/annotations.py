@@ -275,9 +275,11 @@ def check_colours(source: Source, planes: Sequence[int]) -> None:
     Raises:
         AnnotationError: it means several.
     """
+    tables = {plane: _table(source, plane) for plane in planes}
+    if len({table.tobytes() for table in tables.values() if table is not None}) < 2:
+        return
     seen: dict[int, tuple[list[int], int]] = {}
-    for plane in planes:
-        table = source.files[plane].colours(0) if source.is_folder else source.files[0].colours(plane)
+    for plane, table in tables.items():
         if table is None:
             continue
         for value in np.unique(source.plane(plane)).tolist():
@@ -289,6 +291,10 @@ def check_colours(source: Source, planes: Sequence[int]) -> None:
                     "colours, so it means different things; save the labels as plain numbers, or with one colour table "
                     "for all"
                 )
+
+
+def _table(source: Source, plane: int) -> npt.NDArray[np.uint16] | None:
+    return source.files[plane].colours(0) if source.is_folder else source.files[0].colours(plane)
 
 
 def plane_name(source: Source, index: int) -> str:

@@ -19,7 +19,8 @@ def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
 def test_slices_are_listed_with_their_pixels(stack: Stack) -> None:
     plane = np.zeros(stack.shape[1:], np.uint8)
     plane[:2], plane[2] = 3, 1
-    first, second, *_ = annotated_slices(annotate(stack, {0: plane}, role="test", source="painted.png"))
+    stack = annotate(stack, {0: plane}, role="test", source="painted.png")
+    first, second = annotated_slices(stack, (0, 1))
     assert (first.z, first.name, first.role, first.source) == (0, "slice_0", "test", "painted.png")
     assert first.pixels == (93 * 80, 80, 0, 160)
     assert first.labelled == pytest.approx(3 / 96)
