@@ -29,6 +29,9 @@ def annotate(
     colour: Annotated[
         list[str] | None, typer.Option(metavar="PHASE=#RRGGBB", help="What a painted colour means, each.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Which of several in the file (HDF5, OME-Zarr), such as labels/cells.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace annotations that slices have.")] = False,
 ) -> None:
     """Make annotations of label images: those of other programs, or a prediction to be corrected."""
@@ -43,14 +46,17 @@ def annotate(
         )
     if source is not None:
         meaning = Meaning.parse(opened.phases, mapping, colour or ())
-        done = import_annotations(opened, source, slices=slice or (), role=role, meaning=meaning, overwrite=overwrite)
+        done = import_annotations(
+            opened, source, slices=slice or (), role=role, meaning=meaning, dataset=dataset, overwrite=overwrite
+        )
     else:
-        if mapping is not None or colour:
+        if mapping is not None or colour or dataset is not None:
             raise ConfigError(
-                "--mapping and --colour are of files, and labels of the stack name their phases: leave them out"
+                "--mapping, --colour and --dataset are of files, and labels of the stack name their phases; leave them "
+                "out"
             )
         done = import_labels(opened, str(from_labels), slice or (), role=role, overwrite=overwrite)
     if done.set:
         show_annotations(done.stack, done.set)
     if done.unchanged:
-        typer.echo(f"unchanged: {len(done.unchanged)} slices that have these labels already")
+        typer.echo(f"unchanged: {', '.join(map(str, done.unchanged))}")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.errors import AnnotationError
+from monai_app.io import Request, open_planes
 from monai_app.stack.annotations.editing import Revision, check_phases, revise
 from monai_app.stack.annotations.history import Role
 from monai_app.stack.annotations.meaning import Meaning
@@ -44,6 +45,7 @@ def import_annotations(
     slices: Sequence[int | str] = (),
     role: Role | None = None,
     meaning: Meaning = Meaning(),  # noqa: B008  # it is frozen
+    dataset: str | None = None,
     overwrite: bool = False,
 ) -> Imported:
     """Make annotations of the label images of another program.
@@ -55,9 +57,10 @@ def import_annotations(
     Args:
         stack: the stack; what it has been annotated with since it was opened stays.
         path: a folder with one file a slice, named by slice, or a file, in any format that is read.
-        slices: the slice of every plane of a file, z or name; see `LabelPlanes.open` for what happens without.
+        slices: the slice of every plane of a file, z or name; see `LabelPlanes.place` for what happens without.
         role: what the slices are for; None keeps what a slice is for, else it is to train on.
         meaning: what values and colours mean.
+        dataset: which of several in a file, see `Request`.
         overwrite: replace annotations that slices have.
 
     Raises:
@@ -66,7 +69,8 @@ def import_annotations(
             otherwise and may not be replaced.
     """
     check_phases(stack)
-    planes = LabelPlanes.open(stack, path, slices, meaning)
+    source = open_planes(path, Request(labels=True, painted=True, dataset=dataset))
+    planes = LabelPlanes.place(stack, source, slices, meaning)
     return _set(stack, _Packed(stack.shape[1:], planes.read()), role, overwrite=overwrite, source=path.name)
 
 

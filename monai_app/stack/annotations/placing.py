@@ -11,7 +11,7 @@ import numpy as np
 from monai_app.domain.numbering import find_pattern, read_number
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, AppError, Faults, StackError
-from monai_app.io import Grid, Request, Source, open_planes
+from monai_app.io import Grid, Source
 from monai_app.io.base import Plane
 from monai_app.io.grid import first_voxel
 from monai_app.io.registry import stem
@@ -42,22 +42,21 @@ class LabelPlanes:
     chosen: bool = True
 
     @classmethod
-    def open(cls, stack: Stack, path: Path, slices: Sequence[int | str], meaning: Meaning) -> "LabelPlanes":
+    def place(cls, stack: Stack, source: Source, slices: Sequence[int | str], meaning: Meaning) -> "LabelPlanes":
         """Find the slices of label planes, and check their sizes and colours.
 
         Args:
             stack: the stack.
-            path: a folder with one file a slice, named by slice, or a file.
+            source: of a folder with one file a slice, named by slice, or of a file.
             slices: of every plane of a file the slice, z or name. Without any: a volume that says where its voxels lie
                 is placed by that; plane = z where there are as many planes as slices; a single plane is of the slice
                 in the file's name.
             meaning: what values mean.
 
         Raises:
-            StackError: the files cannot be read.
+            StackError: a file cannot be read.
             AnnotationError: a plane belongs to no slice, to several, or has another size.
         """
-        source = open_planes(path, Request(labels=True, painted=True))
         chosen = _chosen(stack, source, slices)
         if chosen is None and source.files[0].extent is not None:
             return cls._by_place(stack, source, meaning)

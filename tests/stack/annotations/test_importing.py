@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nibabel
 import nrrd
 import numpy as np
@@ -313,6 +314,18 @@ def itk(path: Path, values: Plane, first: tuple[float, float, float], size: floa
     image.SetOrigin(first)
     sitk.WriteImage(image, path)
     return path
+
+
+def test_one_of_several_datasets_is_named(annotated: Stack, bare: Stack, tmp_path: Path) -> None:
+    """Such as a label image in another store: its names count."""
+    with pytest.raises(StackError, match=r"it has label images .*dataset: labels/annotation"):
+        given(bare, annotated.path)
+    assert given(bare, annotated.path, dataset="labels/annotation").set == (1, 3)
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["image"], file["labels"] = volume() + 3, volume()
+    with pytest.raises(StackError, match="it has 2 datasets of pixels"):
+        given(bare, tmp_path / "two.h5")
+    assert given(bare, tmp_path / "two.h5", dataset="labels").unchanged == (1, 3)
 
 
 def test_volumes_lie_where_they_say(bare: Stack, tmp_path: Path) -> None:
