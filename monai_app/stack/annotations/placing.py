@@ -1,17 +1,16 @@
 """Label planes of other programs, and the slices of a stack to which they belong."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 
 from monai_app.domain.numbering import find_pattern, read_number
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, AppError, Faults, StackError
-from monai_app.io import Grid, Source
+from monai_app.io import Extent, Grid, Source
 from monai_app.io.base import Plane
 from monai_app.io.grid import first_voxel
 from monai_app.io.registry import stem
@@ -36,7 +35,7 @@ class LabelPlanes:
 
     stack: Stack
     source: Source
-    planes: dict[int, int]
+    planes: Mapping[int, int]
     meaning: Meaning
     corner: tuple[int, int] = (0, 0)
     chosen: bool = True
@@ -58,8 +57,9 @@ class LabelPlanes:
             AnnotationError: a plane belongs to no slice, to several, or has another size.
         """
         chosen = _chosen(stack, source, slices)
-        if chosen is None and source.files[0].extent is not None:
-            return cls._by_place(stack, source, meaning)
+        extent = None if source.is_folder else source.files[0].extent
+        if chosen is None and extent is not None:
+            return cls._by_place(stack, source, extent, meaning)
         faults = Faults()
         for file in source.files:
             with faults.noted():
@@ -71,13 +71,13 @@ class LabelPlanes:
         return cls(stack, source, planes, meaning, chosen=source.is_folder or len(source) != stack.shape[0])
 
     @classmethod
-    def _by_place(cls, stack: Stack, source: Source, meaning: Meaning) -> "LabelPlanes":
-        """Place a volume by its geometry, of which it may have more or less than the stack."""
-        extent = source.files[0].extent
-        assert extent is not None
+    def _by_place(cls, stack: Stack, source: Source, extent: Extent, meaning: Meaning) -> "LabelPlanes":
+        """Place a volume, which may cover more or less than the stack, by its geometry."""
         z, y, x = (length / 1000 for length in stack.voxel_nm)
-        with _named(source.path):
+        try:
             first, row, column = first_voxel(extent, Grid(stack.shape, (z, y, x)))
+        except AnnotationError as error:
+            raise AnnotationError(f"{source.path}: {error}; or say of which slices its planes are (--slice)") from None
         planes = {first + plane: plane for plane in range(len(source))}
         return cls(stack, source, planes, meaning, (row, column), chosen=False)
 
@@ -213,7 +213,7 @@ def _overlap(begin: int, length: int, extent: int) -> tuple[slice, slice]:
 
 
 @contextmanager
-def _named(name: Path | str) -> Iterator[None]:
+def _named(name: str) -> Iterator[None]:
     """Name the file or plane in errors of the body."""
     try:
         yield

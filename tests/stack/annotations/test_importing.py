@@ -258,6 +258,15 @@ def test_a_plane_belongs_to_one_slice(bare: Stack, tmp_path: Path) -> None:
     assert given(bare, tmp_path / "folder").set == (2,)
 
 
+def test_names_whose_number_is_not_clear_count_as_they_are(bare: Stack, tmp_path: Path) -> None:
+    """Such as those of a stack whose description says where the number stands."""
+    bare.slice_names = tuple(f"t{5 - z}_z{z}" for z in range(5))
+    check_one(given(bare, tiff(tmp_path / "t4_z1.tif", truth(1))))
+    with pytest.raises(AnnotationError, match="of which slice it is"):
+        given(bare, tiff(tmp_path / "z1.tif", truth(1)))
+    check_one(given(bare, tmp_path / "z1.tif", "t1_z4"), 4)
+
+
 @pytest.mark.parametrize(
     ("name", "values", "slices", "text"),
     [
@@ -348,9 +357,14 @@ def test_volumes_lie_where_they_say(bare: Stack, tmp_path: Path) -> None:
     ):
         with pytest.raises(AnnotationError, match=text):
             given(bare, itk(tmp_path / "part.nrrd", part, first))
-    with pytest.raises(AnnotationError, match="the labels' voxels are"):
+    with pytest.raises(AnnotationError, match=r"the labels' voxels are .*--slice"):
         given(bare, itk(tmp_path / "part.nrrd", part, (0.0, 0.0, 0.0), size=0.006))
     check_one(given(bare, itk(tmp_path / "one.nii.gz", truth(1)[None], (7.0, 0.0, 0.0)), 2), 2)
+    (tmp_path / "folder").mkdir()
+    for z in (0, 2):  # as files of single slices, they are named by slice
+        itk(tmp_path / "folder" / f"slice_{z}.nrrd", truth(1)[None], (0.0, 0.0, 0.0))
+    done = given(bare, tmp_path / "folder")
+    assert (done.set, done.unchanged) == ((0,), (2,))
 
 
 def test_annotations_are_replaced_on_request(annotated: Stack, tmp_path: Path) -> None:
