@@ -36,10 +36,10 @@ def evaluate(
     from monai_app.bundle.model import read_spec
     from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
-    from monai_app.cli.scores import pooled_lines
     from monai_app.stack import Stack
     from monai_app.storage import check_writable
     from monai_app.training.evaluation import pooled_path
+    from monai_app.training.evaluation.text import pooled_lines
 
     check_processes(processes)
     device = checked_device(device, processes)

@@ -11,11 +11,11 @@ from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, ready, writ
 from monai_app.bundle.prepare import describe_again
 from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.cli.running import log_to_console, run_command, show_and_run
-from monai_app.cli.scores import leave_one_out_lines
 from monai_app.errors import FailedError
 from monai_app.stack import Stack
 from monai_app.storage import check_writable
 from monai_app.training.evaluation import SECTIONS, StackScores, read_stack_scores
+from monai_app.training.evaluation.text import leave_one_out_lines
 
 
 def leave_one_out(stack: Stack, run: Path, processes: int, **options: object) -> None:

@@ -75,7 +75,7 @@ def block_side(true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer]
         predicted: labels (rows, columns), 1..K.
     """
     labelled = true > 0
-    wrong, shorter = (true != predicted) & labelled, min(true.shape)
+    wrong, shorter = (true != predicted) & labelled, int(min(true.shape))
     share = float(wrong.sum() / max(float(labelled.sum()), 1))
     side, most = max(shorter // _MOST_BLOCKS, _LEAST_SIDE), max(shorter // _LEAST_BLOCKS, 1)
     while side < most and _correlation(wrong, labelled, share, side // 2) >= _CORRELATED:

@@ -161,6 +161,7 @@ def scores_of(run: Path, stack: str = "") -> dict[str, Any]:
 def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monai_app.training.evaluation.writer.draw_item", lambda *_: None)
     monkeypatch.setattr("monai_app.training.evaluation.writer.as_png", lambda _: b"a picture")
+    monkeypatch.setattr("monai_app.training.evaluation.writer.SECTIONS", ())
 
 
 def names(run: Path) -> list[str]:
