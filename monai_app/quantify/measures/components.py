@@ -82,11 +82,12 @@ def _slab_components(voxels: Voxels, parts: npt.NDArray[np.unsignedinteger], num
 
 
 def _touching(first: Voxels, first_ids: _Ints, second: Voxels, second_ids: _Ints) -> _Ints:
-    """The numbers of parts of two neighbouring planes that share a face: (pairs, 2), some of them repeated."""
+    """The numbers of parts of two neighbouring planes that share a face, each pair once: (pairs, 2)."""
     same = (first == second) & (first > 0)
-    pairs = np.stack([first_ids[same], second_ids[same]], -1)
-    changed: _Ints = pairs[np.append(True, (np.diff(pairs, axis=0) != 0).any(1))[: len(pairs)]]
-    return changed  # along a row most of them are repeated
+    span = second_ids.max() + 1
+    keys = first_ids[same] * span + second_ids[same]
+    keys = np.unique(keys[np.append(True, np.diff(keys) != 0)[: len(keys)]])  # along a row most are repeated
+    return np.stack(np.divmod(keys, span), -1)
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
