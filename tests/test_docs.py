@@ -178,6 +178,21 @@ def test_the_commands_of_the_page_on_confidence_run_in_their_order(
     assert Stack.open(tmp_path / "sample.ome.zarr").label_attributes("sure")["calibrated"] > 0
 
 
+def test_the_commands_of_the_page_on_annotations_run_in_their_order(tiny_stack: Stack, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
+    stack.write_labels("unet", (np.full(stack.shape[1:], 1 + z % 3, np.uint8) for z in range(stack.shape[0])))
+    output = ""
+    for words in commands(CHECKOUT / "docs" / "annotations.md", "monai-app"):
+        output += run_command("-m", "monai_app", *words, cwd=tmp_path).stdout
+    stack = stack.reopened()
+    assert (stack.train_slices, stack.test_slices) == ((0, 1, 2, 3, 7), (4, 5))
+    assert stack.label_names() == ()
+    for z, other in ((4, 3), (2, 1)):
+        np.testing.assert_array_equal(stack.read_annotation(z), tiny_stack.read_annotation(other))
+    assert output.count("unchanged: 1, 3, 5\n") == 2
+    assert "removed: unet\n" in output
+
+
 def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path: Path) -> None:
     write_tiny_sample(tmp_path / "sample")
     (tmp_path / "sample.yaml").write_text((tmp_path / "sample" / "sample.yaml").read_text())

@@ -15,9 +15,12 @@ from monai_app.cli.quantify import quantify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
+from monai_app.cli.stack.annotate import annotate
+from monai_app.cli.stack.annotations import annotations
 from monai_app.cli.stack.ingest import ingest
 from monai_app.cli.stack.init import init
 from monai_app.cli.stack.inspect import inspect
+from monai_app.cli.stack.labels import labels
 from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.train import train
 from monai_app.errors import AppError
@@ -33,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, init, ingest, inspect, train, evaluate, segment, quantify, save, export),
+    *(simulate, init, ingest, inspect, annotate, annotations, train, evaluate, segment, labels, quantify, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

@@ -12,6 +12,7 @@ from monai_app.inspection.measuring import comparison, slices
 from monai_app.inspection.measuring.curtains import measure_curtains
 from monai_app.inspection.measuring.slices import Plane
 from monai_app.stack import SlabSource
+from monai_app.stack.alignment.correlation import reduced
 from monai_app.stack.ngff.layout import CHUNK
 
 _LEAST = 256
@@ -62,17 +63,17 @@ def _measures(plane: Plane) -> dict[str, float]:
 
 
 def _curtains(planes: Mapping[str, Plane]) -> dict[str, dict[str, float]]:
-    return {name: {"curtaining": measure_curtains(slices.reduce(plane, 1)).strength} for name, plane in planes.items()}
+    return {name: {"curtaining": measure_curtains(reduced(plane, 1)).strength} for name, plane in planes.items()}
 
 
 def _offsets(planes: Mapping[str, Plane]) -> dict[str, dict[str, float]]:
     """How far each detector lies from the first one, in pixels."""
     factor = reduction(next(iter(planes.values())).shape)
-    edges = {name: comparison.edges_of(slices.reduce(plane, factor)) for name, plane in planes.items()}
+    edges = {name: comparison.edges_of(reduced(plane, factor)) for name, plane in planes.items()}
     first, *others = ((name, comparison.spectrum_of(each)) for name, each in edges.items())
     found = {}
     for name, spectrum in others:
-        fit = comparison.match(first[1], spectrum, edges[name].shape[1])
-        if fit.similarity >= OFFSET_FIT:
-            found[name] = {key: shift * factor for key, shift in zip(("offset_y", "offset_x"), fit.shift, strict=True)}
+        fit = comparison.compare(first[1], spectrum, edges[name].shape[1])
+        if fit.height >= OFFSET_FIT:
+            found[name] = {key: shift * factor for key, shift in zip(("offset_y", "offset_x"), fit.move, strict=True)}
     return found

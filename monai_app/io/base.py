@@ -54,6 +54,7 @@ class Request:
         labels: label values: any integers, or whole numbers of a floating-point type; else grey values.
         mapped: grey values may be of any numeric type, because they are mapped afterwards (see `grey.GreyMapping`).
         inverted: grey values may be stored with 0 as white.
+        painted: label values may be colours (see `painted.colour_numbers`).
         files: only files of a folder whose names fit this pattern, as in ``*_ICE_*``; after ``!`` those that do not.
         channel: the channel, counted from 0 or as the file names it.
         page: the page of every file, counted from 0.
@@ -63,6 +64,7 @@ class Request:
     labels: bool = False
     mapped: bool = False
     inverted: bool = False
+    painted: bool = False
     files: str | None = None
     channel: int | str | None = None
     page: int | None = None
@@ -95,6 +97,7 @@ class PlaneFile(ABC):
         channels: name (or number, where it has none) of each channel -> its planes; empty where there is one channel.
         part: which part of the file this is, such as a dataset; empty for all of it.
         zero_is_white: whether the file says that 0 is white.
+        painted: whether the values are numbers of colours.
     """
 
     path: Path
@@ -108,6 +111,7 @@ class PlaneFile(ABC):
     channels: Mapping[str, range] = field(default_factory=dict, kw_only=True)
     part: str = field(default="", kw_only=True)
     zero_is_white: bool = field(default=False, kw_only=True)
+    painted: bool = field(default=False, kw_only=True)
 
     @abstractmethod
     def decode(self, indices: range) -> Iterator[npt.NDArray[Any]]:

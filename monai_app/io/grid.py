@@ -136,6 +136,19 @@ def check_covers(labels: Extent, image: Extent) -> None:
         )
 
 
+def first_voxel(labels: Extent, grid: Grid) -> tuple[int, int, int]:
+    """The slice, row and column of a grid at which the first voxel of an upright label volume lies; it may be outside.
+
+    Args:
+        labels: where the labels' voxels lie, see `check_upright`.
+        grid: where the labels belong.
+
+    Raises:
+        AnnotationError: another voxel size, or a shift by parts of a voxel.
+    """
+    return _turn(labels, grid.extent).corner
+
+
 def check_upright(affine: Affine) -> None:
     """Check that columns, rows and slices run along x, y and z, so that the pixels lie as every program shows them.
 

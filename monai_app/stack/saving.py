@@ -68,12 +68,12 @@ def save(
     check_outside_stores(target)
     check_file_target(target, overwrite=overwrite)
     region = Region.whole(stack.shape) if region is None else region
-    made = _made(stack, labels)
+    made = made_as(stack, labels)
     content = _content(stack, labels, map, phase, region, progress)
     _tell_of_gaps(stack, region)
     with atomic_file(target) as partial:
         writer.write(partial, content)
-        if _made(stack.reopened(), labels) != made:
+        if made_as(stack.reopened(), labels) != made:
             raise StackError(f"labels {labels!r} of {stack.path} were replaced while they were read; save them again")
     return target
 
@@ -90,8 +90,12 @@ def _checked_writer(stack: Stack, target: Path, labels: str, map: str | None) ->
     return writer
 
 
-def _made(stack: Stack, labels: str) -> Any:
-    """What changes when labels are replaced."""
+def made_as(stack: Stack, labels: str) -> Any:
+    """What changes when the annotations, or a finished label image, are replaced.
+
+    Raises:
+        StackError: there is no such label image.
+    """
     if labels == layout.ANNOTATION:
         return stack.identity
     stack.label_attributes(labels)  # there is such a label image

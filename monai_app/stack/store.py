@@ -218,6 +218,14 @@ class Stack(SlabSource):
         """
         return dict(self._label_metadata(name)["attributes"])
 
+    def label_slices(self, name: str) -> list[int]:
+        """The slices of a finished label image that were segmented, ascending; the others hold nothing.
+
+        Raises:
+            StackError: there is no finished label image of that name.
+        """
+        return list(self._label_metadata(name).get(SLICES, range(self.shape[0])))
+
     def write_labels(
         self,
         name: str,

@@ -10,16 +10,19 @@ from tests.conftest import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
-    *("descriptions", "init", "alignment", "images", "sources", "labels", "stores"),
+    *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
     *("train", "results", "segment", "quantify", "saving", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
     "ingest": "The description, images and labels of a sample",
     "inspect": "Stacks that are looked at",
+    "annotate": "Label images that become annotations",
+    "annotations": "Annotations that are listed and changed",
     "train": "Trainings",
     "evaluate": "Scores",
     "segment": "Segmentations",
+    "labels": "Label images of a stack",
     "quantify": "Quantities",
     "save": "Saved files",
     "export": "Exported files",

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from monai_app.inspection.measuring.curtains import measure_curtains
-from monai_app.inspection.measuring.slices import Plane, measure_noise, reduce
+from monai_app.inspection.measuring.slices import Plane, measure_noise
+from monai_app.stack.alignment.correlation import reduced
 
 _SURROUNDINGS = 8
 """Brightness around a block is taken over this part of the shorter side: what is finer are phases."""
@@ -31,7 +32,7 @@ class LocalArtefacts(NamedTuple):
 
 def local_artefacts(plane: Plane, side: int) -> LocalArtefacts:
     """Measure blocks of ``side`` x ``side`` pixels of a slice, (rows, columns); those at its ends are left out."""
-    means = reduce(plane, side).astype(np.float64)
+    means = reduced(plane, side).astype(np.float64)
     rows, columns = means.shape
     blocks = plane[: rows * side, : columns * side].reshape(rows, side, columns, side).swapaxes(1, 2)
     curtaining, noise = np.zeros((2, rows, columns))

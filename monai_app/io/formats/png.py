@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile, Request, check_type, is_grey_ramp, readable
+from monai_app.io.formats.painted import DTYPE, colour_numbers
 from monai_app.io.memory import DENSEST
 from monai_app.io.recorded import Recorded, from_resolution
 
@@ -17,6 +18,7 @@ _HEADER = 26
 
 _PALETTE = 3
 _GREY = 0
+_COLOURS = (2, 6)
 
 _METRE_NM = 1e9
 _INCHES = 1 / 0.0254
@@ -30,7 +32,7 @@ class PngPlane(PlaneFile):
         """Read the plane: (rows, columns), in the machine's byte order."""
         for _ in indices:
             with readable(self.path), self.path.open("rb") as handle:
-                yield _pixels(handle, self.dtype)
+                yield colour_numbers(np.asarray(_image(handle))) if self.painted else _pixels(handle, self.dtype)
 
     def colours(self, plane: int) -> npt.NDArray[np.uint16] | None:
         """The colour table (red, green and blue; values) of a plane that holds indices into one; else None."""
@@ -52,7 +54,8 @@ def open_png(path: Path, request: Request) -> PngPlane:
         handle.seek(0)
         image = _image(handle)
         rows, columns = image.height, image.width
-        if colour not in (_GREY, _PALETTE):
+        painted = request.painted and colour in _COLOURS and bits == 8
+        if colour not in (_GREY, _PALETTE) and not painted:
             raise StackError(
                 "it is a colour image, or has transparency, and must be grey; convert it to 8-bit or 16-bit grey"
             )
@@ -67,7 +70,8 @@ def open_png(path: Path, request: Request) -> PngPlane:
             )
         dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
         check_type(dtype, 8 if colour == _PALETTE else bits, request)
-        return PngPlane(path, 1, (rows, columns), dtype, recorded=_recorded(image))
+        dtype = DTYPE if painted else dtype
+        return PngPlane(path, 1, (rows, columns), dtype, recorded=_recorded(image), painted=painted)
 
 
 def _image(handle: Any) -> Any:

@@ -16,6 +16,9 @@ _CLASSIC = 4_000_000_000
 _PAGE_NAME = 285
 """The tag of a page's name."""
 
+_CENTIMETRE = 1e7
+"""In nm; the largest unit of resolution that a TIFF may name."""
+
 _NONE = 1
 """ResolutionUnit of resolutions whose unit stands elsewhere."""
 
@@ -52,6 +55,28 @@ def write_tiff(path: Path, content: Content) -> None:
                 metadata=None,
                 contiguous=False,
             )
+
+
+def write_label_tiff(
+    path: Path, plane: npt.NDArray[np.uint8], phases: tuple[Phase, ...], size_nm: tuple[float, float]
+) -> None:
+    """Write one slice of labels, compressed, with the colours of the phases and the size of a pixel.
+
+    Args:
+        path: the file.
+        plane: (rows, columns), 0 unlabelled, 1..K the phases.
+        phases: the phases.
+        size_nm: size y, x of a pixel.
+    """
+    tifffile.imwrite(
+        path,
+        plane,
+        compression="zlib",
+        photometric="palette",
+        colormap=colours(phases),
+        resolution=(_CENTIMETRE / size_nm[1], _CENTIMETRE / size_nm[0]),
+        resolutionunit="CENTIMETER",
+    )
 
 
 def write_ome_tiff(path: Path, content: Content) -> None:

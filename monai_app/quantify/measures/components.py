@@ -107,12 +107,12 @@ def _beside(values: Voxels, ids: npt.NDArray[np.integer], others: Voxels) -> _In
 
 
 def _touching(first: Voxels, first_ids: _Ints, second: Voxels, second_ids: _Ints) -> _Ints:
-    """The numbers of parts of two neighbouring planes that share a face: (pairs, 2)."""
+    """The numbers of parts of two neighbouring planes that share a face, each pair once: (pairs, 2)."""
     same = (first == second) & (first > 0)
-    count = int(second_ids.max()) + 1
-    keys = first_ids[same] * count + second_ids[same]
-    keys = np.unique(keys[np.diff(keys, prepend=-1) != 0])  # along a row most of them are repeated
-    return np.stack([keys // count, keys % count], -1)
+    span = second_ids.max() + 1
+    keys = first_ids[same] * span + second_ids[same]
+    keys = np.unique(keys[np.append(True, np.diff(keys) != 0)[: len(keys)]])  # along a row most are repeated
+    return np.stack(np.divmod(keys, span), -1)
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
@@ -179,10 +179,9 @@ def _why_open(labels: Labels, low: _Ints, high: _Ints, axis: int) -> str | None:
     for place in (spans[axis].start, spans[axis].stop - 1):
         spans[axis] = Span(place, place + 1)
         parts.append(float((labels.read(Region(*spans)) == 0).mean()))
-    share = max(parts)
-    return (
-        f"{share:.2g} of a face along this axis is not segmented, and what ends there is not counted" if share else None
-    )
+    if not any(parts):
+        return None
+    return f"{max(parts):.2g} of a face across this axis is not segmented, and what ends there is not counted"
 
 
 def _of_phase(labels: Labels, found: Components, faces: _Faces, value: int) -> dict[str, Quantity]:

@@ -20,7 +20,8 @@ def measure(labels: Labels, progress: Progress) -> Measured:
         for z, count in zip(labels.planes, counts[:, values], strict=True)
         if z is not None
     ]
-    profile = _profile(labels, counts[:, values])
+    depths, *shares = _profile(labels, counts[:, values]).T.tolist()
+    profile = {name: (depths, of) for name, of in zip(names, shares, strict=True)}
     bars = {name: ([n], [fraction]) for n, (name, fraction) in enumerate(zip(names, fractions.tolist(), strict=True))}
     return Measured(
         {
@@ -32,21 +33,13 @@ def measure(labels: Labels, progress: Progress) -> Measured:
         {"slices": Table(("z", "z_um", "segmented_voxels", *names), rows)},
         (
             Panel("volume fraction", "", "share of what is segmented", bars, "bar"),
-            Panel(
-                "profile along z",
-                "z, um",
-                "share of what is segmented",
-                {
-                    name: (profile[:, 0].tolist(), shares.tolist())
-                    for name, shares in zip(names, profile.T[1:], strict=True)
-                },
-            ),
+            Panel("profile along z", "z, um", "share of what is segmented", profile),
         ),
     )
 
 
 def _profile(labels: Labels, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """z in um and the shares of the phases of every slice with labels, (slices, 1 + K); ``nan`` at gaps."""
+    """Depth in um and the shares of the phases of every slice with labels, (slices, 1 + K); ``nan`` at gaps."""
     nothing = [np.nan] * (1 + len(labels.phases))  # breaks the curve
     points = [
         nothing if z is None else [labels.depth_um(z), *(count / count.sum())]

@@ -59,7 +59,9 @@ def correlations(pairs: Counts, fraction: Floats) -> tuple[Floats, Floats]:
 
 
 def first_below(correlation: Floats, level: float) -> float | None:
-    """Return the distance, in voxels, at which a correlation first falls to a level, by interpolation between known distances.
+    """Return the distance, in voxels, at which a correlation first falls to a level.
+
+    Between the distances at which it is known it is interpolated.
 
     Args:
         correlation: (distances,); ``nan`` where it is not known.

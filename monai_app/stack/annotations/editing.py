@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,10 @@ from monai_app.stack.ngff.own import write_own
 from monai_app.stack.ngff.pyramid import halve_labels
 from monai_app.stack.store import Stack
 
-Labels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.integer]
+"""Label values of any integer type: napari has them in 32 bits."""
+
+_Plane = npt.NDArray[np.uint8]
 
 _SUFFIX = ".ome.zarr"
 
@@ -37,14 +40,17 @@ class Revision:
     """What becomes of annotations.
 
     Args:
-        labels: z -> (rows, columns) uint8, 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
+        labels: z -> (rows, columns), 0 unlabelled, 1..K the phases; None, or labels of no pixel, removes the
             annotation. Pixels outside the pictures of an aligned stack become 0. Without any the store stays as it is.
+            Each is looked up once, one after the other, so a mapping may read them when it is asked.
         role: what the slices are for, all of them or z by z (else "train"); a slice that was for the other
             one is so no longer.
+        sources: z -> who annotates, where it is not the one who revises.
     """
 
     labels: Mapping[int, Labels | None]
     role: Role | Mapping[int, Role] = "train"
+    sources: Mapping[int, str] = field(default_factory=dict)
 
 
 def annotate(
@@ -111,11 +117,12 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
         if not revision.labels:
             raise _UnchangedError
         roles = _roles(revision)
-        planes = {z: _checked(current, z, plane) for z, plane in revision.labels.items()}
         record = read_metadata(stack.path).record
         levels = _copy_levels(image, partial)
-        for z, plane in sorted(planes.items()):
-            record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), source)
+        for z in sorted(revision.labels):
+            plane = _checked(current, z, revision.labels[z])
+            by = revision.sources.get(z, source)
+            record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), by)
             if plane is None:
                 layout.clear_slice(levels, (z,))
             else:
@@ -181,33 +188,42 @@ def _copy_annotations(source: Path, target: Path) -> None:
             shutil.copytree(annotation, target / layout.ANNOTATION)
 
 
-def _checked(stack: Stack, z: int, plane: Labels | None) -> Labels | None:
-    """The plane, or None where it labels nothing."""
+def check_phases(stack: Stack) -> None:
+    """Check that labels of a stack mean something.
+
+    Raises:
+        AnnotationError: it has no phases.
+    """
     if not stack.phases:
         raise AnnotationError(
             f"{stack.path.name} has no phases, so labels mean nothing in it; list 'phases' in its description and "
             "ingest it again"
         )
+
+
+def _checked(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
+    """The plane as it is stored, or None where it labels nothing."""
+    check_phases(stack)
     if not 0 <= z < stack.shape[0]:
         raise AnnotationError(f"slice {z} does not exist; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")
     if plane is None:
         return None
-    if plane.shape != stack.shape[1:] or plane.dtype != np.uint8:
+    if plane.shape != stack.shape[1:] or plane.dtype.kind not in "ui":
         raise AnnotationError(
-            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be uint8 of shape "
+            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be whole numbers of shape "
             f"{stack.shape[1:]} (rows, columns)"
         )
-    if plane.max() > len(stack.phases):
+    if strange := [value for value in (plane.max(), plane.min()) if not 0 <= value <= len(stack.phases)]:
         raise AnnotationError(
-            f"the annotation of slice {z} holds {plane.max()} and the phases of {stack.path.name} are 1 to "
+            f"the annotation of slice {z} holds {strange[0]} and the phases of {stack.path.name} are 1 to "
             f"{len(stack.phases)}; label with these"
         )
     inside = stack.inside(z, Rect.whole(stack.shape))
-    plane = plane if inside is None else plane * inside
-    return plane if plane.any() else None
+    labels = plane.astype(np.uint8, copy=False) if inside is None else plane.astype(np.uint8) * inside
+    return labels if labels.any() else None
 
 
-def _state(plane: Labels | None, role: Role) -> State | None:
+def _state(plane: _Plane | None, role: Role) -> State | None:
     return None if plane is None else State(role, hashlib.sha256(np.ascontiguousarray(plane).data).hexdigest())
 
 

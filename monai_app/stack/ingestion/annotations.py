@@ -58,7 +58,7 @@ class Annotations:
         try:
             return map_values(self.source.plane(index)[: self.rows], self.values, self.rest_unlabelled)
         except AnnotationError as error:
-            raise AnnotationError(f"{_plane_name(self.source, index)}: {error}") from None
+            raise AnnotationError(f"{plane_name(self.source, index)}: {error}") from None
 
 
 def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool = False) -> Labels:
@@ -79,12 +79,7 @@ def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool =
         >>> map_values(np.array([[0, 7, 255]]), {0: 1, 7: 2, 255: 0}).tolist()
         [[1, 2, 0]]
     """
-    labels = np.zeros(source.shape, np.uint8)
-    known = np.zeros(source.shape, np.bool_)
-    for value, phase in values.items():
-        found = source == value
-        labels[found] = phase
-        known |= found
+    labels, known = look_up(source, values)
     if not rest_unlabelled and not known.all():
         strange = [int(value) for value in np.unique(source[~known])]
         shown = ", ".join(map(str, strange[:8])) + (f" and {len(strange) - 8} more" if len(strange) > 8 else "")
@@ -93,6 +88,17 @@ def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool =
             "or set 'rest_unlabelled: true' to leave such pixels unlabelled"
         )
     return labels
+
+
+def look_up(source: Plane, values: Mapping[int, int]) -> tuple[Labels, npt.NDArray[np.bool_]]:
+    """The phases of the values of a label plane, and where they have one: (rows, columns) each; see `map_values`."""
+    labels = np.zeros(source.shape, np.uint8)
+    known = np.zeros(source.shape, np.bool_)
+    for value, phase in values.items():
+        found = source == value
+        labels[found] = phase
+        known |= found
+    return labels, known
 
 
 def open_labels(description: SampleDescription) -> Source | None:
@@ -130,18 +136,20 @@ def find_annotations(
     if not faults:
         with faults.noted():
             _check_apart(train, test)
-    planes = _by_file(source, entry, index, faults) if source.is_folder else _by_page(source, entry, index, faults)
+    with faults.noted():
+        _check_slices(source, entry)
+    planes = by_file(source, index, faults) if source.is_folder else _by_page(source, entry, index, faults)
     if not faults:
         _check_listed(planes, listed, source, entry, faults)
     chosen = {z: planes[z] for z in listed if z in planes}
     files = [source.files[plane] for plane in chosen.values()] if source.is_folder else source.files
     for file in files if entry.unused == "ignore" else source.files:
         with faults.noted():
-            _check_shape(file, shape, bar)
+            check_shape(file, shape, bar)
         with faults.noted():
             _check_names(file, entry, description.phases)
     faults.check()
-    _check_colours(source, tuple(chosen.values()))
+    check_colours(source, tuple(chosen.values()))
     return Annotations(train, test, source, chosen, _values(description, entry), entry.rest_unlabelled, shape[0])
 
 
@@ -171,15 +179,19 @@ def _check_apart(train: Sequence[int], test: Sequence[int]) -> None:
         raise AnnotationError(f"slice {both[0]} is listed in both 'train' and 'test'; remove it from one of them")
 
 
-def _by_file(source: Source, entry: AnnotationDescription, index: SliceIndex, faults: Faults) -> dict[int, int]:
+def _check_slices(source: Source, entry: AnnotationDescription) -> None:
+    if source.is_folder and entry.slices is not None:
+        raise AnnotationError(
+            f"annotations: 'slices' belongs to one file of several planes, and {source.path} is a folder, whose "
+            "files are named by slice; remove 'slices'"
+        )
+
+
+def by_file(source: Source, index: SliceIndex, faults: Faults) -> dict[int, int]:
+    """The slices of the label files of a folder: z -> plane; what fits no slice, or one that has a file, is noted."""
     planes: dict[int, int] = {}
     matched: Sequence[int | None] = ()
     with faults.noted():
-        if entry.slices is not None:
-            raise AnnotationError(
-                f"annotations: 'slices' belongs to one file of several planes, and {source.path} is a folder, whose "
-                "files are named by slice; remove 'slices'"
-            )
         matched = index.match(source.names, source.keys)
     for plane, (z, file) in enumerate(zip(matched, source.files, strict=False)):
         with faults.noted():
@@ -232,7 +244,12 @@ def _check_listed(
                 )
 
 
-def _check_shape(file: PlaneFile, shape: tuple[int, int], bar: int) -> None:
+def check_shape(file: PlaneFile, shape: tuple[int, int], bar: int = 0) -> None:
+    """Check that label planes have the size of a slice, with the microscope's data bar below it or without.
+
+    Raises:
+        AnnotationError: they have another one.
+    """
     if file.shape not in (shape, (shape[0] + bar, shape[1])):
         raise AnnotationError(
             f"{file.path} has {size(file.shape)} pixels and the slices have {size(shape)}; an "
@@ -252,11 +269,17 @@ def _check_names(file: PlaneFile, entry: AnnotationDescription, phases: Sequence
             )
 
 
-def _check_colours(source: Source, planes: Sequence[int]) -> None:
-    """Check that an index means one colour in all label files: programs may order every file's colour table anew."""
+def check_colours(source: Source, planes: Sequence[int]) -> None:
+    """Check that an index means one colour in all label files: programs may give every file its own colour table.
+
+    Raises:
+        AnnotationError: it means several.
+    """
+    tables = {plane: _table(source, plane) for plane in planes}
+    if len({table.tobytes() for table in tables.values() if table is not None}) < 2:
+        return
     seen: dict[int, tuple[list[int], int]] = {}
-    for plane in planes:
-        table = source.files[plane].colours(0) if source.is_folder else source.files[0].colours(plane)
+    for plane, table in tables.items():
         if table is None:
             continue
         for value in np.unique(source.plane(plane)).tolist():
@@ -264,11 +287,18 @@ def _check_colours(source: Source, planes: Sequence[int]) -> None:
             known, first = seen.setdefault(value, (colour, plane))
             if known != colour:
                 raise AnnotationError(
-                    f"{_plane_name(source, plane)} and {_plane_name(source, first)} show value {value} in different "
+                    f"{plane_name(source, plane)} and {plane_name(source, first)} show value {value} in different "
                     "colours, so it means different things; save the labels as plain numbers, or with one colour table "
                     "for all"
                 )
 
 
-def _plane_name(source: Source, index: int) -> str:
-    return str(source.files[index].path) if source.is_folder else f"{source.path}, page {index}"
+def _table(source: Source, plane: int) -> npt.NDArray[np.uint16] | None:
+    return source.files[plane].colours(0) if source.is_folder else source.files[0].colours(plane)
+
+
+def plane_name(source: Source, index: int) -> str:
+    """What a plane is called in messages: its file, or the file and the page."""
+    if source.is_folder:
+        return str(source.files[index].path)
+    return f"{source.path}, page {index}" if len(source) > 1 else str(source.path)

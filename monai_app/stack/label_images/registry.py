@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,10 +148,19 @@ def is_registered(store: Path, name: str) -> bool:
 
 def register(image: LabelImage) -> None:
     """Add a label image to the store's list of them, unless it is there."""
-    folder = image.store / layout.LABELS
+    _change_list(image.store, lambda names: names if image.name in names else (*names, image.name))
+
+
+def unregister(store: Path, name: str) -> None:
+    """Take a label image off the store's list of them, if it is there."""
+    _change_list(store, lambda names: tuple(other for other in names if other != name))
+
+
+def _change_list(store: Path, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
+    folder = store / layout.LABELS
     with files.lock(folder / ".register.lock"):
-        names = _registered(image.store)
-        if image.name not in names:
+        names = _registered(store)
+        if (changed := change(names)) != names:
             group = zarr.open_group(folder, mode="r+")
-            group.attrs["ome"] = layout.labels_metadata((*names, image.name))
+            group.attrs["ome"] = layout.labels_metadata(changed)
             files.flush(folder / "zarr.json")

@@ -159,9 +159,10 @@ def test_refuses_what_does_not_fit_before_anything_is_written(stack: Stack, inge
     good = plane(0)
     wrong: list[tuple[dict[int, Any], str]] = [
         ({5: good}, "slice 5 does not exist; .* has slices 0 to 4"),
-        ({0: good, 1: good[1:]}, r"slice 1 is uint8 of shape \(1030, 518\) and must be uint8 of shape \(1031, 518\)"),
-        ({0: good.astype(np.int64)}, "slice 0 is int64"),
+        ({0: good, 1: good[1:]}, r"slice 1 is uint8 of shape \(1030, 518\) and must be whole .* \(1031, 518\)"),
+        ({0: good.astype(np.float32)}, "slice 0 is float32"),
         ({0: good + 1}, "slice 0 holds 3 and the phases of .* are 1 to 2"),
+        ({0: good.astype(np.int64) - 1}, "slice 0 holds -1 and the phases of .* are 1 to 2"),
     ]
     for labels, text in wrong:
         with pytest.raises(AnnotationError, match=text):
@@ -172,6 +173,13 @@ def test_refuses_what_does_not_fit_before_anything_is_written(stack: Stack, inge
         annotate(Stack.open(ingested["without phases"]), {0: good[:20, :33]})
     assert Stack.open(stack.path).identity == stack.identity
     assert not list((stack.path / "labels").glob(".annotation*"))
+
+
+def test_labels_of_any_integer_type_are_taken(stack: Stack) -> None:
+    """Such as the 32 bits of napari's layers."""
+    after = annotate(stack, {0: plane(0).astype(np.uint32), 2: plane(2).astype(">i8")})
+    for z in (0, 2):
+        np.testing.assert_array_equal(after.read_annotation(z), plane(z))
 
 
 def test_a_store_that_was_replaced_is_neither_annotated_nor_kept(stack: Stack, bare: Stack, tmp_path: Path) -> None:

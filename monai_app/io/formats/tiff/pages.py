@@ -92,7 +92,8 @@ def check_pixels(page: TiffPage, dtype: np.dtype[Any], request: Request) -> None
     Raises:
         StackError: it is not, or is to be shown turned.
     """
-    if page.samplesperpixel != samples_of(page) or page.photometric == PHOTOMETRIC.RGB:
+    painted = request.painted and is_painted(page)
+    if not painted and (page.samplesperpixel != samples_of(page) or page.photometric == PHOTOMETRIC.RGB):
         raise StackError(
             f"it is a colour image ({page.samplesperpixel} values a pixel) and must be grey; convert it to 8-bit or "
             "16-bit grey"
@@ -106,6 +107,12 @@ def check_pixels(page: TiffPage, dtype: np.dtype[Any], request: Request) -> None
     if not request.labels:
         _check_grey(page, request)
     check_type(dtype, page.bitspersample, request)
+
+
+def is_painted(page: TiffPage) -> bool:
+    """Whether the pixels of a page are red, green and blue, of 8 bits each, and perhaps an opacity."""
+    colours = page.photometric == PHOTOMETRIC.RGB and page.dtype == np.uint8
+    return bool(colours and (page.samplesperpixel, page.extrasamples) in ((3, ()), (4, (1,)), (4, (2,))))
 
 
 def zero_is_white(page: TiffPage) -> bool:

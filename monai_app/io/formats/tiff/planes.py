@@ -12,6 +12,7 @@ from tifffile import TiffFile, TiffPageSeries
 
 from monai_app.errors import StackError
 from monai_app.io.base import PlaneFile, Request, readable
+from monai_app.io.formats.painted import DTYPE, colour_numbers
 from monai_app.io.formats.tiff.fei import picture_rows
 from monai_app.io.formats.tiff.pages import (
     check_alike,
@@ -19,6 +20,7 @@ from monai_app.io.formats.tiff.pages import (
     check_none_left_out,
     check_pixels,
     count_planes,
+    is_painted,
     leading_axes,
     pictures_of,
     plane_shape,
@@ -89,15 +91,17 @@ def open_tiff(path: Path, request: Request) -> TiffPlanes:
             raise StackError("0 is white on some of its pages and black on others; save all of them alike")
         (rows, columns), kept = plane_shape(first), picture_rows(first.keyframe)
         check_backed(max(rows * columns, math.prod(first.keyframe.chunks)) * first.dtype.itemsize, [path])
+        painted = request.painted and is_painted(first.keyframe)
         return TiffPlanes(
             path,
             len(_planes(tif)),
             (kept, columns),
-            first.dtype.newbyteorder("="),
+            DTYPE if painted else first.dtype.newbyteorder("="),
             bar=rows - kept,
             recorded=read_recorded(tif, first.keyframe),
             channels=_channels(tif, pictures),
             zero_is_white=white.pop(),
+            painted=painted,
         )
 
 
@@ -136,14 +140,16 @@ def _open(path: Path) -> Iterator[TiffFile]:
 
 
 def _read(tif: TiffFile, series: TiffPageSeries, index: int, sample: int) -> npt.NDArray[Any]:
-    shape, samples = plane_shape(series), samples_of(series.keyframe)
-    if series.dataoffset is None or samples > 1:
+    shape, samples, painted = plane_shape(series), samples_of(series.keyframe), is_painted(series.keyframe)
+    if series.dataoffset is None or samples > 1 or painted:
         page = series.pages[index]
         if page is None:
             raise StackError(f"plane {index} is missing; export it again")
         plane = page.asarray()
         if samples > 1:
             plane = plane.reshape(samples, *shape)[sample] if series.keyframe.planarconfig == 2 else plane[..., sample]
+        elif painted:
+            plane = colour_numbers(np.moveaxis(plane, 0, 2) if series.keyframe.planarconfig == 2 else plane)
     else:
         count = math.prod(shape)
         offset = series.dataoffset + index * count * series.dtype.itemsize

@@ -1,0 +1,65 @@
+"""``monai-app annotations``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from monai_app.cli.stack.table import show_annotations
+from monai_app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monai_app.stack import Role, Stack
+
+
+def annotations(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    move: Annotated[
+        list[str] | None, typer.Option(metavar="N=ROLE", help="Make slice N, z or name, one to train or test on.")
+    ] = None,
+    remove: Annotated[list[str] | None, typer.Option(metavar="N", help="Remove the annotation of slice N.")] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write them: a file as monai-app save does, or a folder, one image a slice.")
+    ] = None,
+    format: Annotated[Literal["tif", "png"], typer.Option(help="Of the images in the folder.")] = "tif",
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file or folder.")] = False,
+) -> None:
+    """List the annotated slices of a stack; move them between training and test, remove or write them."""
+    from monai_app.cli.progress import progress_bar
+    from monai_app.stack import Stack
+    from monai_app.stack.annotations.listing import change_annotations
+    from monai_app.stack.annotations.placing import resolve
+    from monai_app.stack.saving import save
+    from monai_app.stack.slice_files import save_slices
+
+    if export is not None and (move or remove):
+        raise ConfigError("--export writes annotations, and --move and --remove change them; give two commands")
+    opened = Stack.open(stack)
+    if export is None:
+        if move or remove:
+            opened = change_annotations(opened, _roles(opened, move or ()), resolve(opened, remove or (), "--remove"))
+        if opened.roles:
+            show_annotations(opened, sorted(opened.roles))
+        else:
+            typer.echo("no slice is annotated")
+        return
+    if export.suffix:
+        with progress_bar("save") as progress:
+            save(opened, export, "annotation", overwrite=overwrite, progress=progress)
+    else:
+        save_slices(opened, "annotation", export, form=format, overwrite=overwrite)
+    typer.echo(f"saved: {export}")
+
+
+def _roles(stack: "Stack", given: Sequence[str]) -> "dict[int, Role]":
+    """Read ``N=ROLE`` options."""
+    from monai_app.stack.annotations.placing import resolve
+
+    roles: dict[str, Role] = {"train": "train", "test": "test"}
+    pairs = [text.rpartition("=") for text in given]
+    for name, equals, role in pairs:
+        if not name or role not in roles:
+            raise ConfigError(f"--move {name}{equals}{role}: write the slice, '=' and train or test, such as 8=test")
+    zs = resolve(stack, [name for name, _, _ in pairs], "--move")
+    return dict(zip(zs, (roles[role] for _, _, role in pairs), strict=True))

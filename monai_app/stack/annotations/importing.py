@@ -1,0 +1,147 @@
+"""Annotations from label images of other programs, and from label images of the store."""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import AnnotationError
+from monai_app.io import Request, open_planes
+from monai_app.stack.annotations.editing import Revision, check_phases, revise
+from monai_app.stack.annotations.history import Role
+from monai_app.stack.annotations.meaning import Meaning
+from monai_app.stack.annotations.placing import LabelPlanes, resolve
+from monai_app.stack.annotations.segments import to_phases
+from monai_app.stack.label_images.registry import read_phases
+from monai_app.stack.store import Stack
+
+_Plane = npt.NDArray[np.uint8]
+
+_SHOWN = 12
+"""Slices that are listed."""
+
+
+class Imported(NamedTuple):
+    """What became of the annotations of slices.
+
+    Attributes:
+        stack: the stack, opened again.
+        set: z of the slices whose annotation is new or another one.
+        unchanged: z of those that had it already.
+    """
+
+    stack: Stack
+    set: tuple[int, ...]
+    unchanged: tuple[int, ...]
+
+
+def import_annotations(
+    stack: Stack,
+    path: Path,
+    *,
+    slices: Sequence[int | str] = (),
+    role: Role | None = None,
+    meaning: Meaning = Meaning(),  # noqa: B008  # it is frozen
+    dataset: str | None = None,
+    overwrite: bool = False,
+) -> Imported:
+    """Make annotations of the label images of another program.
+
+    Values mean what ``meaning`` says, or the segments' names in the file. Without both they are the values of the
+    phases, unless the file shows one in the colour of another phase; pictures in colours are of the phases' colours.
+    0 is unlabelled where nothing else is said. Planes of a volume that label nothing leave their slices as they are.
+
+    Args:
+        stack: the stack; what it has been annotated with since it was opened stays.
+        path: a folder with one file a slice, named by slice, or a file, in any format that is read.
+        slices: the slice of every plane of a file, z or name; see `LabelPlanes.place` for what happens without.
+        role: what the slices are for; None keeps what a slice is for, else it is to train on.
+        meaning: what values and colours mean.
+        dataset: which of several in a file, see `Request`.
+        overwrite: replace annotations that slices have.
+
+    Raises:
+        StackError: the files cannot be read, or the stack was replaced.
+        AnnotationError: the stack has no phases, planes fit no slice, values have no meaning, or slices are annotated
+            otherwise and may not be replaced.
+    """
+    check_phases(stack)
+    source = open_planes(path, Request(labels=True, painted=True, dataset=dataset))
+    planes = LabelPlanes.place(stack, source, slices, meaning)
+    return _set(stack, _Packed(stack.shape[1:], planes.read()), role, overwrite=overwrite, source=path.name)
+
+
+def import_labels(
+    stack: Stack, labels: str, slices: Sequence[int | str], *, role: Role | None = None, overwrite: bool = False
+) -> Imported:
+    """Make annotations of slices of a finished label image, to be corrected; phases count by name.
+
+    Args:
+        stack: the stack.
+        labels: the label image's name.
+        slices: z, or names.
+        role: as `import_annotations`.
+        overwrite: likewise.
+
+    Raises:
+        StackError: there is no finished label image of that name.
+        AnnotationError: no slice is given, there is no such slice, it holds no label or phases that the stack lacks, or
+            slices are annotated otherwise and may not be replaced.
+    """
+    check_phases(stack)
+    stack.label_attributes(labels)  # there is such a label image
+    if not slices:
+        raise AnnotationError(f"of labels {labels!r} no slice is named; name those to annotate (--slice N)")
+    names = {phase.value: phase.name for phase in read_phases(stack.path, labels)}
+    planes = ((z, to_phases(stack.read_labels(labels, z), stack.phases, names)) for z in resolve(stack, slices))
+    return _set(stack, _Packed(stack.shape[1:], planes), role, overwrite=overwrite, source=f"labels {labels}")
+
+
+class _Packed(Mapping[int, _Plane]):
+    """Planes of labels, those that label something, compressed: a stack of them may be more than the memory holds."""
+
+    def __init__(self, shape: tuple[int, ...], planes: Iterable[tuple[int, _Plane]]) -> None:
+        self._shape = shape
+        self._data = {z: zlib.compress(np.ascontiguousarray(plane).data, 1) for z, plane in planes if plane.any()}
+
+    def remove(self, zs: Iterable[int]) -> None:
+        """Leave slices out."""
+        for z in zs:
+            del self._data[z]
+
+    def __getitem__(self, z: int) -> _Plane:
+        return np.frombuffer(zlib.decompress(self._data[z]), np.uint8).reshape(self._shape)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+
+def _set(stack: Stack, planes: _Packed, role: Role | None, *, overwrite: bool, source: str) -> Imported:
+    if not planes:
+        raise AnnotationError(f"{source} labels no pixel of a slice; label some first")
+    changed, same = list[int](), list[int]()
+
+    def decide(current: Stack) -> Revision:
+        roles = {z: role or current.roles.get(z, "train") for z in planes}
+        for z in sorted(planes):
+            before = current.roles.get(z)
+            equal = before == roles[z] and np.array_equal(current.read_annotation(z), planes[z])
+            (same if equal else changed).append(z)
+        replaced = [z for z in changed if z in current.roles]
+        if replaced and not overwrite:
+            more = f" and {len(replaced) - _SHOWN} more" if len(replaced) > _SHOWN else ""
+            raise AnnotationError(
+                f"slice {', '.join(map(str, replaced[:_SHOWN]))}{more} of {current.path.name} is annotated already and "
+                "otherwise; allow to replace that (--overwrite), or leave it out"
+            )
+        planes.remove(same)
+        return Revision(planes, roles)
+
+    revised = revise(stack, decide, source=source)
+    return Imported(revised, tuple(changed), tuple(same))

@@ -1,0 +1,221 @@
+"""Label planes of other programs, and the slices of a stack to which they belong."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from monai_app.domain.numbering import find_pattern, read_number
+from monai_app.domain.region import Rect
+from monai_app.errors import AnnotationError, AppError, Faults, StackError
+from monai_app.io import Extent, Grid, Source
+from monai_app.io.base import Plane
+from monai_app.io.grid import first_voxel
+from monai_app.io.registry import stem
+from monai_app.stack.annotations.meaning import Meaning
+from monai_app.stack.ingestion.annotations import Labels, by_file, check_colours, check_shape, plane_name
+from monai_app.stack.ingestion.slice_index import SliceIndex
+from monai_app.stack.store import Stack
+
+
+@dataclass(frozen=True)
+class LabelPlanes:
+    """The label planes of a file or folder, placed in a stack; pixels are read on demand.
+
+    Args:
+        stack: the stack.
+        source: the planes.
+        planes: z -> plane of ``source``.
+        meaning: what their values mean.
+        corner: row and column of a slice at which the planes begin.
+        chosen: whether each was named for its slice, so that it is to label something.
+    """
+
+    stack: Stack
+    source: Source
+    planes: Mapping[int, int]
+    meaning: Meaning
+    corner: tuple[int, int] = (0, 0)
+    chosen: bool = True
+
+    @classmethod
+    def place(cls, stack: Stack, source: Source, slices: Sequence[int | str], meaning: Meaning) -> "LabelPlanes":
+        """Find the slices of label planes, and check their sizes and colours.
+
+        Args:
+            stack: the stack.
+            source: of a folder with one file a slice, named by slice, or of a file.
+            slices: of every plane of a file the slice, z or name. Without any: a volume that says where its voxels lie
+                is placed by that; plane = z where there are as many planes as slices; a single plane is of the slice
+                in the file's name.
+            meaning: what values mean.
+
+        Raises:
+            StackError: a file cannot be read.
+            AnnotationError: a plane belongs to no slice, to several, or has another size.
+        """
+        chosen = _chosen(stack, source, slices)
+        extent = None if source.is_folder else source.files[0].extent
+        if chosen is None and extent is not None:
+            return cls._by_place(stack, source, extent, meaning)
+        faults = Faults()
+        for file in source.files:
+            with faults.noted():
+                check_shape(file, stack.shape[1:])
+        planes = _of_stack(stack, source) if chosen is None else chosen
+        faults.check()
+        if not meaning.colours:
+            check_colours(source, tuple(planes.values()))
+        return cls(stack, source, planes, meaning, chosen=source.is_folder or len(source) != stack.shape[0])
+
+    @classmethod
+    def _by_place(cls, stack: Stack, source: Source, extent: Extent, meaning: Meaning) -> "LabelPlanes":
+        """Place a volume, which may cover more or less than the stack, by its geometry."""
+        z, y, x = (length / 1000 for length in stack.voxel_nm)
+        try:
+            first, row, column = first_voxel(extent, Grid(stack.shape, (z, y, x)))
+        except AnnotationError as error:
+            raise AnnotationError(f"{source.path}: {error}; or say of which slices its planes are (--slice)") from None
+        planes = {first + plane: plane for plane in range(len(source))}
+        return cls(stack, source, planes, meaning, (row, column), chosen=False)
+
+    def read(self) -> Iterator[tuple[int, Labels]]:
+        """Read all planes, one after the other: z, and labels (rows, columns), 0 unlabelled.
+
+        Planes beside the stack label nothing.
+
+        Raises:
+            AnnotationError: values have no meaning, labels lie outside the stack, or a plane that was named for its
+                slice labels nothing; of all planes.
+            StackError: a file cannot be read.
+        """
+        faults, places = Faults(), {plane: z for z, plane in self.planes.items()}
+        for plane, pixels in enumerate(self.source.planes()):
+            with faults.noted(), _named(plane_name(self.source, plane)):
+                labels = self._labels(places[plane], plane, pixels)
+                if self.chosen and not labels.any():
+                    raise AnnotationError("it labels no pixel; label some, or leave it out")
+                yield places[plane], labels
+        faults.check()
+
+    def _labels(self, z: int, plane: int, pixels: Plane) -> Labels:
+        file, index = (self.source.files[plane], 0) if self.source.is_folder else (self.source.files[0], plane)
+        labels = self._within(z, self.meaning.labels(file, index, pixels, self.stack.phases))
+        outside = not 0 <= z < self.stack.shape[0]
+        inside = None if outside else self.stack.inside(z, Rect.whole(labels.shape))
+        return labels if inside is None else labels * inside
+
+    def _within(self, z: int, labels: Labels) -> Labels:
+        """The part of a plane that lies in the stack."""
+        placed = np.zeros(self.stack.shape[1:], np.uint8)
+        if self.corner == (0, 0) and labels.shape == placed.shape and 0 <= z < self.stack.shape[0]:
+            return labels
+        take, put = zip(*map(_overlap, self.corner, labels.shape, placed.shape), strict=True)
+        inside = labels[take] if 0 <= z < self.stack.shape[0] else labels[:0]
+        lost = int(np.count_nonzero(labels)) - int(np.count_nonzero(inside))
+        if lost:
+            raise AnnotationError(
+                f"{lost} labelled pixels lie outside the stack: by its geometry the plane is slice {z} and begins at "
+                f"row {self.corner[0]}, column {self.corner[1]}; are they labels of another stack? Else give the "
+                "slices (--slice)"
+            )
+        if inside.size:
+            placed[put] = inside
+        return placed
+
+
+def slice_index(stack: Stack, *, by_name: bool = False) -> SliceIndex:
+    """The slices of a stack by z, by name and by the number in the name.
+
+    Args:
+        stack: the stack.
+        by_name: numbers alone say nothing, only names and what stands before the number in them.
+    """
+    numbers = tuple(Decimal(str(number)) for number in stack.slice_numbers)
+    try:
+        pattern = find_pattern(stack.slice_names)
+    except StackError:
+        pattern = None
+    if pattern is None or tuple(read_number(name, pattern) for name in stack.slice_names) != numbers:
+        pattern, by_name = None, True
+    names = Source(stack.path, stack.slice_names, (), pattern, numbers)
+    return SliceIndex({"": names}, by_name=by_name)
+
+
+def resolve(stack: Stack, slices: Sequence[int | str], option: str = "--slice") -> list[int]:
+    """The z of slices given as z or by name; digits without a leading zero are z.
+
+    Args:
+        stack: the stack.
+        slices: the slices.
+        option: where they are given, for errors.
+
+    Raises:
+        AnnotationError: there is no such slice, or one is given twice.
+    """
+    index, found = slice_index(stack), list[int]()
+    for entry in slices:
+        text = str(entry)
+        z = index.resolve(int(text) if text.isdecimal() and str(int(text)) == text else text, option)
+        if z in found:
+            raise AnnotationError(f"{option}: slice {z} ({text!r}) is given twice; give every slice once")
+        found.append(z)
+    return found
+
+
+def _chosen(stack: Stack, source: Source, slices: Sequence[int | str]) -> dict[int, int] | None:
+    """The planes by the slices that were given; None without any."""
+    if not slices:
+        return None
+    if source.is_folder:
+        raise AnnotationError(
+            f"--slice is for a file, and {source.path} is a folder, whose files are named by slice; leave it out, or "
+            "give one file"
+        )
+    zs = resolve(stack, slices)
+    if len(zs) != len(source):
+        raise AnnotationError(
+            f"{source.path} has {len(source)} plane(s) and --slice is given {len(zs)} times; give the slice of every "
+            "plane, in their order (--slice 3 --slice 8)"
+        )
+    return {z: plane for plane, z in enumerate(zs)}
+
+
+def _of_stack(stack: Stack, source: Source) -> dict[int, int]:
+    """The planes of a folder by name; those of a file by name or by their number."""
+    if source.is_folder:
+        faults = Faults()
+        planes = by_file(source, slice_index(stack), faults)
+        faults.check()
+        return planes
+    if len(source) == stack.shape[0]:
+        return {z: z for z in range(len(source))}
+    if len(source) == 1:
+        (z,) = slice_index(stack, by_name=True).match([stem(source.path)])
+        if z is not None:
+            return {z: 0}
+        raise AnnotationError(
+            f"{source.path}: of which slice it is, its name does not say (they are called {stack.slice_names[0]} to "
+            f"{stack.slice_names[-1]}); give it (--slice N), or name the file like the slice"
+        )
+    raise AnnotationError(
+        f"{source.path} has {len(source)} planes and the stack {stack.shape[0]} slices; give the slice of every plane, "
+        "in their order (--slice 3 --slice 8)"
+    )
+
+
+def _overlap(begin: int, length: int, extent: int) -> tuple[slice, slice]:
+    """Which part of an axis of labels lies in the stack, and where."""
+    start, stop = max(begin, 0), max(begin, 0, min(begin + length, extent))
+    return slice(start - begin, stop - begin), slice(start, stop)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Name the file or plane in errors of the body."""
+    try:
+        yield
+    except AppError as error:
+        raise type(error)(f"{name}: {error}") from None

@@ -1,0 +1,49 @@
+"""The annotated slices of a stack are listed, moved and removed."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monai_app.errors import AnnotationError
+from monai_app.stack import Stack, annotate
+from monai_app.stack.annotations.listing import annotated_slices, change_annotations
+
+
+@pytest.fixture
+def stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
+    return Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "tiny.ome.zarr"))
+
+
+def test_slices_are_listed_with_their_pixels(stack: Stack) -> None:
+    plane = np.zeros(stack.shape[1:], np.uint8)
+    plane[:2], plane[2] = 3, 1
+    stack = annotate(stack, {0: plane}, role="test", source="painted.png")
+    first, second = annotated_slices(stack, (0, 1))
+    assert (first.z, first.name, first.role, first.source) == (0, "slice_0", "test", "painted.png")
+    assert first.pixels == (93 * 80, 80, 0, 160)
+    assert first.labelled == pytest.approx(3 / 96)
+    assert (second.z, second.source, sum(second.pixels)) == (1, None, 96 * 80)
+
+
+def test_moving_keeps_labels_and_who_set_them(stack: Stack) -> None:
+    stack = annotate(stack, {0: stack.read_annotation(1)}, source="case_a")
+    after = change_annotations(stack, {0: "test", 6: "train", 3: "train"}, [5])
+    assert (after.train_slices, after.test_slices) == ((1, 3, 6), (0,))
+    assert (after.annotated_by(0), after.annotated_by(3)) == ("case_a", None)
+    for z in (0, 6):
+        np.testing.assert_array_equal(after.read_annotation(z), stack.read_annotation(z))
+    again = change_annotations(after, {6: "test"})
+    assert again.annotated_by(6) is None, "it is as it was ingested"
+
+
+def test_what_cannot_be_moved_or_removed_changes_nothing(stack: Stack) -> None:
+    for roles, removed, text in (
+        ({2: "train"}, [1], "slice 2 of .* is not annotated"),
+        ({1: "test"}, [2], "slice 2 is not annotated"),
+        ({1: "test"}, [1], "slice 1 is to be moved and removed"),
+    ):
+        with pytest.raises(AnnotationError, match=text):
+            change_annotations(stack, roles, removed)  # type: ignore[arg-type]
+    assert stack.reopened().identity == stack.identity
