@@ -174,6 +174,8 @@ def _why_open(labels: Labels, low: _Ints, high: _Ints, axis: int) -> str | None:
     """Why little is said by what reaches from face to face of a box along an axis, if so."""
     if low[axis] == high[axis]:
         return "there is one voxel along this axis"
+    if labels.has_gaps:
+        return None  # which says more
     spans = [Span(int(start), int(stop) + 1) for start, stop in zip(low, high, strict=True)]
     parts = []
     for place in (spans[axis].start, spans[axis].stop - 1):
