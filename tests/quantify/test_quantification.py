@@ -11,7 +11,8 @@ from PIL import Image
 
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.progress import Progress, silent
-from monai_app.quantify import MEASURES, ArrayLabels, StoredLabels, chosen_measures, quantify
+from monai_app.quantify import MEASURES, ArrayLabels, Measured, StoredLabels, chosen_measures, quantify
+from monai_app.quantify.report.document import as_document
 from monai_app.quantify.report.folder import write_folder
 from monai_app.quantify.report.text import text_lines
 from monai_app.stack import Stack
@@ -100,12 +101,18 @@ def test_nothing_segmented_is_refused_before_anything_is_measured() -> None:
         quantify(ArrayLabels(np.zeros((3, 4, 4), np.uint8), VOXEL, PHASES), {})
 
 
-@pytest.mark.parametrize("gap", [[1, 3, 5, 7], [1, 2, 4, 5, 7, 8]])
-def test_labels_with_gaps_are_written_whole(gap: list[int], tmp_path: Path) -> None:
-    """Every number is a JSON number, also where no two voxels lie side by side."""
-    voxels = np.delete(blobs((9, 20, 20), 2), [], 0)
-    voxels[gap] = 0
-    write_folder(quantify(ArrayLabels(voxels, VOXEL, PHASES), chosen_measures(["correlation"])), tmp_path / "out")
+def test_what_is_segmented_on_every_second_row_is_written(tmp_path: Path) -> None:
+    voxels = blobs((4, 20, 20), 2)
+    voxels[:, 1::2] = 0  # no two voxels lie side by side along y
+    write_folder(quantify(ArrayLabels(voxels, VOXEL, PHASES)), tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "quantities.json").read_text())
+    assert document["measures"]["correlation"]["quantities"]["correlation_range_y"]["grain"]["value"] > 0
+
+
+def test_versions_of_the_solver_stand_by_its_numbers() -> None:
+    found = quantify(ArrayLabels(np.ones((2, 4, 4), np.uint8), VOXEL, PHASES), {"tortuosity": lambda *_: Measured({})})
+    assert {"numpy", "taufactor", "torch"} <= as_document(found)["versions"].keys()
+    assert "torch" not in as_document(quantify(found.labels, {}))["versions"]
 
 
 def test_one_slice_is_measured_as_far_as_it_can_be() -> None:
