@@ -159,5 +159,6 @@ def _mean(labels: Labels, diameters: npt.NDArray[np.float64], share: npt.NDArray
     if share[-1] > _TOO_THICK:
         reason = f"{share[-1]:.0%} is thicker than {diameters[-1]:.4g} um, the greatest diameter looked for"
     elif 2 * mean > thinnest:
-        reason = f"what is measured (between gaps) is {thinnest:.4g} um thin, which decides the size of spheres"
+        between = " between gaps" if labels.has_gaps else ""
+        reason = f"what is measured{between} is {thinnest:.4g} um thin, which decides the size of spheres"
     return Quantity(mean, "um", unreliable=reason)
