@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import accumulate, groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.domain.phase import Phase
+from monai_app.domain.numbering import step_of
+from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.region import Region, Span
 from monai_app.errors import ConfigError, StackError
 from monai_app.progress import Progress, silent
@@ -31,6 +34,9 @@ class Labels(ABC):
         planes: z, in the stack, of every plane; None for a plane of zeros that stands in a gap of the stack, so that
             nothing is measured across it.
         shape: (planes, rows, columns).
+
+    Raises:
+        ConfigError: the values of the phases are not 1, 2, 3, ..., or two have the same name.
     """
 
     def __init__(
@@ -41,7 +47,7 @@ class Labels(ABC):
         rows: int,
         columns: int,
     ) -> None:
-        self.phases, self.voxel_nm, self.planes = tuple(phases), voxel_nm, tuple(planes)
+        self.phases, self.voxel_nm, self.planes = check_phases(tuple(phases)), voxel_nm, tuple(planes)
         self.shape = (len(self.planes), rows, columns)
         self._counts: npt.NDArray[np.int64] | None = None
 
@@ -53,7 +59,7 @@ class Labels(ABC):
     @property
     def size(self) -> int:
         """One more than the highest value of a phase: the length of a table of values."""
-        return self.phases[-1].value + 1
+        return len(self.phases) + 1
 
     @property
     def voxel_um(self) -> tuple[float, float, float]:
@@ -65,6 +71,17 @@ class Labels(ABC):
     def has_gaps(self) -> bool:
         """Whether slices are missing between others."""
         return None in self.planes
+
+    @property
+    def series(self) -> list[Span]:
+        """The planes of every series of slices of which none is missing."""
+        known = groupby(range(len(self.planes)), key=lambda plane: self.planes[plane] is not None)
+        runs = [[*run] for inside, run in known if inside]
+        return [Span(run[0], run[-1] + 1) for run in runs]
+
+    def depth_um(self, z: int) -> float:
+        """Return how far slice ``z`` of the stack lies from its first one."""
+        return z * self.voxel_um[0]
 
     @abstractmethod
     def read(self, block: Region) -> Voxels:
@@ -105,6 +122,7 @@ class ArrayLabels(Labels):
         phases: what the values mean, in the order of their values.
 
     Raises:
+        ConfigError: the values of the phases are not 1, 2, 3, ..., or two have the same name.
         StackError: the array is of another type, or holds a value above the phases'.
     """
 
@@ -152,11 +170,16 @@ class StoredLabels(Labels):
         gaps = {z for z in stack.gaps if z > self.region.z.start}
         planes = [plane for z in self.region.z.range for plane in ((None, z) if z in gaps else (z,))]
         super().__init__(phases, stack.voxel_nm, planes, *self.region.rect.shape)
+        self._positions = _slice_positions(stack)
 
     @property
     def stack(self) -> Stack:
         """The stack that they belong to."""
         return self._stack
+
+    def depth_um(self, z: int) -> float:
+        """Return how far slice ``z`` lies from the first one: across a gap by the numbers of the slices."""
+        return self._positions[z] * self.voxel_um[0]
 
     def read(self, block: Region) -> Voxels:
         """Return a block; what the mask leaves out is 0."""
@@ -184,6 +207,17 @@ class StoredLabels(Labels):
                 f"labels {self.name!r} of {self._stack.path} were replaced while they were measured, so nothing is "
                 "written; give the same command again"
             )
+
+
+def _slice_positions(stack: Stack) -> list[float]:
+    """Where every slice lies, in steps from the first one; numbers that jump count at gaps alone."""
+    numbers = [Decimal(str(number)) for number in stack.slice_numbers]
+    step = step_of(numbers)
+    steps = (
+        float((after - before) / step) if z in stack.gaps else 1.0
+        for z, (before, after) in enumerate(pairwise(numbers), 1)
+    )
+    return [*accumulate(steps, initial=0.0)]
 
 
 def check_labelled(labels: Labels, progress: Progress = silent) -> None:

@@ -16,6 +16,9 @@ Task = Callable[[str], AbstractContextManager[Progress]]
 COUNT = "count"
 """What comes before the measures: counting the voxels of every value."""
 
+_OF_ANNOTATIONS = frozenset({"correction"})
+"""Measures that may say something of a phase which no voxel has."""
+
 
 @dataclass(frozen=True)
 class Quantification:
@@ -57,7 +60,8 @@ def quantify(
         check_labelled(labels, shown)
     for name, measure in measures.items():
         with _timed(progress, name, seconds) as shown:
-            measured[name] = _without_absent(measure(labels, shown), labels)
+            found = measure(labels, shown)
+        measured[name] = found if name in _OF_ANNOTATIONS else _without_absent(found, labels)
     if isinstance(labels, StoredLabels):
         labels.check()
     return Quantification(labels, measured, seconds)

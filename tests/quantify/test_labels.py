@@ -56,6 +56,25 @@ def test_what_a_mask_leaves_out_is_not_segmented(stack: Stack, tmp_path: Path) -
     np.testing.assert_array_equal(whole, np.where(kept, LABELS, 0)[PART.index])
 
 
+def test_slices_lie_as_far_apart_as_their_numbers_say_at_gaps(stack: Stack) -> None:
+    stack.slice_numbers = (10, 20, 50, 60, 70, 90, 100, 110)
+    stack.gaps = (2,)  # the step from 70 to 90 was said to mean nothing
+    labels = StoredLabels(stack, "found", PART)
+    assert [labels.depth_um(z) for z in range(8)] == pytest.approx([0, 0.02, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18])
+
+
+def test_series_are_the_planes_between_gaps() -> None:
+    labels = ArrayLabels(LABELS, (1.0, 2.0, 3.0), PHASES)
+    assert labels.series == [Span(0, 8)]
+    labels.planes = (0, 1, None, 2, None, 3, 4, 5)
+    assert labels.series == [Span(0, 2), Span(3, 4), Span(5, 8)]
+
+
+def test_phases_with_other_values_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"phase values \[1, 3\] are not 1..2"):
+        ArrayLabels(LABELS, (1.0, 2.0, 3.0), (PHASES[0], PHASES[2]))
+
+
 def test_a_gap_is_a_plane_of_which_nothing_is_known(stack: Stack) -> None:
     stack.gaps = (2, 5)  # before the region's first slice nothing is measured
     labels = StoredLabels(stack, "found", PART)

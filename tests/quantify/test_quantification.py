@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from monai_app.errors import ConfigError, TargetExistsError
-from monai_app.progress import Progress
-from monai_app.quantify import MEASURES, ArrayLabels, StoredLabels, chosen_measures, quantify
+from monai_app.progress import Progress, silent
+from monai_app.quantify import MEASURES, ArrayLabels, Measured, StoredLabels, chosen_measures, quantify
+from monai_app.quantify.report.document import as_document
 from monai_app.quantify.report.folder import write_folder
 from monai_app.quantify.report.text import text_lines
 from monai_app.stack import Stack
@@ -50,7 +51,10 @@ def test_a_folder_holds_every_number_once_and_again(stack: Stack, tmp_path: Path
         number = document["measures"]["fraction"]["quantities"]["volume_fraction"][row["phase"]]
         assert float(row["volume_fraction"]) == number["value"]
     assert "no voxel has this phase" in rows[2]["unreliable"]
-    assert rows[2]["chord_mean_x [um]"] == ""
+    assert rows[2]["chord_mean_x [um]"] == rows[2]["thickness_mean [um]"] == ""
+    corrected = MEASURES["correction"](labels, silent).quantities["corrected_fraction"]["clinker"]
+    assert corrected.value  # from the annotations, though no voxel is labelled as clinker
+    assert found.quantities["corrected_fraction"]["clinker"] == corrected
     slices = list(csv.DictReader((tmp_path / "out" / "slices.csv").read_text().splitlines()))
     assert [float(row["z_um"]) for row in slices] == pytest.approx(np.arange(8) * 0.02)
     assert np.mean([float(row["pore"]) for row in slices]) == pytest.approx(float(rows[0]["volume_fraction"]))
@@ -97,11 +101,25 @@ def test_nothing_segmented_is_refused_before_anything_is_measured() -> None:
         quantify(ArrayLabels(np.zeros((3, 4, 4), np.uint8), VOXEL, PHASES), {})
 
 
+def test_what_is_segmented_on_every_second_row_is_written(tmp_path: Path) -> None:
+    voxels = blobs((4, 20, 20), 2)
+    voxels[:, 1::2] = 0  # no two voxels lie side by side along y
+    write_folder(quantify(ArrayLabels(voxels, VOXEL, PHASES)), tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "quantities.json").read_text())
+    assert document["measures"]["correlation"]["quantities"]["correlation_range_y"]["grain"]["value"] > 0
+
+
+def test_versions_of_the_solver_stand_by_its_numbers() -> None:
+    found = quantify(ArrayLabels(np.ones((2, 4, 4), np.uint8), VOXEL, PHASES), {"tortuosity": lambda *_: Measured({})})
+    assert {"numpy", "taufactor", "torch"} <= as_document(found)["versions"].keys()
+    assert "torch" not in as_document(quantify(found.labels, {}))["versions"]
+
+
 def test_one_slice_is_measured_as_far_as_it_can_be() -> None:
     found = quantify(ArrayLabels(blobs((1, 30, 30), 3), VOXEL, PHASES)).quantities
-    for name in ("specific_surface", "percolating_share_z", "chord_mean_z", "thickness_mean"):
+    for name in ("specific_surface", "components", "percolating_share_z", "chord_mean_z", "thickness_mean"):
         assert all(number.unreliable for number in found[name].values()), name
-    for name in ("volume_fraction", "chord_mean_x", "percolating_share_x"):
+    for name in ("volume_fraction", "chord_mean_x"):
         assert found[name]["grain"].unreliable is None, name
 
 

@@ -37,7 +37,7 @@ def chosen_measures(names: Sequence[str] | None) -> Mapping[str, Measure]:
     """
     for name in names or ():
         if name not in MEASURES:
-            raise ConfigError(f"measure {name!r} is unknown; choose of {', '.join(MEASURES)} (--measure)")
+            raise ConfigError(f"measure {name!r} is unknown; choose one of {', '.join(MEASURES)} (--measure)")
     return MEASURES if names is None else {name: MEASURES[name] for name in names}
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from monai_app.domain.region import Region, Span
 from monai_app.progress import Progress
 from monai_app.quantify.labels import Labels, Voxels
 from monai_app.quantify.quantity import Cell, Measured, Panel, Quantity, Table
@@ -29,12 +30,14 @@ class Components:
         sizes: (components,), voxels.
         low: (components, 3), first plane, row and column.
         high: (components, 3), last plane, row and column.
+        cut: (components,), whether they share a face with a voxel that is not segmented.
     """
 
     values: Voxels
     sizes: _Ints
     low: _Ints
     high: _Ints
+    cut: npt.NDArray[np.bool_]
 
     def joined(self, pairs: _Ints) -> "Components":
         """Make one of those that are connected by pairs of numbers, (pairs, 2)."""
@@ -44,10 +47,12 @@ class Components:
         values, sizes = np.zeros(number, np.uint8), np.zeros(number, np.int64)
         low, high = np.full((number, 3), np.iinfo(np.int64).max), np.zeros((number, 3), np.int64)
         values[own] = self.values
+        cut = np.zeros(number, bool)
+        cut[own[self.cut]] = True
         np.add.at(sizes, own, self.sizes)
         np.minimum.at(low, own, self.low)
         np.maximum.at(high, own, self.high)
-        return Components(values, sizes, low, high)
+        return Components(values, sizes, low, high, cut)
 
 
 def find_components(labels: Labels, progress: Progress) -> Components:
@@ -57,16 +62,20 @@ def find_components(labels: Labels, progress: Progress) -> Components:
     """
     slabs: list[Components] = []
     pairs: list[_Ints] = [np.zeros((0, 2), np.int64)]
+    cut: list[_Ints] = []
     count, below, below_ids = 0, np.zeros(labels.shape[1:], np.uint8), np.zeros(labels.shape[1:], np.int64)
     for block, voxels in labels.slabs(progress):
         parts, number = cc3d.connected_components(voxels, connectivity=CONNECTIVITY, return_N=True)
         ids = parts[0] + np.int64(count - 1)  # parts begin at 1
         pairs.append(_touching(below, below_ids, voxels[0], ids))
+        cut += [_beside(below, below_ids, voxels[0]), _beside(voxels[0], ids, below)]
         slabs.append(_slab_components(voxels, parts, number, block.z.start))
         below, below_ids = voxels[-1], parts[-1] + np.int64(count - 1)
         count += number
-    columns = zip(*((each.values, each.sizes, each.low, each.high) for each in slabs), strict=True)
-    return Components(*map(np.concatenate, columns)).joined(np.concatenate(pairs))
+    columns = zip(*(vars(each).values() for each in slabs), strict=True)
+    found = Components(*map(np.concatenate, columns))
+    found.cut[np.concatenate(cut)] = True
+    return found.joined(np.concatenate(pairs))
 
 
 def _slab_components(voxels: Voxels, parts: npt.NDArray[np.unsignedinteger], number: int, first: int) -> Components:
@@ -77,8 +86,24 @@ def _slab_components(voxels: Voxels, parts: npt.NDArray[np.unsignedinteger], num
         values[own] = plane
     boxes = statistics["bounding_boxes"][1:].astype(np.int64)
     low, high = boxes[:, 0::2], boxes[:, 1::2]
-    offset = (first, 0, 0)
-    return Components(values[1:], statistics["voxel_counts"][1:].astype(np.int64), low + offset, high + offset)
+    sizes, offset = statistics["voxel_counts"][1:].astype(np.int64), (first, 0, 0)
+    return Components(values[1:], sizes, low + offset, high + offset, _cut(voxels, parts, number))
+
+
+def _cut(voxels: Voxels, parts: npt.NDArray[np.unsignedinteger], number: int) -> npt.NDArray[np.bool_]:
+    """Which parts of a slab share a face with a 0 in it: (number,)."""
+    cut = np.zeros(number + 1, bool)
+    if not voxels.all():
+        for axis in range(3):
+            values, own = np.moveaxis(voxels, axis, 0), np.moveaxis(parts, axis, 0)
+            cut[_beside(values[1:], own[1:], values[:-1])] = True
+            cut[_beside(values[:-1], own[:-1], values[1:])] = True
+    return cut[1:]
+
+
+def _beside(values: Voxels, ids: npt.NDArray[np.integer], others: Voxels) -> _Ints:
+    """The numbers of parts whose neighbours, in the same places of ``others``, are 0."""
+    return np.unique(ids[(values > 0) & (others == 0)]).astype(np.int64)
 
 
 def _touching(first: Voxels, first_ids: _Ints, second: Voxels, second_ids: _Ints) -> _Ints:
@@ -93,10 +118,12 @@ def _touching(first: Voxels, first_ids: _Ints, second: Voxels, second_ids: _Ints
 def measure(labels: Labels, progress: Progress) -> Measured:
     """Count connected components: number, sizes, share of the largest; and what connects opposite faces.
 
-    Components that the border cuts count as they are; how many these are is told beside.
+    Components that end at the border, or at anything that is not segmented, count as they are; how many these are is
+    given too. Opposite faces are those of the box around all that is segmented.
     """
     found = find_components(labels, progress)
-    numbers = {phase.name: _of_phase(labels, found, phase.value) for phase in labels.phases}
+    faces = _Faces.of(labels, found)
+    numbers = {phase.name: _of_phase(labels, found, faces, phase.value) for phase in labels.phases}
     quantities: dict[str, dict[str, Quantity]] = {}
     for name, of in numbers.items():
         for quantity, number in of.items():
@@ -116,25 +143,66 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     )
 
 
-def _of_phase(labels: Labels, found: Components, value: int) -> dict[str, Quantity]:
+@dataclass(frozen=True)
+class _Faces:
+    """The faces of the box around all that is segmented.
+
+    Args:
+        low: (3,), first plane, row and column.
+        high: (3,), last plane, row and column.
+        unseen: why connections may lie outside what is segmented, if they may; holds for all numbers.
+        open: why reaching a face along z, y, x says little, if it does.
+    """
+
+    low: _Ints
+    high: _Ints
+    unseen: str | None
+    open: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, labels: Labels, found: Components) -> "_Faces":
+        low, high = found.low.min(0), found.high.max(0)
+        unseen = None
+        if labels.has_gaps:
+            unseen = "slices are missing, and nothing is known to connect across them"
+        elif low[0] == high[0]:
+            unseen = "one slice: connections outside it are not seen"
+        return cls(low, high, unseen, tuple(_why_open(labels, low, high, axis) for axis in range(3)))
+
+
+def _why_open(labels: Labels, low: _Ints, high: _Ints, axis: int) -> str | None:
+    """Why little is said by what reaches from face to face of a box along an axis, if so."""
+    if low[axis] == high[axis]:
+        return "there is one voxel along this axis"
+    if labels.has_gaps:
+        return None  # which says more
+    spans = [Span(int(start), int(stop) + 1) for start, stop in zip(low, high, strict=True)]
+    parts = []
+    for place in (spans[axis].start, spans[axis].stop - 1):
+        spans[axis] = Span(place, place + 1)
+        parts.append(float((labels.read(Region(*spans)) == 0).mean()))
+    if not any(parts):
+        return None
+    return f"{max(parts):.2g} of a face across this axis is not segmented, and what ends there is not counted"
+
+
+def _of_phase(labels: Labels, found: Components, faces: _Faces, value: int) -> dict[str, Quantity]:
     chosen = found.values == value
     sizes, low, high = found.sizes[chosen], found.low[chosen], found.high[chosen]
     total = max(int(sizes.sum()), 1)
     segmented = float(found.sizes.sum() * np.prod(labels.voxel_um))
-    at_border = ((low == 0) | (high == np.array(labels.shape) - 1)).any(1)
+    at_border = found.cut[chosen] | ((low == 0) | (high == np.array(labels.shape) - 1)).any(1)
     numbers = {
-        "components": Quantity(len(sizes), "1"),
-        "components_at_border": Quantity(int(at_border.sum()), "1"),
-        "components_per_volume": Quantity(len(sizes) / segmented, "1/um^3"),
-        "largest_component_share": Quantity(float(sizes.max(initial=0) / total), "1"),
+        "components": Quantity(len(sizes), "1", unreliable=faces.unseen),
+        "components_at_border": Quantity(int(at_border.sum()), "1", unreliable=faces.unseen),
+        "components_per_volume": Quantity(len(sizes) / segmented, "1/um^3", unreliable=faces.unseen),
+        "largest_component_share": Quantity(float(sizes.max(initial=0) / total), "1", unreliable=faces.unseen),
     }
-    for axis, length in enumerate(labels.shape):
-        through = (low[:, axis] == 0) & (high[:, axis] == length - 1)
-        reason = "there is one voxel along this axis" if length == 1 else None
-        if axis == 0 and labels.has_gaps:
-            reason = "slices are missing, and nothing is known to connect across them"
+    for axis, name in enumerate("zyx"):
+        through = (low[:, axis] == faces.low[axis]) & (high[:, axis] == faces.high[axis])
         share = float(sizes[through].sum() / total)
-        numbers[f"percolating_share_{'zyx'[axis]}"] = Quantity(share, "1", unreliable=reason)
+        reasons = dict.fromkeys(filter(None, (faces.unseen, faces.open[axis])))
+        numbers[f"percolating_share_{name}"] = Quantity(share, "1", unreliable="; ".join(reasons) or None)
     return numbers
 
 

@@ -1,6 +1,6 @@
 """Two-point correlation of every phase along each axis, and how far it reaches."""
 
-from itertools import groupby
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,8 @@ def measure(labels: Labels, progress: Progress) -> Measured:
 
     Its correlation is (S2 - f^2) / (f - f^2) with the phase's volume fraction f (Torquato 2002, Random Heterogeneous
     Materials, doi 10.1007/978-1-4757-6355-3); the range is the first distance at which that is 0.05, by linear
-    interpolation. Pairs reach up to half the volume; voxels that are not segmented, and slices on
-    two sides of missing ones, are in none.
+    interpolation. Pairs reach up to half the volume; voxels that are not segmented, and slices on two sides of missing
+    ones, are in none.
     """
     planes, rows, columns = labels.shape
     step = int(np.ceil(np.sqrt(planes * rows * columns / _MOST_KEPT)))
@@ -40,16 +40,12 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     return _measured(labels, along, step)
 
 
-def _unbroken(kept: Voxels, labels: Labels) -> list[Voxels]:
+def _unbroken(kept: Voxels, labels: Labels) -> Iterator[Voxels]:
     """Lines along z, (lines, planes), apart for each series of slices without a gap and filled up with zeros."""
-    series = []
-    for gap, run in groupby(range(len(kept)), key=lambda plane: labels.planes[plane] is None):
-        if not gap:
-            inside = [*run]
-            lines = np.zeros((kept[0].size, len(kept)), np.uint8)
-            lines[:, : len(inside)] = kept[inside].reshape(len(inside), -1).T
-            series.append(lines)
-    return series
+    for series in labels.series:
+        lines = np.zeros((kept[0].size, len(kept)), np.uint8)
+        lines[:, : len(series)] = kept[series.index].reshape(len(series), -1).T
+        yield lines
 
 
 def _measured(labels: Labels, along: dict[str, LinePairs], step: int) -> Measured:
@@ -64,7 +60,7 @@ def _measured(labels: Labels, along: dict[str, LinePairs], step: int) -> Measure
         probability, correlation = correlations(counted, counts / counts.sum())
         distances = [n * size for n in range(counted.shape[1])]
         ranges[f"correlation_range_{axis}"] = {
-            name: _range(own, size) for name, own in zip(names, correlation, strict=True)
+            name: _range(own, counted[0], size) for name, own in zip(names, correlation, strict=True)
         }
         rows += [
             [axis, distance, int(number), *(_cell(value) for value in values)]
@@ -76,20 +72,20 @@ def _measured(labels: Labels, along: dict[str, LinePairs], step: int) -> Measure
     return Measured(ranges, {"two_point": table}, panels, {"range_level": RANGE_LEVEL, "every_line": step})
 
 
-def _range(correlation: npt.NDArray[np.float64], size: float) -> Quantity:
-    """The range of a phase in um from its correlation at every distance in voxels of ``size``."""
+def _range(correlation: npt.NDArray[np.float64], pairs: npt.NDArray[np.int64], size: float) -> Quantity:
+    """The range of a phase in um from its correlation, and the pairs, at every distance in voxels of ``size``."""
+    if len(correlation) == 1:
+        return Quantity(None, "um", unreliable="there is one voxel along this axis only")
+    farthest = int(np.flatnonzero(pairs).max(initial=0))
+    if farthest == 0:
+        return Quantity(None, "um", unreliable="no two segmented voxels lie along this axis")
+    if np.isnan(correlation[farthest]):
+        return Quantity(None, "um", unreliable="every voxel has this phase")
     reach = first_below(correlation, RANGE_LEVEL)
     if reach is not None:
         return Quantity(reach * size, "um")
-    if np.isnan(correlation[0]):
-        return Quantity(None, "um", unreliable="every voxel has this phase")
-    if len(correlation) == 1:
-        return Quantity(None, "um", unreliable="there is one voxel along this axis only")
-    return Quantity(
-        None,
-        "um",
-        unreliable=f"still correlated at {(len(correlation) - 1) * size:.3g} um, half the length of the volume",
-    )
+    reason = f"still correlated at {farthest * size:.3g} um, the greatest distance that was looked at"
+    return Quantity(None, "um", unreliable=reason)
 
 
 def _cell(value: float) -> Cell:

@@ -1,6 +1,7 @@
 """Volume fractions: of all of it, and slice by slice."""
 
 import numpy as np
+import numpy.typing as npt
 
 from monai_app.progress import Progress
 from monai_app.quantify.labels import Labels
@@ -15,12 +16,12 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     volumes = total * float(np.prod(labels.voxel_um))
     fractions = total / total.sum()
     rows = [
-        (z, z * labels.voxel_um[0], int(count.sum()), *(count / count.sum() if count.any() else [None] * len(values)))
+        (z, labels.depth_um(z), int(count.sum()), *(count / count.sum() if count.any() else [None] * len(values)))
         for z, count in zip(labels.planes, counts[:, values], strict=True)
         if z is not None
     ]
-    measured = [row for row in rows if row[2]]
-    profile = {name: ([row[1] for row in measured], [row[3 + n] for row in measured]) for n, name in enumerate(names)}
+    depths, *shares = _profile(labels, counts[:, values]).T.tolist()
+    profile = {name: (depths, of) for name, of in zip(names, shares, strict=True)}
     bars = {name: ([n], [fraction]) for n, (name, fraction) in enumerate(zip(names, fractions.tolist(), strict=True))}
     return Measured(
         {
@@ -35,3 +36,14 @@ def measure(labels: Labels, progress: Progress) -> Measured:
             Panel("profile along z", "z, um", "share of what is segmented", profile),
         ),
     )
+
+
+def _profile(labels: Labels, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Depth in um and the shares of the phases of every slice with labels, (slices, 1 + K); ``nan`` at gaps."""
+    nothing = [np.nan] * (1 + len(labels.phases))  # breaks the curve
+    points = [
+        nothing if z is None else [labels.depth_um(z), *(count / count.sum())]
+        for z, count in zip(labels.planes, counts, strict=True)
+        if z is None or count.any()
+    ]
+    return np.array(points, float)

@@ -15,7 +15,7 @@ from monai_app.quantify.labels import Labels, Voxels
 from monai_app.quantify.quantity import Cell, Measured, Panel, Quantity, Table
 
 GREATEST = 64
-"""Greatest thickness that is told from greater ones, in the voxel's shortest sides."""
+"""Greatest thickness that is distinguished from greater ones, in the voxel's shortest sides."""
 
 _RATIO = 2 ** (1 / 3)
 """Of a diameter to the next smaller one."""
@@ -36,7 +36,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     A voxel's local thickness is the diameter of the largest sphere that lies in the phase and holds the voxel
     (Hildebrand and Ruegsegger 1997, doi 10.1046/j.1365-2818.1997.1340694.x). Spheres are centred at voxels; their
     radius is the distance to the nearest voxel of another phase. Beyond the border, and where nothing is segmented,
-    nothing ends them.
+    nothing ends them. Each series of slices without a gap is measured on its own.
     """
     diameters = _diameters(labels)
     counts = np.zeros((len(diameters), labels.size), np.int64)
@@ -48,7 +48,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
 
 
 def _diameters(labels: Labels) -> npt.NDArray[np.float64]:
-    """The diameters that are told apart, nm: from that of a single voxel to `GREATEST` in equal ratios."""
+    """The diameters that are distinguished, nm: from that of a single voxel to `GREATEST` in equal ratios."""
     side = min(labels.voxel_nm)
     count = round(math.log(GREATEST / 2, _RATIO)) + 1
     return np.geomspace(2 * side, GREATEST * side, count)
@@ -57,22 +57,25 @@ def _diameters(labels: Labels) -> npt.NDArray[np.float64]:
 def _blocks(labels: Labels, radius: float, progress: Progress) -> Iterator[tuple[Region, Voxels]]:
     """Blocks with all that decides the thickness in them: where each lies in the voxels that are given, and these.
 
-    A voxel is held by a sphere whose centre is up to a radius away, and whose own radius is that long again.
+    A voxel is held by a sphere whose centre is up to a radius away, and whose own radius is that long again. None
+    reaches across a gap.
     """
     halo = [math.ceil(2 * radius / side) for side in labels.voxel_nm]
     planes, rows, columns = labels.shape
     depth = min(planes, 2 * halo[0])
     side = max(math.isqrt(BLOCK // min(planes, depth + 2 * halo[0])) - 2 * halo[1], halo[1])
     cores = [
-        Region(z, y, x)
-        for z in Span(0, planes).split(depth)
+        (series, Region(z, y, x))
+        for series in labels.series
+        for z in series.split(depth, series.start)
         for y in Span(0, rows).split(side)
         for x in Span(0, columns).split(side)
     ]
     progress(0, len(cores))
-    for done, core in enumerate(cores, 1):
-        spans = zip((core.z, core.y, core.x), halo, labels.shape, strict=True)
-        read = Region(*(Span(max(span.start - by, 0), min(span.stop + by, end)) for span, by, end in spans))
+    for done, (series, core) in enumerate(cores, 1):
+        whole = (series, Span(0, rows), Span(0, columns))
+        spans = zip((core.z, core.y, core.x), halo, whole, strict=True)
+        read = Region(*(Span(span.start - by, span.stop + by).intersect(end) for span, by, end in spans))
         inner = (span.shift(-outer.start) for span, outer in zip(vars(core).values(), vars(read).values(), strict=True))
         yield Region(*inner), labels.read(read)
         progress(done, len(cores))
@@ -147,11 +150,15 @@ def _measured(
 
 
 def _mean(labels: Labels, diameters: npt.NDArray[np.float64], share: npt.NDArray[np.float64]) -> Quantity:
+    if not share[0]:
+        return Quantity(None, "um")
     mean = float(diameters[0] + np.trapezoid(share, diameters))
-    thinnest = min(length * side for length, side in zip(labels.shape, labels.voxel_um, strict=True))
+    lengths = (min(map(len, labels.series)), *labels.shape[1:])
+    thinnest = min(length * side for length, side in zip(lengths, labels.voxel_um, strict=True))
     reason = None
     if share[-1] > _TOO_THICK:
         reason = f"{share[-1]:.0%} is thicker than {diameters[-1]:.4g} um, the greatest diameter looked for"
     elif 2 * mean > thinnest:
-        reason = f"what is measured is {thinnest:.4g} um thin, which decides the size of spheres"
+        between = " between gaps" if labels.has_gaps else ""
+        reason = f"what is measured{between} is {thinnest:.4g} um thin, which decides the size of spheres"
     return Quantity(mean, "um", unreliable=reason)

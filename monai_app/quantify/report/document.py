@@ -15,14 +15,18 @@ from monai_app.quantify.quantity import Cell, Quantity, Table
 _LIBRARIES = ("numpy", "scipy", "connected-components-3d", "edt")
 """Libraries whose versions decide numbers."""
 
+_SOLVERS = ("taufactor", "torch")
+"""Those that decide the tortuosity."""
+
 
 def as_document(found: Quantification) -> dict[str, Any]:
     """All of it as a JSON document."""
     labels = found.labels
     counts = labels.count().sum(0)
+    libraries = (*_LIBRARIES, *(_SOLVERS if "tortuosity" in found.measured else ()))
     return {
         "software": f"monai-app {__version__}",
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": {name: version(name) for name in libraries},
         **_origin(labels),
         "voxel_nm": labels.voxel_nm,
         "phases": [

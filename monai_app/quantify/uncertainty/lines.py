@@ -59,10 +59,12 @@ def correlations(pairs: Counts, fraction: Floats) -> tuple[Floats, Floats]:
 
 
 def first_below(correlation: Floats, level: float) -> float | None:
-    """Return the distance, in voxels, at which a correlation first falls to a level, between voxels by interpolation.
+    """Return the distance, in voxels, at which a correlation first falls to a level.
+
+    Between the distances at which it is known it is interpolated.
 
     Args:
-        correlation: (distances,).
+        correlation: (distances,); ``nan`` where it is not known.
         level: below 1.
 
     Returns:
@@ -72,11 +74,12 @@ def first_below(correlation: Floats, level: float) -> float | None:
         >>> first_below(np.array([1.0, 0.6, 0.2, 0.0]), 0.4)
         1.5
     """
-    below = np.flatnonzero(correlation <= level)
+    known = np.flatnonzero(~np.isnan(correlation))
+    below = np.flatnonzero(correlation[known] <= level)
     if not len(below):
         return None
-    after = int(below[0])
-    if after == 0:
+    if below[0] == 0:
         return 0.0
-    before, there = correlation[after - 1], correlation[after]
-    return float(after - 1 + (before - level) / (before - there))
+    start, stop = known[below[0] - 1 : below[0] + 1]
+    before, there = correlation[[start, stop]]
+    return float(start + (stop - start) * (before - level) / (before - there))

@@ -59,9 +59,9 @@ def test_what_the_border_cuts_makes_the_mean_unreliable() -> None:
     found = numbers("chords", voxels, VOXEL)
     assert found["chord_mean_x"]["grain"].unreliable is None
     voxels[..., 2:9] = 2
-    assert found != (again := numbers("chords", voxels, VOXEL))
-    assert "90% of" not in str(again["chord_mean_x"]["grain"].unreliable)
-    assert "100% of the length" in str(again["chord_mean_x"]["matrix"].unreliable)
+    means = numbers("chords", voxels, VOXEL)["chord_mean_x"]
+    assert means["grain"].unreliable is None
+    assert "100% of the length" in str(means["matrix"].unreliable)
 
 
 def test_chords_between_overlapping_balls_are_those_of_the_boolean_model() -> None:

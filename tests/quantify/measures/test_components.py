@@ -63,6 +63,37 @@ def test_numbers_of_known_components() -> None:
     assert found["components"]["matrix"].value == 1
 
 
+@given(any_labels(), st.integers(1, 60))
+def test_what_ends_at_the_border_or_at_a_0_is_counted(voxels: Voxels, most: int) -> None:
+    if not voxels.any():
+        return
+    found = measure(SmallBlocks(voxels, VOXEL, most), silent).quantities["components_at_border"]
+    beside = scipy.ndimage.binary_dilation(voxels == 0, border_value=1)
+    for value, phase in enumerate(found, 1):
+        parts, _ = scipy.ndimage.label(voxels == value)
+        assert found[phase].value == len(np.unique(parts[beside & (parts > 0)]))
+
+
+def test_faces_are_those_of_what_is_segmented() -> None:
+    voxels = np.ones((8, 40, 40), np.uint8)
+    voxels[:, 18:22] = 2
+    voxels[:, :, :2] = 0
+    found = numbers("components", voxels, VOXEL)["percolating_share_x"]["grain"]
+    assert (found.value, found.unreliable) == (1, None)
+    voxels[4:, :, 2:6] = 0  # half of the slices were moved further
+    found = numbers("components", voxels, VOXEL)["percolating_share_x"]["grain"]
+    assert "0.5 of a face across this axis is not segmented" in str(found.unreliable)
+
+
+def test_connections_across_a_gap_are_not_known() -> None:
+    voxels = blobs((5, 12, 12), 2)
+    voxels[2] = 0
+    labels = SmallBlocks(voxels, VOXEL, 200)
+    labels.planes = (0, 1, None, 2, 3)
+    for name, of in measure(labels, silent).quantities.items():
+        assert of["grain"].unreliable == "slices are missing, and nothing is known to connect across them", name
+
+
 def test_size_classes_hold_every_component_once() -> None:
     voxels = blobs((12, 30, 30), 1.2)
     found = measure(SmallBlocks(voxels, VOXEL, 2000), silent)
@@ -74,7 +105,8 @@ def test_size_classes_hold_every_component_once() -> None:
     assert sum(float(row[4] or 0) for row in rows) == pytest.approx(1)
 
 
-def test_one_slice_percolates_along_z_without_saying_anything() -> None:
+def test_one_slice_does_not_see_connections_outside_it() -> None:
     found = numbers("components", blobs((1, 20, 20), 1))
     assert "one voxel" in str(found["percolating_share_z"]["grain"].unreliable)
-    assert found["percolating_share_y"]["grain"].unreliable is None
+    for name, of in found.items():
+        assert "one slice: connections outside it are not seen" in str(of["grain"].unreliable), name

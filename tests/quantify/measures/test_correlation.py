@@ -73,6 +73,26 @@ def test_what_has_no_range_is_marked() -> None:
     half = np.ones((4, 4, 12), np.uint8)
     half[..., 6:] = 2
     assert "still correlated at 0.02 um" in str(numbers("correlation", half)["correlation_range_z"]["grain"].unreliable)
+    whole = numbers("correlation", np.ones((4, 4, 4), np.uint8))["correlation_range_z"]["matrix"]
+    assert whole.unreliable == "every voxel has this phase"
+
+
+def test_a_range_is_found_between_distances_that_have_pairs() -> None:
+    voxels = BooleanModel(3, 0.3).draw((4, 60, 60), 0)
+    voxels[:, 1::2] = 0
+    found = numbers("correlation", voxels)
+    reach = found["correlation_range_y"]["grain"].value
+    assert reach is not None
+    assert reach == pytest.approx(found["correlation_range_x"]["grain"].value, rel=0.3)
+
+
+def test_without_pairs_along_an_axis_nothing_is_known_of_the_range() -> None:
+    voxels = BooleanModel(3, 0.3).draw((7, 20, 20), 0)
+    voxels[1::2] = 0
+    labels = SmallBlocks(voxels, VOXEL, 999)
+    labels.planes = (0, None, 1, None, 2, None, 3)
+    for number in correlation.measure(labels, silent).quantities["correlation_range_z"].values():
+        assert (number.value, number.unreliable) == (None, "no two segmented voxels lie along this axis")
 
 
 def test_no_pair_reaches_across_missing_slices() -> None:

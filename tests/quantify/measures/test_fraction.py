@@ -33,6 +33,16 @@ def test_a_slice_without_labels_has_no_fractions() -> None:
     assert found.panels[1].curves["matrix"] == ([0, 0.04], [1, 1])
 
 
+def test_the_profile_breaks_at_a_gap() -> None:
+    voxels = np.ones((4, 4, 5), np.uint8)
+    voxels[1] = 0
+    labels = SmallBlocks(voxels, VOXEL, 1)
+    labels.planes = (0, None, 1, 2)
+    places, shares = measure(labels, silent).panels[1].curves["matrix"]
+    np.testing.assert_array_equal(places, [0, np.nan, 0.02, 0.04])
+    np.testing.assert_array_equal(shares, [1, np.nan, 1, 1])
+
+
 def test_overlapping_balls_have_the_fraction_of_the_boolean_model() -> None:
     radius, per_nm3 = 40.0, 2e-6
     stacks = [overlapping_balls((30, 60, 60), (10.0, 5.0, 5.0), radius, per_nm3, seed) for seed in range(6)]

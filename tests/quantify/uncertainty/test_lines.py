@@ -38,3 +38,8 @@ def test_a_correlation_that_stays_above_has_no_range() -> None:
     assert first_below(np.array([1.0, 0.5, 0.2]), 0.05) is None
     assert first_below(np.full(3, np.nan), 0.05) is None
     assert first_below(np.array([1.0, 0.0]), 0.05) == 0.95
+
+
+def test_a_correlation_is_interpolated_over_distances_without_pairs() -> None:
+    assert first_below(np.array([1.0, np.nan, 0.0]), 0.25) == 1.5
+    assert first_below(np.array([1.0, np.nan, np.nan]), 0.25) is None
