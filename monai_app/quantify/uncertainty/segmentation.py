@@ -20,6 +20,10 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
 
 
+MOST_UNVERIFIED = 0.02
+"""Share of the labels, of phases that no annotated pixel is labelled as, up to which it hardly matters what they hold."""
+
+
 @dataclass(frozen=True)
 class CorrectedFraction:
     """The fraction of a phase, corrected by test slices.
@@ -52,12 +56,13 @@ def correct_fractions(voxels: Counts, blocks: Counts, *, level: float = 0.95) ->
         level: share of the intervals that hold the true fraction.
     """
     shares = voxels / voxels.sum()
-    corrected = adjusted_fractions(blocks.sum(axis=0), shares)
+    counts = blocks.sum(axis=0)
+    corrected = adjusted_fractions(counts, shares)
     found = []
     for k, share in enumerate(shares.tolist()):
         interval = block_interval(blocks, partial(_adjusted, shares=shares, phase=k), level=level, bounds=(0, 1))
         holding = int((blocks[:, k].sum(-1) + blocks[:, :, k].sum(-1) > 0).sum())
-        reasons = _reasons(blocks.sum(axis=0), k, share, holding)
+        reasons = _reasons(counts, k, shares, holding)
         found.append(CorrectedFraction(share, float(corrected[k]), interval.low, interval.high, holding, reasons))
     return tuple(found)
 
@@ -117,15 +122,17 @@ def confusion_of_blocks(
     return np.array([*blocks.values()], np.int64).reshape(-1, phases, phases)
 
 
-def _reasons(counts: Counts, phase: int, share: float, blocks: int) -> tuple[str, ...]:
+def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[str, ...]:
     """Say why the interval of a phase may not hold its true fraction."""
     true, labelled, hits = counts[phase].sum(), counts[:, phase].sum(), counts[phase, phase]
+    unverified = shares[counts.sum(axis=0) == 0].sum()
+    of_all = f"{100 * unverified:.0f} % of the labels are of phases that no annotated pixel is labelled as"
+    reasons = [of_all] if unverified > MOST_UNVERIFIED else []
     if not true and not labelled:
-        return ("the test slices have none of it, so nothing is known of its labels",)
-    reasons = []
+        return ("the test slices have none of it, so nothing is known of its labels", *reasons)
     if not true:
         reasons.append("it is annotated nowhere on the test slices")
-    if share and not labelled:
+    if shares[phase] and not labelled:
         reasons.append("no annotated pixel is labelled as it, so its labels are taken to be right")
     if blocks < LEAST_BLOCKS:
         reasons.append(f"it stands in {blocks} of the annotated blocks only; {LEAST_BLOCKS} are needed")
