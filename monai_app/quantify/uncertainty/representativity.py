@@ -153,7 +153,7 @@ def _window(shares: Floats, sums: Floats, fraction: float) -> tuple[int, bool]:
 
 
 def _beyond(axis: int, lags: Lags, covariances: Floats, last: int, variance: float) -> float:
-    """Return the mean covariance along an axis at one to two times the summed distance; ``nan`` if that is not there."""
+    """Return the mean covariance along an axis at one to two times the summed distance; ``nan`` if there is none."""
     cells = lags.weights.shape[axis]
     distance = np.arange(cells) * lags.cell_nm[axis] / lags.width_nm
     chosen = (distance > last) & (distance <= 2 * last + 1) & (np.arange(cells) <= cells / 2)

@@ -12,16 +12,15 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.metrics.blocks import BLOCKS, LEAST_BLOCKS, block_side, confusion_blocks
+from monai_app.metrics.blocks import BLOCKS, LEAST_BLOCKS, Counts, confusion_blocks, shared_blocks
 from monai_app.metrics.bootstrap import block_interval
 
-Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
 
 
 MOST_UNVERIFIED = 0.02
-"""Share of the labels, of phases that no annotated pixel is labelled as, up to which it hardly matters what they hold."""
+"""Share of the labels that are of phases as which no annotated pixel is labelled; more could change every fraction."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def confusion_of_blocks(
     voxel_nm: tuple[float, float, float],
     number: int = BLOCKS,
 ) -> Counts:
-    """Count the confusions in the blocks of each slice; blocks are cubes, which near slices share.
+    """Count the confusions in the blocks of test slices, which near slices share (see `shared_blocks`).
 
     Args:
         slices: z, annotation and labels (rows, columns) of the test slices, z ascending; 0 is neither counted.
@@ -109,17 +108,9 @@ def confusion_of_blocks(
     Returns:
         (blocks, K, K) pixels, [true][labelled], of the blocks that hold annotated and segmented pixels.
     """
-    blocks: dict[tuple[int, ...], Counts] = {}
-    first = None
-    for z, true, labelled in slices:
-        side = block_side((true.shape[0], true.shape[1]), number)
-        if first is None or (z - first) * voxel_nm[0] >= side * voxel_nm[1]:
-            first = z
-        counted = confusion_blocks(true, labelled, phases, side)
-        for place, counts in zip(counted.places, counted.counts, strict=True):
-            key = (first, *place)
-            blocks[key] = blocks.get(key, 0) + counts
-    return np.array([*blocks.values()], np.int64).reshape(-1, phases, phases)
+    step = voxel_nm[0] / voxel_nm[1]
+    counted = ((z * step, confusion_blocks(true, labelled, phases, number)) for z, true, labelled in slices)
+    return shared_blocks(counted, phases)
 
 
 def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[str, ...]:
