@@ -89,7 +89,7 @@ def test_the_fraction_of_the_material_lies_in_the_interval_in_95_of_100_cases() 
     assert 0.8 < np.std(deviations) < 1.25
 
 
-def test_what_two_phases_lack_of_one_is_told_alike() -> None:
+def test_two_phases_have_the_same_uncertainty() -> None:
     between, inside = represent(counts_of(BooleanModel(4, 0.3), (16, 32, 32), 0), CUBE, 1)
     assert between.standard_deviation == pytest.approx(inside.standard_deviation)
     assert (between.low, between.high) == pytest.approx((1 - inside.high, 1 - inside.low))
