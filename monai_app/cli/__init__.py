@@ -8,10 +8,10 @@ import sys
 
 import typer
 
-from monai_app.cli.evaluate import evaluate
 from monai_app.cli.export import export, save
 from monai_app.cli.package import check, package, trust, unpack, verify
-from monai_app.cli.quantify import quantify
+from monai_app.cli.results.evaluate import evaluate
+from monai_app.cli.results.quantify import quantify
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings

@@ -1,6 +1,6 @@
 """Scores of a segmentation: from one confusion matrix over all labelled pixels, and from where the errors lie."""
 
-from monai_app.metrics.blocks import Blocks, block_side, confusion_blocks
+from monai_app.metrics.blocks import Blocks, confusion_blocks, shared_blocks
 from monai_app.metrics.bootstrap import Interval, block_interval
 from monai_app.metrics.boundary import Overlap, boundary_overlap
 from monai_app.metrics.confusion import count_pixels, labelled_pairs, mean_iou_metric, phase_confusion
@@ -21,7 +21,6 @@ __all__ = [
     "Stratum",
     "SurfaceDistance",
     "block_interval",
-    "block_side",
     "boundary_overlap",
     "confusion_blocks",
     "count_pixels",
@@ -33,6 +32,7 @@ __all__ = [
     "read_scores",
     "score",
     "score_intervals",
+    "shared_blocks",
     "spread",
     "surface_distances",
     "write_scores",

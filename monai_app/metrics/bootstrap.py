@@ -35,7 +35,8 @@ def block_interval(
     less than there are blocks. Percentiles of the resamples would be too narrow: an annotated slice has few blocks.
 
     Args:
-        counts: (blocks, K, K), [true][predicted], of blocks that are wider than errors and structures hang together.
+        counts: (blocks, K, K), [true][predicted], of blocks that are wider than the range in which errors are
+            correlated.
         statistic: takes (repeats, K, K) and gives (repeats,), ``nan`` where it is undefined.
         level: share of the intervals that hold the true value.
         seed: of the draws.

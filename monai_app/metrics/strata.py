@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from monai_app.metrics.blocks import LEAST_BLOCKS
 from monai_app.metrics.bootstrap import block_interval
 
 STRATA = 4
@@ -19,7 +20,7 @@ class Stratum(NamedTuple):
         strongest: greatest.
         blocks: how many they are.
         error_rate: share of their labelled pixels that are wrong.
-        error_rate_low: lower end of its 95 % interval, from a bootstrap over the blocks.
+        error_rate_low: lower end of its 95 % interval, from a bootstrap over the blocks; ``nan`` of fewer than 4.
         error_rate_high: upper end.
     """
 
@@ -34,7 +35,7 @@ class Stratum(NamedTuple):
 def error_by_strength(
     strength: npt.NDArray[np.float64], labelled: npt.NDArray[np.int64], wrong: npt.NDArray[np.int64]
 ) -> list[Stratum]:
-    """Part blocks by the quartiles of a strength, and return the error rate of each part.
+    """Divide blocks by the quartiles of a strength, and return the error rate of each part.
 
     Where many blocks have one strength, such as no curtains at all, there are fewer parts.
 
@@ -55,8 +56,10 @@ def error_by_strength(
 def _stratum(
     strength: npt.NDArray[np.float64], labelled: npt.NDArray[np.int64], wrong: npt.NDArray[np.int64]
 ) -> Stratum:
-    counts = np.zeros((len(strength), 2, 2), np.int64)  # right and wrong, in the form of a confusion matrix
-    counts[:, 0, 0], counts[:, 0, 1] = labelled - wrong, wrong
-    interval = block_interval(counts, lambda drawn: drawn[:, 0, 1] / drawn[:, 0].sum(axis=1))
     rate = float(wrong.sum() / labelled.sum())
-    return Stratum(float(strength.min()), float(strength.max()), len(strength), rate, interval.low, interval.high)
+    low, high = np.nan, np.nan
+    if len(strength) >= LEAST_BLOCKS:
+        counts = np.zeros((len(strength), 2, 2), np.int64)  # right and wrong, in the form of a confusion matrix
+        counts[:, 0, 0], counts[:, 0, 1] = labelled - wrong, wrong
+        low, high, *_ = block_interval(counts, lambda drawn: drawn[:, 0, 1] / drawn[:, 0].sum(axis=1), bounds=(0, 1))
+    return Stratum(float(strength.min()), float(strength.max()), len(strength), rate, low, high)

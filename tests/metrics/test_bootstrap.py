@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import gaussian_filter
 
-from monai_app.metrics.blocks import confusion_blocks
+from monai_app.metrics.blocks import BLOCKS, confusion_blocks
 from monai_app.metrics.bootstrap import block_interval
 
 
@@ -53,8 +54,19 @@ def test_equal_blocks_leave_no_doubt_and_one_block_says_nothing() -> None:
     assert np.isnan(block_interval(counts[:1], accuracy).low)
 
 
-def test_blocks_count_labelled_and_predicted_pixels() -> None:
-    true, predicted = np.array([[1, 2, 0], [1, 1, 2], [2, 2, 1]]), np.array([[1, 1, 1], [1, 0, 2], [2, 1, 1]])
-    blocks = confusion_blocks(true, predicted, 2, 2)
-    assert blocks.places.tolist() == [[0, 0], [0, 2], [2, 0], [2, 2]]
-    assert blocks.counts.tolist() == [[[2, 0], [1, 0]], [[0, 0], [0, 1]], [[0, 0], [1, 1]], [[1, 0], [0, 0]]]
+def test_a_width_is_as_long_as_the_blocks_that_vary_make_it() -> None:
+    """Independent blocks: the interval is that of the mean of as many draws."""
+    rates = np.random.default_rng(0).random(100)
+    counts = blocks_of(rates)
+    interval, narrower = block_interval(counts, accuracy), block_interval(counts, accuracy, level=0.5)
+    assert interval.low < narrower.low < rates.mean() < narrower.high < interval.high
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * rates.std() / 10, rel=0.15)
+    assert block_interval(counts, accuracy) == interval  # seeded
+
+
+def test_a_bootstrap_of_single_pixels_would_be_too_narrow() -> None:
+    field = gaussian_filter(np.random.default_rng(0).standard_normal((240, 240)), 8)
+    true = np.ones((240, 240), np.uint8)
+    predicted = np.where(field > np.quantile(field, 0.8), 2, 1).astype(np.uint8)
+    found = [block_interval(confusion_blocks(true, predicted, 2, number).counts, accuracy) for number in (6400, BLOCKS)]
+    assert found[1].high - found[1].low > 2 * (found[0].high - found[0].low)

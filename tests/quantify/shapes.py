@@ -14,6 +14,7 @@ from monai_app.progress import Progress, silent
 from monai_app.quantify import MEASURES, ArrayLabels, Quantity, quantify
 from monai_app.quantify.labels import Voxels
 from monai_app.stack import Phase
+from tests.quantify.uncertainty.boolean import BooleanModel
 
 PHASES = tuple(
     Phase(value=value, name=name, rgb=(60 * value, 0, 0)) for value, name in enumerate(("matrix", "grain", "pore"), 1)
@@ -62,16 +63,9 @@ def layer(shape: Sequence[int], axis: int, thickness: int) -> Voxels:
 
 
 def overlapping_balls(shape: Sequence[int], voxel_nm: Sides, radius: float, per_nm3: float, seed: int = 0) -> Voxels:
-    """A Boolean model: grains of a radius around Poisson points, amid the matrix."""
-    rng = np.random.default_rng(seed)
-    extent = np.array(shape) * voxel_nm + 2 * radius
-    centres = rng.random((rng.poisson(per_nm3 * extent.prod()), 3)) * extent - radius
-    grids = np.ogrid[tuple(slice(0, length) for length in shape)]
-    solid = np.zeros(tuple(shape), bool)
-    for centre in centres:
-        squares = [(grid * side - at) ** 2 for grid, side, at in zip(grids, voxel_nm, centre, strict=True)]
-        solid |= sum(squares) < radius**2
-    return np.where(solid, 2, 1).astype(np.uint8)
+    """A Boolean model: so many grains of a radius per volume, amid the matrix."""
+    z, y, x = shape
+    return BooleanModel(radius, np.exp(-per_nm3 * 4 / 3 * np.pi * radius**3), voxel_nm).draw((z, y, x), seed)
 
 
 def blobs(shape: Sequence[int], width: float, seed: int = 0) -> Voxels:

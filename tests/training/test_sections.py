@@ -10,7 +10,15 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from monai_app.metrics import confusion_blocks, count_pixels, read_scores, score_intervals, surface_distances
+from monai_app.metrics import (
+    confusion_blocks,
+    count_pixels,
+    read_scores,
+    score_intervals,
+    shared_blocks,
+    surface_distances,
+)
+from monai_app.metrics.blocks import BLOCKS
 from monai_app.stack import Stack
 from monai_app.training.evaluation import EvaluatedSlice, Section, SliceScores, StackScores, write_evaluation
 from monai_app.training.evaluation.sections import SECTIONS
@@ -60,14 +68,17 @@ def section(path: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def test_pooled_intervals_are_of_the_blocks_of_all_slices(written: Path, evaluated: list[EvaluatedSlice]) -> None:
-    parts = [part for name in "ab" for part in read_scores(written / name / "scores.json")["parts"]]
-    blocks = [
-        confusion_blocks(each.true, each.predicted, 3, part["intervals"]["side"]).counts
-        for each, part in zip(evaluated, parts, strict=True)
-    ]
-    assert section(written, "intervals") == score_intervals(np.concatenate(blocks), NAMES)
-    assert section(written / "b", "intervals")["blocks"] == len(blocks[1]) + len(blocks[2])
+def test_pooled_intervals_are_of_blocks_that_near_slices_of_a_stack_share(
+    written: Path, evaluated: list[EvaluatedSlice], tmp_path: Path
+) -> None:
+    """Slices 3 and 6 are 60 nm apart, and blocks are 320 nm long."""
+    planes = [(each.z * 2.0, confusion_blocks(each.true, each.predicted, 3)) for each in evaluated]
+    near = shared_blocks(planes[1:], 3)
+    assert section(written / "b", "intervals") == score_intervals(near, NAMES)
+    assert section(written / "b", "intervals")["blocks"] == BLOCKS
+    all_in_one = scores_of("a", evaluated[::-1])
+    write_evaluation(tmp_path, [all_in_one], NAMES, SECTIONS)
+    assert section(tmp_path / "test", "intervals") == score_intervals(shared_blocks(planes, 3), NAMES)
 
 
 def test_pooled_boundaries_are_of_the_pixels_of_all_slices(written: Path) -> None:

@@ -12,6 +12,8 @@ from monai_app.quantify.quantity import Cell, Measured, Quantity, Table
 if TYPE_CHECKING:
     from monai_app.quantify.uncertainty.segmentation import CorrectedFraction
 
+_NO_LABELS = "the label image has no labels on the test slices"
+
 _NO_TEST = (
     "no test slice says how often labels are wrong; annotate slices that nothing was trained on, with the role test"
 )
@@ -34,6 +36,9 @@ def measure(labels: Labels, progress: Progress) -> Measured:
         return _uncorrected(names, "the labels have other phases than the annotations of the stack")
     blocks = confusion_of_blocks(_test_slices(labels, progress), len(names), labels.voxel_nm)
     if not len(blocks):
+        planes = (labels.stack.read_labels(labels.name, z, labels.region.rect) for z in labels.stack.test_slices)
+        if not any(plane.any() for plane in planes):
+            return _uncorrected(names, _NO_LABELS)
         return _uncorrected(names, "the test slices have no annotated pixel in the part that is measured")
     found = correct_fractions(labels.count().sum(0)[1:], blocks)
     rows: list[list[Cell]] = [[name, *row] for name, row in zip(names, blocks.sum(0).tolist(), strict=True)]

@@ -12,6 +12,10 @@ from monai_app.quantify.uncertainty.representativity import Representativity, re
 
 _MISSING = "slices are missing, so distances along z are not known"
 
+_FEW = "too few sub-volumes fit into the volume"
+
+_ONE_SLICE = "one slice: nothing is known of the structure along z"
+
 
 def measure(labels: Labels, progress: Progress) -> Measured:
     """Estimate the interval of the material's fraction, as `represent` does, from the counts in a grid of cells.
@@ -27,17 +31,19 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     named = {phase.name: each for phase, each in zip(labels.phases, found, strict=True)}
     if labels.has_gaps:
         named = {name: replace(each, unreliable=(*each.unreliable, _MISSING)) for name, each in named.items()}
+    flat = (_ONE_SLICE,) if labels.shape[0] == 1 else ()
     return Measured(
         {
             "material_fraction": {name: _fraction(each) for name, each in named.items()},
             "integral_range": {
-                name: _number(each.integral_range_nm3 / 1e9, "um^3", each.unreliable) for name, each in named.items()
+                name: _number(each.integral_range_nm3 / 1e9, "um^3", (*each.unreliable, *flat))
+                for name, each in named.items()
             },
             "independent_observations": {
                 name: _number(each.observations, "1", each.unreliable) for name, each in named.items()
             },
             "subvolume_variance_ratio": {
-                name: _number(each.variance_ratio, "1", ("too few sub-volumes fit into the volume",))
+                name: _number(each.variance_ratio, "1", (_FEW,) if np.isnan(each.variance_ratio) else ())
                 for name, each in named.items()
             },
         },
@@ -53,6 +59,6 @@ def _fraction(found: Representativity) -> Quantity:
     return Quantity(found.fraction, "1", interval, "; ".join(found.unreliable) or None)
 
 
-def _number(value: float, unit: str, missing: tuple[str, ...]) -> Quantity:
-    """A number, or why it is missing."""
-    return Quantity(None, unit, unreliable="; ".join(missing)) if np.isnan(value) else Quantity(value, unit)
+def _number(value: float, unit: str, reasons: tuple[str, ...]) -> Quantity:
+    """A number and why it should not be relied on, or is missing."""
+    return Quantity(None if np.isnan(value) else value, unit, unreliable="; ".join(reasons) or None)

@@ -48,6 +48,11 @@ class Lags:
         """Sum the values of all lags in each shell."""
         return np.bincount(self.shell, values).astype(np.float64)
 
+    def along(self, axis: int, values: Floats) -> Floats:
+        """Return the values of the lags 0, 1, 2, ... cells along an axis: (cells,)."""
+        line: Floats = np.moveaxis(values.reshape(self._padded), axis, 0)[: self.weights.shape[axis], 0, 0]
+        return line
+
     def overlap(self, cells: tuple[int, int, int]) -> Floats:
         """Return the share of the pairs of a full box of cells that each lag has, flat."""
         z, y, x = (np.maximum(count - steps, 0) / count**2 for count, steps in zip(cells, self._steps, strict=True))

@@ -12,12 +12,15 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.metrics.blocks import BLOCKS, LEAST_BLOCKS, block_side, confusion_blocks
+from monai_app.metrics.blocks import BLOCKS, LEAST_BLOCKS, Counts, confusion_blocks, shared_blocks
 from monai_app.metrics.bootstrap import block_interval
 
-Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
+
+
+MOST_UNVERIFIED = 0.02
+"""Share of the labels that are of phases as which no annotated pixel is labelled; more could change every fraction."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,13 @@ def correct_fractions(voxels: Counts, blocks: Counts, *, level: float = 0.95) ->
         level: share of the intervals that hold the true fraction.
     """
     shares = voxels / voxels.sum()
-    corrected = adjusted_fractions(blocks.sum(axis=0), shares)
+    counts = blocks.sum(axis=0)
+    corrected = adjusted_fractions(counts, shares)
     found = []
     for k, share in enumerate(shares.tolist()):
         interval = block_interval(blocks, partial(_adjusted, shares=shares, phase=k), level=level, bounds=(0, 1))
         holding = int((blocks[:, k].sum(-1) + blocks[:, :, k].sum(-1) > 0).sum())
-        reasons = _reasons(blocks.sum(axis=0), k, share, holding)
+        reasons = _reasons(counts, k, shares, holding)
         found.append(CorrectedFraction(share, float(corrected[k]), interval.low, interval.high, holding, reasons))
     return tuple(found)
 
@@ -93,7 +97,7 @@ def confusion_of_blocks(
     voxel_nm: tuple[float, float, float],
     number: int = BLOCKS,
 ) -> Counts:
-    """Count the confusions in the blocks of each slice; blocks are cubes, which near slices share.
+    """Count the confusions in the blocks of test slices, which near slices share (see `shared_blocks`).
 
     Args:
         slices: z, annotation and labels (rows, columns) of the test slices, z ascending; 0 is neither counted.
@@ -104,28 +108,22 @@ def confusion_of_blocks(
     Returns:
         (blocks, K, K) pixels, [true][labelled], of the blocks that hold annotated and segmented pixels.
     """
-    blocks: dict[tuple[int, ...], Counts] = {}
-    first = None
-    for z, true, labelled in slices:
-        side = block_side((true.shape[0], true.shape[1]), number)
-        if first is None or (z - first) * voxel_nm[0] >= side * voxel_nm[1]:
-            first = z
-        counted = confusion_blocks(true, labelled, phases, side)
-        for place, counts in zip(counted.places, counted.counts, strict=True):
-            key = (first, *place)
-            blocks[key] = blocks.get(key, 0) + counts
-    return np.array([*blocks.values()], np.int64).reshape(-1, phases, phases)
+    step = voxel_nm[0] / voxel_nm[1]
+    counted = ((z * step, confusion_blocks(true, labelled, phases, number)) for z, true, labelled in slices)
+    return shared_blocks(counted, phases)
 
 
-def _reasons(counts: Counts, phase: int, share: float, blocks: int) -> tuple[str, ...]:
+def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[str, ...]:
     """Say why the interval of a phase may not hold its true fraction."""
     true, labelled, hits = counts[phase].sum(), counts[:, phase].sum(), counts[phase, phase]
+    unverified = shares[counts.sum(axis=0) == 0].sum()
+    of_all = f"{100 * unverified:.0f} % of the labels are of phases that no annotated pixel is labelled as"
+    reasons = [of_all] if unverified > MOST_UNVERIFIED else []
     if not true and not labelled:
-        return ("the test slices have none of it, so nothing is known of its labels",)
-    reasons = []
+        return ("the test slices have none of it, so nothing is known of its labels", *reasons)
     if not true:
         reasons.append("it is annotated nowhere on the test slices")
-    if share and not labelled:
+    if shares[phase] and not labelled:
         reasons.append("no annotated pixel is labelled as it, so its labels are taken to be right")
     if blocks < LEAST_BLOCKS:
         reasons.append(f"it stands in {blocks} of the annotated blocks only; {LEAST_BLOCKS} are needed")

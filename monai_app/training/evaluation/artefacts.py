@@ -43,7 +43,7 @@ class Artefacts(Section):
         }
 
     def pooled(self, slices: Sequence[Document]) -> Document:
-        """Part the blocks of all slices by each strength, and give the error rate of each part."""
+        """Divide the blocks of all slices by each strength, and give the error rate of each part."""
         found: dict[str, dict[str, Any]] = {}
         for name in dict.fromkeys(name for each in slices for name in each["detectors"]):
             own = [each for each in slices if name in each["detectors"]]

@@ -1,17 +1,20 @@
 """What every evaluation finds beside the confusion matrix."""
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.metrics import (
+    Blocks,
     Document,
-    block_side,
     boundary_overlap,
     confusion_blocks,
     score_intervals,
+    shared_blocks,
     surface_distances,
 )
 from monai_app.training.evaluation.artefacts import Artefacts
@@ -30,22 +33,29 @@ class Intervals(Section):
 
     def of_slice(self, evaluated: EvaluatedSlice) -> Document:
         """Count the pixels of blocks, and take the intervals of the slice from them."""
-        phases = evaluated.spec.phase_names
-        side = block_side(evaluated.true.shape)
-        blocks = confusion_blocks(evaluated.true, evaluated.predicted, len(phases), side)
-        flat = blocks.counts.reshape(-1, len(phases) ** 2)
+        phases, stack = evaluated.spec.phase_names, evaluated.stack
+        blocks = confusion_blocks(evaluated.true, evaluated.predicted, len(phases))
         return {
             **score_intervals(blocks.counts, phases),
-            "side": side,
+            "stack": stack.ingested,
+            "z": evaluated.z * stack.voxel_nm[0] / stack.voxel_nm[1],
+            "side": blocks.side,
             "places": blocks.places.tolist(),
-            "counts": flat.tolist(),
+            "counts": blocks.counts.reshape(-1, len(phases) ** 2).tolist(),
         }
 
     def pooled(self, slices: Sequence[Document]) -> Document:
-        """Take the intervals from the blocks of all slices."""
+        """Take the intervals from the blocks of all slices; near ones of a stack share them (see `shared_blocks`)."""
         phases = [row["phase"] for row in slices[0]["phases"]]
-        flat = np.concatenate([np.array(each["counts"], np.int64) for each in slices])
-        return score_intervals(flat.reshape(-1, len(phases), len(phases)), phases)
+        number, ordered = len(phases), sorted(slices, key=itemgetter("stack", "z"))
+        stacks = groupby(ordered, itemgetter("stack"))
+        counts = [shared_blocks(((each["z"], _blocks(each, number)) for each in own), number) for _, own in stacks]
+        return score_intervals(np.concatenate(counts), phases)
+
+
+def _blocks(document: Document, phases: int) -> Blocks:
+    places, counts = (np.array(document[name], np.int64) for name in ("places", "counts"))
+    return Blocks(document["side"], places, counts.reshape(-1, phases, phases))
 
 
 class Boundaries(Section):

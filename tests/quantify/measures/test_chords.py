@@ -69,7 +69,7 @@ def test_chords_between_overlapping_balls_are_those_of_the_boolean_model() -> No
     radius, per_nm3 = 40.0, 2e-6
     found = [
         numbers("chords", overlapping_balls((40, 60, 60), (5.0, 5.0, 5.0), radius, per_nm3, seed), (5.0, 5.0, 5.0))
-        for seed in range(6)
+        for seed in range(24)
     ]
     for axis in "zyx":
         mean = np.mean([float(each[f"chord_mean_{axis}"]["matrix"].value or 0) for each in found])

@@ -29,6 +29,7 @@ def store(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     plane[:8] = 1
     plane[8:40, :30] = 2
     stack.write_labels("found", [plane] * 8)
+    stack.write_labels("elsewhere", [plane * (z not in stack.test_slices) for z in range(8)])
     stack.write_labels("renamed", [plane] * 8, phases=[Phase(value=n, name=f"p{n}", rgb=(n, n, n)) for n in (1, 2, 3)])
     return stack
 
@@ -64,7 +65,11 @@ def test_what_lies_outside_the_region_or_the_mask_is_no_evidence(store: Stack, t
 
 @pytest.mark.parametrize(
     ("name", "region", "reason"),
-    [("renamed", None, "other phases than the annotations"), ("found", ":8", "no annotated pixel in the part")],
+    [
+        ("renamed", None, "other phases than the annotations"),
+        ("found", ":8", "no annotated pixel in the part"),
+        ("elsewhere", None, "no labels on the test slices"),
+    ],
 )
 def test_labels_that_cannot_be_compared_are_not_corrected(
     store: Stack, name: str, region: str | None, reason: str
@@ -93,6 +98,14 @@ def test_representativity_is_that_of_the_voxels_in_any_slabs() -> None:
     volume = voxels.size * np.prod(VOXEL) / 1e9
     seen = one.quantities["independent_observations"]["matrix"].value
     assert one.quantities["integral_range"]["matrix"].value == pytest.approx(volume / float(seen or 0))
+
+
+def test_of_one_slice_the_integral_range_is_marked_as_a_volume_that_nobody_saw() -> None:
+    voxels = BooleanModel(30, 0.4, VOXEL).draw((2, 120, 120), 0)
+    two, one = (numbers("representativity", voxels[:slices], VOXEL)["integral_range"]["matrix"] for slices in (2, 1))
+    assert two.unreliable is None
+    assert one.value is not None
+    assert "nothing is known of the structure along z" in str(one.unreliable)
 
 
 def test_missing_slices_and_tiny_volumes_are_marked() -> None:

@@ -89,7 +89,7 @@ def test_the_fraction_of_the_material_lies_in_the_interval_in_95_of_100_cases() 
     assert 0.8 < np.std(deviations) < 1.25
 
 
-def test_what_two_phases_lack_of_one_is_told_alike() -> None:
+def test_two_phases_have_the_same_uncertainty() -> None:
     between, inside = represent(counts_of(BooleanModel(4, 0.3), (16, 32, 32), 0), CUBE, 1)
     assert between.standard_deviation == pytest.approx(inside.standard_deviation)
     assert (between.low, between.high) == pytest.approx((1 - inside.high, 1 - inside.low))
@@ -114,6 +114,21 @@ def test_a_material_that_changes_within_the_volume_is_marked() -> None:
     low, high = (counts_of(BooleanModel(2, between), (20, 40, 20), 0) for between in (0.15, 0.6))
     found = represent(np.concatenate([low, high], axis=3), CUBE, 1)[0]
     assert "smaller than the range of its correlation" in found.unreliable[0]
+
+
+@pytest.mark.parametrize(("axis", "others"), [(0, "y and x"), (1, "z and x"), (2, "z and y")])
+def test_layers_are_marked_as_their_correlation_goes_on_in_the_plane(axis: int, others: str) -> None:
+    for seed in range(2):
+        solid = np.random.default_rng(seed).random(40) < 0.5
+        layers = np.moveaxis(np.broadcast_to(solid[:, None, None], (40, 40, 40)), 0, axis)
+        found = represent(np.stack([layers, ~layers]).astype(int), CUBE, 1)
+        assert all(f"along {others} it is still correlated" in "; ".join(each.unreliable) for each in found)
+
+
+def test_grains_without_direction_are_not_taken_for_layers() -> None:
+    found = estimates(BooleanModel(4, 0.5), (12, 48, 48), 4)
+    assert not any("along" in reason for each in found for reason in each.unreliable)
+    assert max(np.nanmax(each.beyond) for each in found) < 0.2
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def evaluate(
 def _leave_one_out(
     stacks: Sequence["Stack"], run: Path, parts: Mapping[str, str], processes: int, options: Mapping[str, object]
 ) -> None:
-    from monai_app.cli.leave_one_out import leave_one_out
+    from monai_app.cli.results.leave_one_out import leave_one_out
 
     if len(stacks) > 1 or parts:
         what = "--detector" if parts else ", ".join(str(stack.path) for stack in stacks)

@@ -1,0 +1,1 @@
+"""Commands that say what a segmentation is worth and what it shows: scores and quantities."""
