@@ -19,6 +19,7 @@ from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of, parity_path
+from monai_app.export.model import WEIGHTS
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.trust import sign
@@ -27,6 +28,7 @@ from monai_app.files import atomic_file, check_file_target, lock, lock_path
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
+from monai_app.networks.weights import CHECKSUMS
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable, writing
 
@@ -88,7 +90,8 @@ def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) ->
     channels, stride = len(model.spec.channel_name), model.spec.stride
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
     spec = model.spec.replaced(**measured)
-    metadata = read_json(run / "configs" / "metadata.json", ()) | {KEY: spec.to_json()}
+    metadata = read_json(run / "configs" / "metadata.json", ())
+    metadata |= {KEY: spec.to_json(), CHECKSUMS: {WEIGHTS: [model.sha256]}}
     if model.calibration is None:  # there may be that of other weights
         metadata.pop(CALIBRATION, None)
     parity_file = parity_path(path)
