@@ -60,7 +60,8 @@ def test_without_a_calibration_there_is_nothing_to_compare(evaluated: list[Evalu
 
 def test_slices_of_models_with_different_temperatures_have_none_together(evaluated: list[EvaluatedSlice]) -> None:
     section = Confidence()
-    pooled = section.pooled([section.of_slice(replace(each, temperature=t)) for each, t in zip(evaluated, (1.5, 2.0))])
+    first, second = (replace(each, temperature=1.5 + each.z) for each in evaluated)
+    pooled = section.pooled([section.of_slice(first), section.of_slice(second)])
     assert np.isnan(pooled["temperature"])
     figure = section.figure(pooled)
     assert figure is not None

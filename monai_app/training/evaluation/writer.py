@@ -51,13 +51,16 @@ class ScoreWriter:
         stacks: paths of the stacks.
         weights: file of the model's weights, ``<run folder>/models/model.pt``, recorded with the scores: with the
             SHA-256 of what `LoadWeights` read, and the temperature that they had then.
+        confusion: not used; configs of earlier versions give it.
 
     Raises:
         StackError: when the engine runs, if a stack was replaced since its slices were read.
         ConfigError: when the engine ends, if the weights were, or if the processes read different ones.
     """
 
-    def __init__(self, folder: str, spec: ModelSpec, stacks: Sequence[str], weights: str) -> None:
+    def __init__(
+        self, folder: str, spec: ModelSpec, stacks: Sequence[str], weights: str, confusion: object = None
+    ) -> None:
         self.folder, self.spec, self.stacks, self.weights = Path(folder), spec, list(stacks), Path(weights)
         self._slices: list[_Scored] = []
         self._opened: dict[str, Stack] = {}
