@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from monai_app.bundle.runs import WEIGHTS
 from monai_app.device.precision import Precision
 from monai_app.domain.calibration import Calibration, calibration_in
 from monai_app.domain.model_spec import KEY, ModelSpec
@@ -20,9 +21,6 @@ from monai_app.networks.weights import CHECKSUMS
 from monai_app.origin import Origin
 
 _log = logging.getLogger(__name__)
-
-WEIGHTS = "models/model.pt"
-"""What exports are made of, as the metadata name it."""
 
 _ONNX_MEMORY_FACTOR = 1.25
 """What ONNX Runtime holds beyond torch: up to 2.6 times the maps counted, where 2.5 times are planned for torch."""
@@ -74,7 +72,8 @@ class ExportedModel(Model):
         assert isinstance(self.network, ExportedNetwork)
         metadata = self.network.metadata
         found, checksums = calibration_in(metadata, self.weights), metadata.get(CHECKSUMS)
-        if found is None or (isinstance(checksums, dict) and checksums.get(WEIGHTS) == [found.weights_sha256]):
+        own = checksums.get(WEIGHTS.as_posix()) if isinstance(checksums, dict) else None
+        if found is None or own == [found.weights_sha256]:
             return found
         _log.warning(
             "%s does not say that its calibration is of its weights, so it is left out: probabilities are not "

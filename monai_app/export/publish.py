@@ -15,11 +15,11 @@ from monai_app.bundle.command import command_line
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
+from monai_app.bundle.runs import WEIGHTS
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.export.formats import METADATA, SUFFIXES, Format, format_of, parity_path
-from monai_app.export.model import WEIGHTS
 from monai_app.export.networks import ExportedNetwork
 from monai_app.export.parity import ALLOWED, Parity, check, compare
 from monai_app.export.trust import sign
@@ -91,7 +91,7 @@ def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) ->
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
     spec = model.spec.replaced(**measured)
     metadata = read_json(run / "configs" / "metadata.json", ())
-    metadata |= {KEY: spec.to_json(), CHECKSUMS: {WEIGHTS: [model.sha256]}}
+    metadata |= {KEY: spec.to_json(), CHECKSUMS: {WEIGHTS.as_posix(): [model.sha256]}}
     if model.calibration is None:  # there may be that of other weights
         metadata.pop(CALIBRATION, None)
     parity_file = parity_path(path)

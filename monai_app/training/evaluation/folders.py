@@ -11,7 +11,6 @@ All in the first two is of one file of weights and one temperature: the first sc
 that is there.
 """
 
-import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from monai_app.errors import BusyError
 from monai_app.files import atomic_directory, file_sha256, lock, lock_path, remove_tree
 from monai_app.metrics import Document, Part, read_scores, score, write_scores
 from monai_app.names import is_file_name
@@ -89,22 +87,6 @@ def write_evaluation(
         for each in stacks:
             _write_stack(folder, each, phases, sections)
         _pool(folder, phases, sections)
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """Read scores that were just written, for people: what is undefined is None.
-
-    Raises:
-        BusyError: another evaluation of the run has begun since, and removed them.
-    """
-    try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
-    except FileNotFoundError:
-        raise BusyError(
-            f"{path} was written, and another evaluation of this run folder has removed it since to write its own; "
-            "wait for it, or evaluate one after the other"
-        ) from None
-    return document
 
 
 def write_leave_one_out(
