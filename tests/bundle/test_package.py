@@ -169,6 +169,15 @@ def test_a_package_takes_one_evaluation_of_these_weights_and_names_its_stack(
     assert f"of stack 'tiny', identity {tiny_stack.identity}" in (tmp_path / "out" / "docs" / "README.md").read_text()
 
 
+def test_scores_with_another_temperature_are_not_packed(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    metadata = json.loads((run / "configs" / "metadata.json").read_text())
+    metadata["calibration"]["temperature"] += 0.1
+    (run / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ConfigError, match="they are of other weights or another temperature"):
+        package(run, tiny_stack, tmp_path / "x.zip")
+
+
 def test_a_folder_of_scores_that_is_not_what_is_listed_is_not_packed(
     scored: Path, tiny_stack: Stack, tmp_path: Path
 ) -> None:
