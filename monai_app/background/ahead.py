@@ -18,7 +18,7 @@ def work_ahead(
         pool: threads that call the function; where the caller leaves it, nothing is worked on any more.
         work: the function.
         items: taken one after the other in the thread of the caller.
-        ahead: items that are begun at the most before the result of the first of them is given.
+        ahead: items that are begun at the most beside the first of those whose results are to be given.
 
     Raises:
         Exception: what the function raises for an item, in its turn.

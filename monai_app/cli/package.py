@@ -78,7 +78,7 @@ def check(
 
     files, golden = check_package(bundle)
     typer.echo(f"files    {files.same} are as they were packed")
-    for line in _evaluated(files):
+    for line in _changed(files):
         typer.echo(line)
     typer.echo(f"golden   {golden.compared} pixels compared, {golden.differing} differ")
     if golden.differing:
@@ -87,10 +87,10 @@ def check(
     typer.echo("ok")
 
 
-def _evaluated(files: "Files") -> list[str]:
-    """What is to be told of packed scores that others took the place of."""
-    told = f"scores that an evaluation has replaced since they were packed: {', '.join(files.evaluated)}"
-    return [printable(told)] if files.evaluated else []
+def _changed(files: "Files") -> list[str]:
+    """What is to be told of packed scores that are others now."""
+    told = f"scores that are not as packed: {', '.join(files.changed)}"
+    return [printable(told)] if files.changed else []
 
 
 def trust(
@@ -162,7 +162,7 @@ def verify(
         differs = f"{target} does not give its golden labels on this machine ({golden.differing} pixels differ)"
         faults, notes = (
             [differs] if golden.differing else [],
-            [f"{files.same} files are as they were packed", *_evaluated(files)],
+            [f"{files.same} files are as they were packed", *_changed(files)],
         )
     else:
         from monai_app.cli.running import trained_run

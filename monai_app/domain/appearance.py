@@ -18,8 +18,9 @@ class Measure:
 
     Args:
         text: what it is called.
-        share: a slice is unlike others where it lies outside their range by more than this share of its nearer end,
-        margin: and by more than this.
+        share: of the nearer end of the range of other slices; a slice is unlike them where it lies outside by more,
+            and by more than ``margin`` too.
+        margin: the same in the unit of the measure.
         scale: factor for showing it.
         form: of the number that is shown.
         unit: shown behind it.

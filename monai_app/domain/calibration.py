@@ -58,5 +58,5 @@ def calibration_in(metadata: Mapping[str, Any], source: str) -> Calibration | No
     """
     if CALIBRATION not in metadata:
         return None
-    remedy = f"take {CALIBRATION!r} out, and train the run folder again, which only calibrates a finished training"
+    remedy = f"take {CALIBRATION!r} out: probabilities are not calibrated then"
     return validated(Calibration, metadata[CALIBRATION], f"{source}: {CALIBRATION}", remedy)

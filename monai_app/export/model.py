@@ -1,5 +1,6 @@
 """An exported file as the model of a segmentation."""
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import torch
 
+from monai_app.bundle.runs import WEIGHTS
 from monai_app.device.precision import Precision
 from monai_app.domain.calibration import Calibration, calibration_in
 from monai_app.domain.model_spec import KEY, ModelSpec
@@ -15,7 +17,10 @@ from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import ExportedNetwork, read_file
 from monai_app.export.trust import check_trusted
 from monai_app.inference.model import Model
+from monai_app.networks.weights import CHECKSUMS
 from monai_app.origin import Origin
+
+_log = logging.getLogger(__name__)
 
 _ONNX_MEMORY_FACTOR = 1.25
 """What ONNX Runtime holds beyond torch: up to 2.6 times the maps counted, where 2.5 times are planned for torch."""
@@ -63,9 +68,19 @@ class ExportedModel(Model):
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What was written into the file with the weights."""
+        """What was written into the file; None where it is not of the weights in it, which is told."""
         assert isinstance(self.network, ExportedNetwork)
-        return calibration_in(self.network.metadata, self.weights)
+        metadata = self.network.metadata
+        found, checksums = calibration_in(metadata, self.weights), metadata.get(CHECKSUMS)
+        own = checksums.get(WEIGHTS.as_posix()) if isinstance(checksums, dict) else None
+        if found is None or own == [found.weights_sha256]:
+            return found
+        _log.warning(
+            "%s does not say that its calibration is of its weights, so it is left out: probabilities are not "
+            "calibrated; export the run folder with `monai-app export`",
+            self.weights,
+        )
+        return None
 
     def describe(self) -> dict[str, Any]:
         """Return what decides the model's labels, as JSON knows it."""

@@ -15,6 +15,7 @@ from monai_app.bundle.command import command_line
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
+from monai_app.bundle.runs import WEIGHTS
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
@@ -27,6 +28,7 @@ from monai_app.files import atomic_file, check_file_target, lock, lock_path
 from monai_app.inference.model import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_halo
+from monai_app.networks.weights import CHECKSUMS
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable, writing
 
@@ -88,7 +90,8 @@ def _export(run: Path, kind: Format, path: Path, show: Callable[[str], None]) ->
     channels, stride = len(model.spec.channel_name), model.spec.stride
     measured = {"halo": measure_halo(model), "maps": count_maps(model.network, channels, stride)}
     spec = model.spec.replaced(**measured)
-    metadata = read_json(run / "configs" / "metadata.json", ()) | {KEY: spec.to_json()}
+    metadata = read_json(run / "configs" / "metadata.json", ())
+    metadata |= {KEY: spec.to_json(), CHECKSUMS: {WEIGHTS.as_posix(): [model.sha256]}}
     if model.calibration is None:  # there may be that of other weights
         metadata.pop(CALIBRATION, None)
     parity_file = parity_path(path)

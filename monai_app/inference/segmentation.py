@@ -119,9 +119,9 @@ class Segmentation:
             _log.info("%s", line)
         with self._result(stack, plan, mask) as result, _stoppable(result):
             slices = self._slices(plan)
-            familiarity = look_at(stack, slices, self.model.spec)
             left = self._left(plan, mask, result)
             self._announce(stack, plan, planner.estimate(plan, left), result)
+            familiarity = look_at(stack, slices, self.model.spec, result.folder, LoggedProgress("look at slices"))
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
             self._check_inputs(mask)

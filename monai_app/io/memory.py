@@ -47,7 +47,8 @@ def limited_memory() -> Iterator[None]:
     """Give the process no more than 512 MB of memory while the body parses headers.
 
     HDF5 takes the memory that the length of a text in the file asks for before it looks whether there is such a text.
-    The limit holds for all threads, and on Linux alone.
+    The limit holds for all threads, and on Linux alone. It is for commands, not for servers: a child process that is
+    started meanwhile keeps it.
 
     Raises:
         StackError: the body needs more; HDF5 raises an OSError instead.

@@ -8,6 +8,8 @@ from monai_app.domain.calibration import CALIBRATION, Calibration, calibration_i
 from monai_app.files import file_sha256
 from monai_app.networks.metadata import change_metadata, metadata_of
 
+_ADVICE = "; `monai-app train` of this run folder calibrates a finished training"
+
 
 def record_calibration(weights: Path, calibration: Calibration) -> None:
     """Write a calibration into the metadata.json of the bundle that a file of weights belongs to.
@@ -37,11 +39,19 @@ def read_calibration(weights: Path, sha256: str) -> Calibration | None:
     if calibration is None or calibration.weights_sha256 == sha256:
         return calibration
     logging.getLogger(__name__).warning(
-        "%s has the calibration of other weights than %s holds, so it is left out: probabilities are not calibrated; "
-        "`monai-app train` of this run folder calibrates a finished training",
-        *(path, weights.name),
+        "%s has the calibration of other weights than %s holds, so it is left out: probabilities are not calibrated%s",
+        *(path, weights.name, _ADVICE if weights.with_name("last.ckpt").is_file() else ""),
     )
     return None
+
+
+def temperature_of(weights: Path, sha256: str) -> float:
+    """Return what a file's logits are divided by before they become probabilities; 1 where nobody calibrated them.
+
+    Arguments and errors are those of `read_calibration`.
+    """
+    calibration = read_calibration(weights, sha256)
+    return 1.0 if calibration is None else calibration.temperature
 
 
 def weights_and_temperature(weights: Path) -> str:

@@ -1,7 +1,7 @@
 """What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
 from monai_app.training.calibration import FitTemperature
-from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done
+from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done, is_finished
 from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.fingerprint import fingerprint, identities
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
@@ -36,6 +36,7 @@ __all__ = [
     "epochs_done",
     "fingerprint",
     "identities",
+    "is_finished",
     "join_processes",
     "leave_processes",
     "share_norms",

@@ -9,12 +9,24 @@ from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
 from monai_app.domain.calibration import BeforeAfter, Calibration
-from monai_app.metrics.calibration import Reliability, fit_temperature, negative_log_likelihood, reliability
+from monai_app.metrics.calibration import (
+    TEMPERATURES,
+    Reliability,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+)
 from monai_app.metrics.confusion import labelled_pairs
 from monai_app.networks.calibration import read_calibration, record_calibration
 from monai_app.networks.metadata import metadata_of
 from monai_app.networks.weights import load_weights
 from monai_app.origin import Origin
+
+MOST_PIXELS = 10_000_000
+"""Labelled pixels that a temperature is fitted on, 4 K + 1 bytes each."""
+
+_NEAR = 1.01
+"""A temperature less than this factor from an end of the range was stopped by it."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +37,9 @@ class FitTemperature:
     Temperature scaling, Guo et al. 2017, arXiv 1706.04599: logits are divided by one number, the one with the least
     negative log likelihood. Attach to an evaluator of the validation's items. Where these weights are calibrated, or
     there are none, or no metadata.json to keep it, the evaluator ends at once; so a training that was killed before is
-    calibrated when it is resumed. Logits of all labelled pixels are kept, 4 K bytes each. Processes that share the
-    items fit together.
+    calibrated when it is resumed. Of more than `MOST_PIXELS` labelled pixels a random sample is used, equally many of
+    each item and always the same. Processes that share the items fit together. A temperature near an end of
+    `TEMPERATURES` is not written: the pixels did not determine it, as where all of them are right.
 
     Args:
         weights: file of the weights, ``<bundle>/models/model.pt``.
@@ -52,6 +65,7 @@ class FitTemperature:
         barrier()  # rank 0 has written the weights
         if self.weights.is_file() and metadata_of(self.weights).is_file():
             origin = load_weights(self.network, self.weights)
+            self._share = max(1, MOST_PIXELS // int(_total(engine.state.epoch_length or 1)))
             known = read_calibration(self.weights, origin.sha256)
             if known is None:
                 self._origin = origin
@@ -62,8 +76,12 @@ class FitTemperature:
     def _add(self, engine: Engine) -> None:
         logits, classes = labelled_pairs(engine.state.output)  # type: ignore[arg-type]
         labelled = classes >= 0
-        self._logits.append(logits.movedim(1, -1)[labelled].float().cpu())
-        self._classes.append(classes[labelled].to(torch.uint8).cpu())
+        logits, classes = logits.movedim(1, -1)[labelled], classes[labelled]
+        if len(classes) > self._share:
+            chosen = torch.randperm(len(classes), generator=torch.Generator().manual_seed(0))[: self._share]
+            logits, classes = (each[chosen.to(each.device)] for each in (logits, classes))
+        self._logits.append(logits.float().cpu())
+        self._classes.append(classes.to(torch.uint8).cpu())
 
     def _fit(self, engine: Engine) -> None:
         if self._origin is None:
@@ -75,6 +93,14 @@ class FitTemperature:
             return _total(negative_log_likelihood(logits, classes, temperature)) / pixels
 
         temperature = fit_temperature(loss)
+        low, high = TEMPERATURES
+        if not low * _NEAR < temperature < high / _NEAR:
+            _log.warning(
+                "confidence is not calibrated: of %d validation pixels the best temperature is %.3g, an end of the "
+                "range from %g to %g, so they do not determine it; annotate more, and difficult places too",
+                *(pixels, temperature, low, high),
+            )
+            return
         ece = [_shared(reliability(logits, classes, each)).ece for each in (1.0, temperature)]
         calibration = Calibration(
             weights_sha256=self._origin.sha256,

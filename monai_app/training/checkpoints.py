@@ -39,6 +39,15 @@ def epochs_done(path: Path) -> tuple[int, int] | None:
         ) from None
 
 
+def is_finished(path: Path) -> bool:
+    """Whether the training of the `ResumeCheckpoint`'s file has come to its end, by epochs or by early stopping.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
+    return path.is_file() and bool(read_checkpoint(path, mapped=True).get("finished"))
+
+
 class LoadWeights:
     """Load weights into a network when an engine starts; every key must fit, see `load_weights`.
 

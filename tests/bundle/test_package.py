@@ -169,6 +169,15 @@ def test_a_package_takes_one_evaluation_of_these_weights_and_names_its_stack(
     assert f"of stack 'tiny', identity {tiny_stack.identity}" in (tmp_path / "out" / "docs" / "README.md").read_text()
 
 
+def test_scores_with_another_temperature_are_not_packed(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(scored, tmp_path / "run"))
+    metadata = json.loads((run / "configs" / "metadata.json").read_text())
+    metadata["calibration"]["temperature"] += 0.1
+    (run / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ConfigError, match="they are of other weights or another temperature"):
+        package(run, tiny_stack, tmp_path / "x.zip")
+
+
 def test_a_folder_of_scores_that_is_not_what_is_listed_is_not_packed(
     scored: Path, tiny_stack: Stack, tmp_path: Path
 ) -> None:
@@ -188,8 +197,17 @@ def test_evaluating_an_unpacked_package_leaves_it_whole(bundle: Path, tiny_stack
     run_command("-m", "monai_app", "evaluate", other, bundle)
     for command in ("check", "verify"):
         shown = run_command("-m", "monai_app", command, bundle).stdout
-        assert "scores that an evaluation has replaced since they were packed: eval/test/scores.csv" in shown
+        assert "scores that are not as packed: eval/test/scores.csv" in shown
         assert shown.endswith("ok\n")
+
+
+@pytest.mark.parametrize("name", ["eval/test/scores.json", "eval/test/tiny/scores.json", "eval/test/scores.csv"])
+def test_packed_scores_that_somebody_edited_are_no_later_evaluation(name: str, bundle: Path) -> None:
+    path = bundle / name
+    mean = json.loads((bundle / "eval" / "test" / "scores.json").read_text())["mean_iou"]
+    path.write_text(path.read_text().replace(str(mean), str(mean + 0.01)))
+    with pytest.raises(ConfigError, match=rf"{name} is not as packed, and .* holds no later scores"):
+        check_package(bundle)
 
 
 @pytest.mark.parametrize("name", ["models/model.pt", "eval/test/scores.json"])

@@ -23,9 +23,11 @@ from monai_app.export import networks, open_exported
 from monai_app.export.formats import Format, format_of
 from monai_app.export.networks import quiet_torchscript
 from monai_app.export.trust import is_trusted, sign
+from monai_app.files import file_sha256
 from monai_app.inference import Model, Request, Segmentation
 from monai_app.inference.compute import TileNetwork
 from monai_app.inference.tiling.receptive_field import measure_halo
+from monai_app.networks.weights import CHECKSUMS
 from monai_app.stack import Stack
 from tests.export.conftest import Exported, Opened
 from tests.export.examples import FORMATS, NETWORKS, trusted
@@ -62,6 +64,19 @@ def test_a_file_of_monais_own_export_segments_too(
         )
     Segmentation(open_exported(trusted(tmp_path / "m.ts")), str(stack.path), "net").run()
     assert_exact(labels_of(stack, "net"), models["unet"], stack)
+
+
+def test_a_temperature_is_that_of_the_weights_in_the_file(
+    exported: Exported, runs: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """MONAI's own export takes all that the metadata hold, that of earlier weights too."""
+    model = open_exported(str(exported("unet", "torchscript").file))
+    own = file_sha256(runs["unet"] / "models" / "model.pt")
+    for hashes, temperature in (([own], 2.5), (["0" * 64], 1.0), (["0" * 64, own], 1.0)):
+        assert isinstance(model.network, networks.ExportedNetwork)
+        model.network.metadata[CHECKSUMS] = {"models/model.pt": hashes}
+        assert replace(model).temperature == temperature
+        assert ("probabilities are not calibrated; export the run folder" in caplog.text) is (temperature == 1)
 
 
 class Written(torch.nn.Module):

@@ -11,9 +11,8 @@ import scipy.ndimage
 import tifffile
 
 from monai_app.bundle.stacks import describe_stack
-from monai_app.domain.appearance import Unlike
 from monai_app.inference import Model, Segmentation
-from monai_app.inference.report.familiarity import Familiarity, look_at
+from monai_app.inference.report.familiarity import look_at
 from monai_app.stack import SampleDescription, Stack, ingest
 from tests.conftest import write_tiny_sample
 from tests.inference.models import model_of
@@ -48,11 +47,11 @@ def trained_on(stack: Stack, folder: Path) -> Model:
 def test_slices_like_the_training_slices_are_not_named(
     tiny_stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = look_at(tiny_stack, range(8), trained_on(tiny_stack, tmp_path).spec)
+    found = look_at(tiny_stack, range(8), trained_on(tiny_stack, tmp_path).spec, tmp_path)
     assert found is not None
     assert found.attributes == {"slices": [], "reasons": []}
     assert caplog.text == ""
-    assert look_at(tiny_stack, range(8), model_of(tmp_path).spec) is None  # of an earlier version
+    assert look_at(tiny_stack, range(8), model_of(tmp_path).spec, tmp_path) is None  # of an earlier version
 
 
 def test_others_are_named_with_the_reason_and_all_is_beside_the_labels(
@@ -78,14 +77,37 @@ def test_many_are_ten_lines(caplog: pytest.LogCaptureFixture, tiny_stack: Stack,
     known = spec.training_stacks[0]
     narrow = {name: dict.fromkeys(own, (0.0, 1e-06)) for name, own in (known.appearance or {}).items()}
     caplog.set_level(logging.WARNING)
-    found = look_at(tiny_stack, [0, 2, 4, 6], spec.replaced(training_stacks=[known.replaced(appearance=narrow)]))
+    narrowed = spec.replaced(training_stacks=[known.replaced(appearance=narrow)])
+    found = look_at(tiny_stack, [0, 2, 4, 6], narrowed, tmp_path)
     assert found is not None
     assert len(found.attributes["reasons"]) > 20
     assert len(caplog.messages) == 10
     assert "lines more of such slices; slices.csv beside the result has all" in caplog.messages[-1]
 
 
-def test_no_slice_gives_an_empty_table(tmp_path: Path) -> None:
-    Familiarity({}, ()).write(tmp_path / "slices.csv")
-    assert (tmp_path / "slices.csv").read_text().split() == ["slice,detector,unlike"]
-    assert Unlike(1, "A", "noise", 2.0, 0.0, 1.0).z == 1
+def test_slices_are_measured_once_and_told_of_again(
+    changed: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec, told = trained_on(changed, tmp_path).spec, []
+    first = look_at(changed, [0, 2], spec, tmp_path, lambda *done: told.append(done))
+    assert told == [(0, 2), (1, 2), (2, 2)]
+    caplog.clear()
+    with monkeypatch.context() as patch:
+        patch.delattr("monai_app.inference.report.familiarity.measure_appearance")
+        assert look_at(changed, [0, 2], spec, tmp_path) == first
+    assert "slice 2: noise of ICE" in caplog.text
+    other = look_at(changed, [2, 4], spec, tmp_path)
+    assert other is not None
+    assert list(other.appearances) == [2, 4]
+
+
+def test_slices_are_looked_at_after_the_estimate(
+    tiny_stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr"))
+    caplog.set_level(logging.INFO)
+    Segmentation(trained_on(stack, tmp_path), str(stack.path), "net").run()
+    (estimate,) = (n for n, line in enumerate(caplog.messages) if line.startswith("estimate: "))
+    looked = [n for n, line in enumerate(caplog.messages) if line.startswith("look at slices")]
+    assert looked
+    assert estimate < looked[0]

@@ -7,7 +7,7 @@ import pytest
 
 from monai_app.domain.calibration import BeforeAfter, Calibration
 from monai_app.errors import ConfigError
-from monai_app.networks.calibration import read_calibration, record_calibration
+from monai_app.networks.calibration import read_calibration, record_calibration, temperature_of
 
 FOUND = Calibration(
     weights_sha256="abc",
@@ -22,6 +22,7 @@ FOUND = Calibration(
 def weights(tmp_path: Path) -> Path:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "metadata.json").write_text('{"version": "1"}')
+    (tmp_path / "models").mkdir()
     return tmp_path / "models" / "model.pt"
 
 
@@ -33,6 +34,11 @@ def test_it_is_kept_beside_what_else_the_metadata_say(weights: Path, caplog: pyt
     assert caplog.text == ""
     assert read_calibration(weights, "of others") is None
     assert "calibration of other weights" in caplog.text
+    assert "monai-app train" not in caplog.text  # which would begin with the first epoch
+    weights.with_name("last.ckpt").touch()
+    assert temperature_of(weights, "of others") == 1
+    assert "`monai-app train` of this run folder calibrates a finished training" in caplog.text
+    assert temperature_of(weights, "abc") == 1.5
 
 
 def test_one_that_breaks_a_rule_is_refused(weights: Path) -> None:

@@ -29,13 +29,13 @@ def bundle(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fit(bundle: Path) -> int:
-    """Fit as the bundle does; return how many slices were computed for it."""
+def fit(bundle: Path, *, right: bool = False) -> int:
+    """Fit as the bundle does; return how many slices were computed for it, of which all pixels may be right."""
     network, computed = nn.Conv2d(1, 2, 1, bias=False), []
 
     def step(_: Engine, image: torch.Tensor) -> list[dict[str, torch.Tensor]]:
         computed.append(image)
-        labels = 1 + (torch.rand_like(image) > torch.sigmoid(2 * image)).to(torch.uint8)
+        labels = 1 + (torch.rand_like(image) > torch.sigmoid((1e6 if right else 2) * image)).to(torch.uint8)
         labels[:, :, :8] = 0
         with torch.no_grad():
             return [{"pred": each, "label": label} for each, label in zip(network(image), labels, strict=True)]
@@ -67,6 +67,25 @@ def test_it_is_fitted_once_for_every_weights(bundle: Path) -> None:
     again = found(bundle)
     assert again is not None
     assert again.temperature == pytest.approx(1, rel=0.05)
+
+
+def test_of_many_pixels_a_sample_is_enough(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_app.training.calibration.MOST_PIXELS", 15_000)
+    fit(bundle)
+    first = found(bundle)
+    assert first is not None
+    assert (first.pixels, first.temperature) == (15_000, pytest.approx(3, rel=0.1))
+    (bundle / "configs" / "metadata.json").write_text("{}")
+    fit(bundle)
+    assert found(bundle) == first
+
+
+def test_a_temperature_that_only_the_range_stopped_is_not_recorded(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(bundle, right=True)
+    assert found(bundle) is None
+    assert "of 46080 validation pixels the best temperature is 0.05, an end of the range" in caplog.text
 
 
 @pytest.mark.parametrize("missing", ["models/model.pt", "configs/metadata.json"])

@@ -1,45 +1,36 @@
 """Stated confidence against the share of right pixels, of slices apart and together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from monai_app.files import file_sha256
 from monai_app.metrics.calibration import reliability
-from monai_app.networks.calibration import record_calibration
 from monai_app.stack import Stack
 from monai_app.training.evaluation import EvaluatedSlice
 from monai_app.training.evaluation.confidence import Confidence
-from tests.networks.test_calibration import FOUND
 from tests.specs import spec_of
 
 
 @pytest.fixture
-def evaluated(tiny_stack: Stack, tmp_path: Path) -> list[EvaluatedSlice]:
+def evaluated(tiny_stack: Stack) -> list[EvaluatedSlice]:
     """Two slices of a model that is often right, and not calibrated."""
-    weights = tmp_path / "models" / "model.pt"
-    weights.parent.mkdir()
-    weights.write_bytes(b"weights")
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "metadata.json").write_text("{}")
     found = []
     for z in (5, 6):
         true = tiny_stack.read_annotation(z)
         logits = torch.randn(3, *true.shape) + 2 * torch.from_numpy(np.stack([true == k for k in (1, 2, 3)]))
         predicted = (logits.argmax(0) + 1).to(torch.uint8).numpy()
-        found.append(EvaluatedSlice(tiny_stack, z, spec_of(), weights, true, predicted, logits))
+        found.append(EvaluatedSlice(tiny_stack, z, spec_of(), 1.0, true, predicted, logits))
     return found
 
 
 def test_bins_are_those_of_all_labelled_pixels_with_and_without_the_temperature(
     evaluated: list[EvaluatedSlice], tmp_path: Path
 ) -> None:
-    weights = evaluated[0].weights
-    record_calibration(weights, FOUND.replaced(weights_sha256=file_sha256(weights), temperature=1.5))
     section = Confidence()
-    pooled = section.pooled([section.of_slice(each) for each in evaluated])
+    pooled = section.pooled([section.of_slice(replace(each, temperature=1.5)) for each in evaluated])
     logits = torch.cat([each.logits[:, torch.from_numpy(each.true > 0)].T for each in evaluated])
     classes = torch.cat([torch.from_numpy(each.true[each.true > 0]) - 1 for each in evaluated])
     assert pooled["temperature"] == 1.5
@@ -60,8 +51,18 @@ def test_bins_are_those_of_all_labelled_pixels_with_and_without_the_temperature(
 def test_without_a_calibration_there_is_nothing_to_compare(evaluated: list[EvaluatedSlice]) -> None:
     section = Confidence()
     found = section.pooled([section.of_slice(evaluated[0])])
-    assert np.isnan(found["temperature"])
+    assert found["temperature"] == 1
     assert found["calibrated"] == found["uncalibrated"]
     figure = section.figure(found)
     assert figure is not None
     assert len(figure.axes) == 1
+
+
+def test_slices_of_models_with_different_temperatures_have_none_together(evaluated: list[EvaluatedSlice]) -> None:
+    section = Confidence()
+    first, second = (replace(each, temperature=1.5 + each.z) for each in evaluated)
+    pooled = section.pooled([section.of_slice(first), section.of_slice(second)])
+    assert np.isnan(pooled["temperature"])
+    figure = section.figure(pooled)
+    assert figure is not None
+    assert figure.axes[1].get_title().startswith("calibrated\n")

@@ -1,6 +1,7 @@
 """A training and an evaluation are of one stack and one file of weights, or end."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,15 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from monai_app.errors import ConfigError, StackError
+from monai_app.errors import BusyError, ConfigError, StackError
 from monai_app.files import file_sha256
+from monai_app.networks.calibration import record_calibration
 from monai_app.stack import Stack, annotate, snapshot
 from monai_app.training import LoadWeights, SameStack, ScoreWriter
+from monai_app.training.evaluation import read_document, read_stack_scores
+from monai_app.training.evaluation.confidence import Confidence
 from monai_app.transforms import LoadAnnotationd, LoadSlabd, annotated_items
+from tests.networks.test_calibration import FOUND
 from tests.specs import PHASES, spec_of
 from tests.stores import another, put
 
@@ -213,8 +218,11 @@ def test_two_stacks_of_one_name_have_a_folder_each(stack: Stack, other: Stack, t
     assert [each["store"] for each in pooled["stacks"]] == ["Own", "own"]
 
 
-@pytest.mark.parametrize("name", ["a:b", "", ".hidden", "scores.csv"])
-def test_an_odd_name_is_no_folder_of_scores(stack: Stack, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a:b", "", ".hidden", "scores.csv", "confidence.png"])
+def test_an_odd_name_is_no_folder_of_scores(
+    stack: Stack, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monai_app.training.evaluation.writer.SECTIONS", [Confidence()])
     run = tmp_path / "run"
     odd = Stack.open(stack.path.rename(tmp_path / f"{name}.ome.zarr"))
     pooled = Evaluation(odd, run, (1,)).run()
@@ -235,6 +243,59 @@ def test_scores_of_other_weights_and_of_earlier_versions_go(stack: Stack, other:
     assert [each["store"] for each in pooled["stacks"]] == ["another"]
     assert sorted(path.name for path in (run / "eval").iterdir()) == ["earlier", "test"]
     assert sorted(path.name for path in (run / "eval" / "earlier").iterdir()) == ["scores.json", "slice_0009.png"]
+
+
+def calibrate(run: Path) -> None:
+    weights = run / "models" / "model.pt"
+    (run / "configs").mkdir(exist_ok=True)
+    (run / "configs" / "metadata.json").write_text("{}")
+    record_calibration(weights, FOUND.replaced(weights_sha256=file_sha256(weights)))
+
+
+def test_scores_with_another_temperature_go(stack: Stack, other: Stack, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert Evaluation(stack, run, (1,)).run()["temperature"] == 1
+    assert read_stack_scores(run, stack.identity) is not None
+    calibrate(run)
+    assert read_stack_scores(run, stack.identity) is None
+    pooled = Evaluation(other, run, (6,)).run()
+    assert ([each["store"] for each in pooled["stacks"]], pooled["temperature"]) == (["another"], 1.5)
+
+
+def test_slices_of_weights_that_are_calibrated_meanwhile_have_one_temperature(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monai_app.training.evaluation.writer.SECTIONS", [Confidence()])
+    pooled = Evaluation(stack, tmp_path / "run", (1, 3)).run(lambda: calibrate(tmp_path / "run"))
+    assert (pooled["temperature"], pooled["confidence"]["temperature"]) == (1, 1)
+
+
+def test_a_stack_that_is_called_like_a_picture_is_scored_twice(stack: Stack, tmp_path: Path) -> None:
+    named = Stack.open(stack.path.rename(tmp_path / "mill.png.ome.zarr"))
+    for _ in range(2):
+        Evaluation(named, tmp_path / "run", (1,)).run()
+    assert names(tmp_path / "run") == [*files_of("mill.png", 1), *POOLED]
+
+
+def test_of_two_folders_of_a_stack_that_a_kill_left_the_later_one_is_pooled(
+    stack: Stack, other: Stack, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    Evaluation(stack, run, (1,)).run()
+    folder = run / "eval" / "test"
+    shutil.copytree(folder / "own", folder / "earlier name")
+    os.utime(folder / "earlier name" / "scores.json", (0, 0))
+    pooled = Evaluation(other, run, (6,)).run()
+    assert [each["folder"] for each in pooled["stacks"]] == ["another", "own"]
+
+
+def test_configs_of_earlier_versions_name_the_confusion_too(stack: Stack, tmp_path: Path) -> None:
+    ScoreWriter(str(tmp_path), spec_of(), [str(stack.path)], str(tmp_path / "model.pt"), confusion=object())
+
+
+def test_scores_that_another_evaluation_removed_are_told_of(tmp_path: Path) -> None:
+    with pytest.raises(BusyError, match=r"scores\.json was written, and another evaluation .* has removed it"):
+        read_document(tmp_path / "scores.json")
 
 
 def test_damaged_scores_of_a_stack_are_not_pooled(stack: Stack, other: Stack, tmp_path: Path) -> None:

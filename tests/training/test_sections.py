@@ -29,11 +29,8 @@ ZS = (1, 3, 6)
 
 
 @pytest.fixture(scope="module")
-def evaluated(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> list[EvaluatedSlice]:
+def evaluated(tiny_stack: Stack) -> list[EvaluatedSlice]:
     """Slices with errors in some blobs; of one the left part is not labelled."""
-    weights = tmp_path_factory.mktemp("run") / "models" / "model.pt"
-    weights.parent.mkdir()
-    weights.write_bytes(b"weights")
     found = []
     for z in ZS:
         true = tiny_stack.read_annotation(z).copy()
@@ -41,7 +38,7 @@ def evaluated(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> li
         field = gaussian_filter(np.random.default_rng(z).standard_normal(true.shape), 4)
         predicted = np.where(field > np.quantile(field, 0.8), 1, np.maximum(true, 1)).astype(np.uint8)
         logits = torch.from_numpy(np.stack([predicted == value for value in (1, 2, 3)])).float()
-        found.append(EvaluatedSlice(tiny_stack, z, spec_of(phases=PHASES), weights, true, predicted, logits))
+        found.append(EvaluatedSlice(tiny_stack, z, spec_of(phases=PHASES), 1.0, true, predicted, logits))
     return found
 
 

@@ -6,18 +6,21 @@ They lie beside the run, because what lies in a run folder belongs to what is tr
                                            run/                the training without it
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_app.bundle.configs.locate import template_path
-from monai_app.bundle.prepare import prepare, read_record
-from monai_app.bundle.recipe import Recipe
+from monai_app.bundle.prepare import CHECKPOINT, read_record
+from monai_app.bundle.recipe import Recipe, begin_run
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.stack import Stack, annotate, snapshot
 from monai_app.stack.annotations.history import Role
+from monai_app.training import is_finished
+
+_log = logging.getLogger(__name__)
 
 LEAST_SLICES = 3
-"""Annotated slices: one is left out, and of one alone no training could be told from chance."""
+"""Annotated slices: one is left out, and of the training on a single other one nothing could be concluded."""
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,30 @@ def ready(fold: Fold, stack: Stack, recipe: Recipe, processes: int) -> bool:
         Whether the training begins from the start.
 
     Raises:
-        AppError: as `prepare`.
+        AppError: as `begin_run`.
     """
-    template = template_path(recipe.template)
+
+    def begin(*, overwrite: bool) -> bool:
+        _, new = begin_run(
+            recipe.template,
+            [stack],
+            fold.run,
+            size=recipe.size,
+            settings=recipe.settings,
+            processes=processes,
+            pretrained=None,
+            trust=False,
+            overwrite=overwrite,
+            report=_log.info,
+        )
+        return new
+
     try:
-        return prepare(template, stack, fold.run, settings=recipe.settings, processes=processes)
+        return begin(overwrite=False)
     except TargetExistsError:
-        return prepare(template, stack, fold.run, settings=recipe.settings, processes=processes, overwrite=True)
+        return begin(overwrite=True)
+
+
+def is_trained(fold: Fold) -> bool:
+    """Whether the training of a fold has come to its end; scores of one that has not may be there all the same."""
+    return is_finished(fold.run / CHECKPOINT)

@@ -9,6 +9,8 @@ from monai_app.metrics import Scores, score, spread
 from monai_app.stack import Stack
 from monai_app.training.evaluation import SECTIONS, StackScores, write_leave_one_out
 
+_MODEL = ("weights_sha256", "temperature")
+
 
 def write_summary(run: Path, stack: Stack, found: Sequence[StackScores]) -> Path:
     """Write the scores of all folds into a run's ``eval/leave_one_out``, with mean and spread over the slices.
@@ -30,7 +32,7 @@ def write_summary(run: Path, stack: Stack, found: Sequence[StackScores]) -> Path
         "stack_ingested": stack.ingested,
         "run": run.name,
         "monai_app": __version__,
-        "models": [{"slice": fold.slices[0].z, "weights_sha256": fold.record["weights_sha256"]} for fold in found],
+        "models": [{"slice": fold.slices[0].z, **{name: fold.record[name] for name in _MODEL}} for fold in found],
         "over_slices": _over_slices([score(each.confusion, phases) for each in slices]),
     }
     pictures = {name: content for fold in found for name, content in fold.pictures.items()}

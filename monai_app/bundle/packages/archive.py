@@ -52,11 +52,11 @@ class Files(NamedTuple):
 
     Attributes:
         same: the number of those that are as they were packed.
-        evaluated: paths of packed scores that an evaluation replaced or removed since.
+        changed: paths of packed scores that are not as they were packed, or not there.
     """
 
     same: int
-    evaluated: list[str]
+    changed: list[str]
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -95,25 +95,25 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
 def check_files(folder: Path) -> Files:
     """Check that every file of an unpacked package is as it was packed.
 
-    Files that came later, such as scores on other stacks, are left alone; of the scores that were packed it is told
-    which an evaluation has replaced or removed since, because that is what evaluating an unpacked package does.
+    Files that came later, such as scores on other stacks, are left alone. Packed scores may have changed, as evaluating
+    an unpacked package replaces them.
 
     Raises:
         ConfigError: another file is missing or changed.
     """
     files = read_manifest(folder)
-    evaluated = []
+    changed = []
     for name, expected in files.items():
         path = folder / _checked(name, str(folder))
         there = path.is_file() and not path.is_symlink()
         same = there and path.stat().st_size == expected["bytes"] and file_sha256(path) == expected["sha256"]
         if name.startswith(SCORES) and not same:
-            evaluated.append(name)
+            changed.append(name)
         elif not there:
             raise ConfigError(f"{path} is missing, or a link, though {MANIFEST} lists it; unpack the package again")
         elif not same:
             raise ConfigError(f"{path} is not the file that was packed: its SHA-256 differs; unpack the package again")
-    return Files(len(files) - len(evaluated), evaluated)
+    return Files(len(files) - len(changed), changed)
 
 
 def pack(folder: Path, target: Path, root: str) -> None:

@@ -24,6 +24,7 @@ from monai_app.errors import ConfigError
 from monai_app.files import check_file_target, file_sha256, work_folder
 from monai_app.inference import Model
 from monai_app.names import check_file_name
+from monai_app.networks.calibration import read_calibration
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 from monai_app.training.evaluation import POOLED, pooled_path
@@ -107,8 +108,8 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
         if path.is_file()
         else None
     )
-    if scores is None or scores["weights_sha256"] != model.sha256:
-        found = "they are of other weights" if scores is not None else _what_is_there(run)
+    if scores is None or not _is_of(scores, model):
+        found = "they are of other weights or another temperature" if scores is not None else _what_is_there(run)
         if not unscored:
             raise ConfigError(
                 f"{path}: a package says how good its model is, and {found}; run monai-app evaluate first, or give "
@@ -117,6 +118,11 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
         logging.getLogger(__name__).warning("the package has no scores: %s", found)
         return None
     return scores
+
+
+def _is_of(scores: Mapping[str, Any], model: Model) -> bool:
+    """Whether scores are of a model's weights and temperature; those of versions before this were of 1."""
+    return (scores["weights_sha256"], scores.get("temperature", 1.0)) == (model.sha256, model.temperature)
 
 
 def _what_is_there(run: Path) -> str:
@@ -145,7 +151,8 @@ def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
 def _scores_of(run: Path, scores: Mapping[str, Any]) -> list[str]:
     """Files and folders of an evaluation: the pooled scores, their figures, and a folder for each stack."""
     folder = Path(POOLED).parent
-    files = [path.name for path in (run / folder).iterdir() if path.suffix in (".json", ".csv", ".png")]
+    named = (path for path in (run / folder).iterdir() if path.suffix in (".json", ".csv", ".png"))
+    files = [path.name for path in named if not path.is_dir()]
     stacks = [check_file_name(each["folder"], f"{run / POOLED}: folder") for each in scores["stacks"]]
     return [str(folder / name) for name in (*sorted(files), *stacks)]
 
@@ -156,12 +163,13 @@ def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: M
     model.origin.check()
     places = () if scores is None else (run / POOLED, folder / POOLED)
     same = all(path.is_file() and read_json(path, ()) == scores for path in places)
-    if file_sha256(folder / WEIGHTS) != model.sha256 or not same:
+    calibrated = read_calibration(folder / WEIGHTS, model.sha256) == model.calibration
+    if file_sha256(folder / WEIGHTS) != model.sha256 or not calibrated or not same:
         raise ConfigError(f"{run} was trained or evaluated while it was packed; give the same command again")
     for each in () if scores is None else scores["stacks"]:
         path = folder / Path(POOLED).parent / each["folder"] / Path(POOLED).name
         own = read_json(path, ("weights_sha256", "stack_identity"))
-        if (own["weights_sha256"], own["stack_identity"]) != (model.sha256, each["stack_identity"]):
+        if not _is_of(own, model) or own["stack_identity"] != each["stack_identity"]:
             raise ConfigError(f"{path.relative_to(folder)} is not what {POOLED} lists; run monai-app evaluate again")
 
 

@@ -4,7 +4,11 @@ from pathlib import Path
 
 from monai_app.bundle.packages.archive import Files, check_files, unpack
 from monai_app.bundle.packages.golden import GoldenCheck, check_golden
+from monai_app.bundle.runs import WEIGHTS
+from monai_app.errors import ConfigError
+from monai_app.files import file_sha256
 from monai_app.temporary import temporary_folder
+from monai_app.training.evaluation import POOLED, is_evaluation
 
 
 def check_package(bundle: Path) -> tuple[Files, GoldenCheck]:
@@ -14,11 +18,22 @@ def check_package(bundle: Path) -> tuple[Files, GoldenCheck]:
         How its files compare with what was packed, and how the golden labels compare.
 
     Raises:
-        ConfigError: a file is missing or changed, or the weights don't fit.
+        ConfigError: a file is missing or changed, or the weights don't fit; or scores changed, not by an evaluation.
     """
     if bundle.is_dir():
-        return check_files(bundle), check_golden(bundle.absolute())
+        files, golden = check_files(bundle), check_golden(bundle.absolute())
+        _check_changed(bundle, files.changed)
+        return files, golden
     with temporary_folder("check") as temporary:
         folder = temporary / bundle.stem
         unpack(bundle, folder)
         return check_package(folder)
+
+
+def _check_changed(bundle: Path, changed: list[str]) -> None:
+    """Check that packed scores changed as by an evaluation, which writes other pooled scores of the same weights."""
+    if changed and not (POOLED in changed and is_evaluation(bundle / POOLED, file_sha256(bundle / WEIGHTS))):
+        raise ConfigError(
+            f"{bundle / changed[0]} is not as packed, and {POOLED} holds no later scores of the packed weights; unpack "
+            "the package again, or evaluate it again"
+        )

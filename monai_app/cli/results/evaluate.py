@@ -1,6 +1,5 @@
 """``monai-app evaluate``."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,7 +37,7 @@ def evaluate(
     from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
     from monai_app.stack import Stack
     from monai_app.storage import check_writable
-    from monai_app.training.evaluation import pooled_path
+    from monai_app.training.evaluation import pooled_path, read_document
     from monai_app.training.evaluation.text import pooled_lines
 
     check_processes(processes)
@@ -59,7 +58,7 @@ def evaluate(
     options["stand_ins"] = parts or None
     show_and_run(run, run_command(run, [each.path for each in opened], ("train", "evaluate"), processes, **options))
     document = pooled_path(run, stand_ins=bool(parts))
-    for line in pooled_lines(json.loads(document.read_text(encoding="utf8"))):
+    for line in pooled_lines(read_document(document)):
         typer.echo(line)
     typer.echo(f"scores: {document.with_suffix('.csv')}")
 

@@ -1,20 +1,19 @@
 """``monai-app evaluate --leave-one-out``."""
 
-import json
 from pathlib import Path
 
 import typer
 
 from monai_app.bundle.configs.locate import NO_SIZE
 from monai_app.bundle.configs.trust import trusted_copy
-from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, ready, write_summary
+from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, is_trained, ready, write_summary
 from monai_app.bundle.prepare import describe_again
 from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.cli.running import log_to_console, run_command, show_and_run
 from monai_app.errors import FailedError
 from monai_app.stack import Stack
 from monai_app.storage import check_writable
-from monai_app.training.evaluation import SECTIONS, StackScores, read_stack_scores
+from monai_app.training.evaluation import SECTIONS, StackScores, read_document, read_stack_scores
 from monai_app.training.evaluation.text import leave_one_out_lines
 
 
@@ -31,7 +30,7 @@ def leave_one_out(stack: Stack, run: Path, processes: int, **options: object) ->
         typer.echo(f"slice {fold.z} is left out ({number} of {len(folds)}): {fold.run}")
         found.append(_scores(fold, stack, recipe, processes, options))
     document = write_summary(run, stack, found)
-    for line in leave_one_out_lines(json.loads(document.read_text(encoding="utf8"))):
+    for line in leave_one_out_lines(read_document(document)):
         typer.echo(line)
     typer.echo(f"scores: {document.with_suffix('.csv')}")
 
@@ -40,7 +39,7 @@ def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, options: d
     """Train and score a fold, as ``monai-app train`` and ``evaluate`` do, where that is not done."""
     own = held_out(stack, fold)
     new = ready(fold, own, recipe, processes)
-    scored = None if new else read_stack_scores(fold.run, own.identity, SECTIONS)
+    scored = None if new or not is_trained(fold) else read_stack_scores(fold.run, own.identity, SECTIONS)
     if scored is not None:
         return scored
     with trusted_copy(fold.run) as copy:

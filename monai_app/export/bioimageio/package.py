@@ -159,7 +159,8 @@ def _readme(name: str, spec: ModelSpec, sides: Sides, scores: Sequence[str], bun
         "",
         "## Output",
         "",
-        "The probability (softmax) of every phase for that slice; the label of a pixel is the place of the greatest:",
+        "The probability of every phase for that slice, softmax of the logits divided by the model's temperature "
+        "(1 where it is not calibrated); the label of a pixel is the place of the greatest:",
         "",
         *(f"- {phase.value}: `{channel}`, {phase.name}, colour {phase.colour}" for channel, phase in phases),
         "",

@@ -11,6 +11,7 @@ from monai_app.domain.appearance import Appearance, Unlike, joined, lines_of, un
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.files import atomic_file
 from monai_app.inspection.appearance import measure_appearance
+from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
 
 TABLE = "slices.csv"
@@ -53,28 +54,59 @@ class Familiarity:
                     writer.writerow({"slice": z, "detector": detector, **values, "unlike": " ".join(found)})
 
 
-def look_at(stack: Stack, slices: Sequence[int], spec: ModelSpec) -> Familiarity | None:
+def look_at(
+    stack: Stack, slices: Sequence[int], spec: ModelSpec, folder: Path, progress: Progress = silent
+) -> Familiarity | None:
     """Compare slices with the training slices of a model, and warn of those that are unlike them, ten lines at most.
+
+    What was measured is written as `TABLE`; where that is there, it is read instead.
 
     Args:
         stack: has the model's detectors.
         slices: z of the slices.
         spec: of the model.
+        folder: of the result, where the table goes.
+        progress: called for every slice that is measured.
 
     Returns:
         What was found; None where the model does not know how its training slices looked.
 
     Raises:
         StackError: a slice is damaged.
+        StorageError: the disk is full or read-only.
     """
     ranges = [each.appearance for each in spec.training_stacks if each.appearance is not None]
     if not ranges:
         return None
     known = joined(ranges)
-    appearances = {z: measure_appearance(stack, z, spec.detectors) for z in slices}
+    table = folder / TABLE
+    before = _read(table) if table.is_file() else {}
+    appearances = before if list(before) == list(slices) else _measure(stack, slices, spec, progress)
     found = Familiarity(appearances, tuple(way for z, each in appearances.items() for way in unlike(z, each, known)))
+    if appearances is not before:
+        found.write(table)
     _warn(lines_of(found.unlike))
     return found
+
+
+def _measure(stack: Stack, slices: Sequence[int], spec: ModelSpec, progress: Progress) -> dict[int, Appearance]:
+    found = {}
+    progress(0, len(slices))
+    for number, z in enumerate(slices, 1):
+        found[z] = measure_appearance(stack, z, spec.detectors)
+        progress(number, len(slices))
+    return found
+
+
+def _read(path: Path) -> dict[int, Appearance]:
+    """What `Familiarity.write` wrote of the slices."""
+    found: dict[int, dict[str, dict[str, float]]] = {}
+    with path.open(newline="", encoding="utf8") as handle:
+        for row in csv.DictReader(handle):
+            z, detector = int(row.pop("slice")), row.pop("detector")
+            values = {name: float(text) for name, text in row.items() if text and name != "unlike"}
+            found.setdefault(z, {})[detector] = values
+    return dict(found)
 
 
 def _warn(lines: Sequence[str]) -> None:

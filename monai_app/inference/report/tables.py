@@ -5,7 +5,7 @@ from typing import Any
 
 from monai_app.inference.model import Model
 from monai_app.inference.report.confidence import CONFIDENCE, report_confidence
-from monai_app.inference.report.familiarity import TABLE, Familiarity
+from monai_app.inference.report.familiarity import Familiarity
 from monai_app.progress import LoggedProgress
 from monai_app.stack.label_images.resumable import Result
 
@@ -30,7 +30,6 @@ def write_tables(
     """
     told: dict[str, Any] = {}
     if familiarity is not None:
-        familiarity.write(result.folder / TABLE)
         told["unlike_training"] = familiarity.attributes
     if len(result.arrays.levels) > 1:
         told["calibrated"] = None if model.calibration is None else model.temperature

@@ -16,6 +16,7 @@ from monai_app.inference import Predictor, Request
 from monai_app.inference.volume import label_volume
 from monai_app.io import Grid, write_volume
 from monai_app.label.datastore.temporary import called
+from monai_app.origin import Stamp, stamp_of
 from monai_app.stack import Stack
 
 
@@ -81,13 +82,12 @@ def measure(run: Path, stack: Path, ingested: str | None, device: str, slices: S
     return list(score_slices(Stack.open(stack, ingested=ingested), slices, predictor))
 
 
-def _version(run: Path) -> tuple[int, int]:
-    """What changes when the weights are replaced."""
-    status = (run / WEIGHTS).stat()
-    return status.st_mtime_ns, status.st_size
+def _version(run: Path) -> tuple[Stamp, ...]:
+    """What changes when the weights or their calibration are replaced."""
+    return tuple(stamp_of((run / name).stat()) for name in (WEIGHTS, "configs/metadata.json"))
 
 
 @lru_cache(maxsize=2)
-def _predictor(run: Path, version: tuple[int, int], device: str) -> Predictor:
-    """A model is loaded and measured once; another file of weights is another model."""
+def _predictor(run: Path, version: tuple[Stamp, ...], device: str) -> Predictor:
+    """A model is loaded and measured once; other weights, or another calibration, are another model."""
     return Predictor(load_model(run), device)

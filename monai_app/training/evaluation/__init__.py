@@ -1,5 +1,6 @@
 """Scores of trained weights on held-out slices: computed slice by slice, kept apart by stack, pooled over all."""
 
+from monai_app.training.evaluation.documents import is_evaluation, read_document
 from monai_app.training.evaluation.folders import (
     POOLED,
     StackScores,
@@ -20,7 +21,9 @@ __all__ = [
     "Section",
     "SliceScores",
     "StackScores",
+    "is_evaluation",
     "pooled_path",
+    "read_document",
     "read_stack_scores",
     "write_evaluation",
     "write_leave_one_out",

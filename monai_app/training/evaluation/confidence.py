@@ -8,10 +8,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from monai_app.files import file_sha256
 from monai_app.metrics import Document
 from monai_app.metrics.calibration import BINS, Reliability, reliability
-from monai_app.networks.calibration import read_calibration
 from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 
 _KINDS = ("uncalibrated", "calibrated")
@@ -20,23 +18,21 @@ _KINDS = ("uncalibrated", "calibrated")
 class Confidence(Section):
     """Expected calibration error and bins of confidence, see `Reliability`; of several slices from all their pixels.
 
-    ``calibrated`` is with the temperature that is stored with the weights. Where there is none, both are the same.
+    ``calibrated`` is with the temperature of the weights, 1 where they are not calibrated.
     """
 
     name = "confidence"
 
     def of_slice(self, evaluated: EvaluatedSlice) -> Document:
         """Sort the labelled pixels of a slice by confidence."""
-        calibration = read_calibration(evaluated.weights, file_sha256(evaluated.weights))
-        temperature = np.nan if calibration is None else calibration.temperature
         labelled = torch.from_numpy(evaluated.true > 0)
         logits = evaluated.logits.cpu().movedim(0, -1)[labelled].float()
         classes = torch.from_numpy(evaluated.true)[labelled] - 1
-        used = (1.0, 1.0 if calibration is None else temperature)
-        return _document(temperature, [reliability(logits, classes, each) for each in used])
+        used = (1.0, evaluated.temperature)
+        return _document(evaluated.temperature, [reliability(logits, classes, each) for each in used])
 
     def pooled(self, slices: Sequence[Document]) -> Document:
-        """Add up the bins; the temperature stands there if it is the same in all slices."""
+        """Add up the bins; the temperature is undefined where slices are of models with different ones."""
         temperatures = {each["temperature"] for each in slices}
         return _document(
             temperatures.pop() if len(temperatures) == 1 else np.nan,
@@ -47,8 +43,8 @@ class Confidence(Section):
         """Draw a reliability diagram of both, side by side; one alone where there is nothing to compare."""
         uncalibrated, calibrated = _KINDS
         titles = {uncalibrated: uncalibrated}
-        if pooled[calibrated] != pooled[uncalibrated]:
-            temperature = pooled["temperature"]  # none where each slice is of a model of its own
+        temperature = pooled["temperature"]
+        if temperature != 1:
             titles[calibrated] = calibrated + ("" if np.isnan(temperature) else f", temperature {temperature:.3f}")
         figure = Figure(figsize=(3.8 * len(titles), 3.8), dpi=128, layout="constrained")
         panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]

@@ -7,10 +7,11 @@
     eval/test_stand_ins/...                      likewise, where other detectors took the part of the model's
     eval/leave_one_out/<stack>/...               of models that were each trained without the slice they are scored on
 
-All in the first two is of one file of weights: the first scores of others take the place of all that is there.
+All in the first two is of one file of weights and one temperature: the first scores of others take the place of all
+that is there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 from monai_app.files import atomic_directory, file_sha256, lock, lock_path, remove_tree
 from monai_app.metrics import Document, Part, read_scores, score, write_scores
 from monai_app.names import is_file_name
+from monai_app.networks.calibration import temperature_of
 from monai_app.pictures import as_png
 from monai_app.training.evaluation.scored import Section, SliceScores, whole_of
 
@@ -34,7 +36,8 @@ LEAVE_ONE_OUT = "leave_one_out"
 FILES = ("scores.json", "scores.csv")
 
 _OF_A_STACK = ("stack", "store", "stack_identity", "stack_ingested", "slices", "stand_ins")
-_OF_A_RECORD = (*_OF_A_STACK[:4], "run", "weights_sha256", "monai_app")
+_OF_A_MODEL = ("run", "weights_sha256", "temperature", "monai_app")
+_OF_A_RECORD = (*_OF_A_STACK[:4], *_OF_A_MODEL)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class StackScores:
 
     Attributes:
         record: ``stack``, ``store``, ``stack_identity``, ``stack_ingested``, ``run``, ``weights_sha256``,
-            ``monai_app`` and, where there are any, ``stand_ins``.
+            ``temperature`` (1 without a calibration), ``monai_app`` and, where there are any, ``stand_ins``.
         slices: what was found in each slice.
         pictures: PNG by file name.
     """
@@ -69,17 +72,17 @@ def write_evaluation(
 
     Args:
         output: the run's folder ``eval``.
-        stacks: of one file of weights; all or none with stand-ins.
+        stacks: of one file of weights and one temperature; all or none with stand-ins.
         phases: names of the phases.
         sections: what was found beside the confusion matrix.
     """
     output.mkdir(parents=True, exist_ok=True)
     folder = output / ROLES["stand_ins" in stacks[0].record]
-    sha256 = stacks[0].record["weights_sha256"]
+    model = _model_of(stacks[0].record)
     with lock(lock_path(output / FILES[0])):  # of two evaluations at once each is written as one
         _put_away_earlier(output)
         for role in ROLES:
-            _begin(output / role, sha256, pooled_goes=output / role == folder)
+            _begin(output / role, model, pooled_goes=output / role == folder)
         folder.mkdir(exist_ok=True)
         for each in stacks:
             _write_stack(folder, each, phases, sections)
@@ -107,7 +110,7 @@ def write_leave_one_out(
 
 
 def read_stack_scores(run: Path, identity: str, sections: Sequence[Section] = ()) -> StackScores | None:
-    """Read what a run's weights, those that it has now, score on a stack; None where they were not scored on it.
+    """Read what a run's weights score on a stack, with the temperature that they have now; None where they were not.
 
     Args:
         run: the run folder.
@@ -115,9 +118,12 @@ def read_stack_scores(run: Path, identity: str, sections: Sequence[Section] = ()
         sections: to be read beside the confusion matrices.
     """
     weights, role = run / "models" / "model.pt", run / "eval" / ROLES[0]
-    sha256 = file_sha256(weights) if weights.is_file() else None
+    if not weights.is_file():
+        return None
+    sha256 = file_sha256(weights)
+    model = (sha256, temperature_of(weights, sha256))
     for folder, document in _scored(role).items():
-        if (document.get("weights_sha256"), document.get("stack_identity")) == (sha256, identity):
+        if (_model_of(document), document.get("stack_identity")) == (model, identity):
             record = {name: value for name, value in document.items() if name in _OF_A_RECORD}
             pictures = {path.name: path.read_bytes() for path in sorted(folder.glob("slice_*.png"))}
             return StackScores(record, _slices_of(document, sections), pictures)
@@ -132,13 +138,19 @@ def _put_away_earlier(output: Path) -> None:
         path.rename(output / "earlier" / path.name)
 
 
-def _begin(folder: Path, sha256: str, *, pooled_goes: bool) -> None:
-    """Remove scores of other weights, and the pooled ones if they are to be written."""
+def _model_of(document: Document) -> tuple[Any, Any]:
+    """What scores are of: weights and their temperature; versions before this were of 1."""
+    return document.get("weights_sha256"), document.get("temperature", 1.0)
+
+
+def _begin(folder: Path, model: tuple[Any, Any], *, pooled_goes: bool) -> None:
+    """Remove scores of other weights or another temperature, and the pooled ones if they are to be written."""
     stacks = _scored(folder)
-    others = [path for path, document in stacks.items() if document.get("weights_sha256") != sha256]
+    others = [path for path, document in stacks.items() if _model_of(document) != model]
     if others or pooled_goes:
         for path in (*(folder / name for name in FILES), *folder.glob("*.png")):
-            path.unlink(missing_ok=True)
+            if not path.is_dir():  # a stack may have such a name
+                path.unlink(missing_ok=True)
     for path in others:
         remove_tree(path)
 
@@ -160,7 +172,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _write_stack(folder: Path, scores: StackScores, phases: Sequence[str], sections: Sequence[Section]) -> Path:
     ingested = scores.record["stack_ingested"]
     same = [path for path, document in _scored(folder).items() if document.get("stack_ingested") == ingested]
-    target = _place(folder, scores.record, same)
+    drawn = [f"{each.name}.png" for each in sections]
+    target = _place(folder, scores.record, same, {*FILES, *drawn})
     parts = [Part(score(each.confusion, phases), each.sections, slice=each.z) for each in scores.slices]
     whole = whole_of(scores.slices, phases, sections)
     with atomic_directory(target, FILES[0], overwrite=True) as partial:
@@ -174,10 +187,10 @@ def _write_stack(folder: Path, scores: StackScores, phases: Sequence[str], secti
     return target
 
 
-def _place(folder: Path, record: Document, same: Sequence[Path]) -> Path:
+def _place(folder: Path, record: Document, same: Sequence[Path], files: Set[str]) -> Path:
     """The folder of a stack: named as its store, with the first digits of its identity where that is taken or odd."""
     name, digits = str(record["store"]), record["stack_ingested"][:8]
-    taken = {path.name.casefold() for path in folder.iterdir() if path not in same} | set(FILES)
+    taken = {path.name.casefold() for path in folder.iterdir() if path not in same} | files
     if not is_file_name(name) or name.startswith("."):
         return folder / f"stack-{digits}"
     return folder / (f"{name}-{digits}" if name.casefold() in taken else name)
@@ -185,7 +198,7 @@ def _place(folder: Path, record: Document, same: Sequence[Path]) -> Path:
 
 def _pool(folder: Path, phases: Sequence[str], sections: Sequence[Section]) -> None:
     """Write the scores of all stacks of a folder together; they are of the same weights."""
-    found = _scored(folder)
+    found = _one_a_stack(_scored(folder))
     slices = {path: _slices_of(document, sections) for path, document in found.items()}
     listed = [
         {"folder": path.name, **{name: document[name] for name in _OF_A_STACK if name in document}}
@@ -198,9 +211,16 @@ def _pool(folder: Path, phases: Sequence[str], sections: Sequence[Section]) -> N
     whole = whole_of([each for own in slices.values() for each in own], phases, sections)
     for name, picture in _figures(whole, sections).items():
         (folder / name).write_bytes(picture)
-    last = next(iter(found.values()))
-    common = {name: last[name] for name in ("role", "run", "weights_sha256", "monai_app")}
+    first = next(iter(found.values()))
+    common = {name: first[name] for name in ("role", *_OF_A_MODEL) if name in first}
     write_scores(folder, whole, parts, {**common, "stacks": listed})
+
+
+def _one_a_stack(found: dict[Path, dict[str, Any]]) -> dict[Path, dict[str, Any]]:
+    """Of two folders of one stack the later one: a kill leaves both where the stack was renamed."""
+    later = sorted(found, key=lambda path: (path / FILES[0]).stat().st_mtime_ns)
+    kept = {found[path]["stack_ingested"]: path for path in later}
+    return {path: found[path] for path in found if path in kept.values()}
 
 
 def _slices_of(document: Document, sections: Sequence[Section]) -> list[SliceScores]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +22,7 @@ class EvaluatedSlice:
         stack: the stack.
         z: the slice.
         spec: of the model.
-        weights: file of the model's weights; its run folder is two levels above.
+        temperature: what the model's logits are divided by before they become probabilities; 1 without a calibration.
         true: (rows, columns) uint8, 0 unlabelled, 1..K the phases.
         predicted: (rows, columns) uint8, 1..K.
         logits: (K, rows, columns).
@@ -32,7 +31,7 @@ class EvaluatedSlice:
     stack: Stack
     z: int
     spec: ModelSpec
-    weights: Path
+    temperature: float
     true: npt.NDArray[np.uint8]
     predicted: npt.NDArray[np.uint8]
     logits: torch.Tensor

@@ -54,7 +54,7 @@ def _table(scores: dict[str, Any]) -> Iterator[str]:
 def _confidence_lines(scores: dict[str, Any]) -> Iterator[str]:
     found = scores["confidence"]
     without, error = (_number(found[kind]["ece"]) for kind in ("uncalibrated", "calibrated"))
-    if found["calibrated"] == found["uncalibrated"]:
+    if found["temperature"] == 1:
         yield f"calibration error of the confidence {without}: the model is not calibrated"
     else:
         told = "" if found["temperature"] is None else f" of {found['temperature']:.3f}"

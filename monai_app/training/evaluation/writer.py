@@ -12,6 +12,7 @@ from torch import distributed
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.metrics import count_pixels
+from monai_app.networks.calibration import temperature_of
 from monai_app.origin import Origin, read_once
 from monai_app.pictures import as_png, draw_item
 from monai_app.provenance import provenance
@@ -32,10 +33,11 @@ class _Scored(NamedTuple):
 
 
 class _Share(NamedTuple):
-    """What one process evaluated: slices, and the SHA-256 of the weights."""
+    """What one process evaluated: slices, and the SHA-256 and the temperature of the weights."""
 
     slices: list[_Scored]
     sha256: str
+    temperature: float
 
 
 class ScoreWriter:
@@ -48,14 +50,17 @@ class ScoreWriter:
         spec: of the model.
         stacks: paths of the stacks.
         weights: file of the model's weights, ``<run folder>/models/model.pt``, recorded with the scores: with the
-            SHA-256 of what `LoadWeights` read.
+            SHA-256 of what `LoadWeights` read, and the temperature that they had then.
+        confusion: not used; configs of earlier versions give it.
 
     Raises:
         StackError: when the engine runs, if a stack was replaced since its slices were read.
         ConfigError: when the engine ends, if the weights were, or if the processes read different ones.
     """
 
-    def __init__(self, folder: str, spec: ModelSpec, stacks: Sequence[str], weights: str) -> None:
+    def __init__(
+        self, folder: str, spec: ModelSpec, stacks: Sequence[str], weights: str, confusion: object = None
+    ) -> None:
         self.folder, self.spec, self.stacks, self.weights = Path(folder), spec, list(stacks), Path(weights)
         self._slices: list[_Scored] = []
         self._opened: dict[str, Stack] = {}
@@ -69,6 +74,7 @@ class ScoreWriter:
     def _begin(self, engine: Engine) -> None:
         loaded: Origin | None = getattr(engine.state, "weights", None)
         self._origin = loaded or read_once(self.weights)[1]  # where another handler loads them
+        self._temperature = temperature_of(self.weights, self._origin.sha256)
 
     def _add(self, engine: Engine) -> None:
         state: Any = engine.state
@@ -87,21 +93,21 @@ class ScoreWriter:
         logits, z = torch.as_tensor(item["pred"]), int(item["image"].meta["z"])
         true = torch.as_tensor(item["label"])[0].cpu().numpy()
         predicted = phase_labels(logits)[0].cpu().numpy()
-        evaluated = EvaluatedSlice(stack, z, self.spec, self.weights, true, predicted, logits)
+        evaluated = EvaluatedSlice(stack, z, self.spec, self._temperature, true, predicted, logits)
         confusion = count_pixels(true, predicted, len(self.spec.phases))
         return SliceScores(z, confusion, {each.name: each.of_slice(evaluated) for each in SECTIONS})
 
     def _write(self, engine: Engine) -> None:
         for stack in self._opened.values():
             stack.reopened()
-        shares = _gather(_Share(self._slices, self._origin.sha256))
+        shares = _gather(_Share(self._slices, self._origin.sha256, self._temperature))
         if get_rank() > 0:
             return
         slices = [each for share in shares for each in share.slices]
         identities = {each.path: each.identity for each in slices}
-        if len({share.sha256 for share in shares}) > 1 or {each[:2] for each in slices} != set(identities.items()):
+        if len({share[1:] for share in shares}) > 1 or {each[:2] for each in slices} != set(identities.items()):
             raise ConfigError(
-                f"weights or stack were replaced while the processes read them ({self.weights}, "
+                f"weights, their calibration or stack were replaced while the processes read them ({self.weights}, "
                 f"{', '.join(self.stacks)}), so no scores are written; give the same command again"
             )
         self._origin.check()
@@ -113,6 +119,7 @@ class ScoreWriter:
         run = self.weights.absolute().parents[1].name
         record = {
             **provenance(stack, run, self._origin.sha256, self.spec.stand_ins),
+            "temperature": self._temperature,
             "stack_identity": identity,  # others may have annotated it since
             "stack_ingested": stack.ingested,
             "store": stack.store_name,

@@ -15,6 +15,8 @@ from monai_app.bundle.recipe import read_recipe
 from monai_app.cli.results.leave_one_out import leave_one_out
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.files import file_sha256
+from monai_app.networks.calibration import temperature_of
+from monai_app.networks.weights import read_checkpoint, save_checkpoint
 from monai_app.stack import Stack, annotate
 from tests.conftest import CHECKOUT, TINY, run_command
 from tests.test_docs import commands
@@ -59,7 +61,9 @@ def test_each_slice_is_scored_by_a_model_that_never_saw_it(left_out: Run) -> Non
         settings = json.loads((run / "run.json").read_text())["settings"]
         assert settings["trained_on"]["slices"] == [each for each in SLICES if each != z]
         assert (settings["steps_per_epoch"], settings["features"]) == (3, TINY["features"])
-        assert model == {"slice": z, "weights_sha256": file_sha256(run / "models" / "model.pt")}
+        weights = run / "models" / "model.pt"
+        sha256 = file_sha256(weights)
+        assert model == {"slice": z, "weights_sha256": sha256, "temperature": temperature_of(weights, sha256)}
         assert part["slice"] == z
         labelled = np.count_nonzero(left_out.stack.read_annotation(z))
         assert np.sum(part["confusion"]) == labelled
@@ -89,6 +93,8 @@ def test_a_killed_evaluation_goes_on_with_what_is_missing(
     own = fold(run, 3) / "run"
     (own / "eval" / "test").rename(own / "eval" / "kept")  # killed while this was scored
     shutil.rmtree(fold(run, 6) / "sample.ome.zarr" / "labels")  # and while this stack was made
+    unfinished = fold(run, 6) / "run" / "models" / "last.ckpt"  # though somebody evaluated it by hand
+    save_checkpoint({**read_checkpoint(unfinished), "finished": False}, unfinished)
     called = []
 
     def evaluated(place: Path, command: BundleCommand) -> None:
@@ -99,7 +105,8 @@ def test_a_killed_evaluation_goes_on_with_what_is_missing(
     monkeypatch.setattr("monai_app.cli.results.leave_one_out.show_and_run", evaluated)
     monkeypatch.setattr("monai_app.cli.results.leave_one_out.log_to_console", lambda: None)
     leave_one_out(left_out.stack, run, 1)
-    assert called == [(own, "train.yaml"), (own, "evaluate.yaml")]  # the training finds that it is complete
+    both = ("train.yaml", "evaluate.yaml")  # the training finds that it is complete
+    assert called == [(place, name) for place in (own, fold(run, 6) / "run") for name in both]
     after = run / left_out.scores.relative_to(left_out.run)
     assert json.loads(after.read_text()) == json.loads(left_out.scores.read_text())
 
