@@ -21,13 +21,14 @@ def score_intervals(counts: Counts, phases: Sequence[str]) -> dict[str, Any]:
         phases: names of the K phases.
 
     Returns:
-        JSON values: ``blocks``, and ``reliable`` where there are enough of them; ``phases``, a row per phase with both
-        ends of its IoU and of ``fraction_difference``, the predicted less the true share; ``mean`` with those of mean
-        IoU and pixel accuracy.
+        JSON values: ``blocks``, and ``reliable`` where there are enough of them; ``phases``, a row per phase with the
+        same of the blocks in which it is annotated or predicted, and with both ends of its IoU and of
+        ``fraction_difference``, the predicted less the true share; ``mean`` with those of mean IoU and pixel accuracy.
     """
     rows = [
         {
             "phase": name,
+            **_reliability(int((counts[:, number].any(-1) | counts[:, :, number].any(-1)).sum())),
             **_ends("iou", block_interval(counts, _of_phase(_ious, number), bounds=(0, 1))),
             **_ends("fraction_difference", block_interval(counts, _of_phase(_differences, number), bounds=(-1, 1))),
         }
@@ -37,7 +38,11 @@ def score_intervals(counts: Counts, phases: Sequence[str]) -> dict[str, Any]:
         **_ends("iou", block_interval(counts, lambda drawn: _mean(_ious(drawn)), bounds=(0, 1))),
         **_ends("pixel_accuracy", block_interval(counts, _accuracy, bounds=(0, 1))),
     }
-    return {"blocks": len(counts), "reliable": len(counts) >= LEAST_BLOCKS, "phases": rows, "mean": whole}
+    return {**_reliability(len(counts)), "phases": rows, "mean": whole}
+
+
+def _reliability(blocks: int) -> dict[str, Any]:
+    return {"blocks": blocks, "reliable": blocks >= LEAST_BLOCKS}
 
 
 def _ends(name: str, interval: Interval) -> dict[str, float]:

@@ -85,6 +85,9 @@ def test_the_scores_lie_in_their_intervals_and_an_absent_phase_has_none() -> Non
     assert intervals["mean"]["iou_low"] < scores.mean_iou < intervals["mean"]["iou_high"]
     assert intervals["mean"]["pixel_accuracy_low"] < scores.pixel_accuracy < intervals["mean"]["pixel_accuracy_high"]
     assert not score_intervals(counts[:3], NAMES)["reliable"]
+    counts[3:, 1], counts[3:, :, 1] = 0, 0
+    rows = score_intervals(counts, NAMES)["phases"]
+    assert [(row["blocks"], row["reliable"]) for row in rows] == [(30, True), (3, False), (0, False)]
 
 
 def test_intervals_of_scores_near_the_best_end_at_it() -> None:

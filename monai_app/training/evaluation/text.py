@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from monai_app.metrics.blocks import LEAST_BLOCKS
+
 
 def pooled_lines(scores: dict[str, Any]) -> Iterator[str]:
     """The scores of every slice and stack, then those of all together, from the document of `write_evaluation`."""
@@ -34,16 +36,16 @@ def _part_lines(parts: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _table(scores: dict[str, Any]) -> Iterator[str]:
-    yield f"{'phase':<16}{'IoU':>8}{'95 % interval':>19}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
+    yield f"{'phase':<16}{'IoU':>8}{'95 % interval':>20}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
     for row, ends in zip(scores["phases"], scores["intervals"]["phases"], strict=True):
         iou, dice, *others = (_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error"))
         precision, recall, error = others
-        interval = _interval(ends, "iou")
-        yield f"{row['phase']:<16}{iou:>8}{interval:>19}{dice:>8}{precision:>11}{recall:>8}{error:>16}"
+        interval = _interval(ends, "iou") + ("" if ends["reliable"] else " *")
+        yield f"{row['phase']:<16}{iou:>8}{interval:>20}{dice:>8}{precision:>11}{recall:>8}{error:>16}"
     mean = scores["intervals"]["mean"]
     yield f"{_summary(scores)}; 95 % intervals {_interval(mean, 'iou')}, {_interval(mean, 'pixel_accuracy')}"
-    if not scores["intervals"]["reliable"]:
-        yield f"the intervals are of {scores['intervals']['blocks']} blocks only, too few to rely on"
+    if not all(row["reliable"] for row in scores["intervals"]["phases"]):
+        yield f"* the phase stands in fewer than {LEAST_BLOCKS} blocks, too few to rely on its interval"
     yield from _confidence_lines(scores)
     reasons = scores["unlike_training"]["reasons"]
     yield from (f"unlike the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
