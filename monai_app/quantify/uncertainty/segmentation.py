@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
 
 
-MOST_UNVERIFIED = 0.02
+MOST_UNVERIFIED = 0.05
 """Share of the labels that are of phases as which no annotated pixel is labelled; more could change every fraction."""
 
 
