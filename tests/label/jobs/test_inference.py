@@ -12,7 +12,7 @@ from monai_app.stack import Stack
 def test_a_model_is_loaded_again_when_its_weights_or_calibration_changed(
     tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = []
+    loaded: list[Path] = []
     monkeypatch.setattr(inference, "load_model", loaded.append)
     monkeypatch.setattr(inference, "Predictor", lambda *_: None)
     for number, name in enumerate(("models/model.pt", "configs/metadata.json", "configs/metadata.json"), 1):
