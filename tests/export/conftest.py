@@ -16,6 +16,7 @@ from monai_app.export.formats import SUFFIXES, Format
 from monai_app.files import file_sha256
 from monai_app.inference import Model
 from monai_app.networks.calibration import record_calibration
+from monai_app.networks.weights import record_checksum
 from monai_app.stack import Stack
 from tests.conftest import TINY, TINY_SENSOR3D, made_once
 from tests.export.examples import described_model
@@ -37,6 +38,7 @@ def runs(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[st
             (folder / kind / "models").mkdir()
             weights = folder / kind / "models" / "model.pt"
             torch.save(lively(network, 6).state_dict(), weights)
+            record_checksum(weights)
             record_calibration(weights, FOUND.replaced(weights_sha256=file_sha256(weights), temperature=2.5))
 
     folder = made_once(tmp_path_factory, "runs", make)

@@ -62,7 +62,9 @@ def test_a_file_of_monais_own_export_segments_too(
         ckpt_export(
             bundle_root=str(run), config_file=str(run / "configs/inference.yaml"), filepath=str(tmp_path / "m.ts")
         )
-    Segmentation(open_exported(trusted(tmp_path / "m.ts")), str(stack.path), "net").run()
+    model = open_exported(trusted(tmp_path / "m.ts"))
+    assert model.temperature == 2.5
+    Segmentation(model, str(stack.path), "net").run()
     assert_exact(labels_of(stack, "net"), models["unet"], stack)
 
 

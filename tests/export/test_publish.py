@@ -19,6 +19,7 @@ from monai_app.export.parity import Parity, check
 from monai_app.inference import Model
 from monai_app.inference.tiling.activations import count_maps
 from monai_app.inference.tiling.receptive_field import measure_field
+from monai_app.networks.weights import save_weights
 from tests.conftest import run_command
 from tests.export.conftest import Exported, Opened
 from tests.export.examples import FORMATS, NETWORKS, trusted
@@ -146,7 +147,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
         shutil.copy(runs["unet"] / "configs" / name, tmp_path / "run" / "configs")
     state = torch.load(runs["unet"] / "models" / "model.pt", weights_only=True)
     state.popitem()
-    torch.save(state, weights)
+    save_weights(state, weights)
     with pytest.raises(ConfigError, match=r"model.pt does not fit the network .*missing"):
         export_run(tmp_path / "run")
     monkeypatch.setattr(writers, "import_module", lambda name: import_module(f"not_installed_{name}"))
@@ -159,6 +160,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
 def test_a_calibration_of_other_weights_is_not_exported(runs: dict[str, Path], tmp_path: Path) -> None:
     run = Path(shutil.copytree(runs["unet"], tmp_path / "run"))
     weights = run / "models" / "model.pt"
-    torch.save({name: value * 2 for name, value in torch.load(weights, weights_only=True).items()}, weights)
+    save_weights({name: value * 2 for name, value in torch.load(weights, weights_only=True).items()}, weights)
     export_run(run, target=tmp_path / "net.ts")
     assert open_exported(str(tmp_path / "net.ts")).calibration is None
