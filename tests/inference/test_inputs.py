@@ -125,7 +125,7 @@ def test_labels_that_are_replaced_while_they_become_tiffs_give_none(
         return plain(self, name, z)
 
     monkeypatch.setattr(Stack, "read_labels", read)
-    with pytest.raises(StackError, match=r"label image 'net' of .* was replaced while it was read"):
+    with pytest.raises(StackError, match=r"labels 'net' of .* were replaced while they were read"):
         export_tiff(str(stack.path), "net", str(tmp_path / "tiffs"))
     assert not (tmp_path / "tiffs").exists()
     assert labels_of(stack, "net").min() == 2
