@@ -19,7 +19,6 @@ from monai_app.errors import AppError, FailedError, NoRoomError, StackError, Una
 from tests import warm
 from tests.label.servers import wait_for
 
-
 DONE: list[str] = []
 """What the process has done in its order, which threads that are told at once do not keep."""
 
