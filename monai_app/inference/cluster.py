@@ -89,7 +89,8 @@ def compute_on_cluster(
     logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
     threads = max(1, len(os.sched_getaffinity(0)) // workers) if address is None else None
     try:
-        with _client(address, workers) as client:
+        # A client that lost its scheduler leaves Dask's setting, and all that uses Dask would look for that scheduler.
+        with dask.config.set(scheduler=None), _client(address, workers) as client:
             yield from _computed(client, job, tiles, threads, advance)
     except _LOST as error:
         cause = user_error(error)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import dask
 import distributed
 import numpy as np
 import psutil
@@ -59,7 +60,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Cl
         while not file.exists():
             assert process.poll() is None
             time.sleep(0.1)
-        with distributed.Client(scheduler_file=str(file)) as client:
+        # Its scheduler will be lost, and then a client leaves its setting to all later tests.
+        with dask.config.set(scheduler=None), distributed.Client(scheduler_file=str(file)) as client:
             client.wait_for_workers(2, timeout=120)
             yield client
     finally:

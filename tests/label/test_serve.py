@@ -33,7 +33,6 @@ from tests.label.conftest import (
     process_of,
     serving,
 )
-from tests.label.http.test_disconnect import volumes
 from tests.label.servers import answers, free_port, wait_for
 
 
@@ -182,6 +181,10 @@ def test_a_killed_server_leaves_nothing_running_the_last_good_model_and_a_traini
     labels = {path: path.read_bytes() for path in (stack / "labels").rglob("*") if path.is_file()}
     with serving(stack, tmp_path / "home", *words) as served:
         before = served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content
+        answer = killed_in_an_inference(served)
+        assert answer.status_code == 500
+        assert "process that runs inferences died" in answer.json()["detail"]
+        assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
         begin_training(served)
         assert served.ask("POST", "/train/trained").status_code == 429
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
@@ -194,10 +197,6 @@ def test_a_killed_server_leaves_nothing_running_the_last_good_model_and_a_traini
     run = served.folder / "models" / "trained" / "0001"
     nearly_done(run / "models" / "last.ckpt", 4999)
     with serving(stack, tmp_path / "again", *words, python=warm.python()) as served:
-        assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
-        answer = killed_in_an_inference(served)
-        assert answer.status_code == 500
-        assert "process that runs inferences died" in answer.json()["detail"]
         assert served.ask("POST", "/infer/trained?image=tiny_z0003&output=image").content == before
         assert served.client.info()["models"]["trained"]["run"] == "trained"
         reached = {"epoch": 4999, "total_epochs": 5000}
@@ -227,7 +226,7 @@ def killed_in_an_inference(served: Served) -> requests.Response:
     server = process_of(served)
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(long_inference, served.server.url, {})
-        wait_for(lambda: volumes(served), 60)
+        wait_for(lambda: at_work(server.pid), 60)
         assert not answer.done()
         for process in workers(server.pid):
             process.kill()
