@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 import yaml
-from common import app, command, machine, settings_options, write_json
+from common import TINY_UNET, app, command, machine, settings_options, write_json
 from scipy import stats
 
 from monai_app.active_learning.agreement import Agreement, score_agreement
@@ -50,18 +50,6 @@ STRETCH = {
 }
 """How a stretch of a changing sample differs from the rest."""
 
-SETTINGS = [
-    "features=[8,16,32,64,64,8]",
-    "crop=[96,96]",
-    "window=[256,256]",
-    "validation_block=64",
-    "batch_size=4",
-    "steps_per_epoch=20",
-    "learning_rate=0.003",
-    "val_interval=2",
-    "picture_interval=1000",
-]
-
 
 def main() -> None:
     """Run the benchmark."""
@@ -75,7 +63,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
 
-    settings = [*SETTINGS, f"max_epochs={arguments.epochs}", *arguments.settings]
+    settings = [*TINY_UNET, f"max_epochs={arguments.epochs}", *arguments.settings]
     results: list[dict[str, Any]] = []
     for seed, kind in product(range(1, arguments.seeds + 1), KINDS):
         folder = arguments.work.resolve() / f"{kind}_{seed}"

@@ -10,6 +10,19 @@ from typing import Any
 
 from monai_app.files import atomic_file
 
+TINY_UNET = [
+    "features=[8,16,32,64,64,8]",
+    "crop=[96,96]",
+    "window=[256,256]",
+    "validation_block=64",
+    "batch_size=4",
+    "steps_per_epoch=20",
+    "learning_rate=0.003",
+    "val_interval=2",
+    "picture_interval=1000",
+]
+"""Settings of a small U-Net for slices of 256 x 256, which a CPU trains in a minute."""
+
 
 def app(*arguments: object) -> None:
     """Run ``monai-app`` in a process of its own; its output is not shown."""

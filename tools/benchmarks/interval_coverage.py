@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from common import app, command, machine, settings_options, write_json
+from common import TINY_UNET, app, command, machine, settings_options, write_json
 
 from monai_app.bundle.model import load_model
 from monai_app.inference import Predictor
@@ -44,18 +44,7 @@ NUMBERS = (4, BLOCKS, 16, 36)
 FIRST_SEED = 1001
 """The method was chosen on seeds below."""
 
-SETTINGS = [
-    "features=[8,16,32,64,64,8]",
-    "crop=[96,96]",
-    "window=[256,256]",
-    "validation_block=64",
-    "batch_size=4",
-    "steps_per_epoch=20",
-    "learning_rate=0.003",
-    "val_interval=2",
-    "picture_interval=1000",
-    "max_epochs=16",
-]
+SETTINGS = [*TINY_UNET, "max_epochs=16"]
 
 VOLUMES = {"cube": (40, 80, 80), "slab": (12, 160, 160)}
 """Voxels of volumes cut from a Boolean model; a voxel is twice as thick as it is wide."""
