@@ -12,6 +12,7 @@ from monai_app.cli.export import export, save
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.results.evaluate import evaluate
 from monai_app.cli.results.quantify import quantify
+from monai_app.cli.results.study import study
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(simulate, init, ingest, inspect, annotate, annotations, train, evaluate, segment, labels, quantify, save, export),
-    *(package, check, unpack, trust, verify, serve, settings),
+    *(study, package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:
     app.command()(command)

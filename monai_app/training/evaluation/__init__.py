@@ -10,7 +10,7 @@ from monai_app.training.evaluation.folders import (
     write_leave_one_out,
 )
 from monai_app.training.evaluation.scored import EvaluatedSlice, Section, SliceScores
-from monai_app.training.evaluation.sections import SECTIONS
+from monai_app.training.evaluation.sections import SECTIONS, block_counts
 from monai_app.training.evaluation.writer import ScoreWriter
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Section",
     "SliceScores",
     "StackScores",
+    "block_counts",
     "is_evaluation",
     "pooled_path",
     "read_document",

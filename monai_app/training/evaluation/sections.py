@@ -46,11 +46,15 @@ class Intervals(Section):
 
     def pooled(self, slices: Sequence[Document]) -> Document:
         """Take the intervals from the blocks of all slices; near ones of a stack share them (see `shared_blocks`)."""
-        phases = [row["phase"] for row in slices[0]["phases"]]
-        number, ordered = len(phases), sorted(slices, key=itemgetter("stack", "z"))
-        stacks = groupby(ordered, itemgetter("stack"))
-        counts = [shared_blocks(((each["z"], _blocks(each, number)) for each in own), number) for _, own in stacks]
-        return score_intervals(np.concatenate(counts), phases)
+        return score_intervals(block_counts(slices), [row["phase"] for row in slices[0]["phases"]])
+
+
+def block_counts(slices: Sequence[Document]) -> npt.NDArray[np.int64]:
+    """Return the pixels of the blocks of slices, (blocks, K, K), [true][predicted], from their ``intervals``."""
+    number, ordered = len(slices[0]["phases"]), sorted(slices, key=itemgetter("stack", "z"))
+    stacks = groupby(ordered, itemgetter("stack"))
+    counts = [shared_blocks(((each["z"], _blocks(each, number)) for each in own), number) for _, own in stacks]
+    return np.concatenate(counts)
 
 
 def _blocks(document: Document, phases: int) -> Blocks:

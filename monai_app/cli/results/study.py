@@ -1,0 +1,45 @@
+"""``monai-app study``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    given: Annotated[
+        list[Path], typer.Argument(metavar="STACK... FOLDER", help="Stacks, NAME.ome.zarr, and the study's folder.")
+    ],
+    design: Annotated[
+        Path | None,
+        typer.Option(help="What is compared, as YAML. [default: every network, number of slices and set of detectors]"),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2. [default: the design's or 0,1,2]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each training. [default: the design's or 12]")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at the same time.")] = 1,
+) -> None:
+    """Train variants of a model alike, with several seeds, and say which differences between them are shown.
+
+    The same command resumes a study; more seeds or variants are added to what is done.
+    """
+    from monai_app.cli.progress import progress_bar
+    from monai_app.study.execution import carry_out
+    from monai_app.study.findings import findings
+    from monai_app.study.outcomes import read_outcomes
+    from monai_app.study.report import PAGE, page_lines, write_results
+    from monai_app.study.runs import runs_of
+    from monai_app.study.setup import begin_study
+
+    stacks, folder, chosen = begin_study(given, design, seeds, epochs)
+    runs = runs_of(chosen, stacks, folder)
+    typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
+    try:
+        with progress_bar("study", "run") as progress:
+            carry_out(runs, chosen, jobs=jobs, report=typer.echo, progress=progress)
+    finally:
+        found = findings(chosen, runs, read_outcomes(runs))
+        if found.outcomes:
+            write_results(found, folder)
+    for line in page_lines(found):
+        typer.echo(line)
+    typer.echo(f"results: {folder / PAGE}")

@@ -1,0 +1,23 @@
+"""Studies: many models trained alike, so that what differs between them can be compared."""
+
+from monai_app.study.claims import Contrast, contrasts_of
+from monai_app.study.comparison import Difference, compare
+from monai_app.study.design import Design, default_design, read_design
+from monai_app.study.execution import carry_out
+from monai_app.study.outcomes import Outcome, read_outcomes
+from monai_app.study.runs import StudyRun, runs_of
+
+__all__ = [
+    "Contrast",
+    "Design",
+    "Difference",
+    "Outcome",
+    "StudyRun",
+    "carry_out",
+    "compare",
+    "contrasts_of",
+    "default_design",
+    "read_design",
+    "read_outcomes",
+    "runs_of",
+]

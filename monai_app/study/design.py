@@ -1,0 +1,95 @@
+"""What a study compares, as a document."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from monai_app.bundle.configs.locate import size_overlays
+from monai_app.bundle.configs.variants import read_variant
+from monai_app.domain.schemas import write_document
+from monai_app.domain.validation import Items, Strict, Text, read_document
+from monai_app.errors import ConfigError
+from monai_app.stack import Stack
+
+EPOCHS = 12
+"""Epochs of each training where nobody chose: with them the nine variants take about 40 minutes a seed on 2 cores."""
+
+NETWORKS = (("unet", 1), ("unet", 3), ("sensor3d", 3))
+"""Networks and slices of the default design."""
+
+MOST_DETECTORS = 4
+"""Detectors of which every combination is a variant of the default design; five would make 93 models a seed."""
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"holds {', '.join(twice)} twice; name each once")
+    return values
+
+
+class Design(Strict):
+    """What a study compares: every variant is trained once with every seed, on every stack alone."""
+
+    variants: Annotated[Items[Text], Field(min_length=1), AfterValidator(_each_once)]
+    """Variants, NETWORK_DETECTOR+DETECTOR_SLICES."""
+    seeds: Annotated[Items[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_each_once)] = (0, 1, 2)
+    """Seeds; fewer than three show nothing."""
+    epochs: Annotated[int, Field(ge=1)] = EPOCHS
+    """Epochs of every training: with one size, all see as many pixels."""
+    size: Text = "small"
+    """Settings of ``configs/sizes`` that all are trained with."""
+    settings: dict[Text, Any] = Field(default_factory=dict)
+    """Further settings that all are trained with, by id."""
+
+
+def default_design(stack: Stack) -> Design:
+    """Return the design that asks what each detector, the neighbouring slices and Sensor-3D are worth.
+
+    Raises:
+        ConfigError: the stack has so many detectors that somebody must choose.
+    """
+    detectors = stack.detectors
+    if len(detectors) > MOST_DETECTORS:
+        raise ConfigError(
+            f"{stack.path} has {len(detectors)} detectors, and every combination would be a variant; write a design "
+            "with those that matter and give it by --design"
+        )
+    sets = [each for size in range(1, len(detectors) + 1) for each in combinations(detectors, size)]
+    names = [f"{network}_{'+'.join(each)}_{slices}" for network, slices in NETWORKS for each in sets]
+    return Design(variants=tuple(names))
+
+
+def read_design(path: Path) -> Design:
+    """Read a design.
+
+    Raises:
+        ConfigError: it cannot be read, or breaks a rule.
+    """
+    return read_document(Design, path)
+
+
+def write_design(design: Design, path: Path) -> None:
+    """Write a design as YAML, with its schema beside it."""
+    write_document(Design, design.model_dump(mode="json"), path)
+
+
+def check_design(design: Design, stacks: Sequence[Stack]) -> None:
+    """Check that every variant can be trained on every stack.
+
+    Raises:
+        ConfigError: a variant or size does not exist, two variants are the same, or a stack lacks one of its detectors.
+    """
+    seen: dict[tuple[str, frozenset[str], int], str] = {}
+    for name in design.variants:
+        variant = read_variant(name)
+        size_overlays(variant.bundle, design.size)
+        for stack in stacks:
+            variant.choose(stack, None, {})
+        detectors = frozenset(each.casefold() for each in variant.settings["detectors"])
+        same = seen.setdefault((variant.bundle, detectors, variant.settings["slices"]), name)
+        if same != name:
+            raise ConfigError(f"variants {same!r} and {name!r} are the same; leave one out")

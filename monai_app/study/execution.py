@@ -1,0 +1,148 @@
+"""Carry out the trainings of a study, each with the commands that a person would give."""
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from monai_app.background.command import COMMAND
+from monai_app.bundle.prepare import CHECKPOINT
+from monai_app.errors import FailedError
+from monai_app.files import file_sha256, write_json
+from monai_app.progress import Progress, silent
+from monai_app.study.design import Design
+from monai_app.study.runs import StudyRun
+from monai_app.training import is_finished
+from monai_app.training.evaluation import read_stack_scores
+
+_SHOWN = 3
+"""Last lines of a log that an error shows."""
+
+
+def is_done(run: StudyRun) -> bool:
+    """Whether a run has been trained to its end, and its weights scored on the stack as it is annotated now."""
+    return is_finished(run.folder / CHECKPOINT) and read_stack_scores(run.folder, run.stack.identity) is not None
+
+
+def carry_out(
+    runs: Sequence[StudyRun],
+    design: Design,
+    *,
+    jobs: int = 1,
+    report: Callable[[str], None] = lambda line: None,
+    progress: Progress = silent,
+) -> None:
+    """Train and score every run that is not done.
+
+    A training that was stopped resumes where it was. One that fails does not keep the others from being carried out.
+
+    Args:
+        runs: the runs.
+        design: how they are trained.
+        jobs: trainings at the same time.
+        report: called with what was done, line by line.
+        progress: called for every run.
+
+    Raises:
+        FailedError: trainings failed; all others are done.
+    """
+    waiting = [run for run in runs if not is_done(run)]
+    failed = []
+    progress(0, len(waiting))
+    pool, commands = ThreadPoolExecutor(jobs), _Commands(jobs)
+    try:
+        tasks = {pool.submit(_complete, run, design, commands): run for run in waiting}
+        for number, task in enumerate(as_completed(tasks), 1):
+            try:
+                task.result()
+                report(f"done: {tasks[task].name}")
+            except FailedError as error:
+                failed.append(str(error))
+            progress(number, len(waiting))
+    finally:
+        commands.kill()  # where the loop was left early
+        pool.shutdown(cancel_futures=True)
+    if failed:
+        raise FailedError("\n".join([f"{len(failed)} of {len(waiting)} runs failed:", *failed]))
+
+
+def seconds_of(run: StudyRun) -> float | None:
+    """How long the training of a run's weights took, start of the program included; None if it was resumed."""
+    try:
+        record = json.loads(run.record.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        return None
+    return float(record["seconds"]) if record["weights_sha256"] == file_sha256(_weights(run)) else None
+
+
+class _Commands:
+    """Our commands, each in a process of its own, which are killed together.
+
+    Args:
+        jobs: how many run at the same time; they share the processor's cores.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        threads = {"OMP_NUM_THREADS": str(max(len(os.sched_getaffinity(0)) // jobs, 1))} if jobs > 1 else {}
+        self._environment = {**threads, **os.environ}
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock, self._killed = threading.Lock(), False
+
+    def run(self, run: StudyRun, *words: object) -> None:
+        """Run a command; all that it says goes into the log of the study's run.
+
+        Raises:
+            FailedError: it failed, or was killed.
+        """
+        with run.log.open("ab") as log:
+            with self._lock:
+                if self._killed:
+                    raise FailedError(f"{run.name} was stopped")
+                process = subprocess.Popen(
+                    [*COMMAND, *map(str, words)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self._environment,
+                )
+                self._running.add(process)
+            code = process.wait()
+            self._running.discard(process)
+        if code:
+            last = run.log.read_text(encoding="utf8", errors="replace").strip().splitlines()[-_SHOWN:]
+            raise FailedError(f"{run.name}: monai-app {words[0]} ended with {code}: {' '.join(last)}; see {run.log}")
+
+    def kill(self) -> None:
+        """Kill those that run, and let no other begin."""
+        with self._lock:
+            self._killed = True
+            for process in self._running:
+                process.kill()
+
+
+def _complete(run: StudyRun, design: Design, commands: _Commands) -> None:
+    """Train where that is not done, then score."""
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    if not is_finished(run.folder / CHECKPOINT):
+        resumed, begin = run.folder.exists(), time.perf_counter()
+        commands.run(run, "train", run.stack.path, run.folder, *_options(run, design))
+        if not resumed:
+            seconds = round(time.perf_counter() - begin, 1)
+            write_json(run.record, {"seconds": seconds, "weights_sha256": file_sha256(_weights(run))})
+    commands.run(run, "evaluate", run.stack.path, run.folder)
+    if read_stack_scores(run.folder, run.stack.identity) is None:
+        raise FailedError(f"{run.name}: {run.stack.path} was annotated meanwhile; give the same command again")
+
+
+def _options(run: StudyRun, design: Design) -> list[str]:
+    settings = [word for name, value in design.settings.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    given = {"--variant": run.variant, "--size": design.size, "--epochs": design.epochs, "--seed": run.seed}
+    return [*(str(word) for pair in given.items() for word in pair), *settings]
+
+
+def _weights(run: StudyRun) -> Path:
+    return run.folder / "models" / "model.pt"

@@ -1,0 +1,78 @@
+"""What the runs of a study reached."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import StackError
+from monai_app.metrics import Document, Scores, score
+from monai_app.study.execution import seconds_of
+from monai_app.study.runs import StudyRun
+from monai_app.training.evaluation import SECTIONS, block_counts, read_stack_scores
+
+Counts = npt.NDArray[np.int64]
+
+_BAND = "iou_2px"
+"""Boundary IoU that is compared: in bands of 2 pixels."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run reached on the test slices of its stack.
+
+    Attributes:
+        run: the run.
+        blocks: (blocks, K, K) pixels, [true][predicted], of the spatial blocks of the test slices.
+        scores: of all of them together.
+        boundary_iou: mean over the phases of the Boundary IoU at 2 pixels.
+        seconds: that the training took; None where it was resumed.
+    """
+
+    run: StudyRun
+    blocks: Counts
+    scores: Scores
+    boundary_iou: float
+    seconds: float | None
+
+    @property
+    def fraction_error(self) -> float:
+        """Mean over the phases of the absolute difference between predicted and true share of the area."""
+        return float(np.nanmean([phase.fraction_error for phase in self.scores.phases]))
+
+
+def read_outcomes(runs: Sequence[StudyRun]) -> list[Outcome]:
+    """Read the scores of the runs that are done.
+
+    Raises:
+        StackError: two runs of one stack were not scored on the same pixels.
+    """
+    found = [outcome for run in runs if (outcome := _read(run)) is not None]
+    first: dict[str, Outcome] = {}
+    for each in found:
+        other = first.setdefault(each.run.stack.store_name, each)
+        if not np.array_equal(each.blocks.sum(axis=-1), other.blocks.sum(axis=-1)):
+            raise StackError(
+                f"{each.run.folder} and {other.run.folder} were scored on different pixels; score them again: remove "
+                "their folders eval/test and give the same command"
+            )
+    return found
+
+
+def _read(run: StudyRun) -> Outcome | None:
+    if not run.folder.is_dir():
+        return None
+    found = read_stack_scores(run.folder, run.stack.identity, SECTIONS)
+    if found is None:
+        return None
+    sections = [each.sections for each in found.slices]
+    boundary = _pooled("boundary", [each["boundary"] for each in sections])
+    phases = [phase.name for phase in run.stack.phases]
+    scores = score(np.sum([each.confusion for each in found.slices], axis=0), phases)
+    blocks = block_counts([each["intervals"] for each in sections])
+    return Outcome(run, blocks, scores, boundary["mean"][_BAND], seconds_of(run))
+
+
+def _pooled(name: str, documents: Sequence[Document]) -> Document:
+    return next(each for each in SECTIONS if each.name == name).pooled(documents)

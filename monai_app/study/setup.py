@@ -1,0 +1,80 @@
+"""Begin a study, or find the one that is to go on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monai_app.bundle.stacks import check_different
+from monai_app.errors import AnnotationError, ConfigError
+from monai_app.stack import Stack
+from monai_app.stack.places import check_outside_stores
+from monai_app.storage import check_writable
+from monai_app.study.design import Design, check_design, default_design, read_design, write_design
+
+FILE = "design.yaml"
+"""File of a study's folder that says what is compared."""
+
+_MAY_GROW = ("variants", "seeds")
+"""Entries of a design that a study that has begun may be given more of."""
+
+
+def begin_study(
+    given: Sequence[Path], path: Path | None, seeds: str | None, epochs: int | None
+) -> tuple[list[Stack], Path, Design]:
+    """Check what a study is to be, and write its design.
+
+    Args:
+        given: the stacks, and the study's folder.
+        path: of a design; None for the folder's own, or the default.
+        seeds: numbers with commas between, which take the place of the design's.
+        epochs: likewise.
+
+    Returns:
+        The stacks, the folder and the design.
+
+    Raises:
+        ConfigError: stacks or folder are missing, the design does not fit the stacks, or the folder holds a study that
+            differs in more than further variants and seeds.
+        AnnotationError: a stack has no test slice.
+    """
+    *paths, folder = given
+    if not paths:
+        raise ConfigError(f"{folder} is given and no more; write STACK FOLDER, the study's folder last")
+    if (folder / "zarr.json").is_file():
+        raise ConfigError(f"{folder} is a store; the study's folder comes last")
+    check_outside_stores(folder)
+    stacks = [Stack.open(each) for each in paths]
+    check_different(stacks)
+    for stack in stacks:
+        if not stack.test_slices:
+            raise AnnotationError(f"{stack.path} has no test slice, so nothing could be scored; annotate one for it")
+    earlier = read_design(folder / FILE) if (folder / FILE).is_file() else None
+    design = read_design(path) if path is not None else earlier or default_design(stacks[0])
+    changes: dict[str, Any] = {"seeds": _numbers(seeds), "epochs": epochs}
+    design = design.replaced(**{name: value for name, value in changes.items() if value is not None})
+    check_design(design, stacks)
+    if earlier is not None:
+        _check_same(folder, earlier, design)
+    check_writable(folder, "name a folder that you can write to")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_design(design, folder / FILE)
+    return stacks, folder.absolute(), design
+
+
+def _numbers(seeds: str | None) -> tuple[int, ...] | None:
+    if seeds is None:
+        return None
+    words = [word.strip() for word in seeds.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise ConfigError(f"--seeds {seeds!r}: write whole numbers with commas between, such as 0,1,2")
+    return tuple(map(int, words))
+
+
+def _check_same(folder: Path, earlier: Design, design: Design) -> None:
+    for name, value in earlier:
+        now = getattr(design, name)
+        if now != value and name not in _MAY_GROW:
+            raise ConfigError(
+                f"{folder} holds a study with {name} {value!r}, and {now!r} is given: its runs would not be alike; "
+                "name another folder"
+            )

@@ -1,0 +1,104 @@
+"""Differences between variants and their intervals."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from monai_app.study import Contrast, compare
+
+CONTRAST = Contrast("detectors", "both", "one", (("both", "one"),))
+
+
+def counts_of(rng: np.random.Generator, right: npt.NDArray[np.float64], pixels: int = 400) -> npt.NDArray[np.int64]:
+    """Counts (seeds, blocks, 2, 2) of two phases of equal area; the share ``right`` (seeds, blocks) is labelled right."""
+    hits = np.round(np.clip(right, 0, 1) * pixels).astype(np.int64)
+    counts = np.zeros((*right.shape, 2, 2), np.int64)
+    counts[..., 0, 0] = counts[..., 1, 1] = hits
+    counts[..., 0, 1] = counts[..., 1, 0] = pixels - hits
+    return counts
+
+
+def iou(right: float) -> float:
+    return right / (2 - right)
+
+
+def simulated(rng: np.random.Generator, seeds: int, gain: float) -> dict[str, list[Any]]:
+    """Two variants whose accuracy scatters with the seed and, alike for both, with the block."""
+    blocks = rng.normal(0, 0.03, 9)
+    return {
+        name: [counts_of(rng, mean + rng.normal(0, 0.01, (seeds, 1)) + blocks + rng.normal(0, 0.01, (seeds, 9)))]
+        for name, mean in (("one", 0.8), ("both", 0.8 + gain))
+    }
+
+
+def test_a_difference_is_that_of_the_mean_iou_over_seeds() -> None:
+    rng = np.random.default_rng(0)
+    counts = {
+        "one": [counts_of(rng, np.array([[0.5, 0.7], [0.6, 0.8]]))],
+        "both": [counts_of(rng, np.array([[0.9, 0.9], [0.7, 0.9]]))],
+    }
+    [found] = compare(counts, [CONTRAST])
+    expected = (iou(0.9) + iou(0.8)) / 2 - (iou(0.6) + iou(0.7)) / 2
+    assert found.value == pytest.approx(expected, abs=1e-3)
+
+
+def test_intervals_hold_the_true_difference() -> None:
+    """With three seeds and nine blocks, as a study has."""
+    truth = iou(0.85) - iou(0.8)
+    held = 0
+    for seed in range(100):
+        [found] = compare(simulated(np.random.default_rng(seed), 3, 0.05), [CONTRAST])
+        held += found.low <= truth <= found.high
+    assert 90 <= held <= 100
+
+
+def test_intervals_that_hold_together_are_wider() -> None:
+    counts = simulated(np.random.default_rng(1), 3, 0.02)
+    [alone] = compare(counts, [CONTRAST])
+    several = compare(counts, [CONTRAST] * 5)
+    assert (alone.corrected_low, alone.corrected_high) == (alone.low, alone.high)
+    assert several[0].low == alone.low
+    assert several[0].corrected_low < alone.low < alone.high < several[0].corrected_high
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.1, "shown"), (-0.1, "the opposite is shown"), (0.0, "not shown")])
+def test_a_verdict_follows_from_the_interval(gain: float, verdict: str) -> None:
+    [found] = compare(simulated(np.random.default_rng(3), 3, gain), [CONTRAST])
+    assert found.verdict == verdict
+
+
+def test_blocks_that_are_hard_for_all_do_not_blur_a_difference() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.normal(0, 0.1, 9)
+    counts = {
+        name: [counts_of(rng, mean + hard + rng.normal(0, 0.002, (3, 9)))]
+        for name, mean in (("one", 0.7), ("both", 0.75))
+    }
+    [found] = compare(counts, [CONTRAST])
+    assert found.verdict == "shown"
+    assert found.of_blocks < 0.01
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_show_nothing(seeds: int) -> None:
+    [found] = compare(simulated(np.random.default_rng(0), seeds, 0.1), [CONTRAST])
+    assert np.isnan(found.of_seeds) == (seeds == 1)
+    assert found.verdict == "not shown"
+    assert f"{seeds} seed" in found.unreliable[0]
+
+
+def test_few_blocks_show_nothing() -> None:
+    counts = {name: [own[0][:, :3]] for name, own in simulated(np.random.default_rng(0), 3, 0.1).items()}
+    [found] = compare(counts, [CONTRAST])
+    assert found.verdict == "not shown"
+    assert "3 annotated blocks" in found.unreliable[0]
+
+
+def test_stacks_are_averaged() -> None:
+    rng = np.random.default_rng(0)
+    first, second = simulated(rng, 3, 0.1), simulated(rng, 3, 0.0)
+    both = {name: [*first[name], *second[name]] for name in first}
+    values = [compare(each, [CONTRAST])[0].value for each in (first, second, both)]
+    assert values[2] == pytest.approx((values[0] + values[1]) / 2)

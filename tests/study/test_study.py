@@ -1,0 +1,116 @@
+"""A study from the command line, with trainings of seconds."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from monai_app.cli import app
+from monai_app.stack import Stack
+from monai_app.study import Design, default_design, execution, read_outcomes, runs_of
+from monai_app.study.execution import is_done
+from tests import warm
+from tests.conftest import TINY, run_command
+
+VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1")
+
+
+def design_file(folder: Path, **changes: Any) -> Path:
+    settings = {name: value for name, value in TINY.items() if name != "max_epochs"}
+    design = {"variants": [*VARIANTS], "seeds": [0], "epochs": 1, "settings": settings, **changes}
+    path = folder / "design.yaml"
+    path.write_text(yaml.safe_dump(design), encoding="utf8")
+    return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked() -> Iterator[None]:
+    """Trainings are processes that are forked from one that has imported MONAI."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(execution, "COMMAND", (warm.python(), *execution.COMMAND[1:]))
+        yield
+
+
+@pytest.fixture(scope="module")
+def study(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A study of two variants with one seed, and what the command said."""
+    folder = tmp_path_factory.mktemp("study")
+    words = ["study", tiny_stack.path, folder / "s", "--design", design_file(folder), "--jobs", 2]
+    found = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
+    assert found.exit_code == 0
+    return folder / "s", found.stdout
+
+
+def test_every_variant_is_trained_with_every_seed_and_compared(study: tuple[Path, str], tiny_stack: Stack) -> None:
+    folder, said = study
+    document = json.loads((folder / "results.json").read_text())
+    assert [row["variant"] for row in document["variants"]] == [*VARIANTS]
+    assert [(row["variant"], row["seed"]) for row in document["runs"]] == [(name, 0) for name in VARIANTS]
+    assert document["missing"] == []
+    for row in document["runs"]:
+        run = folder / "runs" / tiny_stack.store_name / row["variant"] / "seed_0"
+        scores = json.loads((run / "eval" / "test" / "scores.json").read_text())
+        assert row["mean_iou"] == pytest.approx(scores["mean_iou"])
+        assert row["boundary_iou"] == pytest.approx(scores["boundary"]["mean"]["iou_2px"])
+        assert row["seconds"] > 0
+    [difference] = document["differences"]
+    one, both = (row["iou_mean"] for row in document["variants"])
+    assert difference["value"] == pytest.approx(both - one)
+    assert difference["verdict"] == "not shown"  # of one seed
+    assert "that ICE+TLD is better than ICE is not shown" in said
+    assert (folder / "results.png").read_bytes().startswith(b"\x89PNG")
+    with (folder / "comparisons.csv").open(newline="") as rows:
+        assert [row["better"] for row in csv.DictReader(rows)] == ["ICE+TLD", "unet_ICE+TLD_1"]
+
+
+def test_what_is_done_is_not_done_again_and_more_may_be_added(
+    study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(study[0], folder)
+    trained = [*folder.glob("runs/*/*/seed_0/models/model.pt")]
+    before = {path: path.stat().st_mtime_ns for path in trained}
+    words = ["study", tiny_stack.path, folder, "--seeds", "0,1"]
+    assert CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in trained} == before
+    document = json.loads((folder / "results.json").read_text())
+    assert document["seeds_compared"] == [0, 1]
+    assert len(document["runs"]) == 4
+
+
+def test_a_study_is_never_continued_otherwise_than_begun(study: tuple[Path, str], tiny_stack: Stack) -> None:
+    found = run_command("-m", "monai_app", "study", tiny_stack.path, study[0], "--epochs", 2, check=False)
+    assert found.returncode == 2
+    assert "holds a study with epochs 1, and 2 is given" in found.stderr
+
+
+def test_a_run_that_fails_leaves_the_others_and_is_named(tiny_stack: Stack, tmp_path: Path) -> None:
+    design = design_file(tmp_path, variants=["unet_ICE_1"])
+    broken = tmp_path / "s" / "runs" / tiny_stack.store_name / "unet_ICE_1" / "seed_0"
+    broken.mkdir(parents=True)
+    (broken / "notes.txt").write_text("not a run folder")
+    found = run_command("-m", "monai_app", "study", tiny_stack.path, tmp_path / "s", "--design", design, check=False)
+    assert found.returncode == 2
+    assert "1 of 1 runs failed" in found.stderr
+    assert "unet_ICE_1, seed 0, tiny: monai-app train ended with 2" in found.stderr
+    assert (broken / "notes.txt").exists()
+
+
+def test_the_default_design_has_every_set_of_detectors(tiny_stack: Stack) -> None:
+    design = default_design(tiny_stack)
+    assert len(design.variants) == 9
+    assert "sensor3d_ICE+TLD_3" in design.variants
+    assert len(design.seeds) == 3
+
+
+def test_runs_of_one_seed_come_before_those_of_the_next(tiny_stack: Stack, tmp_path: Path) -> None:
+    runs = runs_of(Design(variants=VARIANTS, seeds=(3, 5)), [tiny_stack], tmp_path)
+    assert [(run.seed, run.variant) for run in runs] == [(seed, name) for seed in (3, 5) for name in VARIANTS]
+    assert not any(is_done(run) for run in runs)
+    assert read_outcomes(runs) == []
