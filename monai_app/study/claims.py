@@ -1,15 +1,10 @@
 """What a study asks: whether more detectors, neighbouring slices and Sensor-3D are better."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from monai_app.bundle.configs.variants import read_variant
-
-Floats = npt.NDArray[np.float64]
 
 _NAMES = {"unet": "U-Net", "sensor3d": "Sensor-3D"}
 
@@ -28,15 +23,6 @@ class Contrast:
     better: str
     worse: str
     pairs: tuple[tuple[str, str], ...]
-
-    def of(self, values: Mapping[str, Floats]) -> Floats:
-        """Return the mean difference of the pairs.
-
-        Args:
-            values: variant -> (repeats,).
-        """
-        differences: Floats = np.mean([values[better] - values[worse] for better, worse in self.pairs], axis=0)
-        return differences
 
 
 class _Factors(NamedTuple):

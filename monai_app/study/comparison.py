@@ -14,7 +14,7 @@ Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 REPEATS = 1000
-"""Resamples that a standard error is taken from."""
+"""Draws of blocks that a standard error is taken from."""
 
 LEVEL = 0.95
 
@@ -59,11 +59,11 @@ def compare(
 ) -> list[Difference]:
     """Estimate contrasts between the mean IoU of variants, which is the mean over stacks and seeds.
 
-    Seeds and blocks are crossed: every model of every seed is scored on the same blocks. Both are drawn with
-    replacement, the same draw for all variants, so that a hard block or a lucky split is hard or lucky for all (the
-    pigeonhole bootstrap; Owen 2007, doi 10.1214/07-AOAS122). The standard errors by seeds and by blocks are added in
-    squares; the quantile is Student's t with Satterthwaite's degrees of freedom (1946, doi 10.2307/3002019), because
-    three seeds are few. Intervals for all contrasts together are Bonferroni's. Stacks are not drawn: what is said is
+    Two errors are added in squares. That of the seeds follows from how much the difference of each pair of variants
+    scatters over them; pairs are trained apart. That of the blocks is their bootstrap's (see `block_interval`), with
+    the same draw for all variants, as all are scored on the same blocks: a block that is hard for all blurs no
+    difference. The quantile is Student's t with Satterthwaite's degrees of freedom (1946, doi 10.2307/3002019), because
+    three seeds are few. Intervals of all contrasts together are Bonferroni's. Stacks are not drawn: what is said is
     said of these.
 
     Args:
@@ -72,63 +72,79 @@ def compare(
         contrasts: between the variants.
         seed: of the draws.
     """
-    generator = np.random.default_rng(seed)
     shapes = [each.shape[:2] for each in next(iter(counts.values()))]
-    drawn = [[generator.multinomial(n, np.full(n, 1 / n), REPEATS) for n in shape] for shape in shapes]
-    whole = [(np.ones((1, seeds)), np.ones((1, blocks))) for seeds, blocks in shapes]
-    by_seeds = [(of_seeds, np.ones((1, own.shape[1]))) for (of_seeds, _), (_, own) in zip(drawn, whole, strict=True)]
-    by_blocks = [(np.ones((1, own.shape[1])), of_blocks) for (_, of_blocks), (own, _) in zip(drawn, whole, strict=True)]
-    estimates, seeds_drawn, blocks_drawn = (
-        {variant: _mean_ious(own, weights) for variant, own in counts.items()}
-        for weights in (whole, by_seeds, by_blocks)
+    generator = np.random.default_rng(seed)
+    whole = [np.ones((1, blocks)) for _, blocks in shapes]
+    drawn = [generator.multinomial(blocks, np.full(blocks, 1 / blocks), REPEATS) for _, blocks in shapes]
+    of_seeds, of_draws = (
+        {
+            name: np.mean([_mean_ious(each, own) for each, own in zip(stacks, weights, strict=True)], axis=0)
+            for name, stacks in counts.items()
+        }
+        for weights in (whole, drawn)
     )
     level = 1 - (1 - LEVEL) / max(len(contrasts), 1)
-    reasons = _reasons(shapes)
-    found = []
-    for contrast in contrasts:
-        value = float(contrast.of(estimates)[0])
-        errors = [
-            _error(contrast.of(values), [shape[axis] for shape in shapes])
-            for axis, values in enumerate((seeds_drawn, blocks_drawn))
-        ]
-        reach, corrected = (_reach(errors, shapes, each) for each in (LEVEL, level))
-        ends = (value - reach, value + reach, value - corrected, value + corrected)
-        found.append(Difference(contrast, value, *ends, errors[0], errors[1], reasons))
-    return found
+    return [_difference(each, of_seeds, of_draws, shapes, level) for each in contrasts]
 
 
-def _mean_ious(stacks: Sequence[Counts], weights: Sequence[tuple[Floats, Floats]]) -> Floats:
-    """Mean IoU of a variant over stacks and seeds: (repeats,)."""
-    return np.mean([_of_stack(counts, *own) for counts, own in zip(stacks, weights, strict=True)], axis=0)
+def _mean_ious(counts: Counts, weights: Floats) -> Floats:
+    """Mean IoU over the phases: (repeats, seeds).
 
-
-def _of_stack(counts: Counts, seeds: Floats, blocks: Floats) -> Floats:
-    confusion = np.einsum("rb,sbij->rsij", blocks, counts)
+    Args:
+        counts: (seeds, blocks, K, K).
+        weights: (repeats, blocks), how often each block counts.
+    """
+    confusion = np.einsum("rb,sbij->rsij", weights, counts)
     hits = confusion.diagonal(axis1=-2, axis2=-1)
     either = confusion.sum(axis=-1) + confusion.sum(axis=-2) - hits
     ious = np.divide(hits, either, out=np.full(hits.shape, np.nan), where=either > 0)
-    weighted: Floats = (np.nanmean(ious, axis=-1) * seeds).sum(axis=-1) / seeds.sum(axis=-1)
-    return weighted
+    means: Floats = np.nanmean(ious, axis=-1)
+    return means
 
 
-def _error(values: Floats, numbers: Sequence[int]) -> float:
-    """Standard error from draws; drawing from n gives a variance that is too small by (n - 1) / n."""
-    least = min(numbers)
-    return float(values.std() * np.sqrt(least / (least - 1))) if least > 1 else np.nan
+def _difference(
+    contrast: Contrast,
+    of_seeds: Mapping[str, Floats],
+    of_draws: Mapping[str, Floats],
+    shapes: Sequence[tuple[int, ...]],
+    level: float,
+) -> Difference:
+    """Return a contrast with its intervals.
+
+    Args:
+        contrast: between what.
+        of_seeds: variant -> mean IoU (1, seeds).
+        of_draws: variant -> mean IoU (repeats, seeds) of drawn blocks.
+        shapes: seeds and blocks of each stack.
+        level: of the intervals that hold together.
+    """
+    pairs = np.concatenate([of_seeds[better] - of_seeds[worse] for better, worse in contrast.pairs])
+    number, seeds = pairs.shape
+    by_seeds = pairs.var(axis=1, ddof=1) / seeds / number**2 if seeds > 1 else np.full(number, np.nan)
+    draws = np.mean([of_draws[better] - of_draws[worse] for better, worse in contrast.pairs], axis=(0, 2))
+    least, blocks = min(own for _, own in shapes), sum(own - 1 for _, own in shapes)
+    by_blocks = draws.var() * least / (least - 1) if least > 1 else np.nan
+    variances = np.array([*by_seeds, by_blocks])
+    freedom = np.array([*[seeds - 1] * number, blocks])
+    value, known = float(pairs.mean()), ~np.isnan(variances)
+    total = variances[known].sum()
+    effective = total**2 / (variances[known] ** 2 / freedom[known]).sum() if total > 0 else np.inf
+    reach, corrected = (float(stats.t.ppf((1 + each) / 2, effective) * np.sqrt(total)) for each in (LEVEL, level))
+    return Difference(
+        contrast,
+        value,
+        value - reach,
+        value + reach,
+        value - corrected,
+        value + corrected,
+        float(np.sqrt(by_seeds.sum())),
+        float(np.sqrt(by_blocks)),
+        _reasons(seeds, least),
+    )
 
 
-def _reach(errors: Sequence[float], shapes: Sequence[tuple[int, ...]], level: float) -> float:
-    variances = np.square(errors)
-    freedom = [sum(shape[axis] - 1 for shape in shapes) for axis in range(2)]
-    total = float(np.nansum(variances))
-    if total == 0 or np.isnan(variances[1]):
-        return np.nan if np.isnan(variances[1]) else 0.0
-    parts = [variance**2 / own for variance, own in zip(variances, freedom, strict=True) if own > 0]
-    return float(stats.t.ppf((1 + level) / 2, total**2 / np.nansum(parts)) * np.sqrt(total))
-
-
-def _reasons(shapes: Sequence[tuple[int, ...]]) -> tuple[str, ...]:
-    seeds, blocks = (min(shape[axis] for shape in shapes) for axis in range(2))
+def _reasons(seeds: int, blocks: int) -> tuple[str, ...]:
+    """Say why intervals may be wrong."""
     reasons = []
     if seeds < LEAST_SEEDS:
         many = f"{seeds} seed{'s' * (seeds > 1)}"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,10 @@ from typer.testing import CliRunner
 
 from monai_app.cli import app
 from monai_app.stack import Stack
-from monai_app.study import Design, default_design, execution, read_outcomes, runs_of
+from monai_app.study import Design, default_design, execution, read_design, read_outcomes, runs_of
 from monai_app.study.execution import is_done
 from tests import warm
-from tests.conftest import TINY, run_command
+from tests.conftest import CHECKOUT, TINY, run_command
 
 VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1")
 
@@ -100,6 +101,28 @@ def test_a_run_that_fails_leaves_the_others_and_is_named(tiny_stack: Stack, tmp_
     assert "1 of 1 runs failed" in found.stderr
     assert "unet_ICE_1, seed 0, tiny: monai-app train ended with 2" in found.stderr
     assert (broken / "notes.txt").exists()
+
+
+def test_the_commands_of_the_page_run(study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path) -> None:
+    """On studies that are done."""
+    page = CHECKOUT / "docs" / "study.md"
+    for name in ("study", "four"):
+        shutil.copytree(study[0], tmp_path / name)
+    shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    (written,) = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "four.yaml").write_text(written)
+    assert len(read_design(tmp_path / "four.yaml").variants) == 4
+    shutil.copyfile(study[0] / "design.yaml", tmp_path / "four.yaml")
+    lines = re.findall(r"^monai-app (.*)", page.read_text(), re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        found = run_command("-m", "monai_app", *line.split(), cwd=tmp_path)
+        assert "ICE+TLD is better than ICE" in found.stdout
+    named = set(re.findall(r"`(\w+\.(?:csv|png|json|md))`", page.read_text()))
+    assert named == {path.name for path in (tmp_path / "study").iterdir() if path.is_file()} - {
+        "design.yaml",
+        "design.schema.json",
+    }
 
 
 def test_the_default_design_has_every_set_of_detectors(tiny_stack: Stack) -> None:

@@ -1,0 +1,46 @@
+"""Studies: stacks, folder, design, seeds."""
+
+import yaml
+
+from tests.bad_input.row import Make, Place, Row, refused
+from tests.bad_input.rows.descriptions import folder_at
+
+DESIGN = {"variants": ["unet_ICE_1"], "seeds": [0], "epochs": 1}
+
+
+def design(**changes: object) -> Make:
+    def write(place: Place) -> None:
+        (place.folder / "design.yaml").write_text(yaml.safe_dump({**DESIGN, **changes}), encoding="utf8")
+
+    return write
+
+
+def wrong(about: str, says: str, **changes: object) -> Row:
+    return refused(about, "study STACK out --design design.yaml", says, make=design(**changes))
+
+
+def begun(place: Place) -> None:
+    """Make the folder of a study that has begun."""
+    folder_at("out")(place)
+    (place.folder / "out" / "design.yaml").write_text(yaml.safe_dump(DESIGN), encoding="utf8")
+
+
+ROWS = [
+    refused("a folder and no stack", "study out", "STACK FOLDER"),
+    refused("stacks and no folder", "study STACK STACK", "the study's folder comes last"),
+    refused("a stack that does not exist", "study nowhere.ome.zarr out", "nowhere.ome.zarr"),
+    refused("the same stack twice", "study STACK STACK out", "the same stack"),
+    refused("a folder in the store", "study STACK STACK/out", "lies in the store"),
+    refused("seeds that are no numbers", "study STACK out --seeds a", "--seeds 'a'"),
+    refused("a seed twice", "study STACK out --seeds 1,1", "1 twice"),
+    refused("no epochs", "study STACK out --epochs 0", "epochs"),
+    refused("no jobs", "study STACK out --jobs 0", "--jobs"),
+    refused("a design that does not exist", "study STACK out --design nowhere.yaml", "nowhere.yaml"),
+    wrong("no variants", "variants", variants=[]),
+    wrong("a variant that does not exist", "no variant 'vnet'", variants=["vnet"]),
+    wrong("a detector that the stack lacks", "needs detector 'SE'", variants=["unet_SE_1"]),
+    wrong("a variant under two names", "are the same", variants=["unet_ice_1", "unet_ICE_1"]),
+    wrong("a size that does not exist", "no size 'huge'", size="huge"),
+    wrong("an unknown key", "unknown key 'epoch'", epoch=3),
+    refused("other epochs than the study has", "study STACK out --epochs 2", "epochs 1, and 2 is given", make=begun),
+]
