@@ -12,7 +12,7 @@ CONTRAST = Contrast("detectors", "both", "one", (("both", "one"),))
 
 
 def counts_of(rng: np.random.Generator, right: npt.NDArray[np.float64], pixels: int = 400) -> npt.NDArray[np.int64]:
-    """Counts (seeds, blocks, 2, 2) of two phases of equal area; ``right`` (seeds, blocks) is the share labelled right."""
+    """Counts (seeds, blocks, 2, 2) of two phases of equal area, of which the share ``right`` is right."""
     hits = np.round(np.clip(right, 0, 1) * pixels).astype(np.int64)
     counts = np.zeros((*right.shape, 2, 2), np.int64)
     counts[..., 0, 0] = counts[..., 1, 1] = hits
