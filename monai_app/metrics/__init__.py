@@ -5,7 +5,7 @@ from monai_app.metrics.bootstrap import Interval, block_interval
 from monai_app.metrics.boundary import Overlap, boundary_overlap
 from monai_app.metrics.confusion import count_pixels, labelled_pairs, mean_iou_metric, phase_confusion
 from monai_app.metrics.intervals import score_intervals
-from monai_app.metrics.score_files import Document, Part, read_scores, write_scores
+from monai_app.metrics.score_files import Document, Part, read_scores, without_nan, write_scores
 from monai_app.metrics.scores import PhaseScore, Scores, mean_iou, score, spread
 from monai_app.metrics.strata import Stratum, error_by_strength
 from monai_app.metrics.surface import SurfaceDistance, surface_distances
@@ -35,5 +35,6 @@ __all__ = [
     "shared_blocks",
     "spread",
     "surface_distances",
+    "without_nan",
     "write_scores",
 ]

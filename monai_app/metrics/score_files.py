@@ -57,7 +57,7 @@ def write_scores(folder: Path, whole: Part, parts: Sequence[Part], record: Docum
         writer.writeheader()
         writer.writerows(rows)
     told = [{"stack": part.stack, "slice": part.slice, **part.to_json()} for part in parts]
-    text = json.dumps(_without_nan({**record, **whole.to_json(), "parts": told}), indent=2, allow_nan=False)
+    text = json.dumps(without_nan({**record, **whole.to_json(), "parts": told}), indent=2, allow_nan=False)
     with atomic_file(folder / "scores.json") as temporary:
         temporary.write_text(_NUMBERS.sub(lambda found: " ".join(found[0].split()), text) + "\n", encoding="utf8")
 
@@ -88,11 +88,12 @@ def _columns(section: str, row: Document) -> dict[str, Any]:
     return {f"{section}_{name}": value for name, value in row.items() if name != "phase"}
 
 
-def _without_nan(value: object) -> object:
+def without_nan(value: Any) -> Any:
+    """Return JSON values with None, which JSON knows as null, in place of every ``nan``."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and np.isnan(value) else value
 
 

@@ -28,7 +28,7 @@ Features = npt.NDArray[np.float32]
 """(rows, columns, features)."""
 
 
-def pixel_features(slab: npt.NDArray[np.integer], rect: Rect) -> Features:
+def pixel_features(slab: npt.NDArray[np.integer], rect: Rect, slices: int = SLICES) -> Features:
     """Compute the features of the pixels in a rectangle of the middle slice of a slab.
 
     Of the middle slice, for each detector and scale: the smoothed grey value, the length of its gradient and the two
@@ -36,17 +36,18 @@ def pixel_features(slab: npt.NDArray[np.integer], rect: Rect) -> Features:
     10.1038/s41592-019-0582-9). Of the neighbours, for each detector: the smoothed grey value at two scales.
 
     Args:
-        slab: (slices * detectors, rows, columns) as `SlabSource.read_slab` gives `SLICES` whole slices.
+        slab: (slices * detectors, rows, columns) as `SlabSource.read_slab` gives whole slices.
         rect: rows and columns; every pixel has the very features that it has where all of the slice is computed.
+        slices: in the slab, odd.
 
     Returns:
         (rows, columns, features) of the rectangle.
     """
     around = _grown(rect, Rect.whole(slab.shape))
-    detectors = len(slab) // SLICES
+    detectors = len(slab) // slices
     planes: list[npt.NDArray[np.float32]] = []
     for number, plane in enumerate(slab[(slice(None), *around.index)].astype(np.float32)):
-        middle = number // detectors == SLICES // 2
+        middle = number // detectors == slices // 2
         for scale in _SCALES if middle else _NEAR_SCALES:
             smooth = ndimage.gaussian_filter(plane, scale, mode="nearest", truncate=_TRUNCATE)
             planes += [smooth, *_edges_and_ridges(smooth)] if middle else [smooth]

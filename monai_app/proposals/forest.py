@@ -139,7 +139,7 @@ def check_target(stack: Stack, z: int) -> None:
 
 
 def _painted(stack: Stack, labels: Mapping[int, Labels]) -> dict[int, Labels]:
-    """z -> labels of the slices that are learnt from."""
+    """Z -> labels of the slices that are learnt from."""
     stored = {z: stack.read_annotation(z) for z in stack.train_slices if z not in labels}
     given = {z: plane for z, plane in labels.items() if z not in stack.test_slices}
     painted = {z: plane for z, plane in sorted({**stored, **given}.items()) if plane.any()}

@@ -1,12 +1,9 @@
-"""What a study asks: whether more detectors, neighbouring slices and Sensor-3D are better."""
+"""What a study asks: whether more detectors, neighbouring slices, Sensor-3D, cleaning and networks are better."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from monai_app.bundle.configs.variants import read_variant
-
-_NAMES = {"unet": "U-Net", "sensor3d": "Sensor-3D"}
+from monai_app.study.variants import StudyVariant, read_study_variant
 
 
 @dataclass(frozen=True)
@@ -25,52 +22,45 @@ class Contrast:
     pairs: tuple[tuple[str, str], ...]
 
 
-class _Factors(NamedTuple):
-    """What a variant is made of."""
-
-    variant: str
-    network: str
-    detectors: tuple[str, ...]
-    slices: int
-
-    @property
-    def kind(self) -> str:
-        return f"{_NAMES.get(self.network, self.network)} of {self.slices} slice{'s' * (self.slices > 1)}"
-
-    @property
-    def signal(self) -> str:
-        return "+".join(self.detectors)
-
-    @property
-    def seen(self) -> frozenset[str]:
-        return frozenset(name.casefold() for name in self.detectors)
-
-
 def contrasts_of(variants: Sequence[str]) -> list[Contrast]:
-    """Return the contrasts that variants allow.
+    """Return the contrasts that variants allow, all of them between variants that differ in nothing else.
 
-    - detectors: all of them against each smaller set, with the same network and slices;
-    - slices: every network of several slices against every one of a single slice, with the same detectors;
-    - network: every network against a U-Net of as many slices, with the same detectors.
+    - detectors: all of them against each smaller set;
+    - slices: every network of several slices against every one of a single slice;
+    - network: every network against a U-Net of as many slices;
+    - cleaning: cleaned images against raw ones, of networks;
+    - baselines: every network on raw images against every method of before on cleaned ones, with the same detectors.
     """
-    factors = [*map(_factors, variants)]
-    most = max(len(each.seen) for each in factors)
+    found = [*map(read_study_variant, variants)]
+    networks = [each for each in found if each.is_network]
+    raw = [each for each in networks if not each.cleaned]
+    most = max((len(each.seen) for each in networks), default=0)
 
-    def more_detectors(better: _Factors, worse: _Factors) -> bool:
-        alike = (better.network, better.slices) == (worse.network, worse.slices)
+    def more_detectors(better: StudyVariant, worse: StudyVariant) -> bool:
+        alike = (better.method, better.slices) == (worse.method, worse.slices)
         return alike and len(better.seen) == most and worse.seen < better.seen
 
-    def more_slices(better: _Factors, worse: _Factors) -> bool:
+    def more_slices(better: StudyVariant, worse: StudyVariant) -> bool:
         return better.seen == worse.seen and worse.slices == 1 and better.slices > 1
 
-    def other_network(better: _Factors, worse: _Factors) -> bool:
+    def other_network(better: StudyVariant, worse: StudyVariant) -> bool:
         alike = (better.seen, better.slices) == (worse.seen, worse.slices)
-        return alike and worse.network == "unet" and better.network != "unet"
+        return alike and worse.method == "unet" and better.method != "unet"
+
+    def cleaned(better: StudyVariant, worse: StudyVariant) -> bool:
+        alike = (better.kind, better.seen) == (worse.kind, worse.seen)
+        return alike and better.cleaned and not worse.cleaned
+
+    def newer(better: StudyVariant, worse: StudyVariant) -> bool:
+        old = not worse.is_network and worse.cleaned
+        return old and better.is_network and not better.cleaned and better.seen == worse.seen
 
     return [
-        *_paired("detectors", factors, more_detectors, lambda each: each.signal),
-        *_paired("slices", factors, more_slices, lambda each: each.kind),
-        *_paired("network", factors, other_network, lambda each: each.kind),
+        *_paired("detectors", raw, more_detectors, lambda each: each.signal),
+        *_paired("slices", raw, more_slices, lambda each: each.kind),
+        *_paired("network", raw, other_network, lambda each: each.kind),
+        *_paired("cleaning", networks, cleaned, lambda each: f"{each.kind} on {_images(each)}"),
+        *_paired("baselines", found, newer, lambda each: f"{each.kind} on {_images(each)}"),
     ]
 
 
@@ -79,23 +69,21 @@ def single_pairs(contrasts: Sequence[Contrast]) -> list[Contrast]:
     return [Contrast(each.claim, *pair, (pair,)) for each in contrasts for pair in each.pairs]
 
 
-def _factors(variant: str) -> _Factors:
-    found = read_variant(variant)
-    network = found.bundle.removeprefix("fibsem_").removesuffix("_segmentation")
-    return _Factors(variant, network, tuple(found.settings["detectors"]), found.settings["slices"])
+def _images(variant: StudyVariant) -> str:
+    return "cleaned images" if variant.cleaned else "raw images"
 
 
 def _paired(
     claim: str,
-    factors: Sequence[_Factors],
-    differs: Callable[[_Factors, _Factors], bool],
-    words: Callable[[_Factors], str],
+    variants: Sequence[StudyVariant],
+    differs: Callable[[StudyVariant, StudyVariant], bool],
+    words: Callable[[StudyVariant], str],
 ) -> Iterator[Contrast]:
     """Gather the pairs that differ in this alone by what they compare."""
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for better in factors:
-        for worse in factors:
+    for better in variants:
+        for worse in variants:
             if differs(better, worse):
-                pairs.setdefault((words(better), words(worse)), []).append((better.variant, worse.variant))
+                pairs.setdefault((words(better), words(worse)), []).append((better.name, worse.name))
     for (better_words, worse_words), found in pairs.items():
         yield Contrast(claim, better_words, worse_words, tuple(found))

@@ -1,5 +1,6 @@
 """Differences between variants, with intervals for chance in training and in where was scored."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Difference:
         contrast: between what.
         value: the difference.
         low, high: its 95 % interval.
-        corrected_low, corrected_high: so wide that all contrasts of the study together hold with 95 %.
+        corrected_low, corrected_high: so wide that all contrasts of one claim together hold with 95 %.
         of_seeds: standard error by the seeds; ``nan`` of one seed.
         of_blocks: standard error by the blocks of the test slices.
         unreliable: why the intervals may be wrong.
@@ -63,7 +64,8 @@ def compare(
     scatters over them; pairs are trained apart. That of the blocks is their bootstrap's (see `block_interval`), with
     the same draw for all variants, as all are scored on the same blocks: a block that is hard for all blurs no
     difference. The quantile is Student's t with Satterthwaite's degrees of freedom (1946, doi 10.2307/3002019), because
-    three seeds are few. Intervals of all contrasts together are Bonferroni's. Stacks are not drawn: what is said is
+    three seeds are few. Intervals of all contrasts of a claim together are
+    Bonferroni's. Stacks are not drawn: what is said is
     said of these.
 
     Args:
@@ -74,7 +76,7 @@ def compare(
     """
     shapes = [each.shape[:2] for each in next(iter(counts.values()))]
     generator = np.random.default_rng(seed)
-    whole = [np.ones((1, blocks)) for _, blocks in shapes]
+    whole = [np.ones((1, blocks), np.int64) for _, blocks in shapes]
     drawn = [generator.multinomial(blocks, np.full(blocks, 1 / blocks), REPEATS) for _, blocks in shapes]
     of_seeds, of_draws = (
         {
@@ -83,11 +85,11 @@ def compare(
         }
         for weights in (whole, drawn)
     )
-    level = 1 - (1 - LEVEL) / max(len(contrasts), 1)
-    return [_difference(each, of_seeds, of_draws, shapes, level) for each in contrasts]
+    numbers = Counter(each.claim for each in contrasts)
+    return [_difference(each, of_seeds, of_draws, shapes, 1 - (1 - LEVEL) / numbers[each.claim]) for each in contrasts]
 
 
-def _mean_ious(counts: Counts, weights: Floats) -> Floats:
+def _mean_ious(counts: Counts, weights: Counts) -> Floats:
     """Mean IoU over the phases: (repeats, seeds).
 
     Args:

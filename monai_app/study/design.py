@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from monai_app.bundle.configs.locate import size_overlays
-from monai_app.bundle.configs.variants import read_variant
 from monai_app.domain.schemas import write_document
 from monai_app.domain.validation import Items, Strict, Text, read_document
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
+from monai_app.study.variants import read_study_variant
 
 EPOCHS = 12
 """Epochs of each training where nobody chose: with them the nine variants take about 40 minutes a seed on 2 cores."""
@@ -35,7 +35,8 @@ class Design(Strict):
     """What a study compares: every variant is trained once with every seed, on every stack alone."""
 
     variants: Annotated[Items[Text], Field(min_length=1), AfterValidator(_each_once)]
-    """Variants, NETWORK_DETECTOR+DETECTOR_SLICES."""
+    """Variants, NETWORK_DETECTOR+DETECTOR_SLICES; the network may be ``otsu`` or ``forest``, and ``@cleaned`` behind a
+    name means cleaned images."""
     seeds: Annotated[Items[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_each_once)] = (0, 1, 2)
     """Seeds; fewer than three show nothing."""
     epochs: Annotated[int, Field(ge=1)] = EPOCHS
@@ -83,13 +84,12 @@ def check_design(design: Design, stacks: Sequence[Stack]) -> None:
     Raises:
         ConfigError: a variant or size does not exist, two variants are the same, or a stack lacks one of its detectors.
     """
-    seen: dict[tuple[str, frozenset[str], int], str] = {}
+    seen: dict[tuple[str, int, frozenset[str], bool], str] = {}
     for name in design.variants:
-        variant = read_variant(name)
-        size_overlays(variant.bundle, design.size)
+        variant = read_study_variant(name)
+        size_overlays(variant.settings.bundle, design.size)
         for stack in stacks:
-            variant.choose(stack, None, {})
-        detectors = frozenset(each.casefold() for each in variant.settings["detectors"])
-        same = seen.setdefault((variant.bundle, detectors, variant.settings["slices"]), name)
+            variant.detectors_of(stack)
+        same = seen.setdefault((variant.method, variant.slices, variant.seen, variant.cleaned), name)
         if same != name:
             raise ConfigError(f"variants {same!r} and {name!r} are the same; leave one out")

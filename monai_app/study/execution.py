@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,17 +15,22 @@ from monai_app.bundle.prepare import CHECKPOINT
 from monai_app.errors import FailedError
 from monai_app.files import file_sha256, write_json
 from monai_app.progress import Progress, silent
+from monai_app.study.baselines.process import read_result
 from monai_app.study.design import Design
 from monai_app.study.runs import StudyRun
 from monai_app.training import is_finished
 from monai_app.training.evaluation import read_stack_scores
+
+_BASELINE = (sys.executable, "-m", "monai_app.study.baselines.process")
 
 _SHOWN = 3
 """Last lines of a log that an error shows."""
 
 
 def is_done(run: StudyRun) -> bool:
-    """Whether a run has been trained to its end, and its weights scored on the stack as it is annotated now."""
+    """Whether a run has been trained to its end, and scored on the stack as it is annotated now."""
+    if not run.variant.is_network:
+        return read_result(run.folder, run.stack.identity) is not None
     return is_finished(run.folder / CHECKPOINT) and read_stack_scores(run.folder, run.stack.identity) is not None
 
 
@@ -71,7 +77,7 @@ def carry_out(
 
 
 def seconds_of(run: StudyRun) -> float | None:
-    """How long the training of a run's weights took, start of the program included; None if it was resumed."""
+    """How long the training of a network's weights took, start of the program included; None if it was resumed."""
     try:
         record = json.loads(run.record.read_text(encoding="utf8"))
     except FileNotFoundError:
@@ -92,8 +98,8 @@ class _Commands:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock, self._killed = threading.Lock(), False
 
-    def run(self, run: StudyRun, *words: object) -> None:
-        """Run a command; all that it says goes into the log of the study's run.
+    def run(self, run: StudyRun, command: Sequence[str], *words: object) -> None:
+        """Run a command with more words; all that it says goes into the log of the study's run.
 
         Raises:
             FailedError: it failed, or was killed.
@@ -103,7 +109,7 @@ class _Commands:
                 if self._killed:
                     raise FailedError(f"{run.name} was stopped")
                 process = subprocess.Popen(
-                    [*COMMAND, *map(str, words)],
+                    [*command, *map(str, words)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -114,7 +120,7 @@ class _Commands:
             self._running.discard(process)
         if code:
             last = run.log.read_text(encoding="utf8", errors="replace").strip().splitlines()[-_SHOWN:]
-            raise FailedError(f"{run.name}: monai-app {words[0]} ended with {code}: {' '.join(last)}; see {run.log}")
+            raise FailedError(f"{run.name} ended with {code}: {' '.join(last)}; see {run.log}")
 
     def kill(self) -> None:
         """Kill those that run, and let no other begin."""
@@ -127,20 +133,28 @@ class _Commands:
 def _complete(run: StudyRun, design: Design, commands: _Commands) -> None:
     """Train where that is not done, then score."""
     run.folder.parent.mkdir(parents=True, exist_ok=True)
+    if not run.variant.is_network:
+        commands.run(run, _BASELINE, run.stack.path, run.variant.name, run.seed, run.folder)
+        return
     if not is_finished(run.folder / CHECKPOINT):
         resumed, begin = run.folder.exists(), time.perf_counter()
-        commands.run(run, "train", run.stack.path, run.folder, *_options(run, design))
+        commands.run(run, COMMAND, "train", run.stack.path, run.folder, *_options(run, design))
         if not resumed:
             seconds = round(time.perf_counter() - begin, 1)
             write_json(run.record, {"seconds": seconds, "weights_sha256": file_sha256(_weights(run))})
-    commands.run(run, "evaluate", run.stack.path, run.folder)
+    commands.run(run, COMMAND, "evaluate", run.stack.path, run.folder)
     if read_stack_scores(run.folder, run.stack.identity) is None:
         raise FailedError(f"{run.name}: {run.stack.path} was annotated meanwhile; give the same command again")
 
 
 def _options(run: StudyRun, design: Design) -> list[str]:
     settings = [word for name, value in design.settings.items() for word in ("--set", f"{name}={json.dumps(value)}")]
-    given = {"--variant": run.variant, "--size": design.size, "--epochs": design.epochs, "--seed": run.seed}
+    given = {
+        "--variant": run.variant.settings.name,
+        "--size": design.size,
+        "--epochs": design.epochs,
+        "--seed": run.seed,
+    }
     return [*(str(word) for pair in given.items() for word in pair), *settings]
 
 

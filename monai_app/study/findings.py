@@ -71,7 +71,7 @@ def findings(design: Design, runs: Sequence[StudyRun], outcomes: Sequence[Outcom
 
 
 def _scores(variant: str, outcomes: Sequence[Outcome]) -> VariantScores | None:
-    own = [each for each in outcomes if each.run.variant == variant]
+    own = [each for each in outcomes if each.run.variant.name == variant]
     if not own:
         return None
     phases: dict[str, list[float]] = {}
@@ -90,8 +90,8 @@ def _scores(variant: str, outcomes: Sequence[Outcome]) -> VariantScores | None:
 
 def _counts(design: Design, outcomes: Sequence[Outcome], seeds: Sequence[int]) -> dict[str, list[Counts]]:
     """Variant -> for each stack (seeds, blocks, K, K)."""
-    blocks = {(each.run.variant, each.run.stack.store_name, each.run.seed): each.blocks for each in outcomes}
-    stacks = dict.fromkeys(each.run.stack.store_name for each in outcomes)
+    blocks = {(each.run.variant.name, each.run.sample, each.run.seed): each.blocks for each in outcomes}
+    stacks = dict.fromkeys(each.run.sample for each in outcomes)
     return {
         variant: [np.stack([blocks[variant, stack, seed] for seed in seeds]) for stack in stacks]
         for variant in design.variants

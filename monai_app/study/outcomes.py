@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from monai_app.errors import StackError
 from monai_app.metrics import Document, Scores, score
+from monai_app.study.baselines.process import read_result
 from monai_app.study.execution import seconds_of
 from monai_app.study.runs import StudyRun
-from monai_app.training.evaluation import SECTIONS, block_counts, read_stack_scores
+from monai_app.training.evaluation import SECTIONS, Boundaries, block_counts, read_stack_scores
 
 Counts = npt.NDArray[np.int64]
 
@@ -51,28 +52,28 @@ def read_outcomes(runs: Sequence[StudyRun]) -> list[Outcome]:
     found = [outcome for run in runs if (outcome := _read(run)) is not None]
     first: dict[str, Outcome] = {}
     for each in found:
-        other = first.setdefault(each.run.stack.store_name, each)
+        other = first.setdefault(each.run.sample, each)
         if not np.array_equal(each.blocks.sum(axis=-1), other.blocks.sum(axis=-1)):
             raise StackError(
-                f"{each.run.folder} and {other.run.folder} were scored on different pixels; score them again: remove "
-                "their folders eval/test and give the same command"
+                f"{each.run.folder} and {other.run.folder} were scored on different pixels; remove the "
+                "one of annotations that are no more, and give the same command"
             )
     return found
 
 
 def _read(run: StudyRun) -> Outcome | None:
-    if not run.folder.is_dir():
-        return None
-    found = read_stack_scores(run.folder, run.stack.identity, SECTIONS)
+    if not run.variant.is_network:
+        document = read_result(run.folder, run.stack.identity)
+        return None if document is None else _outcome(run, document["slices"], document["seconds"])
+    found = read_stack_scores(run.folder, run.stack.identity, SECTIONS) if run.folder.is_dir() else None
     if found is None:
         return None
-    sections = [each.sections for each in found.slices]
-    boundary = _pooled("boundary", [each["boundary"] for each in sections])
-    phases = [phase.name for phase in run.stack.phases]
-    scores = score(np.sum([each.confusion for each in found.slices], axis=0), phases)
-    blocks = block_counts([each["intervals"] for each in sections])
-    return Outcome(run, blocks, scores, boundary["mean"][_BAND], seconds_of(run))
+    return _outcome(run, [{"confusion": each.confusion, **each.sections} for each in found.slices], seconds_of(run))
 
 
-def _pooled(name: str, documents: Sequence[Document]) -> Document:
-    return next(each for each in SECTIONS if each.name == name).pooled(documents)
+def _outcome(run: StudyRun, slices: Sequence[Document], seconds: float | None) -> Outcome:
+    confusion = np.sum([each["confusion"] for each in slices], axis=0)
+    boundary = Boundaries().pooled([each["boundary"] for each in slices])
+    blocks = block_counts([each["intervals"] for each in slices])
+    scores = score(confusion, [phase.name for phase in run.stack.phases])
+    return Outcome(run, blocks, scores, boundary["mean"][_BAND], seconds)

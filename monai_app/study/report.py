@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from monai_app import __version__
 from monai_app.files import atomic_file
+from monai_app.metrics import without_nan
 from monai_app.pictures import as_png
 from monai_app.progress import duration
 from monai_app.study.comparison import Difference
@@ -33,12 +34,14 @@ _QUESTIONS = {
     "detectors": "Do all detectors together beat fewer?",
     "slices": "Do neighbouring slices help?",
     "network": "Does another network beat the U-Net on the same slices?",
+    "cleaning": "Does it help networks to clean the images?",
+    "baselines": "Do networks on raw images beat other methods on cleaned ones?",
 }
 
 _INTERVALS = (
     "Differences in mean IoU. The intervals cover chance in the training (seeds) and in where was scored (blocks of "
-    "the test slices) on these stacks, not on others; those in brackets are so wide that all these comparisons hold "
-    "together with 95 %."
+    "the test slices) on these stacks, not on others; those in brackets are so wide that all comparisons of a "
+    "question hold together with 95 %."
 )
 
 
@@ -52,7 +55,9 @@ def write_results(found: Findings, folder: Path) -> None:
     with atomic_file(folder / PAGE) as temporary:
         temporary.write_text("\n".join(page_lines(found)) + "\n", encoding="utf8")
     with atomic_file(folder / DOCUMENT) as temporary:
-        temporary.write_text(json.dumps(_document(found), indent=1, allow_nan=False) + "\n", encoding="utf8")
+        temporary.write_text(
+            json.dumps(without_nan(_document(found)), indent=1, allow_nan=False) + "\n", encoding="utf8"
+        )
 
 
 def page_lines(found: Findings) -> Iterator[str]:
@@ -125,8 +130,8 @@ def _variant_row(scores: VariantScores) -> dict[str, Any]:
 def _run_row(outcome: Outcome) -> dict[str, Any]:
     run = outcome.run
     return {
-        "stack": run.stack.store_name,
-        "variant": run.variant,
+        "stack": run.sample,
+        "variant": run.variant.name,
         "seed": run.seed,
         "mean_iou": outcome.scores.mean_iou,
         "boundary_iou": outcome.boundary_iou,
@@ -154,20 +159,11 @@ def _document(found: Findings) -> dict[str, Any]:
         ],
         "seeds_compared": list(found.seeds),
         "missing": [run.name for run in found.missing],
-        "variants": _rows(map(_variant_row, found.variants)),
-        "runs": _rows(map(_run_row, found.outcomes)),
-        "differences": _rows(map(_difference_row, found.differences)),
-        "pairs": _rows(map(_difference_row, found.pairs)),
+        "variants": [_variant_row(each) for each in found.variants],
+        "runs": [_run_row(each) for each in found.outcomes],
+        "differences": [_difference_row(each) for each in found.differences],
+        "pairs": [_difference_row(each) for each in found.pairs],
     }
-
-
-def _rows(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    """JSON has no ``nan``."""
-    return [{key: None if _is_nan(value) else value for key, value in row.items()} for row in rows]
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and bool(np.isnan(value))
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -189,7 +185,7 @@ def _figure(found: Findings) -> Figure:
 def _draw_scores(axes: Axes, found: Findings) -> None:
     names = [each.variant for each in found.variants]
     for each in found.outcomes:
-        axes.plot(each.scores.mean_iou, names.index(each.run.variant), "o", color="#0072b2", alpha=0.5)
+        axes.plot(each.scores.mean_iou, names.index(each.run.variant.name), "o", color="#0072b2", alpha=0.5)
     for place, scores in enumerate(found.variants):
         axes.plot(scores.mean_iou["mean"], place, "|", color="black", markersize=16)
     axes.set(title="every seed, and their mean", xlabel="mean IoU", yticks=range(len(names)), yticklabels=names)

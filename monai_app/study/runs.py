@@ -1,11 +1,12 @@
 """The trainings of a study, and where they lie."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from monai_app.stack import Stack
 from monai_app.study.design import Design
+from monai_app.study.variants import StudyVariant, read_study_variant
 
 
 @dataclass(frozen=True)
@@ -13,21 +14,23 @@ class StudyRun:
     """One training.
 
     Attributes:
-        variant: its name.
+        variant: what is trained.
         seed: of the training.
-        stack: that it is trained and scored on.
+        sample: name of the store that the study was given.
+        stack: that it is trained and scored on: this one, or its cleaned copy.
         folder: its run folder, ``<study>/runs/<stack>/<variant>/seed_<seed>``.
     """
 
-    variant: str
+    variant: StudyVariant
     seed: int
+    sample: str
     stack: Stack
     folder: Path
 
     @property
     def name(self) -> str:
         """The run for people."""
-        return f"{self.variant}, seed {self.seed}, {self.stack.store_name}"
+        return f"{self.variant.name}, seed {self.seed}, {self.sample}"
 
     @property
     def record(self) -> Path:
@@ -40,11 +43,27 @@ class StudyRun:
         return self.folder.with_name(f"{self.folder.name}.log")
 
 
-def runs_of(design: Design, stacks: Sequence[Stack], output: Path) -> list[StudyRun]:
-    """List the trainings, all of one seed before those of the next, so that what is complete can be compared."""
+def runs_of(
+    design: Design, stacks: Sequence[Stack], output: Path, cleaned: Mapping[str, Stack] | None = None
+) -> list[StudyRun]:
+    """List the trainings, all of one seed before those of the next, so that what is complete can be compared.
+
+    Args:
+        design: what is compared.
+        stacks: the samples.
+        output: the study's folder.
+        cleaned: name of a sample's store -> its cleaned copy, for variants that see it.
+    """
+    variants = [*map(read_study_variant, design.variants)]
     return [
-        StudyRun(variant, seed, stack, output / "runs" / stack.store_name / variant / f"seed_{seed}")
+        StudyRun(
+            variant,
+            seed,
+            stack.store_name,
+            (cleaned or {})[stack.store_name] if variant.cleaned else stack,
+            output / "runs" / stack.store_name / variant.name / f"seed_{seed}",
+        )
         for seed in design.seeds
         for stack in stacks
-        for variant in design.variants
+        for variant in variants
     ]

@@ -9,7 +9,9 @@ from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable
+from monai_app.study.baselines.cleaned_stack import Task, cleaned_stack
 from monai_app.study.design import Design, check_design, default_design, read_design, write_design
+from monai_app.study.variants import CLEANED
 
 FILE = "design.yaml"
 """File of a study's folder that says what is compared."""
@@ -59,6 +61,27 @@ def begin_study(
     folder.mkdir(parents=True, exist_ok=True)
     write_design(design, folder / FILE)
     return stacks, folder.absolute(), design
+
+
+def cleaned_stacks(design: Design, stacks: Sequence[Stack], folder: Path, progress: Task) -> dict[str, Stack]:
+    """Make the cleaned copies of stacks that variants of a design see, in ``<study>/stacks``, or find them there.
+
+    Args:
+        design: what is compared.
+        stacks: the samples.
+        folder: the study's.
+        progress: makes what shows the progress of a step.
+
+    Returns:
+        Name of a sample's store -> its copy; nothing where no variant sees one.
+    """
+    if not any(name.endswith(CLEANED) for name in design.variants):
+        return {}
+    (folder / "stacks").mkdir(exist_ok=True)
+    return {
+        each.store_name: cleaned_stack(each, folder / "stacks" / f"{each.store_name}_cleaned.ome.zarr", progress)
+        for each in stacks
+    }
 
 
 def _numbers(seeds: str | None) -> tuple[int, ...] | None:

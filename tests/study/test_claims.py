@@ -45,3 +45,13 @@ def test_every_pair_can_be_looked_at_alone() -> None:
     singles = single_pairs(contrasts_of(NINE))
     assert len(singles) == 15
     assert ("unet_ice+tld_1", "unet_ice_1") in [(each.better, each.worse) for each in singles]
+
+
+def test_cleaning_and_the_methods_of_before_are_compared_with_networks_on_raw_images() -> None:
+    variants = ["unet_ICE_1", "unet_ICE_1@cleaned", "otsu_ICE_1@cleaned", "forest_ICE_3@cleaned", "forest_ICE_3"]
+    found = [(each.claim, each.better, each.worse) for each in contrasts_of(variants)]
+    assert found == [
+        ("cleaning", "U-Net of 1 slice on cleaned images", "U-Net of 1 slice on raw images"),
+        ("baselines", "U-Net of 1 slice on raw images", "multi-Otsu thresholds of 1 slice on cleaned images"),
+        ("baselines", "U-Net of 1 slice on raw images", "random forest of 3 slices on cleaned images"),
+    ]

@@ -134,6 +134,6 @@ def test_the_default_design_has_every_set_of_detectors(tiny_stack: Stack) -> Non
 
 def test_runs_of_one_seed_come_before_those_of_the_next(tiny_stack: Stack, tmp_path: Path) -> None:
     runs = runs_of(Design(variants=VARIANTS, seeds=(3, 5)), [tiny_stack], tmp_path)
-    assert [(run.seed, run.variant) for run in runs] == [(seed, name) for seed in (3, 5) for name in VARIANTS]
+    assert [(run.seed, run.variant.name) for run in runs] == [(seed, name) for seed in (3, 5) for name in VARIANTS]
     assert not any(is_done(run) for run in runs)
     assert read_outcomes(runs) == []

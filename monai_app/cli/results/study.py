@@ -28,10 +28,11 @@ def study(
     from monai_app.study.outcomes import read_outcomes
     from monai_app.study.report import PAGE, page_lines, write_results
     from monai_app.study.runs import runs_of
-    from monai_app.study.setup import begin_study
+    from monai_app.study.setup import begin_study, cleaned_stacks
 
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
-    runs = runs_of(chosen, stacks, folder)
+    cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
+    runs = runs_of(chosen, stacks, folder, cleaned)
     typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
     try:
         with progress_bar("study", "run") as progress:

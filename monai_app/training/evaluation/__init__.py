@@ -10,18 +10,27 @@ from monai_app.training.evaluation.folders import (
     write_leave_one_out,
 )
 from monai_app.training.evaluation.scored import EvaluatedSlice, Section, SliceScores
-from monai_app.training.evaluation.sections import SECTIONS, block_counts
+from monai_app.training.evaluation.sections import (
+    SECTIONS,
+    Boundaries,
+    block_counts,
+    boundary_section,
+    interval_section,
+)
 from monai_app.training.evaluation.writer import ScoreWriter
 
 __all__ = [
     "POOLED",
     "SECTIONS",
+    "Boundaries",
     "EvaluatedSlice",
     "ScoreWriter",
     "Section",
     "SliceScores",
     "StackScores",
     "block_counts",
+    "boundary_section",
+    "interval_section",
     "is_evaluation",
     "pooled_path",
     "read_document",

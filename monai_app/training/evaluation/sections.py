@@ -17,6 +17,8 @@ from monai_app.metrics import (
     shared_blocks,
     surface_distances,
 )
+from monai_app.metrics.boundary import Labels
+from monai_app.stack import Stack
 from monai_app.training.evaluation.artefacts import Artefacts
 from monai_app.training.evaluation.confidence import Confidence
 from monai_app.training.evaluation.familiar import Familiar
@@ -33,20 +35,25 @@ class Intervals(Section):
 
     def of_slice(self, evaluated: EvaluatedSlice) -> Document:
         """Count the pixels of blocks, and take the intervals of the slice from them."""
-        phases, stack = evaluated.spec.phase_names, evaluated.stack
-        blocks = confusion_blocks(evaluated.true, evaluated.predicted, len(phases))
-        return {
-            **score_intervals(blocks.counts, phases),
-            "stack": stack.ingested,
-            "z": evaluated.z * stack.voxel_nm[0] / stack.voxel_nm[1],
-            "side": blocks.side,
-            "places": blocks.places.tolist(),
-            "counts": blocks.counts.reshape(-1, len(phases) ** 2).tolist(),
-        }
+        phases = evaluated.spec.phase_names
+        return interval_section(evaluated.stack, evaluated.z, evaluated.true, evaluated.predicted, phases)
 
     def pooled(self, slices: Sequence[Document]) -> Document:
         """Take the intervals from the blocks of all slices; near ones of a stack share them (see `shared_blocks`)."""
         return score_intervals(block_counts(slices), [row["phase"] for row in slices[0]["phases"]])
+
+
+def interval_section(stack: Stack, z: int, true: Labels, predicted: Labels, phases: Sequence[str]) -> Document:
+    """Return what `Intervals` finds in a slice: intervals, and the counts of the blocks that they are made of."""
+    blocks = confusion_blocks(true, predicted, len(phases))
+    return {
+        **score_intervals(blocks.counts, phases),
+        "stack": stack.ingested,
+        "z": z * stack.voxel_nm[0] / stack.voxel_nm[1],
+        "side": blocks.side,
+        "places": blocks.places.tolist(),
+        "counts": blocks.counts.reshape(-1, len(phases) ** 2).tolist(),
+    }
 
 
 def block_counts(slices: Sequence[Document]) -> npt.NDArray[np.int64]:
@@ -69,25 +76,30 @@ class Boundaries(Section):
 
     def of_slice(self, evaluated: EvaluatedSlice) -> Document:
         """Count the pixels of the bands."""
-        phases = evaluated.spec.phase_names
-        found = {width: boundary_overlap(evaluated.true, evaluated.predicted, len(phases), width) for width in WIDTHS}
-        return self._document(phases, {str(width): np.stack(each) for width, each in found.items()})
+        return boundary_section(evaluated.true, evaluated.predicted, evaluated.spec.phase_names)
 
     def pooled(self, slices: Sequence[Document]) -> Document:
         """Add up the pixels of the bands."""
         phases = [row["phase"] for row in slices[0]["phases"]]
         sums = {width: np.sum([each["pixels"][width] for each in slices], axis=0) for width in slices[0]["pixels"]}
-        return self._document(phases, sums)
+        return _boundary_document(phases, sums)
 
-    def _document(self, phases: Sequence[str], pixels: dict[str, npt.NDArray[np.int64]]) -> Document:
-        """``pixels`` are, by the width of the band, (2, K): intersection and union."""
-        ious = {
-            f"iou_{width}px": np.divide(both, either, out=np.full(len(phases), np.nan), where=either > 0)
-            for width, (both, either) in pixels.items()
-        }
-        rows = [{"phase": name, **{key: float(each[k]) for key, each in ious.items()}} for k, name in enumerate(phases)]
-        mean = {key: float(np.nanmean(each)) if not np.isnan(each).all() else np.nan for key, each in ious.items()}
-        return {"phases": rows, "mean": mean, "pixels": {width: each.tolist() for width, each in pixels.items()}}
+
+def boundary_section(true: Labels, predicted: Labels, phases: Sequence[str]) -> Document:
+    """Return what `Boundaries` finds in a slice: Boundary IoU, and the pixels of the bands that it is made of."""
+    found = {width: boundary_overlap(true, predicted, len(phases), width) for width in WIDTHS}
+    return _boundary_document(phases, {str(width): np.stack(each) for width, each in found.items()})
+
+
+def _boundary_document(phases: Sequence[str], pixels: dict[str, npt.NDArray[np.int64]]) -> Document:
+    """``pixels`` are, by the width of the band, (2, K): intersection and union."""
+    ious = {
+        f"iou_{width}px": np.divide(both, either, out=np.full(len(phases), np.nan), where=either > 0)
+        for width, (both, either) in pixels.items()
+    }
+    rows = [{"phase": name, **{key: float(each[k]) for key, each in ious.items()}} for k, name in enumerate(phases)]
+    mean = {key: float(np.nanmean(each)) if not np.isnan(each).all() else np.nan for key, each in ious.items()}
+    return {"phases": rows, "mean": mean, "pixels": {width: each.tolist() for width, each in pixels.items()}}
 
 
 class Surfaces(Section):

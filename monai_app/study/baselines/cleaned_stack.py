@@ -1,0 +1,121 @@
+"""Cleaned copies of stacks, on which the methods of before, and networks too, are trained."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from monai_app.files import write_json
+from monai_app.progress import Progress, silent
+from monai_app.stack import SampleDescription, Stack, ingest
+from monai_app.study.baselines.cleaning import STEPS, Cleaning, choices, clean
+from monai_app.study.baselines.forest import Forest
+from monai_app.study.baselines.method import Examples
+
+_SEED = 0
+"""Of the forest that chooses, and of the blocks that validate."""
+
+_LEAST_SAMPLES = 5
+"""Of a leaf of this forest."""
+
+Task = Callable[[str], AbstractContextManager[Progress]]
+"""Shows the progress of a step, which is named."""
+
+
+def cleaned_stack(stack: Stack, target: Path, progress: Task = lambda name: nullcontext(silent)) -> Stack:
+    """Return the cleaned copy of a stack; it is made where it does not exist, or is of another stack.
+
+    How strongly each detector is cleaned is chosen by what helps a random forest on this detector most: step after
+    step, each strength is tried, and the one with the greatest mean IoU on the validation blocks of the training slices
+    is kept. Test slices are not looked at. All that was tried stands beside the store, in ``<name>.json``.
+
+    Args:
+        stack: the stack.
+        target: store of the copy, ``<name>.ome.zarr``.
+        progress: makes what shows the progress of a step.
+
+    Raises:
+        ConfigError: algotom is not installed.
+        StackError: a slice is damaged.
+    """
+    record = target.with_name(target.name.removesuffix(".ome.zarr") + ".json")
+    done = json.loads(record.read_text(encoding="utf8")) if target.is_dir() and record.is_file() else {}
+    if done.get("stack_identity") == stack.identity:
+        return Stack.open(target)
+    with progress("choose how to clean") as shown:
+        chosen = _choose_all(stack, shown)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".cleaned-") as folder:
+        with progress("clean") as shown:
+            description = _write(stack, {name: best for name, (best, _) in chosen.items()}, Path(folder), shown)
+        made = ingest(SampleDescription.model_validate(description, context=Path(folder)), target, overwrite=True)
+    told = {
+        name: {
+            "chosen": asdict(best),
+            "tried": [{**asdict(each), "mean_iou": score} for each, score in tried],
+        }
+        for name, (best, tried) in chosen.items()
+    }
+    write_json(record, {"stack_identity": stack.identity, "detectors": told})
+    return made
+
+
+def _choose_all(stack: Stack, progress: Progress) -> dict[str, tuple[Cleaning, list[tuple[Cleaning, float]]]]:
+    found = {}
+    progress(0, len(stack.detectors))
+    for number, name in enumerate(stack.detectors, 1):
+        found[name] = _choose(Examples.of(stack, [name], 1, _SEED))
+        progress(number, len(stack.detectors))
+    return found
+
+
+def _choose(examples: Examples) -> tuple[Cleaning, list[tuple[Cleaning, float]]]:
+    """Return the best cleaning of a detector, and all that were tried with their mean IoU."""
+    best, tried = Cleaning(), dict[Cleaning, float]()
+    for step in STEPS:
+        for cleaning in choices(best, step):
+            if cleaning not in tried:
+                tried[cleaning] = _score(examples, cleaning)
+        best = max(choices(best, step), key=tried.__getitem__)
+    return best, [*tried.items()]
+
+
+def _score(examples: Examples, cleaning: Cleaning) -> float:
+    slabs = {z: clean(slab[0], cleaning)[np.newaxis] for z, slab in examples.slabs.items()}
+    cleaned = Examples(slabs, examples.labels, examples.split, examples.phases)
+    fitted = cleaned.fit(Forest(1, _SEED), {"least_samples": _LEAST_SAMPLES})
+    return cleaned.validate(fitted)
+
+
+def _write(stack: Stack, chosen: Mapping[str, Cleaning], folder: Path, progress: Progress) -> dict[str, Any]:
+    """Write the cleaned images and the annotations as TIFFs, and return their description."""
+    for name in chosen:
+        (folder / "images" / name).mkdir(parents=True)
+    progress(0, stack.shape[0])
+    for z, stem in enumerate(stack.slice_names):
+        for name, cleaning in chosen.items():
+            (plane,) = stack.read_slab(z, [name], 1)
+            tifffile.imwrite(folder / "images" / name / f"{stem}.tif", clean(plane, cleaning))
+        progress(z + 1, stack.shape[0])
+    (folder / "annotations").mkdir()
+    for z in stack.roles:
+        tifffile.imwrite(folder / "annotations" / f"{stack.slice_names[z]}.tif", stack.read_annotation(z))
+    voxel = dict(zip("zyx", stack.voxel_nm, strict=True))
+    return {
+        "name": f"{stack.name} cleaned",
+        "voxel_nm": voxel,
+        "detectors": {name: str(folder / "images" / name) for name in chosen},
+        "phases": [{"value": each.value, "name": each.name, "colour": each.colour} for each in stack.phases],
+        "annotations": {
+            "source": str(folder / "annotations"),
+            "mapping": {each.value: each.name for each in stack.phases},
+            "unlabelled": [0],
+            "train": list(stack.train_slices),
+            "test": list(stack.test_slices),
+        },
+    }

@@ -1,0 +1,87 @@
+"""Train and score a method that is no network, in a process of its own: ``STACK VARIANT SEED FOLDER``."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monai_app.background.child import end_with_parent
+from monai_app.domain.region import Rect
+from monai_app.errors import AppError
+from monai_app.files import write_json
+from monai_app.metrics import Document, count_pixels, read_scores, without_nan
+from monai_app.stack import Stack
+from monai_app.study.baselines.forest import Forest
+from monai_app.study.baselines.method import Examples, Labels, Method, search
+from monai_app.study.baselines.otsu import Otsu
+from monai_app.study.variants import StudyVariant, read_study_variant
+from monai_app.training.evaluation import boundary_section, interval_section
+
+RESULT = "scores.json"
+"""File of a run's folder with what it found."""
+
+
+def train_and_score(stack: Stack, variant: StudyVariant, seed: int, folder: Path) -> None:
+    """Choose the parameters on the training slices, label the test slices, and write what they score.
+
+    Args:
+        stack: the stack, cleaned or not.
+        variant: what is trained.
+        seed: of samples, trees and which blocks validate.
+        folder: where ``scores.json`` goes.
+    """
+    begin = time.perf_counter()
+    detectors, slices, phases = variant.detectors_of(stack), variant.slices, len(stack.phases)
+    method: Method = Otsu(phases) if variant.method == "otsu" else Forest(slices, seed)
+    found = search(method, Examples.of(stack, detectors, slices, seed))
+    seconds = time.perf_counter() - begin
+    whole = Rect.whole(stack.shape)
+    labels = {z: found.fitted.predict(stack.read_slab(z, detectors, slices), whole) for z in stack.test_slices}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(
+        folder / RESULT,
+        {
+            "variant": variant.name,
+            "seed": seed,
+            "stack_identity": stack.identity,
+            "seconds": round(seconds, 1),
+            "parameters": dict(found.parameters),
+            "tried": [{**parameters, "mean_iou": score} for parameters, score in found.tried],
+            "slices": without_nan([_slice(stack, z, own) for z, own in labels.items()]),
+        },
+    )
+
+
+def read_result(folder: Path, identity: str) -> dict[str, Any] | None:
+    """Return what a run found on a stack with its annotations; None where it was not, or of others."""
+    try:
+        document = read_scores(folder / RESULT)
+    except FileNotFoundError:
+        return None
+    return document if document["stack_identity"] == identity else None
+
+
+def _slice(stack: Stack, z: int, labels: Labels) -> Document:
+    true, phases = stack.read_annotation(z), [phase.name for phase in stack.phases]
+    labels = np.where(true > 0, labels, 0).astype(np.uint8)
+    return {
+        "z": z,
+        "confusion": count_pixels(true, labels, len(phases)).tolist(),
+        "intervals": interval_section(stack, z, true, labels, phases),
+        "boundary": boundary_section(true, labels, phases),
+    }
+
+
+def _main() -> None:
+    end_with_parent()
+    path, name, seed, folder = sys.argv[1:]
+    try:
+        train_and_score(Stack.open(path), read_study_variant(name), int(seed), Path(folder))
+    except AppError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    _main()
