@@ -13,7 +13,7 @@ from monai_app.domain.region import Rect
 from monai_app.proposals.features import pixel_features
 from monai_app.study.baselines.method import Labels, Parameters, Slab
 
-_TREES = 100
+TREES = 100
 
 _SAMPLES = 20_000
 """Labelled pixels of a phase that the forest is trained on."""
@@ -47,7 +47,7 @@ class Forest:
         samples = [self._features_at(slab, places) for slab, places in zip(slabs, chosen, strict=True)]
         truth = np.concatenate([own[tuple(places.T)] for own, places in zip(labels, chosen, strict=True)])
         forest = RandomForestClassifier(
-            _TREES,
+            TREES,
             min_samples_leaf=parameters["least_samples"],
             class_weight="balanced",
             n_jobs=len(os.sched_getaffinity(0)),

@@ -1,0 +1,43 @@
+"""Cleaned copies of stacks."""
+
+import json
+
+import numpy as np
+import pytest
+
+from monai_app.stack import Stack
+from monai_app.study.baselines import cleaned_stack as module
+from monai_app.study.baselines import cleaning, forest
+from monai_app.study.baselines.cleaned_stack import cleaned_stack
+from monai_app.study.baselines.cleaning import Cleaning, clean
+
+
+@pytest.fixture(scope="module")
+def cleaned(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cleaning, "CHOICES", {"destripe": (0.0, 1.0), "flatten": (0.0,), "denoise": (0.0, 1.0)})
+        patch.setattr(forest, "TREES", 5)
+        return cleaned_stack(tiny_stack, tmp_path_factory.mktemp("cleaned") / "clean.ome.zarr")
+
+
+def test_a_copy_has_the_same_annotations_and_cleaned_pixels(cleaned: Stack, tiny_stack: Stack) -> None:
+    assert (cleaned.shape, cleaned.voxel_nm, cleaned.detectors) == (
+        tiny_stack.shape,
+        tiny_stack.voxel_nm,
+        tiny_stack.detectors,
+    )
+    assert (cleaned.roles, cleaned.phases) == (tiny_stack.roles, tiny_stack.phases)
+    record = json.loads(cleaned.path.with_name("clean.json").read_text())
+    for name, own in record["detectors"].items():
+        chosen = Cleaning(**own["chosen"])
+        (raw,), (pixels,) = (each.read_slab(2, [name], 1) for each in (tiny_stack, cleaned))
+        np.testing.assert_array_equal(pixels, clean(raw, chosen))
+        best = max(own["tried"], key=lambda tried: tried["mean_iou"])
+        assert own["chosen"] == {key: best[key] for key in own["chosen"]}
+    for z in tiny_stack.roles:
+        np.testing.assert_array_equal(cleaned.read_annotation(z), tiny_stack.read_annotation(z))
+
+
+def test_it_is_made_once(cleaned: Stack, tiny_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "clean", None)
+    assert cleaned_stack(tiny_stack, cleaned.path).identity == cleaned.identity
