@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 from monai_app.cli import app
 from monai_app.stack import Stack
 from monai_app.study import Design, default_design, execution, read_design, read_outcomes, runs_of
+from monai_app.study.design import check_design
 from monai_app.study.execution import is_done
 from tests import warm
 from tests.conftest import CHECKOUT, TINY, run_command
 
-VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1")
+VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1", "otsu_ICE+TLD_1")
 
 
 def design_file(folder: Path, **changes: Any) -> Path:
@@ -56,12 +57,15 @@ def test_every_variant_is_trained_with_every_seed_and_compared(study: tuple[Path
     assert document["missing"] == []
     for row in document["runs"]:
         run = folder / "runs" / tiny_stack.store_name / row["variant"] / "seed_0"
+        assert row["seconds"] > 0
+        if row["variant"].startswith("otsu"):
+            assert (run / "scores.json").is_file()
+            continue
         scores = json.loads((run / "eval" / "test" / "scores.json").read_text())
         assert row["mean_iou"] == pytest.approx(scores["mean_iou"])
         assert row["boundary_iou"] == pytest.approx(scores["boundary"]["mean"]["iou_2px"])
-        assert row["seconds"] > 0
     [difference] = document["differences"]
-    one, both = (row["iou_mean"] for row in document["variants"])
+    one, both, _ = (row["iou_mean"] for row in document["variants"])
     assert difference["value"] == pytest.approx(both - one)
     assert difference["verdict"] == "not shown"  # of one seed
     assert "that ICE+TLD is better than ICE is not shown" in said
@@ -82,7 +86,7 @@ def test_what_is_done_is_not_done_again_and_more_may_be_added(
     assert {path: path.stat().st_mtime_ns for path in trained} == before
     document = json.loads((folder / "results.json").read_text())
     assert document["seeds_compared"] == [0, 1]
-    assert len(document["runs"]) == 4
+    assert len(document["runs"]) == 6
 
 
 def test_a_study_is_never_continued_otherwise_than_begun(study: tuple[Path, str], tiny_stack: Stack) -> None:
@@ -99,7 +103,7 @@ def test_a_run_that_fails_leaves_the_others_and_is_named(tiny_stack: Stack, tmp_
     found = run_command("-m", "monai_app", "study", tiny_stack.path, tmp_path / "s", "--design", design, check=False)
     assert found.returncode == 2
     assert "1 of 1 runs failed" in found.stderr
-    assert "unet_ICE_1, seed 0, tiny: monai-app train ended with 2" in found.stderr
+    assert "unet_ICE_1, seed 0, tiny ended with 2" in found.stderr
     assert (broken / "notes.txt").exists()
 
 
@@ -109,9 +113,12 @@ def test_the_commands_of_the_page_run(study: tuple[Path, str], tiny_stack: Stack
     for name in ("study", "four"):
         shutil.copytree(study[0], tmp_path / name)
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
-    (written,) = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    (tmp_path / "four.yaml").write_text(written)
-    assert len(read_design(tmp_path / "four.yaml").variants) == 4
+    written, others = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    for text, number in ((others, 5), (written, 4)):
+        (tmp_path / "four.yaml").write_text(text)
+        design = read_design(tmp_path / "four.yaml")
+        check_design(design, [tiny_stack])
+        assert len(design.variants) == number
     shutil.copyfile(study[0] / "design.yaml", tmp_path / "four.yaml")
     lines = re.findall(r"^monai-app (.*)", page.read_text(), re.MULTILINE)
     assert len(lines) == 2
@@ -119,7 +126,7 @@ def test_the_commands_of_the_page_run(study: tuple[Path, str], tiny_stack: Stack
         found = run_command("-m", "monai_app", *line.split(), cwd=tmp_path)
         assert "ICE+TLD is better than ICE" in found.stdout
     named = set(re.findall(r"`(\w+\.(?:csv|png|json|md))`", page.read_text()))
-    assert named == {path.name for path in (tmp_path / "study").iterdir() if path.is_file()} - {
+    assert named - {"scores.json"} == {path.name for path in (tmp_path / "study").iterdir() if path.is_file()} - {
         "design.yaml",
         "design.schema.json",
     }
