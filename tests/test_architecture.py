@@ -21,7 +21,7 @@ LAYERS = [
     {"stack"},
     {"phantom", "provenance", "transforms"},
     {"metrics", "pictures"},
-    {"inspection", "quantify"},
+    {"inspection", "quantify", "viewer"},
     {"inference"},
     {"training"},
     {"bundle"},

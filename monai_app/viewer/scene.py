@@ -52,14 +52,14 @@ def fill(state: ViewerState, stack: Stack, labels: Sequence[ShownLabels], store:
 
 def _layers(stack: Stack, labels: Sequence[ShownLabels], store: str, phases: str) -> Iterator[ManagedLayer]:
     top = float(np.iinfo(stack.dtype).max)
-    for channel, window in enumerate(grey_windows(stack.path)):
+    for channel, (detector, window) in enumerate(grey_windows(stack).items()):
         control = {"grey": {"range": list(window), "window": [0.0, top]}}
         place: dict[str, Any] = {
             "local_dimensions": CoordinateSpace(names=["c'"], units="", scales=[1]),
             "local_position": [channel],
         }
         layer = ImageLayer(source=_zarr(store), shader=_GREY, shader_controls=control, opacity=1.0, **place)
-        yield ManagedLayer(stack.detectors[channel], layer, visible=channel == 0)
+        yield ManagedLayer(detector, layer, visible=channel == 0)
     for each in labels:
         if each.confidence:
             control = {"confidence": {"range": [0, 255]}}
