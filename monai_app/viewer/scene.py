@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from neuroglancer import CoordinateSpace, ImageLayer, ManagedLayer, SegmentationLayer, ViewerState
@@ -63,12 +64,12 @@ def _layers(stack: Stack, labels: Sequence[ShownLabels], store: str, phases: str
     for each in labels:
         if each.confidence:
             control = {"confidence": {"range": [0, 255]}}
-            source = _zarr(f"{store}/{each.map_folder}")
+            source = _zarr(f"{store}/{quote(each.map_folder)}")
             layer = ImageLayer(source=source, shader=_COLOURED, shader_controls=control, opacity=1.0)
             yield ManagedLayer(f"{each.name} {CONFIDENCE}", layer, visible=False)
     for each in labels:
         layer = SegmentationLayer(
-            source=[_zarr(f"{store}/{each.folder}"), f"precomputed://{phases}/{each.name}"],
+            source=[_zarr(f"{store}/{quote(each.folder)}"), f"precomputed://{phases}/{quote(each.name)}"],
             segments=[phase.value for phase in each.phases],
             segment_colors={phase.value: phase.colour for phase in each.phases},
             ignore_null_visible_set=False,  # a phase that is switched off is not shown, also the last one

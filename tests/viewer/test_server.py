@@ -80,13 +80,13 @@ def greys(stack: Stack, detector: str, z: int) -> npt.NDArray[np.float64]:
 
 
 def test_slices_and_labels_are_drawn_where_they_lie(shown: Page, stack: Stack) -> None:
-    labels = np.array([stack.read_labels("net", MIDDLE)[place] for place in PLACES])
+    labels = np.array([stack.read_labels("u+net", MIDDLE)[place] for place in PLACES])
     grey = greys(stack, "ICE", MIDDLE)
     assert len(np.unique(grey)) > 4
     becomes(shown, stack, np.where(labels[:, None] > 0, (grey + COLOURS[labels]) / 2, grey))
     assert shown.title() == "sample - neuroglancer"
     names = shown.locator(".neuroglancer-layer-item-label").all_inner_texts()
-    assert names == ["ICE", "TLD", "net confidence", "net", "other", "annotation"]
+    assert names == ["ICE", "TLD", "u+net confidence", "u+net", "other", "annotation"]
     assert {"pore", "hydrate"} <= set(shown.locator(".neuroglancer-segment-list").first.inner_text().split())
     shown.keyboard.press("4")  # labels off
     becomes(shown, stack, grey)
@@ -95,7 +95,7 @@ def test_slices_and_labels_are_drawn_where_they_lie(shown: Page, stack: Stack) -
     shown.keyboard.press("2")
     becomes(shown, stack, greys(stack, "TLD", MIDDLE + 1))
     shown.keyboard.press("3")
-    confidence = np.array([stack.read_map("net", "confidence", MIDDLE + 1)[place] for place in PLACES], float)
+    confidence = np.array([stack.read_map("u+net", "confidence", MIDDLE + 1)[place] for place in PLACES], float)
     becomes(shown, stack, np.repeat(confidence[:, None], 3, axis=1))  # cubehelix begins black and ends white
 
 
@@ -127,7 +127,7 @@ def test_only_files_of_the_store_are_served_to_this_machine(stack: Stack, addres
         assert status(address, f"{store}/{path}") in (403, 404), path
     for method in ("POST", "PUT", "DELETE"):
         assert status(address, f"{store}/zarr.json", method) == 405
-    assert status(address, f"/phases/{token}/net/info") == 200
+    assert status(address, f"/phases/{token}/u%2Bnet/info") == 200
     assert status(address, f"/phases/{token}/unknown/info") == 404
 
 
@@ -166,7 +166,7 @@ def test_the_command_opens_the_browser_and_stops_cleanly(stack: Stack, tmp_path:
     opened = tmp_path / "opened"
     (tmp_path / "browser").write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
     (tmp_path / "browser").chmod(0o755)
-    with viewing(stack.path, "--labels", "net", BROWSER=f"{tmp_path}/browser %s") as (address, process):
+    with viewing(stack.path, "--labels", "u+net", BROWSER=f"{tmp_path}/browser %s") as (address, process):
         wait_for(opened.exists)
         assert opened.read_text().strip() == address
         # A browser that stays connected, as all do, does not keep the server.
@@ -195,4 +195,4 @@ def test_what_is_missing_is_named(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else object())
     with pytest.raises(ConfigError, match=re.escape(says)):
-        view(stack.path, no_browser="--no-browser" == option, napari=option == "--napari")
+        view(stack.path, no_browser=option == "--no-browser", napari=option == "--napari")
