@@ -14,7 +14,7 @@ SHAPE = SLICES, ROWS, COLUMNS = 3, 64, 600
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """Two 16-bit detectors in two levels; labels ``u+net`` with confidence and ``other`` of one slice; an annotation."""
+    """Two 16-bit detectors in two levels; labels ``u+net`` with confidence, ``other`` of one slice; an annotation."""
     folder = SampleFolder(tmp_path_factory.mktemp("viewer"))
     z, y, x = np.indices(SHAPE)
     greys = (4000 * (1 + z + x * 4 // COLUMNS) + 10000 * (y * 2 // ROWS)).astype(np.uint16)

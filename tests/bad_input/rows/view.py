@@ -24,7 +24,7 @@ def a_snapshot(place: Place) -> None:
 
 
 ROWS = [
-    refused("no stack", "view", "STACK"),
+    refused("no stack", "view", "stack"),
     refused("a stack that does not exist", "view nowhere.ome.zarr", "nowhere.ome.zarr"),
     refused("a sample in place of its stack", "view SAMPLE", "ingest"),
     refused("a snapshot of a stack", "view copy.ome.zarr", "snapshot", make=a_snapshot),
@@ -34,8 +34,8 @@ ROWS = [
     wrong("--labels ''", "''", "annotation"),
     wrong("--labels ../../sample", "'../../sample'"),
     wrong("--labels annotation --labels found", "'found'"),
-    wrong("--port 65536", "65536"),
-    wrong("--port web", "web"),
+    wrong("--port 65536", "--port", "65535"),
+    wrong("--port web", "--port", "integer"),
     wrong("--napari --port 8000", "--port"),
     wrong("--napari --no-browser", "--no-browser"),
     wrong("--host 0.0.0.0", "--host"),
