@@ -42,7 +42,7 @@ def napari_layers(stack: Stack, labels: Sequence[str] | None = None) -> list[Lay
 
 
 def _detector(stack: Stack, channel: int, window: tuple[float, float]) -> LayerData:
-    levels = [level[channel] for level in _levels(stack, stack.path, complete=True)]
+    levels = [level[channel] for level in _levels(stack, stack.path, complete=None)]
     options = {"name": stack.detectors[channel], "contrast_limits": window, "visible": channel == 0}
     return _layer(stack, levels, {**options, "colormap": "gray"}, "image")
 
@@ -74,7 +74,7 @@ def _layer(stack: Stack, levels: list[da.Array], options: dict[str, Any], kind: 
     return (levels if several else levels[0]), {**options, **space, "multiscale": several}, kind
 
 
-def _levels(stack: Stack, folder: Path, *, complete: bool = False) -> list[da.Array]:
+def _levels(stack: Stack, folder: Path, *, complete: bool | None = False) -> list[da.Array]:
     """The arrays of all levels; of labels and maps, slices that were left out have no chunks and are 0."""
     opened = (
         layout.open_level(folder / str(level), complete=complete)
