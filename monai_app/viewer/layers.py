@@ -55,12 +55,13 @@ def _confidence(stack: Stack, labels: ShownLabels) -> LayerData:
 
 def _labels(stack: Stack, labels: ShownLabels, *, visible: bool) -> LayerData:
     nothing = (0.0, 0.0, 0.0, 0.0)
-    colours = {phase.value: (*(part / 255 for part in phase.rgb), 1.0) for phase in labels.phases}
-    values = [UNLABELLED, *colours]
+    colours: dict[int | None, tuple[float, ...]] = {None: nothing, UNLABELLED: nothing}
+    colours |= {phase.value: (*(part / 255 for part in phase.rgb), 1.0) for phase in labels.phases}
+    names = {UNLABELLED: "unlabelled", **{phase.value: phase.name for phase in labels.phases}}
     options = {
         "name": labels.name,
-        "colormap": {None: nothing, UNLABELLED: nothing, **colours},
-        "features": {"index": values, "phase": ["unlabelled", *(phase.name for phase in labels.phases)]},
+        "colormap": colours,
+        "features": {"index": list(names), "phase": list(names.values())},
         "opacity": 0.5,
         "visible": visible,
     }
@@ -80,4 +81,4 @@ def _levels(stack: Stack, folder: Path, *, complete: bool | None = False) -> lis
         layout.open_level(folder / str(level), complete=complete)
         for level in range(len(level_shapes(*stack.shape[1:])))
     )
-    return [da.from_array(level, chunks=level.chunks) for level in opened]
+    return [da.from_array(level, chunks=level.chunks) for level in opened]  # type: ignore[no-untyped-call]
