@@ -75,6 +75,7 @@ def test_the_ome_zarr_reader_of_napari_finds_names_colours_and_size(stack: Stack
         given = napari_get_reader(str(stack.path))()
     (image, options, _), *labels = given
     assert [name.split(": ")[1] for name in options["name"]] == ["ICE", "TLD"]
+    assert options["visible"] == [True, False]
     np.testing.assert_array_equal(image[0][1, 2], stack.read_slab(2, ["TLD"], 1)[0])
     assert options["contrast_limits"][0] == list(napari_layers(stack)[0][1]["contrast_limits"])
     assert [(options["name"].split("/")[-1], kind) for _, options, kind in labels] == [
