@@ -56,6 +56,7 @@
    */
   class View {
     constructor(root, hover) {
+      this.root = root;
       this.element = root.querySelector(".slices-view");
       this.canvas = this.element.querySelector("canvas");
       this.bar = this.element.querySelector(".slices-scale");
@@ -64,10 +65,9 @@
       this.panes = [];
       this.scale = null;
       this.pointers = new Map();
-      this.listen(root);
     }
 
-    listen(root) {
+    listen() {
       const buttons = {
         fit: () => this.fit(),
         whole: () => this.zoom(1 / Math.min(1, this.aspect) / this.drawnScale),
@@ -75,7 +75,7 @@
         in: () => this.zoom(ZOOM),
       };
       for (const [name, action] of Object.entries(buttons)) {
-        root.querySelector(`[data-do="${name}"]`).addEventListener("click", action);
+        this.root.querySelector(`[data-do="${name}"]`).addEventListener("click", action);
       }
       const { element } = this;
       element.addEventListener("pointerdown", (event) => this.pressed(event));
@@ -83,7 +83,9 @@
       for (const end of ["pointerup", "pointercancel"]) {
         element.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
       }
-      element.addEventListener("pointerleave", () => this.point(null));
+      element.addEventListener("pointerleave", (event) => {
+        if (event.pointerType === "mouse") this.point(null); // what a finger touched last stays
+      });
       element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       element.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.draw()).observe(element);
@@ -91,6 +93,8 @@
 
     /** Show other panes, of a slice of another shape or the same. */
     show(shape, panes, text) {
+      if (!this.shape) this.listen();
+      this.panes = panes;
       if (JSON.stringify(shape) !== JSON.stringify(this.shape)) {
         this.shape = shape;
         this.aspect = (shape.voxel_nm[1] * shape.rows * shape.width) / (shape.voxel_nm[2] * shape.columns * shape.height);
@@ -98,7 +102,6 @@
         Object.assign(this.element.style, { aspectRatio: ratio, maxWidth: `${85 * ratio}vh` });
         this.fit();
       }
-      this.panes = panes;
       this.canvas.setAttribute("aria-label", text);
       this.draw();
     }
@@ -111,7 +114,7 @@
 
     /** Zoom by a factor; the point [x, y] of the canvas stays where it is. */
     zoom(factor, [x, y] = [this.canvas.width / 2, this.canvas.height / 2]) {
-      const scale = between(Math.min(this.fitting, 1), this.drawnScale * factor, MOST);
+      const scale = between(Math.min(this.fitting, 1), this.drawnScale * factor, Math.max(this.fitting, MOST));
       const change = 1 / this.drawnScale - 1 / scale;
       this.centre[0] += (x - this.canvas.width / 2) * change;
       this.centre[1] += ((y - this.canvas.height / 2) * change) / this.aspect;
@@ -137,7 +140,7 @@
 
     draw() {
       const { canvas, element } = this;
-      if (!this.shape || !element.clientWidth) return;
+      if (!element.clientWidth) return; // not displayed
       const [wide, high] = [element.clientWidth, element.clientHeight].map((side) => Math.round(side * devicePixelRatio));
       if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
       this.place();
@@ -196,6 +199,7 @@
     pressed(event) {
       if (event.target.getAttribute("role") === "slider") return;
       this.pointers.set(event.pointerId, this.at(event));
+      this.point(this.at(event));
       this.element.setPointerCapture(event.pointerId);
     }
 
