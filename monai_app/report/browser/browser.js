@@ -470,10 +470,10 @@
       this.draw();
     }
 
-    /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 unlabelled, 1 right, 2 wrong. */
+    /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 not known, 1 right, 2 wrong. */
     async read(slice) {
       const [truth, prediction, ...grey] = await Promise.all([slice.truth, slice.prediction, ...slice.grey].map(unpack));
-      const errors = truth.map((value, place) => (value ? 1 + (value !== prediction[place]) : 0));
+      const errors = truth.map((value, place) => (value && prediction[place] ? 1 + (value !== prediction[place]) : 0));
       const { rows, columns, height, width, voxel_nm, windows } = slice;
       return { shape: { rows, columns, height, width, voxel_nm }, windows, grey, truth, prediction, errors };
     }
@@ -504,10 +504,11 @@
     }
 
     describe({ row, column, place }) {
-      const { truth, prediction, grey, windows } = this.slice;
-      const verdict = truth[place] && truth[place] !== prediction[place] ? " (wrong)" : "";
+      const { truth, prediction, errors, grey, windows } = this.slice;
+      const verdict = errors[place] === 2 ? " (wrong)" : "";
+      const predicted = prediction[place] ? this.nameOf(prediction[place]) : "none";
       const greys = this.about.detectors.map((name, number) => `${name} ${this.value(grey[number][place], windows[number])}`);
-      const found = `truth ${this.nameOf(truth[place])}, prediction ${this.nameOf(prediction[place])}${verdict}`;
+      const found = `truth ${this.nameOf(truth[place])}, prediction ${predicted}${verdict}`;
       return `Row ${row}, column ${column}: ${found}; ${greys.join(", ")}`;
     }
 
