@@ -265,7 +265,7 @@
       return this.root.querySelector(`[data-set="${name}"]`);
     }
 
-    /** Call an action with an element's event, which its name says, and the element. */
+    /** Call an action with an element when an event reaches it. */
     on(element, event, action) {
       element.addEventListener(event, () => action(element));
     }
@@ -305,7 +305,7 @@
       this.on(root.querySelector('[data-do="previous"]'), "click", () => this.go(this.position - 1));
       this.on(root.querySelector('[data-do="next"]'), "click", () => this.go(this.position + 1));
       for (const radio of root.querySelectorAll('[name="detector"]')) this.on(radio, "change", () => this.choose(+radio.value));
-      for (const input of root.querySelectorAll('.slices-labels input')) {
+      for (const input of root.querySelectorAll(".slices-labels input")) {
         this.on(input, "input", () => this.refresh());
       }
       root.addEventListener("keydown", (event) => this.key(event));
@@ -365,18 +365,25 @@
       this.tell();
       if (this.busy) return;
       this.busy = true;
-      while (this.stale) {
-        this.stale = false;
-        const { position } = this;
-        this.draw(position, await this.load(position));
+      try {
+        while (this.stale) {
+          this.stale = false;
+          const { position } = this;
+          this.draw(position, await this.load(position));
+        }
+      } finally {
+        this.busy = false;
       }
-      this.busy = false;
       this.keepNear();
     }
 
     /** Decode the neighbours, forget what is far. */
     keepNear() {
-      for (const position of this.cache.keys()) if (Math.abs(position - this.position) > NEAR) this.cache.delete(position);
+      for (const [position, slice] of this.cache) {
+        if (Math.abs(position - this.position) <= NEAR) continue;
+        this.cache.delete(position);
+        slice.then(({ grey }) => grey.forEach((picture) => picture.close()));
+      }
       for (const near of [this.position + 1, this.position - 1]) if (this.slices[near]) this.load(near);
     }
 
