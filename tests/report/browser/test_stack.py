@@ -196,6 +196,12 @@ def test_a_single_slice_without_labels_stays_and_is_drawn_to_scale(single: Widge
     check_grey(tall[::2], deep, 0, "ICE")
 
 
+def test_long_names_fit_on_a_phone(tiny: Widget) -> None:
+    tiny.page.set_viewport_size({"width": 320, "height": 700})
+    assert tiny.page.evaluate("document.documentElement.scrollWidth") == 320
+    tiny.page.set_viewport_size({"width": 1280, "height": 900})
+
+
 def content(html: str) -> tuple[dict[str, list[int]], int]:
     """What the script of a widget is told of the stack, and how many slices there are."""
     about, *slices = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
