@@ -19,18 +19,20 @@
 
   const decode = (base64) => createImageBitmap(new Blob([bytes(base64)], { type: "image/jpeg" }));
 
-  /** What the values 0..255 look like; a colour is [red, green, blue], undefined is transparent. */
+  /** What the values 0..255 look like; a colour is [red, green, blue] and perhaps an opacity, undefined is transparent. */
   function palette(colour) {
-    const values = Array.from({ length: 256 }, (_, value) => colour(value));
-    return new Uint32Array(Uint8Array.from(values.flatMap((rgb) => (rgb ? [...rgb, 255] : [0, 0, 0, 0]))).buffer);
+    const values = Array.from({ length: 256 }, (_, value) => colour(value) ?? [0, 0, 0, 0]);
+    return new Uint32Array(Uint8Array.from(values.flatMap(([red, green, blue, opacity = 255]) => [red, green, blue, opacity])).buffer);
   }
 
+  const UNSURE = palette((value) => [200, 0, 80, 255 - value]);
   const GREYS = palette((value) => [value, value, value]);
 
   /** A picture of a plane. */
   function paint(plane, { width, height }, colours) {
     const image = new ImageData(width, height);
-    new Uint32Array(image.data.buffer).set(Uint32Array.from(plane, (value) => colours[value]));
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let place = 0; place < plane.length; place++) pixels[place] = colours[plane[place]];
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     canvas.getContext("2d").putImageData(image, 0, 0);
     return canvas;
@@ -50,20 +52,22 @@
    * shape: rows and columns of the slice, height and width of its pictures, voxel_nm z, y, x.
    * panes: from left to right { from, images }: where each begins, 0..1, and what is drawn there, [picture, opacity] each.
    * scale: pixels of the screen for one of the picture, along its width; null as large as there is room.
+   * hover: called with the pixel below the pointer, { place in a plane, row, column of the stack }, or null.
    */
   class View {
     constructor(root, hover) {
+      this.root = root;
       this.element = root.querySelector(".slices-view");
       this.canvas = this.element.querySelector("canvas");
       this.bar = this.element.querySelector(".slices-scale");
       this.hover = hover;
+      this.pointer = null;
       this.panes = [];
       this.scale = null;
       this.pointers = new Map();
-      this.listen(root);
     }
 
-    listen(root) {
+    listen() {
       const buttons = {
         fit: () => this.fit(),
         whole: () => this.zoom(1 / Math.min(1, this.aspect) / this.drawnScale),
@@ -71,7 +75,7 @@
         in: () => this.zoom(ZOOM),
       };
       for (const [name, action] of Object.entries(buttons)) {
-        root.querySelector(`[data-do="${name}"]`).addEventListener("click", action);
+        this.root.querySelector(`[data-do="${name}"]`).addEventListener("click", action);
       }
       const { element } = this;
       element.addEventListener("pointerdown", (event) => this.pressed(event));
@@ -79,7 +83,9 @@
       for (const end of ["pointerup", "pointercancel"]) {
         element.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
       }
-      element.addEventListener("pointerleave", () => this.hover(null));
+      element.addEventListener("pointerleave", (event) => {
+        if (event.pointerType === "mouse") this.point(null); // what a finger touched last stays
+      });
       element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       element.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.draw()).observe(element);
@@ -87,13 +93,15 @@
 
     /** Show other panes, of a slice of another shape or the same. */
     show(shape, panes, text) {
+      if (!this.shape) this.listen();
+      this.panes = panes;
       if (JSON.stringify(shape) !== JSON.stringify(this.shape)) {
         this.shape = shape;
         this.aspect = (shape.voxel_nm[1] * shape.rows * shape.width) / (shape.voxel_nm[2] * shape.columns * shape.height);
-        this.element.style.aspectRatio = `${shape.width} / ${shape.height * this.aspect}`;
+        const ratio = shape.width / (shape.height * this.aspect);
+        Object.assign(this.element.style, { aspectRatio: ratio, maxWidth: `${85 * ratio}vh` });
         this.fit();
       }
-      this.panes = panes;
       this.canvas.setAttribute("aria-label", text);
       this.draw();
     }
@@ -106,12 +114,11 @@
 
     /** Zoom by a factor; the point [x, y] of the canvas stays where it is. */
     zoom(factor, [x, y] = [this.canvas.width / 2, this.canvas.height / 2]) {
-      const least = Math.min(this.fitting, 1);
-      const scale = between(least, this.drawnScale * factor, MOST);
+      const scale = between(Math.min(this.fitting, 1), this.drawnScale * factor, Math.max(this.fitting, MOST));
       const change = 1 / this.drawnScale - 1 / scale;
       this.centre[0] += (x - this.canvas.width / 2) * change;
       this.centre[1] += ((y - this.canvas.height / 2) * change) / this.aspect;
-      this.scale = scale;
+      this.scale = scale === this.fitting ? null : scale;
       this.draw();
     }
 
@@ -133,7 +140,7 @@
 
     draw() {
       const { canvas, element } = this;
-      if (!this.shape || !element.clientWidth) return;
+      if (!element.clientWidth) return; // not displayed
       const [wide, high] = [element.clientWidth, element.clientHeight].map((side) => Math.round(side * devicePixelRatio));
       if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
       this.place();
@@ -144,6 +151,7 @@
       this.panes.forEach((pane, number) => this.drawPane(context, pane, this.panes[number + 1]?.from ?? 1));
       this.drawBar();
       element.style.touchAction = this.scale === null ? "pan-y" : "none";
+      this.point(this.pointer);
     }
 
     /** Where the picture lies on the canvas: no further away than needed, on whole pixels. */
@@ -175,10 +183,10 @@
 
     drawBar() {
       const { columns, width, voxel_nm: voxel } = this.shape;
-      const nm = ((voxel[2] * columns) / width / this.across) * devicePixelRatio; // a pixel of the page
-      const length = roundLength((nm * this.element.clientWidth) / 4);
-      this.bar.querySelector("i").style.width = `${length / nm}px`;
-      this.bar.querySelector("span").textContent = lengthText(length);
+      const nm = ((voxel[2] * columns) / width / this.across) * this.canvas.width; // what is in view
+      const length = roundLength(nm / 4);
+      this.bar.style.width = `${(100 * length) / nm}%`; // true, too, where the page is printed
+      this.bar.textContent = lengthText(length);
     }
 
     /** The pixel of the canvas where an event is. */
@@ -191,6 +199,7 @@
     pressed(event) {
       if (event.target.getAttribute("role") === "slider") return;
       this.pointers.set(event.pointerId, this.at(event));
+      this.point(this.at(event));
       this.element.setPointerCapture(event.pointerId);
     }
 
@@ -208,14 +217,16 @@
     }
 
     /** Say which pixel of the picture lies at a pixel of the canvas, and which one of the stack. */
-    point([x, y]) {
-      if (!this.shape) return;
+    point(pointer) {
+      this.pointer = pointer;
+      if (!pointer) return this.hover(null);
+      const [x, y] = pointer;
       const { rows, columns, width, height } = this.shape;
       const [across, down] = [(x - this.left) / this.across, (y - this.top) / this.down].map(Math.floor);
       if (across < 0 || down < 0 || across >= width || down >= height) return this.hover(null);
       const middle = (place, old, all) => Math.floor(((place + 0.5) * all) / old);
-      const inside = { place: down * width + across, part: x / this.canvas.width };
-      return this.hover({ ...inside, row: middle(down, height, rows), column: middle(across, width, columns) });
+      const [row, column] = [middle(down, height, rows), middle(across, width, columns)];
+      return this.hover({ place: down * width + across, row, column });
     }
 
     wheel(event) {
@@ -254,6 +265,7 @@
       return this.root.querySelector(`[data-set="${name}"]`);
     }
 
+    /** Call an action with an element when an event reaches it. */
     on(element, event, action) {
       element.addEventListener(event, () => action(element));
     }
@@ -264,6 +276,14 @@
 
     say(text) {
       this.line.textContent = text;
+    }
+
+    /** Draw what is chosen; say so where the browser cannot. */
+    refresh() {
+      return this.update().catch((error) => {
+        this.say(`This browser cannot show the slice: ${error.message}`);
+        throw error;
+      });
     }
   }
 
@@ -281,11 +301,11 @@
     controls() {
       const { root } = this;
       this.on(this.set("position"), "input", ({ value }) => this.go(+value));
-      this.on(this.set("z"), "change", ({ value }) => this.go(this.nearest(+value)));
+      this.on(this.set("z"), "change", ({ valueAsNumber }) => this.go(this.nearest(valueAsNumber)));
       this.on(root.querySelector('[data-do="previous"]'), "click", () => this.go(this.position - 1));
       this.on(root.querySelector('[data-do="next"]'), "click", () => this.go(this.position + 1));
       for (const radio of root.querySelectorAll('[name="detector"]')) this.on(radio, "change", () => this.choose(+radio.value));
-      for (const input of root.querySelectorAll('[data-set="labels"], [data-set="opacity"], [data-phase]')) {
+      for (const input of root.querySelectorAll(".slices-labels input")) {
         this.on(input, "input", () => this.refresh());
       }
       root.addEventListener("keydown", (event) => this.key(event));
@@ -293,7 +313,8 @@
 
     /** The shown slice that is nearest to z. */
     nearest(z) {
-      const away = this.about.slices.map((slice) => Math.abs(slice.z - z));
+      if (!Number.isFinite(z)) return this.position;
+      const away = this.about.slices.map((shown) => Math.abs(shown - z));
       return away.indexOf(Math.min(...away));
     }
 
@@ -314,7 +335,7 @@
         ArrowLeft: this.position - 1, ArrowDown: this.position - 1, PageDown: this.position - PAGE, Home: 0,
         ArrowRight: this.position + 1, ArrowUp: this.position + 1, PageUp: this.position + PAGE, End: last,
       };
-      const own = event.target.matches("input") && event.target !== this.set("position");
+      const own = event.target.matches("[type=radio], [type=number], [type=range]") && event.target !== this.set("position");
       if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
       if (event.key in places && !own) this.go(places[event.key]);
       else if (event.key === "d") this.choose((this.detector + 1) % this.about.detectors.length);
@@ -331,50 +352,64 @@
       return this.cache.get(position);
     }
 
-    async read({ grey, labels }) {
-      return { grey: await Promise.all(grey.map(decode)), labels: labels ? await unpack(labels) : null };
+    async read({ name, ...packed }) {
+      const planes = Promise.all([packed.labels, packed.confidence].map((plane) => plane && unpack(plane)));
+      const grey = await Promise.all(packed.grey.map(decode));
+      const [labels, confidence] = await planes;
+      return { name, grey, labels, confidence };
     }
 
     /** Draw what is chosen; where that changes while slices are decoded, the last choice is drawn at the end. */
-    async refresh() {
+    async update() {
       this.stale = true;
       this.tell();
       if (this.busy) return;
       this.busy = true;
-      while (this.stale) {
-        this.stale = false;
-        const { position } = this;
-        this.draw(position, await this.load(position));
+      try {
+        while (this.stale) {
+          this.stale = false;
+          const { position } = this;
+          this.draw(position, await this.load(position));
+        }
+      } finally {
+        this.busy = false;
       }
-      this.busy = false;
       this.keepNear();
     }
 
     /** Decode the neighbours, forget what is far. */
     keepNear() {
-      for (const position of this.cache.keys()) if (Math.abs(position - this.position) > NEAR) this.cache.delete(position);
+      for (const [position, slice] of this.cache) {
+        if (Math.abs(position - this.position) <= NEAR) continue;
+        this.cache.delete(position);
+        slice.then(({ grey }) => grey.forEach((picture) => picture.close()));
+      }
       for (const near of [this.position + 1, this.position - 1]) if (this.slices[near]) this.load(near);
     }
 
     /** The controls show what is chosen. */
     tell() {
-      const { z, name } = this.about.slices[this.position];
+      const z = this.about.slices[this.position];
       Object.assign(this.set("position"), { value: this.position }).setAttribute("aria-valuetext", `slice ${z}`);
       this.set("z").value = z;
-      this.title = `Slice ${z} (${name})`;
     }
 
     draw(position, slice) {
-      const { z } = this.about.slices[position];
-      this.drawn = { position, labels: slice.labels };
-      const images = [[slice.grey[this.detector], 1]];
-      if (slice.labels && this.labels.checked) {
-        images.push([paint(slice.labels, this.about, this.colours()), this.set("opacity").value / 100]);
+      this.drawn = { ...slice, z: this.about.slices[position], detector: this.about.detectors[this.detector] };
+      const images = [[slice.grey[this.detector], 1], ...this.overlays(slice)];
+      const above = images.length > 1 ? `, labels ${this.about.labels}` : "";
+      this.view.show(this.shape, [{ from: 0, images }], `slice ${this.drawn.z}, detector ${this.drawn.detector}${above}`);
+      this.root.dataset.drawn = this.drawn.z;
+    }
+
+    /** Labels, and where they are unsure, as they are chosen. */
+    overlays({ labels, confidence }) {
+      const images = [];
+      if (labels && this.labels.checked) {
+        images.push([paint(labels, this.about, this.colours()), this.set("opacity").value / 100]);
       }
-      const what = `slice ${z}, detector ${this.about.detectors[this.detector]}${images[1] ? `, labels ${this.about.labels}` : ""}`;
-      this.view.show(this.shape, [{ from: 0, images }], what);
-      this.hover(null);
-      this.root.dataset.drawn = z;
+      if (confidence && this.set("unsure").checked) images.push([paint(confidence, this.about.confidence, UNSURE), 1]);
+      return images;
     }
 
     get shape() {
@@ -390,11 +425,11 @@
     }
 
     hover(pixel) {
-      const { z, name, segmented } = this.about.slices[this.drawn.position];
+      const { z, name, detector, labels } = this.drawn;
       const where = pixel ? `, row ${pixel.row}, column ${pixel.column}` : "";
-      const phase = pixel && this.drawn.labels ? `: ${this.nameOf(this.drawn.labels[pixel.place])}` : "";
-      const none = this.about.labels !== null && !segmented ? " – not segmented" : "";
-      this.say(`Slice ${z} (${name})${where}${phase}${none}`);
+      const phase = pixel && labels ? `: ${this.nameOf(labels[pixel.place])}` : "";
+      const none = this.about.labels !== null && !labels ? " (not segmented)" : "";
+      this.say(`Slice ${z} (${name}), ${detector}${where}${phase}${none}`);
     }
   }
 
@@ -403,7 +438,8 @@
       super(root);
       this.divider = root.querySelector(".slices-divider");
       this.part = 0.5;
-      for (const name of ["slice", "left", "right"]) this.on(this.set(name), "change", () => this.refresh());
+      this.on(this.set("slice"), "change", () => this.refresh());
+      for (const side of ["left", "right"]) this.on(this.set(side), "change", () => this.choose());
       this.divider.addEventListener("pointerdown", (event) => this.divider.setPointerCapture(event.pointerId));
       this.divider.addEventListener("pointermove", (event) => this.drag(event));
       this.divider.addEventListener("keydown", (event) => this.key(event));
@@ -426,19 +462,25 @@
       this.draw();
     }
 
-    async refresh() {
+    async update() {
       const chosen = +this.set("slice").value;
       const slice = await this.read(content(this.slices[chosen]));
       if (chosen !== +this.set("slice").value) return;
       this.slice = slice;
-      this.draw();
+      this.choose();
       this.root.dataset.drawn = chosen;
     }
 
-    /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 unlabelled, 1 right, 2 wrong. */
+    /** Make the pictures of the layers that are chosen. */
+    choose() {
+      this.pictures = ["left", "right"].map((side) => this.picture(+this.set(side).value));
+      this.draw();
+    }
+
+    /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 not known, 1 right, 2 wrong. */
     async read(slice) {
       const [truth, prediction, ...grey] = await Promise.all([slice.truth, slice.prediction, ...slice.grey].map(unpack));
-      const errors = truth.map((value, place) => (value ? 1 + (value !== prediction[place]) : 0));
+      const errors = truth.map((value, place) => (value && prediction[place] ? 1 + (value !== prediction[place]) : 0));
       const { rows, columns, height, width, voxel_nm, windows } = slice;
       return { shape: { rows, columns, height, width, voxel_nm }, windows, grey, truth, prediction, errors };
     }
@@ -453,11 +495,10 @@
     }
 
     draw() {
-      const panes = ["left", "right"].map((side, n) => ({ from: n * this.part, images: [[this.picture(+this.set(side).value), 1]] }));
+      const panes = this.pictures.map((picture, side) => ({ from: side * this.part, images: [[picture, 1]] }));
       this.view.show(this.slice.shape, panes, `left ${this.chosen("left")}, right ${this.chosen("right")}`);
       this.divider.style.left = `${this.part * 100}%`;
       this.divider.setAttribute("aria-valuenow", Math.round(this.part * 100));
-      this.hover(null);
     }
 
     chosen(side) {
@@ -470,10 +511,11 @@
     }
 
     describe({ row, column, place }) {
-      const { truth, prediction, grey, windows } = this.slice;
-      const verdict = truth[place] && truth[place] !== prediction[place] ? " (wrong)" : "";
+      const { truth, prediction, errors, grey, windows } = this.slice;
+      const verdict = errors[place] === 2 ? " (wrong)" : "";
+      const predicted = prediction[place] ? this.nameOf(prediction[place]) : "none";
       const greys = this.about.detectors.map((name, number) => `${name} ${this.value(grey[number][place], windows[number])}`);
-      const found = `truth ${this.nameOf(truth[place])}, prediction ${this.nameOf(prediction[place])}${verdict}`;
+      const found = `truth ${this.nameOf(truth[place])}, prediction ${predicted}${verdict}`;
       return `Row ${row}, column ${column}: ${found}; ${greys.join(", ")}`;
     }
 
