@@ -27,6 +27,12 @@ LAYERS = [
     {"bundle"},
     {"active_learning", "export", "study"},
     {"label"},
+    {"inspection", "quantify", "viewer"},
+    {"inference"},
+    {"training"},
+    {"bundle"},
+    {"active_learning", "export"},
+    {"label", "report"},
     {"cli"},
 ]
 

@@ -12,6 +12,7 @@ PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
     *("train", "results", "segment", "quantify", "studies", "saving", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "saving", "view", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
@@ -23,6 +24,7 @@ HEADINGS = {
     "evaluate": "Scores",
     "segment": "Segmentations",
     "labels": "Label images of a stack",
+    "view": "Stacks in viewers",
     "quantify": "Quantities",
     "study": "Studies",
     "save": "Saved files",

@@ -65,13 +65,13 @@ def image_metadata(
         {
             "label": detector,
             "color": "FFFFFF",
-            "active": True,
+            "active": channel == 0,  # several at once would be added up, all in white
             "coefficient": 1.0,
             "family": "linear",
             "inverted": False,
             "window": {"min": 0.0, "max": float(top), "start": float(low), "end": float(high)},
         }
-        for detector, (low, high) in zip(detectors, windows, strict=True)
+        for channel, (detector, (low, high)) in enumerate(zip(detectors, windows, strict=True))
     ]
     omero = {"name": name, "channels": channels, "rdefs": {"model": "greyscale", "defaultZ": 0}}
     multiscale = _multiscale(name, voxel_nm, levels, channel=True, mean=True)
