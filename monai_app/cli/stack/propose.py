@@ -14,7 +14,6 @@ def propose(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Label file to write, such as proposal.tif.")],
     z: Annotated[str, typer.Option(help="Slices FIRST:END, END excluded, or one.")],
-    seed: Annotated[int, typer.Option(help="Seed of the forest.")] = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Propose labels of slices by what is painted on training slices so far; a random forest learns it."""
@@ -27,7 +26,7 @@ def propose(
     opened = Stack.open(stack)
     slices = Region.parse(z, None, None, opened.shape).z
     check_file(opened, slices, output, overwrite=overwrite)
-    forest = train_forest(opened, seed=seed)
+    forest = train_forest(opened)
     if forest.missing:
         typer.echo(f"painted nowhere, so not proposed: {', '.join(phase.name for phase in forest.missing)}")
     lines: list[str] = []
