@@ -52,7 +52,12 @@ def test_greys_edges_and_ridges_are_those_of_scipy_and_scikit_image(slab: np.nda
     down, across = np.gradient(smooth)
     second = [np.gradient(down, axis=0), np.gradient(down, axis=1), np.gradient(across, axis=1)]
     expected = [smooth, np.hypot(down, across), *hessian_matrix_eigvals(second)]
-    np.testing.assert_allclose(found, np.stack(expected, axis=-1), rtol=1e-4, atol=1e-4 * plane.max())
+    inner = (slice(2, -2), slice(2, -2))  # what lies beyond the border is nobody's to know
+    np.testing.assert_allclose(found[inner], np.stack(expected, axis=-1)[inner], rtol=1e-4, atol=1e-4 * plane.max())
+
+
+def test_slices_may_be_lines() -> None:
+    assert np.isfinite(pixel_features(np.ones((6, 1, 40), np.uint8), Rect.whole((1, 40)))).all()
 
 
 def test_tiles_cover_a_slice_once_and_come_in_their_order() -> None:

@@ -41,6 +41,13 @@ def test_a_slice_is_labelled_by_what_is_painted_on_another_one(quarters: Stack) 
     assert 4 not in proposal.labels
 
 
+def test_one_pixel_of_each_phase_is_enough_to_begin_with(quarters: Stack) -> None:
+    painted = BLANK.copy()
+    painted[10, 10], painted[10, 50] = 1, 2
+    labels = propose(quarters, TARGET, labels={0: BLANK, TARGET: painted}).labels
+    assert (labels == truth())[truth() < 3].mean() > 0.8
+
+
 def test_confidence_is_a_probability_and_lower_between_the_phases(quarters: Stack) -> None:
     confidence = propose(quarters, TARGET, labels={TARGET: strokes()}).confidence
     assert 0.25 <= confidence.min() < confidence.max() == 1
