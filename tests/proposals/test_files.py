@@ -48,6 +48,15 @@ def test_what_cannot_be_written_is_refused_before_a_forest_is_trained(painted: S
         check_file(painted, Span(3, 5), tmp_path / "proposal.tif", overwrite=False)
 
 
+def test_annotations_that_change_meanwhile_are_noticed(painted: Stack, tmp_path: Path) -> None:
+    def saved_by_another(proposal: Proposal) -> None:
+        annotate(painted, {1: proposal.labels})
+
+    with pytest.raises(StackError, match="annotated while it was read"):
+        write_proposals(train_forest(painted), Span(2, 3), tmp_path / "a.tif", report=saved_by_another)
+    assert not (tmp_path / "a.tif").exists()
+
+
 def test_the_command_writes_a_file_that_annotate_takes(painted: Stack, tmp_path: Path) -> None:
     words = ["propose", str(painted.path), "--z", str(TARGET), "-o", "proposal.tif"]
     shown = run_line(words, tmp_path).output
