@@ -22,6 +22,7 @@ from monai_app.cli.stack.ingest import ingest
 from monai_app.cli.stack.init import init
 from monai_app.cli.stack.inspect import inspect
 from monai_app.cli.stack.labels import labels
+from monai_app.cli.stack.propose import propose
 from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.stack.view import view
 from monai_app.cli.train import train
@@ -56,6 +57,8 @@ COMMANDS = (
         save,
         export,
     ),
+    *(simulate, init, ingest, inspect, annotate, annotations, propose),
+    *(train, evaluate, segment, labels, quantify, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

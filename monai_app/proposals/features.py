@@ -1,5 +1,10 @@
 """What a pixel is told apart by: greys, edges and ridges around it at several scales, in all detectors and slices."""
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -23,6 +28,11 @@ _DIFFERENCES = 2
 
 HALO = round(_TRUNCATE * max(_SCALES)) + _DIFFERENCES
 """Pixels around a pixel that its features depend on."""
+
+_TILE = 256
+"""Rows and columns of a slice whose features are computed at a time: it bounds the memory."""
+
+_Result = TypeVar("_Result")
 
 Features = npt.NDArray[np.float32]
 """(rows, columns, features)."""
@@ -57,14 +67,30 @@ def pixel_features(slab: npt.NDArray[np.integer], rect: Rect, slices: int = SLIC
 
 def _edges_and_ridges(smooth: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
     """The gradient's length and the eigenvalues of the Hessian matrix, the greater one first."""
-    down, across = np.gradient(smooth)
-    down_down, down_across = np.gradient(down)
-    across_across = np.gradient(across, axis=1)
+    down, across = _slope(smooth, 0), _slope(smooth, 1)
+    down_down, down_across, across_across = _slope(down, 0), _slope(down, 1), _slope(across, 1)
     mean, half = (down_down + across_across) / 2, (down_down - across_across) / 2
     spread = np.sqrt(half**2 + down_across**2)
     return [np.sqrt(down**2 + across**2), mean + spread, mean - spread]
 
 
+def _slope(plane: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
+    """Central differences along an axis, of planes of any size."""
+    slope: npt.NDArray[np.float32] = ndimage.correlate1d(plane, (-0.5, 0.0, 0.5), axis, mode="nearest")
+    return slope
+
+
 def _grown(rect: Rect, whole: Rect) -> Rect:
     y, x = (Span(span.start - HALO, span.stop + HALO) for span in (rect.y, rect.x))
     return Rect(y, x).intersect(whole)
+
+
+def tiles_of(shape: tuple[int, ...]) -> list[Rect]:
+    """Return the parts of a slice (rows, columns) whose features are computed at a time."""
+    return list(Rect.whole(shape).split(_TILE, _TILE))
+
+
+def computed(compute: Callable[[Rect], _Result], tiles: Sequence[Rect]) -> Iterator[tuple[Rect, _Result]]:
+    """Yield every tile with what is computed of it, in their order; as many as there are cores at a time."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield from zip(tiles, pool.map(compute, tiles), strict=True)

@@ -13,6 +13,7 @@ MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
     *("train", "results", "segment", "quantify", "studies", "saving", "inspect", "others"),
     *("train", "results", "segment", "quantify", "saving", "view", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "proposals", "saving", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
@@ -20,6 +21,7 @@ HEADINGS = {
     "inspect": "Stacks that are looked at",
     "annotate": "Label images that become annotations",
     "annotations": "Annotations that are listed and changed",
+    "propose": "Proposed labels",
     "train": "Trainings",
     "evaluate": "Scores",
     "segment": "Segmentations",
