@@ -19,8 +19,7 @@ from monai_app.errors import AnnotationError, AppError, ConfigError, StackError
 from monai_app.stack import Phase, Stack, annotate, ingest
 from monai_app.stack.annotations.importing import Imported, import_annotations, import_labels
 from monai_app.stack.annotations.meaning import Meaning
-from monai_app.stack.saving import save
-from monai_app.stack.slice_files import save_slices
+from monai_app.stack.saving import save, save_slices
 from tests.stack.samples import SampleFolder, label_plane, pixels
 
 SHAPE = (5, 40, 30)
@@ -88,7 +87,7 @@ def by_tifffile(dtype: str) -> Callable[[Stack, Path], Path]:
 
 
 def by_pillow(stack: Stack, folder: Path) -> Path:
-    saved = save_slices(stack, "annotation", folder / "saved", form="png")
+    saved = save_slices(stack, folder / "saved", "annotation", form="png")
     for path in saved.glob("*.png"):
         image = Image.open(path)
         assert image.mode == "P"
@@ -123,7 +122,7 @@ def by_pynrrd(stack: Stack, folder: Path) -> Path:
 EXPORTS = {
     **{f"TIFF, {dtype}": by_tifffile(dtype) for dtype in ("uint8", "uint16", "uint32", "float32")},
     "PNG": by_pillow,
-    "TIFF a slice": lambda stack, folder: save_slices(stack, "annotation", folder / "saved"),
+    "TIFF a slice": lambda stack, folder: save_slices(stack, folder / "saved", "annotation"),
     "nibabel": by_nibabel,
     **{f"ITK, {suffix}": by_itk(suffix) for suffix in (".nrrd", ".mha", ".nii.gz")},
     "pynrrd": by_pynrrd,
