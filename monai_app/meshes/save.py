@@ -9,7 +9,7 @@ from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StackError
 from monai_app.files import atomic_file, check_file_target
 from monai_app.meshes.formats import FORMATS
-from monai_app.meshes.surface import Surface, surface_of
+from monai_app.meshes.surface import surface_of
 from monai_app.meshes.volume import LevelRegion
 from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
@@ -79,7 +79,6 @@ def save_mesh(
     with atomic_file(target) as partial:
         FORMATS[target.suffix.casefold()].write(partial, surface, there)
         source.check_unreplaced()
-    report(_size(surface, there))
     return target
 
 
@@ -110,8 +109,3 @@ def _told(chosen: LevelRegion, stack: Stack) -> str:
     rows, columns = chosen.rect.shape
     size = f"{z:g} x {y * chosen.step:g} x {x * chosen.step:g} nm"
     return f"level {chosen.level}: {len(chosen.region.z)} x {rows} x {columns} voxels of {size}"
-
-
-def _size(surface: Surface, phases: dict[int, Phase]) -> str:
-    counts = (f"{phase.name} {int((surface.sides == value).any(axis=1).sum())}" for value, phase in phases.items())
-    return f"triangles: {', '.join(counts)}"

@@ -1,6 +1,5 @@
 """Writing TIFF and OME-TIFF: a page for every slice."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,8 @@ def colours(phases: tuple[Phase, ...]) -> npt.NDArray[np.uint16]:
 def write_tiff(path: Path, content: Content) -> None:
     """Write one TIFF as ImageJ reads stacks: compressed pages, the colours of the phases, voxel size in micrometres.
 
-    ImageJ shows the names of the slices, and under Image > Show Info those of the phases. Every page has the name of its
-    slice, too. TIFF has no place for where the first voxel lies.
+    ImageJ shows the names of the phases under Image > Show Info. Every page has the name of its slice. There is no
+    place for where the first voxel lies.
 
     Raises:
         StackError: there are several channels.
@@ -45,7 +44,6 @@ def write_tiff(path: Path, content: Content) -> None:
     z, y, x = (length / 1000 for length in content.size_nm)
     description = _imagej(content.shape[0], "micron", z)
     names = content.slice_names or ("",) * content.shape[0]
-    told = _told(content.phases, names)
     with tifffile.TiffWriter(path, byteorder="<", bigtiff=content.nbytes > _CLASSIC) as writer:
         for index, (name, plane) in enumerate(zip(names, content.planes, strict=True)):
             writer.write(
@@ -54,7 +52,7 @@ def write_tiff(path: Path, content: Content) -> None:
                 description=description if index == 0 else None,
                 extratags=[
                     *([(_PAGE_NAME, 2, None, name.encode(), True)] if name else []),
-                    *(told if index == 0 else []),
+                    *(_info(content.phases) if index == 0 else []),
                 ],
                 resolution=(1 / x, 1 / y),
                 resolutionunit=_NONE,
@@ -86,7 +84,7 @@ def write_slice_tiff(
         byteorder="<",
         **_look(phases),
         description=_imagej(1, "cm", z),
-        extratags=_told(phases, (path.stem,)),
+        extratags=_info(phases),
         resolution=(1 / x, 1 / y),
         resolutionunit="CENTIMETER",
         metadata=None,
@@ -99,12 +97,9 @@ def _imagej(slices: int, unit: str, spacing: float) -> str:
     return "\n".join(lines)
 
 
-def _told(phases: tuple[Phase, ...] | None, names: Sequence[str]) -> list[Any]:
-    """Tags by which ImageJ knows the names of slices and, as text, of phases."""
-    found: dict[str, Any] = {"Labels": list(names)} if any(names) else {}
-    if phases:
-        found["Info"] = phase_list(phases)
-    return list(tifffile.imagej_metadata_tag(found, "<"))
+def _info(phases: tuple[Phase, ...] | None) -> list[Any]:
+    """Tags with the text that ImageJ shows: the names of the phases."""
+    return list(tifffile.imagej_metadata_tag({"Info": phase_list(phases)} if phases else {}, "<"))
 
 
 def phase_list(phases: tuple[Phase, ...]) -> str:
