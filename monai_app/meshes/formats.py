@@ -41,7 +41,7 @@ def write_ply(path: Path, surface: Surface, phases: Phases) -> None:
     parts = {value: surface.around(value) for value in phases}
     header = [
         *("ply", "format binary_little_endian 1.0", "comment SPACE=LPS", "comment unit micrometre"),
-        *(f"comment phase {phase.value} {phase.colour} {_line(phase)}" for phase in phases.values()),
+        *(f"comment phase {phase.value} {phase.colour} {phase.name}" for phase in phases.values()),
         f"element vertex {sum(len(part.points) for part in parts.values())}",
         *(f"property float {axis}" for axis in "xyz"),
         *(f"property uchar {colour}" for colour in ("red", "green", "blue")),
@@ -85,7 +85,7 @@ def write_obj(path: Path, surface: Surface, phases: Phases) -> None:
         handle.write("# SPACE=LPS\n# unit micrometre\n")
         for value, phase in phases.items():
             part = surface.around(value)
-            handle.write(f"o {_line(phase)}\n")
+            handle.write(f"o {phase.name}\n")
             colour = " ".join(f"{channel / 255:.4g}" for channel in phase.rgb)
             np.savetxt(handle, part.points, f"v %.7g %.7g %.7g {colour}")
             np.savetxt(handle, part.triangles + first, "f %d %d %d")
@@ -140,8 +140,3 @@ FORMATS = {
     ".vtp": Format(write_vtp),
 }
 """All formats, by suffix."""
-
-
-def _line(phase: Phase) -> str:
-    """A phase's name in one line."""
-    return " ".join(phase.name.split())

@@ -92,11 +92,12 @@ class LevelRegion:
     ) -> npt.NDArray[np.float32]:
         """Points (N, 3) x, y, z in indices of what `read` gives, in micrometres from the centre of the first voxel.
 
-        Pixels of a level are pixels of the stack, not means of several, so each lies where that one lies. What lies
-        outside the region, by less than a pixel of the level, is moved onto its faces.
+        Pixels of a level are pixels of the stack, not means of several, so each lies where that one lies. What bounds
+        the volume is moved onto the faces of the region, less than a pixel of the level away.
         """
         spans, steps = (self.region.x, self.region.y, self.region.z), (self.step, self.step, 1)
-        first = [span.start // step * step for span, step in zip(spans, steps, strict=True)]
-        indices = (points - 1) * steps + first
+        counts = (*self.rect.shape[::-1], len(self.region.z))
+        indices = (points - 1) * steps + [span.start // step * step for span, step in zip(spans, steps, strict=True)]
+        indices[points > counts] = np.inf  # the last pixel of a level may stand for fewer
         inside = np.clip(indices, [span.start - 0.5 for span in spans], [span.stop - 0.5 for span in spans])
         return (inside * np.divide(voxel_nm[::-1], 1000)).astype(np.float32)
