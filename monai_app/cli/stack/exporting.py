@@ -71,6 +71,6 @@ def export_labels(
                 progress=progress,
             )
         else:
-            write = save if target.suffix else save_slices
+            write = save if "." in target.name else save_slices
             write(stack, target, name, map=map, phase=phase, region=region, overwrite=overwrite, progress=progress)
     typer.echo(f"saved: {target}")
