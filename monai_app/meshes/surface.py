@@ -84,6 +84,7 @@ def _smoothed(mesh: Any, points: npt.NDArray[np.float32], shape: tuple[int, ...]
     sinc.SetPassBand(_PASS_BAND)
     sinc.SetNormalizeCoordinates(True)
     sinc.SetFeatureEdgeSmoothing(False)
+    sinc.SetNonManifoldSmoothing(True)
     sinc.Update()
     smoothed = vtk_to_numpy(sinc.GetOutput().GetPoints().GetData())
     outer = (points < 1) | (points > np.subtract(shape[::-1], 2))
