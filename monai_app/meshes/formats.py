@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from monai_app.domain.phase import Phase
-from monai_app.errors import StackError
 from monai_app.meshes.surface import Surface
 
 Phases = Mapping[int, Phase]
@@ -97,9 +96,6 @@ def write_vtp(path: Path, surface: Surface, phases: Phases) -> None:
 
     Cell data ``phases`` are the phases on both sides, 0 for none; normals point out of the first. Field data
     ``phase_values``, ``phase_names`` and ``phase_rgb`` say what the values mean.
-
-    Raises:
-        StackError: the disk cannot write.
     """
     from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonCore import vtkPoints, vtkStringArray
@@ -127,10 +123,10 @@ def write_vtp(path: Path, surface: Surface, phases: Phases) -> None:
         data.AddArray(array)
     mesh.GetFieldData().AddArray(names)
     writer = vtkXMLPolyDataWriter()
-    writer.SetFileName(str(path))
     writer.SetInputData(mesh)
-    if not writer.Write():
-        raise StackError(f"{path} cannot be written; make room, or choose a folder that can be written")
+    writer.SetWriteToOutputString(True)
+    writer.Write()
+    path.write_text(writer.GetOutputString(), encoding="utf8")
 
 
 FORMATS = {

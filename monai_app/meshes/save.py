@@ -54,8 +54,7 @@ def save_mesh(
     Raises:
         ConfigError: the target lies in a store, there is no such phase or level, a format that holds one phase gets
             several, the region is too large for the coarsest level, or VTK is not installed.
-        StackError: there is no such label image, nothing of the phases in the region, it was replaced meanwhile, or the
-            disk cannot write.
+        StackError: there is no such label image, nothing of the phases in the region, or it was replaced meanwhile.
         TargetExistsError: the file exists.
     """
     target = target.absolute()

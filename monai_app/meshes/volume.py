@@ -8,7 +8,6 @@ import numpy.typing as npt
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress
-from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import level_shapes
 from monai_app.stack.saving.source import Source
 
@@ -79,11 +78,12 @@ class LevelRegion:
         """
         rows, columns = self.rect.shape
         volume = np.zeros((len(self.region.z) + 2, rows + 2, columns + 2), np.uint8)
-        array = layout.open_level(source.stack.path / layout.LABELS / source.labels / str(self.level), complete=True)
         held = source.held_in(self.region.z)
         progress(0, len(held))
         for done, z in enumerate(held, 1):
-            volume[z - self.region.z.start + 1, 1:-1, 1:-1] = layout.read(array, (z, *self.rect.index))
+            volume[z - self.region.z.start + 1, 1:-1, 1:-1] = source.stack.read_labels(
+                source.labels, z, self.rect, level=self.level
+            )
             progress(done, len(held))
         return volume
 

@@ -1,6 +1,7 @@
 """Meshes of a label image, read back by trimesh and VTK."""
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,12 @@ def test_targets_are_those_of_all_exports(stack: Stack, tmp_path: Path) -> None:
         save_mesh(stack, tmp_path / "a.ply", "net")
     with pytest.raises(ConfigError, match="lies in the store"):
         save_mesh(stack, stack.path / "a.ply", "net")
+
+
+def test_without_vtk_the_extra_is_named(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vtkmodules.vtkFiltersCore", None)
+    with pytest.raises(ConfigError, match=r"pip install 'monai-app\[meshes\]'"):
+        save_mesh(stack, tmp_path / "a.ply", "net")
 
 
 def test_the_command_line_exports_meshes(stack: Stack, tmp_path: Path) -> None:
