@@ -55,7 +55,9 @@ def export_labels(
     if is_mesh(target) and map is not None:
         raise ConfigError(f"{target.name} is a mesh, of labels, and no map ({map}) has one; leave --map out")
     if not is_mesh(target) and (level, smooth) != (None, None):
-        raise ConfigError(f"{target.name} is no mesh (.ply, .stl, .obj, .vtp), and --level and --smooth are of meshes")
+        raise ConfigError(
+            f"{target.name} is no mesh (.ply, .stl, .obj, .vtp), and --level and --smooth are of meshes; leave them out"
+        )
     with progress_bar("export") as progress:
         if is_mesh(target):
             save_mesh(

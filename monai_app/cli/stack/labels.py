@@ -52,7 +52,7 @@ def labels(
         remove_labels(opened.path, str(name))
         typer.echo(f"removed: {name}")
     elif output is None:
-        raise ConfigError(f"labels STACK export {name}: where to is not said; give -o FILE or -o FOLDER")
+        raise ConfigError(f"labels STACK export {name}: no target is named; give -o FILE or -o FOLDER")
     else:
         part = (z, y, x)
         export_labels(
