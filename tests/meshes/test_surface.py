@@ -24,8 +24,9 @@ def is_closed(part: Surface) -> bool:
 def ball(radius: float, size: tuple[float, float, float]) -> npt.NDArray[np.uint8]:
     """A ball in a box of its own, its centre beside that of a voxel."""
     axes = [np.arange(-int(radius / step) - 2, int(radius / step) + 3) * step + 0.3 for step in size]
-    squares = [axis**2 for axis in np.meshgrid(*axes, indexing="ij")]
-    return (sum(squares) <= radius**2).astype(np.uint8)
+    z, y, x = np.meshgrid(*axes, indexing="ij")
+    inside: npt.NDArray[np.bool_] = z**2 + y**2 + x**2 <= radius**2
+    return inside.astype(np.uint8)
 
 
 @pytest.mark.parametrize(

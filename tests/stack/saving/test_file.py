@@ -293,7 +293,8 @@ def test_of_partial_results_only_what_was_segmented_is_saved(
         result.finish((1, 3))
     with caplog.at_level(logging.WARNING):
         found, _, place = read_itk(save(own, tmp_path / "a.mha", "part"))
-        assert (found.shape, place) == ((3, *SHAPE[1:]), pytest.approx((20, 0, 0)))
+        assert found.shape == (3, *SHAPE[1:])
+        assert place == pytest.approx((20, 0, 0))
         assert found.min(axis=(1, 2)).tolist() == [2, 0, 2]
         assert "not segmented, and 0 in the file" in caplog.text
         assert caplog.messages[0].endswith(": slice_2")
