@@ -12,7 +12,7 @@ from monai_app.stack.ngff.pyramid import level_shapes
 from monai_app.stack.saving.source import Source
 
 BUDGET = 40_000_000
-"""Voxels up to which a level is taken unasked: with one triangle a voxel, as in fine structures, about 4 GB."""
+"""Voxels up to which a level is taken unasked: 140 bytes each in finely mixed phases, 5.6 GB in all."""
 
 
 @dataclass(frozen=True)
