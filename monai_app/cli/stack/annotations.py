@@ -43,7 +43,7 @@ def annotations(
         else:
             typer.echo("no slice is annotated")
         return
-    if export.suffix:
+    if "." in export.name:
         with progress_bar("save") as progress:
             save(opened, export, "annotation", overwrite=overwrite, progress=progress)
     else:
