@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from typer.testing import CliRunner
 
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
+from monai_app.cli import app
 from monai_app.domain.region import Rect
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
 from monai_app.stack import SampleDescription, Stack, ingest
-from monai_app.stack.label_images.arrays import Map
+from monai_app.stack.label_images.arrays import LABELS, Map
 from monai_app.yamlfile import parse_yaml, read_yaml
 from tests import warm
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
@@ -201,19 +203,44 @@ def test_the_commands_and_the_code_of_the_page_on_viewers_run(tiny_stack: Stack,
     assert [line.split()[:2] for line in shown.splitlines()] == [["image", "ICE"], ["image", "TLD"], ["labels", "unet"]]
 
 
-def test_the_commands_of_the_page_on_annotations_run_in_their_order(tiny_stack: Stack, tmp_path: Path) -> None:
+def run_here(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the commands of a page in this process, in a folder; what they print."""
+    monkeypatch.chdir(folder)
+    runner = CliRunner()
+    lines = commands(CHECKOUT / "docs" / page, "monai-app")
+    return "".join(runner.invoke(app, words, catch_exceptions=False).stdout for words in lines)
+
+
+def test_the_commands_of_the_page_on_annotations_run_in_their_order(
+    tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
     stack.write_labels("unet", (np.full(stack.shape[1:], 1 + z % 3, np.uint8) for z in range(stack.shape[0])))
-    output = ""
-    for words in commands(CHECKOUT / "docs" / "annotations.md", "monai-app"):
-        output += run_command("-m", "monai_app", *words, cwd=tmp_path).stdout
+    output = run_here("annotations.md", tmp_path, monkeypatch)
     stack = stack.reopened()
     assert (stack.train_slices, stack.test_slices) == ((0, 1, 2, 3, 7), (4, 5))
-    assert stack.label_names() == ()
     for z, other in ((4, 3), (2, 1)):
         np.testing.assert_array_equal(stack.read_annotation(z), tiny_stack.read_annotation(other))
     assert output.count("unchanged: 1, 3, 5\n") == 2
-    assert "removed: unet\n" in output
+    assert output.count("unchanged: 1\n") == 1
+
+
+def test_the_commands_of_the_page_on_labels_run_in_their_order(
+    tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
+    with stack.write_result(
+        "unet", fingerprint={}, maps=(Map("confidence", per_phase=False), Map("probability", per_phase=True))
+    ) as result:
+        for z in range(stack.shape[0]):
+            labels = np.full(stack.shape[1:], 1 + z % 3, np.uint8)
+            planes = {LABELS: labels, "confidence": 60 * labels, "probability": np.stack([50 * labels] * 3)}
+            result.arrays.write(z, Rect.whole(stack.shape), planes)
+        result.finish(range(stack.shape[0]))
+    output = run_here("labels.md", tmp_path, monkeypatch)
+    assert output.count("saved: ") == 9
+    assert output.endswith("removed: unet\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"sample.ome.zarr", *re.findall(r"saved: (.*)", output)}
 
 
 def test_the_page_on_proposals_runs(tiny_stack: Stack, tmp_path: Path) -> None:

@@ -73,6 +73,19 @@ def test_a_package_gives_the_labels_that_it_promises(made: Path) -> None:
     assert "0 differ" in run_command("-m", "monai_app", "check", made / "unet.zip").stdout
 
 
+def test_an_unpacked_package_gets_the_scores_and_stays_as_it_is_else(made: Path) -> None:
+    run_command("-m", "monai_app", "unpack", made / "unet.zip", made / "unpacked")
+    configs = {path: path.read_bytes() for path in (made / "unpacked" / "configs").iterdir()}
+    shown = run_command("-m", "monai_app", "evaluate", made / "sample.ome.zarr", made / "unpacked").stdout
+    pooled = made / "unpacked" / "eval" / "test"
+    assert f"scores: {pooled / 'scores.csv'}\n" in shown
+    scores = json.loads((pooled / "sample" / "scores.json").read_text())
+    assert scores["mean_iou"] == pytest.approx(
+        json.loads((made / "unet/eval/scores.json").read_text())["mean_iou"], abs=1e-3
+    )
+    assert {path: path.read_bytes() for path in configs} == configs
+
+
 def test_an_interrupted_training_is_resumed_or_refused_with_a_remedy(made: Path) -> None:
     settings = "features=[4,4,8,8,8,4] steps_per_epoch=4 batch_size=2 crop=[32,32] validation_block=16 window=[64,64]"
     options = [word for setting in settings.split() for word in ("--set", setting)]

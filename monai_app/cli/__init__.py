@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from monai_app.cli.export import export, save
+from monai_app.cli.export import export
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.results.evaluate import evaluate
 from monai_app.cli.results.quantify import quantify
@@ -21,7 +21,7 @@ from monai_app.cli.stack.annotations import annotations
 from monai_app.cli.stack.ingest import ingest
 from monai_app.cli.stack.init import init
 from monai_app.cli.stack.inspect import inspect
-from monai_app.cli.stack.labels import labels
+from monai_app.cli.stack.labels import labels, save
 from monai_app.cli.stack.propose import propose
 from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.stack.view import view

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from monai_app.stack import Stack
-from monai_app.stack.slice_files import check_folder, save_slices
+from monai_app.stack.saving import check_folder, save_slices
 
 
 def check_export(folder: str, *, overwrite: bool, stack: str | None = None) -> None:
@@ -28,4 +28,4 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
     Raises:
         AppError: as `save_slices`.
     """
-    return save_slices(Stack.open(stack), name, Path(folder), overwrite=overwrite)
+    return save_slices(Stack.open(stack), Path(folder), name, overwrite=overwrite)

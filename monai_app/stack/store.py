@@ -18,6 +18,7 @@ from monai_app.stack.label_images.resumable import Result, resumable_result
 from monai_app.stack.metadata import REMEDY, StoreMetadata, annotation_folder, open_image, read_metadata
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.own import read_own
+from monai_app.stack.ngff.pyramid import level_shapes
 from monai_app.stack.slabs import SlabSource
 
 
@@ -179,14 +180,20 @@ class Stack(SlabSource):
         edit = self.edits.get(z)
         return None if edit is None or edit.now is None else edit.source
 
-    def read_labels(self, name: str, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
+    def read_labels(self, name: str, z: int, rect: Rect | None = None, *, level: int = 0) -> npt.NDArray[np.uint8]:
         """Read one slice of a finished label image: (rows, columns), values are phases.
+
+        Args:
+            name: the label image's name.
+            z: the slice.
+            rect: the part of it, in pixels of the level; None for all.
+            level: the level of `level_shapes`, 0 the full one.
 
         Raises:
             StackError: there is no finished label image of that name, or no such slice.
         """
         self.check_slice(z)
-        return self._read(self._label_folder(name), z, rect, self._label_metadata(name))
+        return self._read(self._label_folder(name), z, rect, self._label_metadata(name), level=level)
 
     def read_map(
         self, name: str, kind: str, z: int, rect: Rect | None = None, phase: int | None = None
@@ -313,19 +320,21 @@ class Stack(SlabSource):
         rect: Rect | None,
         result: Mapping[str, Any] | None = None,
         phase: int | None = None,
+        level: int = 0,
     ) -> npt.NDArray[np.uint8]:
         """Read the labels, or the map, of a group; of results slices that were left out have no chunks."""
         complete = None if result is None or SLICES not in result else z in result[SLICES]
         try:
-            full = layout.open_level(folder / "0", complete=complete)
+            full = layout.open_level(folder / str(level), complete=complete)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise StackError(f"{folder} is damaged ({type(error).__name__}: {error}); {REMEDY}") from None
-        if full.shape[-3:] != self.shape or full.dtype != np.uint8:
+        shape = (self.shape[0], *level_shapes(*self.shape[1:])[level])
+        if full.shape[-3:] != shape or full.dtype != np.uint8:
             raise StackError(
-                f"{folder} is damaged: it is {full.dtype} of shape {full.shape}, the stack's is {self.shape}; {REMEDY}"
+                f"{folder} is damaged: it is {full.dtype} of shape {full.shape}, the stack's is {shape}; {REMEDY}"
             )
         lead = (slice(None) if phase is None else phase for _ in full.shape[:-3])
-        return layout.read(full, (*lead, z, *(rect or Rect.whole(self.shape)).index))
+        return layout.read(full, (*lead, z, *(rect or Rect.whole(shape)).index))
 
     def _label_folder(self, name: str) -> Path:
         return self.path / layout.LABELS / name

@@ -52,4 +52,4 @@ def test_other_programs_see_the_size_of_a_pixel_and_the_colours(stack: Stack, tm
     assert Image.open(files[1]).convert("RGB").getpixel((0, 0)) == (0, 0, 9)
     again = open_planes(tmp_path / "tiff", Request(labels=True))
     np.testing.assert_array_equal(again.plane(0), stack.read_labels("net", 0))
-    assert again.files[0].recorded.voxel_nm == pytest.approx((None, *stack.voxel_nm[1:]))
+    assert again.files[0].recorded.voxel_nm == pytest.approx(stack.voxel_nm)

@@ -56,8 +56,10 @@ def evaluate(
     for each in opened:
         tell_what_is_unfamiliar(spec, each)
     options["stand_ins"] = parts or None
+    if run != given.absolute():  # of an earlier version and left as it is: a temporary copy is evaluated
+        options["output_dir"] = str(given.absolute() / "eval")
     show_and_run(run, run_command(run, [each.path for each in opened], ("train", "evaluate"), processes, **options))
-    document = pooled_path(run, stand_ins=bool(parts))
+    document = pooled_path(given.absolute(), stand_ins=bool(parts))
     for line in pooled_lines(read_document(document)):
         typer.echo(line)
     typer.echo(f"scores: {document.with_suffix('.csv')}")

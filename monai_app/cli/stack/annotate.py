@@ -32,7 +32,8 @@ def annotate(
     dataset: Annotated[
         str | None, typer.Option(help="Which of several in the file (HDF5, OME-Zarr), such as labels/cells.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace annotations that slices have.")] = False,
+    merge: Annotated[bool, typer.Option(help="Add to annotations: what is unlabelled in the source stays.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace annotations, or with --merge labels that differ.")] = False,
 ) -> None:
     """Make annotations of label images: those of other programs, or a prediction to be corrected."""
     from monai_app.stack import Stack
@@ -47,7 +48,14 @@ def annotate(
     if source is not None:
         meaning = Meaning.parse(opened.phases, mapping, colour or ())
         done = import_annotations(
-            opened, source, slices=slice or (), role=role, meaning=meaning, dataset=dataset, overwrite=overwrite
+            opened,
+            source,
+            slices=slice or (),
+            role=role,
+            meaning=meaning,
+            dataset=dataset,
+            merge=merge,
+            overwrite=overwrite,
         )
     else:
         if mapping is not None or colour or dataset is not None:
@@ -55,7 +63,7 @@ def annotate(
                 "--mapping, --colour and --dataset are of files, and labels of the stack name their phases; leave them "
                 "out"
             )
-        done = import_labels(opened, str(from_labels), slice or (), role=role, overwrite=overwrite)
+        done = import_labels(opened, str(from_labels), slice or (), role=role, merge=merge, overwrite=overwrite)
     if done.set:
         show_annotations(done.stack, done.set)
     if done.unchanged:

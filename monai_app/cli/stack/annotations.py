@@ -30,8 +30,7 @@ def annotations(
     from monai_app.stack import Stack
     from monai_app.stack.annotations.listing import change_annotations
     from monai_app.stack.annotations.placing import resolve
-    from monai_app.stack.saving import save
-    from monai_app.stack.slice_files import save_slices
+    from monai_app.stack.saving import save, save_slices
 
     if export is not None and (move or remove):
         raise ConfigError("--export writes annotations, and --move and --remove change them; give two commands")
@@ -44,11 +43,11 @@ def annotations(
         else:
             typer.echo("no slice is annotated")
         return
-    if export.suffix:
+    if "." in export.name:
         with progress_bar("save") as progress:
             save(opened, export, "annotation", overwrite=overwrite, progress=progress)
     else:
-        save_slices(opened, "annotation", export, form=format, overwrite=overwrite)
+        save_slices(opened, export, "annotation", form=format, overwrite=overwrite)
     typer.echo(f"saved: {export}")
 
 

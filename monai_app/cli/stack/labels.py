@@ -1,32 +1,80 @@
-"""``monai-app labels``."""
+"""``monai-app labels`` and ``save``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from monai_app.cli.stack.exporting import Map, Overwrite, X, Y, Z, export_labels
 from monai_app.cli.stack.table import show_table
+from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
     from monai_app.stack import Stack
 
+_IMAGES = ".tif, .ome.tif, .nii.gz, .seg.nrrd, .nrrd, .mha, .h5, .mrc"
+
 
 def labels(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
-    remove: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Remove this label image and its maps, finished or not.")
+    action: Annotated[Literal["list", "export", "remove"], typer.Argument(help="What to do.")] = "list",
+    name: Annotated[str | None, typer.Argument(help="Label image to export or to remove.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help=f"Export to: a folder, {_IMAGES}, or a mesh, .ply, .stl, .obj, .vtp."),
     ] = None,
+    map: Map = None,
+    phase: Annotated[str | None, typer.Option(help="Whose probability, or whose mesh, by name.")] = None,
+    z: Z = None,
+    y: Y = None,
+    x: X = None,
+    level: Annotated[
+        int | None, typer.Option(help="Level that a mesh is made of, 0 is the full one. [default: by its voxels]")
+    ] = None,
+    smooth: Annotated[bool | None, typer.Option(help="Smooth a mesh. [default: smooth]")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """List the label images of a stack: the model, the slices and the maps of each; or remove some (see save too)."""
+    """List the label images of a stack, write one (or annotation) as files of other programs, or remove one."""
     from monai_app.stack import Stack
     from monai_app.stack.label_images.removing import remove_labels
 
+    given = (output, map, phase, z, y, x, level, smooth, overwrite or None)
+    if action != "export" and any(option is not None for option in given):
+        raise ConfigError(f"labels STACK {action}: its options are of export; leave them out")
+    if action == "list" and name is not None:
+        raise ConfigError(f"labels STACK list: {name!r} is one name too many; leave it out")
+    if action != "list" and name is None:
+        raise ConfigError(f"labels STACK {action}: no label image is named; write {action} NAME")
     opened = Stack.open(stack)
-    for name in remove or ():
-        remove_labels(opened.path, name)
-        typer.echo(f"removed: {name}")
-    if not remove:
+    if action == "list":
         _show(opened)
+    elif action == "remove":
+        remove_labels(opened.path, str(name))
+        typer.echo(f"removed: {name}")
+    elif output is None:
+        raise ConfigError(f"labels STACK export {name}: no target is named; give -o FILE or -o FOLDER")
+    else:
+        part = (z, y, x)
+        export_labels(
+            opened, str(name), output, map=map, phase=phase, part=part, level=level, smooth=smooth, overwrite=overwrite
+        )
+
+
+def save(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    target: Annotated[Path, typer.Argument(help=f"File to write: {_IMAGES}.")],
+    labels: Annotated[str, typer.Option(help="Label image to save, or annotation.")],
+    map: Map = None,
+    phase: Annotated[str | None, typer.Option(help="Whose probability, by name.")] = None,
+    z: Z = None,
+    y: Y = None,
+    x: X = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Save labels, annotations or a map of a stack: another spelling of labels STACK export LABELS -o TARGET."""
+    from monai_app.stack import Stack
+
+    export_labels(Stack.open(stack), labels, target, map=map, phase=phase, part=(z, y, x), overwrite=overwrite)
 
 
 def _show(stack: "Stack") -> None:

@@ -46,13 +46,15 @@ def import_annotations(
     role: Role | None = None,
     meaning: Meaning = Meaning(),  # noqa: B008  # it is frozen
     dataset: str | None = None,
+    merge: bool = False,
     overwrite: bool = False,
 ) -> Imported:
     """Make annotations of the label images of another program.
 
     Values mean what ``meaning`` says, or the segments' names in the file. Without both they are the values of the
     phases, unless the file shows one in the colour of another phase; pictures in colours are of the phases' colours.
-    0 is unlabelled where nothing else is said. Planes of a volume that label nothing leave their slices as they are.
+    0 is unlabelled where nothing else is said. Where there is a plane for every slice, those that label nothing leave
+    their slices as they are.
 
     Args:
         stack: the stack; what it has been annotated with since it was opened stays.
@@ -61,7 +63,8 @@ def import_annotations(
         role: what the slices are for; None keeps what a slice is for, else it is to train on.
         meaning: what values and colours mean.
         dataset: which of several in a file, see `Request`.
-        overwrite: replace annotations that slices have.
+        merge: add to the annotations that slices have: pixels that the file leaves unlabelled keep their label.
+        overwrite: replace annotations that slices have; with ``merge``, labels that the file contradicts.
 
     Raises:
         StackError: the files cannot be read, or the stack was replaced.
@@ -71,11 +74,19 @@ def import_annotations(
     check_phases(stack)
     source = open_planes(path, Request(labels=True, painted=True, dataset=dataset))
     planes = LabelPlanes.place(stack, source, slices, meaning)
-    return _set(stack, _Packed(stack.shape[1:], planes.read()), role, overwrite=overwrite, source=path.name)
+    return _set(
+        stack, _Packed(stack.shape[1:], planes.read()), role, merge=merge, overwrite=overwrite, source=path.name
+    )
 
 
 def import_labels(
-    stack: Stack, labels: str, slices: Sequence[int | str], *, role: Role | None = None, overwrite: bool = False
+    stack: Stack,
+    labels: str,
+    slices: Sequence[int | str],
+    *,
+    role: Role | None = None,
+    merge: bool = False,
+    overwrite: bool = False,
 ) -> Imported:
     """Make annotations of slices of a finished label image, to be corrected; phases count by name.
 
@@ -84,6 +95,7 @@ def import_labels(
         labels: the label image's name.
         slices: z, or names.
         role: as `import_annotations`.
+        merge: likewise.
         overwrite: likewise.
 
     Raises:
@@ -97,7 +109,9 @@ def import_labels(
         raise AnnotationError(f"of labels {labels!r} no slice is named; name those to annotate (--slice N)")
     names = {phase.value: phase.name for phase in read_phases(stack.path, labels)}
     planes = ((z, to_phases(stack.read_labels(labels, z), stack.phases, names)) for z in resolve(stack, slices))
-    return _set(stack, _Packed(stack.shape[1:], planes), role, overwrite=overwrite, source=f"labels {labels}")
+    return _set(
+        stack, _Packed(stack.shape[1:], planes), role, merge=merge, overwrite=overwrite, source=f"labels {labels}"
+    )
 
 
 class _Packed(Mapping[int, _Plane]):
@@ -105,12 +119,15 @@ class _Packed(Mapping[int, _Plane]):
 
     def __init__(self, shape: tuple[int, ...], planes: Iterable[tuple[int, _Plane]]) -> None:
         self._shape = shape
-        self._data = {z: zlib.compress(np.ascontiguousarray(plane).data, 1) for z, plane in planes if plane.any()}
+        self._data = {z: _packed(plane) for z, plane in planes if plane.any()}
 
     def remove(self, zs: Iterable[int]) -> None:
         """Leave slices out."""
         for z in zs:
             del self._data[z]
+
+    def __setitem__(self, z: int, plane: _Plane) -> None:
+        self._data[z] = _packed(plane)
 
     def __getitem__(self, z: int) -> _Plane:
         return np.frombuffer(zlib.decompress(self._data[z]), np.uint8).reshape(self._shape)
@@ -122,7 +139,11 @@ class _Packed(Mapping[int, _Plane]):
         return len(self._data)
 
 
-def _set(stack: Stack, planes: _Packed, role: Role | None, *, overwrite: bool, source: str) -> Imported:
+def _packed(plane: _Plane) -> bytes:
+    return zlib.compress(np.ascontiguousarray(plane).data, 1)
+
+
+def _set(stack: Stack, planes: _Packed, role: Role | None, *, merge: bool, overwrite: bool, source: str) -> Imported:
     if not planes:
         raise AnnotationError(f"{source} labels no pixel of a slice; label some first")
     changed, same = list[int](), list[int]()
@@ -131,17 +152,31 @@ def _set(stack: Stack, planes: _Packed, role: Role | None, *, overwrite: bool, s
         roles = {z: role or current.roles.get(z, "train") for z in planes}
         for z in sorted(planes):
             before = current.roles.get(z)
+            if merge and before is not None:
+                planes[z] = _merged(current, z, planes[z], overwrite=overwrite, source=source)
             equal = before == roles[z] and np.array_equal(current.read_annotation(z), planes[z])
             (same if equal else changed).append(z)
         replaced = [z for z in changed if z in current.roles]
-        if replaced and not overwrite:
+        if replaced and not (overwrite or merge):
             more = f" and {len(replaced) - _SHOWN} more" if len(replaced) > _SHOWN else ""
             raise AnnotationError(
                 f"slice {', '.join(map(str, replaced[:_SHOWN]))}{more} of {current.path.name} is annotated already and "
-                "otherwise; allow to replace that (--overwrite), or leave it out"
+                "otherwise; add to it (--merge), allow to replace it (--overwrite), or leave it out"
             )
         planes.remove(same)
         return Revision(planes, roles)
 
     revised = revise(stack, decide, source=source)
     return Imported(revised, tuple(changed), tuple(same))
+
+
+def _merged(current: Stack, z: int, plane: _Plane, *, overwrite: bool, source: str) -> _Plane:
+    """The annotation of a slice with the labels of a plane in it."""
+    before = current.read_annotation(z)
+    differing = np.count_nonzero((before > 0) & (plane > 0) & (before != plane))
+    if differing and not overwrite:
+        raise AnnotationError(
+            f"{source} and the annotation of slice {z} of {current.path.name} label {differing} pixels differently; "
+            "let the new labels count (--overwrite), or make these pixels unlabelled"
+        )
+    return np.where(plane > 0, plane, before)

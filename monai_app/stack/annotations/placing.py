@@ -68,7 +68,7 @@ class LabelPlanes:
         faults.check()
         if not meaning.colours:
             check_colours(source, tuple(planes.values()))
-        return cls(stack, source, planes, meaning, chosen=source.is_folder or len(source) != stack.shape[0])
+        return cls(stack, source, planes, meaning, chosen=len(source) != stack.shape[0])
 
     @classmethod
     def _by_place(cls, stack: Stack, source: Source, extent: Extent, meaning: Meaning) -> "LabelPlanes":

@@ -1,4 +1,4 @@
-"""Label images that become annotations, annotations that are listed and changed, and label images that are removed."""
+"""Label images that become annotations, annotations that are listed and changed, and label images: in and out."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from PIL import Image
 
 from monai_app import files
 from monai_app.stack import Stack
-from tests.bad_input.row import Make, Place, Row, refused, taken
+from tests.bad_input.row import Make, Place, Row, in_turn, nothing, refused, taken
 from tests.bad_input.rows.descriptions import file_at, folder_at
 from tests.bad_input.rows.train import without_annotations
 
@@ -72,6 +72,19 @@ def being_written(place: Place) -> None:
 PHASES = ((0, 0, 0), (0x20, 0x30, 0x4F), (0x8F, 0xB3, 0xD9), (0xD5, 0x5E, 0x00))
 OTHERS = ((255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255))
 
+EXPORT = "labels STACK export annotation -o"
+
+
+def segmented(place: Place) -> None:
+    """Have a label image in the row's stack."""
+    stack = Stack.open(place.copy("STACK"))
+    stack.write_labels("net", np.ones(stack.shape, np.uint8))
+
+
+def mesh(did: str, text: str, *says: str, make: Make = nothing) -> Row:
+    return refused(did, f"labels STACK export net -o {text}", *says, make=in_turn(segmented, make))
+
+
 ROWS: list[Row] = [
     refused("neither files nor labels", "annotate STACK", "--from PATH"),
     refused("both files and labels", f"annotate STACK --from {LABELS} --from-labels unet", "not both"),
@@ -107,6 +120,13 @@ ROWS: list[Row] = [
         "--overwrite",
         make=new(),
     ),
+    refused(
+        "labels that contradict the annotation, added",
+        "annotate STACK --from new.tif --slice 1 --merge",
+        "label",
+        "--overwrite",
+        make=new(),
+    ),
     refused("labels that the stack does not have", "annotate STACK --from-labels unet --slice 2", "'unet'"),
     refused("a mapping of the stack's own labels", "annotate STACK --from-labels a --mapping 1=pore", "--mapping"),
     taken("16 bits", NEW, annotated(2), own(new(lambda pixels: pixels.astype(np.uint16)))),
@@ -129,8 +149,28 @@ ROWS: list[Row] = [
     refused("images in a format that there is not", "annotations STACK --export new --format bmp", "bmp"),
     taken("a slice moved to where it is", "annotations STACK --move 5=train", annotated(5), make=copied),
     refused("a stack that does not exist", "labels nowhere.ome.zarr", "nowhere.ome.zarr"),
-    refused("labels that there are not", "labels STACK --remove unet", "no label image 'unet'"),
-    refused("annotations as labels", "labels STACK --remove annotation", "slice by slice"),
-    refused("a path as labels", "labels STACK --remove ../0", "../0"),
-    taken("labels that are not finished", "labels STACK --remove net", lambda place: None, make=being_written),
+    refused("an action that there is not", "labels STACK delete unet", "delete"),
+    refused("a name to list", "labels STACK list unet", "leave it out"),
+    refused("a target to list", "labels STACK list -o new", "of export"),
+    refused("no name to remove", "labels STACK remove", "no label image is named"),
+    refused("labels that there are not", "labels STACK remove unet", "no label image 'unet'"),
+    refused("annotations as labels", "labels STACK remove annotation", "slice by slice"),
+    refused("a path as labels", "labels STACK remove ../0", "../0"),
+    refused("no name to export", "labels STACK export -o new", "no label image is named"),
+    refused("no target", "labels STACK export annotation", "-o FILE"),
+    refused("labels that there are not, exported", "labels STACK export unet -o new", "no finished label image 'unet'"),
+    refused("a format that there is not", f"{EXPORT} new.xyz", "ends in none of"),
+    refused("a folder that exists", f"{EXPORT} new", "new", make=folder_at("new")),
+    refused("a folder in a store", f"{EXPORT} STACK/new", "in the store"),
+    refused("a level of an image", f"{EXPORT} new.tif --level 1", "is no mesh"),
+    refused("an image, smoothed", f"{EXPORT} new --no-smooth", "is no mesh"),
+    refused("annotated slices, none of them in the part", f"{EXPORT} new --z 0", "none was annotated, only 1, 3, 5, 6"),
+    refused("a mesh of annotations", f"{EXPORT} new.ply", "name a label image"),
+    mesh("a mesh of a map", "new.ply --map confidence", "leave --map out"),
+    mesh("a mesh of a phase that there is not", "new.ply --phase air", "'air' is unknown"),
+    mesh("one `.stl` of several phases", "new.stl", "--phase pore|hydrate|clinker"),
+    mesh("a level that there is not", "new.ply --level 1", "the levels are 0 to 0"),
+    mesh("a mesh that exists", "new.ply", "--overwrite", make=file_at("new.ply")),
+    mesh("a mesh in a store", "STACK/new.ply", "in the store"),
+    taken("labels that are not finished", "labels STACK remove net", lambda place: None, make=being_written),
 ]

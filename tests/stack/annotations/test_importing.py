@@ -19,14 +19,14 @@ from monai_app.errors import AnnotationError, AppError, ConfigError, StackError
 from monai_app.stack import Phase, Stack, annotate, ingest
 from monai_app.stack.annotations.importing import Imported, import_annotations, import_labels
 from monai_app.stack.annotations.meaning import Meaning
-from monai_app.stack.saving import save
-from monai_app.stack.slice_files import save_slices
+from monai_app.stack.saving import save, save_slices
 from tests.stack.samples import SampleFolder, label_plane, pixels
 
 SHAPE = (5, 40, 30)
 PORE, HYDRATE = "#20304f", "#c0b090"
-SLICER = Path(__file__).with_name("slicer.seg.nrrd")
-"""The annotations, saved by 3D Slicer 5.13 (slicer-core) under other numbers; it leaves out what holds no label."""
+SAVED = {name: Path(__file__).with_name(name) for name in ("slicer.seg.nrrd", "imagej.tif", "napari.tif")}
+"""The annotations as other programs saved them: 3D Slicer 5.13 (slicer-core), under other numbers and without what is
+empty, ImageJ 1.53t and napari 0.9.2."""
 
 Plane = npt.NDArray[np.uint8]
 
@@ -88,7 +88,7 @@ def by_tifffile(dtype: str) -> Callable[[Stack, Path], Path]:
 
 
 def by_pillow(stack: Stack, folder: Path) -> Path:
-    saved = save_slices(stack, "annotation", folder / "saved", form="png")
+    saved = save_slices(stack, folder / "saved", "annotation", form="png")
     for path in saved.glob("*.png"):
         image = Image.open(path)
         assert image.mode == "P"
@@ -123,11 +123,11 @@ def by_pynrrd(stack: Stack, folder: Path) -> Path:
 EXPORTS = {
     **{f"TIFF, {dtype}": by_tifffile(dtype) for dtype in ("uint8", "uint16", "uint32", "float32")},
     "PNG": by_pillow,
-    "TIFF a slice": lambda stack, folder: save_slices(stack, "annotation", folder / "saved"),
+    "TIFF a slice": lambda stack, folder: save_slices(stack, folder / "saved", "annotation"),
     "nibabel": by_nibabel,
     **{f"ITK, {suffix}": by_itk(suffix) for suffix in (".nrrd", ".mha", ".nii.gz")},
     "pynrrd": by_pynrrd,
-    "Slicer": lambda stack, folder: SLICER,
+    **{f"saved, {name}": lambda stack, folder, name=name: SAVED[name] for name in SAVED},  # type: ignore[misc]
 }
 
 
@@ -208,6 +208,16 @@ def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds values without colours, and --colour is of colours"):
         given(bare, path, colours=["pore=#ffffff"])
     check_one(given(bare, path, mapping="0=pore, 300=Hydrate ,9=unlabelled"))
+
+
+def test_a_folder_of_another_programs_numbers(bare: Stack, tmp_path: Path) -> None:
+    """As segmentation programs write them: 16 bits, a file a slice, counted from 0, their own numbers."""
+    (tmp_path / "labels").mkdir()
+    for z, plane in enumerate(np.array([3, 2, 1], np.uint16)[volume()]):
+        tiff(tmp_path / "labels" / f"labels_{z:04}.tiff", plane)
+    done = given(bare, tmp_path / "labels", mapping="1=hydrate,2=pore,3=unlabelled")
+    assert done.set == (1, 3)
+    np.testing.assert_array_equal(done.stack.read_annotation(3), truth(3))
 
 
 def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
@@ -376,6 +386,26 @@ def test_annotations_are_replaced_on_request(annotated: Stack, tmp_path: Path) -
     with pytest.raises(AnnotationError, match="slice 3"):
         given(annotated, path, 1, 3, role="train")
     assert given(annotated, path, 1, 3, role="train", overwrite=True).stack.train_slices == (1, 3)
+
+
+def test_labels_are_added_to_annotations(annotated: Stack, tmp_path: Path) -> None:
+    free = truth(1) == 0
+    painted = np.where(free, 2, 0).astype(np.uint8)
+    path = tiff(tmp_path / "slice_1.tif", painted)
+    with pytest.raises(AnnotationError, match="add to it"):
+        given(annotated, path)
+    done = given(annotated, path, merge=True)
+    assert (done.set, done.stack.train_slices) == ((1,), (1,))
+    np.testing.assert_array_equal(done.stack.read_annotation(1), np.where(free, 2, truth(1)))
+    assert given(annotated, path, merge=True).unchanged == (1,)
+    corner = np.zeros_like(painted)
+    corner[np.unravel_index(np.flatnonzero(truth(1) == 1)[:3], corner.shape)] = 2
+    path = tiff(tmp_path / "slice_1.tif", corner)
+    with pytest.raises(AnnotationError, match=r"slice 1 of .* label 3 pixels differently; .*--overwrite"):
+        given(annotated, path, merge=True)
+    done = given(annotated, path, merge=True, overwrite=True)
+    np.testing.assert_array_equal(done.stack.read_annotation(1), np.where(free | (corner > 0), 2, truth(1)))
+    assert given(annotated, path, 0, merge=True).set == (0,)
 
 
 def test_planes_without_labels_leave_slices_as_they_are(annotated: Stack, tmp_path: Path) -> None:

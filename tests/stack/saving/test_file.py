@@ -16,7 +16,9 @@ import numpy.typing as npt
 import pytest
 import SimpleITK as sitk  # noqa: N813  # what its documentation calls it
 import tifffile
+from typer.testing import CliRunner
 
+from monai_app.cli import app
 from monai_app.domain.region import Rect, Region
 from monai_app.errors import AppError, ConfigError, StackError, TargetExistsError
 from monai_app.io import Request, open_planes
@@ -161,6 +163,7 @@ def test_imagej_sees_size_names_and_colours(stack: Stack, tmp_path: Path) -> Non
             [200, 100]
         )
         assert names == ["slice_1", "slice_2", "slice_3"]
+        assert content["Info"] == "phase 1: pore, colour #ff0033\nphase 2: C-S-H: dünn, colour #0066cc"
         np.testing.assert_array_equal(page.colormap[:, :4] >> 8, [[0, 255, 0, 0], [0, 0, 102, 0], [0, 51, 204, 0]])
         np.testing.assert_array_equal(tif.asarray(), values("labels")[PART.index])
 
@@ -278,6 +281,48 @@ def test_a_gap_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
         assert not caplog.messages
         save(made, tmp_path / "all.nii", "net")
     assert "slices are missing, or another series begins, before slice_7" in caplog.messages[0]
+
+
+def test_of_partial_results_only_what_was_segmented_is_saved(
+    stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = Stack.open(shutil.copytree(stack.path, tmp_path / "own.ome.zarr"))
+    with own.write_result("part", fingerprint={}, phases=PHASES) as result:
+        for z in (1, 3):
+            result.arrays.write(z, Rect.whole(SHAPE), {LABELS: np.full(SHAPE[1:], 2, np.uint8)})
+        result.finish((1, 3))
+    with caplog.at_level(logging.WARNING):
+        found, _, place = read_itk(save(own, tmp_path / "a.mha", "part"))
+        assert found.shape == (3, *SHAPE[1:])
+        assert place == pytest.approx((20, 0, 0))
+        assert found.min(axis=(1, 2)).tolist() == [2, 0, 2]
+        assert "not segmented, and 0 in the file" in caplog.text
+        assert caplog.messages[0].endswith(": slice_2")
+        caplog.clear()
+        one = save(own, tmp_path / "b.tif", "part", region=Region.parse("3:", None, None, SHAPE))
+        assert tifffile.imread(one).shape == SHAPE[1:]
+        assert not caplog.messages
+    with pytest.raises(StackError, match="of slices 2:3 none was segmented, only 1, 3 "):
+        save(own, tmp_path / "c.tif", "part", region=Region.parse("2", None, None, SHAPE))
+
+
+def test_labels_are_listed_exported_and_removed(stack: Stack, tmp_path: Path) -> None:
+    own = str(shutil.copytree(stack.path, tmp_path / "own.ome.zarr"))
+
+    def labels(*words: str) -> str:
+        return CliRunner().invoke(app, ["labels", own, *words], catch_exceptions=False).stdout
+
+    assert labels("list") == labels()
+    assert "confidence, probability" in labels()
+    for name in ("part.tif", "folder"):
+        target = str(tmp_path / name)
+        told = labels("export", "net", "-o", target, "--map", "confidence", "--z", "1:4", "--x", ":20")
+        assert told == f"saved: {target}\n"
+    expected = values("confidence")[1:4, :, :20]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "part.tif"), expected)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "folder" / "slice_2.tif"), expected[1])
+    assert labels("remove", "net") == "removed: net\n"
+    assert labels() == "there are no label images\n"
 
 
 def test_the_command_line_saves(stack: Stack, tmp_path: Path) -> None:

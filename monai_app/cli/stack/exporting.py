@@ -1,0 +1,78 @@
+"""Writing what is in a store, for the commands that do."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monai_app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monai_app.stack import Stack
+
+Map = Annotated[str | None, typer.Option(help="Write this map of it, such as confidence or probability.")]
+Z = Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")]
+Y = Annotated[str | None, typer.Option(help="Rows, likewise.")]
+X = Annotated[str | None, typer.Option(help="Columns, likewise.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace an existing file or folder.")]
+
+
+def export_labels(
+    stack: "Stack",
+    name: str,
+    target: Path,
+    *,
+    map: str | None = None,
+    phase: str | None = None,
+    part: tuple[str | None, str | None, str | None] = (None, None, None),
+    level: int | None = None,
+    smooth: bool | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a label image, the annotations or a map: a mesh, an image file or a folder, as the target's name says.
+
+    Args:
+        stack: the stack.
+        name: the label image, or ``annotation``.
+        target: the file or folder.
+        map: the map of it that is written.
+        phase: whose probability, or whose mesh.
+        part: slices, rows and columns, as `Region.parse` takes them.
+        level: as `save_mesh`.
+        smooth: likewise; None for its default.
+        overwrite: replace what exists.
+
+    Raises:
+        ConfigError: a mesh is to be of a map, or something else is to have a level or be smoothed.
+        AppError: as `save_mesh`, `save` and `save_slices`.
+    """
+    from monai_app.cli.progress import progress_bar
+    from monai_app.domain.region import Region
+    from monai_app.meshes import is_mesh, save_mesh
+    from monai_app.stack.saving import save, save_slices
+
+    region = None if part == (None, None, None) else Region.parse(*part, stack.shape)
+    if is_mesh(target) and map is not None:
+        raise ConfigError(f"{target.name} is a mesh, of labels, and no map ({map}) has one; leave --map out")
+    if not is_mesh(target) and (level, smooth) != (None, None):
+        raise ConfigError(
+            f"{target.name} is no mesh (.ply, .stl, .obj, .vtp), and --level and --smooth are of meshes; leave them out"
+        )
+    with progress_bar("export") as progress:
+        if is_mesh(target):
+            save_mesh(
+                stack,
+                target,
+                name,
+                phase=phase,
+                region=region,
+                level=level,
+                smooth=smooth is not False,
+                overwrite=overwrite,
+                report=typer.echo,
+                progress=progress,
+            )
+        else:
+            write = save if "." in target.name else save_slices
+            write(stack, target, name, map=map, phase=phase, region=region, overwrite=overwrite, progress=progress)
+    typer.echo(f"saved: {target}")

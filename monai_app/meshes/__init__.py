@@ -1,0 +1,6 @@
+"""Surfaces between the phases of a label image, as files of programs that show, print or compute with meshes."""
+
+from monai_app.meshes.formats import is_mesh
+from monai_app.meshes.save import save_mesh
+
+__all__ = ["is_mesh", "save_mesh"]

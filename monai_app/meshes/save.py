@@ -1,0 +1,110 @@
+"""Surfaces of a label image as a mesh file."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from monai_app.domain.phase import Phase
+from monai_app.domain.region import Region
+from monai_app.errors import ConfigError, StackError
+from monai_app.files import atomic_file, check_file_target
+from monai_app.meshes.formats import FORMATS
+from monai_app.meshes.surface import surface_of
+from monai_app.meshes.volume import LevelRegion
+from monai_app.progress import Progress, silent
+from monai_app.stack import Stack
+from monai_app.stack.ngff import layout
+from monai_app.stack.places import check_outside_stores
+from monai_app.stack.saving.source import Source
+
+
+def save_mesh(
+    stack: Stack,
+    target: Path,
+    labels: str,
+    *,
+    phase: str | None = None,
+    region: Region | None = None,
+    level: int | None = None,
+    smooth: bool = True,
+    overwrite: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+    progress: Progress = silent,
+) -> Path:
+    """Write the surfaces of the phases of a finished label image as a mesh, by the writer in `FORMATS`.
+
+    Lengths are micrometres, axes x, y, z as columns, rows and slices; the first voxel of the stack is centred at 0, and
+    a region keeps its place. Surfaces are closed where a phase ends with the region, or with what was segmented.
+
+    Args:
+        stack: the stack.
+        target: the file; its suffix says the format.
+        labels: the label image's name.
+        phase: the phase whose surface is written, by name; None for all.
+        region: the part to take; None for all.
+        level: the level of the label image to take; None for the finest of at most `volume.BUDGET` voxels.
+        smooth: whether to smooth the steps of voxels.
+        overwrite: replace an existing file.
+        report: called with what will be done, before it is done.
+        progress: called for every slice that is read.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: the target lies in a store, there is no such phase or level, a format that holds one phase gets
+            several, the region is too large for the coarsest level, or VTK is not installed.
+        StackError: there is no such label image, nothing of the phases in the region, or it was replaced meanwhile.
+        TargetExistsError: the file exists.
+    """
+    target = target.absolute()
+    check_outside_stores(target)
+    check_file_target(target, overwrite=overwrite)
+    _check_vtk()
+    if labels == layout.ANNOTATION:
+        raise ConfigError("annotations are slices, and a surface goes through all slices; name a label image")
+    source = Source.open(stack, labels)
+    phases = _phases(source.phases or (), phase, target)
+    part = region or Region.whole(stack.shape)
+    part = replace(part, z=source.filled_span(part.z))
+    chosen = LevelRegion.choose(part, stack.shape, level)
+    report(_told(chosen, stack))
+    surface = surface_of(chosen.read(source, progress), smooth=smooth)
+    surface = replace(surface, points=chosen.to_micrometres(surface.points, stack.voxel_nm))
+    there = {value: phases[value] for value in surface.phases() if value in phases}
+    if not there:
+        names = ", ".join(each.name for each in phases.values())
+        raise StackError(f"labels {labels!r} hold no voxel of {names} in what was asked for; choose another part")
+    with atomic_file(target) as partial:
+        FORMATS[target.suffix.casefold()].write(partial, surface, there)
+        source.check_unreplaced()
+    return target
+
+
+def _check_vtk() -> None:
+    try:
+        import vtkmodules.vtkFiltersCore  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"meshes need a package that is not installed ({error}); pip install 'monai-app[meshes]'"
+        ) from error
+
+
+def _phases(phases: tuple[Phase, ...], name: str | None, target: Path) -> dict[int, Phase]:
+    """The phases that are meant, by value."""
+    names = [phase.name for phase in phases]
+    if name is not None and name not in names:
+        raise ConfigError(f"--phase {name!r} is unknown; the phases are {', '.join(names)}: choose one of them")
+    if name is None and len(phases) > 1 and not FORMATS[target.suffix.casefold()].several:
+        raise ConfigError(
+            f"{target.name}: {target.suffix} holds the surface of one phase; name it (--phase {'|'.join(names)}), or "
+            "choose .ply, .obj or .vtp for all"
+        )
+    return {phase.value: phase for phase in phases if name in (None, phase.name)}
+
+
+def _told(chosen: LevelRegion, stack: Stack) -> str:
+    z, y, x = stack.voxel_nm
+    rows, columns = chosen.rect.shape
+    size = f"{z:g} x {y * chosen.step:g} x {x * chosen.step:g} nm"
+    return f"level {chosen.level}: {len(chosen.region.z)} x {rows} x {columns} voxels of {size}"
