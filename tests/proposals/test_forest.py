@@ -57,6 +57,20 @@ def test_confidence_is_a_probability_and_lower_between_the_phases(quarters: Stac
     assert confidence[middle - 2 : middle + 2].mean() < confidence[4:12, 4:60].mean() - 0.1
 
 
+def test_tiles_change_nothing_and_trees_count_alike(quarters: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    forest = train_forest(quarters, {TARGET: strokes()})
+    whole = forest.propose(TARGET)
+    slab = quarters.read_slab(TARGET, quarters.detectors, 3)
+    pixels = features.pixel_features(slab, Rect.whole((SIDE, SIDE))).reshape(SIDE * SIDE, -1)
+    greatest = forest._trees.predict_proba(pixels).max(axis=1).reshape(SIDE, SIDE)
+    unpainted = strokes() == 0
+    np.testing.assert_allclose(whole.confidence[unpainted], greatest[unpainted], rtol=1e-6)
+    monkeypatch.setattr(features, "_TILE", 12)
+    tiled = forest.propose(TARGET)
+    np.testing.assert_array_equal(tiled.labels, whole.labels)
+    np.testing.assert_array_equal(tiled.confidence, whole.confidence)
+
+
 def test_the_same_seed_gives_the_same_proposal_and_another_one_another(quarters: Stack) -> None:
     first, again, other = (propose(quarters, TARGET, labels={TARGET: strokes()}, seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.labels, again.labels)
