@@ -216,6 +216,25 @@ def test_the_page_on_proposals_runs(tiny_stack: Stack, tmp_path: Path) -> None:
     assert re.fullmatch(r"\(96, 80\) 0\.\d+ \[\]\n\[0, 4, 7\]\n", shown)
 
 
+def test_the_numbers_of_the_page_on_proposals_were_measured() -> None:
+    page = CHECKOUT / "docs" / "proposals.md"
+    measured = json.loads((CHECKOUT / "docs" / "results" / "proposals.json").read_text())
+    rows = [
+        [row["sample"], f"{row['share']:.0%}", row["way"], f"{row['same_slice']:.3f}", f"{row['beside']:.3f}"]
+        for row in measured["quality"]
+    ]
+    assert [list(row.values()) for row in table_rows(page, "sample")] == rows
+    sizes = [
+        [
+            f"{row['rows']} x {row['columns']}",
+            *(f"{row[name]:.1f}" for name in ("train_seconds", "propose_seconds", "processor_seconds")),
+            f"{row['peak_gib']:.1f}",
+        ]
+        for row in measured["seconds"]
+    ]
+    assert [list(row.values()) for row in table_rows(page, "slice")] == sizes
+
+
 def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path: Path) -> None:
     write_tiny_sample(tmp_path / "sample")
     (tmp_path / "sample.yaml").write_text((tmp_path / "sample" / "sample.yaml").read_text())
