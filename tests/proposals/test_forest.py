@@ -28,7 +28,8 @@ def without_4(labels: Labels) -> Labels:
 def test_phases_are_found_that_one_detector_or_neighbouring_slices_alone_show(quarters: Stack) -> None:
     calls: list[tuple[int, int]] = []
     proposal = propose(quarters, TARGET, labels={TARGET: strokes()}, progress=lambda *call: calls.append(call))
-    assert (proposal.labels.dtype, proposal.confidence.dtype) == (np.uint8, np.float32)
+    assert proposal.labels.dtype == np.uint8
+    assert proposal.confidence.dtype == np.float32
     assert proposal.labels.shape == proposal.confidence.shape == (SIDE, SIDE)
     assert mean_iou(count_pixels(truth(), proposal.labels, 4), annotated_only=True) > 0.9
     assert proposal.missing == ()
