@@ -81,8 +81,10 @@ class Forest:
         return Proposal(z, labels, confidence, self.missing)
 
     def _classify(self, slab: npt.NDArray[np.integer], tile: Rect) -> tuple[Labels, npt.NDArray[np.float32]]:
-        features = pixel_features(slab, tile)
-        shares = self._trees.predict_proba(features.reshape(-1, features.shape[-1]))
+        features = pixel_features(slab, tile).reshape(-1, self._trees.n_features_in_)
+        # The forest's own predict_proba changes settings of the whole process, and tiles are computed side by side.
+        trees = self._trees.estimators_
+        shares = sum(tree.predict_proba(features, check_input=False) for tree in trees) / len(trees)
         phases = self._trees.classes_[shares.argmax(axis=1)]
         return phases.reshape(tile.shape), shares.max(axis=1).reshape(tile.shape)
 

@@ -63,7 +63,7 @@ def test_the_command_writes_a_file_that_annotate_takes(painted: Stack, tmp_path:
     labels = tifffile.imread(tmp_path / "proposal.tif")
     np.testing.assert_array_equal(labels, train_forest(painted).propose(TARGET).labels)
     with tifffile.TiffFile(tmp_path / "proposal.tif") as file:
-        assert file.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE  # type: ignore[union-attr]
+        assert file.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
     assert shown.startswith("slice 2: matrix 2")
     assert shown.endswith("proposal: proposal.tif\n")
     words = ["annotate", str(painted.path), "--from", "proposal.tif", "--slice", str(TARGET), "--overwrite"]

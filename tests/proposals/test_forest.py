@@ -28,7 +28,8 @@ def without_4(labels: Labels) -> Labels:
 def test_phases_are_found_that_one_detector_or_neighbouring_slices_alone_show(quarters: Stack) -> None:
     calls: list[tuple[int, int]] = []
     proposal = propose(quarters, TARGET, labels={TARGET: strokes()}, progress=lambda *call: calls.append(call))
-    assert (proposal.labels.dtype, proposal.confidence.dtype) == (np.uint8, np.float32)
+    assert proposal.labels.dtype == np.uint8
+    assert proposal.confidence.dtype == np.float32
     assert proposal.labels.shape == proposal.confidence.shape == (SIDE, SIDE)
     assert mean_iou(count_pixels(truth(), proposal.labels, 4), annotated_only=True) > 0.9
     assert proposal.missing == ()
@@ -55,6 +56,20 @@ def test_confidence_is_a_probability_and_lower_between_the_phases(quarters: Stac
     assert 0.25 <= confidence.min() < confidence.max() == 1
     middle = SIDE // 2
     assert confidence[middle - 2 : middle + 2].mean() < confidence[4:12, 4:60].mean() - 0.1
+
+
+def test_tiles_change_nothing_and_trees_count_alike(quarters: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    forest = train_forest(quarters, {TARGET: strokes()})
+    whole = forest.propose(TARGET)
+    slab = quarters.read_slab(TARGET, quarters.detectors, 3)
+    pixels = features.pixel_features(slab, Rect.whole((SIDE, SIDE))).reshape(SIDE * SIDE, -1)
+    greatest = forest._trees.predict_proba(pixels).max(axis=1).reshape(SIDE, SIDE)
+    unpainted = strokes() == 0
+    np.testing.assert_allclose(whole.confidence[unpainted], greatest[unpainted], rtol=1e-6)
+    monkeypatch.setattr(features, "_TILE", 12)
+    tiled = forest.propose(TARGET)
+    np.testing.assert_array_equal(tiled.labels, whole.labels)
+    np.testing.assert_array_equal(tiled.confidence, whole.confidence)
 
 
 def test_the_same_seed_gives_the_same_proposal_and_another_one_another(quarters: Stack) -> None:
