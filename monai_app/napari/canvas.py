@@ -1,0 +1,105 @@
+"""The layers of a stack that is being labelled, in a viewer of napari."""
+
+from collections.abc import Callable
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
+
+from monai_app.napari import layers
+from monai_app.napari.planes import Plane, Planes
+from monai_app.napari.session import Session
+
+ANNOTATION, PROPOSAL = "annotation", "proposal"
+"""Names of the layers that are painted on, and that proposals are in."""
+
+_KEY = "monai_app"
+"""Of a layer's metadata: the canvas that it belongs to."""
+
+
+class Canvas:
+    """Detectors, annotation, proposals and predictions of a stack as layers.
+
+    Args:
+        viewer: gets the layers.
+        session: the stack.
+    """
+
+    def __init__(self, viewer: ViewerModel, session: Session) -> None:
+        self.viewer, self.session = viewer, session
+        shape = session.stack.shape
+        self.proposed = Planes(shape, lambda _: np.zeros(shape[1:], np.uint8))
+        options = {**layers.placement(session.stack), **layers.coloured(session.stack.phases)}
+        for data in layers.image_layers(session.stack):
+            self._add(data)
+        for name in session.stack.label_names():
+            for array, kept, kind in layers.prediction_layers(session.stack, name):
+                self._add((array, {**kept, "visible": False}, kind))
+        self.proposal = self._add((self.proposed, {**options, "name": PROPOSAL, "opacity": 0.4}, "labels"))
+        self.annotation: Labels = self._add((session.labels, {**options, "name": ANNOTATION}, "labels"))
+        viewer.layers.selection.active = self.annotation
+        viewer.dims.set_current_step(0, session.stack.example_slice)
+
+    @classmethod
+    def find(cls, viewer: ViewerModel) -> "Canvas | None":
+        """The canvas of a viewer; None where it has none."""
+        return next((layer.metadata[_KEY] for layer in viewer.layers if _KEY in layer.metadata), None)
+
+    @property
+    def z(self) -> int:
+        """The slice that is shown."""
+        return int(self.viewer.dims.current_step[0])
+
+    def go_to(self, z: int) -> None:
+        """Show a slice."""
+        self.viewer.dims.set_current_step(0, z)
+
+    def paint_with(self, value: int) -> None:
+        """Paint a phase from now on, or erase with 0."""
+        self.annotation.selected_label = value
+        self.annotation.mode = "paint"
+        self.viewer.layers.selection.active = self.annotation
+
+    def on_paint(self, call: Callable[[], object]) -> None:
+        """Have something called after every stroke."""
+        self.annotation.events.paint.connect(lambda _: call())
+
+    def propose(self, z: int, labels: Plane) -> None:
+        """Show a proposal of a slice."""
+        self.proposed[z] = labels
+        self.proposal.visible = True
+        self.proposal.refresh()
+
+    def take(self) -> None:
+        """Paint the proposal of the slice where nothing is painted yet, in one step that napari can undo."""
+        self.annotation.data_setitem(*self.session.to_take(self.z, self.proposed.plane(self.z)))
+        self.proposed.drop(self.z)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what labels and proposals are now."""
+        self.annotation.refresh()
+        self.proposal.refresh()
+
+    def show_prediction(self, name: str) -> None:
+        """Show a label image, in place of what it was before, below the annotation."""
+        for data in layers.prediction_layers(self.session.stack, name):
+            for before in [each for each in self._layers() if each.name == data[1]["name"]]:
+                self.viewer.layers.remove(before)
+            layer = self._add(data)
+            self.viewer.layers.move(self.viewer.layers.index(layer), self.viewer.layers.index(self.proposal))
+        self.viewer.layers.selection.active = self.annotation
+
+    def remove(self) -> None:
+        """Take the layers away."""
+        for layer in self._layers():
+            self.viewer.layers.remove(layer)
+
+    def _layers(self) -> list[Layer]:
+        return [layer for layer in self.viewer.layers if layer.metadata.get(_KEY) is self]
+
+    def _add(self, data: layers.LayerData) -> Layer:
+        array, options, kind = data
+        layer = Layer.create(array, {**options, "metadata": {_KEY: self}}, kind)
+        self.viewer.add_layer(layer)
+        return layer

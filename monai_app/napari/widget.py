@@ -1,0 +1,263 @@
+"""The window "Label a stack": every button calls what the command line calls too."""
+
+from pathlib import Path
+
+from napari.viewer import Viewer
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
+
+from monai_app.errors import TargetExistsError
+from monai_app.napari import jobs
+from monai_app.napari.buttons import Action
+from monai_app.napari.canvas import Canvas
+from monai_app.napari.palette import Palette
+from monai_app.napari.panels import ModelPanel, SlicePanel
+from monai_app.napari.runner import Runner
+from monai_app.napari.session import Session
+from monai_app.stack import Role
+from monai_app.temporary import process_folder
+
+_ASK = QMessageBox.StandardButton
+
+
+class LabelStack(QWidget):
+    """Labels one stack at a time: paint, propose, save, train, predict.
+
+    Args:
+        viewer: the viewer that shows it.
+
+    Attributes:
+        canvas: the stack and its layers; None before one is opened.
+        model: the run folder or file that is applied.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer, self.canvas, self.model = viewer, Canvas.find(viewer), None
+        self._logs = 0
+        self._window: QObject | None = None
+        self.stack_name, self.palette, self.runner = QLabel(), Palette(), Runner()
+        self.open_button = Action("Open ...", "Open an ingested stack, NAME.ome.zarr", self.ask_store)
+        self.ingest_button = Action("Ingest ...", "Make a stack of a sample's description", self.ask_description)
+        self.slice = SlicePanel(self.set_role, self.propose, self.take, self.save, self.reload, self.go_to_least_sure)
+        self.models = ModelPanel(self.ask_model, self.train, lambda: self.predict(self.z), lambda: self.predict(None))
+        self._lay_out()
+        self.palette.chosen.connect(lambda value: self._canvas.paint_with(value))
+        self.runner.changed.connect(self.refresh)
+        viewer.dims.events.current_step.connect(self.refresh)
+        if self.canvas is not None:
+            self._show_stack()
+        self.refresh()
+
+    @property
+    def session(self) -> Session | None:
+        """The stack; None before one is opened."""
+        return self.canvas and self.canvas.session
+
+    @property
+    def z(self) -> int:
+        """The slice that is shown."""
+        return self._canvas.z
+
+    def ask_store(self) -> None:
+        """Ask for a stack, and open it."""
+        path = QFileDialog.getExistingDirectory(self, "Open an ingested stack (NAME.ome.zarr)")
+        if path:
+            self.open(Path(path))
+
+    def ask_description(self) -> None:
+        """Ask for a sample's description, ingest it, and open the stack."""
+        path, _ = QFileDialog.getOpenFileName(self, "Ingest a sample", filter="Description (*.yaml *.yml)")
+        if path:
+            self.ingest(Path(path))
+
+    def ask_model(self) -> None:
+        """Ask for a run folder whose model is applied."""
+        path = QFileDialog.getExistingDirectory(self, "Choose the run folder of a model")
+        if path:
+            self._take_model(Path(path))
+
+    def ingest(self, description: Path) -> None:
+        """Ingest a sample, and open the stack."""
+        self.runner.start("ingest", jobs.ingest(description, self._log()), self.open)
+
+    def open(self, path: Path) -> None:
+        """Open a stack in place of the one before, once what was painted there is saved or given up."""
+        if self.may_leave():
+            self.runner.start(f"open {path.name}", lambda: jobs.opened(path), self._opened)
+
+    def set_role(self, role: Role | None) -> None:
+        """Say what the slice is for."""
+        self._session.set_role(self.z, role)
+        self.refresh()
+
+    def propose(self) -> None:
+        """Propose labels of the slice, in a layer of their own."""
+        canvas, z = self._canvas, self.z
+        self.runner.start(
+            f"propose labels of slice {z}",
+            lambda: canvas.session.propose(z),
+            lambda proposal: canvas.propose(z, proposal.labels),
+        )
+
+    def take(self) -> None:
+        """Paint the proposal where nothing is painted yet."""
+        self._canvas.take()
+        self.refresh()
+
+    def save(self) -> bool:
+        """Save all that was changed; what somebody else changed meanwhile is replaced only if the person says so.
+
+        Returns:
+            Whether it is saved.
+        """
+        try:
+            self._session.save()
+        except TargetExistsError as error:
+            question = f"{error}.\n\nReplace their annotation?"
+            if QMessageBox.question(self, "Annotated by somebody else", question) != _ASK.Yes:
+                return False
+            self._session.save(overwrite=True)
+        self._changed()
+        return True
+
+    def reload(self) -> None:
+        """Give up what was changed on the slice, and show what the store has."""
+        self._session.reload(self.z)
+        self._changed()
+
+    def train(self) -> None:
+        """Save, and train a model, which is applied from then on."""
+        if self.save():
+            job = jobs.train(self._session.stack, self.models.size.currentText(), self.models.epochs, self._log())
+            self.runner.start("train", job, self._take_model)
+
+    def predict(self, z: int | None) -> None:
+        """Segment a slice, or all of them, with the model."""
+        assert self.model is not None
+        stack, overwrite = self._session.stack, False
+        if z is None and jobs.labels_name(self.model, None) in stack.label_names():
+            question = f"Model {self.model.name} has segmented the stack already.\n\nDo it again and replace that?"
+            if QMessageBox.question(self, "Segmented already", question) != _ASK.Yes:
+                return
+            overwrite = True
+        job = jobs.predict(stack, self.model, z, self._log(), overwrite=overwrite)
+        self.runner.start("segment" if z is None else f"segment slice {z}", job, self._canvas.show_prediction)
+
+    def go_to_least_sure(self) -> None:
+        """Go to the slice, of those without labels, that the model is the least sure of."""
+        assert self.model is not None
+        self._canvas.go_to(self._session.least_sure(jobs.labels_name(self.model, None), self.z))
+
+    def may_leave(self) -> bool:
+        """Whether the stack may be left: what is not saved is asked about, and work that runs is stopped."""
+        changed = [] if self.session is None else self.session.changed
+        if changed:
+            question = f"Labels of slice {', '.join(map(str, changed))} are not saved.\n\nSave them?"
+            answer = QMessageBox.question(self, "Unsaved labels", question, _ASK.Save | _ASK.Discard | _ASK.Cancel)
+            if answer == _ASK.Cancel or (answer == _ASK.Save and not self.save()):
+                return False
+        self.runner.stop()
+        return True
+
+    def refresh(self, *_: object) -> None:
+        """Show the slice and its role, and which buttons may be used."""
+        running = None if self.runner.busy is None else f"{self.runner.busy} is not finished"
+        for button in (self.open_button, self.ingest_button, self.models.choose):
+            button.allow(running)
+        self.models.show_model(self.model)
+        self.slice.show_slice(*self._slice())
+        for button, reason in self._reasons(running).items():
+            button.allow(reason)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802  # Qt's name
+        """Look at whether the window is closed over unsaved labels."""
+        if self._window is None:
+            self._window = self.window()
+            self._window.installEventFilter(self)
+        super().showEvent(event)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802  # Qt's name
+        """Keep the window open where `may_leave` says so."""
+        if event is None or event.type() != QEvent.Type.Close or watched is not self._window or self.may_leave():
+            return False
+        event.ignore()
+        return True
+
+    @property
+    def _canvas(self) -> Canvas:
+        assert self.canvas is not None
+        return self.canvas
+
+    @property
+    def _session(self) -> Session:
+        return self._canvas.session
+
+    def _opened(self, found: tuple[Session, Path | None]) -> None:
+        if self.canvas is not None:
+            self.canvas.remove()
+        session, self.model = found
+        self.canvas = Canvas(self.viewer, session)
+        self._show_stack()
+
+    def _show_stack(self) -> None:
+        stack = self._session.stack
+        self.stack_name.setText(stack.path.name)
+        self.stack_name.setToolTip(str(stack.path))
+        self.palette.show_phases(stack.phases)
+        self._canvas.on_paint(self.refresh)
+        self._canvas.annotation.events.selected_label.connect(
+            lambda event: self.palette.choose(event.source.selected_label)
+        )
+        self._canvas.paint_with(stack.phases[0].value)
+
+    def _changed(self) -> None:
+        self._canvas.refresh()
+        self.refresh()
+
+    def _take_model(self, model: Path) -> None:
+        self.model = model
+        self.refresh()
+
+    def _log(self) -> Path:
+        self._logs += 1
+        return process_folder("napari") / f"{self._logs}.log"
+
+    def _slice(self) -> tuple[str, Role | None]:
+        if self.session is None:
+            return "no slice", None
+        stack, z = self.session.stack, self.z
+        return f"{z} of {stack.shape[0] - 1}: {stack.slice_names[z]}", self.session.role(z)
+
+    def _reasons(self, running: str | None) -> dict[Action, str | None]:
+        """Of every button that needs a stack why it cannot be used, or None."""
+        panel, models = self.slice, self.models
+        buttons = (panel.propose, panel.take, panel.save, panel.reload, panel.least_sure)
+        more = (models.train, models.predict_slice, models.predict_stack)
+        if self.session is None:
+            return dict.fromkeys((*buttons, *more), "open a stack first")
+        session, z = self.session, self.z
+        model = "train a model first, or choose one" if self.model is None else None
+        return {
+            panel.propose: running or session.why_no_proposal(z),
+            panel.take: None if self._canvas.proposed.plane(z).any() else "nothing is proposed for this slice",
+            panel.save: None if session.changed else "nothing was changed",
+            panel.reload: None,
+            panel.least_sure: model or session.why_no_ranking(jobs.labels_name(self.model, None)),
+            models.train: running or session.why_no_training(),
+            models.predict_slice: running or model,
+            models.predict_stack: running or model,
+        }
+
+    def _lay_out(self) -> None:
+        top = QGridLayout()
+        top.addWidget(self.stack_name, 0, 0, 1, 2)
+        top.addWidget(self.open_button, 1, 0)
+        top.addWidget(self.ingest_button, 1, 1)
+        column = QVBoxLayout(self)
+        column.setSpacing(6)
+        column.addLayout(top)
+        for part in (self.palette, self.slice, self.models):
+            column.addWidget(part)
+        column.addWidget(self.runner, 1)
