@@ -1,0 +1,69 @@
+"""What a pixel is told apart by: greys, edges and ridges around it at several scales, in all detectors and slices."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from monai_app.domain.region import Rect, Span
+
+SLICES = 3
+"""The slices whose greys count: the pixel's own and its two neighbours."""
+
+_SCALES = (1.0, 2.0, 4.0, 8.0)
+"""Standard deviations of the Gaussians that the slice itself is smoothed by, in pixels."""
+
+_NEAR_SCALES = (1.0, 4.0)
+"""Those of the neighbouring slices."""
+
+_TRUNCATE = 4.0
+"""Standard deviations after which a Gaussian ends."""
+
+_DIFFERENCES = 2
+"""Pixels that first and second differences reach beyond a Gaussian."""
+
+HALO = round(_TRUNCATE * max(_SCALES)) + _DIFFERENCES
+"""Pixels around a pixel that its features depend on."""
+
+Features = npt.NDArray[np.float32]
+"""(rows, columns, features)."""
+
+
+def pixel_features(slab: npt.NDArray[np.integer], rect: Rect) -> Features:
+    """Compute the features of the pixels in a rectangle of the middle slice of a slab.
+
+    Of the middle slice, for each detector and scale: the smoothed grey value, the length of its gradient and the two
+    eigenvalues of its Hessian matrix, as in ilastik's pixel classification (Berg et al. 2019, doi
+    10.1038/s41592-019-0582-9). Of the neighbours, for each detector: the smoothed grey value at two scales.
+
+    Args:
+        slab: (slices * detectors, rows, columns) as `SlabSource.read_slab` gives `SLICES` whole slices.
+        rect: rows and columns; every pixel has the very features that it has where all of the slice is computed.
+
+    Returns:
+        (rows, columns, features) of the rectangle.
+    """
+    around = _grown(rect, Rect.whole(slab.shape))
+    detectors = len(slab) // SLICES
+    planes: list[npt.NDArray[np.float32]] = []
+    for number, plane in enumerate(slab[(slice(None), *around.index)].astype(np.float32)):
+        middle = number // detectors == SLICES // 2
+        for scale in _SCALES if middle else _NEAR_SCALES:
+            smooth = ndimage.gaussian_filter(plane, scale, mode="nearest", truncate=_TRUNCATE)
+            planes += [smooth, *_edges_and_ridges(smooth)] if middle else [smooth]
+    inner = rect.relative_to(around).index
+    return np.stack([plane[inner] for plane in planes], axis=-1)
+
+
+def _edges_and_ridges(smooth: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+    """The gradient's length and the eigenvalues of the Hessian matrix, the greater one first."""
+    down, across = np.gradient(smooth)
+    down_down, down_across = np.gradient(down)
+    across_across = np.gradient(across, axis=1)
+    mean, half = (down_down + across_across) / 2, (down_down - across_across) / 2
+    spread = np.sqrt(half**2 + down_across**2)
+    return [np.sqrt(down**2 + across**2), mean + spread, mean - spread]
+
+
+def _grown(rect: Rect, whole: Rect) -> Rect:
+    y, x = (Span(span.start - HALO, span.stop + HALO) for span in (rect.y, rect.x))
+    return Rect(y, x).intersect(whole)
