@@ -96,12 +96,24 @@ def predict(stack: Stack, model: Path, z: int | None, log: Path, *, overwrite: b
     return Job(log, work)
 
 
-def ingest(description: Path, log: Path) -> Job[Path]:
-    """The job of ``monai-app ingest``; gives the store, which is called like the description and lies beside it."""
-    store = description.with_suffix(".ome.zarr")
+def store_of(description: Path) -> Path:
+    """The store that a sample is ingested into: it is called like the description, and lies beside it."""
+    return description.with_suffix(".ome.zarr")
+
+
+def ingest(description: Path, log: Path, *, overwrite: bool = False) -> Job[Path]:
+    """The job of ``monai-app ingest``; gives the store.
+
+    Args:
+        description: of the sample.
+        log: see `Job`.
+        overwrite: replace a store that is there, with all its labels.
+    """
+    store = store_of(description)
+    words = ["ingest", str(description), str(store), *(["--overwrite"] if overwrite else [])]
 
     def work(job: Job[Path]) -> Path:
-        job.command(["ingest", str(description), str(store)], job.log)
+        job.command(words, job.log)
         return store
 
     return Job(log, work)
@@ -113,10 +125,13 @@ def opened(path: Path) -> tuple[Session, Path | None]:
     Raises:
         AppError: as `Session`.
     """
-    from monai_app.bundle.runs import Runs, WEIGHTS
-
     session = Session(path)
-    run = Runs(_runs_of(session.stack)).current
+    folder = _runs_of(session.stack)
+    if not folder.is_dir():
+        return session, None
+    from monai_app.bundle.runs import WEIGHTS, Runs  # loads torch, as above
+
+    run = Runs(folder).current
     return session, run if run is not None and (run / WEIGHTS).is_file() else None
 
 

@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
+import zarr
 
 from monai_app.domain.phase import Phase
 from monai_app.stack import Stack
 from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.ngff import layout
-from monai_app.yamlfile import read_yaml
 
 LayerData = tuple[Any, dict[str, Any], str]
 
 
 def image_layers(stack: Stack) -> list[LayerData]:
     """The detectors of a stack as images; the first one is shown."""
-    windows = [channel["window"] for channel in read_yaml(stack.path / "zarr.json")["attributes"]["ome"]["omero"]["channels"]]
+    attributes: Any = zarr.open_group(stack.path, mode="r").attrs["ome"]
+    windows = [channel["window"] for channel in attributes["omero"]["channels"]]
     levels = _levels(stack.path)
     return [
         (

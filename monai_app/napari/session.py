@@ -1,15 +1,18 @@
 """One stack that is being labelled: what was painted, what slices are for, and what of it the store has; no Qt."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from monai_app.errors import TargetExistsError
+from monai_app.errors import AnnotationError, OutdatedError
 from monai_app.napari.planes import Plane, Planes
 from monai_app.proposals import Proposal, propose
 from monai_app.stack import Revision, Role, Stack, revise
 from monai_app.stack.annotations.editing import check_phases
 from monai_app.stack.annotations.history import State
+from monai_app.stack.ngff.layout import LABELS
 
 SOURCE = "napari"
 """Who annotates, as it is recorded with the slices."""
@@ -67,7 +70,7 @@ class Session:
             The slices.
 
         Raises:
-            TargetExistsError: somebody else changed some; nothing is saved.
+            OutdatedError: somebody else changed some; nothing is saved.
             AppError: as `revise`.
         """
         changed = self.changed
@@ -78,7 +81,7 @@ class Session:
             newer = [z for z in changed if _state(current, z) != self._found[z]]
             if newer and not overwrite:
                 by = current.annotated_by(newer[0]) or "another program"
-                raise TargetExistsError(
+                raise OutdatedError(
                     f"slice {', '.join(map(str, newer))} was annotated by {by} after it was opened here, so nothing was "
                     "saved; reload it, or allow to replace that"
                 )
@@ -109,7 +112,7 @@ class Session:
         overrides = {each: self.labels.plane(each) if self.role(each) == "train" else blank for each in touched}
         return propose(self.stack, z, labels=overrides)
 
-    def to_take(self, z: int, proposal: Plane) -> tuple[tuple[np.ndarray, ...], Plane]:
+    def to_take(self, z: int, proposal: Plane) -> tuple[tuple[npt.NDArray[np.unsignedinteger], ...], Plane]:
         """The unlabelled pixels of a slice and what a proposal says of them: what was painted stays.
 
         Args:
@@ -123,6 +126,26 @@ class Session:
         small = np.min_scalar_type(max(self.stack.shape))
         rows, columns = (axis.astype(small) for axis in where)
         return (np.full(rows.shape, z, small), rows, columns), proposal[where]
+
+    def least_sure(self, labels: str, z: int) -> int:
+        """The slice without labels that a model is the least sure of; asked again there, the next one, and so on.
+
+        Args:
+            labels: a label image with confidence.
+            z: the slice that is shown.
+
+        Raises:
+            AnnotationError: all slices have labels.
+        """
+        from monai_app.inference.report.confidence import TABLE  # loads torch, which takes seconds
+
+        table = self.stack.path / LABELS / labels / TABLE
+        with table.open(newline="", encoding="utf8") as lines:
+            means = {int(row["slice"]): float(row["mean"]) for row in csv.DictReader(lines) if row["slice"] != "all"}
+        order = sorted((each for each in means if self.role(each) is None), key=lambda each: means[each])
+        if not order:
+            raise AnnotationError("every slice has labels already; correct some of them instead")
+        return order[(order.index(z) + 1) % len(order)] if z in order else order[0]
 
     def why_no_proposal(self, z: int) -> str | None:
         """Why labels of a slice cannot be proposed; None where they can."""

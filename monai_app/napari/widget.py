@@ -7,7 +7,7 @@ from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
 
-from monai_app.errors import TargetExistsError
+from monai_app.errors import OutdatedError
 from monai_app.napari import jobs
 from monai_app.napari.buttons import Action
 from monai_app.napari.canvas import Canvas
@@ -79,8 +79,12 @@ class LabelStack(QWidget):
             self._take_model(Path(path))
 
     def ingest(self, description: Path) -> None:
-        """Ingest a sample, and open the stack."""
-        self.runner.start("ingest", jobs.ingest(description, self._log()), self.open)
+        """Ingest a sample, and open the stack; one that is there is replaced only if the person says so."""
+        store = jobs.store_of(description)
+        question = f"{store.name} exists already.\n\nReplace it, with all annotations and predictions in it?"
+        if not store.exists() or self._agreed("Ingested already", question):
+            job = jobs.ingest(description, self._log(), overwrite=store.exists())
+            self.runner.start("ingest", job, self.open)
 
     def open(self, path: Path) -> None:
         """Open a stack in place of the one before, once what was painted there is saved or given up."""
@@ -114,9 +118,8 @@ class LabelStack(QWidget):
         """
         try:
             self._session.save()
-        except TargetExistsError as error:
-            question = f"{error}.\n\nReplace their annotation?"
-            if QMessageBox.question(self, "Annotated by somebody else", question) != _ASK.Yes:
+        except OutdatedError as error:
+            if not self._agreed("Annotated by somebody else", f"{error}.\n\nReplace their annotation?"):
                 return False
             self._session.save(overwrite=True)
         self._changed()
@@ -136,14 +139,12 @@ class LabelStack(QWidget):
     def predict(self, z: int | None) -> None:
         """Segment a slice, or all of them, with the model."""
         assert self.model is not None
-        stack, overwrite = self._session.stack, False
-        if z is None and jobs.labels_name(self.model, None) in stack.label_names():
-            question = f"Model {self.model.name} has segmented the stack already.\n\nDo it again and replace that?"
-            if QMessageBox.question(self, "Segmented already", question) != _ASK.Yes:
-                return
-            overwrite = True
-        job = jobs.predict(stack, self.model, z, self._log(), overwrite=overwrite)
-        self.runner.start("segment" if z is None else f"segment slice {z}", job, self._canvas.show_prediction)
+        stack = self._session.stack
+        done = z is None and jobs.labels_name(self.model, None) in stack.label_names()
+        question = f"Model {self.model.name} has segmented the stack already.\n\nDo it again and replace that?"
+        if not done or self._agreed("Segmented already", question):
+            job = jobs.predict(stack, self.model, z, self._log(), overwrite=done)
+            self.runner.start("segment" if z is None else f"segment slice {z}", job, self._canvas.show_prediction)
 
     def go_to_least_sure(self) -> None:
         """Go to the slice, of those without labels, that the model is the least sure of."""
@@ -167,6 +168,7 @@ class LabelStack(QWidget):
         for button in (self.open_button, self.ingest_button, self.models.choose):
             button.allow(running)
         self.models.show_model(self.model)
+        self.slice.role.setEnabled(self.session is not None)
         self.slice.show_slice(*self._slice())
         for button, reason in self._reasons(running).items():
             button.allow(reason)
@@ -184,6 +186,9 @@ class LabelStack(QWidget):
             return False
         event.ignore()
         return True
+
+    def _agreed(self, title: str, question: str) -> bool:
+        return QMessageBox.question(self, title, question) == _ASK.Yes
 
     @property
     def _canvas(self) -> Canvas:
