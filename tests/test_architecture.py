@@ -26,7 +26,7 @@ LAYERS = [
     {"training"},
     {"bundle"},
     {"active_learning", "export"},
-    {"label"},
+    {"label", "report"},
     {"cli"},
 ]
 

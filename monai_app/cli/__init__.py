@@ -22,6 +22,7 @@ from monai_app.cli.stack.init import init
 from monai_app.cli.stack.inspect import inspect
 from monai_app.cli.stack.labels import labels
 from monai_app.cli.stack.simulate import simulate
+from monai_app.cli.stack.view import view
 from monai_app.cli.train import train
 from monai_app.errors import AppError
 from monai_app.names import printable
@@ -36,7 +37,22 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, init, ingest, inspect, annotate, annotations, train, evaluate, segment, labels, quantify, save, export),
+    *(
+        simulate,
+        init,
+        ingest,
+        inspect,
+        annotate,
+        annotations,
+        train,
+        evaluate,
+        segment,
+        labels,
+        view,
+        quantify,
+        save,
+        export,
+    ),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

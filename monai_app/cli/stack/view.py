@@ -1,0 +1,56 @@
+"""``monai-app view``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monai_app.errors import ConfigError
+
+
+def view(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Label image to show, or annotation. May be repeated. [default: all]"),
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port. [default: one that is free]", show_default=False)
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    napari: Annotated[bool, typer.Option("--napari", help="Open a window of napari instead.")] = False,
+) -> None:
+    """Show a stack and its labels in the browser (Neuroglancer), served to this machine alone, or in napari."""
+    from monai_app.stack import Stack
+
+    opened = Stack.open(stack)
+    if napari:
+        if port is not None or no_browser:
+            raise ConfigError("--napari opens a window and serves nothing; leave --port and --no-browser out")
+        _check_installed("napari", "napari")
+        _check_screen()
+        from monai_app.viewer import window
+
+        window.show(opened, labels)
+        return
+    _check_installed("neuroglancer", "view")
+    from monai_app.viewer import server
+
+    server.show(opened, labels, port or 0, browser=not no_browser, report=typer.echo)
+
+
+def _check_installed(package: str, extra: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        raise ConfigError(f"{package} is not installed: pip install 'monai-app[{extra}]'")
+
+
+def _check_screen() -> None:
+    """Refuse to open a window where there is no screen: Qt would end the process with a core dump."""
+    if not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))):
+        raise ConfigError(
+            "--napari needs a screen, and DISPLAY and WAYLAND_DISPLAY name none; leave --napari out and open the "
+            "address that is printed, or log in with ssh -X"
+        )

@@ -1,0 +1,1 @@
+"""Viewers of a stack: Neuroglancer in a browser, and napari."""
