@@ -27,6 +27,7 @@ LAYERS = [
     {"bundle"},
     {"active_learning", "export"},
     {"label", "report"},
+    {"napari"},
     {"cli"},
 ]
 

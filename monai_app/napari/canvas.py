@@ -6,9 +6,9 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 
-from monai_app.napari import layers
 from monai_app.napari.planes import Plane, Planes
 from monai_app.napari.session import Session
+from monai_app.viewer.layers import LayerData, napari_layers, phase_options, space
 
 ANNOTATION, PROPOSAL = "annotation", "proposal"
 """Names of the layers that are painted on, and that proposals are in."""
@@ -29,12 +29,10 @@ class Canvas:
         self.viewer, self.session = viewer, session
         shape = session.stack.shape
         self.proposed = Planes(shape, lambda _: np.zeros(shape[1:], np.uint8))
-        options = {**layers.placement(session.stack), **layers.coloured(session.stack.phases)}
-        for data in layers.image_layers(session.stack):
-            self._add(data)
-        for name in session.stack.label_names():
-            for array, kept, kind in layers.prediction_layers(session.stack, name):
-                self._add((array, {**kept, "visible": False}, kind))
+        options = {**space(session.stack), **phase_options(session.stack.phases)}
+        detectors = len(session.stack.detectors)
+        for number, (array, shown, kind) in enumerate(napari_layers(session.stack, session.stack.label_names())):
+            self._add((array, shown if number < detectors else {**shown, "visible": False}, kind))
         self.proposal = self._add((self.proposed, {**options, "name": PROPOSAL, "opacity": 0.4}, "labels"))
         self.annotation: Labels = self._add((session.labels, {**options, "name": ANNOTATION}, "labels"))
         viewer.layers.selection.active = self.annotation
@@ -83,7 +81,7 @@ class Canvas:
 
     def show_prediction(self, name: str) -> None:
         """Show a label image, in place of what it was before, below the annotation."""
-        for data in layers.prediction_layers(self.session.stack, name):
+        for data in napari_layers(self.session.stack, [name])[len(self.session.stack.detectors) :]:
             for before in [each for each in self._layers() if each.name == data[1]["name"]]:
                 self.viewer.layers.remove(before)
             layer = self._add(data)
@@ -98,7 +96,7 @@ class Canvas:
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.viewer.layers if layer.metadata.get(_KEY) is self]
 
-    def _add(self, data: layers.LayerData) -> Layer:
+    def _add(self, data: LayerData) -> Layer:
         array, options, kind = data
         layer = Layer.create(array, {**options, "metadata": {_KEY: self}}, kind)
         self.viewer.add_layer(layer)

@@ -1,7 +1,7 @@
 """Trainings, predictions and ingestions of the plugin: our command line in processes of its own, and what it says."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -10,9 +10,6 @@ from monai_app.napari.session import Session
 from monai_app.stack import Stack
 
 T = TypeVar("T")
-
-SIZES = ("small", "paper")
-"""Sizes of training that are offered."""
 
 _COUNT = re.compile(r"(?<=\s)(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)(?=[\s:,])")
 
@@ -55,16 +52,14 @@ class Job(Generic[T]):
         return text.decode(errors="replace")
 
 
-def train(stack: Stack, size: str, epochs: int | None, log: Path) -> Job[Path]:
+def train(stack: Stack, options: Sequence[str], log: Path) -> Job[Path]:
     """The job of ``monai-app train`` on the annotations that a stack has when it begins; gives the run folder.
 
     Args:
         stack: the stack.
-        size: see the command.
-        epochs: None for those of the size.
+        options: of the command.
         log: see `Job`.
     """
-    options = ["--size", size, *([] if epochs is None else ["--epochs", str(epochs)])]
 
     def work(job: Job[Path]) -> Path:
         from monai_app.bundle.runs import Runs, train_next  # loads torch, which takes seconds
@@ -141,10 +136,10 @@ def labels_name(model: Path, z: int | None) -> str:
 
 
 def progress_in(text: str) -> tuple[float, float] | None:
-    """How much is done, and of how much, as the last count in what a command says has it; None without any.
+    r"""How much is done, and of how much, as the last count in what a command says has it; None without any.
 
     Example:
-        >>> progress_in("epoch 1/20: loss 1.8\\nepoch 2/20: loss 1.2, val_mean_iou 0.4\\n")
+        >>> progress_in("epoch 1/20: loss 1.8\nepoch 2/20: loss 1.2, val_mean_iou 0.4\n")
         (2.0, 20.0)
     """
     counts = _COUNT.findall(text)

@@ -6,7 +6,6 @@ from pathlib import Path
 from qtpy.QtWidgets import QComboBox, QGridLayout, QGroupBox, QLabel, QSpinBox, QWidget
 
 from monai_app.napari.buttons import Action
-from monai_app.napari.jobs import SIZES
 from monai_app.stack import Role
 
 Act = Callable[[], object]
@@ -14,6 +13,7 @@ Act = Callable[[], object]
 ROLES: dict[str, Role | None] = {"train": "train", "test": "test", "none": None}
 """What a slice may be for, as the window says it."""
 
+_SIZES = ("small", "paper")
 _MOST_EPOCHS = 100_000
 
 
@@ -25,7 +25,13 @@ class SlicePanel(QGroupBox):
     """
 
     def __init__(
-        self, set_role: Callable[[Role | None], object], propose: Act, take: Act, save: Act, reload: Act, least_sure: Act
+        self,
+        set_role: Callable[[Role | None], object],
+        propose: Act,
+        take: Act,
+        save: Act,
+        reload: Act,
+        least_sure: Act,
     ) -> None:
         super().__init__("Slice")
         self.name, self.role = QLabel(), QComboBox()
@@ -54,27 +60,24 @@ class ModelPanel(QGroupBox):
 
     def __init__(self, choose: Act, train: Act, predict_slice: Act, predict_stack: Act) -> None:
         super().__init__("Model")
-        self.name, self.size, self._epochs = QLabel(), QComboBox(), QSpinBox()
-        self.size.addItems(SIZES)
+        self.name, self.size, self.epochs = QLabel(), QComboBox(), QSpinBox()
+        self.size.addItems(_SIZES)
         self.size.setToolTip("Network and steps: small for a CPU, paper for a GPU")
-        self._epochs.setRange(0, _MOST_EPOCHS)
-        self._epochs.setSpecialValueText("epochs of the size")
-        self._epochs.setSuffix(" epochs")
+        self.epochs.setRange(0, _MOST_EPOCHS)
+        self.epochs.setSpecialValueText("epochs of the size")
+        self.epochs.setSuffix(" epochs")
         self.choose = Action("Choose ...", "Choose the run folder of another model", choose)
         self.train = Action("Train", "Save, and train a model on all slices to train on", train)
         self.predict_slice = Action("Predict slice", "Segment this slice with the model", predict_slice)
         self.predict_stack = Action("Predict stack", "Segment all slices with the model", predict_stack)
-        rows = [(self.size, self._epochs), (self.train,), (self.name, self.choose)]
+        rows = [(self.size, self.epochs), (self.train,), (self.name, self.choose)]
         _grid(self, [*rows, (self.predict_slice, self.predict_stack)])
 
     @property
-    def epochs(self) -> int | None:
-        """Epochs of a training; None for those of its size."""
-        return self._epochs.value() or None
-
-    @epochs.setter
-    def epochs(self, epochs: int | None) -> None:
-        self._epochs.setValue(epochs or 0)
+    def options(self) -> list[str]:
+        """The options of ``monai-app train``; without epochs they are those of the size."""
+        epochs = self.epochs.value()
+        return ["--size", self.size.currentText(), *(["--epochs", str(epochs)] if epochs else [])]
 
     def show_model(self, model: Path | None) -> None:
         """Show which model is applied."""

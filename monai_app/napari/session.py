@@ -82,8 +82,8 @@ class Session:
             if newer and not overwrite:
                 by = current.annotated_by(newer[0]) or "another program"
                 raise OutdatedError(
-                    f"slice {', '.join(map(str, newer))} was annotated by {by} after it was opened here, so nothing was "
-                    "saved; reload it, or allow to replace that"
+                    f"slice {', '.join(map(str, newer))} was annotated by {by} after it was opened here, so nothing "
+                    "was saved; reload it, or allow to replace that"
                 )
             return Revision(labels, {z: role for z, role in roles.items() if role is not None})
 
@@ -102,7 +102,7 @@ class Session:
         self._forget(z)
 
     def propose(self, z: int) -> Proposal:
-        """Propose labels of a slice by what is painted on slices to train on, saved or not; a slice of tests lends none.
+        """Propose labels of a slice by what is painted on slices to train on, saved or not; test slices lend none.
 
         Raises:
             AppError: as `monai_app.proposals.propose`.

@@ -133,7 +133,7 @@ class LabelStack(QWidget):
     def train(self) -> None:
         """Save, and train a model, which is applied from then on."""
         if self.save():
-            job = jobs.train(self._session.stack, self.models.size.currentText(), self.models.epochs, self._log())
+            job = jobs.train(self._session.stack, self.models.options, self._log())
             self.runner.start("train", job, self._take_model)
 
     def predict(self, z: int | None) -> None:

@@ -1,17 +1,13 @@
 """Trainings and predictions of the plugin: which commands they are, what is said of them, and how they are stopped."""
 
-import sys
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from monai_app.background import command
-from monai_app.errors import ConfigError, StoppedError
 from monai_app.napari import jobs
-from monai_app.napari.jobs import Job, progress_in
+from monai_app.napari.jobs import progress_in
 from monai_app.stack import Stack
 
 
@@ -56,35 +52,3 @@ def test_a_sample_is_ingested_beside_its_description(ran: list[list[str]], tmp_p
 )
 def test_progress_is_the_last_count_that_a_command_says(said: str, expected: tuple[float, float] | None) -> None:
     assert progress_in(said) == expected
-
-
-def test_a_stopped_job_ends_its_process_and_begins_none_any_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(command, "COMMAND", (sys.executable, "-c"))
-    started, left = tmp_path / "started", tmp_path / "left"
-    code = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(30); open({str(left)!r}, 'w')"
-    job: Job[None] = Job(tmp_path / "log", lambda job: job.command([code], job.log))
-
-    def stop() -> None:
-        while not started.exists():
-            time.sleep(0.01)
-        job.stop()
-
-    threading.Thread(target=stop).start()
-    begun = time.monotonic()
-    with pytest.raises(StoppedError, match="was stopped; ask for it again"):
-        job()
-    assert time.monotonic() - begun < 20
-    started.unlink()
-    with pytest.raises(StoppedError):
-        job()
-    assert not started.exists()
-    assert not left.exists()
-
-
-def test_what_the_user_can_mend_comes_back_as_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "COMMAND", (sys.executable, "-c"))
-    code = "import sys; print('monai-app: epochs 0: must be 1 or more', file=sys.stderr); sys.exit(2)"
-    with pytest.raises(ConfigError, match="^epochs 0: must be 1 or more$"):
-        Job(tmp_path / "log", lambda job: job.command([code], job.log))()

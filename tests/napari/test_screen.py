@@ -11,7 +11,7 @@ import pytest
 from tests import warm
 
 LOOP = Path(__file__).parent / "screen" / "loop.py"
-OPTIONS = ("-p", "pytestqt.plugin", "-p", "napari.utils._testsupport", "-p", "no:xdist", "-o", "filterwarnings=")
+OPTIONS = ("-p", "pytestqt.plugin", "-p", "napari.utils._testsupport", "-p", "no:xdist", "-o", "filterwarnings=ignore")
 """The plugins that setup.cfg leaves out under their usual names; what napari's dependencies warn of is theirs."""
 
 

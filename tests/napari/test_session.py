@@ -98,7 +98,7 @@ def test_what_somebody_else_annotated_on_other_slices_stays(session: Session) ->
 
 def test_values_that_are_no_phases_are_refused_and_stay_painted(session: Session) -> None:
     session.labels[2, 0, 0] = 4
-    with pytest.raises(AnnotationError, match="slice 2 holds 4 and the phases of tiny.ome.zarr are 1 to 3"):
+    with pytest.raises(AnnotationError, match=r"slice 2 holds 4 and the phases of tiny.ome.zarr are 1 to 3"):
         session.save()
     assert session.changed == [2]
 

@@ -12,19 +12,22 @@ import pytest
 from napari.utils.notifications import notification_manager
 from npe2 import PluginManifest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton
 from scipy.ndimage import median_filter
 
 import monai_app.napari
 from monai_app.background import command
+from monai_app.napari.panels import ModelPanel
 from monai_app.napari.widget import LabelStack
 from monai_app.stack import Stack, annotate
 from monai_app.stack.discovery import write_description
-from tests.conftest import SAMPLE, write_tiny_sample
+from tests.conftest import SAMPLE, TINY, as_options, write_tiny_sample
 
 SECONDS = 120
 PHASES = SAMPLE[SAMPLE.index("phases:") : SAMPLE.index("annotations:")]
+TINY_EPOCH = {name: value for name, value in TINY.items() if name != "max_epochs"}
+"""Settings of a training that takes seconds; the number of epochs is chosen in the window."""
+
 ASK = QMessageBox.StandardButton
 
 
@@ -45,7 +48,7 @@ class Window:
 
     def click(self, button: QPushButton) -> None:
         assert button.isEnabled(), button.toolTip()
-        self.bot.mouseClick(button, Qt.MouseButton.LeftButton)
+        button.click()
         self.bot.waitUntil(lambda: self.widget.runner.busy is None, timeout=SECONDS * 1000)
 
     def paint(self, z: int, value: int, row: int, column: int, size: int = 7) -> None:
@@ -66,6 +69,9 @@ class Window:
 @pytest.fixture
 def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
     monkeypatch.setattr(command, "COMMAND", (os.environ["WARM_PYTHON"], "-m", "monai_app.background.child"))
+    options = ModelPanel.options.fget
+    assert options is not None
+    monkeypatch.setattr(ModelPanel, "options", property(lambda panel: [*options(panel), *as_options(TINY_EPOCH)]))
     manifest = PluginManifest.from_file(Path(monai_app.napari.__file__).with_name("napari.yaml"))
     assert manifest.contributions.widgets is not None
     (contribution,) = manifest.contributions.widgets
@@ -75,8 +81,6 @@ def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pyt
     viewer = make_napari_viewer()
     widget = LabelStack(viewer)
     viewer.window.add_dock_widget(widget, name=contribution.display_name)
-    viewer.window._qt_window.resize(1280, 800)
-    viewer.window._qt_window.show()
     found = Window(viewer, widget, qtbot)
 
     def answer(_: object, title: str, text: str, *buttons: object) -> object:
@@ -120,7 +124,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
     for z in (1, 5):
         for value in (1, 2, 3):
             rows, columns = np.nonzero(truth[z] == value)
-            for place in range(len(rows) // 9, len(rows), len(rows) // 3):
+            for place in (len(rows) // 4, 3 * len(rows) // 4):
                 window.paint(z, value, int(rows[place]), int(columns[place]), 5)
     painted = viewer.layers["annotation"].data.plane(5).copy()
     assert set(np.unique(painted)) == {0, 1, 2, 3}
@@ -150,7 +154,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
     assert (stack.train_slices, stack.test_slices) == ((1, 5), (6,))
     np.testing.assert_array_equal(stack.read_annotation(5), saved)
 
-    widget.models.epochs = 1
+    widget.models.epochs.setValue(1)
     window.click(widget.models.train)
     assert widget.model == tmp_path / "sample_runs" / "0001", shown_errors()
     assert "epoch 1/1" in widget.runner.log.toPlainText()
@@ -160,7 +164,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
     window.click(widget.models.predict_stack)
     assert {"model_0001", "model_0001 confidence"} <= {layer.name for layer in viewer.layers}
     np.testing.assert_array_equal(
-        np.asarray(viewer.layers["model_0001"].data[0][3]), window.stored().read_labels("model_0001", 3)
+        np.asarray(viewer.layers["model_0001"].data[3]), window.stored().read_labels("model_0001", 3)
     )
     window.answer = ASK.No
     window.click(widget.models.predict_stack)
@@ -174,7 +178,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
 
 
 def truth_of(folder: Path) -> npt.NDArray[np.uint8]:
-    """The phases of the images, (slices, rows, columns), as grey values tell them: ICE pore and the rest, TLD clinker."""
+    """The phases of the images, (slices, rows, columns), as grey values tell them: pores in ICE, clinker in TLD."""
     stack = Stack.open(folder / "sample.ome.zarr")
     ice, tld = (
         np.stack([median_filter(stack.read_slab(z, [name], 1)[0], 7) for z in range(stack.shape[0])])
@@ -202,6 +206,7 @@ def somebody_else_annotates(window: Window) -> None:
 def leaving(window: Window, folder: Path) -> None:
     """Unsaved labels keep the window open, and the stack, until somebody says what becomes of them."""
     widget, viewer = window.widget, window.viewer
+    viewer.window._qt_window.show()
     window.paint(3, 1, 10, 10)
     window.answer = ASK.Cancel
     viewer.window._qt_window.close()
