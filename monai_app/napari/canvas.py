@@ -58,9 +58,14 @@ class Canvas:
         self.annotation.mode = "paint"
         self.viewer.layers.selection.active = self.annotation
 
-    def on_paint(self, call: Callable[[], object]) -> None:
-        """Have something called after every stroke."""
-        self.annotation.events.paint.connect(lambda _: call())
+    def on_change(self, call: Callable[[], object]) -> None:
+        """Have something called whenever labels are being painted, undone or shown; it may be before they are."""
+        for changing in (
+            self.annotation.events.paint,
+            self.annotation.events.labels_update,
+            self.annotation.events.set_data,
+        ):
+            changing.connect(lambda _: call())
 
     def propose(self, z: int, labels: Plane) -> None:
         """Show a proposal of a slice."""

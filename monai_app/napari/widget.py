@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from napari.viewer import Viewer
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
 
@@ -19,6 +19,7 @@ from monai_app.stack import Role
 from monai_app.temporary import process_folder
 
 _ASK = QMessageBox.StandardButton
+_REST_MS = 100
 
 
 class LabelStack(QWidget):
@@ -37,6 +38,10 @@ class LabelStack(QWidget):
         self.viewer, self.canvas, self.model = viewer, Canvas.find(viewer), None
         self._logs = 0
         self._window: QObject | None = None
+        self._soon = QTimer(self)  # what is painted is looked at when the hand rests
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(_REST_MS)
+        self._soon.timeout.connect(self.refresh)
         self.stack_name, self.palette, self.runner = QLabel(), Palette(), Runner()
         self.open_button = Action("Open ...", "Open an ingested stack, NAME.ome.zarr", self.ask_store)
         self.ingest_button = Action("Ingest ...", "Make a stack of a sample's description", self.ask_description)
@@ -211,7 +216,7 @@ class LabelStack(QWidget):
         self.stack_name.setText(stack.path.name)
         self.stack_name.setToolTip(str(stack.path))
         self.palette.show_phases(stack.phases)
-        self._canvas.on_paint(self.refresh)
+        self._canvas.on_change(self._soon.start)
         self._canvas.annotation.events.selected_label.connect(
             lambda event: self.palette.choose(event.source.selected_label)
         )

@@ -23,7 +23,7 @@ from monai_app.stack import Stack, annotate
 from monai_app.stack.discovery import write_description
 from tests.conftest import SAMPLE, TINY, as_options, write_tiny_sample
 
-SECONDS = 120
+SECONDS = 60
 PHASES = SAMPLE[SAMPLE.index("phases:") : SAMPLE.index("annotations:")]
 TINY_EPOCH = {name: value for name, value in TINY.items() if name != "max_epochs"}
 """Settings of a training that takes seconds; the number of epochs is chosen in the window."""
@@ -47,7 +47,7 @@ class Window:
         self.chosen = Path()
 
     def click(self, button: QPushButton) -> None:
-        assert button.isEnabled(), button.toolTip()
+        self.bot.waitUntil(button.isEnabled, timeout=SECONDS * 1000)
         button.click()
         self.bot.waitUntil(lambda: self.widget.runner.busy is None, timeout=SECONDS * 1000)
 
