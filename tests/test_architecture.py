@@ -116,7 +116,17 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_light_rooms_do_without_torch() -> None:
     rooms = ", ".join(
         f"monai_app.{room}"
-        for room in ("stack", "phantom", "io", "domain", "inspection", "proposals", "quantify", "label.datastore.cases")
+        for room in (
+            "stack",
+            "phantom",
+            "io",
+            "domain",
+            "inspection",
+            "proposals",
+            "quantify",
+            "label.datastore.cases",
+            "active_learning.stored_scores",
+        )
     )
     heavy = {"torch", "monai", "monailabel"}
     run_command("-c", f"import sys, {rooms}; assert not {heavy} & set(sys.modules)", fresh=True)

@@ -3,15 +3,18 @@
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError
-from monai_app.inference import Outputs, Predictor
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource
+
+if TYPE_CHECKING:
+    from monai_app.inference import Predictor
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -78,7 +81,7 @@ class Sampling:
 def score_slices(
     stack: SlabSource,
     slices: Collection[int],
-    predictor: Predictor | None = None,
+    predictor: "Predictor | None" = None,
     sampling: Sampling | None = None,
     progress: Progress = silent,
 ) -> Iterator[SliceScore]:
@@ -124,7 +127,7 @@ def appearance(planes: npt.NDArray[np.integer]) -> tuple[float, ...]:
 
 
 def _with_model(
-    stack: SlabSource, z: int, look: tuple[float, ...], predictor: Predictor, sampling: Sampling
+    stack: SlabSource, z: int, look: tuple[float, ...], predictor: "Predictor", sampling: Sampling
 ) -> SliceScore:
     counts = np.zeros(len(predictor.model.spec.phases) + 1, np.int64)
     unsure: list[tuple[float, Rect]] = []
@@ -141,9 +144,11 @@ def _with_model(
 
 
 def _labelled(
-    stack: SlabSource, z: int, part: Rect, predictor: Predictor
+    stack: SlabSource, z: int, part: Rect, predictor: "Predictor"
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
     """Labels and entropy / log K, (rows, columns) of a part of slice z; both are 0 outside a picture that was moved."""
+    from monai_app.inference import Outputs  # imports torch, which what has no model does without
+
     with closing(predictor.predict(stack, [z], part, Outputs("entropy"))) as found:
         ((_, planes),) = found
     return planes["labels"], np.where(planes["labels"] > 0, 1 - planes["confidence"] / 255, 0.0)

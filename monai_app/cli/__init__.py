@@ -21,6 +21,7 @@ from monai_app.cli.stack.ingest import ingest
 from monai_app.cli.stack.init import init
 from monai_app.cli.stack.inspect import inspect
 from monai_app.cli.stack.labels import labels
+from monai_app.cli.stack.propose import propose
 from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.stack.view import view
 from monai_app.cli.train import train
@@ -37,22 +38,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(
-        simulate,
-        init,
-        ingest,
-        inspect,
-        annotate,
-        annotations,
-        train,
-        evaluate,
-        segment,
-        labels,
-        view,
-        quantify,
-        save,
-        export,
-    ),
+    *(simulate, init, ingest, inspect, annotate, annotations, propose),
+    *(train, evaluate, segment, labels, view, quantify, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

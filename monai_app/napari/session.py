@@ -1,6 +1,5 @@
 """One stack that is being labelled: what was painted, what slices are for, and what of it the store has; no Qt."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from monai_app.proposals import Proposal, propose
 from monai_app.stack import Revision, Role, Stack, revise
 from monai_app.stack.annotations.editing import check_phases
 from monai_app.stack.annotations.history import State
-from monai_app.stack.ngff.layout import LABELS
 
 SOURCE = "napari"
 """Who annotates, as it is recorded with the slices."""
@@ -136,13 +134,11 @@ class Session:
 
         Raises:
             AnnotationError: all slices have labels.
+            StackError: there is no such label image.
         """
-        from monai_app.inference.report.confidence import TABLE  # loads torch, which takes seconds
+        from monai_app.active_learning.stored_scores import least_sure  # loads torch, which takes seconds
 
-        table = self.stack.path / LABELS / labels / TABLE
-        with table.open(newline="", encoding="utf8") as lines:
-            means = {int(row["slice"]): float(row["mean"]) for row in csv.DictReader(lines) if row["slice"] != "all"}
-        order = sorted((each for each in means if self.role(each) is None), key=lambda each: means[each])
+        order = [score.z for score in least_sure(self.stack, labels) if self.role(score.z) is None]
         if not order:
             raise AnnotationError("every slice has labels already; correct some of them instead")
         return order[(order.index(z) + 1) % len(order)] if z in order else order[0]

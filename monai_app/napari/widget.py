@@ -154,7 +154,8 @@ class LabelStack(QWidget):
     def go_to_least_sure(self) -> None:
         """Go to the slice, of those without labels, that the model is the least sure of."""
         assert self.model is not None
-        self._canvas.go_to(self._session.least_sure(jobs.labels_name(self.model, None), self.z))
+        canvas, labels, z = self._canvas, jobs.labels_name(self.model, None), self.z
+        self.runner.start("rank the slices", lambda: canvas.session.least_sure(labels, z), canvas.go_to)
 
     def may_leave(self) -> bool:
         """Whether the stack may be left: what is not saved is asked about, and work that runs is stopped."""
@@ -254,7 +255,7 @@ class LabelStack(QWidget):
             panel.take: None if self._canvas.proposed.plane(z).any() else "nothing is proposed for this slice",
             panel.save: None if session.changed else "nothing was changed",
             panel.reload: None,
-            panel.least_sure: model or session.why_no_ranking(jobs.labels_name(self.model, None)),
+            panel.least_sure: running or model or session.why_no_ranking(jobs.labels_name(self.model, None)),
             models.train: running or session.why_no_training(),
             models.predict_slice: running or model,
             models.predict_stack: running or model,

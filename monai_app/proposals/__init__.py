@@ -1,9 +1,8 @@
-"""Labels proposed from the pixels that are painted so far: a random forest on features of every pixel.
+"""Labels proposed from the pixels that are painted so far, by a random forest on features of every pixel.
 
-Nothing here imports torch, and a proposal of a slice takes seconds, so it can be asked for again after every stroke.
+A proposal of a slice takes seconds, so it can be asked for again after every stroke.
 """
 
-from monai_app.proposals.forest import Forest, Proposal, train_forest
-from monai_app.proposals.propose import propose
+from monai_app.proposals.forest import Forest, Proposal, propose, train_forest
 
 __all__ = ["Forest", "Proposal", "propose", "train_forest"]

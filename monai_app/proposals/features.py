@@ -1,5 +1,10 @@
 """What a pixel is told apart by: greys, edges and ridges around it at several scales, in all detectors and slices."""
 
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -24,11 +29,16 @@ _DIFFERENCES = 2
 HALO = round(_TRUNCATE * max(_SCALES)) + _DIFFERENCES
 """Pixels around a pixel that its features depend on."""
 
+_TILE = 256
+"""Rows and columns of a slice whose features are computed at a time: it bounds the memory."""
+
+_Result = TypeVar("_Result")
+
 Features = npt.NDArray[np.float32]
 """(rows, columns, features)."""
 
 
-def pixel_features(slab: npt.NDArray[np.integer], rect: Rect) -> Features:
+def pixel_features(slab: npt.NDArray[np.integer], rect: Rect, slices: int = SLICES) -> Features:
     """Compute the features of the pixels in a rectangle of the middle slice of a slab.
 
     Of the middle slice, for each detector and scale: the smoothed grey value, the length of its gradient and the two
@@ -36,17 +46,18 @@ def pixel_features(slab: npt.NDArray[np.integer], rect: Rect) -> Features:
     10.1038/s41592-019-0582-9). Of the neighbours, for each detector: the smoothed grey value at two scales.
 
     Args:
-        slab: (slices * detectors, rows, columns) as `SlabSource.read_slab` gives `SLICES` whole slices.
+        slab: (slices * detectors, rows, columns) as `SlabSource.read_slab` gives whole slices.
         rect: rows and columns; every pixel has the very features that it has where all of the slice is computed.
+        slices: in the slab, odd.
 
     Returns:
         (rows, columns, features) of the rectangle.
     """
     around = _grown(rect, Rect.whole(slab.shape))
-    detectors = len(slab) // SLICES
+    detectors = len(slab) // slices
     planes: list[npt.NDArray[np.float32]] = []
     for number, plane in enumerate(slab[(slice(None), *around.index)].astype(np.float32)):
-        middle = number // detectors == SLICES // 2
+        middle = number // detectors == slices // 2
         for scale in _SCALES if middle else _NEAR_SCALES:
             smooth = ndimage.gaussian_filter(plane, scale, mode="nearest", truncate=_TRUNCATE)
             planes += [smooth, *_edges_and_ridges(smooth)] if middle else [smooth]
@@ -67,3 +78,14 @@ def _edges_and_ridges(smooth: npt.NDArray[np.float32]) -> list[npt.NDArray[np.fl
 def _grown(rect: Rect, whole: Rect) -> Rect:
     y, x = (Span(span.start - HALO, span.stop + HALO) for span in (rect.y, rect.x))
     return Rect(y, x).intersect(whole)
+
+
+def tiles_of(shape: tuple[int, ...]) -> list[Rect]:
+    """Return the parts of a slice (rows, columns) whose features are computed at a time."""
+    return list(Rect.whole(shape).split(_TILE, _TILE))
+
+
+def computed(compute: Callable[[Rect], _Result], tiles: Sequence[Rect]) -> Iterator[tuple[Rect, _Result]]:
+    """Yield every tile with what is computed of it, in their order; as many as there are cores at a time."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield from zip(tiles, pool.map(compute, tiles), strict=True)

@@ -1,10 +1,8 @@
 """A random forest that is trained on painted pixels, and the labels that it proposes for a slice."""
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,24 +11,14 @@ from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError
 from monai_app.progress import Progress, silent
-from monai_app.proposals.features import SLICES, pixel_features
+from monai_app.proposals.examples import Given, Labels, examples, painted_labels
+from monai_app.proposals.features import SLICES, computed, pixel_features, tiles_of
 from monai_app.stack import Stack
-from monai_app.stack.annotations.editing import check_phases
 
 _TREES = 50
 
-_DEPTH = 12
-
-_SAMPLES = 3000
-"""Painted pixels of a phase that the forest is trained on, in all slices together."""
-
-_TILE = 256
-"""Rows and columns of a slice whose features are computed at a time: it bounds the memory."""
-
-Labels = npt.NDArray[np.uint8]
-"""(rows, columns): 0 unlabelled, 1..K the phases."""
-
-_T = TypeVar("_T")
+_LEAF = 5
+"""Least pixels of a leaf."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +41,16 @@ class Proposal:
 
 
 class Forest:
-    """A random forest that tells phases apart; `train_forest` makes one."""
+    """A random forest that tells phases apart; `train_forest` makes one.
 
-    def __init__(self, stack: Stack, painted: Mapping[int, Labels], classifier: Any) -> None:
-        self._stack, self._painted, self._classifier = stack, painted, classifier
-        known = set(classifier.classes_.tolist())
-        self.missing = tuple(phase for phase in stack.phases if phase.value not in known)
+    Attributes:
+        stack: the stack.
+        missing: its phases of which no pixel is painted, so that none is proposed.
+    """
+
+    def __init__(self, stack: Stack, painted: Mapping[int, Labels], trees: Any) -> None:
+        self.stack, self._painted, self._trees = stack, painted, trees
+        self.missing = tuple(phase for phase in stack.phases if phase.value not in trees.classes_)
 
     def propose(self, z: int, progress: Progress = silent) -> Proposal:
         """Propose labels of a slice.
@@ -71,16 +63,16 @@ class Forest:
             StackError: there is no such slice.
             AnnotationError: it is a slice to test on.
         """
-        check_target(self._stack, z)
-        whole = Rect.whole(self._stack.shape)
-        slab = self._stack.read_slab(z, self._stack.detectors, SLICES)
+        check_target(self.stack, z)
+        whole = Rect.whole(self.stack.shape)
+        slab = self.stack.read_slab(z, self.stack.detectors, SLICES)
         labels, confidence = np.zeros(whole.shape, np.uint8), np.zeros(whole.shape, np.float32)
-        tiles = list(whole.split(_TILE, _TILE))
+        tiles = tiles_of(whole.shape)
         progress(0, len(tiles))
-        for done, (tile, found) in enumerate(_computed(lambda tile: self._classify(slab, tile), tiles), 1):
+        for done, (tile, found) in enumerate(computed(lambda tile: self._classify(slab, tile), tiles), 1):
             labels[tile.index], confidence[tile.index] = found
             progress(done, len(tiles))
-        inside = self._stack.inside(z, whole)
+        inside = self.stack.inside(z, whole)
         if inside is not None:
             labels[~inside], confidence[~inside] = 0, 0
         if z in self._painted:
@@ -90,37 +82,54 @@ class Forest:
 
     def _classify(self, slab: npt.NDArray[np.integer], tile: Rect) -> tuple[Labels, npt.NDArray[np.float32]]:
         features = pixel_features(slab, tile)
-        shares = self._classifier.predict_proba(features.reshape(-1, features.shape[-1]))
-        phases = self._classifier.classes_[shares.argmax(axis=1)]
-        return phases.reshape(tile.shape), shares.max(axis=1).reshape(tile.shape).astype(np.float32)
+        shares = self._trees.predict_proba(features.reshape(-1, features.shape[-1]))
+        phases = self._trees.classes_[shares.argmax(axis=1)]
+        return phases.reshape(tile.shape), shares.max(axis=1).reshape(tile.shape)
 
 
-def train_forest(stack: Stack, labels: Mapping[int, Labels] | None = None, seed: int = 0) -> Forest:
+def train_forest(stack: Stack, labels: Given | None = None, seed: int = 0) -> Forest:
     """Train a random forest on what is painted in the slices to train on.
 
-    The annotations of slices to test on are never used: a slice whose labels a proposal helped to make could not say
-    how good a model is.
+    Its trees are extremely randomised (Geurts, Ernst and Wehenkel 2006, doi 10.1007/s10994-006-6226-1): thresholds are
+    drawn too, and follow the noise of a few painted pixels less than the best ones would. Annotations of slices to test
+    on are never used.
 
     Args:
         stack: the stack.
-        labels: z -> (rows, columns), uint8, 0 unlabelled and 1..K the phases, in place of the stored annotation:
-            what is painted and not saved yet. Those of slices to test on are not used.
+        labels: z -> (rows, columns), 0 unlabelled and 1..K the phases, in place of the stored annotation: what is
+            painted and not saved yet. Those of slices to test on are not used.
         seed: of the forest, and of which of the painted pixels it is trained on. The same seed, stack and labels give
             the same forest.
 
     Raises:
-        AnnotationError: the stack has no phases, or fewer than two of them are painted.
+        AnnotationError: the stack has no phases, labels do not fit it, or fewer than two phases are painted.
     """
-    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.ensemble import ExtraTreesClassifier
 
-    check_phases(stack)
-    painted = _painted(stack, labels or {})
-    features, phases = _examples(stack, painted, np.random.default_rng(seed))
-    forest = RandomForestClassifier(
-        _TREES, max_depth=_DEPTH, class_weight="balanced", random_state=seed, n_jobs=_threads()
-    ).fit(features, phases)
-    forest.n_jobs = 1  # tiles are computed side by side
-    return Forest(stack, painted, forest)
+    painted = painted_labels(stack, labels or {})
+    features, phases = examples(stack, painted, np.random.default_rng(seed))
+    trees = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF, class_weight="balanced", random_state=seed)
+    return Forest(stack, painted, trees.fit(features, phases))
+
+
+def propose(
+    stack: Stack, z: int, *, labels: Given | None = None, seed: int = 0, progress: Progress = silent
+) -> Proposal:
+    """Train a forest on what is painted, and propose labels of a slice.
+
+    Args:
+        stack: the stack.
+        z: the slice.
+        labels: z -> (rows, columns), in place of the stored annotations; see `train_forest`.
+        seed: see `train_forest`.
+        progress: called for every tile of the slice.
+
+    Raises:
+        StackError: there is no such slice.
+        AnnotationError: it is a slice to test on, or as `train_forest`.
+    """
+    check_target(stack, z)
+    return train_forest(stack, labels, seed).propose(z, progress)
 
 
 def check_target(stack: Stack, z: int) -> None:
@@ -136,53 +145,3 @@ def check_target(stack: Stack, z: int) -> None:
             f"slice {z} of {stack.path.name} is to test on: labels proposed from the training slices would agree with "
             "a model of them more than the material does; label it without a proposal, or make it a slice to train on"
         )
-
-
-def _painted(stack: Stack, labels: Mapping[int, Labels]) -> dict[int, Labels]:
-    """z -> labels of the slices that are learnt from."""
-    stored = {z: stack.read_annotation(z) for z in stack.train_slices if z not in labels}
-    given = {z: plane for z, plane in labels.items() if z not in stack.test_slices}
-    painted = {z: plane for z, plane in sorted({**stored, **given}.items()) if plane.any()}
-    names = [phase.name for phase in stack.phases if any((plane == phase.value).any() for plane in painted.values())]
-    if len(names) < 2:
-        what = f"only {names[0]} is painted" if names else "nothing is painted"
-        raise AnnotationError(
-            f"{what} in the training slices of {stack.path.name}; paint pixels of at least two phases (of "
-            f"{', '.join(phase.name for phase in stack.phases)}), so that they can be told apart"
-        )
-    return painted
-
-
-def _examples(
-    stack: Stack, painted: Mapping[int, Labels], rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Features (n, features) and phases (n) of the pixels that the forest is trained on."""
-    features: list[npt.NDArray[np.float32]] = []
-    phases: list[npt.NDArray[np.uint8]] = []
-    for z, plane in painted.items():
-        chosen = _sampled(plane, _SAMPLES // len(painted), rng)
-        slab = stack.read_slab(z, stack.detectors, SLICES)
-        tiles = [tile for tile in Rect.whole(plane.shape).split(_TILE, _TILE) if chosen[tile.index].any()]
-        for tile, found in _computed(lambda tile: pixel_features(slab, tile)[chosen[tile.index]], tiles):  # noqa: B023
-            features.append(found)
-            phases.append(plane[tile.index][chosen[tile.index]])
-    return np.concatenate(features), np.concatenate(phases)
-
-
-def _sampled(plane: Labels, most: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Choose so many pixels of every phase at most."""
-    chosen = np.zeros(plane.size, bool)
-    for phase in np.unique(plane[plane > 0]):
-        pixels = np.flatnonzero(plane == phase)
-        chosen[rng.permutation(pixels)[: max(1, most)]] = True
-    return chosen.reshape(plane.shape)
-
-
-def _computed(compute: Callable[[Rect], _T], tiles: Sequence[Rect]) -> Iterator[tuple[Rect, _T]]:
-    """Every tile with what is computed of it, in their order; several are computed at a time."""
-    with ThreadPoolExecutor(_threads()) as pool:
-        yield from zip(tiles, pool.map(compute, tiles), strict=True)
-
-
-def _threads() -> int:
-    return len(os.sched_getaffinity(0))

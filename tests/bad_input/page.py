@@ -11,7 +11,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
-    *("train", "results", "segment", "quantify", "saving", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "proposals", "saving", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
@@ -19,6 +19,7 @@ HEADINGS = {
     "inspect": "Stacks that are looked at",
     "annotate": "Label images that become annotations",
     "annotations": "Annotations that are listed and changed",
+    "propose": "Proposed labels",
     "train": "Trainings",
     "evaluate": "Scores",
     "segment": "Segmentations",

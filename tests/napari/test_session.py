@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import zarr
 
+from monai_app.active_learning import stored_scores
+from monai_app.active_learning.slice_scores import SliceScore
 from monai_app.errors import AnnotationError, OutdatedError
 from monai_app.napari.session import Session
 from monai_app.stack import Stack, annotate, ingest
@@ -165,11 +167,11 @@ def test_what_cannot_be_done_yet_says_why(session: Session) -> None:
     assert session.why_no_ranking("model_0001") == "predict the stack first"
 
 
-def test_the_least_sure_slices_without_labels_come_one_after_the_other(session: Session) -> None:
-    stack = session.stack
-    stack.write_labels("unet", (np.ones(stack.shape[1:], np.uint8) for _ in range(stack.shape[0])))
-    rows = [f"{z},{mean}" for z, mean in enumerate([0.7, 0.1, 0.3, 0.2, 0.5, 0.6, 0.4, 0.9])]
-    (stack.path / "labels" / "unet" / "confidence.csv").write_text("\n".join(["slice,mean", *rows, "all,0.5"]))
+def test_the_least_sure_slices_without_labels_come_one_after_the_other(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranking = [SliceScore(z, (), uncertainty=1 - 0.1 * n) for n, z in enumerate((2, 1, 4, 0, 7))]
+    monkeypatch.setattr(stored_scores, "least_sure", lambda stack, labels: {"unet": ranking}[labels])
     order = [2]
     for _ in range(4):
         order.append(session.least_sure("unet", order[-1]))

@@ -119,7 +119,7 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
         record = read_metadata(stack.path).record
         levels = _copy_levels(image, partial)
         for z in sorted(revision.labels):
-            plane = _checked(current, z, revision.labels[z])
+            plane = checked_labels(current, z, revision.labels[z])
             now = None if plane is None else State.of(roles[z], plane)
             by = revision.sources.get(z, source)
             record = record.edited(z, now, _current_state(current, z), by)
@@ -201,8 +201,12 @@ def check_phases(stack: Stack) -> None:
         )
 
 
-def _checked(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
-    """The plane as it is stored, or None where it labels nothing."""
+def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
+    """Return the labels of a slice as they are stored: uint8, 0 outside the pictures; None where they label nothing.
+
+    Raises:
+        AnnotationError: the stack has no phases, there is no such slice, or labels have another shape, type or values.
+    """
     check_phases(stack)
     if not 0 <= z < stack.shape[0]:
         raise AnnotationError(f"slice {z} does not exist; {stack.path.name} has slices 0 to {stack.shape[0] - 1}")

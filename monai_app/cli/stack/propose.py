@@ -1,0 +1,52 @@
+"""``monai-app propose``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from monai_app.proposals import Proposal
+    from monai_app.stack import Stack
+
+
+def propose(
+    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Label file to write, such as proposal.tif.")],
+    z: Annotated[str, typer.Option(help="Slices FIRST:END, END excluded, or one.")],
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Propose labels of slices by what is painted on training slices so far; a random forest learns it."""
+    from monai_app.cli.progress import progress_bar
+    from monai_app.domain.region import Region
+    from monai_app.proposals import train_forest
+    from monai_app.proposals.files import check_file, write_proposals
+    from monai_app.stack import Stack
+
+    opened = Stack.open(stack)
+    slices = Region.parse(z, None, None, opened.shape).z
+    check_file(opened, slices, output, overwrite=overwrite)
+    forest = train_forest(opened)
+    if forest.missing:
+        typer.echo(f"painted nowhere, so not proposed: {', '.join(phase.name for phase in forest.missing)}")
+    lines: list[str] = []
+    with progress_bar("propose") as progress:
+        write_proposals(
+            forest,
+            slices,
+            output,
+            overwrite=overwrite,
+            progress=progress,
+            report=lambda proposal: lines.append(_line(opened, proposal)),
+        )
+    for line in lines:
+        typer.echo(line)
+    typer.echo(f"proposal: {output}")
+
+
+def _line(stack: "Stack", proposal: "Proposal") -> str:
+    labelled = proposal.labels > 0
+    shares = ", ".join(
+        f"{phase.name} {(proposal.labels[labelled] == phase.value).mean():.1%}" for phase in stack.phases
+    )
+    return f"slice {proposal.z}: {shares}; mean confidence {proposal.confidence[labelled].mean():.2f}"

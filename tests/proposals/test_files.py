@@ -1,0 +1,61 @@
+"""Proposals as files: other libraries read them, and `annotate` takes them to the slices they are of."""
+
+import shutil
+from pathlib import Path
+
+import nrrd
+import numpy as np
+import pytest
+import tifffile
+
+from monai_app.domain.region import Span
+from monai_app.errors import AnnotationError, StackError
+from monai_app.proposals import Proposal, train_forest
+from monai_app.proposals.files import check_file, write_proposals
+from monai_app.stack import Stack, annotate
+from monai_app.stack.annotations.importing import import_annotations
+from tests.conftest import run_command
+from tests.proposals.samples import TARGET, strokes
+
+
+@pytest.fixture
+def painted(quarters: Stack, tmp_path: Path) -> Stack:
+    """A copy whose target slice is painted."""
+    copy = Stack.open(shutil.copytree(quarters.path, tmp_path / "quarters.ome.zarr"))
+    return annotate(copy, {TARGET: strokes()})
+
+
+def test_slices_come_back_to_their_places(painted: Stack, tmp_path: Path) -> None:
+    reported: list[Proposal] = []
+    calls: list[tuple[int, int]] = []
+    forest = train_forest(painted)
+    target = tmp_path / "proposal.seg.nrrd"
+    write_proposals(forest, Span(1, 4), target, progress=lambda *call: calls.append(call), report=reported.append)
+    assert [proposal.z for proposal in reported] == [1, 2, 3]
+    assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    _, header = nrrd.read(str(target))
+    assert [header[f"Segment{n}_Name"] for n in range(4)] == [phase.name for phase in painted.phases]
+    done = import_annotations(painted, target, overwrite=True)
+    assert done.set == (1, 2, 3)
+    for proposal in reported:
+        np.testing.assert_array_equal(done.stack.read_annotation(proposal.z), proposal.labels)
+
+
+def test_what_cannot_be_written_is_refused_before_a_forest_is_trained(painted: Stack, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="ends in none of"):
+        check_file(painted, Span(2, 3), tmp_path / "proposal.jpg", overwrite=False)
+    with pytest.raises(AnnotationError, match=r"slice 4 of .* is to test on"):
+        check_file(painted, Span(3, 5), tmp_path / "proposal.tif", overwrite=False)
+
+
+def test_the_command_writes_a_file_that_annotate_takes(painted: Stack, tmp_path: Path) -> None:
+    shown = run_command("-m", "monai_app", "propose", painted.path, "--z", TARGET, "-o", "proposal.tif", cwd=tmp_path)
+    labels = tifffile.imread(tmp_path / "proposal.tif")
+    np.testing.assert_array_equal(labels, train_forest(painted).propose(TARGET).labels)
+    with tifffile.TiffFile(tmp_path / "proposal.tif") as file:
+        assert file.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE  # type: ignore[union-attr]
+    assert shown.stdout.startswith("slice 2: matrix 2")
+    assert shown.stdout.endswith("proposal: proposal.tif\n")
+    words = ("--from", "proposal.tif", "--slice", TARGET, "--overwrite")
+    run_command("-m", "monai_app", "annotate", painted.path, *words, cwd=tmp_path)
+    np.testing.assert_array_equal(painted.reopened().read_annotation(TARGET), labels)
