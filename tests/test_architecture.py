@@ -21,7 +21,7 @@ LAYERS = [
     {"stack"},
     {"phantom", "provenance", "transforms"},
     {"metrics", "pictures"},
-    {"inspection", "proposals", "quantify"},
+    {"inspection", "proposals", "quantify", "viewer"},
     {"inference"},
     {"training"},
     {"bundle"},

@@ -25,6 +25,7 @@ from tests.label.servers import free_port, running
 from tests.settings_tables import markdown_rows
 from tests.stack.alignment.drifting import texture
 from tests.stack.samples import SampleFolder
+from tests.viewer.viewing import viewing
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 SMALL = {
@@ -179,6 +180,23 @@ def test_the_commands_of_the_page_on_confidence_run_in_their_order(
         run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)
     assert (tmp_path / "runs" / "unet" / "eval" / "test" / "sample" / "confidence.png").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_attributes("sure")["calibrated"] > 0
+
+
+def test_the_commands_and_the_code_of_the_page_on_viewers_run(tiny_stack: Stack, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
+    stack.write_labels("unet", (np.full(stack.shape[1:], 1 + z % 3, np.uint8) for z in range(stack.shape[0])))
+    page = CHECKOUT / "docs" / "viewers.md"
+    in_browser, other, in_napari, *saved = commands(page, "monai-app")
+    for words in saved:
+        run_command("-m", "monai_app", *words, cwd=tmp_path)
+    assert {path.name for path in tmp_path.glob("labels.*")} == {words[2] for words in saved}
+    assert (in_browser, in_napari) == (["view", "sample.ome.zarr"], ["view", "sample.ome.zarr", "--napari"])
+    port = str(free_port())
+    with viewing(*(port if word == "8000" else word for word in other[1:]), cwd=tmp_path) as (address, _):
+        assert re.fullmatch(rf"http://127.0.0.1:{port}/v/\w+/", address)
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    shown = run_command("-c", code, cwd=tmp_path).stdout
+    assert [line.split()[:2] for line in shown.splitlines()] == [["image", "ICE"], ["image", "TLD"], ["labels", "unet"]]
 
 
 def test_the_commands_of_the_page_on_annotations_run_in_their_order(tiny_stack: Stack, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from monai_app.domain.phase import Phase
 from monai_app.errors import StackError
@@ -68,16 +67,19 @@ def _shown(stack: Stack, name: str) -> ShownLabels:
     return ShownLabels(name, read_phases(stack.path, name), CONFIDENCE in ResultArrays.open(folder).levels)
 
 
-def grey_windows(store: Path) -> tuple[tuple[float, float], ...]:
-    """Read the grey values that viewers show as black and white, a pair a detector, from the store's NGFF metadata.
+def grey_windows(stack: Stack) -> dict[str, tuple[float, float]]:
+    """Read the grey values that viewers show as black and white, of every detector, from the store's NGFF metadata.
 
     Raises:
         StackError: they are damaged.
     """
-    file = store / "zarr.json"
+    file = stack.path / "zarr.json"
     try:
         channels = json.loads(file.read_text(encoding="utf-8"))["attributes"]["ome"]["omero"]["channels"]
-        return tuple((float(each["window"]["start"]), float(each["window"]["end"])) for each in channels)
+        windows = [(float(each["window"]["start"]), float(each["window"]["end"])) for each in channels]
+        if len(windows) != len(stack.detectors):
+            raise ValueError(f"it tells of {len(windows)} channels of {len(stack.detectors)} detectors")
+        return dict(zip(stack.detectors, windows, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(
             f"{file} is damaged ({type(error).__name__}: {error}); restore it from a copy, or ingest the sample again"

@@ -35,7 +35,7 @@ def napari_layers(stack: Stack, labels: Sequence[str] | None = None) -> list[Lay
     """
     shown = shown_labels(stack, labels)
     return [
-        *(_detector(stack, channel, window) for channel, window in enumerate(grey_windows(stack.path))),
+        *(_detector(stack, channel, window) for channel, window in enumerate(grey_windows(stack).values())),
         *(_confidence(stack, each) for each in shown if each.confidence),
         *(_labels(stack, each, visible=each == shown[0]) for each in shown),
     ]

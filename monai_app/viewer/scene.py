@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from neuroglancer import CoordinateSpace, ImageLayer, ManagedLayer, SegmentationLayer, ViewerState
@@ -52,23 +53,23 @@ def fill(state: ViewerState, stack: Stack, labels: Sequence[ShownLabels], store:
 
 def _layers(stack: Stack, labels: Sequence[ShownLabels], store: str, phases: str) -> Iterator[ManagedLayer]:
     top = float(np.iinfo(stack.dtype).max)
-    for channel, window in enumerate(grey_windows(stack.path)):
+    for channel, (detector, window) in enumerate(grey_windows(stack).items()):
         control = {"grey": {"range": list(window), "window": [0.0, top]}}
         place: dict[str, Any] = {
             "local_dimensions": CoordinateSpace(names=["c'"], units="", scales=[1]),
             "local_position": [channel],
         }
         layer = ImageLayer(source=_zarr(store), shader=_GREY, shader_controls=control, opacity=1.0, **place)
-        yield ManagedLayer(stack.detectors[channel], layer, visible=channel == 0)
+        yield ManagedLayer(detector, layer, visible=channel == 0)
     for each in labels:
         if each.confidence:
             control = {"confidence": {"range": [0, 255]}}
-            source = _zarr(f"{store}/{each.map_folder}")
+            source = _zarr(f"{store}/{quote(each.map_folder)}")
             layer = ImageLayer(source=source, shader=_COLOURED, shader_controls=control, opacity=1.0)
             yield ManagedLayer(f"{each.name} {CONFIDENCE}", layer, visible=False)
     for each in labels:
         layer = SegmentationLayer(
-            source=[_zarr(f"{store}/{each.folder}"), f"precomputed://{phases}/{each.name}"],
+            source=[_zarr(f"{store}/{quote(each.folder)}"), f"precomputed://{phases}/{quote(each.name)}"],
             segments=[phase.value for phase in each.phases],
             segment_colors={phase.value: phase.colour for phase in each.phases},
             ignore_null_visible_set=False,  # a phase that is switched off is not shown, also the last one

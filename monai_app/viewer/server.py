@@ -93,21 +93,21 @@ def served(stack: Stack, labels: Sequence[str] | None = None, port: int = 0) -> 
         source = (stack.path / "0").resolve().parent
         raise StackError(f"{stack.path} is a snapshot and links to the images of {source}; view that one")
     server = _listen(port)
-    viewer = ViewerBase(allow_credentials=False)
-    store, phases = f"/store/{viewer.token}", f"/phases/{viewer.token}"
-    documents = {each.name: phase_properties(each) for each in shown}
-    server.app.add_handlers(
-        ".*",
-        [
-            (rf"{store}/(.*)", StoreFiles, {"path": str(stack.path.resolve())}),
-            (rf"{phases}/([^/]+)/info", Phases, {"documents": documents}),
-            ("/favicon.ico", NoIcon),
-        ],
-    )
-    with viewer.txn() as state:
-        fill(state, stack, shown, server.server_url + store, server.server_url + phases)
-    server.viewers[viewer.token] = viewer
     try:
+        viewer = ViewerBase(allow_credentials=False)
+        store, phases = f"/store/{viewer.token}", f"/phases/{viewer.token}"
+        documents = {each.name: phase_properties(each) for each in shown}
+        server.app.add_handlers(
+            ".*",
+            [
+                (rf"{store}/(.*)", StoreFiles, {"path": str(stack.path.resolve())}),
+                (rf"{phases}/([^/]+)/info", Phases, {"documents": documents}),
+                ("/favicon.ico", NoIcon),
+            ],
+        )
+        with viewer.txn() as state:
+            fill(state, stack, shown, server.server_url + store, server.server_url + phases)
+        server.viewers[viewer.token] = viewer
         yield f"{server.server_url}/v/{viewer.token}/"
     finally:
         server.stop()

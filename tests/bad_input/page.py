@@ -11,7 +11,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
-    *("train", "results", "segment", "quantify", "proposals", "saving", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "proposals", "saving", "view", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
@@ -24,6 +24,7 @@ HEADINGS = {
     "evaluate": "Scores",
     "segment": "Segmentations",
     "labels": "Label images of a stack",
+    "view": "Stacks in viewers",
     "quantify": "Quantities",
     "save": "Saved files",
     "export": "Exported files",

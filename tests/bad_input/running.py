@@ -65,6 +65,7 @@ def _surroundings() -> Iterator[None]:
         mock.patch.dict(os.environ),
         mock.patch("sys.stdin", nothing),
         mock.patch("uvicorn.Server.run", side_effect=AssertionError("it serves")),
+        mock.patch("webbrowser.open", side_effect=AssertionError("it serves")),
     ):
         try:
             yield

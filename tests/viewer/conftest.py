@@ -14,7 +14,7 @@ SHAPE = SLICES, ROWS, COLUMNS = 3, 64, 600
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """Two 16-bit detectors in two levels, labels ``net`` with confidence, ``other`` of one slice, and an annotation."""
+    """Two 16-bit detectors in two levels; labels ``u+net`` with confidence, ``other`` of one slice; an annotation."""
     folder = SampleFolder(tmp_path_factory.mktemp("viewer"))
     z, y, x = np.indices(SHAPE)
     greys = (4000 * (1 + z + x * 4 // COLUMNS) + 10000 * (y * 2 // ROWS)).astype(np.uint16)
@@ -22,7 +22,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     folder.detector("TLD", 40000 - greys)
     folder.annotate({1: np.full(SHAPE[1:], 7, np.uint8)}, train=[1], test=[])
     made = ingest(folder.write(), folder.target)
-    write(made, "net", range(SLICES), (Map("confidence", per_phase=False),))
+    write(made, "u+net", range(SLICES), (Map("confidence", per_phase=False),))
     write(made, "other", range(1), ())
     return made
 

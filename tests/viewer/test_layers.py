@@ -25,7 +25,7 @@ def by_name(stack: Stack) -> dict[str, Any]:
 
 def test_layers_hold_the_pixels_of_the_store_in_all_levels(stack: Stack) -> None:
     layers = by_name(stack)
-    assert list(layers) == ["ICE", "TLD", "net confidence", "net", "other", "annotation"]
+    assert list(layers) == ["ICE", "TLD", "u+net confidence", "u+net", "other", "annotation"]
     assert [kind for *_, kind in layers.values()] == ["image"] * 3 + ["labels"] * 3
     for data, *_ in layers.values():
         assert [level.shape for level in data] == [SHAPE, (SLICES, ROWS // 2, COLUMNS // 2)]
@@ -33,8 +33,8 @@ def test_layers_hold_the_pixels_of_the_store_in_all_levels(stack: Stack) -> None
     for z in range(SLICES):
         for name in stack.detectors:
             np.testing.assert_array_equal(layers[name][0][0][z], stack.read_slab(z, [name], 1)[0])
-        np.testing.assert_array_equal(layers["net"][0][0][z], stack.read_labels("net", z))
-        np.testing.assert_array_equal(layers["net confidence"][0][0][z], stack.read_map("net", "confidence", z))
+        np.testing.assert_array_equal(layers["u+net"][0][0][z], stack.read_labels("u+net", z))
+        np.testing.assert_array_equal(layers["u+net confidence"][0][0][z], stack.read_map("u+net", "confidence", z))
     assert layers["other"][0][0].max(axis=(1, 2)).compute().tolist() == [2, 0, 0]  # slices that were left out
     assert layers["annotation"][0][0].max(axis=(1, 2)).compute().tolist() == [0, 2, 0]
 
@@ -52,7 +52,7 @@ def test_napari_shows_names_colours_contrast_and_size(stack: Stack, monkeypatch:
     window.show(stack)
     viewer, _ = opened
     layers = viewer.layers
-    assert [layer.name for layer in layers if layer.visible] == ["ICE", "net"]
+    assert [layer.name for layer in layers if layer.visible] == ["ICE", "u+net"]
     assert viewer.dims.point[0] == 20 * (SLICES // 2)
     assert viewer.canvas.overlays.scale_bar.visible
     for layer in layers:
@@ -62,9 +62,9 @@ def test_napari_shows_names_colours_contrast_and_size(stack: Stack, monkeypatch:
     low, high = layers["TLD"].contrast_limits
     assert 0 < low < high < 65535
     for value, colour in COLOURS.items():
-        np.testing.assert_allclose(layers["net"].colormap.map(value), colour, atol=1e-6)
-    assert layers["net"].colormap.map(0)[3] == 0
-    assert layers["net"].features["phase"].tolist() == ["unlabelled", "pore", "hydrate"]
+        np.testing.assert_allclose(layers["u+net"].colormap.map(value), colour, atol=1e-6)
+    assert layers["u+net"].colormap.map(0)[3] == 0
+    assert layers["u+net"].features["phase"].tolist() == ["unlabelled", "pore", "hydrate"]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -79,7 +79,7 @@ def test_the_ome_zarr_reader_of_napari_finds_names_colours_and_size(stack: Stack
     np.testing.assert_array_equal(image[0][1, 2], stack.read_slab(2, ["TLD"], 1)[0])
     assert options["contrast_limits"][0] == list(napari_layers(stack)[0][1]["contrast_limits"])
     assert [(options["name"].split("/")[-1], kind) for _, options, kind in labels] == [
-        (name, "labels") for name in ("annotation", "net", "other")
+        (name, "labels") for name in ("annotation", "u+net", "other")
     ]
     for data, options, kind in labels:
         layer: Any = Layer.create(data, options, kind)
@@ -92,7 +92,7 @@ def test_the_ome_zarr_reader_of_napari_finds_names_colours_and_size(stack: Stack
 def test_label_images_are_shown_as_asked(stack: Stack) -> None:
     assert [each.name for each in shown_labels(stack, ["annotation", "other", "annotation"])] == ["annotation", "other"]
     assert shown_labels(stack, []) == ()
-    with pytest.raises(StackError, match=r"no finished label image 'a'; what can be shown: net, other, annotation"):
+    with pytest.raises(StackError, match=r"no finished label image 'a'; what can be shown: u\+net, other, annotation"):
         shown_labels(stack, ["a"])
 
 

@@ -1,11 +1,12 @@
 """A stack in a real browser, and what its server refuses."""
 
 import http.client
+import importlib.util
 import os
+import re
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,14 +17,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from monai_app.cli.stack.view import view
 from monai_app.errors import ConfigError, StackError
 from monai_app.stack import Stack, snapshot
 from monai_app.viewer.content import grey_windows
 from monai_app.viewer.server import served
-from tests import warm
 from tests.browsing import page
-from tests.label.servers import free_port
+from tests.label.servers import wait_for
 from tests.viewer.conftest import COLUMNS, ROWS, SLICES
+from tests.viewer.viewing import viewing
 
 PLACES = [(y, x) for y in (5, 50) for x in (75, 225, 375, 525)]
 """Row and column of a place in every part of a slice, far from borders."""
@@ -71,20 +73,20 @@ def becomes(shown: Page, stack: Stack, expected: npt.NDArray[np.float64]) -> Non
 
 def greys(stack: Stack, detector: str, z: int) -> npt.NDArray[np.float64]:
     """What the store's window makes of a detector at the places: (places, 3)."""
-    low, high = grey_windows(stack.path)[stack.detectors.index(detector)]
+    low, high = grey_windows(stack)[detector]
     plane = stack.read_slab(z, [detector], 1)[0].astype(float)
     values = np.array([plane[place] for place in PLACES])
     return np.repeat(255 * np.clip((values - low) / (high - low), 0, 1)[:, None], 3, axis=1)
 
 
 def test_slices_and_labels_are_drawn_where_they_lie(shown: Page, stack: Stack) -> None:
-    labels = np.array([stack.read_labels("net", MIDDLE)[place] for place in PLACES])
+    labels = np.array([stack.read_labels("u+net", MIDDLE)[place] for place in PLACES])
     grey = greys(stack, "ICE", MIDDLE)
     assert len(np.unique(grey)) > 4
     becomes(shown, stack, np.where(labels[:, None] > 0, (grey + COLOURS[labels]) / 2, grey))
     assert shown.title() == "sample - neuroglancer"
     names = shown.locator(".neuroglancer-layer-item-label").all_inner_texts()
-    assert names == ["ICE", "TLD", "net confidence", "net", "other", "annotation"]
+    assert names == ["ICE", "TLD", "u+net confidence", "u+net", "other", "annotation"]
     assert {"pore", "hydrate"} <= set(shown.locator(".neuroglancer-segment-list").first.inner_text().split())
     shown.keyboard.press("4")  # labels off
     becomes(shown, stack, grey)
@@ -93,7 +95,7 @@ def test_slices_and_labels_are_drawn_where_they_lie(shown: Page, stack: Stack) -
     shown.keyboard.press("2")
     becomes(shown, stack, greys(stack, "TLD", MIDDLE + 1))
     shown.keyboard.press("3")
-    confidence = np.array([stack.read_map("net", "confidence", MIDDLE + 1)[place] for place in PLACES], float)
+    confidence = np.array([stack.read_map("u+net", "confidence", MIDDLE + 1)[place] for place in PLACES], float)
     becomes(shown, stack, np.repeat(confidence[:, None], 3, axis=1))  # cubehelix begins black and ends white
 
 
@@ -125,7 +127,7 @@ def test_only_files_of_the_store_are_served_to_this_machine(stack: Stack, addres
         assert status(address, f"{store}/{path}") in (403, 404), path
     for method in ("POST", "PUT", "DELETE"):
         assert status(address, f"{store}/zarr.json", method) == 405
-    assert status(address, f"/phases/{token}/net/info") == 200
+    assert status(address, f"/phases/{token}/u%2Bnet/info") == 200
     assert status(address, f"/phases/{token}/unknown/info") == 404
 
 
@@ -161,36 +163,36 @@ def test_a_port_in_use_is_refused(stack: Stack, address: str) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_opens_the_browser_and_stops_cleanly(stack: Stack, tmp_path: Path, ending: signal.Signals) -> None:
-    browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
-    browser.chmod(0o755)
-    port = free_port()
-    process = subprocess.Popen(
-        [warm.python(), "-m", "monai_app", "view", str(stack.path), "--port", str(port), "--labels", "net"],
-        env={**os.environ, "BROWSER": f"{browser} %s"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        wait(lambda: (tmp_path / "opened").exists() or process.poll() is not None)
-        opened = (tmp_path / "opened").read_text().strip()
+    opened = tmp_path / "opened"
+    (tmp_path / "browser").write_text(f'#!/bin/sh\necho "$1" > {opened}.part && mv {opened}.part {opened}\n')
+    (tmp_path / "browser").chmod(0o755)
+    with viewing(stack.path, "--labels", "u+net", BROWSER=f"{tmp_path}/browser %s") as (address, process):
+        wait_for(opened.exists)
+        assert opened.read_text().strip() == address
         # A browser that stays connected, as all do, does not keep the server.
-        events = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        events.request("GET", f"/events/{urlsplit(opened).path.split('/')[2]}?c=a&gc=&gs=")
+        events = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+        events.request("GET", f"/events/{urlsplit(address).path.split('/')[2]}?c=a&gc=&gs=")
         assert events.getresponse().status == 200
         process.send_signal(ending)
         output, errors = process.communicate(timeout=60)
         events.close()
-    finally:
-        process.kill()
     assert (process.returncode, errors) == (0, "")
-    assert output == f"sample: {opened}\nCtrl-C stops the server\nthe server has stopped\n"
-    assert opened.startswith(f"http://127.0.0.1:{port}/v/")
+    assert output == "Ctrl-C stops the server\nthe server has stopped\n"
 
 
-def wait(until: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not until():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+@pytest.mark.parametrize(
+    ("package", "option", "says"),
+    [
+        ("neuroglancer", "--no-browser", "neuroglancer is not installed: pip install 'monai-app[view]'"),
+        ("napari", "--napari", "napari is not installed: pip install 'monai-app[napari]'"),
+        ("", "--napari", "--napari needs a screen, and DISPLAY and WAYLAND_DISPLAY name none; leave --napari out"),
+    ],
+)
+def test_what_is_missing_is_named(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, package: str, option: str, says: str
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else object())
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        view(stack.path, no_browser=option == "--no-browser", napari=option == "--napari")

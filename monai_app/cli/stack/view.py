@@ -52,5 +52,5 @@ def _check_screen() -> None:
     if not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))):
         raise ConfigError(
             "--napari needs a screen, and DISPLAY and WAYLAND_DISPLAY name none; leave --napari out and open the "
-            "address that is printed, or log in with ssh -X"
+            "address that is printed"
         )

@@ -111,6 +111,20 @@ def test_the_ngff_models_accept_labels_and_maps(stack: Stack) -> None:
     assert [channel["label"] for channel in probability.omero["channels"]] == ["pore", "hydrate"]
 
 
+def test_the_schemas_of_ngff_accept_a_store_with_labels_and_maps(stack: Stack) -> None:
+    """They are those of the specification; the validator adds what they cannot say, of arrays and levels."""
+    from ome_zarr_io import OMEZarrValidator, validate  # imported here: it pulls in dask
+
+    segment(stack)
+    for group in ("", "labels/annotation", "labels/a", "labels/a/confidence", "labels/a/probability"):
+        report = validate(stack.path / group, strict=True)
+        assert report, str(report)
+    attributes = zarr.open_group(stack.path / "labels" / "a", mode="r").attrs.asdict()
+    assert OMEZarrValidator().iter_issues(attributes, "strict_label") == []
+    attributes["ome"]["image-label"]["colors"][0]["rgba"] = [0, 0, 300]
+    assert OMEZarrValidator().iter_issues(attributes, "strict_label") != []
+
+
 def test_the_smaller_levels_are_those_of_whole_planes(stack: Stack) -> None:
     segment(stack)
     for z in range(3):
