@@ -45,8 +45,8 @@ class Canvas:
 
     @property
     def z(self) -> int:
-        """The slice that is shown."""
-        return int(self.viewer.dims.current_step[0])
+        """The slice that is shown; the last one where other layers of the viewer reach beyond it."""
+        return min(int(self.viewer.dims.current_step[0]), self.session.stack.shape[0] - 1)
 
     def go_to(self, z: int) -> None:
         """Show a slice."""

@@ -17,6 +17,26 @@ _SIZES = ("small", "paper")
 _MOST_EPOCHS = 100_000
 
 
+class StackPanel(QWidget):
+    """The stack.
+
+    Args:
+        open_store, ingest: are called when somebody asks for it.
+    """
+
+    def __init__(self, open_store: Act, ingest: Act) -> None:
+        super().__init__()
+        self._name = QLabel("no stack")
+        self.open = Action("Open ...", "Open an ingested stack, NAME.ome.zarr", open_store)
+        self.ingest = Action("Ingest ...", "Make a stack of a sample's description", ingest)
+        _grid(self, [(self._name,), (self.open, self.ingest)])
+
+    def show_stack(self, path: Path) -> None:
+        """Show which stack it is."""
+        self._name.setText(path.name)
+        self._name.setToolTip(str(path))
+
+
 class SlicePanel(QGroupBox):
     """The slice that is shown: what it is for, proposals, saving.
 
@@ -60,9 +80,9 @@ class ModelPanel(QGroupBox):
 
     def __init__(self, choose: Act, train: Act, predict_slice: Act, predict_stack: Act) -> None:
         super().__init__("Model")
-        self.name, self.size, self.epochs = QLabel(), QComboBox(), QSpinBox()
-        self.size.addItems(_SIZES)
-        self.size.setToolTip("Network and steps: small for a CPU, paper for a GPU")
+        self.name, self._size, self.epochs = QLabel(), QComboBox(), QSpinBox()
+        self._size.addItems(_SIZES)
+        self._size.setToolTip("Network and steps: small for a CPU, paper for a GPU")
         self.epochs.setRange(0, _MOST_EPOCHS)
         self.epochs.setSpecialValueText("epochs of the size")
         self.epochs.setSuffix(" epochs")
@@ -70,14 +90,14 @@ class ModelPanel(QGroupBox):
         self.train = Action("Train", "Save, and train a model on all slices to train on", train)
         self.predict_slice = Action("Predict slice", "Segment this slice with the model", predict_slice)
         self.predict_stack = Action("Predict stack", "Segment all slices with the model", predict_stack)
-        rows = [(self.size, self.epochs), (self.train,), (self.name, self.choose)]
+        rows = [(self._size, self.epochs), (self.train,), (self.name, self.choose)]
         _grid(self, [*rows, (self.predict_slice, self.predict_stack)])
 
     @property
     def options(self) -> list[str]:
         """The options of ``monai-app train``; without epochs they are those of the size."""
         epochs = self.epochs.value()
-        return ["--size", self.size.currentText(), *(["--epochs", str(epochs)] if epochs else [])]
+        return ["--size", self._size.currentText(), *(["--epochs", str(epochs)] if epochs else [])]
 
     def show_model(self, model: Path | None) -> None:
         """Show which model is applied."""
@@ -85,7 +105,7 @@ class ModelPanel(QGroupBox):
         self.name.setToolTip("" if model is None else str(model))
 
 
-def _grid(box: QGroupBox, rows: list[tuple[QWidget, ...]]) -> None:
+def _grid(box: QWidget, rows: list[tuple[QWidget, ...]]) -> None:
     grid = QGridLayout(box)
     grid.setContentsMargins(6, 6, 6, 6)
     grid.setSpacing(4)

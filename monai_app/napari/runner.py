@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import QThreadPool, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QProgressBar, QVBoxLayout, QWidget
 
 from monai_app.errors import StoppedError
@@ -12,6 +12,7 @@ from monai_app.napari.buttons import Action, guarded, tell
 from monai_app.napari.jobs import Job, progress_in
 
 _POLL_MS = 300
+_ENDING_MS = 10_000
 _LINES = 2000
 _STEPS = 1000
 
@@ -59,7 +60,7 @@ class Runner(QWidget):
             done: is given in the window's thread what the work gives; errors are shown.
         """
         self.busy, self._job = title, work if isinstance(work, Job) else None
-        worker = create_worker(work.__call__, _start_thread=False, _ignore_errors=True)
+        worker = create_worker(lambda: work(), _start_thread=False, _ignore_errors=True)
         worker.returned.connect(lambda result: self._end(lambda: done(result)))
         worker.errored.connect(lambda error: self._end(lambda: self._tell(error)))
         self._bar.setRange(0, 0)
@@ -71,6 +72,13 @@ class Runner(QWidget):
         """Stop the job that runs, if one does."""
         if self._job is not None:
             self._job.stop()
+
+    def close_down(self) -> None:
+        """Stop the work that is being done, and wait for its end, some seconds at most."""
+        self.stop()
+        threads = QThreadPool.globalInstance()
+        if threads is not None:
+            threads.waitForDone(_ENDING_MS)
 
     def _end(self, then: Callable[[], object]) -> None:
         self._poll()

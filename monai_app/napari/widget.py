@@ -5,20 +5,20 @@ from pathlib import Path
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from monai_app.errors import OutdatedError
 from monai_app.napari import jobs
 from monai_app.napari.buttons import Action
 from monai_app.napari.canvas import Canvas
+from monai_app.napari.dialogs import agrees, ask_description, ask_folder, wants_to_save
 from monai_app.napari.palette import Palette
-from monai_app.napari.panels import ModelPanel, SlicePanel
+from monai_app.napari.panels import ModelPanel, SlicePanel, StackPanel
 from monai_app.napari.runner import Runner
 from monai_app.napari.session import Session
 from monai_app.stack import Role
 from monai_app.temporary import process_folder
 
-_ASK = QMessageBox.StandardButton
 _REST_MS = 100
 
 
@@ -35,20 +35,31 @@ class LabelStack(QWidget):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        self.viewer, self.canvas, self.model = viewer, Canvas.find(viewer), None
+        self.viewer, self.canvas = viewer, Canvas.find(viewer)
+        self.model: Path | None = None
         self._logs = 0
         self._window: QObject | None = None
         self._soon = QTimer(self)  # what is painted is looked at when the hand rests
         self._soon.setSingleShot(True)
         self._soon.setInterval(_REST_MS)
         self._soon.timeout.connect(self.refresh)
-        self.stack_name, self.palette, self.runner = QLabel(), Palette(), Runner()
-        self.open_button = Action("Open ...", "Open an ingested stack, NAME.ome.zarr", self.ask_store)
-        self.ingest_button = Action("Ingest ...", "Make a stack of a sample's description", self.ask_description)
+        self.phases, self.runner = Palette(), Runner()
+        self.stack = StackPanel(
+            lambda: ask_folder(self, "Open an ingested stack (NAME.ome.zarr)", self.open),
+            lambda: ask_description(self, self.ingest),
+        )
         self.slice = SlicePanel(self.set_role, self.propose, self.take, self.save, self.reload, self.go_to_least_sure)
-        self.models = ModelPanel(self.ask_model, self.train, lambda: self.predict(self.z), lambda: self.predict(None))
-        self._lay_out()
-        self.palette.chosen.connect(lambda value: self._canvas.paint_with(value))
+        self.models = ModelPanel(
+            lambda: ask_folder(self, "Choose the run folder of a model", self.take_model),
+            self.train,
+            lambda: self.predict(self.z),
+            lambda: self.predict(None),
+        )
+        column = QVBoxLayout(self)
+        for part in (self.stack, self.phases, self.slice, self.models):
+            column.addWidget(part)
+        column.addWidget(self.runner, 1)
+        self.phases.chosen.connect(lambda value: self._canvas.paint_with(value))
         self.runner.changed.connect(self.refresh)
         viewer.dims.events.current_step.connect(self.refresh)
         if self.canvas is not None:
@@ -58,36 +69,18 @@ class LabelStack(QWidget):
     @property
     def session(self) -> Session | None:
         """The stack; None before one is opened."""
-        return self.canvas and self.canvas.session
+        return None if self.canvas is None else self.canvas.session
 
     @property
     def z(self) -> int:
         """The slice that is shown."""
         return self._canvas.z
 
-    def ask_store(self) -> None:
-        """Ask for a stack, and open it."""
-        path = QFileDialog.getExistingDirectory(self, "Open an ingested stack (NAME.ome.zarr)")
-        if path:
-            self.open(Path(path))
-
-    def ask_description(self) -> None:
-        """Ask for a sample's description, ingest it, and open the stack."""
-        path, _ = QFileDialog.getOpenFileName(self, "Ingest a sample", filter="Description (*.yaml *.yml)")
-        if path:
-            self.ingest(Path(path))
-
-    def ask_model(self) -> None:
-        """Ask for a run folder whose model is applied."""
-        path = QFileDialog.getExistingDirectory(self, "Choose the run folder of a model")
-        if path:
-            self._take_model(Path(path))
-
     def ingest(self, description: Path) -> None:
         """Ingest a sample, and open the stack; one that is there is replaced only if the person says so."""
         store = jobs.store_of(description)
         question = f"{store.name} exists already.\n\nReplace it, with all annotations and predictions in it?"
-        if not store.exists() or self._agreed("Ingested already", question):
+        if not store.exists() or agrees(self, "Ingested already", question):
             job = jobs.ingest(description, self._log(), overwrite=store.exists())
             self.runner.start("ingest", job, self.open)
 
@@ -124,7 +117,7 @@ class LabelStack(QWidget):
         try:
             self._session.save()
         except OutdatedError as error:
-            if not self._agreed("Annotated by somebody else", f"{error}.\n\nReplace their annotation?"):
+            if not agrees(self, "Annotated by somebody else", f"{error}.\n\nReplace their annotation?"):
                 return False
             self._session.save(overwrite=True)
         self._changed()
@@ -139,7 +132,12 @@ class LabelStack(QWidget):
         """Save, and train a model, which is applied from then on."""
         if self.save():
             job = jobs.train(self._session.stack, self.models.options, self._log())
-            self.runner.start("train", job, self._take_model)
+            self.runner.start("train", job, self.take_model)
+
+    def take_model(self, model: Path) -> None:
+        """Apply a model from now on."""
+        self.model = model
+        self.refresh()
 
     def predict(self, z: int | None) -> None:
         """Segment a slice, or all of them, with the model."""
@@ -147,7 +145,7 @@ class LabelStack(QWidget):
         stack = self._session.stack
         done = z is None and jobs.labels_name(self.model, None) in stack.label_names()
         question = f"Model {self.model.name} has segmented the stack already.\n\nDo it again and replace that?"
-        if not done or self._agreed("Segmented already", question):
+        if not done or agrees(self, "Segmented already", question):
             job = jobs.predict(stack, self.model, z, self._log(), overwrite=done)
             self.runner.start("segment" if z is None else f"segment slice {z}", job, self._canvas.show_prediction)
 
@@ -158,20 +156,19 @@ class LabelStack(QWidget):
         self.runner.start("rank the slices", lambda: canvas.session.least_sure(labels, z), canvas.go_to)
 
     def may_leave(self) -> bool:
-        """Whether the stack may be left: what is not saved is asked about, and work that runs is stopped."""
+        """Whether the stack may be left: what is not saved, or not finished, is asked about."""
         changed = [] if self.session is None else self.session.changed
         if changed:
-            question = f"Labels of slice {', '.join(map(str, changed))} are not saved.\n\nSave them?"
-            answer = QMessageBox.question(self, "Unsaved labels", question, _ASK.Save | _ASK.Discard | _ASK.Cancel)
-            if answer == _ASK.Cancel or (answer == _ASK.Save and not self.save()):
+            save = wants_to_save(self, changed)
+            if save is None or (save and not self.save()):
                 return False
-        self.runner.stop()
-        return True
+        busy = f"{self.runner.busy} is not finished. Closing stops it; asked for again, it goes on.\n\nClose?"
+        return self.runner.busy is None or agrees(self, "Not finished", busy)
 
     def refresh(self, *_: object) -> None:
         """Show the slice and its role, and which buttons may be used."""
         running = None if self.runner.busy is None else f"{self.runner.busy} is not finished"
-        for button in (self.open_button, self.ingest_button, self.models.choose):
+        for button in (self.stack.open, self.stack.ingest, self.models.choose):
             button.allow(running)
         self.models.show_model(self.model)
         self.slice.role.setEnabled(self.session is not None)
@@ -182,19 +179,20 @@ class LabelStack(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802  # Qt's name
         """Look at whether the window is closed over unsaved labels."""
         if self._window is None:
-            self._window = self.window()
-            self._window.installEventFilter(self)
+            self._window = window = self.window()
+            if window is not None:
+                window.installEventFilter(self)
         super().showEvent(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802  # Qt's name
         """Keep the window open where `may_leave` says so."""
-        if event is None or event.type() != QEvent.Type.Close or watched is not self._window or self.may_leave():
+        if event is None or event.type() != QEvent.Type.Close or watched is not self._window:
+            return False
+        if self.may_leave():
+            self.runner.close_down()
             return False
         event.ignore()
         return True
-
-    def _agreed(self, title: str, question: str) -> bool:
-        return QMessageBox.question(self, title, question) == _ASK.Yes
 
     @property
     def _canvas(self) -> Canvas:
@@ -206,29 +204,25 @@ class LabelStack(QWidget):
         return self._canvas.session
 
     def _opened(self, found: tuple[Session, Path | None]) -> None:
-        if self.canvas is not None:
-            self.canvas.remove()
+        before, self.canvas = self.canvas, None
+        if before is not None:
+            before.remove()
         session, self.model = found
         self.canvas = Canvas(self.viewer, session)
         self._show_stack()
 
     def _show_stack(self) -> None:
         stack = self._session.stack
-        self.stack_name.setText(stack.path.name)
-        self.stack_name.setToolTip(str(stack.path))
-        self.palette.show_phases(stack.phases)
+        self.stack.show_stack(stack.path)
+        self.phases.show_phases(stack.phases)
         self._canvas.on_change(self._soon.start)
         self._canvas.annotation.events.selected_label.connect(
-            lambda event: self.palette.choose(event.source.selected_label)
+            lambda event: self.phases.choose(event.source.selected_label)
         )
         self._canvas.paint_with(stack.phases[0].value)
 
     def _changed(self) -> None:
         self._canvas.refresh()
-        self.refresh()
-
-    def _take_model(self, model: Path) -> None:
-        self.model = model
         self.refresh()
 
     def _log(self) -> Path:
@@ -249,26 +243,17 @@ class LabelStack(QWidget):
         if self.session is None:
             return dict.fromkeys((*buttons, *more), "open a stack first")
         session, z = self.session, self.z
-        model = "train a model first, or choose one" if self.model is None else None
+        if self.model is None:
+            model = ranking = "train a model first, or choose one"
+        else:
+            model, ranking = None, session.why_no_ranking(jobs.labels_name(self.model, None))
         return {
             panel.propose: running or session.why_no_proposal(z),
             panel.take: None if self._canvas.proposed.plane(z).any() else "nothing is proposed for this slice",
             panel.save: None if session.changed else "nothing was changed",
             panel.reload: None,
-            panel.least_sure: running or model or session.why_no_ranking(jobs.labels_name(self.model, None)),
+            panel.least_sure: running or ranking,
             models.train: running or session.why_no_training(),
             models.predict_slice: running or model,
             models.predict_stack: running or model,
         }
-
-    def _lay_out(self) -> None:
-        top = QGridLayout()
-        top.addWidget(self.stack_name, 0, 0, 1, 2)
-        top.addWidget(self.open_button, 1, 0)
-        top.addWidget(self.ingest_button, 1, 1)
-        column = QVBoxLayout(self)
-        column.setSpacing(6)
-        column.addLayout(top)
-        for part in (self.palette, self.slice, self.models):
-            column.addWidget(part)
-        column.addWidget(self.runner, 1)

@@ -24,7 +24,8 @@ KEYS: list[Any] = [
 def planes_of(read: list[int]) -> Planes:
     def plane(z: int) -> npt.NDArray[np.uint8]:
         read.append(z)
-        return WHOLE[z].copy()
+        found: npt.NDArray[np.uint8] = WHOLE[z].copy()
+        return found
 
     return Planes(WHOLE.shape, plane)
 

@@ -18,12 +18,12 @@ OPTIONS = ("-p", "pytestqt.plugin", "-p", "napari.utils._testsupport", "-p", "no
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no screen: tools/install-screen installs Xvfb")
 def test_the_whole_loop_in_napari(tmp_path: Path) -> None:
     screen = ["xvfb-run", "--auto-servernum", "--server-args", "-screen 0 1280x800x24"]
-    command = [*screen, sys.executable, "-m", "pytest", "-q", *OPTIONS, LOOP]
+    command = [*screen, sys.executable, "-m", "pytest", "-q", *OPTIONS, str(LOOP)]
     # Settings of the person who runs the tests have no say, and are not changed.
     own = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     environment = {**os.environ, **own, "QT_API": "pyqt6", "WARM_PYTHON": warm.python()}
     for name in [name for name in environment if name.startswith(("PYTEST_", "COV_"))]:
         del environment[name]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=900, env=environment)
     assert result.returncode == 0, f"{result.stdout[-12000:]}\n{result.stderr[-4000:]}"
     assert "1 passed" in result.stdout

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from monai_app.stack import Stack, annotate
 from monai_app.stack.discovery import write_description
 from tests.conftest import SAMPLE, TINY, as_options, write_tiny_sample
 
-SECONDS = 60
+SECONDS = 240
 PHASES = SAMPLE[SAMPLE.index("phases:") : SAMPLE.index("annotations:")]
 TINY_EPOCH = {name: value for name, value in TINY.items() if name != "max_epochs"}
 """Settings of a training that takes seconds; the number of epochs is chosen in the window."""
@@ -54,7 +55,7 @@ class Window:
     def paint(self, z: int, value: int, row: int, column: int, size: int = 7) -> None:
         """Choose a phase and paint a dot, as a click of the mouse does."""
         self.viewer.dims.set_current_step(0, z)
-        (button,) = [each for each in self.widget.palette.findChildren(QPushButton) if each.text()[0] == str(value)]
+        (button,) = [each for each in self.widget.phases.findChildren(QPushButton) if each.text()[0] == str(value)]
         self.click(button)
         layer = self.viewer.layers["annotation"]
         assert (layer.mode, layer.selected_label) == ("paint", value)
@@ -69,13 +70,12 @@ class Window:
 @pytest.fixture
 def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
     monkeypatch.setattr(command, "COMMAND", (os.environ["WARM_PYTHON"], "-m", "monai_app.background.child"))
-    options = ModelPanel.options.fget
-    assert options is not None
+    options: Any = ModelPanel.__dict__["options"].fget
     monkeypatch.setattr(ModelPanel, "options", property(lambda panel: [*options(panel), *as_options(TINY_EPOCH)]))
     manifest = PluginManifest.from_file(Path(monai_app.napari.__file__).with_name("napari.yaml"))
     assert manifest.contributions.widgets is not None
     (contribution,) = manifest.contributions.widgets
-    (contributed,) = manifest.contributions.commands or ()
+    (contributed,) = manifest.contributions.commands or []
     assert contribution.command == contributed.id
     assert contributed.python_name == f"{LabelStack.__module__}:{LabelStack.__name__}"
     viewer = make_napari_viewer()
@@ -91,7 +91,8 @@ def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pyt
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(found.chosen))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(found.chosen), ""))
     yield found
-    found.answer = ASK.Discard
+    with suppress(RuntimeError):  # it was closed
+        viewer.window._qt_window.removeEventFilter(widget)
 
 
 def shown_errors() -> list[str]:
@@ -116,7 +117,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
     assert "open a stack first" in widget.slice.propose.toolTip()
 
     window.chosen = describe(tmp_path)
-    window.click(widget.ingest_button)
+    window.click(widget.stack.ingest)
     assert [layer.name for layer in viewer.layers] == ["ICE", "TLD", "proposal", "annotation"]
     assert widget.models.train.toolTip().endswith("Not now: label a slice to train on first")
 
@@ -128,7 +129,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
                 window.paint(z, value, int(rows[place]), int(columns[place]), 5)
     painted = viewer.layers["annotation"].data.plane(5).copy()
     assert set(np.unique(painted)) == {0, 1, 2, 3}
-    assert widget.slice.role.currentText() == "train"
+    window.bot.waitUntil(lambda: widget.slice.role.currentText() == "train")
     viewer.layers["annotation"].undo()
     assert (viewer.layers["annotation"].data.plane(5) != painted).any()
     viewer.layers["annotation"].redo()
@@ -213,14 +214,14 @@ def leaving(window: Window, folder: Path) -> None:
     assert viewer.window._qt_window.isVisible()
     assert "slice 3 are not saved" in window.asked.pop()
     window.chosen = folder / "sample.ome.zarr"
-    window.click(widget.open_button)
+    window.click(widget.stack.open)
     assert widget.session is not None
     assert widget.session.changed == [3]
 
     again = LabelStack(viewer)  # as after the window was closed alone
     assert again.session is widget.session
     window.answer = ASK.Save
-    window.click(widget.open_button)
+    window.click(widget.stack.open)
     assert window.stored().roles[3] == "train"
     assert widget.model == folder / "sample_runs" / "0001"
     assert [layer.name for layer in viewer.layers].count("annotation") == 1
