@@ -42,7 +42,7 @@ def napari_layers(stack: Stack, labels: Sequence[str] | None = None) -> list[Lay
 
 
 def _detector(stack: Stack, channel: int, window: tuple[float, float]) -> LayerData:
-    levels = [level[channel] for level in _levels(stack, stack.path, complete=True)]
+    levels = [level[channel] for level in _levels(stack, stack.path, complete=None)]
     options = {"name": stack.detectors[channel], "contrast_limits": window, "visible": channel == 0}
     return _layer(stack, levels, {**options, "colormap": "gray"}, "image")
 
@@ -56,11 +56,10 @@ def _confidence(stack: Stack, labels: ShownLabels) -> LayerData:
 def phase_options(phases: Sequence[Phase]) -> dict[str, Any]:
     """The arguments of a labels layer that say what its values mean: their colours and names."""
     nothing = (0.0, 0.0, 0.0, 0.0)
-    colours = {phase.value: (*(part / 255 for part in phase.rgb), 1.0) for phase in phases}
-    return {
-        "colormap": {None: nothing, UNLABELLED: nothing, **colours},
-        "features": {"index": [UNLABELLED, *colours], "phase": ["unlabelled", *(phase.name for phase in phases)]},
-    }
+    colours: dict[int | None, tuple[float, ...]] = {None: nothing, UNLABELLED: nothing}
+    colours |= {phase.value: (*(part / 255 for part in phase.rgb), 1.0) for phase in phases}
+    names = {UNLABELLED: "unlabelled", **{phase.value: phase.name for phase in phases}}
+    return {"colormap": colours, "features": {"index": list(names), "phase": list(names.values())}}
 
 
 def space(stack: Stack) -> dict[str, Any]:
@@ -78,10 +77,10 @@ def _layer(stack: Stack, levels: list[da.Array], options: dict[str, Any], kind: 
     return (levels if several else levels[0]), {**options, **space(stack), "multiscale": several}, kind
 
 
-def _levels(stack: Stack, folder: Path, *, complete: bool = False) -> list[da.Array]:
+def _levels(stack: Stack, folder: Path, *, complete: bool | None = False) -> list[da.Array]:
     """The arrays of all levels; of labels and maps, slices that were left out have no chunks and are 0."""
     opened = (
         layout.open_level(folder / str(level), complete=complete)
         for level in range(len(level_shapes(*stack.shape[1:])))
     )
-    return [da.from_array(level, chunks=level.chunks) for level in opened]
+    return [da.from_array(level, chunks=level.chunks) for level in opened]  # type: ignore[no-untyped-call]

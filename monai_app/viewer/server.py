@@ -6,6 +6,7 @@ import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from neuroglancer.server import Server
 from neuroglancer.viewer_base import ViewerBase
@@ -43,7 +44,7 @@ class StoreFiles(StaticFileHandler):
 class Phases(RequestHandler):
     """The names of the phases of a label image."""
 
-    def initialize(self, documents: dict[str, object]) -> None:
+    def initialize(self, documents: dict[str, dict[str, Any]]) -> None:
         """Take a document for every label image."""
         self.documents = documents
 

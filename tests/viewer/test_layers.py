@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from _pytest.monkeypatch import MonkeyPatch
 
 from monai_app.errors import StackError
 from monai_app.stack import Stack, ingest
@@ -40,18 +39,18 @@ def test_layers_hold_the_pixels_of_the_store_in_all_levels(stack: Stack) -> None
 
 
 @pytest.mark.filterwarnings("ignore")  # those of napari and what it imports
-def test_napari_shows_names_colours_contrast_and_size(stack: Stack, monkeypatch: MonkeyPatch) -> None:
+def test_napari_shows_names_colours_contrast_and_size(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     import napari
     from napari.components import ViewerModel
 
-    opened: list[Any] = []
-    monkeypatch.setattr(napari, "Viewer", lambda title: opened.append(ViewerModel(title=title)) or opened[-1])
-    monkeypatch.setattr(napari, "run", lambda: opened.append("run"))
+    viewer, ran = ViewerModel(), []
+    monkeypatch.setattr(napari, "Viewer", lambda title: viewer)
+    monkeypatch.setattr(napari, "run", lambda: ran.append(len(viewer.layers)))
     from monai_app.viewer import window
 
     window.show(stack)
-    viewer, _ = opened
     layers = viewer.layers
+    assert ran == [len(napari_layers(stack))]
     assert [layer.name for layer in layers if layer.visible] == ["ICE", "u+net"]
     assert viewer.dims.point[0] == 20 * (SLICES // 2)
     assert viewer.canvas.overlays.scale_bar.visible

@@ -60,7 +60,8 @@ def drawn(shown: Page, stack: Stack) -> npt.NDArray[np.float64]:
     middle = (ROWS - 1) / 2, (COLUMNS - 1) / 2
     steps = stack.voxel_nm[1] / nm, stack.voxel_nm[2] / nm
     rows, columns = (np.array(centre) + (np.array(PLACES) - middle) * steps).astype(int).T
-    return screen[rows, columns]
+    colours: npt.NDArray[np.float64] = screen[rows, columns]
+    return colours
 
 
 def becomes(shown: Page, stack: Stack, expected: npt.NDArray[np.float64]) -> None:

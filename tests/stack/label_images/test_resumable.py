@@ -119,7 +119,7 @@ def test_the_schemas_of_ngff_accept_a_store_with_labels_and_maps(stack: Stack) -
     for group in ("", "labels/annotation", "labels/a", "labels/a/confidence", "labels/a/probability"):
         report = validate(stack.path / group, strict=True)
         assert report, str(report)
-    attributes = zarr.open_group(stack.path / "labels" / "a", mode="r").attrs.asdict()
+    attributes: dict[str, Any] = dict(zarr.open_group(stack.path / "labels" / "a", mode="r").attrs)
     assert OMEZarrValidator().iter_issues(attributes, "strict_label") == []
     attributes["ome"]["image-label"]["colors"][0]["rgba"] = [0, 0, 300]
     assert OMEZarrValidator().iter_issues(attributes, "strict_label") != []
