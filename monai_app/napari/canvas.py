@@ -35,7 +35,6 @@ class Canvas:
             self._add((array, shown if number < detectors else {**shown, "visible": False}, kind))
         self.proposal = self._add((self.proposed, {**options, "name": PROPOSAL, "opacity": 0.4}, "labels"))
         self.annotation: Labels = self._add((session.labels, {**options, "name": ANNOTATION}, "labels"))
-        viewer.layers.selection.active = self.annotation
         viewer.dims.set_current_step(0, session.stack.example_slice)
 
     @classmethod
@@ -56,7 +55,7 @@ class Canvas:
         """Paint a phase from now on, or erase with 0."""
         self.annotation.selected_label = value
         self.annotation.mode = "paint"
-        self.viewer.layers.selection.active = self.annotation
+        self._focus()
 
     def on_change(self, call: Callable[[], object]) -> None:
         """Have something called whenever labels are being painted, undone or shown; it may be before they are."""
@@ -90,13 +89,20 @@ class Canvas:
             for before in [each for each in self._layers() if each.name == data[1]["name"]]:
                 self.viewer.layers.remove(before)
             layer = self._add(data)
-            self.viewer.layers.move(self.viewer.layers.index(layer), self.viewer.layers.index(self.proposal))
-        self.viewer.layers.selection.active = self.annotation
+            kept = [each for each in (self.proposal, self.annotation, layer) if each in self.viewer.layers]
+            below = min(map(self.viewer.layers.index, kept))
+            self.viewer.layers.move(self.viewer.layers.index(layer), below)
+        self._focus()
 
     def remove(self) -> None:
         """Take the layers away."""
         for layer in self._layers():
             self.viewer.layers.remove(layer)
+
+    def _focus(self) -> None:
+        """Let strokes go to the annotation, unless somebody removed its layer."""
+        if self.annotation in self.viewer.layers:
+            self.viewer.layers.selection.active = self.annotation
 
     def _layers(self) -> list[Layer]:
         return [layer for layer in self.viewer.layers if layer.metadata.get(_KEY) is self]
