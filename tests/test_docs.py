@@ -15,9 +15,11 @@ import yaml
 
 from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
+from monai_app.domain.region import Rect
 from monai_app.domain.schemas import Setting, settings_table
 from monai_app.phantom import PhantomConfig
 from monai_app.stack import SampleDescription, Stack, ingest
+from monai_app.stack.label_images.arrays import Map
 from monai_app.yamlfile import parse_yaml, read_yaml
 from tests import warm
 from tests.conftest import CHECKOUT, SHARED_DATA, TINY, as_options, run_command, write_tiny_sample
@@ -212,6 +214,43 @@ def test_the_commands_of_the_page_on_annotations_run_in_their_order(tiny_stack: 
         np.testing.assert_array_equal(stack.read_annotation(z), tiny_stack.read_annotation(other))
     assert output.count("unchanged: 1, 3, 5\n") == 2
     assert "removed: unet\n" in output
+
+
+def test_the_page_on_proposals_runs(tiny_stack: Stack, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
+    with stack.write_result("unet", fingerprint={}, maps=(Map("confidence", per_phase=False),)) as result:
+        for z in range(stack.shape[0]):
+            plane = np.full(stack.shape[1:], 1 + z, np.uint8)
+            result.arrays.write(z, Rect.whole(stack.shape), {"labels": plane % 3 + 1, "confidence": 20 * plane})
+        result.finish(range(stack.shape[0]))
+    page = CHECKOUT / "docs" / "proposals.md"
+    for words in commands(page, "monai-app"):
+        run_command("-m", "monai_app", *words, cwd=tmp_path)
+    proposed = np.asarray(tifffile.imread(tmp_path / "proposal.tif"))
+    np.testing.assert_array_equal(stack.reopened().read_annotation(2), proposed)
+    assert (tmp_path / "proposals.seg.nrrd").is_file()
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    shown = run_command("-c", code, cwd=tmp_path).stdout
+    assert re.fullmatch(r"\(96, 80\) 0\.\d+ \[\]\n\[0, 4, 7\]\n", shown)
+
+
+def test_the_numbers_of_the_page_on_proposals_were_measured() -> None:
+    page = CHECKOUT / "docs" / "proposals.md"
+    measured = json.loads((CHECKOUT / "docs" / "results" / "proposals.json").read_text())
+    rows = [
+        [row["sample"], f"{row['share']:.0%}", row["way"], f"{row['same_slice']:.3f}", f"{row['beside']:.3f}"]
+        for row in measured["quality"]
+    ]
+    assert [list(row.values()) for row in table_rows(page, "sample")] == rows
+    sizes = [
+        [
+            f"{row['rows']} x {row['columns']}",
+            *(f"{row[name]:.1f}" for name in ("train_seconds", "propose_seconds", "processor_seconds")),
+            f"{row['peak_gib']:.1f}",
+        ]
+        for row in measured["seconds"]
+    ]
+    assert [list(row.values()) for row in table_rows(page, "slice")] == sizes
 
 
 def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from monai_app.errors import AnnotationError
 from monai_app.proposals.features import SLICES, computed, pixel_features, tiles_of
-from monai_app.stack import Stack
+from monai_app.stack import SlabSource, Stack
 from monai_app.stack.annotations.editing import check_phases, checked_labels
 
 _MOST = 3000
@@ -49,7 +49,7 @@ def painted_labels(stack: Stack, given: Given) -> dict[int, Labels]:
 
 
 def examples(
-    stack: Stack, painted: Mapping[int, Labels], rng: np.random.Generator
+    stack: SlabSource, painted: Mapping[int, Labels], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], Labels]:
     """Return features (n, features) and phases (n) of painted pixels, of every slice as many of a phase at most."""
     features: list[npt.NDArray[np.float32]] = []

@@ -67,12 +67,17 @@ def pixel_features(slab: npt.NDArray[np.integer], rect: Rect, slices: int = SLIC
 
 def _edges_and_ridges(smooth: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
     """The gradient's length and the eigenvalues of the Hessian matrix, the greater one first."""
-    down, across = np.gradient(smooth)
-    down_down, down_across = np.gradient(down)
-    across_across = np.gradient(across, axis=1)
+    down, across = _slope(smooth, 0), _slope(smooth, 1)
+    down_down, down_across, across_across = _slope(down, 0), _slope(down, 1), _slope(across, 1)
     mean, half = (down_down + across_across) / 2, (down_down - across_across) / 2
     spread = np.sqrt(half**2 + down_across**2)
     return [np.sqrt(down**2 + across**2), mean + spread, mean - spread]
+
+
+def _slope(plane: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
+    """Central differences along an axis, of planes of any size."""
+    slope: npt.NDArray[np.float32] = ndimage.correlate1d(plane, (-0.5, 0.0, 0.5), axis, mode="nearest")
+    return slope
 
 
 def _grown(rect: Rect, whole: Rect) -> Rect:

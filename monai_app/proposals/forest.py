@@ -18,7 +18,7 @@ from monai_app.stack import Stack
 _TREES = 50
 
 _LEAF = 5
-"""Least pixels of a leaf."""
+"""Least pixels of a leaf, or all of the rarest phase where it has fewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,8 @@ def train_forest(stack: Stack, labels: Given | None = None, seed: int = 0) -> Fo
 
     painted = painted_labels(stack, labels or {})
     features, phases = examples(stack, painted, np.random.default_rng(seed))
-    trees = ExtraTreesClassifier(_TREES, min_samples_leaf=_LEAF, class_weight="balanced", random_state=seed)
+    leaf = min(_LEAF, *np.unique(phases, return_counts=True)[1].tolist())
+    trees = ExtraTreesClassifier(_TREES, min_samples_leaf=leaf, class_weight="balanced", random_state=seed)
     return Forest(stack, painted, trees.fit(features, phases))
 
 

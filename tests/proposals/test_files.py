@@ -14,8 +14,8 @@ from monai_app.proposals import Proposal, train_forest
 from monai_app.proposals.files import check_file, write_proposals
 from monai_app.stack import Stack, annotate
 from monai_app.stack.annotations.importing import import_annotations
-from tests.conftest import run_command
-from tests.proposals.samples import TARGET, strokes
+from tests.bad_input.running import run_line
+from tests.proposals.samples import SIDE, TARGET, strokes
 
 
 @pytest.fixture
@@ -48,14 +48,31 @@ def test_what_cannot_be_written_is_refused_before_a_forest_is_trained(painted: S
         check_file(painted, Span(3, 5), tmp_path / "proposal.tif", overwrite=False)
 
 
+def test_annotations_that_change_meanwhile_are_noticed(painted: Stack, tmp_path: Path) -> None:
+    def saved_by_another(proposal: Proposal) -> None:
+        annotate(painted, {1: proposal.labels})
+
+    with pytest.raises(StackError, match="annotated while it was read"):
+        write_proposals(train_forest(painted), Span(2, 3), tmp_path / "a.tif", report=saved_by_another)
+    assert not (tmp_path / "a.tif").exists()
+
+
 def test_the_command_writes_a_file_that_annotate_takes(painted: Stack, tmp_path: Path) -> None:
-    shown = run_command("-m", "monai_app", "propose", painted.path, "--z", TARGET, "-o", "proposal.tif", cwd=tmp_path)
+    words = ["propose", str(painted.path), "--z", str(TARGET), "-o", "proposal.tif"]
+    shown = run_line(words, tmp_path).output
     labels = tifffile.imread(tmp_path / "proposal.tif")
     np.testing.assert_array_equal(labels, train_forest(painted).propose(TARGET).labels)
     with tifffile.TiffFile(tmp_path / "proposal.tif") as file:
         assert file.pages[0].photometric == tifffile.PHOTOMETRIC.PALETTE  # type: ignore[union-attr]
-    assert shown.stdout.startswith("slice 2: matrix 2")
-    assert shown.stdout.endswith("proposal: proposal.tif\n")
-    words = ("--from", "proposal.tif", "--slice", TARGET, "--overwrite")
-    run_command("-m", "monai_app", "annotate", painted.path, *words, cwd=tmp_path)
+    assert shown.startswith("slice 2: matrix 2")
+    assert shown.endswith("proposal: proposal.tif\n")
+    words = ["annotate", str(painted.path), "--from", "proposal.tif", "--slice", str(TARGET), "--overwrite"]
+    assert run_line(words, tmp_path).code == 0
     np.testing.assert_array_equal(painted.reopened().read_annotation(TARGET), labels)
+
+
+def test_the_command_names_what_is_painted_nowhere(painted: Stack, tmp_path: Path) -> None:
+    annotate(painted, {TARGET: np.where(strokes() == 4, 0, strokes())})
+    ending = run_line(["propose", str(painted.path), "--z", "1:3", "-o", "proposal.tif"], tmp_path)
+    assert ending.output.startswith("painted nowhere, so not proposed: in neighbours\nslice 1: ")
+    assert tifffile.imread(tmp_path / "proposal.tif").shape == (2, SIDE, SIDE)

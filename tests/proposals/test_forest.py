@@ -2,8 +2,10 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from monai_app.domain.region import Rect
@@ -39,6 +41,13 @@ def test_a_slice_is_labelled_by_what_is_painted_on_another_one(quarters: Stack) 
     assert (proposal.labels == truth())[known].mean() > 0.95
     assert [phase.name for phase in proposal.missing] == ["in neighbours"]
     assert 4 not in proposal.labels
+
+
+def test_one_pixel_of_each_phase_is_enough_to_begin_with(quarters: Stack) -> None:
+    painted = BLANK.copy()
+    painted[10, 10], painted[10, 50] = 1, 2
+    labels = propose(quarters, TARGET, labels={0: BLANK, TARGET: painted}).labels
+    assert (labels == truth())[truth() < 3].mean() > 0.8
 
 
 def test_confidence_is_a_probability_and_lower_between_the_phases(quarters: Stack) -> None:
@@ -111,7 +120,7 @@ def test_where_a_moved_slice_has_no_pixels_nothing_is_proposed(
     ],
 )
 def test_what_cannot_be_proposed_is_refused(
-    quarters: Stack, z: int, labels: np.ndarray, error: type[Exception], says: str
+    quarters: Stack, z: int, labels: npt.NDArray[Any], error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
         propose(quarters, z, labels={TARGET: labels})
@@ -124,8 +133,12 @@ def test_of_slices_that_are_painted_all_over_some_tiles_are_enough(
     monkeypatch.setattr(examples_module, "_TILES", 3)
     monkeypatch.setattr(examples_module, "_MOST", 40)
     seen: list[Rect] = []
-    original = examples_module.pixel_features
-    monkeypatch.setattr(examples_module, "pixel_features", lambda slab, tile: seen.append(tile) or original(slab, tile))
+
+    def watched(slab: npt.NDArray[np.integer], tile: Rect) -> features.Features:
+        seen.append(tile)
+        return features.pixel_features(slab, tile)
+
+    monkeypatch.setattr(examples_module, "pixel_features", watched)
     rng = np.random.default_rng(0)
     found, phases = examples(quarters, {1: truth(), TARGET: truth()}, rng)
     assert found.shape == (len(phases), 40)
@@ -142,5 +155,5 @@ def test_slices_of_few_and_of_many_painted_pixels_count_alike(quarters: Stack) -
     assert forest.missing == ()
     stack = ArrayStack(["A"], np.zeros((1, 2, SIDE, SIDE), np.uint8))
     whole = np.ones((SIDE, SIDE), np.uint8)
-    _, phases = examples(stack, {0: whole, 1: 2 * strokes().clip(0, 1)}, np.random.default_rng(0))  # type: ignore[arg-type]
+    _, phases = examples(stack, {0: whole, 1: 2 * strokes().clip(0, 1)}, np.random.default_rng(0))
     assert np.bincount(phases).tolist() == [0, 1500, 80]

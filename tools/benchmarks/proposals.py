@@ -71,10 +71,10 @@ def main() -> None:
 
 
 def simulated(work: Path, seed: int) -> Path:
-    """Simulate and ingest a sample of 7 slices unless that was done before, and return its folder."""
+    """Simulate and ingest a sample of 5 slices unless that was done before, and return its folder."""
     folder = work / f"sample_{seed}"
     if not folder.exists():
-        app("simulate", folder, "--slices", 7, "--rows", SIDE, "--columns", SIDE, "--seed", seed)
+        app("simulate", folder, "--slices", 5, "--rows", SIDE, "--columns", SIDE, "--seed", seed)
     if not (work / f"sample_{seed}.ome.zarr").exists():
         app("ingest", folder / "sample.yaml", work / f"sample_{seed}.ome.zarr")
     return folder

@@ -5,7 +5,7 @@ import numpy as np
 from monai_app.stack import Stack, annotate
 from tests.bad_input.row import Place, Row, refused, taken
 from tests.bad_input.rows.descriptions import file_at, folder_at
-from tests.bad_input.rows.saving import saved, without_annotations
+from tests.bad_input.rows.saving import saved
 
 LINE = "propose STACK --z 2 -o new.tif"
 
@@ -14,6 +14,12 @@ def one_phase(place: Place) -> None:
     """Leave one phase in the training slices."""
     stack = Stack.open(place.copy("STACK"))
     annotate(stack, {z: np.where(stack.read_annotation(z) == 1, 1, 0).astype(np.uint8) for z in stack.train_slices})
+
+
+def nothing(place: Place) -> None:
+    """Remove the annotations of the training slices."""
+    stack = Stack.open(place.copy("STACK"))
+    annotate(stack, dict.fromkeys(stack.train_slices))
 
 
 def sliced(text: str, *says: str) -> Row:
@@ -40,7 +46,7 @@ ROWS = [
     named("STACK/new.tif", "lies in the store"),
     refused("a file that exists", LINE, "--overwrite", make=file_at("new.tif")),
     refused("a file that is a folder", f"{LINE} --overwrite", "new.tif", make=folder_at("new.tif")),
-    refused("a stack without annotations", LINE, "nothing is painted", make=without_annotations),
+    refused("a stack without annotations", LINE, "nothing is painted", make=nothing),
     refused("a single phase painted", LINE, "only pore is painted", "hydrate", make=one_phase),
     taken("a training slice", "propose STACK --z 3 -o new.tif", saved("new.tif")),
 ]
