@@ -38,7 +38,7 @@ class LabelStack(QWidget):
         self.viewer, self.canvas = viewer, Canvas.find(viewer)
         self.model: Path | None = None
         self._logs = 0
-        self._window: QObject | None = None
+        self._guards = False
         self._soon = QTimer(self)  # what is painted is looked at when the hand rests
         self._soon.setSingleShot(True)
         self._soon.setInterval(_REST_MS)
@@ -178,15 +178,15 @@ class LabelStack(QWidget):
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802  # Qt's name
         """Look at whether the window is closed over unsaved labels."""
-        if self._window is None:
-            self._window = window = self.window()
-            if window is not None:
-                window.installEventFilter(self)
+        window = self.window()
+        if window is not None and not self._guards:
+            self._guards = True
+            window.installEventFilter(self)
         super().showEvent(event)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802  # Qt's name
         """Keep the window open where `may_leave` says so."""
-        if event is None or event.type() != QEvent.Type.Close or watched is not self._window:
+        if event is None or event.type() != QEvent.Type.Close:
             return False
         if self.may_leave():
             self.runner.close_down()

@@ -219,6 +219,8 @@ def leaving(window: Window, folder: Path) -> None:
 
     again = LabelStack(viewer)  # as after the window was closed alone
     assert again.session is widget.session
+    again.deleteLater()
+    window.bot.wait(10)
     window.answer = ASK.Save
     window.click(widget.stack.open)
     assert window.stored().roles[3] == "train"
