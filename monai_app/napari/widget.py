@@ -243,10 +243,8 @@ class LabelStack(QWidget):
         if self.session is None:
             return dict.fromkeys((*buttons, *more), "open a stack first")
         session, z = self.session, self.z
-        if self.model is None:
-            model = ranking = "train a model first, or choose one"
-        else:
-            model, ranking = None, session.why_no_ranking(jobs.labels_name(self.model, None))
+        model = "train a model first, or choose one" if self.model is None else None
+        ranking = model if self.model is None else session.why_no_ranking(jobs.labels_name(self.model, None))
         return {
             panel.propose: running or session.why_no_proposal(z),
             panel.take: None if self._canvas.proposed.plane(z).any() else "nothing is proposed for this slice",
