@@ -44,6 +44,12 @@ class BusyError(AppError, RuntimeError):
     status = 409
 
 
+class OutdatedError(AppError, RuntimeError):
+    """What was to be changed is not what it was when the change began: somebody else changed it."""
+
+    status = 409
+
+
 class DivergedError(AppError, ArithmeticError):
     """A training whose loss or weights are no finite numbers any more."""
 

@@ -27,6 +27,7 @@ LAYERS = [
     {"bundle"},
     {"active_learning", "export", "study"},
     {"label", "report"},
+    {"napari"},
     {"cli"},
 ]
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from anyio import CancelScope
 
-from monai_app.errors import ConfigError, FailedError
+from monai_app.errors import ConfigError, FailedError, StoppedError
 
 COMMAND = (sys.executable, "-m", "monai_app.background.child")
 """Our command line as a child of this process."""
@@ -50,3 +51,43 @@ async def run_command(words: Sequence[str], log: Path) -> None:
             raise ConfigError(ending.rpartition("monai-app: ")[2])
         died = f"its process ended with {code}, perhaps because the memory was used up"
         raise FailedError(died if code < 0 else f"{last}; its log, {log.name}, says more")
+
+
+class StoppableCommand:
+    """Runs our command line from a thread, until it ends or another thread stops it."""
+
+    def __init__(self) -> None:
+        self._lock, self._stopped = threading.Lock(), False
+        self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[None]] | None = None
+
+    def __call__(self, words: Sequence[str], log: Path) -> None:
+        """Run a command as `run_command` does, and wait for it.
+
+        Raises:
+            StoppedError: it was stopped, or is not to begin any more.
+            AppError: as `run_command`.
+        """
+        try:
+            asyncio.run(self._run(words, log))
+        except asyncio.CancelledError:
+            raise StoppedError(f"{words[0]} was stopped; ask for it again, and it goes on") from None
+
+    def stop(self) -> None:
+        """Stop the command with all processes that it started; those that would come after it do not begin."""
+        with self._lock:
+            self._stopped = True
+            if self._running is not None:
+                loop, task = self._running
+                loop.call_soon_threadsafe(task.cancel)
+
+    async def _run(self, words: Sequence[str], log: Path) -> None:
+        task = asyncio.ensure_future(run_command(words, log))
+        with self._lock:
+            if self._stopped:
+                task.cancel()
+            self._running = asyncio.get_running_loop(), task
+        try:
+            await task
+        finally:
+            with self._lock:
+                self._running = None

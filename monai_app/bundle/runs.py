@@ -1,15 +1,20 @@
 """The runs of one model in one folder, ``0001``, ``0002``, ...: which counts, and which was never finished."""
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.configs.settings import read_json
-from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.prepare import CHECKPOINT, RECORD, check_idle
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
 from monai_app.names import check_file_name
+from monai_app.stack import Stack, snapshot
+
+Command = Callable[[Sequence[str], Path], None]
+"""Runs our command line, given the words after ``monai-app``, adds what it says to a log, and raises its errors."""
 
 CURRENT = "current.json"
 """File beside the runs that names the one which counts and the one whose training has not ended well.
@@ -84,3 +89,47 @@ class Runs:
 def snapshot_of(run: Path) -> Path:
     """Return the path of the snapshot that a run reads; it lies beside the run's folder."""
     return run.with_name(f"{run.name}.ome.zarr")
+
+
+def train_next(
+    runs: Runs, stack: Stack, options: Sequence[str], log: Path, command: Command, *, resume: bool = True
+) -> Path:
+    """Train the next run on the annotations that a stack has now, and let it count.
+
+    The command is ``monai-app train SNAPSHOT RUN``. Where the last training did not come to count and was the same, it
+    is resumed; any other training takes its place, and its run and snapshot are gone.
+
+    Args:
+        runs: of the model.
+        stack: the stack; annotations that come while this goes on are not trained on.
+        options: more words of the command.
+        log: file to which all that is said is added.
+        command: runs the command.
+        resume: whether to go on with the last training.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        AppError: it cannot be trained, or failed; the run that counted before still counts.
+    """
+    run = runs.begin()
+    check_idle(run)
+    # Labels may come in while this goes on; what is trained on stays as it was, and can be looked up.
+    data = snapshot(stack, snapshot_of(run), overwrite=True)
+    words, again = ["train", str(data.path), str(run), *options], [] if resume else ["--overwrite"]
+    begun = _time(run / CHECKPOINT)
+    try:
+        command([*words, *again], log)
+    except ConfigError as error:
+        if again or not run.exists() or _time(run / CHECKPOINT) != begun:
+            raise
+        with log.open("a", encoding="utf8") as lines:
+            lines.write(f"{error}\na new training takes the place of {run.name}\n")
+        command([*words, "--overwrite"], log)
+    runs.publish(run)
+    return run
+
+
+def _time(file: Path) -> int | None:
+    return file.stat().st_mtime_ns if file.is_file() else None

@@ -39,26 +39,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, init, ingest, inspect, annotate, annotations, train, evaluate, segment, labels, quantify, save, export),
-    *(study, package, check, unpack, trust, verify, serve, settings),
-    *(
-        simulate,
-        init,
-        ingest,
-        inspect,
-        annotate,
-        annotations,
-        train,
-        evaluate,
-        segment,
-        labels,
-        view,
-        quantify,
-        save,
-        export,
-    ),
     *(simulate, init, ingest, inspect, annotate, annotations, propose),
-    *(train, evaluate, segment, labels, quantify, save, export),
+    *(train, evaluate, study, segment, labels, view, quantify, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

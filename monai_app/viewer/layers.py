@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import dask.array as da
 
-from monai_app.domain.phase import UNLABELLED
+from monai_app.domain.phase import UNLABELLED, Phase
 from monai_app.stack import Stack
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import level_shapes
@@ -53,26 +53,28 @@ def _confidence(stack: Stack, labels: ShownLabels) -> LayerData:
     return _layer(stack, levels, {**options, "colormap": "viridis"}, "image")
 
 
-def _labels(stack: Stack, labels: ShownLabels, *, visible: bool) -> LayerData:
+def phase_options(phases: Sequence[Phase]) -> dict[str, Any]:
+    """The arguments of a labels layer that say what its values mean: their colours and names."""
     nothing = (0.0, 0.0, 0.0, 0.0)
     colours: dict[int | None, tuple[float, ...]] = {None: nothing, UNLABELLED: nothing}
-    colours |= {phase.value: (*(part / 255 for part in phase.rgb), 1.0) for phase in labels.phases}
-    names = {UNLABELLED: "unlabelled", **{phase.value: phase.name for phase in labels.phases}}
-    options = {
-        "name": labels.name,
-        "colormap": colours,
-        "features": {"index": list(names), "phase": list(names.values())},
-        "opacity": 0.5,
-        "visible": visible,
-    }
+    colours |= {phase.value: (*(part / 255 for part in phase.rgb), 1.0) for phase in phases}
+    names = {UNLABELLED: "unlabelled", **{phase.value: phase.name for phase in phases}}
+    return {"colormap": colours, "features": {"index": list(names), "phase": list(names.values())}}
+
+
+def space(stack: Stack) -> dict[str, Any]:
+    """The arguments of a layer that say where a stack lies: the first voxel is centred at 0."""
+    return {"scale": stack.voxel_nm, "units": ("nm",) * 3, "axis_labels": ("z", "y", "x")}
+
+
+def _labels(stack: Stack, labels: ShownLabels, *, visible: bool) -> LayerData:
+    options = {**phase_options(labels.phases), "name": labels.name, "opacity": 0.5, "visible": visible}
     return _layer(stack, _levels(stack, stack.path / labels.folder), options, "labels")
 
 
 def _layer(stack: Stack, levels: list[da.Array], options: dict[str, Any], kind: str) -> LayerData:
-    """A layer that lies where the stack lies: the first voxel is centred at 0."""
-    space = {"scale": stack.voxel_nm, "units": ("nm",) * 3, "axis_labels": ("z", "y", "x")}
     several = len(levels) > 1
-    return (levels if several else levels[0]), {**options, **space, "multiscale": several}, kind
+    return (levels if several else levels[0]), {**options, **space(stack), "multiscale": several}, kind
 
 
 def _levels(stack: Stack, folder: Path, *, complete: bool | None = False) -> list[da.Array]:

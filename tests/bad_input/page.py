@@ -11,9 +11,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
-    *("train", "results", "segment", "quantify", "studies", "saving", "inspect", "others"),
-    *("train", "results", "segment", "quantify", "saving", "view", "inspect", "others"),
-    *("train", "results", "segment", "quantify", "proposals", "saving", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "studies", "proposals", "saving", "view", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",

@@ -4,7 +4,7 @@ A training is ``monai-app train SNAPSHOT RUN`` in a process of its own. One that
 killed, leaves its run folder, and the same training asked for again goes on there: the command says whether it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_app.background.command import run_command
-from monai_app.bundle.prepare import CHECKPOINT, check_idle
-from monai_app.bundle.runs import snapshot_of
+from monai_app.bundle.prepare import CHECKPOINT
+from monai_app.bundle.runs import train_next
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.label.models import ServedModel
-from monai_app.stack import Stack, snapshot
+from monai_app.stack import Stack
 from monai_app.training import epochs_done
 
 
@@ -68,29 +68,15 @@ class TrainingTask(TrainTask):
         Raises:
             AppError: it cannot be trained, or failed, with the model that counted before left in place.
         """
-        model, stack, log = self.model, self.stack(), request["log"]
+        model, stack, epochs = self.model, self.stack(), request["max_epochs"]
         check_trainable(stack)
-        run, epochs = model.runs.begin(), request["max_epochs"]
-        check_idle(run)
-        # Labels may come in while this goes on; what is trained on stays as it was, and can be looked up.
-        data = snapshot(stack, snapshot_of(run), overwrite=True)
-        words = ["train", str(data.path), str(run), *model.recipe.words({"max_epochs": epochs} if epochs else {})]
+        options = model.recipe.words({"max_epochs": epochs} if epochs else {})
         if request["pretrained"] and model.run is not None:
-            words += ["--from", str(model.run)]
-        anew = [] if request["resume"] else ["--overwrite"]
-        begun = _time(run / CHECKPOINT)
-        try:
-            from_thread.run(run_command, [*words, *anew], log)
-        except ConfigError as error:
-            if anew or not run.exists() or _time(run / CHECKPOINT) != begun:
-                raise
-            with log.open("a", encoding="utf8") as lines:
-                lines.write(f"{error}\na new training takes the place of {run.name}\n")
-            from_thread.run(run_command, [*words, "--overwrite"], log)
-        model.runs.publish(run)
+            options += ["--from", str(model.run)]
+        run = train_next(model.runs, stack, options, request["log"], _in_event_loop, resume=request["resume"])
         self.after()
         return {"run": run.name}
 
 
-def _time(file: Path) -> int | None:
-    return file.stat().st_mtime_ns if file.is_file() else None
+def _in_event_loop(words: Sequence[str], log: Path) -> None:
+    from_thread.run(run_command, words, log)

@@ -5,7 +5,6 @@ The annotations, the lists of annotated slices, the identity and the record of e
 names in one step: whoever opens the store finds the old state or the new one, whole.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -121,8 +120,9 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
         levels = _copy_levels(image, partial)
         for z in sorted(revision.labels):
             plane = checked_labels(current, z, revision.labels[z])
+            now = None if plane is None else State.of(roles[z], plane)
             by = revision.sources.get(z, source)
-            record = record.edited(z, _state(plane, roles[z]), _current_state(current, z), by)
+            record = record.edited(z, now, _current_state(current, z), by)
             if plane is None:
                 layout.clear_slice(levels, (z,))
             else:
@@ -227,15 +227,11 @@ def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
     return labels if labels.any() else None
 
 
-def _state(plane: _Plane | None, role: Role) -> State | None:
-    return None if plane is None else State(role, hashlib.sha256(np.ascontiguousarray(plane).data).hexdigest())
-
-
 def _current_state(stack: Stack, z: int) -> State | None:
     """The annotation that a slice was ingested with; None where it had none, or was edited and its record tells."""
     if z in stack.edits or z not in stack.roles:
         return None
-    return _state(stack.read_annotation(z), stack.roles[z])
+    return State.of(stack.roles[z], stack.read_annotation(z))
 
 
 def _copy_levels(image: LabelImage, partial: Path) -> tuple[layout.Level, ...]:

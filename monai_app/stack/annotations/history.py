@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter
 
 Role = Literal["train", "test"]
@@ -22,6 +24,11 @@ class State:
 
     role: Role
     sha256: str
+
+    @classmethod
+    def of(cls, role: Role, labels: npt.NDArray[np.uint8]) -> "State":
+        """The state of a slice with these labels (rows, columns)."""
+        return cls(role, hashlib.sha256(np.ascontiguousarray(labels).data).hexdigest())
 
 
 @dataclass(frozen=True)

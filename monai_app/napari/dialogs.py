@@ -1,0 +1,34 @@
+"""What the window asks a person."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+_BUTTON = QMessageBox.StandardButton
+
+
+def ask_folder(parent: QWidget, title: str, act: Callable[[Path], object]) -> None:
+    """Ask for a folder, and do something with it where one is chosen."""
+    path = QFileDialog.getExistingDirectory(parent, title)
+    if path:
+        act(Path(path))
+
+
+def ask_description(parent: QWidget, act: Callable[[Path], object]) -> None:
+    """Ask for a sample's description, likewise."""
+    path, _ = QFileDialog.getOpenFileName(parent, "Ingest a sample", filter="Description (*.yaml *.yml)")
+    if path:
+        act(Path(path))
+
+
+def agrees(parent: QWidget, title: str, question: str) -> bool:
+    """Ask whether something is to be done."""
+    return QMessageBox.question(parent, title, question) == _BUTTON.Yes
+
+
+def wants_to_save(parent: QWidget, slices: Sequence[int]) -> bool | None:
+    """Ask whether labels of slices are to be saved; None where they are neither to be saved nor given up."""
+    question = f"Labels of slice {', '.join(map(str, slices))} are not saved.\n\nSave them?"
+    answer = QMessageBox.question(parent, "Unsaved labels", question, _BUTTON.Save | _BUTTON.Discard | _BUTTON.Cancel)
+    return None if answer == _BUTTON.Cancel else answer == _BUTTON.Save

@@ -1,0 +1,180 @@
+"""One stack that is being labelled: what was painted, what slices are for, and what of it the store has; no Qt."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.errors import AnnotationError, OutdatedError
+from monai_app.napari.planes import Plane, Planes
+from monai_app.proposals import Proposal, propose
+from monai_app.stack import Revision, Role, Stack, revise
+from monai_app.stack.annotations.editing import check_phases
+from monai_app.stack.annotations.history import State
+
+SOURCE = "napari"
+"""Who annotates, as it is recorded with the slices."""
+
+
+class Session:
+    """A stack that is being labelled.
+
+    Nothing of what is painted is in the store before `save`, which is `monai_app.stack.revise`, as every other way to
+    annotate.
+
+    Attributes:
+        stack: the stack as it was when it was opened, saved to or reloaded.
+        labels: the labels (slices, rows, columns), to be painted on.
+
+    Raises:
+        StackError: there is no stack.
+        AnnotationError: it has no phases.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.stack = Stack.open(path)
+        check_phases(self.stack)
+        self.labels = Planes(self.stack.shape, self._read)
+        self._roles: dict[int, Role | None] = {}
+        self._found: dict[int, State | None] = {}
+
+    def role(self, z: int) -> Role | None:
+        """What a slice is for; None where its labels are not to be saved.
+
+        A slice without annotation is to train on as soon as something is painted on it.
+        """
+        stored = self.stack.roles.get(z)
+        painted = z in self.labels.painted and bool(self.labels.painted[z].any())
+        return self._roles.get(z, "train" if stored is None and painted else stored)
+
+    def set_role(self, z: int, role: Role | None) -> None:
+        """Say what a slice is for; None takes its annotation back with the next `save`."""
+        self.labels.plane(z)  # what the store has of it is noted
+        self._roles[z] = role
+
+    @property
+    def changed(self) -> list[int]:
+        """The slices that differ from what the store had when they were read, ascending."""
+        touched = self.labels.painted.keys() | self._roles.keys()
+        return sorted(z for z in touched if self._wanted(z) != self._found[z])
+
+    def save(self, *, overwrite: bool = False) -> list[int]:
+        """Make what was changed the annotations of the store, in one step.
+
+        Args:
+            overwrite: also replace annotations that somebody else changed since they were read here.
+
+        Returns:
+            The slices.
+
+        Raises:
+            OutdatedError: somebody else changed some; nothing is saved.
+            AppError: as `revise`.
+        """
+        changed = self.changed
+        roles = {z: self.role(z) for z in changed}
+        labels = {z: None if role is None else self.labels.plane(z) for z, role in roles.items()}
+
+        def decide(current: Stack) -> Revision:
+            newer = [z for z in changed if _state(current, z) != self._found[z]]
+            if newer and not overwrite:
+                by = current.annotated_by(newer[0]) or "another program"
+                raise OutdatedError(
+                    f"slice {', '.join(map(str, newer))} was annotated by {by} after it was opened here, so nothing "
+                    "was saved; reload it, or allow to replace that"
+                )
+            return Revision(labels, {z: role for z, role in roles.items() if role is not None})
+
+        self.stack = revise(self.stack, decide, source=SOURCE)
+        for z in changed:
+            self._forget(z)
+        return changed
+
+    def reload(self, z: int) -> None:
+        """Leave what was changed on a slice, and take what the store has by now.
+
+        Raises:
+            StackError: the store was replaced or is damaged.
+        """
+        self.stack = self.stack.reopened()
+        self._forget(z)
+
+    def propose(self, z: int) -> Proposal:
+        """Propose labels of a slice by what is painted on slices to train on, saved or not; test slices lend none.
+
+        Raises:
+            AppError: as `monai_app.proposals.propose`.
+        """
+        touched = self.labels.painted.keys() | self._roles.keys()
+        blank = np.zeros(self.stack.shape[1:], np.uint8)
+        overrides = {each: self.labels.plane(each) if self.role(each) == "train" else blank for each in touched}
+        return propose(self.stack, z, labels=overrides)
+
+    def to_take(self, z: int, proposal: Plane) -> tuple[tuple[npt.NDArray[np.unsignedinteger], ...], Plane]:
+        """The unlabelled pixels of a slice and what a proposal says of them: what was painted stays.
+
+        Args:
+            z: the slice.
+            proposal: (rows, columns), 0 nothing, 1..K the phases.
+
+        Returns:
+            The indices z, rows and columns of the pixels, as small as their type may be, and their labels.
+        """
+        where = np.nonzero((self.labels.plane(z) == 0) & (proposal > 0))
+        small = np.min_scalar_type(max(self.stack.shape))
+        rows, columns = (axis.astype(small) for axis in where)
+        return (np.full(rows.shape, z, small), rows, columns), proposal[where]
+
+    def least_sure(self, labels: str, z: int) -> int:
+        """The slice without labels that a model is the least sure of; asked again there, the next one, and so on.
+
+        Args:
+            labels: a label image with confidence.
+            z: the slice that is shown.
+
+        Raises:
+            AnnotationError: all slices have labels.
+            StackError: there is no such label image.
+        """
+        from monai_app.active_learning.stored_scores import least_sure  # loads torch, which takes seconds
+
+        order = [score.z for score in least_sure(self.stack, labels) if self.role(score.z) is None]
+        if not order:
+            raise AnnotationError("every slice has labels already; correct some of them instead")
+        return order[(order.index(z) + 1) % len(order)] if z in order else order[0]
+
+    def why_no_proposal(self, z: int) -> str | None:
+        """Why labels of a slice cannot be proposed; None where they can."""
+        if self.role(z) == "test":
+            return "it tests models, so a person labels it"
+        painted = any(self.role(each) == "train" for each in self.labels.painted.keys() | self.stack.roles.keys())
+        return None if painted else "paint some pixels of two phases first"
+
+    def why_no_training(self) -> str | None:
+        """Why no model can be trained; None where one can."""
+        known = self.stack.roles.keys() | self.labels.painted.keys()
+        return None if any(self.role(z) == "train" for z in known) else "label a slice to train on first"
+
+    def why_no_ranking(self, labels: str) -> str | None:
+        """Why there is no least sure slice by a label image; None where there is one."""
+        return None if labels in self.stack.label_names() else "predict the stack first"
+
+    def _read(self, z: int) -> Plane:
+        self._found[z] = _state(self.stack, z)
+        return _labels(self.stack, z)
+
+    def _forget(self, z: int) -> None:
+        self.labels.drop(z)
+        self._roles.pop(z, None)
+
+    def _wanted(self, z: int) -> State | None:
+        role, labels = self.role(z), self.labels.plane(z)
+        return None if role is None or not labels.any() else State.of(role, labels)
+
+
+def _labels(stack: Stack, z: int) -> Plane:
+    return stack.read_annotation(z) if z in stack.roles else np.zeros(stack.shape[1:], np.uint8)
+
+
+def _state(stack: Stack, z: int) -> State | None:
+    return State.of(stack.roles[z], stack.read_annotation(z)) if z in stack.roles else None
