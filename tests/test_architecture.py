@@ -25,7 +25,7 @@ LAYERS = [
     {"inference"},
     {"training"},
     {"bundle"},
-    {"active_learning", "export"},
+    {"active_learning", "export", "report"},
     {"label"},
     {"cli"},
 ]

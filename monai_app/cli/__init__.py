@@ -12,6 +12,7 @@ from monai_app.cli.export import export, save
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.results.evaluate import evaluate
 from monai_app.cli.results.quantify import quantify
+from monai_app.cli.results.report import report
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
 from monai_app.cli.settings import settings
@@ -36,7 +37,22 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS = (
-    *(simulate, init, ingest, inspect, annotate, annotations, train, evaluate, segment, labels, quantify, save, export),
+    *(
+        simulate,
+        init,
+        ingest,
+        inspect,
+        annotate,
+        annotations,
+        train,
+        evaluate,
+        segment,
+        labels,
+        quantify,
+        report,
+        save,
+        export,
+    ),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

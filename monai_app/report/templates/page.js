@@ -1,0 +1,76 @@
+"use strict";
+
+const PLOT = {
+  responsive: true,
+  displaylogo: false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  toImageButtonOptions: { format: "svg" },
+};
+const PRINTED_WIDTH = 660; // pixels of a figure on A4 within the margins of the style sheet
+
+function drawPlots() {
+  for (const source of document.querySelectorAll("script[data-plot]")) {
+    const { data, layout } = JSON.parse(source.textContent);
+    Plotly.newPlot(source.dataset.plot, data, layout, PLOT);
+  }
+}
+
+// Paper is as wide as it is, whatever the window was.
+function fitPlots(width) {
+  for (const plot of document.querySelectorAll(".plot.js-plotly-plot")) {
+    Plotly.relayout(plot, width ? { width, autosize: false } : { width: null, autosize: true });
+  }
+}
+
+function bytesOf(id) {
+  const text = atob(document.getElementById(id).textContent.trim());
+  return Uint8Array.from(text, (sign) => sign.charCodeAt(0));
+}
+
+function download(button) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([bytesOf(button.dataset.download)]));
+  link.download = button.dataset.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+}
+
+async function copy(button) {
+  const text = document.getElementById(button.dataset.copy).innerText.trim();
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Files opened from the disk may not use the clipboard in every browser: the old way asks nobody.
+    const field = document.body.appendChild(document.createElement("textarea"));
+    field.value = text;
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 2000);
+}
+
+// The section in view is marked in the list.
+function followSections() {
+  const links = new Map();
+  for (const link of document.querySelectorAll("nav a")) links.set(link.hash.slice(1), link);
+  const watch = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        for (const link of links.values()) link.removeAttribute("aria-current");
+        links.get(entry.target.id)?.setAttribute("aria-current", "true");
+      }
+    },
+    { rootMargin: "-10% 0px -80% 0px" },
+  );
+  for (const section of document.querySelectorAll("main > section")) watch.observe(section);
+}
+
+for (const button of document.querySelectorAll("[data-download]")) button.onclick = () => download(button);
+for (const button of document.querySelectorAll("[data-copy]")) button.onclick = () => copy(button);
+if (window.Plotly) drawPlots();
+window.addEventListener("beforeprint", () => fitPlots(PRINTED_WIDTH));
+window.addEventListener("afterprint", () => fitPlots(null));
+followSections();
