@@ -143,6 +143,16 @@ class Stack(SlabSource):
     def _overview(self, channel: int, z: int) -> npt.NDArray[np.integer]:
         return layout.read(self._levels[-1], (channel, z, slice(None), slice(None)))
 
+    def read_level(self, level: int, z: int, detector: str) -> npt.NDArray[np.integer]:
+        """Read a slice on a level of its pyramid: (rows, columns), halved ``level`` times.
+
+        Raises:
+            StackError: there is no such slice.
+            ConfigError: there is no such detector.
+        """
+        self.check_slice(z)
+        return layout.read(self._levels[level], (self._channel(detector), z, slice(None), slice(None)))
+
     @property
     def example_slice(self) -> int:
         """The slice that stands for the stack: the first test slice, else the first training slice, else the middle."""

@@ -1,0 +1,494 @@
+"use strict";
+// Slices of a stack, and two layers of a slice, in a page. View draws, scales and moves pictures for both widgets.
+(() => {
+  const PAGE = 10; // slices
+  const NEAR = 2; // slices that are kept decoded on either side
+  const ZOOM = 1.5;
+  const MOST = 40; // pixels of the screen for one of the picture
+  const STEP = 40; // pixels of the screen that a key moves the picture
+
+  const between = (low, value, high) => Math.min(Math.max(value, low), high);
+  const bytes = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const content = (element) => JSON.parse(element.textContent);
+
+  /** The bytes of a plane, row after row, that were compressed by zlib. */
+  async function unpack(base64) {
+    const stream = new Blob([bytes(base64)]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
+  const decode = (base64) => createImageBitmap(new Blob([bytes(base64)], { type: "image/jpeg" }));
+
+  /** What the values 0..255 look like; a colour is [red, green, blue], undefined is transparent. */
+  function palette(colour) {
+    const values = Array.from({ length: 256 }, (_, value) => colour(value));
+    return new Uint32Array(Uint8Array.from(values.flatMap((rgb) => (rgb ? [...rgb, 255] : [0, 0, 0, 0]))).buffer);
+  }
+
+  const GREYS = palette((value) => [value, value, value]);
+
+  /** A picture of a plane. */
+  function paint(plane, { width, height }, colours) {
+    const image = new ImageData(width, height);
+    new Uint32Array(image.data.buffer).set(Uint32Array.from(plane, (value) => colours[value]));
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return canvas;
+  }
+
+  /** A round length of at most so many nm: 1, 2 or 5 times a power of ten. */
+  function roundLength(most) {
+    const power = 10 ** Math.floor(Math.log10(most));
+    return power * [5, 2, 1].find((digit) => digit * power <= most);
+  }
+
+  const lengthText = (nm) => (nm >= 1000 ? `${nm / 1000} µm` : `${+nm.toPrecision(1)} nm`);
+
+  /**
+   * Pictures of one slice in a part of the page.
+   *
+   * shape: rows and columns of the slice, height and width of its pictures, voxel_nm z, y, x.
+   * panes: from left to right { from, images }: where each begins, 0..1, and what is drawn there, [picture, opacity] each.
+   * scale: pixels of the screen for one of the picture, along its width; null as large as there is room.
+   */
+  class View {
+    constructor(root, hover) {
+      this.element = root.querySelector(".slices-view");
+      this.canvas = this.element.querySelector("canvas");
+      this.bar = this.element.querySelector(".slices-scale");
+      this.hover = hover;
+      this.panes = [];
+      this.scale = null;
+      this.pointers = new Map();
+      this.listen(root);
+    }
+
+    listen(root) {
+      const buttons = {
+        fit: () => this.fit(),
+        whole: () => this.zoom(1 / Math.min(1, this.aspect) / this.drawnScale),
+        out: () => this.zoom(1 / ZOOM),
+        in: () => this.zoom(ZOOM),
+      };
+      for (const [name, action] of Object.entries(buttons)) {
+        root.querySelector(`[data-do="${name}"]`).addEventListener("click", action);
+      }
+      const { element } = this;
+      element.addEventListener("pointerdown", (event) => this.pressed(event));
+      element.addEventListener("pointermove", (event) => this.moved(event));
+      for (const end of ["pointerup", "pointercancel"]) {
+        element.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
+      }
+      element.addEventListener("pointerleave", () => this.hover(null));
+      element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+      element.addEventListener("keydown", (event) => this.key(event));
+      new ResizeObserver(() => this.draw()).observe(element);
+    }
+
+    /** Show other panes, of a slice of another shape or the same. */
+    show(shape, panes, text) {
+      if (JSON.stringify(shape) !== JSON.stringify(this.shape)) {
+        this.shape = shape;
+        this.aspect = (shape.voxel_nm[1] * shape.rows * shape.width) / (shape.voxel_nm[2] * shape.columns * shape.height);
+        this.element.style.aspectRatio = `${shape.width} / ${shape.height * this.aspect}`;
+        this.fit();
+      }
+      this.panes = panes;
+      this.canvas.setAttribute("aria-label", text);
+      this.draw();
+    }
+
+    fit() {
+      this.scale = null;
+      this.centre = [this.shape.width / 2, this.shape.height / 2];
+      this.draw();
+    }
+
+    /** Zoom by a factor; the point [x, y] of the canvas stays where it is. */
+    zoom(factor, [x, y] = [this.canvas.width / 2, this.canvas.height / 2]) {
+      const least = Math.min(this.fitting, 1);
+      const scale = between(least, this.drawnScale * factor, MOST);
+      const change = 1 / this.drawnScale - 1 / scale;
+      this.centre[0] += (x - this.canvas.width / 2) * change;
+      this.centre[1] += ((y - this.canvas.height / 2) * change) / this.aspect;
+      this.scale = scale;
+      this.draw();
+    }
+
+    /** Move the picture by pixels of the canvas. */
+    pan(x, y) {
+      this.centre[0] -= x / this.drawnScale;
+      this.centre[1] -= y / this.drawnScale / this.aspect;
+      this.draw();
+    }
+
+    get fitting() {
+      const { width, height } = this.shape;
+      return Math.min(this.canvas.width / width, this.canvas.height / (height * this.aspect));
+    }
+
+    get drawnScale() {
+      return this.scale ?? this.fitting;
+    }
+
+    draw() {
+      const { canvas, element } = this;
+      if (!this.shape || !element.clientWidth) return;
+      const [wide, high] = [element.clientWidth, element.clientHeight].map((side) => Math.round(side * devicePixelRatio));
+      if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
+      this.place();
+      const context = canvas.getContext("2d");
+      context.clearRect(0, 0, wide, high);
+      context.imageSmoothingEnabled = this.across < 1 || this.down < 1;
+      context.imageSmoothingQuality = "high";
+      this.panes.forEach((pane, number) => this.drawPane(context, pane, this.panes[number + 1]?.from ?? 1));
+      this.drawBar();
+      element.style.touchAction = this.scale === null ? "pan-y" : "none";
+    }
+
+    /** Where the picture lies on the canvas: no further away than needed, on whole pixels. */
+    place() {
+      const { width, height } = this.shape;
+      this.across = this.drawnScale;
+      this.down = this.across * this.aspect;
+      const corner = (axis, size, scale, room) => {
+        const half = room / scale / 2;
+        this.centre[axis] = half * 2 >= size ? size / 2 : between(half, this.centre[axis], size - half);
+        return Math.round(room / 2 - this.centre[axis] * scale);
+      };
+      this.left = corner(0, width, this.across, this.canvas.width);
+      this.top = corner(1, height, this.down, this.canvas.height);
+    }
+
+    drawPane(context, { from, images }, to) {
+      const [start, end] = [from, to].map((part) => Math.round(part * this.canvas.width));
+      context.save();
+      context.beginPath();
+      context.rect(start, 0, end - start, this.canvas.height);
+      context.clip();
+      for (const [image, opacity] of images) {
+        context.globalAlpha = opacity;
+        context.drawImage(image, this.left, this.top, this.shape.width * this.across, this.shape.height * this.down);
+      }
+      context.restore();
+    }
+
+    drawBar() {
+      const { columns, width, voxel_nm: voxel } = this.shape;
+      const nm = ((voxel[2] * columns) / width / this.across) * devicePixelRatio; // a pixel of the page
+      const length = roundLength((nm * this.element.clientWidth) / 4);
+      this.bar.querySelector("i").style.width = `${length / nm}px`;
+      this.bar.querySelector("span").textContent = lengthText(length);
+    }
+
+    /** The pixel of the canvas where an event is. */
+    at(event) {
+      const box = this.element.getBoundingClientRect();
+      const ratio = this.canvas.width / box.width;
+      return [(event.clientX - box.left) * ratio, (event.clientY - box.top) * ratio];
+    }
+
+    pressed(event) {
+      if (event.target.getAttribute("role") === "slider") return;
+      this.pointers.set(event.pointerId, this.at(event));
+      this.element.setPointerCapture(event.pointerId);
+    }
+
+    moved(event) {
+      const now = this.at(event);
+      this.point(now);
+      const before = this.pointers.get(event.pointerId);
+      if (!before) return;
+      const other = [...this.pointers].find(([id]) => id !== event.pointerId)?.[1];
+      this.pointers.set(event.pointerId, now);
+      if (other) {
+        const apart = (from) => Math.hypot(from[0] - other[0], from[1] - other[1]);
+        this.zoom(apart(now) / Math.max(apart(before), 1), other);
+      } else if (this.scale !== null) this.pan(now[0] - before[0], now[1] - before[1]);
+    }
+
+    /** Say which pixel of the picture lies at a pixel of the canvas, and which one of the stack. */
+    point([x, y]) {
+      if (!this.shape) return;
+      const { rows, columns, width, height } = this.shape;
+      const [across, down] = [(x - this.left) / this.across, (y - this.top) / this.down].map(Math.floor);
+      if (across < 0 || down < 0 || across >= width || down >= height) return this.hover(null);
+      const middle = (place, old, all) => Math.floor(((place + 0.5) * all) / old);
+      const inside = { place: down * width + across, part: x / this.canvas.width };
+      return this.hover({ ...inside, row: middle(down, height, rows), column: middle(across, width, columns) });
+    }
+
+    wheel(event) {
+      if (!event.ctrlKey && document.activeElement !== this.element) return; // the page is scrolled
+      event.preventDefault();
+      this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), this.at(event));
+    }
+
+    key(event) {
+      const step = STEP * devicePixelRatio;
+      const moves = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
+      const zooms = { "+": ZOOM, "-": 1 / ZOOM, "−": 1 / ZOOM };
+      if (event.ctrlKey || event.altKey || event.metaKey) return;
+      if (event.shiftKey && moves[event.key]) this.pan(...moves[event.key]);
+      else if (zooms[event.key]) this.zoom(zooms[event.key]);
+      else if (event.key === "0") this.fit();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    }
+  }
+
+  /** What the two widgets share: the parts of their HTML. */
+  class Widget {
+    constructor(root) {
+      this.root = root;
+      this.about = content(root.querySelector(".slices-about"));
+      this.slices = [...root.querySelectorAll(".slices-slice")];
+      this.names = new Map(this.about.phases.map((phase) => [phase.value, phase.name]));
+      this.line = root.querySelector(".slices-hover");
+      this.view = new View(root, (pixel) => this.hover(pixel));
+      root.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+    }
+
+    set(name) {
+      return this.root.querySelector(`[data-set="${name}"]`);
+    }
+
+    on(element, event, action) {
+      element.addEventListener(event, () => action(element));
+    }
+
+    nameOf(value) {
+      return this.names.get(value) ?? "unlabelled";
+    }
+
+    say(text) {
+      this.line.textContent = text;
+    }
+  }
+
+  class StackBrowser extends Widget {
+    constructor(root) {
+      super(root);
+      this.position = Math.floor(this.slices.length / 2);
+      this.detector = 0;
+      this.labels = this.set("labels");
+      this.cache = new Map();
+      this.controls();
+      this.refresh();
+    }
+
+    controls() {
+      const { root } = this;
+      this.on(this.set("position"), "input", ({ value }) => this.go(+value));
+      this.on(this.set("z"), "change", ({ value }) => this.go(this.nearest(+value)));
+      this.on(root.querySelector('[data-do="previous"]'), "click", () => this.go(this.position - 1));
+      this.on(root.querySelector('[data-do="next"]'), "click", () => this.go(this.position + 1));
+      for (const radio of root.querySelectorAll('[name="detector"]')) this.on(radio, "change", () => this.choose(+radio.value));
+      for (const input of root.querySelectorAll('[data-set="labels"], [data-set="opacity"], [data-phase]')) {
+        this.on(input, "input", () => this.refresh());
+      }
+      root.addEventListener("keydown", (event) => this.key(event));
+    }
+
+    /** The shown slice that is nearest to z. */
+    nearest(z) {
+      const away = this.about.slices.map((slice) => Math.abs(slice.z - z));
+      return away.indexOf(Math.min(...away));
+    }
+
+    go(position) {
+      this.position = between(0, position, this.slices.length - 1);
+      this.refresh();
+    }
+
+    choose(detector) {
+      this.detector = detector;
+      this.root.querySelectorAll('[name="detector"]')[detector].checked = true;
+      this.refresh();
+    }
+
+    key(event) {
+      const last = this.slices.length - 1;
+      const places = {
+        ArrowLeft: this.position - 1, ArrowDown: this.position - 1, PageDown: this.position - PAGE, Home: 0,
+        ArrowRight: this.position + 1, ArrowUp: this.position + 1, PageUp: this.position + PAGE, End: last,
+      };
+      const own = event.target.matches("input") && event.target !== this.set("position");
+      if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+      if (event.key in places && !own) this.go(places[event.key]);
+      else if (event.key === "d") this.choose((this.detector + 1) % this.about.detectors.length);
+      else if (event.key === "o" && this.labels) {
+        this.labels.checked = !this.labels.checked;
+        this.refresh();
+      } else return;
+      event.preventDefault();
+    }
+
+    /** Decode a slice, or find it decoded. */
+    load(position) {
+      if (!this.cache.has(position)) this.cache.set(position, this.read(content(this.slices[position])));
+      return this.cache.get(position);
+    }
+
+    async read({ grey, labels }) {
+      return { grey: await Promise.all(grey.map(decode)), labels: labels ? await unpack(labels) : null };
+    }
+
+    /** Draw what is chosen; where that changes while slices are decoded, the last choice is drawn at the end. */
+    async refresh() {
+      this.stale = true;
+      this.tell();
+      if (this.busy) return;
+      this.busy = true;
+      while (this.stale) {
+        this.stale = false;
+        const { position } = this;
+        this.draw(position, await this.load(position));
+      }
+      this.busy = false;
+      this.keepNear();
+    }
+
+    /** Decode the neighbours, forget what is far. */
+    keepNear() {
+      for (const position of this.cache.keys()) if (Math.abs(position - this.position) > NEAR) this.cache.delete(position);
+      for (const near of [this.position + 1, this.position - 1]) if (this.slices[near]) this.load(near);
+    }
+
+    /** The controls show what is chosen. */
+    tell() {
+      const { z, name } = this.about.slices[this.position];
+      Object.assign(this.set("position"), { value: this.position }).setAttribute("aria-valuetext", `slice ${z}`);
+      this.set("z").value = z;
+      this.title = `Slice ${z} (${name})`;
+    }
+
+    draw(position, slice) {
+      const { z } = this.about.slices[position];
+      this.drawn = { position, labels: slice.labels };
+      const images = [[slice.grey[this.detector], 1]];
+      if (slice.labels && this.labels.checked) {
+        images.push([paint(slice.labels, this.about, this.colours()), this.set("opacity").value / 100]);
+      }
+      const what = `slice ${z}, detector ${this.about.detectors[this.detector]}${images[1] ? `, labels ${this.about.labels}` : ""}`;
+      this.view.show(this.shape, [{ from: 0, images }], what);
+      this.hover(null);
+      this.root.dataset.drawn = z;
+    }
+
+    get shape() {
+      const { rows, columns, height, width, voxel_nm } = this.about;
+      return { rows, columns, height, width, voxel_nm };
+    }
+
+    /** Colours of the phases that are chosen. */
+    colours() {
+      const shown = new Map(this.about.phases.map((phase) => [phase.value, phase.rgb]));
+      for (const box of this.root.querySelectorAll("[data-phase]:not(:checked)")) shown.delete(+box.dataset.phase);
+      return palette((value) => shown.get(value));
+    }
+
+    hover(pixel) {
+      const { z, name, segmented } = this.about.slices[this.drawn.position];
+      const where = pixel ? `, row ${pixel.row}, column ${pixel.column}` : "";
+      const phase = pixel && this.drawn.labels ? `: ${this.nameOf(this.drawn.labels[pixel.place])}` : "";
+      const none = this.about.labels !== null && !segmented ? " – not segmented" : "";
+      this.say(`Slice ${z} (${name})${where}${phase}${none}`);
+    }
+  }
+
+  class Comparison extends Widget {
+    constructor(root) {
+      super(root);
+      this.divider = root.querySelector(".slices-divider");
+      this.part = 0.5;
+      for (const name of ["slice", "left", "right"]) this.on(this.set(name), "change", () => this.refresh());
+      this.divider.addEventListener("pointerdown", (event) => this.divider.setPointerCapture(event.pointerId));
+      this.divider.addEventListener("pointermove", (event) => this.drag(event));
+      this.divider.addEventListener("keydown", (event) => this.key(event));
+      this.refresh();
+    }
+
+    drag(event) {
+      if (this.divider.hasPointerCapture(event.pointerId)) this.divide(this.view.at(event)[0] / this.view.canvas.width);
+    }
+
+    key(event) {
+      const steps = { ArrowLeft: -0.02, ArrowDown: -0.02, PageDown: -0.1, Home: -1, ArrowRight: 0.02, ArrowUp: 0.02, PageUp: 0.1, End: 1 };
+      if (!(event.key in steps) || event.shiftKey) return;
+      this.divide(this.part + steps[event.key]);
+      event.preventDefault();
+    }
+
+    divide(part) {
+      this.part = between(0, part, 1);
+      this.draw();
+    }
+
+    async refresh() {
+      const chosen = +this.set("slice").value;
+      const slice = await this.read(content(this.slices[chosen]));
+      if (chosen !== +this.set("slice").value) return;
+      this.slice = slice;
+      this.draw();
+      this.root.dataset.drawn = chosen;
+    }
+
+    /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 unlabelled, 1 right, 2 wrong. */
+    async read(slice) {
+      const [truth, prediction, ...grey] = await Promise.all([slice.truth, slice.prediction, ...slice.grey].map(unpack));
+      const errors = truth.map((value, place) => (value ? 1 + (value !== prediction[place]) : 0));
+      const { rows, columns, height, width, voxel_nm, windows } = slice;
+      return { shape: { rows, columns, height, width, voxel_nm }, windows, grey, truth, prediction, errors };
+    }
+
+    picture(number) {
+      const { grey, truth, prediction, errors, shape } = this.slice;
+      const rgb = new Map(this.about.phases.map((phase) => [phase.value, phase.rgb]));
+      const phases = palette((value) => rgb.get(value) ?? [255, 255, 255]);
+      const found = palette((value) => [[255, 255, 255], this.about.right_rgb, this.about.error_rgb][value]);
+      const layers = [...grey.map((plane) => [plane, GREYS]), [truth, phases], [prediction, phases], [errors, found]];
+      return paint(layers[number][0], shape, layers[number][1]);
+    }
+
+    draw() {
+      const panes = ["left", "right"].map((side, n) => ({ from: n * this.part, images: [[this.picture(+this.set(side).value), 1]] }));
+      this.view.show(this.slice.shape, panes, `left ${this.chosen("left")}, right ${this.chosen("right")}`);
+      this.divider.style.left = `${this.part * 100}%`;
+      this.divider.setAttribute("aria-valuenow", Math.round(this.part * 100));
+      this.hover(null);
+    }
+
+    chosen(side) {
+      return this.set(side).selectedOptions[0].text;
+    }
+
+    hover(pixel) {
+      const sides = `Left ${this.chosen("left")}, right ${this.chosen("right")}`;
+      this.say(pixel ? this.describe(pixel) : sides);
+    }
+
+    describe({ row, column, place }) {
+      const { truth, prediction, grey, windows } = this.slice;
+      const verdict = truth[place] && truth[place] !== prediction[place] ? " (wrong)" : "";
+      const greys = this.about.detectors.map((name, number) => `${name} ${this.value(grey[number][place], windows[number])}`);
+      const found = `truth ${this.nameOf(truth[place])}, prediction ${this.nameOf(prediction[place])}${verdict}`;
+      return `Row ${row}, column ${column}: ${found}; ${greys.join(", ")}`;
+    }
+
+    /** A grey value of the stack; of those beyond what is shown as black and white, that they are. */
+    value(shown, [low, high]) {
+      const sign = { 0: "≤ ", 255: "≥ " }[shown] ?? "";
+      return sign + Math.round(low + (shown / 255) * (high - low));
+    }
+  }
+
+  function start() {
+    for (const root of document.querySelectorAll(".slices-stack")) new StackBrowser(root);
+    for (const root of document.querySelectorAll(".slices-compare")) new Comparison(root);
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();
