@@ -18,8 +18,10 @@ from tests.report.conftest import Given
 
 def test_sources_are_told_apart_in_any_order(given: Given) -> None:
     found = read_sources([given.quantities, given.store, given.run])
-    assert found.run and found.store and found.labels and found.quantities
-    assert found.run.scores and found.run.unscored == ""
+    assert found.run is not None
+    assert found.run.scores is not None
+    assert found.labels is not None
+    assert found.quantities is not None
     assert (found.labels.name, found.labels.maps) == ("unet", ("confidence",))
     assert list(found.labels.slices) == list(range(8))
     assert found.quantities.document["labels"]["name"] == "unet"
@@ -50,7 +52,8 @@ def test_of_several_label_images_one_is_to_be_named(given: Given, tmp_path: Path
     with pytest.raises(ConfigError, match=re.escape("unet (by run), other (by unknown); choose one by --labels")):
         read_sources([store])
     own = read_sources([store], "other")
-    assert own.labels and own.labels.name == "other"
+    assert own.labels is not None
+    assert own.labels.name == "other"
     with pytest.raises(ConfigError, match="nothing records which model made the labels 'other'"):
         check_agreement(Sources(read_sources([given.run]).run, own.store))
     with pytest.raises(ConfigError, match="was measured on labels 'unet' and the page is about 'other'"):
@@ -59,7 +62,8 @@ def test_of_several_label_images_one_is_to_be_named(given: Given, tmp_path: Path
 
 def test_a_store_without_labels_is_a_source(tiny_stack: Stack) -> None:
     found = read_sources([tiny_stack.path])
-    assert found.store and found.labels is None
+    assert found.store is not None
+    assert found.labels is None
 
 
 def other_weights(given: Given, folder: Path) -> None:
@@ -92,7 +96,8 @@ def test_scores_that_are_not_of_these_weights_are_left_out_and_it_is_said(
     shutil.copytree(given.run, tmp_path / "run")
     change(given, tmp_path)
     run = read_sources([tmp_path / "run"]).run
-    assert run and run.scores is None
+    assert run is not None
+    assert run.scores is None
     assert says in run.unscored
 
 
@@ -106,7 +111,7 @@ def test_labels_and_quantities_of_other_weights_are_refused(given: Given, tmp_pa
     shutil.copytree(given.run, tmp_path / "run")
     other_weights(given, tmp_path)
     for other in (given.store, given.quantities):
-        with pytest.raises(ConfigError, match="labels 'unet' were made with weights .* its scores say nothing of them"):
+        with pytest.raises(ConfigError, match=r"labels 'unet' were made with weights .* its scores say nothing"):
             check_agreement(read_sources([tmp_path / "run", other]))
 
 

@@ -21,8 +21,8 @@ def calibration(sources: Sources) -> Section | None:
     return Section(
         "calibration",
         "Calibration",
-        "Whether confidence may be believed: where the model says 80 %, 80 % of the pixels should be right. Points above"
-        " the dashed line are right more often than stated, points below less often.",
+        "Whether confidence may be believed: where the model says 80 %, 80 % of the pixels should be right. Points"
+        " above the dashed line are right more often than stated, points below less often.",
         list(_blocks(run.scores.pooled["confidence"])),
     )
 

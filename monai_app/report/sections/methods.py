@@ -77,8 +77,8 @@ def _model(run: Run) -> Iterator[str]:
     made = run.record.get("monai_app", __version__)
     yield (
         f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with monai-app {made}, "
-        f"which builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions installed "
-        f"where this text was written), by a neural network ({spec.network}) that reads {reads} of raw grey values of "
+        f"which builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions "
+        f"installed where this text was written), by a neural network ({spec.network}) that reads {reads} of raw grey values of "
         f"{listed(spec.detectors)}."
     )
     learned = "; ".join(f"slices {slices(zs)} of {name}" for name, zs in trained.items())

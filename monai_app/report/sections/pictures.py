@@ -68,7 +68,7 @@ def stack_slices(sources: Sources, budget: int, progress: Progress) -> Section |
     return Section(
         "slices",
         "Slices",
-        "Every slice as each detector saw it, with the labels above: go through the stack, and hide a phase to see what "
-        "lies beneath. The pictures are as large as a screen; the store has all pixels.",
+        "Every slice as each detector saw it, with the labels above: go through the stack, and hide a phase to see "
+        "what lies beneath. The pictures are as large as a screen; the store has all pixels.",
         [Widget(stack_browser(store.stack, labels, budget=budget, progress=progress))],
     )
