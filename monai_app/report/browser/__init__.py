@@ -5,8 +5,8 @@ loaded, so it works under the policy ``default-src 'none'; img-src data: blob:; 
 'unsafe-inline'``.
 
 `encoding.py` makes pictures and label images for a page, `budget.py` says how large they may be, `stack.py` and
-`compare.py` are the two widgets, `markup.py` puts what they show into the templates. In ``browser.js`` class View draws for
-both of them.
+`compare.py` are the two widgets, `markup.py` puts what they show into the templates. In ``browser.js`` class View draws
+for both of them.
 """
 
 from monai_app.report.browser.compare import ComparedSlice, compare_layers

@@ -19,18 +19,20 @@
 
   const decode = (base64) => createImageBitmap(new Blob([bytes(base64)], { type: "image/jpeg" }));
 
-  /** What the values 0..255 look like; a colour is [red, green, blue], undefined is transparent. */
+  /** What the values 0..255 look like; a colour is [red, green, blue] and perhaps an opacity, undefined is transparent. */
   function palette(colour) {
-    const values = Array.from({ length: 256 }, (_, value) => colour(value));
-    return new Uint32Array(Uint8Array.from(values.flatMap((rgb) => (rgb ? [...rgb, 255] : [0, 0, 0, 0]))).buffer);
+    const values = Array.from({ length: 256 }, (_, value) => colour(value) ?? [0, 0, 0, 0]);
+    return new Uint32Array(Uint8Array.from(values.flatMap(([red, green, blue, opacity = 255]) => [red, green, blue, opacity])).buffer);
   }
 
+  const UNSURE = palette((value) => [200, 0, 80, 255 - value]);
   const GREYS = palette((value) => [value, value, value]);
 
   /** A picture of a plane. */
   function paint(plane, { width, height }, colours) {
     const image = new ImageData(width, height);
-    new Uint32Array(image.data.buffer).set(Uint32Array.from(plane, (value) => colours[value]));
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let place = 0; place < plane.length; place++) pixels[place] = colours[plane[place]];
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     canvas.getContext("2d").putImageData(image, 0, 0);
     return canvas;
@@ -50,6 +52,7 @@
    * shape: rows and columns of the slice, height and width of its pictures, voxel_nm z, y, x.
    * panes: from left to right { from, images }: where each begins, 0..1, and what is drawn there, [picture, opacity] each.
    * scale: pixels of the screen for one of the picture, along its width; null as large as there is room.
+   * hover: called with the pixel below the pointer, { place in a plane, row, column of the stack }, or null.
    */
   class View {
     constructor(root, hover) {
@@ -57,6 +60,7 @@
       this.canvas = this.element.querySelector("canvas");
       this.bar = this.element.querySelector(".slices-scale");
       this.hover = hover;
+      this.pointer = null;
       this.panes = [];
       this.scale = null;
       this.pointers = new Map();
@@ -79,7 +83,7 @@
       for (const end of ["pointerup", "pointercancel"]) {
         element.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
       }
-      element.addEventListener("pointerleave", () => this.hover(null));
+      element.addEventListener("pointerleave", () => this.point(null));
       element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       element.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.draw()).observe(element);
@@ -90,7 +94,8 @@
       if (JSON.stringify(shape) !== JSON.stringify(this.shape)) {
         this.shape = shape;
         this.aspect = (shape.voxel_nm[1] * shape.rows * shape.width) / (shape.voxel_nm[2] * shape.columns * shape.height);
-        this.element.style.aspectRatio = `${shape.width} / ${shape.height * this.aspect}`;
+        const ratio = shape.width / (shape.height * this.aspect);
+        Object.assign(this.element.style, { aspectRatio: ratio, maxWidth: `${85 * ratio}vh` });
         this.fit();
       }
       this.panes = panes;
@@ -106,12 +111,11 @@
 
     /** Zoom by a factor; the point [x, y] of the canvas stays where it is. */
     zoom(factor, [x, y] = [this.canvas.width / 2, this.canvas.height / 2]) {
-      const least = Math.min(this.fitting, 1);
-      const scale = between(least, this.drawnScale * factor, MOST);
+      const scale = between(Math.min(this.fitting, 1), this.drawnScale * factor, MOST);
       const change = 1 / this.drawnScale - 1 / scale;
       this.centre[0] += (x - this.canvas.width / 2) * change;
       this.centre[1] += ((y - this.canvas.height / 2) * change) / this.aspect;
-      this.scale = scale;
+      this.scale = scale === this.fitting ? null : scale;
       this.draw();
     }
 
@@ -144,6 +148,7 @@
       this.panes.forEach((pane, number) => this.drawPane(context, pane, this.panes[number + 1]?.from ?? 1));
       this.drawBar();
       element.style.touchAction = this.scale === null ? "pan-y" : "none";
+      this.point(this.pointer);
     }
 
     /** Where the picture lies on the canvas: no further away than needed, on whole pixels. */
@@ -175,10 +180,10 @@
 
     drawBar() {
       const { columns, width, voxel_nm: voxel } = this.shape;
-      const nm = ((voxel[2] * columns) / width / this.across) * devicePixelRatio; // a pixel of the page
-      const length = roundLength((nm * this.element.clientWidth) / 4);
-      this.bar.querySelector("i").style.width = `${length / nm}px`;
-      this.bar.querySelector("span").textContent = lengthText(length);
+      const nm = ((voxel[2] * columns) / width / this.across) * this.canvas.width; // what is in view
+      const length = roundLength(nm / 4);
+      this.bar.style.width = `${(100 * length) / nm}%`; // true, too, where the page is printed
+      this.bar.textContent = lengthText(length);
     }
 
     /** The pixel of the canvas where an event is. */
@@ -208,14 +213,16 @@
     }
 
     /** Say which pixel of the picture lies at a pixel of the canvas, and which one of the stack. */
-    point([x, y]) {
-      if (!this.shape) return;
+    point(pointer) {
+      this.pointer = pointer;
+      if (!pointer) return this.hover(null);
+      const [x, y] = pointer;
       const { rows, columns, width, height } = this.shape;
       const [across, down] = [(x - this.left) / this.across, (y - this.top) / this.down].map(Math.floor);
       if (across < 0 || down < 0 || across >= width || down >= height) return this.hover(null);
       const middle = (place, old, all) => Math.floor(((place + 0.5) * all) / old);
-      const inside = { place: down * width + across, part: x / this.canvas.width };
-      return this.hover({ ...inside, row: middle(down, height, rows), column: middle(across, width, columns) });
+      const [row, column] = [middle(down, height, rows), middle(across, width, columns)];
+      return this.hover({ place: down * width + across, row, column });
     }
 
     wheel(event) {
@@ -254,6 +261,7 @@
       return this.root.querySelector(`[data-set="${name}"]`);
     }
 
+    /** Call an action with an element's event, which its name says, and the element. */
     on(element, event, action) {
       element.addEventListener(event, () => action(element));
     }
@@ -264,6 +272,14 @@
 
     say(text) {
       this.line.textContent = text;
+    }
+
+    /** Draw what is chosen; say so where the browser cannot. */
+    refresh() {
+      return this.update().catch((error) => {
+        this.say(`This browser cannot show the slice: ${error.message}`);
+        throw error;
+      });
     }
   }
 
@@ -281,11 +297,11 @@
     controls() {
       const { root } = this;
       this.on(this.set("position"), "input", ({ value }) => this.go(+value));
-      this.on(this.set("z"), "change", ({ value }) => this.go(this.nearest(+value)));
+      this.on(this.set("z"), "change", ({ valueAsNumber }) => this.go(this.nearest(valueAsNumber)));
       this.on(root.querySelector('[data-do="previous"]'), "click", () => this.go(this.position - 1));
       this.on(root.querySelector('[data-do="next"]'), "click", () => this.go(this.position + 1));
       for (const radio of root.querySelectorAll('[name="detector"]')) this.on(radio, "change", () => this.choose(+radio.value));
-      for (const input of root.querySelectorAll('[data-set="labels"], [data-set="opacity"], [data-phase]')) {
+      for (const input of root.querySelectorAll('.slices-labels input')) {
         this.on(input, "input", () => this.refresh());
       }
       root.addEventListener("keydown", (event) => this.key(event));
@@ -293,6 +309,7 @@
 
     /** The shown slice that is nearest to z. */
     nearest(z) {
+      if (!Number.isFinite(z)) return this.position;
       const away = this.about.slices.map((slice) => Math.abs(slice.z - z));
       return away.indexOf(Math.min(...away));
     }
@@ -314,7 +331,7 @@
         ArrowLeft: this.position - 1, ArrowDown: this.position - 1, PageDown: this.position - PAGE, Home: 0,
         ArrowRight: this.position + 1, ArrowUp: this.position + 1, PageUp: this.position + PAGE, End: last,
       };
-      const own = event.target.matches("input") && event.target !== this.set("position");
+      const own = event.target.matches("[type=radio], [type=number], [type=range]") && event.target !== this.set("position");
       if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
       if (event.key in places && !own) this.go(places[event.key]);
       else if (event.key === "d") this.choose((this.detector + 1) % this.about.detectors.length);
@@ -331,12 +348,15 @@
       return this.cache.get(position);
     }
 
-    async read({ grey, labels }) {
-      return { grey: await Promise.all(grey.map(decode)), labels: labels ? await unpack(labels) : null };
+    async read({ grey, labels, confidence }) {
+      const planes = Promise.all([labels, confidence].map((packed) => packed && unpack(packed)));
+      const pictures = await Promise.all(grey.map(decode));
+      const [values, sure] = await planes;
+      return { grey: pictures, labels: values, confidence: sure };
     }
 
     /** Draw what is chosen; where that changes while slices are decoded, the last choice is drawn at the end. */
-    async refresh() {
+    async update() {
       this.stale = true;
       this.tell();
       if (this.busy) return;
@@ -358,23 +378,27 @@
 
     /** The controls show what is chosen. */
     tell() {
-      const { z, name } = this.about.slices[this.position];
+      const { z } = this.about.slices[this.position];
       Object.assign(this.set("position"), { value: this.position }).setAttribute("aria-valuetext", `slice ${z}`);
       this.set("z").value = z;
-      this.title = `Slice ${z} (${name})`;
     }
 
     draw(position, slice) {
-      const { z } = this.about.slices[position];
-      this.drawn = { position, labels: slice.labels };
-      const images = [[slice.grey[this.detector], 1]];
-      if (slice.labels && this.labels.checked) {
-        images.push([paint(slice.labels, this.about, this.colours()), this.set("opacity").value / 100]);
+      this.drawn = { ...slice, ...this.about.slices[position], detector: this.about.detectors[this.detector] };
+      const images = [[slice.grey[this.detector], 1], ...this.overlays(slice)];
+      const above = images.length > 1 ? `, labels ${this.about.labels}` : "";
+      this.view.show(this.shape, [{ from: 0, images }], `slice ${this.drawn.z}, detector ${this.drawn.detector}${above}`);
+      this.root.dataset.drawn = this.drawn.z;
+    }
+
+    /** Labels, and where they are unsure, as they are chosen. */
+    overlays({ labels, confidence }) {
+      const images = [];
+      if (labels && this.labels.checked) {
+        images.push([paint(labels, this.about, this.colours()), this.set("opacity").value / 100]);
       }
-      const what = `slice ${z}, detector ${this.about.detectors[this.detector]}${images[1] ? `, labels ${this.about.labels}` : ""}`;
-      this.view.show(this.shape, [{ from: 0, images }], what);
-      this.hover(null);
-      this.root.dataset.drawn = z;
+      if (confidence && this.set("unsure").checked) images.push([paint(confidence, this.about.confidence, UNSURE), 1]);
+      return images;
     }
 
     get shape() {
@@ -390,11 +414,11 @@
     }
 
     hover(pixel) {
-      const { z, name, segmented } = this.about.slices[this.drawn.position];
+      const { z, name, detector, labels, segmented } = this.drawn;
       const where = pixel ? `, row ${pixel.row}, column ${pixel.column}` : "";
-      const phase = pixel && this.drawn.labels ? `: ${this.nameOf(this.drawn.labels[pixel.place])}` : "";
+      const phase = pixel && labels ? `: ${this.nameOf(labels[pixel.place])}` : "";
       const none = this.about.labels !== null && !segmented ? " – not segmented" : "";
-      this.say(`Slice ${z} (${name})${where}${phase}${none}`);
+      this.say(`Slice ${z} (${name}), ${detector}${where}${phase}${none}`);
     }
   }
 
@@ -403,7 +427,8 @@
       super(root);
       this.divider = root.querySelector(".slices-divider");
       this.part = 0.5;
-      for (const name of ["slice", "left", "right"]) this.on(this.set(name), "change", () => this.refresh());
+      this.on(this.set("slice"), "change", () => this.refresh());
+      for (const side of ["left", "right"]) this.on(this.set(side), "change", () => this.choose());
       this.divider.addEventListener("pointerdown", (event) => this.divider.setPointerCapture(event.pointerId));
       this.divider.addEventListener("pointermove", (event) => this.drag(event));
       this.divider.addEventListener("keydown", (event) => this.key(event));
@@ -426,13 +451,19 @@
       this.draw();
     }
 
-    async refresh() {
+    async update() {
       const chosen = +this.set("slice").value;
       const slice = await this.read(content(this.slices[chosen]));
       if (chosen !== +this.set("slice").value) return;
       this.slice = slice;
-      this.draw();
+      this.choose();
       this.root.dataset.drawn = chosen;
+    }
+
+    /** Make the pictures of the layers that are chosen. */
+    choose() {
+      this.pictures = ["left", "right"].map((side) => this.picture(+this.set(side).value));
+      this.draw();
     }
 
     /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 unlabelled, 1 right, 2 wrong. */
@@ -453,11 +484,10 @@
     }
 
     draw() {
-      const panes = ["left", "right"].map((side, n) => ({ from: n * this.part, images: [[this.picture(+this.set(side).value), 1]] }));
+      const panes = this.pictures.map((picture, side) => ({ from: side * this.part, images: [[picture, 1]] }));
       this.view.show(this.slice.shape, panes, `left ${this.chosen("left")}, right ${this.chosen("right")}`);
       this.divider.style.left = `${this.part * 100}%`;
       this.divider.setAttribute("aria-valuenow", Math.round(this.part * 100));
-      this.hover(null);
     }
 
     chosen(side) {

@@ -58,9 +58,7 @@ def spread(slices: int, count: int) -> list[int]:
     return [(2 * n + 1) * slices // (2 * count) for n in range(count)]
 
 
-def within(
-    slices: int, budget: int, encode: Encode, progress: Progress = silent
-) -> tuple[Detail, dict[int, str]]:
+def within(slices: int, budget: int, encode: Encode, progress: Progress = silent) -> tuple[Detail, dict[int, str]]:
     """Encode slices as well as a budget allows.
 
     Args:

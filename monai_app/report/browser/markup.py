@@ -27,7 +27,9 @@ class Assets:
     js: Markup
 
 
-ASSETS = Assets(*(Markup(files(_HERE).joinpath(name).read_text(encoding="utf8")) for name in ("browser.css", "browser.js")))
+ASSETS = Assets(
+    *(Markup(files(_HERE).joinpath(name).read_text(encoding="utf8")) for name in ("browser.css", "browser.js"))
+)
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader(_HERE, "."), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True

@@ -10,6 +10,7 @@ from monai_app.report.browser.budget import Detail, spread, within
 from monai_app.report.browser.encoding import Bytes, Window, jpeg, packed, picture_shape, thin_grey, thin_labels
 from monai_app.report.browser.markup import phase_list, slice_data, widget
 from monai_app.stack import Stack
+from monai_app.stack.label_images.listing import label_images
 from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.ngff.pyramid import level_shapes
 
@@ -18,6 +19,17 @@ _WINDOWED = 16
 
 _FIXED = 16_384
 """Bytes of the budget for what is not slices."""
+
+_CONFIDENCE = "confidence"
+"""The map that is shown beside labels which have it."""
+
+_SHADE = 16
+"""Values 0..255 of the confidence that look alike: more than the eye tells apart would take more room."""
+
+
+def _coarse(shape: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the confidence of a picture: half, for it changes slowly."""
+    return -(-shape[0] // 2), -(-shape[1] // 2)
 
 
 def stack_browser(stack: Stack, labels: str | None, *, budget: int, progress: Progress = silent) -> Markup:
@@ -54,16 +66,16 @@ class _Pictures:
     def __init__(self, stack: Stack, labels: str | None) -> None:
         self._stack, self._labels = stack, labels
         self._segmented = set() if labels is None else set(stack.label_slices(labels))
+        self._unsure = any(each.name == labels and _CONFIDENCE in each.maps for each in label_images(stack))
         some = spread(stack.shape[0], _WINDOWED)
-        self._windows = {
-            name: Window.of(stack.read_overview(z, [name])[0] for z in some) for name in stack.detectors
-        }
+        self._windows = {name: Window.of(stack.read_overview(z, [name])[0] for z in some) for name in stack.detectors}
 
     def about(self, detail: Detail, shown: list[int]) -> Mapping[str, Any]:
         """What is said of all slices."""
         stack = self._stack
         _, rows, columns = stack.shape
         height, width = picture_shape(rows, columns, detail.side)
+        coarse = _coarse((height, width))
         return {
             "name": stack.name,
             "rows": rows,
@@ -74,9 +86,8 @@ class _Pictures:
             "detectors": stack.detectors,
             "labels": self._labels,
             "phases": [] if self._labels is None else phase_list(read_phases(stack.path, self._labels)),
-            "slices": [
-                {"z": z, "name": stack.slice_names[z], "segmented": z in self._segmented} for z in shown
-            ],
+            "confidence": {"height": coarse[0], "width": coarse[1]} if self._unsure else None,
+            "slices": [{"z": z, "name": stack.slice_names[z], "segmented": z in self._segmented} for z in shown],
         }
 
     def encode(self, z: int, detail: Detail) -> str:
@@ -86,6 +97,9 @@ class _Pictures:
         content: dict[str, Any] = {"grey": [jpeg(picture, detail.quality) for picture in pictures.values()]}
         if z in self._segmented and self._labels is not None:
             content["labels"] = packed(thin_labels(self._stack.read_labels(self._labels, z), shape))
+            if self._unsure:
+                confidence = thin_grey(self._stack.read_map(self._labels, _CONFIDENCE, z), _coarse(shape))
+                content["confidence"] = packed(confidence // _SHADE * _SHADE + _SHADE // 2)
         return slice_data(content)
 
     def _picture(self, z: int, detector: str, shape: tuple[int, int]) -> Bytes:

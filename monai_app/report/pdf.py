@@ -1,0 +1,98 @@
+"""A page as PDF, printed by the browser that is installed."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from monai_app.errors import ConfigError, FailedError
+from monai_app.files import atomic_file
+
+BROWSER = "MONAI_APP_BROWSER"
+"""The environment variable that names the browser: its path, or the name of a program."""
+
+_PROGRAMS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "microsoft-edge",
+    "microsoft-edge-stable",
+)
+
+_SECONDS = 180.0
+"""After which a browser that has not printed is stopped."""
+
+_DRAWING_MS = 30_000
+"""Milliseconds of the page's own clock that its scripts may take; it runs ahead while nothing is computed."""
+
+
+def find_browser() -> str:
+    """The path of a browser that can print pages: Chromium, Chrome or Edge.
+
+    Raises:
+        ConfigError: there is none, or `BROWSER` names no program.
+    """
+    named = os.environ.get(BROWSER)
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise ConfigError(f"{BROWSER} is {named!r}, which is no program; give the path of Chromium, Chrome or Edge")
+        return found
+    found = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    if found is None:
+        raise ConfigError(
+            "a PDF is printed by Chromium, Chrome or Edge, and none of them is on the PATH; install one, or name it in "
+            f"the environment variable {BROWSER}, or open the page in a browser and print it there"
+        )
+    return found
+
+
+def print_pdf(page: Path, target: Path) -> None:
+    """Print a page of one HTML file, as its style sheet for printing wants it, when its scripts have drawn.
+
+    Args:
+        page: the HTML file.
+        target: the PDF file; replaced where there is one.
+
+    Raises:
+        ConfigError: see `find_browser`.
+        FailedError: the browser did not print, or took more than 3 minutes.
+        StorageError: the disk is full or read-only.
+    """
+    program = find_browser()
+    with tempfile.TemporaryDirectory(prefix="monai-app-print-", ignore_cleanup_errors=True) as profile:
+        printed = Path(profile) / "page.pdf"
+        command = [
+            program,
+            "--headless",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--no-pdf-header-footer",
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # the sandbox refuses root
+            f"--user-data-dir={profile}/profile",
+            f"--virtual-time-budget={_DRAWING_MS}",
+            f"--print-to-pdf={printed}",
+            page.absolute().as_uri(),
+        ]
+        said = _run(command)
+        if not printed.is_file():
+            raise FailedError(
+                f"{program} printed no PDF of {page}: {said}; open the page in a browser and print it there"
+            )
+        with atomic_file(target) as temporary:
+            shutil.copyfile(printed, temporary)
+
+
+def _run(command: list[str]) -> str:
+    """Run a browser and return the last line that it says, or how it ended."""
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it took more than {_SECONDS:.0f} s"
+    except OSError as error:
+        return str(error)
+    return next(reversed(ended.stderr.strip().splitlines()), f"it ended with {ended.returncode}")
