@@ -49,6 +49,7 @@ class Plot:
         figure: ``data`` and ``layout`` of plotly, JSON values.
         height: pixels.
         width: pixels at most; as wide as the page where it is None.
+        half: whether two stand beside each other where there is room.
     """
 
     kind: ClassVar[str] = "plot"
@@ -57,6 +58,7 @@ class Plot:
     figure: Mapping[str, Any]
     height: int = 340
     width: int | None = None
+    half: bool = False
 
 
 @dataclass(frozen=True)

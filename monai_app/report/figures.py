@@ -120,7 +120,7 @@ def error_bars(
 
 
 def confusion(counts: Sequence[Sequence[int]], phases: Sequence[str]) -> dict[str, Any]:
-    """Draw a confusion matrix, [true][predicted]: in each cell its share of the row, and how many pixels it counts."""
+    """Draw a confusion matrix, [true][predicted]: in each cell its share of the row and its pixels."""
     names = [plain(name) for name in phases]
     shares = [[100 * each / sum(row) if sum(row) else 0.0 for each in row] for row in counts]
     trace = go.Heatmap(
@@ -131,10 +131,9 @@ def confusion(counts: Sequence[Sequence[int]], phases: Sequence[str]) -> dict[st
         texttemplate="%{z:.1f} %<br>%{text}",
         hovertemplate="annotated %{y}, predicted %{x}<br>%{z:.2f} % of the annotated, %{text} pixels<extra></extra>",
         colorscale="Blues",
-        reversescale=False,
+        showscale=False,
         zmin=0,
         zmax=100,
-        colorbar={"title": {"text": "% of the<br>annotated"}, "thickness": 14},
         xgap=1,
         ygap=1,
     )

@@ -78,14 +78,14 @@ def _model(run: Run) -> Iterator[str]:
     yield (
         f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with monai-app {made}, "
         f"which builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions "
-        f"installed where this text was written), by a neural network ({spec.network}) that reads {reads} of raw grey values of "
-        f"{listed(spec.detectors)}."
+        f"installed where this text was written), by a neural network ({spec.network}) that reads {reads} of raw "
+        f"grey values of {listed(spec.detectors)}."
     )
     learned = "; ".join(f"slices {slices(zs)} of {name}" for name, zs in trained.items())
     if learned:
-        yield f"It was trained on {learned}, with spatial blocks of them kept for choosing the weights."
+        yield f"The network was trained on {learned}, with spatial blocks of them kept for choosing the weights."
     if run.temperature != 1:
-        yield f"Its confidence was calibrated by temperature scaling (T = {fixed(run.temperature)})."
+        yield f"The network's confidence was calibrated by temperature scaling (T = {fixed(run.temperature)})."
     if run.scores:
         yield _scores(run.scores)
 
@@ -94,10 +94,10 @@ def _scores(found: Scores) -> str:
     pooled = found.pooled
     mean = pooled["intervals"]["mean"]
     tested = sum(len(each["slices"]) for each in pooled["stacks"])
-    places = "; ".join(f"slices {slices(each['slices'])} of {each['store']}" for each in pooled["stacks"])
+    places = "; ".join(f"{slices(each['slices'])} of {each['store']}" for each in pooled["stacks"])
     ends = f"{fixed(mean['iou_low'])} to {fixed(mean['iou_high'])}"
     return (
-        f"On {count(tested)} test slice{'s' if tested > 1 else ''} that took no part in training ({places}), mean IoU "
+        f"On {count(tested)} test slice{'s' if tested > 1 else ''} ({places}) that took no part in training, mean IoU "
         f"was {fixed(pooled['mean_iou'])} (95 % interval {ends}, spatial block bootstrap) and "
         f"{fixed(100 * pooled['pixel_accuracy'], 1)} % of the labelled pixels were right."
     )
@@ -112,7 +112,7 @@ def _labels(labels: LabelImage) -> str:
 def _quantities(found: Quantities) -> str:
     done = [_MEASURES[name] for name in found.document["measures"] if name in _MEASURES]
     versions = listed([f"{name} {number}" for name, number in found.document["versions"].items()])
-    return f"Measured were {listed(done)} ({found.document['software']}; {versions})."
+    return f"Measured were: {'; '.join(done)} ({found.document['software']}; {versions})."
 
 
 def _references(sources: Sources) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Quantities of the phases: numbers, error bars, distributions and profiles."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from monai_app.report.sources import Quantities, Sources
 
 _SEGMENTATION, _SAMPLING = "corrected_fraction", "material_fraction"
 """Quantities whose intervals cover different errors, which are never added up here."""
+
+_UNIT = re.compile(r"\bum\b")
 
 _Numbers = Mapping[str, Mapping[str, Any]]
 """Name of the phase -> value, unit, interval and what is unreliable."""
@@ -67,11 +70,14 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _table(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Table:
     rows: list[list[Cell]] = []
     for name, of in numbers.items():
-        unit = unit_text(next(iter(of.values()))["unit"])
+        unit = next(iter(of.values()))["unit"]
         rows.append(
-            [quantity_name(name) + (f", {unit}" if unit else ""), *(_shown(of.get(each.name)) for each in phases)]
+            [
+                quantity_name(name) + (f", {unit_text(unit)}" if unit != "1" else ""),
+                *(_shown(of.get(each.name)) for each in phases),
+            ]
         )
-    return Table("All quantities; in brackets the 95 % interval, where there is one", ("", *phases), rows)
+    return Table("All quantities; below a number its 95 % interval, where there is one", ("", *phases), rows)
 
 
 def quantity_name(name: str) -> str:
@@ -80,17 +86,22 @@ def quantity_name(name: str) -> str:
     return f"{' '.join(words)} along {last}" if last in ("x", "y", "z") else name.replace("_", " ")
 
 
-def unit_text(unit: str) -> str:
-    """Write a unit for people; none for shares and counts."""
-    return "" if unit == "1" else unit.replace("um", "µm").replace("^2", "²").replace("^3", "³")
+def unit_text(text: str) -> str:
+    """Write the units in a text for people.
+
+    Example:
+        >>> unit_text("volume, um^3")
+        'volume, µm³'
+    """
+    return _UNIT.sub("µm", text).replace("^2", "²").replace("^3", "³")
 
 
 def _shown(of: Mapping[str, Any] | None) -> str:
     if of is None:
         return ""
     value = number(of["value"]) if not isinstance(of["value"], int) else f"{of['value']:,}"
-    interval = f" ({number(of['interval'][0])} to {number(of['interval'][1])})" if of["interval"] else ""
-    return f"{value}{interval}{' *' if of['unreliable'] else ''}"
+    interval = f"\n{number(of['interval'][0])} to {number(of['interval'][1])}" if of["interval"] else ""
+    return f"{value}{' *' if of['unreliable'] else ''}{interval}"
 
 
 def _reasons(numbers: Mapping[str, _Numbers]) -> Iterator[str]:
@@ -149,7 +160,9 @@ def _plot(panel: Mapping[str, Any], phases: Sequence[Phase]) -> Plot:
     else:
         traces = phase_lines(curves, phases, "hv" if panel["kind"] == "step" else "linear")
     return Plot(
-        panel["title"],
+        unit_text(f"{panel['title'].capitalize()}: {panel['y']}"),
         f"{panel['title']}: {panel['y']} over {panel['x'] or 'the phases'}, of {listed(list(curves))}.",
-        figure(traces, panel["x"].replace("um", "µm"), panel["y"].replace("um", "µm"), **layout),
+        figure(traces, unit_text(panel["x"]), unit_text(panel["y"]), **layout),
+        height=300,
+        half=True,
     )

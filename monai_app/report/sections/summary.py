@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from monai_app.report.content import Cell, Facts, Note, Section, Table
-from monai_app.report.formatting import fixed, number, percent
+from monai_app.report.formatting import fixed, percent
 from monai_app.report.sections.quantities import phases_of
 from monai_app.report.sections.scores import interval
 from monai_app.report.sources import LabelImage, Quantities, Scores, Sources
@@ -43,7 +43,7 @@ def _fractions(found: Quantities) -> Table:
     numbers = {name: of for each in found.document["measures"].values() for name, of in each["quantities"].items()}
     known = {
         "as labelled": numbers.get("volume_fraction", {}),
-        "corrected by the test slices (interval: wrong labels)": numbers.get("corrected_fraction", {}),
+        "corrected by test slices (interval: wrong labels)": numbers.get("corrected_fraction", {}),
         "of the material (interval: size of the volume)": numbers.get("material_fraction", {}),
     }
     rows: list[list[Cell]] = []
@@ -55,4 +55,4 @@ def _fractions(found: Quantities) -> Table:
 
 def _share(value: float | None, ends: list[float] | None) -> str:
     text = percent(value)
-    return text if not ends else f"{text} ({number(100 * ends[0])} to {number(100 * ends[1])})"
+    return text if not ends else f"{text} ({fixed(100 * ends[0], 1)} to {fixed(100 * ends[1], 1)})"

@@ -8,17 +8,30 @@ const PLOT = {
 };
 const PRINTED_WIDTH = 660; // pixels of a figure on A4 within the margins of the style sheet
 
+function draw(plot) {
+  if (plot.classList.contains("js-plotly-plot")) return;
+  const { data, layout } = JSON.parse(document.querySelector(`script[data-plot="${plot.id}"]`).textContent);
+  Plotly.newPlot(plot, data, layout, PLOT);
+}
+
+// Each is drawn when it comes near the window: all of them at once would take seconds.
 function drawPlots() {
-  for (const source of document.querySelectorAll("script[data-plot]")) {
-    const { data, layout } = JSON.parse(source.textContent);
-    Plotly.newPlot(source.dataset.plot, data, layout, PLOT);
-  }
+  const watch = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
+    },
+    { rootMargin: "800px 0px" },
+  );
+  for (const plot of document.querySelectorAll(".plot")) watch.observe(plot);
 }
 
 // Paper is as wide as it is, whatever the window was.
-function fitPlots(width) {
-  for (const plot of document.querySelectorAll(".plot.js-plotly-plot")) {
-    Plotly.relayout(plot, width ? { width, autosize: false } : { width: null, autosize: true });
+function fitPlots(toPaper) {
+  for (const plot of document.querySelectorAll(".plot")) {
+    draw(plot);
+    const share = plot.closest(".half") ? 0.5 : 1;
+    const width = Math.min(share * PRINTED_WIDTH - (1 - share) * 24, parseFloat(plot.style.maxWidth) || Infinity);
+    Plotly.relayout(plot, toPaper ? { width, autosize: false } : { width: null, autosize: true });
   }
 }
 
@@ -71,6 +84,6 @@ function followSections() {
 for (const button of document.querySelectorAll("[data-download]")) button.onclick = () => download(button);
 for (const button of document.querySelectorAll("[data-copy]")) button.onclick = () => copy(button);
 if (window.Plotly) drawPlots();
-window.addEventListener("beforeprint", () => fitPlots(PRINTED_WIDTH));
-window.addEventListener("afterprint", () => fitPlots(null));
+window.addEventListener("beforeprint", () => fitPlots(true));
+window.addEventListener("afterprint", () => fitPlots(false));
 followSections();
