@@ -27,7 +27,14 @@ _LAYOUT = {
     "paper_bgcolor": "#fff",
     "plot_bgcolor": "#fff",
 }
-_AXIS = {"gridcolor": _GRID, "zeroline": False, "linecolor": "#888", "ticks": "outside", "automargin": True}
+_AXIS = {
+    "gridcolor": _GRID,
+    "zeroline": False,
+    "linecolor": "#888",
+    "ticks": "outside",
+    "automargin": True,
+    "exponentformat": "power",
+}
 
 Curve = tuple[Sequence[float], Sequence[float | None]]
 """Places and values; None breaks the line."""
@@ -48,7 +55,7 @@ def figure(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, An
         layout: more of plotly's layout; ``xaxis`` and ``yaxis`` are laid over what all axes have.
     """
     axes = {
-        name: {**_AXIS, "title": {"text": title}, **layout.pop(name, {})}
+        name: {**_AXIS, "title": {"text": title, "font": {"size": 13}}, **layout.pop(name, {})}
         for name, title in (("xaxis", x), ("yaxis", y))
     }
     drawn: dict[str, Any] = go.Figure(list(traces), {**_LAYOUT, **axes, **layout}).to_plotly_json()

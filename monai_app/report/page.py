@@ -21,15 +21,15 @@ from monai_app.report.content import Plot, Section
 from monai_app.report.sections import sections_of
 from monai_app.report.sources import Sources
 
-BUDGET = 45_000_000
-"""Bytes that the pictures of the stack may take."""
+BUDGET, PER_SLICE = 45_000_000, 300_000
+"""Bytes that the pictures of a stack, and those of each slice, may take."""
 
 _CODE = re.compile("`([^`]+)`")
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
-def write_page(sources: Sources, path: Path, progress: Progress = silent, *, budget: int = BUDGET) -> None:
+def write_page(sources: Sources, path: Path, progress: Progress = silent) -> None:
     """Write a page about what is given.
 
     All text is escaped. The page's policy lets run only the scripts that this function puts in, by their hashes, and
@@ -39,7 +39,6 @@ def write_page(sources: Sources, path: Path, progress: Progress = silent, *, bud
         sources: what the page is about.
         path: the HTML file.
         progress: called for every slice whose picture is made.
-        budget: bytes that the pictures of the stack may take.
 
     Raises:
         ConfigError: the sources do not belong together.
@@ -47,6 +46,7 @@ def write_page(sources: Sources, path: Path, progress: Progress = silent, *, bud
         StorageError: the disk is full or read-only.
     """
     check_agreement(sources)
+    budget = min(BUDGET, PER_SLICE * sources.store.stack.shape[0]) if sources.store else BUDGET
     text = render(sections_of(sources, budget, progress), title_of(sources), list(remarks(sources)), missing(sources))
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf8")

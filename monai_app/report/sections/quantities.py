@@ -39,14 +39,14 @@ def _blocks(found: Quantities) -> Iterator[Block]:
     numbers = {name: of for each in document["measures"].values() for name, of in each["quantities"].items()}
     yield Facts(list(_facts(document)))
     yield _table(numbers, phases)
-    reasons = list(dict.fromkeys(_reasons(numbers)))
+    reasons = list(_reasons(numbers))
     if reasons:
         yield Listing("* Numbers that say little, and why", reasons)
     yield from _error_bars(numbers, phases)
     for measured in document["measures"].values():
         for panel in measured.get("figures", []):
             yield _plot(panel, phases)
-    if not any(each.get("figures") for each in document["measures"].values()):
+    if not any("figures" in each for each in document["measures"].values()):
         yield Note("The folder holds no curves: an earlier version wrote it. Measure again to see them.", "missing")
 
 
@@ -105,12 +105,14 @@ def _shown(of: Mapping[str, Any] | None) -> str:
 
 
 def _reasons(numbers: Mapping[str, _Numbers]) -> Iterator[str]:
+    """A line a reason, for all quantities of the phases that it holds for."""
+    grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for name, of in numbers.items():
-        grouped: dict[str, list[str]] = {}
-        for phase, each in of.items():
-            if each["unreliable"]:
-                grouped.setdefault(each["unreliable"], []).append(phase)
-        yield from (f"{quantity_name(name)} of {listed(names)}: {reason}" for reason, names in grouped.items())
+        for reason in dict.fromkeys(each["unreliable"] for each in of.values() if each["unreliable"]):
+            phases = tuple(phase for phase, each in of.items() if each["unreliable"] == reason)
+            grouped.setdefault((reason, phases), []).append(quantity_name(name))
+    for (reason, phases), names in grouped.items():
+        yield unit_text(f"{listed(names)} of {listed(phases)}: {reason}")
 
 
 def _error_bars(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Iterator[Block]:
