@@ -11,7 +11,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
-    *("train", "results", "segment", "quantify", "saving", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "report", "saving", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
@@ -24,6 +24,7 @@ HEADINGS = {
     "segment": "Segmentations",
     "labels": "Label images of a stack",
     "quantify": "Quantities",
+    "report": "Reports",
     "save": "Saved files",
     "export": "Exported files",
     "package": "Packages that are made",

@@ -143,7 +143,7 @@ def test_quantities_keep_both_error_bars_apart(sections: dict[str, Section], giv
     plots = of_kind(sections["quantities"], Plot)
     for plot, measure, name in zip(plots, ("correction", "representativity"), ("corrected", "material"), strict=False):
         numbers = document["measures"][measure]["quantities"][f"{name}_fraction"]
-        shown = {phase: value for phase, value in zip(*(plot.figure["data"][0][axis] for axis in "yx"), strict=True)}
+        shown = dict(zip(*(plot.figure["data"][0][axis] for axis in "yx"), strict=True))
         assert shown == {phase: each["value"] for phase, each in numbers.items()}
     chords = [plot for plot in plots if plot.caption.startswith("Chords along")]
     assert [plot.figure["layout"]["xaxis"]["title"]["text"] for plot in chords] == ["length, µm"] * 3
