@@ -21,7 +21,7 @@ from monai_app.report.content import Plot, Section
 from monai_app.report.sections import sections_of
 from monai_app.report.sources import Sources
 
-BUDGET, PER_SLICE = 45_000_000, 300_000
+BUDGET, PER_SLICE = 40_000_000, 300_000
 """Bytes that the pictures of a stack, and those of each slice, may take."""
 
 _CODE = re.compile("`([^`]+)`")

@@ -53,7 +53,7 @@ def test_the_page_answers_and_gives_its_files(written: Path, chromium: Browser, 
 def test_the_page_is_not_wider_than_the_window(written: Path, chromium: Browser, width: int) -> None:
     with page(width=width, within=chromium) as opened:
         opened.goto(written.as_uri())
-        opened.locator(".main-svg").first.wait_for(timeout=20_000)
+        opened.evaluate("for (const plot of document.querySelectorAll('.plot')) draw(plot)")
         assert opened.evaluate("document.documentElement.scrollWidth") == width
 
 

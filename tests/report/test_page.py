@@ -11,7 +11,7 @@ from monai_app.report.figures import bars, figure
 from monai_app.report.page import missing, render, title_of
 from monai_app.report.sources import Sources
 
-HOSTILE = "</script><img src=x onerror=alert(1)>\u2028`<b>`"
+HOSTILE = "</script><img src=x onerror=alert(1)>`<b>`"
 
 
 class Elements(HTMLParser):
