@@ -417,7 +417,7 @@
       const { z, name, detector, labels, segmented } = this.drawn;
       const where = pixel ? `, row ${pixel.row}, column ${pixel.column}` : "";
       const phase = pixel && labels ? `: ${this.nameOf(labels[pixel.place])}` : "";
-      const none = this.about.labels !== null && !segmented ? " – not segmented" : "";
+      const none = this.about.labels !== null && !segmented ? " (not segmented)" : "";
       this.say(`Slice ${z} (${name}), ${detector}${where}${phase}${none}`);
     }
   }

@@ -1,0 +1,29 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monai_app.errors import ConfigError
+from monai_app.report.browser.budget import DETAILS, Detail, within
+
+
+@given(st.integers(1, 40), st.integers(20_000, 400_000), st.integers(0, 2**32))
+def test_slices_stay_within_the_budget_whatever_they_take(slices: int, budget: int, seed: int) -> None:
+    def encode(z: int, detail: Detail) -> str:
+        """Slices of very different sizes, so that those that are tried mislead."""
+        return "x" * (detail.side * detail.quality * (1 + hash((seed, z)) % 9) // 50)
+
+    detail, encoded = within(slices, budget, encode)
+    assert list(encoded) == list(range(0, slices, detail.step))
+    assert sum(map(len, encoded.values())) <= budget
+    assert detail.step == 1 or detail.side == DETAILS[-1].side  # slices are left out last
+
+
+def test_the_best_that_fits_is_chosen() -> None:
+    sizes = {detail: 100 - place for place, detail in enumerate(DETAILS)}
+    for place, detail in enumerate(DETAILS):
+        assert within(5, round(5 * 1.03 * (100 - place)) + 1, lambda z, each: "x" * sizes[each])[0] == detail
+
+
+def test_not_even_one_slice_fits() -> None:
+    with pytest.raises(ConfigError, match="99 bytes are too few for a single slice"):
+        within(3, 99, lambda z, detail: "x" * 100)

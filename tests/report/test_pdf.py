@@ -1,0 +1,69 @@
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from monai_app.errors import ConfigError, FailedError
+from monai_app.report import pdf
+from tests import browsing
+
+PAGE = """<!DOCTYPE html><style>@page { size: A4 } section { break-after: page }</style><section></section><p id="b"></p>
+<script>setTimeout(() => { b.innerHTML = "<section>x</section>".repeat(2) }, 3000)</script>"""
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    path = tmp_path / "a page #1.html"
+    path.write_text(PAGE)
+    return path
+
+
+def program(path: Path, text: str) -> Path:
+    """A program that takes a browser's place."""
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+@pytest.mark.skipif(browsing.chromium() is None, reason="there is no Chromium; tools/install-screen installs it")
+def test_a_page_is_printed_when_its_scripts_have_drawn(page: Path) -> None:
+    target = page.with_name("report.pdf")
+    pdf.print_pdf(page, target)
+    content = target.read_bytes()
+    assert content.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", content)) == 3  # two of them come from the script, after 3 seconds
+    assert sorted(path.name for path in page.parent.iterdir()) == ["a page #1.html", "report.pdf"]
+
+
+def test_where_no_browser_is_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, page: Path) -> None:
+    monkeypatch.setenv("PATH", str(page.parent))
+    monkeypatch.delenv(pdf.BROWSER, raising=False)
+    with pytest.raises(ConfigError, match=f"none of them is on the PATH; install one, or name it in .*{pdf.BROWSER}"):
+        pdf.print_pdf(page, page.with_name("report.pdf"))
+    monkeypatch.setenv(pdf.BROWSER, "/no/browser")
+    with pytest.raises(ConfigError, match="'/no/browser', which is no program"):
+        pdf.print_pdf(page, page.with_name("report.pdf"))
+
+
+def test_a_browser_that_fails_leaves_the_old_file(monkeypatch: pytest.MonkeyPatch, page: Path) -> None:
+    target = page.with_name("report.pdf")
+    target.write_text("old")
+    monkeypatch.setenv(pdf.BROWSER, str(program(page.with_name("broken"), "echo 'no display' >&2; exit 1")))
+    with pytest.raises(FailedError, match=r"printed no PDF of .*: no display; open the page in a browser"):
+        pdf.print_pdf(page, target)
+    monkeypatch.setenv(pdf.BROWSER, str(program(page.with_name("slow"), "exec sleep 60")))
+    monkeypatch.setattr(pdf, "_SECONDS", 0.2)
+    with pytest.raises(FailedError, match="it took more than 0 s"):
+        pdf.print_pdf(page, target)
+    assert target.read_text() == "old"
+
+
+def test_the_sandbox_is_given_up_for_root_alone(monkeypatch: pytest.MonkeyPatch, page: Path) -> None:
+    echo = program(page.with_name("echo"), 'echo "$@" >&2')
+    monkeypatch.setenv(pdf.BROWSER, str(echo))
+    for user, given in ((0, True), (1000, False)):
+        monkeypatch.setattr("os.geteuid", lambda user=user: user)
+        with pytest.raises(FailedError) as refused:
+            pdf.print_pdf(page, page.with_name("report.pdf"))
+        assert ("--no-sandbox" in str(refused.value)) == given
