@@ -1,15 +1,18 @@
 """What a page is made of: a run folder, a stack with labels, a folder of quantities; at most one of each."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
+from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import read_spec
 from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.phase import Phase
+from monai_app.domain.validation import Strict, validated
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
 from monai_app.metrics import read_scores
@@ -23,6 +26,9 @@ from monai_app.training.evaluation import is_evaluation, pooled_path
 
 _METADATA = "configs/metadata.json"
 _WEIGHTS = "models/model.pt"
+_SECTIONS = ("intervals", "boundary", "surface", "confidence")
+"""What of scores the page shows beside the confusion matrix."""
+
 _RUN, _STORE, _QUANTITIES = "a run folder", "a store", "a folder of quantities"
 
 
@@ -168,7 +174,7 @@ def _read_run(path: Path, *, stand_ins: bool) -> Run:
         path.absolute(),
         read_spec(metadata),
         read_record(path) if (path / RECORD).is_file() else {},
-        json.loads(metadata.read_text(encoding="utf8")),
+        read_json(metadata, ()),
         *(sha256, temperature, scores, unscored),
     )
 
@@ -179,6 +185,8 @@ def _read_scores(path: Path, sha256: str, temperature: float) -> tuple[Scores | 
     if not is_evaluation(path, sha256):
         return None, f"The scores in {path.parent} are of other weights, or damaged: run `monai-app evaluate` again."
     pooled = read_scores(path)
+    if not pooled.keys() >= {"temperature", *_SECTIONS}:
+        return None, f"An earlier version wrote the scores in {path.parent}: run `monai-app evaluate` again."
     if pooled["temperature"] != temperature:
         return None, "The model was calibrated since it was scored: run `monai-app evaluate` again."
     folders = [path.parent / Path(each["folder"]).name for each in pooled["stacks"]]
@@ -214,11 +222,27 @@ def _read_store(path: Path, name: str | None) -> Store:
 
 
 def _read_quantities(path: Path) -> Quantities:
-    try:
-        document = json.loads((path / DOCUMENT).read_text(encoding="utf8"))
-        measures = {**document["measures"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path / DOCUMENT} is damaged ({type(error).__name__}: {error}); measure again: monai-app quantify"
-        ) from None
-    return Quantities(path.absolute(), {**document, "measures": measures})
+    document = read_json(path / DOCUMENT, ())
+    validated(_Document, document, path / DOCUMENT, "measure again: monai-app quantify")
+    return Quantities(path.absolute(), document)
+
+
+class _Measured(Strict):
+    """What of a measure is read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    quantities: dict[str, dict[str, dict[str, Any]]]
+    tables: dict[str, Any]
+
+
+class _Document(Strict):
+    """What of ``quantities.json`` is read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    software: str
+    versions: dict[str, str]
+    voxel_nm: list[float]
+    phases: list[dict[str, Any]]
+    measures: dict[str, _Measured]

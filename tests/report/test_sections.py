@@ -199,7 +199,7 @@ def test_what_is_missing_is_said(sources: Sources, tiny_stack: Stack, tmp_path: 
     assert "no training curves" in missing(model(unscored))
     assert "No test slice" in missing(compared(unscored))
     assert sources.labels is not None
-    blind = replace(sources.labels, maps=(), attributes={})
+    blind = replace(sources.labels, attributes={})
     told = missing(labels(Sources(store=replace(sources.store, labels=blind))))
     assert "made without confidence" in told
     assert "the model knows none" in told

@@ -23,16 +23,17 @@ def report(
     """Write one page about a model, a segmented stack and its quantities, for people who made none of them."""
     from monai_app.cli.progress import progress_bar
     from monai_app.report.page import write_page
+    from monai_app.report.pdf import find_browser, print_pdf
     from monai_app.report.sources import read_sources
     from monai_app.stack.places import check_targets
 
     check_targets({".html": output, ".pdf": pdf}, overwrite=overwrite)
+    if pdf is not None:
+        find_browser()
     found = read_sources(sources, labels)
     with progress_bar("slices") as progress:
         write_page(found, output, progress)
     typer.echo(f"report: {output}")
     if pdf is not None:
-        from monai_app.report.pdf import print_pdf
-
         print_pdf(output, pdf)
         typer.echo(f"printed: {pdf}")

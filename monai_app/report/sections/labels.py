@@ -31,7 +31,7 @@ def labels(sources: Sources) -> Section | None:
         missing = Note("The stack has no finished labels: run `monai-app segment STACK RUN`.", "missing")
         return Section("labels", "Labels", lead, [missing])
     own = store.labels
-    confidence = list(_confidence(own)) if "confidence" in own.maps else [Note(_NO_CONFIDENCE, "missing")]
+    confidence = list(_confidence(own)) if "confidence" in own.attributes else [Note(_NO_CONFIDENCE, "missing")]
     return Section("labels", "Labels", lead, [*_what(store, own), *confidence, *_unlike(own)])
 
 

@@ -85,7 +85,7 @@ ROWS = [
     refused(
         "damaged quantities",
         f"report STACK measured {PAGE}",
-        "quantities.json is damaged",
+        "measures",
         make=in_turn(labelled("found"), measured, damaged),
     ),
     taken("a store without labels", LABELLED, says("has no finished labels", "Slices")),
