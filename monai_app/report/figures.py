@@ -36,6 +36,9 @@ _AXIS = {
     "exponentformat": "power",
 }
 
+WITH_LEGEND = {"l": 64, "r": 16, "t": 64, "b": 52}
+"""Margins of a narrow figure, in which names of phases take several lines."""
+
 Curve = tuple[Sequence[float], Sequence[float | None]]
 """Places and values; None breaks the line."""
 

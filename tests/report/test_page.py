@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 from monai_app.domain.phase import Phase
-from monai_app.report.content import Facts, Legend, Listing, Note, Plot, Section, Table, Text
+from monai_app.report.content import Block, Facts, Legend, Listing, Note, Plot, Section, Table, Text
 from monai_app.report.figures import bars, figure
 from monai_app.report.page import missing, render, title_of
 from monai_app.report.sources import Sources
@@ -37,7 +37,13 @@ def hostile_page() -> str:
     phase = Phase(value=1, name=HOSTILE, rgb=(0, 0, 0))
     plot = Plot(HOSTILE, HOSTILE, figure([bars([phase], {HOSTILE: 1.0})], HOSTILE, "y"))
     table = Table(HOSTILE, (HOSTILE, phase), [(phase, HOSTILE)])
-    blocks = [Facts([(HOSTILE, HOSTILE)]), Legend([phase]), Note(HOSTILE), Listing(HOSTILE, [HOSTILE]), Text([HOSTILE])]
+    blocks: list[Block] = [
+        Facts([(HOSTILE, HOSTILE)]),
+        Legend([phase]),
+        Note(HOSTILE),
+        Listing(HOSTILE, [HOSTILE]),
+        Text([HOSTILE]),
+    ]
     return render([Section("one", HOSTILE, HOSTILE, [*blocks, plot, table])], HOSTILE, [HOSTILE], [HOSTILE])
 
 

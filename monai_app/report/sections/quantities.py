@@ -6,7 +6,7 @@ from typing import Any
 
 from monai_app.domain.phase import Phase
 from monai_app.report.content import Block, Cell, Facts, Listing, Note, Plot, Section, Table
-from monai_app.report.figures import BLUE, RED, bars, error_bars, figure, phase_lines
+from monai_app.report.figures import BLUE, RED, WITH_LEGEND, bars, error_bars, figure, phase_lines
 from monai_app.report.formatting import MISSING, listed, number
 from monai_app.report.sources import Quantities, Sources
 
@@ -161,6 +161,7 @@ def _plot(panel: Mapping[str, Any], phases: Sequence[Phase]) -> Plot:
         traces = [bars(phases, heights)]
     else:
         traces = phase_lines(curves, phases, "hv" if panel["kind"] == "step" else "linear")
+        layout["margin"] = WITH_LEGEND
     return Plot(
         unit_text(f"{panel['title'].capitalize()}: {panel['y']}"),
         f"{panel['title']}: {panel['y']} over {panel['x'] or 'the phases'}, of {listed(list(curves))}.",

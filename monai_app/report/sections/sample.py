@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from monai_app.domain.training_stack import voxel_text
-from monai_app.report.content import Block, Facts, Legend, Note, Plot, Section, Table
+from monai_app.report.content import Block, Cell, Facts, Legend, Note, Plot, Section, Table
 from monai_app.report.figures import RED, figure, line
 from monai_app.report.formatting import length, listed, percent, slices, times
 from monai_app.report.sources import Sources
@@ -53,7 +53,7 @@ def _annotations(stack: Stack) -> Iterator[Block]:
         labelled = int(counts[1:].sum())
         shares = [percent(int(counts[phase.value]) / labelled if labelled else None) for phase in stack.phases]
         rows.append([str(z), role, stack.annotated_by(z) or "ingested", percent(labelled / pixels), *shares])
-    columns = ("slice", "for", "from", "labelled", *stack.phases)
+    columns: list[Cell] = ["slice", "for", "from", "labelled", *stack.phases]
     yield Table("Annotated slices, and the share of each phase in what is labelled", columns, rows)
     if not stack.test_slices:
         yield Note("No slice is kept for testing, so nothing says how good a model is on this stack.", "missing")
