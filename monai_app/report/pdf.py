@@ -72,6 +72,7 @@ def print_pdf(page: Path, target: Path) -> None:
             "--no-first-run",
             "--disable-background-networking",
             "--no-pdf-header-footer",
+            "--force-device-scale-factor=2",  # what scripts draw is as sharp as print
             *(["--no-sandbox"] if os.geteuid() == 0 else []),  # the sandbox refuses root
             f"--user-data-dir={profile}/profile",
             f"--virtual-time-budget={_DRAWING_MS}",

@@ -8,7 +8,8 @@ from monai_app.errors import ConfigError, FailedError
 from monai_app.report import pdf
 from tests import browsing
 
-PAGE = """<!DOCTYPE html><style>@page { size: A4 } section { break-after: page }</style><section></section><p id="b"></p>
+PAGE = """<!DOCTYPE html><style>@page { size: A4 } section { break-after: page }</style><section>1</section>
+<p id="b"></p>
 <script>setTimeout(() => { b.innerHTML = "<section>x</section>".repeat(2) }, 3000)</script>"""
 
 

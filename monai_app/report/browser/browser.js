@@ -56,6 +56,7 @@
    */
   class View {
     constructor(root, hover) {
+      this.root = root;
       this.element = root.querySelector(".slices-view");
       this.canvas = this.element.querySelector("canvas");
       this.bar = this.element.querySelector(".slices-scale");
@@ -64,10 +65,9 @@
       this.panes = [];
       this.scale = null;
       this.pointers = new Map();
-      this.listen(root);
     }
 
-    listen(root) {
+    listen() {
       const buttons = {
         fit: () => this.fit(),
         whole: () => this.zoom(1 / Math.min(1, this.aspect) / this.drawnScale),
@@ -75,7 +75,7 @@
         in: () => this.zoom(ZOOM),
       };
       for (const [name, action] of Object.entries(buttons)) {
-        root.querySelector(`[data-do="${name}"]`).addEventListener("click", action);
+        this.root.querySelector(`[data-do="${name}"]`).addEventListener("click", action);
       }
       const { element } = this;
       element.addEventListener("pointerdown", (event) => this.pressed(event));
@@ -83,7 +83,9 @@
       for (const end of ["pointerup", "pointercancel"]) {
         element.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
       }
-      element.addEventListener("pointerleave", () => this.point(null));
+      element.addEventListener("pointerleave", (event) => {
+        if (event.pointerType === "mouse") this.point(null); // what a finger touched last stays
+      });
       element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       element.addEventListener("keydown", (event) => this.key(event));
       new ResizeObserver(() => this.draw()).observe(element);
@@ -91,6 +93,8 @@
 
     /** Show other panes, of a slice of another shape or the same. */
     show(shape, panes, text) {
+      if (!this.shape) this.listen();
+      this.panes = panes;
       if (JSON.stringify(shape) !== JSON.stringify(this.shape)) {
         this.shape = shape;
         this.aspect = (shape.voxel_nm[1] * shape.rows * shape.width) / (shape.voxel_nm[2] * shape.columns * shape.height);
@@ -98,7 +102,6 @@
         Object.assign(this.element.style, { aspectRatio: ratio, maxWidth: `${85 * ratio}vh` });
         this.fit();
       }
-      this.panes = panes;
       this.canvas.setAttribute("aria-label", text);
       this.draw();
     }
@@ -111,7 +114,7 @@
 
     /** Zoom by a factor; the point [x, y] of the canvas stays where it is. */
     zoom(factor, [x, y] = [this.canvas.width / 2, this.canvas.height / 2]) {
-      const scale = between(Math.min(this.fitting, 1), this.drawnScale * factor, MOST);
+      const scale = between(Math.min(this.fitting, 1), this.drawnScale * factor, Math.max(this.fitting, MOST));
       const change = 1 / this.drawnScale - 1 / scale;
       this.centre[0] += (x - this.canvas.width / 2) * change;
       this.centre[1] += ((y - this.canvas.height / 2) * change) / this.aspect;
@@ -137,7 +140,7 @@
 
     draw() {
       const { canvas, element } = this;
-      if (!this.shape || !element.clientWidth) return;
+      if (!element.clientWidth) return; // not displayed
       const [wide, high] = [element.clientWidth, element.clientHeight].map((side) => Math.round(side * devicePixelRatio));
       if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
       this.place();
@@ -196,6 +199,7 @@
     pressed(event) {
       if (event.target.getAttribute("role") === "slider") return;
       this.pointers.set(event.pointerId, this.at(event));
+      this.point(this.at(event));
       this.element.setPointerCapture(event.pointerId);
     }
 
@@ -261,7 +265,7 @@
       return this.root.querySelector(`[data-set="${name}"]`);
     }
 
-    /** Call an action with an element's event, which its name says, and the element. */
+    /** Call an action with an element when an event reaches it. */
     on(element, event, action) {
       element.addEventListener(event, () => action(element));
     }
@@ -301,7 +305,7 @@
       this.on(root.querySelector('[data-do="previous"]'), "click", () => this.go(this.position - 1));
       this.on(root.querySelector('[data-do="next"]'), "click", () => this.go(this.position + 1));
       for (const radio of root.querySelectorAll('[name="detector"]')) this.on(radio, "change", () => this.choose(+radio.value));
-      for (const input of root.querySelectorAll('.slices-labels input')) {
+      for (const input of root.querySelectorAll(".slices-labels input")) {
         this.on(input, "input", () => this.refresh());
       }
       root.addEventListener("keydown", (event) => this.key(event));
@@ -361,18 +365,25 @@
       this.tell();
       if (this.busy) return;
       this.busy = true;
-      while (this.stale) {
-        this.stale = false;
-        const { position } = this;
-        this.draw(position, await this.load(position));
+      try {
+        while (this.stale) {
+          this.stale = false;
+          const { position } = this;
+          this.draw(position, await this.load(position));
+        }
+      } finally {
+        this.busy = false;
       }
-      this.busy = false;
       this.keepNear();
     }
 
     /** Decode the neighbours, forget what is far. */
     keepNear() {
-      for (const position of this.cache.keys()) if (Math.abs(position - this.position) > NEAR) this.cache.delete(position);
+      for (const [position, slice] of this.cache) {
+        if (Math.abs(position - this.position) <= NEAR) continue;
+        this.cache.delete(position);
+        slice.then(({ grey }) => grey.forEach((picture) => picture.close()));
+      }
       for (const near of [this.position + 1, this.position - 1]) if (this.slices[near]) this.load(near);
     }
 
@@ -466,10 +477,10 @@
       this.draw();
     }
 
-    /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 unlabelled, 1 right, 2 wrong. */
+    /** The planes of a slice: grey values of the detectors, truth, prediction, and errors: 0 not known, 1 right, 2 wrong. */
     async read(slice) {
       const [truth, prediction, ...grey] = await Promise.all([slice.truth, slice.prediction, ...slice.grey].map(unpack));
-      const errors = truth.map((value, place) => (value ? 1 + (value !== prediction[place]) : 0));
+      const errors = truth.map((value, place) => (value && prediction[place] ? 1 + (value !== prediction[place]) : 0));
       const { rows, columns, height, width, voxel_nm, windows } = slice;
       return { shape: { rows, columns, height, width, voxel_nm }, windows, grey, truth, prediction, errors };
     }
@@ -500,10 +511,11 @@
     }
 
     describe({ row, column, place }) {
-      const { truth, prediction, grey, windows } = this.slice;
-      const verdict = truth[place] && truth[place] !== prediction[place] ? " (wrong)" : "";
+      const { truth, prediction, errors, grey, windows } = this.slice;
+      const verdict = errors[place] === 2 ? " (wrong)" : "";
+      const predicted = prediction[place] ? this.nameOf(prediction[place]) : "none";
       const greys = this.about.detectors.map((name, number) => `${name} ${this.value(grey[number][place], windows[number])}`);
-      const found = `truth ${this.nameOf(truth[place])}, prediction ${this.nameOf(prediction[place])}${verdict}`;
+      const found = `truth ${this.nameOf(truth[place])}, prediction ${predicted}${verdict}`;
       return `Row ${row}, column ${column}: ${found}; ${greys.join(", ")}`;
     }
 

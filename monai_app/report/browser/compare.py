@@ -20,7 +20,7 @@ class ComparedSlice:
         name: what people call it, such as ``"cement, slice 7"``.
         images: per detector name its grey values (rows, columns), uint8 or uint16.
         truth: annotation (rows, columns), 0 unlabelled, 1..K.
-        prediction: labels (rows, columns), 1..K.
+        prediction: labels (rows, columns), 1..K; 0 where nothing was predicted, which is neither right nor wrong.
         voxel_nm: size of a voxel z, y, x in nm.
     """
 

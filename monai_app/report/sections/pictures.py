@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from monai_app.progress import Progress
 from monai_app.report.browser import ComparedSlice, compare_layers, stack_browser
 from monai_app.report.content import Block, Note, Picture, Section, Widget
@@ -42,9 +40,8 @@ def _layers(store: Store, labels: LabelImage) -> Iterator[Block]:
         return
     chosen = []
     for z in segmented[:_MOST]:
-        prediction, truth = stack.read_labels(labels.name, z), stack.read_annotation(z)
+        truth, prediction = stack.read_annotation(z), stack.read_labels(labels.name, z)
         images = {name: stack.read_slab(z, [name], 1)[0] for name in stack.detectors}
-        truth = np.where(prediction > 0, truth, 0).astype(np.uint8)  # elsewhere nothing can be right or wrong
         chosen.append(ComparedSlice(f"slice {z}", images, truth, prediction, stack.voxel_nm))
     yield Widget(compare_layers(chosen, labels.phases))
     if len(segmented) > _MOST:

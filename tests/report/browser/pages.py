@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Position
 
 from monai_app.report.browser import ASSETS
 from monai_app.report.browser.encoding import Bytes
@@ -70,6 +70,6 @@ class Widget:
         view = self.find(".slices-view")
         box = view.bounding_box()
         assert box is not None
-        place = {"x": (column + 0.5) / shape[1] * box["width"], "y": (row + 0.5) / shape[0] * box["height"]}
+        place = Position(x=(column + 0.5) / shape[1] * box["width"], y=(row + 0.5) / shape[0] * box["height"])
         view.hover(position=place, force=True)
         return self.find(".slices-hover").inner_text()

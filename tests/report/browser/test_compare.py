@@ -16,6 +16,7 @@ SHAPE = (60, 80)
 _RNG = np.random.default_rng(0)
 TRUTH = _RNG.integers(0, 4, SHAPE, np.uint8)
 PREDICTION = _RNG.integers(1, 4, SHAPE, np.uint8)
+PREDICTION[:, :9] = 0
 ICE = _RNG.integers(1000, 60_000, SHAPE, np.uint16)
 TLD = _RNG.integers(0, 250, SHAPE, np.uint8)
 COLOURS = np.array([(255, 255, 255), *(phase.rgb for phase in PHASES)], np.uint8)
@@ -23,7 +24,9 @@ LAYERS = {
     "ICE": np.repeat(Window.of([ICE]).apply(ICE)[..., None], 3, axis=2),
     "truth": COLOURS[TRUTH],
     "prediction": COLOURS[PREDICTION],
-    "errors": np.array([(255, 255, 255), RIGHT_RGB, ERROR_RGB], np.uint8)[(TRUTH > 0) * (1 + (TRUTH != PREDICTION))],
+    "errors": np.array([(255, 255, 255), RIGHT_RGB, ERROR_RGB], np.uint8)[
+        (TRUTH * PREDICTION > 0) * (1 + (TRUTH != PREDICTION))
+    ],
 }
 
 
@@ -81,14 +84,15 @@ def test_the_divider_parts_two_layers_and_can_be_dragged(widget: Widget) -> None
 
 
 def test_the_line_says_phases_and_grey_values(widget: Widget) -> None:
-    names = ["unlabelled", *(phase.name for phase in PHASES)]
+    names = [phase.name for phase in PHASES]
+    truths, predictions = ["unlabelled", *names], ["none", *names]
     low, high = Window.of([ICE]).low, Window.of([ICE]).high
     for row, column in ((0, 5), (31, 77), (44, 12)):
         text = widget.point(row, column, SHAPE)
         truth, predicted = int(TRUTH[row, column]), int(PREDICTION[row, column])
-        wrong = " (wrong)" if truth not in (0, predicted) else ""
+        wrong = " (wrong)" if truth * predicted and truth != predicted else ""
         assert text.startswith(
-            f"Row {row}, column {column}: truth {names[truth]}, prediction {names[predicted]}{wrong}; ICE "
+            f"Row {row}, column {column}: truth {truths[truth]}, prediction {predictions[predicted]}{wrong}; ICE "
         )
         ice, tld = map(int, re.findall(r"(?:ICE|TLD) (\d+)", text))
         assert abs(ice - int(ICE[row, column])) <= (high - low) / 255

@@ -14,7 +14,7 @@ from monai_app.report.browser.encoding import Bytes, Window, jpeg, packed, pictu
 
 @given(arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=20)), st.integers(1, 20))
 def test_thinned_labels_are_pixels_of_the_slice_and_come_back(labels: Bytes, side: int) -> None:
-    shape = picture_shape(*labels.shape, side)
+    shape = picture_shape(labels.shape[0], labels.shape[1], side)
     thinned = thin_labels(labels, shape)
     assert max(thinned.shape) <= side
     for (row, column), value in np.ndenumerate(thinned):

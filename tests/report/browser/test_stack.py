@@ -213,4 +213,25 @@ def test_a_page_stays_within_its_budget(segmented: Stack, budget: int) -> None:
     assert calls[-1] == (slices, slices)
     step = shown[1] - shown[0] if len(shown) > 1 else 8
     assert shown == list(range(0, 8, step))
-    assert ("slice of 8 is shown" in html) == (step > 1)
+    assert (f"One slice in {step} is shown, {slices} of 8" in html) == (step > 1)
+
+
+def test_two_fingers_zoom_and_one_says_what_it_touches(tiny: Widget) -> None:
+    tiny.point(48, 40, SHAPE)
+    before = nm_per_pixel(tiny)
+    box = tiny.find(".slices-view").bounding_box()
+    assert box is not None
+    fingers = tiny.page.context.new_cdp_session(tiny.page)
+
+    def touch(kind: str, *columns: float) -> None:
+        places = [{"x": box["x"] + column / 80 * box["width"], "y": box["y"] + 200} for column in columns]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    touch("touchStart", 30, 50)
+    touch("touchMove", 20, 60)
+    touch("touchEnd")
+    assert nm_per_pixel(tiny) == pytest.approx(before / 2, rel=0.1)
+    tiny.find('[data-do="fit"]').click()
+    touch("touchStart", 70.5)
+    touch("touchEnd")
+    assert ", column 70: " in tiny.find(".slices-hover").inner_text()
