@@ -1,9 +1,8 @@
 """What was found, as text for a terminal and as JSON."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from monai_app import __version__
