@@ -12,6 +12,7 @@ from monai_app.bundle.model import read_spec
 from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.phase import Phase
+from monai_app.domain.region import Region
 from monai_app.domain.validation import Strict, validated
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
@@ -81,18 +82,18 @@ class LabelImage:
         folder: where its tables lie.
         phases: what its values mean.
         attributes: what was recorded with it, such as the model.
-        fingerprint: what decided it; empty where nothing is recorded.
         slices: z of the slices that were segmented.
-        maps: the maps beside it.
+        region: the part of the stack that was segmented; None where nothing is recorded.
+        torch: version of PyTorch that computed it; likewise.
     """
 
     name: str
     folder: Path
     phases: tuple[Phase, ...]
     attributes: Mapping[str, Any]
-    fingerprint: Mapping[str, Any]
     slices: tuple[int, ...]
-    maps: tuple[str, ...]
+    region: Region | None
+    torch: str | None
 
 
 @dataclass(frozen=True)
@@ -214,9 +215,9 @@ def _read_store(path: Path, name: str | None) -> Store:
             stack.path / "labels" / chosen.name,
             read_phases(stack.path, chosen.name),
             stack.label_attributes(chosen.name),
-            finished_as(stack.path, chosen.name) or {},
             chosen.slices,
-            chosen.maps,
+            chosen.region,
+            (finished_as(stack.path, chosen.name) or {}).get("torch"),
         ),
     )
 

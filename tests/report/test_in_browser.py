@@ -65,4 +65,10 @@ def test_figures_that_nobody_saw_are_printed_in_the_width_of_the_paper(written: 
         opened.wait_for_function("[...document.querySelectorAll('.plot')].every((p) => p.querySelector('.main-svg'))")
         widths = [plots.nth(n).locator(".main-svg").first.bounding_box() for n in range(plots.count())]
         assert all(box is not None and box["width"] <= 660 for box in widths)
+        opened.evaluate("window.dispatchEvent(new Event('afterprint'))")
+        plots.first.locator(".main-svg").first.wait_for()
+        box, frame = plots.first.locator(".main-svg").first.bounding_box(), plots.first.bounding_box()
+        assert box is not None
+        assert frame is not None
+        assert box["width"] == frame["width"] > 660
         assert opened.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") >= 4

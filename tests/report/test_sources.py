@@ -22,7 +22,7 @@ def test_sources_are_told_apart_in_any_order(given: Given) -> None:
     assert found.run.scores is not None
     assert found.labels is not None
     assert found.quantities is not None
-    assert (found.labels.name, found.labels.maps) == ("unet", ("confidence",))
+    assert found.labels.name == "unet"
     assert list(found.labels.slices) == list(range(8))
     assert found.quantities.document["labels"]["name"] == "unet"
 

@@ -4,7 +4,6 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from monai_app.domain.region import Region
 from monai_app.inference.report.confidence import TABLE as CONFIDENCE
 from monai_app.inference.report.confidence import THRESHOLDS
 from monai_app.report.content import Block, Facts, Legend, Listing, Note, Plot, Section
@@ -37,16 +36,16 @@ def labels(sources: Sources) -> Section | None:
 
 def _what(store: Store, own: LabelImage) -> Iterator[Block]:
     rows, columns = store.stack.shape[1:]
-    region = (own.fingerprint.get("plan") or {}).get("region")
-    rect = Region.from_json(region).rect.shape if region else (rows, columns)
+    part = own.region.rect.shape if own.region else (rows, columns)
     made = own.attributes
+    by = [made[name] for name in ("run", "monai_app") if name in made]
     facts = [
         ("label image", own.name),
-        ("made by", f"{made['run']}, monai-app {made['monai_app']}" if "run" in made else "nobody recorded"),
+        ("made by", ", monai-app ".join(by) if by else "nobody recorded"),
         ("slices", f"{slices(own.slices)}, {count(len(own.slices))} of {count(store.stack.shape[0])}"),
     ]
-    if rect != (rows, columns):
-        facts.append(("part of each slice", f"{rect[0]} × {rect[1]} of {rows} × {columns} pixels"))
+    if part != (rows, columns):
+        facts.append(("part of each slice", f"{part[0]} × {part[1]} of {rows} × {columns} pixels"))
     if made.get("stand_ins"):
         parts = (f"{taken} in the part of {part}" for part, taken in made["stand_ins"].items())
         facts.append(("detectors", "; ".join(parts)))

@@ -104,8 +104,7 @@ def _scores(found: Scores) -> str:
 
 
 def _labels(labels: LabelImage) -> str:
-    torch = labels.fingerprint.get("torch")
-    with_torch = f" (PyTorch {torch.split('+')[0]})" if torch else ""
+    with_torch = f" (PyTorch {labels.torch.split('+')[0]})" if labels.torch else ""
     return f"{count(len(labels.slices))} slices were segmented{with_torch}, each pixel from its whole receptive field."
 
 

@@ -45,7 +45,8 @@ def _blocks(found: Quantities) -> Iterator[Block]:
     yield from _error_bars(numbers, phases)
     for measured in document["measures"].values():
         for panel in measured.get("figures", []):
-            yield _plot(panel, phases)
+            drawn = any(value is not None for _, values in panel["curves"].values() for value in values)
+            yield _plot(panel, phases) if drawn else Note(f"{panel['title'].capitalize()}: nothing to draw.", "missing")
     if not any("figures" in each for each in document["measures"].values()):
         yield Note("The folder holds no curves: an earlier version wrote it. Measure again to see them.", "missing")
 

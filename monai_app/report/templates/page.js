@@ -8,8 +8,11 @@ const PLOT = {
 };
 const PRINTED_WIDTH = 660; // pixels of a figure on A4 within the margins of the style sheet
 
+const drawn = new Set();
+
 function draw(plot) {
-  if (plot.classList.contains("js-plotly-plot")) return;
+  if (drawn.has(plot)) return;
+  drawn.add(plot);
   const { data, layout } = JSON.parse(document.querySelector(`script[data-plot="${plot.id}"]`).textContent);
   Plotly.newPlot(plot, data, layout, PLOT);
 }
@@ -26,13 +29,20 @@ function drawPlots() {
 }
 
 // Paper is as wide as it is, whatever the window was.
-function fitPlots(toPaper) {
+function fitToPaper() {
   for (const plot of document.querySelectorAll(".plot")) {
     draw(plot);
     const share = plot.closest(".half") ? 0.5 : 1;
     const width = Math.min(share * PRINTED_WIDTH - (1 - share) * 24, parseFloat(plot.style.maxWidth) || Infinity);
-    Plotly.relayout(plot, toPaper ? { width, autosize: false } : { width: null, autosize: true });
+    Plotly.relayout(plot, { width, autosize: false });
   }
+}
+
+// Drawn again, as a figure that gets its width back draws its legend over the curves.
+function fitToWindow() {
+  for (const plot of drawn) Plotly.purge(plot);
+  drawn.clear();
+  document.querySelectorAll(".plot").forEach(draw);
 }
 
 function bytesOf(id) {
@@ -84,6 +94,6 @@ function followSections() {
 for (const button of document.querySelectorAll("[data-download]")) button.onclick = () => download(button);
 for (const button of document.querySelectorAll("[data-copy]")) button.onclick = () => copy(button);
 if (window.Plotly) drawPlots();
-window.addEventListener("beforeprint", () => fitPlots(true));
-window.addEventListener("afterprint", () => fitPlots(false));
+window.addEventListener("beforeprint", fitToPaper);
+window.addEventListener("afterprint", fitToWindow);
 followSections();
