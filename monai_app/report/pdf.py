@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import signal
 import subprocess
-import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from monai_app.errors import ConfigError, FailedError
 from monai_app.files import atomic_file
+from monai_app.temporary import temporary_folder
 
 BROWSER = "MONAI_APP_BROWSER"
 """The environment variable that names the browser: its path, or the name of a program."""
@@ -63,8 +66,8 @@ def print_pdf(page: Path, target: Path) -> None:
         StorageError: the disk is full or read-only.
     """
     program = find_browser()
-    with tempfile.TemporaryDirectory(prefix="monai-app-print-", ignore_cleanup_errors=True) as profile:
-        printed = Path(profile) / "page.pdf"
+    with temporary_folder("print") as folder:
+        printed = folder / "page.pdf"
         command = [
             program,
             "--headless",
@@ -74,7 +77,7 @@ def print_pdf(page: Path, target: Path) -> None:
             "--no-pdf-header-footer",
             "--force-device-scale-factor=2",  # what scripts draw is as sharp as print
             *(["--no-sandbox"] if os.geteuid() == 0 else []),  # the sandbox refuses root
-            f"--user-data-dir={profile}/profile",
+            f"--user-data-dir={folder / 'profile'}",
             f"--virtual-time-budget={_DRAWING_MS}",
             f"--print-to-pdf={printed}",
             page.absolute().as_uri(),
@@ -89,11 +92,17 @@ def print_pdf(page: Path, target: Path) -> None:
 
 
 def _run(command: list[str]) -> str:
-    """Run a browser and return the last line that it says, or how it ended."""
+    """Run a browser, and end all of its processes; gives the last line that it says, or how it ended."""
+    pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False)
+        with subprocess.Popen(command, start_new_session=True, **pipes) as process:
+            try:
+                _, said = process.communicate(timeout=_SECONDS)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
     except subprocess.TimeoutExpired:
         return f"it took more than {_SECONDS:.0f} s"
     except OSError as error:
         return str(error)
-    return next(reversed(ended.stderr.strip().splitlines()), f"it ended with {ended.returncode}")
+    return next(reversed(said.strip().splitlines()), f"it ended with {process.returncode}")

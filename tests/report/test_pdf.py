@@ -2,22 +2,32 @@ import re
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
+from markupsafe import Markup
 
 from monai_app.errors import ConfigError, FailedError
 from monai_app.report import pdf
+from monai_app.report.browser import ComparedSlice, compare_layers
+from monai_app.stack import Phase
 from tests import browsing
+from tests.report.browser.pages import write_page
 
-PAGE = """<!DOCTYPE html><style>@page { size: A4 } section { break-after: page }</style><section>1</section>
-<p id="b"></p>
-<script>setTimeout(() => { b.innerHTML = "<section>x</section>".repeat(2) }, 3000)</script>"""
+DRAWN = Markup(
+    """<style>@page { size: A4 } section { break-after: page }</style><script>
+    const drawn = () => document.body.insertAdjacentHTML("beforeend", "<section>drawn</section>".repeat(2));
+    new MutationObserver(drawn).observe(document.body, { subtree: true, attributeFilter: ["data-drawn"] });</script>"""
+)
+"""Two pages more when a widget has drawn."""
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    path = tmp_path / "a page #1.html"
-    path.write_text(PAGE)
-    return path
+    """A page with a widget, whose script needs a while."""
+    plane = np.ones((40, 50), np.uint8)
+    phase = Phase(value=1, name="pore", rgb=(0, 0, 0))
+    compared = ComparedSlice("slice 1", {"ICE": plane}, plane, plane, (1, 1, 1))
+    return write_page(tmp_path / "a page #1.html", compare_layers([compared], [phase]), DRAWN)
 
 
 def program(path: Path, text: str) -> Path:
@@ -33,7 +43,7 @@ def test_a_page_is_printed_when_its_scripts_have_drawn(page: Path) -> None:
     pdf.print_pdf(page, target)
     content = target.read_bytes()
     assert content.startswith(b"%PDF-")
-    assert len(re.findall(rb"/Type\s*/Page\b", content)) == 3  # two of them come from the script, after 3 seconds
+    assert len(re.findall(rb"/Type\s*/Page\b", content)) == 3
     assert sorted(path.name for path in page.parent.iterdir()) == ["a page #1.html", "report.pdf"]
 
 

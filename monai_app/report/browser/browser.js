@@ -314,7 +314,7 @@
     /** The shown slice that is nearest to z. */
     nearest(z) {
       if (!Number.isFinite(z)) return this.position;
-      const away = this.about.slices.map((slice) => Math.abs(slice.z - z));
+      const away = this.about.slices.map((shown) => Math.abs(shown - z));
       return away.indexOf(Math.min(...away));
     }
 
@@ -352,11 +352,11 @@
       return this.cache.get(position);
     }
 
-    async read({ grey, labels, confidence }) {
-      const planes = Promise.all([labels, confidence].map((packed) => packed && unpack(packed)));
-      const pictures = await Promise.all(grey.map(decode));
-      const [values, sure] = await planes;
-      return { grey: pictures, labels: values, confidence: sure };
+    async read({ name, ...packed }) {
+      const planes = Promise.all([packed.labels, packed.confidence].map((plane) => plane && unpack(plane)));
+      const grey = await Promise.all(packed.grey.map(decode));
+      const [labels, confidence] = await planes;
+      return { name, grey, labels, confidence };
     }
 
     /** Draw what is chosen; where that changes while slices are decoded, the last choice is drawn at the end. */
@@ -389,13 +389,13 @@
 
     /** The controls show what is chosen. */
     tell() {
-      const { z } = this.about.slices[this.position];
+      const z = this.about.slices[this.position];
       Object.assign(this.set("position"), { value: this.position }).setAttribute("aria-valuetext", `slice ${z}`);
       this.set("z").value = z;
     }
 
     draw(position, slice) {
-      this.drawn = { ...slice, ...this.about.slices[position], detector: this.about.detectors[this.detector] };
+      this.drawn = { ...slice, z: this.about.slices[position], detector: this.about.detectors[this.detector] };
       const images = [[slice.grey[this.detector], 1], ...this.overlays(slice)];
       const above = images.length > 1 ? `, labels ${this.about.labels}` : "";
       this.view.show(this.shape, [{ from: 0, images }], `slice ${this.drawn.z}, detector ${this.drawn.detector}${above}`);
@@ -425,10 +425,10 @@
     }
 
     hover(pixel) {
-      const { z, name, detector, labels, segmented } = this.drawn;
+      const { z, name, detector, labels } = this.drawn;
       const where = pixel ? `, row ${pixel.row}, column ${pixel.column}` : "";
       const phase = pixel && labels ? `: ${this.nameOf(labels[pixel.place])}` : "";
-      const none = this.about.labels !== null && !segmented ? " (not segmented)" : "";
+      const none = this.about.labels !== null && !labels ? " (not segmented)" : "";
       this.say(`Slice ${z} (${name}), ${detector}${where}${phase}${none}`);
     }
   }

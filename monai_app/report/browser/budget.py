@@ -9,6 +9,9 @@ from monai_app.progress import Progress, silent
 _MARGIN = 1.03
 """What slices may take more than those that were tried."""
 
+_EACH = 100
+"""Bytes around a slice: its element, and its number in the page's list."""
+
 _TRIED = 8
 """Slices that are tried."""
 
@@ -81,20 +84,20 @@ def within(slices: int, budget: int, encode: Encode, progress: Progress = silent
         progress(0, len(shown))
         for done, z in enumerate(shown, 1):
             encoded[z] = encode(z, detail)
-            left -= len(encoded[z])
+            left -= len(encoded[z]) + _EACH
             if left < 0:
                 break
             progress(done, len(shown))
         else:
             return detail, encoded
-    raise ConfigError(f"{budget} bytes are too few for a single slice; allow more")
+    raise ConfigError(f"{budget} bytes are too few for even one slice; allow more")
 
 
 def _details(slices: int, budget: int, encode: Encode) -> Iterator[Detail]:
     """What may fit, by some slices that are tried: of all slices, and then of every second, third, ..."""
     tried = spread(slices, _TRIED)
     for detail in DETAILS:
-        each = _MARGIN * sum(len(encode(z, detail)) for z in tried) / len(tried)
+        each = _MARGIN * sum(len(encode(z, detail)) + _EACH for z in tried) / len(tried)
         if each * slices <= budget:
             yield detail
     for step in range(2, slices + 1):

@@ -87,14 +87,17 @@ class _Pictures:
             "labels": self._labels,
             "phases": [] if self._labels is None else phase_list(read_phases(stack.path, self._labels)),
             "confidence": {"height": coarse[0], "width": coarse[1]} if self._unsure else None,
-            "slices": [{"z": z, "name": stack.slice_names[z], "segmented": z in self._segmented} for z in shown],
+            "slices": shown,
         }
 
     def encode(self, z: int, detail: Detail) -> str:
         """One slice: pictures of all detectors, and labels."""
         shape = picture_shape(*self._stack.shape[1:], detail.side)
         pictures = {name: self._picture(z, name, shape) for name in self._stack.detectors}
-        content: dict[str, Any] = {"grey": [jpeg(picture, detail.quality) for picture in pictures.values()]}
+        content: dict[str, Any] = {
+            "name": self._stack.slice_names[z],
+            "grey": [jpeg(picture, detail.quality) for picture in pictures.values()],
+        }
         if z in self._segmented and self._labels is not None:
             content["labels"] = packed(thin_labels(self._stack.read_labels(self._labels, z), shape))
             if self._unsure:

@@ -18,7 +18,7 @@ from tests.conftest import write_tiny_sample
 PHASES = (
     Phase(value=1, name="pore", rgb=(32, 48, 79)),
     Phase(value=2, name="</script><img src=x onerror=alert(1)>", rgb=(143, 179, 217)),
-    Phase(value=3, name="clinker & 'more'", rgb=(213, 94, 0)),
+    Phase(value=3, name="clinker & 'more', " + 9 * "verylong", rgb=(213, 94, 0)),
 )
 
 UNSEGMENTED = 7

@@ -19,11 +19,11 @@ def test_slices_stay_within_the_budget_whatever_they_take(slices: int, budget: i
 
 
 def test_the_best_that_fits_is_chosen() -> None:
-    sizes = {detail: 100 - place for place, detail in enumerate(DETAILS)}
-    for place, detail in enumerate(DETAILS):
-        assert within(5, round(5 * 1.03 * (100 - place)) + 1, lambda z, each: "x" * sizes[each])[0] == detail
+    sizes = {detail: 9000 - 100 * place for place, detail in enumerate(DETAILS)}
+    for detail, size in sizes.items():
+        assert within(5, round(5 * 1.03 * (size + 100)) + 1, lambda z, each: "x" * sizes[each])[0] == detail
 
 
 def test_not_even_one_slice_fits() -> None:
-    with pytest.raises(ConfigError, match="99 bytes are too few for a single slice"):
+    with pytest.raises(ConfigError, match="99 bytes are too few for even one slice"):
         within(3, 99, lambda z, detail: "x" * 100)
