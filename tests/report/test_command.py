@@ -1,5 +1,7 @@
 """The command line, and every command of the page on reports."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -40,3 +42,18 @@ def test_nothing_is_replaced_or_begun_in_vain(given: Given, tmp_path: Path, monk
     with pytest.raises(ConfigError, match="no-such-browser"):
         CliRunner().invoke(app, [*words, "--overwrite", "--pdf", str(tmp_path / "a.pdf")], catch_exceptions=False)
     assert page.read_text() == "mine"
+
+
+def test_the_numbers_of_the_page_were_measured() -> None:
+    pages = json.loads((CHECKOUT / "docs" / "results" / "report.json").read_text())["pages"]
+    rows = [
+        [
+            f"{each['megabytes']} MB",
+            f"{each['seconds']:.2f} s",
+            f"{each['computing_seconds']:.2f} s",
+            str(each["times_empty"]),
+        ]
+        for each in pages.values()
+    ]
+    page = (CHECKOUT / "docs" / "report.md").read_text()
+    assert [row.split(" | ")[1:] for row in re.findall(r"^\| (.* MB .*) \|$", page, re.MULTILINE)] == rows
