@@ -1,6 +1,6 @@
 """How large pages of `monai-app report` are, and how long a browser takes to open one, beside an empty page.
 
-    python tools/benchmarks/report.py demo/report.html full_size.html --target docs/results/report.json
+    python tools/benchmarks/report.py demo/report.html --target docs/results/report.json
 
 A page is open when its scripts have run and the figures within the first window are drawn. Pages are opened in turn,
 each in a new tab of one headless Chromium.
