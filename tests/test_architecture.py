@@ -25,8 +25,8 @@ LAYERS = [
     {"inference"},
     {"training"},
     {"bundle"},
-    {"active_learning", "export", "study"},
-    {"label", "report"},
+    {"active_learning", "export", "report", "study"},
+    {"label"},
     {"napari"},
     {"cli"},
 ]

@@ -59,6 +59,7 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
         "evaluate",
         "segment",
         "quantify",
+        "report",
         "export",
         "package",
         "check",

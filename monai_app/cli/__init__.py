@@ -12,6 +12,7 @@ from monai_app.cli.export import export
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.results.evaluate import evaluate
 from monai_app.cli.results.quantify import quantify
+from monai_app.cli.results.report import report
 from monai_app.cli.results.study import study
 from monai_app.cli.segment import segment
 from monai_app.cli.serve import serve
@@ -40,7 +41,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(simulate, init, ingest, inspect, annotate, annotations, propose),
-    *(train, evaluate, study, segment, labels, view, quantify, save, export),
+    *(train, evaluate, study, segment, labels, view, quantify, report, save, export),
     *(package, check, unpack, trust, verify, serve, settings),
 )
 for command in COMMANDS:

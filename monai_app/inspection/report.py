@@ -1,19 +1,15 @@
 """What was found, as text for a terminal and as JSON."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from monai_app import __version__
-from monai_app.errors import ConfigError
-from monai_app.files import check_file_target
 from monai_app.inspection.inspect import Inspection
 from monai_app.inspection.judging.order import are_neighbours
 from monai_app.inspection.labels import per_role
 from monai_app.inspection.measuring.table import MEASURES
-from monai_app.stack.places import check_outside_stores
 
 _SHOWN = ("mean", "contrast", "clipped_low", "clipped_high", "noise", "focus", "curtaining", "similarity", "agreement")
 """Measures whose usual values are shown."""
@@ -22,27 +18,6 @@ _GAPS = 5
 
 _LINES = 40
 """Findings that are shown in a terminal."""
-
-
-def check_targets(targets: Mapping[str, Path | None], *, overwrite: bool) -> None:
-    """Refuse early what could not be written.
-
-    Args:
-        targets: suffix -> the file that is to be written, or None.
-        overwrite: replace existing files.
-
-    Raises:
-        ConfigError: a file's name ends otherwise, it lies in a store, or it is a folder.
-        TargetExistsError: it exists, and ``overwrite`` is false.
-    """
-    for suffix, target in targets.items():
-        if target is None:
-            continue
-        if target.suffix.lower() != suffix or target.is_dir():
-            kind = "is a folder" if target.is_dir() else f"does not end in {suffix}"
-            raise ConfigError(f"{target} {kind}; name a file NAME{suffix}")
-        check_outside_stores(target)
-        check_file_target(target, overwrite=overwrite)
 
 
 def stack_lines(inspection: Inspection) -> Iterator[str]:

@@ -11,7 +11,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
-    *("train", "results", "segment", "quantify", "studies", "proposals", "saving", "view", "inspect", "others"),
+    *("train", "results", "segment", "quantify", "studies", "proposals", "report", "saving", "view", "inspect", "others"),
 )
 HEADINGS = {
     "init": "Folders whose description is to be written",
@@ -26,6 +26,7 @@ HEADINGS = {
     "labels": "Label images of a stack",
     "view": "Stacks in viewers",
     "quantify": "Quantities",
+    "report": "Reports",
     "study": "Studies",
     "save": "Saved files",
     "export": "Exported files",

@@ -58,3 +58,5 @@ def test_an_overview_is_the_smallest_level_of_the_store(tmp_path: Path) -> None:
     found = stack.read_overview(1, ["TLD"])
     assert found.shape == (1, 258, 176)
     np.testing.assert_array_equal(found, arrays.read_overview(1, ["TLD"]))
+    np.testing.assert_array_equal(stack.read_level(2, 1, "TLD"), found[0])
+    np.testing.assert_array_equal(stack.read_level(0, 1, "TLD"), folder.images["TLD"][1])

@@ -18,7 +18,8 @@ def inspect(
     from monai_app.files import write_json
     from monai_app.inspection import inspect as inspect_images
     from monai_app.inspection import open_images
-    from monai_app.inspection.report import as_document, check_targets, text_lines
+    from monai_app.inspection.report import as_document, text_lines
+    from monai_app.stack.places import check_targets
 
     check_targets({".json": json, ".png": picture, ".html": page}, overwrite=overwrite)
     images = open_images(stack)

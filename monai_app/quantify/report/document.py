@@ -1,6 +1,7 @@
 """The complete result as a JSON document, and its tables as CSV."""
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -10,7 +11,7 @@ from typing import Any
 from monai_app import __version__
 from monai_app.quantify.labels import Labels, StoredLabels
 from monai_app.quantify.quantification import Quantification
-from monai_app.quantify.quantity import Cell, Quantity, Table
+from monai_app.quantify.quantity import Cell, Panel, Quantity, Table
 
 _LIBRARIES = ("numpy", "scipy", "connected-components-3d", "edt")
 """Libraries whose versions decide numbers."""
@@ -43,10 +44,20 @@ def as_document(found: Quantification) -> dict[str, Any]:
                     for quantity, of in each.quantities.items()
                 },
                 "tables": {table: asdict(content) for table, content in each.tables.items()},
+                "figures": [_figure(panel) for panel in each.panels],
             }
             for name, each in found.measured.items()
         },
     }
+
+
+def _figure(panel: Panel) -> dict[str, Any]:
+    """A part of a figure; None stands for ``nan``, which breaks a curve."""
+    curves = {
+        phase: [[None if math.isnan(value) else value for value in axis] for axis in curve]
+        for phase, curve in panel.curves.items()
+    }
+    return {**asdict(panel), "curves": curves}
 
 
 def _origin(labels: Labels) -> dict[str, Any]:

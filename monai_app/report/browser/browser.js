@@ -22,7 +22,8 @@
   /** What the values 0..255 look like; a colour is [red, green, blue] and perhaps an opacity, undefined is transparent. */
   function palette(colour) {
     const values = Array.from({ length: 256 }, (_, value) => colour(value) ?? [0, 0, 0, 0]);
-    return new Uint32Array(Uint8Array.from(values.flatMap(([red, green, blue, opacity = 255]) => [red, green, blue, opacity])).buffer);
+    const complete = values.flatMap(([red, green, blue, opacity = 255]) => [red, green, blue, opacity]);
+    return new Uint32Array(Uint8Array.from(complete).buffer);
   }
 
   const UNSURE = palette((value) => [200, 0, 80, 255 - value]);
@@ -41,7 +42,7 @@
   /** A round length of at most so many nm: 1, 2 or 5 times a power of ten. */
   function roundLength(most) {
     const power = 10 ** Math.floor(Math.log10(most));
-    return power * [5, 2, 1].find((digit) => digit * power <= most);
+    return power * ([5, 2].find((digit) => digit * power <= most) ?? 1);
   }
 
   const lengthText = (nm) => (nm >= 1000 ? `${nm / 1000} µm` : `${+nm.toPrecision(1)} nm`);
@@ -438,12 +439,15 @@
       super(root);
       this.divider = root.querySelector(".slices-divider");
       this.part = 0.5;
+      this.refresh().then(() => this.controls());
+    }
+
+    controls() {
       this.on(this.set("slice"), "change", () => this.refresh());
       for (const side of ["left", "right"]) this.on(this.set(side), "change", () => this.choose());
       this.divider.addEventListener("pointerdown", (event) => this.divider.setPointerCapture(event.pointerId));
       this.divider.addEventListener("pointermove", (event) => this.drag(event));
       this.divider.addEventListener("keydown", (event) => this.key(event));
-      this.refresh();
     }
 
     drag(event) {
@@ -451,7 +455,9 @@
     }
 
     key(event) {
-      const steps = { ArrowLeft: -0.02, ArrowDown: -0.02, PageDown: -0.1, Home: -1, ArrowRight: 0.02, ArrowUp: 0.02, PageUp: 0.1, End: 1 };
+      const left = { ArrowLeft: -0.02, ArrowDown: -0.02, PageDown: -0.1, Home: -1 };
+      const right = { ArrowRight: 0.02, ArrowUp: 0.02, PageUp: 0.1, End: 1 };
+      const steps = { ...left, ...right };
       if (!(event.key in steps) || event.shiftKey) return;
       this.divide(this.part + steps[event.key]);
       event.preventDefault();

@@ -1,16 +1,21 @@
+import io
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from monai_app.report.browser import stack_browser
 from monai_app.report.browser.budget import spread
-from monai_app.report.browser.encoding import Bytes, Window
-from monai_app.stack import Stack
+from monai_app.report.browser.encoding import Bytes, Window, thin_grey
+from monai_app.stack import Stack, ingest
 from tests import browsing
+from tests.conftest import write_tiny_sample
 from tests.report.browser.conftest import PHASES, UNSEGMENTED
 from tests.report.browser.pages import Widget, write_page
 
@@ -206,6 +211,18 @@ def content(html: str) -> tuple[dict[str, list[int]], int]:
     """What the script of a widget is told of the stack, and how many slices there are."""
     about, *slices = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
     return json.loads(about), len(slices)
+
+
+def test_large_slices_are_thinned_from_a_level_that_has_all_pixels(tmp_path: Path) -> None:
+    ingest(write_tiny_sample(tmp_path / "sample", rows=1200, columns=60), tmp_path / "large.ome.zarr")
+    stack = Stack.open(tmp_path / "large.ome.zarr")
+    for budget, side in ((900_000, 1024), (60_000, 320)):
+        html = stack_browser(stack, None, budget=budget)
+        _, first, *_ = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', html, re.DOTALL)
+        picture = np.asarray(Image.open(io.BytesIO(b64decode(json.loads(first)["grey"][0]))))
+        assert max(picture.shape) == side
+        wanted = thin_grey(expected_grey(stack, 0, "ICE"), (picture.shape[0], picture.shape[1]))
+        assert np.corrcoef(picture.ravel(), wanted.ravel())[0, 1] > 0.95
 
 
 @pytest.mark.parametrize("budget", [400_000, 120_000, 30_000])

@@ -1,0 +1,72 @@
+"""Whether what a page is made of belongs together: nothing is shown beside what it does not say anything of."""
+
+from collections.abc import Iterator
+
+from monai_app.errors import ConfigError
+from monai_app.report.sources import LabelImage, Quantities, Run, Sources, Store
+
+_SHOWN = 12
+"""Digits of a hash in a message."""
+
+
+def check_agreement(sources: Sources) -> None:
+    """Check that labels are by the run's weights, and quantities of these labels.
+
+    Raises:
+        ConfigError: they are not; or nobody recorded by what labels were made, where a run is given too.
+    """
+    if sources.run and sources.store and sources.store.labels:
+        _check_made_by(sources.run, sources.store.labels.attributes.get("weights_sha256"), sources.store.labels.name)
+    if sources.quantities and sources.store:
+        _check_measured(sources.quantities, sources.store)
+    elif sources.quantities and sources.run:
+        made = sources.quantities.document.get("labels", {})
+        _check_made_by(sources.run, made.get("made_by", {}).get("weights_sha256"), made.get("name", "?"))
+
+
+def remarks(sources: Sources) -> Iterator[str]:
+    """What a reader should know before he takes scores of one stack for another."""
+    run, store = sources.run, sources.store
+    if run is None or store is None:
+        return
+    known = [each.identity for each in run.spec.training_stacks]
+    if known and store.stack.ingested not in known:
+        yield f"The model was trained on other stacks than {store.stack.store_name}."
+    if run.scores and store.stack.ingested not in [each["stack_ingested"] for each in run.scores.pooled["stacks"]]:
+        yield f"The scores are of other stacks: no slice of {store.stack.store_name} was scored."
+
+
+def _check_made_by(run: Run, weights: str | None, labels: str) -> None:
+    if weights is None:
+        raise ConfigError(
+            f"nothing records which model made the labels {labels!r}, so nobody knows whether {run.path} did; give "
+            "either of them alone"
+        )
+    if weights != run.weights_sha256:
+        raise ConfigError(
+            f"the labels {labels!r} were made with weights {weights[:_SHOWN]}, {run.path} has "
+            f"{run.weights_sha256[:_SHOWN]}: its scores say nothing of them; give the run that made them, or segment "
+            "again"
+        )
+
+
+def _check_measured(quantities: Quantities, store: Store) -> None:
+    document, stack = quantities.document, store.stack
+    if document.get("stack", {}).get("ingested") != stack.ingested:
+        raise ConfigError(f"{quantities.path} was not measured on {stack.path}; measure that: monai-app quantify")
+    of = document["labels"]
+    if store.labels is None or of["name"] != store.labels.name:
+        own = "no labels" if store.labels is None else repr(store.labels.name)
+        raise ConfigError(
+            f"{quantities.path} was measured on labels {of['name']!r} and the page is about {own}; name the same "
+            "labels (--labels)"
+        )
+    if not _same_origin(of["made_by"], store.labels):
+        raise ConfigError(
+            f"{quantities.path} was measured on labels {of['name']!r} of another segmentation than {stack.path} has "
+            "now; measure again: monai-app quantify"
+        )
+
+
+def _same_origin(made_by: dict[str, object], labels: LabelImage) -> bool:
+    return made_by == dict(labels.attributes)

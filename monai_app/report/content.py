@@ -1,0 +1,141 @@
+"""What sections are made of: plain content, which the templates turn into HTML and escape."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from markupsafe import Markup
+
+from monai_app.domain.phase import Phase
+
+Cell = str | Phase
+"""A cell of a table; a phase is shown as its name behind its colour."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values."""
+
+    kind: ClassVar[str] = "facts"
+    rows: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names its rows.
+
+    Args:
+        caption: what it shows.
+        columns: names, with units.
+        rows: their cells.
+        numbers: whether the columns after the first hold numbers.
+    """
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: Sequence[Cell]
+    rows: Sequence[Sequence[Cell]]
+    numbers: bool = True
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure that answers to the mouse.
+
+    Args:
+        caption: what it shows.
+        alt: what can be seen in it, for those who do not see it.
+        figure: ``data`` and ``layout`` of plotly, JSON values.
+        height: pixels.
+        width: pixels at most; as wide as the page where it is None.
+        half: whether two stand beside each other where there is room.
+    """
+
+    kind: ClassVar[str] = "plot"
+    caption: str
+    alt: str
+    figure: Mapping[str, Any]
+    height: int = 340
+    width: int | None = None
+    half: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, as PNG."""
+
+    kind: ClassVar[str] = "picture"
+    caption: str
+    alt: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence: an explanation, something that is missing, or something to be careful about."""
+
+    kind: ClassVar[str] = "note"
+    text: str
+    tone: Literal["plain", "missing", "warning"] = "plain"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list of sentences under a heading."""
+
+    kind: ClassVar[str] = "listing"
+    heading: str
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The phases with their colours."""
+
+    kind: ClassVar[str] = "legend"
+    phases: Sequence[Phase]
+
+
+@dataclass(frozen=True)
+class Widget:
+    """HTML that answers to the mouse and is escaped already."""
+
+    kind: ClassVar[str] = "widget"
+    html: Markup
+
+
+@dataclass(frozen=True)
+class Text:
+    """Paragraphs to be copied, with a button that does so."""
+
+    kind: ClassVar[str] = "text"
+    paragraphs: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files to be downloaded, as they are on the disk; beside each what it holds."""
+
+    kind: ClassVar[str] = "files"
+    files: Sequence[tuple[Path, str]]
+
+
+Block = Facts | Table | Plot | Picture | Note | Listing | Legend | Widget | Text | Files
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Args:
+        name: its anchor.
+        title: its heading.
+        lead: how to read it, for somebody who did not make what it shows.
+        blocks: its content.
+    """
+
+    name: str
+    title: str
+    lead: str
+    blocks: Sequence[Block]

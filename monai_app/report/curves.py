@@ -1,0 +1,56 @@
+"""The curves of a training, from the events that it wrote for TensorBoard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+LOSS, VALIDATION = "train_loss", "val_mean_iou"
+"""Names of the curves: the loss of every step, the mean IoU of every validation by its epoch."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a training wrote while it ran.
+
+    Attributes:
+        loss: step -> loss.
+        validation: epoch -> mean IoU on the validation blocks.
+        seconds: that the training took, without what passed between a stop and the next start.
+    """
+
+    loss: dict[int, float]
+    validation: dict[int, float]
+    seconds: float
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch with the greatest mean IoU, whose weights are kept; None without a validation."""
+        return max(self.validation, key=lambda epoch: self.validation[epoch], default=None)
+
+
+def read_curves(events: Path) -> Curves | None:
+    """Read the events of a run folder's ``eval/``; None where there are none.
+
+    A resumed training has a file for every start. What was computed again takes the place of what was before.
+    """
+    loss: dict[int, float] = {}
+    validation: dict[int, float] = {}
+    seconds = 0.0
+    for file in sorted(events.glob("events.out.tfevents.*")):
+        read = EventAccumulator(str(file), size_guidance={"scalars": 0, "images": 1})
+        read.Reload()
+        times: list[float] = []
+        for name, curve in ((LOSS, loss), (VALIDATION, validation)):
+            if name in read.Tags()["scalars"]:
+                own = read.Scalars(name)
+                curve |= {each.step: each.value for each in own}
+                times += [each.wall_time for each in own]
+        seconds += max(times) - min(times) if times else 0.0
+    return Curves(loss, validation, seconds) if loss else None
+
+
+def smooth(values: Sequence[float], window: int) -> list[float]:
+    """Return the mean of every value and those before it, ``window`` values at most."""
+    return [sum(values[max(0, n - window + 1) : n + 1]) / min(n + 1, window) for n in range(len(values))]

@@ -1,0 +1,71 @@
+"""Slices to look at: test slices beside their truth, and the whole stack under its labels."""
+
+from collections.abc import Iterator
+
+from monai_app.progress import Progress
+from monai_app.report.browser import ComparedSlice, compare_layers, stack_browser
+from monai_app.report.content import Block, Note, Picture, Section, Widget
+from monai_app.report.formatting import slices
+from monai_app.report.sources import LabelImage, Scores, Sources, Store
+
+_MOST = 4
+"""Test slices that are shown: each takes up to 4 MB of the page."""
+
+
+def compared(sources: Sources) -> Section | None:
+    """Show test slices: what the detectors saw, what a person said and what the model made of it."""
+    store, scores = sources.store, sources.run.scores if sources.run else None
+    if store and store.labels and store.stack.test_slices:
+        blocks = list(_layers(store, store.labels))
+    elif scores:
+        blocks = list(_pictures(scores))
+    else:
+        blocks = [Note("No test slice: nobody labelled a slice to compare the model with.", "missing")]
+    if not blocks or (sources.run is None and store is None):
+        return None
+    return Section(
+        "test",
+        "Test slices",
+        "Slices that a person labelled and the model never learned from: choose two layers and move the divider. In "
+        "errors, wrong pixels are marked; what nobody labelled is white.",
+        blocks,
+    )
+
+
+def _layers(store: Store, labels: LabelImage) -> Iterator[Block]:
+    stack = store.stack
+    segmented = [z for z in stack.test_slices if z in labels.slices]
+    if not segmented:
+        yield Note("The labels hold no test slice: segment it to compare them.", "missing")
+        return
+    chosen = []
+    for z in segmented[:_MOST]:
+        truth, prediction = stack.read_annotation(z), stack.read_labels(labels.name, z)
+        images = {name: stack.read_slab(z, [name], 1)[0] for name in stack.detectors}
+        chosen.append(ComparedSlice(f"slice {z}", images, truth, prediction, stack.voxel_nm))
+    yield Widget(compare_layers(chosen, labels.phases))
+    if len(segmented) > _MOST:
+        yield Note(f"Not shown, as the page would grow too large: slices {slices(segmented[_MOST:])}.")
+
+
+def _pictures(scores: Scores) -> Iterator[Block]:
+    for folder in scores.stacks:
+        for path in sorted(folder.glob("slice_*.png"))[:_MOST]:
+            name = f"{folder.name}, slice {int(path.stem.removeprefix('slice_'))}"
+            alt = f"{name}: detectors, truth, prediction and errors side by side"
+            yield Picture(f"{name}: what the detectors saw, truth, prediction, errors", alt, path.read_bytes())
+
+
+def stack_slices(sources: Sources, budget: int, progress: Progress) -> Section | None:
+    """Show every slice of the stack under its labels."""
+    store = sources.store
+    if store is None:
+        return None
+    labels = store.labels.name if store.labels else None
+    return Section(
+        "slices",
+        "Slices",
+        "Every slice as each detector saw it, with the labels above: go through the stack, and hide a phase to see "
+        "what lies beneath. The pictures are as large as a screen; the store has all pixels.",
+        [Widget(stack_browser(store.stack, labels, budget=budget, progress=progress))],
+    )

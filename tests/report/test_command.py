@@ -1,0 +1,59 @@
+"""The command line, and every command of the page on reports."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from monai_app.cli import app
+from monai_app.errors import ConfigError, TargetExistsError
+from monai_app.report.pdf import BROWSER
+from tests.conftest import CHECKOUT
+from tests.report.conftest import Given
+from tests.test_docs import commands
+
+
+def test_the_commands_of_the_page_on_reports_run(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for source, name in zip(given, ("runs/unet", "sample.ome.zarr", "quantities"), strict=True):
+        shutil.copytree(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    written = []
+    for words in commands(CHECKOUT / "docs" / "report.md", "monai-app"):
+        result = CliRunner().invoke(app, words, catch_exceptions=False)
+        written.append(Path(words[words.index("-o") + 1]))
+        assert f"report: {written[-1]}\n" in result.output
+    text = [path.read_text(encoding="utf8") for path in written]
+    headings = ["Scores", "Labels", "Quantities"]
+    shown = [[name for name in headings if f'-title">{name}</h2>' in page] for page in text]
+    assert shown == [headings, ["Labels"], ["Scores"]]
+    assert "This page was made without" not in text[0]
+
+
+def test_nothing_is_replaced_or_begun_in_vain(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("mine")
+    words = ["report", str(given.run), "-o", str(page)]
+    with pytest.raises(TargetExistsError, match=r"report\.html exists"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    monkeypatch.setenv(BROWSER, "no-such-browser")
+    with pytest.raises(ConfigError, match="no-such-browser"):
+        CliRunner().invoke(app, [*words, "--overwrite", "--pdf", str(tmp_path / "a.pdf")], catch_exceptions=False)
+    assert page.read_text() == "mine"
+
+
+def test_the_numbers_of_the_page_were_measured() -> None:
+    pages = json.loads((CHECKOUT / "docs" / "results" / "report.json").read_text())["pages"]
+    rows = [
+        [
+            f"{each['megabytes']} MB",
+            f"{each['seconds']:.2f} s",
+            f"{each['computing_seconds']:.2f} s",
+            str(each["times_empty"]),
+        ]
+        for each in pages.values()
+    ]
+    page = (CHECKOUT / "docs" / "report.md").read_text()
+    assert [row.split(" | ")[1:] for row in re.findall(r"^\| (.* MB .*) \|$", page, re.MULTILINE)] == rows

@@ -1,0 +1,207 @@
+"""Sections say what the files say, and what is missing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+from monai_app.metrics import read_scores
+from monai_app.progress import silent
+from monai_app.report.content import (
+    Block,
+    Cell,
+    Facts,
+    Files,
+    Listing,
+    Note,
+    Picture,
+    Plot,
+    Section,
+    Table,
+    Text,
+    Widget,
+)
+from monai_app.report.curves import read_curves
+from monai_app.report.sections import sections_of
+from monai_app.report.sections.labels import labels
+from monai_app.report.sections.model import model
+from monai_app.report.sections.pictures import compared
+from monai_app.report.sections.quantities import quantities
+from monai_app.report.sections.sample import sample
+from monai_app.report.sections.scores import scores
+from monai_app.report.sources import Sources
+from monai_app.stack import Stack
+from tests.conftest import TINY
+from tests.report.conftest import Given
+
+_Kind = TypeVar("_Kind", bound=Block)
+
+
+@pytest.fixture(scope="module")
+def sections(sources: Sources) -> dict[str, Section]:
+    return {each.name: each for each in sections_of(sources, 2_000_000, silent)}
+
+
+def of_kind(section: Section | None, kind: type[_Kind]) -> list[_Kind]:
+    assert section is not None
+    return [block for block in section.blocks if isinstance(block, kind)]
+
+
+def facts(section: Section | None) -> dict[str, str]:
+    return dict(row for block in of_kind(section, Facts) for row in block.rows)
+
+
+def names(row: Sequence[Cell]) -> list[str]:
+    return [cell if isinstance(cell, str) else cell.name for cell in row]
+
+
+def missing(section: Section | None) -> str:
+    return " ".join(note.text for note in of_kind(section, Note) if note.tone == "missing")
+
+
+def test_every_section_is_there_with_a_lead(sections: dict[str, Section]) -> None:
+    order = "summary sample model test scores calibration labels slices quantities methods files"
+    assert list(sections) == order.split()
+    for section in sections.values():
+        assert section.lead.endswith(".")
+        assert all(plot.alt for plot in of_kind(section, Plot))
+
+
+def test_the_sample_is_the_store_s(sections: dict[str, Section], given: Given) -> None:
+    told = facts(sections["sample"])
+    assert told["slices × rows × columns"] == "8 × 96 × 80"
+    assert told["size (z, y, x)"] == "160 nm × 960 nm × 800 nm"
+    (table,) = of_kind(sections["sample"], Table)
+    stack = Stack.open(given.store)
+    counts = np.bincount(stack.read_annotation(6).ravel(), minlength=4)
+    shares = [f"{100 * share:.1f} %" for share in counts[1:] / counts[1:].sum()]
+    labelled = f"{100 * counts[1:].sum() / counts.sum():.1f} %"
+    assert [names(row) for row in table.rows][3] == ["6", "test", "ingested", labelled, *shares]
+
+
+def test_settings_that_differ_and_curves_are_those_of_the_run(sections: dict[str, Section], given: Given) -> None:
+    (table,) = of_kind(sections["model"], Table)
+    told = {str(name): (value, default) for name, value, default in table.rows}
+    assert told["max_epochs"] == (str(TINY["max_epochs"]), "100")
+    assert not {"detectors", "phases", "scaling"} & told.keys()
+    loss, validation = of_kind(sections["model"], Plot)
+    curves = read_curves(given.run / "eval")
+    assert curves is not None
+    assert loss.figure["data"][0]["x"] == list(range(1, 7))
+    assert loss.figure["data"][0]["y"] == list(curves.loss.values())
+    assert validation.figure["data"][0]["y"] == list(curves.validation.values())
+    best = max(curves.validation, key=lambda epoch: curves.validation[epoch])
+    assert facts(sections["model"])["kept weights"].startswith(f"of epoch {best}, ")
+    assert facts(sections["model"])["trained on"] == "tiny, slices 1, 3, 5"
+
+
+def test_scores_are_those_of_the_document(sections: dict[str, Section], given: Given) -> None:
+    document = read_scores(given.run / "eval" / "test" / "scores.json")
+    pooled, per_slice, boundaries = of_kind(sections["scores"], Table)
+    for number, row in enumerate(document["phases"]):
+        ends = document["intervals"]["phases"][number]
+        shown = f"{row['iou']:.3f} ({ends['iou_low']:.3f} to {ends['iou_high']:.3f})"
+        assert names(pooled.rows[number])[0] == row["phase"]
+        assert str(pooled.rows[number][1]).removesuffix(" *") == shown
+        assert pooled.rows[number][2] == f"{row['dice']:.3f}"
+        assert boundaries.rows[number][1] == f"{document['boundary']['phases'][number]['iou_1px']:.3f}"
+    assert per_slice.rows[0][0] == "tiny, slice 6"
+    assert str(per_slice.rows[0][1]).startswith(f"{document['mean_iou']:.3f} (")
+    (plot,) = of_kind(sections["scores"], Plot)
+    counts = document["confusion"]
+    assert plot.figure["data"][0]["text"] == [[f"{each:,}" for each in row] for row in counts]
+    np.testing.assert_allclose(np.sum(plot.figure["data"][0]["z"], axis=1), 100)
+    told = facts(sections["calibration"])
+    assert told["temperature"] == f"{document['temperature']:.3f}"
+    assert told["without"] == f"{100 * document['confidence']['uncalibrated']['ece']:.2f} %"
+
+
+def test_confidence_is_that_of_the_table(sections: dict[str, Section], sources: Sources) -> None:
+    mean, _ = of_kind(sections["labels"], Plot)
+    assert sources.labels is not None
+    rows = (sources.labels.folder / "confidence.csv").read_text().splitlines()[1:9]
+    assert mean.figure["data"][0]["y"] == [float(row.split(",")[2]) for row in rows]
+    assert facts(sections["labels"])["slices"] == "0 to 7, 8 of 8"
+
+
+def test_slices_unlike_the_training_s_are_named_and_marked(sources: Sources) -> None:
+    assert sources.store is not None
+    assert sources.labels is not None
+    found = {"slices": [2, 3], "reasons": ["slices 2 to 3: noise of TLD 9.0, training slices 4.0 to 4.5"]}
+    own = replace(sources.labels, attributes={**sources.labels.attributes, "unlike_training": found})
+    section = labels(Sources(store=replace(sources.store, labels=own)))
+    assert [each.lines for each in of_kind(section, Listing)] == [found["reasons"]]
+    marks = of_kind(section, Plot)[0].figure["data"][1]
+    assert (marks["mode"], marks["x"]) == ("markers", [2, 3])
+
+
+def test_quantities_keep_both_error_bars_apart(sections: dict[str, Section], given: Given) -> None:
+    document = json.loads((given.quantities / "quantities.json").read_text())
+    plots = of_kind(sections["quantities"], Plot)
+    for plot, measure, name in zip(plots, ("correction", "representativity"), ("corrected", "material"), strict=False):
+        numbers = document["measures"][measure]["quantities"][f"{name}_fraction"]
+        shown = dict(zip(*(plot.figure["data"][0][axis] for axis in "yx"), strict=True))
+        assert shown == {phase: each["value"] for phase, each in numbers.items()}
+    chords = [plot for plot in plots if plot.caption.startswith("Chords along")]
+    assert [plot.figure["layout"]["xaxis"]["title"]["text"] for plot in chords] == ["length, µm"] * 3
+    panel = document["measures"]["chords"]["figures"][0]
+    assert chords[0].figure["data"][0]["y"] == panel["curves"]["pore"][1]
+
+
+def test_the_paragraph_has_versions_numbers_and_sources(sections: dict[str, Section], given: Given) -> None:
+    (text,) = of_kind(sections["methods"], Text)
+    document = read_scores(given.run / "eval" / "test" / "scores.json")
+    for part in (
+        "monai-app 0.1.0",
+        "MONAI 1.",
+        "slices 1, 3, 5 of tiny",
+        f"mean IoU was {document['mean_iou']:.3f}",
+        "numpy ",
+    ):
+        assert part in text.paragraphs[0]
+    (cited,) = of_kind(sections["methods"], Listing)
+    assert all("doi 10." in line for line in cited.lines)
+    assert any("10.1103/physreve.47.2950" in line for line in cited.lines)
+    assert not any("10.21105/joss.05358" in line for line in cited.lines)  # no tortuosity
+
+
+def test_files_are_those_on_the_disk(sections: dict[str, Section]) -> None:
+    (offered,) = of_kind(sections["files"], Files)
+    found = [f"{path.parent.name}/{path.name}" for path, _ in offered.files]
+    assert found[:5] == [
+        "test/scores.json",
+        "test/scores.csv",
+        "unet/confidence.csv",
+        "unet/slices.csv",
+        "quantities/quantities.json",
+    ]
+    assert {"quantities/phases.csv", "quantities/chords.csv"} <= {*found}
+    assert all(path.is_file() for path, _ in offered.files)
+
+
+def test_a_run_alone_shows_the_pictures_of_its_evaluation(sources: Sources) -> None:
+    section = compared(Sources(run=sources.run))
+    (picture,) = of_kind(section, Picture)
+    assert picture.png.startswith(b"\x89PNG")
+    assert of_kind(compared(sources), Widget)
+
+
+def test_what_is_missing_is_said(sources: Sources, tiny_stack: Stack, tmp_path: Any) -> None:
+    assert sources.run is not None
+    assert sources.store is not None
+    bare = Sources(store=replace(sources.store, stack=tiny_stack, labels=None))
+    assert "has no finished labels" in missing(labels(bare))
+    unscored = Sources(run=replace(sources.run, path=tmp_path, scores=None, unscored="This model was not scored."))
+    assert missing(scores(unscored)) == "This model was not scored."
+    assert "no training curves" in missing(model(unscored))
+    assert "No test slice" in missing(compared(unscored))
+    assert sources.labels is not None
+    blind = replace(sources.labels, attributes={})
+    told = missing(labels(Sources(store=replace(sources.store, labels=blind))))
+    assert "made without confidence" in told
+    assert "the model knows none" in told
+    assert quantities(bare) is None
+    assert sample(unscored) is None
