@@ -63,7 +63,20 @@ def test_a_folder_holds_every_number_once_and_again(stack: Stack, tmp_path: Path
             assert picture.size[0] >= 500
     lines = list(text_lines(found))
     assert lines[0].split() == ["unit", "pore", "hydrate", "clinker"]
-    assert any(line.startswith("* specific_surface of clinker: no voxel") for line in lines)
+    absent = [line for line in lines if line.endswith(": no voxel has this phase")]
+    assert len(absent) == 1
+    assert "specific_surface" in absent[0]
+    assert " of clinker" in absent[0]
+
+
+def test_a_reason_is_told_once_with_all_that_it_concerns() -> None:
+    found = quantify(ArrayLabels(blobs((1, 20, 20), 1), VOXEL, PHASES), chosen_measures(["components", "surface"]))
+    lines = [line for line in text_lines(found) if line.startswith("* ")]
+    reasons = [line.partition(": ")[2] for line in lines]
+    assert len(set(reasons)) == len(reasons)
+    flat = next(line for line in lines if "connections outside it are not seen" in line)
+    assert flat.startswith("* components, ")
+    assert " of matrix, grain, pore" in flat
 
 
 def test_a_folder_is_replaced_only_if_that_is_allowed(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[s
     if not true:
         reasons.append("it is annotated nowhere on the test slices")
     if shares[phase] and not labelled:
-        reasons.append("no annotated pixel is labelled as it, so its labels are taken to be right as often as all others")
+        reasons.append("no annotated pixel is labelled as it, so its labels are taken to be as good as all others")
     if blocks < LEAST_BLOCKS:
         reasons.append(f"it stands in {blocks} of the annotated blocks only; {LEAST_BLOCKS} are needed")
     if true == labelled == hits:
