@@ -13,9 +13,10 @@ from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.progress import Progress, silent
 from monai_app.quantify import MEASURES, ArrayLabels, Measured, StoredLabels, chosen_measures, quantify
 from monai_app.quantify.report.document import as_document
+from monai_app.quantify.report.figures import draw_figure
 from monai_app.quantify.report.folder import write_folder
 from monai_app.quantify.report.text import text_lines
-from monai_app.stack import Stack
+from monai_app.stack import Phase, Stack
 from tests.conftest import run_command
 from tests.quantify.shapes import PHASES, blobs
 
@@ -67,6 +68,17 @@ def test_a_folder_holds_every_number_once_and_again(stack: Stack, tmp_path: Path
     assert len(absent) == 1
     assert "specific_surface" in absent[0]
     assert " of clinker" in absent[0]
+
+
+def test_a_figure_has_one_legend_beside_its_panels() -> None:
+    phases = [*PHASES[:2], Phase(value=3, name="a phase of $long$ name", rgb=(9, 9, 9))]
+    found = MEASURES["fraction"](ArrayLabels(blobs((6, 20, 20), 1), VOXEL, phases), silent)
+    figure = draw_figure(found.panels, phases)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [phase.name for phase in phases]
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
 
 
 def test_a_reason_is_told_once_with_all_that_it_concerns() -> None:

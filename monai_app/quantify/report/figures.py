@@ -19,7 +19,12 @@ _LEGEND = 1.2
 
 
 def write_figure(panels: Sequence[Panel], phases: Sequence[Phase], path: Path) -> None:
-    """Draw panels side by side, with one legend beside them, into a PNG file."""
+    """Draw panels into a PNG file."""
+    draw_figure(panels, phases).savefig(path, format="png")
+
+
+def draw_figure(panels: Sequence[Panel], phases: Sequence[Phase]) -> Figure:
+    """Draw panels side by side, with one legend beside them."""
     width, height = _PANEL
     figure = Figure(figsize=(width * len(panels) + _LEGEND, height), dpi=120, layout="constrained")
     grid: npt.NDArray[Any] = figure.subplots(1, len(panels), squeeze=False)
@@ -28,7 +33,7 @@ def write_figure(panels: Sequence[Panel], phases: Sequence[Phase], path: Path) -
     legend = figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     for text in legend.get_texts():
         text.set_parse_math(False)
-    figure.savefig(path, format="png")
+    return figure
 
 
 def _draw(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:

@@ -2,8 +2,8 @@
 
 The pixels that a label image gives to a phase are a stratum of known size, of which the annotated ones tell what it
 really holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi
-10.1016/j.rse.2014.02.015). Two things that a slice cannot show are added: confusions that it lacks by chance
-(`unseen_block`), and that each slice is labelled a little differently (`neighbour_scatter`).
+10.1016/j.rse.2014.02.015). Two things that resamples of a slice cannot show are added: confusions that it lacks by
+chance (`prior_block`), and that slices differ (`neighbour_scatter`).
 """
 
 from collections.abc import Iterable
@@ -63,8 +63,8 @@ def correct_fractions(voxels: Counts, evidence: Evidence, *, level: float = 0.95
     """Correct the phase fractions of a label image by the confusion of annotated blocks.
 
     P(true | labelled) is taken from the blocks, and not P(labelled | true), whose inverse multiplies the scatter of
-    the counts where two phases are often confused. One block that was not seen is added to them. Half an interval is
-    the standard error over draws of the blocks, with the scatter between neighbouring slices, times Student's t.
+    the counts where two phases are often confused. The prior block is counted with them. Half an interval is Student's
+    t times the root of two variances: over resamples of the blocks, and between neighbouring slices.
 
     Args:
         voxels: (slices, K) of each phase in each slice of the label image, in their order along z; zeros at gaps.
@@ -73,7 +73,7 @@ def correct_fractions(voxels: Counts, evidence: Evidence, *, level: float = 0.95
     """
     shares = voxels.sum(axis=0) / voxels.sum()
     counts = evidence.blocks.sum(axis=0)
-    blocks = np.concatenate([evidence.blocks, unseen_block(evidence.blocks, shares)[np.newaxis]])
+    blocks = np.concatenate([evidence.blocks, prior_block(evidence.blocks, shares)[np.newaxis]])
     corrected = adjusted_fractions(blocks.sum(axis=0), shares)
     with np.errstate(invalid="ignore"):
         slices = voxels / voxels.sum(axis=1, keepdims=True)
@@ -96,13 +96,13 @@ def correct_fractions(voxels: Counts, evidence: Evidence, *, level: float = 0.95
     return tuple(found)
 
 
-def unseen_block(blocks: Counts, shares: Floats) -> Floats:
-    """Return the confusion that is to be expected of one block more than was seen: (K, K) pixels, [true][labelled].
+def prior_block(blocks: Counts, shares: Floats) -> Floats:
+    """Return pseudo-counts of one block: (K, K) pixels, [true][labelled].
 
-    Few blocks, or few grains in them, lack confusions that the volume has, and resamples of them lack these too. This
-    block is labelled like the volume, and wrong as often as Jeffreys' estimate says, with blocks as observations: half
-    an error is added to one observation more (Brown, Cai and DasGupta 2001, doi 10.1214/ss/1009213286). What is wrong
-    is of any phase, in the proportion of the volume.
+    Few blocks, or few grains in them, lack confusions that the volume has, and so does every resample of them. The
+    prior block is of mean size and labelled like the volume. Its error rate is Jeffreys' estimate with blocks as
+    observations, (wrong blocks + 1/2) / (blocks + 1) (Brown, Cai and DasGupta 2001, doi 10.1214/ss/1009213286); pixels
+    that are wrong are of any phase, in the proportion of the volume.
 
     Args:
         blocks: (blocks, K, K) pixels, [true][labelled].
@@ -116,10 +116,10 @@ def unseen_block(blocks: Counts, shares: Floats) -> Floats:
 
 
 def neighbour_scatter(values: Floats) -> Floats:
-    """Return the standard deviation of what differs from slice to slice, such as brightness makes it: (K,).
+    """Return the standard deviation between slices, as changes of brightness cause it: (K,).
 
-    It is taken from second differences, which steady changes along z leave out (Gasser, Sroka and Jennen-Steinmetz
-    1986, doi 10.1093/biomet/73.3.625). The structure's own changes add to it where slices are thick.
+    It is estimated from second differences, in which steady changes along z cancel (Gasser, Sroka and Jennen-Steinmetz
+    1986, doi 10.1093/biomet/73.3.625). Where slices are thick, changes of the structure add to it.
 
     Args:
         values: (slices, K) in their order along z, ``nan`` for slices without labels.

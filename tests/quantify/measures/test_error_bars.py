@@ -46,7 +46,7 @@ def test_fractions_are_corrected_by_the_labels_of_the_test_slices_alone(store: S
     expected = adjusted_fractions(counts, shares)
     for phase, number in zip(("pore", "hydrate", "clinker"), expected, strict=True):
         quantity = found.quantities["corrected_fraction"][phase]
-        assert quantity.value == pytest.approx(number, abs=0.03)  # with the block that was not seen
+        assert quantity.value == pytest.approx(number, abs=0.03)  # for the prior
         assert quantity.interval is not None
         assert quantity.interval[0] < number < quantity.interval[1]
 

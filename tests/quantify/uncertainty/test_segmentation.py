@@ -16,7 +16,7 @@ from monai_app.quantify.uncertainty.segmentation import (
     correct_fractions,
     gather_evidence,
     neighbour_scatter,
-    unseen_block,
+    prior_block,
 )
 from tests.quantify.shapes import blobs
 
@@ -99,16 +99,16 @@ def test_intervals_hold_for_a_phase_of_a_few_grains_and_where_slices_are_labelle
     assert (np.mean(held, axis=0) >= 0.9).all()
 
 
-def test_a_block_that_was_not_seen_is_wrong_as_often_as_others_and_a_little_more() -> None:
+def test_the_prior_block_has_the_error_rate_of_the_others_and_a_little_more() -> None:
     blocks = np.array([[[40, 2], [8, 50]]] * 4)
-    unseen = unseen_block(blocks, np.array([0.3, 0.7]))
+    prior = prior_block(blocks, np.array([0.3, 0.7]))
     wrong = (0.1 * 4 + 0.5) / 5
-    assert unseen.sum() == pytest.approx(100)
-    assert unseen.sum(axis=0) == pytest.approx([30, 70])
-    assert unseen.sum(axis=1) == pytest.approx([30, 70])
-    assert unseen[1, 0] == pytest.approx(30 * wrong * 0.7)
+    assert prior.sum() == pytest.approx(100)
+    assert prior.sum(axis=0) == pytest.approx([30, 70])
+    assert prior.sum(axis=1) == pytest.approx([30, 70])
+    assert prior[1, 0] == pytest.approx(30 * wrong * 0.7)
     evidence = Evidence(blocks, 1)
-    expected = adjusted_fractions(blocks.sum(axis=0) + unseen, np.array([0.3, 0.7]))
+    expected = adjusted_fractions(blocks.sum(axis=0) + prior, np.array([0.3, 0.7]))
     assert [each.corrected for each in correct_fractions(np.array([[30, 70]] * 3), evidence)] == pytest.approx(expected)
 
 
