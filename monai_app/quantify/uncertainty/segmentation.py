@@ -111,8 +111,9 @@ def prior_block(blocks: Counts, shares: Floats) -> Floats:
     counts = blocks.sum(axis=0)
     size = counts.sum() / len(blocks)
     wrong = (counts.sum() / size - counts.trace() / size + 0.5) / (len(blocks) + 1)
-    confusion: Floats = (1 - wrong) * np.eye(len(shares)) + wrong * shares[:, np.newaxis]
-    return size * confusion * shares
+    confusion = (1 - wrong) * np.eye(len(shares)) + wrong * shares[:, np.newaxis]
+    pixels: Floats = size * confusion * shares
+    return pixels
 
 
 def neighbour_scatter(values: Floats) -> Floats:
