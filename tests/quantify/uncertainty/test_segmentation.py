@@ -29,7 +29,7 @@ def count(voxels: Voxels) -> Counts:
 
 
 def shares(voxels: Voxels) -> list[float]:
-    return (count(voxels).sum(axis=0) / voxels.size).tolist()
+    return [float(share) for share in count(voxels).sum(axis=0) / voxels.size]
 
 
 def alike(*voxels: int) -> Counts:
