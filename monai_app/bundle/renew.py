@@ -14,7 +14,7 @@ from monai_app.bundle.configs.plain import is_plain, read_config
 from monai_app.bundle.configs.settings import SEPARATOR, read_json
 from monai_app.bundle.configs.training_settings import settings_of
 from monai_app.bundle.configs.trust import FREE, is_signed
-from monai_app.bundle.packages.archive import MANIFEST
+from monai_app.bundle.packages.manifest import MANIFEST
 from monai_app.bundle.prepare import CONFIGS, RECORD, read_record, write_configs
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec

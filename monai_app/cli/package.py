@@ -10,7 +10,7 @@ from monai_app.errors import ConfigError
 from monai_app.names import printable
 
 if TYPE_CHECKING:
-    from monai_app.bundle.packages.archive import Files
+    from monai_app.bundle.packages.manifest import Files
 
 
 def package(

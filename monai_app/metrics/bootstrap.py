@@ -1,7 +1,7 @@
 """Intervals by a spatial block bootstrap."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,13 +46,30 @@ def block_interval(
     none = Interval(np.nan, np.nan, level, number)
     if number < 2:
         return none
-    weights = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), REPEATS)
-    values = statistic(np.einsum("rn,nij->rij", weights, counts))
     estimate = statistic(counts.sum(axis=0)[np.newaxis])[0]
     if np.isnan(estimate):
         return none
-    # Drawing from the blocks themselves gives a variance that is too small by (blocks - 1) / blocks.
-    error = np.nanstd(values) * np.sqrt(number / (number - 1))
-    reach = stats.t.ppf((1 + level) / 2, number - 1) * error
+    reach = stats.t.ppf((1 + level) / 2, number - 1) * standard_error(counts, statistic, seed)
     low, high = np.clip([estimate - reach, estimate + reach], *bounds).tolist()
     return Interval(low, high, level, number)
+
+
+def standard_error(
+    counts: npt.NDArray[Any], statistic: Callable[[npt.NDArray[Any]], npt.NDArray[np.float64]], seed: int = 0
+) -> npt.NDArray[np.float64]:
+    """Return the standard error of a statistic of pixel counts, from at least two blocks drawn with replacement.
+
+    Args:
+        counts: (blocks, K, K), [true][predicted].
+        statistic: takes (repeats, K, K) and gives (repeats, ...), ``nan`` where it is undefined.
+        seed: of the draws.
+
+    Returns:
+        (...), one of each value of the statistic.
+    """
+    number = len(counts)
+    weights = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), REPEATS)
+    values = statistic(np.einsum("rn,nij->rij", weights, counts))
+    # Drawing from the blocks themselves gives a variance that is too small by (blocks - 1) / blocks.
+    error: npt.NDArray[np.float64] = np.nanstd(values, axis=0) * np.sqrt(number / (number - 1))
+    return error

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monai_app.bundle.packages.archive import MANIFEST, check_files, describe_files, pack, unpack, write_manifest
+from monai_app.bundle.packages.archive import pack, unpack
+from monai_app.bundle.packages.manifest import MANIFEST, check_files, describe_files, write_manifest
 from monai_app.errors import AppError, ConfigError, TargetExistsError
 
 FILES = {"configs/train.yaml": b"seed: 0\n", "models/model.pt": bytes(range(256)) * 999, "empty": b""}

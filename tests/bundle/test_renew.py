@@ -11,7 +11,7 @@ import yaml
 from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.locate import template_digest, template_path
 from monai_app.bundle.configs.trust import check_trusted, sign
-from monai_app.bundle.packages.archive import MANIFEST
+from monai_app.bundle.packages.manifest import MANIFEST
 from monai_app.bundle.renew import EARLIER, usable_run
 from monai_app.errors import ConfigError
 from monai_app.networks.calibration import read_calibration, record_calibration

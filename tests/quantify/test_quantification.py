@@ -13,9 +13,10 @@ from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.progress import Progress, silent
 from monai_app.quantify import MEASURES, ArrayLabels, Measured, StoredLabels, chosen_measures, quantify
 from monai_app.quantify.report.document import as_document
+from monai_app.quantify.report.figures import draw_figure
 from monai_app.quantify.report.folder import write_folder
 from monai_app.quantify.report.text import text_lines
-from monai_app.stack import Stack
+from monai_app.stack import Phase, Stack
 from tests.conftest import run_command
 from tests.quantify.shapes import PHASES, blobs
 
@@ -63,7 +64,31 @@ def test_a_folder_holds_every_number_once_and_again(stack: Stack, tmp_path: Path
             assert picture.size[0] >= 500
     lines = list(text_lines(found))
     assert lines[0].split() == ["unit", "pore", "hydrate", "clinker"]
-    assert any(line.startswith("* specific_surface of clinker: no voxel") for line in lines)
+    absent = [line for line in lines if line.endswith(": no voxel has this phase")]
+    assert len(absent) == 1
+    assert "specific_surface" in absent[0]
+    assert " of clinker" in absent[0]
+
+
+def test_a_figure_has_one_legend_beside_its_panels() -> None:
+    phases = [*PHASES[:2], Phase(value=3, name="a phase of $long$ name", rgb=(9, 9, 9))]
+    found = MEASURES["fraction"](ArrayLabels(blobs((6, 20, 20), 1), VOXEL, phases), silent)
+    figure = draw_figure(found.panels, phases)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [phase.name for phase in phases]
+    assert all(axes.get_legend() is None for axes in figure.axes)
+    assert not any(legend.get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
+
+
+def test_a_reason_is_told_once_with_all_that_it_concerns() -> None:
+    found = quantify(ArrayLabels(blobs((1, 20, 20), 1), VOXEL, PHASES), chosen_measures(["components", "surface"]))
+    lines = [line for line in text_lines(found) if line.startswith("* ")]
+    reasons = [line.partition(": ")[2] for line in lines]
+    assert len(set(reasons)) == len(reasons)
+    flat = next(line for line in lines if "connections outside it are not seen" in line)
+    assert flat.startswith("* components, ")
+    assert " of matrix, grain, pore" in flat
 
 
 def test_a_folder_is_replaced_only_if_that_is_allowed(tmp_path: Path) -> None:

@@ -51,7 +51,10 @@ def learning_curve(run: Path) -> list[float]:
 
 def command() -> list[str]:
     """Return this command line with paths shortened to their last part: results are published."""
-    return [f"tools/{Path(sys.argv[0]).name}", *(Path(word).name if "/" in word else word for word in sys.argv[1:])]
+    return [
+        f"tools/benchmarks/{Path(sys.argv[0]).name}",
+        *(Path(word).name if "/" in word else word for word in sys.argv[1:]),
+    ]
 
 
 def machine() -> dict[str, Any]:

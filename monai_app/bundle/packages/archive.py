@@ -1,7 +1,6 @@
-"""A folder as a zip file that says what is in it: packed with the hash of every file, unpacked only if all agree."""
+"""A folder with its manifest as a zip file, unpacked only if every file is as listed."""
 
 import hashlib
-import json
 import lzma
 import shutil
 import stat
@@ -10,20 +9,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
+from monai_app.bundle.packages.manifest import MANIFEST, checked_path, parse_manifest, read_manifest
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_directory, atomic_file, file_sha256
-from monai_app.names import check_file_name
+from monai_app.files import atomic_directory, atomic_file
 from monai_app.stack.places import check_outside_stores
-
-MANIFEST = "manifest.json"
-"""File of a package that holds size and SHA-256 of all others, by their path."""
-
-FORMAT = 1
-
-SCORES = "eval/"
-"""What an evaluation writes; all else of a package stays as it is."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)
 """Time of every file in a zip: the same files make the same bytes."""
@@ -45,75 +36,6 @@ _DAMAGE = (
 )
 """What `zipfile` raises where bytes are changed: versions, encryption and methods that it does not know are
 RuntimeErrors, names that cannot be decoded ValueErrors, sizes beyond any file the last two."""
-
-
-class Files(NamedTuple):
-    """How the files of an unpacked package compare with what was packed.
-
-    Attributes:
-        same: the number of those that are as they were packed.
-        changed: paths of packed scores that are not as they were packed, or not there.
-    """
-
-    same: int
-    changed: list[str]
-
-
-def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size in bytes and SHA-256 of every file below a folder, by its path with ``/``."""
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for name, path in files.items()}
-
-
-def write_manifest(folder: Path) -> None:
-    """Write the manifest of all files that are in a folder.
-
-    Raises:
-        ConfigError: a file's name has characters that not every system knows, or a file is a link.
-    """
-    for path in sorted(folder.rglob("*")):
-        _checked(path.relative_to(folder).as_posix(), str(folder))
-        if path.is_symlink():
-            raise ConfigError(f"{path} is a link; a package holds files only: put the file there instead")
-    files = {name: entry for name, entry in describe_files(folder).items() if name != MANIFEST}
-    content = {"format": FORMAT, "files": files}
-    (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
-
-
-def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size and SHA-256 of every file that a package was made of.
-
-    Raises:
-        ConfigError: it is no package, or its manifest is damaged.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise ConfigError(f"{folder} is no package: it has no {MANIFEST}; make one with monai-app package")
-    return _parse(path.read_bytes(), str(path))
-
-
-def check_files(folder: Path) -> Files:
-    """Check that every file of an unpacked package is as it was packed.
-
-    Files that came later, such as scores on other stacks, are left alone. Packed scores may have changed, as evaluating
-    an unpacked package replaces them.
-
-    Raises:
-        ConfigError: another file is missing or changed.
-    """
-    files = read_manifest(folder)
-    changed = []
-    for name, expected in files.items():
-        path = folder / _checked(name, str(folder))
-        there = path.is_file() and not path.is_symlink()
-        same = there and path.stat().st_size == expected["bytes"] and file_sha256(path) == expected["sha256"]
-        if name.startswith(SCORES) and not same:
-            changed.append(name)
-        elif not there:
-            raise ConfigError(f"{path} is missing, or a link, though {MANIFEST} lists it; unpack the package again")
-        elif not same:
-            raise ConfigError(f"{path} is not the file that was packed: its SHA-256 differs; unpack the package again")
-    return Files(len(files) - len(changed), changed)
 
 
 def pack(folder: Path, target: Path, root: str) -> None:
@@ -148,7 +70,7 @@ def unpack(package: Path, target: Path, *, overwrite: bool = False) -> None:
         if MANIFEST not in entries:
             raise ConfigError(f"{package} is no package: it holds no {MANIFEST}; make one with monai-app package")
         manifest = b"".join(_parts(archive, entries.pop(MANIFEST), _MOST, str(package)))
-        files = _parse(manifest, str(package))
+        files = parse_manifest(manifest, str(package))
         _check_size(files, package, partial)
         differing = sorted(set(files) ^ set(entries))
         if differing:
@@ -185,7 +107,7 @@ def _entries(archive: zipfile.ZipFile, package: str) -> dict[str, zipfile.ZipInf
             continue
         if kind not in (0, stat.S_IFREG) or entry.flag_bits & 1:
             raise ConfigError(f"{package}: {entry.filename!r} is a link, a device or encrypted; it is not unpacked")
-        root, _, name = _checked(entry.filename, package).partition("/")
+        root, _, name = checked_path(entry.filename, package).partition("/")
         roots.add(root)
         if not name or name in entries or len(roots) > 1:
             raise ConfigError(f"{package}: {entry.filename!r} is packed twice or beside the folder; get it again")
@@ -194,18 +116,6 @@ def _entries(archive: zipfile.ZipFile, package: str) -> dict[str, zipfile.ZipInf
         if any(str(folder) in entries for folder in PurePosixPath(name).parents):
             raise ConfigError(f"{package}: {name!r} lies in a file instead of a folder; get it again")
     return entries
-
-
-def _checked(name: str, package: str) -> str:
-    """Refuse a path that could lead out of the folder that it is joined to, on any system."""
-    try:
-        for part in name.split("/"):
-            check_file_name(part, "name")
-    except ConfigError:
-        raise ConfigError(
-            f"{package}: the name {name!r} leads out of the folder, or not every system knows such names"
-        ) from None
-    return name
 
 
 def _extract(
@@ -235,19 +145,3 @@ def _parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int, package:
         raise
     except _DAMAGE as error:
         raise ConfigError(f"{package} is damaged at {entry.filename!r} ({error}); get the package again") from None
-
-
-def _parse(content: bytes, where: str) -> dict[str, dict[str, Any]]:
-    try:
-        document = json.loads(content)
-        version, files = document["format"], document["files"]
-        valid = all(
-            type(one["bytes"]) is int and one["bytes"] >= 0 and isinstance(one["sha256"], str) for one in files.values()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        version, files, valid = FORMAT, {}, False
-    if not valid:
-        raise ConfigError(f"{where}: the manifest is damaged; get the package again")
-    if version != FORMAT:
-        raise ConfigError(f"{where} has format {version}, this program knows {FORMAT}; use a newer monai-app")
-    return {_checked(name, where): dict(one) for name, one in files.items()}

@@ -10,7 +10,8 @@ import numpy as np
 
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
-from monai_app.bundle.packages.package import check_target, provenance_of, read_scores, score_table
+from monai_app.bundle.packages.description import provenance_of, score_table
+from monai_app.bundle.packages.package import check_target, read_scores
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError
 from monai_app.export.bioimageio.credits import Credits, citations

@@ -26,7 +26,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     measured and at any z. Training slices never count.
     """
     # The metrics' room imports torch, which nothing else here needs.
-    from monai_app.quantify.uncertainty.segmentation import confusion_of_blocks, correct_fractions
+    from monai_app.quantify.uncertainty.segmentation import correct_fractions, gather_evidence
 
     names = [phase.name for phase in labels.phases]
     progress(0, len(labels.stack.test_slices) if labels.stack else 0)
@@ -34,18 +34,18 @@ def measure(labels: Labels, progress: Progress) -> Measured:
         return _uncorrected(names, _NO_TEST)
     if names != [phase.name for phase in labels.stack.phases]:
         return _uncorrected(names, "the labels have other phases than the annotations of the stack")
-    blocks = confusion_of_blocks(_test_slices(labels, progress), len(names), labels.voxel_nm)
-    if not len(blocks):
+    evidence = gather_evidence(_test_slices(labels, progress), len(names), labels.voxel_nm)
+    if not evidence.slices:
         planes = (labels.stack.read_labels(labels.name, z, labels.region.rect) for z in labels.stack.test_slices)
         if not any(plane.any() for plane in planes):
             return _uncorrected(names, _NO_LABELS)
         return _uncorrected(names, "the test slices have no annotated pixel in the part that is measured")
-    found = correct_fractions(labels.count().sum(0)[1:], blocks)
-    rows: list[list[Cell]] = [[name, *row] for name, row in zip(names, blocks.sum(0).tolist(), strict=True)]
+    found = correct_fractions(labels.count()[:, 1:], evidence)
+    rows: list[list[Cell]] = [[name, *row] for name, row in zip(names, evidence.blocks.sum(0).tolist(), strict=True)]
     return Measured(
         {"corrected_fraction": {name: _quantity(each) for name, each in zip(names, found, strict=True)}},
         {"confusion": Table(("annotated", *names), rows)},
-        settings={"test_slices": list(labels.stack.test_slices), "blocks": len(blocks)},
+        settings={"test_slices": list(labels.stack.test_slices), "blocks": len(evidence.blocks)},
     )
 
 

@@ -15,6 +15,10 @@ _Step = tuple[int, int, int]
 DIRECTIONS: tuple[_Step, ...] = tuple((z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z, y, x) > (0, 0, 0))
 """The 13 directions, as steps z, y, x, from a voxel to the neighbours that it has a face, an edge or a corner with."""
 
+LEAST_SLICES = 5
+"""Slices of which an area can be relied on: of n slices a face between two counts n / (n - 1) times, since the
+structure is taken to go on beyond them."""
+
 
 def measure(labels: Labels, progress: Progress) -> Measured:
     """Measure the area between each two phases by Crofton's formula over 13 directions.
@@ -92,8 +96,14 @@ def _measured(labels: Labels, areas: npt.NDArray[np.float64] | None) -> Measured
         nothing = {phase.name: Quantity(None, "1/um", unreliable=reason) for phase in labels.phases}
         return Measured({"specific_surface": nothing})
     between = areas[np.ix_(values, values)]
+    slices, few = labels.shape[0], None
+    if slices < LEAST_SLICES:
+        few = (
+            f"of {slices} slices a face between two counts {slices / (slices - 1):.2g} times; {LEAST_SLICES} are needed"
+        )
     surfaces = {
-        phase.name: Quantity(area, "1/um") for phase, area in zip(labels.phases, between.sum(1).tolist(), strict=True)
+        phase.name: Quantity(area, "1/um", unreliable=few)
+        for phase, area in zip(labels.phases, between.sum(1).tolist(), strict=True)
     }
     contacts = [
         (first.name, second.name, areas[first.value, second.value] * volume, areas[first.value, second.value])

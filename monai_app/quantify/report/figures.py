@@ -14,15 +14,26 @@ from monai_app.quantify.quantity import Panel
 _PANEL = (5.0, 3.6)
 """Width and height of a panel, inches."""
 
+_LEGEND = 1.2
+"""Width of the legend, inches; longer names take room from the panels."""
+
 
 def write_figure(panels: Sequence[Panel], phases: Sequence[Phase], path: Path) -> None:
-    """Draw panels side by side, with one legend, into a PNG file."""
+    """Draw panels into a PNG file."""
+    draw_figure(panels, phases).savefig(path, format="png")
+
+
+def draw_figure(panels: Sequence[Panel], phases: Sequence[Phase]) -> Figure:
+    """Draw panels side by side, with one legend beside them."""
     width, height = _PANEL
-    figure = Figure(figsize=(width * len(panels), height), dpi=120, layout="constrained")
+    figure = Figure(figsize=(width * len(panels) + _LEGEND, height), dpi=120, layout="constrained")
     grid: npt.NDArray[Any] = figure.subplots(1, len(panels), squeeze=False)
     for axes, panel in zip(grid[0], panels, strict=True):
         _draw(axes, panel, {phase.name: phase.colour for phase in phases})
-    figure.savefig(path, format="png")
+    legend = figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
 
 
 def _draw(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
@@ -39,5 +50,5 @@ def _draw(axes: Axes, panel: Panel, colours: dict[str, str]) -> None:
         axes.set_xscale("log")
     axes.set_ylim(bottom=0 if axes.dataLim.y0 >= 0 else None)
     axes.set(title=panel.title, xlabel=panel.x, ylabel=panel.y)
-    for text in axes.legend(fontsize=7).get_texts():
-        text.set_parse_math(False)
+    axes.set_axisbelow(True)
+    axes.grid(alpha=0.3)

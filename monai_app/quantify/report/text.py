@@ -1,24 +1,34 @@
 """What was measured, as text for a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from monai_app.quantify.quantification import Quantification
 from monai_app.quantify.quantity import Quantity
 
 
 def text_lines(found: Quantification) -> Iterator[str]:
-    """A line a quantity with a column a phase; ``*`` marks what is unreliable, the reasons follow."""
+    """A line a quantity with a column a phase; ``*`` marks what is unreliable, each reason follows once."""
     names = [phase.name for phase in found.labels.phases]
     rows = [["", "unit", *names]]
-    reasons: dict[str, None] = {}
     for name, of in found.quantities.items():
         unit = next(iter(of.values())).unit
         rows.append([name, "" if unit == "1" else unit, *(_shown(of.get(phase)) for phase in names)])
-        reasons |= {f"* {name} of {phase}: {each.unreliable}": None for phase, each in of.items() if each.unreliable}
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    yield from reasons
+    yield from _reasons(found.quantities)
+
+
+def _reasons(quantities: Mapping[str, Mapping[str, Quantity]]) -> Iterator[str]:
+    """A line a reason: of which quantities of which phases it makes the numbers unreliable."""
+    reasons: dict[str, dict[tuple[str, ...], list[str]]] = {}
+    for name, of in quantities.items():
+        for reason in dict.fromkeys(each.unreliable for each in of.values() if each.unreliable):
+            phases = tuple(phase for phase, each in of.items() if each.unreliable == reason)
+            reasons.setdefault(reason, {}).setdefault(phases, []).append(name)
+    for reason, places in reasons.items():
+        where = [f"{', '.join(names)} of {', '.join(phases)}" for phases, names in places.items()]
+        yield f"* {'; '.join(where)}: {reason}"
 
 
 def _shown(number: Quantity | None) -> str:

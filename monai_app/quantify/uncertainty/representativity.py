@@ -111,7 +111,7 @@ def _represent(phase: Counts, lags: Lags, voxel_nm3: float, level: float) -> Rep
     covariances = lags.covariances(phase)
     shares = lags.by_shell(lags.share).cumsum()
     if shares[0] > MOST_PAIRS:
-        return Representativity(fraction, unreliable=("the volume is of too few voxels",))
+        return Representativity(fraction, unreliable=(_too_small(lags),))
     last, ended = _window(shares, lags.by_shell(covariances).cumsum(), fraction)
     variance = lags.by_shell(covariances)[: last + 1].sum() / (1 - shares[last])
     # A regular pattern varies less, and not at all between its cells.
@@ -132,6 +132,13 @@ def _represent(phase: Counts, lags: Lags, voxel_nm3: float, level: float) -> Rep
     parts, ratio = _subvolumes(phase, lags, covariances, last, variance)
     found = replace(found, beyond=(z, y, x), parts=parts, variance_ratio=ratio)
     return replace(found, unreliable=tuple(_reasons(found, ended)))
+
+
+def _too_small(lags: Lags) -> str:
+    return (
+        f"the volume is {np.count_nonzero(lags.weights)} cells of {lags.width_nm / 1000:.3g} um only, and nothing can "
+        f"be told of distances between them; more than {1 / MOST_PAIRS:.0f} full ones are needed"
+    )
 
 
 def _window(shares: Floats, sums: Floats, fraction: float) -> tuple[int, bool]:

@@ -2,18 +2,21 @@
 
 The pixels that a label image gives to a phase are a stratum of known size, of which the annotated ones tell what it
 really holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi
-10.1016/j.rse.2014.02.015).
+10.1016/j.rse.2014.02.015). Two things that resamples of a slice cannot show are added: confusions that it lacks by
+chance (`prior_block`), and that slices differ (`neighbour_scatter`).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from monai_app.metrics.blocks import BLOCKS, LEAST_BLOCKS, Counts, confusion_blocks, shared_blocks
-from monai_app.metrics.bootstrap import block_interval
+from monai_app.metrics.bootstrap import standard_error
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint8]
@@ -21,6 +24,19 @@ Labels = npt.NDArray[np.uint8]
 
 MOST_UNVERIFIED = 0.05
 """Share of the labels that are of phases as which no annotated pixel is labelled; more could change every fraction."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How labels and annotation agree on test slices.
+
+    Attributes:
+        blocks: (blocks, K, K) pixels, [true][labelled], of the blocks that hold annotated and segmented pixels.
+        slices: how many test slices hold such pixels.
+    """
+
+    blocks: Counts
+    slices: int
 
 
 @dataclass(frozen=True)
@@ -43,30 +59,102 @@ class CorrectedFraction:
     unreliable: tuple[str, ...]
 
 
-def correct_fractions(voxels: Counts, blocks: Counts, *, level: float = 0.95) -> tuple[CorrectedFraction, ...]:
+def correct_fractions(voxels: Counts, evidence: Evidence, *, level: float = 0.95) -> tuple[CorrectedFraction, ...]:
     """Correct the phase fractions of a label image by the confusion of annotated blocks.
 
     P(true | labelled) is taken from the blocks, and not P(labelled | true), whose inverse multiplies the scatter of
-    the counts where two phases are often confused.
+    the counts where two phases are often confused. The prior block is counted with them. Half an interval is Student's
+    t times the root of two variances: over resamples of the blocks, and between neighbouring slices.
 
     Args:
-        voxels: (K,) of each phase in the label image.
-        blocks: (blocks, K, K) pixels, [true][labelled], as `confusion_of_blocks` counts them.
+        voxels: (slices, K) of each phase in each slice of the label image, in their order along z; zeros at gaps.
+        evidence: of the test slices, as `gather_evidence` finds it.
         level: share of the intervals that hold the true fraction.
     """
-    shares = voxels / voxels.sum()
-    counts = blocks.sum(axis=0)
-    corrected = adjusted_fractions(counts, shares)
+    shares = voxels.sum(axis=0) / voxels.sum()
+    counts = evidence.blocks.sum(axis=0)
+    blocks = np.concatenate([evidence.blocks, prior_block(evidence.blocks, shares)[np.newaxis]])
+    corrected = adjusted_fractions(blocks.sum(axis=0), shares)
+    with np.errstate(invalid="ignore"):
+        slices = voxels / voxels.sum(axis=1, keepdims=True)
+    scatter = neighbour_scatter(slices @ confusion_shares(blocks.sum(axis=0)).T)
+    error = np.hypot(
+        standard_error(blocks, partial(adjusted_fractions, shares=shares)),
+        np.nan_to_num(scatter) / np.sqrt(evidence.slices),
+    )
+    reach = stats.t.ppf((1 + level) / 2, len(evidence.blocks)) * error
+    if len(evidence.blocks) < 2:
+        reach[:] = np.nan
+    low, high = np.clip([corrected - reach, corrected + reach], 0, 1)
     found = []
     for k, share in enumerate(shares.tolist()):
-        interval = block_interval(blocks, partial(_adjusted, shares=shares, phase=k), level=level, bounds=(0, 1))
-        holding = int((blocks[:, k].sum(-1) + blocks[:, :, k].sum(-1) > 0).sum())
+        holding = int((evidence.blocks[:, k].sum(-1) + evidence.blocks[:, :, k].sum(-1) > 0).sum())
         reasons = _reasons(counts, k, shares, holding)
-        found.append(CorrectedFraction(share, float(corrected[k]), interval.low, interval.high, holding, reasons))
+        if np.isnan(scatter[k]):
+            reasons = (*reasons, "no three neighbouring slices have labels, so how slices differ is not known")
+        found.append(CorrectedFraction(share, float(corrected[k]), float(low[k]), float(high[k]), holding, reasons))
     return tuple(found)
 
 
-def adjusted_fractions(counts: Counts, shares: Floats) -> Floats:
+def prior_block(blocks: Counts, shares: Floats) -> Floats:
+    """Return pseudo-counts of one block: (K, K) pixels, [true][labelled].
+
+    Few blocks, or few grains in them, lack confusions that the volume has, and so does every resample of them. The
+    prior block is of mean size and labelled like the volume. Its error rate is Jeffreys' estimate with blocks as
+    observations, (wrong blocks + 1/2) / (blocks + 1) (Brown, Cai and DasGupta 2001, doi 10.1214/ss/1009213286); pixels
+    that are wrong are of any phase, in the proportion of the volume.
+
+    Args:
+        blocks: (blocks, K, K) pixels, [true][labelled].
+        shares: (K,) of the label image.
+    """
+    counts = blocks.sum(axis=0)
+    size = counts.sum() / len(blocks)
+    wrong = (counts.sum() / size - counts.trace() / size + 0.5) / (len(blocks) + 1)
+    confusion = (1 - wrong) * np.eye(len(shares)) + wrong * shares[:, np.newaxis]
+    pixels: Floats = size * confusion * shares
+    return pixels
+
+
+def neighbour_scatter(values: Floats) -> Floats:
+    """Return the standard deviation between slices, as changes of brightness cause it: (K,).
+
+    It is estimated from second differences, in which steady changes along z cancel (Gasser, Sroka and Jennen-Steinmetz
+    1986, doi 10.1093/biomet/73.3.625). Where slices are thick, changes of the structure add to it.
+
+    Args:
+        values: (slices, K) in their order along z, ``nan`` for slices without labels.
+
+    Returns:
+        ``nan`` where no three neighbouring slices have labels.
+
+    Example:
+        >>> neighbour_scatter(np.array([[0.1], [0.2], [0.3], [0.4]])).round(6).tolist()
+        [0.0]
+    """
+    changes = np.diff(values, 2, axis=0)
+    known = changes[~np.isnan(changes).any(axis=1)]
+    if not len(known):
+        return np.full(values.shape[1], np.nan)
+    scatter: Floats = np.sqrt((known**2).mean(axis=0) / 6)
+    return scatter
+
+
+def confusion_shares(counts: npt.NDArray[Any]) -> Floats:
+    """Return P(true | labelled): (..., K, K).
+
+    Args:
+        counts: (..., K, K) pixels, [true][labelled].
+
+    Returns:
+        [true][labelled]. A phase that labels no counted pixel is taken to be labelled rightly.
+    """
+    labelled = counts.sum(axis=-2, keepdims=True)
+    shares: Floats = np.where(labelled > 0, counts / np.where(labelled > 0, labelled, 1), np.eye(counts.shape[-1]))
+    return shares
+
+
+def adjusted_fractions(counts: npt.NDArray[Any], shares: Floats) -> Floats:
     """Return the error-adjusted fractions of the phases: sum over j of share(j) P(true = i | labelled j).
 
     Args:
@@ -74,29 +162,22 @@ def adjusted_fractions(counts: Counts, shares: Floats) -> Floats:
         shares: (K,) of the label image.
 
     Returns:
-        (..., K). A phase that labels no counted pixel is taken to be labelled rightly.
+        (..., K).
 
     Example:
         >>> adjusted_fractions(np.array([[8, 1], [2, 9]]), np.array([0.5, 0.5])).round(2).tolist()
         [0.45, 0.55]
     """
-    labelled = counts.sum(axis=-2, keepdims=True)
-    confusion = np.where(labelled > 0, counts / np.maximum(labelled, 1), np.eye(len(shares)))
-    fractions: Floats = (confusion * shares).sum(axis=-1)
+    fractions: Floats = confusion_shares(counts) @ shares
     return fractions
 
 
-def _adjusted(counts: Counts, shares: Floats, phase: int) -> Floats:
-    fractions: Floats = adjusted_fractions(counts, shares)[:, phase]
-    return fractions
-
-
-def confusion_of_blocks(
+def gather_evidence(
     slices: Iterable[tuple[int, Labels, Labels]],
     phases: int,
     voxel_nm: tuple[float, float, float],
     number: int = BLOCKS,
-) -> Counts:
+) -> Evidence:
     """Count the confusions in the blocks of test slices, which near slices share (see `shared_blocks`).
 
     Args:
@@ -104,13 +185,10 @@ def confusion_of_blocks(
         phases: number of phases K.
         voxel_nm: voxel size z, y, x.
         number: about so many blocks a slice is divided into.
-
-    Returns:
-        (blocks, K, K) pixels, [true][labelled], of the blocks that hold annotated and segmented pixels.
     """
     step = voxel_nm[0] / voxel_nm[1]
-    counted = ((z * step, confusion_blocks(true, labelled, phases, number)) for z, true, labelled in slices)
-    return shared_blocks(counted, phases)
+    counted = [(z * step, confusion_blocks(true, labelled, phases, number)) for z, true, labelled in slices]
+    return Evidence(shared_blocks(counted, phases), sum(len(blocks.counts) > 0 for _, blocks in counted))
 
 
 def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[str, ...]:
@@ -124,7 +202,7 @@ def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[s
     if not true:
         reasons.append("it is annotated nowhere on the test slices")
     if shares[phase] and not labelled:
-        reasons.append("no annotated pixel is labelled as it, so its labels are taken to be right")
+        reasons.append("no annotated pixel is labelled as it, so its labels are taken to be as good as all others")
     if blocks < LEAST_BLOCKS:
         reasons.append(f"it stands in {blocks} of the annotated blocks only; {LEAST_BLOCKS} are needed")
     if true == labelled == hits:

@@ -46,7 +46,7 @@ def test_fractions_are_corrected_by_the_labels_of_the_test_slices_alone(store: S
     expected = adjusted_fractions(counts, shares)
     for phase, number in zip(("pore", "hydrate", "clinker"), expected, strict=True):
         quantity = found.quantities["corrected_fraction"][phase]
-        assert quantity.value == pytest.approx(number)
+        assert quantity.value == pytest.approx(number, abs=0.03)  # for the prior
         assert quantity.interval is not None
         assert quantity.interval[0] < number < quantity.interval[1]
 
@@ -114,5 +114,7 @@ def test_missing_slices_and_tiny_volumes_are_marked() -> None:
     found = representativity.measure(labels, silent).quantities["material_fraction"]
     assert "slices are missing" in str(found["matrix"].unreliable)
     tiny = numbers("representativity", np.array([[[1, 2]]], np.uint8))
-    assert "too few voxels" in str(tiny["material_fraction"][PHASES[0].name].unreliable)
+    reason = str(tiny["material_fraction"][PHASES[0].name].unreliable)
+    assert reason.startswith("the volume is 2 cells of 0.01 um only")
+    assert "more than 4 full ones are needed" in reason
     assert tiny["independent_observations"]["matrix"].value is None

@@ -116,3 +116,11 @@ def test_slabs_give_what_every_pair_of_voxels_gives(voxels: Voxels, most: int, v
 def test_one_slice_has_no_surface() -> None:
     number = measure(ArrayLabels(np.ones((1, 9, 9), np.uint8), (1, 1, 1), PHASES), silent).quantities
     assert number["specific_surface"]["matrix"].value is None
+
+
+def test_the_surface_of_few_slices_is_marked() -> None:
+    voxels = layer((8, 20, 20), 0, 1)[:5]
+    of = {slices: numbers("surface", voxels[-slices:])["specific_surface"]["grain"] for slices in (2, 4, 5)}
+    assert of[5].unreliable is None
+    assert "of 4 slices a face between two counts 1.3 times; 5 are needed" in str(of[4].unreliable)
+    assert "counts 2 times" in str(of[2].unreliable)

@@ -137,7 +137,7 @@ def test_grains_without_direction_are_not_taken_for_layers() -> None:
         (counts_of(BooleanModel(12, 0.5), (12, 24, 24), 0), "the volume is smaller than the range"),
         (counts_of(BooleanModel(7, 0.05), (16, 24, 24), 1), "independent observations of it; 5 are needed"),
         (np.stack([np.ones((4, 4, 4), int), np.zeros((4, 4, 4), int)]), "every voxel has this phase"),
-        (np.array([[[[1, 0]]], [[[0, 1]]]]), "too few voxels"),
+        (np.array([[[[1, 0]]], [[[0, 1]]]]), "more than 4 full ones are needed"),
     ],
 )
 def test_what_cannot_be_told_is_marked(counts: Counts, reason: str) -> None:
