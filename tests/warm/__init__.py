@@ -3,7 +3,8 @@
 Importing MONAI and what it loads takes seconds of computing, and the tests run hundreds of commands. So all
 processes of one run of pytest share a server, which has done these imports and nothing else. ``python()`` is a program
 to call as one calls Python, with ``-m MODULE``, ``-c CODE`` or a script: it has the server fork a process that runs
-with the caller's folder, environment and open files, passes signals on to it, and ends as it ends.
+with the caller's folder, environment and open files, passes signals on to it, and ends as it ends. The processes of
+xdist, which share the tests, are forked so, too (tests/conftest.py).
 
 What differs from a Python that was started: modules are there before anything imports them, all processes of a server
 hash strings alike (sets have one order), and warnings of imports are not seen. Tests that these matter to start one.
