@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not processes:
         return
     series: list[list[pytest.Item]] = [[] for _ in range(processes)]
-    others = []
+    others: list[pytest.Item] = []
     for item in items:
         name = re.split("/|::", item.nodeid)[1]
         (series[SLOW.index(name) % processes] if name in SLOW else others).append(item)
