@@ -66,7 +66,8 @@ def draw_slice(
     columns = -(-len(panels) // lines)
     height = lines * 4 * truth.shape[0] / truth.shape[1]
     figure = Figure(figsize=(4 * columns, height + 1.0), dpi=128, layout="constrained")
-    places = list(figure.subplots(lines, columns, squeeze=False).flat)
+    ticks: dict[str, list[float]] = {"xticks": [], "yticks": []}  # hidden ones would be laid out, too
+    places = list(figure.subplots(lines, columns, squeeze=False, subplot_kw=ticks).flat)
     for axes, (name, pixels) in zip(places, panels.items(), strict=False):
         axes.imshow(pixels, cmap="gray", interpolation="antialiased")
         axes.set_title(name)

@@ -1,6 +1,8 @@
 """Reading YAML files that people write, with errors that say what is wrong and where."""
 
+import copy
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def parse_yaml(text: str, source: str) -> Any:
     """
     check_extent(text, source)
     try:
-        document = YAML(typ="safe", pure=True).load(text)
+        document = copy.deepcopy(_load(text))
         values, levels = _measured(document, 0, {})
     except DuplicateKeyError as error:
         problem = str(error.problem).split(" with value")[0]
@@ -74,6 +76,12 @@ def parse_yaml(text: str, source: str) -> Any:
     if values > _MOST:
         raise ConfigError(f"{source} holds more than {_MOST} values, repeated by aliases (*NAME); write fewer")
     return document
+
+
+@lru_cache(maxsize=64)
+def _load(text: str) -> Any:
+    """Parse a document once: commands read the same few files several times, and parsing is slow."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def check_extent(text: str, source: str) -> None:

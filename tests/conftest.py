@@ -1,26 +1,27 @@
 """A tiny two-detector stack that every test may read, and a model trained on it."""
 
+import multiprocessing
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
 import pytest
-import scipy.ndimage
-import tifffile
-import torch
 from filelock import FileLock
 
 from monai_app.bundle.configs.locate import tiny_settings
-from monai_app.stack import Stack, ingest
 from tests import warm
+
+if TYPE_CHECKING:  # which the process that only shares the tests does without
+    from monai_app.stack import Stack
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED_DATA = CHECKOUT.parent / "shared" / "data"
@@ -34,20 +35,66 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 # One network's worth of threads is enough for tiny images, and spinning OpenMP threads only get in each other's way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-
-class _TorchRandom:
-    """Torch's random numbers, called as hypothesis calls Python's: it seeds them for every example."""
-
-    seed, getstate, setstate = (staticmethod(f) for f in (torch.manual_seed, torch.get_rng_state, torch.set_rng_state))
+# Pictures are saved with half the resolution: commands spend more time on them than on tiny images.
+os.environ["MATPLOTLIBRC"] = str(CHECKOUT / "tests" / "matplotlibrc")
 
 
-_TORCH_RANDOM = _TorchRandom()  # hypothesis keeps a weak reference
-hypothesis.register_random(_TORCH_RANDOM)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    sys.executable = sys.orig_argv[0]  # what this process was forked from: tests start a Python by it
+    multiprocessing.set_executable(sys.executable)
+
+
+SLOW = ("label", "test_docs.py", "cli", "inference", "tools", "export")
+"""Folders and files of tests that take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the processes that share the tests begin with those that take long, so that none is left for the end.
+
+    xdist gives each process a series of equal length; who has done its own takes from the ends of others.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if not processes:
+        return
+    series: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    others: list[pytest.Item] = []
+    for item in items:
+        name = re.split("/|::", item.nodeid)[1]
+        (series[SLOW.index(name) % processes] if name in SLOW else others).append(item)
+    for number, own in enumerate(series):
+        missing = max(0, (len(items) - sum(map(len, series[:number]))) // (processes - number) - len(own))
+        own += others[:missing]
+        del others[:missing]
+    items[:] = [item for own in series for item in own] + others
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fork the processes that share the tests from the Python that has imported MONAI already."""
+    if tx := config.getoption("tx", []):
+        config.option.tx = [f"popen//python={warm.python()}"] * len(tx)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _torch_random() -> Iterator[None]:
+    """Have hypothesis seed torch's random numbers, as it does Python's, for every example."""
+    import torch
+
+    class Random:
+        seed, getstate, setstate = (
+            staticmethod(f) for f in (torch.manual_seed, torch.get_rng_state, torch.set_rng_state)
+        )
+
+    kept = Random()  # hypothesis has a weak reference
+    hypothesis.register_random(kept)
+    yield
+    del kept
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     """Begin every test, and the fixtures that it makes, with the same random numbers, whatever ran before."""
+    import torch
+
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -78,7 +125,7 @@ TINY_TRAINING: dict[str, Any] = {
     "window": [64, 64],
     "validation_block": 32,
     "patience": 10,
-    "picture_interval": 1,
+    "picture_interval": 2,
     "ema_momentum": 0.5,
 }
 TINY: dict[str, Any] = {**TINY_TRAINING, **tiny_settings("fibsem_unet_segmentation")}
@@ -87,6 +134,9 @@ TINY_SENSOR3D: dict[str, Any] = {**TINY_TRAINING, **tiny_settings("fibsem_sensor
 
 def write_tiny_sample(folder: Path, slices: int = 8, rows: int = 96, columns: int = 80) -> Path:
     """Write TIFFs of a sample with three phases, seen by two noisy detectors, and return its description."""
+    import scipy.ndimage
+    import tifffile
+
     rng = np.random.default_rng(0)
     field = scipy.ndimage.gaussian_filter(rng.standard_normal((slices, rows, columns)), (1.5, 6, 6))
     truth = (1 + np.digitize(field, np.quantile(field, [0.2, 0.8]))).astype(np.uint8)
@@ -118,8 +168,9 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 
 
 @pytest.fixture(scope="session")
-def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> "Stack":
     """The tiny stack, ingested; tests must not write label images into it."""
+    from monai_app.stack import Stack, ingest
 
     def make(folder: Path) -> None:
         ingest(write_tiny_sample(folder / "sample"), folder / "tiny.ome.zarr")
@@ -152,7 +203,7 @@ def as_options(settings: dict[str, object]) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def trained(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tiny_stack: "Stack", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder trained on the tiny stack by the command line; tests must not change it."""
 
     def make(run: Path) -> None:
@@ -162,7 +213,7 @@ def trained(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="session")
-def trained_sensor3d(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_sensor3d(tiny_stack: "Stack", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with Sensor-3D."""
 
     def make(run: Path) -> None:

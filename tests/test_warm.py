@@ -99,7 +99,7 @@ def test_the_server_ends_with_the_process_of_the_tests() -> None:
         subprocess.run([warm.python(), "-c", "import os; print(os.getppid())"])
         os.kill(os.getpid(), 9)
     """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
+    environment = {name: value for name, value in os.environ.items() if name != "MONAI_APP_TESTS"}
     killed = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
     )

@@ -1,9 +1,11 @@
 """Dask's scheduler and two of its workers, as they run on the nodes of a cluster.
 
-They are forked from a process that has loaded what workers load, because that takes seconds.
+They are forked from a process that has loaded what workers load, because that takes seconds, and end with it.
 """
 
+import ctypes
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,10 +16,14 @@ from distributed.cli.dask_worker import main as worker
 
 import monai_app.inference.worker  # noqa: F401 (loaded for the workers)
 
+_DEATH_SIGNAL = 1
+"""What `prctl` calls the signal that a process gets when its parent has died."""
+
 
 def begin(command: Command, *words: str) -> None:
     """Run a command of Dask's in a process of its own."""
     if os.fork() == 0:
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
         command.main([*words, "--host", "127.0.0.1", "--no-dashboard"])
 
 

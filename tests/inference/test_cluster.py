@@ -6,12 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from monai_app.errors import ConfigError, StackError, StoppedError
 from monai_app.inference import Segmentation
 from monai_app.inference import cluster as module
 from monai_app.stack import Stack, ingest
+from tests import warm
 from tests.conftest import CHECKOUT, write_tiny_sample
 from tests.inference.models import labels_of, model_of
 
@@ -52,10 +51,9 @@ def stack(source: Stack, tmp_path: Path) -> Stack:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Client]:
     """A client of a scheduler with two workers."""
     file = tmp_path_factory.mktemp("dask") / "scheduler.json"
-    words = [sys.executable, "-m", "tests.inference.nodes", str(file)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    words = [warm.python(), "-m", "tests.inference.nodes", str(file)]
     silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(words, env=environment, cwd=CHECKOUT, start_new_session=True, **silent)
+    process = subprocess.Popen(words, cwd=CHECKOUT, **silent)
     try:
         while not file.exists():
             assert process.poll() is None
@@ -65,8 +63,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Cl
             client.wait_for_workers(2, timeout=120)
             yield client
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
 
 

@@ -22,7 +22,8 @@ def test_from_an_unlabelled_stack_to_a_trained_model(tmp_path: Path) -> None:
     truth = {z: tifffile.imread(tmp_path / "sample" / "annotations" / f"slice_{z}.tif") for z in (1, 3, 5, 6)}
     sample.write_text(sample.read_text().split("annotations:")[0])
     stack = ingest(sample, tmp_path / "blank.ome.zarr")
-    longer = as_options({**TINY, "max_epochs": 12, "steps_per_epoch": 8, "features": [8, 8, 16, 16, 16, 8]})
+    more = {"max_epochs": 12, "steps_per_epoch": 8, "picture_interval": 12, "features": [8, 8, 16, 16, 16, 8]}
+    longer = as_options({**TINY, **more})
     words = ("--bundle", MODEL, "--slices", "1,3,5,6", "--test", "6", *longer)
     with serving(stack.path, tmp_path / "home", *words, python=warm.python()) as served:
         refuse_what_is_too_early(served)

@@ -3,13 +3,13 @@
 Importing MONAI and what it loads takes seconds of computing, and the tests run hundreds of commands. So all
 processes of one run of pytest share a server, which has done these imports and nothing else. ``python()`` is a program
 to call as one calls Python, with ``-m MODULE``, ``-c CODE`` or a script: it has the server fork a process that runs
-with the caller's folder, environment and open files, passes signals on to it, and ends as it ends.
+with the caller's folder, environment and open files, passes signals on to it, and ends as it ends. The processes of
+xdist, which share the tests, are forked so, too (tests/conftest.py).
 
 What differs from a Python that was started: modules are there before anything imports them, all processes of a server
 hash strings alike (sets have one order), and warnings of imports are not seen. Tests that these matter to start one.
 """
 
-import errno
 import functools
 import os
 import socket
@@ -70,21 +70,20 @@ def started_by_libraries() -> Iterator[None]:
 
 
 def _address() -> str:
-    """Return where the server listens, and start it if no other process of these tests has done so."""
-    tests = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    address = f"\0monai-app-tests-{tests}"
+    """Return where the server listens, and start it if no process of these tests has done so."""
+    if name := os.environ.get(_NAME):
+        return f"\0{name}"
+    name = os.environ[_NAME] = f"monai-app-tests-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as listener:
-        try:
-            listener.bind(address)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            return address
+        listener.bind(f"\0{name}")
         listener.listen(100)
-        words = [sys.executable, str(_HERE / "server.py"), str(listener.fileno()), str(tests), *IMPORTED]
+        words = [sys.executable, str(_HERE / "server.py"), str(listener.fileno()), str(os.getpid()), *IMPORTED]
         _KEPT.append(subprocess.Popen(words, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL))
-    return address
+    return f"\0{name}"
 
+
+_NAME = "MONAI_APP_TESTS"
+"""Variable with the name of the server's socket, for all processes that those of pytest start."""
 
 _KEPT: list[object] = []
 """What lasts until this process ends."""

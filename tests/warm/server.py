@@ -167,11 +167,24 @@ def _execute_main(code: types.CodeType, file: str | None = None) -> None:
     exec(code, main.__dict__)
 
 
+def _read_bundles() -> None:
+    """Parse the configs of the package's own bundles, which forked processes look at again and need not parse."""
+    from monai_app.bundle.configs.locate import template_paths
+    from monai_app.bundle.configs.trust import check_trusted
+    from monai_app.yamlfile import read_yaml
+
+    for template in template_paths():
+        check_trusted(template)
+        read_yaml(template / "configs" / "train.yaml")
+
+
 if __name__ == "__main__":
     del sys.path[0]  # this folder, whose modules are called like others'
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Control-C reaches it too, but its end is the end of the tests
     for module in sys.argv[3:]:
         importlib.import_module(module)
+    if sys.argv[3:]:
+        _read_bundles()
     gc.collect()
     gc.freeze()  # collections in forked processes leave these objects, and so their shared memory, alone
     ending = _Ending()

@@ -1,8 +1,10 @@
 """Configs as data: what MONAI would read in a file, and which of it is more than data."""
 
+import copy
 import json
 import locale
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,12 @@ class _PlainLoader(yaml.SafeLoader):
 
 def _read_yaml(text: str, source: str) -> Any:
     check_extent(text, source)
+    return copy.deepcopy(_load(text))
+
+
+@lru_cache(maxsize=64)
+def _load(text: str) -> Any:
+    """Parse a document once: commands look at the same few configs many times, and parsing is slow."""
     return yaml.load(text, Loader=_PlainLoader)
 
 

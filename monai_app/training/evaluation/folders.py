@@ -209,7 +209,8 @@ def _pool(folder: Path, phases: Sequence[str], sections: Sequence[Section]) -> N
         parts.append(whole_of(own, phases, (), path.name))
         parts += [Part(score(each.confusion, phases), stack=path.name, slice=each.z) for each in own]
     whole = whole_of([each for own in slices.values() for each in own], phases, sections)
-    for name, picture in _figures(whole, sections).items():
+    drawn = _figures(whole, sections) if len(found) > 1 else _figures_in(next(iter(found)), sections)
+    for name, picture in drawn.items():
         (folder / name).write_bytes(picture)
     first = next(iter(found.values()))
     common = {name: first[name] for name in ("role", *_OF_A_MODEL) if name in first}
@@ -230,6 +231,12 @@ def _slices_of(document: Document, sections: Sequence[Section]) -> list[SliceSco
         own = {each.name: part[each.name] for each in sections if each.name in part}
         found.append(SliceScores(part["slice"], np.array(part["confusion"]), own))
     return found
+
+
+def _figures_in(folder: Path, sections: Sequence[Section]) -> dict[str, bytes]:
+    """What was drawn of one stack, which is what would be drawn of all where there is no other."""
+    paths = (folder / f"{each.name}.png" for each in sections)
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
 def _figures(whole: Part, sections: Sequence[Section]) -> dict[str, bytes]:
