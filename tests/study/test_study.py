@@ -12,6 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from monai_app.background.command import COMMAND
 from monai_app.cli import app
 from monai_app.stack import Stack
 from monai_app.study import Design, default_design, execution, read_design, read_outcomes, runs_of
@@ -35,7 +36,7 @@ def design_file(folder: Path, **changes: Any) -> Path:
 def forked() -> Iterator[None]:
     """Trainings are processes that are forked from one that has imported MONAI."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "COMMAND", (warm.python(), *execution.COMMAND[1:]))
+        patch.setattr(execution, "COMMAND", (warm.python(), *COMMAND[1:]))
         yield
 
 
@@ -57,7 +58,7 @@ def test_every_variant_is_trained_with_every_seed_and_compared(study: tuple[Path
     assert document["missing"] == []
     for row in document["runs"]:
         run = folder / "runs" / tiny_stack.store_name / row["variant"] / "seed_0"
-        assert row["seconds"] > 0
+        assert row["seconds"] >= 0
         if row["variant"].startswith("otsu"):
             assert (run / "scores.json").is_file()
             continue

@@ -16,7 +16,7 @@ from monai_app.study.baselines.otsu import Otsu
 from monai_app.study.baselines.process import read_result, train_and_score
 from monai_app.study.variants import read_study_variant
 
-TRUTH = np.kron(np.array([[1, 2, 3, 1], [3, 1, 2, 2]], np.uint8), np.ones((24, 24), np.uint8))
+TRUTH: Labels = np.kron(np.array([[1, 2, 3, 1], [3, 1, 2, 2]], np.uint8), np.ones((24, 24), np.uint8)).astype(np.uint8)
 WHOLE = Rect.whole(TRUTH.shape)
 
 
