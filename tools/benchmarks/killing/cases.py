@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import tifffile
+
 from killing import server
 from tests.conftest import TINY, as_options, write_tiny_sample
 from tests.test_earlier import MADE
@@ -68,6 +71,7 @@ def cases() -> list[Case]:
     segment = ["segment", STACK, RUN, "--labels", "net", "--tile", "96,80", "--z", "2:5"]
     exports = {"torchscript": "model.ts", "torch-export": "model.pt2", "onnx": "model.onnx"}
     serve = ["serve", STACK, "--bundle", RUN]
+    quantify = ["quantify", "segmented.ome.zarr", "--labels", "net", "-o", "quantities"]
     sizes = ["--slices", "6", "--rows", "64", "--columns", "64"]
     return [
         Case("ingest", ["ingest", "sample/sample.yaml", STACK], ["sample"]),
@@ -94,6 +98,9 @@ def cases() -> list[Case]:
         Case("unpack --overwrite", ["unpack", "model.zip", "unpacked", "--overwrite"], ["model.zip", "unpacked"]),
         Case("check", ["check", "model.zip"], ["model.zip"]),
         Case("annotate", [_ANNOTATE], [STACK]),
+        Case("annotate --from", ["annotate", STACK, "--from", "painted", "--overwrite"], [STACK, "painted"]),
+        Case("quantify", quantify, ["segmented.ome.zarr"]),
+        Case("quantify --overwrite", [*quantify, "--overwrite"], ["segmented.ome.zarr", "quantities"]),
         Case("snapshot", [_SNAPSHOT % ""], [STACK]),
         Case("snapshot, overwriting", [_SNAPSHOT % ", overwrite=True"], [STACK]),
         Case("simulate", ["simulate", "simulated", *sizes], []),
@@ -132,6 +139,16 @@ def prepare(base: Path, run: Run) -> None:
     run("-m", "monai_app", "simulate", "simulated", "--slices", "5", "--rows", "64", "--columns", "64")
     shutil.copytree(base / STACK, base / "segmented.ome.zarr")
     run("-m", "monai_app", "segment", "segmented.ome.zarr", "other", "--labels", "net")
+    run("-m", "monai_app", "quantify", "segmented.ome.zarr", "--labels", "net", "-o", "quantities", "--z", "2:6")
+    _paint(base / "painted")
+
+
+def _paint(folder: Path) -> None:
+    """Write labels of two slices, as another program would."""
+    folder.mkdir()
+    planes = np.random.default_rng(0).integers(0, 4, (2, ROWS, COLUMNS), np.uint8)
+    for z, plane in zip((0, 3), planes, strict=True):
+        tifffile.imwrite(folder / f"slice_{z}.tif", plane)
 
 
 def _older(folder: Path) -> None:
