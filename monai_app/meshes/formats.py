@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_app.domain.phase import Phase
+from monai_app.errors import ConfigError
 from monai_app.meshes.surface import Surface
 
 Phases = Mapping[int, Phase]
@@ -136,3 +137,14 @@ FORMATS = {
     ".vtp": Format(write_vtp),
 }
 """All formats, by suffix."""
+
+
+def format_of(path: Path) -> Format:
+    """The format of a mesh file.
+
+    Raises:
+        ConfigError: the suffix is none of a mesh.
+    """
+    if not is_mesh(path):
+        raise ConfigError(f"{path}: no mesh has the suffix {path.suffix!r}; choose {', '.join(FORMATS)}")
+    return FORMATS[path.suffix.casefold()]

@@ -145,7 +145,20 @@ def test_what_was_not_segmented_is_empty_and_told(
     assert sorted(round(float(part.extents[2]), 3) for part in mesh.split()) == [0.02, 0.04]
 
 
+def test_volumes_that_smoothing_changes_are_told(stack: Stack, tmp_path: Path) -> None:
+    labels = np.full(SHAPE, 1, np.uint8)
+    labels[3:6, 5:8, 5:500:10] = labels[3:6, 5:8, 6:500:10] = labels[3:6, 5:8, 7:500:10] = 2
+    stack.write_labels("cubes", labels, phases=PHASES)
+    told: list[str] = []
+    for options in ({}, {"smooth": False}, {"phase": "pore"}):
+        save_mesh(stack, tmp_path / "a.ply", "cubes", overwrite=True, report=told.append, **options)
+    lines = [line for line in told if not line.startswith("level")]
+    assert lines == ["C-S-H: dünn: its surface encloses 4.6% less than its labels; --no-smooth keeps volumes"]
+
+
 REFUSED: list[tuple[str, dict[str, Any], type[AppError], str]] = [
+    ("a.foo", {}, ConfigError, r"no mesh has the suffix '.foo'; choose .ply, .stl, .obj, .vtp"),
+    ("noext", {}, ConfigError, "no mesh has the suffix ''"),
     ("a.stl", {}, ConfigError, r"holds the surface of one phase; name it \(--phase pore"),
     ("a.ply", {"phase": "air"}, ConfigError, "'air' is unknown; the phases are pore"),
     ("a.ply", {"level": 2}, ConfigError, "the levels are 0 to 1"),

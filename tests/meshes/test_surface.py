@@ -49,6 +49,60 @@ def test_small_balls_keep_their_volume() -> None:
     assert measured(surface_of(labels, smooth=True).around(1))[0] == pytest.approx(labels.sum(), rel=0.005)
 
 
+def boxes(*sizes: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """Boxes of phase 1 side by side in phase 2, five voxels of it around each."""
+    slices, rows = (max(size[axis] for size in sizes) + 10 for axis in (0, 1))
+    parts = []
+    for size in sizes:
+        part = np.full((slices, rows, size[2] + 10), 2, np.uint8)
+        part[5 : 5 + size[0], 5 : 5 + size[1], 5 : 5 + size[2]] = 1
+        parts.append(part)
+    return np.pad(np.concatenate(parts, axis=2), 1)
+
+
+@pytest.mark.parametrize(
+    ("size", "change"),
+    [
+        ((1, 1, 1), 0),
+        ((2, 2, 2), 0),
+        ((1, 1, 40), 0),
+        ((2, 2, 40), 0),
+        ((1, 30, 30), 0),
+        ((3, 3, 3), 0.05),
+        ((3, 3, 40), 0.02),
+        ((7, 7, 7), 0.01),
+    ],
+)
+def test_thin_things_keep_their_volume(size: tuple[int, int, int], change: float) -> None:
+    labels = boxes(size)
+    found = surface_of(labels, smooth=True)
+    part = found.around(1)
+    assert is_closed(part)
+    assert measured(part)[0] == pytest.approx(np.prod(size), rel=change + 1e-6)
+    assert found.volumes()[[1, 2]] == pytest.approx([measured(found.around(phase))[0] for phase in (1, 2)])
+
+
+def test_specks_stay_beside_what_is_smoothed() -> None:
+    """A tenth of the phase is single voxels; they have 6 faces each, and the ball's steps are gone."""
+    labels = np.pad(ball(8, (1, 1, 1)), 20)
+    labels[::4, ::4, :15:4] = 1
+    labels = np.pad(labels[1:-1, 1:-1, 1:-1], 1)
+    volume, area = measured(surface_of(labels, smooth=True).around(1))
+    specks = int(labels[:, :, :15].sum())
+    assert specks > 200
+    assert volume == pytest.approx(labels.sum(), rel=0.001)
+    assert area == pytest.approx(6 * specks + 4 * np.pi * 8**2, rel=0.03)
+
+
+def test_the_end_of_the_volume_makes_nothing_thin() -> None:
+    """Two slices of a rod that goes on are smoothed as a long one is: its 8 corners of 4 x 4 lose their edges."""
+    labels = np.zeros((2, 12, 12), np.uint8)
+    labels[:, 4:8, 4:8] = 1
+    volume, area = measured(surface_of(np.pad(labels, 1), smooth=True).around(1))
+    assert volume < 31.9
+    assert area < 2 * 16 + 2 * 16 - 0.5
+
+
 def test_slabs_share_a_boundary_and_fill_the_volume() -> None:
     labels = np.full((6, 7, 8), 2, np.uint8)
     labels[:, 3:] = 5
