@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 
 from monai_app.errors import ConfigError
 
@@ -13,6 +14,9 @@ _IN_NAMES = re.compile(f"[\t\n{_UNSEEN}]")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _LONGEST = 200
 """Bytes of a file's name without suffix: all file systems have room for 255."""
+
+_LISTED = 12
+"""Names that a message lists."""
 
 
 def printable(text: str) -> str:
@@ -56,6 +60,18 @@ def check_file_name(name: str, what: str) -> str:
             f"{what} {name[:_LONGEST]!r} is no file name that every system takes, such as slice_0001; rename it"
         )
     return name
+
+
+def listed(names: Iterable[object]) -> str:
+    """The first of many names, or numbers, and how many more there are.
+
+    Example:
+        >>> listed(range(14))
+        '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more'
+    """
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
+    return ", ".join(texts[:_LISTED]) + more
 
 
 class EscapingFormatter(logging.Formatter):

@@ -74,7 +74,7 @@ def save_mesh(
     source = Source.open(stack, labels)
     phases = _phases(source.phases or (), phase, target)
     part = region or Region.whole(stack.shape)
-    part = replace(part, z=source.filled_span(part.z))
+    part = replace(part, z=source.filled_span(part.z, "empty in the mesh"))
     chosen = LevelRegion.choose(part, stack.shape, level)
     report(_told(chosen, stack))
     volume = chosen.read(source, progress)

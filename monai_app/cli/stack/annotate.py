@@ -33,7 +33,9 @@ def annotate(
         str | None, typer.Option(help="Which of several in the file (HDF5, OME-Zarr), such as labels/cells.")
     ] = None,
     merge: Annotated[bool, typer.Option(help="Add to annotations: what is unlabelled in the source stays.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace annotations, or with --merge labels that differ.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace annotations and roles, or with --merge labels that differ.")
+    ] = False,
 ) -> None:
     """Make annotations of label images: those of other programs, or a prediction to be corrected."""
     from monai_app.stack import Stack

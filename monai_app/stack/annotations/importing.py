@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from monai_app.errors import AnnotationError
 from monai_app.io import Request, open_planes
+from monai_app.names import listed
 from monai_app.stack.annotations.editing import Revision, check_phases, revise
 from monai_app.stack.annotations.history import Role
 from monai_app.stack.annotations.meaning import Meaning
@@ -19,9 +20,6 @@ from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.store import Stack
 
 _Plane = npt.NDArray[np.uint8]
-
-_SHOWN = 12
-"""Slices that are listed."""
 
 
 class Imported(NamedTuple):
@@ -60,7 +58,8 @@ def import_annotations(
         stack: the stack; what it has been annotated with since it was opened stays.
         path: a folder with one file a slice, named by slice, or a file, in any format that is read.
         slices: the slice of every plane of a file, z or name; see `LabelPlanes.place` for what happens without.
-        role: what the slices are for; None keeps what a slice is for, else it is to train on.
+        role: what the slices are for; None keeps what a slice is for, else it is to train on. Only ``overwrite`` moves
+            a slice that is for the other one.
         meaning: what values and colours mean.
         dataset: which of several in a file, see `Request`.
         merge: add to the annotations that slices have: pixels that the file leaves unlabelled keep their label.
@@ -156,18 +155,28 @@ def _set(stack: Stack, planes: _Packed, role: Role | None, *, merge: bool, overw
                 planes[z] = _merged(current, z, planes[z], overwrite=overwrite, source=source)
             equal = before == roles[z] and np.array_equal(current.read_annotation(z), planes[z])
             (same if equal else changed).append(z)
-        replaced = [z for z in changed if z in current.roles]
-        if replaced and not (overwrite or merge):
-            more = f" and {len(replaced) - _SHOWN} more" if len(replaced) > _SHOWN else ""
-            raise AnnotationError(
-                f"slice {', '.join(map(str, replaced[:_SHOWN]))}{more} of {current.path.name} is annotated already and "
-                "otherwise; add to it (--merge), allow to replace it (--overwrite), or leave it out"
-            )
+        if not overwrite:
+            _check_unreplaced(current, [z for z in changed if z in current.roles], roles, merge=merge)
         planes.remove(same)
         return Revision(planes, roles)
 
     revised = revise(stack, decide, source=source)
     return Imported(revised, tuple(changed), tuple(same))
+
+
+def _check_unreplaced(current: Stack, zs: Sequence[int], roles: Mapping[int, Role], *, merge: bool) -> None:
+    """Refuse to change annotations that slices have, or to add to those of slices that would be for something else."""
+    name = current.path.name
+    if moved := [z for z in zs if roles[z] != current.roles[z]]:
+        raise AnnotationError(
+            f"slice {listed(moved)} of {name} is to {current.roles[moved[0]]} on, and --role is {roles[moved[0]]}; "
+            "leave it out, or allow to move the slice (--overwrite)"
+        )
+    if zs and not merge:
+        raise AnnotationError(
+            f"slice {listed(zs)} of {name} is annotated already and otherwise; add to it (--merge), allow to replace "
+            "it (--overwrite), or leave it out"
+        )
 
 
 def _merged(current: Stack, z: int, plane: _Plane, *, overwrite: bool, source: str) -> _Plane:

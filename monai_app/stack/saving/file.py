@@ -62,7 +62,7 @@ def save(
     check_file_target(target, overwrite=overwrite)
     source = Source.open(stack, labels, map, phase)
     part = region or Region.whole(stack.shape)
-    part = replace(part, z=source.filled_span(part.z))
+    part = replace(part, z=source.filled_span(part.z, "0 in the file; a folder has no file of them"))
     with atomic_file(target) as partial:
         writer.write(partial, _content(source, part, progress))
         source.check_unreplaced()

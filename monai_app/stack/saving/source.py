@@ -1,7 +1,7 @@
 """What of a stack is saved, whatever the file: a label image, the annotations, or a map."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, StackError
+from monai_app.names import listed
 from monai_app.stack.label_images.arrays import LABELS, ResultArrays
 from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.label_images.resumable import finished_as
@@ -18,9 +19,6 @@ from monai_app.stack.ngff import layout
 from monai_app.stack.store import Stack
 
 _log = logging.getLogger(__name__)
-
-_SHOWN = 12
-"""Slices that a message names."""
 
 Read = Callable[[int, Rect], npt.NDArray[np.uint8]]
 """Gives a rectangle of slice z: (rows, columns)."""
@@ -100,31 +98,42 @@ class Source:
         """
         if held := [z for z in self.slices if span.start <= z < span.stop]:
             return held
-        done = "annotated" if self.labels == layout.ANNOTATION else "segmented"
         raise StackError(
-            f"labels {self.labels!r} of {self.stack.path.name}: of slices {span} none was {done}, only "
-            f"{_shown([str(z) for z in self.slices])} of the stack; choose among these (--z)"
+            f"{self._what} of {self.stack.path.name}: of slices {span} none was {self._made_by}, only "
+            f"{listed(self.slices)} of the stack; choose among these (--z)"
         )
 
-    def filled_span(self, span: Span) -> Span:
+    @property
+    def _what(self) -> str:
+        return "annotations" if self.labels == layout.ANNOTATION else f"labels {self.labels!r}"
+
+    @property
+    def _made_by(self) -> str:
+        return "annotated" if self.labels == layout.ANNOTATION else "segmented"
+
+    def filled_span(self, span: Span, become: str) -> Span:
         """The slices of a span from the first that was segmented to the last; of annotations, all.
 
         A warning names slices between them that were not segmented, and gaps of the stack.
 
+        Args:
+            span: the slices.
+            become: what becomes of those that were not segmented, for the warning.
+
         Raises:
-            StackError: none was segmented.
+            StackError: none was segmented, or annotated.
         """
+        held = self.held_in(span)
         if self.labels != layout.ANNOTATION:
-            held = self.held_in(span)
             span = Span(held[0], held[-1] + 1)
-            self.warn_of_absent(span, "0 in the file; a folder holds those alone that were")
+            self.warn_of_absent(span, become)
         self._warn_of_gaps(span)
         return span
 
     def warn_of_absent(self, span: Span, become: str) -> None:
         """Log which slices of a span were not segmented, or annotated, and what becomes of them."""
         if absent := [self.stack.slice_names[z] for z in sorted(set(span.range) - set(self.slices))]:
-            _log.warning("labels %s: not segmented, and %s: %s", self.labels, become, _shown(absent))
+            _log.warning("%s: not %s, and %s: %s", self._what, self._made_by, become, listed(absent))
 
     def _warn_of_gaps(self, span: Span) -> None:
         gaps = [self.stack.slice_names[z] for z in self.stack.gaps if span.start < z < span.stop]
@@ -132,7 +141,7 @@ class Source:
             _log.warning(
                 "slices are missing, or another series begins, before %s: the file has all one after the other, %g nm "
                 "apart, so what lies behind is too near",
-                _shown(gaps),
+                listed(gaps),
                 self.stack.voxel_nm[0],
             )
 
@@ -143,15 +152,7 @@ class Source:
             StackError: it was replaced meanwhile.
         """
         if _made_as(self.stack.reopened(), self.labels) != self.made:
-            raise StackError(
-                f"labels {self.labels!r} of {self.stack.path} were replaced while they were read; save them again"
-            )
-
-
-def _shown(names: Sequence[str]) -> str:
-    """The first of many names, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+            raise StackError(f"{self._what} of {self.stack.path} were replaced while they were read; save them again")
 
 
 def _made_as(stack: Stack, labels: str) -> Any:

@@ -408,6 +408,17 @@ def test_labels_are_added_to_annotations(annotated: Stack, tmp_path: Path) -> No
     assert given(annotated, path, 0, merge=True).set == (0,)
 
 
+def test_a_slice_keeps_its_role_unless_it_may_be_moved(annotated: Stack, tmp_path: Path) -> None:
+    path = tiff(tmp_path / "slice_3.tif", truth(3))
+    assert annotated.roles[3] == "test"
+    for options in ({"merge": True}, {}):
+        with pytest.raises(AnnotationError, match=r"slice 3 of .* is to test on, and --role is train; .*--overwrite"):
+            given(annotated, path, role="train", **options)
+    assert annotated.reopened().roles[3] == "test"
+    assert given(annotated, path, role="test", merge=True).unchanged == (3,)
+    assert given(annotated, path, role="train", merge=True, overwrite=True).stack.roles[3] == "train"
+
+
 def test_planes_without_labels_leave_slices_as_they_are(annotated: Stack, tmp_path: Path) -> None:
     values = volume()
     values[3] = 0

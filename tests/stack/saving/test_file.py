@@ -234,6 +234,12 @@ REFUSED: list[tuple[str, dict[str, Any], type[AppError], str]] = [
     ("a.nii", {"map": "probability", "phase": "air"}, ConfigError, "'air' is unknown"),
     ("a.nii", {"map": "confidence", "phase": "pore"}, ConfigError, "leave phase 'pore' out"),
     ("a.nii", {"phase": "pore"}, ConfigError, "no map is asked for"),
+    (
+        "a.nii",
+        {"labels": "annotation", "region": Region.parse("2", None, None, SHAPE)},
+        StackError,
+        "annotations of .*: of slices 2:3 none was annotated, only 1, 3 of",
+    ),
     ("a.nii", {"labels": "annotation", "map": "confidence"}, ConfigError, "annotations have no map"),
 ]
 

@@ -52,6 +52,14 @@ def test_slices_that_were_not_segmented_are_not_written(
         save_slices(stack, tmp_path / "none", "part", region=Region.parse("4:6", None, None, stack.shape))
 
 
+def test_annotations_that_are_not_there_are_called_so(
+    stack: Stack, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        save_slices(stack, tmp_path / "a", "annotation", region=Region.parse("0:2", None, None, stack.shape))
+    assert caplog.messages == ["annotations: not annotated, and without a file: slice_0"]
+
+
 def test_maps_are_grey(stack: Stack, tmp_path: Path) -> None:
     maps = (Map("confidence", per_phase=False), Map("probability", per_phase=True))
     values = np.random.default_rng(0).integers(0, 256, (4, *stack.shape[1:]), dtype=np.uint8)
