@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from monai_app.cli.stack.exporting import export_labels
 from monai_app.cli.stack.table import show_annotations
 from monai_app.errors import ConfigError
 
@@ -26,29 +27,22 @@ def annotations(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file or folder.")] = False,
 ) -> None:
     """List the annotated slices of a stack; move them between training and test, remove or write them."""
-    from monai_app.cli.progress import progress_bar
     from monai_app.stack import Stack
     from monai_app.stack.annotations.listing import change_annotations
     from monai_app.stack.annotations.placing import resolve
-    from monai_app.stack.saving import save, save_slices
 
     if export is not None and (move or remove):
         raise ConfigError("--export writes annotations, and --move and --remove change them; give two commands")
     opened = Stack.open(stack)
-    if export is None:
-        if move or remove:
-            opened = change_annotations(opened, _roles(opened, move or ()), resolve(opened, remove or (), "--remove"))
-        if opened.roles:
-            show_annotations(opened, sorted(opened.roles))
-        else:
-            typer.echo("no slice is annotated")
+    if export is not None:
+        export_labels(opened, "annotation", export, form=format, overwrite=overwrite)
         return
-    if "." in export.name:
-        with progress_bar("save") as progress:
-            save(opened, export, "annotation", overwrite=overwrite, progress=progress)
+    if move or remove:
+        opened = change_annotations(opened, _roles(opened, move or ()), resolve(opened, remove or (), "--remove"))
+    if opened.roles:
+        show_annotations(opened, sorted(opened.roles))
     else:
-        save_slices(opened, export, "annotation", form=format, overwrite=overwrite)
-    typer.echo(f"saved: {export}")
+        typer.echo("no slice is annotated")
 
 
 def _roles(stack: "Stack", given: Sequence[str]) -> "dict[int, Role]":

@@ -9,8 +9,10 @@ from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
     from monai_app.stack import Stack
+    from monai_app.stack.saving.slices import Form
 
 Map = Annotated[str | None, typer.Option(help="Write this map of it, such as confidence or probability.")]
+Phase = Annotated[str | None, typer.Option(help="Whose probability, or whose mesh, by name.")]
 Z = Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")]
 Y = Annotated[str | None, typer.Option(help="Rows, likewise.")]
 X = Annotated[str | None, typer.Option(help="Columns, likewise.")]
@@ -27,6 +29,7 @@ def export_labels(
     part: tuple[str | None, str | None, str | None] = (None, None, None),
     level: int | None = None,
     smooth: bool | None = None,
+    form: "Form" = "tif",
     overwrite: bool = False,
 ) -> None:
     """Write a label image, the annotations or a map: a mesh, an image file or a folder, as the target's name says.
@@ -40,6 +43,7 @@ def export_labels(
         part: slices, rows and columns, as `Region.parse` takes them.
         level: as `save_mesh`.
         smooth: likewise; None for its default.
+        form: as `save_slices`.
         overwrite: replace what exists.
 
     Raises:
@@ -72,7 +76,18 @@ def export_labels(
                 report=typer.echo,
                 progress=progress,
             )
+        elif "." in target.name:
+            save(stack, target, name, map=map, phase=phase, region=region, overwrite=overwrite, progress=progress)
         else:
-            write = save if "." in target.name else save_slices
-            write(stack, target, name, map=map, phase=phase, region=region, overwrite=overwrite, progress=progress)
+            save_slices(
+                stack,
+                target,
+                name,
+                map=map,
+                phase=phase,
+                region=region,
+                form=form,
+                overwrite=overwrite,
+                progress=progress,
+            )
     typer.echo(f"saved: {target}")

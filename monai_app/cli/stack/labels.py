@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from monai_app.cli.stack.exporting import Map, Overwrite, X, Y, Z, export_labels
+from monai_app.cli.stack.exporting import Map, Overwrite, Phase, X, Y, Z, export_labels
 from monai_app.cli.stack.table import show_table
 from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
     from monai_app.stack import Stack
 
-_IMAGES = ".tif, .ome.tif, .nii.gz, .seg.nrrd, .nrrd, .mha, .h5, .mrc"
+_TARGETS = "a folder, .tif, .ome.tif, .nii.gz, .seg.nrrd, .nrrd, .mha, .h5, .mrc, or a mesh, .ply, .stl, .obj, .vtp"
 
 
 def labels(
@@ -21,10 +21,10 @@ def labels(
     name: Annotated[str | None, typer.Argument(help="Label image to export or to remove.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help=f"Export to: a folder, {_IMAGES}, or a mesh, .ply, .stl, .obj, .vtp."),
+        typer.Option("--output", "-o", help=f"Export to: {_TARGETS}."),
     ] = None,
     map: Map = None,
-    phase: Annotated[str | None, typer.Option(help="Whose probability, or whose mesh, by name.")] = None,
+    phase: Phase = None,
     z: Z = None,
     y: Y = None,
     x: X = None,
@@ -62,10 +62,10 @@ def labels(
 
 def save(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
-    target: Annotated[Path, typer.Argument(help=f"File to write: {_IMAGES}.")],
+    target: Annotated[Path, typer.Argument(help=f"What to write: {_TARGETS}.")],
     labels: Annotated[str, typer.Option(help="Label image to save, or annotation.")],
     map: Map = None,
-    phase: Annotated[str | None, typer.Option(help="Whose probability, by name.")] = None,
+    phase: Phase = None,
     z: Z = None,
     y: Y = None,
     x: X = None,

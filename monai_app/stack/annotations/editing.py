@@ -114,6 +114,8 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
         current = stack.reopened()
         revision = decide(current)
         if not revision.labels:
+            if target.is_dir():
+                register(image)  # a process that was killed right behind its edit did not, or left the list locked
             raise _UnchangedError
         roles = _roles(revision)
         record = read_metadata(stack.path).record

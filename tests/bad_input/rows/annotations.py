@@ -127,6 +127,13 @@ ROWS: list[Row] = [
         "--overwrite",
         make=new(),
     ),
+    refused(
+        "a test slice, added to as one to train on",
+        "annotate STACK --from SAMPLE/annotations/slice_6.tif --merge --role train",
+        "to test on",
+        "--overwrite",
+        make=copied,
+    ),
     refused("labels that the stack does not have", "annotate STACK --from-labels unet --slice 2", "'unet'"),
     refused("a mapping of the stack's own labels", "annotate STACK --from-labels a --mapping 1=pore", "--mapping"),
     taken("16 bits", NEW, annotated(2), own(new(lambda pixels: pixels.astype(np.uint16)))),

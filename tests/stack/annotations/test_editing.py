@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from monai_app.errors import AnnotationError, ConfigError, StackError, TargetExistsError
 from monai_app.stack import Revision, Stack, annotate, ingest, revise, snapshot
 from monai_app.stack.annotations.history import EDITS, Record, Role, State
+from monai_app.stack.label_images.registry import is_registered, unregister
 from monai_app.stack.ngff import layout
 from monai_app.stack.ngff.pyramid import halve_labels
 from tests.stack.samples import SampleFolder, edit_own, label_plane, pixels
@@ -219,6 +220,15 @@ def test_what_decides_sees_the_annotations_of_now_and_may_leave_them(stack: Stac
     assert seen == [(0, 1), (0, 1)]
     assert file.stat() == before
     assert not list((stack.path / "labels").glob(".annotation*"))
+
+
+def test_what_a_kill_behind_an_edit_left_is_mended_by_one_that_changes_nothing(stack: Stack) -> None:
+    labels = stack.path / layout.LABELS
+    unregister(stack.path, layout.ANNOTATION)
+    (labels / ".register.lock").touch()
+    assert revise(stack, lambda _: Revision({})).identity == stack.identity
+    assert is_registered(stack.path, layout.ANNOTATION)
+    assert not list(labels.glob(".*"))
 
 
 def test_a_full_disk_leaves_the_annotations_as_they_were(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
