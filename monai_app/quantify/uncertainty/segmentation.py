@@ -103,7 +103,8 @@ def prior_block(blocks: Counts, shares: Floats) -> Floats:
     Few blocks, or few grains in them, lack confusions that the volume has, and so does every resample of them. The
     prior block is of mean size and labelled like the volume. Its error rate is Jeffreys' estimate with blocks as
     observations, (wrong blocks + 1/2) / (blocks + 1) (Brown, Cai and DasGupta 2001, doi 10.1214/ss/1009213286); pixels
-    that are wrong are of any phase, in the proportion of the volume.
+    that are wrong are of any phase, in the proportion of the volume. They leave its fractions as they are: where no
+    other block has an error, hardly more than the scatter between slices is left of the interval.
 
     Args:
         blocks: (blocks, K, K) pixels, [true][labelled].
@@ -211,5 +212,5 @@ def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[s
     if blocks < LEAST_BLOCKS:
         reasons.append(f"it stands in {blocks} of the annotated blocks only; {LEAST_BLOCKS} are needed")
     if true == labelled == hits:
-        reasons.append("the test slices show no error, which does not mean that there are none elsewhere")
+        reasons.append("the test slices show no error, so the interval leaves out those that there may be elsewhere")
     return tuple(reasons)

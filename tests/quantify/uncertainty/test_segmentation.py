@@ -120,6 +120,15 @@ def test_what_the_test_slices_lack_widens_the_interval_instead_of_vanishing() ->
     assert 0.005 < found[2].high - found[2].low < 0.05
 
 
+def test_an_interval_that_closes_for_want_of_errors_is_marked_as_no_bound_on_them() -> None:
+    right = Evidence(np.stack([np.diag([600, 370, 30])] * 9), 1)
+    for each in correct_fractions(alike(600, 370, 30), right):
+        assert each.high - each.low < 1e-6
+        assert each.unreliable == (
+            "the test slices show no error, so the interval leaves out those that there may be elsewhere",
+        )
+
+
 def test_the_scatter_of_slices_is_that_of_independent_ones_whatever_changes_steadily() -> None:
     rng = np.random.default_rng(0)
     steady = np.linspace(0.2, 0.4, 4000)[:, None]
