@@ -20,7 +20,7 @@ from monai_app.metrics import read_scores
 from monai_app.networks.calibration import temperature_of
 from monai_app.quantify.report.folder import DOCUMENT
 from monai_app.stack import Stack
-from monai_app.stack.label_images.listing import label_images
+from monai_app.stack.label_images.listing import label_images, labels_sha256
 from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.label_images.resumable import finished_as
 from monai_app.training.evaluation import is_evaluation, pooled_path
@@ -72,6 +72,16 @@ class Run:
     scores: Scores | None
     unscored: str = ""
 
+    @property
+    def trained_on(self) -> list[Mapping[str, Any]]:
+        """``identity`` at the ingestion and ``slices`` of every stack that it learned from; empty if not recorded."""
+        told = self.record.get("settings", {}).get("trained_on") or []
+        return told if isinstance(told, list) else [told]
+
+    def learned_from(self, ingested: str) -> set[int]:
+        """Return z of the slices of a stack that it learned from."""
+        return {z for each in self.trained_on if each["identity"] == ingested for z in each["slices"]}
+
 
 @dataclass(frozen=True)
 class LabelImage:
@@ -85,6 +95,8 @@ class LabelImage:
         slices: z of the slices that were segmented.
         region: the part of the stack that was segmented; None where nothing is recorded.
         torch: version of PyTorch that computed it; likewise.
+        confidence: what its map of confidence holds, by the name in `OUTPUTS`; likewise.
+        sha256: of its content.
     """
 
     name: str
@@ -94,6 +106,8 @@ class LabelImage:
     slices: tuple[int, ...]
     region: Region | None
     torch: str | None
+    confidence: str | None
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -208,6 +222,7 @@ def _read_store(path: Path, name: str | None) -> Store:
     if not found:
         return Store(stack, None)
     chosen = found[name or next(iter(found))]
+    written = finished_as(stack.path, chosen.name) or {}
     return Store(
         stack,
         LabelImage(
@@ -217,7 +232,9 @@ def _read_store(path: Path, name: str | None) -> Store:
             stack.label_attributes(chosen.name),
             chosen.slices,
             chosen.region,
-            (finished_as(stack.path, chosen.name) or {}).get("torch"),
+            written.get("torch"),
+            written.get("confidence"),
+            labels_sha256(stack, chosen.name),
         ),
     )
 

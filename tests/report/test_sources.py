@@ -12,7 +12,7 @@ import pytest
 from monai_app.errors import AppError, ConfigError
 from monai_app.report.agreement import check_agreement, remarks
 from monai_app.report.sources import Sources, read_sources
-from monai_app.stack import Stack
+from monai_app.stack import Stack, annotate
 from tests.report.conftest import Given
 
 
@@ -107,6 +107,13 @@ def test_what_belongs_together_is_taken(given: Given, sources: Sources) -> None:
     check_agreement(read_sources([given.run, given.quantities]))
 
 
+def test_annotations_changed_since_scoring_are_a_remark(given: Given, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
+    annotate(stack, {6: stack.read_annotation(6) % 3 + 1}, role="test")
+    (remark,) = remarks(read_sources([given.run, stack.path]))
+    assert remark.startswith("Annotations of tiny were changed since the model was scored")
+
+
 def test_labels_and_quantities_of_other_weights_are_refused(given: Given, tmp_path: Path) -> None:
     shutil.copytree(given.run, tmp_path / "run")
     other_weights(given, tmp_path)
@@ -140,6 +147,26 @@ def test_quantities_of_other_labels_are_refused(
     path.write_text(json.dumps(document))
     with pytest.raises(ConfigError, match=says):
         check_agreement(read_sources([given.store, tmp_path / "quantities"]))
+
+
+def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
+    made = stack.label_attributes("unet")
+    planes = [np.full(stack.shape[1:], 2, np.uint8)] * stack.shape[0]
+    stack.write_labels("unet", planes, attributes=made, overwrite=True)
+    with pytest.raises(ConfigError, match="of another segmentation than"):
+        check_agreement(read_sources([stack.path, given.quantities]))
+    shutil.copytree(given.quantities, tmp_path / "quantities")
+    path = tmp_path / "quantities" / "quantities.json"
+    document = json.loads(path.read_text())
+    del document["labels"]["sha256"]
+    path.write_text(json.dumps(document))
+    earlier = read_sources([stack.path, tmp_path / "quantities"])
+    check_agreement(earlier)
+    assert list(remarks(earlier)) == [
+        "An earlier version wrote quantities.json, without a checksum of the labels: nobody would notice if they were "
+        "changed since."
+    ]
 
 
 def test_damaged_sources_are_named(given: Given, tmp_path: Path) -> None:

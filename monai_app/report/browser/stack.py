@@ -99,9 +99,12 @@ class _Pictures:
             "grey": [jpeg(picture, detail.quality) for picture in pictures.values()],
         }
         if z in self._segmented and self._labels is not None:
-            content["labels"] = packed(thin_labels(self._stack.read_labels(self._labels, z), shape))
+            labels = self._stack.read_labels(self._labels, z)
+            content["labels"] = packed(thin_labels(labels, shape))
             if self._unsure:
-                confidence = thin_grey(self._stack.read_map(self._labels, _CONFIDENCE, z), _coarse(shape))
+                stored = self._stack.read_map(self._labels, _CONFIDENCE, z)
+                stored[labels == 0] = 255  # nothing is marked where nothing was segmented
+                confidence = thin_grey(stored, _coarse(shape))
                 content["confidence"] = packed(confidence // _SHADE * _SHADE + _SHADE // 2)
         return slice_data(content)
 

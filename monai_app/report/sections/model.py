@@ -60,9 +60,8 @@ def _facts(run: Run, curves: Curves | None) -> Iterator[tuple[str, str]]:
 
 def trained_slices(run: Run) -> dict[str, list[int]]:
     """The slices that a run was trained on, by the name of their stack; empty where nobody recorded them."""
-    told = run.record.get("settings", {}).get("trained_on") or []
     names = {each.identity: each.name for each in run.spec.training_stacks}
-    records = told if isinstance(told, list) else [told]
+    records = run.trained_on
     return {
         names.get(each["identity"], f"stack {n}") if len(names) == len(records) else f"stack {n}": each["slices"]
         for n, each in enumerate(records, 1)
