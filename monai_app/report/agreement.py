@@ -7,6 +7,7 @@ from monai_app.quantify.report.folder import DOCUMENT
 from monai_app.report.formatting import slices
 from monai_app.report.sources import Quantities, Run, Scores, Sources, Store
 from monai_app.stack import Stack
+from monai_app.stack.label_images.listing import labels_sha256
 
 _SHOWN = 12
 """Digits of a hash in a message."""
@@ -86,7 +87,8 @@ def _check_measured(quantities: Quantities, store: Store) -> None:
             f"{quantities.path} was measured on labels {of['name']!r} and the page is about {own}; name the same "
             "labels (--labels)"
         )
-    if of["made_by"] != dict(store.labels.attributes) or of.get("sha256") not in (None, store.labels.sha256):
+    same = of["made_by"] == dict(store.labels.attributes)
+    if not same or of.get("sha256") not in (None, labels_sha256(stack, store.labels.name)):
         raise ConfigError(
             f"{quantities.path} was measured on labels {of['name']!r} of another segmentation than {stack.path} has "
             "now; measure again: monai-app quantify"

@@ -5,22 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict
-
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import read_spec
 from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Region
-from monai_app.domain.validation import Strict, validated
+from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
 from monai_app.metrics import read_scores
 from monai_app.networks.calibration import temperature_of
 from monai_app.quantify.report.folder import DOCUMENT
+from monai_app.report.documents import PooledScores, QuantitiesDocument, StackScores
 from monai_app.stack import Stack
-from monai_app.stack.label_images.listing import label_images, labels_sha256
+from monai_app.stack.label_images.listing import label_images
 from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.label_images.resumable import finished_as
 from monai_app.training.evaluation import is_evaluation, pooled_path
@@ -28,7 +27,7 @@ from monai_app.training.evaluation import is_evaluation, pooled_path
 _METADATA = "configs/metadata.json"
 _WEIGHTS = "models/model.pt"
 _SECTIONS = ("intervals", "boundary", "surface", "confidence")
-"""What of scores the page shows beside the confusion matrix."""
+"""What of scores earlier versions did not write."""
 
 _RUN, _STORE, _QUANTITIES = "a run folder", "a store", "a folder of quantities"
 
@@ -96,7 +95,6 @@ class LabelImage:
         region: the part of the stack that was segmented; None where nothing is recorded.
         torch: version of PyTorch that computed it; likewise.
         confidence: what its map of confidence holds, by the name in `OUTPUTS`; likewise.
-        sha256: of its content.
     """
 
     name: str
@@ -107,7 +105,6 @@ class LabelImage:
     region: Region | None
     torch: str | None
     confidence: str | None
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -204,8 +201,15 @@ def _read_scores(path: Path, sha256: str, temperature: float) -> tuple[Scores | 
         return None, f"An earlier version wrote the scores in {path.parent}: run `monai-app evaluate` again."
     if pooled["temperature"] != temperature:
         return None, "The model was calibrated since it was scored: run `monai-app evaluate` again."
-    folders = [path.parent / Path(each["folder"]).name for each in pooled["stacks"]]
-    return Scores(path, pooled, {folder: read_scores(folder / path.name) for folder in folders}), ""
+    try:
+        PooledScores.model_validate(pooled)
+        folders = [path.parent / Path(each["folder"]).name for each in pooled["stacks"]]
+        stacks = {folder: read_scores(folder / path.name) for folder in folders}
+        for each in stacks.values():
+            StackScores.model_validate(each)
+    except (OSError, ValueError):
+        return None, f"The scores in {path.parent} are damaged: run `monai-app evaluate` again."
+    return Scores(path, pooled, stacks), ""
 
 
 def _read_store(path: Path, name: str | None) -> Store:
@@ -234,33 +238,11 @@ def _read_store(path: Path, name: str | None) -> Store:
             chosen.region,
             written.get("torch"),
             written.get("confidence"),
-            labels_sha256(stack, chosen.name),
         ),
     )
 
 
 def _read_quantities(path: Path) -> Quantities:
     document = read_json(path / DOCUMENT, ())
-    validated(_Document, document, path / DOCUMENT, "measure again: monai-app quantify")
+    validated(QuantitiesDocument, document, path / DOCUMENT, "measure again: monai-app quantify")
     return Quantities(path.absolute(), document)
-
-
-class _Measured(Strict):
-    """What of a measure is read."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    quantities: dict[str, dict[str, dict[str, Any]]]
-    tables: dict[str, Any]
-
-
-class _Document(Strict):
-    """What of ``quantities.json`` is read."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    software: str
-    versions: dict[str, str]
-    voxel_nm: list[float]
-    phases: list[dict[str, Any]]
-    measures: dict[str, _Measured]

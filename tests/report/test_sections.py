@@ -1,6 +1,8 @@
 """Sections say what the files say, and what is missing."""
 
 import json
+import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 import torch
+from torch.utils.tensorboard import SummaryWriter
 
 from monai_app.metrics import read_scores
 from monai_app.progress import silent
@@ -27,8 +30,9 @@ from monai_app.report.content import (
     Text,
     Widget,
 )
-from monai_app.report.curves import read_curves
+from monai_app.report.curves import Curves, read_curves, smooth
 from monai_app.report.sections import sections_of
+from monai_app.report.sections.files import files
 from monai_app.report.sections.labels import labels
 from monai_app.report.sections.methods import methods
 from monai_app.report.sections.model import model
@@ -214,6 +218,32 @@ def test_files_are_those_on_the_disk(sections: dict[str, Section]) -> None:
     ]
     assert {"quantities/phases.csv", "quantities/chords.csv"} <= {*found}
     assert all(path.is_file() for path, _ in offered.files)
+
+
+def test_only_files_of_quantify_are_offered(sources: Sources, given: Given, tmp_path: Path) -> None:
+    assert sources.quantities is not None
+    shutil.copytree(given.quantities, tmp_path / "quantities")
+    for name in ("secret.json", "notes.csv"):
+        (tmp_path / "quantities" / name).write_text("mine")
+    (offered,) = of_kind(files(Sources(quantities=replace(sources.quantities, path=tmp_path / "quantities"))), Files)
+    offered_names = {path.name for path, _ in offered.files}
+    assert {"quantities.json", "phases.csv", "chords.csv"} <= offered_names
+    assert not offered_names & {"secret.json", "notes.csv"}
+
+
+def test_long_curves_are_thinned_and_finite(sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = SummaryWriter(str(tmp_path))
+    for step in range(1, 5):
+        writer.add_scalar("train_loss", math.nan if step == 2 else step, step)
+    writer.close()
+    curves = read_curves(tmp_path)
+    assert curves is not None
+    assert curves.loss == {1: 1.0, 3: 3.0, 4: 4.0}
+    assert smooth([1.0, 3.0, 5.0, 7.0], 2) == [1.0, 2.0, 4.0, 6.0]
+    long = Curves(dict.fromkeys(range(9000), 1.0), {}, 1.0)
+    monkeypatch.setitem(model.__globals__, "read_curves", lambda events: long)
+    (loss,) = of_kind(model(sources), Plot)
+    assert [len(each["x"]) for each in loss.figure["data"]] == [1800, 1800]
 
 
 def test_a_run_alone_shows_the_pictures_of_its_evaluation(sources: Sources) -> None:

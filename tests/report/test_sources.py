@@ -78,6 +78,17 @@ def calibrated_since(given: Given, folder: Path) -> None:
     path.write_text(json.dumps(document))
 
 
+def damaged_pooled(given: Given, folder: Path) -> None:
+    path = folder / "run" / "eval" / "test" / "scores.json"
+    document = json.loads(path.read_text())
+    del document["stacks"]
+    path.write_text(json.dumps(document))
+
+
+def damaged_stack(given: Given, folder: Path) -> None:
+    (folder / "run" / "eval" / "test" / "tiny" / "scores.json").write_text("{")
+
+
 def never_scored(given: Given, folder: Path) -> None:
     shutil.rmtree(folder / "run" / "eval" / "test")
 
@@ -88,6 +99,8 @@ def never_scored(given: Given, folder: Path) -> None:
         (other_weights, "of other weights"),
         (calibrated_since, "calibrated since it was scored"),
         (never_scored, "was not scored"),
+        (damaged_pooled, "are damaged: run `monai-app evaluate` again"),
+        (damaged_stack, "are damaged: run `monai-app evaluate` again"),
     ],
 )
 def test_scores_that_are_not_of_these_weights_are_left_out_and_it_is_said(
@@ -167,6 +180,27 @@ def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_p
         "An earlier version wrote quantities.json, without a checksum of the labels: nobody would notice if they were "
         "changed since."
     ]
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        (("phases", 0, "colour"), r"quantities\.json.*'colour' is missing; measure again"),
+        (("measures", "fraction", "quantities", "volume_fraction", "pore", "unit"), "'unit' is missing"),
+        (("measures", "chords", "figures", 0, "curves"), "'curves' is missing"),
+        (("region",), "stack, labels and region do not stand together"),
+    ],
+)
+def test_quantities_that_lack_something_are_refused(
+    given: Given, tmp_path: Path, at: tuple[str | int, ...], says: str
+) -> None:
+    document = part = json.loads((given.quantities / "quantities.json").read_text())
+    for key in at[:-1]:
+        part = part[key]
+    del part[at[-1]]
+    (tmp_path / "quantities.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=says):
+        read_sources([tmp_path])
 
 
 def test_damaged_sources_are_named(given: Given, tmp_path: Path) -> None:

@@ -42,12 +42,11 @@ def stack_browser(stack: Stack, labels: str | None, *, budget: int, progress: Pr
     Args:
         stack: the stack.
         labels: the name of its label image; None shows the images alone.
-        budget: bytes that the HTML may have; 45 MB show 156 slices of two detectors.
+        budget: bytes that the HTML may have, unless it shows a single slice; 45 MB show 156 slices of two detectors.
         progress: called while slices are encoded.
 
     Raises:
         StackError: there is no such label image, or a slice cannot be read.
-        ConfigError: the budget is too small for a single slice.
     """
     pictures = _Pictures(stack, labels)
     detail, slices = within(stack.shape[0], budget - _FIXED, pictures.encode, progress)

@@ -18,8 +18,8 @@ _NO_CONFIDENCE = (
 
 _KINDS = {
     "max": "the probability that the model gives its own answer",
-    "entropy": "1 minus the entropy of the phases' probabilities over its greatest value: 1 where one phase is certain, "
-    "0 where all are equally likely",
+    "entropy": "1 minus the entropy of the phases' probabilities over its greatest value (1 where one phase is certain,"
+    " 0 where all are equally likely)",
 }
 """What confidence is, by the name of what was stored."""
 

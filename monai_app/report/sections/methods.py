@@ -83,7 +83,10 @@ def _model(run: Run, segmented_with: str | None) -> Iterator[str]:
     learned = "; ".join(f"slices {slices(zs)} of {name}" for name, zs in trained.items())
     if learned:
         trained_with = f" with monai-app {run.record['monai_app']}" if "monai_app" in run.record else ""
-        yield f"The network was trained{trained_with} on {learned}, with spatial blocks of them kept for choosing the weights."
+        yield (
+            f"The network was trained{trained_with} on {learned}, with spatial blocks of them kept for choosing the "
+            "weights."
+        )
     if run.temperature != 1:
         yield f"The network's confidence was calibrated by temperature scaling (T = {fixed(run.temperature)})."
     if run.scores:
