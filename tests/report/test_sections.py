@@ -183,7 +183,8 @@ def test_the_paragraph_claims_what_is_recorded_alone(sources: Sources) -> None:
     own = replace(sources.labels, attributes={**sources.labels.attributes, "monai_app": "9.9.9"})
     run = replace(sources.run, record={**sources.run.record, "monai_app": "0.0.7"})
     told = paragraph(Sources(run, replace(sources.store, labels=own)))
-    assert "phases (pore, hydrate, clinker) with monai-app 9.9.9, which" in told
+    assert "segmented into 3 phases" in told
+    assert "with monai-app 9.9.9, which" in told
     assert "was trained with monai-app 0.0.7 on slices" in told
     assert "each pixel from its whole receptive field." in told
     by_hand = replace(sources.labels, attributes={})

@@ -68,7 +68,7 @@ def _origin(labels: Labels) -> dict[str, Any]:
     return {
         "stack": {
             "name": stack.name,
-            "path": str(stack.path),
+            "store": stack.store_name,
             "identity": stack.identity,
             "ingested": stack.ingested,
             "shape": stack.shape,
