@@ -285,7 +285,7 @@ def test_pictures_that_are_left_out_are_named(sources: Sources, tmp_path: Path) 
         folder.mkdir()
         for z in range(3):
             (folder / f"slice_{z:04d}.png").write_bytes(b"")
-    stacks = {tmp_path / "a": {}, tmp_path / "b": {}}
+    stacks: dict[Path, dict[str, Any]] = {tmp_path / "a": {}, tmp_path / "b": {}}
     section = compared(Sources(run=replace(sources.run, scores=replace(sources.run.scores, stacks=stacks))))
     assert len(of_kind(section, Picture)) == 4
     assert [note.text for note in of_kind(section, Note)] == [
