@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 
 from monai_app.errors import ConfigError
-from monai_app.report.sources import LabelImage, Quantities, Run, Sources, Store
+from monai_app.quantify.report.folder import DOCUMENT
+from monai_app.report.formatting import slices
+from monai_app.report.sources import Quantities, Run, Scores, Sources, Store
+from monai_app.stack import Stack
+from monai_app.stack.label_images.listing import labels_sha256
 
 _SHOWN = 12
 """Digits of a hash in a message."""
@@ -25,15 +29,37 @@ def check_agreement(sources: Sources) -> None:
 
 
 def remarks(sources: Sources) -> Iterator[str]:
-    """What a reader should know before he takes scores of one stack for another."""
+    """What a reader should know before he takes scores or quantities of one stack, or of then, for another's."""
     run, store = sources.run, sources.store
+    if store and sources.quantities and "sha256" not in sources.quantities.document.get("labels", {}):
+        yield (
+            f"An earlier version wrote {DOCUMENT}, without a checksum of the labels: nobody would notice if they were "
+            "changed since."
+        )
     if run is None or store is None:
         return
     known = [each.identity for each in run.spec.training_stacks]
     if known and store.stack.ingested not in known:
         yield f"The model was trained on other stacks than {store.stack.store_name}."
-    if run.scores and store.stack.ingested not in [each["stack_ingested"] for each in run.scores.pooled["stacks"]]:
-        yield f"The scores are of other stacks: no slice of {store.stack.store_name} was scored."
+    if run.scores:
+        yield from _of_scores(run.scores, store.stack)
+    learned = sorted(run.learned_from(store.stack.ingested) & {*store.stack.test_slices})
+    if learned:
+        yield (
+            f"The model learned from slices {slices(learned)}, which are test slices by now: they are not shown among "
+            "these, and what is measured on them says nothing of the model."
+        )
+
+
+def _of_scores(scores: Scores, stack: Stack) -> Iterator[str]:
+    scored = [each for each in scores.pooled["stacks"] if each["stack_ingested"] == stack.ingested]
+    if not scored:
+        yield f"The scores are of other stacks: no slice of {stack.store_name} was scored."
+    elif stack.identity not in [each["stack_identity"] for each in scored]:
+        yield (
+            f"Annotations of {stack.store_name} were changed since the model was scored, perhaps those of test slices: "
+            "run `monai-app evaluate` again."
+        )
 
 
 def _check_made_by(run: Run, weights: str | None, labels: str) -> None:
@@ -61,12 +87,9 @@ def _check_measured(quantities: Quantities, store: Store) -> None:
             f"{quantities.path} was measured on labels {of['name']!r} and the page is about {own}; name the same "
             "labels (--labels)"
         )
-    if not _same_origin(of["made_by"], store.labels):
+    same = of["made_by"] == dict(store.labels.attributes)
+    if not same or of.get("sha256") not in (None, labels_sha256(stack, store.labels.name)):
         raise ConfigError(
             f"{quantities.path} was measured on labels {of['name']!r} of another segmentation than {stack.path} has "
             "now; measure again: monai-app quantify"
         )
-
-
-def _same_origin(made_by: dict[str, object], labels: LabelImage) -> bool:
-    return made_by == dict(labels.attributes)

@@ -1,7 +1,9 @@
 """The curves of a training, from the events that it wrote for TensorBoard."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -31,7 +33,7 @@ class Curves:
 
 
 def read_curves(events: Path) -> Curves | None:
-    """Read the events of a run folder's ``eval/``; None where there are none.
+    """Read the events of a run folder's ``eval/``, finite values alone; None where there are none.
 
     A resumed training has a file for every start. What was computed again takes the place of what was before.
     """
@@ -45,7 +47,7 @@ def read_curves(events: Path) -> Curves | None:
         for name, curve in ((LOSS, loss), (VALIDATION, validation)):
             if name in read.Tags()["scalars"]:
                 own = read.Scalars(name)
-                curve |= {each.step: each.value for each in own}
+                curve |= {each.step: each.value for each in own if math.isfinite(each.value)}
                 times += [each.wall_time for each in own]
         seconds += max(times) - min(times) if times else 0.0
     return Curves(loss, validation, seconds) if loss else None
@@ -53,4 +55,5 @@ def read_curves(events: Path) -> Curves | None:
 
 def smooth(values: Sequence[float], window: int) -> list[float]:
     """Return the mean of every value and those before it, ``window`` values at most."""
-    return [sum(values[max(0, n - window + 1) : n + 1]) / min(n + 1, window) for n in range(len(values))]
+    sums = [0.0, *accumulate(values)]
+    return [(sums[n] - sums[max(0, n - window)]) / min(n, window) for n in range(1, len(sums))]

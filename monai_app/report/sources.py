@@ -5,20 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict
-
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import read_spec
 from monai_app.bundle.prepare import RECORD, read_record
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Region
-from monai_app.domain.validation import Strict, validated
+from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
 from monai_app.metrics import read_scores
 from monai_app.networks.calibration import temperature_of
 from monai_app.quantify.report.folder import DOCUMENT
+from monai_app.report.documents import PooledScores, QuantitiesDocument, StackScores
 from monai_app.stack import Stack
 from monai_app.stack.label_images.listing import label_images
 from monai_app.stack.label_images.registry import read_phases
@@ -28,7 +27,7 @@ from monai_app.training.evaluation import is_evaluation, pooled_path
 _METADATA = "configs/metadata.json"
 _WEIGHTS = "models/model.pt"
 _SECTIONS = ("intervals", "boundary", "surface", "confidence")
-"""What of scores the page shows beside the confusion matrix."""
+"""What of scores earlier versions did not write."""
 
 _RUN, _STORE, _QUANTITIES = "a run folder", "a store", "a folder of quantities"
 
@@ -72,6 +71,16 @@ class Run:
     scores: Scores | None
     unscored: str = ""
 
+    @property
+    def trained_on(self) -> list[Mapping[str, Any]]:
+        """``identity`` at the ingestion and ``slices`` of every stack that it learned from; empty if not recorded."""
+        told = self.record.get("settings", {}).get("trained_on") or []
+        return told if isinstance(told, list) else [told]
+
+    def learned_from(self, ingested: str) -> set[int]:
+        """Return z of the slices of a stack that it learned from."""
+        return {z for each in self.trained_on if each["identity"] == ingested for z in each["slices"]}
+
 
 @dataclass(frozen=True)
 class LabelImage:
@@ -85,6 +94,7 @@ class LabelImage:
         slices: z of the slices that were segmented.
         region: the part of the stack that was segmented; None where nothing is recorded.
         torch: version of PyTorch that computed it; likewise.
+        confidence: what its map of confidence holds, by the name in `OUTPUTS`; likewise.
     """
 
     name: str
@@ -94,6 +104,7 @@ class LabelImage:
     slices: tuple[int, ...]
     region: Region | None
     torch: str | None
+    confidence: str | None
 
 
 @dataclass(frozen=True)
@@ -190,8 +201,15 @@ def _read_scores(path: Path, sha256: str, temperature: float) -> tuple[Scores | 
         return None, f"An earlier version wrote the scores in {path.parent}: run `monai-app evaluate` again."
     if pooled["temperature"] != temperature:
         return None, "The model was calibrated since it was scored: run `monai-app evaluate` again."
-    folders = [path.parent / Path(each["folder"]).name for each in pooled["stacks"]]
-    return Scores(path, pooled, {folder: read_scores(folder / path.name) for folder in folders}), ""
+    try:
+        PooledScores.model_validate(pooled)
+        folders = [path.parent / Path(each["folder"]).name for each in pooled["stacks"]]
+        stacks = {folder: read_scores(folder / path.name) for folder in folders}
+        for each in stacks.values():
+            StackScores.model_validate(each)
+    except (OSError, ValueError):
+        return None, f"The scores in {path.parent} are damaged: run `monai-app evaluate` again."
+    return Scores(path, pooled, stacks), ""
 
 
 def _read_store(path: Path, name: str | None) -> Store:
@@ -208,6 +226,7 @@ def _read_store(path: Path, name: str | None) -> Store:
     if not found:
         return Store(stack, None)
     chosen = found[name or next(iter(found))]
+    written = finished_as(stack.path, chosen.name) or {}
     return Store(
         stack,
         LabelImage(
@@ -217,33 +236,13 @@ def _read_store(path: Path, name: str | None) -> Store:
             stack.label_attributes(chosen.name),
             chosen.slices,
             chosen.region,
-            (finished_as(stack.path, chosen.name) or {}).get("torch"),
+            written.get("torch"),
+            written.get("confidence"),
         ),
     )
 
 
 def _read_quantities(path: Path) -> Quantities:
     document = read_json(path / DOCUMENT, ())
-    validated(_Document, document, path / DOCUMENT, "measure again: monai-app quantify")
+    validated(QuantitiesDocument, document, path / DOCUMENT, "measure again: monai-app quantify")
     return Quantities(path.absolute(), document)
-
-
-class _Measured(Strict):
-    """What of a measure is read."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    quantities: dict[str, dict[str, dict[str, Any]]]
-    tables: dict[str, Any]
-
-
-class _Document(Strict):
-    """What of ``quantities.json`` is read."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    software: str
-    versions: dict[str, str]
-    voxel_nm: list[float]
-    phases: list[dict[str, Any]]
-    measures: dict[str, _Measured]

@@ -1,5 +1,6 @@
 """A stack in the browser: Neuroglancer's page and the files of the store, served to this machine alone."""
 
+import secrets
 import signal
 import threading
 import webbrowser
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from neuroglancer.server import Server
 from neuroglancer.viewer_base import ViewerBase
@@ -55,6 +57,21 @@ class Phases(RequestHandler):
         self.write(self.documents[name])
 
 
+class Opening(RequestHandler):
+    """Leads to the secret address, once: the browser is started with this one, which other users can list."""
+
+    def initialize(self, addresses: dict[str, str]) -> None:
+        """Take the secret address by the last part of this one; it is taken out when it is given."""
+        self.addresses = addresses
+
+    def get(self, key: str) -> None:
+        """Lead to the secret address."""
+        address = self.addresses.pop(key, None)
+        if address is None:
+            raise HTTPError(404)
+        self.redirect(address)
+
+
 class Refusal(RequestHandler):
     """What requests by another name of this machine are answered."""
 
@@ -72,7 +89,9 @@ class NoIcon(RequestHandler):
 
 
 @contextmanager
-def served(stack: Stack, labels: Sequence[str] | None = None, port: int = 0) -> Iterator[str]:
+def served(
+    stack: Stack, labels: Sequence[str] | None = None, port: int = 0, opening: str | None = None
+) -> Iterator[str]:
     """Serve a stack to browsers on this machine while the body runs; nothing can be written.
 
     The address holds a secret token, so that other users of the machine see nothing.
@@ -81,6 +100,7 @@ def served(stack: Stack, labels: Sequence[str] | None = None, port: int = 0) -> 
         stack: the stack.
         labels: the label images that are shown; ``annotation`` stands for the annotations; None for all.
         port: port; 0 takes one that is free.
+        opening: a key; ``/open/KEY`` leads to the address, once.
 
     Returns:
         A context manager giving the address.
@@ -97,19 +117,21 @@ def served(stack: Stack, labels: Sequence[str] | None = None, port: int = 0) -> 
     try:
         viewer = ViewerBase(allow_credentials=False)
         store, phases = f"/store/{viewer.token}", f"/phases/{viewer.token}"
+        address = f"{server.server_url}/v/{viewer.token}/"
         documents = {each.name: phase_properties(each) for each in shown}
         server.app.add_handlers(
             ".*",
             [
                 (rf"{store}/(.*)", StoreFiles, {"path": str(stack.path.resolve())}),
                 (rf"{phases}/([^/]+)/info", Phases, {"documents": documents}),
+                ("/open/(.*)", Opening, {"addresses": {} if opening is None else {opening: address}}),
                 ("/favicon.ico", NoIcon),
             ],
         )
         with viewer.txn() as state:
             fill(state, stack, shown, server.server_url + store, server.server_url + phases)
         server.viewers[viewer.token] = viewer
-        yield f"{server.server_url}/v/{viewer.token}/"
+        yield address
     finally:
         server.stop()
 
@@ -135,13 +157,13 @@ def show(
     Raises:
         AppError: as `served`.
     """
-    stopped = threading.Event()
-    with served(stack, labels, port) as address:
+    stopped, opening = threading.Event(), secrets.token_urlsafe()
+    with served(stack, labels, port, opening) as address:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         report(f"{stack.name}: {address}")
         report("Ctrl-C stops the server")
         if browser:
-            webbrowser.open(address)
+            webbrowser.open(urljoin(address, f"/open/{opening}"))
         stopped.wait()
     report("the server has stopped")

@@ -17,6 +17,7 @@ from monai_app.quantify.report.figures import draw_figure
 from monai_app.quantify.report.folder import write_folder
 from monai_app.quantify.report.text import text_lines
 from monai_app.stack import Phase, Stack
+from monai_app.stack.label_images.listing import labels_sha256
 from tests.conftest import run_command
 from tests.quantify.shapes import PHASES, blobs
 
@@ -40,7 +41,9 @@ def test_a_folder_holds_every_number_once_and_again(stack: Stack, tmp_path: Path
     write_folder(found, tmp_path / "out")
     document = json.loads((tmp_path / "out" / "quantities.json").read_text())
     assert document["stack"]["identity"] == stack.identity
+    sha256 = document["labels"].pop("sha256")
     assert document["labels"] == {"name": "found", "made_by": {"run": "unet"}}
+    assert sha256 == labels_sha256(stack, "found")
     assert document["voxel_nm"] == list(VOXEL)
     assert document["not_segmented_voxels"] == 8 * 10 * 80
     assert sum(phase["voxels"] for phase in document["phases"]) == 8 * 86 * 80

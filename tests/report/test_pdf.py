@@ -27,7 +27,7 @@ def page(tmp_path: Path) -> Path:
     plane = np.ones((40, 50), np.uint8)
     phase = Phase(value=1, name="pore", rgb=(0, 0, 0))
     compared = ComparedSlice("slice 1", {"ICE": plane}, plane, plane, (1, 1, 1))
-    return write_page(tmp_path / "a page #1.html", compare_layers([compared], [phase]), DRAWN)
+    return write_page(tmp_path / "a page #1.html", compare_layers([compared], [phase], budget=10**6), DRAWN)
 
 
 def program(path: Path, text: str) -> Path:

@@ -1,15 +1,21 @@
 """Sections say what the files say, and what is missing."""
 
 import json
+import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.tensorboard import SummaryWriter
 
 from monai_app.metrics import read_scores
 from monai_app.progress import silent
+from monai_app.report.agreement import remarks
 from monai_app.report.content import (
     Block,
     Cell,
@@ -24,9 +30,11 @@ from monai_app.report.content import (
     Text,
     Widget,
 )
-from monai_app.report.curves import read_curves
+from monai_app.report.curves import Curves, read_curves, smooth
 from monai_app.report.sections import sections_of
+from monai_app.report.sections.files import files
 from monai_app.report.sections.labels import labels
+from monai_app.report.sections.methods import methods
 from monai_app.report.sections.model import model
 from monai_app.report.sections.pictures import compared
 from monai_app.report.sections.quantities import quantities
@@ -168,6 +176,37 @@ def test_the_paragraph_has_versions_numbers_and_sources(sections: dict[str, Sect
     assert not any("10.21105/joss.05358" in line for line in cited.lines)  # no tortuosity
 
 
+def test_the_paragraph_claims_what_is_recorded_alone(sources: Sources) -> None:
+    assert sources.run is not None
+    assert sources.store is not None
+    assert sources.labels is not None
+    own = replace(sources.labels, attributes={**sources.labels.attributes, "monai_app": "9.9.9"})
+    run = replace(sources.run, record={**sources.run.record, "monai_app": "0.0.7"})
+    told = paragraph(Sources(run, replace(sources.store, labels=own)))
+    assert "segmented into 3 phases" in told
+    assert "with monai-app 9.9.9, which" in told
+    assert "was trained with monai-app 0.0.7 on slices" in told
+    assert "each pixel from its whole receptive field." in told
+    by_hand = replace(sources.labels, attributes={})
+    assert paragraph(Sources(store=replace(sources.store, labels=by_hand))).endswith(
+        f"slices were segmented (PyTorch {torch.__version__.split('+')[0]})."
+    )
+
+
+def paragraph(sources: Sources) -> str:
+    return of_kind(methods(sources), Text)[0].paragraphs[0]
+
+
+def test_confidence_by_entropy_is_called_so(sources: Sources) -> None:
+    assert sources.store is not None
+    assert sources.labels is not None
+    for kind, says in (("max", "Confidence is the probability that"), ("entropy", "Confidence is 1 minus the entropy")):
+        own = replace(sources.labels, confidence=kind)
+        section = labels(Sources(store=replace(sources.store, labels=own)))
+        assert section is not None
+        assert says in section.lead
+
+
 def test_files_are_those_on_the_disk(sections: dict[str, Section]) -> None:
     (offered,) = of_kind(sections["files"], Files)
     found = [f"{path.parent.name}/{path.name}" for path, _ in offered.files]
@@ -182,11 +221,76 @@ def test_files_are_those_on_the_disk(sections: dict[str, Section]) -> None:
     assert all(path.is_file() for path, _ in offered.files)
 
 
+def test_only_files_of_quantify_are_offered(sources: Sources, given: Given, tmp_path: Path) -> None:
+    assert sources.quantities is not None
+    shutil.copytree(given.quantities, tmp_path / "quantities")
+    for name in ("secret.json", "notes.csv"):
+        (tmp_path / "quantities" / name).write_text("mine")
+    (offered,) = of_kind(files(Sources(quantities=replace(sources.quantities, path=tmp_path / "quantities"))), Files)
+    offered_names = {path.name for path, _ in offered.files}
+    assert {"quantities.json", "phases.csv", "chords.csv"} <= offered_names
+    assert not offered_names & {"secret.json", "notes.csv"}
+
+
+def test_long_curves_are_thinned_and_finite(sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = SummaryWriter(str(tmp_path))
+    for step in range(1, 5):
+        writer.add_scalar("train_loss", math.nan if step == 2 else step, step)
+    writer.close()
+    curves = read_curves(tmp_path)
+    assert curves is not None
+    assert curves.loss == {1: 1.0, 3: 3.0, 4: 4.0}
+    assert smooth([1.0, 3.0, 5.0, 7.0], 2) == [1.0, 2.0, 4.0, 6.0]
+    long = Curves(dict.fromkeys(range(9000), 1.0), {}, 1.0)
+    monkeypatch.setitem(model.__globals__, "read_curves", lambda events: long)
+    (loss,) = of_kind(model(sources), Plot)
+    assert [len(each["x"]) for each in loss.figure["data"]] == [1800, 1800]
+
+
 def test_a_run_alone_shows_the_pictures_of_its_evaluation(sources: Sources) -> None:
     section = compared(Sources(run=sources.run))
     (picture,) = of_kind(section, Picture)
     assert picture.png.startswith(b"\x89PNG")
     assert of_kind(compared(sources), Widget)
+
+
+def test_a_truth_of_other_phases_is_not_compared(sources: Sources) -> None:
+    assert sources.store is not None
+    assert sources.labels is not None
+    first, *others = sources.labels.phases
+    own = replace(sources.labels, phases=(first.replaced(name="aggregate"), *others))
+    section = compared(Sources(store=replace(sources.store, labels=own)))
+    assert "mean other phases" in missing(section)
+    assert not of_kind(section, Widget)
+
+
+def test_slices_that_the_model_learned_from_are_no_test(sources: Sources) -> None:
+    assert sources.run is not None
+    assert sources.store is not None
+    settings = {"trained_on": {"identity": sources.store.stack.ingested, "slices": [5, 6]}}
+    learned = replace(sources, run=replace(sources.run, record={"settings": settings}))
+    section = compared(learned)
+    assert "no test slice that the model did not learn from" in missing(section)
+    assert not of_kind(section, Widget)
+    assert any("learned from slices 6, which are test slices" in text for text in remarks(learned))
+    alone = compared(Sources(store=sources.store))
+    assert alone is not None
+    assert "learned" not in alone.lead  # nobody knows
+
+
+def test_pictures_that_are_left_out_are_named(sources: Sources, tmp_path: Path) -> None:
+    assert sources.run is not None
+    assert sources.run.scores is not None
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        for z in range(3):
+            (folder / f"slice_{z:04d}.png").write_bytes(b"")
+    stacks: dict[Path, dict[str, Any]] = {tmp_path / "a": {}, tmp_path / "b": {}}
+    section = compared(Sources(run=replace(sources.run, scores=replace(sources.run.scores, stacks=stacks))))
+    assert len(of_kind(section, Picture)) == 4
+    assert [note.text for note in of_kind(section, Note)] == [
+        "Not shown, as the page would grow too large: b, slice 1; b, slice 2."
+    ]
 
 
 def test_what_is_missing_is_said(sources: Sources, tiny_stack: Stack, tmp_path: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from monai_app.errors import AppError, ConfigError
 from monai_app.report.agreement import check_agreement, remarks
 from monai_app.report.sources import Sources, read_sources
-from monai_app.stack import Stack
+from monai_app.stack import Stack, annotate
 from tests.report.conftest import Given
 
 
@@ -78,6 +78,17 @@ def calibrated_since(given: Given, folder: Path) -> None:
     path.write_text(json.dumps(document))
 
 
+def damaged_pooled(given: Given, folder: Path) -> None:
+    path = folder / "run" / "eval" / "test" / "scores.json"
+    document = json.loads(path.read_text())
+    del document["stacks"]
+    path.write_text(json.dumps(document))
+
+
+def damaged_stack(given: Given, folder: Path) -> None:
+    (folder / "run" / "eval" / "test" / "tiny" / "scores.json").write_text("{")
+
+
 def never_scored(given: Given, folder: Path) -> None:
     shutil.rmtree(folder / "run" / "eval" / "test")
 
@@ -88,6 +99,8 @@ def never_scored(given: Given, folder: Path) -> None:
         (other_weights, "of other weights"),
         (calibrated_since, "calibrated since it was scored"),
         (never_scored, "was not scored"),
+        (damaged_pooled, "are damaged: run `monai-app evaluate` again"),
+        (damaged_stack, "are damaged: run `monai-app evaluate` again"),
     ],
 )
 def test_scores_that_are_not_of_these_weights_are_left_out_and_it_is_said(
@@ -105,6 +118,13 @@ def test_what_belongs_together_is_taken(given: Given, sources: Sources) -> None:
     check_agreement(sources)
     assert list(remarks(sources)) == []
     check_agreement(read_sources([given.run, given.quantities]))
+
+
+def test_annotations_changed_since_scoring_are_a_remark(given: Given, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
+    annotate(stack, {6: stack.read_annotation(6) % 3 + 1}, role="test")
+    (remark,) = remarks(read_sources([given.run, stack.path]))
+    assert remark.startswith("Annotations of tiny were changed since the model was scored")
 
 
 def test_labels_and_quantities_of_other_weights_are_refused(given: Given, tmp_path: Path) -> None:
@@ -140,6 +160,47 @@ def test_quantities_of_other_labels_are_refused(
     path.write_text(json.dumps(document))
     with pytest.raises(ConfigError, match=says):
         check_agreement(read_sources([given.store, tmp_path / "quantities"]))
+
+
+def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_path: Path) -> None:
+    stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
+    made = stack.label_attributes("unet")
+    planes = [np.full(stack.shape[1:], 2, np.uint8)] * stack.shape[0]
+    stack.write_labels("unet", planes, attributes=made, overwrite=True)
+    with pytest.raises(ConfigError, match="of another segmentation than"):
+        check_agreement(read_sources([stack.path, given.quantities]))
+    shutil.copytree(given.quantities, tmp_path / "quantities")
+    path = tmp_path / "quantities" / "quantities.json"
+    document = json.loads(path.read_text())
+    del document["labels"]["sha256"]
+    path.write_text(json.dumps(document))
+    earlier = read_sources([stack.path, tmp_path / "quantities"])
+    check_agreement(earlier)
+    assert list(remarks(earlier)) == [
+        "An earlier version wrote quantities.json, without a checksum of the labels: nobody would notice if they were "
+        "changed since."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        (("phases", 0, "colour"), r"quantities\.json.*'colour' is missing; measure again"),
+        (("measures", "fraction", "quantities", "volume_fraction", "pore", "unit"), "'unit' is missing"),
+        (("measures", "chords", "figures", 0, "curves"), "'curves' is missing"),
+        (("region",), "stack, labels and region do not stand together"),
+    ],
+)
+def test_quantities_that_lack_something_are_refused(
+    given: Given, tmp_path: Path, at: tuple[str | int, ...], says: str
+) -> None:
+    document = part = json.loads((given.quantities / "quantities.json").read_text())
+    for key in at[:-1]:
+        part = part[key]
+    del part[at[-1]]
+    (tmp_path / "quantities.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=says):
+        read_sources([tmp_path])
 
 
 def test_damaged_sources_are_named(given: Given, tmp_path: Path) -> None:

@@ -110,6 +110,17 @@ def status(address: str, path: str, method: str = "GET", **headers: str) -> int:
         connection.close()
 
 
+def answer(address: str) -> tuple[int, str | None]:
+    """What the server answers to an address, and where that leads."""
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    connection.request("GET", urlsplit(address).path)
+    try:
+        response = connection.getresponse()
+        return response.status, response.headers["Location"]
+    finally:
+        connection.close()
+
+
 def test_only_files_of_the_store_are_served_to_this_machine(stack: Stack, address: str, tmp_path: Path) -> None:
     token = urlsplit(address).path.split("/")[2]
     store = f"/store/{token}"
@@ -169,7 +180,10 @@ def test_the_command_opens_the_browser_and_stops_cleanly(stack: Stack, tmp_path:
     (tmp_path / "browser").chmod(0o755)
     with viewing(stack.path, "--labels", "u+net", BROWSER=f"{tmp_path}/browser %s") as (address, process):
         wait_for(opened.exists)
-        assert opened.read_text().strip() == address
+        first = opened.read_text().strip()
+        assert urlsplit(address).path.split("/")[2] not in first  # others can list what a browser is started with
+        assert answer(first) == (302, address)
+        assert answer(first) == (404, None)
         # A browser that stays connected, as all do, does not keep the server.
         events = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
         events.request("GET", f"/events/{urlsplit(address).path.split('/')[2]}?c=a&gc=&gs=")
@@ -178,7 +192,15 @@ def test_the_command_opens_the_browser_and_stops_cleanly(stack: Stack, tmp_path:
         output, errors = process.communicate(timeout=60)
         events.close()
     assert (process.returncode, errors) == (0, "")
-    assert output == "Ctrl-C stops the server\nthe server has stopped\n"
+    assert output.splitlines()[-1] == "the server has stopped"  # what came with the address was read with it
+
+
+def test_a_screen_that_does_not_answer_is_refused(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", ":987")
+    with pytest.raises(ConfigError, match="--napari needs a screen, and Qt cannot use the one that is named"):
+        view(stack.path, napari=True)
 
 
 @pytest.mark.parametrize(

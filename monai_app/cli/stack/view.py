@@ -48,9 +48,18 @@ def _check_installed(package: str, extra: str) -> None:
 
 
 def _check_screen() -> None:
-    """Refuse to open a window where there is no screen: Qt would end the process with a core dump."""
+    """Refuse to open a window where there is no screen, which another process tries: Qt would end it, and this one."""
     if not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))):
         raise ConfigError(
             "--napari needs a screen, and DISPLAY and WAYLAND_DISPLAY name none; leave --napari out and open the "
             "address that is printed"
+        )
+    import subprocess
+    import sys
+
+    trial = "from qtpy.QtGui import QGuiApplication; QGuiApplication([])"
+    if subprocess.run([sys.executable, "-c", trial], capture_output=True, check=False).returncode:
+        raise ConfigError(
+            "--napari needs a screen, and Qt cannot use the one that is named (DISPLAY, WAYLAND_DISPLAY); log in "
+            "there, or leave --napari out and open the address that is printed"
         )

@@ -12,6 +12,7 @@ from monai_app import __version__
 from monai_app.quantify.labels import Labels, StoredLabels
 from monai_app.quantify.quantification import Quantification
 from monai_app.quantify.quantity import Cell, Panel, Quantity, Table
+from monai_app.stack.label_images.listing import labels_sha256
 
 _LIBRARIES = ("numpy", "scipy", "connected-components-3d", "edt")
 """Libraries whose versions decide numbers."""
@@ -67,13 +68,17 @@ def _origin(labels: Labels) -> dict[str, Any]:
     return {
         "stack": {
             "name": stack.name,
-            "path": str(stack.path),
+            "store": stack.store_name,
             "identity": stack.identity,
             "ingested": stack.ingested,
             "shape": stack.shape,
             "gaps": stack.gaps,
         },
-        "labels": {"name": labels.name, "made_by": labels.attributes},
+        "labels": {
+            "name": labels.name,
+            "made_by": labels.attributes,
+            "sha256": labels_sha256(stack, labels.name),
+        },
         "region": labels.region.to_json(),
         "mask": None
         if labels.mask.source is None

@@ -525,9 +525,11 @@
       return `Row ${row}, column ${column}: ${found}; ${greys.join(", ")}`;
     }
 
-    /** A grey value of the stack; of those beyond what is shown as black and white, that they are. */
+    /** A grey value of the stack; whether it is beyond what is shown as black and white, or rounded. */
     value(shown, [low, high]) {
-      const sign = { 0: "≤ ", 255: "≥ " }[shown] ?? "";
+      const { rows, columns, height, width } = this.slice.shape;
+      const exact = high - low <= 255 && rows === height && columns === width;
+      const sign = { 0: "≤ ", 255: "≥ " }[shown] ?? (exact ? "" : "~ ");
       return sign + Math.round(low + (shown / 255) * (high - low));
     }
   }

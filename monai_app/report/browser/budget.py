@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from monai_app.errors import ConfigError
 from monai_app.progress import Progress, silent
 
 _MARGIN = 1.03
@@ -74,23 +73,21 @@ def within(slices: int, budget: int, encode: Encode, progress: Progress = silent
         progress: called while they are encoded; from 0 again where they took more than was expected.
 
     Returns:
-        How they are kept, and z -> what it gave.
-
-    Raises:
-        ConfigError: not even one slice fits.
+        How they are kept, and z -> what it gave. One slice is kept whatever it takes.
     """
+    least = replace(DETAILS[-1], step=slices)
     for detail in _details(slices, budget, encode):
         shown, encoded, left = range(0, slices, detail.step), dict[int, str](), budget
         progress(0, len(shown))
         for done, z in enumerate(shown, 1):
             encoded[z] = encode(z, detail)
             left -= len(encoded[z]) + _EACH
-            if left < 0:
+            if left < 0 and detail != least:
                 break
             progress(done, len(shown))
         else:
-            return detail, encoded
-    raise ConfigError(f"{budget} bytes are too few for even one slice; allow more")
+            break
+    return detail, encoded
 
 
 def _details(slices: int, budget: int, encode: Encode) -> Iterator[Detail]:
@@ -100,6 +97,7 @@ def _details(slices: int, budget: int, encode: Encode) -> Iterator[Detail]:
         each = _MARGIN * sum(len(encode(z, detail)) + _EACH for z in tried) / len(tried)
         if each * slices <= budget:
             yield detail
-    for step in range(2, slices + 1):
-        if each * len(range(0, slices, step)) <= budget or step == slices:
+    for step in range(2, slices):
+        if each * len(range(0, slices, step)) <= budget:
             yield replace(DETAILS[-1], step=step)
+    yield replace(DETAILS[-1], step=slices)

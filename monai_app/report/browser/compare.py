@@ -31,16 +31,20 @@ class ComparedSlice:
     voxel_nm: tuple[float, float, float]
 
 
-def compare_layers(slices: Sequence[ComparedSlice], phases: Sequence[Phase], *, side: int = 1024) -> Markup:
+_SIDES = (1024, 768, 512, 384, 256)
+"""Pixels of the longer side of a picture at most, from the best to the worst."""
+
+
+def compare_layers(slices: Sequence[ComparedSlice], phases: Sequence[Phase], *, budget: int) -> Markup:
     """Give HTML in which a person compares two layers of a slice by a divider that is moved across.
 
-    The layers are every detector, from its 0.5th to its 99.5th percentile, the truth, the prediction and the errors.
-    All are kept without loss, about 1 byte a pixel and detector.
+    The layers are every detector, in 256 grey values from its 0.5th to its 99.5th percentile, the truth, the prediction
+    and the errors, thinned to what the budget allows; about 1 byte a pixel and detector.
 
     Args:
         slices: one, or several of which the person chooses one.
         phases: the K phases.
-        side: pixels of the longer side of a picture at most; larger slices are thinned.
+        budget: bytes that the slices may have; they are thinned to sides of 256 pixels at the least.
     """
     about = {
         "phases": phase_list(phases),
@@ -51,7 +55,10 @@ def compare_layers(slices: Sequence[ComparedSlice], phases: Sequence[Phase], *, 
     }
     layers = [*slices[0].images, "truth", "prediction", "errors"]
     chosen = {"left": layers[0], "right": "prediction"}
-    encoded = [_encode(each, side) for each in slices]
+    for side in _SIDES:
+        encoded = [_encode(each, side) for each in slices]
+        if sum(map(len, encoded)) <= budget:
+            break
     return widget("compare.html", about, encoded, layers=layers, chosen=chosen, divided=True)
 
 

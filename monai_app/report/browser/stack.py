@@ -42,12 +42,11 @@ def stack_browser(stack: Stack, labels: str | None, *, budget: int, progress: Pr
     Args:
         stack: the stack.
         labels: the name of its label image; None shows the images alone.
-        budget: bytes that the HTML may have; 45 MB show 156 slices of two detectors.
+        budget: bytes that the HTML may have, unless it shows a single slice; 45 MB show 156 slices of two detectors.
         progress: called while slices are encoded.
 
     Raises:
         StackError: there is no such label image, or a slice cannot be read.
-        ConfigError: the budget is too small for a single slice.
     """
     pictures = _Pictures(stack, labels)
     detail, slices = within(stack.shape[0], budget - _FIXED, pictures.encode, progress)
@@ -99,9 +98,12 @@ class _Pictures:
             "grey": [jpeg(picture, detail.quality) for picture in pictures.values()],
         }
         if z in self._segmented and self._labels is not None:
-            content["labels"] = packed(thin_labels(self._stack.read_labels(self._labels, z), shape))
+            labels = self._stack.read_labels(self._labels, z)
+            content["labels"] = packed(thin_labels(labels, shape))
             if self._unsure:
-                confidence = thin_grey(self._stack.read_map(self._labels, _CONFIDENCE, z), _coarse(shape))
+                stored = self._stack.read_map(self._labels, _CONFIDENCE, z)
+                stored[labels == 0] = 255  # nothing is marked where nothing was segmented
+                confidence = thin_grey(stored, _coarse(shape))
                 content["confidence"] = packed(confidence // _SHADE * _SHADE + _SHADE // 2)
         return slice_data(content)
 

@@ -29,7 +29,9 @@ def _found(sources: Sources) -> Iterator[tuple[Path, str]]:
             if (sources.labels.folder / name).is_file():
                 yield sources.labels.folder / name, what
     if sources.quantities:
-        folder = sources.quantities.path
-        for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.csv")):
-            if not path.is_symlink():
-                yield path, _QUANTITIES.get(path.name, path.stem.replace("_", " "))
+        found, measures = sources.quantities, sources.quantities.document["measures"].values()
+        tables = {f"{name}.csv": name.replace("_", " ") for each in measures for name in each["tables"]}
+        for name, what in (_QUANTITIES | dict(sorted(tables.items()))).items():
+            path = found.path / name
+            if path.parent == found.path and path.is_file() and not path.is_symlink():  # a name may hold "../"
+                yield path, what

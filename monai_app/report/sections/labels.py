@@ -16,15 +16,23 @@ _NO_CONFIDENCE = (
     "`--confidence max`."
 )
 
+_KINDS = {
+    "max": "the probability that the model gives its own answer",
+    "entropy": "1 minus the entropy of the phases' probabilities over its greatest value (1 where one phase is certain,"
+    " 0 where all are equally likely)",
+}
+"""What confidence is, by the name of what was stored."""
+
 
 def labels(sources: Sources) -> Section | None:
     """Say what the label image is and how far it may be trusted along the stack."""
     store = sources.store
     if store is None:
         return None
+    kind = _KINDS.get(store.labels.confidence or "") if store.labels else None
     lead = (
-        "The phase of every pixel as the model sees it. Confidence is the probability that it gives its own answer; "
-        "slices where it drops, or that look unlike the training slices, deserve a look of your own."
+        f"The phase of every pixel as the model sees it. {f'Confidence is {kind}; slices' if kind else 'Slices'} where "
+        "confidence drops, or that look unlike the training slices, deserve a look of your own."
     )
     if store.labels is None:
         missing = Note("The stack has no finished labels: run `monai-app segment STACK RUN`.", "missing")

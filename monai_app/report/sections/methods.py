@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from monai_app import __version__
 from monai_app.domain.training_stack import voxel_text
 from monai_app.report.content import Listing, Section, Text
 from monai_app.report.formatting import count, fixed, listed, slices, times
@@ -48,7 +47,7 @@ def methods(sources: Sources) -> Section:
     if sources.store:
         sentences.append(_sample(sources.store))
     if sources.run:
-        sentences += _model(sources.run)
+        sentences += _model(sources.run, sources.labels.attributes.get("monai_app") if sources.labels else None)
     if sources.labels:
         sentences.append(_labels(sources.labels))
     if sources.quantities:
@@ -71,19 +70,23 @@ def _sample(store: Store) -> str:
     )
 
 
-def _model(run: Run) -> Iterator[str]:
+def _model(run: Run, segmented_with: str | None) -> Iterator[str]:
     spec, trained = run.spec, trained_slices(run)
     reads = f"{spec.slices} neighbouring slices" if spec.slices > 1 else "single slices"
-    made = run.record.get("monai_app", __version__)
+    software = f"monai-app {segmented_with}" if segmented_with else "monai-app"
     yield (
-        f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with monai-app {made}, "
+        f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with {software}, "
         f"which builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions "
         f"installed where this text was written), by a neural network ({spec.network}) that reads {reads} of raw "
         f"grey values of {listed(spec.detectors)}."
     )
     learned = "; ".join(f"slices {slices(zs)} of {name}" for name, zs in trained.items())
     if learned:
-        yield f"The network was trained on {learned}, with spatial blocks of them kept for choosing the weights."
+        trained_with = f" with monai-app {run.record['monai_app']}" if "monai_app" in run.record else ""
+        yield (
+            f"The network was trained{trained_with} on {learned}, with spatial blocks of them kept for choosing the "
+            "weights."
+        )
     if run.temperature != 1:
         yield f"The network's confidence was calibrated by temperature scaling (T = {fixed(run.temperature)})."
     if run.scores:
@@ -105,7 +108,8 @@ def _scores(found: Scores) -> str:
 
 def _labels(labels: LabelImage) -> str:
     with_torch = f" (PyTorch {labels.torch.split('+')[0]})" if labels.torch else ""
-    return f"{count(len(labels.slices))} slices were segmented{with_torch}, each pixel from its whole receptive field."
+    field = ", each pixel from its whole receptive field" if "weights_sha256" in labels.attributes else ""
+    return f"{count(len(labels.slices))} slices were segmented{with_torch}{field}."
 
 
 def _quantities(found: Quantities) -> str:

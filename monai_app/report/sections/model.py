@@ -15,6 +15,9 @@ from monai_app.report.formatting import count, fixed, listed, number, slices
 from monai_app.report.sources import Run, Sources
 from monai_app.yamlfile import read_yaml
 
+_POINTS = 2000
+"""Of a curve, at most."""
+
 _IN_THE_FACTS = ("detectors", "slices")
 
 
@@ -60,9 +63,8 @@ def _facts(run: Run, curves: Curves | None) -> Iterator[tuple[str, str]]:
 
 def trained_slices(run: Run) -> dict[str, list[int]]:
     """The slices that a run was trained on, by the name of their stack; empty where nobody recorded them."""
-    told = run.record.get("settings", {}).get("trained_on") or []
     names = {each.identity: each.name for each in run.spec.training_stacks}
-    records = told if isinstance(told, list) else [told]
+    records = run.trained_on
     return {
         names.get(each["identity"], f"stack {n}") if len(names) == len(records) else f"stack {n}": each["slices"]
         for n, each in enumerate(records, 1)
@@ -105,13 +107,15 @@ def _curves(curves: Curves | None) -> Iterator[Block]:
         return
     steps, losses = list(curves.loss), list(curves.loss.values())
     window = max(len(losses) // 30, 1)
+    means, every = smooth(losses, window), -(-len(losses) // _POINTS)
+    which = "every step" if every == 1 else f"one step in {every}"
     drawn = [
-        line("every step", (steps, losses), GREY, opacity=0.4),
-        line(f"mean of {window} steps", (steps, smooth(losses, window)), BLUE),
+        line(which, (steps[::every], losses[::every]), GREY, opacity=0.4),
+        line(f"mean of {window} steps", (steps[::every], means[::every]), BLUE),
     ]
     yield Plot(
         "Training loss: lower is better; flat at the end means that more steps would have gained little",
-        f"The loss falls from {number(losses[0])} to {number(smooth(losses, window)[-1])} over {len(losses)} steps.",
+        f"The loss falls from {number(losses[0])} to {number(means[-1])} over {len(losses)} steps.",
         figure(drawn, "step", "loss"),
     )
     if curves.validation:

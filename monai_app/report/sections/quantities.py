@@ -62,7 +62,7 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "labels", f"{document['labels']['name']} of {document['stack']['name']}"
         region = document["region"]
         yield "part", ", ".join(f"{axis} {first} to {end - 1}" for axis, (first, end) in region.items())
-        if document["mask"]:
+        if document.get("mask"):
             yield "mask", str(document["mask"]["source"])
     yield "voxel (z, y, x)", " × ".join(f"{side:g}" for side in document["voxel_nm"]) + " nm"
     yield "measured with", document["software"]

@@ -1,5 +1,6 @@
 """What is known of the label images of a stack."""
 
+import hashlib
 from dataclasses import dataclass
 
 from monai_app.domain.region import Region
@@ -40,6 +41,21 @@ def label_images(stack: Stack) -> list[Summary]:
         StackError: one is damaged.
     """
     return [_summary(stack, name) for name in stack.label_names()]
+
+
+def labels_sha256(stack: Stack, name: str) -> str:
+    """Return the SHA-256 of what a label image holds: of the files of its finest level, as they are compressed.
+
+    Raises:
+        StackError: there is no finished label image of that name.
+    """
+    stack.label_attributes(name)  # is there
+    digest = hashlib.sha256()
+    folder = stack.path / layout.LABELS / name / "0"
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def unfinished_labels(stack: Stack) -> list[str]:

@@ -44,6 +44,7 @@ def segmented(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> St
             labels[:4] = 0  # as outside a mask
             sure = np.full(labels.shape, 255, np.uint8)
             sure[:, 40:] = 0
+            sure[labels == 0] = 0  # as it is stored
             result.arrays.write(z, Rect.whole(stack.shape), {"labels": labels, "confidence": sure})
         result.finish(range(UNSEGMENTED))
     return Stack.open(path)

@@ -1,8 +1,9 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monai_app.errors import ConfigError
 from monai_app.report.browser.budget import DETAILS, Detail, within
 
 
@@ -24,6 +25,8 @@ def test_the_best_that_fits_is_chosen() -> None:
         assert within(5, round(5 * 1.03 * (size + 100)) + 1, lambda z, each: "x" * sizes[each])[0] == detail
 
 
-def test_not_even_one_slice_fits() -> None:
-    with pytest.raises(ConfigError, match="99 bytes are too few for even one slice"):
-        within(3, 99, lambda z, detail: "x" * 100)
+@pytest.mark.parametrize("slices", [1, 3])
+def test_one_slice_is_kept_whatever_it_takes(slices: int) -> None:
+    detail, encoded = within(slices, 99, lambda z, detail: "x" * detail.side)
+    assert detail == replace(DETAILS[-1], step=slices)
+    assert encoded == {0: "x" * DETAILS[-1].side}

@@ -37,7 +37,7 @@ def opened(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         ComparedSlice("first & <b>", {"ICE": ICE, "TLD": TLD}, TRUTH, PREDICTION, (10, 10, 10)),
         ComparedSlice("second", {"ICE": ICE[:30], "TLD": TLD[:30]}, TRUTH[:30], PREDICTION[:30], (10, 10, 10)),
     ]
-    path = write_page(tmp_path_factory.mktemp("page") / "page.html", compare_layers(slices, PHASES))
+    path = write_page(tmp_path_factory.mktemp("page") / "page.html", compare_layers(slices, PHASES, budget=10**6))
     with browsing.page(within=chromium) as page:
         page.goto(path.as_uri())
         yield page
@@ -92,9 +92,9 @@ def test_the_line_says_phases_and_grey_values(widget: Widget) -> None:
         truth, predicted = int(TRUTH[row, column]), int(PREDICTION[row, column])
         wrong = " (wrong)" if truth * predicted and truth != predicted else ""
         assert text.startswith(
-            f"Row {row}, column {column}: truth {truths[truth]}, prediction {predictions[predicted]}{wrong}; ICE "
+            f"Row {row}, column {column}: truth {truths[truth]}, prediction {predictions[predicted]}{wrong}; ICE ~ "
         )
-        ice, tld = map(int, re.findall(r"(?:ICE|TLD) (\d+)", text))
+        ice, tld = map(int, re.findall(r"(?:ICE ~|TLD) (\d+)", text))
         assert abs(ice - int(ICE[row, column])) <= (high - low) / 255
         assert abs(tld - int(TLD[row, column])) <= 1
 
@@ -104,3 +104,11 @@ def test_another_slice_has_its_own_size(widget: Widget) -> None:
     widget.find('[data-set="slice"]').select_option("second")
     widget.wait(1)
     assert (widget.pixels((30, 80)) == LAYERS["errors"][:30]).all()
+
+
+def test_slices_are_thinned_until_they_fit() -> None:
+    noise = np.random.default_rng(0).integers(0, 250, (400, 300), np.uint8)
+    compared = ComparedSlice("noise", {"ICE": noise, "TLD": noise}, noise % 4, noise % 4, (10, 10, 10))
+    sizes = {budget: len(compare_layers([compared], PHASES, budget=budget)) for budget in (10**6, 300_000)}
+    assert 300_000 < sizes[10**6] < 10**6
+    assert 100_000 < sizes[300_000] < 310_000

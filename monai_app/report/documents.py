@@ -1,0 +1,174 @@
+"""What of the documents that other commands wrote is read: a damaged one is found before a page is begun."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from monai_app.domain.phase import Phase
+
+
+class _Read(BaseModel):
+    """A part of a document, of which undefined numbers are ``nan``; its other keys are not looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class _ScoredStack(_Read):
+    folder: str
+    store: str
+    stack_identity: str
+    stack_ingested: str
+    slices: list[int]
+
+
+class _Phase(_Read):
+    phase: str
+    iou: float
+    dice: float
+    precision: float
+    recall: float
+    support: float
+    fraction_true: float
+    fraction_predicted: float
+
+
+class _IntervalOfPhase(_Read):
+    reliable: bool
+
+
+class _MeanInterval(_Read):
+    iou_low: float
+    iou_high: float
+    pixel_accuracy_low: float
+    pixel_accuracy_high: float
+
+
+class _Intervals(_Read):
+    phases: list[_IntervalOfPhase]
+    mean: _MeanInterval
+
+
+class _Boundary(_Read):
+    phases: list[dict[str, float | str]]
+    mean: dict[str, float]
+
+
+class _DistancesOfPhase(_Read):
+    mean_nm: float
+    hausdorff95_nm: float
+
+
+class _Surface(_Read):
+    phases: list[_DistancesOfPhase]
+
+
+class _Reliability(_Read):
+    ece: float
+    pixels: list[int]
+    right: list[float]
+    confidence: list[float]
+
+
+class _Confidence(_Read):
+    temperature: float
+    uncalibrated: _Reliability
+    calibrated: _Reliability
+
+
+class _Unlike(_Read):
+    reasons: list[str] = []
+
+
+class PooledScores(_Read):
+    """``scores.json`` of all stacks together."""
+
+    stacks: list[_ScoredStack]
+    phases: list[_Phase]
+    mean_iou: float
+    pixel_accuracy: float
+    confusion: list[list[int]]
+    intervals: _Intervals
+    boundary: _Boundary
+    surface: _Surface
+    confidence: _Confidence
+    unlike_training: _Unlike = _Unlike()
+
+
+class _PartIntervals(_Read):
+    mean: dict[str, float] = {}
+
+
+class _SliceScores(_Read):
+    slice: int
+    mean_iou: float
+    pixel_accuracy: float
+    intervals: _PartIntervals = _PartIntervals()
+
+
+class StackScores(_Read):
+    """``scores.json`` of one stack."""
+
+    parts: list[_SliceScores]
+
+
+class _Number(_Read):
+    value: float | None
+    unit: str
+    interval: tuple[float, float] | None
+    unreliable: str | None
+
+
+class _Figure(_Read):
+    title: str
+    x: str
+    y: str
+    curves: dict[str, tuple[list[float | None], list[float | None]]]
+    kind: str
+    log_x: bool
+
+
+class _Measured(_Read):
+    quantities: dict[str, Annotated[dict[str, _Number], Field(min_length=1)]]
+    tables: dict[str, Any]
+    figures: list[_Figure] = []
+
+
+class _MeasuredStack(_Read):
+    name: str
+    ingested: str
+
+
+class _MeasuredLabels(_Read):
+    name: str
+    made_by: dict[str, Any]
+    sha256: str | None = None
+
+
+class _Mask(_Read):
+    source: str
+
+
+class _MeasuredPhase(Phase):
+    model_config = ConfigDict(extra="ignore")
+
+
+class QuantitiesDocument(_Read):
+    """``quantities.json``; stack, labels, region and mask are absent where an array was measured."""
+
+    software: str
+    versions: dict[str, str]
+    voxel_nm: tuple[float, float, float]
+    phases: list[_MeasuredPhase]
+    measures: dict[str, _Measured]
+    stack: _MeasuredStack | None = None
+    labels: _MeasuredLabels | None = None
+    region: dict[str, tuple[int, int]] | None = None
+    mask: _Mask | None = None
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> Self:
+        origin = {name: getattr(self, name) for name in ("stack", "labels", "region")}
+        given = [name for name, value in origin.items() if value is not None]
+        if given != [name for name in origin if name in self.model_fields_set] or len(given) not in (0, len(origin)):
+            raise ValueError("stack, labels and region do not stand together")
+        return self
