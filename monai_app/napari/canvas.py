@@ -44,12 +44,12 @@ class Canvas:
     @property
     def z(self) -> int:
         """The slice that is shown; the nearest one where other layers of the viewer reach beyond the stack."""
-        z = np.rint(self.viewer.dims.point[_Z] / self.session.stack.voxel_nm[0])
+        z = np.rint(self.viewer.dims.point[_Z] / self._spacing)
         return int(np.clip(z, 0, self.session.stack.shape[0] - 1))
 
     def go_to(self, z: int) -> None:
         """Show a slice."""
-        self.viewer.dims.set_point(_Z, z * self.session.stack.voxel_nm[0])
+        self.viewer.dims.set_point(_Z, z * self._spacing)
 
     def paint_with(self, value: int) -> None:
         """Paint a phase from now on, or erase with 0."""
@@ -98,6 +98,12 @@ class Canvas:
         """Take the layers away."""
         for layer in self._layers():
             self.viewer.layers.remove(layer)
+
+    @property
+    def _spacing(self) -> float:
+        """The distance of slices in the viewer's unit: the smallest one of all layers; none where they do not fit."""
+        spacing, units = self.session.stack.voxel_nm[0], self.viewer.dims.units
+        return spacing if units is None else float((spacing * self.annotation.units[_Z]).m_as(units[_Z]))
 
     def _focus(self) -> None:
         """Let strokes go to the annotation, unless somebody removed its layer."""

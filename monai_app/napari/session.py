@@ -49,8 +49,8 @@ class Session:
         A slice without annotation is to train on as soon as something is painted on it.
         """
         stored = self.stack.roles.get(z)
-        painted = z in self.labels.painted and bool(self.labels.painted[z].any())
-        return self._roles.get(z, "train" if stored is None and painted else stored)
+        painted = self.labels.painted.get(z)
+        return self._roles.get(z, "train" if stored is None and painted is not None and painted.any() else stored)
 
     def set_role(self, z: int, role: Role | None) -> None:
         """Say what a slice is for; None takes its annotation back with the next `save`."""

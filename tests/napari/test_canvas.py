@@ -36,5 +36,10 @@ def test_the_slice_is_the_one_that_is_shown_beside_any_other_layer(tiny_stack: S
     assert canvas.z == 5
     layer = canvas.annotation
     assert round(layer.world_to_data(viewer.dims.point)[0]) == 5
+    viewer.add_image(np.zeros((8, 9, 9), np.uint8), units=("angstrom",) * 3)
+    canvas.go_to(4)
+    expected = 4 * tiny_stack.voxel_nm[0] * (1 if viewer.dims.units is None else 10)
+    assert viewer.dims.point[-3] == pytest.approx(expected)
+    assert canvas.z == 4
     viewer.dims.set_point(-3, 1e9)
     assert canvas.z <= tiny_stack.shape[0] - 1

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import zarr
 
@@ -176,7 +177,12 @@ def test_painting_meanwhile_does_not_change_a_proposal(session: Session) -> None
 def test_labels_are_hashed_when_they_were_painted_alone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
     of = State.of
-    monkeypatch.setattr(State, "of", lambda role, labels: hashed.append(role) or of(role, labels))
+
+    def noted(role: Role, labels: npt.NDArray[np.uint8]) -> State:
+        hashed.append(role)
+        return of(role, labels)
+
+    monkeypatch.setattr(State, "of", noted)
     session.labels[2, 0, 0] = 1
     assert [session.changed for _ in range(3)] == [[2]] * 3
     assert len(hashed) == 1

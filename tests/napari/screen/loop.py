@@ -239,7 +239,8 @@ def leaving(window: Window, folder: Path) -> None:
 
 def work_outlives_a_close_that_napari_refuses(window: Window, folder: Path) -> None:
     """What runs is asked about when the window is to be closed, and ends when it is gone."""
-    stopped, told = threading.Event(), []
+    stopped = threading.Event()
+    told: list[None] = []
 
     def work(job: Job[None]) -> None:
         stopped.wait(SECONDS)
