@@ -205,17 +205,27 @@ def somebody_else_annotates(window: Window) -> None:
     assert window.stored().annotated_by(2) == "napari"
     assert "annotated by server" in window.asked.pop()
 
+    widget.slice.role.textActivated.emit("none")
+    window.answer = ASK.No
+    window.click(widget.slice.save)
+    assert "takes the annotation of slice 2 out of the store" in window.asked.pop()
+    assert window.stored().roles[2] == "train"
+    window.click(widget.slice.reload)
+
 
 def leaving(window: Window, folder: Path) -> None:
     """Unsaved labels keep the window open, and the stack, until somebody says what becomes of them."""
     widget, viewer = window.widget, window.viewer
     viewer.window._qt_window.show()
-    window.paint(3, 1, 10, 10)
+    window.chosen = folder / "sample.ome.zarr"
     window.answer = ASK.Cancel
+    widget.stack.open.click()
+    viewer.layers["annotation"].paint((3, 10, 10), 1)  # while the stack is opened again
+    window.bot.waitUntil(lambda: widget.runner.busy is None, timeout=SECONDS * 1000)
+    assert "slice 3 are not saved" in window.asked.pop()
     viewer.window._qt_window.close()
     assert viewer.window._qt_window.isVisible()
     assert "slice 3 are not saved" in window.asked.pop()
-    window.chosen = folder / "sample.ome.zarr"
     window.click(widget.stack.open)
     assert widget.session is not None
     assert widget.session.changed == [3]
