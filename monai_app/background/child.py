@@ -3,8 +3,12 @@
 import os
 import runpy
 import signal
+import sys
 import threading
 import time
+
+COMMAND = (sys.executable, "-m", "monai_app.background.child")
+"""Our command line as a child of this process."""
 
 
 def end_with_parent() -> None:

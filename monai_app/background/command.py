@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -12,10 +11,8 @@ from pathlib import Path
 
 from anyio import CancelScope
 
+from monai_app.background.child import COMMAND
 from monai_app.errors import ConfigError, FailedError, StoppedError
-
-COMMAND = (sys.executable, "-m", "monai_app.background.child")
-"""Our command line as a child of this process."""
 
 _SHOWN = 20
 """Lines of a log that its last error may have."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from monai_app.background.ahead import work_ahead
 from monai_app.domain.region import Rect, Span
 
 SLICES = 3
@@ -91,6 +92,10 @@ def tiles_of(shape: tuple[int, ...]) -> list[Rect]:
 
 
 def computed(compute: Callable[[Rect], _Result], tiles: Sequence[Rect]) -> Iterator[tuple[Rect, _Result]]:
-    """Yield every tile with what is computed of it, in their order; as many as there are cores at a time."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        yield from zip(tiles, pool.map(compute, tiles), strict=True)
+    """Yield every tile with what is computed of it, in their order; as many as there are cores at a time.
+
+    Beside the one that is given, as many at most are begun or wait to be taken, which bounds the memory.
+    """
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores) as pool:
+        yield from work_ahead(pool, compute, tiles, cores)

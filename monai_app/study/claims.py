@@ -23,10 +23,11 @@ class Contrast:
 
 
 def contrasts_of(variants: Sequence[str]) -> list[Contrast]:
-    """Return the contrasts that variants allow, all of them between variants that differ in nothing else.
+    """Return the contrasts that variants allow; the variants of a pair differ in what is asked for alone.
 
     - detectors: all of them against each smaller set;
-    - slices: every network of several slices against every one of a single slice;
+    - slices: every network of several slices against itself on a single one;
+    - both: every other network of several slices against a U-Net of a single one;
     - network: every network against a U-Net of as many slices;
     - cleaning: cleaned images against raw ones, of networks;
     - baselines: every network on raw images against every method of before on cleaned ones, with the same detectors.
@@ -41,7 +42,12 @@ def contrasts_of(variants: Sequence[str]) -> list[Contrast]:
         return alike and len(better.seen) == most and worse.seen < better.seen
 
     def more_slices(better: StudyVariant, worse: StudyVariant) -> bool:
-        return better.seen == worse.seen and worse.slices == 1 and better.slices > 1
+        alike = (better.method, better.seen) == (worse.method, worse.seen)
+        return alike and worse.slices == 1 and better.slices > 1
+
+    def other_on_more(better: StudyVariant, worse: StudyVariant) -> bool:
+        alike = better.seen == worse.seen and (worse.method, worse.slices) == ("unet", 1)
+        return alike and better.method != "unet" and better.slices > 1
 
     def other_network(better: StudyVariant, worse: StudyVariant) -> bool:
         alike = (better.seen, better.slices) == (worse.seen, worse.slices)
@@ -58,6 +64,7 @@ def contrasts_of(variants: Sequence[str]) -> list[Contrast]:
     return [
         *_paired("detectors", raw, more_detectors, lambda each: each.signal),
         *_paired("slices", raw, more_slices, lambda each: each.kind),
+        *_paired("both", raw, other_on_more, lambda each: each.kind),
         *_paired("network", raw, other_network, lambda each: each.kind),
         *_paired("cleaning", networks, cleaned, lambda each: f"{each.kind} on {_images(each)}"),
         *_paired("baselines", found, newer, lambda each: f"{each.kind} on {_images(each)}"),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ REPEATS = 1000
 LEVEL = 0.95
 
 LEAST_SEEDS = 3
-"""Of two, simulated intervals held the true difference in 89 % of cases; of three in 95 %."""
+"""Of two, intervals are too wide, and simulated ones of one pair hold too seldom (docs/study.md)."""
 
 
 @dataclass(frozen=True)
@@ -56,37 +57,44 @@ class Difference:
 
 
 def compare(
-    counts: Mapping[str, Sequence[Counts]], contrasts: Sequence[Contrast], *, seed: int = 0
+    counts: Mapping[str, Sequence[Counts]], contrasts: Sequence[Contrast], *, together: bool = True, seed: int = 0
 ) -> list[Difference]:
     """Estimate contrasts between the mean IoU of variants, which is the mean over stacks and seeds.
 
-    Two errors are added in squares. That of the seeds follows from how much the difference of each pair of variants
-    scatters over them; pairs are trained apart. That of the blocks is their bootstrap's (see `block_interval`), with
-    the same draw for all variants, as all are scored on the same blocks: a block that is hard for all blurs no
-    difference. The quantile is Student's t with Satterthwaite's degrees of freedom (1946, doi 10.2307/3002019), because
-    three seeds are few. Intervals of all contrasts of a claim together are
-    Bonferroni's. Stacks are not drawn: what is said is
-    said of these.
+    Errors are added in squares. That of the seeds follows from how much the difference of each pair of variants
+    scatters over them; pairs are trained apart. That of the blocks of each stack is their bootstrap's (see
+    `block_interval`), with the same draw for all variants, as all are scored on the same blocks: a block that is hard
+    for all blurs no difference. The quantile is Student's t with Satterthwaite's degrees of freedom (1946, doi
+    10.2307/3002019), because three seeds are few. Intervals of all contrasts of a claim together are Bonferroni's.
+    Stacks are not drawn: what is said is said of these.
 
     Args:
         counts: variant -> for each stack (seeds, blocks, K, K) pixels, [true][predicted], in the same order of seeds
             and blocks for all variants.
         contrasts: between the variants.
+        together: whether all contrasts of a claim are to hold together; else each is corrected for itself alone.
         seed: of the draws.
     """
     shapes = [each.shape[:2] for each in next(iter(counts.values()))]
     generator = np.random.default_rng(seed)
-    whole = [np.ones((1, blocks), np.int64) for _, blocks in shapes]
     drawn = [generator.multinomial(blocks, np.full(blocks, 1 / blocks), REPEATS) for _, blocks in shapes]
-    of_seeds, of_draws = (
-        {
-            name: np.mean([_mean_ious(each, own) for each, own in zip(stacks, weights, strict=True)], axis=0)
-            for name, stacks in counts.items()
-        }
-        for weights in (whole, drawn)
-    )
-    numbers = Counter(each.claim for each in contrasts)
-    return [_difference(each, of_seeds, of_draws, shapes, 1 - (1 - LEVEL) / numbers[each.claim]) for each in contrasts]
+    scores = {
+        name: _Scores(
+            np.stack([_mean_ious(each, np.ones((1, each.shape[1]), np.int64))[0] for each in stacks]),
+            np.stack([_mean_ious(each, own).mean(axis=1) for each, own in zip(stacks, drawn, strict=True)]),
+        )
+        for name, stacks in counts.items()
+    }
+    blocks = np.array([own for _, own in shapes])
+    numbers = Counter(each.claim for each in contrasts) if together else Counter()
+    return [_difference(each, scores, blocks, 1 - (1 - LEVEL) / max(numbers[each.claim], 1)) for each in contrasts]
+
+
+class _Scores(NamedTuple):
+    """Mean IoU of a variant on every stack: with each seed (stacks, seeds), and of drawn blocks (stacks, repeats)."""
+
+    of_seeds: Floats
+    of_draws: Floats
 
 
 def _mean_ious(counts: Counts, weights: Counts) -> Floats:
@@ -105,33 +113,28 @@ def _mean_ious(counts: Counts, weights: Counts) -> Floats:
 
 
 def _difference(
-    contrast: Contrast,
-    of_seeds: Mapping[str, Floats],
-    of_draws: Mapping[str, Floats],
-    shapes: Sequence[tuple[int, ...]],
-    level: float,
+    contrast: Contrast, scores: Mapping[str, _Scores], blocks: npt.NDArray[np.int64], level: float
 ) -> Difference:
-    """Return a contrast with its intervals.
+    """Return a contrast with its intervals, ``nan`` where a variance is unknown.
 
     Args:
         contrast: between what.
-        of_seeds: variant -> mean IoU (1, seeds).
-        of_draws: variant -> mean IoU (repeats, seeds) of drawn blocks.
-        shapes: seeds and blocks of each stack.
+        scores: of every variant.
+        blocks: of every stack.
         level: of the intervals that hold together.
     """
-    pairs = np.concatenate([of_seeds[better] - of_seeds[worse] for better, worse in contrast.pairs])
+    pairs = np.stack([(scores[one].of_seeds - scores[other].of_seeds).mean(axis=0) for one, other in contrast.pairs])
+    draws = np.mean([scores[one].of_draws - scores[other].of_draws for one, other in contrast.pairs], axis=0)
     number, seeds = pairs.shape
-    by_seeds = pairs.var(axis=1, ddof=1) / seeds / number**2 if seeds > 1 else np.full(number, np.nan)
-    draws = np.mean([of_draws[better] - of_draws[worse] for better, worse in contrast.pairs], axis=(0, 2))
-    least, blocks = min(own for _, own in shapes), sum(own - 1 for _, own in shapes)
-    by_blocks = draws.var() * least / (least - 1) if least > 1 else np.nan
-    variances = np.array([*by_seeds, by_blocks])
-    freedom = np.array([*[seeds - 1] * number, blocks])
-    value, known = float(pairs.mean()), ~np.isnan(variances)
-    total = variances[known].sum()
-    effective = total**2 / (variances[known] ** 2 / freedom[known]).sum() if total > 0 else np.inf
-    reach, corrected = (float(stats.t.ppf((1 + each) / 2, effective) * np.sqrt(total)) for each in (LEVEL, level))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_seeds = pairs.var(axis=1) / (seeds - 1) / number**2
+        by_blocks = draws.var(axis=1) * (blocks / (blocks - 1)) / len(blocks) ** 2
+    value, reaches = float(pairs.mean()), [np.nan, np.nan]
+    if seeds > 1 and blocks.min() > 1:
+        variances = np.concatenate([by_seeds, by_blocks])
+        freedom = np.concatenate([np.full(number, seeds - 1), blocks - 1])
+        reaches = [_reach(variances, freedom, each) for each in (LEVEL, level)]
+    reach, corrected = reaches
     return Difference(
         contrast,
         value,
@@ -140,9 +143,18 @@ def _difference(
         value - corrected,
         value + corrected,
         float(np.sqrt(by_seeds.sum())),
-        float(np.sqrt(by_blocks)),
-        _reasons(seeds, least),
+        float(np.sqrt(by_blocks.sum())),
+        _reasons(seeds, int(blocks.min())),
     )
+
+
+def _reach(variances: Floats, freedom: npt.NDArray[np.int64], level: float) -> float:
+    """Half the width of an interval, from variances that are added and the degrees of freedom of each."""
+    total = variances.sum()
+    if total == 0:
+        return 0.0
+    effective = total**2 / (variances**2 / freedom).sum()
+    return float(stats.t.ppf((1 + level) / 2, effective) * np.sqrt(total))
 
 
 def _reasons(seeds: int, blocks: int) -> tuple[str, ...]:
@@ -150,7 +162,8 @@ def _reasons(seeds: int, blocks: int) -> tuple[str, ...]:
     reasons = []
     if seeds < LEAST_SEEDS:
         many = f"{seeds} seed{'s' * (seeds > 1)}"
-        reasons.append(f"{many} say too little of what chance does in a training; {LEAST_SEEDS} are needed")
+        reasons.append(f"{many} cannot tell what chance does in a training; {LEAST_SEEDS} are needed")
     if blocks < LEAST_BLOCKS:
-        reasons.append(f"the test slices of a stack hold {blocks} annotated blocks; {LEAST_BLOCKS} are needed")
+        many = f"{blocks} annotated block{'s' * (blocks > 1)}"
+        reasons.append(f"the test slices of a stack hold {many}; {LEAST_BLOCKS} are needed")
     return tuple(reasons)

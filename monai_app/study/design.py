@@ -1,24 +1,34 @@
 """What a study compares, as a document."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from monai_app.bundle.configs.locate import size_overlays
+from monai_app.bundle.configs.locate import size_overlays, template_path
+from monai_app.bundle.configs.settings import read_overlays
+from monai_app.bundle.configs.training_settings import check_settings
+from monai_app.bundle.stacks import check_stacks
 from monai_app.domain.schemas import write_document
 from monai_app.domain.validation import Items, Strict, Text, read_document
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
-from monai_app.study.variants import read_study_variant
+from monai_app.study.variants import StudyVariant, read_study_variant
+from monai_app.yamlfile import read_yaml
 
 EPOCHS = 12
 """Epochs of each training where nobody chose: with them the nine variants take about 40 minutes a seed on 2 cores."""
 
 NETWORKS = (("unet", 1), ("unet", 3), ("sensor3d", 3))
 """Networks and slices of the default design."""
+
+_BUDGET = ("crop", "batch_size", "steps_per_epoch")
+"""Settings that say, with the epochs, how many pixels a training sees."""
+
+_OWN = {"max_epochs": "epochs", "seed": "seeds", "detectors": "variants", "slices": "variants"}
+"""Settings that a design has entries for."""
 
 MOST_DETECTORS = 4
 """Detectors of which every combination is a variant of the default design; five would make 93 models a seed."""
@@ -82,14 +92,50 @@ def check_design(design: Design, stacks: Sequence[Stack]) -> None:
     """Check that every variant can be trained on every stack.
 
     Raises:
-        ConfigError: a variant or size does not exist, two variants are the same, or a stack lacks one of its detectors.
+        ConfigError: a variant, size or setting does not exist, trainings would see different numbers of pixels, two
+            variants are the same, or a stack lacks one of its detectors.
     """
     seen: dict[tuple[str, int, frozenset[str], bool], str] = {}
     for name in design.variants:
         variant = read_study_variant(name)
-        size_overlays(variant.settings.bundle, design.size)
+        _check_settings(variant, design)
         for stack in stacks:
-            variant.detectors_of(stack)
+            check_stacks([stack], variant.detectors_of(stack), variant.slices)
         same = seen.setdefault((variant.method, variant.slices, variant.seen, variant.cleaned), name)
         if same != name:
             raise ConfigError(f"variants {same!r} and {name!r} are the same; leave one out")
+    _check_budget([each for each in map(read_study_variant, design.variants) if each.is_network], design)
+
+
+def settings_of(variant: StudyVariant, design: Design) -> dict[str, Any]:
+    """Return the settings that a variant is trained with: the bundle's, the size's, the design's."""
+    bundle = variant.settings.bundle
+    defaults: dict[str, Any] = read_yaml(template_path(bundle) / "configs" / "train.yaml")
+    return {**defaults, **read_overlays(size_overlays(bundle, design.size)), **design.settings}
+
+
+def validation_of(variant: StudyVariant, design: Design) -> tuple[float, int]:
+    """Return which share of the labelled area validates, and the side of its blocks in pixels."""
+    settings = settings_of(variant, design)
+    return settings["validation_fraction"], settings["validation_block"]
+
+
+def _check_settings(variant: StudyVariant, design: Design) -> None:
+    for name, entry in _OWN.items():
+        if name in design.settings:
+            raise ConfigError(f"settings: {name} is the design's own; write {entry} beside settings instead")
+    defaults = read_yaml(template_path(variant.settings.bundle) / "configs" / "train.yaml")
+    overlays = read_overlays(size_overlays(variant.settings.bundle, design.size))
+    check_settings({**overlays, **design.settings}, defaults)
+
+
+def _check_budget(networks: Sequence[StudyVariant], design: Design) -> None:
+    """Refuse trainings that would see different numbers of pixels."""
+    for one, other in pairwise(networks):
+        first, second = (settings_of(each, design) for each in (one, other))
+        odd = [name for name in _BUDGET if first[name] != second[name]]
+        if odd:
+            raise ConfigError(
+                f"{one.name} and {other.name} would see different numbers of pixels: {odd[0]} is {first[odd[0]]} of "
+                f"one and {second[odd[0]]} of the other; give {odd[0]} in the design's settings, or choose another size"
+            )

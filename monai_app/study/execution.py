@@ -2,21 +2,23 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 
-from monai_app.background.command import COMMAND
-from monai_app.bundle.prepare import CHECKPOINT
-from monai_app.errors import FailedError
+from monai_app.background.child import COMMAND
+from monai_app.bundle.prepare import CHECKPOINT, read_record
+from monai_app.errors import AppError, FailedError
 from monai_app.files import file_sha256, write_json
 from monai_app.progress import Progress, silent
 from monai_app.study.baselines.process import read_result
-from monai_app.study.design import Design
+from monai_app.study.design import Design, validation_of
 from monai_app.study.runs import StudyRun
 from monai_app.training import is_finished
 from monai_app.training.evaluation import read_stack_scores
@@ -28,10 +30,14 @@ _SHOWN = 3
 
 
 def is_done(run: StudyRun) -> bool:
-    """Whether a run has been trained to its end, and scored on the stack as it is annotated now."""
+    """Whether a run has been trained to its end and scored, both on the stack as it is annotated now.
+
+    Raises:
+        ConfigError: its record or checkpoint is damaged.
+    """
     if not run.variant.is_network:
         return read_result(run.folder, run.stack.identity) is not None
-    return is_finished(run.folder / CHECKPOINT) and read_stack_scores(run.folder, run.stack.identity) is not None
+    return _is_trained(run) and read_stack_scores(run.folder, run.stack.identity) is not None
 
 
 def carry_out(
@@ -44,7 +50,8 @@ def carry_out(
 ) -> None:
     """Train and score every run that is not done.
 
-    A training that was stopped resumes where it was. One that fails does not keep the others from being carried out.
+    A training that was stopped resumes where it was. One that fails does not keep the others from being carried out;
+    nor does one that was trained on other annotations, which is left as it is.
 
     Args:
         runs: the runs.
@@ -56,24 +63,23 @@ def carry_out(
     Raises:
         FailedError: trainings failed; all others are done.
     """
-    waiting = [run for run in runs if not is_done(run)]
     failed = []
-    progress(0, len(waiting))
+    progress(0, len(runs))
     pool, commands = ThreadPoolExecutor(jobs), _Commands(jobs)
     try:
-        tasks = {pool.submit(_complete, run, design, commands): run for run in waiting}
+        tasks = {pool.submit(_complete, run, design, commands): run for run in runs}
         for number, task in enumerate(as_completed(tasks), 1):
             try:
-                task.result()
-                report(f"done: {tasks[task].name}")
-            except FailedError as error:
-                failed.append(str(error))
-            progress(number, len(waiting))
+                if task.result():
+                    report(f"done: {tasks[task].name}")
+            except (AppError, OSError) as error:
+                failed.append(f"{tasks[task].name}: {error}")
+            progress(number, len(runs))
     finally:
         commands.kill()  # where the loop was left early
         pool.shutdown(cancel_futures=True)
     if failed:
-        raise FailedError("\n".join([f"{len(failed)} of {len(waiting)} runs failed:", *failed]))
+        raise FailedError("\n".join([f"{len(failed)} of {len(runs)} runs failed:", *failed]))
 
 
 def seconds_of(run: StudyRun) -> float | None:
@@ -107,36 +113,52 @@ class _Commands:
         with run.log.open("ab") as log:
             with self._lock:
                 if self._killed:
-                    raise FailedError(f"{run.name} was stopped")
+                    raise FailedError("it was stopped")
                 process = subprocess.Popen(
                     [*command, *map(str, words)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     env=self._environment,
+                    start_new_session=True,
                 )
                 self._running.add(process)
             code = process.wait()
-            self._running.discard(process)
+            with self._lock:
+                self._running.discard(process)
         if code:
             last = run.log.read_text(encoding="utf8", errors="replace").strip().splitlines()[-_SHOWN:]
-            raise FailedError(f"{run.name} ended with {code}: {' '.join(last)}; see {run.log}")
+            raise FailedError(f"{' '.join(last)} ({run.log} says more; it ended with {code})")
 
     def kill(self) -> None:
         """Kill those that run, and let no other begin."""
         with self._lock:
             self._killed = True
             for process in self._running:
-                process.kill()
+                with suppress(ProcessLookupError):  # those that it started end too
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
-def _complete(run: StudyRun, design: Design, commands: _Commands) -> None:
-    """Train where that is not done, then score."""
+def _is_trained(run: StudyRun) -> bool:
+    """Whether a network has been trained to its end, on the stack as it is annotated now."""
+    if not is_finished(run.folder / CHECKPOINT):
+        return False
+    return bool(read_record(run.folder)["stack"] == run.stack.identity)
+
+
+def _complete(run: StudyRun, design: Design, commands: _Commands) -> bool:
+    """Train where that is not done, then score; return whether anything was to be done.
+
+    The command refuses to train in the folder of a training on other annotations, which is told.
+    """
+    if is_done(run):
+        return False
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     if not run.variant.is_network:
-        commands.run(run, _BASELINE, run.stack.path, run.variant.name, run.seed, run.folder)
-        return
-    if not is_finished(run.folder / CHECKPOINT):
+        words = (run.stack.path, run.variant.name, run.seed, run.folder, *validation_of(run.variant, design))
+        commands.run(run, _BASELINE, *words)
+        return True
+    if not _is_trained(run):
         resumed, begin = run.folder.exists(), time.perf_counter()
         commands.run(run, COMMAND, "train", run.stack.path, run.folder, *_options(run, design))
         if not resumed:
@@ -144,7 +166,8 @@ def _complete(run: StudyRun, design: Design, commands: _Commands) -> None:
             write_json(run.record, {"seconds": seconds, "weights_sha256": file_sha256(_weights(run))})
     commands.run(run, COMMAND, "evaluate", run.stack.path, run.folder)
     if read_stack_scores(run.folder, run.stack.identity) is None:
-        raise FailedError(f"{run.name}: {run.stack.path} was annotated meanwhile; give the same command again")
+        raise FailedError(f"{run.stack.path} was annotated meanwhile; give the same command again")
+    return True
 
 
 def _options(run: StudyRun, design: Design) -> list[str]:

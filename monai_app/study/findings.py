@@ -66,7 +66,8 @@ def findings(design: Design, runs: Sequence[StudyRun], outcomes: Sequence[Outcom
     variants = [scores for name in design.variants if (scores := _scores(name, outcomes)) is not None]
     contrasts = contrasts_of(design.variants)
     counts = _counts(design, outcomes, seeds)
-    differences, pairs = (compare(counts, each) if seeds else [] for each in (contrasts, single_pairs(contrasts)))
+    differences = compare(counts, contrasts) if seeds else []
+    pairs = compare(counts, single_pairs(contrasts), together=False) if seeds else []
     return Findings(design, outcomes, missing, variants, seeds, differences, pairs)
 
 

@@ -33,6 +33,7 @@ DOCUMENT, TABLE, RUNS, COMPARISONS, PAGE, FIGURE = (
 _QUESTIONS = {
     "detectors": "Do all detectors together beat fewer?",
     "slices": "Do neighbouring slices help?",
+    "both": "Does another network on neighbouring slices beat the U-Net on one?",
     "network": "Does another network beat the U-Net on the same slices?",
     "cleaning": "Does it help networks to clean the images?",
     "baselines": "Do networks on raw images beat other methods on cleaned ones?",

@@ -10,8 +10,8 @@ from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable
 from monai_app.study.baselines.cleaned_stack import Task, cleaned_stack
-from monai_app.study.design import Design, check_design, default_design, read_design, write_design
-from monai_app.study.variants import CLEANED
+from monai_app.study.design import Design, check_design, default_design, read_design, validation_of, write_design
+from monai_app.study.variants import CLEANED, read_study_variant
 
 FILE = "design.yaml"
 """File of a study's folder that says what is compared."""
@@ -48,6 +48,10 @@ def begin_study(
     stacks = [Stack.open(each) for each in paths]
     check_different(stacks)
     for stack in stacks:
+        if stack.phases != stacks[0].phases:
+            raise ConfigError(
+                f"{stack.path} and {stacks[0].path} have different phases, whose scores have no mean; study them apart"
+            )
         if not stack.test_slices:
             raise AnnotationError(f"{stack.path} has no test slice, so nothing could be scored; annotate one for it")
     earlier = read_design(folder / FILE) if (folder / FILE).is_file() else None
@@ -78,8 +82,11 @@ def cleaned_stacks(design: Design, stacks: Sequence[Stack], folder: Path, progre
     if not any(name.endswith(CLEANED) for name in design.variants):
         return {}
     (folder / "stacks").mkdir(exist_ok=True)
+    validation = validation_of(read_study_variant(design.variants[0]), design)
     return {
-        each.store_name: cleaned_stack(each, folder / "stacks" / f"{each.store_name}_cleaned.ome.zarr", progress)
+        each.store_name: cleaned_stack(
+            each, folder / "stacks" / f"{each.store_name}_cleaned.ome.zarr", validation, progress
+        )
         for each in stacks
     }
 
@@ -96,7 +103,14 @@ def _numbers(seeds: str | None) -> tuple[int, ...] | None:
 def _check_same(folder: Path, earlier: Design, design: Design) -> None:
     for name, value in earlier:
         now = getattr(design, name)
-        if now != value and name not in _MAY_GROW:
+        if name in _MAY_GROW:
+            gone = [str(each) for each in value if each not in now]
+            if gone:
+                raise ConfigError(
+                    f"{folder} holds a study with {name} {', '.join(gone)}, which are left out now; name them too: "
+                    "a study that leaves out what it has seen shows nothing"
+                )
+        elif now != value:
             raise ConfigError(
                 f"{folder} holds a study with {name} {value!r}, and {now!r} is given: its runs would not be alike; "
                 "name another folder"

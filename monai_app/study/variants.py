@@ -54,7 +54,7 @@ class StudyVariant:
     @property
     def signal(self) -> str:
         """Its detectors for people."""
-        return "+".join(self.detectors)
+        return "+".join(sorted(self.detectors, key=str.casefold))
 
     @property
     def kind(self) -> str:

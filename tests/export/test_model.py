@@ -16,6 +16,7 @@ from monai.bundle import ckpt_export
 from torch import Tensor
 from typer.testing import CliRunner
 
+from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.signatures import FOLDER
 from monai_app.cli import app
 from monai_app.errors import ConfigError
@@ -172,7 +173,10 @@ def test_workers_get_the_file_with_the_model(name: Format, exported: Exported, t
 
 
 @FORMATS
-def test_damaged_and_foreign_files_are_refused(name: Format, exported: Exported, tmp_path: Path) -> None:
+def test_damaged_and_foreign_files_are_refused(
+    name: Format, exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(signatures.FOLDER, str(tmp_path / "trust"))  # a file of 0 bytes is trusted here alone
     whole = exported("unet", name).file
     path = tmp_path / f"net{whole.suffix}"
     for content in (whole.read_bytes()[:-500], b"", b"no model at all" * 100):

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import torch
 
+from monai_app.domain.region import Rect
 from monai_app.errors import ConfigError, StackError
 from monai_app.files import file_sha256
 from monai_app.inference import Model, Request, Segmentation, export_tiff
@@ -119,10 +120,10 @@ def test_labels_that_are_replaced_while_they_become_tiffs_give_none(
     stack.write_labels("net", planes)
     plain = Stack.read_labels
 
-    def read(self: Stack, name: str, z: int) -> np.ndarray:
+    def read(self: Stack, name: str, z: int, rect: Rect | None = None, **level: int) -> np.ndarray:
         if z == 1:
             stack.write_labels("net", [2 * plane for plane in planes], overwrite=True, attributes={"another": 1})
-        return plain(self, name, z)
+        return plain(self, name, z, rect, **level)
 
     monkeypatch.setattr(Stack, "read_labels", read)
     with pytest.raises(StackError, match=r"labels 'net' of .* were replaced while they were read"):

@@ -1,5 +1,8 @@
 """Features of pixels: the same in tiles as of the whole slice, of every detector and slice."""
 
+import os
+import time
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -71,3 +74,12 @@ def test_tiles_cover_a_slice_once_and_come_in_their_order() -> None:
         counts[tile.index] += 1
     assert (counts == 1).all()
     assert len(tiles) == 4
+
+
+def test_tiles_that_wait_to_be_taken_are_no_more_than_the_cores() -> None:
+    begun: list[Rect] = []
+    tiles = tiles_of((256, 256 * (len(os.sched_getaffinity(0)) + 9)))
+    for taken, _ in enumerate(computed(begun.append, tiles), 1):
+        time.sleep(0.01)
+        assert len(begun) <= taken + len(os.sched_getaffinity(0))
+    assert len(begun) == len(tiles)

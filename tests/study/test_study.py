@@ -12,14 +12,16 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from monai_app.background.command import COMMAND
+from monai_app.background.child import COMMAND
 from monai_app.cli import app
-from monai_app.stack import Stack
+from monai_app.errors import ConfigError
+from monai_app.stack import Stack, annotate, ingest
 from monai_app.study import Design, default_design, execution, read_design, read_outcomes, runs_of
 from monai_app.study.design import check_design
 from monai_app.study.execution import is_done
+from monai_app.study.setup import begin_study
 from tests import warm
-from tests.conftest import CHECKOUT, TINY, run_command
+from tests.conftest import CHECKOUT, TINY, run_command, write_tiny_sample
 
 VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1", "otsu_ICE+TLD_1")
 
@@ -104,7 +106,7 @@ def test_a_run_that_fails_leaves_the_others_and_is_named(tiny_stack: Stack, tmp_
     found = run_command("-m", "monai_app", "study", tiny_stack.path, tmp_path / "s", "--design", design, check=False)
     assert found.returncode == 2
     assert "1 of 1 runs failed" in found.stderr
-    assert "unet_ICE_1, seed 0, tiny ended with 2" in found.stderr
+    assert "unet_ICE_1, seed 0, tiny: monai-app: " in found.stderr
     assert (broken / "notes.txt").exists()
 
 
@@ -145,3 +147,24 @@ def test_runs_of_one_seed_come_before_those_of_the_next(tiny_stack: Stack, tmp_p
     assert [(run.seed, run.variant.name) for run in runs] == [(seed, name) for seed in (3, 5) for name in VARIANTS]
     assert not any(is_done(run) for run in runs)
     assert read_outcomes(runs) == []
+
+
+def test_a_model_of_other_annotations_is_not_taken_for_this_study(
+    study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(study[0], tmp_path / "s")
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / tiny_stack.path.name))
+    annotate(stack, {1: stack.read_annotation(3)}, role="train", source="test")
+    words = ["study", stack.path, folder]
+    found = CliRunner().invoke(app, [*map(str, words)])
+    assert "2 of 3 runs failed" in str(found.exception)
+    assert "made from" in str(found.exception)
+    assert json.loads((folder / "results.json").read_text())["seeds_compared"] == []
+
+
+def test_stacks_of_different_phases_are_not_studied_together(tiny_stack: Stack, tmp_path: Path) -> None:
+    description = write_tiny_sample(tmp_path / "sample", slices=7)
+    description.write_text(description.read_text().replace("pore", "void"))
+    other = ingest(description, tmp_path / "other.ome.zarr")
+    with pytest.raises(ConfigError, match="different phases"):
+        begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)

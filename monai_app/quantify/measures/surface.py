@@ -15,9 +15,9 @@ _Step = tuple[int, int, int]
 DIRECTIONS: tuple[_Step, ...] = tuple((z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z, y, x) > (0, 0, 0))
 """The 13 directions, as steps z, y, x, from a voxel to the neighbours that it has a face, an edge or a corner with."""
 
-LEAST_SLICES = 5
-"""Slices of which an area can be relied on: of n slices a face between two counts n / (n - 1) times, since the
-structure is taken to go on beyond them."""
+MOST_COUNTED = 5 / 4
+"""How often a face between two slices may count at most, for an area that can be relied on: of n neighbouring slices it
+counts n / (n - 1) times, since the structure is taken to go on beyond them."""
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
@@ -39,7 +39,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
             lines[number] += _count_segmented(first, second)
             changes[number] += _count_changes(first, second, labels.size)
         above = voxels[-1:]
-    return _measured(labels, _area_per_volume(changes, lines, labels.voxel_um))
+    return _measured(labels, _area_per_volume(changes, lines, labels.voxel_um), lines[DIRECTIONS.index((1, 0, 0))])
 
 
 def crofton_weights(voxel: tuple[float, float, float]) -> npt.NDArray[np.float64]:
@@ -87,20 +87,19 @@ def _area_per_volume(
     return areas
 
 
-def _measured(labels: Labels, areas: npt.NDArray[np.float64] | None) -> Measured:
-    """Specific surfaces of the phases, and the areas between each two of them."""
+def _measured(labels: Labels, areas: npt.NDArray[np.float64] | None, pairs: np.int64) -> Measured:
+    """Specific surfaces and areas between phases; ``pairs`` of voxels were looked at along z."""
     values = [phase.value for phase in labels.phases]
-    volume = float(labels.count()[:, values].sum() * np.prod(labels.voxel_um))
+    voxels = labels.count()[:, values].sum()
+    volume = float(voxels * np.prod(labels.voxel_um))
     if areas is None:
         reason = "areas need at least two slices, rows and columns that are segmented side by side"
         nothing = {phase.name: Quantity(None, "1/um", unreliable=reason) for phase in labels.phases}
         return Measured({"specific_surface": nothing})
     between = areas[np.ix_(values, values)]
-    slices, few = labels.shape[0], None
-    if slices < LEAST_SLICES:
-        few = (
-            f"of {slices} slices a face between two counts {slices / (slices - 1):.2g} times; {LEAST_SLICES} are needed"
-        )
+    counted, few = voxels / pairs, None
+    if counted > MOST_COUNTED:
+        few = f"of few neighbouring slices a face between two counts {counted:.2g} times; 5 or more are needed"
     surfaces = {
         phase.name: Quantity(area, "1/um", unreliable=few)
         for phase, area in zip(labels.phases, between.sum(1).tolist(), strict=True)

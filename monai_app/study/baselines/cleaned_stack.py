@@ -1,7 +1,6 @@
 """Cleaned copies of stacks, on which the methods of before, and networks too, are trained."""
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from monai_app.files import write_json
+from monai_app.files import work_folder, write_json
 from monai_app.progress import Progress, silent
 from monai_app.stack import SampleDescription, Stack, ingest
 from monai_app.study.baselines.cleaning import STEPS, Cleaning, choices, clean
@@ -28,7 +27,9 @@ Task = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of a step, which is named."""
 
 
-def cleaned_stack(stack: Stack, target: Path, progress: Task = lambda name: nullcontext(silent)) -> Stack:
+def cleaned_stack(
+    stack: Stack, target: Path, validation: tuple[float, int], progress: Task = lambda name: nullcontext(silent)
+) -> Stack:
     """Return the cleaned copy of a stack; it is made where it does not exist, or is of another stack.
 
     How strongly each detector is cleaned is chosen by what helps a random forest on this detector most: step after
@@ -38,10 +39,12 @@ def cleaned_stack(stack: Stack, target: Path, progress: Task = lambda name: null
     Args:
         stack: the stack.
         target: store of the copy, ``<name>.ome.zarr``.
+        validation: which share of the labelled area validates, and the side of its blocks in pixels.
         progress: makes what shows the progress of a step.
 
     Raises:
         ConfigError: algotom is not installed.
+        BusyError: another process makes it.
         StackError: a slice is damaged.
     """
     record = target.with_name(target.name.removesuffix(".ome.zarr") + ".json")
@@ -49,11 +52,12 @@ def cleaned_stack(stack: Stack, target: Path, progress: Task = lambda name: null
     if done.get("stack_identity") == stack.identity:
         return Stack.open(target)
     with progress("choose how to clean") as shown:
-        chosen = _choose_all(stack, shown)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".cleaned-") as folder:
+        chosen = _choose_all(stack, validation, shown)
+    images = target.with_name(target.name.removesuffix(".ome.zarr") + "_images")
+    with work_folder(images, f"{target} is being made by another process; wait for it") as folder:
         with progress("clean") as shown:
-            description = _write(stack, {name: best for name, (best, _) in chosen.items()}, Path(folder), shown)
-        made = ingest(SampleDescription.model_validate(description, context=Path(folder)), target, overwrite=True)
+            description = _write(stack, {name: best for name, (best, _) in chosen.items()}, folder, shown)
+        made = ingest(SampleDescription.model_validate(description, context=folder), target, overwrite=True)
     told = {
         name: {
             "chosen": asdict(best),
@@ -65,11 +69,13 @@ def cleaned_stack(stack: Stack, target: Path, progress: Task = lambda name: null
     return made
 
 
-def _choose_all(stack: Stack, progress: Progress) -> dict[str, tuple[Cleaning, list[tuple[Cleaning, float]]]]:
+def _choose_all(
+    stack: Stack, validation: tuple[float, int], progress: Progress
+) -> dict[str, tuple[Cleaning, list[tuple[Cleaning, float]]]]:
     found = {}
     progress(0, len(stack.detectors))
     for number, name in enumerate(stack.detectors, 1):
-        found[name] = _choose(Examples.of(stack, [name], 1, _SEED))
+        found[name] = _choose(Examples.of(stack, [name], 1, _SEED, validation))
         progress(number, len(stack.detectors))
     return found
 
@@ -109,6 +115,8 @@ def _write(stack: Stack, chosen: Mapping[str, Cleaning], folder: Path, progress:
     return {
         "name": f"{stack.name} cleaned",
         "voxel_nm": voxel,
+        "numbers": {"gaps": "ignore"},
+        "breaks": list(stack.gaps),
         "detectors": {name: str(folder / "images" / name) for name in chosen},
         "phases": [{"value": each.value, "name": each.name, "colour": each.colour} for each in stack.phases],
         "annotations": {

@@ -56,11 +56,13 @@ class Examples:
     phases: int
 
     @classmethod
-    def of(cls, stack: Stack, detectors: Sequence[str], slices: int, seed: int) -> "Examples":
-        """Read the training slices of a stack; the seed decides which blocks validate, as for networks."""
+    def of(
+        cls, stack: Stack, detectors: Sequence[str], slices: int, seed: int, validation: tuple[float, int]
+    ) -> "Examples":
+        """Read the training slices of a stack; the blocks validate that do so for networks of these settings."""
         slabs = {z: stack.read_slab(z, detectors, slices) for z in stack.train_slices}
         labels = {z: stack.read_annotation(z) for z in stack.train_slices}
-        return cls(slabs, labels, split_stack(stack, seed=seed), len(stack.phases))
+        return cls(slabs, labels, split_stack(stack, *validation, seed), len(stack.phases))
 
     def fit(self, method: Method, parameters: Parameters) -> Fitted:
         """Let a method learn from all that does not validate."""

@@ -1,5 +1,6 @@
 """Multi-Otsu thresholds of every detector, and which phase each combination of grey classes is."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_multiotsu
 
-from monai_app.domain.region import Rect
+from monai_app.domain.region import Rect, Span
 from monai_app.study.baselines.method import Labels, Parameters, Slab
 
 _SIGMAS = (0.0, 1.0, 2.0, 4.0)
@@ -17,8 +18,11 @@ _SIGMAS = (0.0, 1.0, 2.0, 4.0)
 _BINS = 128
 """Of the grey values; the time goes with their number to the power of the thresholds."""
 
-_MOST_CLASSES = 5
+_CLASSES = (2, 3, 4, 5)
 """Grey classes of a detector; six take minutes."""
+
+_TRUNCATE = 4.0
+"""Standard deviations after which the smoothing ends."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,7 @@ class Otsu:
     @property
     def choices(self) -> Sequence[Parameters]:
         """Smoothing and number of grey classes."""
-        most = min(self.phases, _MOST_CLASSES)
-        return [{"sigma": sigma, "classes": classes} for sigma in _SIGMAS for classes in range(2, most + 1)]
+        return [{"sigma": sigma, "classes": classes} for sigma in _SIGMAS for classes in _CLASSES]
 
     def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Thresholds":
         """Take thresholds from all pixels of the slices, and the phase of each class from the labelled ones."""
@@ -66,12 +69,17 @@ class Thresholds:
 
     def predict(self, slab: Slab, rect: Rect) -> Labels:
         """Return the labels of a rectangle of a slice (detectors, rows, columns)."""
-        return self.table[_combined([plane[rect.index] for plane in _smooth(slab, self.sigma)], self.thresholds)]
+        reach = math.ceil(_TRUNCATE * self.sigma) + 1
+        grown = Rect(*(Span(each.start - reach, each.stop + reach) for each in (rect.y, rect.x)))
+        around = grown.intersect(Rect.whole(slab.shape))
+        inner = rect.relative_to(around).index
+        planes = [plane[inner] for plane in _smooth(slab[(slice(None), *around.index)], self.sigma)]
+        return self.table[_combined(planes, self.thresholds)]
 
 
 def _smooth(slab: Slab, sigma: float) -> list[npt.NDArray[np.float32]]:
     planes: Iterator[npt.NDArray[np.float32]] = (plane.astype(np.float32) for plane in slab)
-    return [gaussian_filter(plane, sigma) if sigma else plane for plane in planes]
+    return [gaussian_filter(plane, sigma, truncate=_TRUNCATE) if sigma else plane for plane in planes]
 
 
 def _thresholds(grey: npt.NDArray[np.float32], classes: int) -> npt.NDArray[np.float64]:

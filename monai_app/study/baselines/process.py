@@ -1,4 +1,4 @@
-"""Train and score a method that is no network, in a process of its own: ``STACK VARIANT SEED FOLDER``."""
+"""Train and score a method that is no network, in a process: ``STACK VARIANT SEED FOLDER FRACTION BLOCK``."""
 
 import sys
 import time
@@ -23,19 +23,22 @@ RESULT = "scores.json"
 """File of a run's folder with what it found."""
 
 
-def train_and_score(stack: Stack, variant: StudyVariant, seed: int, folder: Path) -> None:
+def train_and_score(
+    stack: Stack, variant: StudyVariant, seed: int, folder: Path, validation: tuple[float, int]
+) -> None:
     """Choose the parameters on the training slices, label the test slices, and write what they score.
 
     Args:
         stack: the stack, cleaned or not.
         variant: what is trained.
-        seed: of samples, trees and which blocks validate.
+        seed: of samples and trees.
         folder: where ``scores.json`` goes.
+        validation: which share of the labelled area validates, and the side of its blocks in pixels.
     """
     begin = time.perf_counter()
     detectors, slices, phases = variant.detectors_of(stack), variant.slices, len(stack.phases)
     method: Method = Otsu(phases) if variant.method == "otsu" else Forest(slices, seed)
-    found = search(method, Examples.of(stack, detectors, slices, seed))
+    found = search(method, Examples.of(stack, detectors, slices, seed, validation))
     seconds = time.perf_counter() - begin
     whole = Rect.whole(stack.shape)
     labels = {z: found.fitted.predict(stack.read_slab(z, detectors, slices), whole) for z in stack.test_slices}
@@ -76,9 +79,10 @@ def _slice(stack: Stack, z: int, labels: Labels) -> Document:
 
 def _main() -> None:
     end_with_parent()
-    path, name, seed, folder = sys.argv[1:]
+    path, name, seed, folder, fraction, block = sys.argv[1:]
+    validation = float(fraction), int(block)
     try:
-        train_and_score(Stack.open(path), read_study_variant(name), int(seed), Path(folder))
+        train_and_score(Stack.open(path), read_study_variant(name), int(seed), Path(folder), validation)
     except AppError as error:
         sys.exit(str(error))
 

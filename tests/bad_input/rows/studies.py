@@ -42,5 +42,12 @@ ROWS = [
     wrong("a variant under two names", "are the same", variants=["unet_ice_1", "unet_ICE_1"]),
     wrong("a size that does not exist", "no size 'huge'", size="huge"),
     wrong("an unknown key", "unknown key 'epoch'", epoch=3),
+    wrong("the number of epochs as a setting", "write epochs beside settings", settings={"max_epochs": 3}),
+    wrong("an unknown setting", "nonsense", settings={"nonsense": 1}),
+    wrong("more slices than the stack has", "slices 99", variants=["unet_ICE_99"]),
+    wrong("an even number of slices", "4", variants=["forest_ICE_4"]),
+    wrong("thresholds of several slices", "thresholds see one slice", variants=["otsu_ICE_3"]),
+    wrong("sizes of unequal crops", "crop", variants=["unet_ICE_3", "sensor3d_ICE_3"], size="paper"),
+    refused("fewer seeds than the study has", "study STACK out --seeds 1", "seeds 0, which are left out", make=begun),
     refused("other epochs than the study has", "study STACK out --epochs 2", "epochs 1, and 2 is given", make=begun),
 ]

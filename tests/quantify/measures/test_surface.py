@@ -118,9 +118,18 @@ def test_one_slice_has_no_surface() -> None:
     assert number["specific_surface"]["matrix"].value is None
 
 
-def test_the_surface_of_few_slices_is_marked() -> None:
+def test_the_surface_of_few_neighbouring_slices_is_marked() -> None:
     voxels = layer((8, 20, 20), 0, 1)[:5]
     of = {slices: numbers("surface", voxels[-slices:])["specific_surface"]["grain"] for slices in (2, 4, 5)}
     assert of[5].unreliable is None
-    assert "of 4 slices a face between two counts 1.3 times; 5 are needed" in str(of[4].unreliable)
+    assert "a face between two counts 1.3 times; 5 or more are needed" in str(of[4].unreliable)
     assert "counts 2 times" in str(of[2].unreliable)
+
+
+def test_planes_in_gaps_and_slices_without_labels_do_not_hide_that_neighbouring_slices_are_few() -> None:
+    pair, between = layer((2, 20, 20), 0, 1), np.zeros((1, 20, 20), np.uint8)
+    for planes in ([pair, between, pair, between, pair], [between, between, pair, between, between]):
+        found = numbers("surface", np.concatenate(planes))["specific_surface"]["grain"]
+        assert "counts 2 times" in str(found.unreliable)
+    longer = np.concatenate([*[pair] * 5, between, *[pair] * 5])
+    assert numbers("surface", longer)["specific_surface"]["grain"].unreliable is None

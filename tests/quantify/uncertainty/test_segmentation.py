@@ -120,13 +120,37 @@ def test_what_the_test_slices_lack_widens_the_interval_instead_of_vanishing() ->
     assert 0.005 < found[2].high - found[2].low < 0.05
 
 
+def test_an_interval_that_closes_for_want_of_errors_is_marked_as_no_bound_on_them() -> None:
+    right = Evidence(np.stack([np.diag([600, 370, 30])] * 9), 1)
+    for each in correct_fractions(alike(600, 370, 30), right):
+        assert each.high - each.low < 1e-6
+        assert each.unreliable == (
+            "the test slices show no error, so the interval leaves out those that there may be elsewhere",
+        )
+
+
 def test_the_scatter_of_slices_is_that_of_independent_ones_whatever_changes_steadily() -> None:
     rng = np.random.default_rng(0)
     steady = np.linspace(0.2, 0.4, 4000)[:, None]
-    assert neighbour_scatter(steady + 0.01 * rng.standard_normal((4000, 1)))[0] == pytest.approx(0.01, rel=0.05)
-    gap = np.array([[0.1], [0.3], [np.nan], [0.3], [0.1]])
-    assert np.isnan(neighbour_scatter(gap)).all()
-    assert neighbour_scatter(np.array([[0.0], [0.3], [0.0], [np.nan], [9.0]])) == pytest.approx([0.6 / np.sqrt(6)])
+    noisy = steady + 0.01 * rng.standard_normal((4000, 1))
+    assert neighbour_scatter(noisy, np.full(4000, 9))[0] == pytest.approx(0.01, rel=0.05)
+    gap, sizes = np.array([[0.1], [0.3], [np.nan], [0.3], [0.1]]), np.array([9, 9, 0, 9, 9])
+    assert np.isnan(neighbour_scatter(gap, sizes)).all()
+    gap = np.array([[0.0], [0.3], [0.0], [np.nan], [9.0]])
+    assert neighbour_scatter(gap, np.array([9, 9, 9, 0, 9])) == pytest.approx([0.6 / np.sqrt(6)])
+
+
+def test_slices_of_a_few_voxels_count_as_little_as_they_tell() -> None:
+    """The ends of a round mask: their fractions are 0 and 1 by chance."""
+    blocks = np.stack([np.array([[900, 20], [10, 70]])] * 9)
+    whole = np.array([[91_000, 9_000], [90_000, 10_000]] * 10)
+    capped = np.concatenate([[[0, 5]], whole[1:-1], [[5, 0]]])
+    (alone, *_), (with_caps, *_) = (correct_fractions(voxels, Evidence(blocks, 1)) for voxels in (whole, capped))
+    assert with_caps.high - with_caps.low == pytest.approx(alone.high - alone.low, rel=0.05)
+    values = np.array([[0.0], [0.3], [0.0], [0.0], [0.9]])
+    squares, weights = np.array([0.6, 0.3, 0.9]) ** 2, np.array([8, 4, 2])
+    expected = np.sqrt((squares * weights).sum() / weights.sum() / 6)
+    assert neighbour_scatter(values, np.array([9, 8, 8, 4, 2])) == pytest.approx([expected])
 
 
 def test_slices_that_differ_widen_the_interval_less_the_more_test_slices_there_are() -> None:

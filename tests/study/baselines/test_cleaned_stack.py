@@ -1,15 +1,19 @@
 """Cleaned copies of stacks."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from monai_app.stack import Stack
+from monai_app.stack import Stack, ingest
 from monai_app.study.baselines import cleaned_stack as module
 from monai_app.study.baselines import cleaning, forest
 from monai_app.study.baselines.cleaned_stack import cleaned_stack
 from monai_app.study.baselines.cleaning import Cleaning, clean
+from monai_app.yamlfile import read_yaml
+from tests.conftest import write_tiny_sample
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +21,7 @@ def cleaned(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stac
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cleaning, "CHOICES", {"destripe": (0.0, 1.0), "flatten": (0.0,), "denoise": (0.0, 1.0)})
         patch.setattr(forest, "TREES", 5)
-        return cleaned_stack(tiny_stack, tmp_path_factory.mktemp("cleaned") / "clean.ome.zarr")
+        return cleaned_stack(tiny_stack, tmp_path_factory.mktemp("cleaned") / "clean.ome.zarr", (0.25, 32))
 
 
 def test_a_copy_has_the_same_annotations_and_cleaned_pixels(cleaned: Stack, tiny_stack: Stack) -> None:
@@ -40,4 +44,19 @@ def test_a_copy_has_the_same_annotations_and_cleaned_pixels(cleaned: Stack, tiny
 
 def test_it_is_made_once(cleaned: Stack, tiny_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "clean", None)
-    assert cleaned_stack(tiny_stack, cleaned.path).identity == cleaned.identity
+    assert cleaned_stack(tiny_stack, cleaned.path, (0.25, 32)).identity == cleaned.identity
+
+
+def test_slices_that_are_no_neighbours_are_none_in_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where a series begins, nor where numbers are left out."""
+    description = read_yaml(write_tiny_sample(tmp_path / "sample", slices=8))
+    for name in ("ICE", "TLD"):
+        (tmp_path / "sample" / name / "slice_7.tif").rename(tmp_path / "sample" / name / "slice_9.tif")
+    description |= {"breaks": [3], "numbers": {"gaps": "keep"}}
+    (tmp_path / "sample" / "sample.yaml").write_text(yaml.safe_dump(description))
+    stack = ingest(tmp_path / "sample" / "sample.yaml", tmp_path / "tiny.ome.zarr")
+    assert stack.gaps == (3, 7)
+    monkeypatch.setattr(cleaning, "CHOICES", {"destripe": (0.0,), "flatten": (0.0,), "denoise": (0.0,)})
+    monkeypatch.setattr(forest, "TREES", 2)
+    assert cleaned_stack(stack, tmp_path / "clean.ome.zarr", (0.25, 32)).gaps == stack.gaps
+    assert sorted(path.name for path in tmp_path.iterdir() if "clean" in path.name) == ["clean.json", "clean.ome.zarr"]

@@ -76,7 +76,7 @@ class Constant:
 
 
 def test_parameters_are_chosen_by_blocks_that_do_not_train(tiny_stack: Stack) -> None:
-    spy, examples = Spy(), Examples.of(tiny_stack, ["ICE"], 1, 0)
+    spy, examples = Spy(), Examples.of(tiny_stack, ["ICE"], 1, 0, (0.25, 32))
     found = search(spy, examples)
     for shown, mask in zip(spy.shown, examples.split.validation.values(), strict=True):
         assert not shown[mask].any()
@@ -91,7 +91,7 @@ def test_a_method_is_scored_on_the_test_slices(
     name: str, tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forest, "TREES", 10)
-    train_and_score(tiny_stack, read_study_variant(name), 0, tmp_path / "run")
+    train_and_score(tiny_stack, read_study_variant(name), 0, tmp_path / "run", (0.25, 32))
     found = read_result(tmp_path / "run", tiny_stack.identity)
     assert found is not None
     assert [each["z"] for each in found["slices"]] == [*tiny_stack.test_slices]
