@@ -67,10 +67,10 @@ class StoppableCommand:
         try:
             asyncio.run(self._run(words, log))
         except asyncio.CancelledError:
-            raise StoppedError(f"{words[0]} was stopped; ask for it again, and it goes on") from None
+            raise StoppedError(f"{words[0]} was stopped") from None
 
     def stop(self) -> None:
-        """Stop the command with all processes that it started; those that would come after it do not begin."""
+        """Kill the command with all processes that it started; those that would come after it do not begin."""
         with self._lock:
             self._stopped = True
             if self._running is not None:

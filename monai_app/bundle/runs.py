@@ -64,6 +64,17 @@ class Runs:
         self._write(noted.get("run"), unfinished=run.name)
         return run
 
+    @property
+    def stopped(self) -> Path | None:
+        """The unfinished run, if it has complete epochs to go on after; None otherwise."""
+        run = self.unfinished
+        return run if run is not None and (run / CHECKPOINT).is_file() else None
+
+    def set_aside(self) -> None:
+        """Keep the folder of the stopped run, if there is one: the next training gets another."""
+        if self.stopped is not None:
+            self._write(self._read().get("run"), unfinished=None)
+
     def publish(self, run: Path) -> None:
         """Let a trained run count from now on.
 
@@ -127,6 +138,30 @@ def train_next(
         with log.open("a", encoding="utf8") as lines:
             lines.write(f"{error}\na new training takes the place of {run.name}\n")
         command([*words, "--overwrite"], log)
+    runs.publish(run)
+    return run
+
+
+def resume_stopped(runs: Runs, options: Sequence[str], log: Path, command: Command) -> Path:
+    """Go on with the stopped training, on the annotations that it began with, and let its run count.
+
+    Args:
+        runs: of the model; one was stopped.
+        options: more words of the command, as it began with.
+        log: file to which all that is said is added.
+        command: runs the command.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ConfigError: there is no such run, or it began with other options; it stays as it is.
+        AppError: it failed; the run that counted before still counts.
+    """
+    run = runs.stopped
+    if run is None:
+        raise ConfigError(f"{runs.folder} has no stopped training; train a new one")
+    command(["train", str(snapshot_of(run)), str(run), *options], log)
     runs.publish(run)
     return run
 

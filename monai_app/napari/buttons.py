@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QPushButton
 
 from monai_app.errors import AppError
@@ -37,6 +37,11 @@ def guarded(act: Callable[[], object]) -> None:
         act()
     except (AppError, OSError) as error:
         tell(error)
+
+
+def note(text: str) -> None:
+    """Show what the user should know."""
+    show_info(printable(text))
 
 
 def tell(error: Exception) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 
-from monai_app.napari.planes import Plane, Planes
+from monai_app.napari.planes import Planes
 from monai_app.napari.session import Session
+from monai_app.proposals import Proposal
 from monai_app.viewer.layers import LayerData, napari_layers, phase_options, space
 
 ANNOTATION, PROPOSAL = "annotation", "proposal"
@@ -15,6 +16,9 @@ ANNOTATION, PROPOSAL = "annotation", "proposal"
 
 _KEY = "monai_app"
 """Of a layer's metadata: the canvas that it belongs to."""
+
+_Z = -3
+"""The axis of the slices among those of the viewer, which other layers may add some before."""
 
 
 class Canvas:
@@ -35,21 +39,17 @@ class Canvas:
             self._add((array, shown if number < detectors else {**shown, "visible": False}, kind))
         self.proposal = self._add((self.proposed, {**options, "name": PROPOSAL, "opacity": 0.4}, "labels"))
         self.annotation: Labels = self._add((session.labels, {**options, "name": ANNOTATION}, "labels"))
-        viewer.dims.set_current_step(0, session.stack.example_slice)
-
-    @classmethod
-    def find(cls, viewer: ViewerModel) -> "Canvas | None":
-        """The canvas of a viewer; None where it has none."""
-        return next((layer.metadata[_KEY] for layer in viewer.layers if _KEY in layer.metadata), None)
+        self.go_to(session.stack.example_slice)
 
     @property
     def z(self) -> int:
-        """The slice that is shown; the last one where other layers of the viewer reach beyond it."""
-        return min(int(self.viewer.dims.current_step[0]), self.session.stack.shape[0] - 1)
+        """The slice that is shown; the nearest one where other layers of the viewer reach beyond the stack."""
+        z = np.rint(self.viewer.dims.point[_Z] / self._spacing)
+        return int(np.clip(z, 0, self.session.stack.shape[0] - 1))
 
     def go_to(self, z: int) -> None:
         """Show a slice."""
-        self.viewer.dims.set_current_step(0, z)
+        self.viewer.dims.set_point(_Z, z * self._spacing)
 
     def paint_with(self, value: int) -> None:
         """Paint a phase from now on, or erase with 0."""
@@ -66,9 +66,9 @@ class Canvas:
         ):
             changing.connect(lambda _: call())
 
-    def propose(self, z: int, labels: Plane) -> None:
+    def propose(self, proposal: Proposal) -> None:
         """Show a proposal of a slice."""
-        self.proposed[z] = labels
+        self.proposed[proposal.z] = proposal.labels
         self.proposal.visible = True
         self.proposal.refresh()
 
@@ -98,6 +98,12 @@ class Canvas:
         """Take the layers away."""
         for layer in self._layers():
             self.viewer.layers.remove(layer)
+
+    @property
+    def _spacing(self) -> float:
+        """The distance of slices in the viewer's unit: the smallest one of all layers; none where they do not fit."""
+        spacing, units = self.session.stack.voxel_nm[0], self.viewer.dims.units
+        return spacing if units is None else float((spacing * self.annotation.units[_Z]).m_as(units[_Z]))
 
     def _focus(self) -> None:
         """Let strokes go to the annotation, unless somebody removed its layer."""

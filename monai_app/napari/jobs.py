@@ -2,16 +2,49 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from monai_app.background.command import StoppableCommand
+from monai_app.errors import ConfigError
+from monai_app.files import file_sha256
 from monai_app.napari.session import Session
 from monai_app.stack import Stack
 
 T = TypeVar("T")
 
 _COUNT = re.compile(r"(?<=\s)(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)(?=[\s:,])")
+_NO_LABEL = re.compile(r"[^A-Za-z0-9_.+-]")
+_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be applied.
+
+    Attributes:
+        path: run folder or exported file.
+        labels: the name of the label image that its prediction of a stack becomes: it begins with the model's name, and
+            ends with a part of the SHA-256 of its weights, since others may have the same name.
+    """
+
+    path: Path
+    labels: str
+
+    @classmethod
+    def at(cls, path: Path) -> "Model":
+        """The model of a run folder or an exported file.
+
+        Raises:
+            ConfigError: it holds no trained weights.
+        """
+        from monai_app.bundle.runs import WEIGHTS  # loads torch, which takes seconds
+
+        weights = path / WEIGHTS if path.is_dir() else path
+        if not weights.is_file():
+            raise ConfigError(f"{path} holds no trained weights; choose a run folder whose training ended")
+        return cls(path, f"model_{_NO_LABEL.sub('_', path.name)}_{file_sha256(weights)[:_DIGITS]}")
 
 
 class Job(Generic[T]):
@@ -19,14 +52,15 @@ class Job(Generic[T]):
 
     Args:
         log: file that what is said is added to.
+        kept: what of the work is there after it was stopped, for people.
         work: is given the job.
 
     Attributes:
         command: runs our command line until the job is stopped.
     """
 
-    def __init__(self, log: Path, work: Callable[["Job[T]"], T]) -> None:
-        self.log, self._work, self.command = log, work, StoppableCommand()
+    def __init__(self, log: Path, kept: str, work: Callable[["Job[T]"], T]) -> None:
+        self.log, self.kept, self._work, self.command = log, kept, work, StoppableCommand()
         self._read = 0
         log.touch()
 
@@ -40,7 +74,7 @@ class Job(Generic[T]):
         return self._work(self)
 
     def stop(self) -> None:
-        """Stop it as Ctrl-C stops the command: what is done stays, and the same work asked for again goes on."""
+        """Kill its processes."""
         self.command.stop()
 
     def news(self) -> str:
@@ -52,35 +86,52 @@ class Job(Generic[T]):
         return text.decode(errors="replace")
 
 
-def train(stack: Stack, options: Sequence[str], log: Path) -> Job[Path]:
+def stopped_training(stack: Stack) -> str | None:
+    """The name of the run on a stack that was stopped after complete epochs; None where there is none."""
+    folder = _runs_of(stack)
+    if not folder.is_dir():
+        return None
+    from monai_app.bundle.runs import Runs  # loads torch, as above
+
+    stopped = Runs(folder).stopped
+    return None if stopped is None else stopped.name
+
+
+def train(stack: Stack, options: Sequence[str], log: Path, *, resume: bool = False) -> Job[Path]:
     """The job of ``monai-app train`` on the annotations that a stack has when it begins; gives the run folder.
 
     Args:
         stack: the stack.
         options: of the command.
         log: see `Job`.
+        resume: go on with the training that was stopped, on the annotations that it began with; otherwise that is kept,
+            and the new run has a folder of its own.
     """
 
     def work(job: Job[Path]) -> Path:
-        from monai_app.bundle.runs import Runs, train_next  # loads torch, which takes seconds
+        from monai_app.bundle.runs import Runs, resume_stopped, train_next  # loads torch, as above
 
-        return train_next(Runs(_runs_of(stack)), stack.reopened(), options, job.log, job.command)
+        runs = Runs(_runs_of(stack))
+        if resume:
+            return resume_stopped(runs, options, job.log, job.command)
+        runs.set_aside()
+        return train_next(runs, stack.reopened(), options, job.log, job.command, resume=False)
 
-    return Job(log, work)
+    return Job(log, "complete epochs are kept, and Train offers to go on after them", work)
 
 
-def predict(stack: Stack, model: Path, z: int | None, log: Path, *, overwrite: bool = False) -> Job[str]:
+def predict(stack: Stack, model: Model, z: int | None, log: Path, *, overwrite: bool = False) -> Job[str]:
     """The job of ``monai-app segment``; gives the name of the label image.
 
     Args:
         stack: the stack.
-        model: run folder or exported file.
+        model: is applied.
         z: the slice; None for all, as a label image of their own.
         log: see `Job`.
         overwrite: replace a finished label image of all slices; one of a slice is always replaced.
     """
-    name = labels_name(model, z)
-    words = ["segment", str(stack.path), str(model), "--labels", name, "--confidence", "max"]
+    name = model.labels if z is None else f"{model.labels}_slice"
+    words = ["segment", str(stack.path), str(model.path), "--labels", name, "--confidence", "max"]
     words += [] if z is None else ["--z", str(z)]
     words += ["--overwrite"] if overwrite or z is not None else []
 
@@ -88,7 +139,7 @@ def predict(stack: Stack, model: Path, z: int | None, log: Path, *, overwrite: b
         job.command(words, job.log)
         return name
 
-    return Job(log, work)
+    return Job(log, "tiles that are done are kept, and the same prediction goes on after them", work)
 
 
 def store_of(description: Path) -> Path:
@@ -111,11 +162,11 @@ def ingest(description: Path, log: Path, *, overwrite: bool = False) -> Job[Path
         job.command(words, job.log)
         return store
 
-    return Job(log, work)
+    return Job(log, "nothing of it is kept, and it begins from the start", work)
 
 
-def opened(path: Path) -> tuple[Session, Path | None]:
-    """Open a stack, and find the run folder that was trained on it here last.
+def opened(path: Path) -> tuple[Session, Model | None]:
+    """Open a stack, and find the model that was trained on it here last.
 
     Raises:
         AppError: as `Session`.
@@ -127,12 +178,7 @@ def opened(path: Path) -> tuple[Session, Path | None]:
     from monai_app.bundle.runs import WEIGHTS, Runs  # loads torch, as above
 
     run = Runs(folder).current
-    return session, run if run is not None and (run / WEIGHTS).is_file() else None
-
-
-def labels_name(model: Path, z: int | None) -> str:
-    """The name of the label image that a model's prediction of a slice, or of the stack, becomes."""
-    return f"model_{model.stem}" if z is None else f"model_{model.stem}_slice"
+    return session, Model.at(run) if run is not None and (run / WEIGHTS).is_file() else None
 
 
 def progress_in(text: str) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """Labels of a stack that napari paints on, of which only what was painted is held in memory."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,10 @@ class Planes:
         shape: (slices, rows, columns).
         read: gives the labels of a slice, an array that nobody else changes.
 
+    Attributes:
+        painted: z -> labels (rows, columns) of the slices that were painted and not dropped.
+        strokes: z -> how often the slice was painted.
+
     Example:
         >>> planes = Planes((3, 4, 5), lambda z: np.full((4, 5), z, np.uint8))
         >>> planes[2, 0, 0], planes[1:3, 0, 0].tolist()
@@ -36,6 +41,7 @@ class Planes:
         self.shape, self._read = shape, read
         self.size = shape[0] * shape[1] * shape[2]
         self.painted: dict[int, Plane] = {}
+        self.strokes: Counter[int] = Counter()
         self._last: tuple[int, Plane] | None = None
 
     def plane(self, z: int) -> Plane:
@@ -80,6 +86,7 @@ class Planes:
         return np.asarray(self[:], dtype)
 
     def _paintable(self, z: int) -> Plane:
+        self.strokes[z] += 1
         return self.painted.setdefault(z, self.plane(z))
 
 

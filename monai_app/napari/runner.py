@@ -37,7 +37,7 @@ class Runner(QWidget):
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(_LINES)
         self.log.setMinimumHeight(60)
-        self.stop_button = Action("Stop", "Stop the work; asked for again, it goes on", self.stop)
+        self.stop_button = Action("Stop", "Kill the work; the log says what is kept", self.stop)
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -62,14 +62,20 @@ class Runner(QWidget):
         self.busy, self._job = title, work if isinstance(work, Job) else None
         worker = create_worker(lambda: work(), _start_thread=False, _ignore_errors=True)
         worker.returned.connect(lambda result: self._end(lambda: done(result)))
-        worker.errored.connect(lambda error: self._end(lambda: self._tell(error)))
+        kept = self.kept
+        worker.errored.connect(lambda error: self._end(lambda: self._tell(error, kept)))
         self._bar.setRange(0, 0)
         self._timer.start()
         self._show_state()
         worker.start()
 
+    @property
+    def kept(self) -> str:
+        """What of the work is there after it was stopped, for people."""
+        return "nothing of it is kept" if self._job is None else self._job.kept
+
     def stop(self) -> None:
-        """Stop the job that runs, if one does."""
+        """Kill the job that runs, if one does."""
         if self._job is not None:
             self._job.stop()
 
@@ -89,9 +95,9 @@ class Runner(QWidget):
         guarded(then)
         self.changed.emit()
 
-    def _tell(self, error: Exception) -> None:
+    def _tell(self, error: Exception, kept: str) -> None:
         if isinstance(error, StoppedError):
-            self.log.appendPlainText(str(error))
+            self.log.appendPlainText(f"{error}: {kept}")
         else:
             tell(error)
 

@@ -1,5 +1,7 @@
 """One stack that is being labelled: what was painted, what slices are for, and what of it the store has; no Qt."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from monai_app.stack.annotations.history import State
 
 SOURCE = "napari"
 """Who annotates, as it is recorded with the slices."""
+
+_TEST = "it tests models, so a person labels it"
 
 
 class Session:
@@ -37,6 +41,7 @@ class Session:
         self.labels = Planes(self.stack.shape, self._read)
         self._roles: dict[int, Role | None] = {}
         self._found: dict[int, State | None] = {}
+        self._hashed: dict[int, tuple[tuple[Role | None, int], State | None]] = {}
 
     def role(self, z: int) -> Role | None:
         """What a slice is for; None where its labels are not to be saved.
@@ -44,8 +49,8 @@ class Session:
         A slice without annotation is to train on as soon as something is painted on it.
         """
         stored = self.stack.roles.get(z)
-        painted = z in self.labels.painted and bool(self.labels.painted[z].any())
-        return self._roles.get(z, "train" if stored is None and painted else stored)
+        painted = self.labels.painted.get(z)
+        return self._roles.get(z, "train" if stored is None and painted is not None and painted.any() else stored)
 
     def set_role(self, z: int, role: Role | None) -> None:
         """Say what a slice is for; None takes its annotation back with the next `save`."""
@@ -57,6 +62,11 @@ class Session:
         """The slices that differ from what the store had when they were read, ascending."""
         touched = self.labels.painted.keys() | self._roles.keys()
         return sorted(z for z in touched if self._wanted(z) != self._found[z])
+
+    @property
+    def removed(self) -> list[int]:
+        """The slices whose annotation the next `save` takes out of the store, ascending."""
+        return [z for z in self.changed if self._wanted(z) is None]
 
     def save(self, *, overwrite: bool = False) -> list[int]:
         """Make what was changed the annotations of the store, in one step.
@@ -99,16 +109,16 @@ class Session:
         self.stack = self.stack.reopened()
         self._forget(z)
 
-    def propose(self, z: int) -> Proposal:
-        """Propose labels of a slice by what is painted on slices to train on, saved or not; test slices lend none.
+    def proposal(self, z: int) -> Callable[[], Proposal]:
+        """The work of proposing labels of a slice, for another thread: what is painted from now on does not change it.
 
-        Raises:
-            AppError: as `monai_app.proposals.propose`.
+        It goes by what is painted on slices to train on, saved or not; test slices lend nothing. It raises AppError as
+        `monai_app.proposals.propose`.
         """
         touched = self.labels.painted.keys() | self._roles.keys()
         blank = np.zeros(self.stack.shape[1:], np.uint8)
-        overrides = {each: self.labels.plane(each) if self.role(each) == "train" else blank for each in touched}
-        return propose(self.stack, z, labels=overrides)
+        painted = {each: self.labels.plane(each).copy() if self.role(each) == "train" else blank for each in touched}
+        return partial(propose, self.stack, z, labels=painted)
 
     def to_take(self, z: int, proposal: Plane) -> tuple[tuple[npt.NDArray[np.unsignedinteger], ...], Plane]:
         """The unlabelled pixels of a slice and what a proposal says of them: what was painted stays.
@@ -146,9 +156,17 @@ class Session:
     def why_no_proposal(self, z: int) -> str | None:
         """Why labels of a slice cannot be proposed; None where they can."""
         if self.role(z) == "test":
-            return "it tests models, so a person labels it"
+            return _TEST
+        if self.stack.roles.get(z) == "test":
+            return "save its new role first"
         painted = any(self.role(each) == "train" for each in self.labels.painted.keys() | self.stack.roles.keys())
         return None if painted else "paint some pixels of two phases first"
+
+    def why_not_take(self, z: int, proposal: Plane) -> str | None:
+        """Why a proposal (rows, columns) cannot be taken into a slice; None where it can."""
+        if self.role(z) == "test":
+            return _TEST
+        return None if proposal.any() else "nothing is proposed for this slice"
 
     def why_no_training(self) -> str | None:
         """Why no model can be trained; None where one can."""
@@ -160,16 +178,21 @@ class Session:
         return None if labels in self.stack.label_names() else "predict the stack first"
 
     def _read(self, z: int) -> Plane:
-        self._found[z] = _state(self.stack, z)
+        if z not in self._roles:  # else somebody else's annotation would pass for the one that the role was given to
+            self._found[z] = _state(self.stack, z)
         return _labels(self.stack, z)
 
     def _forget(self, z: int) -> None:
         self.labels.drop(z)
         self._roles.pop(z, None)
+        self._hashed.pop(z, None)
 
     def _wanted(self, z: int) -> State | None:
-        role, labels = self.role(z), self.labels.plane(z)
-        return None if role is None or not labels.any() else State.of(role, labels)
+        key = role, _ = self.role(z), self.labels.strokes[z]
+        if z not in self._hashed or self._hashed[z][0] != key:
+            labels = self.labels.plane(z)
+            self._hashed[z] = key, None if role is None or not labels.any() else State.of(role, labels)
+        return self._hashed[z][1]
 
 
 def _labels(stack: Stack, z: int) -> Plane:

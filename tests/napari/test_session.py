@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import zarr
 
@@ -12,7 +13,8 @@ from monai_app.active_learning import stored_scores
 from monai_app.active_learning.slice_scores import SliceScore
 from monai_app.errors import AnnotationError, OutdatedError
 from monai_app.napari.session import Session
-from monai_app.stack import Stack, annotate, ingest
+from monai_app.stack import Role, Stack, annotate, ingest
+from monai_app.stack.annotations.history import State
 from monai_app.stack.annotations.listing import change_annotations
 from tests.conftest import SAMPLE, write_tiny_sample
 
@@ -57,6 +59,7 @@ def test_roles_are_saved_and_none_takes_the_annotation_back(session: Session) ->
     session.set_role(3, None)
     session.labels[4, 0, 0] = 1
     session.set_role(4, None)
+    assert session.removed == [3]
     assert session.changed == [1, 3]  # of slice 4 the store has nothing, and nothing is to be saved
     session.save()
     assert (stored(session).train_slices, stored(session).test_slices) == ((5,), (1, 6))
@@ -76,6 +79,20 @@ def test_what_somebody_else_annotated_meanwhile_is_not_overwritten_unasked(sessi
     assert session.changed == [2]
     np.testing.assert_array_equal(session.labels.plane(3), theirs)
     session.save()
+    np.testing.assert_array_equal(stored(session).read_annotation(3), theirs)
+
+
+@pytest.mark.parametrize("role", [None, "test"])
+def test_a_role_does_not_hide_what_somebody_else_annotated_after_it_was_given(
+    session: Session, role: Role | None
+) -> None:
+    session.set_role(3, role)
+    session.labels.plane(0)
+    theirs = np.full(session.stack.shape[1:], 2, np.uint8)
+    annotate(session.stack, {3: theirs}, source="server")
+    session.labels.plane(3)
+    with pytest.raises(OutdatedError, match="slice 3 was annotated by server"):
+        session.save()
     np.testing.assert_array_equal(stored(session).read_annotation(3), theirs)
 
 
@@ -131,12 +148,12 @@ def test_proposals_come_of_what_is_painted_and_corrections_win(session: Session)
     for z in (1, 3, 5):
         session.set_role(z, None)
     with pytest.raises(AnnotationError, match="paint pixels of at least two phases"):
-        session.propose(4)
+        session.proposal(4)()
     session.labels[5, 40:56] = truth[40:56]  # a strip of one slice, not saved
     session.set_role(5, "train")
     session.labels[5, :40] = 0
     session.labels[5, 56:] = 0
-    proposal = session.propose(5)
+    proposal = session.proposal(5)()
     rest = np.r_[8:40, 56:96]
     assert (proposal.labels[rest] == truth[rest]).mean() > 0.85
     session.labels[5, 60, 0:4] = 1
@@ -149,16 +166,55 @@ def test_proposals_come_of_what_is_painted_and_corrections_win(session: Session)
     assert session.changed == [1, 3, 5]
 
 
+def test_painting_meanwhile_does_not_change_a_proposal(session: Session) -> None:
+    session.labels[5, 0, 0] = 1
+    expected = session.proposal(4)().labels
+    work = session.proposal(4)
+    session.labels[5, :, :] = 1
+    np.testing.assert_array_equal(work().labels, expected)
+
+
+def test_labels_are_hashed_when_they_were_painted_alone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    of = State.of
+
+    def noted(role: Role, labels: npt.NDArray[np.uint8]) -> State:
+        hashed.append(role)
+        return of(role, labels)
+
+    monkeypatch.setattr(State, "of", noted)
+    session.labels[2, 0, 0] = 1
+    assert [session.changed for _ in range(3)] == [[2]] * 3
+    assert len(hashed) == 1
+    session.labels[2, 0, 0] = 0
+    assert session.changed == []
+    session.labels[2, 0, 0] = 1
+    session.set_role(2, "test")
+    assert session.changed == [2]
+    assert hashed == ["train", "test"]
+
+
+def test_a_slice_that_became_a_test_slice_takes_no_proposal(session: Session) -> None:
+    proposal = np.ones(session.stack.shape[1:], np.uint8)
+    assert session.why_not_take(4, proposal) is None
+    assert session.why_not_take(4, proposal * 0) == "nothing is proposed for this slice"
+    session.set_role(4, "test")
+    assert session.why_not_take(4, proposal) == "it tests models, so a person labels it"
+
+
 def test_labels_of_test_slices_lend_nothing_to_proposals(session: Session) -> None:
     session.set_role(3, "test")
-    before = session.propose(4).labels
+    before = session.proposal(4)().labels
     session.labels[3, :, :] = 1
-    np.testing.assert_array_equal(session.propose(4).labels, before)
+    np.testing.assert_array_equal(session.proposal(4)().labels, before)
 
 
 def test_what_cannot_be_done_yet_says_why(session: Session) -> None:
     assert session.why_no_proposal(6) == "it tests models, so a person labels it"
     assert session.why_no_proposal(4) is None
+    session.set_role(6, "train")
+    assert session.why_no_proposal(6) == "save its new role first"
+    session.set_role(6, "test")
     assert session.why_no_training() is None
     for z in (1, 3, 5):
         session.set_role(z, None)

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from scipy.ndimage import median_filter
 
 import monai_app.napari
 from monai_app.background import command
+from monai_app.napari.dock import Guard, LabelStack
+from monai_app.napari.jobs import Job
 from monai_app.napari.panels import ModelPanel
-from monai_app.napari.widget import LabelStack
+from monai_app.napari.widget import LabelPanel
 from monai_app.stack import Stack, annotate
 from monai_app.stack.discovery import write_description
 from tests.conftest import SAMPLE, TINY, as_options, write_tiny_sample
@@ -41,7 +44,7 @@ class Window:
         chosen: what the next file dialog gives.
     """
 
-    def __init__(self, viewer: Any, widget: LabelStack, bot: QtBot) -> None:
+    def __init__(self, viewer: Any, widget: LabelPanel, bot: QtBot) -> None:
         self.viewer, self.widget, self.bot = viewer, widget, bot
         self.asked: list[str] = []
         self.answer = ASK.Cancel
@@ -68,7 +71,7 @@ class Window:
 
 
 @pytest.fixture
-def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
+def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Window:
     monkeypatch.setattr(command, "COMMAND", (os.environ["WARM_PYTHON"], "-m", "monai_app.background.child"))
     options: Any = ModelPanel.__dict__["options"].fget
     monkeypatch.setattr(ModelPanel, "options", property(lambda panel: [*options(panel), *as_options(TINY_EPOCH)]))
@@ -79,9 +82,10 @@ def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pyt
     assert contribution.command == contributed.id
     assert contributed.python_name == f"{LabelStack.__module__}:{LabelStack.__name__}"
     viewer = make_napari_viewer()
-    widget = LabelStack(viewer)
-    viewer.window.add_dock_widget(widget, name=contribution.display_name)
-    found = Window(viewer, widget, qtbot)
+    dock = LabelStack(viewer)
+    viewer.window.add_dock_widget(dock, name=contribution.display_name)
+    dock.show()
+    found = Window(viewer, dock.panel, qtbot)
 
     def answer(_: object, title: str, text: str, *buttons: object) -> object:
         found.asked.append(text)
@@ -90,8 +94,7 @@ def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pyt
     monkeypatch.setattr(QMessageBox, "question", answer)
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(found.chosen))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(found.chosen), ""))
-    yield found
-    viewer.window._qt_window.removeEventFilter(widget)
+    return found
 
 
 def shown_errors() -> list[str]:
@@ -156,16 +159,16 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
 
     widget.models.epochs.setValue(1)
     window.click(widget.models.train)
-    assert widget.model == tmp_path / "sample_runs" / "0001", shown_errors()
+    assert widget.model is not None, shown_errors()
+    assert widget.model.path == tmp_path / "sample_runs" / "0001"
+    labels = widget.model.labels
     assert "epoch 1/1" in widget.runner.log.toPlainText()
 
     window.click(widget.models.predict_slice)
-    assert window.stored().label_slices("model_0001_slice") == [6]
+    assert window.stored().label_slices(f"{labels}_slice") == [6]
     window.click(widget.models.predict_stack)
-    assert {"model_0001", "model_0001 confidence"} <= {layer.name for layer in viewer.layers}
-    np.testing.assert_array_equal(
-        np.asarray(viewer.layers["model_0001"].data[3]), window.stored().read_labels("model_0001", 3)
-    )
+    assert {labels, f"{labels} confidence"} <= {layer.name for layer in viewer.layers}
+    np.testing.assert_array_equal(np.asarray(viewer.layers[labels].data[3]), window.stored().read_labels(labels, 3))
     window.answer = ASK.No
     window.click(widget.models.predict_stack)
     assert "has segmented the stack already" in window.asked.pop()
@@ -202,31 +205,65 @@ def somebody_else_annotates(window: Window) -> None:
     assert window.stored().annotated_by(2) == "napari"
     assert "annotated by server" in window.asked.pop()
 
+    widget.slice.role.textActivated.emit("none")
+    window.answer = ASK.No
+    window.click(widget.slice.save)
+    assert "takes the annotation of slice 2 out of the store" in window.asked.pop()
+    assert window.stored().roles[2] == "train"
+    window.click(widget.slice.reload)
+
 
 def leaving(window: Window, folder: Path) -> None:
     """Unsaved labels keep the window open, and the stack, until somebody says what becomes of them."""
     widget, viewer = window.widget, window.viewer
     viewer.window._qt_window.show()
-    window.paint(3, 1, 10, 10)
+    window.chosen = folder / "sample.ome.zarr"
     window.answer = ASK.Cancel
+    widget.stack.open.click()
+    viewer.layers["annotation"].paint((3, 10, 10), 1)  # while the stack is opened again
+    window.bot.waitUntil(lambda: widget.runner.busy is None, timeout=SECONDS * 1000)
+    assert "slice 3 are not saved" in window.asked.pop()
     viewer.window._qt_window.close()
     assert viewer.window._qt_window.isVisible()
     assert "slice 3 are not saved" in window.asked.pop()
-    window.chosen = folder / "sample.ome.zarr"
     window.click(widget.stack.open)
     assert widget.session is not None
     assert widget.session.changed == [3]
 
-    again = LabelStack(viewer)  # as after the window was closed alone
-    assert again.session is widget.session
-    again.deleteLater()
+    viewer.window.remove_dock_widget(widget.dock)  # the panel is closed alone, and opened again
+    again = LabelStack(viewer)
+    viewer.window.add_dock_widget(again, name="again")
     window.bot.wait(10)
+    assert again.panel is widget
+    assert widget.isVisible()
+    assert widget.session.changed == [3]
     window.answer = ASK.Save
     window.click(widget.stack.open)
     assert window.stored().roles[3] == "train"
-    assert widget.model == folder / "sample_runs" / "0001"
+    assert widget.model is not None
+    assert widget.model.path == folder / "sample_runs" / "0001"
     assert [layer.name for layer in viewer.layers].count("annotation") == 1
     window.asked.clear()
-    # What is closed here is gone when napari's fixture closes it.
-    assert not widget.eventFilter(viewer.window._qt_window, QCloseEvent())
-    assert window.asked == []
+    work_outlives_a_close_that_napari_refuses(window, folder)
+
+
+def work_outlives_a_close_that_napari_refuses(window: Window, folder: Path) -> None:
+    """What runs is asked about when the window is to be closed, and ends when it is gone."""
+    stopped = threading.Event()
+    told: list[None] = []
+
+    def work(job: Job[None]) -> None:
+        stopped.wait(SECONDS)
+
+    job = Job(folder / "log", "nothing is kept", work)
+    job.stop = stopped.set  # type: ignore[method-assign]
+    window.widget.runner.start("wait", job, told.append)
+    window.answer = ASK.Yes
+    # The window itself is not closed here, since napari's fixture closes it; others look at the event after the panel.
+    guard = window.viewer.window._qt_window.findChild(Guard)
+    assert not guard.eventFilter(window.viewer.window._qt_window, QCloseEvent())
+    assert "wait is not finished. Closing kills it: nothing is kept." in window.asked.pop()
+    assert not stopped.is_set()
+    window.widget.runner.close_down()
+    assert stopped.is_set()
+    window.bot.waitUntil(lambda: told == [None])
