@@ -23,6 +23,9 @@ _SEED = 0
 _LEAST_SAMPLES = 5
 """Of a leaf of this forest."""
 
+_TREES, _SAMPLES = 20, 4000
+"""Of it: it is trained some twenty times."""
+
 Task = Callable[[str], AbstractContextManager[Progress]]
 """Shows the progress of a step, which is named."""
 
@@ -94,7 +97,7 @@ def _choose(examples: Examples) -> tuple[Cleaning, list[tuple[Cleaning, float]]]
 def _score(examples: Examples, cleaning: Cleaning) -> float:
     slabs = {z: clean(slab[0], cleaning)[np.newaxis] for z, slab in examples.slabs.items()}
     cleaned = Examples(slabs, examples.labels, examples.split, examples.phases)
-    fitted = cleaned.fit(Forest(1, _SEED), {"least_samples": _LEAST_SAMPLES})
+    fitted = cleaned.fit(Forest(1, _SEED, _TREES, _SAMPLES), {"least_samples": _LEAST_SAMPLES})
     return cleaned.validate(fitted)
 
 

@@ -13,11 +13,6 @@ from monai_app.domain.region import Rect
 from monai_app.proposals.features import computed, pixel_features, tiles_of
 from monai_app.study.baselines.method import Labels, Parameters, Slab
 
-TREES = 100
-
-_SAMPLES = 20_000
-"""Labelled pixels of a phase that the forest is trained on."""
-
 _TILE = 256
 """Rows and columns that are labelled at a time."""
 
@@ -29,10 +24,14 @@ class Forest:
     Args:
         slices: that are seen at a time.
         seed: of samples and trees.
+        trees: their number.
+        samples: labelled pixels of a phase that the forest is trained on, at most.
     """
 
     slices: int
     seed: int
+    trees: int = 100
+    samples: int = 20_000
 
     @property
     def choices(self) -> Sequence[Parameters]:
@@ -40,9 +39,9 @@ class Forest:
         return [{"least_samples": number} for number in (1, 5, 25)]
 
     def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Trees":
-        """Train on labelled pixels of every phase, at most `_SAMPLES` of each."""
+        """Train on labelled pixels of every phase, at most `samples` of each."""
         rng = np.random.default_rng(self.seed)
-        chosen = [_sampled(own, _SAMPLES // len(labels), rng) for own in labels]
+        chosen = [_sampled(own, self.samples // len(labels), rng) for own in labels]
         features: list[npt.NDArray[np.float32]] = []
         truth: list[Labels] = []
         for slab, own, mask in zip(slabs, labels, chosen, strict=True):
@@ -50,7 +49,7 @@ class Forest:
                 features.append(pixel_features(slab, tile, self.slices)[mask[tile.index]])
                 truth.append(own[tile.index][mask[tile.index]])
         forest = RandomForestClassifier(
-            TREES,
+            self.trees,
             min_samples_leaf=parameters["least_samples"],
             class_weight="balanced",
             n_jobs=len(os.sched_getaffinity(0)),

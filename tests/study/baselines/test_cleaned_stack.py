@@ -9,7 +9,7 @@ import yaml
 
 from monai_app.stack import Stack, ingest
 from monai_app.study.baselines import cleaned_stack as module
-from monai_app.study.baselines import cleaning, forest
+from monai_app.study.baselines import cleaning
 from monai_app.study.baselines.cleaned_stack import cleaned_stack
 from monai_app.study.baselines.cleaning import Cleaning, clean
 from monai_app.yamlfile import read_yaml
@@ -20,7 +20,6 @@ from tests.conftest import write_tiny_sample
 def cleaned(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cleaning, "CHOICES", {"destripe": (0.0, 1.0), "flatten": (0.0,), "denoise": (0.0, 1.0)})
-        patch.setattr(forest, "TREES", 5)
         return cleaned_stack(tiny_stack, tmp_path_factory.mktemp("cleaned") / "clean.ome.zarr", (0.25, 32))
 
 
@@ -57,6 +56,5 @@ def test_slices_that_are_no_neighbours_are_none_in_the_copy(tmp_path: Path, monk
     stack = ingest(tmp_path / "sample" / "sample.yaml", tmp_path / "tiny.ome.zarr")
     assert stack.gaps == (3, 7)
     monkeypatch.setattr(cleaning, "CHOICES", {"destripe": (0.0,), "flatten": (0.0,), "denoise": (0.0,)})
-    monkeypatch.setattr(forest, "TREES", 2)
     assert cleaned_stack(stack, tmp_path / "clean.ome.zarr", (0.25, 32)).gaps == stack.gaps
     assert sorted(path.name for path in tmp_path.iterdir() if "clean" in path.name) == ["clean.json", "clean.ome.zarr"]

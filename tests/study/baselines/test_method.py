@@ -9,7 +9,6 @@ import pytest
 
 from monai_app.domain.region import Rect, Span
 from monai_app.stack import Stack
-from monai_app.study.baselines import forest
 from monai_app.study.baselines.forest import Forest
 from monai_app.study.baselines.method import Examples, Labels, Parameters, Slab, search
 from monai_app.study.baselines.otsu import Otsu
@@ -87,10 +86,7 @@ def test_parameters_are_chosen_by_blocks_that_do_not_train(tiny_stack: Stack) ->
 
 
 @pytest.mark.parametrize("name", ["otsu_ICE+TLD_1", "forest_TLD_3"])
-def test_a_method_is_scored_on_the_test_slices(
-    name: str, tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forest, "TREES", 10)
+def test_a_method_is_scored_on_the_test_slices(name: str, tiny_stack: Stack, tmp_path: Path) -> None:
     train_and_score(tiny_stack, read_study_variant(name), 0, tmp_path / "run", (0.25, 32))
     found = read_result(tmp_path / "run", tiny_stack.identity)
     assert found is not None
