@@ -86,15 +86,16 @@ def verdict(difference: Difference) -> str:
         "the opposite is shown": f"{contrast.better} is worse than {contrast.worse}",
         "not shown": f"that {contrast.better} is better than {contrast.worse} is not shown",
     }[difference.verdict]
-    single, corrected = (
-        f"{low:+.3f} to {high:+.3f}"
-        for low, high in (
-            (difference.low, difference.high),
-            (difference.corrected_low, difference.corrected_high),
-        )
-    )
     why = f"; {'; '.join(difference.unreliable)}" if difference.unreliable else ""
-    return f"{told}: {difference.value:+.3f}, 95 % interval {single} [{corrected}]{why}"
+    return f"{told}: {difference.value:+.3f}, {_interval(difference)}{why}"
+
+
+def _interval(difference: Difference) -> str:
+    if np.isnan(difference.low):
+        return "without an interval"
+    ends = (difference.low, difference.high), (difference.corrected_low, difference.corrected_high)
+    single, corrected = (f"{low:+.3f} to {high:+.3f}" for low, high in ends)
+    return f"95 % interval {single} [{corrected}]"
 
 
 def _cells(scores: VariantScores, phases: Sequence[str]) -> list[str]:

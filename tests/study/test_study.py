@@ -21,7 +21,7 @@ from monai_app.study.design import check_design
 from monai_app.study.execution import is_done
 from monai_app.study.setup import begin_study
 from tests import warm
-from tests.conftest import CHECKOUT, TINY, run_command, write_tiny_sample
+from tests.conftest import CHECKOUT, TINY, made_once, run_command, write_tiny_sample
 
 VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1", "otsu_ICE+TLD_1")
 
@@ -44,12 +44,17 @@ def forked() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def study(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A study of two variants with one seed, and what the command said."""
-    folder = tmp_path_factory.mktemp("study")
-    words = ["study", tiny_stack.path, folder / "s", "--design", design_file(folder), "--jobs", 2]
-    found = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
-    assert found.exit_code == 0
-    return folder / "s", found.stdout
+    """A study of two networks and thresholds with one seed, and what the command said."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        words = ["study", tiny_stack.path, folder / "s", "--design", design_file(folder), "--jobs", 2]
+        found = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
+        assert found.exit_code == 0
+        (folder / "said").write_text(found.stdout, encoding="utf8")
+
+    folder = made_once(tmp_path_factory, "study", make)
+    return folder / "s", (folder / "said").read_text(encoding="utf8")
 
 
 def test_every_variant_is_trained_with_every_seed_and_compared(study: tuple[Path, str], tiny_stack: Stack) -> None:
@@ -110,11 +115,15 @@ def test_a_run_that_fails_leaves_the_others_and_is_named(tiny_stack: Stack, tmp_
     assert (broken / "notes.txt").exists()
 
 
-def test_the_commands_of_the_page_run(study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_run(
+    study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On studies that are done."""
+    monkeypatch.chdir(tmp_path)
     page = CHECKOUT / "docs" / "study.md"
     for name in ("study", "four"):
-        shutil.copytree(study[0], tmp_path / name)
+        runs = shutil.copytree(study[0], tmp_path / name) / "runs"
+        (runs / tiny_stack.store_name).rename(runs / "sample")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
     written, others = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     for text, number in ((others, 5), (written, 4)):
@@ -123,10 +132,11 @@ def test_the_commands_of_the_page_run(study: tuple[Path, str], tiny_stack: Stack
         check_design(design, [tiny_stack])
         assert len(design.variants) == number
     shutil.copyfile(study[0] / "design.yaml", tmp_path / "four.yaml")
+    monkeypatch.setattr(execution, "COMMAND", None)  # nothing is trained
     lines = re.findall(r"^monai-app (.*)", page.read_text(), re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
-        found = run_command("-m", "monai_app", *line.split(), cwd=tmp_path)
+        found = CliRunner().invoke(app, line.split(), catch_exceptions=False)
         assert "ICE+TLD is better than ICE" in found.stdout
     named = set(re.findall(r"`(\w+\.(?:csv|png|json|md))`", page.read_text()))
     assert named - {"scores.json"} == {path.name for path in (tmp_path / "study").iterdir() if path.is_file()} - {

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import RandomForestClassifier
 
 from monai_app.domain.region import Rect
 from monai_app.proposals.features import computed, pixel_features, tiles_of
@@ -40,6 +39,8 @@ class Forest:
 
     def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Trees":
         """Train on labelled pixels of every phase, at most `samples` of each."""
+        from sklearn.ensemble import RandomForestClassifier
+
         rng = np.random.default_rng(self.seed)
         chosen = [_sampled(own, self.samples // len(labels), rng) for own in labels]
         features: list[npt.NDArray[np.float32]] = []

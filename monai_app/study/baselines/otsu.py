@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
-from skimage.filters import threshold_multiotsu
 
 from monai_app.domain.region import Rect, Span
 from monai_app.study.baselines.method import Labels, Parameters, Slab
@@ -83,6 +82,8 @@ def _smooth(slab: Slab, sigma: float) -> list[npt.NDArray[np.float32]]:
 
 
 def _thresholds(grey: npt.NDArray[np.float32], classes: int) -> npt.NDArray[np.float64]:
+    from skimage.filters import threshold_multiotsu
+
     found: npt.NDArray[np.float64] = threshold_multiotsu(grey, classes, nbins=_BINS)  # type: ignore[no-untyped-call]
     return found
 
