@@ -3,9 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``: once before the first item (``done=0``) and again after every item."""
+
+Task = Callable[[str], AbstractContextManager[Progress]]
+"""Makes what shows the progress of a piece of work, which is named."""
 
 
 def silent(done: int, total: int) -> None:

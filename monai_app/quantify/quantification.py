@@ -1,17 +1,14 @@
 """Run measures on labels."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from monai_app.progress import Progress, silent
+from monai_app.progress import Progress, Task, silent
 from monai_app.quantify.labels import Labels, StoredLabels, check_labelled
 from monai_app.quantify.measures import MEASURES
 from monai_app.quantify.quantity import Measure, Measured, Quantity
-
-Task = Callable[[str], AbstractContextManager[Progress]]
-"""Shows the progress of a measure, which is named."""
 
 COUNT = "count"
 """What comes before the measures: counting the voxels of every value."""

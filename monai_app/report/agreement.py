@@ -29,7 +29,7 @@ def check_agreement(sources: Sources) -> None:
 
 
 def remarks(sources: Sources) -> Iterator[str]:
-    """What a reader should know before he takes scores or quantities of one stack, or of then, for another's."""
+    """What a reader should know before taking scores or quantities of others for those of this stack and model."""
     run, store = sources.run, sources.store
     if store and sources.quantities and "sha256" not in sources.quantities.document.get("labels", {}):
         yield (

@@ -30,7 +30,7 @@ def contrasts_of(variants: Sequence[str]) -> list[Contrast]:
     - both: every other network of several slices against a U-Net of a single one;
     - network: every network against a U-Net of as many slices;
     - cleaning: cleaned images against raw ones, of networks;
-    - baselines: every network on raw images against every method of before on cleaned ones, with the same detectors.
+    - baselines: every network on raw images against every baseline on cleaned ones, with the same detectors.
     """
     found = [*map(read_study_variant, variants)]
     networks = [each for each in found if each.is_network]

@@ -6,10 +6,11 @@ from typing import Any
 
 from monai_app.bundle.stacks import check_different
 from monai_app.errors import AnnotationError, ConfigError
+from monai_app.progress import Task
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable
-from monai_app.study.baselines.cleaned_stack import Task, cleaned_stack
+from monai_app.study.baselines.cleaned_stack import cleaned_stack
 from monai_app.study.design import Design, check_design, default_design, read_design, validation_of, write_design
 from monai_app.study.variants import CLEANED, read_study_variant
 

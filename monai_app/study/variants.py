@@ -1,4 +1,4 @@
-"""What a study trains: networks, and the methods of before that they are compared with."""
+"""What a study trains: networks, and the baselines that they are compared with."""
 
 from dataclasses import dataclass
 

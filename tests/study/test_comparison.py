@@ -1,5 +1,6 @@
 """Differences between variants and their intervals."""
 
+import dataclasses
 import json
 import re
 from typing import Any
@@ -8,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from monai_app.study import Contrast, compare
+from monai_app.study import Contrast, Difference, compare
 from tests.conftest import CHECKOUT
 
 CONTRAST = Contrast("detectors", "both", "one", (("both", "one"),))
@@ -146,3 +147,23 @@ def test_the_numbers_of_the_page_were_measured() -> None:
     told = re.findall(r"^\| \d \| \d \| .* \|$", page, re.MULTILINE)
     assert len(told) == 6
     assert rows.issuperset(told)
+
+
+def test_the_error_of_the_blocks_is_that_of_a_mean_over_them() -> None:
+    """Of four blocks, a bootstrap alone would give sqrt(3/4) of it."""
+    rng = np.random.default_rng(0)
+    gains = np.array([0.01, 0.02, 0.03, 0.04])
+    counts = {
+        name: [counts_of(rng, np.tile(0.8 + own, (3, 1)), 100_000)]
+        for name, own in (("one", 0 * gains), ("both", gains))
+    }
+    [found] = compare(counts, [CONTRAST])
+    slope = 2 / (2 - 0.8125) ** 2  # of the IoU over the share of right pixels
+    assert found.of_blocks == pytest.approx(slope * gains.std(ddof=1) / 2, rel=0.05)
+    assert found.of_seeds == 0
+
+
+def test_a_verdict_holds_together_with_the_others() -> None:
+    found = Difference(CONTRAST, 0.02, 0.01, 0.03, -0.01, 0.05, 0.005, 0.005, ())
+    assert found.verdict == "not shown"
+    assert dataclasses.replace(found, corrected_low=0.001).verdict == "shown"

@@ -1,8 +1,8 @@
-"""Cleaned copies of stacks, on which the methods of before, and networks too, are trained."""
+"""Cleaned copies of stacks, on which baselines, and networks too, are trained."""
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from monai_app.files import work_folder, write_json
-from monai_app.progress import Progress, silent
+from monai_app.progress import Progress, Task, silent
 from monai_app.stack import SampleDescription, Stack, ingest
 from monai_app.study.baselines.cleaning import STEPS, Cleaning, choices, clean
 from monai_app.study.baselines.forest import Forest
@@ -25,9 +25,6 @@ _LEAST_SAMPLES = 5
 
 _TREES, _SAMPLES = 20, 4000
 """Of it: it is trained some twenty times."""
-
-Task = Callable[[str], AbstractContextManager[Progress]]
-"""Shows the progress of a step, which is named."""
 
 
 def cleaned_stack(
