@@ -5,10 +5,13 @@ Nothing here imports torch before a command runs, so that ``--help`` answers at 
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from monai_app import __version__
 from monai_app.cli.export import export
+from monai_app.cli.help import Command, Commands
 from monai_app.cli.package import check, package, trust, unpack, verify
 from monai_app.cli.results.evaluate import evaluate
 from monai_app.cli.results.quantify import quantify
@@ -31,33 +34,76 @@ from monai_app.errors import AppError
 from monai_app.names import printable
 from monai_app.storage import storage_error
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"monai-app {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="monai-app",
-    help="Segment raw, two-detector FIB-SEM serial sections with MONAI bundles.",
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-COMMANDS = (
-    *(simulate, init, ingest, inspect, annotate, annotations, propose),
-    *(train, evaluate, study, segment, labels, view, quantify, report, save, export),
-    *(package, check, unpack, trust, verify, serve, settings),
-)
-for command in COMMANDS:
-    app.command()(command)
+
+SECTIONS = {
+    "Make a stack": (simulate, init, ingest, inspect),
+    "Label slices": (annotate, annotations, propose),
+    "Train and score models": (train, evaluate, study, settings),
+    "Segment and measure": (segment, labels, view, quantify, report),
+    "Share and serve models": (export, package, unpack, check, trust, serve),
+    "Check files": (verify,),
+}
+"""Title of a section of ``--help`` -> its commands, in the order of work."""
+
+COMMANDS = tuple(command for commands in SECTIONS.values() for command in commands)
+
+RESUMED = ("train", "evaluate", "study", "segment")
+"""Commands that resume where they were stopped; the others begin again and leave nothing half done."""
+
+for title, commands in SECTIONS.items():
+    for command in commands:
+        app.command(cls=Command, rich_help_panel=title)(command)
+app.command(cls=Command, hidden=True)(save)
+
+REFUSED, STOPPED = 3, 130
+"""Exit codes: what was asked cannot be done, and Ctrl-C. The parser's own, for a mistake in typing, is 2."""
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Segment raw, two-detector FIB-SEM serial sections with MONAI bundles."""
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one clean message and exit code 2."""
+    """Run the command line; what cannot be done is one clean message and an exit code."""
     _escape_output()
     os.environ["MPLBACKEND"] = "agg"  # pictures go into files; a notebook's backend is often not to be had here
     try:
         app(prog_name="monai-app", color=True)  # else click drops colours from names where nobody sees them
     except AppError as error:
-        _end(str(error), 2)
+        _end(str(error), REFUSED)
     except OSError as error:
-        _end(str(storage_error(error)), 1)
+        _end(str(storage_error(error)), REFUSED)
+    except SystemExit as ended:
+        if ended.code == STOPPED:
+            _end(_stopped(sys.argv[1]), STOPPED)
+        raise
+
+
+def _stopped(command: str) -> str:
+    """What a person reads who stopped a command."""
+    if command in RESUMED:
+        return "stopped; the same command resumes where it stopped"
+    return "stopped; nothing is left half done, and the same command begins again"
 
 
 def _end(message: str, code: int) -> None:

@@ -14,7 +14,10 @@ def export(
     ] = "torchscript",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Write the model as one file for other programs, metadata inside, and compare it with the original."""
+    """Write a trained model as a TorchScript, torch.export or ONNX file.
+
+    The file holds its metadata, and its result is compared with that of the original.
+    """
     from monai_app.cli.running import trained_run
     from monai_app.export import export_run
 

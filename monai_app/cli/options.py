@@ -8,7 +8,13 @@ import typer
 
 from monai_app.errors import ConfigError
 
-Device = Annotated[str | None, typer.Option(help="Where to compute: auto, cpu, cuda or cuda:N. [default: auto]")]
+Device = Annotated[
+    str | None, typer.Option(metavar="DEVICE", help="Where to compute: auto, cpu, cuda or cuda:N. [default: auto]")
+]
+
+Z = Annotated[str | None, typer.Option(metavar="FIRST:END", help="Slices, without END; or one slice. [default: all]")]
+Y = Annotated[str | None, typer.Option(metavar="FIRST:END", help="Rows, without END. [default: all]")]
+X = Annotated[str | None, typer.Option(metavar="FIRST:END", help="Columns, without END. [default: all]")]
 
 Stacks = Annotated[
     list[Path],
@@ -19,7 +25,11 @@ Run = Annotated[Path | None, typer.Option(help="Run folder, where several stacks
 
 Parts = Annotated[
     list[str] | None,
-    typer.Option("--detector", help="PART=NAME: the stack's detector NAME takes the part of the model's PART."),
+    typer.Option(
+        "--detector",
+        metavar="MODEL=STACK",
+        help="Use the stack's detector in place of the model's, e.g. TLD=BSE. May be repeated.",
+    ),
 ]
 
 

@@ -24,7 +24,7 @@ def package(
     license: Annotated[str | None, typer.Option(help="Its licence, by SPDX identifier, such as CC-BY-4.0.")] = None,
     cite: Annotated[list[str] | None, typer.Option(help="What to cite with it, with a DOI or URL.")] = None,
 ) -> None:
-    """Make a self-describing, self-checking zip of a trained model."""
+    """Pack a trained model into one self-checking zip file."""
     from monai_app.cli.running import trained_run
     from monai_app.stack import Stack
 
@@ -52,7 +52,7 @@ def unpack(
     trust: Annotated[bool, typer.Option("--trust", help="Trust what it would run, without being asked.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an unpacked package.")] = False,
 ) -> None:
-    """Unpack a package, every file checked against its hash."""
+    """Unpack a packed model, and check every file against its hash."""
     from monai_app.bundle.configs.trust import differences, is_signed, sign
     from monai_app.bundle.packages.archive import unpack as unpack_package
     from monai_app.bundle.renew import usable_run
@@ -73,7 +73,7 @@ def unpack(
 def check(
     bundle: Annotated[Path, typer.Argument(help="Package, NAME.zip, or unpacked one.")],
 ) -> None:
-    """Prove that a packaged model is whole and gives its golden labels on this machine."""
+    """Check that a packed model is complete and gives its test labels."""
     from monai_app.bundle.packages.verify import check_package
 
     files, golden = check_package(bundle)
@@ -97,7 +97,10 @@ def trust(
     run: Annotated[Path, typer.Argument(help="Run folder, unpacked package or exported file.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Show what would be run that is not this program's own, and remember that you trust it, until it is changed."""
+    """Show and trust what a model would run that is not this program's own.
+
+    The trust holds until what was shown is changed.
+    """
     run = run.absolute()
     if run.is_file():
         _trust_file(run, yes=yes)
@@ -148,7 +151,7 @@ def verify(
         Path | None, typer.Option(help="Description or folder of the sample: compare a stack with its files.")
     ] = None,
 ) -> None:
-    """Read all that a stack, a run folder or a package holds, and say what is damaged."""
+    """Check all files of a stack, a run folder or a package for damage."""
     if (target / "zarr.json").is_file():
         faults, notes = _verified_stack(target, add_checksums, source)
     elif source is not None:
@@ -174,7 +177,7 @@ def verify(
     for line in faults:
         typer.echo(f"monai-app: {line}", err=True)
     if faults:
-        raise typer.Exit(2)
+        raise typer.Exit(1)
     typer.echo("ok")
 
 

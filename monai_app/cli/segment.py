@@ -6,35 +6,49 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from monai_app.cli.options import Device, Parts, stand_ins
+from monai_app.cli.options import Device, Parts, X, Y, Z, stand_ins
 
 
 def segment(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     model: Annotated[Path, typer.Argument(help="Run folder with trained weights, or an exported file.")],
     labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the model's]")] = None,
-    z: Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")] = None,
-    y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
-    x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
-    mask: Annotated[str | None, typer.Option(help="Image file or label image: segment where it is above 0.")] = None,
-    preview: Annotated[int | None, typer.Option(help="Segment so many slices first, as labels NAME_preview.")] = None,
-    confidence: Annotated[
-        str | None, typer.Option(help="Store how sure the network is of every pixel: none, max or entropy.")
+    z: Z = None,
+    y: Y = None,
+    x: X = None,
+    mask: Annotated[
+        str | None, typer.Option(help="Segment only where this image file or label image is above 0.")
     ] = None,
-    probability: Annotated[bool | None, typer.Option(help="Store the probability of every phase.")] = None,
-    tile: Annotated[str | None, typer.Option(help="Tile SIDE or ROWS,COLUMNS. [default: by the memory]")] = None,
-    memory: Annotated[str | None, typer.Option(help="Memory a process may use, e.g. 2GiB.")] = None,
+    preview: Annotated[
+        int | None, typer.Option(help="Only segment N slices spread over the stack, as labels NAME_preview.")
+    ] = None,
+    confidence: Annotated[
+        str | None, typer.Option(metavar="none|max|entropy", help="Also store the confidence of every pixel.")
+    ] = None,
+    probability: Annotated[bool | None, typer.Option(help="Also store the probability of every phase.")] = None,
+    tile: Annotated[
+        str | None, typer.Option(metavar="SIDE", help="Tile: SIDE or ROWS,COLUMNS in pixels. [default: by the memory]")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory of a process, e.g. 2GiB. [default: 4GiB or half of what is free]")
+    ] = None,
     precision: Annotated[
-        Literal["float32", "bfloat16"] | None, typer.Option(help="bfloat16, where that is faster; some labels differ.")
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="bfloat16 is faster on some machines; some labels differ."),
     ] = None,
     device: Device = None,
-    workers: Annotated[int | None, typer.Option(help="Processes on this machine; 0 computes in this one.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Dask scheduler to compute on, tcp://HOST:PORT.")] = None,
-    tiff: Annotated[Path | None, typer.Option(help="Also write the labels as one TIFF per slice here.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes on this machine. [default: 0, this one]")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, tcp://HOST:PORT.")
+    ] = None,
+    tiff: Annotated[Path | None, typer.Option(help="Also write the labels into this folder, a TIFF a slice.")] = None,
     detector: Parts = None,
     overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
 ) -> None:
-    """Segment a stack into a label image of the same store; stopped at any moment, the same command goes on."""
+    """Segment a stack into a label image.
+
+    The label image lies in the stack's store. The same command resumes a segmentation that was stopped.
+    """
     from monai_app.bundle.configs.applied import Applied
     from monai_app.bundle.segment import segment as segment_stack
     from monai_app.bundle.stacks import tell_what_is_unfamiliar

@@ -13,36 +13,75 @@ TOKEN = "MONAI_APP_TOKEN"  # the name of a variable
 """Environment variable that may hold the token."""
 
 
+_VOLUMES, _TRAINING, _NETWORK, _LIMITS = "Slices and their volumes", "Training", "Network", "Limits"
+"""Sections of the options."""
+
+
 def serve(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; labels become its annotations.")],
     bundles: Annotated[list[str], typer.Option("--bundle", help="Run folder, or bundle to train. May be repeated.")],
     studies: Annotated[
         Path | None, typer.Option(help="The server's folder. [default: NAME.label beside the stack]")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to bind; others than 127.0.0.1 need a token.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes one that is free.")] = 8000,
+    host: Annotated[
+        str, typer.Option(rich_help_panel=_NETWORK, help="Address to bind; others than 127.0.0.1 need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, rich_help_panel=_NETWORK, help="Port; 0 takes one that is free.")
+    ] = 8000,
     token_file: Annotated[
-        Path | None, typer.Option(help=f"File with the token that clients must send. [or: ${TOKEN}]")
+        Path | None,
+        typer.Option(rich_help_panel=_NETWORK, help=f"File with the token that clients must send. [or: ${TOKEN}]"),
     ] = None,
-    slices: Annotated[str | None, typer.Option(help="Slices to offer, e.g. 4,11,18. [default: all]")] = None,
-    test: Annotated[str | None, typer.Option(help="Slices whose labels test and never train, e.g. 21.")] = None,
-    thickness: Annotated[int, typer.Option(help="Slices that clients see around each, odd.")] = 3,
+    slices: Annotated[
+        str | None,
+        typer.Option(metavar="Z,...", rich_help_panel=_VOLUMES, help="Slices to offer, e.g. 4,11,18. [default: all]"),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="Z,...", rich_help_panel=_VOLUMES, help="Slices whose labels are for testing only, e.g. 21."
+        ),
+    ] = None,
+    thickness: Annotated[
+        int, typer.Option(rich_help_panel=_VOLUMES, help="Slices that clients see around each, odd.")
+    ] = 3,
     volumes: Annotated[
-        Literal["nii.gz", "nii", "nrrd"], typer.Option("--format", help="Format of the volumes.")
+        Literal["nii.gz", "nii", "nrrd"],
+        typer.Option("--format", rich_help_panel=_VOLUMES, help="Format of the volumes."),
     ] = "nii.gz",
     layout: Annotated[
-        Literal["paired", "channels"], typer.Option(help="A file per detector, or one 4-D NIfTI.")
+        Literal["paired", "channels"],
+        typer.Option(rich_help_panel=_VOLUMES, help="A file per detector, or one 4-D NIfTI."),
     ] = "paired",
-    size: Annotated[str, typer.Option(help="Settings for bundles trained from nothing: small or paper.")] = "small",
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting of trainings, NAME=VALUE.")] = None,
+    size: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=_TRAINING, help="Size of networks that are trained from random weights: small or paper."
+        ),
+    ] = "small",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", rich_help_panel=_TRAINING, help="A setting of trainings. May be repeated."
+        ),
+    ] = None,
     device: Device = None,
-    memory: Annotated[str | None, typer.Option(help="Memory that inferences may use, e.g. 4GiB.")] = None,
-    waiting: Annotated[int, typer.Option(help="Inferences that may wait; more are refused.")] = 8,
-    max_upload: Annotated[str, typer.Option(help="What a request may send at most.")] = "4GiB",
-    max_stored: Annotated[str, typer.Option(help="What volumes and labels of clients may take in all.")] = "32GiB",
-    prepare_only: Annotated[bool, typer.Option(help="Write the volumes of all slices offered, and end.")] = False,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Memory for inferences, e.g. 4GiB.")
+    ] = None,
+    waiting: Annotated[
+        int, typer.Option(rich_help_panel=_LIMITS, help="Length of the queue of inferences; further ones are refused.")
+    ] = 8,
+    max_upload: Annotated[str, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Largest request.")] = "4GiB",
+    max_stored: Annotated[
+        str, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Disk space for volumes and labels of clients.")
+    ] = "32GiB",
+    prepare_only: Annotated[
+        bool, typer.Option(rich_help_panel=_VOLUMES, help="Only write the volumes of all slices offered.")
+    ] = False,
 ) -> None:
-    """Serve a stack and models to 3D Slicer and other MONAI Label clients: label, train, correct."""
+    """Serve a stack and models to 3D Slicer and other MONAI Label clients."""
     from importlib.util import find_spec
 
     from monai_app.bundle.configs.settings import parse_setting

@@ -17,7 +17,10 @@ def settings(
         bool, typer.Option("--schema", help="Print the JSON schema of such a file, for editors.")
     ] = False,
 ) -> None:
-    """List all settings of a training, of sample.yaml or of the simulator: values, type, range, unit and meaning."""
+    """List the settings of a training, of sample.yaml or of the simulator.
+
+    With values, type, range, unit and meaning.
+    """
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
     from monai_app.bundle.configs.plain import read_config
     from monai_app.bundle.configs.settings import read_overlays

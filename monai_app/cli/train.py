@@ -14,34 +14,45 @@ def train(
     variant: Annotated[str | None, typer.Option(help="Network, detectors and slices, e.g. sensor3d_ice+tld_3.")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
     size: Annotated[
-        str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU, or none.")
+        str, typer.Option(help="Size of the network and its crops: small for a CPU, paper for a GPU, or none.")
     ] = "small",
-    detectors: Annotated[str | None, typer.Option(help="Detectors to learn from, e.g. ICE,TLD. [default: all]")] = None,
+    detectors: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Detectors to learn from, e.g. ICE,TLD. [default: all]")
+    ] = None,
     slices: Annotated[
         int | None, typer.Option(help="Slices in the slab, odd. [default: the variant's or bundle's]")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the bundle, NAME=VALUE.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any setting (see settings). May be repeated."),
+    ] = None,
     pretrained: Annotated[
-        Path | None, typer.Option("--from", help="Trained bundle to begin with the weights of, as far as they fit.")
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Start from the weights of this trained model; layers that do not fit start from random ones.",
+        ),
     ] = None,
     processes: Annotated[
         int,
-        typer.Option(help="Processes on this machine, one a GPU; they share each batch. The weights stay the same."),
+        typer.Option(
+            help="Processes on this machine, one per GPU; they share each batch. Weights do not depend on it."
+        ),
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
-    prepare_only: Annotated[bool, typer.Option(help="Make the run folder and print the command, no more.")] = False,
+    prepare_only: Annotated[bool, typer.Option(help="Only make the run folder and print the MONAI command.")] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Trust what the run does unlike this program's bundles.")
+        bool, typer.Option("--trust", help="Allow what this program's own bundles do not do (see trust).")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
 ) -> None:
-    """Train a bundle on a stack's annotated slices, or on those of several; the same command resumes a run.
+    """Train a model on the annotated slices of one stack or several.
 
-    The run folder, which is made where it does not exist, becomes a bundle with its weights.
+    The run folder becomes a MONAI bundle that holds the weights. The same command resumes a training that was stopped.
     """
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE

@@ -210,7 +210,7 @@ def test_one_stack_is_scored_once_and_two_have_two_names(trained_on_two: Trained
     for path, message in ((again, "are the same stack; give each"), (namesake, "have one name, so scores")):
         words = ("evaluate", stack.path, path, "--run", trained_on_two.run)
         refused = run_command("-m", "monai_app", *words, check=False)
-        assert (refused.returncode, message in refused.stderr) == (2, True)
+        assert (refused.returncode, message in refused.stderr) == (3, True)
 
 
 def test_voxels_of_other_sizes_are_a_warning(tiny_stack: Stack, caplog: pytest.LogCaptureFixture) -> None:

@@ -315,7 +315,7 @@ def test_the_commands_refuse_before_anything_runs_and_remember_what_is_trusted(
     evaluate = ("-m", "monai_app", "evaluate", tiny_stack.path, run)
     for command in (evaluate, ("-m", "monai_app", "trust", run)):  # without a terminal nobody says yes
         refused = run_command(*command, check=False)
-        assert refused.returncode == 2
+        assert refused.returncode == 3
         assert refused.stderr.startswith("monai-app: ")
     assert not (tmp_path / "ran").exists()
     assert "configs/evaluate.yaml: run" in run_command("-m", "monai_app", "trust", run, "--yes").stdout

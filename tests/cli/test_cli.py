@@ -1,13 +1,17 @@
 """The command line answers fast and refuses cleanly."""
 
 import json
+import os
 import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 
+from monai_app import __version__, cli
 from monai_app.stack import Stack
 from tests.conftest import TINY, run_command
 
@@ -35,6 +39,56 @@ def test_every_command_has_help_without_importing_torch() -> None:
     )
     shown = run_command("-c", script, *COMMANDS, fresh=True).stdout
     assert re.findall(r"Usage: .*?(\w+) \[OPTIONS\]", shown) == COMMANDS
+
+
+def test_the_version() -> None:
+    assert run_command("-m", "monai_app", "--version").stdout == f"monai-app {__version__}\n"
+
+
+def test_help_lists_every_command_in_a_section_with_its_whole_summary() -> None:
+    shown = run_command("-m", "monai_app", "-h").stdout
+    words = " ".join(shown.split())
+    assert "..." not in words.replace("[ARGS]...", "")
+    for title, commands in cli.SECTIONS.items():
+        for command in commands:
+            summary = " ".join((command.__doc__ or "").partition("\n")[0].split())
+            assert words.index(f"{title}: ") < words.index(f" {command.__name__} {summary}")
+    assert " save " not in words
+
+
+@pytest.mark.parametrize("command", [command.__name__ for command in cli.COMMANDS])
+def test_help_names_values_and_no_types(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.app([command, "-h"])
+    shown = capsys.readouterr().out
+    assert not re.search(r"<[a-z]|list\[|--no-(overwrite|trust|schema|merge|yes)\b", shown)
+    assert f"Usage: {Path(sys.argv[0]).name} {command} [OPTIONS] " in shown
+
+
+def test_the_shell_completes_commands() -> None:
+    asked = {"COMP_WORDS": "monai-app seg", "COMP_CWORD": "1", "_MONAI_APP_COMPLETE": "complete_bash"}
+    command = [sys.executable, "-m", "monai_app"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | asked)
+    assert done.stdout == "segment\n"
+
+
+@pytest.mark.parametrize(("command", "advice"), [("train", "resumes where it stopped"), ("inspect", "begins again")])
+def test_ctrl_c_says_how_to_resume(
+    command: str, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("monai_app.stack.Stack.open", interrupted)
+    monkeypatch.setattr("monai_app.inspection.open_images", interrupted)
+    monkeypatch.setattr(sys, "argv", ["monai-app", command, "stack.ome.zarr", *["run"] * (command == "train")])
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # whose write is wrapped
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+    message = capsys.readouterr().err
+    assert message.startswith("monai-app: stopped; ")
+    assert advice in message
 
 
 @pytest.mark.parametrize(
@@ -77,7 +131,7 @@ def test_user_errors_are_one_clean_message(
     # A Python that is started says what its imports warn of, too.
     fresh = words[0] == "segment" and "--tile" in words
     result = run_command("-m", "monai_app", *words, check=False, cwd=tmp_path, fresh=fresh)
-    assert result.returncode == 2
+    assert result.returncode == 3
     assert message in result.stderr
     assert result.stderr.startswith("monai-app: ")
     assert "Traceback" not in result.stderr

@@ -36,7 +36,7 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
 def told(*words: object) -> str:
     """Run a command that fails with one line, and return the line."""
     done = run_command("-m", "monai_app", *words, check=False)
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
     assert "[Errno" not in done.stderr
     line = done.stderr.splitlines()[-1]

@@ -133,7 +133,7 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     os.kill(pid, stop)
     _, told = process.communicate(timeout=60)
     if stop is not signal.SIGKILL:
-        assert process.returncode == 2
+        assert process.returncode == 3
         assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes\n", told)
     assert own_stack.label_names() == ()
     resumed = run_command("-m", "monai_app", *segment)
@@ -179,7 +179,7 @@ def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
     for z in range(own_stack.shape[0]):
         np.testing.assert_array_equal(own_stack.read_labels("again", z), own_stack.read_labels("net", z))
     wrong = run_command("-m", "monai_app", "segment", own_stack.path, trained / "run.json", check=False)
-    assert wrong.returncode == 2
+    assert wrong.returncode == 3
     assert "run.json is no exported model by its name" in wrong.stderr
 
 
@@ -205,7 +205,7 @@ def test_a_model_is_refused_on_other_phases(trained: Path, tmp_path: Path) -> No
     description.write_text(description.read_text().replace("clinker", "slag"))
     run_command("-m", "monai_app", "ingest", description, tmp_path / "other.ome.zarr")
     refused = run_command("-m", "monai_app", "evaluate", tmp_path / "other.ome.zarr", trained, check=False)
-    assert refused.returncode == 2
+    assert refused.returncode == 3
     assert "'slag'" in refused.stderr
     assert "Traceback" not in refused.stderr
 
@@ -230,14 +230,14 @@ def test_sixteen_bit_one_detector_odd_sizes_relative_paths_with_spaces(tmp_path:
     run_command("-m", "monai_app", "train", "one.ome.zarr", "run 1", *options, cwd=folder)
 
     refused = run_command("-m", "monai_app", "evaluate", "one.ome.zarr", "run 1", cwd=folder, check=False)
-    assert (refused.returncode, "no test slice" in refused.stderr) == (2, True)
+    assert (refused.returncode, "no test slice" in refused.stderr) == (3, True)
     refused = run_command("-m", "monai_app", "segment", "one.ome.zarr", "run 1", cwd=folder, check=False)
-    assert (refused.returncode, "--labels NAME" in refused.stderr) == (2, True)
+    assert (refused.returncode, "--labels NAME" in refused.stderr) == (3, True)
 
     refused = run_command(
         "-m", "monai_app", "train", "one.ome.zarr", "run 2", "--variant", "unet_tld_1", check=False, cwd=folder
     )
-    assert (refused.returncode, "needs detector 'TLD'" in refused.stderr) == (2, True)
+    assert (refused.returncode, "needs detector 'TLD'" in refused.stderr) == (3, True)
     assert not (folder / "run 2").exists()
 
     # Another stack of the same kind, without annotations: the phases come with the model.
@@ -260,7 +260,7 @@ def test_a_model_of_eight_bit_pixels_is_refused_on_sixteen_bit(trained: Path, tm
         tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 257)
     run_command("-m", "monai_app", "ingest", description, tmp_path / "deep.ome.zarr")
     refused = run_command("-m", "monai_app", "segment", tmp_path / "deep.ome.zarr", trained, check=False)
-    assert refused.returncode == 2
+    assert refused.returncode == 3
     assert "are uint16, the model was trained on uint8" in refused.stderr
     assert Stack.open(tmp_path / "deep.ome.zarr").label_names() == ()
 
@@ -279,5 +279,5 @@ def test_a_tiff_folder_in_the_way_is_refused_before_anything_is_segmented(
     refused = run_command(
         "-m", "monai_app", "segment", own_stack.path, trained, "--tiff", tmp_path / "tiff", check=False
     )
-    assert (refused.returncode, "tiff exists" in refused.stderr) == (2, True)
+    assert (refused.returncode, "tiff exists" in refused.stderr) == (3, True)
     assert own_stack.label_names() == ()

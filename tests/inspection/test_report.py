@@ -148,7 +148,7 @@ def test_the_command_ends_with_1_where_something_is_odd_and_keeps_what_exists(
     assert re.search("12/12.*slice/s", odd.stderr)
     assert {file.name for file in tmp_path.iterdir()} == {"images", "a.json", "a.png", "a.html"}
     again = run_command("-m", "monai_app", "inspect", faulty, "--page", "a.html", cwd=tmp_path, check=False)
-    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert (again.returncode, again.stderr.count("\n")) == (3, 1)
     assert "a.html exists" in again.stderr
 
 

@@ -129,5 +129,5 @@ def test_the_command(stack: Stack, sample: SampleFolder) -> None:
     assert "the files are those that were ingested (SHA-256 of 27)\nok" in result.output
     tifffile.imwrite(sample.root / "ICE" / "slice_3.tif", sample.images["ICE"][4])
     result = CliRunner().invoke(app, words)
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "ICE, slice 3 (slice_3)" in result.output

@@ -99,7 +99,7 @@ def test_what_is_done_is_not_done_again_and_more_may_be_added(
 
 def test_a_study_is_never_continued_otherwise_than_begun(study: tuple[Path, str], tiny_stack: Stack) -> None:
     found = run_command("-m", "monai_app", "study", tiny_stack.path, study[0], "--epochs", 2, check=False)
-    assert found.returncode == 2
+    assert found.returncode == 3
     assert "holds a study with epochs 1, and 2 is given" in found.stderr
 
 
@@ -109,7 +109,7 @@ def test_a_run_that_fails_leaves_the_others_and_is_named(tiny_stack: Stack, tmp_
     broken.mkdir(parents=True)
     (broken / "notes.txt").write_text("not a run folder")
     found = run_command("-m", "monai_app", "study", tiny_stack.path, tmp_path / "s", "--design", design, check=False)
-    assert found.returncode == 2
+    assert found.returncode == 3
     assert "1 of 1 runs failed" in found.stderr
     assert "unet_ICE_1, seed 0, tiny: monai-app: " in found.stderr
     assert (broken / "notes.txt").exists()

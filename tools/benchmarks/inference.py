@@ -161,7 +161,7 @@ def measure(work: Path, method: str, stack: Path, run: Path, part: list[int]) ->
     one = {"method": method, "stack": str(stack), "run": str(run), "part": part}
     words = [sys.executable, __file__, "measure", "--work", str(work), "--one", json.dumps(one)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode == 2 and "bfloat16" in done.stderr:
+    if done.returncode == 3 and "bfloat16" in done.stderr:
         return None
     if done.returncode:
         raise RuntimeError(f"{method} on {stack.name} failed:\n{done.stderr[-3000:]}")

@@ -26,10 +26,10 @@ def evaluate(
         bool, typer.Option("--leave-one-out", help="Score each annotated slice by a model trained on the others.")
     ] = False,
 ) -> None:
-    """Score trained weights on a stack's test slices, or on those of several.
+    """Score a trained model on the test slices of one stack or several.
 
-    With --leave-one-out models are trained with the run's settings, one for each annotated slice of one stack; the same
-    command goes on where it was stopped.
+    With --leave-one-out one model is trained for each annotated slice, with the run's settings. The same command
+    resumes what was stopped.
     """
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.model import read_spec

@@ -5,22 +5,28 @@ from typing import Annotated
 
 import typer
 
+from monai_app.cli.options import X, Y, Z
+
 
 def quantify(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for numbers, tables and figures.")],
     labels: Annotated[str, typer.Option(help="Label image to measure.")],
-    z: Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")] = None,
-    y: Annotated[str | None, typer.Option(help="Rows, likewise.")] = None,
-    x: Annotated[str | None, typer.Option(help="Columns, likewise.")] = None,
-    mask: Annotated[str | None, typer.Option(help="Image file or label image: measure where it is above 0.")] = None,
-    measure: Annotated[
-        list[str] | None, typer.Option(help="Take this measure alone; may be repeated. [default: all]")
+    z: Z = None,
+    y: Y = None,
+    x: X = None,
+    mask: Annotated[
+        str | None, typer.Option(help="Measure only where this image file or label image is above 0.")
     ] = None,
-    tortuosity: Annotated[str | None, typer.Option(help="Also the tortuosity of this phase, by name.")] = None,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="Take only this measure. May be repeated. [default: all]")
+    ] = None,
+    tortuosity: Annotated[
+        str | None, typer.Option(metavar="PHASE", help="Also measure the tortuosity of this phase.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing result.")] = False,
 ) -> None:
-    """Measure the phases of a label image: fractions, surfaces, connectivity, sizes, in physical units."""
+    """Measure the phases: fractions, surfaces, connectivity, sizes."""
     from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region
     from monai_app.quantify import StoredLabels, chosen_measures, tortuosity_measure

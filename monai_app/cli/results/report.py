@@ -20,7 +20,7 @@ def report(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Write one page about a model, a segmented stack and its quantities, for people who made none of them."""
+    """Write one HTML page about a model, a stack and its quantities."""
     from monai_app.cli.progress import progress_bar
     from monai_app.report.page import write_page
     from monai_app.report.pdf import find_browser, print_pdf

@@ -18,9 +18,9 @@ def study(
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training. [default: the design's or 12]")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at the same time.")] = 1,
 ) -> None:
-    """Train variants of a model alike, with several seeds, and say which differences between them are shown.
+    """Train variants with several seeds and compare them with statistics.
 
-    The same command resumes a study; more seeds or variants are added to what is done.
+    All are trained alike. The same command resumes a study; further seeds or variants are added to what is done.
     """
     from monai_app.cli.progress import progress_bar
     from monai_app.study.execution import carry_out

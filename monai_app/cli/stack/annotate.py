@@ -24,7 +24,8 @@ def annotate(
         Literal["train", "test"] | None, typer.Option(help="What the slices are for. [default: as before, or train]")
     ] = None,
     mapping: Annotated[
-        str | None, typer.Option(help="What values mean, such as 1=pore,2=hydrate,255=unlabelled.")
+        str | None,
+        typer.Option(metavar="VALUE=PHASE,...", help="What values mean, such as 1=pore,2=hydrate,255=unlabelled."),
     ] = None,
     colour: Annotated[
         list[str] | None, typer.Option(metavar="PHASE=#RRGGBB", help="What a painted colour means, each.")
@@ -37,7 +38,7 @@ def annotate(
         bool, typer.Option(help="Replace annotations and roles, or with --merge labels that differ.")
     ] = False,
 ) -> None:
-    """Make annotations of label images: those of other programs, or a prediction to be corrected."""
+    """Import annotations from other programs, or from a prediction."""
     from monai_app.stack import Stack
     from monai_app.stack.annotations.importing import import_annotations, import_labels
     from monai_app.stack.annotations.meaning import Meaning

@@ -26,7 +26,7 @@ def annotations(
     format: Annotated[Literal["tif", "png"], typer.Option(help="Of the images in the folder.")] = "tif",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file or folder.")] = False,
 ) -> None:
-    """List the annotated slices of a stack; move them between training and test, remove or write them."""
+    """List annotated slices; change their role, remove or export them."""
     from monai_app.stack import Stack
     from monai_app.stack.annotations.listing import change_annotations
     from monai_app.stack.annotations.placing import resolve

@@ -11,11 +11,8 @@ if TYPE_CHECKING:
     from monai_app.stack import Stack
     from monai_app.stack.saving.slices import Form
 
-Map = Annotated[str | None, typer.Option(help="Write this map of it, such as confidence or probability.")]
-Phase = Annotated[str | None, typer.Option(help="Whose probability, or whose mesh, by name.")]
-Z = Annotated[str | None, typer.Option(help="Slices FIRST:END, END excluded, or one. [default: all]")]
-Y = Annotated[str | None, typer.Option(help="Rows, likewise.")]
-X = Annotated[str | None, typer.Option(help="Columns, likewise.")]
+Map = Annotated[str | None, typer.Option(help="Export this map of it, such as confidence or probability.")]
+Phase = Annotated[str | None, typer.Option(metavar="PHASE", help="Phase of a probability map or of a mesh.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an existing file or folder.")]
 
 

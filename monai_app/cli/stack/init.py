@@ -13,7 +13,10 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="Description to write.")] = Path("sample.yaml"),
     overwrite: Annotated[bool, typer.Option(help="Replace an existing description.")] = False,
 ) -> None:
-    """Look at images and labels, and write the description of the sample with questions where files say nothing."""
+    """Describe a sample from its images and labels.
+
+    The description asks a question wherever the files do not say what is needed.
+    """
     from monai_app.stack.discovery import write_description
 
     asked = write_description(paths, output, overwrite=overwrite, report=typer.echo)

@@ -13,7 +13,10 @@ def inspect(
     page: Annotated[Path | None, typer.Option(help="Write all of it as a page here, NAME.html.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Look for faults in a stack before it is labelled or trained on; exit code 1 where there are any."""
+    """Find faults in a stack before it is labelled or trained on.
+
+    The exit code is 1 if there are any.
+    """
     from monai_app.cli.progress import progress_bar
     from monai_app.files import write_json
     from monai_app.inspection import inspect as inspect_images

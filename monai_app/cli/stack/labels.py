@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from monai_app.cli.stack.exporting import Map, Overwrite, Phase, X, Y, Z, export_labels
+from monai_app.cli.options import X, Y, Z
+from monai_app.cli.stack.exporting import Map, Overwrite, Phase, export_labels
 from monai_app.cli.stack.table import show_table
 from monai_app.errors import ConfigError
 
@@ -34,7 +35,7 @@ def labels(
     smooth: Annotated[bool | None, typer.Option(help="Smooth a mesh. [default: smooth]")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """List the label images of a stack, write one (or annotation) as files of other programs, or remove one."""
+    """List, export or remove the label images of a stack."""
     from monai_app.stack import Stack
     from monai_app.stack.label_images.removing import remove_labels
 

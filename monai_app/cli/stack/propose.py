@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 def propose(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Label file to write, such as proposal.tif.")],
-    z: Annotated[str, typer.Option(help="Slices FIRST:END, END excluded, or one.")],
+    z: Annotated[str, typer.Option(metavar="FIRST:END", help="Slices, without END; or one slice.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Propose labels of slices by what is painted on training slices so far; a random forest learns it."""
+    """Propose labels for whole slices from a few painted strokes.
+
+    A random forest learns from what is painted on the training slices so far.
+    """
     from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region
     from monai_app.proposals import train_forest

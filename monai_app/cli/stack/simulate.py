@@ -15,7 +15,7 @@ def simulate(
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed gives the same pixels.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
 ) -> None:
-    """Simulate a two-detector stack of a cement-like sample, with the truth of every slice."""
+    """Simulate a two-detector stack, with the phase of every pixel."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.locate import config_path
     from monai_app.bundle.configs.settings import read_overlays

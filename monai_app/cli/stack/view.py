@@ -21,7 +21,10 @@ def view(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     napari: Annotated[bool, typer.Option("--napari", help="Open a window of napari instead.")] = False,
 ) -> None:
-    """Show a stack and its labels in the browser (Neuroglancer), served to this machine alone, or in napari."""
+    """Show a stack and its labels in the browser or in napari.
+
+    The browser shows Neuroglancer, which is served to this machine alone.
+    """
     from monai_app.stack import Stack
 
     opened = Stack.open(stack)
