@@ -59,10 +59,10 @@ def test_help_lists_every_command_in_a_section_with_its_whole_summary() -> None:
 @pytest.mark.parametrize("command", [command.__name__ for command in cli.COMMANDS])
 def test_help_names_values_and_no_types(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.app([command, "-h"])
+        cli.app([command, "-h"], prog_name="monai-app")
     shown = capsys.readouterr().out
     assert not re.search(r"<[a-z]|list\[|--no-(overwrite|trust|schema|merge|yes)\b", shown)
-    assert f"Usage: {Path(sys.argv[0]).name} {command} [OPTIONS] " in shown
+    assert f"Usage: monai-app {command} [OPTIONS] " in shown
 
 
 def test_the_shell_completes_commands() -> None:

@@ -76,6 +76,7 @@ def save(
     from monai_app.stack import Stack
 
     export_labels(Stack.open(stack), labels, target, map=map, phase=phase, part=(z, y, x), overwrite=overwrite)
+    typer.echo("save will be removed in a later version; write labels STACK export LABELS -o TARGET", err=True)
 
 
 def _show(stack: "Stack") -> None:
