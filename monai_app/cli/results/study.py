@@ -26,7 +26,8 @@ def study(
     from monai_app.study.execution import carry_out
     from monai_app.study.findings import findings
     from monai_app.study.outcomes import read_outcomes
-    from monai_app.study.report import PAGE, page_lines, write_results
+    from monai_app.study.report.folder import write_results
+    from monai_app.study.report.page import PAGE, page_lines
     from monai_app.study.runs import runs_of
     from monai_app.study.setup import begin_study, cleaned_stacks
 
@@ -40,7 +41,7 @@ def study(
     finally:
         found = findings(chosen, runs, read_outcomes(runs))
         if found.outcomes:
-            write_results(found, folder)
+            write_results(found, (), folder)
     for line in page_lines(found):
         typer.echo(line)
     typer.echo(f"results: {folder / PAGE}")
