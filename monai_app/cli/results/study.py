@@ -1,5 +1,6 @@
 """``monai-app study``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +27,11 @@ def study(
     from monai_app.study.execution import carry_out
     from monai_app.study.findings import findings
     from monai_app.study.outcomes import read_outcomes
-    from monai_app.study.report.folder import write_results
-    from monai_app.study.report.page import PAGE, page_lines
+    from monai_app.study.report.folder import PAGE, write_results
     from monai_app.study.runs import runs_of
     from monai_app.study.setup import begin_study, cleaned_stacks
 
+    command = _told(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
     runs = runs_of(chosen, stacks, folder, cleaned)
@@ -41,7 +42,15 @@ def study(
     finally:
         found = findings(chosen, runs, read_outcomes(runs))
         if found.outcomes:
-            write_results(found, (), folder)
-    for line in page_lines(found):
-        typer.echo(line)
+            write_results(found, (), folder, command)
+    typer.echo((folder / PAGE).read_text(encoding="utf8"))
     typer.echo(f"results: {folder / PAGE}")
+
+
+def _told(given: list[Path], **options: object) -> str:
+    """The command with paths shortened to their last part, because results are published."""
+    words = ["monai-app", "study", *(path.name for path in given)]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", value.name if isinstance(value, Path) else str(value)]
+    return shlex.join(words)

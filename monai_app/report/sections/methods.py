@@ -8,6 +8,7 @@ from monai_app.report.content import Listing, Section, Text
 from monai_app.report.formatting import count, fixed, listed, slices, times
 from monai_app.report.sections.model import trained_slices
 from monai_app.report.sources import LabelImage, Quantities, Run, Scores, Sources, Store
+from monai_app.report.studies import Study
 
 _LIBRARIES = (
     "Cardoso et al. 2022, MONAI: an open-source framework for deep learning in healthcare, "
@@ -52,12 +53,24 @@ def methods(sources: Sources) -> Section:
         sentences.append(_labels(sources.labels))
     if sources.quantities:
         sentences.append(_quantities(sources.quantities))
+    if sources.study:
+        sentences.append(_study(sources.study))
     return Section(
         "methods",
         "Methods",
         "A paragraph to paste into a publication, and what it cites. Read it first: it knows nothing of how the sample "
         "was prepared and recorded.",
         [Text([" ".join(sentences)]), Listing("References", list(_references(sources)))],
+    )
+
+
+def _study(found: Study) -> str:
+    document = found.document
+    return (
+        f"{len(document['variants'])} variants were trained alike, with {len(document['seeds_compared'])} seeds each, "
+        "and scored on the same test slices. Intervals of differences in mean IoU (95 %) cover seeds and "
+        "spatial blocks of the test slices, with Student's t of Satterthwaite's degrees of freedom; those of all "
+        "comparisons of one question together are Bonferroni's."
     )
 
 

@@ -1,18 +1,15 @@
 """The results as Markdown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from monai_app.progress import duration
-from monai_app.study.comparison import Difference
-from monai_app.study.findings import Findings, VariantScores
+from monai_app.study.report.document import Document
 from monai_app.study.report.figure import FIGURE
-from monai_app.study.report.section import Section
 
-PAGE = "results.md"
-
-_QUESTIONS = {
+QUESTIONS = {
     "detectors": "Do all detectors together beat fewer?",
     "slices": "Do neighbouring slices help?",
     "both": "Does another network on neighbouring slices beat the U-Net on one?",
@@ -20,74 +17,99 @@ _QUESTIONS = {
     "cleaning": "Does it help networks to clean the images?",
     "baselines": "Do networks on raw images beat other methods on cleaned ones?",
 }
+"""What the differences answer, by their claim."""
 
-_INTERVALS = (
+INTERVALS = (
     "Differences in mean IoU. The intervals cover chance in the training (seeds) and in where was scored (blocks of "
     "the test slices) on these stacks, not on others; those in brackets are so wide that all comparisons of a "
     "question hold together with 95 %."
 )
+"""How to read the verdicts."""
 
 
-def page_lines(found: Findings, sections: Sequence[Section] = ()) -> Iterator[str]:
-    """The results as Markdown."""
-    phases = [*found.variants[0].phases] if found.variants else []
-    columns = ["variant", *phases, "mean IoU", "over seeds", "boundary IoU", "fraction error", "trained"]
-    yield from _table(columns, [_cells(each, phases) for each in found.variants])
+def page_lines(document: Document, heading: str = "##", figures: str = "") -> Iterator[str]:
+    """Write all results.
+
+    Args:
+        document: of the study.
+        heading: signs before a heading.
+        figures: what stands before the names of figures.
+    """
+    yield from variants_table(document)
     yield ""
-    yield f"![mean IoU of the variants, and differences with intervals]({FIGURE})"
-    for claim, question in _QUESTIONS.items():
-        own = [each for each in found.differences if each.contrast.claim == claim]
+    yield f"![mean IoU of the variants, and differences with intervals]({figures}{FIGURE})"
+    yield from verdict_lines(document, heading)
+    for section in document["sections"].values():
+        yield from ("", f"{heading} {section['title']}", "", *section["lines"])
+        if section["figure"]:
+            yield from ("", f"![{section['title']}]({figures}{section['figure']})")
+
+
+def variants_table(document: Document) -> Iterator[str]:
+    """Write the scores of the variants as a table."""
+    columns, rows = variant_cells(document)
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{'---|' * len(columns)}"
+    bold = columns.index("mean IoU")
+    for row in rows:
+        row[0], row[bold] = f"`{row[0]}`", f"**{row[bold]}**"
+        yield f"| {' | '.join(row)} |"
+
+
+def variant_cells(document: Document) -> tuple[list[str], list[list[str]]]:
+    """Return names of columns, and a row of texts for every variant."""
+    phases = document["phases"]
+    columns = ["variant", *phases, "mean IoU", "over seeds", "boundary IoU", "fraction error", "trained"]
+    return columns, [_cells(row, phases) for row in document["variants"]]
+
+
+def verdict_lines(document: Document, heading: str = "##") -> Iterator[str]:
+    """Write a verdict for every comparison, under the question that it answers; each line begins with an empty one."""
+    for claim, question in QUESTIONS.items():
+        own = [row for row in document["differences"] if row["claim"] == claim]
         if own:
-            yield from ("", f"## {question}", "")
-            yield from (f"- {verdict(each)}" for each in own)
-    yield from ("", _INTERVALS)
-    if found.missing:
-        yield from ("", f"{len(found.missing)} runs are not done; differences are of seeds {_listed(found.seeds)}.")
-    for section in sections:
-        yield from ("", f"## {section.title}", "", *section.lines)
-        if section.figure is not None:
-            yield from ("", f"![{section.title}]({section.name}.png)")
+            yield from ("", f"{heading} {question}", "")
+            yield from (f"- {verdict(row)}" for row in own)
+    yield from ("", INTERVALS)
+    for line in unfinished(document):
+        yield from ("", line)
 
 
-def verdict(difference: Difference) -> str:
+def unfinished(document: Document) -> Iterator[str]:
+    """Say that runs are missing, where that is so."""
+    if document["missing"]:
+        seeds = ", ".join(map(str, document["seeds_compared"])) or "none"
+        yield f"{len(document['missing'])} runs are not done; differences are of seeds {seeds}."
+
+
+def verdict(row: Mapping[str, Any]) -> str:
     """Say in a sentence what a difference shows."""
-    contrast = difference.contrast
+    better, worse = row["better"], row["worse"]
     told = {
-        "shown": f"{contrast.better} is better than {contrast.worse}",
-        "the opposite is shown": f"{contrast.better} is worse than {contrast.worse}",
-        "not shown": f"that {contrast.better} is better than {contrast.worse} is not shown",
-    }[difference.verdict]
-    why = f"; {'; '.join(difference.unreliable)}" if difference.unreliable else ""
-    return f"{told}: {difference.value:+.3f}, {_interval(difference)}{why}"
+        "shown": f"{better} is better than {worse}",
+        "the opposite is shown": f"{better} is worse than {worse}",
+        "not shown": f"that {better} is better than {worse} is not shown",
+    }[row["verdict"]]
+    why = f"; {row['unreliable']}" if row["unreliable"] else ""
+    return f"{told}: {row['value']:+.3f}, {_interval(row)}{why}"
 
 
-def _interval(difference: Difference) -> str:
-    if np.isnan(difference.low):
+def _interval(row: Mapping[str, Any]) -> str:
+    if np.isnan(row["low"]):
         return "without an interval"
-    ends = (difference.low, difference.high), (difference.corrected_low, difference.corrected_high)
+    ends = (row["low"], row["high"]), (row["corrected_low"], row["corrected_high"])
     single, corrected = (f"{low:+.3f} to {high:+.3f}" for low, high in ends)
     return f"95 % interval {single} [{corrected}]"
 
 
-def _cells(scores: VariantScores, phases: Sequence[str]) -> list[str]:
-    low, high = scores.mean_iou["least"], scores.mean_iou["greatest"]
-    seconds = scores.seconds["mean"]
+def _cells(row: Mapping[str, Any], phases: Sequence[str]) -> list[str]:
+    seconds = row["seconds_mean"]
     return [
-        f"`{scores.variant}`",
-        *(f"{scores.phases[phase]['mean']:.3f}" for phase in phases),
-        f"**{scores.mean_iou['mean']:.3f}**",
-        f"{low:.3f} to {high:.3f}" if scores.mean_iou["number"] > 1 else "one seed",
-        f"{scores.boundary_iou['mean']:.3f}",
-        f"{scores.fraction_error['mean']:.4f}",
+        row["variant"],
+        *(f"{row[f'iou_{phase}_mean']:.3f}" for phase in phases),
+        f"{row['iou_mean']:.3f}",
+        f"{row['iou_least']:.3f} to {row['iou_greatest']:.3f}" if row["runs"] > 1 else "one seed",
+        f"{row['boundary_iou_mean']:.3f}",
+        f"{row['fraction_error_mean']:.4f}",
         "resumed" if np.isnan(seconds) else duration(seconds),
     ]
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{'---|' * len(columns)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values)) or "none"
