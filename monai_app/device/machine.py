@@ -6,6 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+PACKAGES = ("torch", "monai", "numpy", "scikit-learn", "scikit-image")
+"""What decides results: their versions are told, beside Python's."""
+
 
 def machine() -> dict[str, Any]:
     """Describe processor, cores that may be used, and versions."""
@@ -13,7 +16,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "monai", "numpy", "scikit-learn", "scikit-image")},
+        **{name: version(name) for name in PACKAGES},
     }
 
 

@@ -71,7 +71,16 @@ class _StudyPart(Read):
     figure: str | None
 
 
-_NUMBERS = ("runs", "iou_mean", "iou_least", "iou_greatest", "boundary_iou_mean", "fraction_error_mean", "seconds_mean")
+_NUMBERS = (
+    "runs",
+    "iou_mean",
+    "iou_least",
+    "iou_greatest",
+    "boundary_iou_mean",
+    "fraction_error_mean",
+    "seconds_mean",
+    "seconds_per_megapixel_mean",
+)
 """What is read of a variant's scores, and the mean IoU of each phase."""
 
 

@@ -20,9 +20,10 @@ import psutil
 import pytest
 from distributed.security import Security
 
+from monai_app.background import cluster as module
 from monai_app.errors import ConfigError, StackError, StoppedError
 from monai_app.inference import Segmentation
-from monai_app.inference import cluster as module
+from monai_app.inference.cluster import _own_cluster
 from monai_app.stack import Stack, ingest
 from tests import warm
 from tests.conftest import CHECKOUT, write_tiny_sample
@@ -136,7 +137,7 @@ def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, mon
 
 def test_workers_of_this_machine_talk_to_who_has_their_key_alone() -> None:
     """Who reaches a scheduler or a worker has it run code."""
-    with module._client(None, 1) as client:
+    with _own_cluster(1) as client:
         scheduler = client.scheduler_info()["address"]
         addresses = [scheduler, *client.scheduler_info()["workers"]]
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]

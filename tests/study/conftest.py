@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from monai_app.background.child import COMMAND
 from monai_app.cli import app
 from monai_app.stack import Stack
-from monai_app.study import execution
+from monai_app.study.execution import completion
 from tests import warm
 from tests.conftest import TINY, made_once
 
@@ -30,7 +30,7 @@ def design_file(folder: Path, **changes: Any) -> Path:
 def forked() -> Iterator[None]:
     """Trainings are processes that are forked from one that has imported MONAI."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "COMMAND", (warm.python(), *COMMAND[1:]))
+        patch.setattr(completion, "COMMAND", (warm.python(), *COMMAND[1:]))
         yield
 
 

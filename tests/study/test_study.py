@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from monai_app.cli import app
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack, annotate, ingest
-from monai_app.study import Design, default_design, execution, read_design, read_outcomes, runs_of
+from monai_app.study import Design, default_design, read_design, read_outcomes, runs_of
 from monai_app.study.design import check_design
-from monai_app.study.execution import is_done
+from monai_app.study.execution import completion, is_done
 from monai_app.study.setup import begin_study
 from tests.conftest import CHECKOUT, run_command, write_tiny_sample
 from tests.study.conftest import VARIANTS, design_file
@@ -95,7 +95,7 @@ def test_the_commands_of_the_page_run(
         check_design(design, [tiny_stack])
         assert len(design.variants) == number
     shutil.copyfile(study[0] / "design.yaml", tmp_path / "four.yaml")
-    monkeypatch.setattr(execution, "COMMAND", None)  # nothing is trained
+    monkeypatch.setattr(completion, "COMMAND", None)  # nothing is trained
     lines = re.findall(r"^monai-app (.*)", page.read_text(), re.MULTILINE)
     assert len(lines) == 2
     for line in lines:

@@ -8,7 +8,7 @@ from monai_app.report.content import Block, Listing, Note, Picture, Plot, Sectio
 from monai_app.report.figures import BLUE, GREY, RED, error_bars, figure, plain, points
 from monai_app.report.sources import Sources
 from monai_app.report.studies import Study
-from monai_app.study.report.page import INTERVALS, QUESTIONS, unfinished, variant_cells, verdict
+from monai_app.study.report.page import QUESTIONS, notes, variant_cells, verdict
 
 _ROW = 34
 """Pixels of a row of a figure; names of differences take two lines."""
@@ -33,7 +33,6 @@ def _blocks(found: Study) -> Iterator[Block]:
     columns, rows = variant_cells(document)
     yield Table("Means over the seeds", columns, rows)
     yield _scores(document)
-    yield from map(Note, unfinished(document))
     for claim, question in QUESTIONS.items():
         lines = [verdict(row) for row in document["differences"] if row["claim"] == claim]
         if lines:
@@ -41,7 +40,7 @@ def _blocks(found: Study) -> Iterator[Block]:
     drawn = [row for row in document["differences"] if row["low"] == row["low"]]
     if drawn:
         yield _differences(drawn)
-        yield Note(INTERVALS)
+    yield from map(Note, notes(document))
     for each in document["sections"].values():
         yield from _part(found, each)
 

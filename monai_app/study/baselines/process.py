@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from monai_app.background.child import end_with_parent
 from monai_app.domain.region import Rect
 from monai_app.errors import AppError
 from monai_app.files import write_json
@@ -97,7 +96,6 @@ def _slice(stack: Stack, z: int, labels: Labels) -> Document:
 
 
 def _main() -> None:
-    end_with_parent()
     path, name, seed, folder, fraction, block = sys.argv[1:]
     validation = float(fraction), int(block)
     try:

@@ -54,7 +54,8 @@ def document_of(found: Findings, sections: Sequence[Section], command: str) -> D
 
 def _variant_row(scores: VariantScores) -> dict[str, Any]:
     named = {"iou": scores.mean_iou, "boundary_iou": scores.boundary_iou, "fraction_error": scores.fraction_error}
-    named |= {"seconds": scores.seconds, **{f"iou_{phase}": own for phase, own in scores.phases.items()}}
+    named |= {"seconds": scores.seconds, "seconds_per_megapixel": scores.seconds_per_megapixel}
+    named |= {f"iou_{phase}": own for phase, own in scores.phases.items()}
     flat = {f"{name}_{key}": value for name, own in named.items() for key, value in own.items() if key != "number"}
     return {"variant": scores.variant, "runs": scores.mean_iou["number"], **flat}
 
@@ -69,6 +70,8 @@ def _run_row(outcome: Outcome) -> dict[str, Any]:
         "boundary_iou": outcome.boundary_iou,
         "fraction_error": outcome.fraction_error,
         "seconds": outcome.seconds,
+        "seconds_per_megapixel": outcome.cost and outcome.cost.seconds_per_megapixel,
+        "threads_predicting": outcome.cost and outcome.cost.threads,
         **{f"iou_{phase.phase}": phase.iou for phase in outcome.scores.phases},
     }
 

@@ -5,9 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from monai_app.device.machine import PACKAGES
 from monai_app.progress import duration
 from monai_app.study.report.document import Document
 from monai_app.study.report.figure import FIGURE
+
+_IDENTITY = 12
+"""Digits of a stack's identity that are shown."""
 
 QUESTIONS = {
     "detectors": "Do all detectors together beat fewer?",
@@ -19,30 +23,49 @@ QUESTIONS = {
 }
 """What the differences answer, by their claim."""
 
-INTERVALS = (
+_INTERVALS = (
     "Differences in mean IoU. The intervals cover chance in the training (seeds) and in where was scored (blocks of "
     "the test slices) on these stacks, not on others; those in brackets are so wide that all comparisons of a "
     "question hold together with 95 %."
 )
-"""How to read the verdicts."""
 
 
-def page_lines(document: Document, heading: str = "##", figures: str = "") -> Iterator[str]:
-    """Write all results.
-
-    Args:
-        document: of the study.
-        heading: signs before a heading.
-        figures: what stands before the names of figures.
-    """
+def page_lines(document: Document) -> Iterator[str]:
+    """Write all results."""
     yield from variants_table(document)
-    yield ""
-    yield f"![mean IoU of the variants, and differences with intervals]({figures}{FIGURE})"
-    yield from verdict_lines(document, heading)
+    yield from ("", figure_line(), "")
+    yield from verdict_lines(document, "##")
     for section in document["sections"].values():
-        yield from ("", f"{heading} {section['title']}", "", *section["lines"])
-        if section["figure"]:
-            yield from ("", f"![{section['title']}]({figures}{section['figure']})")
+        yield from ("", f"## {section['title']}", "")
+        yield from part_lines(section)
+    yield from ("", "## How it was made", "")
+    yield from origin_lines(document)
+
+
+def figure_line(figures: str = "") -> str:
+    """Show the figure; ``figures`` stands before its name."""
+    return f"![mean IoU of the variants, and differences with intervals]({figures}{FIGURE})"
+
+
+def part_lines(section: Mapping[str, Any], figures: str = "") -> Iterator[str]:
+    """Write a further part without its heading."""
+    yield from section["lines"]
+    if section["figure"]:
+        yield from ("", f"![{section['title']}]({figures}{section['figure']})")
+
+
+def origin_lines(document: Document) -> Iterator[str]:
+    """Say by which command the results came about, of what, and where."""
+    design, machine = document["design"], document["machine"]
+    yield from ("```", document["command"], "```", "")
+    budget = f"{design['epochs']} epochs, size `{design['size']}`"
+    changed = "".join(f", `{name}` {value}" for name, value in design["settings"].items())
+    yield f"- {_listed('seed', design['seeds'])}; networks: {budget}{changed}"
+    for stack in document["stacks"]:
+        scored = _listed("slice", stack["test_slices"])
+        yield f"- {stack['name']} (`{stack['store']}`, identity {stack['identity'][:_IDENTITY]}), scored on {scored}"
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", *PACKAGES))
+    yield f"- {machine['processor']}, {machine['cores']} cores; monai-app {document['monai_app']}, {versions}"
 
 
 def variants_table(document: Document) -> Iterator[str]:
@@ -59,24 +82,23 @@ def variants_table(document: Document) -> Iterator[str]:
 def variant_cells(document: Document) -> tuple[list[str], list[list[str]]]:
     """Return names of columns, and a row of texts for every variant."""
     phases = document["phases"]
-    columns = ["variant", *phases, "mean IoU", "over seeds", "boundary IoU", "fraction error", "trained"]
+    columns = ["variant", *phases, "mean IoU", "over seeds", "boundary IoU", "fraction error", "trained", "s/Mpixel"]
     return columns, [_cells(row, phases) for row in document["variants"]]
 
 
-def verdict_lines(document: Document, heading: str = "##") -> Iterator[str]:
-    """Write a verdict for every comparison, under the question that it answers; each line begins with an empty one."""
+def verdict_lines(document: Document, heading: str) -> Iterator[str]:
+    """Write a verdict for every comparison, under the question that it answers."""
     for claim, question in QUESTIONS.items():
         own = [row for row in document["differences"] if row["claim"] == claim]
         if own:
-            yield from ("", f"{heading} {question}", "")
-            yield from (f"- {verdict(row)}" for row in own)
-    yield from ("", INTERVALS)
-    for line in unfinished(document):
-        yield from ("", line)
+            yield from (f"{heading} {question}", "", *(f"- {verdict(row)}" for row in own), "")
+    yield from notes(document)
 
 
-def unfinished(document: Document) -> Iterator[str]:
-    """Say that runs are missing, where that is so."""
+def notes(document: Document) -> Iterator[str]:
+    """Say how differences are to be read, where there are any, and that runs are missing, where that is so."""
+    if document["differences"]:
+        yield _INTERVALS
     if document["missing"]:
         seeds = ", ".join(map(str, document["seeds_compared"])) or "none"
         yield f"{len(document['missing'])} runs are not done; differences are of seeds {seeds}."
@@ -94,6 +116,10 @@ def verdict(row: Mapping[str, Any]) -> str:
     return f"{told}: {row['value']:+.3f}, {_interval(row)}{why}"
 
 
+def _listed(name: str, numbers: Sequence[int]) -> str:
+    return f"{name}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
+
+
 def _interval(row: Mapping[str, Any]) -> str:
     if np.isnan(row["low"]):
         return "without an interval"
@@ -103,7 +129,7 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _cells(row: Mapping[str, Any], phases: Sequence[str]) -> list[str]:
-    seconds = row["seconds_mean"]
+    seconds, cost = row["seconds_mean"], row["seconds_per_megapixel_mean"]
     return [
         row["variant"],
         *(f"{row[f'iou_{phase}_mean']:.3f}" for phase in phases),
@@ -112,4 +138,5 @@ def _cells(row: Mapping[str, Any], phases: Sequence[str]) -> list[str]:
         f"{row['boundary_iou_mean']:.3f}",
         f"{row['fraction_error_mean']:.4f}",
         "resumed" if np.isnan(seconds) else duration(seconds),
+        "not timed" if np.isnan(cost) else f"{cost:.2f}",
     ]

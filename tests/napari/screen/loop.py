@@ -72,7 +72,7 @@ class Window:
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Window:
-    monkeypatch.setattr(command, "COMMAND", (os.environ["WARM_PYTHON"], "-m", "monai_app.background.child"))
+    monkeypatch.setattr(command, "COMMAND", (os.environ["WARM_PYTHON"], *command.COMMAND[1:]))
     options: Any = ModelPanel.__dict__["options"].fget
     monkeypatch.setattr(ModelPanel, "options", property(lambda panel: [*options(panel), *as_options(TINY_EPOCH)]))
     manifest = PluginManifest.from_file(Path(monai_app.napari.__file__).with_name("napari.yaml"))
