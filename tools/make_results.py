@@ -29,7 +29,7 @@ from monai_app.study.report.page import figure_line, origin_lines, part_lines, v
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"
 HEADING = "####"
-BLOCK = re.compile(r"(<!-- study:(\w+):(\w+) -->\n).*?(<!-- end of study -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- study:([\w-]+):([\w-]+) -->\n).*?(<!-- end of study -->)", re.DOTALL)
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ def study(
 
     The same command resumes a study; more seeds or variants are added to what is done.
     """
+    from monai_app.background.address import check_address
     from monai_app.cli.progress import progress_bar
     from monai_app.study.execution import carry_out, measure_costs
     from monai_app.study.findings import findings
@@ -39,6 +40,8 @@ def study(
         raise ConfigError(
             f"--jobs {jobs} is of this machine, and --cluster {cluster} trains on others; give one of both"
         )
+    if cluster is not None:
+        check_address(cluster)
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
     runs = runs_of(chosen, stacks, folder, cleaned)

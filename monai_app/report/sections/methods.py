@@ -20,6 +20,11 @@ _OF_SCORES = (
     "Hall 1985, Resampling a coverage pattern, Stoch. Process. Appl. 20, 231-246, doi 10.1016/0304-4149(85)90212-1",
     "Cheng et al. 2021, Boundary IoU, CVPR, doi 10.1109/CVPR46437.2021.01508",
 )
+_OF_STUDIES = (
+    _OF_SCORES[0],
+    "Satterthwaite 1946, An approximate distribution of estimates of variance components, Biometrics Bull. 2, 110-114, "
+    "doi 10.2307/3002019",
+)
 _OF_CALIBRATION = "Guo et al. 2017, On calibration of modern neural networks, ICML, doi 10.48550/arXiv.1706.04599"
 _MEASURES = {
     "fraction": "volume fractions by counting voxels",
@@ -139,6 +144,8 @@ def _references(sources: Sources) -> Iterator[str]:
             yield _OF_CALIBRATION
         if sources.run.scores:
             yield from _OF_SCORES
+    if sources.study:
+        yield from _OF_STUDIES
     if sources.quantities:
         measured = sources.quantities.document["measures"]
         yield from (text for name, text in _OF_MEASURES.items() if name in measured)

@@ -104,7 +104,7 @@ def _markdown(title: str, lines: Sequence[str]) -> Iterator[Block]:
         own = list(group)
         if kind == "table":
             head, _, *rows = ([cell.strip(" `") for cell in row.strip("|").split("|")] for row in own)
-            yield Table(title, head, rows)
+            yield Table("Numbers", head, rows)
         elif kind == "list":
             yield Listing("", [line.removeprefix("- ") for line in own])
         else:

@@ -101,7 +101,8 @@ def notes(document: Document) -> Iterator[str]:
         yield _INTERVALS
     if document["missing"]:
         seeds = ", ".join(map(str, document["seeds_compared"])) or "none"
-        yield f"{len(document['missing'])} runs are not done; differences are of seeds {seeds}."
+        number = len(document["missing"])
+        yield f"{number} run{'s are' if number > 1 else ' is'} not done; differences are of seeds {seeds}."
 
 
 def verdict(row: Mapping[str, Any]) -> str:
