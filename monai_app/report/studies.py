@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
@@ -91,7 +91,7 @@ class _StudyDocument(Read):
     phases: list[str]
     seeds_compared: list[int]
     missing: list[str]
-    variants: list[dict[str, float | str]]
+    variants: Annotated[list[dict[str, float | str]], Field(min_length=1)]
     runs: list[_StudiedRun]
     differences: list[_Difference]
     sections: dict[str, _StudyPart]

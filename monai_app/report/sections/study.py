@@ -1,5 +1,6 @@
 """A study: what its variants score, and which differences between them are shown."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -37,7 +38,7 @@ def _blocks(found: Study) -> Iterator[Block]:
         lines = [verdict(row) for row in document["differences"] if row["claim"] == claim]
         if lines:
             yield Listing(question, lines)
-    drawn = [row for row in document["differences"] if row["low"] == row["low"]]
+    drawn = [row for row in document["differences"] if not math.isnan(row["low"])]
     if drawn:
         yield _differences(drawn)
     yield from map(Note, notes(document))

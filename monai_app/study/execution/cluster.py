@@ -20,6 +20,8 @@ from monai_app.study.execution.commands import Commands
 from monai_app.study.execution.completion import Completion, complete
 from monai_app.study.runs import StudyRun
 
+_NAME = "monai-app-study"
+
 
 class _Carrying(distributed.WorkerPlugin):
     """Checks every worker, those that come later included, and ends its processes with the study's command.
@@ -34,10 +36,10 @@ class _Carrying(distributed.WorkerPlugin):
         self.name, self.shared, self.stores = name, shared, stores
 
     def setup(self, worker: distributed.Worker) -> None:
-        _check_shared(worker.address, self.name, self.shared, self.stores)
         # Dask starts workers with one thread for OpenMP.
         threads = max(len(os.sched_getaffinity(0)) // worker.state.nthreads, 1)
         self.commands = Commands({"OMP_NUM_THREADS": str(threads)})
+        _check_shared(worker.address, self.name, self.shared, self.stores)
 
     def teardown(self, worker: distributed.Worker) -> None:
         self.commands.kill()
@@ -65,14 +67,13 @@ def completed_on_cluster(
         ConfigError: the address is none that Dask can use, or a worker does not see the files.
         StoppedError: the scheduler cannot be reached or is gone.
     """
-    name = f"monai-app-study-{uuid4().hex}"
+    name = f"{_NAME}-{uuid4().hex}"
     with losses_told(address), connected(address) as client, _shared_file(runs[0], name) as shared:
-        client.register_plugin(_Carrying(name, shared, sorted({run.stack.path for run in runs})))
-        futures = {
-            client.submit(_complete, run, design, name, key=f"{name}-{number}", retries=0): run
-            for number, run in enumerate(runs)
-        }
+        futures: dict[Any, StudyRun] = {}
         try:
+            client.register_plugin(_Carrying(name, shared, sorted({run.stack.path for run in runs})))
+            for number, run in enumerate(runs):
+                futures[client.submit(_complete, run, design, name, key=f"{name}-{number}", retries=0)] = run
             for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
                 yield futures[future], _result(future)
         finally:
@@ -104,6 +105,8 @@ def _result(future: Any) -> Completion:
 @contextmanager
 def _shared_file(run: StudyRun, name: str) -> Generator[Path, None, None]:
     """Write a file into the study's folder that every worker must see."""
+    for left in run.study.glob(f".{_NAME}-*"):  # by a command that was killed
+        left.unlink()
     path = run.study / f".{name}"
     with atomic_file(path) as temporary:
         temporary.write_text(name, encoding="utf8")

@@ -9,6 +9,7 @@ import pytest
 from monai_app.stack import Stack
 from monai_app.study import Design, runs_of
 from monai_app.study.execution import cost, measure_costs, read_cost
+from monai_app.study.runs import StudyRun
 from tests.study.conftest import VARIANTS
 
 
@@ -25,7 +26,12 @@ def test_predicting_is_timed_once_for_what_was_learned(
     ]
     assert all(each is not None and each.seconds_per_megapixel > 0 and each.threads >= 1 for each in found)
     timed = list[str]()
-    monkeypatch.setattr(cost, "_measured", lambda run: timed.append(run.name) or found[0])
+
+    def measured(run: StudyRun) -> cost.Cost:
+        timed.append(run.name)
+        return cost.Cost(1.5, 2)
+
+    monkeypatch.setattr(cost, "_measured", measured)
     measure_costs(runs)
     assert timed == []
     with runs[-1].learned.open("a") as scores:
