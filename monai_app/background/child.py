@@ -7,7 +7,10 @@ import sys
 import threading
 import time
 
-COMMAND = (sys.executable, "-m", "monai_app.background.child")
+CHILD = (sys.executable, "-m", "monai_app.background.child")
+"""A module as a child of this process; the module's name and its words follow."""
+
+COMMAND = (*CHILD, "monai_app")
 """Our command line as a child of this process."""
 
 
@@ -23,7 +26,7 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-if __name__ == "__main__":  # the command line as a child, which leaves the machine to those who wait
+if __name__ == "__main__":  # a child leaves the machine to those who wait
     end_with_parent()
     os.nice(5)
-    runpy.run_module("monai_app", run_name="__main__")
+    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)

@@ -4,12 +4,9 @@ Every machine must see the store under the same path. No two tiles share a chunk
 a tile that is written twice is written with the same bytes.
 """
 
-import asyncio
-import logging
 import os
 import pickle
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any, cast
@@ -18,22 +15,13 @@ from uuid import uuid4
 import dask
 import distributed
 import torch
-from distributed.comm.core import CommClosedError
-from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
+from monai_app.background.cluster import LOST, connected, losses_told
 from monai_app.device.malloc import keep_freed_memory
-from monai_app.errors import ConfigError, StoppedError, user_error
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
 from monai_app.temporary import temporary_files_in, temporary_folder
-
-_PATIENCE = "20s"
-"""How long a scheduler may take to answer."""
-
-_LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, KilledWorker)
-"""What the client raises when the scheduler is gone, or a tile killed every worker that tried it."""
-
 
 _NO_PAGES: dict[str, list[str]] = {f"distributed.{server}.http.routes": [] for server in ("scheduler", "worker")}
 """Dask's servers of web pages, which it starts without asking, show none; they know no key."""
@@ -86,21 +74,10 @@ def compute_on_cluster(
         StoppedError: the scheduler cannot be reached or is gone, or a tile killed every worker that tried it.
         AppError: what a worker raised that a person can mend.
     """
-    logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
     threads = max(1, len(os.sched_getaffinity(0)) // workers) if address is None else None
-    try:
-        # A client that lost its scheduler leaves Dask's setting, and all that uses Dask would look for that scheduler.
-        with dask.config.set(scheduler=None), _client(address, workers) as client:
-            yield from _computed(client, job, tiles, threads, advance)
-    except _LOST as error:
-        cause = user_error(error)
-        if cause is not None:
-            raise cause from error
-        where = address or f"of {workers} processes"
-        raise StoppedError(
-            f"the cluster {where} was lost ({type(error).__name__}: {error}); what is done is kept: look at its "
-            "workers' logs, and give the same command again to resume"
-        ) from error
+    where = connected(address) if address is not None else _own_cluster(workers)
+    with losses_told(address or f"of {workers} processes"), where as client:
+        yield from _computed(client, job, tiles, threads, advance)
 
 
 def _computed(
@@ -116,23 +93,14 @@ def _computed(
             advance(tile.computed)
             yield tile.number, checksum
     finally:
-        with suppress(*_LOST, OSError):  # where the scheduler is gone, so is the plugin
+        with suppress(*LOST, OSError):  # where the scheduler is gone, so is the plugin
             client.cancel(futures)  # type: ignore[no-untyped-call]
             client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def _client(address: str | None, workers: int) -> Iterator[distributed.Client]:
-    if address is not None:
-        try:
-            client = distributed.Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
-        except OSError as error:
-            raise CommClosedError(f"no scheduler answers within {_PATIENCE}: {error}") from error
-        except (TypeError, ValueError, RuntimeError) as error:  # no certificates; a protocol that Dask does not know
-            raise ConfigError(f"cluster {address}: {error}; correct the address, or Dask's configuration") from error
-        with client:
-            yield client
-        return
+def _own_cluster(workers: int) -> Iterator[distributed.Client]:
+    """Start processes on this machine."""
     with (
         temporary_folder("workers") as folder,
         temporary_files_in(folder),  # Dask leaves locks and, for a moment, keys

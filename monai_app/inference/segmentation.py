@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import shutil
 import signal
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from monai_app.background.address import check_address
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError, StoppedError
@@ -40,8 +40,6 @@ PLAN = "plan.json"
 
 MOST_WORKERS = 256
 """On one machine."""
-
-_ADDRESS = re.compile(r"\w+://.+:\d+")
 
 _AXES = ("slices", "rows", "columns")
 
@@ -141,8 +139,8 @@ class Segmentation:
             raise ConfigError(f"region has no axis {unknown.pop()!r}; give {', '.join(_AXES)}")
         if self.cluster and self.workers:
             raise ConfigError(f"cluster {self.cluster} has workers of its own; leave out --workers {self.workers}")
-        if self.cluster and not _ADDRESS.fullmatch(self.cluster):
-            raise ConfigError(f"cluster {self.cluster!r}: must be the address of a Dask scheduler, tcp://HOST:PORT")
+        if self.cluster:
+            check_address(self.cluster)
         self.model.check_precision(self.precision, self.device)
         self.model.spec.check_stack(stack)
 

@@ -6,6 +6,7 @@ from monai_app.errors import ConfigError
 from monai_app.quantify.report.folder import DOCUMENT
 from monai_app.report.formatting import slices
 from monai_app.report.sources import Quantities, Run, Scores, Sources, Store
+from monai_app.report.studies import Study
 from monai_app.stack import Stack
 from monai_app.stack.label_images.listing import labels_sha256
 
@@ -14,7 +15,7 @@ _SHOWN = 12
 
 
 def check_agreement(sources: Sources) -> None:
-    """Check that labels are by the run's weights, and quantities of these labels.
+    """Check that labels are by the run's weights, quantities of these labels, and run and stack a study's.
 
     Raises:
         ConfigError: they are not; or nobody recorded by what labels were made, where a run is given too.
@@ -26,6 +27,8 @@ def check_agreement(sources: Sources) -> None:
     elif sources.quantities and sources.run:
         made = sources.quantities.document.get("labels", {})
         _check_made_by(sources.run, made.get("made_by", {}).get("weights_sha256"), made.get("name", "?"))
+    if sources.study:
+        _check_studied(sources.study, sources)
 
 
 def remarks(sources: Sources) -> Iterator[str]:
@@ -73,6 +76,17 @@ def _check_made_by(run: Run, weights: str | None, labels: str) -> None:
             f"the labels {labels!r} were made with weights {weights[:_SHOWN]}, {run.path} has "
             f"{run.weights_sha256[:_SHOWN]}: its scores say nothing of them; give the run that made them, or segment "
             "again"
+        )
+
+
+def _check_studied(study: Study, sources: Sources) -> None:
+    if sources.run and not sources.run.path.resolve().is_relative_to(study.path.resolve()):
+        raise ConfigError(f"{sources.run.path} is no run of the study {study.path}; give one of its runs, or none")
+    stack = sources.store and sources.store.stack
+    if stack and stack.identity not in [each["identity"] for each in study.document["stacks"]]:
+        raise ConfigError(
+            f"{study.path} has not studied {stack.path} as it is annotated now; give a stack that it has studied, or "
+            "none"
         )
 
 

@@ -82,7 +82,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list of sentences under a heading."""
+    """A list of sentences under a heading; either may be empty."""
 
     kind: ClassVar[str] = "listing"
     heading: str

@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from monai_app.domain.phase import Phase
 
 
-class _Read(BaseModel):
+class Read(BaseModel):
     """A part of a document, of which undefined numbers are ``nan``; its other keys are not looked at."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _ScoredStack(_Read):
+class _ScoredStack(Read):
     folder: str
     store: str
     stack_identity: str
@@ -21,7 +21,7 @@ class _ScoredStack(_Read):
     slices: list[int]
 
 
-class _Phase(_Read):
+class _Phase(Read):
     phase: str
     iou: float
     dice: float
@@ -32,54 +32,54 @@ class _Phase(_Read):
     fraction_predicted: float
 
 
-class _IntervalOfPhase(_Read):
+class _IntervalOfPhase(Read):
     reliable: bool
 
 
-class _MeanInterval(_Read):
+class _MeanInterval(Read):
     iou_low: float
     iou_high: float
     pixel_accuracy_low: float
     pixel_accuracy_high: float
 
 
-class _Intervals(_Read):
+class _Intervals(Read):
     phases: list[_IntervalOfPhase]
     mean: _MeanInterval
 
 
-class _Boundary(_Read):
+class _Boundary(Read):
     phases: list[dict[str, float | str]]
     mean: dict[str, float]
 
 
-class _DistancesOfPhase(_Read):
+class _DistancesOfPhase(Read):
     mean_nm: float
     hausdorff95_nm: float
 
 
-class _Surface(_Read):
+class _Surface(Read):
     phases: list[_DistancesOfPhase]
 
 
-class _Reliability(_Read):
+class _Reliability(Read):
     ece: float
     pixels: list[int]
     right: list[float]
     confidence: list[float]
 
 
-class _Confidence(_Read):
+class _Confidence(Read):
     temperature: float
     uncalibrated: _Reliability
     calibrated: _Reliability
 
 
-class _Unlike(_Read):
+class _Unlike(Read):
     reasons: list[str] = []
 
 
-class PooledScores(_Read):
+class PooledScores(Read):
     """``scores.json`` of all stacks together."""
 
     stacks: list[_ScoredStack]
@@ -94,31 +94,31 @@ class PooledScores(_Read):
     unlike_training: _Unlike = _Unlike()
 
 
-class _PartIntervals(_Read):
+class _PartIntervals(Read):
     mean: dict[str, float] = {}
 
 
-class _SliceScores(_Read):
+class _SliceScores(Read):
     slice: int
     mean_iou: float
     pixel_accuracy: float
     intervals: _PartIntervals = _PartIntervals()
 
 
-class StackScores(_Read):
+class StackScores(Read):
     """``scores.json`` of one stack."""
 
     parts: list[_SliceScores]
 
 
-class _Number(_Read):
+class _Number(Read):
     value: float | None
     unit: str
     interval: tuple[float, float] | None
     unreliable: str | None
 
 
-class _Figure(_Read):
+class _Figure(Read):
     title: str
     x: str
     y: str
@@ -127,24 +127,24 @@ class _Figure(_Read):
     log_x: bool
 
 
-class _Measured(_Read):
+class _Measured(Read):
     quantities: dict[str, Annotated[dict[str, _Number], Field(min_length=1)]]
     tables: dict[str, Any]
     figures: list[_Figure] = []
 
 
-class _MeasuredStack(_Read):
+class _MeasuredStack(Read):
     name: str
     ingested: str
 
 
-class _MeasuredLabels(_Read):
+class _MeasuredLabels(Read):
     name: str
     made_by: dict[str, Any]
     sha256: str | None = None
 
 
-class _Mask(_Read):
+class _Mask(Read):
     source: str
 
 
@@ -152,7 +152,7 @@ class _MeasuredPhase(Phase):
     model_config = ConfigDict(extra="ignore")
 
 
-class QuantitiesDocument(_Read):
+class QuantitiesDocument(Read):
     """``quantities.json``; stack, labels, region and mask are absent where an array was measured."""
 
     software: str

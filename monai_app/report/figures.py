@@ -71,8 +71,10 @@ def line(name: str, curve: Curve, colour: str = BLUE, dash: str = "solid", **mor
     return go.Scatter(x=list(curve[0]), y=list(curve[1]), name=plain(name), mode="lines", line=style, **more)
 
 
-def points(name: str, curve: Curve, colour: str, symbol: str) -> Any:
-    """Draw marks that no line connects."""
+def points(
+    name: str, curve: tuple[Sequence[float], Sequence[float | None] | Sequence[str]], colour: str, symbol: str
+) -> Any:
+    """Draw marks that no line connects; their second places may be names."""
     marker = {"color": colour, "size": 11, "symbol": symbol}
     return go.Scatter(x=list(curve[0]), y=list(curve[1]), name=plain(name), mode="markers", marker=marker)
 

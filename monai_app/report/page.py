@@ -59,18 +59,21 @@ def title_of(sources: Sources) -> str:
         return f"{sources.store.stack.name}{labels}"
     if sources.run:
         return f"Model {sources.run.path.name}"
+    if sources.study and not sources.quantities:
+        return f"Study {sources.study.path.name}"
     document = sources.quantities.document if sources.quantities else {}
     return f"Quantities of {document.get('stack', {}).get('name', 'labels')}"
 
 
 def missing(sources: Sources) -> list[str]:
-    """What was not given, and what the page would say with it."""
+    """What was not given, and what the page would say with it; a study stands for itself."""
     lacking = {
         "a run folder (model, training, scores and calibration)": sources.run,
         "a store (sample, labels, confidence and slices)": sources.store,
         "a folder of `monai-app quantify` (quantities of the material)": sources.quantities,
     }
-    return [what for what, given in lacking.items() if given is None]
+    alone = sources.study is not None and not any(lacking.values())
+    return [] if alone else [what for what, given in lacking.items() if given is None]
 
 
 def render(sections: Sequence[Section], title: str, remarks: Sequence[str], missing: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a page is made of: a run folder, a stack with labels, a folder of quantities; at most one of each."""
+"""What a page is made of: a run folder, a stack with labels, a folder of quantities, a study; at most one of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,12 @@ from monai_app.metrics import read_scores
 from monai_app.networks.calibration import temperature_of
 from monai_app.quantify.report.folder import DOCUMENT
 from monai_app.report.documents import PooledScores, QuantitiesDocument, StackScores
+from monai_app.report.studies import Study, read_study
 from monai_app.stack import Stack
 from monai_app.stack.label_images.listing import label_images
 from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.label_images.resumable import finished_as
+from monai_app.study.report.folder import DOCUMENT as STUDY
 from monai_app.training.evaluation import is_evaluation, pooled_path
 
 _METADATA = "configs/metadata.json"
@@ -29,7 +31,8 @@ _WEIGHTS = "models/model.pt"
 _SECTIONS = ("intervals", "boundary", "surface", "confidence")
 """What of scores earlier versions did not write."""
 
-_RUN, _STORE, _QUANTITIES = "a run folder", "a store", "a folder of quantities"
+_RUN, _STORE, _QUANTITIES, _STUDY = "a run folder", "a store", "a folder of quantities", "a study's folder"
+_MARKERS = {"zarr.json": _STORE, DOCUMENT: _QUANTITIES, _METADATA: _RUN, STUDY: _STUDY}
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Sources:
     run: Run | None = None
     store: Store | None = None
     quantities: Quantities | None = None
+    study: Study | None = None
 
     @property
     def labels(self) -> LabelImage | None:
@@ -138,15 +142,14 @@ class Sources:
 
 
 def read_sources(paths: Sequence[Path], labels: str | None = None) -> Sources:
-    """Read run folder, store and folder of quantities, in any order.
+    """Read run folder, store, folder of quantities and study, in any order.
 
     Args:
         paths: at most one of each.
         labels: name of the label image; needed where the store has several.
 
     Raises:
-        ConfigError: a path is none of the three, two are of one kind, the labels are not named or unknown, or a run is
-            not trained.
+        ConfigError: a path is none of the four, two are of one kind, labels are unclear, or a run is not trained.
         StackError: the store is damaged.
     """
     kinds: dict[str, Path] = {}
@@ -160,17 +163,18 @@ def read_sources(paths: Sequence[Path], labels: str | None = None) -> Sources:
     store = _read_store(kinds[_STORE], labels) if _STORE in kinds else None
     made = store.labels.attributes if store and store.labels else {}
     run = _read_run(kinds[_RUN], stand_ins=bool(made.get("stand_ins"))) if _RUN in kinds else None
-    return Sources(run, store, _read_quantities(kinds[_QUANTITIES]) if _QUANTITIES in kinds else None)
+    quantities = _read_quantities(kinds[_QUANTITIES]) if _QUANTITIES in kinds else None
+    return Sources(run, store, quantities, read_study(kinds[_STUDY]) if _STUDY in kinds else None)
 
 
 def _kind(path: Path) -> str:
-    for marker, kind in (("zarr.json", _STORE), (DOCUMENT, _QUANTITIES), (_METADATA, _RUN)):
+    for marker, kind in _MARKERS.items():
         if (path / marker).is_file():
             return kind
     what = "is none of these" if path.exists() else "does not exist"
     raise ConfigError(
         f"{path} {what}: a run folder of monai-app train, a store NAME.ome.zarr, or a folder that monai-app quantify "
-        "wrote; give such folders"
+        "or monai-app study wrote; give such folders"
     )
 
 

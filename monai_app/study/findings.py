@@ -23,6 +23,7 @@ class VariantScores:
         boundary_iou: the same of the bands along boundaries.
         fraction_error: absolute difference between predicted and true share of the area, mean of the phases.
         seconds: of the trainings that were not resumed.
+        seconds_per_megapixel: of predicting, of the runs that were timed.
         phases: name of the phase -> its IoU.
     """
 
@@ -31,6 +32,7 @@ class VariantScores:
     boundary_iou: dict[str, float]
     fraction_error: dict[str, float]
     seconds: dict[str, float]
+    seconds_per_megapixel: dict[str, float]
     phases: dict[str, dict[str, float]]
 
 
@@ -85,6 +87,7 @@ def _scores(variant: str, outcomes: Sequence[Outcome]) -> VariantScores | None:
         spread([each.boundary_iou for each in own]),
         spread([each.fraction_error for each in own]),
         spread([each.seconds for each in own if each.seconds is not None]),
+        spread([each.cost.seconds_per_megapixel for each in own if each.cost is not None]),
         {name: spread(values) for name, values in phases.items()},
     )
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from monai_app.errors import StackError
 from monai_app.metrics import Document, Scores, score
 from monai_app.study.baselines.process import read_result
-from monai_app.study.execution import seconds_of
+from monai_app.study.execution import Cost, read_cost, seconds_of
 from monai_app.study.runs import StudyRun
 from monai_app.training.evaluation import SECTIONS, Boundaries, block_counts, read_stack_scores
 
@@ -29,6 +29,7 @@ class Outcome:
         scores: of all of them together.
         boundary_iou: mean over the phases of the Boundary IoU at 2 pixels.
         seconds: that the training took; None where it was resumed.
+        cost: of predicting; None where it was not measured.
     """
 
     run: StudyRun
@@ -36,6 +37,7 @@ class Outcome:
     scores: Scores
     boundary_iou: float
     seconds: float | None
+    cost: Cost | None
 
     @property
     def fraction_error(self) -> float:
@@ -76,4 +78,4 @@ def _outcome(run: StudyRun, slices: Sequence[Document], seconds: float | None) -
     boundary = Boundaries().pooled([each["boundary"] for each in slices])
     blocks = block_counts([each["intervals"] for each in slices])
     scores = score(confusion, [phase.name for phase in run.stack.phases])
-    return Outcome(run, blocks, scores, boundary["mean"][_BAND], seconds)
+    return Outcome(run, blocks, scores, boundary["mean"][_BAND], seconds, read_cost(run))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monai_app.stack import Stack
+from monai_app.study.baselines.process import RESULT
 from monai_app.study.design import Design
 from monai_app.study.variants import StudyVariant, read_study_variant
 
@@ -28,6 +29,11 @@ class StudyRun:
     folder: Path
 
     @property
+    def study(self) -> Path:
+        """The study's folder."""
+        return self.folder.parents[3]
+
+    @property
     def name(self) -> str:
         """The run for people."""
         return f"{self.variant.name}, seed {self.seed}, {self.sample}"
@@ -36,6 +42,16 @@ class StudyRun:
     def record(self) -> Path:
         """File beside the folder that says how long the training took."""
         return self.folder.with_name(f"{self.folder.name}.json")
+
+    @property
+    def cost(self) -> Path:
+        """File beside the folder that says how long predicting takes."""
+        return self.folder.with_name(f"{self.folder.name}_cost.json")
+
+    @property
+    def learned(self) -> Path:
+        """File of the folder with what was learned: weights, or choices that another method learns the same from."""
+        return self.folder / ("models/model.pt" if self.variant.is_network else RESULT)
 
     @property
     def log(self) -> Path:

@@ -5,27 +5,25 @@ import http.client
 import os
 import shutil
 import signal
-import subprocess
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import dask
 import distributed
 import numpy as np
 import psutil
 import pytest
 from distributed.security import Security
 
+from monai_app.background import cluster as module
 from monai_app.errors import ConfigError, StackError, StoppedError
 from monai_app.inference import Segmentation
-from monai_app.inference import cluster as module
+from monai_app.inference.cluster import _own_cluster
 from monai_app.stack import Stack, ingest
-from tests import warm
-from tests.conftest import CHECKOUT, write_tiny_sample
+from tests.clusters import cluster_of_two
+from tests.conftest import write_tiny_sample
 from tests.inference.models import labels_of, model_of
 
 TILES = 24
@@ -50,21 +48,8 @@ def stack(source: Stack, tmp_path: Path) -> Stack:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Client]:
     """A client of a scheduler with two workers."""
-    file = tmp_path_factory.mktemp("dask") / "scheduler.json"
-    words = [warm.python(), "-m", "tests.inference.nodes", str(file)]
-    silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(words, cwd=CHECKOUT, **silent)
-    try:
-        while not file.exists():
-            assert process.poll() is None
-            time.sleep(0.1)
-        # Its scheduler will be lost, and then a client leaves its setting to all later tests.
-        with dask.config.set(scheduler=None), distributed.Client(scheduler_file=str(file)) as client:
-            client.wait_for_workers(2, timeout=120)
-            yield client
-    finally:
-        process.kill()
-        process.wait()
+    with cluster_of_two(tmp_path_factory.mktemp("dask")) as client:
+        yield client
 
 
 def when_tiles_are_done(stack: Stack, count: int, do: Callable[[], object]) -> threading.Thread:
@@ -136,7 +121,7 @@ def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, mon
 
 def test_workers_of_this_machine_talk_to_who_has_their_key_alone() -> None:
     """Who reaches a scheduler or a worker has it run code."""
-    with module._client(None, 1) as client:
+    with _own_cluster(1) as client:
         scheduler = client.scheduler_info()["address"]
         addresses = [scheduler, *client.scheduler_info()["workers"]]
         processes = [psutil.Process(), *psutil.Process().children(recursive=True)]

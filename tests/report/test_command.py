@@ -11,14 +11,23 @@ from typer.testing import CliRunner
 from monai_app.cli import app
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.report.pdf import BROWSER
+from monai_app.stack import Stack
+from monai_app.study.report.folder import write_results
 from tests.conftest import CHECKOUT
 from tests.report.conftest import Given
+from tests.study.report.made_up import findings_made_up
 from tests.test_docs import commands
 
 
-def test_the_commands_of_the_page_on_reports_run(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_page_on_reports_run(
+    given: Given, tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for source, name in zip(given, ("runs/unet", "sample.ome.zarr", "quantities"), strict=True):
         shutil.copytree(source, tmp_path / name)
+    (tmp_path / "study").mkdir()
+    write_results(
+        findings_made_up(tiny_stack, tmp_path), [], tmp_path / "study", "monai-app study sample.ome.zarr study"
+    )
     monkeypatch.chdir(tmp_path)
     written = []
     for words in commands(CHECKOUT / "docs" / "report.md", "monai-app"):
@@ -26,9 +35,9 @@ def test_the_commands_of_the_page_on_reports_run(given: Given, tmp_path: Path, m
         written.append(Path(words[words.index("-o") + 1]))
         assert f"report: {written[-1]}\n" in result.output
     text = [path.read_text(encoding="utf8") for path in written]
-    headings = ["Scores", "Labels", "Quantities"]
+    headings = ["Scores", "Labels", "Quantities", "Study"]
     shown = [[name for name in headings if f'-title">{name}</h2>' in page] for page in text]
-    assert shown == [headings, ["Labels"], ["Scores"]]
+    assert shown == [headings[:3], ["Labels"], ["Scores"], ["Study"]]
     assert "This page was made without" not in text[0]
 
 

@@ -1,13 +1,12 @@
 """What the benchmarks share: running the command line as a user does, and saying what was measured on which machine."""
 
 import json
-import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from monai_app.device.machine import machine as machine  # for all benchmarks
 from monai_app.files import atomic_file
 
 TINY_UNET = [
@@ -55,30 +54,6 @@ def command() -> list[str]:
         f"tools/benchmarks/{Path(sys.argv[0]).name}",
         *(Path(word).name if "/" in word else word for word in sys.argv[1:]),
     ]
-
-
-def machine() -> dict[str, Any]:
-    """Describe processor, threads and versions."""
-    import monai
-    import torch
-
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "monai": monai.__version__,
-    }
-
-
-def processor() -> str:
-    """Return the processor's name as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -10,7 +10,8 @@ def report(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SOURCE...", help="Run folder, store NAME.ome.zarr, and folder of quantify; what there is."
+            metavar="SOURCE...",
+            help="Run folder, store NAME.ome.zarr, folder of quantify, folder of study; what there is.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The page, NAME.html.")],

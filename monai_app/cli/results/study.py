@@ -1,9 +1,12 @@
 """``monai-app study``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from monai_app.errors import ConfigError
 
 
 def study(
@@ -16,31 +19,50 @@ def study(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2. [default: the design's or 0,1,2]")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training. [default: the design's or 12]")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings at the same time.")] = 1,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at the same time. [default: 1]")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Dask scheduler to train on, tcp://HOST:PORT.")] = None,
 ) -> None:
     """Train variants with several seeds and compare them with statistics.
 
     All are trained alike. The same command resumes a study; further seeds or variants are added to what is done.
     """
+    from monai_app.background.address import check_address
     from monai_app.cli.progress import progress_bar
-    from monai_app.study.execution import carry_out
+    from monai_app.study.execution import carry_out, measure_costs
     from monai_app.study.findings import findings
     from monai_app.study.outcomes import read_outcomes
-    from monai_app.study.report import PAGE, page_lines, write_results
+    from monai_app.study.report.folder import PAGE, write_results
     from monai_app.study.runs import runs_of
     from monai_app.study.setup import begin_study, cleaned_stacks
 
+    command = _told(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
+    if jobs is not None and cluster is not None:
+        raise ConfigError(
+            f"--jobs {jobs} is of this machine, and --cluster {cluster} trains on others; give one of both"
+        )
+    if cluster is not None:
+        check_address(cluster)
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
     runs = runs_of(chosen, stacks, folder, cleaned)
     typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
     try:
         with progress_bar("study", "run") as progress:
-            carry_out(runs, chosen, jobs=jobs, report=typer.echo, progress=progress)
+            carry_out(runs, chosen, jobs=jobs or 1, cluster=cluster, report=typer.echo, progress=progress)
+        with progress_bar("time", "variant") as progress:
+            measure_costs(runs, progress)
     finally:
         found = findings(chosen, runs, read_outcomes(runs))
         if found.outcomes:
-            write_results(found, folder)
-    for line in page_lines(found):
-        typer.echo(line)
+            write_results(found, (), folder, command)
+    typer.echo((folder / PAGE).read_text(encoding="utf8"))
     typer.echo(f"results: {folder / PAGE}")
+
+
+def _told(given: list[Path], **options: object) -> str:
+    """The command with paths shortened to their last part, because results are published."""
+    words = ["monai-app", "study", *(path.name for path in given)]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", value.name if isinstance(value, Path) else str(value)]
+    return shlex.join(words)

@@ -11,6 +11,7 @@ from monai_app.report.sections.pictures import compared, stack_slices
 from monai_app.report.sections.quantities import quantities
 from monai_app.report.sections.sample import sample
 from monai_app.report.sections.scores import scores
+from monai_app.report.sections.study import study
 from monai_app.report.sections.summary import summary
 from monai_app.report.sources import Sources
 
@@ -33,6 +34,12 @@ def sections_of(sources: Sources, budget: int, progress: Progress) -> list[Secti
             calibration(sources),
             labels(sources),
         ),
-        *(stack_slices(sources, budget, progress), quantities(sources), methods(sources), files(sources)),
+        *(
+            stack_slices(sources, budget, progress),
+            quantities(sources),
+            study(sources),
+            methods(sources),
+            files(sources),
+        ),
     )
     return [each for each in made if each is not None]

@@ -7,12 +7,20 @@ from monai_app.inference.report.confidence import TABLE as CONFIDENCE
 from monai_app.inference.report.familiarity import TABLE as FAMILIARITY
 from monai_app.report.content import Files, Section
 from monai_app.report.sources import Sources
+from monai_app.report.studies import Study
+from monai_app.study.report.folder import COMPARISONS, DOCUMENT, RUNS, TABLE
 
+_STUDY = {
+    DOCUMENT: "all of the study: scores, differences, design, machine",
+    TABLE: "a row for every variant",
+    RUNS: "a row for every training",
+    COMPARISONS: "a row for every difference",
+}
 _QUANTITIES = {"quantities.json": "all quantities, tables and versions", "phases.csv": "a row for every phase"}
 
 
 def files(sources: Sources) -> Section | None:
-    """Offer the files that evaluate, segment and quantify wrote."""
+    """Offer the files that evaluate, segment, quantify and study wrote."""
     found = list(_found(sources))
     if not found:
         return None
@@ -35,3 +43,13 @@ def _found(sources: Sources) -> Iterator[tuple[Path, str]]:
             path = found.path / name
             if path.parent == found.path and path.is_file() and not path.is_symlink():  # a name may hold "../"
                 yield path, what
+    if sources.study:
+        yield from _of_study(sources.study)
+
+
+def _of_study(found: Study) -> Iterator[tuple[Path, str]]:
+    parts = {f"{name}.csv": part["title"] for name, part in found.document["sections"].items()}
+    for name, what in (_STUDY | parts).items():
+        path = found.file(name)
+        if path is not None:
+            yield path, what

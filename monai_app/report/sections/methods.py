@@ -8,6 +8,7 @@ from monai_app.report.content import Listing, Section, Text
 from monai_app.report.formatting import count, fixed, listed, slices, times
 from monai_app.report.sections.model import trained_slices
 from monai_app.report.sources import LabelImage, Quantities, Run, Scores, Sources, Store
+from monai_app.report.studies import Study
 
 _LIBRARIES = (
     "Cardoso et al. 2022, MONAI: an open-source framework for deep learning in healthcare, "
@@ -18,6 +19,11 @@ _LIBRARIES = (
 _OF_SCORES = (
     "Hall 1985, Resampling a coverage pattern, Stoch. Process. Appl. 20, 231-246, doi 10.1016/0304-4149(85)90212-1",
     "Cheng et al. 2021, Boundary IoU, CVPR, doi 10.1109/CVPR46437.2021.01508",
+)
+_OF_STUDIES = (
+    _OF_SCORES[0],
+    "Satterthwaite 1946, An approximate distribution of estimates of variance components, Biometrics Bull. 2, 110-114, "
+    "doi 10.2307/3002019",
 )
 _OF_CALIBRATION = "Guo et al. 2017, On calibration of modern neural networks, ICML, doi 10.48550/arXiv.1706.04599"
 _MEASURES = {
@@ -52,12 +58,24 @@ def methods(sources: Sources) -> Section:
         sentences.append(_labels(sources.labels))
     if sources.quantities:
         sentences.append(_quantities(sources.quantities))
+    if sources.study:
+        sentences.append(_study(sources.study))
     return Section(
         "methods",
         "Methods",
         "A paragraph to paste into a publication, and what it cites. Read it first: it knows nothing of how the sample "
         "was prepared and recorded.",
         [Text([" ".join(sentences)]), Listing("References", list(_references(sources)))],
+    )
+
+
+def _study(found: Study) -> str:
+    document = found.document
+    return (
+        f"{len(document['variants'])} variants were trained alike, with {len(document['seeds_compared'])} seeds each, "
+        "and scored on the same test slices. Intervals of differences in mean IoU (95 %) cover seeds and "
+        "spatial blocks of the test slices, with Student's t of Satterthwaite's degrees of freedom; those of all "
+        "comparisons of one question together are Bonferroni's."
     )
 
 
@@ -126,6 +144,8 @@ def _references(sources: Sources) -> Iterator[str]:
             yield _OF_CALIBRATION
         if sources.run.scores:
             yield from _OF_SCORES
+    if sources.study:
+        yield from _OF_STUDIES
     if sources.quantities:
         measured = sources.quantities.document["measures"]
         yield from (text for name, text in _OF_MEASURES.items() if name in measured)

@@ -7,6 +7,7 @@ from monai_app.report.formatting import fixed, percent
 from monai_app.report.sections.quantities import phases_of
 from monai_app.report.sections.scores import interval
 from monai_app.report.sources import LabelImage, Quantities, Scores, Sources
+from monai_app.report.studies import Study
 
 
 def summary(sources: Sources) -> Section:
@@ -19,6 +20,8 @@ def summary(sources: Sources) -> Section:
         notes.append(Note(sources.run.unscored, "missing"))
     if sources.labels:
         facts += _labels(sources.labels)
+    if sources.study:
+        facts += _study(sources.study)
     tables = [_fractions(sources.quantities)] if sources.quantities else []
     lead = "The most important numbers; the sections below say how each came about and how far it may be trusted."
     return Section("summary", "In short", lead, [Facts(facts), *tables, *notes])
@@ -37,6 +40,13 @@ def _labels(own: LabelImage) -> Iterator[tuple[str, str]]:
         yield "mean confidence", fixed(own.attributes["confidence"]["mean"])
     if "unlike_training" in own.attributes:
         yield "slices unlike the training slices", str(len(own.attributes["unlike_training"]["slices"]))
+
+
+def _study(found: Study) -> Iterator[tuple[str, str]]:
+    best = max(found.document["variants"], key=lambda row: row["iou_mean"])
+    yield "best variant of the study (mean IoU)", f"{best['variant']} ({fixed(best['iou_mean'])})"
+    shown = [row for row in found.document["differences"] if row["verdict"] != "not shown"]
+    yield "differences that are shown", f"{len(shown)} of {len(found.document['differences'])}"
 
 
 def _fractions(found: Quantities) -> Table:

@@ -42,6 +42,14 @@ def untrained(place: Place) -> None:
     (place.copy("RUN") / "models" / "model.pt").unlink()
 
 
+def study_document(text: str) -> Make:
+    def make(place: Place) -> None:
+        folder_at("study")(place)
+        (place.folder / "study" / "results.json").write_text(text)
+
+    return make
+
+
 def says(*words: str) -> Make:
     def check(place: Place) -> None:
         text = (place.folder / "out.html").read_text(encoding="utf8")
@@ -55,6 +63,13 @@ ROWS = [
     refused("no page named", "report STACK", "--output"),
     refused("a source that does not exist", f"report nowhere {PAGE}", "nowhere does not exist"),
     refused("the folder of a sample", f"report SAMPLE {PAGE}", "is none of these"),
+    refused(
+        "a study that is damaged",
+        f"report study {PAGE}",
+        "results.json is damaged",
+        make=study_document('{"stacks": ['),
+    ),
+    refused("a study of nothing", f"report study {PAGE}", "results.json", make=study_document("{}")),
     refused("two stores", f"report STACK STACK {PAGE}", "is a store, and so is"),
     refused("a run folder without weights", f"report RUN {PAGE}", "has no trained weights", make=untrained),
     refused("a page that is no .html", "report STACK -o out.pdf", "does not end in .html"),

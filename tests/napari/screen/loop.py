@@ -19,6 +19,7 @@ from scipy.ndimage import median_filter
 
 import monai_app.napari
 from monai_app.background import command
+from monai_app.background.child import COMMAND
 from monai_app.napari.dock import Guard, LabelStack
 from monai_app.napari.jobs import Job
 from monai_app.napari.panels import ModelPanel
@@ -72,7 +73,7 @@ class Window:
 
 @pytest.fixture
 def window(make_napari_viewer: Callable[[], Any], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Window:
-    monkeypatch.setattr(command, "COMMAND", (os.environ["WARM_PYTHON"], "-m", "monai_app.background.child"))
+    monkeypatch.setattr(command, "COMMAND", (os.environ["WARM_PYTHON"], *COMMAND[1:]))
     options: Any = ModelPanel.__dict__["options"].fget
     monkeypatch.setattr(ModelPanel, "options", property(lambda panel: [*options(panel), *as_options(TINY_EPOCH)]))
     manifest = PluginManifest.from_file(Path(monai_app.napari.__file__).with_name("napari.yaml"))

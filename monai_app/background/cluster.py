@@ -1,0 +1,64 @@
+"""A running Dask cluster."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+
+import dask
+import distributed
+from distributed.comm.core import CommClosedError
+from distributed.scheduler import KilledWorker
+
+from monai_app.errors import ConfigError, StoppedError, user_error
+
+_PATIENCE = "20s"
+"""How long a scheduler may take to answer."""
+
+LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, KilledWorker)
+"""What the client raises when the scheduler is gone, or a task killed every worker that tried it."""
+
+
+@contextmanager
+def losses_told(where: str) -> Iterator[None]:
+    """Say in a sentence that the cluster is gone.
+
+    Args:
+        where: address of the scheduler, or what kind of cluster it is.
+
+    Raises:
+        StoppedError: the scheduler cannot be reached or is gone, or a task killed every worker that tried it.
+        AppError: what a worker raised that a person can mend.
+    """
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
+    try:
+        # A client that lost its scheduler leaves Dask's setting, and all that uses Dask would look for that scheduler.
+        with dask.config.set(scheduler=None):
+            yield
+    except LOST as error:
+        cause = user_error(error)
+        if cause is not None:
+            raise cause from error
+        raise StoppedError(
+            f"the cluster {where} was lost ({type(error).__name__}: {error}); what is done is kept: look at its "
+            "workers' logs, and give the same command again to resume"
+        ) from error
+
+
+@contextmanager
+def connected(address: str) -> Iterator[distributed.Client]:
+    """Give a client of a scheduler.
+
+    Raises:
+        ConfigError: the address is none that Dask can use, for instance of TLS without certificates.
+        CommClosedError: nobody answers.
+    """
+    try:
+        client = distributed.Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise CommClosedError(f"no scheduler answers within {_PATIENCE}: {error}") from error
+    except (TypeError, ValueError, RuntimeError) as error:  # no certificates; a protocol that Dask does not know
+        raise ConfigError(f"cluster {address}: {error}; correct the address, or Dask's configuration") from error
+    with client:
+        yield client

@@ -1,0 +1,107 @@
+"""Train and score one run, with the commands that a person would give."""
+
+import json
+import time
+from dataclasses import dataclass
+
+from monai_app.background.child import CHILD, COMMAND
+from monai_app.bundle.prepare import CHECKPOINT, read_record
+from monai_app.errors import AppError, FailedError
+from monai_app.files import file_sha256, write_json
+from monai_app.study.baselines.process import read_result
+from monai_app.study.design import Design, validation_of
+from monai_app.study.execution.commands import Commands
+from monai_app.study.runs import StudyRun
+from monai_app.training import is_finished
+from monai_app.training.evaluation import read_stack_scores
+
+_BASELINE = (*CHILD, "monai_app.study.baselines.process")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came of a run.
+
+    Attributes:
+        changed: whether anything was to be done.
+        error: why it failed; empty where it did not.
+    """
+
+    changed: bool
+    error: str = ""
+
+
+def is_done(run: StudyRun) -> bool:
+    """Whether a run has been trained to its end and scored, both on the stack as it is annotated now.
+
+    Raises:
+        ConfigError: its record or checkpoint is damaged.
+    """
+    if not run.variant.is_network:
+        return read_result(run.folder, run.stack.identity) is not None
+    return _is_trained(run) and read_stack_scores(run.folder, run.stack.identity) is not None
+
+
+def complete(run: StudyRun, design: Design, commands: Commands) -> Completion:
+    """Train where that is not done, then score; a training that was stopped resumes where it was.
+
+    What fails is told and not raised, because other runs are carried out beside this one. The command refuses to train
+    in the folder of a training on other annotations, which is told too.
+
+    Args:
+        run: the run.
+        design: how it is trained.
+        commands: that run in processes.
+    """
+    try:
+        return Completion(_complete(run, design, commands))
+    except (AppError, OSError) as error:
+        return Completion(False, str(error))
+
+
+def seconds_of(run: StudyRun) -> float | None:
+    """How long the training of a network's weights took, start of the program included; None if it was resumed."""
+    try:
+        record = json.loads(run.record.read_text(encoding="utf8"))
+    except FileNotFoundError:
+        return None
+    return float(record["seconds"]) if record["weights_sha256"] == file_sha256(run.learned) else None
+
+
+def _complete(run: StudyRun, design: Design, commands: Commands) -> bool:
+    """Return whether anything was to be done."""
+    if is_done(run):
+        return False
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    if not run.variant.is_network:
+        words = (run.stack.path, run.variant.name, run.seed, run.folder, *validation_of(run.variant, design))
+        commands.run(run.log, _BASELINE, *words)
+        return True
+    if not _is_trained(run):
+        resumed, begin = run.folder.exists(), time.perf_counter()
+        commands.run(run.log, COMMAND, "train", run.stack.path, run.folder, *_options(run, design))
+        if not resumed:
+            seconds = round(time.perf_counter() - begin, 1)
+            write_json(run.record, {"seconds": seconds, "weights_sha256": file_sha256(run.learned)})
+    commands.run(run.log, COMMAND, "evaluate", run.stack.path, run.folder)
+    if read_stack_scores(run.folder, run.stack.identity) is None:
+        raise FailedError(f"{run.stack.path} was annotated meanwhile; give the same command again")
+    return True
+
+
+def _is_trained(run: StudyRun) -> bool:
+    """Whether a network has been trained to its end, on the stack as it is annotated now."""
+    if not is_finished(run.folder / CHECKPOINT):
+        return False
+    return bool(read_record(run.folder)["stack"] == run.stack.identity)
+
+
+def _options(run: StudyRun, design: Design) -> list[str]:
+    settings = [word for name, value in design.settings.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+    given = {
+        "--variant": run.variant.settings.name,
+        "--size": design.size,
+        "--epochs": design.epochs,
+        "--seed": run.seed,
+    }
+    return [*(str(word) for pair in given.items() for word in pair), *settings]

@@ -1,0 +1,26 @@
+"""A part of a study's results that another module makes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a study's results: text, table and figure about one question.
+
+    Attributes:
+        name: of its files ``NAME.csv`` and ``NAME.png``, and its key in ``results.json``.
+        title: its heading.
+        lines: Markdown below the heading.
+        rows: of ``NAME.csv`` and of ``results.json``.
+        figure: matplotlib's; None where it has none.
+    """
+
+    name: str
+    title: str
+    lines: Sequence[str]
+    rows: Sequence[Mapping[str, Any]]
+    figure: Figure | None = None

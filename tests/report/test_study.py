@@ -1,0 +1,116 @@
+"""A study on the page."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+
+from monai_app.errors import ConfigError
+from monai_app.report.agreement import check_agreement
+from monai_app.report.content import Files, Listing, Picture, Plot, Table
+from monai_app.report.page import write_page
+from monai_app.report.sections.files import files
+from monai_app.report.sections.study import study
+from monai_app.report.sources import Sources, Store, read_sources
+from monai_app.stack import Stack, annotate
+from monai_app.study.report.folder import write_results
+from monai_app.study.report.page import verdict
+from monai_app.study.report.section import Section
+from tests.report.conftest import Given
+from tests.study.report.made_up import findings_made_up
+
+LINES = [
+    "Artefacts were laid over it.",
+    "",
+    "| variant | strong |",
+    "|---|---|",
+    "| `unet_ICE_1` | **0.7** |",
+    "- a",
+    "- b",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study") / "nine"
+    folder.mkdir()
+    part = Section("robustness", "How robust are they?", LINES, [{"variant": "unet_ICE_1", "strong": 0.7}], Figure())
+    write_results(findings_made_up(tiny_stack, folder), [part], folder, "monai-app study sample.ome.zarr nine")
+    return folder
+
+
+def test_what_a_study_found_stands_on_the_page(folder: Path, tmp_path: Path) -> None:
+    sources = read_sources([folder])
+    section = study(sources)
+    assert section is not None
+    assert sources.study is not None
+    scores, part = (block for block in section.blocks if isinstance(block, Table))
+    assert [row[0] for row in scores.rows] == [row["variant"] for row in sources.study.document["variants"]]
+    assert part.rows == [["unet_ICE_1", "0.7"]]
+    listed = [line for block in section.blocks if isinstance(block, Listing) for line in block.lines]
+    assert listed == [*map(verdict, sources.study.document["differences"]), "a", "b"]
+    seeds, differences = (block for block in section.blocks if isinstance(block, Plot))
+    assert len(seeds.figure["data"][0]["x"]) == 27
+    assert list(differences.figure["data"][1]["x"]) == [row["value"] for row in sources.study.document["differences"]]
+    (picture,) = (block for block in section.blocks if isinstance(block, Picture))
+    assert picture.png == (folder / "robustness.png").read_bytes()
+    write_page(sources, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "ICE+TLD is better than ICE" in page
+    assert "This page was made without" not in page
+
+
+def test_its_tables_are_offered_and_no_file_beside_it(folder: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(folder, tmp_path / "nine")
+    document = json.loads((own / "results.json").read_text())
+    (tmp_path / "secret.csv").write_text("secret")
+    document["sections"]["../secret"] = {"title": "", "lines": [], "rows": [], "figure": "../secret.csv"}
+    (own / "results.json").write_text(json.dumps(document))
+    section = files(read_sources([own]))
+    assert section is not None
+    (block,) = section.blocks
+    assert isinstance(block, Files)
+    names = [path.name for path, _ in block.files]
+    assert names == ["results.json", "variants.csv", "runs.csv", "comparisons.csv", "robustness.csv"]
+    made = study(read_sources([own]))
+    assert made is not None
+    assert len([each for each in made.blocks if isinstance(each, Picture)]) == 1
+
+
+def damaged(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
+    def apply(text: str) -> str:
+        document = json.loads(text)
+        change(document)
+        return json.dumps(document)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text[:100], "is damaged"),
+        (damaged(lambda document: document.pop("phases")), "phases"),
+        (damaged(lambda document: document["variants"][0].pop("iou_mean")), "a variant has no iou_mean"),
+        (damaged(lambda document: document["differences"][0].update(verdict="yes")), "verdict"),
+    ],
+)
+def test_a_damaged_document_is_refused(folder: Path, tmp_path: Path, change: Callable[[str], str], says: str) -> None:
+    (tmp_path / "results.json").write_text(change((folder / "results.json").read_text()))
+    with pytest.raises(ConfigError, match=f"(?s){says}.*monai-app study"):
+        read_sources([tmp_path])
+
+
+def test_what_a_study_says_nothing_of_is_not_shown_beside_it(given: Given, folder: Path, tmp_path: Path) -> None:
+    found = read_sources([folder]).study
+    with pytest.raises(ConfigError, match=r"is no run of the study .*; give one of its runs"):
+        check_agreement(Sources(read_sources([given.run]).run, study=found))
+    stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
+    check_agreement(Sources(store=Store(stack, None), study=found))
+    annotate(stack, {1: stack.read_annotation(3)}, role="train", source="test")
+    with pytest.raises(ConfigError, match=r"has not studied .* as it is annotated now"):
+        check_agreement(Sources(store=Store(Stack.open(stack.path), None), study=found))
