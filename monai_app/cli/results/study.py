@@ -28,20 +28,26 @@ def study(
     from monai_app.study.outcomes import read_outcomes
     from monai_app.study.report.folder import write_results
     from monai_app.study.report.page import PAGE, page_lines
+    from monai_app.study.robustness.measuring import measure
+    from monai_app.study.robustness.section import robustness_section
     from monai_app.study.runs import runs_of
     from monai_app.study.setup import begin_study, cleaned_stacks
 
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
     runs = runs_of(chosen, stacks, folder, cleaned)
+    raw = {each.store_name: each for each in stacks}
     typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
     try:
         with progress_bar("study", "run") as progress:
             carry_out(runs, chosen, jobs=jobs, report=typer.echo, progress=progress)
+        with progress_bar("robustness", "slice") as progress:
+            measure(runs, chosen.robustness.conditions, raw, progress)
     finally:
         found = findings(chosen, runs, read_outcomes(runs))
+        sections = [each for each in (robustness_section(chosen, runs, raw),) if each is not None]
         if found.outcomes:
-            write_results(found, (), folder)
-    for line in page_lines(found):
+            write_results(found, sections, folder)
+    for line in page_lines(found, sections):
         typer.echo(line)
     typer.echo(f"results: {folder / PAGE}")
