@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from monai_app.metrics import spread
 from monai_app.study.robustness.measuring import Measured
-from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Condition, Robustness
+from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Condition, Robustness, readable
 from monai_app.study.variants import StudyVariant
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -37,7 +37,7 @@ def robustness_figure(robustness: Robustness, found: Mapping[str, Sequence[Measu
     for panel, (name, strengths) in zip(panels, artefacts, strict=False):
         for (variant, own), style in zip(found.items(), styles, strict=True):
             _draw(panel, name, strengths, own, {**style, "label": variant})
-        panel.set(title=name.replace("_", " "), xlabel=UNITS[name])
+        panel.set(title=readable(name), xlabel=UNITS[name])
         panel.grid(alpha=0.3)
     for panel in panels[len(artefacts) :]:
         panel.set_axis_off()

@@ -17,7 +17,7 @@ from monai_app.artefacts import (
     shaded,
 )
 from monai_app.domain.region import Rect
-from monai_app.stack import SlabSource, Stack, Voxel
+from monai_app.stack import SlabSource, Stack
 from monai_app.study.baselines.cleaning import Cleaning, clean
 from monai_app.study.robustness.strengths import Condition
 
@@ -35,11 +35,11 @@ Images = npt.NDArray[np.integer]
 
 
 class Place(NamedTuple):
-    """Where images lie: slice ``z``, of a slab around slice ``target``, in a stack of voxels ``voxel_nm``."""
+    """Where images lie: slice ``z``, of a slab around slice ``target``, in a stack of voxels ``voxel_nm`` (z, y, x)."""
 
     z: int
     target: int
-    voxel_nm: Voxel
+    voxel_nm: tuple[float, float, float]
 
 
 class AlteredStack(SlabSource):
@@ -78,9 +78,9 @@ class AlteredStack(SlabSource):
 
 def _curtaining(images: Images, place: Place, strength: float) -> Images:
     """All detectors see the same curtains, which go on from slice to slice."""
-    voxel = place.voxel_nm
-    curtains = Curtains((images.shape[1], images.shape[2]), (voxel.y, voxel.x), _SEED)
-    streaks = curtains.brightness(apparent_hardness(images), place.z * voxel.z)
+    thickness, height, width = place.voxel_nm
+    curtains = Curtains((images.shape[1], images.shape[2]), (height, width), _SEED)
+    streaks = curtains.brightness(apparent_hardness(images), place.z * thickness)
     return np.stack([curtained(image, streaks, strength) for image in images])
 
 

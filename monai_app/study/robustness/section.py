@@ -13,7 +13,7 @@ from monai_app.study.design import Design
 from monai_app.study.report.section import Section
 from monai_app.study.robustness.figure import robustness_figure
 from monai_app.study.robustness.measuring import Measured, read_measured
-from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Condition
+from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Condition, readable
 from monai_app.study.runs import StudyRun
 
 NAME = "robustness"
@@ -63,7 +63,7 @@ def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping
 
 def _lines(artefact: str, strengths: Sequence[float], found: _Found) -> Iterator[str]:
     """The scores with one artefact as a table."""
-    yield from ("", f"### {artefact.replace('_', ' ').capitalize()} ({UNITS[artefact]})", "")
+    yield from ("", f"### {readable(artefact).capitalize()} ({UNITS[artefact]})", "")
     conditions = [UNCHANGED, *(Condition(artefact, each) for each in strengths)]
     yield f"| variant | unchanged | {' | '.join(f'{each:g}' for each in strengths)} |"
     yield f"|{'---|' * (len(conditions) + 1)}"
@@ -79,19 +79,17 @@ def _cell(own: Sequence[Measured], condition: Condition) -> str:
 def _sentence(condition: Condition, found: _Found) -> str:
     """Say which variants lose least and most, and which is the best."""
     losses = {variant: _loss(own, condition) for variant, own in found.items()}
-    scores = {variant: np.mean([each.score(condition) for each in own]) for variant, own in found.items()}
-    least, most = (choose(losses, key=lambda name: losses[name].value) for choose in (min, max))
+    scores = {variant: float(np.mean([each.score(condition) for each in own])) for variant, own in found.items()}
+    least, *others = sorted(losses, key=lambda name: losses[name].value)
     best = max(scores, key=scores.__getitem__)
-    told = [
-        f"{condition.artefact.replace('_', ' ')} {condition.strength:g}: `{least}` loses least, {_told(losses[least])}"
-    ]
-    if len(found) > 1:
-        told.append(f"`{most}` most, {_told(losses[most])}")
+    told = [f"`{least}` loses least, {_told(losses[least])}"]
+    if others:
+        told.append(f"`{others[-1]}` most, {_told(losses[others[-1]])}")
+    if others and not np.isnan(losses[least].low):
+        alike = [f"`{name}`" for name in others if not _told_apart(found[least], found[name], condition)]
+        told.append(f"not told apart from the least: {', '.join(alike)}" if alike else "all others lose more")
     told.append(f"the best score is that of `{best}`, {scores[best]:.3f}")
-    alike = [f"`{name}`" for name in found if name != least and not _told_apart(found[least], found[name], condition)]
-    if len(found) > 1 and not np.isnan(losses[least].low):
-        told.append(f"no loss is told apart from the least of {', '.join(alike)}" if alike else "all others lose more")
-    return "; ".join(told)
+    return f"{condition}: {'; '.join(told)}"
 
 
 def _told(loss: _Loss) -> str:

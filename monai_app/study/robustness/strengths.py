@@ -19,7 +19,12 @@ class Condition:
 
     def __str__(self) -> str:
         """The condition for people."""
-        return f"{self.artefact} {self.strength:g}"
+        return f"{readable(self.artefact)} {self.strength:g}"
+
+
+def readable(artefact: str) -> str:
+    """An artefact's name for people."""
+    return artefact.replace("_", " ")
 
 
 UNCHANGED = Condition("unchanged", 0)
