@@ -13,7 +13,7 @@ from tests.conftest import CHECKOUT, run_command
 PACKAGE = CHECKOUT / "monai_app"
 FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
-    {"errors", "progress"},
+    {"artefacts", "errors", "progress"},
     {"names", "storage"},
     {"background", "device", "files", "temporary", "yamlfile"},
     {"domain", "origin"},
@@ -118,6 +118,7 @@ def test_light_rooms_do_without_torch() -> None:
     rooms = ", ".join(
         f"monai_app.{room}"
         for room in (
+            "artefacts",
             "stack",
             "phantom",
             "io",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_app.artefacts import Curtains
 from monai_app.phantom.config import PhantomConfig
 from monai_app.phantom.imaging import artefacts
-from monai_app.phantom.imaging.curtains import Curtains
 from monai_app.phantom.imaging.detectors import (
     Buried,
     bare_signal,
@@ -87,7 +87,7 @@ class _Simulator:
     def __init__(self, config: PhantomConfig) -> None:
         self._config = config
         strengths = config.artefacts
-        self._curtains = Curtains(config)
+        self._curtains = Curtains((config.rows, config.columns), (config.voxel_nm.y, config.voxel_nm.x), config.seed)
         self._shadows = [
             artefacts.shadow(config.rows, config.columns, strengths.shadowing * detector.shadow)
             for detector in config.detectors

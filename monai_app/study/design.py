@@ -15,6 +15,7 @@ from monai_app.domain.schemas import write_document
 from monai_app.domain.validation import Items, Strict, Text, read_document
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
+from monai_app.study.robustness.strengths import Robustness
 from monai_app.study.variants import StudyVariant, read_study_variant
 from monai_app.yamlfile import read_yaml
 
@@ -55,6 +56,8 @@ class Design(Strict):
     """Settings of ``configs/sizes`` that all are trained with."""
     settings: dict[Text, Any] = Field(default_factory=dict)
     """Further settings that all are trained with, by id."""
+    robustness: Robustness = Robustness()
+    """Artefacts that are laid over the test slices after the training."""
 
 
 def default_design(stack: Stack) -> Design:
@@ -93,7 +96,7 @@ def check_design(design: Design, stacks: Sequence[Stack]) -> None:
 
     Raises:
         ConfigError: a variant, size or setting does not exist, trainings would see different numbers of pixels, two
-            variants are the same, or a stack lacks one of its detectors.
+            variants are the same, a stack lacks one of its detectors, or no variant would notice an artefact.
     """
     seen: dict[tuple[str, int, frozenset[str], bool], str] = {}
     for name in design.variants:
@@ -104,7 +107,17 @@ def check_design(design: Design, stacks: Sequence[Stack]) -> None:
         same = seen.setdefault((variant.method, variant.slices, variant.seen, variant.cleaned), name)
         if same != name:
             raise ConfigError(f"variants {same!r} and {name!r} are the same; leave one out")
+    _check_artefacts(design, stacks)
     _check_budget([each for each in map(read_study_variant, design.variants) if each.is_network], design)
+
+
+def _check_artefacts(design: Design, stacks: Sequence[Stack]) -> None:
+    """Refuse artefacts that change nothing."""
+    if design.robustness.drift and all(read_study_variant(name).slices == 1 for name in design.variants):
+        raise ConfigError("robustness::drift moves neighbouring slices, which no variant sees; leave it out")
+    alone = [stack for stack in stacks if len(stack.detectors) == 1]
+    if design.robustness.detector_shift and alone:
+        raise ConfigError(f"robustness::detector_shift: {alone[0].path} has one detector only; leave it out")
 
 
 def settings_of(variant: StudyVariant, design: Design) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable
 from monai_app.study.baselines.cleaned_stack import cleaned_stack
 from monai_app.study.design import Design, check_design, default_design, read_design, validation_of, write_design
+from monai_app.study.robustness.strengths import Robustness
 from monai_app.study.variants import CLEANED, read_study_variant
 
 FILE = "design.yaml"
 """File of a study's folder that says what is compared."""
 
-_MAY_GROW = ("variants", "seeds")
+_MAY_GROW = ("variants", "seeds", "robustness")
 """Entries of a design that a study that has begun may be given more of."""
 
 
@@ -37,7 +38,7 @@ def begin_study(
 
     Raises:
         ConfigError: stacks or folder are missing, the design does not fit the stacks, or the folder holds a study that
-            differs in more than further variants and seeds.
+            differs in more than further variants, seeds and artefacts.
         AnnotationError: a stack has no test slice.
     """
     *paths, folder = given
@@ -105,7 +106,7 @@ def _check_same(folder: Path, earlier: Design, design: Design) -> None:
     for name, value in earlier:
         now = getattr(design, name)
         if name in _MAY_GROW:
-            gone = [str(each) for each in value if each not in now]
+            gone = [str(each) for each in _entries(value) if each not in _entries(now)]
             if gone:
                 raise ConfigError(
                     f"{folder} holds a study with {name} {', '.join(gone)}, which are left out now; name them too: "
@@ -116,3 +117,7 @@ def _check_same(folder: Path, earlier: Design, design: Design) -> None:
                 f"{folder} holds a study with {name} {value!r}, and {now!r} is given: its runs would not be alike; "
                 "name another folder"
             )
+
+
+def _entries(value: Any) -> Sequence[Any]:
+    return value.conditions if isinstance(value, Robustness) else value

@@ -32,6 +32,8 @@ def study(
     from monai_app.study.findings import findings
     from monai_app.study.outcomes import read_outcomes
     from monai_app.study.report.folder import PAGE, write_results
+    from monai_app.study.robustness.measuring import measure
+    from monai_app.study.robustness.section import robustness_section
     from monai_app.study.runs import runs_of
     from monai_app.study.setup import begin_study, cleaned_stacks
 
@@ -45,16 +47,20 @@ def study(
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
     runs = runs_of(chosen, stacks, folder, cleaned)
+    raw = {each.store_name: each for each in stacks}
     typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
     try:
         with progress_bar("study", "run") as progress:
             carry_out(runs, chosen, jobs=jobs or 1, cluster=cluster, report=typer.echo, progress=progress)
         with progress_bar("time", "variant") as progress:
             measure_costs(runs, progress)
+        with progress_bar("robustness", "slice") as progress:
+            measure(runs, chosen.robustness.conditions, raw, progress)
     finally:
         found = findings(chosen, runs, read_outcomes(runs))
+        sections = [each for each in (robustness_section(chosen, runs, raw),) if each is not None]
         if found.outcomes:
-            write_results(found, (), folder, command)
+            write_results(found, sections, folder, command)
     typer.echo((folder / PAGE).read_text(encoding="utf8"))
     typer.echo(f"results: {folder / PAGE}")
 

@@ -11,13 +11,10 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 from scipy.stats import poisson
 
+from monai_app.artefacts import lost_light
 from monai_app.phantom.resample import Floats, look_up
 from monai_app.phantom.structure.phases import CHARGING
 
-_TRENCH = 2.0
-"""Length of the trench in heights of the field."""
-_SIDE = 0.45
-"""Share of the shadow that lies across the field: the chamber detector stands to the side."""
 _CHARGE_NM = 1400.0
 """Decay length of charge along the fast scan."""
 _CHARGE_GREY = 9.0
@@ -33,16 +30,10 @@ _MANY_ELECTRONS = 4000.0
 def shadow(rows: int, columns: int, strength: float) -> Floats:
     """Factor (rows, columns) of the light that is left in the trench, 1 where nothing shades.
 
-    A Lambertian emitter at depth d below the rim, with the opposite wall at distance L, sees the open share
-    ``f(d) / f(0) = 1 - d / sqrt(d^2 + L^2)`` of the sky; L is twice the height of the field, so f is 0.55 at the
-    bottom. The signal is ``S = S0 ((1 - a) + a f)`` with ``a`` the strength (about 0.5 side-mounted, 0.2 in-lens).
-    A detector to one side adds a gradient along x. Derived; shadowing of porous insulators: Fager, Chalmers 2020.
+    The signal is ``S = S0 ((1 - a) + a f)``, f the open share of the sky (see `lost_light`) and ``a`` the strength,
+    about 0.5 side-mounted, 0.2 in-lens.
     """
-    depth = (np.arange(rows) + 0.5) / rows
-    side = (np.arange(columns) + 0.5) / columns
-    sky = 1 - depth / np.hypot(depth, _TRENCH)
-    lost = (1 - sky)[:, None] + _SIDE * (side**1.5)[None, :] * (0.4 + 0.6 * depth)[:, None]
-    return np.maximum(1 - strength * lost, 0.05).astype(np.float32)
+    return np.maximum(1 - strength * lost_light(rows, columns), 0.05).astype(np.float32)
 
 
 def charge(material: NDArray[np.uint8], pixel_nm: float) -> Floats:

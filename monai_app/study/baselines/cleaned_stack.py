@@ -47,7 +47,7 @@ def cleaned_stack(
         BusyError: another process makes it.
         StackError: a slice is damaged.
     """
-    record = target.with_name(target.name.removesuffix(".ome.zarr") + ".json")
+    record = _record(target)
     done = json.loads(record.read_text(encoding="utf8")) if target.is_dir() and record.is_file() else {}
     if done.get("stack_identity") == stack.identity:
         return Stack.open(target)
@@ -67,6 +67,16 @@ def cleaned_stack(
     }
     write_json(record, {"stack_identity": stack.identity, "detectors": told})
     return made
+
+
+def cleaning_of(copy: Stack) -> dict[str, Cleaning]:
+    """Return how each detector of a cleaned copy was cleaned."""
+    record = json.loads(_record(copy.path).read_text(encoding="utf8"))
+    return {name: Cleaning(**own["chosen"]) for name, own in record["detectors"].items()}
+
+
+def _record(copy: Path) -> Path:
+    return copy.with_name(copy.name.removesuffix(".ome.zarr") + ".json")
 
 
 def _choose_all(

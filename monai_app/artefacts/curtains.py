@@ -16,8 +16,7 @@ from functools import lru_cache, partial
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from monai_app.phantom.config import PhantomConfig
-from monai_app.phantom.resample import Floats
+from monai_app.artefacts.arrays import Floats
 
 _STREAM = 30
 _ANGLES_DEG = (0.0, 7.0)
@@ -37,17 +36,28 @@ _TOP = 0.16
 
 
 class Curtains:
-    """Curtains of one stack, at strength 1."""
+    """Curtains of one stack.
 
-    def __init__(self, config: PhantomConfig) -> None:
-        self._shape = (config.rows, config.columns)
-        self._pixel = config.voxel_nm
-        scatter = np.random.default_rng([config.seed, _STREAM]).normal(0, _ANGLE_SCATTER_DEG, len(_ANGLES_DEG))
-        self._slopes = np.tan(np.deg2rad(np.array(_ANGLES_DEG) + scatter)) * config.voxel_nm.y / config.voxel_nm.x
-        self._knot = lru_cache(2 * len(_ANGLES_DEG))(partial(_white, config.seed))
+    Args:
+        shape: rows and columns of its slices.
+        pixel_nm: height and width of a pixel.
+        seed: determines the curtains.
+    """
+
+    def __init__(self, shape: tuple[int, int], pixel_nm: tuple[float, float], seed: int) -> None:
+        self._shape = shape
+        self._height, self._width = pixel_nm
+        scatter = np.random.default_rng([seed, _STREAM]).normal(0, _ANGLE_SCATTER_DEG, len(_ANGLES_DEG))
+        self._slopes = np.tan(np.deg2rad(np.array(_ANGLES_DEG) + scatter)) * self._height / self._width
+        self._knot = lru_cache(2 * len(_ANGLES_DEG))(partial(_white, seed))
 
     def brightness(self, hardness: Floats, depth_nm: float) -> Floats:
-        """Relative change of brightness (rows, columns) of the slice at ``depth_nm``, from its hardness map."""
+        """Relative change of brightness (rows, columns) of the slice at ``depth_nm``, a few per cent.
+
+        Args:
+            hardness: (rows, columns); differences of it start curtains.
+            depth_nm: along the slice axis.
+        """
         edges = _edges(hardness)
         total = np.zeros(self._shape, dtype=np.float32)
         for angle, (slope, share) in enumerate(zip(self._slopes, _SHARE, strict=True)):
@@ -68,7 +78,7 @@ class Curtains:
         source[1:, :margin] *= 0.1
         source[1:, -margin:] *= 0.1
         source[1:, margin:-margin] *= edges
-        lengths = np.array([length / self._pixel.y for _, length, _ in _CLASSES_NM], dtype=np.float32)
+        lengths = np.array([length / self._height for _, length, _ in _CLASSES_NM], dtype=np.float32)
         decay = np.exp(-_STEP / lengths)[:, None]
         state = source[0] / np.sqrt(1 - decay**2)
         classes = np.empty((len(_CLASSES_NM), *source.shape), dtype=np.float32)
@@ -81,7 +91,7 @@ class Curtains:
         """Turn heights into slopes across the streaks and join the classes."""
         total = np.zeros(classes.shape[1:], dtype=np.float32)
         for heights, (width, _, weight) in zip(classes, _CLASSES_NM, strict=True):
-            sigma = max(width / self._pixel.x, 0.7)
+            sigma = max(width / self._width, 0.7)
             # The slope of a Gaussian falls with its width squared; the factor keeps all widths equally visible.
             gain = weight * sigma**1.5
             total += np.float32(gain) * gaussian_filter1d(heights, sigma, axis=1, order=1, mode="nearest")

@@ -1,0 +1,137 @@
+"""Text, table and figure about what artefacts cost each variant."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from monai_app.metrics import spread
+from monai_app.stack import Stack
+from monai_app.study.comparison import LEAST_SEEDS, LEVEL
+from monai_app.study.design import Design
+from monai_app.study.report.section import Section
+from monai_app.study.robustness.figure import robustness_figure
+from monai_app.study.robustness.measuring import Measured, read_measured
+from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Condition, readable
+from monai_app.study.runs import StudyRun
+
+NAME = "robustness"
+"""Of its files."""
+
+_ABOUT = (
+    "Artefacts are laid over the test slices of the trained models, one at a time; annotations stay as they are. Given "
+    "is the mean IoU, mean over the runs ± standard deviation. Intervals are 95 % intervals over the seeds (Student's "
+    "t): they do not cover where was scored, and are not widened for their number."
+)
+
+_Found = Mapping[str, Sequence[Measured]]
+"""Variant -> its runs."""
+
+
+class _Loss(NamedTuple):
+    """Mean IoU that a variant loses, and its interval; ``nan`` of fewer than three seeds."""
+
+    value: float
+    low: float
+    high: float
+
+
+def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping[str, Stack]) -> Section | None:
+    """Return what artefacts cost each variant; None where no run is measured.
+
+    Args:
+        design: which artefacts are asked for.
+        runs: the study's.
+        stacks: name of a sample's store -> the raw images.
+    """
+    measured = [*read_measured(runs, design.robustness.conditions, stacks)]
+    if not measured:
+        return None
+    grouped = {name: [each for each in measured if each.run.variant.name == name] for name in design.variants}
+    found = {name: own for name, own in grouped.items() if own}
+    lines = [_ABOUT]
+    if len(measured) < len(runs):
+        lines += ["", f"{len(runs) - len(measured)} runs are not measured."]
+    for artefact, strengths in design.robustness:
+        lines += _lines(artefact, strengths, found) if strengths else []
+        sides = [each for each in design.robustness.greatest if each.artefact == artefact]
+        lines += ["", *(f"- {_sentence(each, found)}" for each in sides)] if sides else []
+    rows = [_row(variant, each, own) for variant, own in found.items() for each in design.robustness.conditions]
+    return Section(NAME, "What do artefacts cost?", lines, rows, robustness_figure(design.robustness, found))
+
+
+def _lines(artefact: str, strengths: Sequence[float], found: _Found) -> Iterator[str]:
+    """The scores with one artefact as a table."""
+    yield from ("", f"### {readable(artefact).capitalize()} ({UNITS[artefact]})", "")
+    conditions = [UNCHANGED, *(Condition(artefact, each) for each in strengths)]
+    yield f"| variant | unchanged | {' | '.join(f'{each:g}' for each in strengths)} |"
+    yield f"|{'---|' * (len(conditions) + 1)}"
+    for variant, own in found.items():
+        yield f"| `{variant}` | {' | '.join(_cell(own, each) for each in conditions)} |"
+
+
+def _cell(own: Sequence[Measured], condition: Condition) -> str:
+    scores = spread([each.score(condition) for each in own])
+    return f"{scores['mean']:.3f}" + (f" ± {scores['std']:.3f}" if scores["number"] > 1 else "")
+
+
+def _sentence(condition: Condition, found: _Found) -> str:
+    """Say which variants lose least and most, and which is the best."""
+    losses = {variant: _loss(own, condition) for variant, own in found.items()}
+    scores = {variant: float(np.mean([each.score(condition) for each in own])) for variant, own in found.items()}
+    least, *others = sorted(losses, key=lambda name: losses[name].value)
+    best = max(scores, key=scores.__getitem__)
+    told = [f"`{least}` loses least, {_told(losses[least])}"]
+    if others:
+        told.append(f"`{others[-1]}` most, {_told(losses[others[-1]])}")
+    if others and not np.isnan(losses[least].low):
+        alike = [f"`{name}`" for name in others if not _told_apart(found[least], found[name], condition)]
+        told.append(f"not told apart from the least: {', '.join(alike)}" if alike else "all others lose more")
+    told.append(f"the best score is that of `{best}`, {scores[best]:.3f}")
+    return f"{condition}: {'; '.join(told)}"
+
+
+def _told(loss: _Loss) -> str:
+    return f"{loss.value:.3f}" + ("" if np.isnan(loss.low) else f" ({loss.low:.3f} to {loss.high:.3f})")
+
+
+def _loss(own: Sequence[Measured], condition: Condition) -> _Loss:
+    return _interval([*_losses(own, condition).values()])
+
+
+def _told_apart(least: Sequence[Measured], other: Sequence[Measured], condition: Condition) -> bool:
+    """Whether the interval of the differences, seed by seed, lies above 0."""
+    one, two = (_losses(own, condition) for own in (least, other))
+    return _interval([two[seed] - one[seed] for seed in one if seed in two]).low > 0
+
+
+def _losses(own: Sequence[Measured], condition: Condition) -> dict[int, float]:
+    """Seed -> loss, mean over the samples."""
+    seeds = dict.fromkeys(each.run.seed for each in own)
+    return {seed: float(np.mean([each.loss(condition) for each in own if each.run.seed == seed])) for seed in seeds}
+
+
+def _interval(values: Sequence[float]) -> _Loss:
+    mean, number = float(np.mean(values)), len(values)
+    if number < LEAST_SEEDS:
+        return _Loss(mean, np.nan, np.nan)
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, number - 1) * np.std(values, ddof=1) / np.sqrt(number))
+    return _Loss(mean, mean - reach, mean + reach)
+
+
+def _row(variant: str, condition: Condition, own: Sequence[Measured]) -> dict[str, Any]:
+    loss = _loss(own, condition)
+    scores = spread([each.score(condition) for each in own])
+    return {
+        "variant": variant,
+        "artefact": condition.artefact,
+        "strength": condition.strength,
+        "unit": UNITS[condition.artefact],
+        "changes_nothing": NEUTRAL.get(condition.artefact, 0.0),
+        "runs": scores["number"],
+        **{f"mean_iou_{key}": value for key, value in scores.items() if key != "number"},
+        "loss": loss.value,
+        "loss_low": loss.low,
+        "loss_high": loss.high,
+    }

@@ -1,0 +1,101 @@
+"""Which artefacts a study lays over its test slices, and how strong they are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from monai_app.domain.validation import Items, Strict
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """One artefact of one strength."""
+
+    artefact: str
+    strength: float
+
+    def __str__(self) -> str:
+        """The condition for people."""
+        return f"{readable(self.artefact)} {self.strength:g}"
+
+
+def readable(artefact: str) -> str:
+    """An artefact's name for people."""
+    return artefact.replace("_", " ")
+
+
+UNCHANGED = Condition("unchanged", 0)
+"""The images as they were recorded."""
+
+
+def _ascending(values: tuple[float, ...]) -> tuple[float, ...]:
+    if any(one >= other for one, other in pairwise(values)):
+        raise ValueError("is not in ascending order, or holds a strength twice; sort them, and name each once")
+    return values
+
+
+def _no_change(neutral: float) -> AfterValidator:
+    def check(value: float) -> float:
+        if value == neutral:
+            raise ValueError("changes nothing, which is measured anyway; leave it out")
+        return value
+
+    return AfterValidator(check)
+
+
+_Share = Annotated[float, Field(gt=0, le=1)]
+_Shares = Annotated[Items[_Share], AfterValidator(_ascending)]
+_Pixels = Annotated[Items[Annotated[float, Field(gt=0, le=100)]], AfterValidator(_ascending)]
+_Factors = Annotated[Items[Annotated[float, Field(gt=0, le=10), _no_change(1)]], AfterValidator(_ascending)]
+_Offsets = Annotated[Items[Annotated[float, Field(ge=-1, le=1), _no_change(0)]], AfterValidator(_ascending)]
+
+
+class Robustness(Strict):
+    """Strengths of the artefacts that are laid over the test slices of trained models, one at a time."""
+
+    curtaining: _Shares = ()
+    """Standard deviations of curtains, as shares of the grey range (1st to 99th percentile) of each image."""
+    shading: _Shares = ()
+    """Shares of the light that is lost in the darkest corner."""
+    noise: _Shares = ()
+    """Standard deviations of Poisson noise that is added, as shares of the grey range."""
+    drift: _Pixels = ()
+    """Pixels by which each neighbouring slice is displaced."""
+    detector_shift: _Pixels = ()
+    """Pixels by which the images of all detectors but the first are displaced."""
+    gain: _Factors = ()
+    """Factors that the greys of all detectors are multiplied by."""
+    offset: _Offsets = ()
+    """Shares of the grey range that are added to the greys of all detectors."""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every artefact with every strength."""
+        return tuple(Condition(name, strength) for name, strengths in self for strength in strengths)
+
+    @property
+    def greatest(self) -> Iterator[Condition]:
+        """The conditions that are the farthest from unchanged images, on either side of them."""
+        for name, strengths in self:
+            neutral = NEUTRAL.get(name, 0)
+            sides = [strength for strength in strengths if strength < neutral][:1]
+            sides += [strength for strength in strengths if strength > neutral][-1:]
+            yield from (Condition(name, strength) for strength in sides)
+
+
+NEUTRAL = {"gain": 1.0}
+"""Strength that changes nothing, where it is not 0."""
+
+UNITS = {
+    "curtaining": "sd, share of the grey range",
+    "shading": "share of the light lost in the corner",
+    "noise": "sd, share of the grey range",
+    "drift": "pixels between slices",
+    "detector_shift": "pixels between detectors",
+    "gain": "factor",
+    "offset": "share of the grey range",
+}
+"""What strengths are measured in."""
