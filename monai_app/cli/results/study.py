@@ -25,6 +25,8 @@ def study(
     from monai_app.cli.progress import progress_bar
     from monai_app.study.execution import carry_out
     from monai_app.study.findings import findings
+    from monai_app.study.labels.section import labels_section
+    from monai_app.study.labels.stacks import with_fewer_labels
     from monai_app.study.outcomes import read_outcomes
     from monai_app.study.report.folder import write_results
     from monai_app.study.report.page import PAGE, page_lines
@@ -33,15 +35,17 @@ def study(
 
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
-    runs = runs_of(chosen, stacks, folder, cleaned)
+    runs = with_fewer_labels(runs_of(chosen, stacks, folder, cleaned), chosen, folder)
     typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
     try:
         with progress_bar("study", "run") as progress:
             carry_out(runs, chosen, jobs=jobs, report=typer.echo, progress=progress)
     finally:
-        found = findings(chosen, runs, read_outcomes(runs))
+        outcomes = read_outcomes(runs)
+        found = findings(chosen, runs, outcomes)
+        sections = [each for each in (labels_section(chosen, outcomes),) if each is not None]
         if found.outcomes:
-            write_results(found, (), folder)
-    for line in page_lines(found):
+            write_results(found, sections, folder)
+    for line in page_lines(found, sections):
         typer.echo(line)
     typer.echo(f"results: {folder / PAGE}")

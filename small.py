@@ -1,0 +1,1 @@
+# A small forest in place of the large one, in the process of a run too
