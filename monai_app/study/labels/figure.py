@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from monai_app.study.labels.points import Point, by_size
 
@@ -24,14 +26,14 @@ def labels_figure(variants: Sequence[str], points: Sequence[Point]) -> Figure:
         _draw(axes, [point for point in own if point not in scribbled], colour, shift, "o-", variant)
         _draw(axes, scribbled, colour, shift, "^--", f"{variant}, scribbles")
     axes.set(xscale="log", xlabel="labelled area, % of one slice", ylabel="mean IoU")
-    axes.xaxis.set_major_formatter("{x:g}")
+    _number(axes.xaxis)
     axes.grid(color="#dddddd")
     ratios = {round(point.um2 / point.percent, 9) for point in points}
     if len(ratios) == 1:  # slices of all stacks are of one size
         [ratio] = ratios
         above = axes.secondary_xaxis("top", functions=(lambda x: x * ratio, lambda x: x / ratio))
         above.set_xlabel("um²")
-        above.xaxis.set_major_formatter("{x:g}")
+        _number(above.xaxis)
     axes.legend(fontsize=8)
     return figure
 
@@ -47,4 +49,12 @@ def _draw(axes: Axes, points: Sequence[Point], colour: str, shift: float, style:
     sizes = by_size(points).values()
     areas = [np.mean([point.percent for point in own]) * shift for own in sizes]
     means = [np.mean([point.mean for point in own]) for own in sizes]
-    axes.plot(areas, means, style, color=colour, linewidth=1, markersize=0, label=label)
+    axes.plot(areas, means, style[1:], color=colour, linewidth=1)
+    axes.plot([], [], style, color=colour, linewidth=1, markersize=4, label=label)
+
+
+def _number(axis: Axis) -> None:
+    """Write plain numbers at 1, 2 and 5 of every power of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())

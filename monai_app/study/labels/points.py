@@ -40,6 +40,12 @@ class Point:
         return float(np.mean([*self.scores.values()]))
 
     @property
+    def slices(self) -> str:
+        """Which slices are labelled, for people."""
+        slices = () if self.amount is None else self.amount.slices
+        return f"slice{'s' * (len(slices) > 1)} {'+'.join(map(str, slices))}" if slices else "all slices"
+
+    @property
     def percent(self) -> float:
         """Labelled area in percent of the area of one slice, mean of the runs."""
         return float(np.mean([row["percent_of_slice"] for row in self.rows]))

@@ -7,7 +7,6 @@ import numpy as np
 from monai_app.study.comparison import compare
 from monai_app.study.design import Design
 from monai_app.study.findings import counts_of
-from monai_app.study.labels.amount import Amount
 from monai_app.study.labels.contrasts import label_contrasts
 from monai_app.study.labels.figure import labels_figure
 from monai_app.study.labels.points import Point, by_size, points_of
@@ -81,17 +80,13 @@ def _sentences(points: Sequence[Point]) -> Iterator[str]:
 def _choice(points: Sequence[Point]) -> str:
     """Say how much it matters which slices are labelled, beside what chance does."""
     low, high = min(points, key=lambda each: each.mean), max(points, key=lambda each: each.mean)
-    told = f"{low.mean:.3f} (of {_slices(low.amount)}) to {high.mean:.3f} (of {_slices(high.amount)})"
+    told = f"{low.mean:.3f} ({low.slices}) to {high.mean:.3f} ({high.slices})"
     seeds = sorted(set.intersection(*(set(each.scores) for each in points)))
     if len(seeds) < 2:
         return told
     scores = np.array([[each.scores[seed] for seed in seeds] for each in points])
     choice, chance = (float(np.sqrt(scores.var(axis=axis, ddof=1).mean())) for axis in (0, 1))
     return f"{told}; standard deviation {choice:.3f} by the slices of a seed, {chance:.3f} by the seeds of a choice"
-
-
-def _slices(amount: Amount | None) -> str:
-    return "" if amount is None else "+".join(map(str, amount.slices))
 
 
 def _verdicts(design: Design, outcomes: Sequence[Outcome]) -> Iterator[str]:
