@@ -94,9 +94,8 @@ def _choose(examples: Examples) -> tuple[Cleaning, list[tuple[Cleaning, float]]]
 def _score(examples: Examples, cleaning: Cleaning) -> float:
     slabs = {z: clean(slab[0], cleaning)[np.newaxis] for z, slab in examples.slabs.items()}
     cleaned = Examples(slabs, examples.labels, examples.split, examples.phases)
-    forest = Forest(1, _SEED, _TREES, _SAMPLES)
-    [score] = cleaned.validate(forest, cleaned.fit(forest, [{"least_samples": _LEAST_SAMPLES}]))
-    return score
+    fitted = cleaned.fit(Forest(1, _SEED, _TREES, _SAMPLES), {"least_samples": _LEAST_SAMPLES})
+    return cleaned.validate(fitted)
 
 
 def _write(stack: Stack, chosen: Mapping[str, Cleaning], folder: Path, progress: Progress) -> dict[str, Any]:

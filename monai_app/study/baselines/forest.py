@@ -37,45 +37,26 @@ class Forest:
         """Least samples of a leaf."""
         return [{"least_samples": number} for number in (1, 5, 25)]
 
-    def fit(self, choices: Sequence[Parameters], slabs: Sequence[Slab], labels: Sequence[Labels]) -> "list[Trees]":
-        """Train on labelled pixels of every phase, at most `samples` of each; their features are computed once."""
+    def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Trees":
+        """Train on labelled pixels of every phase, at most `samples` of each."""
         from sklearn.ensemble import RandomForestClassifier
 
-        features, truth = self._examples(slabs, labels)
-        forests = [
-            RandomForestClassifier(
-                self.trees,
-                min_samples_leaf=parameters["least_samples"],
-                class_weight="balanced",
-                n_jobs=len(os.sched_getaffinity(0)),
-                random_state=self.seed,
-            )
-            for parameters in choices
-        ]
-        return [Trees(forest.fit(features, truth), self.slices) for forest in forests]
-
-    def predict(self, fitted: "Sequence[Trees]", slab: Slab, rect: Rect) -> list[Labels]:
-        """Return the labels of a rectangle of the middle slice by each forest; its features are computed once."""
-        return _predict([each.forest for each in fitted], self.slices, slab, rect)
-
-    def _examples(
-        self, slabs: Sequence[Slab], labels: Sequence[Labels]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-        """Features (pixels, features) and phases (pixels) of the pixels that are learnt from."""
         rng = np.random.default_rng(self.seed)
         chosen = [_sampled(own, self.samples // len(labels), rng) for own in labels]
         features: list[npt.NDArray[np.float32]] = []
         truth: list[Labels] = []
         for slab, own, mask in zip(slabs, labels, chosen, strict=True):
-            tiles = [tile for tile in tiles_of(own.shape) if mask[tile.index].any()]
-
-            def seen(tile: Rect, slab: Slab = slab, mask: npt.NDArray[np.bool_] = mask) -> npt.NDArray[np.float32]:
-                return pixel_features(slab, tile, self.slices)[mask[tile.index]]
-
-            for tile, found in computed(seen, tiles):
-                features.append(found)
+            for tile in tiles_of(own.shape):
+                features.append(pixel_features(slab, tile, self.slices)[mask[tile.index]])
                 truth.append(own[tile.index][mask[tile.index]])
-        return np.concatenate(features), np.concatenate(truth)
+        forest = RandomForestClassifier(
+            self.trees,
+            min_samples_leaf=parameters["least_samples"],
+            class_weight="balanced",
+            n_jobs=len(os.sched_getaffinity(0)),
+            random_state=self.seed,
+        )
+        return Trees(forest.fit(np.concatenate(features), np.concatenate(truth)), self.slices)
 
 
 @dataclass(frozen=True)
@@ -92,18 +73,12 @@ class Trees:
 
     def predict(self, slab: Slab, rect: Rect) -> Labels:
         """Return the labels of a rectangle of the middle slice."""
-        [labels] = _predict([self.forest], self.slices, slab, rect)
+        labels = np.zeros(rect.shape, np.uint8)
+        tiles = [*rect.split(_TILE, _TILE)]
+        for tile, features in computed(lambda tile: pixel_features(slab, tile, self.slices), tiles):
+            found = self.forest.predict(features.reshape(-1, features.shape[-1]))
+            labels[tile.relative_to(rect).index] = found.reshape(tile.shape)
         return labels
-
-
-def _predict(forests: Sequence[Any], slices: int, slab: Slab, rect: Rect) -> list[Labels]:
-    labels = [np.zeros(rect.shape, np.uint8) for _ in forests]
-    tiles = [*rect.split(_TILE, _TILE)]
-    for tile, features in computed(lambda tile: pixel_features(slab, tile, slices), tiles):
-        pixels = features.reshape(-1, features.shape[-1])
-        for own, forest in zip(labels, forests, strict=True):
-            own[tile.relative_to(rect).index] = forest.predict(pixels).reshape(tile.shape)
-    return labels
 
 
 def _sampled(labels: Labels, most: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,8 @@
 """What a method that is no network must do, and how its parameters are chosen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,21 +28,15 @@ class Fitted(Protocol):
         """Return the labels 1..K of a rectangle of the middle slice of a slab."""
 
 
-_Fitted = TypeVar("_Fitted", bound=Fitted)
-
-
-class Method(Protocol[_Fitted]):
+class Method(Protocol):
     """A method that learns from labelled pixels."""
 
     @property
     def choices(self) -> Sequence[Parameters]:
         """The parameters that are tried."""
 
-    def fit(self, choices: Sequence[Parameters], slabs: Sequence[Slab], labels: Sequence[Labels]) -> list[_Fitted]:
-        """Learn from slabs and the labels of their middle slices, with each of these parameters."""
-
-    def predict(self, fitted: Sequence[_Fitted], slab: Slab, rect: Rect) -> Iterable[Labels]:
-        """Return the labels of a rectangle of the middle slice by each; what they share is computed once."""
+    def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> Fitted:
+        """Learn from slabs and the labels of their middle slices."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +64,19 @@ class Examples:
         labels = {z: stack.read_annotation(z) for z in stack.train_slices}
         return cls(slabs, labels, split_stack(stack, *validation, seed), len(stack.phases))
 
-    def fit(self, method: Method[_Fitted], choices: Sequence[Parameters]) -> list[_Fitted]:
-        """Let a method learn from all that does not validate, with each of these parameters."""
+    def fit(self, method: Method, parameters: Parameters) -> Fitted:
+        """Let a method learn from all that does not validate."""
         training = self.split.training
         labels = [np.where(training[z], self.labels[z], 0).astype(np.uint8) for z in self.slabs]
-        return method.fit(choices, [*self.slabs.values()], labels)
+        return method.fit(parameters, [*self.slabs.values()], labels)
 
-    def validate(self, method: Method[_Fitted], fitted: Sequence[_Fitted]) -> list[float]:
-        """Return the mean IoU of the blocks that validate, of each."""
+    def validate(self, fitted: Fitted) -> float:
+        """Return the mean IoU of the blocks that validate."""
         counts = [
-            [
-                count_pixels(self.labels[z][rect.index], found, self.phases)
-                for found in method.predict(fitted, self.slabs[z], rect)
-            ]
+            count_pixels(self.labels[z][rect.index], fitted.predict(self.slabs[z], rect), self.phases)
             for z, rect in self.split.blocks
         ]
-        return [mean_iou(each) for each in np.sum(counts, axis=0)]
+        return mean_iou(np.sum(counts, axis=0))
 
 
 @dataclass(frozen=True)
@@ -103,9 +94,11 @@ class Search:
     tried: Sequence[tuple[Parameters, float]]
 
 
-def search(method: Method[_Fitted], examples: Examples) -> Search:
+def search(method: Method, examples: Examples) -> Search:
     """Try all parameters of a method; those with the greatest mean IoU on the validation blocks are the best."""
-    fitted = examples.fit(method, method.choices)
-    scores = examples.validate(method, fitted)
-    best = scores.index(max(scores))
-    return Search(fitted[best], method.choices[best], [*zip(method.choices, scores, strict=True)])
+    found = []
+    for parameters in method.choices:
+        fitted = examples.fit(method, parameters)
+        found.append((fitted, parameters, examples.validate(fitted)))
+    fitted, parameters, _ = max(found, key=lambda each: each[2])
+    return Search(fitted, parameters, [(tried, score) for _, tried, score in found])

@@ -39,15 +39,8 @@ class Otsu:
         """Smoothing and number of grey classes."""
         return [{"sigma": sigma, "classes": classes} for sigma in _SIGMAS for classes in _CLASSES]
 
-    def fit(self, choices: Sequence[Parameters], slabs: Sequence[Slab], labels: Sequence[Labels]) -> "list[Thresholds]":
+    def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Thresholds":
         """Take thresholds from all pixels of the slices, and the phase of each class from the labelled ones."""
-        return [self._fit(parameters, slabs, labels) for parameters in choices]
-
-    def predict(self, fitted: "Sequence[Thresholds]", slab: Slab, rect: Rect) -> list[Labels]:
-        """Return the labels of a rectangle of a slice (detectors, rows, columns) by each."""
-        return [each.predict(slab, rect) for each in fitted]
-
-    def _fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Thresholds":
         sigma, classes = parameters["sigma"], parameters["classes"]
         smooth = [_smooth(slab, sigma) for slab in slabs]
         greys = [np.concatenate([planes[number].ravel() for planes in smooth]) for number in range(len(slabs[0]))]

@@ -37,7 +37,7 @@ def train_and_score(
     """
     begin = time.perf_counter()
     detectors, slices, phases = variant.detectors_of(stack), variant.slices, len(stack.phases)
-    method: Method[Any] = Otsu(phases) if variant.method == "otsu" else Forest(slices, seed)
+    method: Method = Otsu(phases) if variant.method == "otsu" else Forest(slices, seed)
     found = search(method, Examples.of(stack, detectors, slices, seed, validation))
     seconds = time.perf_counter() - begin
     whole = Rect.whole(stack.shape)

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from monai_app.domain.region import Rect, Span
-from monai_app.proposals.features import Features, pixel_features
 from monai_app.stack import Stack
-from monai_app.study.baselines import forest
-from monai_app.study.baselines.forest import Forest, Trees
+from monai_app.study.baselines.forest import Forest
 from monai_app.study.baselines.method import Examples, Labels, Parameters, Slab, search
 from monai_app.study.baselines.otsu import Otsu
 from monai_app.study.baselines.process import read_result, train_and_score
@@ -30,62 +28,30 @@ def slab(*tables: Sequence[int], noise: float = 4, seed: int = 0) -> Slab:
 
 def test_thresholds_find_phases_of_different_greys() -> None:
     image = slab((0, 50, 120, 200))
-    [fitted] = Otsu(3).fit([{"sigma": 1.0, "classes": 3}], [image], [TRUTH])
+    fitted = Otsu(3).fit({"sigma": 1.0, "classes": 3}, [image], [TRUTH])
     assert (fitted.predict(image, WHOLE) == TRUTH).mean() > 0.95
 
 
 def test_thresholds_of_two_detectors_tell_what_neither_shows_alone() -> None:
     image = slab((0, 60, 60, 180), (0, 50, 150, 150))
-    [fitted] = Otsu(3).fit([{"sigma": 1.0, "classes": 2}], [image], [TRUTH])
+    fitted = Otsu(3).fit({"sigma": 1.0, "classes": 2}, [image], [TRUTH])
     assert (fitted.predict(image, WHOLE) == TRUTH).mean() > 0.95
 
 
 def test_a_rectangle_of_a_slice_is_labelled_as_in_the_whole() -> None:
     image, rect = slab((0, 50, 120, 200)), Rect(Span(10, 40), Span(30, 90))
     for fitted in (
-        *Otsu(3).fit([{"sigma": 2.0, "classes": 3}], [image], [TRUTH]),
-        *Forest(1, 0).fit([{"least_samples": 5}], [image], [TRUTH]),
+        Otsu(3).fit({"sigma": 2.0, "classes": 3}, [image], [TRUTH]),
+        Forest(1, 0).fit({"least_samples": 5}, [image], [TRUTH]),
     ):
         np.testing.assert_array_equal(fitted.predict(image, rect), fitted.predict(image, WHOLE)[rect.index])
 
 
 def test_a_forest_learns_textures_and_is_the_same_for_a_seed() -> None:
     image, other = slab((0, 50, 120, 200), noise=30), slab((0, 50, 120, 200), noise=30, seed=1)
-    fitted = [
-        *Forest(1, 3).fit([{"least_samples": 5}], [image], [TRUTH]),
-        *Forest(1, 3).fit([{"least_samples": 5}], [image], [TRUTH]),
-    ]
-    first, second = (each.predict(other, WHOLE) for each in fitted)
+    first, second = (Forest(1, 3).fit({"least_samples": 5}, [image], [TRUTH]).predict(other, WHOLE) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert (first == TRUTH).mean() > 0.9
-
-
-def test_features_are_computed_once_and_the_forests_are_those_of_each_choice_alone(
-    tiny_stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    examples, method = Examples.of(tiny_stack, ["ICE", "TLD"], 3, 0, (0.25, 32)), Forest(3, 7, trees=5, samples=900)
-    alone = []
-    for parameters in method.choices:
-        [fitted] = examples.fit(method, [parameters])
-        [score] = examples.validate(method, [fitted])
-        alone.append((fitted, score))
-    calls = []
-
-    def counted(slab: Slab, rect: Rect, slices: int) -> Features:
-        calls.append(rect)
-        return pixel_features(slab, rect, slices)
-
-    monkeypatch.setattr(forest, "pixel_features", counted)
-    together = search(method, examples)
-    assert len(calls) == len(tiny_stack.train_slices) + len(examples.split.blocks)
-    assert [score for _, score in together.tried] == [score for _, score in alone]
-    best, _ = max(alone, key=lambda each: each[1])
-    slab = tiny_stack.read_slab(6, ["ICE", "TLD"], 3)
-    whole = Rect.whole(slab.shape)
-    np.testing.assert_array_equal(together.fitted.predict(slab, whole), best.predict(slab, whole))
-    features = pixel_features(slab, whole, 3).reshape(whole.shape[0] * whole.shape[1], -1)
-    probabilities = [each.forest.predict_proba(features) for each in (together.fitted, best) if isinstance(each, Trees)]
-    np.testing.assert_array_equal(*probabilities)
 
 
 @dataclass
@@ -95,12 +61,9 @@ class Spy:
     shown: list[Labels] = field(default_factory=list)
     choices: Sequence[Parameters] = ({"phase": 1}, {"phase": 3}, {"phase": 2})
 
-    def fit(self, choices: Sequence[Parameters], slabs: Sequence[Slab], labels: Sequence[Labels]) -> "list[Constant]":
+    def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Constant":
         self.shown = [*labels]
-        return [Constant(parameters["phase"]) for parameters in choices]
-
-    def predict(self, fitted: "Sequence[Constant]", slab: Slab, rect: Rect) -> list[Labels]:
-        return [each.predict(slab, rect) for each in fitted]
+        return Constant(parameters["phase"])
 
 
 @dataclass
