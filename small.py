@@ -1,1 +1,0 @@
-# A small forest in place of the large one, in the process of a run too
