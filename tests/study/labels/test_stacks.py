@@ -11,7 +11,8 @@ from monai_app.stack import Stack, annotate
 from monai_app.study import Design, StudyRun, runs_of
 from monai_app.study.labels import stacks as module
 from monai_app.study.labels.amount import read_amount
-from monai_app.study.labels.stacks import check_labels, left_labels, with_fewer_labels
+from monai_app.study.labels.selection import left_labels
+from monai_app.study.labels.stacks import check_labels, with_fewer_labels
 
 VALIDATION = (0.25, 32)
 
@@ -102,7 +103,7 @@ def test_a_seed_gives_the_same_labels_and_every_phase_trains_and_validates(tiny_
         ("6", "slice 6 of tiny.ome.zarr is not annotated for training"),
         ("1+3+5", "are all that tiny.ome.zarr has to train on"),
         ("1:1%blocks", "seed 0: .* no pixel to train"),
-        ("all:60%scribbles", "cover .* % of the labelled area of tiny.ome.zarr at most"),
+        ("all:60%scribbles", "scribbles have room on .* % of the labelled area"),
     ],
 )
 def test_amounts_that_cannot_be_are_refused(amount: str, message: str, tiny_stack: Stack, tmp_path: Path) -> None:
