@@ -55,9 +55,7 @@ class FewerLabels(Strict):
 
     variants: Annotated[Items[Text], Field(min_length=1), AfterValidator(_each_once)]
     """Variants of the design; each is trained with each of the amounts."""
-    amounts: Annotated[
-        Items[Annotated[int | Text, AfterValidator(_amount)]], Field(min_length=1), AfterValidator(_each_once)
-    ]
+    amounts: Annotated[Items[_Amount], Field(min_length=1), AfterValidator(_each_once)]
     """Parts of the annotations: slices, `4` or `4+11`, or a share of them, `4:10%blocks` or `all:2%scribbles`."""
 
     @property
@@ -87,9 +85,7 @@ class Design(Strict):
     def _check(self) -> Self:
         for name in self.variants:
             if LABELS in name:
-                raise ConfigError(
-                    f"variants: parts of the annotations have an entry of their own, 'labels', not {name!r}"
-                )
+                raise ConfigError(f"variant {name!r}: write parts of the annotations under 'labels', as amounts")
         for name in () if self.labels is None else self.labels.variants:
             if name not in self.variants:
                 raise ConfigError(f"labels: {name!r} is none of the variants; add it there, to compare with")

@@ -11,7 +11,7 @@ from monai_app.study.labels.amount import Amount
 Labels = npt.NDArray[np.uint8]
 """(rows, columns), 0 unlabelled, 1..K."""
 
-BLOCKS = 100
+_BLOCKS = 100
 """Blocks that a slice is cut into, so that one is about one percent."""
 
 _LENGTH = 48
@@ -39,7 +39,7 @@ def draw(labels: Labels, amount: Amount, rng: np.random.Generator) -> Labels:
 
 def _blocks(labels: Labels, share: float, rng: np.random.Generator) -> Labels:
     """Leave so many of the blocks that hold labels."""
-    blocks = Rect.whole(labels.shape).split(*block_shape((labels.shape[0], labels.shape[1]), BLOCKS))
+    blocks = Rect.whole(labels.shape).split(*block_shape((labels.shape[0], labels.shape[1]), _BLOCKS))
     labelled = [rect for rect in blocks if labels[rect.index].any()]
     left = np.zeros_like(labels)
     for number in rng.permutation(len(labelled))[: round(share * len(labelled))]:

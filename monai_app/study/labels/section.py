@@ -39,6 +39,7 @@ def labels_section(design: Design, outcomes: Sequence[Outcome]) -> Section | Non
         "",
         *(line for variant in variants for line in _sentences([each for each in points if each.variant == variant])),
         *_verdicts(design, outcomes),
+        *_unfinished(design, outcomes),
     ]
     rows = [row for point in points for row in point.rows]
     return Section("labels", "How few labels suffice?", lines, rows, labels_figure(variants, points))
@@ -98,3 +99,11 @@ def _verdicts(design: Design, outcomes: Sequence[Outcome]) -> Iterator[str]:
     seeds = [seed for seed in design.seeds if all((name, stack, seed) in done for name in names for stack in stacks)]
     if contrasts and seeds:
         yield from (f"- {verdict(each)}" for each in compare(counts_of([*names], outcomes, seeds), contrasts))
+
+
+def _unfinished(design: Design, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    done = [each for each in outcomes if each.run.variant.labels is not None]
+    stacks = {each.run.sample for each in outcomes}
+    missing = len(set(design.trained) - set(design.variants)) * len(design.seeds) * len(stacks) - len(done)
+    if missing:
+        yield from ("", f"{missing} runs with fewer labels are not done.")

@@ -143,3 +143,4 @@ def test_half_a_study_is_told_without_a_comparison(outcomes: list[Outcome]) -> N
     section = labels_section(DESIGN, [each for each in outcomes if each.run.seed == 0][:-1])
     assert section is not None
     assert not any("interval" in line for line in section.lines)
+    assert section.lines[-1] == "33 runs with fewer labels are not done."
