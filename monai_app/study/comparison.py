@@ -62,11 +62,11 @@ def compare(
     """Estimate contrasts between the mean IoU of variants, which is the mean over stacks and seeds.
 
     Errors are added in squares. That of the seeds follows from how much the difference of each pair of variants
-    scatters over them; pairs are trained apart. That of the blocks of each stack is their bootstrap's (see
-    `block_interval`), with the same draw for all variants, as all are scored on the same blocks: a block that is hard
-    for all blurs no difference. The quantile is Student's t with Satterthwaite's degrees of freedom (1946, doi
-    10.2307/3002019), because three seeds are few. Intervals of all contrasts of a claim together are Bonferroni's.
-    Stacks are not drawn: what is said is said of these.
+    scatters over them; pairs are trained apart, or else it follows from the scatter of their mean. That of the blocks
+    of each stack is their bootstrap's (see `block_interval`), with the same draw for all variants, as all are scored on
+    the same blocks: a block that is hard for all blurs no difference. The quantile is Student's t with Satterthwaite's
+    degrees of freedom (1946, doi 10.2307/3002019), because three seeds are few. Intervals of all contrasts of a claim
+    together are Bonferroni's. Stacks are not drawn: what is said is said of these.
 
     Args:
         counts: variant -> for each stack (seeds, blocks, K, K) pixels, [true][predicted], in the same order of seeds
@@ -125,6 +125,8 @@ def _difference(
     """
     pairs = np.stack([(scores[one].of_seeds - scores[other].of_seeds).mean(axis=0) for one, other in contrast.pairs])
     draws = np.mean([scores[one].of_draws - scores[other].of_draws for one, other in contrast.pairs], axis=0)
+    if len({name for pair in contrast.pairs for name in pair}) < 2 * len(contrast.pairs):
+        pairs = pairs.mean(axis=0, keepdims=True)  # some share a training, so their errors are not independent
     number, seeds = pairs.shape
     with np.errstate(divide="ignore", invalid="ignore"):
         by_seeds = pairs.var(axis=1) / (seeds - 1) / number**2

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from monai_app.bundle.configs.locate import size_overlays, template_path
 from monai_app.bundle.configs.settings import read_overlays
@@ -15,8 +15,9 @@ from monai_app.domain.schemas import write_document
 from monai_app.domain.validation import Items, Strict, Text, read_document
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
+from monai_app.study.labels.amount import read_amount
 from monai_app.study.robustness.strengths import Robustness
-from monai_app.study.variants import StudyVariant, read_study_variant
+from monai_app.study.variants import LABELS, StudyVariant, read_study_variant
 from monai_app.yamlfile import read_yaml
 
 EPOCHS = 12
@@ -42,6 +43,28 @@ def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _amount(text: int | str) -> str:
+    """Return an amount of labels as `read_amount` writes it; a single slice is a number in YAML."""
+    return str(read_amount(str(text)))
+
+
+_Amount = Annotated[int | Text, AfterValidator(_amount)]
+
+
+class FewerLabels(Strict):
+    """Which variants of a design are trained on parts of the annotations too."""
+
+    variants: Annotated[Items[Text], Field(min_length=1), AfterValidator(_each_once)]
+    """Variants of the design; each is trained with each of the amounts."""
+    amounts: Annotated[Items[_Amount], Field(min_length=1), AfterValidator(_each_once)]
+    """Parts of the annotations: slices, `4` or `4+11`, or a share of them, `4:10%blocks` or `all:2%scribbles`."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every variant with every amount."""
+        return tuple(f"{name}{LABELS}{amount}" for name in self.variants for amount in self.amounts)
+
+
 class Design(Strict):
     """What a study compares: every variant is trained once with every seed, on every stack alone."""
 
@@ -58,6 +81,23 @@ class Design(Strict):
     """Further settings that all are trained with, by id."""
     robustness: Robustness = Robustness()
     """Artefacts that are laid over the test slices after the training."""
+    labels: FewerLabels | None = None
+    """Which variants are trained on parts of the annotations too."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.variants:
+            if LABELS in name:
+                raise ConfigError(f"variant {name!r}: write parts of the annotations under 'labels', as amounts")
+        for name in () if self.labels is None else self.labels.variants:
+            if name not in self.variants:
+                raise ConfigError(f"labels: {name!r} is none of the variants; add it there, to compare with")
+        return self
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The names of all that is trained: the variants, and those of them that see fewer labels."""
+        return (*self.variants, *(() if self.labels is None else self.labels.names))
 
 
 def default_design(stack: Stack) -> Design:

@@ -60,14 +60,16 @@ class Findings:
 
 
 def findings(design: Design, runs: Sequence[StudyRun], outcomes: Sequence[Outcome]) -> Findings:
-    """Summarise the outcomes of a study, whether or not all of its runs are done."""
+    """Summarise the outcomes of a study, whether or not all of its runs are done; those of fewer labels stand apart."""
+    runs = [run for run in runs if run.variant.labels is None]
+    outcomes = [each for each in outcomes if each.run.variant.labels is None]
     done = {each.run.folder for each in outcomes}
     missing = [run for run in runs if run.folder not in done]
     unfinished = {run.seed for run in missing}
     seeds = [seed for seed in design.seeds if seed not in unfinished]
     variants = [scores for name in design.variants if (scores := _scores(name, outcomes)) is not None]
     contrasts = contrasts_of(design.variants)
-    counts = _counts(design, outcomes, seeds)
+    counts = counts_of(design.variants, outcomes, seeds)
     differences = compare(counts, contrasts) if seeds else []
     pairs = compare(counts, single_pairs(contrasts), together=False) if seeds else []
     return Findings(design, outcomes, missing, variants, seeds, differences, pairs)
@@ -92,12 +94,12 @@ def _scores(variant: str, outcomes: Sequence[Outcome]) -> VariantScores | None:
     )
 
 
-def _counts(design: Design, outcomes: Sequence[Outcome], seeds: Sequence[int]) -> dict[str, list[Counts]]:
-    """Variant -> for each stack (seeds, blocks, K, K)."""
+def counts_of(variants: Sequence[str], outcomes: Sequence[Outcome], seeds: Sequence[int]) -> dict[str, list[Counts]]:
+    """Return what `compare` takes: variant -> for each stack (seeds, blocks, K, K)."""
     blocks = {(each.run.variant.name, each.run.sample, each.run.seed): each.blocks for each in outcomes}
     stacks = dict.fromkeys(each.run.sample for each in outcomes)
     return {
         variant: [np.stack([blocks[variant, stack, seed] for seed in seeds]) for stack in stacks]
-        for variant in design.variants
+        for variant in variants
         if seeds
     }

@@ -70,7 +70,7 @@ def runs_of(
         output: the study's folder.
         cleaned: name of a sample's store -> its cleaned copy, for variants that see it.
     """
-    variants = [*map(read_study_variant, design.variants)]
+    variants = [*map(read_study_variant, design.trained)]
     return [
         StudyRun(
             variant,

@@ -12,14 +12,11 @@ from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable
 from monai_app.study.baselines.cleaned_stack import cleaned_stack
 from monai_app.study.design import Design, check_design, default_design, read_design, validation_of, write_design
-from monai_app.study.robustness.strengths import Robustness
+from monai_app.study.labels.stacks import check_labels
 from monai_app.study.variants import CLEANED, read_study_variant
 
 FILE = "design.yaml"
 """File of a study's folder that says what is compared."""
-
-_MAY_GROW = ("variants", "seeds", "robustness")
-"""Entries of a design that a study that has begun may be given more of."""
 
 
 def begin_study(
@@ -61,6 +58,7 @@ def begin_study(
     changes: dict[str, Any] = {"seeds": _numbers(seeds), "epochs": epochs}
     design = design.replaced(**{name: value for name, value in changes.items() if value is not None})
     check_design(design, stacks)
+    check_labels(design, stacks, folder)
     if earlier is not None:
         _check_same(folder, earlier, design)
     check_writable(folder, "name a folder that you can write to")
@@ -103,21 +101,22 @@ def _numbers(seeds: str | None) -> tuple[int, ...] | None:
 
 
 def _check_same(folder: Path, earlier: Design, design: Design) -> None:
-    for name, value in earlier:
-        now = getattr(design, name)
-        if name in _MAY_GROW:
-            gone = [str(each) for each in _entries(value) if each not in _entries(now)]
-            if gone:
-                raise ConfigError(
-                    f"{folder} holds a study with {name} {', '.join(gone)}, which are left out now; name them too: "
-                    "a study that leaves out what it has seen shows nothing"
-                )
-        elif now != value:
+    """Refuse a design that differs in more than further variants, seeds and artefacts."""
+    may_grow = {
+        "variants": (earlier.trained, design.trained),
+        "seeds": (earlier.seeds, design.seeds),
+        "robustness": (earlier.robustness.conditions, design.robustness.conditions),
+    }
+    for name, (before, now) in may_grow.items():
+        gone = [str(each) for each in before if each not in now]
+        if gone:
             raise ConfigError(
-                f"{folder} holds a study with {name} {value!r}, and {now!r} is given: its runs would not be alike; "
-                "name another folder"
+                f"{folder} holds a study with {name} {', '.join(gone)}, which are left out now; name them too: "
+                "a study that leaves out what it has seen shows nothing"
             )
-
-
-def _entries(value: Any) -> Sequence[Any]:
-    return value.conditions if isinstance(value, Robustness) else value
+    for name, value in earlier:
+        if name not in (*may_grow, "labels") and getattr(design, name) != value:
+            raise ConfigError(
+                f"{folder} holds a study with {name} {value!r}, and {getattr(design, name)!r} is given: its runs would "
+                "not be alike; name another folder"
+            )

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from monai_app.bundle.configs.variants import Variant, read_variant
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
+from monai_app.study.labels.amount import Amount, read_amount
 
 CLEANED = "@cleaned"
 """Ends the name of a variant that sees cleaned images."""
+
+LABELS = "@labels="
+"""Stands in the name of a variant that is trained on a part of the annotations, before the part."""
 
 BASELINES = {"otsu": "multi-Otsu thresholds", "forest": "random forest"}
 """Methods that are no networks: the first part of a variant's name -> what it is called."""
@@ -20,16 +24,24 @@ class StudyVariant:
     """What is trained, on which images.
 
     Attributes:
-        name: as the design has it: ``NETWORK_DETECTOR+DETECTOR_SLICES``, and ``@cleaned`` behind it for cleaned images.
+        name: ``NETWORK_DETECTOR+DETECTOR_SLICES``, with ``@cleaned`` behind it for cleaned images, and ``@labels=`` and
+            an amount behind that for fewer labels.
         method: the network's short name, or one of `BASELINES`.
         settings: detectors and slices, and which bundle's they are.
         cleaned: whether it sees cleaned images.
+        labels: the part of the annotations that it is trained on; None for all.
     """
 
     name: str
     method: str
     settings: Variant
     cleaned: bool
+    labels: Amount | None
+
+    @property
+    def with_all_labels(self) -> str:
+        """The name of the variant that differs from it in seeing all annotations."""
+        return self.name.partition(LABELS)[0]
 
     @property
     def is_network(self) -> bool:
@@ -82,10 +94,11 @@ def read_study_variant(name: str) -> StudyVariant:
         >>> read_study_variant("forest_SE+BSE_3@cleaned").kind
         'random forest of 3 slices'
     """
-    plain = name.removesuffix(CLEANED)
+    images, fewer, amount = name.partition(LABELS)
+    plain = images.removesuffix(CLEANED)
     method, _, rest = plain.partition("_")
     settings = read_variant(f"unet_{rest}" if method in BASELINES else plain)
-    found = StudyVariant(name, method, settings, name.endswith(CLEANED))
+    found = StudyVariant(name, method, settings, images.endswith(CLEANED), read_amount(amount) if fewer else None)
     if method == "otsu" and found.slices != 1:
         raise ConfigError(f"variant {name!r}: thresholds see one slice; write {method}_{found.signal}_1")
     return found

@@ -88,12 +88,12 @@ def test_the_commands_of_the_page_run(
         runs = shutil.copytree(study[0], tmp_path / name) / "runs"
         (runs / tiny_stack.store_name).rename(runs / "sample")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
-    written, others, artefacts = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    for text, number in ((others, 5), (written + artefacts, 4)):
+    written, others, fewer, artefacts = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    for text, number in ((others, 5), (written + artefacts, 4), (fewer, 22)):
         (tmp_path / "four.yaml").write_text(text)
         design = read_design(tmp_path / "four.yaml")
         check_design(design, [tiny_stack])
-        assert len(design.variants) == number
+        assert len(design.trained) == number
     shutil.copyfile(study[0] / "design.yaml", tmp_path / "four.yaml")
     monkeypatch.setattr(completion, "COMMAND", None)  # nothing is trained
     lines = re.findall(r"^monai-app (.*)", page.read_text(), re.MULTILINE)
@@ -102,7 +102,7 @@ def test_the_commands_of_the_page_run(
         found = CliRunner().invoke(app, line.split(), catch_exceptions=False)
         assert "ICE+TLD is better than ICE" in found.stdout
     named = set(re.findall(r"`(\w+\.(?:csv|png|json|md))`", page.read_text()))
-    assert named - {"scores.json", "robustness.csv", "robustness.png"} == {
+    assert named - {"scores.json", "robustness.csv", "robustness.png", "labels.csv", "labels.png"} == {
         path.name for path in (tmp_path / "study").iterdir() if path.is_file()
     } - {
         "design.yaml",

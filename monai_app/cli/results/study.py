@@ -30,14 +30,15 @@ def study(
     from monai_app.cli.progress import progress_bar
     from monai_app.study.execution import carry_out, measure_costs
     from monai_app.study.findings import findings
+    from monai_app.study.labels.stacks import with_fewer_labels
     from monai_app.study.outcomes import read_outcomes
     from monai_app.study.report.folder import PAGE, write_results
     from monai_app.study.robustness.measuring import measure
-    from monai_app.study.robustness.section import robustness_section
     from monai_app.study.runs import runs_of
+    from monai_app.study.sections import sections_of
     from monai_app.study.setup import begin_study, cleaned_stacks
 
-    command = _told(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
+    command = _shown(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
     if jobs is not None and cluster is not None:
         raise ConfigError(
             f"--jobs {jobs} is of this machine, and --cluster {cluster} trains on others; give one of both"
@@ -46,26 +47,27 @@ def study(
         check_address(cluster)
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
-    runs = runs_of(chosen, stacks, folder, cleaned)
+    runs = with_fewer_labels(runs_of(chosen, stacks, folder, cleaned), chosen, folder)
+    compared = [run for run in runs if run.variant.labels is None]
     raw = {each.store_name: each for each in stacks}
     typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
     try:
         with progress_bar("study", "run") as progress:
             carry_out(runs, chosen, jobs=jobs or 1, cluster=cluster, report=typer.echo, progress=progress)
         with progress_bar("time", "variant") as progress:
-            measure_costs(runs, progress)
+            measure_costs(compared, progress)
         with progress_bar("robustness", "slice") as progress:
-            measure(runs, chosen.robustness.conditions, raw, progress)
+            measure(compared, chosen.robustness.conditions, raw, progress)
     finally:
-        found = findings(chosen, runs, read_outcomes(runs))
-        sections = [each for each in (robustness_section(chosen, runs, raw),) if each is not None]
+        outcomes = read_outcomes(runs)
+        found = findings(chosen, runs, outcomes)
         if found.outcomes:
-            write_results(found, sections, folder, command)
+            write_results(found, sections_of(chosen, compared, outcomes, raw), folder, command)
     typer.echo((folder / PAGE).read_text(encoding="utf8"))
     typer.echo(f"results: {folder / PAGE}")
 
 
-def _told(given: list[Path], **options: object) -> str:
+def _shown(given: list[Path], **options: object) -> str:
     """The command with paths shortened to their last part, because results are published."""
     words = ["monai-app", "study", *(path.name for path in given)]
     for name, value in options.items():

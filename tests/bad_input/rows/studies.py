@@ -19,6 +19,18 @@ def wrong(about: str, says: str, **changes: object) -> Row:
     return refused(about, "study STACK out --design design.yaml", says, make=design(**changes))
 
 
+def fewer(about: str, says: str, *amounts: object) -> Row:
+    return wrong(about, says, variants=["otsu_ICE_1"], labels={"variants": ["otsu_ICE_1"], "amounts": [*amounts]})
+
+
+def begun_with_fewer_labels(place: Place) -> None:
+    """Make the folder of a study with an amount of labels that the new design lacks."""
+    folder_at("out")(place)
+    labels = {"variants": ["unet_ICE_1"], "amounts": [1, 3]}
+    (place.folder / "out" / "design.yaml").write_text(yaml.safe_dump({**DESIGN, "labels": labels}), encoding="utf8")
+    design(labels={**labels, "amounts": [1]})(place)
+
+
 def begun(place: Place) -> None:
     """Make the folder of a study that has begun."""
     folder_at("out")(place)
@@ -59,6 +71,27 @@ ROWS = [
     wrong("a strength that is no list", "robustness::noise", robustness={"noise": 0.1}),
     wrong("a negative drift", "robustness::drift", robustness={"drift": [-1]}),
     wrong("drift that no variant sees", "moves neighbouring slices", robustness={"drift": [1]}),
+    fewer("an amount of labels that is none", "'4:10%' is no part of the labels", "4:10%"),
+    fewer("all labels as an amount of them", "'all' is no part of the labels", "all"),
+    fewer("a number with a fraction as an amount of labels", "amounts", 1.5),
+    fewer("no amounts of labels", "amounts"),
+    fewer("an amount of labels twice", "1+3 twice", "1+3", "3+1"),
+    fewer("labels of a slice that tests", "slice 6 of", 6),
+    fewer("labels of all slices by their numbers", "are all that", "1+3+5"),
+    fewer("so few blocks that a phase has no labels", "no pixel to train", "1:1%blocks"),
+    fewer("more scribbles than the phases have room for", "of the labelled area", "all:60%scribbles"),
+    wrong(
+        "fewer labels of a variant that is not compared",
+        "none of the variants",
+        labels={"variants": ["otsu_ICE_1"], "amounts": [1]},
+    ),
+    wrong("fewer labels among the variants", "under 'labels'", variants=["otsu_ICE_1@labels=1"]),
+    refused(
+        "fewer amounts of labels than the study has",
+        "study STACK out --design design.yaml",
+        "variants unet_ICE_1@labels=3, which are left out",
+        make=begun_with_fewer_labels,
+    ),
     refused("fewer seeds than the study has", "study STACK out --seeds 1", "seeds 0, which are left out", make=begun),
     refused("other epochs than the study has", "study STACK out --epochs 2", "epochs 1, and 2 is given", make=begun),
 ]

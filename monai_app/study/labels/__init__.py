@@ -1,0 +1,1 @@
+"""How few labels suffice: variants that are trained on a part of the annotations."""

@@ -1,0 +1,109 @@
+"""The part of a study's results that says how few labels suffice."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from monai_app.study.comparison import compare
+from monai_app.study.design import Design
+from monai_app.study.findings import counts_of
+from monai_app.study.labels.contrasts import label_contrasts
+from monai_app.study.labels.figure import labels_figure
+from monai_app.study.labels.points import Point, by_size, points_of
+from monai_app.study.outcomes import Outcome
+from monai_app.study.report.page import verdict
+from monai_app.study.report.section import Section
+from monai_app.study.variants import read_study_variant
+
+_INTRODUCTION = (
+    "Mean IoU on the same test slices of variants that were trained on fewer labels: mean over the seeds (least to "
+    "greatest). The area is what is labelled to train and to validate on."
+)
+
+
+def labels_section(design: Design, outcomes: Sequence[Outcome]) -> Section | None:
+    """Return the section on fewer labels; None where a design asks for none, or no such run is done.
+
+    Args:
+        design: what is compared.
+        outcomes: of the runs that are done.
+    """
+    if design.labels is None or all(each.run.variant.labels is None for each in outcomes):
+        return None
+    variants = design.labels.variants
+    points = points_of(variants, outcomes)
+    lines = [
+        _INTRODUCTION,
+        "",
+        *_table(variants, points),
+        "",
+        *(line for variant in variants for line in _sentences([each for each in points if each.variant == variant])),
+        *_verdicts(design, outcomes),
+        *_unfinished(design, outcomes),
+    ]
+    rows = [row for point in points for row in point.rows]
+    return Section("labels", "How few labels suffice?", lines, rows, labels_figure(variants, points))
+
+
+def _table(variants: Sequence[str], points: Sequence[Point]) -> Iterator[str]:
+    columns = ["labels", "um²", "% of a slice", *(f"`{variant}`" for variant in variants)]
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{'---|' * len(columns)}"
+    there = {(point.variant, point.amount): point for point in points}
+    area = {point.amount: (point.um2, point.percent) for point in points}
+    for amount, (um2, percent) in sorted(area.items(), key=lambda each: each[1]):
+        cells = [_cell(there.get((variant, amount))) for variant in variants]
+        yield f"| {' | '.join(['all' if amount is None else str(amount), f'{um2:.3g}', f'{percent:.3g}', *cells])} |"
+
+
+def _cell(point: Point | None) -> str:
+    if point is None:
+        return ""
+    scores = point.scores.values()
+    spread = f" ({min(scores):.3f} to {max(scores):.3f})" if len(scores) > 1 else ""
+    return f"{point.mean:.3f}{spread}"
+
+
+def _sentences(points: Sequence[Point]) -> Iterator[str]:
+    """Say of a variant what each size of labels reaches of its score with all, and what the choice of slices does."""
+    everything = [point for point in points if point.amount is None]
+    sizes = by_size([point for point in points if point.amount is not None])
+    for whole in everything:
+        reached = (
+            f"{np.mean([each.mean for each in own]) / whole.mean:.0%} with {size}" for size, own in sizes.items()
+        )
+        yield f"- `{whole.variant}` reaches {whole.mean:.3f} with all labels; of that {', '.join(reached)}."
+    for size, own in sizes.items():
+        if len(own) > 1:
+            yield f"- `{own[0].variant}` with {size}: {_choice(own)}."
+
+
+def _choice(points: Sequence[Point]) -> str:
+    """Say how much it matters which slices are labelled, beside what chance does."""
+    low, high = min(points, key=lambda each: each.mean), max(points, key=lambda each: each.mean)
+    told = f"{low.mean:.3f} ({low.slices}) to {high.mean:.3f} ({high.slices})"
+    seeds = sorted(set.intersection(*(set(each.scores) for each in points)))
+    if len(seeds) < 2:
+        return told
+    scores = np.array([[each.scores[seed] for seed in seeds] for each in points])
+    choice, chance = (float(np.sqrt(scores.var(axis=axis, ddof=1).mean())) for axis in (0, 1))
+    return f"{told}; standard deviation {choice:.3f} by the slices of a seed, {chance:.3f} by the seeds of a choice"
+
+
+def _verdicts(design: Design, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Compare numbers of whole slices, of the seeds that every run of all of them is done of."""
+    contrasts = label_contrasts([*map(read_study_variant, design.trained)])
+    names = {name for each in contrasts for pair in each.pairs for name in pair}
+    done = {(each.run.variant.name, each.run.sample, each.run.seed) for each in outcomes}
+    stacks = {each.run.sample for each in outcomes}
+    seeds = [seed for seed in design.seeds if all((name, stack, seed) in done for name in names for stack in stacks)]
+    if contrasts and seeds:
+        yield from (f"- {verdict(each)}" for each in compare(counts_of([*names], outcomes, seeds), contrasts))
+
+
+def _unfinished(design: Design, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    done = [each for each in outcomes if each.run.variant.labels is not None]
+    stacks = {each.run.sample for each in outcomes}
+    missing = len(set(design.trained) - set(design.variants)) * len(design.seeds) * len(stacks) - len(done)
+    if missing:
+        yield from ("", f"{missing} runs with fewer labels are not done.")
