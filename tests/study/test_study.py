@@ -4,15 +4,11 @@ import csv
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
-from monai_app.background.child import COMMAND
 from monai_app.cli import app
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack, annotate, ingest
@@ -20,41 +16,8 @@ from monai_app.study import Design, default_design, execution, read_design, read
 from monai_app.study.design import check_design
 from monai_app.study.execution import is_done
 from monai_app.study.setup import begin_study
-from tests import warm
-from tests.conftest import CHECKOUT, TINY, made_once, run_command, write_tiny_sample
-
-VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1", "otsu_ICE+TLD_1")
-
-
-def design_file(folder: Path, **changes: Any) -> Path:
-    settings = {name: value for name, value in TINY.items() if name != "max_epochs"}
-    design = {"variants": [*VARIANTS], "seeds": [0], "epochs": 1, "settings": settings, **changes}
-    path = folder / "design.yaml"
-    path.write_text(yaml.safe_dump(design), encoding="utf8")
-    return path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def forked() -> Iterator[None]:
-    """Trainings are processes that are forked from one that has imported MONAI."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "COMMAND", (warm.python(), *COMMAND[1:]))
-        yield
-
-
-@pytest.fixture(scope="module")
-def study(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A study of two networks and thresholds with one seed, and what the command said."""
-
-    def make(folder: Path) -> None:
-        folder.mkdir()
-        words = ["study", tiny_stack.path, folder / "s", "--design", design_file(folder), "--jobs", 2]
-        found = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
-        assert found.exit_code == 0
-        (folder / "said").write_text(found.stdout, encoding="utf8")
-
-    folder = made_once(tmp_path_factory, "study", make)
-    return folder / "s", (folder / "said").read_text(encoding="utf8")
+from tests.conftest import CHECKOUT, run_command, write_tiny_sample
+from tests.study.conftest import VARIANTS, design_file
 
 
 def test_every_variant_is_trained_with_every_seed_and_compared(study: tuple[Path, str], tiny_stack: Stack) -> None:

@@ -14,7 +14,7 @@ from monai_app.files import write_json
 from monai_app.metrics import Document, count_pixels, read_scores, without_nan
 from monai_app.stack import Stack
 from monai_app.study.baselines.forest import Forest
-from monai_app.study.baselines.method import Examples, Labels, Method, search
+from monai_app.study.baselines.method import Examples, Fitted, Labels, Method, search
 from monai_app.study.baselines.otsu import Otsu
 from monai_app.study.variants import StudyVariant, read_study_variant
 from monai_app.training.evaluation import boundary_section, interval_section
@@ -36,9 +36,8 @@ def train_and_score(
         validation: which share of the labelled area validates, and the side of its blocks in pixels.
     """
     begin = time.perf_counter()
-    detectors, slices, phases = variant.detectors_of(stack), variant.slices, len(stack.phases)
-    method: Method = Otsu(phases) if variant.method == "otsu" else Forest(slices, seed)
-    found = search(method, Examples.of(stack, detectors, slices, seed, validation))
+    detectors, slices = variant.detectors_of(stack), variant.slices
+    found = search(_method(stack, variant, seed), Examples.of(stack, detectors, slices, seed, validation))
     seconds = time.perf_counter() - begin
     whole = Rect.whole(stack.shape)
     labels = {z: found.fitted.predict(stack.read_slab(z, detectors, slices), whole) for z in stack.test_slices}
@@ -49,6 +48,7 @@ def train_and_score(
             "variant": variant.name,
             "seed": seed,
             "stack_identity": stack.identity,
+            "validation": validation,
             "seconds": round(seconds, 1),
             "parameters": dict(found.parameters),
             "tried": [{**parameters, "mean_iou": score} for parameters, score in found.tried],
@@ -64,6 +64,25 @@ def read_result(folder: Path, identity: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return document if document["stack_identity"] == identity else None
+
+
+def refit(stack: Stack, variant: StudyVariant, seed: int, folder: Path) -> Fitted:
+    """Let a method that was chosen learn the same again; nothing that could hold code is kept of it.
+
+    Args:
+        stack: that it was trained on.
+        variant: what was trained.
+        seed: of samples and trees.
+        folder: with its ``scores.json``.
+    """
+    document = read_scores(folder / RESULT)
+    fraction, block = document["validation"]
+    examples = Examples.of(stack, variant.detectors_of(stack), variant.slices, seed, (fraction, block))
+    return examples.fit(_method(stack, variant, seed), document["parameters"])
+
+
+def _method(stack: Stack, variant: StudyVariant, seed: int) -> Method:
+    return Otsu(len(stack.phases)) if variant.method == "otsu" else Forest(variant.slices, seed)
 
 
 def _slice(stack: Stack, z: int, labels: Labels) -> Document:
