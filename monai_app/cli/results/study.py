@@ -30,6 +30,8 @@ def study(
     from monai_app.study.report.page import PAGE, page_lines
     from monai_app.study.runs import runs_of
     from monai_app.study.setup import begin_study, cleaned_stacks
+    from monai_app.study.transfer.measuring import measure_transfer, read_transferred
+    from monai_app.study.transfer.section import transfer_section
 
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
@@ -38,10 +40,15 @@ def study(
     try:
         with progress_bar("study", "run") as progress:
             carry_out(runs, chosen, jobs=jobs, report=typer.echo, progress=progress)
+        with progress_bar("other samples", "slice") as progress:
+            measure_transfer(runs, stacks, progress)
     finally:
-        found = findings(chosen, runs, read_outcomes(runs))
+        outcomes = read_outcomes(runs)
+        found = findings(chosen, runs, outcomes)
+        transfer = transfer_section(chosen, outcomes, [*read_transferred(runs, stacks)], stacks)
+        sections = [each for each in (transfer,) if each is not None]
         if found.outcomes:
-            write_results(found, (), folder)
-    for line in page_lines(found):
+            write_results(found, sections, folder)
+    for line in page_lines(found, sections):
         typer.echo(line)
     typer.echo(f"results: {folder / PAGE}")

@@ -47,7 +47,7 @@ def cleaned_stack(
         BusyError: another process makes it.
         StackError: a slice is damaged.
     """
-    record = target.with_name(target.name.removesuffix(".ome.zarr") + ".json")
+    record = _record(target)
     done = json.loads(record.read_text(encoding="utf8")) if target.is_dir() and record.is_file() else {}
     if done.get("stack_identity") == stack.identity:
         return Stack.open(target)
@@ -67,6 +67,16 @@ def cleaned_stack(
     }
     write_json(record, {"stack_identity": stack.identity, "detectors": told})
     return made
+
+
+def cleaning_of(copy: Stack) -> dict[str, Cleaning]:
+    """Return how each detector of a cleaned copy was cleaned."""
+    record = json.loads(_record(copy.path).read_text(encoding="utf8"))
+    return {name: Cleaning(**own["chosen"]) for name, own in record["detectors"].items()}
+
+
+def _record(copy: Path) -> Path:
+    return copy.with_name(copy.name.removesuffix(".ome.zarr") + ".json")
 
 
 def _choose_all(
@@ -103,14 +113,14 @@ def _write(stack: Stack, chosen: Mapping[str, Cleaning], folder: Path, progress:
     for name in chosen:
         (folder / "images" / name).mkdir(parents=True)
     progress(0, stack.shape[0])
-    for z, stem in enumerate(stack.slice_names):
+    for z in range(stack.shape[0]):
         for name, cleaning in chosen.items():
             (plane,) = stack.read_slab(z, [name], 1)
-            tifffile.imwrite(folder / "images" / name / f"{stem}.tif", clean(plane, cleaning))
+            tifffile.imwrite(folder / "images" / name / _file(z), clean(plane, cleaning))
         progress(z + 1, stack.shape[0])
     (folder / "annotations").mkdir()
     for z in stack.roles:
-        tifffile.imwrite(folder / "annotations" / f"{stack.slice_names[z]}.tif", stack.read_annotation(z))
+        tifffile.imwrite(folder / "annotations" / _file(z), stack.read_annotation(z))
     voxel = dict(zip("zyx", stack.voxel_nm, strict=True))
     return {
         "name": f"{stack.name} cleaned",
@@ -127,3 +137,8 @@ def _write(stack: Stack, chosen: Mapping[str, Cleaning], folder: Path, progress:
             "test": list(stack.test_slices),
         },
     }
+
+
+def _file(z: int) -> str:
+    """Name of a slice's files: those of single micrographs may have no number that orders them."""
+    return f"slice_{z:05d}.tif"
