@@ -8,7 +8,9 @@ from monai_app.progress import duration
 from monai_app.study.comparison import Difference
 from monai_app.study.findings import Findings, VariantScores
 from monai_app.study.report.figure import FIGURE
+from monai_app.study.report.over_samples import over_samples, samples_note
 from monai_app.study.report.section import Section
+from monai_app.study.report.tables import difference_row
 
 PAGE = "results.md"
 
@@ -27,8 +29,6 @@ _INTERVALS = (
     "question hold together with 95 %."
 )
 
-_SAMPLES = "Those over samples hold for samples like these, if these were chosen at random."
-
 
 def page_lines(found: Findings, sections: Sequence[Section] = ()) -> Iterator[str]:
     """The results as Markdown."""
@@ -42,8 +42,7 @@ def page_lines(found: Findings, sections: Sequence[Section] = ()) -> Iterator[st
         if own:
             yield from ("", f"## {question}", "")
             yield from (f"- {verdict(each)}" for each in own)
-    over_samples = any(not np.isnan(each.samples_low) for each in found.differences)
-    yield from ("", f"{_INTERVALS} {_SAMPLES}" if over_samples else _INTERVALS)
+    yield from ("", _INTERVALS + samples_note([*map(difference_row, found.differences)]))
     if found.missing:
         yield from ("", f"{len(found.missing)} runs are not done; differences are of seeds {_listed(found.seeds)}.")
     for section in sections:
@@ -67,16 +66,9 @@ def verdict(difference: Difference) -> str:
 def _interval(difference: Difference) -> str:
     if np.isnan(difference.low):
         return "without an interval"
-    corrected = _ends(difference.corrected_low, difference.corrected_high)
-    told = f"95 % interval {_ends(difference.low, difference.high)} [{corrected}]"
-    if np.isnan(difference.samples_low):
-        return told
-    corrected = _ends(difference.samples_corrected_low, difference.samples_corrected_high)
-    return f"{told}, over samples {_ends(difference.samples_low, difference.samples_high)} [{corrected}]"
-
-
-def _ends(low: float, high: float) -> str:
-    return f"{low:+.3f} to {high:+.3f}"
+    ends = (difference.low, difference.high), (difference.corrected_low, difference.corrected_high)
+    single, corrected = (f"{low:+.3f} to {high:+.3f}" for low, high in ends)
+    return f"95 % interval {single} [{corrected}]{over_samples(difference_row(difference))}"
 
 
 def _cells(scores: VariantScores, phases: Sequence[str]) -> list[str]:

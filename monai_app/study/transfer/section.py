@@ -78,7 +78,7 @@ def _said(found: Sequence[TransferScores]) -> Iterator[str]:
         )
     if len(found[0].samples) >= LEAST_SAMPLES:
         shown = [f"`{each.variant}`" for each in found if interval_over_samples(each.losses)[0] > 0]
-        yield f"- That models lose on other samples is shown of {', '.join(shown) or 'no variant'}."
+        yield f"- A loss on other samples is shown for {', '.join(shown) or 'no variant'}."
 
 
 def _rows(found: TransferScores) -> Iterator[dict[str, Any]]:
