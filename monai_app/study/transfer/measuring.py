@@ -56,10 +56,10 @@ def measure_transfer(runs: Sequence[StudyRun], stacks: Sequence[Stack], progress
         AppError: a run folder or a slice is damaged.
     """
     done = [run for run in runs if is_done(run)] if len(stacks) > 1 else []
-    work = {run.folder: (run, missing) for run in done if (missing := _missing(run, stacks))}
-    total = sum(len(stack.test_slices) for _, missing in work.values() for stack in missing)
+    work = [(run, missing) for run in done if (missing := _missing(run, stacks))]
+    total = sum(len(stack.test_slices) for _, missing in work for stack in missing)
     labelled = 0
-    for run, missing in work.values():
+    for run, missing in work:
         progress(labelled, total)
         predict = slice_predictor(run)
         found = _read(run, stacks)

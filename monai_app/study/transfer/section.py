@@ -7,7 +7,7 @@ import numpy as np
 
 from monai_app.metrics import spread
 from monai_app.stack import Stack
-from monai_app.study.comparison import LEAST_SAMPLES, interval_over_samples
+from monai_app.study.comparison import LEAST_SAMPLES, LEVEL, interval_over_samples
 from monai_app.study.design import Design
 from monai_app.study.outcomes import Outcome
 from monai_app.study.report.section import Section
@@ -24,7 +24,10 @@ _ABOUT = (
     "samples, and the least and greatest of a sample."
 )
 
-_INTERVAL = "Intervals are 95 % intervals over the samples (Student's t), not widened for their number."
+_INTERVAL = (
+    "Intervals are 95 % intervals over the samples (Student's t), not widened for their number; what is shown is "
+    "shown for all variants together with 95 %."
+)
 
 _FEW = f"Of fewer than {LEAST_SAMPLES} samples there is no interval."
 
@@ -77,7 +80,8 @@ def _said(found: Sequence[TransferScores]) -> Iterator[str]:
             f"{most.losses.mean():.3f}."
         )
     if len(found[0].samples) >= LEAST_SAMPLES:
-        shown = [f"`{each.variant}`" for each in found if interval_over_samples(each.losses)[0] > 0]
+        level = 1 - (1 - LEVEL) / len(found)  # Bonferroni's
+        shown = [f"`{each.variant}`" for each in found if interval_over_samples(each.losses, level)[0] > 0]
         yield f"- A loss on other samples is shown for {', '.join(shown) or 'no variant'}."
 
 

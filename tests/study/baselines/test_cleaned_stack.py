@@ -68,6 +68,7 @@ def test_single_micrographs_whose_names_do_not_order_them_are_cleaned(
         number = int(path.stem.removeprefix("slice_"))
         path.rename(path.with_name(f"0{number * 5 % 7}#2_S{number}({number % 3}).tif"))
     content = read_yaml(description) | {"independent": True}
+    content["annotations"] |= {"train": [1, 4, 5], "test": [2]}
     description.write_text(yaml.safe_dump(content))
     stack = ingest(description, tmp_path / "tiny.ome.zarr")
     monkeypatch.setattr(cleaning, "CHOICES", {"destripe": (0.0,), "flatten": (0.0,), "denoise": (0.0,)})

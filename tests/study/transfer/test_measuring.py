@@ -22,6 +22,7 @@ from monai_app.study.prediction import slice_predictor
 from monai_app.study.transfer import measuring
 from monai_app.study.transfer.measuring import measure_transfer, read_transferred
 from monai_app.training.evaluation import read_stack_scores
+from tests.conftest import run_command
 from tests.study.conftest import VARIANTS, design_file
 
 VALIDATION = (0.25, 32)
@@ -44,8 +45,7 @@ def test_networks_score_on_another_sample_what_evaluate_finds(
     runs = runs_of(Design(variants=VARIANTS[:1], seeds=(0,)), stacks, folder)
     measure_transfer(runs, stacks)
     [found] = read_transferred(runs, stacks)  # the other stack's runs are not done
-    words = ["evaluate", brighter_stack.path, found.run.folder]
-    assert CliRunner().invoke(app, [*map(str, words)]).exit_code == 0
+    run_command("-m", "monai_app", "evaluate", brighter_stack.path, found.run.folder)
     scores = read_stack_scores(found.run.folder, brighter_stack.identity)
     assert scores is not None
     np.testing.assert_array_equal(found.counts["brighter"], np.sum([each.confusion for each in scores.slices], axis=0))

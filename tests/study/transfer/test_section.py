@@ -74,7 +74,7 @@ def test_a_loss_is_that_of_models_of_other_samples_on_the_same_slices(tiny_stack
     assert found.figure is not None
     assert as_png(found.figure).startswith(b"\x89PNG")
     assert len(found.rows) == 2 * 9
-    assert found.rows[1] | {"mean_iou_std": None} == {
+    assert dict(found.rows[1]) | {"mean_iou_std": None} == {
         "variant": "unet_ICE_1",
         "trained_on": "a",
         "tested_on": "b",
