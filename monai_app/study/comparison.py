@@ -23,6 +23,9 @@ LEVEL = 0.95
 LEAST_SEEDS = 3
 """Of two, intervals are too wide, and simulated ones of one pair hold too seldom (docs/study.md)."""
 
+LEAST_SAMPLES = 3
+"""Of two, an interval over samples would be thirteen times as wide as they lie apart."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -36,6 +39,9 @@ class Difference:
         of_seeds: standard error by the seeds; ``nan`` of one seed.
         of_blocks: standard error by the blocks of the test slices.
         unreliable: why the intervals may be wrong.
+        samples_low, samples_high: its 95 % interval over samples, see `interval_over_samples`; ``nan`` of fewer than
+            three stacks.
+        samples_corrected_low, samples_corrected_high: likewise, for all contrasts of one claim together.
     """
 
     contrast: Contrast
@@ -47,6 +53,10 @@ class Difference:
     of_seeds: float
     of_blocks: float
     unreliable: tuple[str, ...]
+    samples_low: float = np.nan
+    samples_high: float = np.nan
+    samples_corrected_low: float = np.nan
+    samples_corrected_high: float = np.nan
 
     @property
     def verdict(self) -> str:
@@ -66,7 +76,8 @@ def compare(
     of each stack is their bootstrap's (see `block_interval`), with the same draw for all variants, as all are scored on
     the same blocks: a block that is hard for all blurs no difference. The quantile is Student's t with Satterthwaite's
     degrees of freedom (1946, doi 10.2307/3002019), because three seeds are few. Intervals of all contrasts of a claim
-    together are Bonferroni's. Stacks are not drawn: what is said is said of these.
+    together are Bonferroni's. Stacks are not drawn: what is said is said of these. What holds for samples like them is
+    said by an interval of its own, see `interval_over_samples`.
 
     Args:
         counts: variant -> for each stack (seeds, blocks, K, K) pixels, [true][predicted], in the same order of seeds
@@ -88,6 +99,27 @@ def compare(
     blocks = np.array([own for _, own in shapes])
     numbers = Counter(each.claim for each in contrasts) if together else Counter()
     return [_difference(each, scores, blocks, 1 - (1 - LEVEL) / max(numbers[each.claim], 1)) for each in contrasts]
+
+
+def interval_over_samples(values: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval of a mean over samples, by Student's t; ``nan`` of fewer than three.
+
+    The samples are taken for a random choice of all that could have been studied. What chance does in each of them, in
+    training and in where was scored, scatters their values too, so it is in the interval.
+
+    Args:
+        values: one of each sample.
+        level: of the interval.
+
+    Example:
+        >>> low, high = interval_over_samples(np.array([0.01, 0.02, 0.03]))
+        >>> round(low, 3), round(high, 3)
+        (-0.005, 0.045)
+    """
+    if len(values) < LEAST_SAMPLES:
+        return np.nan, np.nan
+    reach = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - reach), float(values.mean() + reach)
 
 
 class _Scores(NamedTuple):
@@ -125,6 +157,7 @@ def _difference(
     """
     pairs = np.stack([(scores[one].of_seeds - scores[other].of_seeds).mean(axis=0) for one, other in contrast.pairs])
     draws = np.mean([scores[one].of_draws - scores[other].of_draws for one, other in contrast.pairs], axis=0)
+    samples = np.mean([scores[one].of_seeds - scores[other].of_seeds for one, other in contrast.pairs], axis=(0, 2))
     if len({name for pair in contrast.pairs for name in pair}) < 2 * len(contrast.pairs):
         pairs = pairs.mean(axis=0, keepdims=True)  # some share a training, so their errors are not independent
     number, seeds = pairs.shape
@@ -147,6 +180,8 @@ def _difference(
         float(np.sqrt(by_seeds.sum())),
         float(np.sqrt(by_blocks.sum())),
         _reasons(seeds, int(blocks.min())),
+        *interval_over_samples(samples),
+        *interval_over_samples(samples, level),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.stacks import check_different
+from monai_app.bundle.stacks import check_stacks
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.progress import Task
 from monai_app.stack import Stack
@@ -36,7 +36,8 @@ def begin_study(
     Raises:
         ConfigError: stacks or folder are missing, the design does not fit the stacks, or the folder holds a study that
             differs in more than further variants, seeds and artefacts.
-        AnnotationError: a stack has no test slice.
+        AnnotationError: a stack has no test slice, or the stacks have different phases.
+        StackError: their pixels are of different types.
     """
     *paths, folder = given
     if not paths:
@@ -45,12 +46,7 @@ def begin_study(
         raise ConfigError(f"{folder} is a store; the study's folder comes last")
     check_outside_stores(folder)
     stacks = [Stack.open(each) for each in paths]
-    check_different(stacks)
     for stack in stacks:
-        if stack.phases != stacks[0].phases:
-            raise ConfigError(
-                f"{stack.path} and {stacks[0].path} have different phases, whose scores have no mean; study them apart"
-            )
         if not stack.test_slices:
             raise AnnotationError(f"{stack.path} has no test slice, so nothing could be scored; annotate one for it")
     earlier = read_design(folder / FILE) if (folder / FILE).is_file() else None
@@ -59,6 +55,8 @@ def begin_study(
     design = design.replaced(**{name: value for name, value in changes.items() if value is not None})
     check_design(design, stacks)
     check_labels(design, stacks, folder)
+    if len(stacks) > 1:
+        check_stacks(stacks, _detectors(design, stacks[0]), 1)  # models are tested on the others' images
     if earlier is not None:
         _check_same(folder, earlier, design)
     check_writable(folder, "name a folder that you can write to")
@@ -89,6 +87,12 @@ def cleaned_stacks(design: Design, stacks: Sequence[Stack], folder: Path, progre
         )
         for each in stacks
     }
+
+
+def _detectors(design: Design, stack: Stack) -> list[str]:
+    """Return the detectors that any variant sees."""
+    variants = map(read_study_variant, design.variants)
+    return [*dict.fromkeys(name for variant in variants for name in variant.detectors_of(stack))]
 
 
 def _numbers(seeds: str | None) -> tuple[int, ...] | None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monai_app.cli import app
-from monai_app.errors import ConfigError
+from monai_app.errors import AnnotationError
 from monai_app.stack import Stack, annotate, ingest
 from monai_app.study import Design, default_design, read_design, read_outcomes, runs_of
 from monai_app.study.design import check_design
@@ -141,5 +141,5 @@ def test_stacks_of_different_phases_are_not_studied_together(tiny_stack: Stack, 
     description = write_tiny_sample(tmp_path / "sample", slices=7)
     description.write_text(description.read_text().replace("pore", "void"))
     other = ingest(description, tmp_path / "other.ome.zarr")
-    with pytest.raises(ConfigError, match="different phases"):
+    with pytest.raises(AnnotationError, match="must agree in name and order"):
         begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)

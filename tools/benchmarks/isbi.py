@@ -4,8 +4,8 @@ Trains a bundle through ``monai-app train`` for given wall-clock times, on 1 sli
 weights that the validation picked with ``monai-app evaluate``, prints a table and writes a JSON. The number of epochs
 for a time is found by a short calibration on the machine at hand: the learning-rate schedule must know its end.
 
-    python tools/benchmarks/isbi.py --data ../shared/data/isbi2012 --work /tmp/isbi --minutes 8 15 --slices 1 3
-    python tools/benchmarks/isbi.py --data ../shared/data/isbi2012 --work /tmp/isbi --network sensor3d --slices 3
+    python tools/benchmarks/isbi.py --data ../shared/data --work /tmp/isbi --minutes 8 15 --slices 1 3
+    python tools/benchmarks/isbi.py --data ../shared/data --work /tmp/isbi --network sensor3d --slices 3
 
 The data: ISBI 2012 challenge, Cardona et al. 2010, PLoS Biol 8:e1000502; Arganda-Carreras et al. 2015,
 Front. Neuroanat. 9:142.
@@ -18,33 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from common import app, command, machine, read_scores, settings_options, write_json
+from study_data import real
 
-SAMPLE = """
-name: isbi2012
-voxel_nm: {{z: 50, y: 4, x: 4}}
-detectors: {{TEM: {image}}}
-phases:
-  - {{value: 1, name: cell interior, colour: "#d9d9d9"}}
-  - {{value: 2, name: membrane, colour: "#0072b2"}}
-annotations:
-  source: {label}
-  mapping: {{0: cell interior, 1: membrane}}
-  train: [5, 12, 20]
-  test: [27]
-"""
+from monai_app.bundle.configs.locate import config_path
+from monai_app.study import read_design
 
-# Membranes have no preferred direction: crops are turned by any angle.
-SETTINGS = [
-    "augmentation::rotate90::prob=0.75",
-    "augmentation::deform::rotate_range=3.14",
-    "augmentation::deform::prob=0.7",
-]
+SETTINGS = [f"{name}={value}" for name, value in read_design(config_path("studies", "isbi2012")).settings.items()]
+"""As in the study of these images."""
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train_image.tif and train_label.tif")
+    parser.add_argument("--data", type=Path, required=True, help="folder with isbi2012/, see study_data.py")
     parser.add_argument("--work", type=Path, required=True, help="folder for the store and the runs")
     parser.add_argument("--network", choices=("unet", "sensor3d"), default="unet", help="whose bundle is trained")
     parser.add_argument("--minutes", type=float, nargs="+", default=[8, 15], help="wall-clock time of each training")
@@ -53,7 +39,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
 
-    stack = ingest(arguments.data.resolve(), arguments.work.resolve())
+    stack = real(arguments.work.resolve(), "isbi2012", arguments.data)
     results = []
     for slices in arguments.slices:
         training = Training(stack, arguments.network, slices, arguments.settings)
@@ -86,16 +72,6 @@ class Training:
         start = time.perf_counter()
         app("train", self.stack, self.folder(name), "--epochs", epochs, "--overwrite", *options)
         return time.perf_counter() - start
-
-
-def ingest(data: Path, work: Path) -> Path:
-    """Ingest all 30 slices unless that was done before."""
-    work.mkdir(parents=True, exist_ok=True)
-    description, stack = work / "isbi2012.yaml", work / "isbi2012.ome.zarr"
-    description.write_text(SAMPLE.format(image=data / "train_image.tif", label=data / "train_label.tif"))
-    if not stack.exists():
-        app("ingest", description, stack)
-    return stack
 
 
 def calibrate(training: Training) -> tuple[float, float]:

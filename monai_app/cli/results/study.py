@@ -37,6 +37,7 @@ def study(
     from monai_app.study.runs import runs_of
     from monai_app.study.sections import sections_of
     from monai_app.study.setup import begin_study, cleaned_stacks
+    from monai_app.study.transfer.measuring import measure_transfer
 
     command = _shown(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
     if jobs is not None and cluster is not None:
@@ -56,13 +57,15 @@ def study(
             carry_out(runs, chosen, jobs=jobs or 1, cluster=cluster, report=typer.echo, progress=progress)
         with progress_bar("time", "variant") as progress:
             measure_costs(compared, progress)
+        with progress_bar("other samples", "slice") as progress:
+            measure_transfer(compared, stacks, progress)
         with progress_bar("robustness", "slice") as progress:
             measure(compared, chosen.robustness.conditions, raw, progress)
     finally:
         outcomes = read_outcomes(runs)
         found = findings(chosen, runs, outcomes)
         if found.outcomes:
-            write_results(found, sections_of(chosen, compared, outcomes, raw), folder, command)
+            write_results(found, sections_of(chosen, compared, outcomes, stacks), folder, command)
     typer.echo((folder / PAGE).read_text(encoding="utf8"))
     typer.echo(f"results: {folder / PAGE}")
 

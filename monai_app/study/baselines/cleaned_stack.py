@@ -113,14 +113,14 @@ def _write(stack: Stack, chosen: Mapping[str, Cleaning], folder: Path, progress:
     for name in chosen:
         (folder / "images" / name).mkdir(parents=True)
     progress(0, stack.shape[0])
-    for z, stem in enumerate(stack.slice_names):
+    for z in range(stack.shape[0]):
         for name, cleaning in chosen.items():
             (plane,) = stack.read_slab(z, [name], 1)
-            tifffile.imwrite(folder / "images" / name / f"{stem}.tif", clean(plane, cleaning))
+            tifffile.imwrite(folder / "images" / name / _file(z), clean(plane, cleaning))
         progress(z + 1, stack.shape[0])
     (folder / "annotations").mkdir()
     for z in stack.roles:
-        tifffile.imwrite(folder / "annotations" / f"{stack.slice_names[z]}.tif", stack.read_annotation(z))
+        tifffile.imwrite(folder / "annotations" / _file(z), stack.read_annotation(z))
     voxel = dict(zip("zyx", stack.voxel_nm, strict=True))
     return {
         "name": f"{stack.name} cleaned",
@@ -137,3 +137,8 @@ def _write(stack: Stack, chosen: Mapping[str, Cleaning], folder: Path, progress:
             "test": list(stack.test_slices),
         },
     }
+
+
+def _file(z: int) -> str:
+    """Name of a slice's files: those of single micrographs may have no number that orders them."""
+    return f"slice_{z:05d}.tif"

@@ -9,6 +9,7 @@ from monai_app.device.machine import PACKAGES
 from monai_app.progress import duration
 from monai_app.study.report.document import Document
 from monai_app.study.report.figure import FIGURE
+from monai_app.study.report.over_samples import over_samples, samples_note
 
 _IDENTITY = 12
 """Digits of a stack's identity that are shown."""
@@ -98,7 +99,7 @@ def verdict_lines(document: Document, heading: str) -> Iterator[str]:
 def notes(document: Document) -> Iterator[str]:
     """Say how differences are to be read, where there are any, and that runs are missing, where that is so."""
     if document["differences"]:
-        yield _INTERVALS
+        yield _INTERVALS + samples_note(document["differences"])
     if document["missing"]:
         seeds = ", ".join(map(str, document["seeds_compared"])) or "none"
         number = len(document["missing"])
@@ -126,7 +127,7 @@ def _interval(row: Mapping[str, Any]) -> str:
         return "without an interval"
     ends = (row["low"], row["high"]), (row["corrected_low"], row["corrected_high"])
     single, corrected = (f"{low:+.3f} to {high:+.3f}" for low, high in ends)
-    return f"95 % interval {single} [{corrected}]"
+    return f"95 % interval {single} [{corrected}]{over_samples(row)}"
 
 
 def _cells(row: Mapping[str, Any], phases: Sequence[str]) -> list[str]:

@@ -1,9 +1,12 @@
 """Studies: stacks, folder, design, seeds."""
 
+import tifffile
 import yaml
 
+from monai_app.stack import ingest
 from tests.bad_input.row import Make, Place, Row, refused
 from tests.bad_input.rows.descriptions import folder_at
+from tests.bad_input.rows.train import another_called
 
 DESIGN = {"variants": ["unet_ICE_1"], "seeds": [0], "epochs": 1}
 
@@ -37,11 +40,44 @@ def begun(place: Place) -> None:
     (place.folder / "out" / "design.yaml").write_text(yaml.safe_dump(DESIGN), encoding="utf8")
 
 
+def sixteen_bits(place: Place) -> None:
+    """Make a second stack of the same images in 16 bit."""
+    for path in place.copy("SAMPLE").glob("[IT]*/*.tif"):
+        tifffile.imwrite(path, tifffile.imread(path).astype("uint16") * 257)
+    ingest(place.folder / "sample" / "sample.yaml", place.folder / "other.ome.zarr")
+
+
+def with_another(about: str, says: str, make: Make) -> Row:
+    """A stack that does not fit the first one."""
+
+    def both(place: Place) -> None:
+        design(variants=["otsu_ICE+TLD_1"])(place)
+        make(place)
+
+    return refused(about, "study STACK other.ome.zarr out --design design.yaml", says, make=both)
+
+
 ROWS = [
     refused("a folder and no stack", "study out", "STACK FOLDER"),
     refused("stacks and no folder", "study STACK STACK", "the study's folder comes last"),
     refused("a stack that does not exist", "study nowhere.ome.zarr out", "nowhere.ome.zarr"),
     refused("the same stack twice", "study STACK STACK out", "the same stack"),
+    with_another(
+        "a stack that lacks a detector",
+        "needs detector 'TLD'",
+        another_called("other.ome.zarr", ("{ICE: ICE, TLD: TLD}", "{ICE: ICE}")),
+    ),
+    with_another(
+        "a stack whose detector is written otherwise",
+        "detector 'ICE' does not exist",
+        another_called("other.ome.zarr", ("{ICE: ICE, TLD: TLD}", "{ice: ICE, TLD: TLD}")),
+    ),
+    with_another(
+        "a stack of other phases",
+        "must agree",
+        another_called("other.ome.zarr", ("1, name: pore", "1, name: void"), ("1: pore", "1: void")),
+    ),
+    with_another("a stack of another pixel type", "uint16", sixteen_bits),
     refused("a folder in the store", "study STACK STACK/out", "lies in the store"),
     refused("seeds that are no numbers", "study STACK out --seeds a", "--seeds 'a'"),
     refused("a seed twice", "study STACK out --seeds 1,1", "1 twice"),

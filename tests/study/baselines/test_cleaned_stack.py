@@ -58,3 +58,24 @@ def test_slices_that_are_no_neighbours_are_none_in_the_copy(tmp_path: Path, monk
     monkeypatch.setattr(cleaning, "CHOICES", {"destripe": (0.0,), "flatten": (0.0,), "denoise": (0.0,)})
     assert cleaned_stack(stack, tmp_path / "clean.ome.zarr", (0.25, 32)).gaps == stack.gaps
     assert sorted(path.name for path in tmp_path.iterdir() if "clean" in path.name) == ["clean.json", "clean.ome.zarr"]
+
+
+def test_single_micrographs_whose_names_do_not_order_them_are_cleaned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = write_tiny_sample(tmp_path / "sample", slices=7)
+    for path in tmp_path.glob("sample/*/*.tif"):
+        number = int(path.stem.removeprefix("slice_"))
+        path.rename(path.with_name(f"0{number * 5 % 7}#2_S{number}({number % 3}).tif"))
+    content = read_yaml(description) | {"independent": True}
+    content["annotations"] |= {"train": [1, 4, 5], "test": [2]}
+    description.write_text(yaml.safe_dump(content))
+    stack = ingest(description, tmp_path / "tiny.ome.zarr")
+    monkeypatch.setattr(cleaning, "CHOICES", {"destripe": (0.0,), "flatten": (0.0,), "denoise": (0.0,)})
+    copy = cleaned_stack(stack, tmp_path / "clean.ome.zarr", (0.25, 32))
+    assert copy.gaps == stack.gaps == tuple(range(1, 7))
+    assert copy.roles == stack.roles
+    for z in range(7):
+        np.testing.assert_array_equal(copy.read_slab(z, ["ICE"], 3), stack.read_slab(z, ["ICE"], 3))
+    for z in stack.roles:
+        np.testing.assert_array_equal(copy.read_annotation(z), stack.read_annotation(z))

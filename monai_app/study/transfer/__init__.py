@@ -1,0 +1,1 @@
+"""What the runs of a study are worth on samples that they were not trained on."""
