@@ -14,13 +14,16 @@ def train(
     variant: Annotated[str | None, typer.Option(help="Network, detectors and slices, e.g. sensor3d_ice+tld_3.")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
     size: Annotated[
-        str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU, or none.")
+        str, typer.Option(help="Settings of configs/sizes: small for a CPU, paper for a GPU, none, or auto.")
     ] = "small",
     detectors: Annotated[str | None, typer.Option(help="Detectors to learn from, e.g. ICE,TLD. [default: all]")] = None,
     slices: Annotated[
         int | None, typer.Option(help="Slices in the slab, odd. [default: the variant's or bundle's]")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Minutes that this command may take, instead of epochs.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any setting of the bundle, NAME=VALUE.")] = None,
     pretrained: Annotated[
@@ -41,8 +44,11 @@ def train(
 ) -> None:
     """Train a bundle on a stack's annotated slices, or on those of several; the same command resumes a run.
 
-    The run folder, which is made where it does not exist, becomes a bundle with its weights.
+    The run folder, which is made where it does not exist, becomes a bundle with its weights. A finished run is continued
+    where more epochs or minutes are given.
     """
+    import psutil
+
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE
     from monai_app.bundle.configs.settings import parse_setting
@@ -71,6 +77,7 @@ def train(
     opened = [*map(Stack.open, stacks)]
     if variant is not None:
         bundle, given = read_variant(variant).choose(opened[0], bundle, given)
+    options = {"amp": amp, "device": device}
     run, new = begin_run(
         DEFAULT_BUNDLE if bundle is None else bundle,
         opened,
@@ -82,12 +89,14 @@ def train(
         trust=trust,
         overwrite=overwrite,
         report=typer.echo,
+        begun=psutil.Process().create_time(),
+        minutes=minutes,
+        options=options,
     )
     log_to_console()
     for each in opened:
         warn_of_faults(each)
-    options = {"amp": amp, "device": device, "tracking": tracking}
-    command = run_command(run, [each.path for each in opened], ("train",), processes, **options)
+    command = run_command(run, [each.path for each in opened], ("train",), processes, **options, tracking=tracking)
     if prepare_only:
         show(command)
         return
