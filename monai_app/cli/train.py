@@ -1,5 +1,6 @@
 """``monai-app train``."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,11 +45,10 @@ def train(
 ) -> None:
     """Train a bundle on a stack's annotated slices, or on those of several; the same command resumes a run.
 
-    The run folder, which is made where it does not exist, becomes a bundle with its weights. A finished run is continued
-    where more epochs or minutes are given.
+    The run folder, which is made where it does not exist, becomes a bundle with its weights. A finished run is
+    continued where more epochs or minutes are given.
     """
-    import psutil
-
+    begun = time.time()
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE
     from monai_app.bundle.configs.settings import parse_setting
@@ -89,7 +89,7 @@ def train(
         trust=trust,
         overwrite=overwrite,
         report=typer.echo,
-        begun=psutil.Process().create_time(),
+        begun=begun,
         minutes=minutes,
         options=options,
     )

@@ -19,7 +19,6 @@ from monai_app.files import lock, lock_path
 from monai_app.networks.weights import load_weights, read_checkpoint, save_checkpoint, save_weights
 from monai_app.training.fingerprint import is_earlier, translated
 
-
 LENGTH = ("continues", "max_epochs", "minutes", "pace", "patience")
 """Settings in which a training may differ from the finished one that it continues."""
 
@@ -153,9 +152,9 @@ class ResumeCheckpoint:
     runs, a lock beside the file keeps others off the same run. Of several processes that train together all load, and
     rank 0 locks and writes.
 
-    A finished training is left as it is, unless the setting ``continues`` is the number of its epochs: then its weights,
-    their running average and the best metric are taken over, and all that belongs to the schedule begins as it is made.
-    Other settings must be the same, but for `LENGTH`.
+    A finished training is left as it is, unless the setting ``continues`` is the number of its epochs: then its
+    weights, their running average and the best metric are taken over, and all that belongs to the schedule begins as
+    it is made. The other settings must be the same, but for `LENGTH`.
 
     Args:
         path: file of the checkpoint.

@@ -82,7 +82,7 @@ class Pace:
     ) -> None:
         self.scheduler, self.validator, self.interval, self.clock = scheduler, validator, interval, clock
         self.budget = None if minutes is None else 60 * minutes
-        self.replay = {done: total for done, total in replay or ()}
+        self.replay = dict(replay or ())
         self.first = first or 0
         self.changes: list[list[int]] = []
         self._spent, self._rate, self._epoch, self._validation = 0.0, 1.0, 0.0, 0.0
@@ -132,8 +132,8 @@ class Pace:
             total = int(broadcast(float(self._by_the_clock(done, planned, self.budget))))  # type: ignore[arg-type]
         self._epoch_begun, self._validated = self.clock(), 0.0
         if total != planned:
-            steps = (total - done) * int(engine.state.epoch_length or 1)
-            self._rate = (self.scheduler.total_steps - self.scheduler.last_epoch) / steps
+            after_the_next = (total - done) * int(engine.state.epoch_length or 1) - 1
+            self._rate = (self.scheduler.total_steps - 1 - self.scheduler.last_epoch) / max(after_the_next, 1)
             self.changes.append([done, total])
             engine.state.max_epochs = total
             logging.getLogger(__name__).info("by the clock: %d epochs in all instead of %d", total, planned)
@@ -167,6 +167,4 @@ class Pace:
         log, steps = logging.getLogger(__name__), engine.state.iteration
         log.info("trained for %s: %d epochs, %d steps", duration(self.seconds), engine.state.epoch, steps)
         if self.changes:
-            log.info(
-                "what repeats them without a clock: --set pace=%s", json.dumps(self.changes, separators=(",", ":"))
-            )
+            log.info("the same epochs once more: --set pace=%s", json.dumps(self.changes, separators=(",", ":")))

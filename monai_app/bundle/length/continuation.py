@@ -28,7 +28,7 @@ _NAMES = {"stack": "its stack", "pretrained": "the weights that it began with (-
 def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], begun: float | None) -> None:
     """Let a run go on: as it is, or, where it is finished and more epochs or minutes are wanted, as a continuation.
 
-    A continuation is declared in the record before anything else. So a kill leaves the finished run or the continuation.
+    A continuation is declared in the record first, so a kill leaves the finished run or the continuation.
 
     Args:
         run: the run folder.
@@ -72,7 +72,7 @@ def _continued(
         )
     if found["template"] != wanted["template"]:
         raise TargetExistsError(
-            f"{run} is of another version, whose schedule cannot be continued; train in another folder with --from {run}"
+            f"{run} is of another version, whose training cannot be continued; train elsewhere with --from {run}"
         )
     shorter = TargetExistsError(
         f"{run} is finished, and its length is {_length(found)}: give more to continue it, or choose another folder"

@@ -50,8 +50,8 @@ class Measurement:
 def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
     """Begin the training of a run folder elsewhere, and time it.
 
-    The trainer, its loader, network and handlers are those of the run's ``train.yaml``, which is evaluated and has to be
-    trusted. What they write goes into a temporary folder.
+    The trainer, its loader, network and handlers are those of the run's ``train.yaml``, which is evaluated and has to
+    be trusted. What they write goes into a temporary folder.
 
     Args:
         run: the run folder.

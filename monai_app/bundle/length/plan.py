@@ -50,7 +50,7 @@ def check_length(minutes: float | None, settings: Mapping[str, Any], size: str) 
     both = [name for name in ("max_epochs", "minutes", "pace") if name in settings]
     if both:
         raise ConfigError(
-            f"minutes {minutes:g} and {both[0]} {settings[both[0]]}: the time decides the number of epochs; leave one out"
+            f"minutes {minutes:g} and {both[0]} {settings[both[0]]}: the time decides the epochs; leave one of them out"
         )
 
 
@@ -122,7 +122,7 @@ class Planner:
 def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings by which a training takes a time.
 
-    An epoch is a fortieth of the time, so that the training can end near it, and validations take a tenth of it at most.
+    An epoch is a fortieth of it, so that the training can end near it, and validations take a tenth of it at most.
 
     Args:
         found: what the training costs.
@@ -139,8 +139,8 @@ def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, A
     if left < least:
         needed = (60 * minutes - left + least) / 60
         raise ConfigError(
-            f"minutes {minutes:g}: {_measured(found)}; with {spent + found.start:.0f} s to begin and the calibration at "
-            f"the end, fewer than {LEAST_STEPS} steps are left; give at least {math.ceil(10 * needed) / 10:g}"
+            f"minutes {minutes:g}: {_measured(found)}; with {spent + found.start:.0f} s to begin and the calibration "
+            f"at the end, fewer than {LEAST_STEPS} steps are left; give at least {math.ceil(10 * needed) / 10:g}"
         )
     steps = given.get("steps_per_epoch", max(1, round(left / EPOCHS / found.step)))
     epoch = steps * found.step
