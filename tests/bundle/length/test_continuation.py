@@ -77,7 +77,7 @@ def test_more_minutes_continue_a_run_of_epochs(run: Path, tiny_stack: Stack, mon
     assert config["minutes"] == pytest.approx(minutes - 0.1, abs=1e-3)
     assert config["max_epochs"] == 2 + round(54 / (seconds / 2))
     assert record_of(run)["minutes"] == minutes
-    with pytest.raises(TargetExistsError, match="2 epochs|give more"):
+    with pytest.raises(TargetExistsError, match="give more"):
         begin(run, tiny_stack, max_epochs=2)
 
 
@@ -113,7 +113,7 @@ def test_nothing_else_may_differ_and_nothing_unreadable_is_said(run: Path, tiny_
 
 def test_a_run_of_another_version_is_not_continued(run: Path, tiny_stack: Stack) -> None:
     write_json(run / "run.json", {**record_of(run), "template": "another"})
-    with pytest.raises(TargetExistsError, match="another version.* --from"):
+    with pytest.raises(TargetExistsError, match=r"another version.* --from"):
         begin(run, tiny_stack, max_epochs=4)
 
 
