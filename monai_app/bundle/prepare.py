@@ -124,7 +124,8 @@ def prepare(
                 f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
             )
         wanted = json.loads(json.dumps(record))
-        resume(run, run / RECORD, read_record(run), wanted, None if planner is None else planner.begun)
+        longer = planner is not None and planner.names_length
+        resume(run, run / RECORD, read_record(run), wanted, planner.begun if planner and longer else None)
         return False
     check_idle(run)
     with atomic_directory(run, RECORD, overwrite=overwrite) as partial:

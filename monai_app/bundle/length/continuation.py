@@ -35,24 +35,28 @@ def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[st
         record: its ``run.json``.
         found: what that says.
         wanted: what it would say of the training that is wanted.
-        begun: when the command began, seconds since 1970; None takes no other length than the run's.
+        begun: when the command that names a length began, seconds since 1970; None takes the run's length alone.
 
     Raises:
         TargetExistsError: the run was made from something else, or its length cannot become the wanted one.
         BusyError: it is being trained.
     """
-    others, lengths = list(_differences(found, wanted)), (_length(found), _length(wanted))
-    if others or (begun is None and lengths[0] != lengths[1]):
-        more = [] if lengths[0] == lengths[1] else ["{} there and {} now".format(*lengths)]
-        raise TargetExistsError(
-            f"{run} was made from something else: {'; '.join([*others, *more])}. Choose another folder, where --from "
-            f"{run} begins with its weights, or --overwrite to train from the start"
-        )
     config = run / "configs" / "train.yaml"
-    if begun is None or lengths[0] == lengths[1]:
+    own, now = _length(found), _length(wanted)
+    if others := list(_differences(found, wanted)):
+        raise TargetExistsError(
+            f"{run} was made from something else: {'; '.join(others)}. Choose another folder, where --from {run} begins "
+            "with its weights, or --overwrite to train from the start"
+        )
+    if own == now:
         if CONTINUATIONS in found:
             _write(config, found["planned"])
         return
+    if begun is None:
+        raise TargetExistsError(
+            f"{run} has {own} and this training would have {now}: give --{_option(found)} to resume it; once it is "
+            "finished, more --epochs or --minutes continue it"
+        )
     checkpoint = run / "models" / "last.ckpt"
     settings = _continued(run, what_is_done(checkpoint), found, wanted, begun)
     declared = _declared(found, wanted, settings)
@@ -70,7 +74,7 @@ def _continued(
         raise TargetExistsError(
             f"{run} {at}: finish it with --{_option(found)} first; --{_option(wanted)} then continues it"
         )
-    if found["template"] != wanted["template"]:
+    if found.get("template") != wanted["template"]:
         raise TargetExistsError(
             f"{run} is of another version, whose training cannot be continued; train elsewhere with --from {run}"
         )

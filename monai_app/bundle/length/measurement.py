@@ -14,6 +14,8 @@ from monai.bundle import ConfigParser
 
 from monai_app.bundle.configs.settings import literally
 from monai_app.device.memory import held_bytes
+from monai_app.errors import user_error
+from monai_app.storage import refused
 from monai_app.temporary import temporary_folder
 
 STEPS = 12
@@ -56,6 +58,9 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
     Args:
         run: the run folder.
         overrides: config ids and values, such as the stack and the device.
+
+    Raises:
+        AppError: the training fails because of something the user can mend.
     """
     begun = time.perf_counter()
     with temporary_folder("measured") as folder:
@@ -69,7 +74,10 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
         length = {"max_epochs": 1, "steps_per_epoch": STEPS, "val_interval": 1, "minutes": None, "pace": None}
         parser.update(literally({**overrides, **places, **length}))
         parser.update({"validate::handlers": ["@best_model"]})  # the first picture takes longer than all others
-        found = _timed(parser, begun)
+        try:
+            found = _timed(parser, begun)
+        except Exception as error:
+            raise user_error(error) or refused(error) or error from error
         disk = sum(path.stat().st_size for path in models.iterdir())
     gc.collect()  # trainer and handlers refer to each other
     return Measurement(**found, disk=disk)

@@ -83,6 +83,11 @@ class Planner:
         """What of it the run's record holds."""
         return {"minutes": self.minutes, **({"size": AUTO} if self.size == AUTO else {})} if self.minutes else {}
 
+    @property
+    def names_length(self) -> bool:
+        """Whether the user said how long the training is to be, which may be longer than a finished run."""
+        return self.minutes is not None or "max_epochs" in self.given
+
     def __call__(self, run: Path) -> dict[str, Any]:
         """Return the settings of a run folder's training that follow from the time; none where epochs are given.
 
