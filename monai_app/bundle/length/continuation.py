@@ -45,8 +45,8 @@ def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[st
     own, now = _length(found), _length(wanted)
     if others := list(_differences(found, wanted)):
         raise TargetExistsError(
-            f"{run} was made from something else: {'; '.join(others)}. Choose another folder, where --from {run} begins "
-            "with its weights, or --overwrite to train from the start"
+            f"{run} was made from something else: {'; '.join(others)}. Choose another folder, where --from {run} "
+            "begins with its weights, or --overwrite to train from the start"
         )
     if own == now:
         if CONTINUATIONS in found:

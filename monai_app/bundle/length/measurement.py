@@ -77,7 +77,10 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
         try:
             found = _timed(parser, begun)
         except Exception as error:
-            raise user_error(error) or refused(error) or error from error
+            cause = user_error(error) or refused(error)
+            if cause is None:
+                raise
+            raise cause from error
         disk = sum(path.stat().st_size for path in models.iterdir())
     gc.collect()  # trainer and handlers refer to each other
     return Measurement(**found, disk=disk)
