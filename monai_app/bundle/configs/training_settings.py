@@ -16,6 +16,8 @@ from monai_app.errors import ConfigError
 
 # Upper bounds are far above what trainings use, and below what fills a machine or overflows.
 MOST_COUNT = 1_000_000
+"""Of epochs, and of what is counted in them."""
+
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 NotNegative = Annotated[float, Field(ge=0, le=1_000_000)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
