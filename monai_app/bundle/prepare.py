@@ -124,8 +124,8 @@ def prepare(
                 f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
             )
         wanted = json.loads(json.dumps(record))
-        longer = planner is not None and planner.names_length
-        resume(run, run / RECORD, read_record(run), wanted, planner.begun if planner and longer else None)
+        begun_at = planner.begun if planner is not None and planner.names_length else None
+        resume(run, run / RECORD, read_record(run), wanted, begun_at)
         return False
     check_idle(run)
     with atomic_directory(run, RECORD, overwrite=overwrite) as partial:
