@@ -75,7 +75,7 @@ class Pace:
         interval: int = 1,
         *,
         minutes: float | None = None,
-        replay: Sequence[Sequence[int]] | None = None,
+        replay: Sequence[tuple[int, int]] | None = None,
         first: int | None = None,
         started: float | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -84,7 +84,7 @@ class Pace:
         self.budget = None if minutes is None else 60 * minutes
         self.replay = dict(replay or ())
         self.first = first or 0
-        self.changes: list[list[int]] = []
+        self.changes: list[tuple[int, int]] = []
         self._spent, self._rate, self._epoch, self._validation = 0.0, 1.0, 0.0, 0.0
         self._begun = clock() if started is None else started
         self._validation_begun = self._begun
@@ -134,7 +134,7 @@ class Pace:
         if total != planned:
             after_the_next = (total - done) * int(engine.state.epoch_length or 1) - 1
             self._rate = (self.scheduler.total_steps - 1 - self.scheduler.last_epoch) / max(after_the_next, 1)
-            self.changes.append([done, total])
+            self.changes.append((done, total))
             engine.state.max_epochs = total
             logging.getLogger(__name__).info("by the clock: %d epochs in all instead of %d", total, planned)
 

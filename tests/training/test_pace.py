@@ -30,7 +30,7 @@ class Training:
 
     slowness: Callable[[float], float] = lambda _: 1.0
     minutes: float | None = MINUTES
-    replay: Sequence[Sequence[int]] | None = None
+    replay: Sequence[tuple[int, int]] | None = None
     interval: int = 1
     now: float = 0.0
     rates: list[float] = field(default_factory=list)
