@@ -14,7 +14,7 @@ from monai_app.bundle.length.size import AUTO, larger_size
 from monai_app.errors import ConfigError
 from monai_app.progress import duration
 from monai_app.stack import Stack
-from monai_app.training.pace import AFTERWARDS, epochs_within, seconds_of
+from monai_app.training.length.pace import AFTERWARDS, epochs_within, seconds_of
 
 EPOCHS = 40
 """Epochs that the time is divided into: the training ends with one, so within about 1 % of the time."""

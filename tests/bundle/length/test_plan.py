@@ -14,7 +14,7 @@ from monai_app.bundle.length.plan import check_length, plan
 from monai_app.bundle.length.size import cheapest_size, larger_size
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
-from monai_app.training.pace import AFTERWARDS, seconds_of
+from monai_app.training.length.pace import AFTERWARDS, seconds_of
 
 UNET = "fibsem_unet_segmentation"
 CPU = Measurement("cpu", start=3.0, step=0.8, validation=2.0, memory=2**31, disk=2**25)

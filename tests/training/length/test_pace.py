@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 from torch.optim.lr_scheduler import OneCycleLR
 
 from monai_app.training import Pace
-from monai_app.training.pace import epochs_within, seconds_of
+from monai_app.training.length.pace import epochs_within, seconds_of
 
 STEPS, EPOCHS, STEP, VALIDATION = 5, 40, 1.0, 0.5
 MINUTES = (EPOCHS * (STEPS * STEP + VALIDATION) + 2 * VALIDATION) / 60
