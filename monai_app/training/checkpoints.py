@@ -121,6 +121,7 @@ class ResumeCheckpoint:
     def __init__(self, path: str, objects: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> None:
         self.path, self.objects, self.settings = Path(path), dict(objects), dict(settings or {})
         self._held = ExitStack()
+        self._finished = False
 
     def attach(self, engine: Engine) -> None:
         """Lock and load when the trainer starts, save after each of its epochs, unlock when it ends."""
@@ -138,7 +139,8 @@ class ResumeCheckpoint:
         self._held.enter_context(lock(lock_path(self.path), busy))
 
     def _finish(self, engine: Engine) -> None:
-        self._save(engine, finished=True)
+        if not self._finished:
+            self._save(engine, finished=True)
         self._held.close()
 
     def _abandon(self, engine: Engine, error: BaseException) -> None:
@@ -163,6 +165,7 @@ class ResumeCheckpoint:
             log.info("a new schedule begins")
         elif state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
             log.info("this training is finished")
+            self._finished = True
             engine.terminate()
 
     def _read(self) -> dict[str, Any]:

@@ -164,6 +164,8 @@ class Pace:
         self._validated += self._validation
 
     def _tell(self, engine: Engine) -> None:
+        if self._epoch_begun is None:  # it was finished
+            return
         log, steps = logging.getLogger(__name__), engine.state.iteration
         log.info("trained for %s: %d epochs, %d steps", duration(self.seconds), engine.state.epoch, steps)
         if self.changes:
