@@ -535,6 +535,12 @@ def test_the_commands_of_the_training_page_run(tiny_stack: Stack, trained: Path,
     ingest(write_tiny_sample(tmp_path / "other", rows=64), tmp_path / "other.ome.zarr")
     page = CHECKOUT / "docs" / "training.md"
     lines = commands(page, "monai-app")
+    timed, longer, *lines = lines
+    assert (timed[-2:], longer[-2:]) == (["--minutes", "10"], ["--epochs", "40"])
+    planned = as_options({name: value for name, value in TINY.items() if name != "max_epochs"})
+    run_command("-m", "monai_app", *timed, *planned, "--prepare-only", cwd=tmp_path)
+    shutil.copytree(trained, tmp_path / "runs" / "longer")
+    run_command("-m", "monai_app", *longer[:-1], "3", *SMALL["train"], cwd=tmp_path)
     assert [line[0] for line in lines] == ["train", "evaluate"] * 2 + ["train"] * 4
     for words in lines:
         run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)

@@ -19,6 +19,8 @@ from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import apply_settings, check_literal, read_json, read_overlays
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
+from monai_app.bundle.length.continuation import resume
+from monai_app.bundle.length.plan import Planner
 from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, tell_what_is_unfamiliar
 from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.calibration import CALIBRATION
@@ -45,9 +47,6 @@ CHECKPOINT = "models/last.ckpt"
 CONFIGS = ("train.yaml", "inference.yaml")
 """The configs that stand alone and hold the model's settings; evaluate.yaml is laid over train.yaml."""
 
-NOT_COMPARED = ("monai_app", "template", "training_stacks")
-"""Entries of ``run.json`` that a resumed run need not agree with: versions, and what follows from the stacks."""
-
 OF_THE_TEMPLATE = ("template", "eval_metrics", CHECKSUMS, CALIBRATION)
 """Metadata of the bundle as it ships: what is a placeholder in it, and what other trainings scored."""
 
@@ -71,6 +70,7 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     pretrained: Path | None = None,
     processes: int = 1,
+    planner: Planner | None = None,
     trust: bool = False,
     overwrite: bool = False,
 ) -> bool:
@@ -85,6 +85,7 @@ def prepare(
         settings: config ids and values, laid over the overlays.
         pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
         processes: how many will train together. It is checked, not recorded: a run may go on with another number.
+        planner: says how long the training is; an existing run's may become longer then. None takes the settings'.
         trust: the user trusts settings that name code, which is remembered; others are refused.
         overwrite: replace an existing folder.
 
@@ -108,7 +109,7 @@ def prepare(
         each.check_unchanged()
     identities = [each.identity for each in stacks] if more_stacks else stack.identity
     record = {"bundle": template.name, "stack": identities, "settings": chosen, "monai_app": __version__}
-    record["template"] = template_digest(template)
+    record |= {"template": template_digest(template), **({} if planner is None else planner.asked)}
     begun: Transfer | None = None
     if source is not None and pretrained is not None:
         weights, old = source
@@ -118,7 +119,13 @@ def prepare(
         chosen["pretrained"] = True
         record["pretrained"] = {"weights_sha256": weights.origin.sha256, "transfer": begun.describe()}
     if run.exists() and not overwrite:
-        _check_same(run, record)
+        if not (run / RECORD).is_file():
+            raise TargetExistsError(
+                f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
+            )
+        wanted = json.loads(json.dumps(record))
+        begun_at = planner.begun if planner is not None and planner.names_length else None
+        resume(run, run / RECORD, read_record(run), wanted, begun_at)
         return False
     check_idle(run)
     with atomic_directory(run, RECORD, overwrite=overwrite) as partial:
@@ -127,8 +134,18 @@ def prepare(
         _check_configs(partial, run, trust=trust)
         if begun is not None:
             save_checkpoint(begun.state, partial / INITIAL)
+        if planner is not None:
+            _plan(partial, planner, record)
         (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
     return True
+
+
+def _plan(partial: Path, planner: Planner, record: dict[str, Any]) -> None:
+    """Write what a planner chooses into configs and record of a run folder."""
+    if planned := planner(partial):
+        configs = partial / "configs"
+        write_configs(configs, planned, check_network({**read_config(configs / CONFIGS[0]), **planned}))
+        record["planned"] = planned
 
 
 def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -> None:
@@ -229,30 +246,3 @@ def read_record(run: Path) -> dict[str, Any]:
     record = read_json(run / RECORD, ())
     validated(_Record, record, run / RECORD, "restore it from a copy, or train again")
     return record
-
-
-def _check_same(run: Path, record: Mapping[str, Any]) -> None:
-    """Refuse to resume a run that was made from something else, naming the differences."""
-    if not (run / RECORD).is_file():
-        raise TargetExistsError(
-            f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
-        )
-    found = read_record(run)
-    wanted = json.loads(json.dumps(record))
-    differences = [
-        f"{name} is {old!r} there and {new!r} now"
-        for name, old, new in _pairs(found, wanted)
-        if old != new and name not in NOT_COMPARED
-    ]
-    if differences:
-        raise TargetExistsError(
-            f"{run} was made from something else: {'; '.join(differences)}. Choose another folder, where --from {run} "
-            "begins with its weights, or --overwrite to train from the start"
-        )
-
-
-def _pairs(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Pair the entries of two records, the settings one by one."""
-    settings = [dict(renamed(*entry) for entry in record["settings"].items()) for record in (found, wanted)]
-    old, new = ({**record, **own, "settings": None} for record, own in zip((found, wanted), settings, strict=True))
-    return [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.configs.locate import NO_SIZE, size_overlays, template_path, template_paths
+from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import check_literal, read_overlays
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
 from monai_app.bundle.configs.trust import differences, sign
+from monai_app.bundle.length.plan import Planner, check_length
+from monai_app.bundle.length.size import AUTO, cheapest_size
 from monai_app.bundle.prepare import CHECKPOINT, RECORD, prepare, read_record
 from monai_app.bundle.renew import usable_run
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
-from monai_app.training import epochs_done
+from monai_app.training import what_is_done
 from monai_app.yamlfile import read_yaml
 
 
@@ -56,7 +59,8 @@ def read_recipe(bundle: Path, size: str, settings: Mapping[str, Any]) -> Recipe:
     if (bundle / RECORD).is_file():
         record = read_record(bundle)
         template, laid = str(record["bundle"]), NO_SIZE
-        kept = {name: value for name, value in record["settings"].items() if name not in NOT_SETTINGS}
+        trained = {**record["settings"], **record.get("planned", {})}
+        kept = {name: value for name, value in trained.items() if name not in NOT_SETTINGS}
     elif bundle.name in [path.name for path in template_paths()]:
         template, laid = bundle.name, size
     else:
@@ -85,6 +89,9 @@ def begin_run(
     trust: bool,
     overwrite: bool,
     report: Callable[[str], None],
+    begun: float | None = None,
+    minutes: float | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[Path, bool]:
     """Make the run folder of a training, or find the one of the same training to go on with.
 
@@ -92,21 +99,33 @@ def begin_run(
         bundle: name or path of the bundle to train.
         stacks: the stacks; the first one is the run's source.
         run: the folder.
-        size: settings of this size, or ``"none"``.
+        size: settings of this size; ``"none"`` has none, and ``"auto"`` is chosen by the minutes.
         settings: id -> value of further settings.
         processes: that share a batch.
         pretrained: trained bundle whose weights the training begins with.
         trust: trust what the run does unlike this package's bundles.
         overwrite: replace a run folder instead of going on with it.
         report: called with what was done, line by line.
+        begun: when the command began, seconds since 1970. Then what the training will take is measured and reported,
+            and a finished run may become longer. None does neither.
+        minutes: what the command may take, which decides the number of epochs.
+        options: config ids and values that the training will be run with, such as the device.
 
     Returns:
         The folder to train in, and whether it is new.
 
     Raises:
+        ConfigError: minutes and epochs are given, a size is to be chosen without minutes, or the minutes are too few.
         AppError: as `prepare` and `usable_run`.
     """
     source, *others = stacks
+    check_length(minutes, settings, size)
+    planner = None
+    if begun is not None:
+        shared = {**(options or {}), "processes": processes}
+        planner = Planner(minutes, begun, bundle, stacks, size, settings, shared, report)
+    if size == AUTO:
+        size, settings = cheapest_size(bundle, stacks, settings)
     new = prepare(
         template_path(bundle),
         source,
@@ -115,6 +134,7 @@ def begin_run(
         overlays=size_overlays(bundle, size),
         settings=settings,
         processes=processes,
+        planner=planner,
         pretrained=pretrained,
         trust=trust,
         overwrite=overwrite,
@@ -127,7 +147,9 @@ def begin_run(
         sign(run)
         for line in differences(run):
             report(f"trusted: {line}")
-    done = None if new else epochs_done(run / CHECKPOINT)
+    done = None if new else what_is_done(run / CHECKPOINT)
     if done is not None:
-        report(f"goes on with {run.name} after epoch {done[0]} of {done[1]}")
+        config = read_config(run / "configs" / "train.yaml")
+        total = config["max_epochs"] if config["continues"] == done.epochs else done.planned
+        report(f"goes on with {run.name} after epoch {done.epochs} of {total}")
     return run, new

@@ -1,5 +1,6 @@
 """``monai-app train``."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ def train(
     variant: Annotated[str | None, typer.Option(help="Network, detectors and slices, e.g. sensor3d_ice+tld_3.")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
     size: Annotated[
-        str, typer.Option(help="Size of the network and its crops: small for a CPU, paper for a GPU, or none.")
+        str, typer.Option(help="Size of the network and its crops: small for a CPU, paper for a GPU, none, or auto.")
     ] = "small",
     detectors: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Detectors to learn from, e.g. ICE,TLD. [default: all]")
@@ -23,6 +24,9 @@ def train(
         int | None, typer.Option(help="Slices in the slab, odd. [default: the variant's or bundle's]")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Minutes that this command may take, instead of epochs.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -52,8 +56,10 @@ def train(
 ) -> None:
     """Train a model on the annotated slices of one stack or several.
 
-    The run folder becomes a MONAI bundle that holds the weights. The same command resumes a training that was stopped.
+    The run folder becomes a MONAI bundle that holds the weights. The same command resumes a training that was stopped;
+    a finished run is continued where more epochs or minutes are given.
     """
+    begun = time.time()
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE
     from monai_app.bundle.configs.settings import parse_setting
@@ -82,6 +88,7 @@ def train(
     opened = [*map(Stack.open, stacks)]
     if variant is not None:
         bundle, given = read_variant(variant).choose(opened[0], bundle, given)
+    options = {"amp": amp, "device": device}
     run, new = begin_run(
         DEFAULT_BUNDLE if bundle is None else bundle,
         opened,
@@ -93,12 +100,14 @@ def train(
         trust=trust,
         overwrite=overwrite,
         report=typer.echo,
+        begun=begun,
+        minutes=minutes,
+        options=options,
     )
     log_to_console()
     for each in opened:
         warn_of_faults(each)
-    options = {"amp": amp, "device": device, "tracking": tracking}
-    command = run_command(run, [each.path for each in opened], ("train",), processes, **options)
+    command = run_command(run, [each.path for each in opened], ("train",), processes, **options, tracking=tracking)
     if prepare_only:
         show(command)
         return

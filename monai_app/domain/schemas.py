@@ -150,7 +150,7 @@ def _limits(part: Schema) -> str:
         return " or ".join(filter(None, map(_limits, part["anyOf"])))
     if part.get("type") == "array":
         each = _limits(_item(part))
-        return f"each {each}" if each else _filled(part, "minItems")
+        return f"each {each.removeprefix('each ')}" if each else _filled(part, "minItems")
     if part.get("type") == "object":
         return _filled(part, "minProperties")
     low, above = part.get("minimum"), part.get("exclusiveMinimum")

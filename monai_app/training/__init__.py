@@ -1,12 +1,14 @@
 """What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
 from monai_app.training.calibration import FitTemperature
-from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done, is_finished
+from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint
 from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.fingerprint import fingerprint, identities
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
 from monai_app.training.handlers import EpochProgress, FiniteLoss, SameStack, Stats, ValidationPictures
+from monai_app.training.length.done import Done, epochs_done, is_finished, what_is_done
+from monai_app.training.length.pace import Pace
 from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
 from monai_app.training.seeding import SeedEachEpoch, SeededDataset
@@ -15,6 +17,7 @@ from monai_app.training.split import BlockSplit, StackSplits, split_blocks, spli
 __all__ = [
     "BestModel",
     "BlockSplit",
+    "Done",
     "EpochProgress",
     "FiniteLoss",
     "FitTemperature",
@@ -22,6 +25,7 @@ __all__ = [
     "Group",
     "LabelledPixels",
     "LoadWeights",
+    "Pace",
     "ResumeCheckpoint",
     "SameStack",
     "ScoreWriter",
@@ -44,4 +48,5 @@ __all__ = [
     "split_blocks",
     "split_stack",
     "split_stacks",
+    "what_is_done",
 ]

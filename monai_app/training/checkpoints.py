@@ -5,7 +5,7 @@ two handlers write whole files and let a resumed run go on exactly where the las
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,33 +19,14 @@ from monai_app.files import lock, lock_path
 from monai_app.networks.weights import load_weights, read_checkpoint, save_checkpoint, save_weights
 from monai_app.training.fingerprint import is_earlier, translated
 
+LENGTH = ("continues", "max_epochs", "minutes", "pace", "patience")
+"""Settings in which a training may differ from the finished one that it continues."""
 
-def epochs_done(path: Path) -> tuple[int, int] | None:
-    """Return how many epochs a training has behind it, and how many it was to have; None without a checkpoint.
+_OF_THE_SCHEDULE = ("optimizer", "lr_scheduler", "early_stop")
+"""What a continued training does not take over."""
 
-    The tensors of the `ResumeCheckpoint`'s file are not read.
-
-    Raises:
-        ConfigError: it is damaged or no checkpoint of a training.
-    """
-    if not path.is_file():
-        return None
-    state = read_checkpoint(path, mapped=True)
-    try:
-        return int(state["epoch"]), int(state["settings"]["max_epochs"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{path} is no checkpoint of a training ({type(error).__name__}: {error}); remove it"
-        ) from None
-
-
-def is_finished(path: Path) -> bool:
-    """Whether the training of the `ResumeCheckpoint`'s file has come to its end, by epochs or by early stopping.
-
-    Raises:
-        ConfigError: the file is damaged.
-    """
-    return path.is_file() and bool(read_checkpoint(path, mapped=True).get("finished"))
+_LATER = ("pace",)
+"""What checkpoints of earlier versions do not have."""
 
 
 class LoadWeights:
@@ -121,6 +102,10 @@ class ResumeCheckpoint:
     runs, a lock beside the file keeps others off the same run. Of several processes that train together all load, and
     rank 0 locks and writes.
 
+    A finished training is left as it is, unless the setting ``continues`` is the number of its epochs: then its
+    weights, their running average and the best metric are taken over, and all that belongs to the schedule begins as
+    it is made. The other settings must be the same, but for `LENGTH`.
+
     Args:
         path: file of the checkpoint.
         objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer's epoch and iteration are
@@ -136,6 +121,7 @@ class ResumeCheckpoint:
     def __init__(self, path: str, objects: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> None:
         self.path, self.objects, self.settings = Path(path), dict(objects), dict(settings or {})
         self._held = ExitStack()
+        self._finished = False
 
     def attach(self, engine: Engine) -> None:
         """Lock and load when the trainer starts, save after each of its epochs, unlock when it ends."""
@@ -153,7 +139,8 @@ class ResumeCheckpoint:
         self._held.enter_context(lock(lock_path(self.path), busy))
 
     def _finish(self, engine: Engine) -> None:
-        self._save(engine, finished=True)
+        if not self._finished:
+            self._save(engine, finished=True)
         self._held.close()
 
     def _abandon(self, engine: Engine, error: BaseException) -> None:
@@ -165,23 +152,34 @@ class ResumeCheckpoint:
         self._check_alike(-1 if state is None else state["epoch"])
         if state is None:
             return
-        self._check_settings(state["settings"])
+        continued = self._continues(state)
+        self._check_settings(state["settings"], LENGTH if continued else ())
         for name, item in self.objects.items():
-            item.load_state_dict(state[name])
+            if name in state and not (continued and name in _OF_THE_SCHEDULE):
+                item.load_state_dict(state[name])
         engine.state.iteration = state["iteration"]
         engine.state.epoch = state["epoch"]
         log = logging.getLogger(__name__)
         log.info("resumed after epoch %d from %s", state["epoch"], self.path)
-        if state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
+        if continued:
+            log.info("a new schedule begins")
+        elif state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
             log.info("this training is finished")
+            self._finished = True
             engine.terminate()
 
     def _read(self) -> dict[str, Any]:
         state = read_checkpoint(self.path)
-        missing = sorted({*self.objects, "settings", "epoch", "iteration", "finished"} - set(state))
+        missing = sorted({*self.objects, "settings", "epoch", "iteration", "finished"} - {*state, *_LATER})
         if missing:
             raise ConfigError(f"{self.path} is no checkpoint of a training (no {', '.join(missing)}); remove it")
         return state
+
+    def _continues(self, state: Mapping[str, Any]) -> bool:
+        """Whether this training begins where a finished one ended."""
+        first = self.settings.get("continues")
+        begun = state["settings"].get("continues") == first
+        return first is not None and not begun and state["finished"] and state["epoch"] == first
 
     def _check_alike(self, epoch: int) -> None:
         """Check that all processes begin alike: they would train on from different weights without a word."""
@@ -192,7 +190,7 @@ class ResumeCheckpoint:
                 "all machines must see the same run folder; put it on a file system that they share"
             )
 
-    def _check_settings(self, found: Mapping[str, Any]) -> None:
+    def _check_settings(self, found: Mapping[str, Any], may_differ: Collection[str]) -> None:
         if is_earlier(found):
             found = translated(found)
             current = {name: self.settings.get(name) for name in found}
@@ -201,7 +199,7 @@ class ResumeCheckpoint:
         differences = [
             f"{name} is {found.get(name)!r} there and {current.get(name)!r} now"
             for name in sorted({*found, *current})
-            if found.get(name) != current.get(name)
+            if found.get(name) != current.get(name) and name not in may_differ
         ]
         if differences:
             raise ConfigError(

@@ -34,10 +34,10 @@ def test_a_bundle_holds_the_declared_defaults_and_texts(template: Path) -> None:
 def test_every_plain_value_of_a_bundle_is_a_setting_or_comes_from_elsewhere(template: Path) -> None:
     config = config_of(template)
     elsewhere = {"bundle_root", "dataset_dir", "rank", "processes", "phases", "scaling", "dtype", "trained_on"}
-    elsewhere |= {"more_stacks", "training_stacks", "stand_ins"}
+    elsewhere |= {"more_stacks", "training_stacks", "stand_ins", "pretrained", "continues"}
     plain = {name for name, value in config.items() if not re.search(r"[$@]|_target_", str(value))}
-    assert plain - elsewhere - {"pretrained"} <= set(settings_of(config).model_fields)
-    check_settings({name: config[name] for name in plain - elsewhere - {"pretrained"}}, config)
+    assert plain - elsewhere <= set(settings_of(config).model_fields)
+    check_settings({name: config[name] for name in plain - elsewhere}, config)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import torch
 from sklearn import metrics as sklearn
 
 from monai_app.stack import Stack
+from monai_app.training import what_is_done
 from tests import warm
 from tests.conftest import TINY, as_options, run_command, write_tiny_sample
 
@@ -117,6 +118,53 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
     resumed = run_command("-m", "monai_app", "train", tiny_stack.path, killed, *longer)
     assert re.search(r"resumed after epoch [1-3] ", resumed.stdout), resumed.stdout
     assert_same_weights(killed, whole)
+
+
+def test_a_finished_training_is_continued_and_a_kill_changes_nothing_of_that(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    longer = [*SETTINGS, "--epochs", "5"]
+    whole, killed = (shutil.copytree(trained, tmp_path / name) for name in ("whole", "killed"))
+    continued = run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
+    assert "goes on with whole after epoch 2 of 5" in continued.stdout
+    before = (killed / "models" / "last.ckpt").stat().st_mtime_ns
+    process, pid = begin("train", tiny_stack.path, killed, *longer)
+    while (killed / "models" / "last.ckpt").stat().st_mtime_ns == before:
+        assert process.poll() is None, "training ended before it could be killed"
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    resumed = run_command("-m", "monai_app", "train", tiny_stack.path, killed, *longer)
+    assert re.search(r"resumed after epoch [34] ", resumed.stdout), resumed.stdout
+    states = [torch.load(run / "models" / "last.ckpt", weights_only=True) for run in (whole, killed)]
+    assert [state["epoch"] for state in states] == [5, 5]
+    for name, value in states[0]["network"].items():
+        assert torch.equal(value, states[1]["network"][name]), name
+    again = run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
+    assert "this training is finished" in again.stdout
+
+
+def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path) -> None:
+    """On a machine that does other things too: if 6 s are too few, those that the message names are taken."""
+    run = tmp_path / "run"
+    chosen = {"max_epochs", "steps_per_epoch", "patience"}
+    settings = as_options({name: value for name, value in TINY.items() if name not in chosen})
+    words = ["-m", "monai_app", "train", tiny_stack.path, run, *settings, "--minutes"]
+    trained, minutes = run_command(*words, "0.1", check=False), "0.1"
+    while found := re.search(r"give at least ([\d.]+)", trained.stderr):
+        minutes = found[1]
+        trained = run_command(*words, minutes, check=False)
+    assert trained.returncode == 0, trained.stderr
+    assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stdout), trained.stdout
+    assert re.search(r"GiB of memory and \d+ MiB on the disk", trained.stdout)
+    planned = json.loads((run / "run.json").read_text())["planned"]
+    done = what_is_done(run / "models" / "last.ckpt")
+    assert done is not None
+    assert done.finished
+    assert done.seconds / 60 == pytest.approx(planned["minutes"], rel=0.25)
+    before = (run / "configs" / "train.yaml").read_bytes()
+    assert "this training is finished" in run_command(*words, minutes).stdout
+    assert (run / "configs" / "train.yaml").read_bytes() == before
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])

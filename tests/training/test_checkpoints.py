@@ -81,6 +81,41 @@ def test_a_finished_training_does_not_train_on(tmp_path: Path) -> None:
     assert steps == [1, 2, 3, 4]
 
 
+def test_a_finished_training_is_continued_from_its_weights_with_a_new_schedule(tmp_path: Path) -> None:
+    """Weights go on; the schedule, and what else belongs to it, begins as it was made."""
+    seen: dict[str, list[float]] = {"network": [], "lr_scheduler": []}
+
+    def train(epochs: int, fail_at: int | None = None, **settings: object) -> None:
+        objects = {name: torch.nn.Linear(1, 1) for name in seen}
+        for item in objects.values():
+            torch.nn.init.zeros_(item.weight)
+
+        def step(engine: Engine, _: int) -> None:
+            if engine.state.iteration == fail_at:
+                raise KeyboardInterrupt
+            for name, item in objects.items():
+                torch.nn.init.constant_(item.weight, item.weight.item() + 1)
+                seen[name].append(item.weight.item())
+
+        engine = Engine(step)
+        ResumeCheckpoint(str(tmp_path / "last.ckpt"), objects, {"max_epochs": epochs, **settings}).attach(engine)
+        engine.run([0], max_epochs=epochs)
+
+    train(2)
+    with pytest.raises(ConfigError, match="max_epochs is 2 there and 4 now"):
+        train(4)
+    with pytest.raises(ConfigError, match="crop is None there and 48 now"):
+        train(4, continues=2, crop=48)
+    with pytest.raises(KeyboardInterrupt):
+        train(5, continues=2, fail_at=4)
+    train(5, continues=2)
+    assert seen == {"network": [1, 2, 3, 4, 5], "lr_scheduler": [1, 2, 1, 2, 3]}
+    before = (tmp_path / "last.ckpt").read_bytes()
+    train(5, continues=2)
+    assert (tmp_path / "last.ckpt").read_bytes() == before
+    assert len(seen["network"]) == 5
+
+
 def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path: Path) -> None:
     def train(**settings: object) -> None:
         engine = Engine(lambda *_: None)

@@ -15,10 +15,16 @@ from monai_app.domain.validation import Items, Strict, shown, validated
 from monai_app.errors import ConfigError
 
 # Upper bounds are far above what trainings use, and below what fills a machine or overflows.
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+MOST_COUNT = 1_000_000
+"""Of epochs, and of what is counted in them."""
+
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 NotNegative = Annotated[float, Field(ge=0, le=1_000_000)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
 Sides = Annotated[tuple[Side, Side], Field(strict=False, json_schema_extra={"unit": "px"})]
+
+MOST_MINUTES = 100_000
+"""Of a training: 69 days."""
 
 MOST_CROPS = 10_000_000
 """Crops in an epoch: their order is kept in memory."""
@@ -53,6 +59,7 @@ NOT_SETTINGS = {
     **dict.fromkeys(("rank", "processes"), "follows from the number of processes; give --processes N"),
     "stand_ins": "belongs to the stack that a trained model is applied to; give --detector there",
     "pretrained": "follows from --from; give that",
+    "continues": "follows from --epochs or --minutes beyond those of a finished run; give these",
     "loss": "has parts; set dice_weight, or loss::terms and loss::weights",
     "augmentation": "has steps; set numbers such as augmentation::gain::prob",
     "device": "belongs to the machine, not to the model; give --device",
@@ -79,6 +86,10 @@ class TrainingSettings(Strict):
     """the same seed, data and machine give the same weights on a CPU"""
     max_epochs: Count = 100
     """epochs of steps_per_epoch optimiser steps"""
+    minutes: Annotated[float, Field(gt=0, le=MOST_MINUTES)] | None = None
+    """of the training itself: epochs and schedule follow the clock; null: max_epochs is the number"""
+    pace: Items[Annotated[tuple[Count, Count], Field(strict=False)]] | None = None
+    """pairs: epochs done, epochs planned in all from then on; repeats a training that followed the clock"""
     steps_per_epoch: Annotated[int, Field(ge=1, le=100_000)] = 100
     """optimiser steps in an epoch"""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 8

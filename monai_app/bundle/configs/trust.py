@@ -35,7 +35,7 @@ left out of what is evaluated."""
 METADATA = "metadata.json"
 
 FROM_STACK = ("phases", "scaling", "dtype", "trained_on", "training_stacks", "pretrained")
-FREE = {*TrainingSettings.model_fields, *FROM_STACK, *KEPT}
+FREE = {*TrainingSettings.model_fields, *FROM_STACK, *KEPT, "continues"}
 """Ids whose values are free where they are plain, and the network's settings too."""
 
 _OTHER_FILE = re.compile(r"%.*\.(json|ya?ml)", re.IGNORECASE)

@@ -1,10 +1,11 @@
 """Trainings: settings, stacks, run folders and the weights to begin with."""
 
+import json
 import shutil
 
 from monai_app.bundle.configs.locate import template_path
 from monai_app.stack import ingest
-from tests.bad_input.row import Make, Place, Row, edit_json, edit_text, refused, taken
+from tests.bad_input.row import Make, Place, Row, edit_json, edit_text, in_turn, refused, taken
 from tests.bad_input.rows.descriptions import CLINKER, MAPPING, PHASES, TRAIN, file_at, folder_at
 from tests.conftest import TINY
 
@@ -74,6 +75,10 @@ def prepared(place: Place) -> None:
 
 def run_copied(place: Place) -> None:
     place.copy("RUN").rename(place.folder / "run2")
+
+
+def continued(place: Place) -> None:
+    assert json.loads((place.folder / "run2/run.json").read_text())["continuations"][0]["max_epochs"] == 4
 
 
 def linked_stack(place: Place) -> None:
@@ -194,6 +199,11 @@ ROWS = [
     setting("network=UNet"),
     setting("device=cpu", "--device"),
     setting("pretrained=true", "--from"),
+    setting("continues=2", "--epochs"),
+    setting("minutes=0"),
+    setting("minutes=soon"),
+    setting("pace=[12, 37]"),
+    setting("pace=[[0, 37]]"),
     setting("zoom=5", "scale_range"),
     setting("deformed=7", "prob"),
     setting("learning_rat=0.1", "'learning_rate'"),
@@ -207,6 +217,13 @@ ROWS = [
     option("--epochs 1000000000000000000000", "max_epochs"),
     option("--epochs -1", "max_epochs: -1"),
     option("--epochs two", "--epochs"),
+    option("--minutes 0", "minutes 0", "above 0"),
+    option("--minutes -5", "minutes -5"),
+    option("--minutes nan", "minutes nan"),
+    option("--minutes 1e9", "minutes 1e+09", "100000"),
+    option("--minutes ten", "--minutes"),
+    option("--minutes 5", "minutes 5 and max_epochs 2"),
+    refused("`--minutes` with `--epochs`", "train STACK run2 --minutes 5 --epochs 3", "minutes 5 and max_epochs 3"),
     option("--slices 2", "slices: 2"),
     option("--slices 9", "slices 9"),
     option("--seed -1", "seed: -1"),
@@ -215,6 +232,7 @@ ROWS = [
     option("--detectors ICE,ICE", "detectors"),
     option("--detectors ICE,", "''"),
     option("--size huge", "huge"),
+    option("--size auto", "--minutes"),
     option("--variant unet", "unet"),
     option("--variant unet_SE_3", "'SE'", "--variant unet_ICE+TLD_3"),
     option("--variant vnet_ICE_3", "vnet_ICE_3"),
@@ -334,7 +352,22 @@ ROWS = [
         "--overwrite",
         make=run_copied,
     ),
-    refused("a finished run with more epochs", f"{LINE} --epochs 4", "max_epochs", "--from", make=run_copied),
+    refused("a finished run with fewer epochs", f"{LINE} --epochs 1", "2 epochs", "give more", make=run_copied),
+    refused(
+        "a finished run with more epochs and another seed",
+        f"{LINE} --epochs 4 --seed 1",
+        "seed",
+        "--from",
+        make=run_copied,
+    ),
+    taken("a finished run with more epochs", f"{LINE} {DRY} --epochs 4", continued, make=run_copied),
+    refused(
+        "a run that was stopped, with more epochs",
+        f"{LINE} --epochs 4",
+        "--epochs 2",
+        "--epochs 4",
+        make=in_turn(run_copied, lambda place: (place.folder / "run2/models/last.ckpt").unlink()),
+    ),
     refused("a run whose `run.json` is empty", LINE, "run.json", make=made_from("")),
     refused("a run whose `run.json` is a list", LINE, "run.json", make=made_from("[]")),
     refused("a run whose `run.json` lacks the settings", LINE, "run.json", make=made_from("{}")),

@@ -1,0 +1,141 @@
+"""What is done with a run folder that is there: its training is resumed, continued beyond its end, or refused."""
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.settings import apply_settings
+from monai_app.bundle.configs.training_settings import MOST_COUNT
+from monai_app.bundle.configs.trust import FROM_STACK
+from monai_app.domain.validation import shown
+from monai_app.errors import TargetExistsError
+from monai_app.files import atomic_file, lock, lock_path, write_json
+from monai_app.training import Done, what_is_done
+from monai_app.training.checkpoints import LENGTH
+from monai_app.training.fingerprint import renamed
+
+CONTINUATIONS = "continuations"
+"""Entry of ``run.json``: after how many epochs a finished training was continued, and to what length, in turn."""
+
+_NOT_COMPARED = ("monai_app", "template", "training_stacks", "planned", "settings", "minutes", CONTINUATIONS)
+_NAMES = {"stack": "its stack", "pretrained": "the weights that it began with (--from)"}
+"""Entries whose values say nothing to people."""
+
+
+def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], begun: float | None) -> None:
+    """Let a run go on: as it is, or, where it is finished and more epochs or minutes are wanted, as a continuation.
+
+    A continuation is declared in the record first, so a kill leaves the finished run or the continuation.
+
+    Args:
+        run: the run folder.
+        record: its ``run.json``.
+        found: what that says.
+        wanted: what it would say of the training that is wanted.
+        begun: when the command that names a length began, seconds since 1970; None takes the run's length alone.
+
+    Raises:
+        TargetExistsError: the run was made from something else, or its length cannot become the wanted one.
+        BusyError: it is being trained.
+    """
+    config = run / "configs" / "train.yaml"
+    own, now = _length(found), _length(wanted)
+    if others := list(_differences(found, wanted)):
+        raise TargetExistsError(
+            f"{run} was made from something else: {'; '.join(others)}. Choose another folder, where --from {run} "
+            "begins with its weights, or --overwrite to train from the start"
+        )
+    if own == now:
+        if CONTINUATIONS in found:
+            _write(config, found["planned"])
+        return
+    if begun is None:
+        raise TargetExistsError(
+            f"{run} has {own} and this training would have {now}: give --{_option(found)} to resume it; once it is "
+            "finished, more --epochs or --minutes continue it"
+        )
+    checkpoint = run / "models" / "last.ckpt"
+    settings = _continued(run, what_is_done(checkpoint), found, wanted, begun)
+    declared = _declared(found, wanted, settings)
+    with lock(lock_path(checkpoint), f"{run} is being trained by another process; wait for it"):
+        write_json(record, declared)
+        _write(config, declared["planned"])
+
+
+def _continued(
+    run: Path, done: Done | None, found: Mapping[str, Any], wanted: Mapping[str, Any], begun: float
+) -> dict[str, Any]:
+    """Return the settings of a continuation."""
+    if done is None or not done.finished:
+        at = "has no complete epoch yet" if done is None else f"is at epoch {done.epochs} of {done.planned}"
+        raise TargetExistsError(
+            f"{run} {at}: finish it with --{_option(found)} first; --{_option(wanted)} then continues it"
+        )
+    if found.get("template") != wanted["template"]:
+        raise TargetExistsError(
+            f"{run} is of another version, whose training cannot be continued; train elsewhere with --from {run}"
+        )
+    shorter = TargetExistsError(
+        f"{run} is finished, and its length is {_length(found)}: give more to continue it, or choose another folder"
+    )
+    if "minutes" not in wanted:
+        total = wanted["settings"].get("max_epochs", 0)
+        if total <= max(done.epochs, done.planned):
+            raise shorter
+        return {"max_epochs": total, "continues": done.epochs, "minutes": None, "pace": None}
+    more = 60 * wanted["minutes"] - (60 * found["minutes"] if "minutes" in found else done.seconds)
+    left = more - (time.time() - begun)
+    if left <= 0 or not done.seconds:
+        raise shorter
+    total = done.epochs + max(1, round(left * done.epochs / done.seconds))
+    minutes = round((done.seconds + left) / 60, 4)
+    return {"max_epochs": total, "continues": done.epochs, "minutes": minutes, "pace": None, "patience": MOST_COUNT}
+
+
+def _declared(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a run whose training is continued with these settings."""
+    before = {name: value for name, value in found.items() if name != "minutes"}
+    to = {name: wanted[name] for name in ("minutes",) if name in wanted} or {"max_epochs": settings["max_epochs"]}
+    first = settings["continues"]
+    begun = [each for each in found.get(CONTINUATIONS, []) if each["continues"] != first]
+    continuations = [*begun, {"continues": first, **to}]
+    declared = {"planned": {**found.get("planned", {}), **settings}, CONTINUATIONS: continuations}
+    if "minutes" in to:
+        return {**before, **to, **declared}
+    return {**before, "settings": {**found["settings"], **to}, **declared}
+
+
+def _write(config: Path, planned: Mapping[str, Any]) -> None:
+    """Write the length that a record names into a training config, where it is another."""
+    settings = {name: planned[name] for name in LENGTH if name in planned}
+    current = read_config(config)
+    if any(current.get(name) != value for name, value in settings.items()):
+        with atomic_file(config) as temporary:
+            shutil.copy(config, temporary)
+            apply_settings([temporary], settings)
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Tell what two records of trainings differ in, but for the length."""
+    for name in sorted({*found, *wanted} - {*_NOT_COMPARED}):
+        if found.get(name) != wanted.get(name):
+            told = f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} now"
+            yield f"{_NAMES[name]} is another" if name in _NAMES else told
+    old, new = (dict(renamed(*entry) for entry in record["settings"].items()) for record in (found, wanted))
+    for name in sorted({*old, *new} - {*FROM_STACK, "max_epochs"}):
+        if old.get(name) != new.get(name):
+            yield f"{name} is {shown(old.get(name))} there and {shown(new.get(name))} now"
+
+
+def _length(record: Mapping[str, Any]) -> str:
+    if "minutes" in record:
+        return f"{record['minutes']:g} min"
+    return f"{record['settings'].get('max_epochs', 'default')} epochs"
+
+
+def _option(record: Mapping[str, Any]) -> str:
+    number, unit = _length(record).rsplit(" ", 1)
+    return f"{'minutes' if unit == 'min' else unit} {number}"
