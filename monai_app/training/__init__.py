@@ -1,5 +1,6 @@
 """What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
+from monai_app.training.averaging import RunningAverage
 from monai_app.training.calibration import FitTemperature
 from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint, epochs_done, is_finished
 from monai_app.training.evaluation import ScoreWriter
@@ -9,10 +10,11 @@ from monai_app.training.gradients import clip_gradients
 from monai_app.training.handlers import EpochProgress, FiniteLoss, SameStack, Stats, ValidationPictures
 from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
-from monai_app.training.seeding import SeedEachEpoch, SeededDataset
+from monai_app.training.seeding import AheadLoader, SeedEachEpoch, SeededDataset
 from monai_app.training.split import BlockSplit, StackSplits, split_blocks, split_stack, split_stacks
 
 __all__ = [
+    "AheadLoader",
     "BestModel",
     "BlockSplit",
     "EpochProgress",
@@ -23,6 +25,7 @@ __all__ = [
     "LabelledPixels",
     "LoadWeights",
     "ResumeCheckpoint",
+    "RunningAverage",
     "SameStack",
     "ScoreWriter",
     "SeedEachEpoch",
