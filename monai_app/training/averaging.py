@@ -2,7 +2,6 @@
 
 from copy import deepcopy
 
-import torch
 from ignite.engine import Engine, Events
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -11,7 +10,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 class RunningAverage:
     """Keep an exponential moving average of a network's weights and of the statistics of its normalisation.
 
-    What ignite's ``EMAHandler`` computes, for all tensors at once: one by one they took ten times as long. Attach to the
+    What ignite's ``EMAHandler`` computes, for all tensors at once: one by one took several times as long. Attach to the
     trainer.
 
     Args:

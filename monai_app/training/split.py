@@ -16,8 +16,8 @@ from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Stack
 
 MOST_PIXELS = 2**20
-"""Labelled pixels of a stack that validate at most, but for parts of a block. More would say little that is new and take
-longer than the training: of three annotated slices of 4000 x 4000 pixels 11 millions would validate."""
+"""Labelled pixels of a stack that validate at most, but for parts of a block. More would say little that is new and
+take longer than the training: of three annotated slices of 4000 x 4000 pixels 12 millions would validate."""
 
 Block = tuple[int, Rect]
 """z and a rectangle of that slice."""

@@ -11,7 +11,7 @@ from monai_app.domain.region import Rect, Region, Span
 from monai_app.inference.tiling.plan import Plan, Tile
 
 CELL = 128
-"""Side in pixels of the cells whose wanted pixels are enclosed one cell at a time; blocks that validate have this side."""
+"""Side in pixels of the cells whose wanted pixels are enclosed one cell at a time: that of blocks that validate."""
 
 
 def wanted_tiles(plan: Plan, wanted: npt.NDArray[np.bool_]) -> Iterator[Tile]:

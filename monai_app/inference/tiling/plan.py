@@ -105,10 +105,7 @@ class Plan:
         """All tiles, column after column of the grid, each through all slices, so that slabs follow each other."""
         blocks = [block for part in self.region.z.cut(self.gaps) for block in part.split(self.block, part.start)]
         cells = product(self._cells(0), self._cells(1), blocks)
-        return tuple(
-            Tile(number, Region(z, y, x), self.read_for(Rect(y, x)))
-            for number, (y, x, z) in enumerate(cells)
-        )
+        return tuple(Tile(number, Region(z, y, x), self.read_for(Rect(y, x))) for number, (y, x, z) in enumerate(cells))
 
     def read_for(self, write: Rect) -> Rect:
         """Return the rows and columns that must be read to write a rectangle, see `Tile.read`."""
