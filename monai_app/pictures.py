@@ -85,14 +85,14 @@ def draw_item(item: Mapping[str, Any], spec: ModelSpec, title: str) -> Figure:
 
     Args:
         item: ``image`` with the stack's path and slice in its ``meta``, ``label`` annotation (1, rows, columns) and
-            ``pred`` logits (K, rows, columns).
+            ``pred`` logits (K, rows, columns), NaN where they were not computed, which stays white.
         spec: of the model, whose detectors are read again from the stack in their own grey values.
         title: comes before the stack's name and the slice's index.
     """
     stack, z = Stack.open(item["image"].meta["filename_or_obj"]), int(item["image"].meta["z"])
     images = {name: stack.read_slab(z, [name], 1)[0] for name in spec.detectors}
     truth = item["label"][0].cpu().numpy()
-    prediction = phase_labels(item["pred"])[0].cpu().numpy()
+    prediction = phase_labels(item["pred"])[0].masked_fill(item["pred"][0].isnan(), 0).cpu().numpy()
     return draw_slice(images, truth, prediction, spec.phases, f"{title}, {stack.store_name}, slice {z}")
 
 

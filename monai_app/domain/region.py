@@ -58,6 +58,10 @@ class Span:
         start = max(self.start, other.start)
         return Span(start, max(start, min(self.stop, other.stop)))
 
+    def enclose(self, other: "Span") -> "Span":
+        """Return the shortest span that holds both."""
+        return Span(min(self.start, other.start), max(self.stop, other.stop))
+
     def split(self, step: int, origin: int = 0) -> Iterator["Span"]:
         """Cut the span where multiples of ``step``, counted from ``origin``, lie in it."""
         first = self.start - (self.start - origin) % step
@@ -101,6 +105,10 @@ class Rect:
     def intersect(self, other: "Rect") -> "Rect":
         """Return what the two rectangles share."""
         return Rect(self.y.intersect(other.y), self.x.intersect(other.x))
+
+    def enclose(self, other: "Rect") -> "Rect":
+        """Return the smallest rectangle that holds both."""
+        return Rect(self.y.enclose(other.y), self.x.enclose(other.x))
 
     def relative_to(self, outer: "Rect") -> "Rect":
         """Return where the rectangle lies in an array that holds ``outer``."""

@@ -1,6 +1,6 @@
 """Segment whole stacks."""
 
-from monai_app.inference.inferers.exact import ExactInferer
+from monai_app.inference.inferers.exact import ExactInferer, with_labelled_wanted
 from monai_app.inference.inferers.volume import VolumeInferer
 from monai_app.inference.model import Model
 from monai_app.inference.outputs import Outputs
@@ -19,4 +19,5 @@ __all__ = [
     "VolumeInferer",
     "check_export",
     "export_tiff",
+    "with_labelled_wanted",
 ]

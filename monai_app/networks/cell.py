@@ -1,8 +1,7 @@
 """The part of a convolutional LSTM's step that is no convolution, and its derivative.
 
 Left to autograd, cutting the gates out of one tensor and putting their gradients together again is a good part of a
-training step on a CPU. Here every map is made once, changed in place where nothing needs the old values, and the
-gradient of the whole is written once.
+training step on a CPU. Here every map is made once, and the gradient of the whole is written once.
 """
 
 from typing import Any
@@ -13,27 +12,21 @@ from torch.autograd.function import once_differentiable
 
 
 def update(
-    from_input: Tensor, from_state: Tensor | None, cell: Tensor | None, hard: bool
+    gates: Tensor, cell: Tensor | None, hard: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Step to the next state.
 
     Args:
-        from_input: (B, 4 F, H, W), the convolved input of the gates i, f, o and the candidate g, in this order.
-        from_state: the same of the hidden state; None stands for zeros, as before the first step.
-        cell: (B, F, H, W), the cell state; None stands for zeros.
+        gates: (B, 4 F, H, W), input and hidden state convolved: gates i, f, o and the candidate g, in this order.
+        cell: (B, F, H, W), the cell state; None stands for zeros, as before the first step.
         hard: clamp the gates to 0..1 as they are; otherwise they go through a sigmoid.
 
     Returns:
         Hidden state, cell state, and what the derivative needs: gates i, f, o, candidate g, tanh of the cell state. All
         are (B, F, H, W).
     """
-    i, f, o, g = from_input.chunk(4, 1)
-    if from_state is None:
-        i, f, o, g = activated(i, hard), activated(f, hard), activated(o, hard), torch.tanh(g)
-    else:
-        state_i, state_f, state_o, state_g = from_state.chunk(4, 1)
-        i, f, o = activated_(i + state_i, hard), activated_(f + state_f, hard), activated_(o + state_o, hard)
-        g = (g + state_g).tanh_()
+    i, f, o, g = gates.chunk(4, 1)
+    i, f, o, g = activated(i, hard), activated(f, hard), activated(o, hard), torch.tanh(g)
     hidden, new, bounded = next_state(i, f, o, g, cell)
     return hidden, new, i, f, o, g, bounded
 
@@ -55,11 +48,6 @@ def activated(values: Tensor, hard: bool) -> Tensor:
     return values.clamp(0, 1) if hard else torch.sigmoid(values)
 
 
-def activated_(values: Tensor, hard: bool) -> Tensor:
-    """Make values gates from 0 to 1, in place."""
-    return values.clamp_(0, 1) if hard else values.sigmoid_()
-
-
 class DifferentiableUpdate(torch.autograd.Function):
     """:func:`update` with its derivative written out; ``apply`` returns hidden and cell state.
 
@@ -67,31 +55,26 @@ class DifferentiableUpdate(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, from_input: Tensor, from_state: Tensor | None, cell: Tensor | None, hard: bool
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, gates: Tensor, cell: Tensor | None, hard: bool) -> tuple[Tensor, Tensor]:
         """See :func:`update`."""
-        hidden, new, *rest = update(from_input, from_state, cell, hard)
+        hidden, new, *rest = update(gates, cell, hard)
         ctx.save_for_backward(cell, *rest)
         ctx.set_materialize_grads(False)  # nothing follows the cell state of the last step
-        ctx.hard, ctx.shape, ctx.layout = hard, from_input.shape, layout(from_input)
-        ctx.has_state = from_state is not None
+        ctx.hard, ctx.shape, ctx.layout = hard, gates.shape, layout(gates)
         return hidden, new
 
     @staticmethod
     @once_differentiable
-    def backward(
-        ctx: Any, d_hidden: Tensor | None, d_new: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
-        """Return the gradients of from_input, from_state (the same) and cell."""
+    def backward(ctx: Any, d_hidden: Tensor | None, d_new: Tensor | None) -> tuple[Tensor, Tensor | None, None]:
+        """Return the gradients of gates and cell."""
         cell, i, f, o, g, bounded = ctx.saved_tensors
         if d_hidden is None:
             d_hidden = torch.zeros_like(o)
         d_cell = torch.ops.aten.tanh_backward(d_hidden * o, bounded)
         if d_new is not None:
             d_cell.add_(d_new)
-        d_input = torch.empty(ctx.shape, dtype=i.dtype, device=i.device, memory_format=ctx.layout)
-        d_i, d_f, d_o, d_g = d_input.chunk(4, 1)
+        d_gates = torch.empty(ctx.shape, dtype=i.dtype, device=i.device, memory_format=ctx.layout)
+        d_i, d_f, d_o, d_g = d_gates.chunk(4, 1)
         write_gate_gradient(d_cell * g, i, ctx.hard, d_i)
         write_gate_gradient(d_hidden * bounded, o, ctx.hard, d_o)
         torch.ops.aten.tanh_backward.grad_input(d_cell * i, g, grad_input=d_g)
@@ -99,7 +82,7 @@ class DifferentiableUpdate(torch.autograd.Function):
             d_f.zero_()
         else:
             write_gate_gradient(d_cell * cell, f, ctx.hard, d_f)
-        return d_input, d_input if ctx.has_state else None, None if cell is None else d_cell.mul_(f), None
+        return d_gates, None if cell is None else d_cell.mul_(f), None
 
 
 def write_gate_gradient(gradient: Tensor, gate: Tensor, hard: bool, out: Tensor) -> None:

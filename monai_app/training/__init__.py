@@ -1,5 +1,6 @@
 """What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
 
+from monai_app.training.averaging import RunningAverage
 from monai_app.training.calibration import FitTemperature
 from monai_app.training.checkpoints import BestModel, LoadWeights, ResumeCheckpoint
 from monai_app.training.evaluation import ScoreWriter
@@ -11,10 +12,11 @@ from monai_app.training.length.done import Done, epochs_done, is_finished, what_
 from monai_app.training.length.pace import Pace
 from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
-from monai_app.training.seeding import SeedEachEpoch, SeededDataset
+from monai_app.training.seeding import AheadLoader, SeedEachEpoch, SeededDataset
 from monai_app.training.split import BlockSplit, StackSplits, split_blocks, split_stack, split_stacks
 
 __all__ = [
+    "AheadLoader",
     "BestModel",
     "BlockSplit",
     "Done",
@@ -27,6 +29,7 @@ __all__ = [
     "LoadWeights",
     "Pace",
     "ResumeCheckpoint",
+    "RunningAverage",
     "SameStack",
     "ScoreWriter",
     "SeedEachEpoch",

@@ -53,9 +53,14 @@ class LabelledPixels(nn.Module):
         labelled = target[:, 0] != IGNORED
         if not labelled.any():  # the mean of no pixel would be NaN
             return logits.sum() * 0
-        pixels = logits.movedim(1, -1)[labelled].T[None], target[:, 0][labelled][None, None]
-        losses = [_loss(term, *((logits, target) if _ignores(term) else pixels)) for term in self.terms]
+        images = [logits, target]
+        row = [] if all(map(_ignores, self.terms)) else _in_a_row(logits, target, labelled)
+        losses = [_loss(term, *(images if _ignores(term) else row)) for term in self.terms]
         return torch.as_tensor(sum(weight * loss for weight, loss in zip(self.weights, losses, strict=True)))
+
+
+def _in_a_row(logits: Tensor, target: Tensor, labelled: Tensor) -> list[Tensor]:
+    return [logits.movedim(1, -1)[labelled].T[None], target[:, 0][labelled][None, None]]
 
 
 def _ignores(term: nn.Module) -> bool:

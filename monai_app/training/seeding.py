@@ -1,20 +1,26 @@
-"""Random numbers that do not depend on who draws them: not on worker processes, nor on the number of ranks."""
+"""Items whose random numbers do not depend on who draws them, worker processes or ranks, and batches of them."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from ignite.distributed import get_rank
 from ignite.engine import Engine, Events
-from monai.data import CacheDataset
+from monai.data import CacheDataset, DataLoader, get_track_meta, set_track_meta
 from monai.transforms import Compose, Randomizable
+
+from monai_app.background.ahead import work_ahead
 
 
 class SeededDataset(CacheDataset):
     """A ``CacheDataset`` whose random transforms depend on the seed, the epoch and the item's index alone.
 
     Drawn from one sequence per process, they would change with the number of processes that share the items. All
-    transforms draw from one generator, which is seeded for every item: 14 new ones would take milliseconds.
+    transforms draw from one generator, which is seeded for every item: 14 new ones would take milliseconds. Transforms
+    keep no metadata of their own, which would take as long as what they do.
 
     Args:
         seed: the run's seed.
@@ -34,7 +40,27 @@ class SeededDataset(CacheDataset):
         if self.transform.R is not self._random:  # at first, and after a loader has seeded the transforms itself
             _share_generator(self.transform, self._random)
         self._random.seed(_derive(self.seed, self.epoch, index))
-        return super()._transform(index)
+        with _without_metadata():
+            return super()._transform(index)
+
+
+class AheadLoader(DataLoader):
+    """A ``DataLoader`` that makes the next batch in a thread while the caller works with the one before it.
+
+    The batches are the same. With worker processes, which do so too, it is a plain one. The thread keeps to one core,
+    however many torch uses elsewhere.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """Yield the batches; work begins when the first is asked for."""
+        return super().__iter__() if self.num_workers else self._ahead()
+
+    def _ahead(self) -> Iterator[Any]:
+        batches, threads = super().__iter__(), torch.get_num_threads()
+        with ThreadPoolExecutor(1, "batches", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for _, batch in work_ahead(pool, lambda _: next(batches), range(len(self)), 1):
+                torch.set_num_threads(threads)  # the thread's number became that of threads to come, too
+                yield batch
 
 
 class SeedEachEpoch:
@@ -55,6 +81,16 @@ class SeedEachEpoch:
         self.dataset.set_epoch(engine.state.epoch)
         # What is left to torch is dropout. Ranks see different crops, which equal masks would tie together.
         torch.manual_seed(_derive(self.seed, engine.state.epoch, get_rank()))
+
+
+@contextmanager
+def _without_metadata() -> Iterator[None]:
+    tracked = get_track_meta()
+    set_track_meta(False)
+    try:
+        yield
+    finally:
+        set_track_meta(tracked)
 
 
 def _share_generator(transforms: Compose, generator: np.random.RandomState) -> None:

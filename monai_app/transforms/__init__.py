@@ -4,6 +4,7 @@ A data item is a dictionary ``{"image": <stack path>, "label": <stack path>, "z"
 stack's>}``; with ``"spare": True`` too it stands in for a share of nothing and counts for nothing.
 """
 
+from monai_app.transforms.deformation import Deformd
 from monai_app.transforms.greys import measure_greys
 from monai_app.transforms.items import annotated_items, repeat_items, share_items
 from monai_app.transforms.labels import IGNORED, PhaseLabelsd, class_indices, phase_labels
@@ -13,6 +14,7 @@ from monai_app.transforms.volume import LoadVolumed
 
 __all__ = [
     "IGNORED",
+    "Deformd",
     "LoadAnnotationd",
     "LoadSlabd",
     "LoadVolumed",

@@ -19,17 +19,15 @@ def maps(channels: int, seed: int, layout: str, dtype: torch.dtype = torch.float
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("has_cell", [True, False], ids=["cell", "no cell"])
-@pytest.mark.parametrize("has_state", [True, False], ids=["state", "no state"])
 @pytest.mark.parametrize("hard", [True, False])
-def test_the_derivative_equals_numerical_differences(hard: bool, has_state: bool, has_cell: bool, layout: str) -> None:
-    state, cell = maps(8, 1, layout) if has_state else None, maps(2, 2, layout) if has_cell else None
-    arguments: Any = (maps(8, 0, layout), state, cell, hard)
+def test_the_derivative_equals_numerical_differences(hard: bool, has_cell: bool, layout: str) -> None:
+    arguments: Any = (maps(8, 0, layout), maps(2, 2, layout) if has_cell else None, hard)
     assert gradcheck(DifferentiableUpdate.apply, arguments)
 
 
 @pytest.mark.parametrize("used", [0, 1], ids=["hidden", "cell"])
 def test_one_of_the_two_states_may_go_unused(used: int) -> None:
-    inputs = [maps(8, 0, "contiguous"), maps(8, 1, "contiguous"), maps(2, 2, "contiguous")]
+    inputs = [maps(8, 0, "contiguous"), maps(2, 2, "contiguous")]
     steps: tuple[Callable[..., Any], ...] = (DifferentiableUpdate.apply, update)
     own, expected = (torch.autograd.grad(step(*inputs, False)[used].sum(), inputs) for step in steps)
     torch.testing.assert_close(own, expected)
@@ -37,7 +35,7 @@ def test_one_of_the_two_states_may_go_unused(used: int) -> None:
 
 def test_a_hard_gate_at_its_ends_lets_no_gradient_through() -> None:
     term = torch.tensor([0.0, 0.5, 1.0, 0.5]).reshape(1, 4, 1, 1).requires_grad_()  # i at its lower end, o at its upper
-    hidden, _ = DifferentiableUpdate.apply(term, None, torch.ones(1, 1, 1, 1), True)
+    hidden, _ = DifferentiableUpdate.apply(term, torch.ones(1, 1, 1, 1), True)
     (gradient,) = torch.autograd.grad(hidden.sum(), term)
     assert gradient.flatten()[[0, 2]].tolist() == [0.0, 0.0]
     assert gradient.flatten()[1] > 0
@@ -46,7 +44,7 @@ def test_a_hard_gate_at_its_ends_lets_no_gradient_through() -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("hard", [True, False])
 def test_the_derivative_equals_autograds_and_keeps_the_layout(hard: bool, layout: str) -> None:
-    inputs = [maps(12, 0, layout, torch.float32), maps(12, 1, layout, torch.float32), maps(3, 2, layout, torch.float32)]
+    inputs = [maps(12, 0, layout, torch.float32), maps(3, 2, layout, torch.float32)]
     gradients = []
     for step in (DifferentiableUpdate.apply, lambda *arguments: update(*arguments)[:2]):
         hidden, cell = step(*inputs, hard)

@@ -114,7 +114,7 @@ def test_the_bundle_fits_on_its_validation_pixels_with_the_best_weights(
     assert again is not None
     assert (again.weights_sha256, again.pixels) == (before.weights_sha256, before.pixels)
     assert again.temperature == pytest.approx(before.temperature, rel=1e-4)  # in another process, with other threads
-    network = parser.get_parsed_content("ema").ema_model.eval()
+    network = parser.get_parsed_content("ema").network.eval()
     load_weights(network, run / "models" / "model.pt")
     total = pixels = 0.0
     for item in parser.get_parsed_content("validate::dataloader"):

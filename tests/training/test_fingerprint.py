@@ -40,10 +40,10 @@ def test_places_reports_and_who_shares_the_work_decide_nothing() -> None:
     [
         ("augmentation__noise__std", 0.2),
         ("augmentation__flip_rows__spatial_axis", 1),
-        ("train__preprocessing__transforms__4__ratios", [0, 1]),
+        ("train__preprocessing__transforms__5__ratios", [0, 1]),
         ("optimizer___target_", "torch.optim.SGD"),
         ("loss__terms__1__batch", False),
-        ("ema__handle_buffers", "copy"),
+        ("ema__momentum", 0.1),
         ("patience", 3),
         ("amp", True),
         ("network_def__upsample", "pixelshuffle"),

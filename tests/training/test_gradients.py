@@ -39,8 +39,16 @@ def test_a_norm_below_zero_is_refused(max_norm: float) -> None:
         step(max_norm, 1.0)
 
 
-def test_a_fused_optimiser_is_refused() -> None:
+class OnGpu(torch.nn.Parameter):
+    @property
+    def is_cuda(self) -> bool:
+        return True
+
+
+def test_a_fused_optimiser_is_refused_on_a_gpu_alone() -> None:
     fused = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], fused=True)
+    clip_gradients(fused, 1.0)
+    fused.param_groups[0]["params"] = [OnGpu(torch.zeros(1))]
     clip_gradients(fused, 0.0)
     with pytest.raises(ConfigError, match="fused optimiser"):
         clip_gradients(fused, 1.0)

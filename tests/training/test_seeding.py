@@ -1,5 +1,6 @@
 """What a training item looks like depends on the seed, the epoch and its index, not on who makes it."""
 
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
+from monai.data import DataLoader, MetaTensor, get_track_meta
 from monai.transforms import Compose, RandFlip
 
 from monai_app.stack import Stack
-from monai_app.training import SeedEachEpoch, SeededDataset
+from monai_app.training import AheadLoader, SeedEachEpoch, SeededDataset
 
 
 @pytest.fixture
@@ -99,6 +101,49 @@ def test_seeds_epochs_and_items_have_random_numbers_of_their_own() -> None:
             assert dataset[0] == dataset[0]
     assert len(draws) == 27
     assert len(torch_draws) == 9
+
+
+class Numbers(torch.utils.data.Dataset[int]):
+    """The numbers from 0; which are made, and that the made ones wait to be taken, is known."""
+
+    def __init__(self, length: int, broken: int = -1) -> None:
+        self.length, self.broken = length, broken
+        self.made = threading.Semaphore(0)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> int:
+        self.made.release()
+        if index == self.broken:
+            raise ValueError(f"number {index}")
+        return index
+
+
+def test_the_next_batch_is_made_while_one_is_worked_with() -> None:
+    numbers, threads = Numbers(6), torch.get_num_threads()
+    loader = AheadLoader(numbers, batch_size=2)
+    batches = iter(loader)
+    assert not numbers.made.acquire(blocking=False)  # the epoch's handlers come before the first batch
+    assert next(batches).tolist() == [0, 1]
+    assert all(numbers.made.acquire(timeout=60) for _ in range(4))
+    assert torch.get_num_threads() == threads
+    assert [batch.tolist() for batch in batches] == [[2, 3], [4, 5]]
+    assert [batch.tolist() for batch in loader] == [batch.tolist() for batch in DataLoader(numbers, batch_size=2)]
+
+
+def test_an_item_that_cannot_be_made_ends_the_epoch_in_its_turn() -> None:
+    batches = iter(AheadLoader(Numbers(6, broken=3), batch_size=2))
+    assert next(batches).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="number 3"):
+        next(batches)
+
+
+def test_crops_carry_no_metadata(open_config: Any) -> None:
+    item = open_config().get_parsed_content("train::dataset")[0][0]
+    assert {type(item[key]) for key in ("image", "label")} == {torch.Tensor}
+    assert MetaTensor not in map(type, item.values())
+    assert get_track_meta()
 
 
 def test_dropout_differs_between_ranks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,14 @@ def test_values_out_of_range_are_refused(fraction: float, block: int) -> None:
         split_blocks({0: np.ones((64, 64), np.uint8)}, 1, fraction, block)
 
 
+def test_of_very_many_pixels_a_million_validates(monkeypatch: pytest.MonkeyPatch) -> None:
+    slices = {z: np.ones((1024, 512), np.uint8) for z in (0, 1)}
+    assert len(split_blocks(slices, 1, 0.25, 64).blocks) == 64
+    monkeypatch.setattr("monai_app.training.split.MOST_PIXELS", 2**16)
+    split = split_blocks(slices, 1, 0.25, 64)
+    assert [len([z for z, _ in split.blocks if z == each]) for each in slices] == [8, 8]
+
+
 def test_no_slice_gives_all_its_labels_away() -> None:
     """One small annotated patch a slice, smaller than a block: the blocks shrink until each patch can be shared."""
     slices = {z: np.zeros((256, 256), np.uint8) for z in (2, 5, 9)}

@@ -113,7 +113,7 @@ def test_a_slice_that_was_trained_on_is_no_test(tiny_stack: Stack) -> None:
 
 
 def test_a_running_average_of_the_weights_is_validated_and_kept(config: ConfigParser, trained: Path) -> None:
-    average = config.get_parsed_content("ema").ema_model
+    average = config.get_parsed_content("ema").network
     assert config.get_parsed_content("best_model").network is average
     assert config.get_parsed_content("validate::evaluator").network is average
     last = torch.load(trained / "models" / "last.ckpt", weights_only=True)

@@ -113,7 +113,7 @@ class TrainingSettings(Strict):
     picture_interval: Count = 5
     """epochs between two pictures in TensorBoard"""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    """of the labelled area, as spatial blocks"""
+    """of the labelled area, as spatial blocks; less where that is over a million pixels"""
     validation_block: Annotated[int, Field(ge=1, le=16_384, json_schema_extra={"unit": "px"})] = 128
     """side of a block in pixels"""
     workers: Annotated[int, Field(ge=0, le=256)] = 0

@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from monai.data import MetaTensor
+from monai.engines import default_prepare_batch
 from monai.inferers import Inferer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,6 +16,7 @@ from torch.nn import functional
 from monai_app.device.tuning import in_fastest_layout
 from monai_app.domain.region import Region
 from monai_app.errors import ConfigError
+from monai_app.inference.tiling.cover import wanted_tiles
 from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.receptive_field import Field, measure_field
 
@@ -48,7 +52,14 @@ class ExactInferer(Inferer):
         super().__init__()
         self.stride, self.window = stride, _checked_window(window, stride)
 
-    def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def __call__(
+        self,
+        inputs: Tensor,
+        network: Callable[..., Tensor],
+        *args: Any,
+        wanted: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Tensor:
         """Return the logits of whole slices.
 
         Args:
@@ -56,6 +67,8 @@ class ExactInferer(Inferer):
             network: a ``torch.nn.Module`` that takes images (B, S*C, h, w), h and w multiples of the stride, and gives
                 logits (B, K, h, w).
             args: given to the network with every tile; its field is measured without them.
+            wanted: (B, 1, H, W), where logits are needed; elsewhere they are NaN, unless they are made on the way. None
+                stands for everywhere.
             kwargs: likewise.
 
         Returns:
@@ -67,12 +80,14 @@ class ExactInferer(Inferer):
         """
         images = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         plan = self._plan(images, network)
-        logits = torch.empty(0)
-        for tile in plan.tiles:
+        tiles = plan.tiles if wanted is None else list(wanted_tiles(plan, _of_any(wanted))) or plan.tiles[:1]
+        logits: Tensor | None = None
+        for tile in tiles:
             part = network(_read(images, plan, tile), *args, **kwargs)
-            if tile.number == 0:
-                logits = part.new_empty((*part.shape[:-2], *images.shape[-2:]))
+            if logits is None:
+                logits = part.new_full((*part.shape[:-2], *images.shape[-2:]), torch.nan)
             logits[..., *tile.write.rect.index] = part[..., *tile.inner.index]
+        assert logits is not None
         return described_as(inputs, logits)
 
     def _plan(self, images: Tensor, network: Callable[..., Tensor]) -> Plan:
@@ -84,12 +99,28 @@ class ExactInferer(Inferer):
         return Plan(shape, Region.whole(shape), self.stride, field.halo, self.window, 1, stripe=self.stride, slices=1)
 
 
+def with_labelled_wanted(
+    batch: dict[str, Tensor], device: torch.device, non_blocking: bool = False, **options: Any
+) -> tuple[Tensor, Tensor, tuple[()], dict[str, Tensor]]:
+    """Prepare a batch for an evaluator with an `ExactInferer` that is to compute the labelled pixels.
+
+    The ``prepare_batch`` of MONAI's engines: image, label (B, 1, H, W), 0 unlabelled, and arguments of the inferer.
+    """
+    image, label = default_prepare_batch(batch, device, non_blocking, **options)
+    return image, label, (), {"wanted": label > 0}
+
+
 def described_as(inputs: Tensor, result: Tensor) -> Tensor:
     """Give a result the metadata of its inputs, where they are a ``MetaTensor``."""
     if not isinstance(inputs, MetaTensor):
         return result
     described: Tensor = MetaTensor(result).copy_meta_from(inputs)  # type: ignore[no-untyped-call]
     return described
+
+
+def _of_any(wanted: Tensor) -> npt.NDArray[np.bool_]:
+    """Return where any image of the batch is wanted, (rows, columns)."""
+    return torch.as_tensor(wanted).any(0).any(0).cpu().numpy()
 
 
 def _read(images: Tensor, plan: Plan, tile: Tile) -> Tensor:

@@ -105,10 +105,11 @@ class Plan:
         """All tiles, column after column of the grid, each through all slices, so that slabs follow each other."""
         blocks = [block for part in self.region.z.cut(self.gaps) for block in part.split(self.block, part.start)]
         cells = product(self._cells(0), self._cells(1), blocks)
-        return tuple(
-            Tile(number, Region(z, y, x), Rect(self._read(0, y), self._read(1, x)))
-            for number, (y, x, z) in enumerate(cells)
-        )
+        return tuple(Tile(number, Region(z, y, x), self.read_for(Rect(y, x))) for number, (y, x, z) in enumerate(cells))
+
+    def read_for(self, write: Rect) -> Rect:
+        """Return the rows and columns that must be read to write a rectangle, see `Tile.read`."""
+        return Rect(self._read(0, write.y), self._read(1, write.x))
 
     @property
     def chunk_aligned(self) -> bool:

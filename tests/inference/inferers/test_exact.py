@@ -15,7 +15,7 @@ from monai.inferers import SlidingWindowInferer
 from torch import Tensor, nn
 
 from monai_app.errors import ConfigError
-from monai_app.inference import ExactInferer
+from monai_app.inference import ExactInferer, with_labelled_wanted
 from monai_app.inference.inferers import exact as inferer
 from monai_app.inference.tiling.receptive_field import Field, measure_field
 from tests.zoo import NETWORKS, network_of
@@ -78,6 +78,38 @@ def test_labels_in_float32_are_those_of_the_whole_slice(kind: str) -> None:
     labels = (logits - middle).argmax(1)
     assert labels.unique().tolist() == [0, 1, 2]
     assert torch.equal(labels, (expected - middle).argmax(1))
+
+
+def split_labels(rows: int, columns: int) -> Tensor:
+    """Labels of some blocks of a slice, as those that validate."""
+    labels = torch.zeros((1, 1, rows, columns), dtype=torch.uint8)
+    for top, left in ((0, 32), (48, 64), (64, 160)):
+        labels[:, :, top : top + 16, left : left + 16] = 1
+    return labels
+
+
+@pytest.mark.parametrize("kind", STRIDES)
+@torch.no_grad()
+def test_wanted_pixels_have_the_labels_of_the_whole_slice(kind: str) -> None:
+    network, stride, labels = made(kind).float(), STRIDES[kind], split_labels(99, 187)
+    batch = {"image": torch.rand((1, CHANNELS, 99, 187), generator=torch.Generator().manual_seed(1)), "label": labels}
+    image, _, _, options = with_labelled_wanted(batch, torch.device("cpu"))
+    logits, expected = ExactInferer((32, 48), stride)(image, network, **options), whole_slice(network, image, stride)
+    wanted = labels[0, 0] > 0
+    middle = expected.mean((0, 2, 3), keepdim=True)
+    assert torch.equal((logits - middle).argmax(1)[:, wanted], (expected - middle).argmax(1)[:, wanted])
+    assert logits.isnan().any()
+
+
+def test_no_more_is_computed_than_is_wanted() -> None:
+    network, infer, labels = Spy(), ExactInferer((64, 64), 16), split_labels(99, 187)
+    images = torch.rand((1, 6, 99, 187))
+    infer(images, network)  # measures as well
+    network.seen.clear()
+    logits = infer(images, network, wanted=labels > 0)
+    assert torch.equal(logits.isfinite().all(1), labels[:, 0] > 0)
+    assert sum(each.shape[2] * each.shape[3] for each in network.seen) == 3 * 16 * 16
+    assert infer(images, network, wanted=torch.zeros_like(labels, dtype=torch.bool)).shape == images.shape
 
 
 @pytest.mark.parametrize("sides", [(1, 1), (13, 50), (64, 7), (16, 24)])
