@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,39 @@ def _answer(description: Path, answers: dict[str, Any]) -> None:
     annotations = {**given, "source": found["source"]}
     content |= {"voxel_nm": answers["voxel_nm"], "phases": answers["phases"], "annotations": annotations}
     description.write_text(yaml.safe_dump(content))
+
+
+def test_the_tutorial_runs_from_the_first_command_to_the_last(tmp_path: Path) -> None:
+    small = {"simulate": ["--slices", "24", "--rows", "64", "--columns", "64"], "train": as_options(TINY)}
+    page = (CHECKOUT / "docs" / "tutorial.md").read_text()
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    for line in "".join(f"{language}\n" if language else text for language, text in blocks).splitlines():
+        match shlex.split(line):
+            case ["yaml"]:
+                (description,) = (text for language, text in blocks if language == "yaml")
+                assert "# ?" in (tmp_path / "sample.yaml").read_text()
+                (tmp_path / "sample.yaml").write_text(description)
+            case ["mkdir" | "mv" as program, *words]:
+                subprocess.run([program, *words], cwd=tmp_path, check=True)
+            case ["monai-app", "view", *words]:
+                with viewing(*words, "--port", free_port(), cwd=tmp_path) as (address, _):
+                    assert address.startswith("http://127.0.0.1:")
+            case ["monai-app", command, *words]:
+                more = small.get(command, [])
+                result = run_command(
+                    "-m", "monai_app", command, *words, *more, cwd=tmp_path, check=command != "inspect"
+                )
+                assert result.returncode in (0, 1)  # what is inspected may be odd
+    stack = Stack.open(tmp_path / "cement.ome.zarr")
+    assert (stack.train_slices, stack.test_slices) == ((4, 11, 18), (21,))
+    assert (tmp_path / "runs" / "unet" / "eval" / "test" / "cement" / "slice_0021.png").is_file()
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_pictures_of_the_pages_are_small_files() -> None:
+    sizes = {path.name: path.stat().st_size for path in (CHECKOUT / "docs" / "images" / "tutorial").iterdir()}
+    assert max(sizes.values()) <= 200_000
+    assert sum(sizes.values()) <= 1_000_000
 
 
 def test_the_commands_of_the_page_on_init_run_in_their_order(tmp_path: Path) -> None:

@@ -35,8 +35,9 @@ def http_page(document: Mapping[str, Any]) -> str:
         "What `monai-app serve` answers: MONAI Label's interface. [OpenAPI document](openapi.json), as a server gives "
         "it at `/openapi.json`; [the page on MONAI Label](../how-to/stacks/monai-label.md) has it in use."
     )
+    parts = document["components"]["schemas"]
     operations = [
-        _operation(path, method, operation)
+        _operation(path, method, operation, parts)
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
@@ -48,27 +49,28 @@ def openapi_json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
-    rows = list(_parameters(operation))
-    answers = ", ".join(f"{status} {answer['description']}" for status, answer in operation["responses"].items())
-    return "\n\n".join(
-        filter(
-            None,
-            (
-                f"## {method.upper()} {path}",
-                operation.get("description") or operation.get("summary", ""),
-                table(("parameter", "place", "meaning"), rows) if rows else "",
-                f"Answers: {answers}.",
-            ),
-        )
-    )
+def _operation(path: str, method: str, operation: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
+    rows = [*_parameters(operation), *_fields(operation, parts)]
+    text = operation.get("description") or operation.get("summary", "")
+    parameters = table(("parameter", "place", "meaning"), rows) if rows else ""
+    answers = f"Answers: {', '.join(operation['responses'])}."
+    return "\n\n".join(filter(None, (f"## {method.upper()} {path}", text, parameters, answers)))
 
 
 def _parameters(operation: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for parameter in operation.get("parameters", []):
-        schema = parameter["schema"]
-        kind = " or ".join(each.get("type", "") for each in schema.get("anyOf", [schema]))
-        meaning = parameter.get("description") or schema.get("description", "")
-        yield f"`{parameter['name']}`", parameter["in"], " ".join(filter(None, (kind, meaning)))
-    for form in operation.get("requestBody", {}).get("content", {}):
-        yield f"`{form}`", "body", ""
+        text = parameter.get("description", "")
+        yield f"`{parameter['name']}`", parameter["in"], f"{_kind(parameter['schema'])} {text}"
+
+
+def _fields(operation: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What a body holds: the fields of the declaration that its schema refers to."""
+    for form, content in operation.get("requestBody", {}).get("content", {}).items():
+        for part in content["schema"].get("anyOf", [content["schema"]]):
+            declared = parts.get(part.get("$ref", "").rpartition("/")[2], {})
+            for name, field in declared.get("properties", {}).items():
+                yield f"`{name}`", form, f"{_kind(field)} {field.get('description', '')}"
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    return " or ".join(filter(None, (each.get("type", "") for each in schema.get("anyOf", [schema]))))
