@@ -41,7 +41,7 @@ def test_every_command_and_option_is_on_the_page() -> None:
 def test_settings_stand_beside_their_sizes_and_files_have_schemas() -> None:
     page = settings_page()
     assert "| `features` | `[64, 128, 256, 512, 1024, 64]` | `[16, 32, 64, 128, 256, 16]` |" in page
-    for name in ("annotations::train", "seeds", "artefacts::curtain_amplitude"):
+    for name in ("annotations::train", "seeds", "artefacts::curtaining"):
         assert name in page
     for name in schemas():
         assert f"](schemas/{name})" in page

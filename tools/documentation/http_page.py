@@ -8,10 +8,6 @@ from typing import Any
 
 from page_parts import page, table
 
-from monai_app.label.app import StackApp
-from monai_app.label.http.guard import Access
-from monai_app.label.http.server import create_api
-from monai_app.label.settings import Settings, Workspace
 from monai_app.phantom import PhantomConfig, write_sample
 from monai_app.stack import ingest
 
@@ -20,6 +16,11 @@ BUNDLE = "fibsem_unet_segmentation"
 
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of a server, as it answers `/openapi.json`."""
+    from monai_app.label.app import StackApp  # MONAI Label takes long to load
+    from monai_app.label.http.guard import Access
+    from monai_app.label.http.server import create_api
+    from monai_app.label.settings import Settings, Workspace
+
     with TemporaryDirectory() as name:
         folder = Path(name)
         config = PhantomConfig.model_validate({"slices": 5, "rows": 64, "columns": 64})
