@@ -18,7 +18,12 @@ from settings_page import schemas, settings_page
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 
-BESIDE_DOCS = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+BESIDE_DOCS = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CITATION.cff": "CITATION.cff",
+}
 """Files of the repository's top level, and the pages that they become."""
 
 PYTHON = "reference/python/"
