@@ -60,7 +60,7 @@ def annotated_slice(stack: Stack) -> Image.Image:
     """Draw both detectors and the annotation of a slice."""
     detectors = {name: stack.read_slab(PAINTED, [name], 1)[0] for name in stack.detectors}
     labels = colour_labels(stack.read_annotation(PAINTED), stack.phases)
-    return panels(stack, {**detectors, "painted labels": labels})
+    return panels(stack, {**detectors, "annotation": labels})
 
 
 def segmented_slice(stack: Stack) -> Image.Image:
@@ -78,7 +78,7 @@ def segmented_slice(stack: Stack) -> Image.Image:
 
 def panels(stack: Stack, images: Mapping[str, np.ndarray]) -> Image.Image:
     """Draw planes side by side, the first one with a scale bar, over the names of the phases."""
-    figure = Figure(figsize=(4 * len(images), 4.5), layout="constrained")
+    figure = Figure(figsize=(4 * len(images), 4.8), layout="constrained")
     for axes, (title, plane) in zip(figure.subplots(1, len(images)), images.items(), strict=True):
         axes.imshow(plane, cmap="gray")
         axes.set_title(title)
