@@ -76,10 +76,24 @@ def test_the_table_of_the_page_has_every_room_above_those_it_imports() -> None:
             assert place.get(room_of(path), 0) <= place[other], f"{path} imports monai_app.{other}, which stands above"
 
 
-def test_files_that_the_page_names_exist() -> None:
-    named = re.findall(r"`((?:\w+/)+\w+\.py)`", (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf8"))
+DECISIONS = CHECKOUT / "docs" / "decisions"
+
+
+def test_files_that_the_page_and_the_decisions_name_exist() -> None:
+    pages = [CHECKOUT / "docs" / "architecture.md", *DECISIONS.rglob("*.md")]
+    named = [name for page in pages for name in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text(encoding="utf8"))]
     assert len(named) > 20
     assert [name for name in named if not any((root / name).is_file() for root in (PACKAGE, CHECKOUT))] == []
+
+
+def test_every_decision_is_listed() -> None:
+    listed = re.findall(r"\]\((.+?)\)", (DECISIONS / "README.md").read_text(encoding="utf8"))
+    assert sorted(listed) == sorted(path.relative_to(DECISIONS).as_posix() for path in DECISIONS.glob("*/*.md"))
+
+
+def test_no_folder_of_pages_holds_more_than_a_dozen() -> None:
+    folders = Counter(page.parent for page in (CHECKOUT / "docs").rglob("*.md") if page.name != "README.md")
+    assert {folder.name: count for folder, count in folders.items() if count > 12} == {}
 
 
 def test_no_files_import_each_other() -> None:

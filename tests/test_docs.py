@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.stack.alignment.drifting import texture
 from tests.stack.samples import SampleFolder
 from tests.viewer.viewing import viewing
 
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 SMALL = {
     "train": as_options(TINY),
     "simulate": ["--slices", "5", "--rows", "64", "--columns", "64"],
@@ -88,12 +89,45 @@ def _answer(description: Path, answers: dict[str, Any]) -> None:
     description.write_text(yaml.safe_dump(content))
 
 
+def test_the_tutorial_runs_from_the_first_command_to_the_last(tmp_path: Path) -> None:
+    small = {"simulate": ["--slices", "24", "--rows", "64", "--columns", "64"], "train": as_options(TINY)}
+    page = (CHECKOUT / "docs" / "tutorial.md").read_text()
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    for line in "".join(f"{language}\n" if language else text for language, text in blocks).splitlines():
+        match shlex.split(line):
+            case ["yaml"]:
+                (description,) = (text for language, text in blocks if language == "yaml")
+                assert "# ?" in (tmp_path / "sample.yaml").read_text()
+                (tmp_path / "sample.yaml").write_text(description)
+            case ["mkdir" | "mv" as program, *words]:
+                subprocess.run([program, *words], cwd=tmp_path, check=True)
+            case ["monai-app", "view", *words]:
+                with viewing(*words, "--port", free_port(), cwd=tmp_path) as (address, _):
+                    assert address.startswith("http://127.0.0.1:")
+            case ["monai-app", command, *words]:
+                more = small.get(command, [])
+                result = run_command(
+                    "-m", "monai_app", command, *words, *more, cwd=tmp_path, check=command != "inspect"
+                )
+                assert result.returncode in (0, 1)  # what is inspected may be odd
+    stack = Stack.open(tmp_path / "cement.ome.zarr")
+    assert (stack.train_slices, stack.test_slices) == ((4, 11, 18), (21,))
+    assert (tmp_path / "runs" / "unet" / "eval" / "test" / "cement" / "slice_0021.png").is_file()
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_pictures_of_the_pages_are_small_files() -> None:
+    sizes = {path.name: path.stat().st_size for path in (CHECKOUT / "docs" / "images" / "tutorial").iterdir()}
+    assert max(sizes.values()) <= 200_000
+    assert sum(sizes.values()) <= 1_000_000
+
+
 def test_the_commands_of_the_page_on_init_run_in_their_order(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (4, 2, 20, 30), np.uint8)
     said = {"Channel": {"Name": ["ICE", "TLD"]}} | {f"PhysicalSize{axis}": 0.01 for axis in "XYZ"}
     (tmp_path / "images").mkdir()
     tifffile.imwrite(tmp_path / "images" / "a.ome.tif", pixels, metadata={"axes": "ZCYX", **said})
-    tasks = commands(CHECKOUT / "docs" / "init.md", "monai-app")
+    tasks = commands(CHECKOUT / "docs" / "how-to" / "stacks" / "init.md", "monai-app")
     assert [task[0] for task in tasks] == ["init", "ingest", "verify"]
     for task in tasks:
         output = run_command("-m", "monai_app", *task, cwd=tmp_path).stdout
@@ -105,7 +139,7 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
 ) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
-    page = CHECKOUT / "docs" / "segmentation.md"
+    page = CHECKOUT / "docs" / "how-to" / "models" / "segmentation.md"
     for words in commands(page, "monai-app"):
         run_command("-m", "monai_app", *words, cwd=tmp_path)
     code = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
@@ -124,7 +158,7 @@ def test_the_commands_of_the_page_on_quantities_run(tiny_stack: Stack, tmp_path:
     stack = Stack.open(tmp_path / "sample.ome.zarr")
     labels = 1 + (np.arange(8 * 96 * 80).reshape(stack.shape) // 20 % 3).astype(np.uint8)
     stack.write_labels("unet", iter(labels))
-    page = CHECKOUT / "docs" / "quantify.md"
+    page = CHECKOUT / "docs" / "how-to" / "models" / "quantify.md"
     for words in commands(page, "monai-app"):
         run_command("-m", "monai_app", *words, cwd=tmp_path)
     (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
@@ -134,7 +168,7 @@ def test_the_commands_of_the_page_on_quantities_run(tiny_stack: Stack, tmp_path:
 
 
 def test_the_numbers_of_the_page_on_quantities_were_measured() -> None:
-    page = (CHECKOUT / "docs" / "quantify.md").read_text()
+    page = (CHECKOUT / "docs" / "how-to" / "models" / "quantify.md").read_text()
     shapes = json.loads((CHECKOUT / "docs" / "results" / "quantify.json").read_text())["shapes"]
     rows = [
         f"| {shape} | {name} | {each['seconds']:.0f} s | {each['peak_gib']:.1f} GiB |"
@@ -148,7 +182,7 @@ def test_the_page_on_error_bars_runs_and_its_tables_are_what_was_measured(tiny_s
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
     stack = Stack.open(tmp_path / "sample.ome.zarr")
     stack.write_labels("unet", iter(1 + (np.arange(8 * 96 * 80).reshape(stack.shape) // 20 % 3).astype(np.uint8)))
-    page = CHECKOUT / "docs" / "uncertainty.md"
+    page = CHECKOUT / "docs" / "explanation" / "uncertainty.md"
     (words,) = commands(page, "monai-app")
     shown = run_command("-m", "monai_app", *words, cwd=tmp_path).stdout
     assert {"corrected_fraction", "material_fraction", "correlation_range_z"} <= set(shown.split())
@@ -181,7 +215,7 @@ def test_the_commands_of_the_page_on_confidence_run_in_their_order(
 ) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
-    for words in commands(CHECKOUT / "docs" / "confidence.md", "monai-app"):
+    for words in commands(CHECKOUT / "docs" / "explanation" / "confidence.md", "monai-app"):
         run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)
     assert (tmp_path / "runs" / "unet" / "eval" / "test" / "sample" / "confidence.png").is_file()
     assert Stack.open(tmp_path / "sample.ome.zarr").label_attributes("sure")["calibrated"] > 0
@@ -190,7 +224,7 @@ def test_the_commands_of_the_page_on_confidence_run_in_their_order(
 def test_the_commands_and_the_code_of_the_page_on_viewers_run(tiny_stack: Stack, tmp_path: Path) -> None:
     stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
     stack.write_labels("unet", (np.full(stack.shape[1:], 1 + z % 3, np.uint8) for z in range(stack.shape[0])))
-    page = CHECKOUT / "docs" / "viewers.md"
+    page = CHECKOUT / "docs" / "how-to" / "stacks" / "viewers.md"
     in_browser, other, in_napari, *saved = commands(page, "monai-app")
     for words in saved:
         run_command("-m", "monai_app", *words, cwd=tmp_path)
@@ -217,7 +251,7 @@ def test_the_commands_of_the_page_on_annotations_run_in_their_order(
 ) -> None:
     stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
     stack.write_labels("unet", (np.full(stack.shape[1:], 1 + z % 3, np.uint8) for z in range(stack.shape[0])))
-    output = run_here("annotations.md", tmp_path, monkeypatch)
+    output = run_here("how-to/stacks/annotations.md", tmp_path, monkeypatch)
     stack = stack.reopened()
     assert (stack.train_slices, stack.test_slices) == ((0, 1, 2, 3, 7), (4, 5))
     for z, other in ((4, 3), (2, 1)):
@@ -238,7 +272,7 @@ def test_the_commands_of_the_page_on_labels_run_in_their_order(
             planes = {LABELS: labels, "confidence": 60 * labels, "probability": np.stack([50 * labels] * 3)}
             result.arrays.write(z, Rect.whole(stack.shape), planes)
         result.finish(range(stack.shape[0]))
-    output = run_here("labels.md", tmp_path, monkeypatch)
+    output = run_here("how-to/stacks/labels.md", tmp_path, monkeypatch)
     assert output.count("saved: ") == 9
     assert output.endswith("removed: unet\n")
     assert {path.name for path in tmp_path.iterdir()} == {"sample.ome.zarr", *re.findall(r"saved: (.*)", output)}
@@ -251,7 +285,7 @@ def test_the_page_on_proposals_runs(tiny_stack: Stack, tmp_path: Path) -> None:
             plane = np.full(stack.shape[1:], 1 + z, np.uint8)
             result.arrays.write(z, Rect.whole(stack.shape), {"labels": plane % 3 + 1, "confidence": 20 * plane})
         result.finish(range(stack.shape[0]))
-    page = CHECKOUT / "docs" / "proposals.md"
+    page = CHECKOUT / "docs" / "how-to" / "stacks" / "proposals.md"
     for words in commands(page, "monai-app"):
         run_command("-m", "monai_app", *words, cwd=tmp_path)
     proposed = np.asarray(tifffile.imread(tmp_path / "proposal.tif"))
@@ -263,7 +297,7 @@ def test_the_page_on_proposals_runs(tiny_stack: Stack, tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_the_page_on_proposals_were_measured() -> None:
-    page = CHECKOUT / "docs" / "proposals.md"
+    page = CHECKOUT / "docs" / "how-to" / "stacks" / "proposals.md"
     measured = json.loads((CHECKOUT / "docs" / "results" / "proposals.json").read_text())
     rows = [
         [row["sample"], f"{row['share']:.0%}", row["way"], f"{row['same_slice']:.3f}", f"{row['beside']:.3f}"]
@@ -287,14 +321,14 @@ def test_the_commands_of_the_page_on_inspection_run(tiny_stack: Stack, tmp_path:
     for name in ("ICE", "TLD", "annotations"):
         (tmp_path / name).symlink_to(tmp_path / "sample" / name)
     (tmp_path / "sample.ome.zarr").symlink_to(tiny_stack.path)
-    for words in commands(CHECKOUT / "docs" / "inspect.md", "monai-app"):
+    for words in commands(CHECKOUT / "docs" / "how-to" / "stacks" / "inspect.md", "monai-app"):
         run_command("-m", "monai_app", *words, cwd=tmp_path)
     assert all((tmp_path / name).is_file() for name in ("found.json", "found.png", "found.html"))
 
 
 def test_what_the_results_say_of_readers_was_measured() -> None:
     measured = json.loads((CHECKOUT / "docs" / "results" / "readers.json").read_text())
-    page, damaged, speed = CHECKOUT / "docs" / "results.md", measured["damaged"], measured["ingest"]
+    page, damaged, speed = CHECKOUT / "docs" / "explanation" / "results.md", measured["damaged"], measured["ingest"]
     assert damaged["faults"] == []
     counts = [[row["what was read"], row["taken"], row["refused"]] for row in table_rows(page, "what was read")]
     assert counts == [
@@ -309,7 +343,7 @@ def test_what_the_results_say_of_readers_was_measured() -> None:
 
 
 def test_the_numbers_of_the_page_on_inspection_were_measured() -> None:
-    page = (CHECKOUT / "docs" / "inspect.md").read_text()
+    page = (CHECKOUT / "docs" / "how-to" / "stacks" / "inspect.md").read_text()
     measured = json.loads((CHECKOUT / "docs" / "results" / "inspection.json").read_text())
     real, *simulated = measured["stacks"].values()
     for fault in real["faults"]:
@@ -328,7 +362,7 @@ def test_the_commands_of_the_packages_page_run_in_their_order(tiny_stack: Stack,
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     for name in ("sample", "other"):
         shutil.copytree(tiny_stack.path, tmp_path / f"{name}.ome.zarr")
-    tasks = commands(CHECKOUT / "docs" / "packages.md", "monai-app")
+    tasks = commands(CHECKOUT / "docs" / "how-to" / "models" / "packages.md", "monai-app")
     assert len(tasks) == 11
     for task in tasks:
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
@@ -349,7 +383,7 @@ def test_the_commands_of_the_page_on_bundles_run_from_another_folder(
         shutil.copy(schema, tmp_path)
     else:
         absent.add("verify_metadata")
-    page = CHECKOUT / "docs" / "bundles.md"
+    page = CHECKOUT / "docs" / "reference" / "bundles.md"
     lines = commands(page, "python")
     verbs = {"run", "run_workflow", "verify_metadata", "verify_net_in_out", "ckpt_export", "onnx_export"}
     assert {line[2] for line in lines} == verbs
@@ -375,7 +409,7 @@ def test_the_page_on_monai_label_runs_against_the_server_that_it_starts(
 ) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     stack = Path(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
-    page = CHECKOUT / "docs" / "monai-label.md"
+    page = CHECKOUT / "docs" / "how-to" / "stacks" / "monai-label.md"
     assert (CHECKOUT / "tools" / "install-label").is_file()  # which set up the environment of this test
     words, prepare, elsewhere = commands(page, "monai-app")
     assert elsewhere[-2:] == ["--token-file", "token"]  # tests/label/test_serve.py starts such a server
@@ -479,7 +513,7 @@ def test_the_commands_of_the_export_page_run_in_their_order(tiny_stack: Stack, t
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
     (tmp_path / "docs").symlink_to(CHECKOUT / "docs")
-    page = CHECKOUT / "docs" / "export.md"
+    page = CHECKOUT / "docs" / "how-to" / "models" / "export.md"
     for words in commands(page, "monai-app"):
         run_command("-m", "monai_app", *words, cwd=tmp_path)
     (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
@@ -492,7 +526,7 @@ def test_the_commands_of_the_export_page_run_in_their_order(tiny_stack: Stack, t
         given = np.fromfile(tmp_path / "labels.raw", np.uint8).reshape(stack.shape[1:])
         assert (given != expected).mean() <= 1e-4  # ties
         (tmp_path / "labels.raw").unlink()
-    (words,) = commands(CHECKOUT / "docs" / "security.md", "monai-app")
+    (words,) = commands(CHECKOUT / "docs" / "reference" / "security.md", "monai-app")
     assert "trusted: " in run_command("-m", "monai_app", *words, cwd=tmp_path).stdout
 
 
@@ -533,7 +567,7 @@ def test_the_commands_of_the_training_page_run(tiny_stack: Stack, trained: Path,
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
     ingest(write_tiny_sample(tmp_path / "other", rows=64), tmp_path / "other.ome.zarr")
-    page = CHECKOUT / "docs" / "training.md"
+    page = CHECKOUT / "docs" / "how-to" / "models" / "training.md"
     lines = commands(page, "monai-app")
     timed, longer, *lines = lines
     assert (timed[-2:], longer[-2:]) == (["--minutes", "10"], ["--epochs", "40"])
@@ -556,7 +590,7 @@ def test_the_commands_of_the_alignment_page_run_and_its_tables_are_what_was_meas
     sample.detector("ICE", texture(4, 96, 96))
     sample.detector("TLD", 255 - texture(4, 96, 96))
     sample.write()
-    page = CHECKOUT / "docs" / "alignment.md"
+    page = CHECKOUT / "docs" / "how-to" / "stacks" / "alignment.md"
     (words,) = commands(page, "monai-app")
     run_command("-m", "monai_app", *words, cwd=tmp_path)
     (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
@@ -584,7 +618,7 @@ def test_the_code_of_the_page_on_active_learning_runs_and_its_table_is_what_was_
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "unet").symlink_to(trained)
     (tmp_path / "sample.ome.zarr").symlink_to(tiny_stack.path)
-    page = (CHECKOUT / "docs" / "active-learning.md").read_text()
+    page = (CHECKOUT / "docs" / "how-to" / "stacks" / "active-learning.md").read_text()
     (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert "Proposal(z=" in run_command("-c", code, cwd=tmp_path).stdout
     measured = json.loads((CHECKOUT / "docs" / "results" / "active_learning.json").read_text())
@@ -614,9 +648,9 @@ def test_links_of_pages_lead_to_files(page: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "rows"),
     [
-        ("simulator", settings_table(PhantomConfig)),
-        ("stack-store", settings_table(SampleDescription)),
-        ("training", list_settings(read_yaml(template_path(DEFAULT_BUNDLE) / "configs" / "train.yaml"))),
+        ("how-to/stacks/simulator", settings_table(PhantomConfig)),
+        ("reference/stack-store", settings_table(SampleDescription)),
+        ("how-to/models/training", list_settings(read_yaml(template_path(DEFAULT_BUNDLE) / "configs" / "train.yaml"))),
     ],
 )
 def test_pages_hold_the_tables_of_settings(page: str, rows: list[Setting]) -> None:

@@ -1,4 +1,4 @@
-"""The examples of docs/extend.md run as they stand; tests/bundle/test_third_network.py runs that of a network."""
+"""The examples of docs/explanation/extend.md run; tests/bundle/test_third_network.py runs that of a network."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, TINY, as_options, run_command
 
-PAGE = (CHECKOUT / "docs" / "extend.md").read_text()
+PAGE = (CHECKOUT / "docs" / "explanation" / "extend.md").read_text()
 EXAMPLES: list[tuple[str, str]] = re.findall(
     r"^## (?:An? )(.*?)\n(?:(?!^## ).*\n)*?```python\n((?:.*\n)*?)```", PAGE, re.MULTILINE
 )

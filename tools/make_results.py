@@ -13,6 +13,7 @@ name, such as `robustness`.
 """
 
 import argparse
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ def take(folder: Path, name: str) -> None:
 
 def pages() -> list[Path]:
     """Return the pages that have blocks."""
-    every = [CHECKOUT / "README.md", *sorted(DOCS.glob("*.md"))]
+    every = [CHECKOUT / "README.md", *sorted(DOCS.rglob("*.md"))]
     return [page for page in every if BLOCK.search(page.read_text(encoding="utf8"))]
 
 
@@ -67,7 +68,8 @@ def fill(page: Path) -> str:
 
     def block(match: re.Match[str]) -> str:
         begin, name, part, end = match.groups()
-        figures = f"{'docs/' if page.parent == CHECKOUT else ''}images/study_{name}_"
+        images = Path(os.path.relpath(DOCS / "images", page.parent)).as_posix()
+        figures = f"{images}/study_{name}_"
         lines = lines_of(read_scores(DOCS / "results" / f"{name}.json"), part, figures)
         return "\n".join([begin.rstrip("\n"), *lines, end])
 

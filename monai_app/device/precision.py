@@ -35,7 +35,7 @@ def full_precision() -> AbstractContextManager[None]:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device is faster in bfloat16 than in float32: CUDA since Ampere, and CPUs with AMX.
 
-    AVX-512 BF16 alone is not: a U-Net took 1.65 times as long as in float32 with it (docs/performance.md).
+    AVX-512 BF16 alone is not: a U-Net took 1.65 times as long as in float32 with it (docs/explanation/performance.md).
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

@@ -149,7 +149,7 @@ def _parsed(text: str | bytes, source: str) -> dict[str, Any]:
 
 @contextmanager
 def quiet_torchscript() -> Iterator[None]:
-    """Leave out torch's warnings that TorchScript is deprecated, one a submodule; docs/export.md says so once."""
+    """Leave out torch's warnings that TorchScript is deprecated, one a submodule; the page on export says so once."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\.", category=FutureWarning)
         warnings.filterwarnings("ignore", message=r".*torch\.jit\.", category=DeprecationWarning)

@@ -16,7 +16,7 @@ Counts = npt.NDArray[np.int64]
 BLOCKS = 9
 """About so many blocks a slice is divided into. Errors are correlated over whole grains, so blocks must be as large as
 can be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
-(docs/uncertainty.md)."""
+(docs/explanation/uncertainty.md)."""
 
 LEAST_BLOCKS = 4
 """Blocks that an interval that can be relied on is made of."""
@@ -29,7 +29,7 @@ class Blocks:
     Attributes:
         side: the longer side of a block, in pixels.
         places: (blocks, 2), first row and column.
-        counts: (blocks, K, K), [true][predicted].
+        counts: (blocks, K, K), ``[true][predicted]``.
     """
 
     side: int
@@ -94,7 +94,7 @@ def shared_blocks(slices: Iterable[tuple[float, Blocks]], phases: int) -> Counts
         phases: number of phases K.
 
     Returns:
-        (blocks, K, K), [true][predicted].
+        (blocks, K, K), ``[true][predicted]``.
     """
     shared: dict[tuple[float, ...], Counts] = {}
     first = -math.inf

@@ -35,7 +35,7 @@ def block_interval(
     less than there are blocks. Percentiles of the resamples would be too narrow: an annotated slice has few blocks.
 
     Args:
-        counts: (blocks, K, K), [true][predicted], of blocks that are wider than the range in which errors are
+        counts: (blocks, K, K), ``[true][predicted]``, of blocks that are wider than the range in which errors are
             correlated.
         statistic: takes (repeats, K, K) and gives (repeats,), ``nan`` where it is undefined.
         level: share of the intervals that hold the true value.
@@ -60,7 +60,7 @@ def standard_error(
     """Return the standard error of a statistic of pixel counts, from at least two blocks drawn with replacement.
 
     Args:
-        counts: (blocks, K, K), [true][predicted].
+        counts: (blocks, K, K), ``[true][predicted]``.
         statistic: takes (repeats, K, K) and gives (repeats, ...), ``nan`` where it is undefined.
         seed: of the draws.
 

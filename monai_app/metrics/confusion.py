@@ -27,7 +27,7 @@ def labelled_pairs(output: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torc
 
 
 def phase_confusion(phases: int) -> ConfusionMatrix:
-    """Make the confusion matrix of K phases over labelled pixels, [true][predicted].
+    """Make the confusion matrix of K phases over labelled pixels, ``[true][predicted]``.
 
     Counts are whole numbers and accumulate over a run and over all processes.
     """
@@ -37,7 +37,7 @@ def phase_confusion(phases: int) -> ConfusionMatrix:
 def count_pixels(
     true: npt.NDArray[np.integer], predicted: npt.NDArray[np.integer], phases: int
 ) -> npt.NDArray[np.int64]:
-    """Count the labelled pixels of a slice, as `phase_confusion` does: (K, K), [true][predicted].
+    """Count the labelled pixels of a slice, as `phase_confusion` does: (K, K), ``[true][predicted]``.
 
     Args:
         true: (rows, columns), 0 unlabelled, 1..K.

@@ -17,7 +17,7 @@ def score_intervals(counts: Counts, phases: Sequence[str]) -> dict[str, Any]:
     """Return the 95 % intervals of scores, by a spatial block bootstrap (see `block_interval`).
 
     Args:
-        counts: (blocks, K, K), [true][predicted], of one slice or of many.
+        counts: (blocks, K, K), ``[true][predicted]``, of one slice or of many.
         phases: names of the K phases.
 
     Returns:

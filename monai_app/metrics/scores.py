@@ -45,7 +45,7 @@ class Scores:
         phases: one entry per phase, in the order of their values.
         mean_iou: mean over the phases that stand in the annotation or the prediction.
         pixel_accuracy: share of the labelled pixels that are right.
-        confusion: pixel counts, [true phase][predicted phase].
+        confusion: pixel counts, ``[true phase][predicted phase]``.
     """
 
     phases: tuple[PhaseScore, ...]
@@ -58,7 +58,7 @@ def mean_iou(confusion: np.ndarray, annotated_only: bool = False) -> float:
     """Return the mean IoU of a confusion matrix; ``nan`` if no phase has one.
 
     Args:
-        confusion: pixel counts (K, K), [true][predicted].
+        confusion: pixel counts (K, K), ``[true][predicted]``.
         annotated_only: leave out phases that are not annotated even if some pixels are predicted as one. Otherwise
             only those are left out that are neither annotated nor predicted: they have no IoU.
     """
@@ -68,7 +68,7 @@ def mean_iou(confusion: np.ndarray, annotated_only: bool = False) -> float:
 
 
 def score(confusion: np.ndarray, phases: Sequence[str]) -> Scores:
-    """Compute all scores of pixel counts (K, K), [true][predicted]; ``phases`` are the names in the order of values."""
+    """Compute all scores of pixel counts (K, K), ``[true][predicted]``; ``phases`` are the names by value."""
     counts = np.asarray(confusion).astype(np.int64)
     hits, true, predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     total = counts.sum()

@@ -128,7 +128,9 @@ class BidirectionalConvLSTM2d(nn.Module):
     """Two convolutional LSTMs, one from the first element to the last and one back, merged.
 
     Args:
-        in_channels, hidden_channels, gate_activation: of each direction, see :class:`ConvLSTM2d`.
+        in_channels: of each direction, see :class:`ConvLSTM2d`.
+        hidden_channels: likewise.
+        gate_activation: likewise.
         merge: ``"sum"`` of the two directions, or ``"concat"`` of their channels (forward first).
 
     Attributes:

@@ -23,8 +23,8 @@ class Sensor3D(nn.Module):
 
         slab -> (2 conv, pool) per level -> 2 conv -> ConvLSTM -> (up, skip, 2 conv) per level -> ConvLSTM -> head
 
-    The paper states the kinds of layers; their order and numbers are a reconstruction (docs/sensor3d.md says which
-    choice is verified and which is not).
+    The paper states the kinds of layers; their order and numbers are a reconstruction (docs/explanation/sensor3d.md
+    says which choice is verified and which is not).
 
     Args:
         detectors: number of detectors C.

@@ -21,7 +21,7 @@ REPEATS = 1000
 LEVEL = 0.95
 
 LEAST_SEEDS = 3
-"""Of two, intervals are too wide, and simulated ones of one pair hold too seldom (docs/study.md)."""
+"""Of two, intervals are too wide, and simulated ones of one pair hold too seldom (docs/how-to/models/study.md)."""
 
 LEAST_SAMPLES = 3
 """Of two, an interval over samples would be thirteen times as wide as they lie apart."""
@@ -80,8 +80,8 @@ def compare(
     said by an interval of its own, see `interval_over_samples`.
 
     Args:
-        counts: variant -> for each stack (seeds, blocks, K, K) pixels, [true][predicted], in the same order of seeds
-            and blocks for all variants.
+        counts: variant -> for each stack (seeds, blocks, K, K) pixels, ``[true][predicted]``, with
+            seeds and blocks in the same order for all variants.
         contrasts: between the variants.
         together: whether all contrasts of a claim are to hold together; else each is corrected for itself alone.
         seed: of the draws.

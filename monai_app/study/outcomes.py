@@ -25,7 +25,7 @@ class Outcome:
 
     Attributes:
         run: the run.
-        blocks: (blocks, K, K) pixels, [true][predicted], of the spatial blocks of the test slices.
+        blocks: (blocks, K, K) pixels, ``[true][predicted]``, of the spatial blocks of the test slices.
         scores: of all of them together.
         boundary_iou: mean over the phases of the Boundary IoU at 2 pixels.
         seconds: that the training took; None where it was resumed.

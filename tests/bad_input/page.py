@@ -1,4 +1,4 @@
-"""The page of the table, ``docs/bad_input.md``: written from the rows and their messages."""
+"""The page of the table, ``docs/reference/bad_input.md``: written from the rows and their messages."""
 
 import importlib
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tests.bad_input.row import Row
 from tests.conftest import CHECKOUT
 
-PAGE = CHECKOUT / "docs" / "bad_input.md"
+PAGE = CHECKOUT / "docs" / "reference" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
     *("train", "results", "studies", "segment", "quantify", "proposals"),

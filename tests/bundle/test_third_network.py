@@ -1,4 +1,6 @@
-"""The network of docs/extend.md, which the package does not ship: a config and a size, and every command takes it."""
+"""A network that the package does not ship, that of docs/explanation/extend.md: a config and a size, and every command
+takes it.
+"""
 
 import re
 import shutil
@@ -10,7 +12,7 @@ from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, run_command
 
 NETWORK, SIZE = re.findall(
-    r"^```yaml\n(.*?)^```", (CHECKOUT / "docs" / "extend.md").read_text(), re.DOTALL | re.MULTILINE
+    r"^```yaml\n(.*?)^```", (CHECKOUT / "docs" / "explanation" / "extend.md").read_text(), re.DOTALL | re.MULTILINE
 )
 NAME = "fibsem_attentionunet_segmentation"
 

@@ -1,6 +1,6 @@
 """What MONAI's verbs make of a trained bundle computes what the bundle computes.
 
-docs/bundles.md has each verb as a command, which tests/test_docs.py runs.
+docs/reference/bundles.md has each verb as a command, which tests/test_docs.py runs.
 """
 
 import shutil

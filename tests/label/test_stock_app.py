@@ -71,7 +71,7 @@ def server(
 ) -> Iterator[Server]:
     """The app with both run folders as they are, by the commands of the page on bundles."""
     folder, port = tmp_path_factory.mktemp("server"), free_port()
-    download, start = commands(CHECKOUT / "docs" / "bundles.md", "monailabel")
+    download, start = commands(CHECKOUT / "docs" / "reference" / "bundles.md", "monailabel")
     run_command(*monailabel(*download)[1:], cwd=folder)
     app = folder / "apps" / "monaibundle"
     for name, run in zip(MODELS, (trained, trained_sensor3d), strict=True):

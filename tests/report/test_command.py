@@ -30,7 +30,7 @@ def test_the_commands_of_the_page_on_reports_run(
     )
     monkeypatch.chdir(tmp_path)
     written = []
-    for words in commands(CHECKOUT / "docs" / "report.md", "monai-app"):
+    for words in commands(CHECKOUT / "docs" / "how-to" / "models" / "report.md", "monai-app"):
         result = CliRunner().invoke(app, words, catch_exceptions=False)
         written.append(Path(words[words.index("-o") + 1]))
         assert f"report: {written[-1]}\n" in result.output
@@ -64,5 +64,5 @@ def test_the_numbers_of_the_page_were_measured() -> None:
         ]
         for each in pages.values()
     ]
-    page = (CHECKOUT / "docs" / "report.md").read_text()
+    page = (CHECKOUT / "docs" / "how-to" / "models" / "report.md").read_text()
     assert [row.split(" | ")[1:] for row in re.findall(r"^\| (.* MB .*) \|$", page, re.MULTILINE)] == rows

@@ -176,7 +176,7 @@ def test_pairs_are_not_corrected_for_their_number() -> None:
 
 
 def test_the_numbers_of_the_page_were_measured() -> None:
-    page = (CHECKOUT / "docs" / "study.md").read_text()
+    page = (CHECKOUT / "docs" / "how-to" / "models" / "study.md").read_text()
     measured = json.loads((CHECKOUT / "docs" / "results" / "study_coverage.json").read_text())["rows"]
     rows = {
         f"| {row['seeds']} | {row['pairs']} | {row['shared']} | {100 * row['held']:.0f} % | {row['median_width']:.3f} |"

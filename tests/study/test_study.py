@@ -83,7 +83,7 @@ def test_the_commands_of_the_page_run(
 ) -> None:
     """On studies that are done."""
     monkeypatch.chdir(tmp_path)
-    page = CHECKOUT / "docs" / "study.md"
+    page = CHECKOUT / "docs" / "how-to" / "models" / "study.md"
     for name in ("study", "four"):
         runs = shutil.copytree(study[0], tmp_path / name) / "runs"
         (runs / tiny_stack.store_name).rename(runs / "sample")

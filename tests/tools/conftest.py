@@ -4,4 +4,4 @@ import sys
 
 from tests.conftest import CHECKOUT
 
-sys.path[:0] = [str(CHECKOUT / "tools"), str(CHECKOUT / "tools" / "benchmarks")]
+sys.path[:0] = [str(CHECKOUT / "tools" / name) for name in ("", "benchmarks", "documentation")]

@@ -17,7 +17,7 @@ def test_docs_say_what_the_results_of_studies_say(page: Path) -> None:
 
 
 def test_results_of_studies_stand_in_the_docs() -> None:
-    assert CHECKOUT / "docs" / "results.md" in make_results.pages()
+    assert CHECKOUT / "docs" / "explanation" / "results.md" in make_results.pages()
 
 
 def test_blocks_are_filled_and_all_else_is_left(

@@ -8,7 +8,7 @@ import typer
 
 def simulate(
     target: Annotated[Path, typer.Argument(help="Folder to write: TIFFs per detector, annotations, sample.yaml.")],
-    config: Annotated[Path | None, typer.Option(help="YAML file of simulator settings (docs/simulator.md).")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings (`settings --of simulator`).")] = None,
     slices: Annotated[int | None, typer.Option(help="Number of slices.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of a slice, in pixels.")] = None,
     columns: Annotated[int | None, typer.Option(help="Columns of a slice, in pixels.")] = None,

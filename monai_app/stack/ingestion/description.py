@@ -187,7 +187,7 @@ class SampleDescription(Strict):
 
         Raises:
             ConfigError: the file is missing, no YAML, holds open questions, or breaks a rule of the schema
-                (docs/stack-store.md).
+                (docs/reference/stack-store.md).
         """
         path = Path(path)
         check_answered(path)

@@ -44,7 +44,7 @@ def left_out(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPath
     store, run = shutil.copytree(tiny_stack.path, folder / "sample.ome.zarr"), folder / "runs" / "unet"
     annotate(Stack.open(store), {5: None})
     shutil.copytree(trained, run)
-    _, last = commands(CHECKOUT / "docs" / "evaluation.md", "monai-app")
+    _, last = commands(CHECKOUT / "docs" / "how-to" / "models" / "evaluation.md", "monai-app")
     shown = run_command("-m", "monai_app", *last, cwd=folder).stdout
     return Run(run, Stack.open(store), shown)
 

@@ -45,7 +45,7 @@ def test_the_surface_of_a_ball(voxel: Sides, radius: float) -> None:
 
 
 def test_a_plane_along_the_grid_is_underestimated_as_the_page_says() -> None:
-    page = " ".join((Path(__file__).parents[3] / "docs" / "quantify.md").read_text().split())
+    page = " ".join((Path(__file__).parents[3] / "docs" / "how-to" / "models" / "quantify.md").read_text().split())
     for ratio, axis in product((1, 2, 4), range(3)):
         voxel = (5.0 * ratio, 5.0, 5.0)
         steps = np.array(DIRECTIONS) * voxel

@@ -183,7 +183,7 @@ def test_a_bad_slice_is_flagged_and_lies_between_its_neighbours(drifting: Sample
 
 
 def test_the_bars_of_simulated_drift(tmp_path: Path) -> None:
-    """Median errors of at most 0.2 px between slices and 0.3 px between detectors; docs/alignment.md has more."""
+    """Median errors of at most 0.2 px between slices and 0.3 px between detectors; alignment.md has more."""
     config = PhantomConfig.from_mapping({"slices": 12, "rows": 320, "columns": 400, "artefacts": {"drift": 2.0}})
     slices = list(simulate(config))
     sample = SampleFolder(tmp_path)
