@@ -13,10 +13,13 @@ from monai_app.training import RunningAverage
 
 def network() -> nn.Module:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1)).to(memory_format=torch.channels_last)
+    return nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1)).to(
+        memory_format=torch.channels_last
+    )
 
 
-def test_it_is_ignites(steps: int = 4) -> None:
+def test_it_is_ignites() -> None:
+    steps = 4
     trained = network()
     own, expected = RunningAverage(trained, 0.1), EMAHandler(trained, 0.1, handle_buffers="update")
     optimizer = torch.optim.SGD(trained.parameters(), lr=0.5)
