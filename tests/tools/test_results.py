@@ -31,14 +31,14 @@ def test_blocks_are_filled_and_all_else_is_left(
     write_results(findings_made_up(tiny_stack, folder), [], folder, "monai-app study a.ome.zarr s")
     make_results.take(folder, "nine")
     parts = ["table", "figure", "verdicts", "origin"]
-    blocks = [f"<!-- study:nine:{part} -->\nold\n<!-- end of study -->" for part in parts]
+    blocks = [f"<!-- study:nine:{part} -->\nstale\n<!-- end of study -->" for part in parts]
     text = "\n".join(["# A page", *blocks, "The end."])
     (tmp_path / "README.md").write_text(text)
     (tmp_path / "docs" / "page.md").write_text(text)
     filled = make_results.fill(tmp_path / "docs" / "page.md")
     assert filled.startswith("# A page\n<!-- study:nine:table -->\n\n| variant |")
     assert filled.endswith("<!-- end of study -->\nThe end.")
-    assert "old" not in filled
+    assert "stale" not in filled
     assert "(images/study_nine_results.png)" in filled
     assert "(docs/images/study_nine_results.png)" in make_results.fill(tmp_path / "README.md")
     assert (tmp_path / "docs" / "images" / "study_nine_results.png").is_file()

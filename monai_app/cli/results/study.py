@@ -42,7 +42,7 @@ def study(
     command = _shown(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
     if jobs is not None and cluster is not None:
         raise ConfigError(
-            f"--jobs {jobs} is of this machine, and --cluster {cluster} trains on others; give one of both"
+            f"--jobs {jobs} is for this machine, and --cluster {cluster} trains on others; give one of them"
         )
     if cluster is not None:
         check_address(cluster)

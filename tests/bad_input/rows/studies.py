@@ -85,7 +85,7 @@ ROWS = [
     refused("no jobs", "study STACK out --jobs 0", "--jobs"),
     refused("a cluster that is no address", "study STACK out --cluster nowhere", "cluster 'nowhere'"),
     refused("a cluster without a name", "study STACK out --cluster ''", "cluster ''"),
-    refused("a cluster and jobs", "study STACK out --jobs 2 --cluster tcp://127.0.0.1:1", "give one of both"),
+    refused("a cluster and jobs", "study STACK out --jobs 2 --cluster tcp://127.0.0.1:1", "give one of them"),
     refused("a design that does not exist", "study STACK out --design nowhere.yaml", "nowhere.yaml"),
     wrong("no variants", "variants", variants=[]),
     wrong("a variant that does not exist", "no variant 'vnet'", variants=["vnet"]),
