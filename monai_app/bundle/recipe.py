@@ -150,6 +150,6 @@ def begin_run(
     done = None if new else what_is_done(run / CHECKPOINT)
     if done is not None:
         config = read_config(run / "configs" / "train.yaml")
-        total = config["max_epochs"] if config["continues"] == done.epochs else done.planned
+        total = config["max_epochs"] if config.get("continues") == done.epochs else done.planned
         report(f"goes on with {run.name} after epoch {done.epochs} of {total}")
     return run, new

@@ -21,8 +21,11 @@ CONTINUATIONS = "continuations"
 """Entry of ``run.json``: after how many epochs a finished training was continued, and to what length, in turn."""
 
 _NOT_COMPARED = ("monai_app", "template", "training_stacks", "planned", "settings", "minutes", CONTINUATIONS)
-_NAMES = {"stack": "its stack", "pretrained": "the weights that it began with (--from)"}
-"""Entries whose values say nothing to people."""
+_TOLD = {
+    "stack": "its stack is another, or was annotated or ingested again",
+    "pretrained": "it began with other weights (--from)",
+}
+"""What is told of entries whose values say nothing to people."""
 
 
 def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], begun: float | None) -> None:
@@ -122,8 +125,7 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
     """Tell what two records of trainings differ in, but for the length."""
     for name in sorted({*found, *wanted} - {*_NOT_COMPARED}):
         if found.get(name) != wanted.get(name):
-            told = f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} now"
-            yield f"{_NAMES[name]} is another" if name in _NAMES else told
+            yield _TOLD.get(name, f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} now")
     old, new = (dict(renamed(*entry) for entry in record["settings"].items()) for record in (found, wanted))
     for name in sorted({*old, *new} - {*FROM_STACK, "max_epochs"}):
         if old.get(name) != new.get(name):

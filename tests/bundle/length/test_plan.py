@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monai_app.bundle.configs.locate import template_path
+from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.length import size as sizes
 from monai_app.bundle.length.measurement import Measurement
 from monai_app.bundle.length.plan import check_length, plan
@@ -93,7 +94,7 @@ def test_the_largest_size_that_makes_enough_steps_is_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[str] = []
-    small = sizes.sizes_by_work(UNET, sizes.read_config(template_path(UNET) / "configs" / "train.yaml"))["small"]
+    small = sizes.sizes_by_work(UNET, read_config(template_path(UNET) / "configs" / "train.yaml"))["small"]
 
     def measured(run: Path, overrides: Mapping[str, Any]) -> Measurement:
         assert large is not None
@@ -101,7 +102,7 @@ def test_the_largest_size_that_makes_enough_steps_is_chosen(
         return replace(CPU, step=large)
 
     monkeypatch.setattr(sizes, "measure", measured)
-    cheapest = {**sizes.read_config(template_path(UNET) / "configs" / "train.yaml"), **small, "crop": [96, 80]}
+    cheapest = {**read_config(template_path(UNET) / "configs" / "train.yaml"), **small, "crop": [96, 80]}
     monkeypatch.setattr(sizes, "read_config", lambda _: cheapest)
     monkeypatch.setattr(sizes, "free_bytes", lambda _: 2**40)
     found = replace(CPU, step=cheap)
