@@ -19,11 +19,11 @@ def labelled_pairs(output: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torc
         output: items with ``pred`` logits (K, H, W) and ``label`` annotation (1, H, W), 0 unlabelled, 1..K.
 
     Returns:
-        Logits (B, K, H, W) and class indices (B, H, W); unlabelled pixels have index -1, which ignite leaves out.
+        Logits (N, K) and class indices (N,) of the N labelled pixels.
     """
-    logits = torch.stack([torch.as_tensor(item["pred"]) for item in output])
-    labels = torch.stack([torch.as_tensor(item["label"])[0] for item in output])
-    return logits, class_indices(labels)
+    pairs = [(torch.as_tensor(item["pred"]), torch.as_tensor(item["label"])[0]) for item in output]
+    logits = torch.cat([pred[:, label > 0].T for pred, label in pairs])
+    return logits, class_indices(torch.cat([label[label > 0] for _, label in pairs]))
 
 
 def phase_confusion(phases: int) -> ConfusionMatrix:

@@ -23,7 +23,7 @@ class RunningAverage:
 
     def __init__(self, network: nn.Module, momentum: float) -> None:
         self.network = deepcopy(network).eval().requires_grad_(False)
-        self._follow = get_ema_multi_avg_fn(1 - momentum)
+        self._follow = get_ema_multi_avg_fn(1 - momentum)  # type: ignore[no-untyped-call]
         self._averages, self._weights = _floats(self.network), _floats(network)
         self._counters = list(zip(_counters(self.network), _counters(network), strict=True))
 

@@ -75,8 +75,6 @@ class FitTemperature:
 
     def _add(self, engine: Engine) -> None:
         logits, classes = labelled_pairs(engine.state.output)  # type: ignore[arg-type]
-        labelled = classes >= 0
-        logits, classes = logits.movedim(1, -1)[labelled], classes[labelled]
         if len(classes) > self._share:
             chosen = torch.randperm(len(classes), generator=torch.Generator().manual_seed(0))[: self._share]
             logits, classes = (each[chosen.to(each.device)] for each in (logits, classes))

@@ -44,7 +44,7 @@ class Deformd(RandomizableTransform, MapTransform):
         MapTransform.__init__(self, keys)
         RandomizableTransform.__init__(self, prob)
         self.rotate_range, self.scale_range = rotate_range, tuple(scale_range)
-        self.spacing, self.magnitude_range = tuple(spacing), tuple(magnitude_range)
+        self.spacing, self.magnitude_range = tuple(spacing), (magnitude_range[0], magnitude_range[1])
         self.mode, self.padding_mode = list(mode), list(padding_mode)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:

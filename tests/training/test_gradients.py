@@ -40,9 +40,7 @@ def test_a_norm_below_zero_is_refused(max_norm: float) -> None:
 
 
 class OnGpu(torch.nn.Parameter):
-    @property
-    def is_cuda(self) -> bool:
-        return True
+    is_cuda = True
 
 
 def test_a_fused_optimiser_is_refused_on_a_gpu_alone() -> None:

@@ -1,5 +1,6 @@
 """Crops are turned, scaled and bent as MONAI does it."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def crop(rows: int, columns: int) -> dict[str, torch.Tensor]:
+def crop(rows: int, columns: int) -> dict[Hashable, Any]:
     generator = torch.Generator().manual_seed(0)
     label = torch.randint(1, 4, (1, rows, columns), generator=generator, dtype=torch.uint8)
     return {"image": torch.rand((3, rows, columns), generator=generator), "label": label}
@@ -39,7 +40,9 @@ def generator_behind(wasted: int) -> np.random.RandomState:
 @pytest.mark.parametrize("shape", [(96, 64), (65, 80)])
 def test_the_same_random_numbers_give_what_monai_gives(shape: tuple[int, int], changed: dict[str, Any]) -> None:
     settings, item = {**SETTINGS, **changed}, crop(*shape)
-    monais = Rand2DElasticd(KEYS, prob=1.0, **settings).set_random_state(state=np.random.RandomState(5))(item)
+    monais: dict[Hashable, Any] = dict(
+        Rand2DElasticd(KEYS, prob=1.0, **settings).set_random_state(state=np.random.RandomState(5))(item)
+    )
     own = Deformd(KEYS, 1.0, **settings)
     own.set_random_state(state=generator_behind(2 * shape[0] * shape[1]))
     deformed = own(item)
@@ -50,7 +53,8 @@ def test_the_same_random_numbers_give_what_monai_gives(shape: tuple[int, int], c
 
 
 def test_others_stay_as_they_are() -> None:
-    item, transform = crop(32, 32), Deformd(KEYS, 0.5, **SETTINGS).set_random_state(0)
+    item, transform = crop(32, 32), Deformd(KEYS, 0.5, **SETTINGS)
+    transform.set_random_state(0)
     deformed = [transform(item) for _ in range(100)]
     stayed = [each["image"] is item["image"] for each in deformed]
     assert 30 < sum(stayed) < 70

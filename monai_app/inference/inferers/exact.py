@@ -107,6 +107,7 @@ def with_labelled_wanted(
     The ``prepare_batch`` of MONAI's engines: image, label (B, 1, H, W), 0 unlabelled, and arguments of the inferer.
     """
     image, label = default_prepare_batch(batch, device, non_blocking, **options)
+    assert label is not None
     return image, label, (), {"wanted": label > 0}
 
 

@@ -33,7 +33,7 @@ def _enclosed(rect: Rect, wanted: npt.NDArray[np.bool_]) -> Iterator[Rect]:
     """Enclose the wanted pixels of each cell of a tile that has some."""
     for cell in rect.split(CELL, CELL):
         inside = wanted[cell.index]
-        rows, columns = inside.any(axis=1).nonzero()[0], inside.any(axis=0).nonzero()[0]
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         if rows.size:
             y, x = Span(int(rows[0]), int(rows[-1]) + 1), Span(int(columns[0]), int(columns[-1]) + 1)
             yield Rect(y.shift(cell.y.start), x.shift(cell.x.start))
