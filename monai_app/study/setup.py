@@ -56,7 +56,7 @@ def begin_study(
     check_design(design, stacks)
     check_labels(design, stacks, folder)
     if len(stacks) > 1:
-        check_stacks(stacks, _detectors(design, stacks[0]), 1)  # models are tested on the others' images
+        _check_alike(design, stacks)
     if earlier is not None:
         _check_same(folder, earlier, design)
     check_writable(folder, "name a folder that you can write to")
@@ -89,10 +89,20 @@ def cleaned_stacks(design: Design, stacks: Sequence[Stack], folder: Path, progre
     }
 
 
-def _detectors(design: Design, stack: Stack) -> list[str]:
-    """Return the detectors that any variant sees."""
-    variants = map(read_study_variant, design.variants)
-    return [*dict.fromkeys(name for variant in variants for name in variant.detectors_of(stack))]
+def _check_alike(design: Design, stacks: Sequence[Stack]) -> None:
+    """Check that models of one stack can be tested on all others."""
+    first, *others = stacks
+    variants = [*map(read_study_variant, design.variants)]
+    detectors = [*dict.fromkeys(name for variant in variants for name in variant.detectors_of(first))]
+    for name in detectors:
+        for stack in others:
+            if name not in stack.detectors:
+                raise ConfigError(
+                    f"{first.path} has detector {name!r}, and {stack.path} has {', '.join(stack.detectors)}: models "
+                    "are tested on the other stacks too, so names must be alike, case included; correct one "
+                    "description and ingest again"
+                )
+    check_stacks(stacks, detectors, 1)
 
 
 def _numbers(seeds: str | None) -> tuple[int, ...] | None:

@@ -25,8 +25,8 @@ _ABOUT = (
 )
 
 _INTERVAL = (
-    "Intervals are 95 % intervals over the samples (Student's t), not widened for their number; what is shown is "
-    "shown for all variants together with 95 %."
+    "Intervals are 95 % intervals over the samples (Student's t), not widened for their number; what is called "
+    "shown holds for all variants together with 95 %."
 )
 
 _FEW = f"Of fewer than {LEAST_SAMPLES} samples there is no interval."

@@ -69,7 +69,7 @@ ROWS = [
     ),
     with_another(
         "a stack whose detector is written otherwise",
-        "detector 'ICE' does not exist",
+        "case included",
         another_called("other.ome.zarr", ("{ICE: ICE, TLD: TLD}", "{ice: ICE, TLD: TLD}")),
     ),
     with_another(
