@@ -116,7 +116,12 @@ def interval_over_samples(values: Floats, level: float = LEVEL) -> tuple[float, 
         >>> round(low, 3), round(high, 3)
         (-0.005, 0.045)
     """
-    if len(values) < LEAST_SAMPLES:
+    return t_interval(values, LEAST_SAMPLES, level)
+
+
+def t_interval(values: Floats, least: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return the interval of a mean by Student's t; ``nan`` of fewer than ``least`` values."""
+    if len(values) < least:
         return np.nan, np.nan
     reach = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - reach), float(values.mean() + reach)
@@ -202,5 +207,7 @@ def _reasons(seeds: int, blocks: int) -> tuple[str, ...]:
         reasons.append(f"{many} cannot tell what chance does in a training; {LEAST_SEEDS} are needed")
     if blocks < LEAST_BLOCKS:
         many = f"{blocks} annotated block{'s' * (blocks > 1)}"
-        reasons.append(f"the test slices of a stack hold {many}; {LEAST_BLOCKS} are needed")
+        reasons.append(
+            f"the test slices of a stack hold {many}, of which a single micrograph is one; {LEAST_BLOCKS} are needed"
+        )
     return tuple(reasons)

@@ -32,6 +32,9 @@ _BUDGET = ("crop", "batch_size", "steps_per_epoch")
 _OWN = {"max_epochs": "epochs", "seed": "seeds", "detectors": "variants", "slices": "variants"}
 """Settings that a design has entries for."""
 
+_CLOCK = ("minutes", "pace")
+"""Settings that let the clock decide how many pixels a training sees."""
+
 MOST_DETECTORS = 4
 """Detectors of which every combination is a variant of the default design; five would make 93 models a seed."""
 
@@ -155,9 +158,14 @@ def _check_artefacts(design: Design, stacks: Sequence[Stack]) -> None:
     """Refuse artefacts that change nothing."""
     if design.robustness.drift and all(read_study_variant(name).slices == 1 for name in design.variants):
         raise ConfigError("robustness::drift moves neighbouring slices, which no variant sees; leave it out")
-    alone = [stack for stack in stacks if len(stack.detectors) == 1]
-    if design.robustness.detector_shift and alone:
-        raise ConfigError(f"robustness::detector_shift: {alone[0].path} has one detector only; leave it out")
+    variants = [*map(read_study_variant, design.variants)]
+    for stack in stacks if design.robustness.detector_shift else ():
+        first = stack.detectors[0]
+        if all(variant.detectors_of(stack) == [first] for variant in variants):
+            raise ConfigError(
+                f"robustness::detector_shift moves all detectors of {stack.path} but the first, {first}, and no "
+                "variant sees another; leave it out"
+            )
 
 
 def settings_of(variant: StudyVariant, design: Design) -> dict[str, Any]:
@@ -177,6 +185,12 @@ def _check_settings(variant: StudyVariant, design: Design) -> None:
     for name, entry in _OWN.items():
         if name in design.settings:
             raise ConfigError(f"settings: {name} is the design's own; write {entry} beside settings instead")
+    for name in _CLOCK:
+        if name in design.settings:
+            raise ConfigError(
+                f"settings: {name} ends a training by the clock, and all must see as many pixels; write epochs beside "
+                "settings instead"
+            )
     defaults = read_yaml(template_path(variant.settings.bundle) / "configs" / "train.yaml")
     overlays = read_overlays(size_overlays(variant.settings.bundle, design.size))
     check_settings({**overlays, **design.settings}, defaults)

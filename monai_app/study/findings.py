@@ -1,6 +1,6 @@
 """What a study found: each variant's scores over its seeds, and the differences between variants."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,15 +10,16 @@ from monai_app.study.claims import contrasts_of, single_pairs
 from monai_app.study.comparison import Counts, Difference, compare
 from monai_app.study.design import Design
 from monai_app.study.outcomes import Outcome
-from monai_app.study.runs import StudyRun
+from monai_app.study.runs import StudyRun, complete_seeds, seed_means
 
 
 @dataclass(frozen=True)
 class VariantScores:
-    """The scores of a variant over stacks and seeds, each as `spread` gives them.
+    """The scores of a variant, each as `spread` gives the means over the stacks of the seeds.
 
     Attributes:
         variant: its name.
+        runs: their number.
         mean_iou: mean IoU of the phases.
         boundary_iou: the same of the bands along boundaries.
         fraction_error: absolute difference between predicted and true share of the area, mean of the phases.
@@ -28,6 +29,7 @@ class VariantScores:
     """
 
     variant: str
+    runs: int
     mean_iou: dict[str, float]
     boundary_iou: dict[str, float]
     fraction_error: dict[str, float]
@@ -66,8 +68,9 @@ def findings(design: Design, runs: Sequence[StudyRun], outcomes: Sequence[Outcom
     done = {each.run.folder for each in outcomes}
     missing = [run for run in runs if run.folder not in done]
     unfinished = {run.seed for run in missing}
+    samples = len({run.sample for run in runs})
     seeds = [seed for seed in design.seeds if seed not in unfinished]
-    variants = [scores for name in design.variants if (scores := _scores(name, outcomes)) is not None]
+    variants = [scores for name in design.variants if (scores := _scores(name, outcomes, samples)) is not None]
     contrasts = contrasts_of(design.variants)
     counts = counts_of(design.variants, outcomes, seeds)
     differences = compare(counts, contrasts) if seeds else []
@@ -75,22 +78,30 @@ def findings(design: Design, runs: Sequence[StudyRun], outcomes: Sequence[Outcom
     return Findings(design, outcomes, missing, variants, seeds, differences, pairs)
 
 
-def _scores(variant: str, outcomes: Sequence[Outcome]) -> VariantScores | None:
-    own = [each for each in outcomes if each.run.variant.name == variant]
+def _scores(variant: str, outcomes: Sequence[Outcome], samples: int) -> VariantScores | None:
+    """Summarise a variant by the seeds with which every sample is done, if there are any."""
+    done = [each for each in outcomes if each.run.variant.name == variant]
+    seeds = complete_seeds((each.run for each in done), samples)
+    own = [each for each in done if each.run.seed in seeds] or done
     if not own:
         return None
-    phases: dict[str, list[float]] = {}
-    for each in own:
-        for phase in each.scores.phases:
-            phases.setdefault(phase.phase, []).append(phase.iou)
+
+    def over_seeds(value: Callable[[Outcome], float | None]) -> dict[str, float]:
+        known = ((each.run.seed, found) for each in own if (found := value(each)) is not None)
+        return spread([*seed_means(known).values()])
+
     return VariantScores(
         variant,
-        spread([each.scores.mean_iou for each in own]),
-        spread([each.boundary_iou for each in own]),
-        spread([each.fraction_error for each in own]),
-        spread([each.seconds for each in own if each.seconds is not None]),
-        spread([each.cost.seconds_per_megapixel for each in own if each.cost is not None]),
-        {name: spread(values) for name, values in phases.items()},
+        len(own),
+        over_seeds(lambda each: each.scores.mean_iou),
+        over_seeds(lambda each: each.boundary_iou),
+        over_seeds(lambda each: each.fraction_error),
+        over_seeds(lambda each: each.seconds),
+        over_seeds(lambda each: each.cost and each.cost.seconds_per_megapixel),
+        {
+            phase.phase: over_seeds(lambda each, number=number: each.scores.phases[number].iou)
+            for number, phase in enumerate(own[0].scores.phases)
+        },
     )
 
 

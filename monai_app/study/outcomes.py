@@ -25,7 +25,8 @@ class Outcome:
 
     Attributes:
         run: the run.
-        blocks: (blocks, K, K) pixels, ``[true][predicted]``, of the spatial blocks of the test slices.
+        blocks: (blocks, K, K) pixels, ``[true][predicted]``, of the spatial blocks of the test slices; of single
+            micrographs each is one block, because what makes one of them hard is hard all over it.
         scores: of all of them together.
         boundary_iou: mean over the phases of the Boundary IoU at 2 pixels.
         seconds: that the training took; None where it was resumed.
@@ -77,5 +78,7 @@ def _outcome(run: StudyRun, slices: Sequence[Document], seconds: float | None) -
     confusion = np.sum([each["confusion"] for each in slices], axis=0)
     boundary = Boundaries().pooled([each["boundary"] for each in slices])
     blocks = block_counts([each["intervals"] for each in slices])
+    if len(run.stack.gaps) == run.stack.shape[0] - 1:  # single micrographs, which are drawn as wholes
+        blocks = np.array([each["confusion"] for each in slices], np.int64)
     scores = score(confusion, [phase.name for phase in run.stack.phases])
     return Outcome(run, blocks, scores, boundary["mean"][_BAND], seconds, read_cost(run))

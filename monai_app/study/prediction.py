@@ -10,6 +10,8 @@ from monai_app.device.choose import chosen_device
 from monai_app.domain.region import Rect
 from monai_app.inference.predict import Predictor
 from monai_app.stack import SlabSource
+from monai_app.study.baselines.cleaned_images import CleanedImages
+from monai_app.study.baselines.cleaned_stack import cleaning_of
 from monai_app.study.baselines.process import refit
 from monai_app.study.runs import StudyRun
 
@@ -32,6 +34,11 @@ def slice_predictor(run: StudyRun) -> SlicePredictor:
         ConfigError: the run folder is damaged.
     """
     return _network(run) if run.variant.is_network else _baseline(run)
+
+
+def as_seen(run: StudyRun, images: SlabSource) -> SlabSource:
+    """Return raw images as a run sees them: where its variant sees cleaned ones, cleaned as those it was trained on."""
+    return CleanedImages(images, cleaning_of(run.stack)) if run.variant.cleaned else images
 
 
 def _network(run: StudyRun) -> SlicePredictor:

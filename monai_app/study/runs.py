@@ -1,8 +1,10 @@
 """The trainings of a study, and where they lie."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from monai_app.stack import Stack
 from monai_app.study.baselines.process import RESULT
@@ -44,11 +46,6 @@ class StudyRun:
         return self.folder.with_name(f"{self.folder.name}.json")
 
     @property
-    def cost(self) -> Path:
-        """File beside the folder that says how long predicting takes."""
-        return self.folder.with_name(f"{self.folder.name}_cost.json")
-
-    @property
     def learned(self) -> Path:
         """File of the folder with what was learned: weights, or choices that another method learns the same from."""
         return self.folder / ("models/model.pt" if self.variant.is_network else RESULT)
@@ -83,3 +80,26 @@ def runs_of(
         for stack in stacks
         for variant in variants
     ]
+
+
+def complete_seeds(runs: Iterable[StudyRun], samples: int) -> set[int]:
+    """Return the seeds of which there is a run of every sample; a mean over fewer samples is one of others.
+
+    Args:
+        runs: of one variant.
+        samples: number of samples.
+    """
+    return {seed for seed, number in Counter(run.seed for run in runs).items() if number == samples}
+
+
+def seed_means(values: Iterable[tuple[int, float]]) -> dict[int, float]:
+    """Return seed -> mean over the samples, from the seed and a value of each run of a variant.
+
+    Example:
+        >>> seed_means([(0, 0.5), (1, 0.7), (0, 1.0)])
+        {0: 0.75, 1: 0.7}
+    """
+    found: dict[int, list[float]] = {}
+    for seed, value in values:
+        found.setdefault(seed, []).append(value)
+    return {seed: fmean(own) for seed, own in found.items()}

@@ -26,7 +26,7 @@ def sections_of(
     """
     by_name = {stack.store_name: stack for stack in stacks}
     found = (
-        labels_section(design, outcomes),
+        labels_section(design, outcomes, [*by_name]),
         transfer_section(design, outcomes, [*read_transferred(runs, stacks)], stacks),
         robustness_section(design, runs, by_name),
     )

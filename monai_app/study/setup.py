@@ -1,11 +1,13 @@
 """Begin a study, or find the one that is to go on."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.stacks import check_stacks
 from monai_app.errors import AnnotationError, ConfigError
+from monai_app.files import write_json
 from monai_app.progress import Task
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -17,6 +19,9 @@ from monai_app.study.variants import CLEANED, read_study_variant
 
 FILE = "design.yaml"
 """File of a study's folder that says what is compared."""
+
+SAMPLES = "samples.json"
+"""File of a study's folder: name of each sample's store -> its identity at the ingestion."""
 
 
 def begin_study(
@@ -35,7 +40,7 @@ def begin_study(
 
     Raises:
         ConfigError: stacks or folder are missing, the design does not fit the stacks, or the folder holds a study that
-            differs in more than further variants, seeds and artefacts.
+            differs in more than further samples, variants, seeds and artefacts.
         AnnotationError: a stack has no test slice, or the stacks have different phases.
         StackError: their pixels are of different types.
     """
@@ -59,9 +64,11 @@ def begin_study(
         _check_alike(design, stacks)
     if earlier is not None:
         _check_same(folder, earlier, design)
+        _check_samples(folder, stacks)
     check_writable(folder, "name a folder that you can write to")
     folder.mkdir(parents=True, exist_ok=True)
     write_design(design, folder / FILE)
+    write_json(folder / SAMPLES, {stack.store_name: stack.ingested for stack in stacks})
     return stacks, folder.absolute(), design
 
 
@@ -133,4 +140,22 @@ def _check_same(folder: Path, earlier: Design, design: Design) -> None:
             raise ConfigError(
                 f"{folder} holds a study with {name} {value!r}, and {getattr(design, name)!r} is given: its runs would "
                 "not be alike; name another folder"
+            )
+
+
+def _check_samples(folder: Path, stacks: Sequence[Stack]) -> None:
+    """Refuse to leave out a sample, or to take another one for it; annotations may change."""
+    if not (folder / SAMPLES).is_file():  # of a version that did not write it
+        return
+    now = {stack.store_name: stack.ingested for stack in stacks}
+    for name, ingested in json.loads((folder / SAMPLES).read_text(encoding="utf8")).items():
+        if name not in now:
+            raise ConfigError(
+                f"{folder} holds a study with sample {name}, which is left out now; give {name}.ome.zarr too: a study "
+                "that leaves out what it has seen shows nothing"
+            )
+        if now[name] != ingested:
+            raise ConfigError(
+                f"{folder} holds a study of another sample {name}, which was ingested again since: its runs would not "
+                "be alike; name another folder"
             )

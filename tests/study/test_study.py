@@ -5,16 +5,18 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from monai_app.cli import app
-from monai_app.errors import AnnotationError
+from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Stack, annotate, ingest
 from monai_app.study import Design, default_design, read_design, read_outcomes, runs_of
 from monai_app.study.design import check_design
-from monai_app.study.execution import completion, is_done
+from monai_app.study.execution import check_lengths, completion, is_done
 from monai_app.study.setup import begin_study
 from tests.conftest import CHECKOUT, run_command, write_tiny_sample
 from tests.study.conftest import VARIANTS, design_file
@@ -67,15 +69,16 @@ def test_a_study_is_never_continued_otherwise_than_begun(study: tuple[Path, str]
 
 
 def test_a_run_that_fails_leaves_the_others_and_is_named(tiny_stack: Stack, tmp_path: Path) -> None:
-    design = design_file(tmp_path, variants=["unet_ICE_1"])
+    design = design_file(tmp_path, variants=["unet_ICE_1", "otsu_ICE_1"])
     broken = tmp_path / "s" / "runs" / tiny_stack.store_name / "unet_ICE_1" / "seed_0"
     broken.mkdir(parents=True)
     (broken / "notes.txt").write_text("not a run folder")
     found = run_command("-m", "monai_app", "study", tiny_stack.path, tmp_path / "s", "--design", design, check=False)
     assert found.returncode == 3
-    assert "1 of 1 runs failed" in found.stderr
+    assert "1 of 2 runs failed" in found.stderr
     assert "unet_ICE_1, seed 0, tiny: monai-app: " in found.stderr
     assert (broken / "notes.txt").exists()
+    assert (broken.parents[1] / "otsu_ICE_1" / "seed_0_cost.json").is_file()  # the others are measured
 
 
 def test_the_commands_of_the_page_run(
@@ -87,6 +90,8 @@ def test_the_commands_of_the_page_run(
     for name in ("study", "four"):
         runs = shutil.copytree(study[0], tmp_path / name) / "runs"
         (runs / tiny_stack.store_name).rename(runs / "sample")
+        samples = {"sample": tiny_stack.ingested}
+        (tmp_path / name / "samples.json").write_text(json.dumps(samples))
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
     written, others, fewer, artefacts = re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     for text, number in ((others, 5), (written + artefacts, 4), (fewer, 22)):
@@ -102,7 +107,8 @@ def test_the_commands_of_the_page_run(
         found = CliRunner().invoke(app, line.split(), catch_exceptions=False)
         assert "ICE+TLD is better than ICE" in found.stdout
     named = set(re.findall(r"`(\w+\.(?:csv|png|json|md))`", page.read_text()))
-    assert named - {"scores.json", "robustness.csv", "robustness.png", "labels.csv", "labels.png"} == {
+    parts = {f"{name}.{kind}" for name in ("labels", "robustness", "transfer") for kind in ("csv", "png")}
+    assert named - {"scores.json", *parts} == {
         path.name for path in (tmp_path / "study").iterdir() if path.is_file()
     } - {
         "design.yaml",
@@ -143,3 +149,66 @@ def test_stacks_of_different_phases_are_not_studied_together(tiny_stack: Stack, 
     other = ingest(description, tmp_path / "other.ome.zarr")
     with pytest.raises(AnnotationError, match="must agree in name and order"):
         begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "length"),
+    [
+        ({"continuations": [{"continues": 1, "max_epochs": 1}]}, "1 epochs, in parts"),
+        ({"settings": {"max_epochs": 40}}, "40 epochs"),
+        ({"minutes": 2.5}, "2.5 minutes"),
+    ],
+)
+def test_a_run_that_was_trained_longer_is_not_compared(
+    changes: dict[str, Any], length: str, study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path
+) -> None:
+    runs = runs_of(Design(variants=VARIANTS, seeds=(0,)), [tiny_stack], shutil.copytree(study[0], tmp_path / "s"))
+    design = Design(variants=VARIANTS, epochs=1)
+    check_lengths(runs, design)
+    record = runs[1].folder / "run.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))
+    with pytest.raises(
+        ConfigError, match=f"seed_0 was trained for {length}, and a study compares trainings of 1 epoch"
+    ):
+        check_lengths(runs, design)
+
+
+def test_no_sample_is_left_out_or_replaced_later(tiny_stack: Stack, tmp_path: Path) -> None:
+    other = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "other.ome.zarr"))
+    design = design_file(tmp_path)
+    begin_study([tiny_stack.path, tmp_path / "s"], design, None, None)
+    begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)  # one may be added
+    annotate(other, {1: other.read_annotation(3)}, role="train", source="test")
+    begin_study([other.path, tiny_stack.path, tmp_path / "s"], None, None, None)
+    with pytest.raises(ConfigError, match=r"sample other, which is left out now; give other\.ome\.zarr too"):
+        begin_study([tiny_stack.path, tmp_path / "s"], None, None, None)
+    description = write_tiny_sample(tmp_path / "sample", slices=8)
+    ingest(description, other.path, overwrite=True)
+    with pytest.raises(ConfigError, match="another sample other"):
+        begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)
+
+
+@pytest.mark.parametrize("settings", [{"minutes": 5}, {"pace": [[1, 1]]}])
+def test_a_budget_of_time_is_refused(settings: dict[str, Any], tiny_stack: Stack) -> None:
+    with pytest.raises(ConfigError, match="ends a training by the clock, and all must see as many pixels"):
+        check_design(Design(variants=VARIANTS, settings=settings), [tiny_stack])
+
+
+def test_a_shift_that_no_variant_sees_is_refused(tiny_stack: Stack) -> None:
+    shifted = {"detector_shift": (2,)}
+    check_design(Design(variants=VARIANTS, robustness=shifted), [tiny_stack])
+    with pytest.raises(ConfigError, match="but the first, ICE, and no variant sees another"):
+        check_design(Design(variants=("unet_ICE_1", "unet_ICE_3"), robustness=shifted), [tiny_stack])
+    for artefact in ("detector_shift", "drift"):
+        with pytest.raises(ConfigError, match=r"0\.5"):
+            Design(variants=VARIANTS, robustness={artefact: (0.5,)})
+
+
+def test_single_micrographs_are_drawn_as_wholes(study: tuple[Path, str], tiny_stack: Stack) -> None:
+    stack = Stack.open(tiny_stack.path)
+    runs = runs_of(Design(variants=VARIANTS, seeds=(0,)), [stack], study[0])
+    neighbours = read_outcomes(runs)
+    stack.gaps = tuple(range(1, stack.shape[0]))
+    for one, other in zip(read_outcomes(runs), neighbours, strict=True):
+        assert len(one.blocks) == len(stack.test_slices) < len(other.blocks)
+        np.testing.assert_array_equal(one.blocks.sum(axis=0), other.blocks.sum(axis=0))

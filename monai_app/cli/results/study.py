@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, FailedError
 
 
 def study(
@@ -28,7 +28,7 @@ def study(
     """
     from monai_app.background.address import check_address
     from monai_app.cli.progress import progress_bar
-    from monai_app.study.execution import carry_out, measure_costs
+    from monai_app.study.execution import carry_out, check_lengths, measure_costs
     from monai_app.study.findings import findings
     from monai_app.study.labels.stacks import with_fewer_labels
     from monai_app.study.outcomes import read_outcomes
@@ -51,12 +51,17 @@ def study(
     runs = with_fewer_labels(runs_of(chosen, stacks, folder, cleaned), chosen, folder)
     compared = [run for run in runs if run.variant.labels is None]
     raw = {each.store_name: each for each in stacks}
+    check_lengths(runs, chosen)
+    failed: FailedError | None = None
     typer.echo(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
     try:
-        with progress_bar("study", "run") as progress:
-            carry_out(runs, chosen, jobs=jobs or 1, cluster=cluster, report=typer.echo, progress=progress)
+        try:
+            with progress_bar("study", "run") as progress:
+                carry_out(runs, chosen, jobs=jobs or 1, cluster=cluster, report=typer.echo, progress=progress)
+        except FailedError as error:  # the others are done, and are measured
+            failed = error
         with progress_bar("time", "variant") as progress:
-            measure_costs(compared, progress)
+            measure_costs(compared, raw, progress)
         with progress_bar("other samples", "slice") as progress:
             measure_transfer(compared, stacks, progress)
         with progress_bar("robustness", "slice") as progress:
@@ -66,6 +71,8 @@ def study(
         found = findings(chosen, runs, outcomes)
         if found.outcomes:
             write_results(found, sections_of(chosen, compared, outcomes, stacks), folder, command)
+    if failed is not None:
+        raise failed
     typer.echo((folder / PAGE).read_text(encoding="utf8"))
     typer.echo(f"results: {folder / PAGE}")
 

@@ -2,11 +2,13 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monai_app.background.child import CHILD, COMMAND
-from monai_app.bundle.prepare import CHECKPOINT, read_record
-from monai_app.errors import AppError, FailedError
+from monai_app.bundle.length.continuation import CONTINUATIONS
+from monai_app.bundle.prepare import CHECKPOINT, RECORD, read_record
+from monai_app.errors import AppError, ConfigError, FailedError
 from monai_app.files import file_sha256, write_json
 from monai_app.study.baselines.process import read_result
 from monai_app.study.design import Design, validation_of
@@ -40,6 +42,26 @@ def is_done(run: StudyRun) -> bool:
     if not run.variant.is_network:
         return read_result(run.folder, run.stack.identity) is not None
     return _is_trained(run) and read_stack_scores(run.folder, run.stack.identity) is not None
+
+
+def check_lengths(runs: Sequence[StudyRun], design: Design) -> None:
+    """Check that the networks that were trained before were trained as long as a design says, in one go.
+
+    Raises:
+        ConfigError: one was not: somebody continued it, or trained it by the clock.
+    """
+    for run in runs:
+        if not run.variant.is_network or not (run.folder / RECORD).is_file():
+            continue
+        record = read_record(run.folder)
+        epochs = record["settings"].get("max_epochs")
+        if epochs != design.epochs or CONTINUATIONS in record or "minutes" in record:
+            length = f"{record['minutes']:g} minutes" if "minutes" in record else f"{epochs} epochs"
+            raise ConfigError(
+                f"{run.folder} was trained for {length}{', in parts' * (CONTINUATIONS in record)}, and a study "
+                f"compares trainings of {design.epochs} epochs in one go; move this folder elsewhere, and give the "
+                "same command to train it again"
+            )
 
 
 def complete(run: StudyRun, design: Design, commands: Commands) -> Completion:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from monai_app.stack import Stack
 from monai_app.study.labels.amount import Amount, size_of
 from monai_app.study.outcomes import Outcome
+from monai_app.study.runs import complete_seeds, seed_means
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,7 @@ class Point:
     @cached_property
     def scores(self) -> dict[int, float]:
         """Seed -> mean IoU, mean over the stacks."""
-        found: dict[int, list[float]] = {}
-        for row in self.rows:
-            found.setdefault(row["seed"], []).append(row["mean_iou"])
-        return {seed: float(np.mean(values)) for seed, values in found.items()}
+        return seed_means((row["seed"], row["mean_iou"]) for row in self.rows)
 
     @property
     def mean(self) -> float:
@@ -56,16 +54,26 @@ class Point:
         return float(np.mean([row["area_um2"] for row in self.rows]))
 
 
-def points_of(variants: Sequence[str], outcomes: Sequence[Outcome]) -> list[Point]:
-    """Gather the outcomes of variants, with all labels and with fewer, in ascending order of the labelled area."""
-    found: dict[tuple[str, Amount | None], list[dict[str, Any]]] = {}
-    areas: dict[str, tuple[float, float]] = {}
+def points_of(variants: Sequence[str], outcomes: Sequence[Outcome], samples: int) -> list[Point]:
+    """Gather the outcomes of variants, with all labels and with fewer, in ascending order of the labelled area.
+
+    Args:
+        variants: their names with all labels.
+        outcomes: of the runs that are done; of seeds with which one of the samples lacks, none is taken.
+        samples: number of samples.
+    """
+    found: dict[tuple[str, Amount | None], list[Outcome]] = {}
     for each in outcomes:
-        run = each.run
-        if run.variant.with_all_labels in variants:
-            area = areas.setdefault(run.stack.identity, _area(run.stack))
-            found.setdefault((run.variant.with_all_labels, run.variant.labels), []).append(_row(each, *area))
-    points = [Point(*key, rows) for key, rows in found.items()]
+        variant = each.run.variant
+        if variant.with_all_labels in variants:
+            found.setdefault((variant.with_all_labels, variant.labels), []).append(each)
+    area = lru_cache(None)(_area)
+    points = []
+    for key, own in found.items():
+        seeds = complete_seeds((each.run for each in own), samples)
+        rows = [_row(each, *area(each.run.stack)) for each in own if each.run.seed in seeds]
+        if rows:
+            points.append(Point(*key, rows))
     return sorted(points, key=lambda point: (variants.index(point.variant), point.percent))
 
 

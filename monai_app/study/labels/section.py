@@ -11,6 +11,7 @@ from monai_app.study.labels.contrasts import label_contrasts
 from monai_app.study.labels.figure import labels_figure
 from monai_app.study.labels.points import Point, by_size, points_of
 from monai_app.study.outcomes import Outcome
+from monai_app.study.report.document import difference_row
 from monai_app.study.report.page import verdict
 from monai_app.study.report.section import Section
 from monai_app.study.variants import read_study_variant
@@ -21,25 +22,28 @@ _INTRODUCTION = (
 )
 
 
-def labels_section(design: Design, outcomes: Sequence[Outcome]) -> Section | None:
+def labels_section(design: Design, outcomes: Sequence[Outcome], samples: Sequence[str]) -> Section | None:
     """Return the section on fewer labels; None where a design asks for none, or no such run is done.
 
     Args:
         design: what is compared.
         outcomes: of the runs that are done.
+        samples: names of their stores.
     """
-    if design.labels is None or all(each.run.variant.labels is None for each in outcomes):
+    if design.labels is None:
         return None
     variants = design.labels.variants
-    points = points_of(variants, outcomes)
+    points = points_of(variants, outcomes, len(samples))
+    if all(point.amount is None for point in points):
+        return None
     lines = [
         _INTRODUCTION,
         "",
         *_table(variants, points),
         "",
         *(line for variant in variants for line in _sentences([each for each in points if each.variant == variant])),
-        *_verdicts(design, outcomes),
-        *_unfinished(design, outcomes),
+        *_verdicts(design, outcomes, samples),
+        *_unfinished(design, outcomes, samples),
     ]
     rows = [row for point in points for row in point.rows]
     return Section("labels", "How few labels suffice?", lines, rows, labels_figure(variants, points))
@@ -90,20 +94,19 @@ def _choice(points: Sequence[Point]) -> str:
     return f"{told}; standard deviation {choice:.3f} by the slices of a seed, {chance:.3f} by the seeds of a choice"
 
 
-def _verdicts(design: Design, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _verdicts(design: Design, outcomes: Sequence[Outcome], samples: Sequence[str]) -> Iterator[str]:
     """Compare numbers of whole slices, of the seeds that every run of all of them is done of."""
     contrasts = label_contrasts([*map(read_study_variant, design.trained)])
     names = {name for each in contrasts for pair in each.pairs for name in pair}
     done = {(each.run.variant.name, each.run.sample, each.run.seed) for each in outcomes}
-    stacks = {each.run.sample for each in outcomes}
-    seeds = [seed for seed in design.seeds if all((name, stack, seed) in done for name in names for stack in stacks)]
+    seeds = [seed for seed in design.seeds if all((name, sample, seed) in done for name in names for sample in samples)]
     if contrasts and seeds:
-        yield from (f"- {verdict(each)}" for each in compare(counts_of([*names], outcomes, seeds), contrasts))
+        differences = compare(counts_of([*names], outcomes, seeds), contrasts)
+        yield from (f"- {verdict(difference_row(each))}" for each in differences)
 
 
-def _unfinished(design: Design, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _unfinished(design: Design, outcomes: Sequence[Outcome], samples: Sequence[str]) -> Iterator[str]:
     done = [each for each in outcomes if each.run.variant.labels is not None]
-    stacks = {each.run.sample for each in outcomes}
-    missing = len(set(design.trained) - set(design.variants)) * len(design.seeds) * len(stacks) - len(done)
+    missing = len(set(design.trained) - set(design.variants)) * len(design.seeds) * len(samples) - len(done)
     if missing:
         yield from ("", f"{missing} runs with fewer labels are not done.")

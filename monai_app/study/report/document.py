@@ -38,8 +38,8 @@ def document_of(found: Findings, sections: Sequence[Section], command: str) -> D
         "missing": [run.name for run in found.missing],
         "variants": [_variant_row(each) for each in found.variants],
         "runs": [_run_row(each) for each in found.outcomes],
-        "differences": [_difference_row(each) for each in found.differences],
-        "pairs": [_difference_row(each) for each in found.pairs],
+        "differences": [difference_row(each) for each in found.differences],
+        "pairs": [difference_row(each) for each in found.pairs],
         "sections": {
             each.name: {
                 "title": each.title,
@@ -57,7 +57,7 @@ def _variant_row(scores: VariantScores) -> dict[str, Any]:
     named |= {"seconds": scores.seconds, "seconds_per_megapixel": scores.seconds_per_megapixel}
     named |= {f"iou_{phase}": own for phase, own in scores.phases.items()}
     flat = {f"{name}_{key}": value for name, own in named.items() for key, value in own.items() if key != "number"}
-    return {"variant": scores.variant, "runs": scores.mean_iou["number"], **flat}
+    return {"variant": scores.variant, "runs": scores.runs, "seeds": scores.mean_iou["number"], **flat}
 
 
 def _run_row(outcome: Outcome) -> dict[str, Any]:
@@ -76,7 +76,8 @@ def _run_row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _difference_row(difference: Difference) -> dict[str, Any]:
+def difference_row(difference: Difference) -> dict[str, Any]:
+    """Return a difference as the row that tables and sentences are made from."""
     contrast, numbers = difference.contrast, asdict(difference)
     del numbers["contrast"], numbers["unreliable"]
     words = {"claim": contrast.claim, "better": contrast.better, "worse": contrast.worse, "pairs": len(contrast.pairs)}

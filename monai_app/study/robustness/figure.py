@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from monai_app.metrics import spread
-from monai_app.study.robustness.measuring import Measured
+from monai_app.study.robustness.measuring import Measured, seed_scores
 from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Condition, Robustness, readable
 from monai_app.study.variants import StudyVariant
 
@@ -64,11 +64,11 @@ def _styles(variants: Sequence[StudyVariant]) -> list[dict[str, str]]:
 def _draw(
     panel: Axes, artefact: str, strengths: Sequence[float], own: Sequence[Measured], style: Mapping[str, str]
 ) -> None:
-    """Draw the mean over the runs, and from the least to the greatest of them."""
+    """Draw the mean over the seeds, and from the least to the greatest of them."""
     conditions = {strength: Condition(artefact, strength) for strength in strengths}
     conditions[NEUTRAL.get(artefact, 0)] = UNCHANGED
     places = sorted(conditions)
-    scores = [spread([each.score(conditions[place]) for each in own]) for place in places]
+    scores = [spread([*seed_scores(own, conditions[place]).values()]) for place in places]
     low, mean, high = (np.array([each[key] for each in scores]) for key in ("least", "mean", "greatest"))
     panel.plot(places, mean, linewidth=1, markersize=4, **style)
     panel.vlines(places, low, high, color=style["color"], linewidth=0.8, alpha=0.6)

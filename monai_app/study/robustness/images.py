@@ -18,7 +18,6 @@ from monai_app.artefacts import (
 )
 from monai_app.domain.region import Rect
 from monai_app.stack import SlabSource, Stack
-from monai_app.study.baselines.cleaning import Cleaning, clean
 from monai_app.study.robustness.strengths import Condition
 
 _SEED = 0
@@ -49,15 +48,12 @@ class AlteredStack(SlabSource):
         stack: as it was recorded.
         condition: which artefact, and how strong.
         target: the slice that is labelled; drift moves its neighbours.
-        cleaning: how the images of each detector are cleaned after that; none is where it is empty.
     """
 
-    def __init__(
-        self, stack: Stack, condition: Condition, target: int, cleaning: Mapping[str, Cleaning] | None = None
-    ) -> None:
+    def __init__(self, stack: Stack, condition: Condition, target: int) -> None:
         self.path, self.detectors, self.gaps = stack.path, stack.detectors, stack.gaps
         self.shape, self.dtype = stack.shape, stack.dtype
-        self._stack, self._condition, self._target, self._cleaning = stack, condition, target, cleaning or {}
+        self._stack, self._condition, self._target = stack, condition, target
         self._altered: dict[int, Images] = {}
 
     def _plane(self, channel: int, z: int, rect: Rect) -> Images:
@@ -68,12 +64,9 @@ class AlteredStack(SlabSource):
     def _alter(self, z: int) -> Images:
         images = self._stack.read_slab(z, self.detectors, 1)
         lay = _ARTEFACTS.get(self._condition.artefact)
-        if lay is not None:
-            images = lay(images, Place(z, self._target, self._stack.voxel_nm), self._condition.strength)
-        if not self._cleaning:
+        if lay is None:
             return images
-        pairs = zip(self.detectors, images, strict=True)
-        return np.stack([clean(image, self._cleaning[name]) for name, image in pairs])
+        return lay(images, Place(z, self._target, self._stack.voxel_nm), self._condition.strength)
 
 
 def _curtaining(images: Images, place: Place, strength: float) -> Images:

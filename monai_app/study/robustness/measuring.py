@@ -1,27 +1,23 @@
 """Label the test slices with artefacts laid over them, and count what is right."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
-from monai_app.files import file_sha256, write_json
-from monai_app.metrics import count_pixels, mean_iou
+from monai_app.metrics import mean_iou
 from monai_app.progress import Progress, silent
-from monai_app.stack import Stack
-from monai_app.study.baselines.cleaned_stack import cleaning_of
-from monai_app.study.baselines.process import RESULT
+from monai_app.stack import SlabSource, Stack
 from monai_app.study.execution import is_done
-from monai_app.study.prediction import SlicePredictor, slice_predictor
+from monai_app.study.kept import Counts, count, read_kept, write_kept
+from monai_app.study.prediction import as_seen, slice_predictor
 from monai_app.study.robustness.images import AlteredStack
 from monai_app.study.robustness.strengths import UNCHANGED, Condition
-from monai_app.study.runs import StudyRun
+from monai_app.study.runs import StudyRun, seed_means
 
-Counts = npt.NDArray[np.int64]
+NAME = "robustness"
+"""Of the files beside the runs, and of the section."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,11 @@ class Measured:
     def score(self, condition: Condition) -> float:
         """Mean IoU."""
         return mean_iou(self.counts[condition])
+
+
+def seed_scores(own: Sequence[Measured], condition: Condition) -> dict[int, float]:
+    """Return seed -> mean IoU of a variant, mean over the samples."""
+    return seed_means((each.run.seed, each.score(condition)) for each in own)
 
 
 def measure(
@@ -75,13 +76,13 @@ def measure(
     total = sum(len(missing) * len(stacks[run.sample].test_slices) for run, _, missing in work)
     labelled = 0
     for run, known, missing in work:
-        counter = _Counter(run, stacks[run.sample])
-        found = dict(known)
+        stack, predict, found = stacks[run.sample], slice_predictor(run), dict(known)
         for condition in missing:
             progress(labelled, total)
-            found[condition] = counter.count(condition)
-            labelled += len(counter.stack.test_slices)
-        _write(run, counter.stack, found)
+            images = partial(_altered, run, stack, condition)
+            found[condition] = count(predict, images, stack)
+            labelled += len(stack.test_slices)
+        _write(run, stack, found)
         progress(labelled, total)
 
 
@@ -95,49 +96,15 @@ def read_measured(
             yield Measured(run, found)
 
 
-class _Counter:
-    """Labels a run's test slices and compares them with the annotations."""
-
-    def __init__(self, run: StudyRun, stack: Stack) -> None:
-        self.stack = stack
-        self._predict: SlicePredictor = slice_predictor(run)
-        self._cleaning = cleaning_of(run.stack) if run.variant.cleaned else None
-
-    def count(self, condition: Condition) -> Counts:
-        """Return the pixels of all test slices: (K, K), [true][predicted]."""
-        phases = len(self.stack.phases)
-        total: Counts = np.zeros((phases, phases), np.int64)
-        for z in self.stack.test_slices:
-            labels = self._predict(AlteredStack(self.stack, condition, z, self._cleaning), z)
-            total += count_pixels(self.stack.read_annotation(z), labels, phases)
-        return total
-
-
-def _file(run: StudyRun) -> Path:
-    return run.folder.with_name(f"{run.folder.name}_robustness.json")
-
-
-def _of(run: StudyRun, stack: Stack) -> dict[str, str]:
-    """What the numbers are of: the model, what it was trained on, and what it is tested on."""
-    model = run.folder / ("models/model.pt" if run.variant.is_network else RESULT)
-    return {
-        "model_sha256": file_sha256(model),
-        "trained_on": run.stack.identity,
-        "tested_on": stack.identity,
-    }
+def _altered(run: StudyRun, stack: Stack, condition: Condition, z: int) -> SlabSource:
+    return as_seen(run, AlteredStack(stack, condition, z))
 
 
 def _read(run: StudyRun, stack: Stack) -> dict[Condition, Counts]:
     """Read what is measured; nothing where it is of another model or stack."""
-    try:
-        document: dict[str, Any] = json.loads(_file(run).read_text(encoding="utf8"))
-    except FileNotFoundError:
-        return {}
-    if document["of"] != _of(run, stack):
-        return {}
     return {
         Condition(each["artefact"], each["strength"]): np.array(each["confusion"], np.int64)
-        for each in document["measured"]
+        for each in read_kept(run, NAME, tested_on=stack.identity) or ()
     }
 
 
@@ -146,4 +113,4 @@ def _write(run: StudyRun, stack: Stack, found: Mapping[Condition, Counts]) -> No
         {"artefact": each.artefact, "strength": each.strength, "confusion": counts.tolist()}
         for each, counts in found.items()
     ]
-    write_json(_file(run), {"of": _of(run, stack), "measured": rows})
+    write_kept(run, NAME, rows, tested_on=stack.identity)

@@ -4,25 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from monai_app.metrics import spread
 from monai_app.stack import Stack
-from monai_app.study.comparison import LEAST_SEEDS, LEVEL
+from monai_app.study.comparison import LEAST_SEEDS, t_interval
 from monai_app.study.design import Design
 from monai_app.study.report.section import Section
 from monai_app.study.robustness.figure import robustness_figure
-from monai_app.study.robustness.measuring import Measured, read_measured
+from monai_app.study.robustness.measuring import NAME, Measured, read_measured, seed_scores
 from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Condition, readable
-from monai_app.study.runs import StudyRun
-
-NAME = "robustness"
-"""Of its files."""
+from monai_app.study.runs import StudyRun, complete_seeds, seed_means
 
 _ABOUT = (
     "Artefacts are laid over the test slices of the trained models, one at a time; annotations stay as they are. Given "
-    "is the mean IoU, mean over the runs ± standard deviation. Intervals are 95 % intervals over the seeds (Student's "
-    "t): they do not cover where was scored, and are not widened for their number."
+    "is the mean IoU, mean over the seeds ± standard deviation. One realisation of each artefact is laid, the same for "
+    "all runs. Intervals are 95 % intervals over the seeds (Student's t): they cover neither this realisation nor the "
+    "place that was scored, and are not widened for their number."
 )
 
 _Found = Mapping[str, Sequence[Measured]]
@@ -46,10 +43,11 @@ def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping
         stacks: name of a sample's store -> the raw images.
     """
     measured = [*read_measured(runs, design.robustness.conditions, stacks)]
-    if not measured:
-        return None
+    samples = len({run.sample for run in runs})
     grouped = {name: [each for each in measured if each.run.variant.name == name] for name in design.variants}
-    found = {name: own for name, own in grouped.items() if own}
+    found = {name: whole for name, own in grouped.items() if (whole := _complete(own, samples))}
+    if not found:
+        return None
     lines = [_ABOUT]
     if len(measured) < len(runs):
         lines += ["", f"{len(runs) - len(measured)} runs are not measured."]
@@ -59,6 +57,12 @@ def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping
         lines += ["", *(f"- {_sentence(each, found)}" for each in sides)] if sides else []
     rows = [_row(variant, each, own) for variant, own in found.items() for each in design.robustness.conditions]
     return Section(NAME, "What do artefacts cost?", lines, rows, robustness_figure(design.robustness, found))
+
+
+def _complete(own: Sequence[Measured], samples: int) -> list[Measured]:
+    """Leave out the seeds with which a sample is not measured."""
+    seeds = complete_seeds((each.run for each in own), samples)
+    return [each for each in own if each.run.seed in seeds]
 
 
 def _lines(artefact: str, strengths: Sequence[float], found: _Found) -> Iterator[str]:
@@ -72,7 +76,7 @@ def _lines(artefact: str, strengths: Sequence[float], found: _Found) -> Iterator
 
 
 def _cell(own: Sequence[Measured], condition: Condition) -> str:
-    scores = spread([each.score(condition) for each in own])
+    scores = spread([*seed_scores(own, condition).values()])
     return f"{scores['mean']:.3f}" + (f" ± {scores['std']:.3f}" if scores["number"] > 1 else "")
 
 
@@ -107,29 +111,23 @@ def _told_apart(least: Sequence[Measured], other: Sequence[Measured], condition:
 
 
 def _losses(own: Sequence[Measured], condition: Condition) -> dict[int, float]:
-    """Seed -> loss, mean over the samples."""
-    seeds = dict.fromkeys(each.run.seed for each in own)
-    return {seed: float(np.mean([each.loss(condition) for each in own if each.run.seed == seed])) for seed in seeds}
+    return seed_means((each.run.seed, each.loss(condition)) for each in own)
 
 
 def _interval(values: Sequence[float]) -> _Loss:
-    mean, number = float(np.mean(values)), len(values)
-    if number < LEAST_SEEDS:
-        return _Loss(mean, np.nan, np.nan)
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, number - 1) * np.std(values, ddof=1) / np.sqrt(number))
-    return _Loss(mean, mean - reach, mean + reach)
+    return _Loss(float(np.mean(values)), *t_interval(np.array(values), LEAST_SEEDS))
 
 
 def _row(variant: str, condition: Condition, own: Sequence[Measured]) -> dict[str, Any]:
     loss = _loss(own, condition)
-    scores = spread([each.score(condition) for each in own])
+    scores = spread([*seed_scores(own, condition).values()])
     return {
         "variant": variant,
         "artefact": condition.artefact,
         "strength": condition.strength,
         "unit": UNITS[condition.artefact],
         "changes_nothing": NEUTRAL.get(condition.artefact, 0.0),
-        "runs": scores["number"],
+        "seeds": scores["number"],
         **{f"mean_iou_{key}": value for key, value in scores.items() if key != "number"},
         "loss": loss.value,
         "loss_low": loss.low,

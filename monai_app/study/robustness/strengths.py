@@ -48,7 +48,8 @@ def _no_change(neutral: float) -> AfterValidator:
 
 _Share = Annotated[float, Field(gt=0, le=1)]
 _Shares = Annotated[Items[_Share], AfterValidator(_ascending)]
-_Pixels = Annotated[Items[Annotated[float, Field(gt=0, le=100)]], AfterValidator(_ascending)]
+_Pixel = Annotated[float, Field(ge=1, le=100, multiple_of=1)]
+_Pixels = Annotated[Items[_Pixel], AfterValidator(_ascending)]
 _Factors = Annotated[Items[Annotated[float, Field(gt=0, le=10), _no_change(1)]], AfterValidator(_ascending)]
 _Offsets = Annotated[Items[Annotated[float, Field(ge=-1, le=1), _no_change(0)]], AfterValidator(_ascending)]
 
@@ -63,9 +64,9 @@ class Robustness(Strict):
     noise: _Shares = ()
     """Standard deviations of Poisson noise that is added, as shares of the grey range."""
     drift: _Pixels = ()
-    """Pixels by which each neighbouring slice is displaced."""
+    """Whole pixels by which each neighbouring slice is displaced; fractions would be interpolated, without noise."""
     detector_shift: _Pixels = ()
-    """Pixels by which the images of all detectors but the first are displaced."""
+    """Whole pixels by which the images of all detectors but the first are displaced."""
     gain: _Factors = ()
     """Factors that the greys of all detectors are multiplied by."""
     offset: _Offsets = ()

@@ -1,26 +1,20 @@
 """Label the test slices of the other samples with every run, and count what is right."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from monai_app.files import file_sha256, write_json
-from monai_app.metrics import count_pixels, mean_iou
+from monai_app.metrics import mean_iou
 from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
-from monai_app.study.baselines.cleaned_images import CleanedImages
-from monai_app.study.baselines.cleaned_stack import cleaning_of
-from monai_app.study.baselines.process import RESULT
 from monai_app.study.execution import is_done
-from monai_app.study.prediction import SlicePredictor, slice_predictor
+from monai_app.study.kept import Counts, count, read_kept, write_kept
+from monai_app.study.prediction import SlicePredictor, as_seen, slice_predictor
 from monai_app.study.runs import StudyRun
 
-Counts = npt.NDArray[np.int64]
+NAME = "transfer"
+"""Of the files beside the runs, and of the section."""
 
 
 @dataclass(frozen=True)
@@ -83,34 +77,16 @@ def _missing(run: StudyRun, stacks: Sequence[Stack]) -> list[Stack]:
 
 
 def _count(run: StudyRun, predict: SlicePredictor, stack: Stack) -> Counts:
-    phases = len(stack.phases)
-    images = CleanedImages(stack, cleaning_of(run.stack)) if run.variant.cleaned else stack
-    counts = [count_pixels(stack.read_annotation(z), predict(images, z), phases) for z in stack.test_slices]
-    return np.sum(counts, axis=0)
-
-
-def _file(run: StudyRun) -> Path:
-    return run.folder.with_name(f"{run.folder.name}_transfer.json")
-
-
-def _of(run: StudyRun) -> dict[str, str]:
-    """What is scored: a model, and what it was trained on."""
-    model = run.folder / ("models/model.pt" if run.variant.is_network else RESULT)
-    return {"model_sha256": file_sha256(model), "trained_on": run.stack.identity}
+    images = as_seen(run, stack)
+    return count(predict, lambda z: images, stack)
 
 
 def _read(run: StudyRun, stacks: Sequence[Stack]) -> dict[str, Counts]:
     """Read what is measured: name of a sample's store -> counts; nothing of other models or annotations."""
-    try:
-        document: dict[str, Any] = json.loads(_file(run).read_text(encoding="utf8"))
-    except FileNotFoundError:
-        return {}
-    if document["of"] != _of(run):
-        return {}
     now = {stack.store_name: stack.identity for stack in stacks}
     return {
         each["sample"]: np.array(each["confusion"], np.int64)
-        for each in document["tested_on"]
+        for each in read_kept(run, NAME) or ()
         if now.get(each["sample"]) == each["identity"]
     }
 
@@ -120,4 +96,4 @@ def _write(run: StudyRun, stacks: Mapping[str, Stack], found: Mapping[str, Count
         {"sample": name, "identity": stacks[name].identity, "confusion": counts.tolist()}
         for name, counts in found.items()
     ]
-    write_json(_file(run), {"of": _of(run), "tested_on": rows})
+    write_kept(run, NAME, rows)

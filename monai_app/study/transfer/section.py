@@ -12,11 +12,8 @@ from monai_app.study.design import Design
 from monai_app.study.outcomes import Outcome
 from monai_app.study.report.section import Section
 from monai_app.study.transfer.figure import transfer_figure
-from monai_app.study.transfer.measuring import Transferred
+from monai_app.study.transfer.measuring import NAME, Transferred
 from monai_app.study.transfer.scores import TransferScores, gathered
-
-NAME = "transfer"
-"""Of its files."""
 
 _ABOUT = (
     "Every model is tested on the test slices of the samples that it was not trained on, too. The loss is the mean IoU "

@@ -22,6 +22,7 @@ NAMES = ("unet_ICE_1", "forest_ICE_1")
 AMOUNTS = ("1", "3", "5", "1+3", "1+5", "3+5", "1:40%blocks", "all:4%scribbles")
 LABELS = {"variants": NAMES, "amounts": AMOUNTS}
 DESIGN = Design(variants=(*NAMES, "unet_TLD_1"), labels=LABELS, settings={"validation_block": 32})
+SAMPLES = ("tiny",)
 RIGHT = {"1": 70, "3": 80, "5": 72, "1+3": 84, "1+5": 84, "3+5": 84, "1:40%blocks": 60, "all:4%scribbles": 50}
 """Percent of the pixels that is right with each amount; 90 with all, and up to 2 more by the seed."""
 
@@ -42,13 +43,13 @@ def outcomes(runs: list[StudyRun]) -> list[Outcome]:
     def outcome(run: StudyRun) -> Outcome:
         right = RIGHT[str(run.variant.labels)] if run.variant.labels else 90
         blocks = counts(right + run.seed)
-        return Outcome(run, blocks, score(blocks.sum(axis=0), ["one", "other"]), 0.5, 1.0)
+        return Outcome(run, blocks, score(blocks.sum(axis=0), ["one", "other"]), 0.5, 1.0, None)
 
     return [outcome(run) for run in runs]
 
 
 def test_a_table_sentences_and_a_row_for_every_run(outcomes: list[Outcome], tiny_stack: Stack) -> None:
-    section = labels_section(DESIGN, outcomes)
+    section = labels_section(DESIGN, outcomes, SAMPLES)
     assert section is not None
     assert len(section.rows) == 2 * 9 * 3
     row = next(row for row in section.rows if (row["labels"], row["seed"]) == ("3", 2))
@@ -70,7 +71,7 @@ def test_a_table_sentences_and_a_row_for_every_run(outcomes: list[Outcome], tiny
 
 
 def test_the_choice_of_slices_stands_beside_chance(outcomes: list[Outcome]) -> None:
-    section = labels_section(DESIGN, outcomes)
+    section = labels_section(DESIGN, outcomes, SAMPLES)
     assert section is not None
     one, two = (line for line in section.lines if line.startswith("- `forest_ICE_1` with"))
     scores = {
@@ -86,11 +87,11 @@ def test_the_choice_of_slices_stands_beside_chance(outcomes: list[Outcome]) -> N
 
 
 def test_more_slices_are_compared_with_fewer(outcomes: list[Outcome]) -> None:
-    section = labels_section(DESIGN, outcomes)
+    section = labels_section(DESIGN, outcomes, SAMPLES)
     assert section is not None
     told = [line for line in section.lines if "interval" in line]
     assert len(told) == 6
-    assert told[0].startswith("- unet_ICE_1 on labels of all slices is better than on those of 1 slice: +0.")
+    assert told[0].startswith("- unet_ICE_1 on labels of all slices is better than on those of 1 slice (1, 3, 5): +0.")
 
 
 def test_a_pair_is_two_sets_of_slices_of_which_one_is_part_of_the_other() -> None:
@@ -100,9 +101,9 @@ def test_a_pair_is_two_sets_of_slices_of_which_one_is_part_of_the_other() -> Non
         for each in label_contrasts([*map(read_study_variant, names)])
     }
     assert found == {
-        ("unet_ICE_1 on labels of all slices", "on those of 1 slice"): ["4", "11", "18"],
-        ("unet_ICE_1 on labels of all slices", "on those of 2 slices"): ["4+11"],
-        ("unet_ICE_1 on labels of 2 slices", "on those of 1 slice"): ["4", "11"],
+        ("unet_ICE_1 on labels of all slices", "on those of 1 slice (4, 11, 18)"): ["4", "11", "18"],
+        ("unet_ICE_1 on labels of all slices", "on those of 2 slices (4+11)"): ["4+11"],
+        ("unet_ICE_1 on labels of 2 slices (4+11)", "on those of 1 slice (4, 11)"): ["4", "11"],
     }
 
 
@@ -125,9 +126,9 @@ def test_other_results_are_those_without_fewer_labels(
     alone = findings(plain, mine, [each for each in outcomes if each.run.variant.labels is None])
     found = findings(DESIGN, runs, outcomes[:-1])  # one with fewer labels is not done
     assert replace(found, design=plain) == alone
-    section = labels_section(DESIGN, outcomes[:-1])
+    section = labels_section(DESIGN, outcomes[:-1], SAMPLES)
     assert section is not None
-    write_results(found, [section], tmp_path)
+    write_results(found, [section], tmp_path, "monai-app study")
     with (tmp_path / "labels.csv").open(newline="") as rows:
         assert len([*csv.DictReader(rows)]) == 53
     assert (tmp_path / "labels.png").read_bytes().startswith(b"\x89PNG")
@@ -135,12 +136,24 @@ def test_other_results_are_those_without_fewer_labels(
 
 
 def test_nothing_is_said_where_nothing_was_asked_or_done(outcomes: list[Outcome]) -> None:
-    assert labels_section(Design(variants=NAMES), outcomes) is None
-    assert labels_section(DESIGN, [each for each in outcomes if each.run.variant.labels is None]) is None
+    assert labels_section(Design(variants=NAMES), outcomes, SAMPLES) is None
+    assert labels_section(DESIGN, [each for each in outcomes if each.run.variant.labels is None], SAMPLES) is None
 
 
 def test_half_a_study_is_told_without_a_comparison(outcomes: list[Outcome]) -> None:
-    section = labels_section(DESIGN, [each for each in outcomes if each.run.seed == 0][:-1])
+    lacking = "forest_ICE_1@labels=3+5"
+    done = [each for each in outcomes if each.run.seed == 0 and each.run.variant.name != lacking]
+    section = labels_section(DESIGN, done, SAMPLES)
     assert section is not None
     assert not any("interval" in line for line in section.lines)
     assert section.lines[-1] == "33 runs with fewer labels are not done."
+
+
+def test_of_several_samples_only_seeds_with_all_are_told(outcomes: list[Outcome]) -> None:
+    """Half a study of two samples: nothing of the other one is done with the last seed."""
+    other = [replace(each, run=replace(each.run, sample="other")) for each in outcomes if each.run.seed < 2]
+    section = labels_section(DESIGN, [*outcomes, *other], ("tiny", "other"))
+    assert section is not None
+    assert {row["seed"] for row in section.rows} == {0, 1}
+    assert section.lines[-1] == "16 runs with fewer labels are not done."
+    assert labels_section(DESIGN, outcomes, ("tiny", "other")) is None

@@ -13,7 +13,7 @@ from monai_app.background.child import COMMAND
 from monai_app.bundle.prepare import read_record
 from monai_app.cli import app
 from monai_app.stack import Stack
-from monai_app.study import execution
+from monai_app.study.execution import completion
 from tests import warm
 from tests.conftest import TINY
 
@@ -21,7 +21,7 @@ from tests.conftest import TINY
 def test_a_network_is_trained_on_fewer_labels_and_scored_on_the_same_pixels(
     tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "COMMAND", (warm.python(), *COMMAND[1:]))
+    monkeypatch.setattr(completion, "COMMAND", (warm.python(), *COMMAND[1:]))
     labels = {"variants": ["unet_ICE_1"], "amounts": ["1:50%blocks"]}
     settings = {name: value for name, value in TINY.items() if name != "max_epochs"}
     design = {"variants": ["unet_ICE_1"], "seeds": [0], "epochs": 1, "settings": settings, "labels": labels}

@@ -29,4 +29,4 @@ def _outcome(run: StudyRun, hard: np.ndarray, generator: np.random.Generator) ->
     wrong = ((1 - right) / (len(phases) - 1))[:, np.newaxis, np.newaxis]
     shares = wrong + np.eye(len(phases)) * (right[:, np.newaxis, np.newaxis] - wrong)
     counts = (PIXELS * shares).round().astype(np.int64)
-    return Outcome(run, counts, score(counts.sum(axis=0), phases), float(right.mean()) / 2, 100.0, Cost(0.5, 2))
+    return Outcome(run, counts, score(counts.sum(axis=0), phases), float(right.mean()) / 2, 100.0, Cost(0.5, 2, "cpu"))

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from monai_app.study.report.tables import difference_row
 
 from monai_app.study import Contrast, Difference
+from monai_app.study.report.document import difference_row
 from monai_app.study.report.over_samples import over_samples, samples_note
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from monai_app.stack import Stack
+from monai_app.study.baselines.cleaned_images import CleanedImages
 from monai_app.study.baselines.cleaning import Cleaning, clean
 from monai_app.study.robustness.images import AlteredStack
 from monai_app.study.robustness.strengths import UNCHANGED, UNITS, Condition
@@ -56,6 +57,6 @@ def test_the_shift_between_detectors_moves_all_but_the_first(tiny_stack: Stack) 
 def test_images_are_cleaned_after_the_artefact(tiny_stack: Stack) -> None:
     cleaning = {"ICE": Cleaning(flatten=32), "TLD": Cleaning()}
     condition = Condition("shading", 0.5)
-    cleaned = AlteredStack(tiny_stack, condition, Z, cleaning).read_slab(Z, ["ICE", "TLD"], 1)
+    cleaned = CleanedImages(AlteredStack(tiny_stack, condition, Z), cleaning).read_slab(Z, ["ICE", "TLD"], 1)
     raw = slab(tiny_stack, "shading", 0.5, 1)[0]
     np.testing.assert_array_equal(cleaned, [clean(raw[0], cleaning["ICE"]), raw[1]])

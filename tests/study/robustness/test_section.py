@@ -1,5 +1,6 @@
 """What artefacts cost, told from numbers."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def told(lost: dict[str, Sequence[float]], stack: Stack, folder: Path, monkeypat
     seeds = range(len(next(iter(lost.values()))))
     strengths = Robustness(noise=(0.1,), gain=(0.5, 2))
     design = Design(variants=tuple(lost), seeds=tuple(seeds), robustness=strengths)
-    runs = runs_of(design, [stack], folder)
+    runs = runs_of(design, [stack], folder, {stack.store_name: stack})
     found = [
         Measured(
             run,
@@ -61,7 +62,7 @@ def test_the_variants_that_lose_least_are_named_with_intervals(
     assert row["loss"] == pytest.approx(before - after)
     assert row["mean_iou_mean"] == pytest.approx(after)
     assert row["loss_low"] < row["loss"] < row["loss_high"]
-    assert row["runs"] == 3
+    assert row["seeds"] == 3
 
 
 def test_two_seeds_have_no_interval(tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +83,24 @@ def test_the_figure_has_a_panel_an_artefact_and_a_curve_a_variant(
     assert [len(panel.lines) for panel in (noise, gain)] == [2, 2]
     np.testing.assert_allclose(np.asarray(gain.lines[0].get_xdata()), [0.5, 1, 2])
     assert noise.lines[0].get_linestyle() != noise.lines[1].get_linestyle()
+
+
+def test_seeds_without_one_of_the_samples_are_left_out(
+    tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sample loses little, one much; of the last seed the hard one is not measured."""
+    other = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "other.ome.zarr"))
+    design = Design(variants=("unet_ICE_1", "unet_TLD_1"), robustness=Robustness(noise=(0.1,)))
+    runs = runs_of(design, [tiny_stack, other], tmp_path)
+    lost = {"tiny": 0.1, "other": 0.4}
+    found = [Measured(run, {UNCHANGED: counts(0.9), NOISE: counts(0.9 - lost[run.sample])}) for run in runs[:-2]]
+    monkeypatch.setattr(section, "read_measured", lambda *words: found)
+    made = section.robustness_section(design, runs, {})
+    assert made is not None
+    before, after = 900 / 1100, np.mean([share / (2 - share) for share in (0.8, 0.5)])
+    for row in made.rows:
+        assert (row["seeds"], row["loss"]) == (2, pytest.approx(before - after))
+        assert row["mean_iou_std"] == pytest.approx(0)
+    assert section.robustness_section(design, runs, {}) is not None
+    found = found[:1]
+    assert section.robustness_section(design, runs, {}) is None

@@ -44,7 +44,7 @@ def section(
                 continue
             run = StudyRun(read_study_variant(variant), 0, sample, stack, Path(sample))
             counts = counts_of(own)
-            outcomes.append(Outcome(run, counts[np.newaxis], score(counts, ["one", "two"]), own, None))
+            outcomes.append(Outcome(run, counts[np.newaxis], score(counts, ["one", "two"]), own, None, None))
             others = {tested: counts_of(scores[variant, sample, tested]) for tested in samples if tested != sample}
             transferred.append(Transferred(run, others))
     stacks = [Named(name) for name in samples]
