@@ -87,7 +87,8 @@ def _scores(variant: str, outcomes: Sequence[Outcome], samples: int) -> VariantS
         return None
 
     def over_seeds(value: Callable[[Outcome], float | None]) -> dict[str, float]:
-        known = ((each.run.seed, found) for each in own if (found := value(each)) is not None)
+        found = [(each.run.seed, value(each)) for each in own]
+        known = ((seed, one) for seed, one in found if one is not None and not np.isnan(one))
         return spread([*seed_means(known).values()])
 
     return VariantScores(

@@ -174,7 +174,7 @@ def test_a_run_that_was_trained_longer_is_not_compared(
 
 
 def test_no_sample_is_left_out_or_replaced_later(tiny_stack: Stack, tmp_path: Path) -> None:
-    other = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "other.ome.zarr"))
+    other = ingest(write_tiny_sample(tmp_path / "sample", slices=7), tmp_path / "other.ome.zarr")
     design = design_file(tmp_path)
     begin_study([tiny_stack.path, tmp_path / "s"], design, None, None)
     begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)  # one may be added
@@ -182,8 +182,7 @@ def test_no_sample_is_left_out_or_replaced_later(tiny_stack: Stack, tmp_path: Pa
     begin_study([other.path, tiny_stack.path, tmp_path / "s"], None, None, None)
     with pytest.raises(ConfigError, match=r"sample other, which is left out now; give other\.ome\.zarr too"):
         begin_study([tiny_stack.path, tmp_path / "s"], None, None, None)
-    description = write_tiny_sample(tmp_path / "sample", slices=8)
-    ingest(description, other.path, overwrite=True)
+    ingest(write_tiny_sample(tmp_path / "again", slices=9), other.path, overwrite=True)
     with pytest.raises(ConfigError, match="another sample other"):
         begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)
 

@@ -107,7 +107,8 @@ def _loss(own: Sequence[Measured], condition: Condition) -> _Loss:
 def _told_apart(least: Sequence[Measured], other: Sequence[Measured], condition: Condition) -> bool:
     """Whether the interval of the differences, seed by seed, lies above 0."""
     one, two = (_losses(own, condition) for own in (least, other))
-    return _interval([two[seed] - one[seed] for seed in one if seed in two]).low > 0
+    low, _ = t_interval(np.array([two[seed] - one[seed] for seed in one if seed in two]), LEAST_SEEDS)
+    return low > 0
 
 
 def _losses(own: Sequence[Measured], condition: Condition) -> dict[int, float]:
