@@ -140,7 +140,9 @@ def test_nothing_is_said_where_nothing_was_asked_or_done(outcomes: list[Outcome]
 
 
 def test_half_a_study_is_told_without_a_comparison(outcomes: list[Outcome]) -> None:
-    section = labels_section(DESIGN, [each for each in outcomes if each.run.seed == 0][:-1])
+    section = labels_section(
+        DESIGN, [each for each in outcomes if each.run.seed == 0 and each.run.variant.name != "forest_ICE_1@labels=3"]
+    )
     assert section is not None
     assert not any("interval" in line for line in section.lines)
     assert section.lines[-1] == "33 runs with fewer labels are not done."
