@@ -20,7 +20,8 @@ VALIDATION = (0.25, 32)
 def design(*amounts: str, **changes: object) -> Design:
     labels = {"variants": ["otsu_ICE_1"], "amounts": amounts}
     settings = {"validation_block": VALIDATION[1]}
-    return Design(**{"variants": ("otsu_ICE_1",), "seeds": (0, 1), "settings": settings, "labels": labels, **changes})
+    own = {"variants": ("otsu_ICE_1",), "seeds": (0, 1), "settings": settings, "labels": labels}
+    return Design.model_validate({**own, **changes})
 
 
 def fewer(stack: Stack, chosen: Design, folder: Path) -> dict[tuple[str, int], StudyRun]:
