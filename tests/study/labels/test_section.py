@@ -11,6 +11,7 @@ from monai_app.metrics import score
 from monai_app.stack import Stack
 from monai_app.study import Design, Outcome, StudyRun, compare, runs_of
 from monai_app.study.claims import Contrast
+from monai_app.study.design import FewerLabels
 from monai_app.study.findings import findings
 from monai_app.study.labels.contrasts import label_contrasts
 from monai_app.study.labels.section import labels_section
@@ -20,7 +21,7 @@ from monai_app.study.variants import read_study_variant
 
 NAMES = ("unet_ICE_1", "forest_ICE_1")
 AMOUNTS = ("1", "3", "5", "1+3", "1+5", "3+5", "1:40%blocks", "all:4%scribbles")
-LABELS = {"variants": NAMES, "amounts": AMOUNTS}
+LABELS = FewerLabels(variants=NAMES, amounts=AMOUNTS)
 DESIGN = Design(variants=(*NAMES, "unet_TLD_1"), labels=LABELS, settings={"validation_block": 32})
 RIGHT = {"1": 70, "3": 80, "5": 72, "1+3": 84, "1+5": 84, "3+5": 84, "1:40%blocks": 60, "all:4%scribbles": 50}
 """Percent of the pixels that is right with each amount; 90 with all, and up to 2 more by the seed."""
@@ -140,7 +141,9 @@ def test_nothing_is_said_where_nothing_was_asked_or_done(outcomes: list[Outcome]
 
 
 def test_half_a_study_is_told_without_a_comparison(outcomes: list[Outcome]) -> None:
-    section = labels_section(DESIGN, [each for each in outcomes if each.run.seed == 0][:-1])
+    section = labels_section(
+        DESIGN, [each for each in outcomes if each.run.seed == 0 and each.run.variant.name != "forest_ICE_1@labels=3"]
+    )
     assert section is not None
     assert not any("interval" in line for line in section.lines)
     assert section.lines[-1] == "33 runs with fewer labels are not done."
