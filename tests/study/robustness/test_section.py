@@ -28,7 +28,7 @@ def told(lost: dict[str, Sequence[float]], stack: Stack, folder: Path, monkeypat
     seeds = range(len(next(iter(lost.values()))))
     strengths = Robustness(noise=(0.1,), gain=(0.5, 2))
     design = Design(variants=tuple(lost), seeds=tuple(seeds), robustness=strengths)
-    runs = runs_of(design, [stack], folder)
+    runs = runs_of(design, [stack], folder, {stack.store_name: stack})
     found = [
         Measured(
             run,
