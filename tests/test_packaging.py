@@ -10,6 +10,7 @@ from pathlib import Path
 
 import monai_app
 from monai_app.bundle.configs.locate import config_path, template_path
+from monai_app.yamlfile import read_yaml
 from tests.conftest import CHECKOUT
 
 
@@ -64,6 +65,11 @@ def test_a_wheel_carries_bundles_and_configs_and_finds_them(tmp_path: Path) -> N
         cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "site")}, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert str(tmp_path / "site") in shown.stdout
+
+
+def test_the_citation_names_this_version() -> None:
+    citation = read_yaml(CHECKOUT / "CITATION.cff")
+    assert (citation["version"], citation["license"]) == (monai_app.__version__, setup_cfg()["metadata"]["license"])
 
 
 def test_bundle_requirements_are_the_tested_versions() -> None:

@@ -31,7 +31,7 @@ def labels_figure(variants: Sequence[str], points: Sequence[Point]) -> Figure:
     ratios = {round(point.um2 / point.percent, 9) for point in points}
     if len(ratios) == 1:  # slices of all stacks are of one size
         [ratio] = ratios
-        above = axes.secondary_xaxis("top", functions=(lambda x: x * ratio, lambda x: x / ratio))
+        above = axes.secondary_xaxis("top", functions=(lambda x: np.multiply(x, ratio), lambda x: np.divide(x, ratio)))
         above.set_xlabel("um²")
         _number(above.xaxis)
     axes.legend(fontsize=8)

@@ -28,7 +28,7 @@ def check_labels(design: Design, stacks: Sequence[Stack], folder: Path) -> None:
     """
     if design.labels is None:
         return
-    amounts = [read_amount(text) for text in design.labels.amounts]
+    amounts = [read_amount(str(text)) for text in design.labels.amounts]
     validation = validation_of(read_study_variant(design.variants[0]), design)
     for stack, amount, seed in product(stacks, amounts, design.seeds):
         if not _is_current(_target(stack, amount, seed, folder), stack):

@@ -114,7 +114,7 @@ ROWS = [
     fewer("an amount of labels twice", "1+3 twice", "1+3", "3+1"),
     fewer("labels of a slice that tests", "slice 6 of", 6),
     fewer("labels of all slices by their numbers", "are all that", "1+3+5"),
-    fewer("so few blocks that a phase has no labels", "no pixel to train", "1:1%blocks"),
+    fewer("so few blocks that a phase has no labels", "no pixel to train", "1:0.4%blocks"),
     fewer("more scribbles than the phases have room for", "of the labelled area", "all:60%scribbles"),
     wrong(
         "fewer labels of a variant that is not compared",

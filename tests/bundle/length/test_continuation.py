@@ -30,7 +30,7 @@ def begin(run: Path, stack: Stack, *, begun: float | None = BEGUN, minutes: floa
     told: list[str] = []
     settings = {**TINY, **({} if minutes is None else {"max_epochs": None}), **more}
     settings = {name: value for name, value in settings.items() if value is not None}
-    fixed = {"size": "small", "processes": 1, "pretrained": None, "trust": False, "overwrite": False}
+    fixed: dict[str, Any] = {"size": "small", "processes": 1, "pretrained": None, "trust": False, "overwrite": False}
     begin_run(UNET, [stack], run, settings=settings, report=told.append, begun=begun, minutes=minutes, **fixed)
     return "\n".join(told)
 

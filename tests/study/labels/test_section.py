@@ -11,6 +11,7 @@ from monai_app.metrics import score
 from monai_app.stack import Stack
 from monai_app.study import Design, Outcome, StudyRun, compare, runs_of
 from monai_app.study.claims import Contrast
+from monai_app.study.design import FewerLabels
 from monai_app.study.findings import findings
 from monai_app.study.labels.contrasts import label_contrasts
 from monai_app.study.labels.section import labels_section
@@ -20,7 +21,7 @@ from monai_app.study.variants import read_study_variant
 
 NAMES = ("unet_ICE_1", "forest_ICE_1")
 AMOUNTS = ("1", "3", "5", "1+3", "1+5", "3+5", "1:40%blocks", "all:4%scribbles")
-LABELS = {"variants": NAMES, "amounts": AMOUNTS}
+LABELS = FewerLabels(variants=NAMES, amounts=AMOUNTS)
 DESIGN = Design(variants=(*NAMES, "unet_TLD_1"), labels=LABELS, settings={"validation_block": 32})
 SAMPLES = ("tiny",)
 RIGHT = {"1": 70, "3": 80, "5": 72, "1+3": 84, "1+5": 84, "3+5": 84, "1:40%blocks": 60, "all:4%scribbles": 50}

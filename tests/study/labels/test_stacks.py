@@ -20,7 +20,8 @@ VALIDATION = (0.25, 32)
 def design(*amounts: str, **changes: object) -> Design:
     labels = {"variants": ["otsu_ICE_1"], "amounts": amounts}
     settings = {"validation_block": VALIDATION[1]}
-    return Design(**{"variants": ("otsu_ICE_1",), "seeds": (0, 1), "settings": settings, "labels": labels, **changes})
+    own = {"variants": ("otsu_ICE_1",), "seeds": (0, 1), "settings": settings, "labels": labels}
+    return Design.model_validate({**own, **changes})
 
 
 def fewer(stack: Stack, chosen: Design, folder: Path) -> dict[tuple[str, int], StudyRun]:
@@ -102,7 +103,7 @@ def test_a_seed_gives_the_same_labels_and_every_phase_trains_and_validates(tiny_
         ("2", "slice 2 of tiny.ome.zarr is not annotated for training; choose among 1, 3, 5"),
         ("6", "slice 6 of tiny.ome.zarr is not annotated for training"),
         ("1+3+5", "are all that tiny.ome.zarr has to train on"),
-        ("1:1%blocks", "seed 0: .* no pixel to train"),
+        ("1:1%blocks", "seed 1: pore has no pixel to train on"),
         ("all:60%scribbles", "scribbles have room on .* % of the labelled area"),
     ],
 )

@@ -37,8 +37,8 @@ class Training:
     validated: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=1.0)
-        self.schedule = OneCycleLR(optimizer, 1.0, EPOCHS * STEPS, pct_start=0.1, cycle_momentum=False)
+        self.optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=1.0)
+        self.schedule = OneCycleLR(self.optimizer, 1.0, EPOCHS * STEPS, pct_start=0.1, cycle_momentum=False)
         self.trainer = Engine(lambda *_: self._take(STEP))
         evaluator = Engine(lambda *_: self._take(VALIDATION))
         self.pace = Pace(
@@ -51,7 +51,7 @@ class Training:
         )
         self.pace.attach(self.trainer)
         self.trainer.add_event_handler(Events.ITERATION_STARTED, self._keep_rate)
-        self.trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda: (optimizer.step(), self.schedule.step()))
+        self.trainer.add_event_handler(Events.ITERATION_COMPLETED, self._step)
         self.trainer.add_event_handler(
             Events.EPOCH_COMPLETED(every=self.interval),
             lambda: self.pace.validator.run(self.trainer.state.epoch),  # type: ignore[arg-type]
@@ -62,6 +62,10 @@ class Training:
 
     def _take(self, seconds: float) -> None:
         self.now += seconds * self.slowness(self.now)
+
+    def _step(self) -> None:
+        self.optimizer.step()
+        self.schedule.step()
 
     def _keep_rate(self) -> None:
         self.rates.append(self.schedule.get_last_lr()[0])  # type: ignore[arg-type]
