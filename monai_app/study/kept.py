@@ -32,7 +32,7 @@ def read_kept(run: StudyRun, name: str, **circumstances: Any) -> Any:
         document = json.loads(_file(run, name).read_text(encoding="utf8"))
     except FileNotFoundError:
         return None
-    return document["found"] if document["of"] == _of(run, circumstances) else None
+    return document["found"] if document.get("of") == _of(run, circumstances) else None  # earlier versions lack it
 
 
 def write_kept(run: StudyRun, name: str, found: Any, **circumstances: Any) -> None:
