@@ -32,7 +32,7 @@ _FEW = f"Of fewer than {LEAST_SAMPLES} samples there is no interval."
 def transfer_section(
     design: Design, outcomes: Sequence[Outcome], transferred: Sequence[Transferred], stacks: Sequence[Stack]
 ) -> Section | None:
-    """Return what models are worth elsewhere; None where no variant was tested on all samples.
+    """Return what models are worth elsewhere; None where there is one sample, or no variant was tested on all.
 
     Args:
         design: what is compared.
@@ -41,7 +41,7 @@ def transfer_section(
         stacks: the samples.
     """
     samples = [stack.store_name for stack in stacks]
-    found = gathered(design, outcomes, transferred, samples)
+    found = gathered(design, outcomes, transferred, samples) if len(samples) > 1 else []
     if not found:
         return None
     lines = [f"{_ABOUT} {_INTERVAL if len(samples) >= LEAST_SAMPLES else _FEW}", "", *_table(found), "", *_said(found)]

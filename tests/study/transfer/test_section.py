@@ -102,6 +102,7 @@ def test_variants_that_are_not_done_on_every_sample_are_left_out(tiny_stack: Sta
     assert found is not None
     assert {row["variant"] for row in found.rows} == {"unet_ICE_1"}
     assert section({}, tiny_stack) is None
+    assert section(scores, tiny_stack, SAMPLES[:1]) is None
 
 
 def test_two_samples_have_no_interval(tiny_stack: Stack) -> None:
