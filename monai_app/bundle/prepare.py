@@ -125,7 +125,7 @@ def prepare(
             )
         wanted = json.loads(json.dumps(record))
         begun_at = planner.begun if planner is not None and planner.names_length else None
-        resume(run, run / RECORD, read_record(run), wanted, begun_at)
+        resume(run, run / RECORD, read_record(run), wanted, begun_at, settings or ())
         return False
     check_idle(run)
     with atomic_directory(run, RECORD, overwrite=overwrite) as partial:

@@ -15,14 +15,14 @@ from monai_app.bundle.configs.settings import SEPARATOR, read_json
 from monai_app.bundle.configs.training_settings import settings_of
 from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.manifest import MANIFEST
-from monai_app.bundle.prepare import CONFIGS, RECORD, read_record, write_configs
+from monai_app.bundle.prepare import CHECKPOINT, CONFIGS, RECORD, read_record, write_configs
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, write_json
-from monai_app.networks.weights import CHECKSUMS
+from monai_app.networks.weights import CHECKSUMS, read_checkpoint
 from monai_app.temporary import process_folder
-from monai_app.training.fingerprint import renamed
+from monai_app.training.fingerprint import is_earlier, renamed
 
 EARLIER = "configs-earlier"
 """Folder of a run with the configs that an earlier version wrote."""
@@ -36,12 +36,16 @@ def usable_run(run: Path) -> Path:
     is evaluated. A package, and a run that cannot be written, is copied into a temporary folder. What a user trusted
     stays as it is.
 
+    A training that is not finished goes on with its own configs only, so they stay, but for those of version 0.1.0.
+
     Raises:
         ConfigError: the configs' settings make no model.
     """
     record = read_record(run) if (run / RECORD).is_file() else {}
     template = {path.name: path for path in template_paths()}.get(record.get("bundle", ""))
     if template is None or record.get("template") == template_digest(template) or is_signed(run):
+        return run
+    if not _may_be_renewed(run / CHECKPOINT):
         return run
     found, own = ([read_config(folder / "configs" / name) for name in CONFIGS] for folder in (run, template))
     settings = _settings(dict(record["settings"]), found, own)
@@ -54,6 +58,13 @@ def usable_run(run: Path) -> Path:
     return _renewed(
         _copied(run) if kept else run, template, {**record, "template": template_digest(template)}, settings, spec
     )
+
+
+def _may_be_renewed(checkpoint: Path) -> bool:
+    if not checkpoint.is_file():
+        return True
+    state = read_checkpoint(checkpoint, mapped=True)
+    return bool(state.get("finished")) or is_earlier(state.get("settings", {}))
 
 
 def _renewed(
@@ -95,6 +106,7 @@ def _settings(recorded: Mapping[str, Any], found: list[dict[str, Any]], own: lis
         earlier = next((each for each in _steps(found[0]) if _alike(each, parts)), {})
         kept = {name: value for name, value in earlier.items() if type(value) in (int, float) and name in parts}
         settings |= {f"augmentation::{step}::{name}": value for name, value in kept.items()}
+    settings["validation_pixels"] = None  # earlier versions had no limit
     places = {name for config in own for name in config}
     for config in reversed(found):
         plain = plain_settings(config, own[0]).items()

@@ -16,8 +16,8 @@ from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Stack
 
 MOST_PIXELS = 2**20
-"""Labelled pixels of a stack that validate at most, but for parts of a block. More would say little that is new and
-take longer than the training: of three annotated slices of 4000 x 4000 pixels 12 millions would validate."""
+"""Labelled pixels of a stack that validate at most, unless the settings say otherwise. More would say little that is
+new and take longer than the training: of three annotated slices of 4000 x 4000 pixels 12 millions would validate."""
 
 Block = tuple[int, Rect]
 """z and a rectangle of that slice."""
@@ -52,9 +52,14 @@ class BlockSplit:
 
 
 def split_blocks(
-    annotations: Mapping[int, np.ndarray], phases: int, fraction: float = 0.25, block: int = 128, seed: int = 0
+    annotations: Mapping[int, np.ndarray],
+    phases: int,
+    fraction: float = 0.25,
+    block: int = 128,
+    seed: int = 0,
+    most: int | None = MOST_PIXELS,
 ) -> BlockSplit:
-    """Choose validation blocks that hold ``fraction`` of the labelled area, or `MOST_PIXELS` where that is less.
+    """Choose validation blocks that hold ``fraction`` of the labelled area, or ``most`` pixels where that is less.
 
     Blocks are added one by one, each time the one that brings every phase's share (and every slice's) nearest to
     ``fraction``; a phase that stands in two blocks or more is meant to get onto both sides. No slice gives all its
@@ -66,6 +71,7 @@ def split_blocks(
         fraction: share of the labelled area that validates, between 0 and 1.
         block: side of a block, in pixels.
         seed: breaks ties between equal blocks.
+        most: labelled pixels that validate at most, but for parts of a block; None is no limit.
 
     Raises:
         ConfigError: ``fraction`` or ``block`` out of range.
@@ -80,7 +86,8 @@ def split_blocks(
     while block > 8 and _too_coarse(candidates, shape, block, len(annotations)):
         block //= 2
         candidates, counts = _labelled_blocks(annotations, phases, block)
-    fraction = min(fraction, MOST_PIXELS / max(counts.sum(), 1))
+    if most is not None:
+        fraction = min(fraction, most / max(counts.sum(), 1))
     order = np.random.default_rng(seed).permutation(len(candidates))
     chosen = _choose([candidates[i] for i in order], counts[order], fraction)
     if not chosen:
@@ -112,17 +119,24 @@ class StackSplits:
         return {path: split.training for path, split in self.splits.items()}
 
 
-def split_stacks(stacks: Sequence[str], fraction: float = 0.25, block: int = 128, seed: int = 0) -> StackSplits:
-    """Split the training slices of each of several stacks, see :func:`split_blocks`."""
+def split_stacks(
+    stacks: Sequence[str], fraction: float = 0.25, block: int = 128, seed: int = 0, most: int | None = None
+) -> StackSplits:
+    """Split the training slices of each of several stacks, see :func:`split_blocks`.
+
+    Configs of earlier versions call it without ``most``, and had no limit.
+    """
     opened = [Stack.open(path) for path in stacks]
-    return StackSplits({str(stack.path): split_stack(stack, fraction, block, seed) for stack in opened})
+    return StackSplits({str(stack.path): split_stack(stack, fraction, block, seed, most) for stack in opened})
 
 
-def split_stack(stack: str | Stack, fraction: float = 0.25, block: int = 128, seed: int = 0) -> BlockSplit:
+def split_stack(
+    stack: str | Stack, fraction: float = 0.25, block: int = 128, seed: int = 0, most: int | None = MOST_PIXELS
+) -> BlockSplit:
     """Split the training slices of a stack, see :func:`split_blocks`."""
     source = stack if isinstance(stack, Stack) else Stack.open(stack)
     annotations = {z: source.read_annotation(z) for z in source.train_slices}
-    return split_blocks(annotations, len(source.phases), fraction, block, seed)
+    return split_blocks(annotations, len(source.phases), fraction, block, seed, most)
 
 
 def _labelled_blocks(annotations: Mapping[int, np.ndarray], phases: int, block: int) -> tuple[list[Block], np.ndarray]:

@@ -52,6 +52,25 @@ def test_a_fused_optimiser_is_refused_on_a_gpu_alone() -> None:
         clip_gradients(fused, 1.0)
 
 
+def test_a_fused_optimiser_is_refused_where_the_loss_is_scaled() -> None:
+    weight = torch.zeros(1, requires_grad=True)
+    fused = torch.optim.AdamW([weight], fused=True)
+    clip_gradients(fused, 1.0)
+    weight.grad = torch.ones(1)
+    fused.step()
+    fused.grad_scale = torch.ones(1)  # type: ignore[attr-defined]  # as torch's scaler does
+    with pytest.raises(ConfigError, match="fused optimiser"):
+        fused.step()
+
+
+@pytest.mark.parametrize(("amp", "fused"), [(False, True), (True, False)])
+def test_the_bundles_optimiser_is_fused_without_loss_scaling_alone(amp: bool, fused: bool, trained: Path) -> None:
+    parser = ConfigParser(ConfigParser.load_config_file(trained / "configs" / "train.yaml"))
+    parser.update({"amp": amp, "device": "cpu"})
+    parser.get_parsed_content("imports")
+    assert parser.get_parsed_content("optimizer::fused") is fused
+
+
 @pytest.mark.parametrize("max_norm", [0.0, 0.5])
 def test_the_bundle_clips_before_its_optimiser_steps(max_norm: float, trained: Path) -> None:
     parser = ConfigParser(ConfigParser.load_config_file(trained / "configs" / "train.yaml"))

@@ -85,11 +85,10 @@ def test_values_out_of_range_are_refused(fraction: float, block: int) -> None:
         split_blocks({0: np.ones((64, 64), np.uint8)}, 1, fraction, block)
 
 
-def test_of_very_many_pixels_a_million_validates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_very_many_pixels_a_million_validates() -> None:
     slices = {z: np.ones((1024, 512), np.uint8) for z in (0, 1)}
     assert len(split_blocks(slices, 1, 0.25, 64).blocks) == 64
-    monkeypatch.setattr("monai_app.training.split.MOST_PIXELS", 2**16)
-    split = split_blocks(slices, 1, 0.25, 64)
+    split = split_blocks(slices, 1, 0.25, 64, most=2**16)
     assert [len([z for z, _ in split.blocks if z == each]) for each in slices] == [8, 8]
 
 
@@ -127,3 +126,12 @@ def test_transforms_keep_the_two_sides_apart(tiny_stack: Stack) -> None:
         train, valid = (LoadAnnotationd("label", kept)(item)["label"][0] for kept in (split.training, split.validation))
         assert not ((train > 0) & (valid > 0)).any()
         np.testing.assert_array_equal(train + valid, tiny_stack.read_annotation(z))
+
+
+def test_without_a_limit_as_in_earlier_configs_a_fraction_validates(
+    tiny_stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tiny_stack.path)
+    (limited,), (free,) = (split_stacks([path], 0.25, 16, 0, *most).splits.values() for most in ([200], []))
+    assert sum(rect.shape[0] * rect.shape[1] for _, rect in limited.blocks) < 1000
+    assert len(free.blocks) > len(limited.blocks)

@@ -26,6 +26,9 @@ Sides = Annotated[tuple[Side, Side], Field(strict=False, json_schema_extra={"uni
 MOST_MINUTES = 100_000
 """Of a training: 69 days."""
 
+MOST_STEPS = 100_000
+"""In an epoch."""
+
 MOST_CROPS = 10_000_000
 """Crops in an epoch: their order is kept in memory."""
 
@@ -90,7 +93,7 @@ class TrainingSettings(Strict):
     """of the training itself: epochs and schedule follow the clock; null: max_epochs is the number"""
     pace: Items[Annotated[tuple[Count, Count], Field(strict=False)]] | None = None
     """pairs: epochs done, epochs planned in all from then on; repeats a training that followed the clock"""
-    steps_per_epoch: Annotated[int, Field(ge=1, le=100_000)] = 100
+    steps_per_epoch: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 100
     """optimiser steps in an epoch"""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
     """crops in a step, of all processes together"""
@@ -113,7 +116,9 @@ class TrainingSettings(Strict):
     picture_interval: Count = 5
     """epochs between two pictures in TensorBoard"""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    """of the labelled area, as spatial blocks; less where that is over a million pixels"""
+    """of the labelled area, as spatial blocks; less where that is over validation_pixels"""
+    validation_pixels: Annotated[int, Field(ge=1, le=2**40)] | None = 2**20
+    """labelled pixels of a stack that validate at most, but for parts of a block; null: no limit"""
     validation_block: Annotated[int, Field(ge=1, le=16_384, json_schema_extra={"unit": "px"})] = 128
     """side of a block in pixels"""
     workers: Annotated[int, Field(ge=0, le=256)] = 0

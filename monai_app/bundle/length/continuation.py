@@ -1,8 +1,9 @@
 """What is done with a run folder that is there: its training is resumed, continued beyond its end, or refused."""
 
+import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from monai_app.bundle.configs.trust import FROM_STACK
 from monai_app.domain.validation import shown
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_file, lock, lock_path, write_json
+from monai_app.progress import duration
 from monai_app.training import Done, what_is_done
 from monai_app.training.checkpoints import LENGTH
 from monai_app.training.fingerprint import renamed
@@ -28,7 +30,14 @@ _TOLD = {
 """What is told of entries whose values say nothing to people."""
 
 
-def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], begun: float | None) -> None:
+def resume(
+    run: Path,
+    record: Path,
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    begun: float | None,
+    given: Collection[str] = (),
+) -> None:
     """Let a run go on: as it is, or, where it is finished and more epochs or minutes are wanted, as a continuation.
 
     A continuation is declared in the record first, so a kill leaves the finished run or the continuation.
@@ -39,13 +48,14 @@ def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[st
         found: what that says.
         wanted: what it would say of the training that is wanted.
         begun: when the command that names a length began, seconds since 1970; None takes the run's length alone.
+        given: names of the settings that the user chose for it.
 
     Raises:
         TargetExistsError: the run was made from something else, or its length cannot become the wanted one.
         BusyError: it is being trained.
     """
     config = run / "configs" / "train.yaml"
-    own, now = _length(found), _length(wanted)
+    own, now = _option(found), _option(wanted)
     if others := list(_differences(found, wanted)):
         raise TargetExistsError(
             f"{run} was made from something else: {'; '.join(others)}. Choose another folder, where --from {run} "
@@ -55,13 +65,17 @@ def resume(run: Path, record: Path, found: Mapping[str, Any], wanted: Mapping[st
         if CONTINUATIONS in found:
             _write(config, found["planned"])
         return
+    default = {"max_epochs": read_config(config)["max_epochs"]}
+    found = {**found, "settings": {**default, **found["settings"]}}
     if begun is None:
         raise TargetExistsError(
-            f"{run} has {own} and this training would have {now}: give --{_option(found)} to resume it; once it is "
-            "finished, more --epochs or --minutes continue it"
+            f"{run} has {_length(found)} and this training would have {_length(wanted)}: give --{_option(found)} to "
+            "resume it; once it is finished, more --epochs or --minutes continue it"
         )
     checkpoint = run / "models" / "last.ckpt"
     settings = _continued(run, what_is_done(checkpoint), found, wanted, begun)
+    if "patience" in given:
+        settings.pop("patience", None)
     declared = _declared(found, wanted, settings)
     with lock(lock_path(checkpoint), f"{run} is being trained by another process; wait for it"):
         write_json(record, declared)
@@ -77,7 +91,7 @@ def _continued(
         raise TargetExistsError(
             f"{run} {at}: finish it with --{_option(found)} first; --{_option(wanted)} then continues it"
         )
-    if found.get("template") != wanted["template"]:
+    if found.get("template") != wanted["template"] or not done.seconds:  # whose configs may have been renewed
         raise TargetExistsError(
             f"{run} is of another version, whose training cannot be continued; train elsewhere with --from {run}"
         )
@@ -89,26 +103,30 @@ def _continued(
         if total <= max(done.epochs, done.planned):
             raise shorter
         return {"max_epochs": total, "continues": done.epochs, "minutes": None, "pace": None}
-    more = 60 * wanted["minutes"] - (60 * found["minutes"] if "minutes" in found else done.seconds)
+    before = _lengths(found, begun_from=done.epochs)[-1]
+    more = 60 * wanted["minutes"] - (60 * before["minutes"] if "minutes" in before else done.seconds)
     left = more - (time.time() - begun)
-    if left <= 0 or not done.seconds:
+    if more <= 0:
         raise shorter
-    total = done.epochs + max(1, round(left * done.epochs / done.seconds))
+    epoch = done.seconds / done.epochs
+    if left < epoch:
+        least = wanted["minutes"] + (epoch - left) / 60
+        raise TargetExistsError(
+            f"{run}: an epoch takes {duration(epoch)}, more than --minutes {wanted['minutes']:g} adds to it; give "
+            f"--minutes {math.ceil(10 * least) / 10:g} or more, or --epochs {done.epochs + 1}"
+        )
+    total = done.epochs + round(left / epoch)
     minutes = round((done.seconds + left) / 60, 4)
     return {"max_epochs": total, "continues": done.epochs, "minutes": minutes, "pace": None, "patience": MOST_COUNT}
 
 
 def _declared(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record of a run whose training is continued with these settings."""
-    before = {name: value for name, value in found.items() if name != "minutes"}
     to = {name: wanted[name] for name in ("minutes",) if name in wanted} or {"max_epochs": settings["max_epochs"]}
     first = settings["continues"]
     begun = [each for each in found.get(CONTINUATIONS, []) if each["continues"] != first]
     continuations = [*begun, {"continues": first, **to}]
-    declared = {"planned": {**found.get("planned", {}), **settings}, CONTINUATIONS: continuations}
-    if "minutes" in to:
-        return {**before, **to, **declared}
-    return {**before, "settings": {**found["settings"], **to}, **declared}
+    return {**found, "planned": {**found.get("planned", {}), **settings}, CONTINUATIONS: continuations}
 
 
 def _write(config: Path, planned: Mapping[str, Any]) -> None:
@@ -132,10 +150,15 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
             yield f"{name} is {shown(old.get(name))} there and {shown(new.get(name))} now"
 
 
+def _lengths(record: Mapping[str, Any], begun_from: int | None = None) -> list[Mapping[str, Any]]:
+    """Return the lengths that a training had in turn; a continuation from so many epochs, not trained yet, is none."""
+    first = record if "minutes" in record else record["settings"]
+    return [first, *(each for each in record.get(CONTINUATIONS, []) if each["continues"] != begun_from)]
+
+
 def _length(record: Mapping[str, Any]) -> str:
-    if "minutes" in record:
-        return f"{record['minutes']:g} min"
-    return f"{record['settings'].get('max_epochs', 'default')} epochs"
+    last = _lengths(record)[-1]
+    return f"{last['minutes']:g} min" if "minutes" in last else f"{last.get('max_epochs', 'default')} epochs"
 
 
 def _option(record: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ class Measurement:
         start: seconds until the first step; the slices are read in them.
         step: seconds of a step, its crops and their augmentation included.
         validation: seconds of a validation and of saving the weights.
-        memory: bytes that the process holds, on CUDA bytes of the device.
+        memory: bytes that all processes hold, on CUDA bytes of one device.
         disk: bytes that weights and checkpoint take.
     """
 
@@ -53,7 +53,8 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
     """Begin the training of a run folder elsewhere, and time it.
 
     The trainer, its loader, network and handlers are those of the run's ``train.yaml``, which is evaluated and has to
-    be trusted. What they write goes into a temporary folder.
+    be trusted. What they write goes into a temporary folder. Processes that share a CPU are measured as one, which has
+    all the cores and the whole batch.
 
     Args:
         run: the run folder.
@@ -75,6 +76,11 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
         parser.update(literally({**overrides, **places, **length}))
         parser.update({"validate::handlers": ["@best_model"]})  # the first picture takes longer than all others
         try:
+            parser.get_parsed_content("imports")
+            together = int(parser["processes"])
+            on_cpu = torch.device(parser.get_parsed_content("device")).type == "cpu"
+            if on_cpu:
+                parser.update({"processes": 1})
             found = _timed(parser, begun)
         except Exception as error:
             cause = user_error(error) or refused(error)
@@ -83,6 +89,10 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
             raise cause from error
         disk = sum(path.stat().st_size for path in models.iterdir())
     gc.collect()  # trainer and handlers refer to each other
+    if on_cpu:
+        found["memory"] *= together
+    else:
+        torch.cuda.empty_cache()  # the training is another process
     return Measurement(**found, disk=disk)
 
 

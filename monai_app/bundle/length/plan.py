@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.configs.plain import read_config
-from monai_app.bundle.configs.training_settings import MOST_COUNT, MOST_MINUTES
+from monai_app.bundle.configs.training_settings import MOST_COUNT, MOST_CROPS, MOST_MINUTES, MOST_STEPS
 from monai_app.bundle.length.measurement import Measurement, measure
 from monai_app.bundle.length.size import AUTO, larger_size
 from monai_app.errors import ConfigError
@@ -17,7 +17,10 @@ from monai_app.stack import Stack
 from monai_app.training.length.pace import AFTERWARDS, epochs_within, seconds_of
 
 EPOCHS = 40
-"""Epochs that the time is divided into: the training ends with one, so within about 1 % of the time."""
+"""Epochs that the time is divided into at least: the training ends with one, so within about 1 % of the time."""
+
+LONGEST_EPOCH = 15 * 60
+"""Seconds that an epoch takes at most: a kill costs the epoch that it falls into."""
 
 VALIDATING = 0.1
 """Share of the time that validations may take; where it is not enough for one after each epoch, they are fewer."""
@@ -101,7 +104,8 @@ class Planner:
         if self.size == AUTO:
             what = self.bundle, self.stacks, self._overrides, self.given
             size, found = larger_size(run, found, *what, 60 * self.minutes, self.report)
-        planned = plan(found, self.minutes, time.time() - self.begun, self.given)
+        batch = {**read_config(run / "configs" / "train.yaml"), **size}["batch_size"]
+        planned = plan(found, self.minutes, time.time() - self.begun, self.given, batch)
         self.report(_told(found, self.minutes, {**self.given, **planned}))
         self.report(_needs(found))
         return {**size, **planned}
@@ -124,19 +128,21 @@ class Planner:
         self.report(_needs(found))
 
 
-def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, Any]) -> dict[str, Any]:
+def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
     """Return the settings by which a training takes a time.
 
-    An epoch is a fortieth of it, so that the training can end near it, and validations take a tenth of it at most.
+    An epoch is a fortieth of it, so that the training can end near it, or less where that is over `LONGEST_EPOCH` or
+    what the settings allow; validations take a tenth of the time at most.
 
     Args:
         found: what the training costs.
         minutes: what the whole command may take.
         spent: seconds of them that are over.
         given: settings that the user chose, which stay.
+        batch_size: crops in a step.
 
     Raises:
-        ConfigError: the time holds fewer than `LEAST_STEPS` steps.
+        ConfigError: the time holds fewer than `LEAST_STEPS` steps, or more than `MOST_COUNT` epochs of given steps.
     """
     seconds = 60 * minutes - spent
     left = seconds - found.start - AFTERWARDS * found.validation
@@ -147,10 +153,16 @@ def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, A
             f"minutes {minutes:g}: {_measured(found)}; with {spent + found.start:.0f} s to begin and the calibration "
             f"at the end, fewer than {LEAST_STEPS} steps are left; give at least {math.ceil(10 * needed) / 10:g}"
         )
-    steps = given.get("steps_per_epoch", max(1, round(left / EPOCHS / found.step)))
+    within = round(min(left / EPOCHS, LONGEST_EPOCH) / found.step)
+    steps = given.get("steps_per_epoch", max(1, min(within, MOST_STEPS, MOST_CROPS // batch_size)))
     epoch = steps * found.step
     interval = given.get("val_interval", max(1, math.ceil((1 / VALIDATING - 1) * found.validation / epoch)))
     epochs = epochs_within(left, epoch, found.validation, interval)
+    if epochs > MOST_COUNT:
+        raise ConfigError(
+            f"minutes {minutes:g} and steps_per_epoch {steps}: {epochs} epochs, of at most {MOST_COUNT}; "
+            "give fewer minutes, or more steps_per_epoch"
+        )
     planned = {
         "minutes": round(seconds / 60, 4),
         "max_epochs": epochs,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from heapq import heappop, heappush
 from itertools import combinations
 
 import numpy as np
@@ -12,6 +13,9 @@ from monai_app.inference.tiling.plan import Plan, Tile
 
 CELL = 128
 """Side in pixels of the cells whose wanted pixels are enclosed one cell at a time: that of blocks that validate."""
+
+_MOST_CELLS = 12
+"""Along a side of a tile, because every two cells are compared; those of larger tiles are larger."""
 
 
 def wanted_tiles(plan: Plan, wanted: npt.NDArray[np.bool_]) -> Iterator[Tile]:
@@ -31,7 +35,8 @@ def wanted_tiles(plan: Plan, wanted: npt.NDArray[np.bool_]) -> Iterator[Tile]:
 
 def _enclosed(rect: Rect, wanted: npt.NDArray[np.bool_]) -> Iterator[Rect]:
     """Enclose the wanted pixels of each cell of a tile that has some."""
-    for cell in rect.split(CELL, CELL):
+    sides = (max(CELL, -(-side // _MOST_CELLS)) for side in rect.shape)
+    for cell in rect.split(*sides):
         inside = wanted[cell.index]
         rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         if rows.size:
@@ -41,15 +46,26 @@ def _enclosed(rect: Rect, wanted: npt.NDArray[np.bool_]) -> Iterator[Rect]:
 
 def _joined(rects: list[Rect], plan: Plan) -> list[Rect]:
     """Join the two that save most by it, again and again, as long as joining saves something."""
-    while len(rects) > 1:
-        saved, first, second = max(
-            (_cost(one, plan) + _cost(other, plan) - _cost(one.enclose(other), plan), one, other)
-            for one, other in combinations(rects, 2)
-        )
-        if saved < 0:
-            break
-        rects = [*(rect for rect in rects if rect not in (first, second)), first.enclose(second)]
-    return rects
+    left = {rect: _cost(rect, plan) for rect in rects}
+    pairs: list[tuple[int, Rect, Rect]] = []
+
+    def compare(one: Rect, other: Rect) -> None:
+        saved = left[one] + left[other] - _cost(one.enclose(other), plan)
+        if saved >= 0:
+            heappush(pairs, (-saved, one, other))
+
+    for one, other in combinations(rects, 2):
+        compare(one, other)
+    while pairs:
+        _, one, other = heappop(pairs)
+        if one in left and other in left:
+            joined = one.enclose(other)
+            del left[one], left[other]
+            others = [each for each in left if each != joined]
+            left[joined] = _cost(joined, plan)
+            for each in others:
+                compare(each, joined)
+    return [*left]
 
 
 def _cost(rect: Rect, plan: Plan) -> int:

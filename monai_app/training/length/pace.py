@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from monai_app.progress import duration
 
 TOLERANCE = 0.03
-"""Share of the whole time that the plan may be off by before it is made again."""
+"""Share of the time that the plan may be off by before it is made again: of what this process began with."""
 
 AFTERWARDS = 2.0
 """Validations that the end takes as long as: it predicts the validation slices once more, and fits the temperature."""
@@ -51,7 +51,8 @@ class Pace:
     """Let a training span a time, and validate its last epoch.
 
     Before every epoch the time that is left is compared with what the planned epochs will take; where the two differ by
-    more than `TOLERANCE` of the whole time, the number of epochs changes. All changes are kept, because they decide the
+    more than `TOLERANCE` of the time, the number of epochs changes. Until a validation was timed it only becomes
+    smaller, because the time that is left for validations is not known. All changes are kept, because they decide the
     weights: given as ``replay`` they happen again, whatever the clock says. Of several processes rank 0 decides.
 
     Attach to the trainer before its ``LrScheduleHandler``. Its state belongs into the resume checkpoint.
@@ -144,9 +145,10 @@ class Pace:
     def _by_the_clock(self, done: int, planned: int, budget: float) -> int:
         left = budget - self.seconds - AFTERWARDS * self._validation
         durations = self._epoch, self._validation, self.interval, done
-        if abs(seconds_of(planned, *durations) - left) <= TOLERANCE * budget:
+        if abs(seconds_of(planned, *durations) - left) <= TOLERANCE * (budget - self._spent):
             return planned
-        return epochs_within(left, *durations)
+        total = epochs_within(left, *durations)
+        return total if self._validation else min(total, planned)
 
     def _move(self, engine: Engine) -> None:
         scheduler = self.scheduler  # its own step adds one
@@ -168,5 +170,5 @@ class Pace:
             return
         log, steps = logging.getLogger(__name__), engine.state.iteration
         log.info("trained for %s: %d epochs, %d steps", duration(self.seconds), engine.state.epoch, steps)
-        if self.changes:
+        if self.changes and not self.first:  # a continuation follows from weights too
             log.info("the same epochs once more: --set pace=%s", json.dumps(self.changes, separators=(",", ":")))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from monai_app.bundle.recipe import begin_run, read_recipe
 from monai_app.errors import TargetExistsError
 from monai_app.files import write_json
 from monai_app.stack import Stack
+from monai_app.training import what_is_done
 from tests.conftest import TINY
 
 UNET = "fibsem_unet_segmentation"
@@ -75,9 +77,58 @@ def test_more_minutes_continue_a_run_of_epochs(run: Path, tiny_stack: Stack, mon
     assert config["continues"] == 2
     assert config["minutes"] == pytest.approx(minutes - 0.1, abs=1e-3)
     assert config["max_epochs"] == 2 + round(54 / (seconds / 2))
-    assert record_of(run)["minutes"] == minutes
+    assert record_of(run)["continuations"] == [{"continues": 2, "minutes": minutes}]
     with pytest.raises(TargetExistsError, match="give more"):
         begin(run, tiny_stack, max_epochs=2)
+
+
+def test_what_was_declared_and_not_trained_counts_for_nothing(
+    run: Path, tiny_stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: BEGUN)
+    write_json(run / "run.json", {**record_of(run), "minutes": 10, "planned": {}})
+    for minutes in (15, 20):
+        begin(run, tiny_stack, minutes=minutes)
+        seconds = what_is_done(run / "models" / "last.ckpt").seconds  # type: ignore[union-attr]
+        assert 60 * config_of(run)["minutes"] - seconds == pytest.approx(60 * (minutes - 10), abs=0.1)
+
+
+def test_a_continuation_holds_an_epoch_at_least(run: Path, tiny_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: BEGUN)
+    checkpoint = run / "models" / "last.ckpt"
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({**state, "pace": {**state["pace"], "seconds": 600.0}}, checkpoint)
+    with pytest.raises(TargetExistsError, match=r"an epoch takes .*; give --minutes 15 or more, or --epochs 3"):
+        begin(run, tiny_stack, minutes=14)
+    begin(run, tiny_stack, minutes=15)
+    assert config_of(run)["max_epochs"] == 3
+
+
+def test_a_patience_that_was_given_stays(run: Path, tiny_stack: Stack) -> None:
+    patience = config_of(run)["patience"]
+    record = record_of(run)
+    write_json(run / "run.json", {**record, "settings": {**record["settings"], "patience": patience}})
+    begin(run, tiny_stack, minutes=99_999, begun=time.time(), patience=patience)
+    assert config_of(run)["patience"] == patience
+
+
+def test_a_length_that_nobody_gave_is_named_by_its_number(run: Path, tiny_stack: Stack) -> None:
+    (run / "models" / "last.ckpt").unlink()
+    record = record_of(run)
+    del record["settings"]["max_epochs"]
+    write_json(run / "run.json", record)
+    with pytest.raises(TargetExistsError, match="finish it with --epochs 2 first"):
+        begin(run, tiny_stack, max_epochs=4)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_not_continued(run: Path, tiny_stack: Stack) -> None:
+    checkpoint = run / "models" / "last.ckpt"
+    state = torch.load(checkpoint, weights_only=True)
+    del state["pace"]
+    torch.save(state, checkpoint)
+    for more in ({"max_epochs": 4}, {"minutes": 9}):
+        with pytest.raises(TargetExistsError, match=r"another version.* --from"):
+            begin(run, tiny_stack, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("more", [{"max_epochs": 1}, {"minutes": 1e-5}])

@@ -9,6 +9,7 @@ import pytest
 
 from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.training_settings import TrainingSettings
 from monai_app.bundle.length import size as sizes
 from monai_app.bundle.length.measurement import Measurement
 from monai_app.bundle.length.plan import check_length, plan
@@ -31,7 +32,7 @@ def seconds_planned(found: Measurement, planned: Mapping[str, Any]) -> float:
 @pytest.mark.parametrize("validation", [0.05, 2.0])
 def test_a_plan_takes_the_time_and_validates_in_a_tenth_of_it(minutes: float, step: float, validation: float) -> None:
     found, spent = replace(CPU, step=step, validation=validation), 8.0
-    planned = plan(found, minutes, spent, {})
+    planned = plan(found, minutes, spent, {}, 8)
     taken = spent + found.start + seconds_planned(found, planned) + AFTERWARDS * validation
     assert taken / 60 == pytest.approx(minutes, rel=0.04)
     assert planned["minutes"] == pytest.approx(minutes - spent / 60, abs=1e-4)
@@ -40,16 +41,28 @@ def test_a_plan_takes_the_time_and_validates_in_a_tenth_of_it(minutes: float, st
 
 def test_what_the_user_chose_stays() -> None:
     given = {"steps_per_epoch": 30, "patience": 5}
-    planned = plan(CPU, 10, 0, given)
+    planned = plan(CPU, 10, 0, given, 8)
     assert planned.keys() == {"minutes", "max_epochs", "val_interval"}
     assert seconds_planned(CPU, {**planned, **given}) == pytest.approx(600 - 7, rel=0.04)
 
 
+@pytest.mark.parametrize(("minutes", "step", "batch"), [(2880, 0.02, 8), (100_000, 0.05, 4096), (100_000, 0.001, 1)])
+def test_a_plan_keeps_the_bounds_of_the_settings(minutes: float, step: float, batch: int) -> None:
+    planned = plan(replace(CPU, step=step), minutes, 0, {}, batch)
+    TrainingSettings(**planned, batch_size=batch)
+    assert planned["steps_per_epoch"] * step <= 15 * 60
+
+
+def test_more_epochs_than_any_training_has_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"minutes 100000 and steps_per_epoch 1: \d+ epochs, of at most 1000000"):
+        plan(replace(CPU, step=0.02, validation=1.0), 100_000, 0, {"steps_per_epoch": 1}, 8)
+
+
 def test_too_few_minutes_are_refused_with_the_least_that_would_do() -> None:
     with pytest.raises(ConfigError, match=r"minutes 0\.3: 0\.8 s a step .* give at least 0\.5") as refused:
-        plan(CPU, 0.3, 8, {})
+        plan(CPU, 0.3, 8, {}, 8)
     least = float(str(refused.value).rsplit(" ", 1)[1])
-    assert plan(CPU, least, 8, {})["max_epochs"] > 0
+    assert plan(CPU, least, 8, {}, 8)["max_epochs"] > 0
 
 
 @pytest.mark.parametrize(

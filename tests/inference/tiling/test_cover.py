@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monai_app.domain.region import Rect, Region, Span
+from monai_app.inference.tiling import cover
 from monai_app.inference.tiling.cover import wanted_tiles
 from monai_app.inference.tiling.plan import Plan
 
@@ -65,3 +66,19 @@ def test_nothing_and_everything(wanted: np.ndarray, count: int) -> None:
     tiles = [tile.write for tile in wanted_tiles(plan, wanted)]
     assert len(tiles) == count
     assert tiles in ([], [tile.write for tile in plan.tiles])
+
+
+def test_many_places_of_a_large_tile_cost_few_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs, cost = list[Rect](), cover._cost
+
+    def counted(rect: Rect, plan: Plan) -> int:
+        costs.append(rect)
+        return cost(rect, plan)
+
+    monkeypatch.setattr(cover, "_cost", counted)
+    shape = (1, 4096, 4096)
+    plan = Plan(shape, Region.whole(shape), 16, 0, (4096, 4096), 1, stripe=16, slices=1)
+    wanted = np.zeros(shape[1:], dtype=bool)
+    wanted[::256, ::256] = True
+    assert list(wanted_tiles(plan, wanted))
+    assert len(costs) < 12**4

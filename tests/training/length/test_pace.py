@@ -32,6 +32,7 @@ class Training:
     minutes: float | None = MINUTES
     replay: Sequence[tuple[int, int]] | None = None
     interval: int = 1
+    validation: float = VALIDATION
     now: float = 0.0
     rates: list[float] = field(default_factory=list)
     validated: list[int] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Training:
         self.optimizer = torch.optim.SGD(torch.nn.Linear(1, 1).parameters(), lr=1.0)
         self.schedule = OneCycleLR(self.optimizer, 1.0, EPOCHS * STEPS, pct_start=0.1, cycle_momentum=False)
         self.trainer = Engine(lambda *_: self._take(STEP))
-        evaluator = Engine(lambda *_: self._take(VALIDATION))
+        evaluator = Engine(lambda *_: self._take(self.validation))
         self.pace = Pace(
             self.schedule,
             Validator(evaluator, self.validated),  # type: ignore[arg-type]
@@ -97,6 +98,33 @@ def test_a_machine_that_keeps_its_speed_has_the_schedule_that_was_planned() -> N
     assert by_the_clock.rates == by_epochs.rates
     assert len(by_epochs.rates) == EPOCHS * STEPS
     assert_ends_in_time(by_the_clock)
+
+
+@pytest.mark.parametrize("interval", [4, 13])
+def test_before_the_first_validation_a_steady_machine_changes_no_plan(interval: int) -> None:
+    validations = -(-EPOCHS // interval)
+    training = Training(interval=interval, minutes=(EPOCHS * STEPS * STEP + (validations + 2) * 12) / 60, validation=12)
+    training.run()
+    assert training.pace.changes == []
+
+
+def test_a_continuation_has_the_tolerance_of_what_it_adds() -> None:
+    training = Training(lambda _: 1.1)
+    before = {"seconds": 9000.0, "changes": [], "rate": 1.0, "epoch": 0.0, "validation": 0.0}
+    training.pace.load_state_dict(before)
+    training.pace.budget = 9000 + 60 * MINUTES
+    training.run()
+    assert training.pace.changes
+
+
+def test_how_to_repeat_it_is_told_of_a_whole_training_alone(caplog: pytest.LogCaptureFixture) -> None:
+    for first in (0, 3):
+        training = Training(lambda _: 2.0)
+        training.pace.first = first
+        with caplog.at_level("INFO"):
+            training.run()
+    assert caplog.text.count("trained for") == 2
+    assert caplog.text.count("--set pace=") == 1
 
 
 @pytest.mark.parametrize(
