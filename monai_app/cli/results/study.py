@@ -17,10 +17,14 @@ def study(
         Path | None,
         typer.Option(help="What is compared, as YAML. [default: every network, number of slices and set of detectors]"),
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2. [default: the design's or 0,1,2]")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,...", help="Seeds, such as 0,1,2. [default: the design's or 0,1,2]")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training. [default: the design's or 12]")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at the same time. [default: 1]")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Dask scheduler to train on, tcp://HOST:PORT.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to train on, tcp://HOST:PORT.")
+    ] = None,
 ) -> None:
     """Train variants with several seeds and compare them with statistics.
 
