@@ -2,11 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monai_app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monai_app.study.design import Design
 
 
 def study(
@@ -43,7 +46,6 @@ def study(
     from monai_app.study.setup import begin_study, cleaned_stacks
     from monai_app.study.transfer.measuring import measure_transfer
 
-    command = _shown(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
     if jobs is not None and cluster is not None:
         raise ConfigError(
             f"--jobs {jobs} is for this machine, and --cluster {cluster} trains on others; give one of them"
@@ -51,6 +53,7 @@ def study(
     if cluster is not None:
         check_address(cluster)
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
+    command = shown_command(given, design, chosen, jobs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
     runs = with_fewer_labels(runs_of(chosen, stacks, folder, cleaned), chosen, folder)
     compared = [run for run in runs if run.variant.labels is None]
@@ -74,10 +77,8 @@ def study(
     typer.echo(f"results: {folder / PAGE}")
 
 
-def _shown(given: list[Path], **options: object) -> str:
-    """The command with paths shortened to their last part, because results are published."""
-    words = ["monai-app", "study", *(path.name for path in given)]
-    for name, value in options.items():
-        if value is not None:
-            words += [f"--{name}", value.name if isinstance(value, Path) else str(value)]
-    return shlex.join(words)
+def shown_command(given: list[Path], file: Path | None, design: "Design", jobs: int | None) -> str:
+    """Return the command that carries out a design, with paths shortened to their last part: results are published."""
+    words = ["monai-app", "study", *(path.name for path in given), *(("--design", file.name) if file else ())]
+    words += ["--seeds", ",".join(map(str, design.seeds)), "--epochs", str(design.epochs)]
+    return shlex.join([*words, *(("--jobs", str(jobs)) if jobs else ())])
