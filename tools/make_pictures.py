@@ -7,6 +7,7 @@ Needs the programs that tools/install-screen installs: the windows are those of 
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from playwright.sync_api import sync_playwright
 from monai_app.pictures import as_png, colour_labels
 from monai_app.report.pdf import find_browser
 from monai_app.stack import Stack
+from monai_app.stack.label_images.removing import remove_labels
 
 PAINTED, SEGMENTED = 11, 8
 """A slice that is annotated, and one that is not."""
@@ -95,12 +97,15 @@ def panels(stack: Stack, images: Mapping[str, np.ndarray]) -> Image.Image:
 
 
 def napari_window(demo: Path) -> Image.Image:
-    """Photograph the plugin on a screen that nobody sees."""
+    """Photograph the plugin on a screen that nobody sees, with the stack as it is before a model is trained."""
     script = Path(__file__).parent / "documentation" / "napari_window.py"
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "window.png"
+        store = Path(shutil.copytree(demo / "cement.ome.zarr", Path(folder) / "cement.ome.zarr"))
+        for name in Stack.open(store).label_names():
+            remove_labels(store, name)
         screen = ["xvfb-run", "--auto-servernum", "--server-args", "-screen 0 1280x800x24"]
-        words = [str(script), str(demo / "cement.ome.zarr"), str(demo / "sample" / "truth"), str(picture)]
+        words = [str(script), str(store), str(demo / "sample" / "truth"), str(picture)]
         subprocess.run([*screen, sys.executable, *words], check=True)
         return Image.open(BytesIO(picture.read_bytes()))
 

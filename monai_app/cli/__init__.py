@@ -62,8 +62,8 @@ SECTIONS = {
 
 COMMANDS = tuple(command for commands in SECTIONS.values() for command in commands)
 
-RESUMED = ("train", "evaluate", "study", "segment")
-"""Commands that resume where they were stopped; the others begin again and leave nothing half done."""
+RESUMED = ("train", "study", "segment")
+"""Commands that resume where they were stopped; so does ``evaluate --leave-one-out``. The others begin again."""
 
 for title, commands in SECTIONS.items():
     for command in commands:
@@ -95,13 +95,15 @@ def main() -> None:
         _end(str(storage_error(error)), REFUSED)
     except SystemExit as ended:
         if ended.code == STOPPED:
-            _end(_stopped(sys.argv[1]), STOPPED)
+            _end(_stopped(*sys.argv[1:]), STOPPED)
         raise
 
 
-def _stopped(command: str) -> str:
+def _stopped(command: str, *words: str) -> str:
     """What a person reads who stopped a command."""
-    if command in RESUMED:
+    if command == "train" and "--overwrite" in words:  # which would remove what was trained
+        return "stopped; the same command without --overwrite resumes where it stopped"
+    if command in RESUMED or "--leave-one-out" in words:
         return "stopped; the same command resumes where it stopped"
     return "stopped; nothing is left half done, and the same command begins again"
 

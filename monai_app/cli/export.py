@@ -10,7 +10,8 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
     target: Annotated[Path | None, typer.Argument(help="File to write. [default: RUN/models/model.SUFFIX]")] = None,
     format: Annotated[
-        Literal["torchscript", "torch-export", "onnx"], typer.Option(help="Suffixes .ts, .pt2 and .onnx.")
+        Literal["torchscript", "torch-export", "onnx"],
+        typer.Option(help="Format of the file; their suffixes are .ts, .pt2 and .onnx."),
     ] = "torchscript",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:

@@ -1,5 +1,6 @@
 """What ``--help`` shows: commands in sections, whole summaries, and metavars instead of Python's types."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ from typer.core import TyperCommand, TyperGroup
 
 _METAVARS = {"int": "N", "float": "X", Path.__name__: "PATH"}
 """Type of an option's value -> what stands for it where the option does not say."""
+
+_RANGE = re.compile(r"(; |  \[)(\d+<=)?x[<>]=\d+\]$")
+"""The range that typer adds to a help text; texts say it in words where it is worth saying."""
 
 
 class Command(TyperCommand):
@@ -26,17 +30,24 @@ class Command(TyperCommand):
         """Return what stands behind the command's name: ``[OPTIONS] STACK RUN``."""
         return ["[OPTIONS]", *(_shown(each) for each in self.params if each.param_type_name == "argument")]
 
-    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
-        """Write arguments, and options in the sections that their declarations name (``rich_help_panel``)."""
-        arguments = [each for each in self.params if each.param_type_name == "argument"]
-        if arguments:
-            with formatter.section("Arguments"):
-                formatter.write_dl([(_shown(each), getattr(each, "help", None) or "") for each in arguments])
-        sections: dict[str, list[tuple[str, str]]] = {}
+    def sections(self, ctx: typer.Context) -> dict[str, list[tuple[str, str]]]:
+        """Return name and meaning of every argument, and of options by the section of their declaration.
+
+        A declaration names its section as ``rich_help_panel``.
+        """
+        found: dict[str, list[tuple[str, str]]] = {}
         for each in self.get_params(ctx):
-            if each.param_type_name != "argument" and (record := each.get_help_record(ctx)) is not None:
-                sections.setdefault(getattr(each, "rich_help_panel", None) or "Options", []).append(record)
-        for title, records in sections.items():
+            if each.param_type_name == "argument":
+                found.setdefault("Arguments", []).append((_shown(each), getattr(each, "help", None) or ""))
+            elif (record := each.get_help_record(ctx)) is not None:
+                meaning = _RANGE.sub(lambda match: "]" if match[1] == "; " else "", record[1])
+                title = getattr(each, "rich_help_panel", None) or "Options"
+                found.setdefault(title, []).append((record[0], meaning))
+        return found
+
+    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """Write the sections."""
+        for title, records in self.sections(ctx).items():
             with formatter.section(title):
                 formatter.write_dl(records)
 

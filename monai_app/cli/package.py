@@ -20,9 +20,17 @@ def package(
     unscored: Annotated[bool, typer.Option(help="Package a model without scores.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
     bioimageio: Annotated[bool, typer.Option("--bioimageio", help="Make a bioimage.io model instead.")] = False,
-    author: Annotated[list[str] | None, typer.Option(help="Of a bioimage.io model: 'NAME; AFFILIATION'.")] = None,
-    license: Annotated[str | None, typer.Option(help="Its licence, by SPDX identifier, such as CC-BY-4.0.")] = None,
-    cite: Annotated[list[str] | None, typer.Option(help="What to cite with it, with a DOI or URL.")] = None,
+    author: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Author of a bioimage.io model: 'NAME; AFFILIATION'. May be repeated."),
+    ] = None,
+    license: Annotated[
+        str | None, typer.Option(metavar="SPDX", help="Its licence, by SPDX identifier, such as CC-BY-4.0.")
+    ] = None,
+    cite: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="A reference to cite with it, with a DOI or URL. May be repeated."),
+    ] = None,
 ) -> None:
     """Pack a trained model into one self-checking zip file."""
     from monai_app.cli.running import trained_run

@@ -17,7 +17,8 @@ def segment(
     y: Y = None,
     x: X = None,
     mask: Annotated[
-        str | None, typer.Option(help="Segment only where this image file or label image is above 0.")
+        str | None,
+        typer.Option(metavar="FILE|NAME", help="Segment only where this image file or label image is above 0."),
     ] = None,
     preview: Annotated[
         int | None, typer.Option(help="Only segment N slices spread over the stack, as labels NAME_preview.")
@@ -25,7 +26,9 @@ def segment(
     confidence: Annotated[
         str | None, typer.Option(metavar="none|max|entropy", help="Also store the confidence of every pixel.")
     ] = None,
-    probability: Annotated[bool | None, typer.Option(help="Also store the probability of every phase.")] = None,
+    probability: Annotated[
+        bool | None, typer.Option("--probability", help="Also store the probability of every phase.")
+    ] = None,
     tile: Annotated[
         str | None, typer.Option(metavar="SIDE", help="Tile: SIDE or ROWS,COLUMNS in pixels. [default: by the memory]")
     ] = None,

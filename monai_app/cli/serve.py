@@ -19,7 +19,9 @@ _VOLUMES, _TRAINING, _NETWORK, _LIMITS = "Slices and their volumes", "Training",
 
 def serve(
     stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; labels become its annotations.")],
-    bundles: Annotated[list[str], typer.Option("--bundle", help="Run folder, or bundle to train. May be repeated.")],
+    bundles: Annotated[
+        list[str], typer.Option("--bundle", metavar="RUN|NAME", help="Run folder, or bundle to train. May be repeated.")
+    ],
     studies: Annotated[
         Path | None, typer.Option(help="The server's folder. [default: NAME.label beside the stack]")
     ] = None,
@@ -31,7 +33,10 @@ def serve(
     ] = 8000,
     token_file: Annotated[
         Path | None,
-        typer.Option(rich_help_panel=_NETWORK, help=f"File with the token that clients must send. [or: ${TOKEN}]"),
+        typer.Option(
+            rich_help_panel=_NETWORK,
+            help=f"File with the token that clients must send; the variable {TOKEN} may hold the token itself instead.",
+        ),
     ] = None,
     slices: Annotated[
         str | None,

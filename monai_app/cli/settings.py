@@ -11,7 +11,8 @@ def settings(
     run: Annotated[Path | None, typer.Argument(help="Run folder, whose values are shown. [default: a bundle]")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle. [default: fibsem_unet_segmentation]")] = None,
     of: Annotated[
-        Literal["training", "sample", "simulator"], typer.Option(help="What is set: train --set, or a file of yours.")
+        Literal["training", "sample", "simulator"],
+        typer.Option(help="Whose settings: of train --set, of sample.yaml or of simulate --config."),
     ] = "training",
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of such a file, for editors.")
@@ -19,7 +20,7 @@ def settings(
 ) -> None:
     """List the settings of a training, of sample.yaml or of the simulator.
 
-    With values, type, range, unit and meaning.
+    Each is shown with its value, type, range, unit and meaning.
     """
     from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
     from monai_app.bundle.configs.plain import read_config

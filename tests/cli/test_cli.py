@@ -61,7 +61,7 @@ def test_help_names_values_and_no_types(command: str, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         cli.app([command, "-h"], prog_name="monai-app")
     shown = capsys.readouterr().out
-    assert not re.search(r"<[a-z]|list\[|--no-(overwrite|trust|schema|merge|yes)\b", shown)
+    assert not re.search(r"<[a-z]|list\[|[<>]=|--no-(overwrite|trust|schema|merge|yes|probability)\b", shown)
     assert f"Usage: monai-app {command} [OPTIONS] " in shown
 
 
@@ -72,23 +72,32 @@ def test_the_shell_completes_commands() -> None:
     assert done.stdout == "segment\n"
 
 
-@pytest.mark.parametrize(("command", "advice"), [("train", "resumes where it stopped"), ("inspect", "begins again")])
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("train STACK RUN", "the same command resumes where it stopped"),
+        ("train STACK RUN --overwrite", "the same command without --overwrite resumes where it stopped"),
+        ("segment STACK RUN --overwrite", "the same command resumes where it stopped"),
+        ("evaluate STACK RUN", "nothing is left half done, and the same command begins again"),
+        ("evaluate STACK RUN --leave-one-out", "the same command resumes where it stopped"),
+        ("inspect STACK", "nothing is left half done, and the same command begins again"),
+    ],
+)
 def test_ctrl_c_says_how_to_resume(
-    command: str, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: str, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*given: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("monai_app.stack.Stack.open", interrupted)
     monkeypatch.setattr("monai_app.inspection.open_images", interrupted)
-    monkeypatch.setattr(sys, "argv", ["monai-app", command, "stack.ome.zarr", *["run"] * (command == "train")])
+    monkeypatch.setattr("monai_app.cli.running.trained_run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["monai-app", *words.split()])
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # whose write is wrapped
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 130
-    message = capsys.readouterr().err
-    assert message.startswith("monai-app: stopped; ")
-    assert advice in message
+    assert capsys.readouterr().err == f"monai-app: stopped; {advice}\n"
 
 
 @pytest.mark.parametrize(

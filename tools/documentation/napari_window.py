@@ -53,6 +53,7 @@ def main() -> None:
     layer.brush_size = BRUSH
     for value in np.unique(truth):
         dock.panel.phases.choose(int(value))
+        dock.panel.canvas.paint_with(int(value))  # as a click on the phase does
         row, first, length = longest_run(truth == value)
         for column in range(first + min(MARGIN, length // 3), first + length - min(MARGIN, length // 3), 3):
             layer.paint((SLICE, row, column), int(value))

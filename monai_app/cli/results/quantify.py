@@ -16,7 +16,8 @@ def quantify(
     y: Y = None,
     x: X = None,
     mask: Annotated[
-        str | None, typer.Option(help="Measure only where this image file or label image is above 0.")
+        str | None,
+        typer.Option(metavar="FILE|NAME", help="Measure only where this image file or label image is above 0."),
     ] = None,
     measure: Annotated[
         list[str] | None, typer.Option(help="Take only this measure. May be repeated. [default: all]")

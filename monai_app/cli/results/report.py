@@ -11,7 +11,7 @@ def report(
         list[Path],
         typer.Argument(
             metavar="SOURCE...",
-            help="Run folder, store NAME.ome.zarr, folder of quantify, folder of study; what there is.",
+            help="Any of: run folder, store NAME.ome.zarr, folder of quantify, folder of study.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The page, NAME.html.")],

@@ -2,11 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monai_app.errors import ConfigError, FailedError
+
+if TYPE_CHECKING:
+    from monai_app.study.design import Design
 
 
 def study(
@@ -17,10 +20,14 @@ def study(
         Path | None,
         typer.Option(help="What is compared, as YAML. [default: every network, number of slices and set of detectors]"),
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2. [default: the design's or 0,1,2]")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="N,...", help="Seeds, such as 0,1,2. [default: the design's or 0,1,2]")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training. [default: the design's or 12]")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at the same time. [default: 1]")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Dask scheduler to train on, tcp://HOST:PORT.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to train on, tcp://HOST:PORT.")
+    ] = None,
 ) -> None:
     """Train variants with several seeds and compare them with statistics.
 
@@ -39,7 +46,6 @@ def study(
     from monai_app.study.setup import begin_study, cleaned_stacks
     from monai_app.study.transfer.measuring import measure_transfer
 
-    command = _shown(given, design=design, seeds=seeds, epochs=epochs, jobs=jobs)
     if jobs is not None and cluster is not None:
         raise ConfigError(
             f"--jobs {jobs} is for this machine, and --cluster {cluster} trains on others; give one of them"
@@ -47,6 +53,7 @@ def study(
     if cluster is not None:
         check_address(cluster)
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
+    command = shown_command(given, design, chosen, jobs)
     cleaned = cleaned_stacks(chosen, stacks, folder, lambda name: progress_bar(name, "step"))
     runs = with_fewer_labels(runs_of(chosen, stacks, folder, cleaned), chosen, folder)
     compared = [run for run in runs if run.variant.labels is None]
@@ -77,10 +84,8 @@ def study(
     typer.echo(f"results: {folder / PAGE}")
 
 
-def _shown(given: list[Path], **options: object) -> str:
-    """The command with paths shortened to their last part, because results are published."""
-    words = ["monai-app", "study", *(path.name for path in given)]
-    for name, value in options.items():
-        if value is not None:
-            words += [f"--{name}", value.name if isinstance(value, Path) else str(value)]
-    return shlex.join(words)
+def shown_command(given: list[Path], file: Path | None, design: "Design", jobs: int | None) -> str:
+    """Return the command that carries out a design, with paths shortened to their last part: results are published."""
+    words = ["monai-app", "study", *(path.name for path in given), *(("--design", file.name) if file else ())]
+    words += ["--seeds", ",".join(map(str, design.seeds)), "--epochs", str(design.epochs)]
+    return shlex.join([*words, *(("--jobs", str(jobs)) if jobs else ())])

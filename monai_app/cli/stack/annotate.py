@@ -18,7 +18,8 @@ def annotate(
         str | None, typer.Option(metavar="NAME", help="Label image of the stack to begin with, such as a prediction.")
     ] = None,
     slice: Annotated[
-        list[str] | None, typer.Option(metavar="N", help="Slice of each plane in turn: z from 0, or its name.")
+        list[str] | None,
+        typer.Option(metavar="Z", help="Slice of each plane in turn: z from 0, or its name. May be repeated."),
     ] = None,
     role: Annotated[
         Literal["train", "test"] | None, typer.Option(help="What the slices are for. [default: as before, or train]")
@@ -28,10 +29,12 @@ def annotate(
         typer.Option(metavar="VALUE=PHASE,...", help="What values mean, such as 1=pore,2=hydrate,255=unlabelled."),
     ] = None,
     colour: Annotated[
-        list[str] | None, typer.Option(metavar="PHASE=#RRGGBB", help="What a painted colour means, each.")
+        list[str] | None,
+        typer.Option(metavar="PHASE=#RRGGBB", help="Colour that a phase is painted in. May be repeated."),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Which of several in the file (HDF5, OME-Zarr), such as labels/cells.")
+        str | None,
+        typer.Option(help="Data set to read, where the file (HDF5, OME-Zarr) has several, e.g. labels/cells."),
     ] = None,
     merge: Annotated[bool, typer.Option(help="Add to annotations: what is unlabelled in the source stays.")] = False,
     overwrite: Annotated[

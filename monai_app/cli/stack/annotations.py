@@ -21,9 +21,9 @@ def annotations(
     ] = None,
     remove: Annotated[list[str] | None, typer.Option(metavar="N", help="Remove the annotation of slice N.")] = None,
     export: Annotated[
-        Path | None, typer.Option(help="Write them: a file as monai-app save does, or a folder, one image a slice.")
+        Path | None, typer.Option(help="Write them: one file as labels export does, or a folder, one image a slice.")
     ] = None,
-    format: Annotated[Literal["tif", "png"], typer.Option(help="Of the images in the folder.")] = "tif",
+    format: Annotated[Literal["tif", "png"], typer.Option(help="Format of the images in the folder.")] = "tif",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file or folder.")] = False,
 ) -> None:
     """List annotated slices; change their role, remove or export them."""

@@ -13,17 +13,19 @@ def ingest(
     target: Annotated[Path, typer.Argument(help="Store to write, NAME.ome.zarr.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
     align: Annotated[
-        Literal["slices", "detectors", "both"] | None, typer.Option(help="Move slices or detectors upon each other.")
+        Literal["slices", "detectors", "both"] | None,
+        typer.Option(help="Align the slices with each other, the detectors, or both."),
     ] = None,
     align_transform: Annotated[
-        Literal["translation", "rigid", "affine"], typer.Option(help="rigid also turns, affine also stretches.")
+        Literal["translation", "rigid", "affine"],
+        typer.Option(help="How they may be moved: rigid also turns them, affine also stretches them."),
     ] = "translation",
     align_keep: Annotated[
         Literal["line", "curve", "nothing"],
-        typer.Option(help="What of the drift stays, as structure that leans: its mean step, a slow curve, or nothing."),
+        typer.Option(help="Part of the drift to keep, as the sample's own: its mean step, a slow curve, or nothing."),
     ] = "line",
     align_reference: Annotated[
-        str | None, typer.Option(help="Detector that the others are moved upon; annotations were painted on it.")
+        str | None, typer.Option(help="Detector that the others are aligned with; annotations were painted on it.")
     ] = None,
     align_report: Annotated[
         Path | None, typer.Option(help="Folder for a figure of the drift and a table of all slices.")

@@ -16,7 +16,8 @@ def view(
         typer.Option(metavar="NAME", help="Label image to show, or annotation. May be repeated. [default: all]"),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="Port. [default: one that is free]", show_default=False)
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port, up to 65535. [default: one that is free]", show_default=False),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     napari: Annotated[bool, typer.Option("--napari", help="Open a window of napari instead.")] = False,
