@@ -91,4 +91,5 @@ def _grey_range(image: Image) -> float:
 def _recorded(values: npt.NDArray[np.floating], image: Image) -> Image:
     """Round and clip to the type of an image."""
     limits = np.iinfo(image.dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(image.dtype)
+    recorded: Image = np.clip(np.rint(values), limits.min, limits.max).astype(image.dtype)
+    return recorded

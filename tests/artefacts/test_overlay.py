@@ -25,7 +25,8 @@ FIELD = gaussian_filter(np.random.default_rng(1).standard_normal(SHAPE), 4) * 4
 
 def image(dtype: npt.DTypeLike = np.uint8, scale: float = 1) -> Image:
     """An image of greys from 60 to 180, times a scale."""
-    return (np.clip(120 + 60 * FIELD, 60, 180) * scale).astype(dtype)
+    made: Image = (np.clip(120 + 60 * FIELD, 60, 180) * scale).astype(dtype)
+    return made
 
 
 def streaks(seed: int = 0) -> npt.NDArray[np.float32]:

@@ -177,7 +177,8 @@ def test_pairs_are_not_corrected_for_their_number() -> None:
 
 def test_the_numbers_of_the_page_were_measured() -> None:
     page = (CHECKOUT / "docs" / "how-to" / "models" / "study.md").read_text()
-    measured = json.loads((CHECKOUT / "docs" / "results" / "study_coverage.json").read_text())["rows"]
+    document = json.loads((CHECKOUT / "docs" / "results" / "study_coverage.json").read_text())
+    measured = document["rows"]
     rows = {
         f"| {row['seeds']} | {row['pairs']} | {row['shared']} | {100 * row['held']:.0f} % | {row['median_width']:.3f} |"
         for row in measured
@@ -185,6 +186,15 @@ def test_the_numbers_of_the_page_were_measured() -> None:
     told = re.findall(r"^\| \d \| \d \| .* \|$", page, re.MULTILINE)
     assert len(told) == 6
     assert rows.issuperset(told)
+    over_samples = [
+        f"| {row['samples']} | {row['of_sample']} | "
+        + " | ".join(
+            f"{100 * row[own]['held']:.0f} % | {row[own]['median_width']:.3f}" for own in ("of_these", "over_samples")
+        )
+        + " |"
+        for row in document["samples"]
+    ]
+    assert [row in page for row in over_samples] == [True] * 6
 
 
 def test_the_error_of_the_blocks_is_that_of_a_mean_over_them() -> None:

@@ -23,6 +23,9 @@ NotNegative = Annotated[float, Field(ge=0, le=1_000_000)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
 Sides = Annotated[tuple[Side, Side], Field(strict=False, json_schema_extra={"unit": "px"})]
 
+_NO_WARM_UP = 10
+"""Steps of a training whose warm-up, a tenth of it, would be from its first step to its first: torch divides by 0."""
+
 MOST_MINUTES = 100_000
 """Of a training: 69 days."""
 
@@ -142,6 +145,11 @@ class TrainingSettings(Strict):
             raise ConfigError(
                 f"steps_per_epoch {self.steps_per_epoch} x batch_size {self.batch_size}: an epoch is of at most "
                 f"{MOST_CROPS} crops; lower steps_per_epoch, and raise max_epochs"
+            )
+        if self.max_epochs * self.steps_per_epoch == _NO_WARM_UP:
+            raise ConfigError(
+                f"max_epochs {self.max_epochs} x steps_per_epoch {self.steps_per_epoch}: of {_NO_WARM_UP} steps in all the "
+                "learning rate's warm-up would take none; give one step more or less"
             )
         return self
 
