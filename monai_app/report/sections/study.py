@@ -106,15 +106,15 @@ def _markdown(title: str, lines: Sequence[str]) -> Iterator[Block]:
     """Turn paragraphs, lists, headings and tables under a heading into blocks."""
     yield Listing(title, [])
     name = "Numbers"
-    for node in SyntaxTreeNode(_MARKDOWN.parse("\n".join(lines))):
+    for node in SyntaxTreeNode(_MARKDOWN.parse("\n".join(lines))).children:
         if node.type == "heading":
             name = _text(node)
             yield Listing(name, [])
         elif node.type == "table":
-            head, *rows = ([_text(cell) for cell in row] for row in node.walk() if row.type == "tr")
+            head, *rows = ([_text(cell) for cell in row.children] for row in node.walk() if row.type == "tr")
             yield Table(name, head, rows)
         elif node.type == "bullet_list":
-            yield Listing("", [_text(item) for item in node])
+            yield Listing("", [_text(item) for item in node.children])
         else:
             yield Note(_text(node))
 

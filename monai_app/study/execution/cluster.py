@@ -81,7 +81,7 @@ def completed_on_cluster(
     """
     name = f"{_NAME}-{uuid4().hex}"
     with losses_told(address), connected(address) as client, _shared_file(runs[0], name) as shared:
-        if not client.scheduler_info()["workers"]:  # type: ignore[no-untyped-call]
+        if not client.scheduler_info()["workers"]:
             raise ConfigError(f"cluster {address} has no workers; start one on each machine: dask worker {address}")
         futures: dict[Any, StudyRun] = {}
         try:
