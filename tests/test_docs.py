@@ -228,7 +228,7 @@ def test_the_commands_and_the_code_of_the_page_on_viewers_run(tiny_stack: Stack,
     in_browser, other, in_napari, *saved = commands(page, "monai-app")
     for words in saved:
         run_command("-m", "monai_app", *words, cwd=tmp_path)
-    assert {path.name for path in tmp_path.glob("labels.*")} == {words[2] for words in saved}
+    assert {path.name for path in tmp_path.glob("labels.*")} == {words[-1] for words in saved}
     assert (in_browser, in_napari) == (["view", "sample.ome.zarr"], ["view", "sample.ome.zarr", "--napari"])
     port = str(free_port())
     with viewing(*(port if word == "8000" else word for word in other[1:]), cwd=tmp_path) as (address, _):

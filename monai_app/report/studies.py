@@ -48,6 +48,7 @@ class _StudiedStack(Read):
 
 
 class _StudiedRun(Read):
+    stack: str
     variant: str
     mean_iou: float
 
@@ -61,6 +62,10 @@ class _Difference(Read):
     high: float
     corrected_low: float
     corrected_high: float
+    samples_low: float
+    samples_high: float
+    samples_corrected_low: float
+    samples_corrected_high: float
     verdict: Literal["shown", "the opposite is shown", "not shown"]
     unreliable: str
 
@@ -68,11 +73,12 @@ class _Difference(Read):
 class _StudyPart(Read):
     title: str
     lines: list[str]
-    figure: str | None
+    figure: str
 
 
 _NUMBERS = (
     "runs",
+    "seeds",
     "iou_mean",
     "iou_least",
     "iou_greatest",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.errors import StackError
+from monai_app.errors import ConfigError, StackError
 from monai_app.metrics import Document, Scores, score
 from monai_app.study.baselines.process import read_result
 from monai_app.study.execution import Cost, read_cost, seconds_of
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def read_outcomes(runs: Sequence[StudyRun]) -> list[Outcome]:
-    """Read the scores of the runs that are done.
+    """Read the scores of the runs that are done and whose files are whole.
 
     Raises:
         StackError: two runs of one stack were not scored on the same pixels.
@@ -65,6 +65,13 @@ def read_outcomes(runs: Sequence[StudyRun]) -> list[Outcome]:
 
 
 def _read(run: StudyRun) -> Outcome | None:
+    try:
+        return _read_whole(run)
+    except ConfigError:  # carrying the runs out says what is damaged
+        return None
+
+
+def _read_whole(run: StudyRun) -> Outcome | None:
     if not run.variant.is_network:
         document = read_result(run.folder, run.stack.identity)
         return None if document is None else _outcome(run, document["slices"], document["seconds"])

@@ -1,13 +1,14 @@
 """Begin a study, or find the one that is to go on."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.stacks import check_stacks
 from monai_app.errors import AnnotationError, ConfigError
-from monai_app.files import write_json
+from monai_app.files import lock, write_json
 from monai_app.progress import Task
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
@@ -43,6 +44,7 @@ def begin_study(
             differs in more than further samples, variants, seeds and artefacts.
         AnnotationError: a stack has no test slice, or the stacks have different phases.
         StackError: their pixels are of different types.
+        BusyError: another command is at work in the folder.
     """
     *paths, folder = given
     if not paths:
@@ -67,9 +69,21 @@ def begin_study(
         _check_samples(folder, stacks)
     check_writable(folder, "name a folder that you can write to")
     folder.mkdir(parents=True, exist_ok=True)
-    write_design(design, folder / FILE)
-    write_json(folder / SAMPLES, {stack.store_name: stack.ingested for stack in stacks})
+    with alone_in(folder):
+        write_design(design, folder / FILE)
+        write_json(folder / SAMPLES, {stack.store_name: stack.ingested for stack in stacks})
     return stacks, folder.absolute(), design
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other commands off a study's folder while the body runs.
+
+    Raises:
+        BusyError: one is at work there.
+    """
+    with lock(folder / ".lock", f"{folder} is a study that another command is at; wait for it, or name another folder"):
+        yield
 
 
 def cleaned_stacks(design: Design, stacks: Sequence[Stack], folder: Path, progress: Task) -> dict[str, Stack]:

@@ -2,24 +2,31 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from monai_app.errors import ConfigError
+from monai_app.metrics import read_scores
 from monai_app.report.agreement import check_agreement
-from monai_app.report.content import Files, Listing, Picture, Plot, Table
+from monai_app.report.content import Block, Files, Listing, Note, Picture, Plot, Table, Text
 from monai_app.report.page import write_page
 from monai_app.report.sections.files import files
+from monai_app.report.sections.methods import methods
 from monai_app.report.sections.study import study
 from monai_app.report.sources import Sources, Store, read_sources
 from monai_app.stack import Stack, annotate
+from monai_app.study import Design, runs_of
 from monai_app.study.report.folder import write_results
-from monai_app.study.report.page import verdict
+from monai_app.study.report.page import part_lines, verdict
 from monai_app.study.report.section import Section
+from monai_app.study.robustness import section as robustness
+from monai_app.study.robustness.measuring import Measured
+from monai_app.study.robustness.strengths import UNCHANGED, Robustness
 from tests.report.conftest import Given
 from tests.study.report.made_up import findings_made_up
 
@@ -29,6 +36,7 @@ LINES = [
     "| variant | strong |",
     "|---|---|",
     "| `unet_ICE_1` | **0.7** |",
+    "",
     "- a",
     "- b",
 ]
@@ -64,6 +72,62 @@ def test_what_a_study_found_stands_on_the_page(folder: Path, tmp_path: Path) -> 
     assert "This page was made without" not in page
 
 
+def test_headings_of_a_part_name_its_tables(
+    folder: Path, tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    design = Design(variants=("unet_ICE_1",), seeds=(0,), robustness=Robustness(noise=(0.1,), gain=(0.5, 2)))
+    (run,) = runs_of(design, [tiny_stack], tmp_path)
+    counts = np.eye(len(tiny_stack.phases), dtype=np.int64)
+    measured = Measured(run, dict.fromkeys((UNCHANGED, *design.robustness.conditions), counts))
+    monkeypatch.setattr(robustness, "read_measured", lambda *words: [measured])
+    made = robustness.robustness_section(design, [run], {})
+    assert made is not None
+    blocks = blocks_of(folder, tmp_path, ["Two lines", "of one.", "", *made.lines, "", "|", "|odd|", "|-|", "|a|b|"])
+    tables = [block for block in blocks if isinstance(block, Table)]
+    noise, gain = "Noise (sd, share of the grey range)", "Gain (factor)"
+    assert [(table.caption, table.columns) for table in tables[1:3]] == [
+        (noise, ["variant", "unchanged", "0.1"]),
+        (gain, ["variant", "unchanged", "0.5", "2"]),
+    ]
+    assert tables[2].rows == [["unet_ICE_1", "1.000", "1.000", "1.000"]]
+    assert [block.heading for block in blocks if isinstance(block, Listing)][-4:] == [noise, "", gain, ""]
+    assert "Two lines of one." in [block.text for block in blocks if isinstance(block, Note)]
+
+
+def test_a_part_needs_no_figure(tiny_stack: Stack, tmp_path: Path) -> None:
+    part = Section("labels", "How few?", ["Few."], [])
+    write_results(findings_made_up(tiny_stack, tmp_path), [part], tmp_path, "monai-app study sample.ome.zarr nine")
+    section = study(read_sources([tmp_path]))
+    assert section is not None
+    assert not [block for block in section.blocks if isinstance(block, Picture)]
+    assert [*part_lines(read_scores(tmp_path / "results.json")["sections"]["labels"])] == ["Few."]
+
+
+def test_methods_claim_the_seeds_and_intervals_that_there_are(folder: Path, tiny_stack: Stack, tmp_path: Path) -> None:
+    def told(study: Path) -> tuple[str, Sequence[str]]:
+        text, references = methods(read_sources([study])).blocks
+        assert isinstance(text, Text)
+        assert isinstance(references, Listing)
+        return text.paragraphs[0], references.lines
+
+    said, cited = told(folder)
+    assert said.startswith("9 variants were trained alike with 3 seeds each, and scored on the same test slices. Inter")
+    assert len(cited) == 2
+    write_results(findings_made_up(tiny_stack, tmp_path, (0,)), [], tmp_path, "monai-app study sample.ome.zarr nine")
+    one_seed = "9 variants were trained alike with 1 seed each, and scored on the same test slices."
+    assert told(tmp_path) == (one_seed, [])
+
+
+def blocks_of(folder: Path, tmp_path: Path, lines: Sequence[str]) -> Sequence[Block]:
+    """Return the blocks of a study that has a part with such lines."""
+    document = json.loads((folder / "results.json").read_text())
+    document["sections"]["robustness"]["lines"] = lines
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    section = study(read_sources([tmp_path]))
+    assert section is not None
+    return section.blocks
+
+
 def test_its_tables_are_offered_and_no_file_beside_it(folder: Path, tmp_path: Path) -> None:
     own = shutil.copytree(folder, tmp_path / "nine")
     document = json.loads((own / "results.json").read_text())
@@ -97,6 +161,9 @@ def damaged(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (damaged(lambda document: document.pop("phases")), "phases"),
         (damaged(lambda document: document["variants"][0].pop("iou_mean")), "a variant has no iou_mean"),
         (damaged(lambda document: document["differences"][0].update(verdict="yes")), "verdict"),
+        (damaged(lambda document: document["variants"][0].pop("seeds")), "a variant has no seeds"),
+        (damaged(lambda document: document["differences"][0].pop("samples_low")), "samples_low"),
+        (damaged(lambda document: document["differences"][0].pop("samples_corrected_high")), "samples_corrected_high"),
     ],
 )
 def test_a_damaged_document_is_refused(folder: Path, tmp_path: Path, change: Callable[[str], str], says: str) -> None:

@@ -1,5 +1,6 @@
 """A paragraph for the methods section of a publication, and what it cites."""
 
+import math
 from collections.abc import Iterator
 from importlib.metadata import version
 
@@ -71,12 +72,24 @@ def methods(sources: Sources) -> Section:
 
 def _study(found: Study) -> str:
     document = found.document
+    seeds, stacks = len(document["seeds_compared"]), len({row["stack"] for row in document["runs"]})
+    variants = len(document["variants"])
+    done = (
+        f"{variants} variant{'s were trained alike' if variants > 1 else ' was trained'} with "
+        f"{seeds} seed{'s' * (seeds != 1)} each{f' on each of {stacks} stacks' if stacks > 1 else ''}, and scored on "
+        f"the same test slices{' of its stack' if stacks > 1 else ''}."
+    )
+    if not _has_intervals(found):
+        return done
     return (
-        f"{len(document['variants'])} variants were trained alike, with {len(document['seeds_compared'])} seeds each, "
-        "and scored on the same test slices. Intervals of differences in mean IoU (95 %) cover seeds and "
+        f"{done} Intervals of differences in mean IoU (95 %) cover seeds and "
         "spatial blocks of the test slices, with Student's t of Satterthwaite's degrees of freedom; those of all "
         "comparisons of one question together are Bonferroni's."
     )
+
+
+def _has_intervals(found: Study) -> bool:
+    return not all(math.isnan(row["low"]) for row in found.document["differences"])
 
 
 def _sample(store: Store) -> str:
@@ -144,7 +157,7 @@ def _references(sources: Sources) -> Iterator[str]:
             yield _OF_CALIBRATION
         if sources.run.scores:
             yield from _OF_SCORES
-    if sources.study:
+    if sources.study and _has_intervals(sources.study):
         yield from _OF_STUDIES
     if sources.quantities:
         measured = sources.quantities.document["measures"]

@@ -2,14 +2,18 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
 
 from monai_app.report.content import Block, Listing, Note, Picture, Plot, Section, Table
 from monai_app.report.figures import BLUE, GREY, RED, error_bars, figure, plain, points
 from monai_app.report.sources import Sources
 from monai_app.report.studies import Study
 from monai_app.study.report.page import QUESTIONS, notes, variant_cells, verdict
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 _ROW = 34
 """Pixels of a row of a figure; names of differences take two lines."""
@@ -99,18 +103,22 @@ def _part(found: Study, part: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _markdown(title: str, lines: Sequence[str]) -> Iterator[Block]:
-    """Turn paragraphs, lists and tables under a heading into blocks."""
+    """Turn paragraphs, lists, headings and tables under a heading into blocks."""
     yield Listing(title, [])
-    for kind, group in groupby((line.replace("**", "") for line in lines if line), _kind):
-        own = list(group)
-        if kind == "table":
-            head, _, *rows = ([cell.strip(" `") for cell in row.strip("|").split("|")] for row in own)
-            yield Table("Numbers", head, rows)
-        elif kind == "list":
-            yield Listing("", [line.removeprefix("- ") for line in own])
+    name = "Numbers"
+    for node in SyntaxTreeNode(_MARKDOWN.parse("\n".join(lines))).children:
+        if node.type == "heading":
+            name = _text(node)
+            yield Listing(name, [])
+        elif node.type == "table":
+            head, *rows = ([_text(cell) for cell in row.children] for row in node.walk() if row.type == "tr")
+            yield Table(name, head, rows)
+        elif node.type == "bullet_list":
+            yield Listing("", [_text(item) for item in node.children])
         else:
-            yield from map(Note, own)
+            yield Note(_text(node))
 
 
-def _kind(line: str) -> str:
-    return "table" if line.startswith("|") else "list" if line.startswith("- ") else "text"
+def _text(node: SyntaxTreeNode) -> str:
+    """Return what is written in a part of Markdown, without its marks."""
+    return "".join(each.content or " " for each in node.walk() if not each.children).strip()

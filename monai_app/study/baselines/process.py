@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from monai_app.domain.region import Rect
-from monai_app.errors import AppError
+from monai_app.errors import AppError, ConfigError
 from monai_app.files import write_json
 from monai_app.metrics import Document, count_pixels, read_scores, without_nan
 from monai_app.stack import Stack
@@ -57,12 +57,23 @@ def train_and_score(
 
 
 def read_result(folder: Path, identity: str) -> dict[str, Any] | None:
-    """Return what a run found on a stack with its annotations; None where it was not, or of others."""
+    """Return what a run found on a stack with its annotations; None where it was not, or of others.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
     try:
         document = read_scores(folder / RESULT)
+        return document if document["stack_identity"] == identity else None
     except FileNotFoundError:
         return None
-    return document if document["stack_identity"] == identity else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(folder / RESULT, error) from None
+
+
+def damaged(path: Path, error: Exception) -> ConfigError:
+    """Say that a file beside or of a run cannot be used."""
+    return ConfigError(f"{path} is damaged ({type(error).__name__}: {error}); remove it, and give the command again")
 
 
 def refit(stack: Stack, variant: StudyVariant, seed: int, folder: Path) -> Fitted:

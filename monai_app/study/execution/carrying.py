@@ -38,7 +38,7 @@ def carry_out(
         progress: called for every run.
 
     Raises:
-        ConfigError: the cluster's address is none, or a worker does not see the study's folder.
+        ConfigError: the cluster's address is none, it has no workers, or one does not see the study's folder.
         StoppedError: the cluster was lost.
         FailedError: trainings failed; all others are done.
     """

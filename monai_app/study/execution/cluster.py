@@ -12,15 +12,17 @@ from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
 from monai_app.background.cluster import LOST, connected, losses_told
-from monai_app.bundle.prepare import CHECKPOINT
 from monai_app.errors import ConfigError
-from monai_app.files import atomic_file, lock, lock_path
+from monai_app.files import atomic_file
 from monai_app.study.design import Design
 from monai_app.study.execution.commands import Commands
 from monai_app.study.execution.completion import Completion, complete
 from monai_app.study.runs import StudyRun
 
 _NAME = "monai-app-study"
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Dask's workers start with one thread for each of them."""
 
 
 class _Carrying(distributed.WorkerPlugin):
@@ -36,10 +38,20 @@ class _Carrying(distributed.WorkerPlugin):
         self.name, self.shared, self.stores = name, shared, stores
 
     def setup(self, worker: distributed.Worker) -> None:
-        # Dask starts workers with one thread for OpenMP.
         threads = max(len(os.sched_getaffinity(0)) // worker.state.nthreads, 1)
-        self.commands = Commands({"OMP_NUM_THREADS": str(threads)})
-        _check_shared(worker.address, self.name, self.shared, self.stores)
+        self.commands = Commands(dict.fromkeys(_THREADS, str(threads)))
+        self.check(worker)
+
+    def check(self, worker: distributed.Worker) -> None:
+        """Refuse a worker that lacks the file or a store."""
+        seen = self.shared.is_file() and self.shared.read_text(encoding="utf8") == self.name
+        lacking = [store for store in self.stores if not (store / "zarr.json").is_file()]
+        missing = [*([] if seen else [self.shared.parent]), *lacking]
+        if missing:
+            raise ConfigError(
+                f"worker {worker.address} does not see {missing[0]}; put stacks and study on a file system that all "
+                "machines have under the same path"
+            )
 
     def teardown(self, worker: distributed.Worker) -> None:
         self.commands.kill()
@@ -64,11 +76,13 @@ def completed_on_cluster(
         Each run when it ended.
 
     Raises:
-        ConfigError: the address is none that Dask can use, or a worker does not see the files.
+        ConfigError: the address is none that Dask can use, there are no workers, or one does not see the files.
         StoppedError: the scheduler cannot be reached or is gone.
     """
     name = f"{_NAME}-{uuid4().hex}"
     with losses_told(address), connected(address) as client, _shared_file(runs[0], name) as shared:
+        if not client.scheduler_info()["workers"]:
+            raise ConfigError(f"cluster {address} has no workers; start one on each machine: dask worker {address}")
         futures: dict[Any, StudyRun] = {}
         try:
             client.register_plugin(_Carrying(name, shared, sorted({run.stack.path for run in runs})))
@@ -84,13 +98,11 @@ def completed_on_cluster(
 
 def _complete(run: StudyRun, design: Design, name: str) -> Completion:
     """Complete a run in a worker."""
-    commands = cast(_Carrying, get_worker().plugins[name]).commands
-    checkpoint = run.folder / CHECKPOINT
-    if checkpoint.parent.is_dir():
-        with lock(lock_path(checkpoint)):  # a training of a worker that was lost ends a moment after it, or is finished
-            pass
-    completion = complete(run, design, commands)
-    if commands.killed:  # the worker is about to leave
+    worker = get_worker()
+    plugin = cast(_Carrying, worker.plugins[name])
+    plugin.check(worker)  # of workers that join later Dask lets no plugin refuse any
+    completion = complete(run, design, plugin.commands)
+    if plugin.commands.killed:  # the worker is about to leave
         raise distributed.Reschedule
     return completion
 
@@ -105,23 +117,10 @@ def _result(future: Any) -> Completion:
 @contextmanager
 def _shared_file(run: StudyRun, name: str) -> Generator[Path, None, None]:
     """Write a file into the study's folder that every worker must see."""
-    for left in run.study.glob(f".{_NAME}-*"):  # by a command that was killed
-        left.unlink()
-    path = run.study / f".{name}"
+    path = run.study / f".{_NAME}"
     with atomic_file(path) as temporary:
         temporary.write_text(name, encoding="utf8")
     try:
         yield path
     finally:
-        path.unlink()
-
-
-def _check_shared(worker: str, name: str, shared: Path, stores: Sequence[Path]) -> None:
-    """Refuse a worker that lacks the file or a store."""
-    seen = shared.is_file() and shared.read_text(encoding="utf8") == name
-    missing = [*([] if seen else [shared.parent]), *(store for store in stores if not (store / "zarr.json").is_file())]
-    if missing:
-        raise ConfigError(
-            f"worker {worker} does not see {missing[0]}; put stacks and study on a file system that all machines "
-            "have under the same path"
-        )
+        path.unlink(missing_ok=True)

@@ -9,8 +9,8 @@ from monai_app.background.child import CHILD, COMMAND
 from monai_app.bundle.length.continuation import CONTINUATIONS
 from monai_app.bundle.prepare import CHECKPOINT, RECORD, read_record
 from monai_app.errors import AppError, ConfigError, FailedError
-from monai_app.files import file_sha256, write_json
-from monai_app.study.baselines.process import read_result
+from monai_app.files import file_sha256, lock, lock_path, write_json
+from monai_app.study.baselines.process import damaged, read_result
 from monai_app.study.design import Design, validation_of
 from monai_app.study.execution.commands import Commands
 from monai_app.study.runs import StudyRun
@@ -36,11 +36,19 @@ class Completion:
 def is_done(run: StudyRun) -> bool:
     """Whether a run has been trained to its end and scored, both on the stack as it is annotated now.
 
-    Raises:
-        ConfigError: its record or checkpoint is damaged.
+    One with a damaged file is not; `complete` says which.
     """
+    try:
+        return _is_done(run)
+    except ConfigError:
+        return False
+
+
+def _is_done(run: StudyRun) -> bool:
+    """Raise ConfigError where a file of the run is damaged."""
     if not run.variant.is_network:
         return read_result(run.folder, run.stack.identity) is not None
+    _read_seconds(run)
     return _is_trained(run) and read_stack_scores(run.folder, run.stack.identity) is not None
 
 
@@ -83,32 +91,48 @@ def complete(run: StudyRun, design: Design, commands: Commands) -> Completion:
 
 def seconds_of(run: StudyRun) -> float | None:
     """How long the training of a network's weights took, start of the program included; None if it was resumed."""
+    found = _read_seconds(run)
+    return found[0] if found and found[1] == file_sha256(run.learned) else None
+
+
+def _read_seconds(run: StudyRun) -> tuple[float, str] | None:
+    """Return the seconds of a training and the SHA-256 of what it learned."""
     try:
         record = json.loads(run.record.read_text(encoding="utf8"))
+        return float(record["seconds"]), str(record["weights_sha256"])
     except FileNotFoundError:
         return None
-    return float(record["seconds"]) if record["weights_sha256"] == file_sha256(run.learned) else None
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(run.record, error) from None
 
 
 def _complete(run: StudyRun, design: Design, commands: Commands) -> bool:
     """Return whether anything was to be done."""
-    if is_done(run):
+    checkpoint = run.folder / CHECKPOINT
+    if checkpoint.parent.is_dir():
+        with lock(lock_path(checkpoint)):  # a training of a lost worker or study ends a moment after it
+            pass
+    if _is_done(run):
         return False
     run.folder.parent.mkdir(parents=True, exist_ok=True)
     if not run.variant.is_network:
         words = (run.stack.path, run.variant.name, run.seed, run.folder, *validation_of(run.variant, design))
         commands.run(run.log, _BASELINE, *words)
-        return True
-    if not _is_trained(run):
-        resumed, begin = run.folder.exists(), time.perf_counter()
-        commands.run(run.log, COMMAND, "train", run.stack.path, run.folder, *_options(run, design))
-        if not resumed:
-            seconds = round(time.perf_counter() - begin, 1)
-            write_json(run.record, {"seconds": seconds, "weights_sha256": file_sha256(run.learned)})
-    commands.run(run.log, COMMAND, "evaluate", run.stack.path, run.folder)
-    if read_stack_scores(run.folder, run.stack.identity) is None:
+    else:
+        if not _is_trained(run):
+            _train(run, design, commands)
+        commands.run(run.log, COMMAND, "evaluate", run.stack.path, run.folder)
+    if not _is_done(run):
         raise FailedError(f"{run.stack.path} was annotated meanwhile; give the same command again")
     return True
+
+
+def _train(run: StudyRun, design: Design, commands: Commands) -> None:
+    resumed, begin = run.folder.exists(), time.perf_counter()
+    commands.run(run.log, COMMAND, "train", run.stack.path, run.folder, *_options(run, design))
+    if not resumed:
+        seconds = round(time.perf_counter() - begin, 1)
+        write_json(run.record, {"seconds": seconds, "weights_sha256": file_sha256(run.learned)})
 
 
 def _is_trained(run: StudyRun) -> bool:

@@ -45,7 +45,7 @@ def document_of(found: Findings, sections: Sequence[Section], command: str) -> D
                 "title": each.title,
                 "lines": list(each.lines),
                 "rows": list(each.rows),
-                "figure": None if each.figure is None else f"{each.name}.png",
+                "figure": "" if each.figure is None else f"{each.name}.png",
             }
             for each in sections
         },

@@ -136,7 +136,7 @@ def _cells(row: Mapping[str, Any], phases: Sequence[str]) -> list[str]:
         row["variant"],
         *(f"{row[f'iou_{phase}_mean']:.3f}" for phase in phases),
         f"{row['iou_mean']:.3f}",
-        f"{row['iou_least']:.3f} to {row['iou_greatest']:.3f}" if row.get("seeds", row["runs"]) > 1 else "one seed",
+        f"{row['iou_least']:.3f} to {row['iou_greatest']:.3f}" if row["seeds"] > 1 else "one seed",
         f"{row['boundary_iou_mean']:.3f}",
         f"{row['fraction_error_mean']:.4f}",
         "resumed" if np.isnan(seconds) else duration(seconds),

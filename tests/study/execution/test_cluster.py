@@ -5,8 +5,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import distributed
 import psutil
@@ -16,8 +19,13 @@ from typer.testing import CliRunner
 from monai_app.cli import app
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
+from monai_app.study import Design, runs_of
+from monai_app.study.execution import carry_out
+from monai_app.study.execution.cluster import _Carrying, _complete
 from tests.clusters import cluster_of_two
 from tests.study.conftest import design_file
+
+DESIGN = Design(variants=("otsu_ICE_1",), seeds=(0,))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,7 @@ def test_what_a_killed_worker_was_at_is_done_by_the_other(
     said = study(tiny_stack.path, folder, "--design", design, "--cluster", address)
     watching.join()
     assert len(cluster.run(os.getpid)) == 1
-    assert not any(child.is_running() for child in killed)
+    assert not psutil.wait_procs(killed, timeout=20)[1]  # it ends a moment after its worker
     assert "done: otsu_ICE_1" in said
     document = json.loads((folder / "results.json").read_text())
     assert (document["missing"], [row["seed"] for row in document["runs"]]) == ([], [0, 1])
@@ -69,6 +77,51 @@ def test_workers_that_do_not_see_the_files_are_refused(
     )
     with pytest.raises(ConfigError, match="does not see /nowhere/s; put stacks and study on a file system"):
         study(tiny_stack.path, tmp_path / "s", "--design", design, "--cluster", address)
+
+
+class Worker:
+    """What plugins and runs know of a worker."""
+
+    address = "tcp://late:1"
+    state = SimpleNamespace(nthreads=1)
+
+    def __init__(self, shared: Path, stores: Sequence[Path] = ()) -> None:
+        self.plugins = {"x": _Carrying("x", shared, stores)}
+
+
+def test_runs_get_the_cores_of_a_worker_whatever_dask_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    for name in names:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr("monai_app.study.execution.cluster.os.sched_getaffinity", lambda pid: range(12))
+    (tmp_path / "x").write_text("x")
+    worker = Worker(tmp_path / "x")
+    worker.state = SimpleNamespace(nthreads=3)
+    worker.plugins["x"].setup(cast(Any, worker))
+    worker.plugins["x"].commands.run(tmp_path / "log", ["env"])
+    assert {f"{name}=4" for name in names} <= {*(tmp_path / "log").read_text().splitlines()}
+
+
+def test_a_worker_that_joins_later_without_the_files_does_no_run(
+    tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = runs_of(DESIGN, [tiny_stack], tmp_path)
+    worker = Worker(tmp_path / "nowhere" / "x")
+    with suppress(ConfigError):  # as Dask does
+        worker.plugins["x"].setup(cast(Any, worker))
+    monkeypatch.setattr("monai_app.study.execution.cluster.get_worker", lambda: worker)
+    with pytest.raises(ConfigError, match=f"worker tcp://late:1 does not see {tmp_path}/nowhere; put"):
+        _complete(run, DESIGN, "x")
+
+
+def test_a_cluster_without_workers_is_refused(tiny_stack: Stack, tmp_path: Path) -> None:
+    (run,) = runs_of(DESIGN, [tiny_stack], tmp_path)
+    silent: dict[str, Any] = {"dashboard_address": ":0", "processes": False, "protocol": "tcp"}
+    with (
+        distributed.LocalCluster(n_workers=0, **silent) as empty,
+        pytest.raises(ConfigError, match=r"has no workers; start one on each machine: dask worker tcp://"),
+    ):
+        carry_out([run], DESIGN, cluster=empty.scheduler_address)
 
 
 def test_this_machine_and_others_are_not_given_together(tiny_stack: Stack, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_predicting_is_timed_once_for_what_was_learned(
     assert read_cost(runs[-1]) is None
     measure_costs(runs, stacks)
     assert timed == [runs[-1].name]
-    monkeypatch.setattr(cost.torch, "get_num_threads", lambda: 64)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 64)
     assert [read_cost(run) for run in runs] == [None] * 3  # they are those of fewer threads
 
 
