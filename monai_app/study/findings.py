@@ -98,12 +98,13 @@ def _scores(variant: str, outcomes: Sequence[Outcome], samples: int) -> VariantS
         over_seeds(lambda each: each.boundary_iou),
         over_seeds(lambda each: each.fraction_error),
         over_seeds(lambda each: each.seconds),
-        over_seeds(lambda each: each.cost and each.cost.seconds_per_megapixel),
-        {
-            phase.phase: over_seeds(lambda each, number=number: each.scores.phases[number].iou)
-            for number, phase in enumerate(own[0].scores.phases)
-        },
+        over_seeds(lambda each: None if each.cost is None else each.cost.seconds_per_megapixel),
+        {phase.phase: over_seeds(_iou_of(number)) for number, phase in enumerate(own[0].scores.phases)},
     )
+
+
+def _iou_of(number: int) -> Callable[[Outcome], float]:
+    return lambda each: each.scores.phases[number].iou
 
 
 def counts_of(variants: Sequence[str], outcomes: Sequence[Outcome], seeds: Sequence[int]) -> dict[str, list[Counts]]:

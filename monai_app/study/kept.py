@@ -53,7 +53,8 @@ def count(predict: SlicePredictor, images: Callable[[int], SlabSource], stack: S
     """
     phases = len(stack.phases)
     counts = [count_pixels(stack.read_annotation(z), predict(images(z), z), phases) for z in stack.test_slices]
-    return np.sum(counts, axis=0)
+    total: Counts = np.sum(counts, axis=0)
+    return total
 
 
 def _file(run: StudyRun, name: str) -> Path:

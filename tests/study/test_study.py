@@ -17,6 +17,7 @@ from monai_app.stack import Stack, annotate, ingest
 from monai_app.study import Design, default_design, read_design, read_outcomes, runs_of
 from monai_app.study.design import check_design
 from monai_app.study.execution import check_lengths, completion, is_done
+from monai_app.study.robustness.strengths import Robustness
 from monai_app.study.setup import begin_study
 from tests.conftest import CHECKOUT, run_command, write_tiny_sample
 from tests.study.conftest import VARIANTS, design_file
@@ -194,13 +195,13 @@ def test_a_budget_of_time_is_refused(settings: dict[str, Any], tiny_stack: Stack
 
 
 def test_a_shift_that_no_variant_sees_is_refused(tiny_stack: Stack) -> None:
-    shifted = {"detector_shift": (2,)}
+    shifted = Robustness(detector_shift=(2,))
     check_design(Design(variants=VARIANTS, robustness=shifted), [tiny_stack])
     with pytest.raises(ConfigError, match="but the first, ICE, and no variant sees another"):
         check_design(Design(variants=("unet_ICE_1", "unet_ICE_3"), robustness=shifted), [tiny_stack])
     for artefact in ("detector_shift", "drift"):
         with pytest.raises(ConfigError, match=r"0\.5"):
-            Design(variants=VARIANTS, robustness={artefact: (0.5,)})
+            Design.model_validate({"variants": VARIANTS, "robustness": {artefact: [0.5]}})
 
 
 def test_single_micrographs_are_drawn_as_wholes(study: tuple[Path, str], tiny_stack: Stack) -> None:

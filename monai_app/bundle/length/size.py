@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from monai_app.bundle.configs.locate import config_names, size_path, template_path
 from monai_app.bundle.configs.plain import read_config
@@ -38,6 +37,8 @@ class Work:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        from torch.utils.flop_counter import FlopCounterMode  # loads Triton, whose LLVM clashes with that of a window
+
         parser = ConfigParser(dict(config))
         rows, columns = config["crop"]
         channels = len(config["detectors"]) * config["slices"]

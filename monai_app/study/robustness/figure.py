@@ -1,6 +1,7 @@
 """Curves of scores over the strength of artefacts."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -62,7 +63,7 @@ def _styles(variants: Sequence[StudyVariant]) -> list[dict[str, str]]:
 
 
 def _draw(
-    panel: Axes, artefact: str, strengths: Sequence[float], own: Sequence[Measured], style: Mapping[str, str]
+    panel: Axes, artefact: str, strengths: Sequence[float], own: Sequence[Measured], style: Mapping[str, Any]
 ) -> None:
     """Draw the mean over the seeds, and from the least to the greatest of them."""
     conditions = {strength: Condition(artefact, strength) for strength in strengths}

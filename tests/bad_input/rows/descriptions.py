@@ -214,7 +214,7 @@ ROWS = [
     ),
     refused("a description that does not exist", "ingest nowhere.yaml new.ome.zarr", "nowhere.yaml"),
     refused("a picture as the description", "ingest SAMPLE/ICE/slice_0.tif new.ome.zarr", "slice_0.tif"),
-    refused("no target", "ingest SAMPLE/sample.yaml", "target"),
+    refused("no target", "ingest SAMPLE/sample.yaml", "TARGET"),
     refused("one word too many", f"{LINE} more", "more"),
     refused("an option that does not exist", f"{LINE} --replace", "--replace"),
     refused("a target without `.ome.zarr`", "ingest SAMPLE/sample.yaml new", ".ome.zarr"),

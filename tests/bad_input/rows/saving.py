@@ -30,7 +30,7 @@ def saved(name: str) -> Make:
 
 ROWS = [
     refused("no label image named", "save STACK new.nii.gz", "--labels"),
-    refused("no target", "save STACK --labels annotation", "target"),
+    refused("no target", "save STACK --labels annotation", "TARGET"),
     refused("a stack that does not exist", "save nowhere.ome.zarr new.nii --labels annotation", "nowhere.ome.zarr"),
     refused("a run folder instead of a stack", "save RUN new.nii --labels annotation", "run"),
     refused("labels that do not exist", "save STACK new.nii --labels unet", "no finished label image 'unet'"),

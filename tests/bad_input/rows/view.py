@@ -24,7 +24,7 @@ def a_snapshot(place: Place) -> None:
 
 
 ROWS = [
-    refused("no stack", "view", "stack"),
+    refused("no stack", "view", "STACK"),
     refused("a stack that does not exist", "view nowhere.ome.zarr", "nowhere.ome.zarr"),
     refused("a sample in place of its stack", "view SAMPLE", "ingest"),
     refused("a snapshot of a stack", "view copy.ome.zarr", "snapshot", make=a_snapshot),

@@ -128,7 +128,7 @@ def test_a_checkpoint_of_an_earlier_version_is_not_continued(run: Path, tiny_sta
     torch.save(state, checkpoint)
     for more in ({"max_epochs": 4}, {"minutes": 9}):
         with pytest.raises(TargetExistsError, match=r"another version.* --from"):
-            begin(run, tiny_stack, **more)  # type: ignore[arg-type]
+            begin(run, tiny_stack, **more)
 
 
 @pytest.mark.parametrize("more", [{"max_epochs": 1}, {"minutes": 1e-5}])

@@ -49,7 +49,11 @@ def told(lost: dict[str, Sequence[float]], stack: Stack, folder: Path, monkeypat
 def test_the_variants_that_lose_least_are_named_with_intervals(
     tiny_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = {"unet_ICE_1": (0.1, 0.11, 0.12), "unet_TLD_1": (0.3, 0.31, 0.3), "forest_ICE_1": (0.1, 0.13, 0.1)}
+    lost: dict[str, Sequence[float]] = {
+        "unet_ICE_1": (0.1, 0.11, 0.12),
+        "unet_TLD_1": (0.3, 0.31, 0.3),
+        "forest_ICE_1": (0.1, 0.13, 0.1),
+    }
     made = told(lost, tiny_stack, tmp_path, monkeypatch)
     (said,) = (line for line in made.lines if line.startswith("- noise 0.1"))
     assert "`unet_ICE_1` loses least, 0.1" in said or "`forest_ICE_1` loses least, 0.1" in said

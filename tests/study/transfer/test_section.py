@@ -10,8 +10,9 @@ from monai_app.metrics import score
 from monai_app.pictures import as_png
 from monai_app.stack import Stack
 from monai_app.study import Design, Outcome, StudyRun
+from monai_app.study.kept import Counts
 from monai_app.study.report.section import Section
-from monai_app.study.transfer.measuring import Counts, Transferred
+from monai_app.study.transfer.measuring import Transferred
 from monai_app.study.transfer.section import transfer_section
 from monai_app.study.variants import read_study_variant
 
