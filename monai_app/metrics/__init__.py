@@ -1,6 +1,6 @@
 """Scores of a segmentation: from one confusion matrix over all labelled pixels, and from where the errors lie."""
 
-from monai_app.metrics.blocks import Blocks, confusion_blocks, shared_blocks
+from monai_app.metrics.blocks import Blocks, Counts, confusion_blocks, shared_blocks
 from monai_app.metrics.bootstrap import Interval, block_interval
 from monai_app.metrics.boundary import Overlap, boundary_overlap
 from monai_app.metrics.confusion import count_pixels, labelled_pairs, mean_iou_metric, phase_confusion
@@ -12,6 +12,7 @@ from monai_app.metrics.surface import SurfaceDistance, surface_distances
 
 __all__ = [
     "Blocks",
+    "Counts",
     "Document",
     "Interval",
     "Overlap",

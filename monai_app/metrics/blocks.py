@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
+"""Numbers of pixels, (..., K, K), ``[true][predicted]``."""
 
 BLOCKS = 9
 """About so many blocks a slice is divided into. Errors are correlated over whole grains, so blocks must be as large as

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.metrics.blocks import LEAST_BLOCKS
+from monai_app.metrics.blocks import LEAST_BLOCKS, Counts
 from monai_app.metrics.bootstrap import Interval, block_interval
 
-Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
 

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from monai_app.metrics.blocks import LEAST_BLOCKS
+from monai_app.metrics.blocks import LEAST_BLOCKS, Counts
 from monai_app.study.claims import Contrast
 
-Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 REPEATS = 1000

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monai_app.metrics import spread
+from monai_app.metrics import Counts, spread
 from monai_app.study.claims import contrasts_of, single_pairs
-from monai_app.study.comparison import Counts, Difference, compare
+from monai_app.study.comparison import Difference, compare
 from monai_app.study.design import Design
 from monai_app.study.outcomes import Outcome
 from monai_app.study.runs import StudyRun, complete_seeds, seed_means

@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from monai_app.files import file_sha256, write_json
-from monai_app.metrics import count_pixels
+from monai_app.metrics import Counts, count_pixels
 from monai_app.stack import SlabSource, Stack
 from monai_app.study.prediction import SlicePredictor
 from monai_app.study.runs import StudyRun
-
-Counts = npt.NDArray[np.int64]
 
 
 def read_kept(run: StudyRun, name: str, **circumstances: Any) -> Any:

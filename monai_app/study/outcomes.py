@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from monai_app.errors import ConfigError, StackError
-from monai_app.metrics import Document, Scores, score
+from monai_app.metrics import Counts, Document, Scores, score
 from monai_app.study.baselines.process import read_result
 from monai_app.study.execution import Cost, read_cost, seconds_of
 from monai_app.study.runs import StudyRun
 from monai_app.training.evaluation import SECTIONS, Boundaries, block_counts, read_stack_scores
-
-Counts = npt.NDArray[np.int64]
 
 _BAND = "iou_2px"
 """Boundary IoU that is compared: in bands of 2 pixels."""

@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 
-from monai_app.metrics import mean_iou
+from monai_app.metrics import Counts, mean_iou
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource, Stack
 from monai_app.study.execution import is_done
-from monai_app.study.kept import Counts, count, read_kept, write_kept
+from monai_app.study.kept import count, read_kept, write_kept
 from monai_app.study.prediction import as_seen, slice_predictor
 from monai_app.study.robustness.images import AlteredStack
 from monai_app.study.robustness.strengths import UNCHANGED, Condition
@@ -46,7 +46,7 @@ def seed_scores(own: Sequence[Measured], condition: Condition) -> dict[int, floa
     return seed_means((each.run.seed, each.score(condition)) for each in own)
 
 
-def measure(
+def measure_robustness(
     runs: Sequence[StudyRun],
     conditions: Sequence[Condition],
     stacks: Mapping[str, Stack],

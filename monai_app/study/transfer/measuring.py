@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monai_app.metrics import mean_iou
+from monai_app.metrics import Counts, mean_iou
 from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
 from monai_app.study.execution import is_done
-from monai_app.study.kept import Counts, count, read_kept, write_kept
+from monai_app.study.kept import count, read_kept, write_kept
 from monai_app.study.prediction import SlicePredictor, as_seen, slice_predictor
 from monai_app.study.runs import StudyRun
 

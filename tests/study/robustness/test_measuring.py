@@ -19,7 +19,7 @@ from monai_app.study import Design, read_outcomes, runs_of
 from monai_app.study.baselines import cleaning
 from monai_app.study.baselines.process import train_and_score
 from monai_app.study.robustness import measuring
-from monai_app.study.robustness.measuring import measure, read_measured
+from monai_app.study.robustness.measuring import measure_robustness, read_measured
 from monai_app.study.robustness.strengths import UNCHANGED, Condition, Robustness
 from monai_app.study.setup import begin_study, cleaned_stacks
 from tests.study.conftest import VARIANTS
@@ -60,16 +60,16 @@ def test_what_is_measured_is_kept_and_that_of_other_models_is_not(
     assert [*read_measured([run], [NOISE], stacks)] == []  # which is not done
     train_and_score(tiny_stack, run.variant, run.seed, run.folder, (0.25, 32))
     calls = list[tuple[int, int]]()
-    measure([run], [NOISE], stacks, lambda *call: calls.append(call))
+    measure_robustness([run], [NOISE], stacks, lambda *call: calls.append(call))
     assert calls[0] == (0, 2)
     assert calls[-1] == (2, 2)
     with monkeypatch.context() as patch:
         patch.setattr(measuring, "slice_predictor", None)
-        measure([run], [NOISE], stacks)
+        measure_robustness([run], [NOISE], stacks)
         assert len([*read_measured([run], [NOISE], stacks)]) == 1
     train_and_score(tiny_stack, run.variant, 1, run.folder, (0.25, 32))
     assert [*read_measured([run], [NOISE], stacks)] == []
-    measure([run], [NOISE], stacks)
+    measure_robustness([run], [NOISE], stacks)
     assert len([*read_measured([run], [NOISE], stacks)]) == 1
 
 
@@ -84,7 +84,7 @@ def test_cleaned_variants_see_artefacts_that_are_cleaned(
     for run in (raw, cleaned):
         train_and_score(run.stack, run.variant, run.seed, run.folder, (0.25, 32))
     stacks, shading = {tiny_stack.store_name: tiny_stack}, Condition("shading", 0.6)
-    measure([raw, cleaned], [shading], stacks)
+    measure_robustness([raw, cleaned], [shading], stacks)
     one, other = read_measured([raw, cleaned], [shading], stacks)
     np.testing.assert_array_equal(other.counts[UNCHANGED], read_outcomes([cleaned])[0].scores.confusion)
     assert other.loss(shading) < 0.9 * one.loss(shading)

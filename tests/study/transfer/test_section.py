@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_app.metrics import score
+from monai_app.metrics import Counts, score
 from monai_app.pictures import as_png
 from monai_app.stack import Stack
 from monai_app.study import Design, Outcome, StudyRun
-from monai_app.study.kept import Counts
 from monai_app.study.report.section import Section
 from monai_app.study.transfer.measuring import Transferred
 from monai_app.study.transfer.section import transfer_section
