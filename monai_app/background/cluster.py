@@ -13,7 +13,7 @@ from distributed.scheduler import KilledWorker
 
 from monai_app.errors import ConfigError, StoppedError, user_error
 
-_PATIENCE = "20s"
+_TIMEOUT = "20s"
 """How long a scheduler may take to answer."""
 
 LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, KilledWorker)
@@ -55,9 +55,9 @@ def connected(address: str) -> Iterator[distributed.Client]:
         CommClosedError: nobody answers.
     """
     try:
-        client = distributed.Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
+        client = distributed.Client(address, timeout=_TIMEOUT)  # type: ignore[no-untyped-call]
     except OSError as error:
-        raise CommClosedError(f"no scheduler answers within {_PATIENCE}: {error}") from error
+        raise CommClosedError(f"no scheduler answers within {_TIMEOUT}: {error}") from error
     except (TypeError, ValueError, RuntimeError) as error:  # no certificates; a protocol that Dask does not know
         raise ConfigError(f"cluster {address}: {error}; correct the address, or Dask's configuration") from error
     with client:

@@ -17,7 +17,7 @@ from monai_app.bundle.prepare import CHECKPOINT, RECORD, prepare, read_record
 from monai_app.bundle.renew import usable_run
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
-from monai_app.training import what_is_done
+from monai_app.training import training_progress
 from monai_app.yamlfile import read_yaml
 
 
@@ -147,7 +147,7 @@ def begin_run(
         sign(run)
         for line in differences(run):
             report(f"trusted: {line}")
-    done = None if new else what_is_done(run / CHECKPOINT)
+    done = None if new else training_progress(run / CHECKPOINT)
     if done is not None:
         config = read_config(run / "configs" / "train.yaml")
         total = config["max_epochs"] if config.get("continues") == done.epochs else done.planned

@@ -16,6 +16,8 @@ Z = Annotated[str | None, typer.Option(metavar="FIRST:END", help="Slices, withou
 Y = Annotated[str | None, typer.Option(metavar="FIRST:END", help="Rows, without END. [default: all]")]
 X = Annotated[str | None, typer.Option(metavar="FIRST:END", help="Columns, without END. [default: all]")]
 
+StackPath = Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")]
+
 Stacks = Annotated[
     list[Path],
     typer.Argument(metavar="STACK... [RUN]", help="Stack, NAME.ome.zarr, and run folder; or stacks, and --run."),

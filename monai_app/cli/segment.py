@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from monai_app.cli.options import Device, Parts, X, Y, Z, stand_ins
+from monai_app.cli.options import Device, Parts, StackPath, X, Y, Z, stand_ins
 
 
 def segment(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     model: Annotated[Path, typer.Argument(help="Run folder with trained weights, or an exported file.")],
     labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the model's]")] = None,
     z: Z = None,

@@ -8,8 +8,8 @@ from monai_app.training.fingerprint import fingerprint, identities
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
 from monai_app.training.handlers import EpochProgress, FiniteLoss, SameStack, Stats, ValidationPictures
-from monai_app.training.length.done import Done, epochs_done, is_finished, what_is_done
 from monai_app.training.length.pace import Pace
+from monai_app.training.length.progress import TrainingProgress, is_finished, training_progress
 from monai_app.training.losses import LabelledPixels
 from monai_app.training.processes import Group, distribute, join_processes, leave_processes, share_of
 from monai_app.training.seeding import AheadLoader, SeedEachEpoch, SeededDataset
@@ -19,7 +19,6 @@ __all__ = [
     "AheadLoader",
     "BestModel",
     "BlockSplit",
-    "Done",
     "EpochProgress",
     "FiniteLoss",
     "FitTemperature",
@@ -37,10 +36,10 @@ __all__ = [
     "SharedBatchNorm2d",
     "StackSplits",
     "Stats",
+    "TrainingProgress",
     "ValidationPictures",
     "clip_gradients",
     "distribute",
-    "epochs_done",
     "fingerprint",
     "identities",
     "is_finished",
@@ -51,5 +50,5 @@ __all__ = [
     "split_blocks",
     "split_stack",
     "split_stacks",
-    "what_is_done",
+    "training_progress",
 ]

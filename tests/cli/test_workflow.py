@@ -17,7 +17,7 @@ import torch
 from sklearn import metrics as sklearn
 
 from monai_app.stack import Stack
-from monai_app.training import what_is_done
+from monai_app.training import training_progress
 from tests import warm
 from tests.conftest import TINY, as_options, run_command, write_tiny_sample
 
@@ -158,7 +158,7 @@ def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path)
     assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stdout), trained.stdout
     assert re.search(r"GiB of memory and \d+ MiB on the disk", trained.stdout)
     planned = json.loads((run / "run.json").read_text())["planned"]
-    done = what_is_done(run / "models" / "last.ckpt")
+    done = training_progress(run / "models" / "last.ckpt")
     assert done is not None
     assert done.finished
     assert done.seconds / 60 == pytest.approx(planned["minutes"], rel=0.25)

@@ -101,7 +101,7 @@ def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
     np.testing.assert_array_equal(labels_of(stack, "net"), labels_of(stack, "here"))
 
     shutil.rmtree(stack.path / "labels" / "net")
-    monkeypatch.setattr(module, "_PATIENCE", "2s")
+    monkeypatch.setattr(module, "_TIMEOUT", "2s")
     watching = when_tiles_are_done(stack, 3, lambda: os.kill(scheduler, signal.SIGKILL))
     with pytest.raises(StoppedError, match=rf"(?s)the cluster {address} was lost .* the same command again"):
         Segmentation(model, str(stack.path), "net", cluster=address, overwrite=True).run()
@@ -111,7 +111,7 @@ def test_a_killed_worker_and_then_a_killed_scheduler_lose_nothing(
 
 
 def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", "2s")
+    monkeypatch.setattr(module, "_TIMEOUT", "2s")
     with pytest.raises(StoppedError, match=r"tcp://127\.0\.0\.1:9 was lost"):
         Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()
     for address in ("tls://127.0.0.1:9", "dusk://127.0.0.1:9"):  # no certificates are configured

@@ -15,7 +15,7 @@ from monai_app.domain.validation import shown
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_file, lock, lock_path, write_json
 from monai_app.progress import duration
-from monai_app.training import Done, what_is_done
+from monai_app.training import TrainingProgress, training_progress
 from monai_app.training.checkpoints import LENGTH
 from monai_app.training.fingerprint import renamed
 
@@ -73,7 +73,7 @@ def resume(
             "resume it; once it is finished, more --epochs or --minutes continue it"
         )
     checkpoint = run / "models" / "last.ckpt"
-    settings = _continued(run, what_is_done(checkpoint), found, wanted, begun)
+    settings = _continued(run, training_progress(checkpoint), found, wanted, begun)
     if "patience" in given:
         settings.pop("patience", None)
     declared = _declared(found, wanted, settings)
@@ -83,7 +83,7 @@ def resume(
 
 
 def _continued(
-    run: Path, done: Done | None, found: Mapping[str, Any], wanted: Mapping[str, Any], begun: float
+    run: Path, done: TrainingProgress | None, found: Mapping[str, Any], wanted: Mapping[str, Any], begun: float
 ) -> dict[str, Any]:
     """Return the settings of a continuation."""
     if done is None or not done.finished:

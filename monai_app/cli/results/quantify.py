@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from monai_app.cli.options import X, Y, Z
+from monai_app.cli.options import StackPath, X, Y, Z
 
 
 def quantify(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for numbers, tables and figures.")],
     labels: Annotated[str, typer.Option(help="Label image to measure.")],
     z: Z = None,

@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from monai_app.cli.options import StackPath
 from monai_app.cli.stack.table import show_annotations
 from monai_app.errors import ConfigError
 
 
 def annotate(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     source: Annotated[
         Path | None, typer.Option("--from", help="Label image, or folder of them, one a slice and named by slice.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from monai_app.cli.options import StackPath
 from monai_app.cli.stack.exporting import export_labels
 from monai_app.cli.stack.table import show_annotations
 from monai_app.errors import ConfigError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def annotations(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     move: Annotated[
         list[str] | None, typer.Option(metavar="N=ROLE", help="Make slice N, z or name, one to train or test on.")
     ] = None,

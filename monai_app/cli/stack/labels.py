@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import X, Y, Z
+from monai_app.cli.options import StackPath, X, Y, Z
 from monai_app.cli.stack.exporting import Map, Overwrite, Phase, export_labels
 from monai_app.cli.stack.table import show_table
 from monai_app.errors import ConfigError
@@ -17,7 +17,7 @@ _TARGETS = "a folder, .tif, .ome.tif, .nii.gz, .seg.nrrd, .nrrd, .mha, .h5, .mrc
 
 
 def labels(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     action: Annotated[Literal["list", "export", "remove"], typer.Argument(help="What to do.")] = "list",
     name: Annotated[str | None, typer.Argument(help="Label image to export or to remove.")] = None,
     output: Annotated[
@@ -62,7 +62,7 @@ def labels(
 
 
 def save(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     target: Annotated[Path, typer.Argument(help=f"What to write: {_TARGETS}.")],
     labels: Annotated[str, typer.Option(help="Label image to save, or annotation.")],
     map: Map = None,

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monai_app.cli.options import StackPath
+
 if TYPE_CHECKING:
     from monai_app.proposals import Proposal
     from monai_app.stack import Stack
 
 
 def propose(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="Label file to write, such as proposal.tif.")],
     z: Annotated[str, typer.Option(metavar="FIRST:END", help="Slices, without END; or one slice.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,

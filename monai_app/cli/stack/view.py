@@ -1,16 +1,16 @@
 """``monai-app view``."""
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from monai_app.cli.options import StackPath
 from monai_app.errors import ConfigError
 
 
 def view(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr.")],
+    stack: StackPath,
     labels: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Label image to show, or annotation. May be repeated. [default: all]"),

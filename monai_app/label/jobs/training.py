@@ -19,7 +19,7 @@ from monai_app.bundle.runs import train_next
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.label.models import ServedModel
 from monai_app.stack import Stack
-from monai_app.training import epochs_done
+from monai_app.training import training_progress
 
 
 def check_trainable(stack: Stack) -> None:
@@ -59,8 +59,9 @@ class TrainingTask(TrainTask):
             return told
         done = None
         with suppress(ConfigError):  # the next training says what is wrong, and begins anew
-            done = epochs_done(unfinished / CHECKPOINT)
-        return {**told, "unfinished": unfinished.name, **dict(zip(("epoch", "total_epochs"), done or (), strict=False))}
+            done = training_progress(unfinished / CHECKPOINT)
+        epochs = {} if done is None else {"epoch": done.epochs, "total_epochs": done.planned}
+        return {**told, "unfinished": unfinished.name, **epochs}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train as `TrainingOptions` say, add what is said to the file ``log``, and return the run's name.

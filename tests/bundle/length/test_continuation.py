@@ -14,7 +14,7 @@ from monai_app.bundle.recipe import begin_run, read_recipe
 from monai_app.errors import TargetExistsError
 from monai_app.files import write_json
 from monai_app.stack import Stack
-from monai_app.training import what_is_done
+from monai_app.training import training_progress
 from tests.conftest import TINY
 
 UNET = "fibsem_unet_segmentation"
@@ -89,7 +89,7 @@ def test_what_was_declared_and_not_trained_counts_for_nothing(
     write_json(run / "run.json", {**record_of(run), "minutes": 10, "planned": {}})
     for minutes in (15, 20):
         begin(run, tiny_stack, minutes=minutes)
-        seconds = what_is_done(run / "models" / "last.ckpt").seconds  # type: ignore[union-attr]
+        seconds = training_progress(run / "models" / "last.ckpt").seconds  # type: ignore[union-attr]
         assert 60 * config_of(run)["minutes"] - seconds == pytest.approx(60 * (minutes - 10), abs=0.1)
 
 

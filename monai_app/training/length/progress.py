@@ -7,7 +7,7 @@ from monai_app.errors import ConfigError
 from monai_app.networks.weights import read_checkpoint
 
 
-class Done(NamedTuple):
+class TrainingProgress(NamedTuple):
     """How far a training is.
 
     Attributes:
@@ -23,7 +23,7 @@ class Done(NamedTuple):
     finished: bool
 
 
-def what_is_done(path: Path) -> Done | None:
+def training_progress(path: Path) -> TrainingProgress | None:
     """Return how far the training of a `ResumeCheckpoint`'s file is; None without the file. Tensors are not read.
 
     Raises:
@@ -35,17 +35,11 @@ def what_is_done(path: Path) -> Done | None:
     try:
         pace = state.get("pace", {"seconds": 0.0, "changes": []})
         planned = pace["changes"][-1][1] if pace["changes"] else state["settings"]["max_epochs"]
-        return Done(int(state["epoch"]), int(planned), float(pace["seconds"]), bool(state.get("finished")))
+        return TrainingProgress(int(state["epoch"]), int(planned), float(pace["seconds"]), bool(state.get("finished")))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{path} is no checkpoint of a training ({type(error).__name__}: {error}); remove it"
         ) from None
-
-
-def epochs_done(path: Path) -> tuple[int, int] | None:
-    """Return how many epochs a training has behind it, and how many it is to have; see `what_is_done`."""
-    done = what_is_done(path)
-    return None if done is None else (done.epochs, done.planned)
 
 
 def is_finished(path: Path) -> bool:
@@ -54,4 +48,5 @@ def is_finished(path: Path) -> bool:
     Raises:
         ConfigError: the file is damaged.
     """
-    return path.is_file() and bool(read_checkpoint(path, mapped=True).get("finished"))
+    found = training_progress(path)
+    return found is not None and found.finished
