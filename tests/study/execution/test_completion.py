@@ -11,14 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 from monai_app.cli import app
+from monai_app.cli.progress import progress_bar
 from monai_app.errors import BusyError, FailedError
 from monai_app.files import lock, lock_path
 from monai_app.stack import Stack
 from monai_app.study import Design, read_design, runs_of
+from monai_app.study.conduct import conduct
+from monai_app.study.design import write_design
 from monai_app.study.execution.commands import Commands
 from monai_app.study.execution.completion import Completion, complete
 from monai_app.study.runs import StudyRun
-from monai_app.study.setup import alone_in
+from monai_app.study.setup import alone_in, begin_study
 
 DESIGN = Design(variants=("otsu_ICE_1",), seeds=(0,))
 
@@ -78,3 +81,15 @@ def test_two_commands_are_not_at_one_study(study: tuple[Path, str], tiny_stack: 
     with alone_in(folder), pytest.raises(BusyError, match=f"{folder} is a study that another command is at; wait"):
         CliRunner().invoke(app, ["study", str(tiny_stack.path), str(folder), "--seeds", "0,1"], catch_exceptions=False)
     assert (folder / "design.yaml").read_text() == design
+
+
+def test_a_design_that_another_command_changed_is_not_carried_out(
+    study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(study[0], tmp_path / "s")
+    stacks, folder, design = begin_study([tiny_stack.path, folder], None, None, None)
+    write_design(design.replaced(seeds=(*design.seeds, 7)), folder / "design.yaml")
+    page = (folder / "results.md").read_text()
+    with pytest.raises(BusyError, match=r"another command changed .*design\.yaml"):
+        conduct(stacks, folder, design, "", jobs=1, cluster=None, report=print, progress=progress_bar)
+    assert (folder / "results.md").read_text() == page
