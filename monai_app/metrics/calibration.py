@@ -78,8 +78,8 @@ def reliability(logits: Tensor, classes: Tensor, temperature: float = 1.0) -> Re
 def negative_log_likelihood(logits: Tensor, classes: Tensor, temperature: float = 1.0) -> float:
     """Return the sum over pixels of -log of the probability of the true class, in nats; arguments of `reliability`.
 
-    In float64: near its minimum the sum hardly depends on the temperature, and the rounding of float32, which is another
-    with other threads, would decide the third digit of it.
+    In float64: near its minimum the sum hardly depends on the temperature, and the rounding of float32, which differs
+    from one number of threads to another, would decide its third digit.
     """
     parts = ((some.double() / temperature, true.long()) for some, true in _parts(logits, classes))
     return sum(float(cross_entropy(some, true, reduction="sum")) for some, true in parts)
