@@ -9,7 +9,7 @@ import pytest
 
 from monai_app.domain.region import Rect, Span
 from monai_app.stack import Stack
-from monai_app.study.baselines.forest import Forest
+from monai_app.study.baselines.forest import Forest, Trees
 from monai_app.study.baselines.method import Examples, Labels, Parameters, Slab, search
 from monai_app.study.baselines.otsu import Otsu
 from monai_app.study.baselines.process import read_result, train_and_score
@@ -61,6 +61,10 @@ class Spy:
     shown: list[Labels] = field(default_factory=list)
     choices: Sequence[Parameters] = ({"phase": 1}, {"phase": 3}, {"phase": 2})
 
+    @property
+    def draft(self) -> "Spy":
+        return self
+
     def fit(self, parameters: Parameters, slabs: Sequence[Slab], labels: Sequence[Labels]) -> "Constant":
         self.shown = [*labels]
         return Constant(parameters["phase"])
@@ -83,6 +87,14 @@ def test_parameters_are_chosen_by_blocks_that_do_not_train(tiny_stack: Stack) ->
     assert found.parameters == {"phase": 2}  # the most frequent one
     assert [parameters for parameters, _ in found.tried] == [*spy.choices]
     assert max(score for _, score in found.tried) == found.tried[-1][1]
+
+
+def test_a_forest_is_chosen_with_few_trees_and_grown_with_all(tiny_stack: Stack) -> None:
+    assert Forest(1, 3, trees=8).draft == Forest(1, 3, trees=8)
+    assert Forest(1, 3).draft == Forest(1, 3, trees=20)
+    found = search(Forest(1, 3, trees=24), Examples.of(tiny_stack, ["ICE"], 1, 0, (0.25, 32)))
+    assert isinstance(found.fitted, Trees)
+    assert len(found.fitted.forest.estimators_) == 24
 
 
 @pytest.mark.parametrize("name", ["otsu_ICE+TLD_1", "forest_TLD_3"])
