@@ -80,7 +80,7 @@ class NoRoomError(AppError, RuntimeError):
     status = 507
 
 
-class UnknownError(AppError, LookupError):
+class NotFoundError(AppError, LookupError):
     """There is no such thing."""
 
     status = 404

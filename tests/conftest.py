@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from monai_app.bundle.configs.locate import tiny_settings
+from monai_app.bundle.configs.templates import tiny_settings
 from tests import warm
 
 if TYPE_CHECKING:  # which the process that only shares the tests does without

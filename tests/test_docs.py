@@ -15,7 +15,7 @@ import tifffile
 import yaml
 from typer.testing import CliRunner
 
-from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path
+from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
 from monai_app.cli import app
 from monai_app.domain.region import Rect

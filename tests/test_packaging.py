@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import monai_app
-from monai_app.bundle.configs.locate import config_path, template_path
+from monai_app.bundle.configs.templates import config_path, template_path
 from monai_app.yamlfile import read_yaml
 from tests.conftest import CHECKOUT
 
@@ -41,7 +41,7 @@ def test_a_wheel_carries_bundles_and_configs_and_finds_them(tmp_path: Path) -> N
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     script = (
-        "from monai_app.bundle.configs.locate import config_path, template_path\n"
+        "from monai_app.bundle.configs.templates import config_path, template_path\n"
         "root = template_path('fibsem_unet_segmentation')\n"
         "print(root)\n"
         "for name in ('train.yaml', 'evaluate.yaml', 'inference.yaml', 'metadata.json', 'logging.conf'):\n"
@@ -54,7 +54,7 @@ def test_a_wheel_carries_bundles_and_configs_and_finds_them(tmp_path: Path) -> N
         "(plugin,) = entry_points(group='napari.manifest', name='monai-app')\n"
         "assert plugin.value == 'monai_app.napari:napari.yaml'\n"
         "assert (Path(monai_app.__file__).parent / 'napari' / 'napari.yaml').is_file()\n"
-        "from monai_app.bundle.configs.locate import size_path\n"
+        "from monai_app.bundle.configs.templates import size_path\n"
         "from monai_app.bundle.configs.variants import read_variant, variant_names\n"
         "assert config_path('tasks', 'ingest').is_file() and len(variant_names()) == 9\n"
         "for name in variant_names():\n"

@@ -18,7 +18,7 @@ from string import Template
 from typing import Any
 
 from monai_app.bundle.checks import check_network
-from monai_app.bundle.prepare import describe_model
+from monai_app.bundle.run_folder import describe_model
 from monai_app.yamlfile import read_yaml
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -27,7 +27,7 @@ from pathlib import Path
 import bundle_files as files
 from bundle_files import Bundle
 
-from monai_app.bundle.configs.locate import template_paths, tiny_settings
+from monai_app.bundle.configs.templates import template_paths, tiny_settings
 from monai_app.errors import AppError
 
 # Threads that spin for the next tiny operation are in each other's way where others compute too.
@@ -174,7 +174,7 @@ def train_shipped(template: Path, work: Path) -> Path:
     import bundle_runs as runs
 
     from monai_app.bundle.command import BundleCommand
-    from monai_app.bundle.prepare import prepare
+    from monai_app.bundle.run_folder import prepare
     from monai_app.stack import Stack
 
     stack = Stack.open(runs.stack_for(Bundle(template, files.SCHEMA, work)))

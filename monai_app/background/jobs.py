@@ -18,9 +18,9 @@ from monai_app.errors import (
     DISK_FULL,
     FailedError,
     NoRoomError,
+    NotFoundError,
     RunningError,
     StoppedError,
-    UnknownError,
     is_disk_full,
     user_error,
 )
@@ -153,11 +153,11 @@ class Jobs:
         """Return the jobs of a kind since the server began, or the one that runs.
 
         Raises:
-            UnknownError: there is none.
+            NotFoundError: there is none.
         """
         known = [job for job in self._jobs[kind] if not running or job.status == "RUNNING"]
         if not known:
-            raise UnknownError(f"no {kind} {'runs' if running else 'was started'}")
+            raise NotFoundError(f"no {kind} {'runs' if running else 'was started'}")
         return known
 
     async def stop(self, kind: str) -> Job | None:

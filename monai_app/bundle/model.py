@@ -9,12 +9,12 @@ from monai.bundle import ConfigParser
 from torch import nn
 
 from monai_app.bundle.checks import check_agrees, check_logits, check_network
-from monai_app.bundle.configs.locate import template_paths
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_json
+from monai_app.bundle.configs.templates import template_paths
 from monai_app.bundle.configs.trust import is_signed, trusted_copy
+from monai_app.bundle.pretrained import read_spec
 from monai_app.bundle.renew import plain_settings
-from monai_app.bundle.transfer import read_spec
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError, causes, user_error
 from monai_app.inference import Model

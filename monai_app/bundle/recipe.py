@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.bundle.configs.locate import NO_SIZE, size_overlays, template_path, template_paths
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import check_literal, read_overlays
+from monai_app.bundle.configs.templates import NO_SIZE, size_overlays, template_path, template_paths
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS, check_settings
 from monai_app.bundle.configs.trust import differences, sign
 from monai_app.bundle.length.plan import Planner, check_length
 from monai_app.bundle.length.size import AUTO, cheapest_size
-from monai_app.bundle.prepare import CHECKPOINT, RECORD, prepare, read_record
 from monai_app.bundle.renew import usable_run
+from monai_app.bundle.run_folder import CHECKPOINT, RECORD, prepare, read_record
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.training import training_progress

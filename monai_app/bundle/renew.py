@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.checks import check_agrees, check_network
-from monai_app.bundle.configs.locate import template_digest, template_paths
 from monai_app.bundle.configs.plain import is_plain, read_config
 from monai_app.bundle.configs.settings import SEPARATOR, read_json
+from monai_app.bundle.configs.templates import template_digest, template_paths
 from monai_app.bundle.configs.training_settings import settings_of
 from monai_app.bundle.configs.trust import FREE, is_signed
 from monai_app.bundle.packages.manifest import MANIFEST
-from monai_app.bundle.prepare import CHECKPOINT, CONFIGS, RECORD, read_record, write_configs
+from monai_app.bundle.run_folder import CHECKPOINT, CONFIGS, RECORD, read_record, write_configs
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import TargetExistsError

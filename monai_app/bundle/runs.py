@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.configs.settings import read_json
-from monai_app.bundle.prepare import CHECKPOINT, RECORD, check_idle
+from monai_app.bundle.run_folder import CHECKPOINT, RECORD, check_idle
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
 from monai_app.names import check_file_name

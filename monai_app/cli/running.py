@@ -10,8 +10,8 @@ import typer
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import kept_settings
-from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_path, template_path
 from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, config_path, template_path
 from monai_app.bundle.configs.trust import trusted_copy
 from monai_app.bundle.model import load_model
 from monai_app.bundle.renew import usable_run

@@ -99,7 +99,7 @@ def serve(
     from monai_app.cli.progress import progress_bar
     from monai_app.cli.running import checked_device
     from monai_app.label.datastore.folder import own_folder
-    from monai_app.label.http.guard import Access
+    from monai_app.label.http.security import Access
     from monai_app.label.serve import export_cases, logged_to, serve_stack
     from monai_app.label.settings import Settings, Workspace
 

@@ -22,9 +22,9 @@ def settings(
 
     Each is shown with its value, type, range, unit and meaning.
     """
-    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, config_names, size_path, template_path
     from monai_app.bundle.configs.plain import read_config
     from monai_app.bundle.configs.settings import read_overlays
+    from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, config_names, size_path, template_path
     from monai_app.bundle.configs.training_settings import list_settings, settings_of
     from monai_app.domain.schemas import Setting, document_schema, settings_table
     from monai_app.domain.validation import Strict

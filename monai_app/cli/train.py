@@ -61,13 +61,13 @@ def train(
     """
     begun = time.time()
     from monai_app.bundle.checks import check_tracking
-    from monai_app.bundle.configs.locate import DEFAULT_BUNDLE
     from monai_app.bundle.configs.settings import parse_setting
+    from monai_app.bundle.configs.templates import DEFAULT_BUNDLE
     from monai_app.bundle.configs.trust import trusted_copy
     from monai_app.bundle.configs.variants import read_variant
     from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.prepare import describe_again
     from monai_app.bundle.recipe import begin_run
+    from monai_app.bundle.run_folder import describe_again
     from monai_app.cli.running import checked_device, log_to_console, run_command, show, show_and_run
     from monai_app.inspection import warn_of_faults
     from monai_app.stack import Stack

@@ -24,9 +24,9 @@ from monai_app.label.datastore.volumes import ORIGINAL, prediction_tag
 from monai_app.label.errors import unknown, unknown_image
 from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.jobs.training import TrainingTask
-from monai_app.label.methods import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
+from monai_app.label.strategies import LeastSure, SliceScores, Uncertainty, measure_uncertainty
 
 
 class StackApp(MONAILabelApp):
@@ -85,7 +85,7 @@ class StackApp(MONAILabelApp):
         """Return a model by its name.
 
         Raises:
-            UnknownError: there is none.
+            NotFoundError: there is none.
             StackError: the stack that it serves was replaced; work in the background would find that out late.
         """
         if name not in self.models:
@@ -106,7 +106,7 @@ class StackApp(MONAILabelApp):
         """Return the image to label next; empty where there is none.
 
         Raises:
-            UnknownError: there is no such strategy or model.
+            NotFoundError: there is no such strategy or model.
         """
         strategy = str(request.get("strategy"))
         if strategy not in self._strategies:

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterable
 
-from monai_app.errors import UnknownError
+from monai_app.errors import NotFoundError
 
 STOPS = "the server stops; ask again when it has been started again"
 """What those are told who wait when the server ends."""
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> UnknownError:
+def unknown(what: str, name: str, known: Iterable[str]) -> NotFoundError:
     """There is no model, strategy or scoring of a name."""
-    return UnknownError(f"there is no {what} {name[:120]!r}; there are {', '.join(known)}")
+    return NotFoundError(f"there is no {what} {name[:120]!r}; there are {', '.join(known)}")
 
 
-def unknown_image(image: str) -> UnknownError:
+def unknown_image(image: str) -> NotFoundError:
     """There is no image of an id."""
-    return UnknownError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")
+    return NotFoundError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_app.bundle.configs.locate import find_bundle
+from monai_app.bundle.configs.templates import find_bundle
 from monai_app.bundle.model import load_model, read_spec
 from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.bundle.renew import usable_run

@@ -16,7 +16,7 @@ import uvicorn
 
 from monai_app.errors import ConfigError
 from monai_app.label.app import StackApp
-from monai_app.label.http.guard import Access
+from monai_app.label.http.security import Access
 from monai_app.label.http.server import create_api
 from monai_app.label.jobs.segmentation import read_device
 from monai_app.label.settings import Settings, Workspace

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from monai_app.background.ahead import work_ahead
+from monai_app.background.bounded_map import bounded_map
 from monai_app.domain.region import Rect, Span
 
 SLICES = 3
@@ -98,4 +98,4 @@ def computed(compute: Callable[[Rect], _Result], tiles: Sequence[Rect]) -> Itera
     """
     cores = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(cores) as pool:
-        yield from work_ahead(pool, compute, tiles, cores)
+        yield from bounded_map(pool, compute, tiles, cores)

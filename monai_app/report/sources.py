@@ -7,7 +7,7 @@ from typing import Any
 
 from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import read_spec
-from monai_app.bundle.prepare import RECORD, read_record
+from monai_app.bundle.run_folder import RECORD, read_record
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Region

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from monai_app.bundle.configs.locate import size_overlays, template_path
 from monai_app.bundle.configs.settings import read_overlays
+from monai_app.bundle.configs.templates import size_overlays, template_path
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.stacks import check_stacks
 from monai_app.domain.schemas import write_document

@@ -12,7 +12,7 @@ from ignite.engine import Engine, Events
 from monai.data import CacheDataset, DataLoader, get_track_meta, set_track_meta
 from monai.transforms import Compose, Randomizable
 
-from monai_app.background.ahead import work_ahead
+from monai_app.background.bounded_map import bounded_map
 
 
 class SeededDataset(CacheDataset):
@@ -58,7 +58,7 @@ class AheadLoader(DataLoader):
     def _ahead(self) -> Iterator[Any]:
         batches, threads = super().__iter__(), torch.get_num_threads()
         with ThreadPoolExecutor(1, "batches", initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for _, batch in work_ahead(pool, lambda _: next(batches), range(len(self)), 1):
+            for _, batch in bounded_map(pool, lambda _: next(batches), range(len(self)), 1):
                 torch.set_num_threads(threads)  # the thread's number became that of threads to come, too
                 yield batch
 

@@ -16,7 +16,7 @@ from monai_app.background import command
 from monai_app.background import jobs as module
 from monai_app.background.command import run_command
 from monai_app.background.jobs import Job, Jobs
-from monai_app.errors import ConfigError, FailedError, RunningError, StoppedError, UnknownError, causes
+from monai_app.errors import ConfigError, FailedError, NotFoundError, RunningError, StoppedError, causes
 
 
 def fail(request: dict[str, Any]) -> str:
@@ -93,7 +93,7 @@ def test_what_is_over_holds_no_files_and_old_logs_go(tmp_path: Path, monkeypatch
 def test_who_waits_is_told_that_somebody_stopped_it_or_that_it_runs_already(tmp_path: Path) -> None:
     async def test() -> None:
         jobs = Jobs(tmp_path)
-        with pytest.raises(UnknownError, match="no train was started"):
+        with pytest.raises(NotFoundError, match="no train was started"):
             jobs.known("train", running=False)
         waits = asyncio.create_task(jobs.run("train", {"way": "sleep"}, fail))
         await asyncio.sleep(0.2)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from monai_app.bundle.configs.applied import Applied
-from monai_app.bundle.configs.locate import template_paths
+from monai_app.bundle.configs.templates import template_paths
 from monai_app.bundle.configs.training_settings import settings_of
 from monai_app.domain.schemas import Place, Schema, resolve, schema_of
 from monai_app.domain.validation import Strict

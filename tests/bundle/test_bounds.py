@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.configs.settings import parse_setting
+from monai_app.bundle.configs.templates import template_path
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.launch import check_processes
-from monai_app.bundle.prepare import prepare
+from monai_app.bundle.run_folder import prepare
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.yamlfile import read_yaml

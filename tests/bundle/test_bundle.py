@@ -11,7 +11,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow, verify_metadata, verify_net_in_out
 
 import monai_app
-from monai_app.bundle.configs.locate import template_path, template_paths
+from monai_app.bundle.configs.templates import template_path, template_paths
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.stack import Stack
 from tests.conftest import CHECKOUT, SHARED_DATA, run_command

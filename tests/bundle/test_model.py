@@ -14,12 +14,12 @@ from pydantic import TypeAdapter
 
 from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.applied import KEPT, Applied, Asked, kept_settings
-from monai_app.bundle.configs.locate import template_paths
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import apply_settings
+from monai_app.bundle.configs.templates import template_paths
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.model import load_model
-from monai_app.bundle.prepare import describe_again, prepare
+from monai_app.bundle.run_folder import describe_again, prepare
 from monai_app.cli.running import applicable
 from monai_app.domain.model_spec import KEY, Definition
 from monai_app.errors import ConfigError

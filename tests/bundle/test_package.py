@@ -12,9 +12,9 @@ import torch
 from monai.bundle import verify_metadata
 
 from monai_app.bundle.packages.archive import unpack
-from monai_app.bundle.packages.golden import check_golden
 from monai_app.bundle.packages.manifest import write_manifest
 from monai_app.bundle.packages.package import package
+from monai_app.bundle.packages.tile import check_golden
 from monai_app.bundle.packages.verify import check_package
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, TargetExistsError

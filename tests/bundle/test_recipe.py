@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.configs.settings import parse_setting
+from monai_app.bundle.configs.templates import template_path
 from monai_app.bundle.recipe import read_recipe
 from monai_app.errors import ConfigError
 

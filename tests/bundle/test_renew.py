@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from monai_app.bundle.configs import signatures
-from monai_app.bundle.configs.locate import template_digest, template_path
+from monai_app.bundle.configs.templates import template_digest, template_path
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.packages.manifest import MANIFEST
 from monai_app.bundle.renew import EARLIER, usable_run

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from monai_app.bundle.configs.applied import Applied
-from monai_app.bundle.configs.locate import template_path
+from monai_app.bundle.configs.templates import template_path
 from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.package import package
-from monai_app.bundle.prepare import prepare
+from monai_app.bundle.run_folder import prepare
 from monai_app.bundle.segment import segment
 from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks
 from monai_app.domain.model_spec import ModelSpec

@@ -25,7 +25,7 @@ for name in [name for name in sys.modules if name.split(".")[0] == "monai_app"]:
 import monai_app
 
 assert monai_app.__file__.startswith(sys.argv[1])
-from monai_app.bundle.configs.locate import template_paths, tiny_settings
+from monai_app.bundle.configs.templates import template_paths, tiny_settings
 from monai_app.cli import app
 
 def run(*words):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monai_app.bundle.configs.locate import template_paths
+from monai_app.bundle.configs.templates import template_paths
 from monai_app.bundle.configs.training_settings import TrainingSettings, check_settings, settings_of
 from monai_app.domain.schemas import settings_table
 from monai_app.errors import ConfigError

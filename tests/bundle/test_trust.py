@@ -11,12 +11,12 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from monai_app.bundle.configs import signatures
-from monai_app.bundle.configs.locate import DEFAULT_BUNDLE, template_path, template_paths
 from monai_app.bundle.configs.plain import parse_config
+from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, template_path, template_paths
 from monai_app.bundle.configs.trust import check_trusted, differences, is_signed, sign, trusted_copy
 from monai_app.bundle.packages.archive import pack
 from monai_app.bundle.packages.manifest import write_manifest
-from monai_app.bundle.prepare import prepare
+from monai_app.bundle.run_folder import prepare
 from monai_app.cli import app
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack

@@ -14,10 +14,10 @@ from torch.export import Dim
 
 from monai_app.bundle.checks import check_network
 from monai_app.bundle.configs.applied import Applied, Part
-from monai_app.bundle.configs.locate import config_path, size_path, template_path, template_paths, tiny_settings
+from monai_app.bundle.configs.templates import config_path, size_path, template_path, template_paths, tiny_settings
 from monai_app.bundle.configs.variants import read_variant, variant_names
 from monai_app.bundle.model import load_model
-from monai_app.bundle.prepare import prepare
+from monai_app.bundle.run_folder import prepare
 from monai_app.bundle.segment import segment
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack, ingest

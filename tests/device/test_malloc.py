@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from monai_app.bundle.configs.locate import template_path
+from monai_app.bundle.configs.templates import template_path
 from tests.conftest import run_command
 
 FAULTS = """

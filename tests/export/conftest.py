@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from monai_app.bundle.configs.locate import template_path
-from monai_app.bundle.prepare import prepare
+from monai_app.bundle.configs.templates import template_path
+from monai_app.bundle.run_folder import prepare
 from monai_app.export import Report, export_run, open_exported
 from monai_app.export.formats import SUFFIXES, Format
 from monai_app.files import file_sha256

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monai_app.background import command
-from monai_app.bundle.prepare import CHECKPOINT, RECORD
+from monai_app.bundle.run_folder import CHECKPOINT, RECORD
 from monai_app.bundle.runs import WEIGHTS
 from monai_app.errors import AppError, ConfigError, StoppedError
 from monai_app.napari import jobs

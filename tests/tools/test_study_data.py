@@ -9,7 +9,7 @@ import study_data
 import tifffile
 import yaml
 
-from monai_app.bundle.configs.locate import config_names, config_path
+from monai_app.bundle.configs.templates import config_names, config_path
 from monai_app.metrics.blocks import LEAST_BLOCKS
 from monai_app.stack import SampleDescription, Stack, ingest
 from monai_app.study import default_design, read_design

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from monai.bundle import ConfigParser
 
-from monai_app.bundle.configs.locate import template_path
+from monai_app.bundle.configs.templates import template_path
 from monai_app.training.fingerprint import fingerprint, is_earlier, renamed, translated
 
 CONFIGS = template_path("fibsem_unet_segmentation") / "configs"

@@ -34,7 +34,7 @@ IMPORTED = (
     "distributed",
     "monai_app.cli.running",
     "monai_app.bundle.packages.package",
-    "monai_app.bundle.prepare",
+    "monai_app.bundle.run_folder",
     "monai_app.bundle.packages.verify",
     "monai_app.export",
     "monai_app.inference",

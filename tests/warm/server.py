@@ -169,7 +169,7 @@ def _execute_main(code: types.CodeType, file: str | None = None) -> None:
 
 def _read_bundles() -> None:
     """Parse the configs of the package's own bundles, which forked processes look at again and need not parse."""
-    from monai_app.bundle.configs.locate import template_paths
+    from monai_app.bundle.configs.templates import template_paths
     from monai_app.bundle.configs.trust import check_trusted
     from monai_app.yamlfile import read_yaml
 

@@ -20,7 +20,7 @@ from typing import Any
 from common import app, command, machine, read_scores, settings_options, write_json
 from study_data import real
 
-from monai_app.bundle.configs.locate import config_path
+from monai_app.bundle.configs.templates import config_path
 from monai_app.study import read_design
 
 SETTINGS = [f"{name}={value}" for name, value in read_design(config_path("studies", "isbi2012")).settings.items()]

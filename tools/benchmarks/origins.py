@@ -27,7 +27,7 @@ import torch
 from common import command, machine, read_scores, write_json
 
 from monai_app import cli, files
-from monai_app.bundle.configs.locate import tiny_settings
+from monai_app.bundle.configs.templates import tiny_settings
 from monai_app.export import open_exported
 from monai_app.stack import Stack, ingest
 
@@ -48,7 +48,7 @@ SHAPE = (6, 96, 80)
 IMPORTED = (
     *("matplotlib.figure", "monai.bundle", "monai.engines", "monai.handlers", "monai.losses", "monai.networks.nets"),
     *("torch.utils.tensorboard", "monai_app.bundle.packages.package", "monai_app.bundle.packages.verify"),
-    *("monai_app.bundle.prepare", "monai_app.cli.running", "monai_app.export", "monai_app.training"),
+    *("monai_app.bundle.run_folder", "monai_app.cli.running", "monai_app.export", "monai_app.training"),
 )
 """What forked processes need."""
 

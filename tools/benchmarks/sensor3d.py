@@ -19,7 +19,7 @@ from common import command, machine, write_json
 from monai.bundle import ConfigParser
 from monai.losses import DiceCELoss
 
-from monai_app.bundle.configs.locate import size_path, template_path
+from monai_app.bundle.configs.templates import size_path, template_path
 from monai_app.device.malloc import keep_freed_memory
 from monai_app.networks.cell import DifferentiableUpdate, update
 from monai_app.training import LabelledPixels

@@ -159,7 +159,7 @@ def settings(folder: Path, stack: Path, network: str, rounds: int, steps: int) -
     """Parse a bundle's training in its size small, an epoch a round."""
     from monai.bundle import ConfigParser
 
-    from monai_app.bundle.configs.locate import size_path, template_path
+    from monai_app.bundle.configs.templates import size_path, template_path
     from monai_app.yamlfile import read_yaml
 
     name = f"fibsem_{network}_segmentation"

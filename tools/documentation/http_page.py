@@ -17,7 +17,7 @@ BUNDLE = "fibsem_unet_segmentation"
 def openapi() -> dict[str, Any]:
     """Return the OpenAPI document of a server, as it answers `/openapi.json`."""
     from monai_app.label.app import StackApp  # MONAI Label takes long to load
-    from monai_app.label.http.guard import Access
+    from monai_app.label.http.security import Access
     from monai_app.label.http.server import create_api
     from monai_app.label.settings import Settings, Workspace
 

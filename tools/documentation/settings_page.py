@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from page_parts import page, table
 from pydantic import BaseModel
 
-from monai_app.bundle.configs.locate import config_names, size_path, template_path
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_overlays
+from monai_app.bundle.configs.templates import config_names, size_path, template_path
 from monai_app.bundle.configs.training_settings import list_settings
 from monai_app.domain.schemas import Setting, document_schema, settings_table
 from monai_app.phantom import PhantomConfig

@@ -19,9 +19,9 @@ from typing import Any
 
 from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.applied import AUTOMATIC, KEPT
-from monai_app.bundle.configs.locate import template_paths
 from monai_app.bundle.configs.plain import commands, is_plain, parse_config
 from monai_app.bundle.configs.settings import SEPARATOR
+from monai_app.bundle.configs.templates import template_paths
 from monai_app.bundle.configs.training_settings import TrainingSettings
 from monai_app.errors import ConfigError
 from monai_app.temporary import temporary_folder

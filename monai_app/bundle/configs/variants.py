@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from monai_app.bundle.configs.locate import config_names, config_path, template_paths
+from monai_app.bundle.configs.templates import config_names, config_path, template_paths
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.yamlfile import read_yaml

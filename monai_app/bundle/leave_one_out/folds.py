@@ -10,8 +10,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_app.bundle.prepare import CHECKPOINT, read_record
 from monai_app.bundle.recipe import Recipe, begin_run
+from monai_app.bundle.run_folder import CHECKPOINT, read_record
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
 from monai_app.stack import Stack, annotate, snapshot
 from monai_app.stack.annotations.history import Role

@@ -8,9 +8,9 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from monai_app.bundle.configs.locate import config_names, size_path, template_path
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import read_overlays
+from monai_app.bundle.configs.templates import config_names, size_path, template_path
 from monai_app.bundle.length.measurement import Measurement, measure
 from monai_app.device.memory import free_bytes
 from monai_app.stack import Stack

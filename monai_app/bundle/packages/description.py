@@ -12,9 +12,9 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_app import __version__
-from monai_app.bundle.packages.golden import FOLDER
 from monai_app.bundle.packages.manifest import MANIFEST
-from monai_app.bundle.prepare import read_record
+from monai_app.bundle.packages.tile import FOLDER
+from monai_app.bundle.run_folder import read_record
 from monai_app.inference import Model
 from monai_app.stack import Stack
 

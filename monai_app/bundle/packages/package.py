@@ -11,9 +11,9 @@ from monai_app.bundle.configs.settings import read_json
 from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.archive import pack
 from monai_app.bundle.packages.description import describe, provenance_of
-from monai_app.bundle.packages.golden import FOLDER, write_golden
 from monai_app.bundle.packages.manifest import write_manifest
-from monai_app.bundle.prepare import RECORD
+from monai_app.bundle.packages.tile import FOLDER, write_golden
+from monai_app.bundle.run_folder import RECORD
 from monai_app.errors import ConfigError
 from monai_app.files import check_file_target, file_sha256, work_folder
 from monai_app.inference import Model

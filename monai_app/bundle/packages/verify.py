@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from monai_app.bundle.packages.archive import unpack
-from monai_app.bundle.packages.golden import GoldenCheck, check_golden
 from monai_app.bundle.packages.manifest import Files, check_files
+from monai_app.bundle.packages.tile import GoldenCheck, check_golden
 from monai_app.bundle.runs import WEIGHTS
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import typer
 
-from monai_app.bundle.configs.locate import NO_SIZE
+from monai_app.bundle.configs.templates import NO_SIZE
 from monai_app.bundle.configs.trust import trusted_copy
 from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, is_trained, ready, write_summary
-from monai_app.bundle.prepare import describe_again
 from monai_app.bundle.recipe import Recipe, read_recipe
+from monai_app.bundle.run_folder import describe_again
 from monai_app.cli.running import log_to_console, run_command, show_and_run
 from monai_app.errors import FailedError
 from monai_app.stack import Stack

@@ -33,7 +33,7 @@ def ingest(
 ) -> None:
     """Read images and annotations into an OME-Zarr store."""
     from monai_app.bundle.command import BundleCommand
-    from monai_app.bundle.configs.locate import config_path
+    from monai_app.bundle.configs.templates import config_path
     from monai_app.cli.progress import progress_bar
     from monai_app.cli.running import show
     from monai_app.errors import ConfigError

@@ -17,8 +17,8 @@ def simulate(
 ) -> None:
     """Simulate a two-detector stack, with the phase of every pixel."""
     from monai_app.bundle.command import BundleCommand
-    from monai_app.bundle.configs.locate import config_path
     from monai_app.bundle.configs.settings import read_overlays
+    from monai_app.bundle.configs.templates import config_path
     from monai_app.cli.progress import progress_bar
     from monai_app.cli.running import show
     from monai_app.phantom import PhantomConfig, write_sample

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
-from monai_app.errors import UnknownError
+from monai_app.errors import NotFoundError
 from monai_app.label.datastore.volumes import Volumes
 
 SECONDS = 3600
@@ -67,12 +67,12 @@ class Sessions:
         """Return a session, as MONAI Label's routes ask for it; unless ``update_ts`` is false, that counts as a use.
 
         Raises:
-            UnknownError: there is no such session, or not any more.
+            NotFoundError: there is no such session, or not any more.
         """
         self.forget_unused()
         path = self._volumes.path(session_id)
         if path is None:
-            raise UnknownError(
+            raise NotFoundError(
                 f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use, or "
                 "sooner where its client said so; send the volume again (PUT /session/)"
             )

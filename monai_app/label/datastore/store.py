@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from monailabel.config import settings as server_settings
 from monailabel.interfaces.datastore import Datastore
 
-from monai_app.errors import ConfigError, TargetExistsError, UnknownError
+from monai_app.errors import ConfigError, NotFoundError, TargetExistsError
 from monai_app.files import lock, lock_path
 from monai_app.io import Extent, check_labels, read_header
 from monai_app.label.datastore.cases import Case, Cases, owned_slices
@@ -38,7 +38,7 @@ class StackDatastore(Datastore):
         workspace: where files are kept.
 
     Raises:
-        UnknownError: by all methods, where there is no such image or label.
+        NotFoundError: by all methods, where there is no such image or label.
         StackError: by all methods, where the stack is gone, or another one was ingested in its place.
     """
 
@@ -255,7 +255,7 @@ class StackDatastore(Datastore):
         labels = self._label_ids()
         if label_id not in labels.get(tag, ()):
             known = [each for each, ids in labels.items() if label_id in ids]
-            raise UnknownError(f"image {label_id[:120]!r} has no label {tag[:120]!r}; its labels are {known}")
+            raise NotFoundError(f"image {label_id[:120]!r} has no label {tag[:120]!r}; its labels are {known}")
 
     def _extent(self, image_id: str) -> Extent:
         """Where the voxels of an image lie."""

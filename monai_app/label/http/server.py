@@ -19,10 +19,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from monai_app.background.jobs import Jobs
 from monai_app.errors import DISK_FULL, AppError, is_disk_full
 from monai_app.label.app import StackApp
-from monai_app.label.http.guard import BEARER, LARGEST_TEXT, Access, Guard
-from monai_app.label.http.own import job_routes, login_routes, session_routes
+from monai_app.label.http.job_routes import job_routes, login_routes, session_routes
+from monai_app.label.http.monailabel_routes import stock_routes
 from monai_app.label.http.parameters import described
-from monai_app.label.http.stock import stock_routes
+from monai_app.label.http.security import BEARER, LARGEST_TEXT, Access, Guard
 
 _REFUSED = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 """What requests may be answered."""

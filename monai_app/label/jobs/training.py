@@ -14,7 +14,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 
 from monai_app.background.command import run_command
-from monai_app.bundle.prepare import CHECKPOINT
+from monai_app.bundle.run_folder import CHECKPOINT
 from monai_app.bundle.runs import train_next
 from monai_app.errors import AnnotationError, ConfigError
 from monai_app.label.models import ServedModel

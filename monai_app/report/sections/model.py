@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monai_app.bundle.configs.locate import template_path, template_paths
+from monai_app.bundle.configs.templates import template_path, template_paths
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.networks.registry import build_network, is_known

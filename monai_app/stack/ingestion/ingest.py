@@ -12,7 +12,7 @@ import numpy.typing as npt
 import zarr
 
 from monai_app import __version__, files
-from monai_app.background.ahead import work_ahead
+from monai_app.background.bounded_map import bounded_map
 from monai_app.errors import ConfigError, StackError, TargetExistsError
 from monai_app.progress import Progress, silent
 from monai_app.stack.alignment.estimation import detectors_apart, estimate, steps_of
@@ -171,7 +171,7 @@ def _write_images(
 
     progress(0, sample.slices)
     with ThreadPoolExecutor(_WRITERS, "write") as writers:
-        for picture, smallest in work_ahead(writers, write, _pictures(sample, digest, inputs), _WRITERS):
+        for picture, smallest in bounded_map(writers, write, _pictures(sample, digest, inputs), _WRITERS):
             z, channel, raw = picture.z, picture.channel, picture.raw
             survey.see(names[channel], z, raw, smallest if picture.plane is raw else smallest_image(raw))
             low, high = ranges[channel]

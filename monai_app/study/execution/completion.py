@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from monai_app.background.child import CHILD, COMMAND
 from monai_app.bundle.length.continuation import CONTINUATIONS
-from monai_app.bundle.prepare import CHECKPOINT, RECORD, read_record
+from monai_app.bundle.run_folder import CHECKPOINT, RECORD, read_record
 from monai_app.errors import AppError, ConfigError, FailedError
 from monai_app.files import file_sha256, lock, lock_path, write_json
 from monai_app.study.baselines.process import damaged, read_result

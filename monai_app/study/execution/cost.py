@@ -10,8 +10,8 @@ import torch
 from monai_app.device.choose import chosen_device
 from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
+from monai_app.study.cache import read_cached, write_cached
 from monai_app.study.execution.completion import is_done
-from monai_app.study.kept import read_kept, write_kept
 from monai_app.study.prediction import as_seen, slice_predictor
 from monai_app.study.runs import StudyRun
 
@@ -51,13 +51,13 @@ def measure_costs(runs: Sequence[StudyRun], stacks: Mapping[str, Stack], progres
     unknown = [run for run in reversed(first.values()) if read_cost(run) is None]
     progress(0, len(unknown))
     for number, run in enumerate(unknown, 1):
-        write_kept(run, _NAME, asdict(_measured(run, stacks[run.sample])), **_here())
+        write_cached(run, _NAME, asdict(_measured(run, stacks[run.sample])), **_here())
         progress(number, len(unknown))
 
 
 def read_cost(run: StudyRun) -> Cost | None:
     """Return what a run was timed at; None where it was not, or elsewhere, or before it learned what it knows now."""
-    found = read_kept(run, _NAME, **_here())
+    found = read_cached(run, _NAME, **_here())
     return None if found is None else Cost(**found)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from monai_app.metrics import Counts, mean_iou
 from monai_app.progress import Progress, silent
 from monai_app.stack import SlabSource, Stack
+from monai_app.study.cache import count, read_cached, write_cached
 from monai_app.study.execution import is_done
-from monai_app.study.kept import count, read_kept, write_kept
 from monai_app.study.prediction import as_seen, slice_predictor
 from monai_app.study.robustness.images import AlteredStack
 from monai_app.study.robustness.strengths import UNCHANGED, Condition
@@ -104,7 +104,7 @@ def _read(run: StudyRun, stack: Stack) -> dict[Condition, Counts]:
     """Read what is measured; nothing where it is of another model or stack."""
     return {
         Condition(each["artefact"], each["strength"]): np.array(each["confusion"], np.int64)
-        for each in read_kept(run, NAME, tested_on=stack.identity) or ()
+        for each in read_cached(run, NAME, tested_on=stack.identity) or ()
     }
 
 
@@ -113,4 +113,4 @@ def _write(run: StudyRun, stack: Stack, found: Mapping[Condition, Counts]) -> No
         {"artefact": each.artefact, "strength": each.strength, "confusion": counts.tolist()}
         for each, counts in found.items()
     ]
-    write_kept(run, NAME, rows, tested_on=stack.identity)
+    write_cached(run, NAME, rows, tested_on=stack.identity)

@@ -8,8 +8,8 @@ import numpy as np
 from monai_app.metrics import Counts, mean_iou
 from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
+from monai_app.study.cache import count, read_cached, write_cached
 from monai_app.study.execution import is_done
-from monai_app.study.kept import count, read_kept, write_kept
 from monai_app.study.prediction import SlicePredictor, as_seen, slice_predictor
 from monai_app.study.runs import StudyRun
 
@@ -86,7 +86,7 @@ def _read(run: StudyRun, stacks: Sequence[Stack]) -> dict[str, Counts]:
     now = {stack.store_name: stack.identity for stack in stacks}
     return {
         each["sample"]: np.array(each["confusion"], np.int64)
-        for each in read_kept(run, NAME) or ()
+        for each in read_cached(run, NAME) or ()
         if now.get(each["sample"]) == each["identity"]
     }
 
@@ -96,4 +96,4 @@ def _write(run: StudyRun, stacks: Mapping[str, Stack], found: Mapping[str, Count
         {"sample": name, "identity": stacks[name].identity, "confusion": counts.tolist()}
         for name, counts in found.items()
     ]
-    write_kept(run, NAME, rows)
+    write_cached(run, NAME, rows)

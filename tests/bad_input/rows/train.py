@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from monai_app.bundle.configs.locate import template_path
+from monai_app.bundle.configs.templates import template_path
 from monai_app.stack import ingest
 from tests.bad_input.row import Make, Place, Row, edit_json, edit_text, in_turn, refused, taken
 from tests.bad_input.rows.descriptions import CLINKER, MAPPING, PHASES, TRAIN, file_at, folder_at

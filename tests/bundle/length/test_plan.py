@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from monai_app.bundle.configs.locate import template_path
 from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.templates import template_path
 from monai_app.bundle.configs.training_settings import TrainingSettings
 from monai_app.bundle.length import size as sizes
 from monai_app.bundle.length.measurement import Measurement

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.configs.locate import NO_SIZE
+from monai_app.bundle.configs.templates import NO_SIZE
 from monai_app.bundle.leave_one_out import folds_of, held_out, ready
 from monai_app.bundle.recipe import read_recipe
 from monai_app.cli.results.leave_one_out import leave_one_out

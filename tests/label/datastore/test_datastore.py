@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monai_app.errors import AppError, ConfigError, StackError, UnknownError
+from monai_app.errors import AppError, ConfigError, NotFoundError, StackError
 from monai_app.label.app import StackApp
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.datastore.temporary import called
@@ -171,7 +171,7 @@ def test_a_label_that_comes_while_its_image_is_removed_is_refused_and_none_is_in
 
         monkeypatch.setattr(store.records, "forget", save_meanwhile)
         store.remove_image("mine")
-        with pytest.raises(UnknownError, match="there is no image 'mine'"):
+        with pytest.raises(NotFoundError, match="there is no image 'mine'"):
             late[0].result(20)
     assert not list(store.workspace.labels.rglob("mine*"))
     store.add_image("mine", sent(tmp_path, image), {})
@@ -204,7 +204,7 @@ def test_a_volume_that_is_removed_while_its_inference_waits_is_labelled(
     kept = [Path(result["file"]) for result in results]
     assert sorted(app.workspace.temporary.iterdir()) == sorted(kept)
     for image in images:
-        with pytest.raises(UnknownError):
+        with pytest.raises(NotFoundError):
             app.infer({"model": "trained", "image": image})
 
 

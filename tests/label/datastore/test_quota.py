@@ -15,7 +15,7 @@ import requests
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from monai_app.errors import NoRoomError, StackError, UnknownError
+from monai_app.errors import NoRoomError, NotFoundError, StackError
 from monai_app.io import Grid, write_volume
 from monai_app.label.datastore.quota import Quota
 from monai_app.label.datastore.sessions import SECONDS, Sessions
@@ -104,7 +104,7 @@ def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> N
             pass
     with quota.taken(40):
         pass
-    with pytest.raises(UnknownError):
+    with pytest.raises(NotFoundError):
         sessions.get_session("none")
 
 
@@ -157,7 +157,7 @@ def test_a_server_that_nobody_asks_forgets_sessions_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     import_quietly()
-    from monai_app.label.http.guard import Access
+    from monai_app.label.http.security import Access
     from monai_app.label.http.server import create_api
 
     monkeypatch.setattr("monai_app.label.datastore.sessions.EVERY", 0.05)

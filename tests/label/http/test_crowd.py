@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from monai_app.label.http.guard import _WITH_FILES, LARGEST_TEXT
+from monai_app.label.http.security import _WITH_FILES, LARGEST_TEXT
 from monai_app.stack import Stack
 from tests.label.conftest import Served, app_in
 from tests.label.http.test_disconnect import sent, volumes
@@ -48,7 +48,7 @@ def app(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_what_is_loaded_is_not_looked_through_for_garbage_while_requests_are_read(app: Any) -> None:
-    from monai_app.label.http.guard import Access
+    from monai_app.label.http.security import Access
     from monai_app.label.http.server import create_api
 
     gc.unfreeze()  # another server of this process may have done it
@@ -65,8 +65,8 @@ def test_what_was_measured_with_weights_that_count_no_more_is_not_kept(
     app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from monai_app.label.jobs.inference import measure
-    from monai_app.label.methods import measure_uncertainty
     from monai_app.label.models import ServedModel
+    from monai_app.label.strategies import measure_uncertainty
 
     model, run = app.model("trained"), app.model("trained").run
     kept = app.workspace.scores / "trained.json"

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI, UploadFile
 
 from monai_app.label.errors import STOPS
-from monai_app.label.http.guard import Access, Guard
+from monai_app.label.http.security import Access, Guard
 from tests.label.servers import wait_for
 
 api = FastAPI()

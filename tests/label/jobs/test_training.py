@@ -16,7 +16,7 @@ import torch
 from ignite.engine import Engine
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.prepare import CHECKPOINT
+from monai_app.bundle.run_folder import CHECKPOINT
 from monai_app.bundle.runs import CURRENT, WEIGHTS, Runs, snapshot_of
 from monai_app.cli import app as command_line
 from monai_app.errors import AppError, BusyError, ConfigError, TargetExistsError

@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from monai_app.background.child import COMMAND
-from monai_app.bundle.prepare import read_record
+from monai_app.bundle.run_folder import read_record
 from monai_app.cli import app
 from monai_app.stack import Stack
 from monai_app.study.execution import completion

@@ -14,8 +14,8 @@ from monai_app.study.prediction import SlicePredictor
 from monai_app.study.runs import StudyRun
 
 
-def read_kept(run: StudyRun, name: str, **circumstances: Any) -> Any:
-    """Return what `write_kept` kept.
+def read_cached(run: StudyRun, name: str, **circumstances: Any) -> Any:
+    """Return what `write_cached` kept.
 
     Args:
         run: the run.
@@ -32,7 +32,7 @@ def read_kept(run: StudyRun, name: str, **circumstances: Any) -> Any:
     return document["found"] if document.get("of") == _of(run, circumstances) else None  # earlier versions lack it
 
 
-def write_kept(run: StudyRun, name: str, found: Any, **circumstances: Any) -> None:
+def write_cached(run: StudyRun, name: str, found: Any, **circumstances: Any) -> None:
     """Keep what was measured of a run in ``seed_<seed>_<name>.json`` beside its folder."""
     write_json(_file(run, name), {"of": _of(run, circumstances), "found": found})
 

@@ -14,15 +14,15 @@ from pydantic import ConfigDict
 
 from monai_app import __version__
 from monai_app.bundle.checks import check_network, check_sides, check_training
-from monai_app.bundle.configs.locate import template_digest
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.settings import apply_settings, check_literal, read_json, read_overlays
+from monai_app.bundle.configs.templates import template_digest
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.length.continuation import resume
 from monai_app.bundle.length.plan import Planner
+from monai_app.bundle.pretrained import Transfer, read_source, transfer
 from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, tell_what_is_unfamiliar
-from monai_app.bundle.transfer import Transfer, read_source, transfer
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.validation import Strict, validated
@@ -83,7 +83,7 @@ def prepare(
         more_stacks: others to train on together with it.
         overlays: YAML files of settings, each laid over those before it.
         settings: config ids and values, laid over the overlays.
-        pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.transfer.transfer`.
+        pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.pretrained.transfer`.
         processes: how many will train together. It is checked, not recorded: a run may go on with another number.
         planner: says how long the training is; an existing run's may become longer then. None takes the settings'.
         trust: the user trusts settings that name code, which is remembered; others are refused.

@@ -9,9 +9,9 @@ from monai.bundle import ConfigParser
 from ruamel.yaml import YAML
 
 from monai_app.bundle.checks import check_tracking
-from monai_app.bundle.configs.locate import size_path, template_path
 from monai_app.bundle.configs.settings import check_literal, parse_setting, read_overlays
-from monai_app.bundle.prepare import prepare
+from monai_app.bundle.configs.templates import size_path, template_path
+from monai_app.bundle.run_folder import prepare
 from monai_app.errors import AnnotationError, AppError, BusyError, ConfigError, TargetExistsError
 from monai_app.files import lock, lock_path
 from monai_app.stack import Stack, ingest

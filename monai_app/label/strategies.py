@@ -14,7 +14,7 @@ from monai_app.active_learning.score_file import Measure, ScoreFile, complete_sc
 from monai_app.active_learning.selection import next_slice
 from monai_app.active_learning.slice_scores import SliceScore, score_slices
 from monai_app.bundle.runs import WEIGHTS
-from monai_app.errors import UnknownError
+from monai_app.errors import NotFoundError
 from monai_app.io import Labels, read_volume
 from monai_app.label.datastore.store import StackDatastore
 from monai_app.label.errors import unknown
@@ -42,7 +42,7 @@ class LeastSure(Strategy):
         """Return the case to label next; None where all are labelled.
 
         Raises:
-            UnknownError: ``model`` names none.
+            NotFoundError: ``model`` names none.
         """
         stack, cases = datastore.stack, {case.z: case.id for case in datastore.cases}
         scores, model = self._scores(request.get("model"), stack, _wanted(datastore, stack))
@@ -71,7 +71,7 @@ class Uncertainty(ScoringMethod):
         """Measure and return the uncertainty per slice.
 
         Raises:
-            UnknownError: ``model`` names none.
+            NotFoundError: ``model`` names none.
             NotTrainedError: it has no weights yet.
         """
         task = _chosen(self.tasks, request.get("model"))
@@ -94,7 +94,7 @@ class SliceScores(ScoringMethod):
             of training slices apart, because a model is no judge of what it was trained on.
 
         Raises:
-            UnknownError: ``model`` names none, or nothing is labelled.
+            NotFoundError: ``model`` names none, or nothing is labelled.
             NotTrainedError: it has no weights yet.
         """
         model, stack = _chosen(self.models, request.get("model")), datastore.stack
@@ -112,7 +112,7 @@ class SliceScores(ScoringMethod):
             if found.slices:
                 result["total"][role] = {"mean_iou": found.mean_iou, "pixel_accuracy": found.total.pixel_accuracy}
         if not result["slices"]:
-            raise UnknownError("nothing is labelled yet, so nothing can be compared; label a slice first")
+            raise NotFoundError("nothing is labelled yet, so nothing can be compared; label a slice first")
         return result
 
     def _labels(self, model: ServedModel, image: str, plane: int) -> Labels:

@@ -4,7 +4,7 @@ from threading import Event
 
 import pytest
 
-from monai_app.background.ahead import work_ahead
+from monai_app.background.bounded_map import bounded_map
 
 
 def test_results_come_in_order_and_few_items_are_begun() -> None:
@@ -23,7 +23,7 @@ def test_results_come_in_order_and_few_items_are_begun() -> None:
         return item**2
 
     with ThreadPoolExecutor(2) as pool:
-        for item, result in work_ahead(pool, square, items(), 2):
+        for item, result in bounded_map(pool, square, items(), 2):
             given.append((item, result))
             assert len(taken) - len(given) <= 2
     assert given == [(item, item**2) for item in range(20)]
@@ -41,7 +41,7 @@ def test_an_error_is_raised_in_its_turn_and_ends_the_work() -> None:
 
     def consume() -> None:
         with ThreadPoolExecutor(2) as pool:
-            given.extend(item for item, _ in work_ahead(pool, fail_at_three, range(100), 2))
+            given.extend(item for item, _ in bounded_map(pool, fail_at_three, range(100), 2))
 
     with pytest.raises(OSError, match="the disk is full"):
         consume()

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from monai_app.errors import ConfigError
-from monai_app.label.http.guard import LARGEST_TEXT, Access, Guard
+from monai_app.label.http.security import LARGEST_TEXT, Access, Guard
 
 TOKEN = "a token that is long enough"
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from monai_app.bundle.configs.locate import template_path
-from monai_app.bundle.prepare import prepare
-from monai_app.bundle.transfer import Transfer, transfer
+from monai_app.bundle.configs.templates import template_path
+from monai_app.bundle.pretrained import Transfer, transfer
+from monai_app.bundle.run_folder import prepare
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import ConfigError, TargetExistsError
 from monai_app.stack import Stack

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 
-from monai_app.errors import StoppedError, UnknownError
+from monai_app.errors import NotFoundError, StoppedError
 from monai_app.label.datastore.temporary import hold
 from monai_app.label.http.parameters import Choice, InferenceOptions, Output, Told, Volume, json_of
 from monai_app.label.settings import Workspace
@@ -85,7 +85,7 @@ def _in_thread(handler: Handler, module: Any, workspace: Workspace, threads: Cap
             raise
         if isinstance(answered, FileResponse) and not files:
             # Whoever replaces or removes it meanwhile, it is sent as it is now.
-            kept = hold(workspace, Path(answered.path), UnknownError("it was removed just now; ask for another"))
+            kept = hold(workspace, Path(answered.path), NotFoundError("it was removed just now; ask for another"))
             answered.path, answered.background = kept, BackgroundTask(kept.unlink, missing_ok=True)
         return answered
 

@@ -9,7 +9,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def work_ahead(
+def bounded_map(
     pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
 ) -> Iterator[tuple[_Item, _Result]]:
     """Give items, in their order, with what a function makes of each; later items are begun meanwhile.
