@@ -12,13 +12,12 @@ from tests.conftest import CHECKOUT
 Source = Callable[..., list[str]]
 
 PROGRAMS = ("bash", "sh", "cat", "chmod", "cp", "dirname", "flock", "mkdir", "rm", "sha256sum", "touch")
-"""What the scripts call; nvidia-smi is not among them, whatever machine the tests run on."""
+"""What the scripts call."""
 
 PYTHON = """#!/bin/sh
 case "$*" in
 "- ") ;;
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && touch .venv/bin/pip && chmod +x .venv/bin/pip ;;
-*"version("*) echo "$TORCH" ;;
 "-m pip install"*) echo "$*" >> asked; [ "$FAILS" != yes ] ;;
 esac
 """
@@ -43,7 +42,6 @@ def source(tmp_path: Path) -> Source:
         environment = {
             "PATH": str(tmp_path / "bin"),
             "PYTHON": str(tmp_path / "python"),
-            "TORCH": "2.14.1",
             **variables,
         }
         script = f"set -euo pipefail; source tools/environment {name}"
@@ -55,13 +53,8 @@ def source(tmp_path: Path) -> Source:
     return source
 
 
-def without_cuda(packages: str) -> str:
-    return f"--no-deps --index-url https://download.pytorch.org/whl/cpu --retries 0 {packages}"
-
-
-DEMO = [without_cuda("torch"), "--editable ."]
-TORCHVISION = "--upgrade --target .venv/stock torchvision"
-TEST = ["--editable .[test,dev]", "label", f"--no-deps {TORCHVISION}"]
+DEMO = ["--editable ."]
+TEST = ["--editable .[test,dev]", "label", "--no-deps --upgrade --target .venv/stock torchvision"]
 
 
 def test_tests_add_to_what_the_demo_installed_and_nothing_is_installed_twice(source: Source) -> None:
@@ -74,15 +67,6 @@ def test_tests_add_to_what_the_demo_installed_and_nothing_is_installed_twice(sou
 def test_tests_install_what_the_demo_needs_first(source: Source) -> None:
     assert source("test") == DEMO + TEST
     assert source("demo") == []
-
-
-def test_torchvision_is_of_the_build_that_torch_is(source: Source) -> None:
-    assert source("test", TORCH="2.14.1+cpu") == [*DEMO, *TEST[:2], without_cuda(TORCHVISION)]
-
-
-def test_where_there_is_a_gpu_pytorch_comes_with_cuda(source: Source, tmp_path: Path) -> None:
-    (tmp_path / "bin" / "nvidia-smi").symlink_to(str(shutil.which("true")))
-    assert source("demo") == DEMO[1:]
 
 
 @pytest.mark.parametrize("changed", ["constraints.txt", "setup.cfg", "tools/install-label"])
