@@ -85,7 +85,7 @@ def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals) -> None:
     assert len(children) == 2
     launcher.send_signal(stop)
     _, told = process.communicate(timeout=60)
-    assert f"StoppedError: stopped by {stop.name}; what is done is kept" in told
+    assert f"StoppedError: stopped by {stop.name}; finished work is kept" in told
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 

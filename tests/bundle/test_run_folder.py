@@ -112,7 +112,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"max_epochs": 0}, "max_epochs: 0 is not a whole number from 1 to 1000000"),
         ({"batch_size": 1.5}, "batch_size: 1.5 is not a whole number"),
         ({"learning_rate": "fast"}, "learning_rate: 'fast' is not a number above 0 and of at most 10"),
-        ({"features": [4, 8]}, "these settings make no network .*length 6"),
+        ({"features": [4, 8]}, "these settings give no network .*length 6"),
         ({"crop": 48}, "crop: 48 is not a list of 2 whole numbers"),
         ({"scaling": {}}, "comes from the stack"),
         ({"val_interval": 5}, "nothing would be validated"),

@@ -218,12 +218,12 @@ def test_voxels_of_other_sizes_are_a_warning(tiny_stack: Stack, caplog: pytest.L
     assert not caplog.records
     check_stacks([tiny_stack, changed(tiny_stack, voxel_nm=(20, 10, 6))], ["ICE"], 1)
     assert "20 x 10 x 10 nm (z, y, x) and those of" in caplog.text
-    assert "up to 1.67 times another size" in caplog.text
+    assert "a factor of 1.67 in size" in caplog.text
 
 
 def test_detectors_that_one_stack_lacks_are_the_users_choice(tiny_stack: Stack, other_stack: Stack) -> None:
     assert common_detectors([tiny_stack, other_stack]) == ["ICE", "TLD"]
-    with pytest.raises(ConfigError, match="give --detectors ICE to learn from what all have"):
+    with pytest.raises(ConfigError, match="give --detectors ICE to learn from those that all have"):
         common_detectors([tiny_stack, changed(tiny_stack, detectors=("ICE", "SE"))])
     with pytest.raises(ConfigError, match="train one alone"):
         common_detectors([tiny_stack, changed(tiny_stack, detectors=("SE",))])
