@@ -154,7 +154,7 @@ def test_a_model_that_was_not_scored_is_refused_unless_asked_for(
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     scores = json.loads((run / "eval" / "test" / "scores.json").read_text())
     (run / "eval" / "test" / "scores.json").write_text(json.dumps({**scores, "weights_sha256": "0"}))
-    with pytest.raises(ConfigError, match="of other weights"):
+    with pytest.raises(ConfigError, match="belong to other weights"):
         package(run, tiny_stack, tmp_path / "x.zip")
     unpack(package(run, tiny_stack, tmp_path / "x.zip", unscored=True), tmp_path / "out")
     assert "not scored" in (tmp_path / "out" / "docs" / "README.md").read_text()

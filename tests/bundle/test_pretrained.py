@@ -132,7 +132,7 @@ def test_a_run_begun_otherwise_is_another_run(tiny_stack: Stack, trained: Path, 
     template, run = template_path("fibsem_unet_segmentation"), tmp_path / "run"
     assert prepare(template, tiny_stack, run, settings=TINY, pretrained=trained)
     assert not prepare(template, tiny_stack, run, settings=TINY, pretrained=trained)
-    with pytest.raises(TargetExistsError, match="it began with other weights"):
+    with pytest.raises(TargetExistsError, match="it started from other weights"):
         prepare(template, tiny_stack, run, settings=TINY)
     with pytest.raises(ConfigError, match="follows from --from"):
         prepare(template, tiny_stack, tmp_path / "other", settings={**TINY, "pretrained": True})

@@ -87,7 +87,7 @@ def test_the_same_again_resumes_and_another_is_refused_by_name(tiny_stack: Stack
 def test_another_stack_is_refused(tiny_stack: Stack, tmp_path: Path) -> None:
     other = ingest(write_tiny_sample(tmp_path / "other", slices=9), tmp_path / "other.ome.zarr")
     prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY)
-    with pytest.raises(TargetExistsError, match="its stack is another"):
+    with pytest.raises(TargetExistsError, match="its stack is a different one"):
         prepare(UNET, other, tmp_path / "run", settings=TINY)
 
 

@@ -187,7 +187,7 @@ def changed(stack: Stack, **attributes: Any) -> Stack:
     ("attributes", "message"),
     [
         ({"ingested": None}, "are the same stack"),
-        ({"path": Path("/elsewhere/Tiny.ome.zarr")}, "have one name"),
+        ({"path": Path("/elsewhere/Tiny.ome.zarr")}, "have the same name"),
         ({"dtype": np.dtype(np.uint16)}, "uint8 and those of .* are uint16"),
         ({"phases": phases_of(["hydrate", "pore", "clinker"])}, r"\['hydrate', 'pore', 'clinker'\]: they must agree"),
         ({"phases": phases_of(["pore", "hydrate"])}, "they must agree in name and order"),
@@ -207,7 +207,7 @@ def test_one_stack_is_scored_once_and_two_have_two_names(trained_on_two: Trained
     stack, other = trained_on_two.stacks
     again = shutil.copytree(stack.path, tmp_path / "again.ome.zarr")
     namesake = shutil.copytree(other.path, tmp_path / stack.path.name)
-    for path, message in ((again, "are the same stack; give each"), (namesake, "have one name, so scores")):
+    for path, message in ((again, "are the same stack; give each"), (namesake, "have the same name, so their scores")):
         words = ("evaluate", stack.path, path, "--run", trained_on_two.run)
         refused = run_command("-m", "monai_app", *words, check=False)
         assert (refused.returncode, message in refused.stderr) == (3, True)

@@ -159,7 +159,7 @@ def test_a_server_says_how_to_connect_asks_for_its_token_and_ends_cleanly(
             os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
             assert process.wait(60) == 0  # about 2, on a machine that does nothing else; the upload has no end
             assert inference.result().status_code == 503
-            assert "the server stops" in inference.result().json()["detail"]
+            assert "the server is shutting down" in inference.result().json()["detail"]
             assert isinstance(upload.exception(), requests.ConnectionError) or upload.result().status_code == 503
         psutil.wait_procs(children, timeout=10)
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
