@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+REFUSED = 3
+"""Exit code of a command that ended with an `AppError`."""
+
 
 class AppError(Exception):
     """Base of every error that a user can cause and correct.

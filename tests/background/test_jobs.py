@@ -115,7 +115,7 @@ def test_who_waits_is_told_that_somebody_stopped_it_or_that_it_runs_already(tmp_
 
 
 PROGRAMS = {
-    "user": "import sys; print('monai-app: max_epochs 0: give more', file=sys.stderr); sys.exit(2)",
+    "user": "import sys; print('monai-app: max_epochs 0: give more', file=sys.stderr); sys.exit(3)",
     "bug": "{}['a bug']",
     "killed": "import os; os.kill(os.getpid(), 9)",
     "sleep": "import subprocess, time; subprocess.Popen(['sleep', '60']); print('asleep', flush=True); time.sleep(60)",
