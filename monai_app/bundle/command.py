@@ -54,7 +54,7 @@ class BundleCommand:
         """Run the call in this process, or in several others.
 
         Raises:
-            AppError: the call failed because of something the user can mend, a full disk included; MONAI's wrapping is
+            AppError: the call failed because of something the user can correct, a full disk included; MONAI's wrapping is
                 taken off.
         """
         if self.processes > 1:
