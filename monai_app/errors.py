@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
+REFUSED = 3
+"""Exit code of a command that ended with an `AppError`."""
+
 
 class AppError(Exception):
-    """Base of every error that a user can cause and mend.
+    """Base of every error that a user can cause and correct.
 
     Attributes:
         status: the HTTP status with which the label server answers.

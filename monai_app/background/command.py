@@ -12,7 +12,7 @@ from pathlib import Path
 from anyio import CancelScope
 
 from monai_app.background.child import COMMAND
-from monai_app.errors import ConfigError, FailedError, StoppedError
+from monai_app.errors import REFUSED, ConfigError, FailedError, StoppedError
 
 _SHOWN = 20
 """Lines of a log that its last error may have."""
@@ -26,7 +26,7 @@ async def run_command(words: Sequence[str], log: Path) -> None:
         log: file to which all that it says is added.
 
     Raises:
-        ConfigError: what it says where the user can mend it.
+        ConfigError: what it says where the user can correct it.
         FailedError: it ended otherwise.
     """
     with log.open("ab") as said:
@@ -44,10 +44,10 @@ async def run_command(words: Sequence[str], log: Path) -> None:
         with log.open(encoding="utf8", errors="replace") as lines:
             ending = "".join(deque(lines, _SHOWN)).strip()
         last = ending.splitlines()[-1] if ending else ""
-        if code == 2:  # its error, which may have several lines
+        if code == REFUSED:  # its error, which may have several lines
             raise ConfigError(ending.rpartition("monai-app: ")[2])
-        died = f"its process ended with {code}, perhaps because the memory was used up"
-        raise FailedError(died if code < 0 else f"{last}; its log, {log.name}, says more")
+        died = f"its process ended with {code}, perhaps because it ran out of memory"
+        raise FailedError(died if code < 0 else f"{last}; see its log, {log.name}")
 
 
 class StoppableCommand:

@@ -30,7 +30,7 @@ from monai_app.cli.stack.propose import propose
 from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.stack.view import view
 from monai_app.cli.train import train
-from monai_app.errors import AppError
+from monai_app.errors import REFUSED, AppError
 from monai_app.names import printable
 from monai_app.storage import storage_error
 
@@ -70,8 +70,8 @@ for title, commands in SECTIONS.items():
         app.command(cls=Command, rich_help_panel=title)(command)
 app.command(cls=Command, hidden=True)(save)
 
-REFUSED, STOPPED = 3, 130
-"""Exit codes: what was asked cannot be done, and Ctrl-C. The parser's own, for a mistake in typing, is 2."""
+STOPPED = 130
+"""Exit code of Ctrl-C. `REFUSED` is that of what cannot be done; the parser's own, for a mistake in typing, is 2."""
 
 
 @app.callback()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_app.background import command
+from monai_app.background import child, command
 from monai_app.background.command import StoppableCommand
 from monai_app.errors import ConfigError, StoppedError
 
@@ -40,9 +40,15 @@ def test_a_stopped_command_ends_its_process_and_begins_none_any_more(tmp_path: P
 
 
 def test_what_the_user_can_mend_comes_back_as_an_error(tmp_path: Path) -> None:
-    code = "import sys; print('monai-app: epochs 0: must be 1 or more', file=sys.stderr); sys.exit(2)"
+    code = "import sys; print('monai-app: epochs 0: must be 1 or more', file=sys.stderr); sys.exit(3)"
     with pytest.raises(ConfigError, match=r"^epochs 0: must be 1 or more$"):
         StoppableCommand()([code], tmp_path / "log")
+
+
+def test_what_the_command_line_refuses_comes_back_as_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command, "COMMAND", child.COMMAND)
+    with pytest.raises(ConfigError, match=r"is no run folder"):
+        StoppableCommand()(["evaluate", str(tmp_path / "no_stack"), str(tmp_path)], tmp_path / "log")
 
 
 def test_what_a_command_says_is_added_to_its_log(tmp_path: Path) -> None:

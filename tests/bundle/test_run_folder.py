@@ -87,7 +87,7 @@ def test_the_same_again_resumes_and_another_is_refused_by_name(tiny_stack: Stack
 def test_another_stack_is_refused(tiny_stack: Stack, tmp_path: Path) -> None:
     other = ingest(write_tiny_sample(tmp_path / "other", slices=9), tmp_path / "other.ome.zarr")
     prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY)
-    with pytest.raises(TargetExistsError, match="its stack is another"):
+    with pytest.raises(TargetExistsError, match="its stack is a different one"):
         prepare(UNET, other, tmp_path / "run", settings=TINY)
 
 
@@ -112,7 +112,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"max_epochs": 0}, "max_epochs: 0 is not a whole number from 1 to 1000000"),
         ({"batch_size": 1.5}, "batch_size: 1.5 is not a whole number"),
         ({"learning_rate": "fast"}, "learning_rate: 'fast' is not a number above 0 and of at most 10"),
-        ({"features": [4, 8]}, "these settings make no network .*length 6"),
+        ({"features": [4, 8]}, "these settings give no network .*length 6"),
         ({"crop": 48}, "crop: 48 is not a list of 2 whole numbers"),
         ({"scaling": {}}, "comes from the stack"),
         ({"val_interval": 5}, "nothing would be validated"),

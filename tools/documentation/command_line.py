@@ -6,8 +6,9 @@ import typer
 from page_parts import page, table
 from typer.core import TyperGroup
 
-from monai_app.cli import REFUSED, SECTIONS, STOPPED, app
+from monai_app.cli import SECTIONS, STOPPED, app
 from monai_app.cli.help import Command
+from monai_app.errors import REFUSED
 
 INTRODUCTION = f"""\
 Every command answers `--help` with the same text. Exit codes are 0 where all went well, 1 where faults were found
