@@ -44,4 +44,4 @@ def test_the_loss_and_the_augmentation_are_trained_with(tiny_stack: Stack, tmp_p
     assert "monai-app trust" in run_command(*train, check=False, cwd=tmp_path).stderr
     told = run_command("-m", "monai_app", "trust", "runs/contrast", "--yes", cwd=tmp_path).stdout
     assert "augmentation::contrast is added: {'_target_': 'RandAdjustContrastd'" in told
-    assert "epoch 1/1" in run_command(*train, cwd=tmp_path).stdout
+    assert "epoch 1/1" in run_command(*train, cwd=tmp_path).stderr

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from ignite.distributed import all_gather
 from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from monai.handlers import StatsHandler
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import DivergedError, StackError, user_error
@@ -21,17 +22,21 @@ from monai_app.progress import duration
 from monai_app.stack import Stack
 from monai_app.storage import refused
 
+log = logging.getLogger(__name__)
+
 
 class EpochProgress:
     """Log the training's progress after every epoch: loss, validation metrics, rate and time left.
 
-    Attach to the trainer after its ``ValidationHandler``; ``evaluator`` is the validating engine.
+    On a terminal a bar shows the steps of the epoch, where progress is logged. Attach to the trainer after its
+    ``ValidationHandler``; ``evaluator`` is the validating engine.
     """
 
     def __init__(self, evaluator: Engine) -> None:
         self.evaluator = evaluator
         self._begun, self._first = 0.0, -1
         self._losses: list[float] = []
+        self._bar: tqdm[NoReturn] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer's iterations and epochs."""
@@ -42,19 +47,24 @@ class EpochProgress:
     def _start(self, engine: Engine) -> None:
         if self._first < 0:  # the first epoch of this process; an interrupted run goes on with a later one
             self._begun, self._first = time.monotonic(), engine.state.epoch - 1
+        off = None if log.isEnabledFor(logging.INFO) else True  # None: off where standard error is no terminal
+        title = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
+        self._bar = tqdm(desc=title, total=engine.state.epoch_length, unit="step", leave=False, disable=off)
 
     def _collect(self, engine: Engine) -> None:
         self._losses.append(float(engine.state.output[0]["loss"]))  # type: ignore[index]
+        if self._bar is not None:
+            self._bar.update()
 
     def _report(self, engine: Engine) -> None:
+        if self._bar is not None:
+            self._bar.close()
         epoch, epochs = engine.state.epoch, engine.state.max_epochs or engine.state.epoch
         seconds = (time.monotonic() - self._begun) / (epoch - self._first)
         loss, self._losses = sum(self._losses) / max(len(self._losses), 1), []
         metrics = "".join(f", {name} {value:.4f}" for name, value in self.evaluator.state.metrics.items())
         left = duration(seconds * (epochs - epoch))
-        logging.getLogger(__name__).info(
-            "epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left
-        )
+        log.info("epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left)
 
 
 class Stats(StatsHandler):

@@ -96,8 +96,8 @@ def test_two_processes_one_of_which_is_killed_train_as_one_does(tiny_stack: Stac
     checkpoint["settings"]["initialize"].pop()  # the line that killed, as if it had never been there
     torch.save(checkpoint, two / "models" / "last.ckpt")
     resumed = run_command(*command)
-    assert "resumed after epoch 1" in resumed.stdout
-    assert resumed.stdout.count("INFO epoch 2/2") == 1  # rank 0 alone tells
+    assert "resumed after epoch 1" in resumed.stderr
+    assert resumed.stderr.count("INFO epoch 2/2") == 1  # rank 0 alone tells
     assert_the_same_training(one, two)
 
     # Rank 0 alone writes: an event file a run, no half files, one MLflow run with all steps.

@@ -80,7 +80,7 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
     # Killed between labels and TIFFs, the same command writes the TIFFs.
     shutil.rmtree(tmp_path / "tiff")
     resumed = run_command("-m", "monai_app", "segment", own_stack.path, run, *here)
-    assert "labels 'model' are complete already" in resumed.stdout
+    assert "labels 'model' are complete already" in resumed.stderr
     assert [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))] == names
 
     # The printed commands do the same: same scores, same labels.
@@ -116,7 +116,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     resumed = run_command("-m", "monai_app", "train", tiny_stack.path, killed, *longer)
-    assert re.search(r"resumed after epoch [1-3] ", resumed.stdout), resumed.stdout
+    assert re.search(r"resumed after epoch [1-3] ", resumed.stderr), resumed.stderr
     assert_same_weights(killed, whole)
 
 
@@ -126,7 +126,7 @@ def test_a_finished_training_is_continued_and_a_kill_changes_nothing_of_that(
     longer = [*SETTINGS, "--epochs", "5"]
     whole, killed = (shutil.copytree(trained, tmp_path / name) for name in ("whole", "killed"))
     continued = run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
-    assert "resumes whole after epoch 2 of 5" in continued.stdout
+    assert "resumes whole after epoch 2 of 5" in continued.stderr
     before = (killed / "models" / "last.ckpt").stat().st_mtime_ns
     process, pid = begin("train", tiny_stack.path, killed, *longer)
     while (killed / "models" / "last.ckpt").stat().st_mtime_ns == before:
@@ -135,13 +135,13 @@ def test_a_finished_training_is_continued_and_a_kill_changes_nothing_of_that(
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     resumed = run_command("-m", "monai_app", "train", tiny_stack.path, killed, *longer)
-    assert re.search(r"resumed after epoch [34] ", resumed.stdout), resumed.stdout
+    assert re.search(r"resumed after epoch [34] ", resumed.stderr), resumed.stderr
     states = [torch.load(run / "models" / "last.ckpt", weights_only=True) for run in (whole, killed)]
     assert [state["epoch"] for state in states] == [5, 5]
     for name, value in states[0]["network"].items():
         assert torch.equal(value, states[1]["network"][name]), name
     again = run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
-    assert "this training is finished" in again.stdout
+    assert "this training is finished" in again.stderr
 
 
 def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path) -> None:
@@ -155,15 +155,15 @@ def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path)
         minutes = found[1]
         trained = run_command(*words, minutes, check=False)
     assert trained.returncode == 0, trained.stderr
-    assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stdout), trained.stdout
-    assert re.search(r"GiB of memory and \d+ MiB on the disk", trained.stdout)
+    assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stderr), trained.stderr
+    assert re.search(r"GiB of memory and \d+ MiB on the disk", trained.stderr)
     planned = json.loads((run / "run.json").read_text())["planned"]
     done = training_progress(run / "models" / "last.ckpt")
     assert done is not None
     assert done.finished
     assert done.seconds / 60 == pytest.approx(planned["minutes"], rel=0.25)
     before = (run / "configs" / "train.yaml").read_bytes()
-    assert "this training is finished" in run_command(*words, minutes).stdout
+    assert "this training is finished" in run_command(*words, minutes).stderr
     assert (run / "configs" / "train.yaml").read_bytes() == before
 
 
@@ -185,8 +185,8 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
         assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes\n", told)
     assert own_stack.label_names() == ()
     resumed = run_command("-m", "monai_app", *segment)
-    done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stdout)
-    assert done is not None, resumed.stdout
+    done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stderr)
+    assert done is not None, resumed.stderr
     assert int(done[1]) >= 5
     run_command("-m", "monai_app", *segment, "--labels", "whole")
     for z in range(own_stack.shape[0]):
@@ -316,7 +316,7 @@ def test_a_model_of_eight_bit_pixels_is_refused_on_sixteen_bit(trained: Path, tm
 def test_a_finished_training_is_left_as_it_is(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "run")
     again = run_command("-m", "monai_app", "train", tiny_stack.path, tmp_path / "run", *SETTINGS)
-    assert "this training is finished" in again.stdout
+    assert "this training is finished" in again.stderr
     assert_same_weights(tmp_path / "run", trained)
 
 

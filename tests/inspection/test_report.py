@@ -199,7 +199,7 @@ def test_training_and_segmenting_print_the_warnings(trained: Path, tmp_path: Pat
     )
     segmenting = run_command("-m", "monai_app", "segment", stack.path, trained, "--z", "5")
     for result in (training, segmenting):
-        assert "WARNING slice 4 (slice_4) ICE: blank" in result.stdout
+        assert "WARNING slice 4 (slice_4) ICE: blank" in result.stderr
 
 
 def test_a_summary_counts_findings_of_all_slices_too(write: Write) -> None:
