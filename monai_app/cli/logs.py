@@ -58,7 +58,7 @@ qualname={name}
 
 
 class Verbosity(Enum):
-    """How much a command logs."""
+    """How much a command says beside its results."""
 
     QUIET = "quiet"
     NORMAL = "normal"
@@ -78,6 +78,11 @@ class Verbosity(Enum):
     def start(self) -> None:
         """Log to standard error from now on."""
         fileConfig(StringIO(self.config("stderr")), disable_existing_loggers=False)
+
+    def detail(self, line: str) -> None:
+        """Show a line where ``--verbose`` is given."""
+        if self is Verbosity.VERBOSE:
+            typer.echo(line, err=True)
 
     def config(self, stream: Literal["stdout", "stderr"]) -> str:
         """Return a config of Python's ``logging`` that logs to the stream."""

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import typer
-
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import kept_settings
 from monai_app.bundle.configs.plain import read_config
@@ -27,7 +25,7 @@ def run_trusted(run: Path, command: BundleCommand, verbosity: Verbosity) -> None
     Raises:
         ConfigError: they are not.
     """
-    show(command)
+    show(command, verbosity)
     # The launcher keeps the standard error of several processes in files, and shows what they write to the other.
     stream: Literal["stdout", "stderr"] = "stderr" if command.processes == 1 else "stdout"
     with trusted_copy(run) as copy, verbosity.config_file(stream) as config:
@@ -35,9 +33,9 @@ def run_trusted(run: Path, command: BundleCommand, verbosity: Verbosity) -> None
         replace(command, config_files=files, overrides=command.overrides | {"logging_file": str(config)}).run()
 
 
-def show(command: BundleCommand) -> None:
-    """Print the ``python -m monai.bundle run`` line."""
-    typer.echo(f"$ {command}")
+def show(command: BundleCommand, verbosity: Verbosity) -> None:
+    """Show the ``python -m monai.bundle run`` line to who asked for it."""
+    verbosity.detail(f"$ {command}")
 
 
 def run_command(

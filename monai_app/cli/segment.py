@@ -65,7 +65,8 @@ def segment(
     from monai_app.stack import Stack
     from monai_app.stack.label_images.registry import check_label_name
 
-    Verbosity.of(quiet=quiet, verbose=verbose).start()
+    verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
+    verbosity.start()
     device = checked_device(device)
     source, chosen, parts = Stack.open(stack), applicable(model), stand_ins(detector)
     tell_what_is_unfamiliar(chosen.model.spec.reading(parts), source)
@@ -92,7 +93,7 @@ def segment(
     settings = validated(Applied, wanted, "segment")
     overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
     overrides |= {f"region::{axis}": text for axis, text in part.items()}
-    show(replace(chosen.command, overrides=chosen.command.overrides | overrides))
+    show(replace(chosen.command, overrides=chosen.command.overrides | overrides), verbosity)
     warn_of_faults(source)
     segment_stack(chosen.model, source.path, name, settings)
     typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")

@@ -50,7 +50,10 @@ def train(
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
-    prepare_only: Annotated[bool, typer.Option(help="Only make the run folder and print the MONAI command.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only make the run folder and print the MONAI command.")
+    ] = False,
+    prepare_only: Annotated[bool, typer.Option("--prepare-only", hidden=True)] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow what this program's own bundles do not do (see trust).")
     ] = False,
@@ -73,7 +76,7 @@ def train(
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.recipe import begin_run
     from monai_app.bundle.run_folder import describe_again
-    from monai_app.cli.running import checked_device, run_command, run_trusted, show
+    from monai_app.cli.running import checked_device, run_command, run_trusted
     from monai_app.inspection import warn_of_faults
     from monai_app.stack import Stack
 
@@ -114,7 +117,9 @@ def train(
         warn_of_faults(each)
     command = run_command(run, [each.path for each in opened], ("train",), processes, **options, tracking=tracking)
     if prepare_only:
-        show(command)
+        typer.echo("--prepare-only will be removed in a later version; write --dry-run", err=True)
+    if dry_run or prepare_only:
+        typer.echo(f"$ {command}")
         return
     with trusted_copy(run) as copy:
         if not new:

@@ -44,10 +44,13 @@ def test_quiet_and_verbose_contradict_each_other() -> None:
 
 def test_a_training_logs_a_line_per_epoch(tiny_stack: Stack, tmp_path: Path) -> None:
     words = ["-m", "monai_app", "train", tiny_stack.path, tmp_path / "run", *as_options(TINY)]
+    prepared = run_command(*words, "--prepare-only")
+    assert "write --dry-run" in prepared.stderr
+    assert prepared.stdout.startswith("$ python -m monai.bundle run ")
     done = run_command(*words)
     epochs = [line for line in done.stderr.splitlines() if "epoch" in line]
     assert [re.findall(r"epoch (\d+)/2: loss ", line) for line in epochs] == [["1"], ["2"]]
     assert "Metrics" not in done.stderr + done.stdout
-    assert done.stdout.splitlines()[-1] == f"weights: {tmp_path / 'run' / 'models' / 'model.pt'}"
+    assert done.stdout == f"weights: {tmp_path / 'run' / 'models' / 'model.pt'}\n"
     quiet = run_command(*words, "--overwrite", "--quiet")
     assert "INFO" not in quiet.stderr + quiet.stdout

@@ -136,8 +136,8 @@ def test_two_processes_give_the_scores_of_one(trained: Path, tmp_path: Path) -> 
     for run in (one, two):
         shutil.copytree(trained, run)
     run_here(one, stack, "train", "evaluate")
-    shown = run_command("-m", "monai_app", "evaluate", stack.path, two, "--processes", "2")
-    assert "$ torchrun" in shown.stdout
+    shown = run_command("-m", "monai_app", "evaluate", stack.path, two, "--processes", "2", "-v")
+    assert "$ torchrun" in shown.stderr
     scores = [(run / "eval" / "test" / "three" / "scores.json").read_bytes() for run in (one, two)]
     assert scores[0] == scores[1]
     assert json.loads(scores[0])["slices"] == [3, 5, 6]

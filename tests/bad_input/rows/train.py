@@ -12,7 +12,7 @@ from tests.conftest import TINY
 # What `TINY` says, in the words of a command line; rows add to it.
 SMALL = " ".join(f"--set {name}='{value}'" for name, value in TINY.items())
 LINE = f"train STACK run2 {SMALL}"
-DRY = "--prepare-only"
+DRY = "--dry-run"
 
 
 def setting(text: str, *says: str) -> Row:
