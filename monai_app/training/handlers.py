@@ -10,17 +10,21 @@ from typing import Any, NoReturn, cast
 
 from ignite.distributed import all_gather
 from ignite.engine import Engine, Events
+from ignite.metrics import ConfusionMatrix
 from monai.engines.utils import IterationEvents
 from monai.handlers import StatsHandler
+from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import DivergedError, StackError, user_error
+from monai_app.metrics.scores import score
 from monai_app.pictures import draw_item
 from monai_app.progress import duration
 from monai_app.stack import Stack
 from monai_app.storage import refused
+from monai_app.training.losses import LabelledPixels
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +149,49 @@ class SameStack:
                 f"{self._record.parent} was made, or while it was read, or these are other stacks; train into another "
                 "folder, or with --overwrite"
             )
+
+
+class TrainingCurves:
+    """Write the learning rate and the terms of the loss of every step to TensorBoard.
+
+    Attach to the trainer before its ``LrScheduleHandler``: the rate is that of the step.
+    """
+
+    def __init__(self, writer: SummaryWriter, loss: LabelledPixels, optimizer: Optimizer) -> None:
+        self.writer, self.loss, self.optimizer = writer, loss, optimizer
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the trainer's steps."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the values of the step that was done."""
+        step = engine.state.iteration
+        self.writer.add_scalar("learning_rate", self.optimizer.param_groups[0]["lr"], step)
+        for name, value in self.loss.parts.items():
+            self.writer.add_scalar(f"train_loss/{name}", float(value), step)
+
+
+class PhaseCurves:
+    """Write the validation IoU of every annotated phase to TensorBoard.
+
+    Attach to the evaluator. ``confusion`` is what its mean IoU is computed from.
+    """
+
+    def __init__(self, writer: SummaryWriter, confusion: ConfusionMatrix, spec: ModelSpec) -> None:
+        self.writer, self.confusion, self.phases = writer, confusion, [phase.name for phase in spec.phases]
+
+    def attach(self, engine: Engine) -> None:
+        """Look at the pixels that were counted after every validation."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the values of the validation that was done."""
+        # The mean IoU was computed before, so the counts are those of all processes and nothing is exchanged.
+        counts = self.confusion.compute().cpu().numpy()
+        for each in score(counts, self.phases).phases:
+            if each.support:
+                self.writer.add_scalar(f"val_iou/{each.phase}", each.iou, engine.state.epoch)
 
 
 class ValidationPictures:
