@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monai_app.cli.logs import Quiet, Verbose, Verbosity
-from monai_app.cli.options import Device, Parts, Run, Stacks, stacks_and_run, stand_ins
+from monai_app.cli.options import Device, Json, Parts, Run, Stacks, stacks_and_run, stand_ins
 from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def evaluate(
     left_out: Annotated[
         bool, typer.Option("--leave-one-out", help="Score each annotated slice by a model trained on the others.")
     ] = False,
+    json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -55,7 +56,7 @@ def evaluate(
     check_different(opened)
     options: dict[str, object] = {"amp": amp, "device": device}
     if left_out:
-        _leave_one_out(opened, given, parts, processes, verbosity, options)
+        _leave_one_out(opened, given, parts, processes, verbosity, json, options)
         return
     spec = read_spec(run / "configs" / "metadata.json").reading(parts)
     for each in opened:
@@ -66,6 +67,9 @@ def evaluate(
     command = run_command(run, [each.path for each in opened], ("train", "evaluate"), processes, **options)
     run_trusted(run, command, verbosity)
     document = pooled_path(given.absolute(), stand_ins=bool(parts))
+    if json:
+        typer.echo(document.read_text(encoding="utf8").rstrip())
+        return
     for line in pooled_lines(read_document(document)):
         typer.echo(line)
     typer.echo(f"scores: {document.with_suffix('.csv')}")
@@ -77,6 +81,7 @@ def _leave_one_out(
     parts: Mapping[str, str],
     processes: int,
     verbosity: Verbosity,
+    json: bool,
     options: Mapping[str, object],
 ) -> None:
     from monai_app.cli.results.leave_one_out import leave_one_out
@@ -84,4 +89,4 @@ def _leave_one_out(
     if len(stacks) > 1 or parts:
         what = "--detector" if parts else ", ".join(str(stack.path) for stack in stacks)
         raise ConfigError(f"{what}: --leave-one-out trains on one stack and its own detectors; give one, without more")
-    leave_one_out(stacks[0], run.absolute(), processes, verbosity, **options)
+    leave_one_out(stacks[0], run.absolute(), processes, verbosity, json, **options)

@@ -19,8 +19,8 @@ from monai_app.training.evaluation import SECTIONS, StackScores, read_document, 
 from monai_app.training.evaluation.text import leave_one_out_lines
 
 
-def leave_one_out(stack: Stack, run: Path, processes: int, verbosity: Verbosity, **options: object) -> None:
-    """Train without each annotated slice in turn, score it, and show the scores of all.
+def leave_one_out(stack: Stack, run: Path, processes: int, verbosity: Verbosity, json: bool, **options: object) -> None:
+    """Train without each annotated slice in turn, score it, and show the scores of all, or the document of them.
 
     What was done before, by the same settings and annotations, is not done again.
     """
@@ -31,6 +31,9 @@ def leave_one_out(stack: Stack, run: Path, processes: int, verbosity: Verbosity,
         log.info("slice %d is left out (%d of %d): %s", fold.z, number, len(folds), fold.run)
         found.append(_scores(fold, stack, recipe, processes, verbosity, options))
     document = write_summary(run, stack, found)
+    if json:
+        typer.echo(document.read_text(encoding="utf8").rstrip())
+        return
     for line in leave_one_out_lines(read_document(document)):
         typer.echo(line)
     typer.echo(f"scores: {document.with_suffix('.csv')}")

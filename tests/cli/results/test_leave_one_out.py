@@ -104,7 +104,7 @@ def test_a_killed_evaluation_goes_on_with_what_is_missing(
             (own / "eval" / "kept").rename(own / "eval" / "test")
 
     monkeypatch.setattr("monai_app.cli.results.leave_one_out.run_trusted", evaluated)
-    leave_one_out(left_out.stack, run, 1, Verbosity.NORMAL)
+    leave_one_out(left_out.stack, run, 1, Verbosity.NORMAL, json=False)
     both = ("train.yaml", "evaluate.yaml")  # the training finds that it is complete
     assert called == [(place, name) for place in (own, fold(run, 6) / "run") for name in both]
     after = run / left_out.scores.relative_to(left_out.run)
