@@ -49,7 +49,7 @@ def test_annotated_slices(labelled: Stack) -> None:
 
 
 def test_quantities(labelled: Stack, tmp_path: Path) -> None:
-    words = ["quantify", labelled.path, "--labels", "made", "--measure", "fractions", "-o", tmp_path / "q", "--json"]
+    words = ["quantify", labelled.path, "--labels", "made", "--measure", "fraction", "-o", tmp_path / "q", "--json"]
     assert printed(*words) == json.loads((tmp_path / "q" / "quantities.json").read_text())
 
 

@@ -48,7 +48,7 @@ def test_a_training_logs_a_line_per_epoch(tiny_stack: Stack, tmp_path: Path) -> 
     assert "write --dry-run" in prepared.stderr
     assert prepared.stdout.startswith("$ python -m monai.bundle run ")
     done = run_command(*words)
-    epochs = [line for line in done.stderr.splitlines() if "epoch" in line]
+    epochs = [line for line in done.stderr.splitlines() if "INFO epoch" in line]
     assert [re.findall(r"epoch (\d+)/2: loss ", line) for line in epochs] == [["1"], ["2"]]
     assert "Metrics" not in done.stderr + done.stdout
     assert done.stdout == f"weights: {tmp_path / 'run' / 'models' / 'model.pt'}\n"

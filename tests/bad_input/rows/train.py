@@ -212,6 +212,7 @@ ROWS = [
     refused("`--set learning_rate`", "train STACK run2 --set learning_rate", "learning_rate"),
     refused("`--set =5`", "train STACK run2 --set =5", "=5"),
     refused("`--set 'crop=[1'`", "train STACK run2 --set 'crop=[1'", "crop=[1"),
+    option("--quiet --verbose", "give one of them"),
     option("--epochs 0", "max_epochs: 0"),
     option("--epochs 1e21", "--epochs"),
     option("--epochs 1000000000000000000000", "max_epochs"),
