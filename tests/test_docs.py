@@ -572,14 +572,14 @@ def test_the_commands_of_the_training_page_run(tiny_stack: Stack, trained: Path,
     timed, longer, *lines = lines
     assert (timed[-2:], longer[-2:]) == (["--minutes", "10"], ["--epochs", "40"])
     planned = as_options({name: value for name, value in TINY.items() if name != "max_epochs"})
-    run_command("-m", "monai_app", *timed, *planned, "--prepare-only", cwd=tmp_path)
+    run_command("-m", "monai_app", *timed, *planned, "--dry-run", cwd=tmp_path)
     shutil.copytree(trained, tmp_path / "runs" / "longer")
     run_command("-m", "monai_app", *longer[:-1], "3", *SMALL["train"], cwd=tmp_path)
     assert [line[0] for line in lines] == ["train", "evaluate"] * 2 + ["train"] * 4
     for words in lines:
         run_command("-m", "monai_app", *words, *SMALL.get(words[0], []), cwd=tmp_path)
     (nodes,) = commands(page, "torchrun")
-    printed = run_command("-m", "monai_app", *lines[2], *SMALL["train"], "--prepare-only", cwd=tmp_path).stdout
+    printed = run_command("-m", "monai_app", *lines[2], *SMALL["train"], "--dry-run", cwd=tmp_path).stdout
     assert [Path(name).name for name in re.findall(r"[\w/]+\.yaml", printed)] == [
         Path(name).name for name in re.findall(r"[\w/]+\.yaml", " ".join(nodes))
     ]

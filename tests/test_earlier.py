@@ -93,8 +93,8 @@ def test_an_interrupted_training_is_resumed_or_refused_with_a_remedy(made: Path)
     ended = run_command(*command, "--variant", "unet_ice+tld_3", "--epochs", 8, *options, check=False)
     assert "Traceback" not in ended.stderr
     if ended.returncode == 0:
-        assert "epoch 8/8" in ended.stdout
-        assert "epoch 1/8" not in ended.stdout  # its last complete epoch
+        assert "epoch 8/8" in ended.stderr
+        assert "epoch 1/8" not in ended.stderr  # its last complete epoch
     else:
         assert "--overwrite" in ended.stderr
 

@@ -38,10 +38,10 @@ def test_the_loss_and_the_augmentation_are_trained_with(tiny_stack: Stack, tmp_p
     train += [word for setting in loss for word in ("--set", setting)]
     untrusted = run_command(*train, check=False, cwd=tmp_path)
     assert "--trust" in untrusted.stderr
-    run_command(*train, "--trust", "--prepare-only", cwd=tmp_path)
+    run_command(*train, "--trust", "--dry-run", cwd=tmp_path)
     run_command("-c", example("augmentation"), cwd=tmp_path)
     assert "contrast: {_target_: RandAdjustContrastd" in (tmp_path / "runs/contrast/configs/train.yaml").read_text()
     assert "monai-app trust" in run_command(*train, check=False, cwd=tmp_path).stderr
     told = run_command("-m", "monai_app", "trust", "runs/contrast", "--yes", cwd=tmp_path).stdout
     assert "augmentation::contrast is added: {'_target_': 'RandAdjustContrastd'" in told
-    assert "epoch 1/1" in run_command(*train, cwd=tmp_path).stdout
+    assert "epoch 1/1" in run_command(*train, cwd=tmp_path).stderr

@@ -48,7 +48,7 @@ class BundleCommand:
 
     def __str__(self) -> str:
         """The command line, quoted for a POSIX shell."""
-        return shlex.join(self.words)
+        return " ".join(map(_quoted, self.words))
 
     def run(self) -> None:
         """Run the call in this process, or in several others.
@@ -77,11 +77,16 @@ class BundleCommand:
 
 def command_line(task: str, options: Mapping[str, Any]) -> str:
     """Return the ``python -m monai.bundle`` line of another task than ``run``, quoted for a POSIX shell."""
-    return shlex.join(["python", "-m", "monai.bundle", task, *_options(options)])
+    return " ".join(map(_quoted, ["python", "-m", "monai.bundle", task, *_options(options)]))
 
 
 def _options(options: Mapping[str, Any]) -> list[str]:
     return [word for name, value in options.items() for word in (f"--{name}", _word(value))]
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a POSIX shell: one with quotes of its own stays readable within double ones."""
+    return f'"{word}"' if "'" in word and not set(word) & set('"$`\\!\n') else shlex.quote(word)
 
 
 def _word(value: Any) -> str:

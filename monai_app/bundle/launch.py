@@ -5,6 +5,7 @@ with is called from here; they find each other in a file of a private folder, an
 """
 
 import logging
+import os
 import re
 import shutil
 import signal
@@ -51,8 +52,8 @@ def launch(arguments: Sequence[str], processes: int) -> None:
     """Run ``python ARGUMENTS`` in several processes that can join each other, and wait for all to end.
 
     When one ends by an error or a signal, the others are stopped, and so they are when this process is told to stop.
-    What processes write to standard output is shown; standard error, where each would tell of the others' end, goes
-    into files, which are kept after an error.
+    What processes write to standard output is shown on standard error; their own standard error, where each would tell
+    of the others' end, goes into files, which are kept after an error.
 
     Raises:
         AppError: a process ended with one.
@@ -62,7 +63,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
 
     folder = process_folder("launch")
     try:
-        with _quiet(), _signal_handlers_restored():
+        with _quiet(), _output_to_stderr(), _signal_handlers_restored():
             failures = _run(arguments, processes, folder)
     except SignalException as error:
         shutil.rmtree(folder)
@@ -149,6 +150,19 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _output_to_stderr() -> Iterator[None]:
+    """Processes that start meanwhile log to their standard output, which is this one's standard error."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from monai_app.cli.logs import Verbose, Verbosity
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder with trained weights.")],
@@ -14,6 +16,7 @@ def export(
         typer.Option(help="Format of the file; their suffixes are .ts, .pt2 and .onnx."),
     ] = "torchscript",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write a trained model as a TorchScript, torch.export or ONNX file.
 
@@ -22,8 +25,9 @@ def export(
     from monai_app.cli.running import trained_run
     from monai_app.export import export_run
 
+    verbosity = Verbosity.of(quiet=False, verbose=verbose)
     report = export_run(
-        trained_run(run), format, target, overwrite=overwrite, show=lambda line: typer.echo(f"$ {line}")
+        trained_run(run), format, target, overwrite=overwrite, show=lambda line: verbosity.detail(f"$ {line}")
     )
     typer.echo(f"{'batch':>6}{'rows':>6}{'columns':>9}{'pixels':>9}{'phases':>8}{'logits differ by':>18}{'labels':>8}")
     for parity in report.parities:

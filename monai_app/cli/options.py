@@ -35,6 +35,9 @@ Parts = Annotated[
 ]
 
 
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
+
+
 def stacks_and_run(given: Sequence[Path], run: Path | None) -> tuple[list[Path], Path]:
     """Return what is given as stacks, and the run folder.
 

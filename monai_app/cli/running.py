@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from logging.config import fileConfig
 from pathlib import Path
-from typing import Any
-
-import typer
+from typing import Any, Literal
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import kept_settings
@@ -16,26 +13,29 @@ from monai_app.bundle.configs.trust import trusted_copy
 from monai_app.bundle.model import load_model
 from monai_app.bundle.renew import usable_run
 from monai_app.bundle.segment import tell_what_is_not_followed
+from monai_app.cli.logs import Verbosity
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
 from monai_app.inference import Model
 
 
-def show_and_run(run: Path, command: BundleCommand) -> None:
-    """Print the ``python -m monai.bundle run`` line of a run folder's configs, then run it if they are trusted.
+def run_trusted(run: Path, command: BundleCommand, verbosity: Verbosity) -> None:
+    """Run a run folder's configs if they are trusted.
 
     Raises:
         ConfigError: they are not.
     """
-    with trusted_copy(run) as copy:
-        show(command)
+    show(command, verbosity)
+    # The launcher keeps the standard error of several processes in files, and shows what they write to the other.
+    stream: Literal["stdout", "stderr"] = "stderr" if command.processes == 1 else "stdout"
+    with trusted_copy(run) as copy, verbosity.config_file(stream) as config:
         files = tuple(copy / path.relative_to(run) for path in command.config_files)
-        replace(command, config_files=files).run()
+        replace(command, config_files=files, overrides=command.overrides | {"logging_file": str(config)}).run()
 
 
-def show(command: BundleCommand) -> None:
-    """Print the ``python -m monai.bundle run`` line."""
-    typer.echo(f"$ {command}")
+def show(command: BundleCommand, verbosity: Verbosity) -> None:
+    """Show the ``python -m monai.bundle run`` line to who asked for it."""
+    verbosity.detail(f"$ {command}")
 
 
 def run_command(
@@ -88,11 +88,6 @@ def trained_run(run: Path) -> Path:
     if not (run / "models" / "model.pt").is_file():
         raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
     return usable_run(run)
-
-
-def log_to_console() -> None:
-    """Log to standard output, as the bundles' runs do."""
-    fileConfig(template_path(DEFAULT_BUNDLE) / "configs" / "logging.conf", disable_existing_loggers=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from monai_app.cli.logs import Quiet, Verbose, Verbosity
 from monai_app.cli.options import Device, Parts, StackPath, X, Y, Z, stand_ins
 
 
@@ -48,6 +49,8 @@ def segment(
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels into this folder, a TIFF a slice.")] = None,
     detector: Parts = None,
     overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Segment a stack into a label image.
 
@@ -56,14 +59,15 @@ def segment(
     from monai_app.bundle.configs.applied import Applied
     from monai_app.bundle.segment import segment as segment_stack
     from monai_app.bundle.stacks import tell_what_is_unfamiliar
-    from monai_app.cli.running import applicable, checked_device, log_to_console, show
+    from monai_app.cli.running import applicable, checked_device, show
     from monai_app.domain.validation import validated
     from monai_app.inspection import warn_of_faults
     from monai_app.stack import Stack
     from monai_app.stack.label_images.registry import check_label_name
 
+    verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
+    verbosity.start()
     device = checked_device(device)
-    log_to_console()
     source, chosen, parts = Stack.open(stack), applicable(model), stand_ins(detector)
     tell_what_is_unfamiliar(chosen.model.spec.reading(parts), source)
     name = chosen.name if labels is None else labels
@@ -89,7 +93,7 @@ def segment(
     settings = validated(Applied, wanted, "segment")
     overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
     overrides |= {f"region::{axis}": text for axis, text in part.items()}
-    show(replace(chosen.command, overrides=chosen.command.overrides | overrides))
+    show(replace(chosen.command, overrides=chosen.command.overrides | overrides), verbosity)
     warn_of_faults(source)
     segment_stack(chosen.model, source.path, name, settings)
     typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")

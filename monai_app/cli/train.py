@@ -1,11 +1,13 @@
 """``monai-app train``."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from monai_app.cli.logs import Quiet, Verbose, Verbosity
 from monai_app.cli.options import Device, Run, Stacks, stacks_and_run
 
 
@@ -48,11 +50,16 @@ def train(
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
-    prepare_only: Annotated[bool, typer.Option(help="Only make the run folder and print the MONAI command.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only make the run folder and print the MONAI command.")
+    ] = False,
+    prepare_only: Annotated[bool, typer.Option("--prepare-only", hidden=True)] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Allow what this program's own bundles do not do (see trust).")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train a model on the annotated slices of one stack or several.
 
@@ -60,6 +67,7 @@ def train(
     a finished run is continued where more epochs or minutes are given.
     """
     begun = time.time()
+    verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
     from monai_app.bundle.checks import check_tracking
     from monai_app.bundle.configs.settings import parse_setting
     from monai_app.bundle.configs.templates import DEFAULT_BUNDLE
@@ -68,7 +76,7 @@ def train(
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.recipe import begin_run
     from monai_app.bundle.run_folder import describe_again
-    from monai_app.cli.running import checked_device, log_to_console, run_command, show, show_and_run
+    from monai_app.cli.running import checked_device, run_command, run_trusted
     from monai_app.inspection import warn_of_faults
     from monai_app.stack import Stack
 
@@ -81,6 +89,7 @@ def train(
     }
     given |= {name: value for name, value in named.items() if value is not None}
     check_processes(processes)
+    verbosity.start()
     device = checked_device(device, processes)
     if tracking is not None:
         check_tracking(tracking)
@@ -99,20 +108,21 @@ def train(
         pretrained=pretrained,
         trust=trust,
         overwrite=overwrite,
-        report=typer.echo,
+        report=logging.getLogger(__name__).info,
         begun=begun,
         minutes=minutes,
         options=options,
     )
-    log_to_console()
     for each in opened:
         warn_of_faults(each)
     command = run_command(run, [each.path for each in opened], ("train",), processes, **options, tracking=tracking)
     if prepare_only:
-        show(command)
+        typer.echo("--prepare-only will be removed in a later version; write --dry-run", err=True)
+    if dry_run or prepare_only:
+        typer.echo(f"$ {command}")
         return
     with trusted_copy(run) as copy:
         if not new:
             describe_again(run, copy / "configs")  # somebody may have edited it
-    show_and_run(run, command)
+    run_trusted(run, command, verbosity)
     typer.echo(f"weights: {run / 'models' / 'model.pt'}")

@@ -7,7 +7,15 @@ from monai_app.training.evaluation import ScoreWriter
 from monai_app.training.fingerprint import fingerprint, identities
 from monai_app.training.global_batch import GatheredLoss, SharedBatchNorm2d, share_norms
 from monai_app.training.gradients import clip_gradients
-from monai_app.training.handlers import EpochProgress, FiniteLoss, SameStack, Stats, ValidationPictures
+from monai_app.training.handlers import (
+    EpochProgress,
+    FiniteLoss,
+    PhaseCurves,
+    SameStack,
+    Stats,
+    TrainingCurves,
+    ValidationPictures,
+)
 from monai_app.training.length.pace import Pace
 from monai_app.training.length.progress import TrainingProgress, is_finished, training_progress
 from monai_app.training.losses import LabelledPixels
@@ -27,6 +35,7 @@ __all__ = [
     "LabelledPixels",
     "LoadWeights",
     "Pace",
+    "PhaseCurves",
     "ResumeCheckpoint",
     "RunningAverage",
     "SameStack",
@@ -36,6 +45,7 @@ __all__ = [
     "SharedBatchNorm2d",
     "StackSplits",
     "Stats",
+    "TrainingCurves",
     "TrainingProgress",
     "ValidationPictures",
     "clip_gradients",

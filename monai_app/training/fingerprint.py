@@ -47,8 +47,10 @@ _REPORTERS = {
     "TensorBoardStatsHandler",
     "monai_app.training.EpochProgress",
     "monai_app.training.FiniteLoss",
+    "monai_app.training.PhaseCurves",
     "monai_app.training.SameStack",
     "monai_app.training.Stats",
+    "monai_app.training.TrainingCurves",
     "monai_app.training.ValidationPictures",
 }
 

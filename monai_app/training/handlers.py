@@ -6,32 +6,41 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from ignite.distributed import all_gather
 from ignite.engine import Engine, Events
+from ignite.metrics import ConfusionMatrix
 from monai.engines.utils import IterationEvents
 from monai.handlers import StatsHandler
+from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import DivergedError, StackError, user_error
+from monai_app.metrics.scores import score
 from monai_app.pictures import draw_item
 from monai_app.progress import duration
 from monai_app.stack import Stack
 from monai_app.storage import refused
+from monai_app.training.losses import LabelledPixels
+
+log = logging.getLogger(__name__)
 
 
 class EpochProgress:
     """Log the training's progress after every epoch: loss, validation metrics, rate and time left.
 
-    Attach to the trainer after its ``ValidationHandler``; ``evaluator`` is the validating engine.
+    On a terminal a bar shows the steps of the epoch, where progress is logged. Attach to the trainer after its
+    ``ValidationHandler``; ``evaluator`` is the validating engine.
     """
 
     def __init__(self, evaluator: Engine) -> None:
         self.evaluator = evaluator
         self._begun, self._first = 0.0, -1
         self._losses: list[float] = []
+        self._bar: tqdm[NoReturn] | None = None
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer's iterations and epochs."""
@@ -42,19 +51,24 @@ class EpochProgress:
     def _start(self, engine: Engine) -> None:
         if self._first < 0:  # the first epoch of this process; an interrupted run goes on with a later one
             self._begun, self._first = time.monotonic(), engine.state.epoch - 1
+        off = None if log.isEnabledFor(logging.INFO) else True  # None: off where standard error is no terminal
+        title = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
+        self._bar = tqdm(desc=title, total=engine.state.epoch_length, unit="step", leave=False, disable=off)
 
     def _collect(self, engine: Engine) -> None:
         self._losses.append(float(engine.state.output[0]["loss"]))  # type: ignore[index]
+        if self._bar is not None:
+            self._bar.update()
 
     def _report(self, engine: Engine) -> None:
+        if self._bar is not None:
+            self._bar.close()
         epoch, epochs = engine.state.epoch, engine.state.max_epochs or engine.state.epoch
         seconds = (time.monotonic() - self._begun) / (epoch - self._first)
         loss, self._losses = sum(self._losses) / max(len(self._losses), 1), []
         metrics = "".join(f", {name} {value:.4f}" for name, value in self.evaluator.state.metrics.items())
         left = duration(seconds * (epochs - epoch))
-        logging.getLogger(__name__).info(
-            "epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left
-        )
+        log.info("epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left)
 
 
 class Stats(StatsHandler):
@@ -135,6 +149,49 @@ class SameStack:
                 f"{self._record.parent} was made, or while it was read, or these are other stacks; train into another "
                 "folder, or with --overwrite"
             )
+
+
+class TrainingCurves:
+    """Write the learning rate and the terms of the loss of every step to TensorBoard.
+
+    Attach to the trainer before its ``LrScheduleHandler``: the rate is that of the step.
+    """
+
+    def __init__(self, writer: SummaryWriter, loss: LabelledPixels, optimizer: Optimizer) -> None:
+        self.writer, self.loss, self.optimizer = writer, loss, optimizer
+
+    def attach(self, engine: Engine) -> None:
+        """Follow the trainer's steps."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the values of the step that was done."""
+        step = engine.state.iteration
+        self.writer.add_scalar("learning_rate", self.optimizer.param_groups[0]["lr"], step)
+        for name, value in self.loss.parts.items():
+            self.writer.add_scalar(f"train_loss/{name}", float(value), step)
+
+
+class PhaseCurves:
+    """Write the validation IoU of every annotated phase to TensorBoard.
+
+    Attach to the evaluator. ``confusion`` is what its mean IoU is computed from.
+    """
+
+    def __init__(self, writer: SummaryWriter, confusion: ConfusionMatrix, spec: ModelSpec) -> None:
+        self.writer, self.confusion, self.phases = writer, confusion, [phase.name for phase in spec.phases]
+
+    def attach(self, engine: Engine) -> None:
+        """Look at the pixels that were counted after every validation."""
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Write the values of the validation that was done."""
+        # The mean IoU was computed before, so the counts are those of all processes and nothing is exchanged.
+        counts = self.confusion.compute().cpu().numpy()
+        for each in score(counts, self.phases).phases:
+            if each.support:
+                self.writer.add_scalar(f"val_iou/{each.phase}", each.iou, engine.state.epoch)
 
 
 class ValidationPictures:

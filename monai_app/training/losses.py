@@ -16,6 +16,8 @@ class LabelledPixels(nn.Module):
     the labelled pixels of the whole batch in a row, as one image (1, K, N): what it computes per image it computes over
     the batch. So terms must judge each pixel by itself or by sums over pixels, and not by its neighbours.
 
+    ``parts`` has the terms of the last batch by the names of their classes, not weighted.
+
     Args:
         terms: losses of logits and class indices: MONAI's with ``to_onehot_y``, and softmax where they have none, or
             ``torch.nn.CrossEntropyLoss``.
@@ -29,6 +31,7 @@ class LabelledPixels(nn.Module):
         super().__init__()
         self.terms = nn.ModuleList(terms)
         self.weights = [1.0] * len(terms) if weights is None else list(weights)
+        self.parts: dict[str, Tensor] = {}
         if not terms or len(self.weights) != len(terms):
             raise ConfigError(f"loss of {len(terms)} terms and {len(self.weights)} weights: give one weight a term")
 
@@ -51,11 +54,13 @@ class LabelledPixels(nn.Module):
                 )
             logits, target = logits.transpose(1, 2).flatten(0, 1), target.flatten(0, 1).unsqueeze(1)
         labelled = target[:, 0] != IGNORED
+        self.parts = {}
         if not labelled.any():  # the mean of no pixel would be NaN
             return logits.sum() * 0
         images = [logits, target]
         row = [] if all(map(_ignores, self.terms)) else _in_a_row(logits, target, labelled)
         losses = [_loss(term, *(images if _ignores(term) else row)) for term in self.terms]
+        self.parts = {type(term).__name__: loss.detach() for term, loss in zip(self.terms, losses, strict=True)}
         return torch.as_tensor(sum(weight * loss for weight, loss in zip(self.weights, losses, strict=True)))
 
 

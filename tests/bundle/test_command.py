@@ -36,6 +36,17 @@ def test_several_configs_are_one_argument() -> None:
     received = {}
     fire.Fire(lambda **options: received.update(options), command=command.arguments[1:])
     assert received["config_file"] == ["a b/train.yaml", "evaluate.yaml"]
+    assert str(command).endswith("""run --config_file "['a b/train.yaml', 'evaluate.yaml']\"""")
+    assert shlex.split(str(command))[3:] == command.arguments
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\x00\r")))
+@example("it's $HOME")
+@example("'`id`'")
+@example("'\\'")
+def test_any_path_is_one_word_of_the_printed_line(name: str) -> None:
+    command = BundleCommand((Path("train.yaml"),), {"bundle_root": f"/{name}"})
+    assert shlex.split(str(command))[3:] == command.arguments
 
 
 def test_several_processes_run_the_very_line_that_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:

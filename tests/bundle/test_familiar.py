@@ -57,10 +57,10 @@ def test_a_detector_in_the_part_of_another_gives_the_labels_of_that_other(
 
 
 def test_the_commands_take_the_option_and_print_a_line_that_does_the_same(trained: Path, renamed: Stack) -> None:
-    words = ("-m", "monai_app", "segment", renamed.path, trained, "--labels", "told", "--detector", "ICE=SE")
+    words = ("-m", "monai_app", "segment", renamed.path, trained, "--labels", "told", "--detector", "ICE=SE", "-v")
     told = run_command(*words)
-    assert "WARNING the voxels of renamed" in told.stdout + told.stderr
-    assert "--stand_ins" in told.stdout
+    assert "WARNING the voxels of renamed" in told.stderr
+    assert "--stand_ins" in told.stderr
     np.testing.assert_array_equal(renamed.read_labels("told", 3), renamed.read_labels("labels", 3))
 
 

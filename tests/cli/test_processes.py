@@ -96,8 +96,8 @@ def test_two_processes_one_of_which_is_killed_train_as_one_does(tiny_stack: Stac
     checkpoint["settings"]["initialize"].pop()  # the line that killed, as if it had never been there
     torch.save(checkpoint, two / "models" / "last.ckpt")
     resumed = run_command(*command)
-    assert "resumed after epoch 1" in resumed.stdout
-    assert resumed.stdout.count("INFO epoch 2/2") == 1  # rank 0 alone tells
+    assert "resumed after epoch 1" in resumed.stderr
+    assert resumed.stderr.count("INFO epoch 2/2") == 1  # rank 0 alone tells
     assert_the_same_training(one, two)
 
     # Rank 0 alone writes: an event file a run, no half files, one MLflow run with all steps.
@@ -136,8 +136,8 @@ def test_two_processes_give_the_scores_of_one(trained: Path, tmp_path: Path) -> 
     for run in (one, two):
         shutil.copytree(trained, run)
     run_here(one, stack, "train", "evaluate")
-    shown = run_command("-m", "monai_app", "evaluate", stack.path, two, "--processes", "2")
-    assert "$ torchrun" in shown.stdout
+    shown = run_command("-m", "monai_app", "evaluate", stack.path, two, "--processes", "2", "-v")
+    assert "$ torchrun" in shown.stderr
     scores = [(run / "eval" / "test" / "three" / "scores.json").read_bytes() for run in (one, two)]
     assert scores[0] == scores[1]
     assert json.loads(scores[0])["slices"] == [3, 5, 6]

@@ -46,7 +46,7 @@ def own_stack(tiny_stack: Stack, tmp_path: Path) -> Stack:
 
 def test_the_printed_training_command_gives_the_same_weights(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "again"
-    only = ("--prepare-only", "--device", "cpu")
+    only = ("--dry-run", "--device", "cpu")
     shown = run_command("-m", "monai_app", "train", tiny_stack.path, run, *SETTINGS, *only)
     assert not (run / "models" / "model.pt").exists()
     run_command(*printed_command(shown.stdout), cwd=tmp_path, fresh=True)  # another order of sets too
@@ -59,9 +59,9 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
 ) -> None:
     run = tmp_path / "model"
     shutil.copytree(request.getfixturevalue(which), run)
-    evaluated = run_command("-m", "monai_app", "evaluate", own_stack.path, run, "--device", "auto")
+    evaluated = run_command("-m", "monai_app", "evaluate", own_stack.path, run, "--device", "auto", "-v")
     here = ("--device", "cpu", "--tiff", tmp_path / "tiff")
-    segmented = run_command("-m", "monai_app", "segment", own_stack.path, run, *here)
+    segmented = run_command("-m", "monai_app", "segment", own_stack.path, run, *here, "-v")
     labels = own_stack.read_labels("model", 6)
 
     truth = own_stack.read_annotation(6)
@@ -80,15 +80,15 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
     # Killed between labels and TIFFs, the same command writes the TIFFs.
     shutil.rmtree(tmp_path / "tiff")
     resumed = run_command("-m", "monai_app", "segment", own_stack.path, run, *here)
-    assert "labels 'model' are complete already" in resumed.stdout
+    assert "labels 'model' are complete already" in resumed.stderr
     assert [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))] == names
 
     # The printed commands do the same: same scores, same labels.
     scores_before = (run / "eval" / "test" / "scores.json").read_bytes()
     (run / "eval" / "test" / "scores.json").unlink()
-    run_command(*printed_command(evaluated.stdout), cwd=tmp_path)
+    run_command(*printed_command(evaluated.stderr), cwd=tmp_path)
     assert (run / "eval" / "test" / "scores.json").read_bytes() == scores_before
-    arguments = printed_command(segmented.stdout)
+    arguments = printed_command(segmented.stderr)
     arguments[arguments.index("model")] = "again"
     arguments[arguments.index(str(tmp_path / "tiff"))] = str(tmp_path / "tiff2")
     run_command(*arguments, cwd=tmp_path)
@@ -116,7 +116,7 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_stack: Stack, tmp_pa
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     resumed = run_command("-m", "monai_app", "train", tiny_stack.path, killed, *longer)
-    assert re.search(r"resumed after epoch [1-3] ", resumed.stdout), resumed.stdout
+    assert re.search(r"resumed after epoch [1-3] ", resumed.stderr), resumed.stderr
     assert_same_weights(killed, whole)
 
 
@@ -126,7 +126,7 @@ def test_a_finished_training_is_continued_and_a_kill_changes_nothing_of_that(
     longer = [*SETTINGS, "--epochs", "5"]
     whole, killed = (shutil.copytree(trained, tmp_path / name) for name in ("whole", "killed"))
     continued = run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
-    assert "resumes whole after epoch 2 of 5" in continued.stdout
+    assert "resumes whole after epoch 2 of 5" in continued.stderr
     before = (killed / "models" / "last.ckpt").stat().st_mtime_ns
     process, pid = begin("train", tiny_stack.path, killed, *longer)
     while (killed / "models" / "last.ckpt").stat().st_mtime_ns == before:
@@ -135,13 +135,13 @@ def test_a_finished_training_is_continued_and_a_kill_changes_nothing_of_that(
     os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     resumed = run_command("-m", "monai_app", "train", tiny_stack.path, killed, *longer)
-    assert re.search(r"resumed after epoch [34] ", resumed.stdout), resumed.stdout
+    assert re.search(r"resumed after epoch [34] ", resumed.stderr), resumed.stderr
     states = [torch.load(run / "models" / "last.ckpt", weights_only=True) for run in (whole, killed)]
     assert [state["epoch"] for state in states] == [5, 5]
     for name, value in states[0]["network"].items():
         assert torch.equal(value, states[1]["network"][name]), name
     again = run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
-    assert "this training is finished" in again.stdout
+    assert "this training is finished" in again.stderr
 
 
 def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path) -> None:
@@ -155,15 +155,15 @@ def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path)
         minutes = found[1]
         trained = run_command(*words, minutes, check=False)
     assert trained.returncode == 0, trained.stderr
-    assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stdout), trained.stdout
-    assert re.search(r"GiB of memory and \d+ MiB on the disk", trained.stdout)
+    assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stderr), trained.stderr
+    assert re.search(r"GiB of memory and \d+ MiB on the disk", trained.stderr)
     planned = json.loads((run / "run.json").read_text())["planned"]
     done = training_progress(run / "models" / "last.ckpt")
     assert done is not None
     assert done.finished
     assert done.seconds / 60 == pytest.approx(planned["minutes"], rel=0.25)
     before = (run / "configs" / "train.yaml").read_bytes()
-    assert "this training is finished" in run_command(*words, minutes).stdout
+    assert "this training is finished" in run_command(*words, minutes).stderr
     assert (run / "configs" / "train.yaml").read_bytes() == before
 
 
@@ -182,11 +182,12 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     _, told = process.communicate(timeout=60)
     if stop is not signal.SIGKILL:
         assert process.returncode == 3
-        assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes\n", told)
+        last = told.splitlines()[-1]
+        assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes", last)
     assert own_stack.label_names() == ()
     resumed = run_command("-m", "monai_app", *segment)
-    done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stdout)
-    assert done is not None, resumed.stdout
+    done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stderr)
+    assert done is not None, resumed.stderr
     assert int(done[1]) >= 5
     run_command("-m", "monai_app", *segment, "--labels", "whole")
     for z in range(own_stack.shape[0]):
@@ -199,7 +200,7 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
 def test_every_option_of_segment_reaches_the_bundle(own_stack: Stack, trained_sensor3d: Path, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "mask.tif", np.pad(np.ones((40, 50), np.uint8), ((30, 26), (20, 10))))
     options = ["--z", "2:6", "--y", "10:90", "--x", "5:", "--mask", "mask.tif", "--preview", "2", "--tile", "32,48"]
-    options += ["--confidence", "entropy", "--probability", "--memory", "8 GiB", "--labels", "part"]
+    options += ["--confidence", "entropy", "--probability", "--memory", "8 GiB", "--labels", "part", "-v"]
     shown = run_command("-m", "monai_app", "segment", own_stack.path, trained_sensor3d, *options, cwd=tmp_path)
     assert own_stack.label_names() == ("part_preview",)
     first = [own_stack.read_map("part_preview", "probability", z) for z in range(8)]
@@ -208,7 +209,7 @@ def test_every_option_of_segment_reaches_the_bundle(own_stack: Stack, trained_se
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (30, 69, 20, 69)
     plan = json.loads((own_stack.path / "labels" / "part_preview" / "plan.json").read_text())["plan"]
     assert plan["tile"] == [32, 48]
-    run_command(*printed_command(shown.stdout), cwd=tmp_path)
+    run_command(*printed_command(shown.stderr), cwd=tmp_path)
     for z in range(8):
         np.testing.assert_array_equal(own_stack.read_map("part_preview", "probability", z), first[z])
 
@@ -219,8 +220,8 @@ def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
     file = tmp_path / "net.ts"
     exported = run_command("-m", "monai_app", "export", trained, file)
     assert re.search(r"^ +3 +160 +256 +122880 +\d +0.0e\+00 +0$", exported.stdout, re.MULTILINE)
-    shown = run_command("-m", "monai_app", "segment", own_stack.path, file, cwd=tmp_path)
-    words = printed_command(shown.stdout)
+    shown = run_command("-m", "monai_app", "segment", own_stack.path, file, "-v", cwd=tmp_path)
+    words = printed_command(shown.stderr)
     words[words.index("--labels_name") + 1] = "again"
     run_command(*words, cwd=tmp_path)
     assert set(own_stack.label_names()) == {"again", "net"}
@@ -233,17 +234,18 @@ def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
 
 def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:
     small = ["--slices", "8", "--rows", "64", "--columns", "80", "--seed", "3"]
-    shown = run_command("-m", "monai_app", "simulate", tmp_path / "first", *small, fresh=True)
+    shown = run_command("-m", "monai_app", "simulate", tmp_path / "first", *small, "-v", fresh=True)
     arguments = [
-        word.replace(str(tmp_path / "first"), str(tmp_path / "second")) for word in printed_command(shown.stdout)
+        word.replace(str(tmp_path / "first"), str(tmp_path / "second")) for word in printed_command(shown.stderr)
     ]
     run_command(*arguments, cwd=tmp_path)
     for path in sorted((tmp_path / "first").rglob("*.tif")):
         other = tmp_path / "second" / path.relative_to(tmp_path / "first")
         np.testing.assert_array_equal(tifffile.imread(path), tifffile.imread(other))
 
-    shown = run_command("-m", "monai_app", "ingest", tmp_path / "first" / "sample.yaml", tmp_path / "a.ome.zarr")
-    arguments = [word.replace("a.ome.zarr", "b.ome.zarr") for word in printed_command(shown.stdout)]
+    ingest = ("-m", "monai_app", "ingest", tmp_path / "first" / "sample.yaml", tmp_path / "a.ome.zarr", "-v")
+    shown = run_command(*ingest)
+    arguments = [word.replace("a.ome.zarr", "b.ome.zarr") for word in printed_command(shown.stderr)]
     run_command(*arguments, cwd=tmp_path)
     assert Stack.open(tmp_path / "a.ome.zarr").identity == Stack.open(tmp_path / "b.ome.zarr").identity
 
@@ -316,7 +318,7 @@ def test_a_model_of_eight_bit_pixels_is_refused_on_sixteen_bit(trained: Path, tm
 def test_a_finished_training_is_left_as_it_is(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "run")
     again = run_command("-m", "monai_app", "train", tiny_stack.path, tmp_path / "run", *SETTINGS)
-    assert "this training is finished" in again.stdout
+    assert "this training is finished" in again.stderr
     assert_same_weights(tmp_path / "run", trained)
 
 

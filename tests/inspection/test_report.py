@@ -194,12 +194,10 @@ def test_a_damaged_store_is_no_reason_to_end(tmp_path: Path, caplog: pytest.LogC
 
 def test_training_and_segmenting_print_the_warnings(trained: Path, tmp_path: Path) -> None:
     stack = faulty_store(tmp_path)
-    training = run_command(
-        "-m", "monai_app", "train", stack.path, tmp_path / "run", *as_options(TINY), "--prepare-only"
-    )
+    training = run_command("-m", "monai_app", "train", stack.path, tmp_path / "run", *as_options(TINY), "--dry-run")
     segmenting = run_command("-m", "monai_app", "segment", stack.path, trained, "--z", "5")
     for result in (training, segmenting):
-        assert "WARNING slice 4 (slice_4) ICE: blank" in result.stdout
+        assert "WARNING slice 4 (slice_4) ICE: blank" in result.stderr
 
 
 def test_a_summary_counts_findings_of_all_slices_too(write: Write) -> None:

@@ -135,7 +135,14 @@ def test_a_checkpoint_of_another_network_is_not_resumed(trained_sensor3d: Path, 
 def test_tensorboard_has_scalars_and_pictures(trained: Path) -> None:
     events = EventAccumulator(str(trained / "eval")).Reload()
     tags = events.Tags()
-    assert {"train_loss", "val_mean_iou"} <= set(tags["scalars"])
+    phases = {f"val_iou/{name}" for name in ("pore", "hydrate", "clinker")}
+    steps = {"train_loss", "train_loss/CrossEntropyLoss", "train_loss/DiceLoss", "learning_rate"}
+    assert steps | phases | {"val_mean_iou"} == set(tags["scalars"])
+    values = {name: np.array([event.value for event in events.Scalars(name)]) for name in tags["scalars"]}
+    parts = values["train_loss/CrossEntropyLoss"] + values["train_loss/DiceLoss"]
+    np.testing.assert_allclose(values["train_loss"], parts, rtol=1e-5)
+    np.testing.assert_allclose(values["val_mean_iou"], np.mean([values[name] for name in phases], axis=0), rtol=1e-5)
+    assert values["learning_rate"].argmax() < 5
     assert tags["images"] == ["validation"]
     assert [event.step for event in events.Scalars("val_mean_iou")] == [1, 2]
 

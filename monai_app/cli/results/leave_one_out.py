@@ -1,5 +1,6 @@
 """``monai-app evaluate --leave-one-out``."""
 
+import logging
 from pathlib import Path
 
 import typer
@@ -9,7 +10,8 @@ from monai_app.bundle.configs.trust import trusted_copy
 from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, is_trained, ready, write_summary
 from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.bundle.run_folder import describe_again
-from monai_app.cli.running import log_to_console, run_command, show_and_run
+from monai_app.cli.logs import Verbosity
+from monai_app.cli.running import run_command, run_trusted
 from monai_app.errors import FailedError
 from monai_app.stack import Stack
 from monai_app.storage import check_writable
@@ -17,25 +19,29 @@ from monai_app.training.evaluation import SECTIONS, StackScores, read_document, 
 from monai_app.training.evaluation.text import leave_one_out_lines
 
 
-def leave_one_out(stack: Stack, run: Path, processes: int, **options: object) -> None:
-    """Train without each annotated slice in turn, score it, and show the scores of all.
+def leave_one_out(stack: Stack, run: Path, processes: int, verbosity: Verbosity, json: bool, **options: object) -> None:
+    """Train without each annotated slice in turn, score it, and show the scores of all, or the document of them.
 
     What was done before, by the same settings and annotations, is not done again.
     """
     folds, recipe = folds_of(stack, run), read_recipe(run, NO_SIZE, {})
     check_writable(folds[0].folder, "trainings go beside the run folder: copy it to a place that you can write to")
-    log_to_console()
-    found = []
+    log, found = logging.getLogger(__name__), []
     for number, fold in enumerate(folds, 1):
-        typer.echo(f"slice {fold.z} is left out ({number} of {len(folds)}): {fold.run}")
-        found.append(_scores(fold, stack, recipe, processes, options))
+        log.info("slice %d is left out (%d of %d): %s", fold.z, number, len(folds), fold.run)
+        found.append(_scores(fold, stack, recipe, processes, verbosity, options))
     document = write_summary(run, stack, found)
+    if json:
+        typer.echo(document.read_text(encoding="utf8").rstrip())
+        return
     for line in leave_one_out_lines(read_document(document)):
         typer.echo(line)
     typer.echo(f"scores: {document.with_suffix('.csv')}")
 
 
-def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, options: dict[str, object]) -> StackScores:
+def _scores(
+    fold: Fold, stack: Stack, recipe: Recipe, processes: int, verbosity: Verbosity, options: dict[str, object]
+) -> StackScores:
     """Train and score a fold, as ``monai-app train`` and ``evaluate`` do, where that is not done."""
     own = held_out(stack, fold)
     new = ready(fold, own, recipe, processes)
@@ -46,7 +52,8 @@ def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, options: d
         if not new:
             describe_again(fold.run, copy / "configs")
     for configs in (("train",), ("train", "evaluate")):
-        show_and_run(fold.run, run_command(fold.run, [own.path], configs, processes, **options))
+        command = run_command(fold.run, [own.path], configs, processes, **options)
+        run_trusted(fold.run, command, verbosity)
     scored = read_stack_scores(fold.run, own.identity, SECTIONS)
     if scored is None:
         raise FailedError(f"{fold.run} was trained or evaluated by another process too; run the same command again")

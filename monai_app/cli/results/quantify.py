@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from monai_app.cli.options import StackPath, X, Y, Z
+from monai_app.cli.options import Json, StackPath, X, Y, Z
 
 
 def quantify(
@@ -26,13 +26,14 @@ def quantify(
         str | None, typer.Option(metavar="PHASE", help="Also measure the tortuosity of this phase.")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing result.")] = False,
+    json: Json = False,
 ) -> None:
     """Measure the phases: fractions, surfaces, connectivity, sizes."""
     from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region
     from monai_app.quantify import StoredLabels, chosen_measures, tortuosity_measure
     from monai_app.quantify import quantify as take_measures
-    from monai_app.quantify.report.folder import check_folder, write_folder
+    from monai_app.quantify.report.folder import DOCUMENT, check_folder, write_folder
     from monai_app.quantify.report.text import text_lines
     from monai_app.stack import Stack
 
@@ -44,6 +45,9 @@ def quantify(
         measures["tortuosity"] = tortuosity_measure(measured, tortuosity)
     found = take_measures(measured, measures, lambda name: progress_bar(name, "block"))
     write_folder(found, output, overwrite=overwrite)
+    if json:
+        typer.echo((output / DOCUMENT).read_text(encoding="utf8").rstrip())
+        return
     for line in text_lines(found):
         typer.echo(line)
     typer.echo(f"quantities: {output}")

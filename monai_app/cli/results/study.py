@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monai_app.cli.options import Json
 from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def study(
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to train on, tcp://HOST:PORT.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Train variants with several seeds and compare them with statistics.
 
@@ -36,7 +38,7 @@ def study(
     from monai_app.background.address import check_address
     from monai_app.cli.progress import progress_bar
     from monai_app.study.conduct import conduct
-    from monai_app.study.report.folder import PAGE
+    from monai_app.study.report.folder import DOCUMENT, PAGE
     from monai_app.study.setup import begin_study
 
     if jobs is not None and cluster is not None:
@@ -47,9 +49,16 @@ def study(
         check_address(cluster)
     stacks, folder, chosen = begin_study(given, design, seeds, epochs)
     command = shown_command(given, design, chosen, jobs, cluster)
-    conduct(stacks, folder, chosen, command, jobs=jobs or 1, cluster=cluster, report=typer.echo, progress=progress_bar)
+    conduct(stacks, folder, chosen, command, jobs=jobs or 1, cluster=cluster, report=_report, progress=progress_bar)
+    if json:
+        typer.echo((folder / DOCUMENT).read_text(encoding="utf8").rstrip())
+        return
     typer.echo((folder / PAGE).read_text(encoding="utf8"))
     typer.echo(f"results: {folder / PAGE}")
+
+
+def _report(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def shown_command(

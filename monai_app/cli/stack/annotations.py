@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import StackPath
+from monai_app.cli.options import Json, StackPath
 from monai_app.cli.stack.exporting import export_labels
-from monai_app.cli.stack.table import show_annotations
+from monai_app.cli.stack.table import annotations_as_json, show_annotations
 from monai_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def annotations(
     ] = None,
     format: Annotated[Literal["tif", "png"], typer.Option(help="Format of the images in the folder.")] = "tif",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file or folder.")] = False,
+    json: Json = False,
 ) -> None:
     """List annotated slices; change their role, remove or export them."""
     from monai_app.stack import Stack
@@ -34,13 +35,17 @@ def annotations(
 
     if export is not None and (move or remove):
         raise ConfigError("--export writes annotations, and --move and --remove change them; give two commands")
+    if export is not None and json:
+        raise ConfigError("--export writes annotations, and --json lists them; give two commands")
     opened = Stack.open(stack)
     if export is not None:
         export_labels(opened, "annotation", export, form=format, overwrite=overwrite)
         return
     if move or remove:
         opened = change_annotations(opened, _roles(opened, move or ()), resolve(opened, remove or (), "--remove"))
-    if opened.roles:
+    if json:
+        annotations_as_json(opened)
+    elif opened.roles:
         show_annotations(opened, sorted(opened.roles))
     else:
         typer.echo("no slice is annotated")

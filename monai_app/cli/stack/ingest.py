@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from monai_app.cli.logs import Verbose, Verbosity
+
 _DEFAULTS = {"align_transform": "translation", "align_keep": "line", "align_reference": None}
 
 
@@ -30,6 +32,7 @@ def ingest(
     align_report: Annotated[
         Path | None, typer.Option(help="Folder for a figure of the drift and a table of all slices.")
     ] = None,
+    verbose: Verbose = False,
 ) -> None:
     """Read images and annotations into an OME-Zarr store."""
     from monai_app.bundle.command import BundleCommand
@@ -49,7 +52,7 @@ def ingest(
     overrides = {"description": str(description.absolute()), "target": str(target.absolute()), "overwrite": overwrite}
     if align is not None:
         overrides |= {"align": align, **{name: value for name, value in options.items() if value is not None}}
-    show(BundleCommand((config_path("tasks", "ingest"),), overrides))
+    show(BundleCommand((config_path("tasks", "ingest"),), overrides), Verbosity.of(quiet=False, verbose=verbose))
     with progress_bar("ingest") as progress:
         stack = ingest_sample(
             description,

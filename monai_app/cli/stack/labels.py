@@ -1,11 +1,12 @@
 """``monai-app labels`` and ``save``."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import StackPath, X, Y, Z
+from monai_app.cli.options import Json, StackPath, X, Y, Z
 from monai_app.cli.stack.exporting import Map, Overwrite, Phase, export_labels
 from monai_app.cli.stack.table import show_table
 from monai_app.errors import ConfigError
@@ -34,6 +35,7 @@ def labels(
     ] = None,
     smooth: Annotated[bool | None, typer.Option(help="Smooth a mesh. [default: smooth]")] = None,
     overwrite: Overwrite = False,
+    as_json: Json = False,
 ) -> None:
     """List, export or remove the label images of a stack."""
     from monai_app.stack import Stack
@@ -42,13 +44,16 @@ def labels(
     given = (output, map, phase, z, y, x, level, smooth, overwrite or None)
     if action != "export" and any(option is not None for option in given):
         raise ConfigError(f"labels STACK {action}: its options apply to export; leave them out")
+    if action != "list" and as_json:
+        raise ConfigError(f"labels STACK {action}: --json applies to list; leave it out")
     if action == "list" and name is not None:
         raise ConfigError(f"labels STACK list: {name!r} is one name too many; leave it out")
     if action != "list" and name is None:
         raise ConfigError(f"labels STACK {action}: no label image is named; write {action} NAME")
     opened = Stack.open(stack)
     if action == "list":
-        _show(opened)
+        show = _show_json if as_json else _show
+        show(opened)
     elif action == "remove":
         remove_labels(opened.path, str(name))
         typer.echo(f"removed: {name}")
@@ -96,3 +101,13 @@ def _show(stack: "Stack") -> None:
         typer.echo("there are no label images")
     for name in unfinished:
         typer.echo(f"unfinished: {name}")
+
+
+def _show_json(stack: "Stack") -> None:
+    """Print all that is known of the label images."""
+    from monai_app.stack.label_images.listing import label_images, unfinished_labels
+
+    known = [
+        {**vars(each), "region": None if each.region is None else each.region.to_json()} for each in label_images(stack)
+    ]
+    typer.echo(json.dumps({"labels": known, "unfinished": unfinished_labels(stack)}, indent=1))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from monai_app.cli.logs import Verbose, Verbosity
+
 
 def simulate(
     target: Annotated[Path, typer.Argument(help="Folder to write: TIFFs per detector, annotations, sample.yaml.")],
@@ -14,6 +16,7 @@ def simulate(
     columns: Annotated[int | None, typer.Option(help="Columns of a slice, in pixels.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed: the same seed gives the same pixels.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Simulate a two-detector stack, with the phase of every pixel."""
     from monai_app.bundle.command import BundleCommand
@@ -28,7 +31,7 @@ def simulate(
     given = {"slices": slices, "rows": rows, "columns": columns, "seed": seed}
     settings = read_overlays([config] if config else []) | {k: v for k, v in given.items() if v is not None}
     overrides = {"target": str(target.absolute()), "config": settings, "overwrite": overwrite}
-    show(BundleCommand((config_path("tasks", "simulate"),), overrides))
+    show(BundleCommand((config_path("tasks", "simulate"),), overrides), Verbosity.of(quiet=False, verbose=verbose))
     with progress_bar("simulate") as progress:
         write_sample(PhantomConfig.from_mapping(settings), target, progress=progress, overwrite=overwrite)
     typer.echo(f"sample: {target / 'sample.yaml'}")

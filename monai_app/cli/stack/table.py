@@ -1,5 +1,6 @@
-"""Tables on the command line."""
+"""Tables on the command line, and the same as JSON."""
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -26,3 +27,15 @@ def show_annotations(stack: "Stack", zs: Sequence[int]) -> None:
         counts = map(str, each.pixels[1:])
         rows.append((str(each.z), each.name, each.role, f"{100 * each.labelled:.4g} %", *counts, by))
     show_table(rows)
+
+
+def annotations_as_json(stack: "Stack") -> None:
+    """Print all annotated slices as JSON: ``pixels`` that nobody labelled as ``unlabelled``, others by phase."""
+    from monai_app.stack.annotations.listing import annotated_slices
+
+    names = ("unlabelled", *(phase.name for phase in stack.phases))
+    slices = [
+        {**vars(each), "pixels": dict(zip(names, each.pixels, strict=True))}
+        for each in annotated_slices(stack, sorted(stack.roles))
+    ]
+    typer.echo(json.dumps(slices, indent=1))

@@ -12,7 +12,7 @@ from tests.conftest import TINY
 # What `TINY` says, in the words of a command line; rows add to it.
 SMALL = " ".join(f"--set {name}='{value}'" for name, value in TINY.items())
 LINE = f"train STACK run2 {SMALL}"
-DRY = "--prepare-only"
+DRY = "--dry-run"
 
 
 def setting(text: str, *says: str) -> Row:
@@ -212,6 +212,7 @@ ROWS = [
     refused("`--set learning_rate`", "train STACK run2 --set learning_rate", "learning_rate"),
     refused("`--set =5`", "train STACK run2 --set =5", "=5"),
     refused("`--set 'crop=[1'`", "train STACK run2 --set 'crop=[1'", "crop=[1"),
+    option("--quiet --verbose", "give one of them"),
     option("--epochs 0", "max_epochs: 0"),
     option("--epochs 1e21", "--epochs"),
     option("--epochs 1000000000000000000000", "max_epochs"),

@@ -12,6 +12,7 @@ from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.templates import NO_SIZE
 from monai_app.bundle.leave_one_out import folds_of, held_out, ready
 from monai_app.bundle.recipe import read_recipe
+from monai_app.cli.logs import Verbosity
 from monai_app.cli.results.leave_one_out import leave_one_out
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.files import file_sha256
@@ -45,8 +46,8 @@ def left_out(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPath
     annotate(Stack.open(store), {5: None})
     shutil.copytree(trained, run)
     _, last = commands(CHECKOUT / "docs" / "how-to" / "models" / "evaluation.md", "monai-app")
-    shown = run_command("-m", "monai_app", *last, cwd=folder).stdout
-    return Run(run, Stack.open(store), shown)
+    done = run_command("-m", "monai_app", *last, cwd=folder)
+    return Run(run, Stack.open(store), done.stdout + done.stderr)
 
 
 def fold(run: Path, z: int) -> Path:
@@ -97,14 +98,13 @@ def test_a_killed_evaluation_goes_on_with_what_is_missing(
     save_checkpoint({**read_checkpoint(unfinished), "finished": False}, unfinished)
     called = []
 
-    def evaluated(place: Path, command: BundleCommand) -> None:
+    def evaluated(place: Path, command: BundleCommand, _: Verbosity) -> None:
         called.append((place, command.config_files[-1].name))
         if len(called) == 2:
             (own / "eval" / "kept").rename(own / "eval" / "test")
 
-    monkeypatch.setattr("monai_app.cli.results.leave_one_out.show_and_run", evaluated)
-    monkeypatch.setattr("monai_app.cli.results.leave_one_out.log_to_console", lambda: None)
-    leave_one_out(left_out.stack, run, 1)
+    monkeypatch.setattr("monai_app.cli.results.leave_one_out.run_trusted", evaluated)
+    leave_one_out(left_out.stack, run, 1, Verbosity.NORMAL, json=False)
     both = ("train.yaml", "evaluate.yaml")  # the training finds that it is complete
     assert called == [(place, name) for place in (own, fold(run, 6) / "run") for name in both]
     after = run / left_out.scores.relative_to(left_out.run)

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run commands here; tests/label/test_serve.py runs them as the server does."""
 
     async def run_here(words: list[str], log: Path) -> None:
-        with log.open("a") as said, redirect_stdout(said):
+        with log.open("a") as said, redirect_stdout(said), redirect_stderr(said):
             try:
                 command_line(words, standalone_mode=False)
             except AppError as error:  # as the exit code says

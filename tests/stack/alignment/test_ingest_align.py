@@ -287,13 +287,13 @@ def test_an_annotation_that_leaves_the_picture_is_refused(tmp_path: Path) -> Non
 
 def test_the_command_does_what_its_printed_line_does(drifting: SampleFolder, tmp_path: Path) -> None:
     options = ("--align", "both", "--align-keep", "curve", "--align-reference", "TLD", "--align-report", "report")
-    shown = run_command("-m", "monai_app", "ingest", drifting.write(), "a.ome.zarr", *options, cwd=tmp_path).stdout
-    words = next(line for line in shown.splitlines() if line.startswith("$ python ")).split()[2:]
+    done = run_command("-m", "monai_app", "ingest", drifting.write(), "a.ome.zarr", *options, "-v", cwd=tmp_path)
+    words = next(line for line in done.stderr.splitlines() if line.startswith("$ python ")).split()[2:]
     run_command(*(word.replace("a.ome.zarr", "b.ome.zarr") for word in words), cwd=tmp_path)
     first, second = (Stack.open(tmp_path / f"{name}.ome.zarr") for name in "ab")
     assert first.identity == second.identity
     assert first.alignment == second.alignment
     assert first.alignment is not None
     assert (first.alignment.keep, first.alignment.reference) == ("curve", "TLD")
-    assert "detectors: ICE lay y -5.0" in shown
+    assert "detectors: ICE lay y -5.0" in done.stdout
     assert {path.name for path in (tmp_path / "report").iterdir()} == {FIGURE, TABLE}

@@ -35,7 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Cl
 
 
 def study(*words: object) -> str:
-    return CliRunner().invoke(app, ["study", *map(str, words)], catch_exceptions=False).stdout
+    return CliRunner().invoke(app, ["study", *map(str, words)], catch_exceptions=False).output
 
 
 def test_what_a_killed_worker_was_at_is_done_by_the_other(

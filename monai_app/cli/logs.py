@@ -1,0 +1,106 @@
+"""What commands log, to standard error: results alone go to standard output."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from io import StringIO
+from logging.config import fileConfig
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from monai_app.errors import ConfigError
+from monai_app.temporary import temporary_folder
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results alone.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show MONAI's command and MONAI's own log.")]
+
+_OF_STATS = ("monai_app.validation", "monai_app.evaluation")
+"""The loggers that MONAI's handlers of metrics are given in the bundles' configs."""
+
+_CONFIG = """\
+[loggers]
+keys=root,ignite,{keys}
+[handlers]
+keys=console,warnings
+[formatters]
+keys=plain
+[logger_root]
+level={level}
+handlers=console
+[logger_ignite]
+level={ignite}
+handlers=
+qualname=ignite
+[handler_console]
+class=StreamHandler
+formatter=plain
+args=(sys.{stream},)
+[handler_warnings]
+class=StreamHandler
+level=WARNING
+formatter=plain
+args=(sys.{stream},)
+[formatter_plain]
+format=%(asctime)s %(levelname)s %(message)s
+"""
+
+# MONAI's loggers have handlers of their own, which write to standard output, and pass nothing on.
+_OF_MONAI = """\
+[logger_{name}]
+level=INFO
+handlers={handler}
+propagate=0
+qualname={name}
+"""
+
+
+class Verbosity(Enum):
+    """How much a command says beside its results."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+
+    @classmethod
+    def of(cls, *, quiet: bool, verbose: bool) -> "Verbosity":
+        """Return what the options ask for.
+
+        Raises:
+            ConfigError: both are given.
+        """
+        if quiet and verbose:
+            raise ConfigError("--quiet and --verbose are both given; give one of them")
+        return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.NORMAL
+
+    def start(self) -> None:
+        """Log to standard error from now on."""
+        fileConfig(StringIO(self.config("stderr")), disable_existing_loggers=False)
+
+    def detail(self, line: str) -> None:
+        """Show a line where ``--verbose`` is given."""
+        if self is Verbosity.VERBOSE:
+            typer.echo(line, err=True)
+
+    def config(self, stream: Literal["stdout", "stderr"]) -> str:
+        """Return a config of Python's ``logging`` that logs to the stream."""
+        verbose = self is Verbosity.VERBOSE
+        names = [*_OF_STATS, *(name for name in logging.root.manager.loggerDict if name.startswith("monai."))]
+        config = _CONFIG.format(
+            keys=",".join(names),
+            level="WARNING" if self is Verbosity.QUIET else "INFO",
+            ignite="INFO" if verbose else "WARNING",
+            stream=stream,
+        )
+        handler = "console" if verbose else "warnings"
+        return config + "".join(_OF_MONAI.format(name=name, handler=handler) for name in names)
+
+    @contextmanager
+    def config_file(self, stream: Literal["stdout", "stderr"]) -> Iterator[Path]:
+        """Keep the config in a file while the body runs, for MONAI's ``run``."""
+        with temporary_folder("logging") as folder:
+            path = folder / "logging.conf"
+            path.write_text(self.config(stream), encoding="utf8")
+            yield path
