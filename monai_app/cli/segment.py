@@ -74,7 +74,7 @@ def segment(
     The label image lies in the stack's store; labels of a folder of images are TIFFs. The same command resumes a
     segmentation that was stopped.
     """
-    given: dict[str, Any] = {
+    every: dict[str, Any] = {
         "mask": mask,
         "preview": preview,
         "confidence": confidence,
@@ -89,20 +89,20 @@ def segment(
         "stand_ins": stand_ins(detector) or None,
         "overwrite": overwrite or None,
     }
-    asked = {name: value for name, value in given.items() if value is not None}
+    asked = {name: value for name, value in every.items() if value is not None}
     part = {axis: text for axis, text in (("slices", z), ("rows", y), ("columns", x)) if text is not None}
-    of_images = {"--input": images, "--output": output, "--voxel-nm": voxel_nm}
     if images is not None and output is not None:
         from monai_app.cli.segment_images import segment_images
 
         of_stacks = {"--labels": labels, "--tiff": tiff, "--confidence": confidence, "--probability": probability}
         _check_only_images({"a second argument": model, **of_stacks})
         segment_images(first, images, output, voxel_nm, asked, part)
-    elif model is None or any(value is not None for value in of_images.values()):
-        said = ", ".join(name for name, value in of_images.items() if value is not None) or f"{first} alone"
+    elif model is None or (images, output, voxel_nm) != (None, None, None):
+        options = {"--input": images, "--output": output, "--voxel-nm": voxel_nm}
+        given = [name for name, value in options.items() if value is not None]
+        problem = f"{', '.join(given)} is not enough" if given else f"{first} is the only argument"
         raise ConfigError(
-            f"{said} does not say what to segment; write STACK MODEL for a stack, or MODEL --input FOLDER --output "
-            "LABELS for a folder of images"
+            f"{problem}; write STACK MODEL for a stack, or MODEL --input FOLDER --output LABELS for a folder of images"
         )
     else:
         _segment_stack(first, model, labels, asked, part)
@@ -110,9 +110,7 @@ def segment(
 
 def _check_only_images(of_stacks: Mapping[str, object]) -> None:
     if given := [name for name, value in of_stacks.items() if value is not None]:
-        raise ConfigError(
-            f"{', '.join(given)}: for a stack alone; with --input leave it out, as in MODEL --input FOLDER --output LABELS"
-        )
+        raise ConfigError(f"{', '.join(given)}: for a stack alone, where no --input is given; leave it out")
 
 
 def _segment_stack(

@@ -58,7 +58,7 @@ class TemporaryStore:
         size = len(sample.detectors) * sample.slices * sample.dtype.itemsize * _PYRAMID
         size *= sample.plane_shape[0] * sample.plane_shape[1]
         free = shutil.disk_usage(self.folder).free
-        report(f"temporary store: {self.path}, up to {size / 1e9:.3g} GB; {free / 1e9:.3g} GB are free")
+        report(f"temporary store: {self.path}, up to {size / 1e6:.1f} MB; {free / 1e6:.0f} MB are free")
         stack = ingest(sample.description, self.path, overwrite=self.path.exists(), progress=progress, report=report)
         files.write_json(record, inputs)
         return stack
