@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -85,14 +86,23 @@ def panels(stack: Stack, images: Mapping[str, np.ndarray]) -> Image.Image:
         axes.imshow(plane, cmap="gray")
         axes.set_title(title)
         axes.axis("off")
-    rows, _ = stack.shape[1:]
-    length = 1000 * BAR_UM / stack.voxel_nm[2]
-    first = figure.axes[0]
-    first.add_patch(Rectangle((15, rows - 25), length, 8, color="white"))
-    first.text(15 + length / 2, rows - 32, f"{BAR_UM} µm", color="white", ha="center", va="bottom")
+    add_scale_bar(figure.axes[0], stack)
     names = [phase.name for phase in stack.phases]
     handles = [Rectangle((0, 0), 1, 1, color=phase.colour) for phase in stack.phases]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names))
+    return picture_of(figure)
+
+
+def add_scale_bar(axes: Axes, stack: Stack) -> None:
+    """Draw a scale bar into the lower left corner of a slice."""
+    rows, _ = stack.shape[1:]
+    length = 1000 * BAR_UM / stack.voxel_nm[2]
+    axes.add_patch(Rectangle((15, rows - 25), length, 8, color="white"))
+    axes.text(15 + length / 2, rows - 32, f"{BAR_UM} µm", color="white", ha="center", va="bottom")
+
+
+def picture_of(figure: Figure) -> Image.Image:
+    """Return a figure as pixels."""
     return Image.open(BytesIO(as_png(figure)))
 
 
