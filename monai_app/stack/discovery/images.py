@@ -100,7 +100,7 @@ def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:
     raise ConfigError(
         f"{folder} has no subfolder {', '.join(missing)}; the model needs the detectors {', '.join(detectors)}, and "
         f"the subfolders are {', '.join(subfolders) or 'none'}: call each like its detector, let one take the part of "
-        f"another (--detector {missing[0]}=NAME), or describe the images in {folder / DESCRIPTION}"
+        f"another (--detector MODEL=SUBFOLDER), or describe the images in {folder / DESCRIPTION}"
     )
 
 

@@ -80,7 +80,7 @@ def test_a_description_in_the_folder_decides(sample: SampleFolder) -> None:
 
 def test_missing_detectors_are_named(tmp_path: Path) -> None:
     write(tmp_path, "ICE", "SE")
-    refused(tmp_path, "no subfolder TLD", "subfolders are ICE, SE", "--detector TLD=NAME", "sample.yaml")
+    refused(tmp_path, "no subfolder TLD", "subfolders are ICE, SE", "--detector MODEL=SUBFOLDER", "sample.yaml")
     refused(tmp_path, "no subfolder TLD", detectors=("TLD",))
 
 
