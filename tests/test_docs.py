@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, template_path
 from monai_app.bundle.configs.training_settings import list_settings
+from monai_app.bundle.packages.package import package
 from monai_app.cli import app
 from monai_app.domain.region import Rect
 from monai_app.domain.schemas import Setting, settings_table
@@ -139,6 +140,8 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
 ) -> None:
     shutil.copytree(trained, tmp_path / "runs" / "unet")
     shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr")
+    write_tiny_sample(tmp_path / "images").unlink()
+    package(trained, tiny_stack, tmp_path / "cement_unet.zip", unscored=True)
     page = CHECKOUT / "docs" / "how-to" / "models" / "segmentation.md"
     for words in commands(page, "monai-app"):
         run_command("-m", "monai_app", *words, cwd=tmp_path)
@@ -151,6 +154,8 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
         for name in ("sure", "together", "from_python"):
             np.testing.assert_array_equal(stack.read_labels(name, z), stack.read_labels("unet", z))
         np.testing.assert_array_equal(stack.read_labels("masked", z), stack.read_labels("part", z))
+        labels = tifffile.imread(tmp_path / "labels" / f"slice_{z}.tif")
+        np.testing.assert_array_equal(labels, stack.read_labels("unet", z))
 
 
 def test_the_commands_of_the_page_on_quantities_run(tiny_stack: Stack, tmp_path: Path) -> None:

@@ -54,6 +54,17 @@ def load_model(run: Path) -> Model:
     return model
 
 
+def needs_trust(run: Path) -> bool:
+    """Whether the configs of a run folder would have to build its network, and the user did not trust them.
+
+    Raises:
+        ConfigError: a config or the metadata cannot be read.
+    """
+    spec = _described(run, read_config(run / "configs" / "inference.yaml"))
+    known = spec is not None and spec.definition is not None and is_known(spec.definition.name)
+    return not known and not is_signed(run)
+
+
 def _described(run: Path, config: Mapping[str, Any]) -> ModelSpec | None:
     """Return what metadata.json says; of earlier versions, what their plain values make of a bundle of the package."""
     metadata = run / "configs" / "metadata.json"

@@ -1,12 +1,12 @@
 """What the commands share: print the bundle command, run it, and look into a run folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.configs.applied import kept_settings
+from monai_app.bundle.configs.applied import Applied, kept_settings
 from monai_app.bundle.configs.plain import read_config
 from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, config_path, template_path
 from monai_app.bundle.configs.trust import trusted_copy
@@ -14,6 +14,7 @@ from monai_app.bundle.model import load_model
 from monai_app.bundle.renew import usable_run
 from monai_app.bundle.segment import tell_what_is_not_followed
 from monai_app.cli.logs import Verbosity
+from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
 from monai_app.inference import Model
@@ -105,6 +106,21 @@ class Applicable:
     name: str
     settings: dict[str, Any]
     command: BundleCommand
+
+
+def applied(chosen: Applicable, asked: Mapping[str, Any], part: Mapping[str, str]) -> Applied:
+    """Return how a model is applied: as it is asked for, else as the run folder says.
+
+    Args:
+        chosen: the model.
+        asked: the options that are given.
+        part: what of the stack is segmented; axes that are left out are as the run folder says.
+
+    Raises:
+        ConfigError: an option or a setting of the run folder breaks its rule.
+    """
+    region = {**chosen.settings.get("region", {}), **part}
+    return validated(Applied, {**chosen.settings, **asked, "region": region}, "segment")
 
 
 def applicable(path: Path) -> Applicable:

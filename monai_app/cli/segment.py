@@ -1,5 +1,6 @@
 """``monai-app segment``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,12 +8,31 @@ from typing import Annotated, Any, Literal
 import typer
 
 from monai_app.cli.logs import Quiet, Verbose, Verbosity
-from monai_app.cli.options import Device, Parts, StackPath, X, Y, Z, stand_ins
+from monai_app.cli.options import Device, Parts, X, Y, Z, stand_ins
+from monai_app.errors import ConfigError
 
 
 def segment(
-    stack: StackPath,
-    model: Annotated[Path, typer.Argument(help="Run folder with trained weights, or an exported file.")],
+    first: Annotated[
+        Path, typer.Argument(metavar="STACK", help="Ingested stack, NAME.ome.zarr; with --input, the model instead.")
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="Run folder with trained weights, or an exported file; with --input, a packed model too."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", "-i", metavar="FOLDER", help="Images to segment: a subfolder per detector, or with sample.yaml."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="With --input: folder for a TIFF a slice.")
+    ] = None,
+    voxel_nm: Annotated[
+        str | None,
+        typer.Option(metavar="Z,Y,X", help="With --input: size of a voxel in nm. [default: what the files say]"),
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the model's]")] = None,
     z: Z = None,
     y: Y = None,
@@ -48,32 +68,19 @@ def segment(
     ] = None,
     tiff: Annotated[Path | None, typer.Option(help="Also write the labels into this folder, a TIFF a slice.")] = None,
     detector: Parts = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name, or that folder.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Segment a stack into a label image.
+    """Segment a stack into a label image: STACK MODEL. Or a folder of images: MODEL -i FOLDER -o LABELS.
 
-    The label image lies in the stack's store. The same command resumes a segmentation that was stopped.
+    The label image lies in the stack's store; labels of a folder of images are TIFFs. The same command resumes a
+    segmentation that was stopped.
     """
-    from monai_app.bundle.configs.applied import Applied
-    from monai_app.bundle.segment import segment as segment_stack
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
-    from monai_app.cli.running import applicable, checked_device, show
-    from monai_app.domain.validation import validated
-    from monai_app.inspection import warn_of_faults
-    from monai_app.stack import Stack
-    from monai_app.stack.label_images.registry import check_label_name
-
     verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
     verbosity.start()
-    device = checked_device(device)
-    source, chosen, parts = Stack.open(stack), applicable(model), stand_ins(detector)
-    tell_what_is_unfamiliar(chosen.model.spec.reading(parts), source)
-    name = chosen.name if labels is None else labels
-    check_label_name(name)
-    given: dict[str, Any] = {
-        "mask": _mask(mask, source.label_names()),
+    every: dict[str, Any] = {
+        "mask": mask,
         "preview": preview,
         "confidence": confidence,
         "probability": probability,
@@ -84,21 +91,55 @@ def segment(
         "workers": workers,
         "cluster": cluster,
         "tiff_dir": tiff and str(tiff.absolute()),
-        "stand_ins": parts or None,
+        "stand_ins": stand_ins(detector) or None,
         "overwrite": overwrite or None,
     }
-    asked = {name: value for name, value in given.items() if value is not None}
+    asked = {name: value for name, value in every.items() if value is not None}
     part = {axis: text for axis, text in (("slices", z), ("rows", y), ("columns", x)) if text is not None}
-    wanted = {**chosen.settings, **asked, "region": {**chosen.settings.get("region", {}), **part}}
-    settings = validated(Applied, wanted, "segment")
+    if images is not None and output is not None:
+        from monai_app.cli.segment_images import segment_images
+
+        of_stacks = {"--labels": labels, "--tiff": tiff, "--confidence": confidence, "--probability": probability}
+        _check_only_images({"a second argument": model, **of_stacks})
+        segment_images(first, images, output, voxel_nm, asked, part)
+    elif model is None or (images, output, voxel_nm) != (None, None, None):
+        options = {"--input": images, "--output": output, "--voxel-nm": voxel_nm}
+        given = [name for name, value in options.items() if value is not None]
+        problem = f"{', '.join(given)} is not enough" if given else f"{first} is the only argument"
+        raise ConfigError(
+            f"{problem}; write STACK MODEL for a stack, or MODEL --input FOLDER --output LABELS for a folder of images"
+        )
+    else:
+        _segment_stack(first, model, labels, asked, part, verbosity)
+
+
+def _check_only_images(of_stacks: Mapping[str, object]) -> None:
+    if given := [name for name, value in of_stacks.items() if value is not None]:
+        raise ConfigError(f"{', '.join(given)}: for a stack alone, where no --input is given; leave it out")
+
+
+def _segment_stack(
+    stack: Path, model: Path, labels: str | None, asked: dict[str, Any], part: Mapping[str, str], verbosity: Verbosity
+) -> None:
+    from monai_app.bundle.segment import segment as segment_stack
+    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.cli.running import applicable, applied, checked_device, show
+    from monai_app.inspection import warn_of_faults
+    from monai_app.stack import Stack
+    from monai_app.stack.label_images.registry import check_label_name
+
+    if "device" in asked:
+        asked["device"] = checked_device(asked["device"])
+    source, chosen = Stack.open(stack), applicable(model)
+    tell_what_is_unfamiliar(chosen.model.spec.reading(asked.get("stand_ins", {})), source)
+    name = chosen.name if labels is None else labels
+    check_label_name(name)
+    if "mask" in asked and asked["mask"] not in source.label_names():
+        asked["mask"] = str(Path(asked["mask"]).absolute())  # the bundle takes it from any folder
+    settings = applied(chosen, asked, part)
     overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
     overrides |= {f"region::{axis}": text for axis, text in part.items()}
     show(replace(chosen.command, overrides=chosen.command.overrides | overrides), verbosity)
     warn_of_faults(source)
     segment_stack(chosen.model, source.path, name, settings)
-    typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")
-
-
-def _mask(mask: str | None, label_images: tuple[str, ...]) -> str | None:
-    """The mask as the bundle takes it from any folder: a label image's name, or an absolute path."""
-    return mask if mask is None or mask in label_images else str(Path(mask).absolute())
+    typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if settings.preview else name)}")

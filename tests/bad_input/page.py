@@ -11,7 +11,7 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "reference" / "bad_input.md"
 MODULES = (
     *("descriptions", "init", "alignment", "images", "sources", "labels", "stores", "annotations"),
-    *("train", "results", "studies", "segment", "quantify", "proposals"),
+    *("train", "results", "studies", "segment", "segment_images", "quantify", "proposals"),
     *("report", "saving", "view", "inspect", "others"),
 )
 HEADINGS = {

@@ -1,0 +1,128 @@
+"""A folder of images that a model is to be applied to, as the description of a sample."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from monai_app.domain.validation import validated
+from monai_app.errors import ConfigError
+from monai_app.io.registry import find_format
+from monai_app.stack.discovery.describe import describe, questions
+from monai_app.stack.discovery.discover import Discovery, Report, discover
+from monai_app.stack.discovery.read import DESCRIPTION, read_description
+from monai_app.stack.discovery.units import Unit
+from monai_app.stack.ingestion.description import SampleDescription, Voxel
+from monai_app.stack.ingestion.voxel_size import uncertain_size
+
+
+def describe_images(
+    folder: Path, detectors: Sequence[str], voxel: Voxel | None = None, report: Report = lambda line: None
+) -> SampleDescription:
+    """Describe the images of some detectors; annotations are left out.
+
+    Args:
+        folder: with a ``sample.yaml``; or with a subfolder for each detector, called like it, whatever the case; or of
+            one detector, with its images.
+        detectors: names of the detectors that are needed.
+        voxel: size of a voxel, where the files do not say it.
+        report: called with what was found, line by line.
+
+    Returns:
+        The description, with these detectors in this order.
+
+    Raises:
+        ConfigError: a detector is missing, something about the images is not clear, or no file says the voxel size.
+        StackError: there are no images, or none that can be used.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  # links stay links
+    if (folder / DESCRIPTION).is_file():
+        return _described(folder, detectors, voxel, report)
+    found, units = _found(folder, detectors, report)
+    _check_clear(found, folder)
+    missing = [axis for axis in "zyx" if axis not in found.sizes]
+    if missing and voxel is None:
+        raise ConfigError(
+            f"{folder}: no file says in nm the size of a voxel along {', '.join(missing)}"
+            f"{uncertain_size(found.sources)}; give the distances of slices, rows and columns: --voxel-nm Z,Y,X"
+        )
+    entries = {name: unit.entry.model_dump(exclude_none=True) for name, unit in units.items()}
+    content = {"name": folder.name, "detectors": entries, "voxel_nm": {} if voxel is None else voxel.model_dump()}
+    return validated(SampleDescription, content, str(folder), context=folder)
+
+
+def _described(folder: Path, detectors: Sequence[str], voxel: Voxel | None, report: Report) -> SampleDescription:
+    path = folder / DESCRIPTION
+    if voxel is not None:
+        raise ConfigError(f"--voxel-nm: {path} describes the images; write 'voxel_nm' there, or leave out --voxel-nm")
+    description = read_description(folder, report)
+    missing = [name for name in detectors if name not in description.detectors]
+    if missing:
+        raise ConfigError(
+            f"{path} describes {', '.join(description.detectors)}, and the model needs {', '.join(missing)}; add it "
+            "there, or let another detector take its part (--detector)"
+        )
+    chosen = {name: description.detectors[name] for name in detectors}
+    return description.model_copy(update={"detectors": chosen, "annotations": None})
+
+
+def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Discovery, dict[str, Unit]]:
+    """What the images are, and those of each detector."""
+    folders = _subfolders(folder, detectors)
+    if folders is None:
+        found = discover([folder], report)
+        units = list(found.detectors.values())
+        if len(units) == 1 and units[0].name.casefold() not in ("", detectors[0].casefold()):
+            raise ConfigError(
+                f"{folder} holds images of {units[0].name} and the model needs {detectors[0]}; if {units[0].name} is "
+                f"to take its part, add --detector {detectors[0]}={units[0].name}; if the images are of "
+                f"{detectors[0]} all the same, put them into a subfolder {detectors[0]}"
+            )
+        return found, {detectors[0]: _only(units, folder)}
+    found = discover(folders, report)
+    below = {
+        name: [unit for unit in found.detectors.values() if unit.entry.source.is_relative_to(path)]
+        for name, path in zip(detectors, folders, strict=True)
+    }
+    return found, {name: _only(below[name], path) for name, path in zip(detectors, folders, strict=True)}
+
+
+def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:
+    """The subfolders of the detectors; None where the folder itself holds the images of the only one."""
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    subfolders = {entry.name: entry for entry in entries if entry.is_dir()}
+    found = [_called(name, subfolders) for name in detectors]
+    if all(found):
+        return [path for path in found if path is not None]
+    if len(detectors) == 1 and any(entry.is_file() and find_format(entry) for entry in entries):
+        return None
+    missing = [name for name, path in zip(detectors, found, strict=True) if path is None]
+    raise ConfigError(
+        f"{folder} has no subfolder {', '.join(missing)}; the model needs the detectors {', '.join(detectors)}, and "
+        f"the subfolders are {', '.join(subfolders) or 'none'}: call each like its detector, let one take the part of "
+        f"another (--detector MODEL=SUBFOLDER), or describe the images in {folder / DESCRIPTION}"
+    )
+
+
+def _called(name: str, subfolders: dict[str, Path]) -> Path | None:
+    """The subfolder of a name, or the only one that differs from it in case alone."""
+    alike = [path for other, path in subfolders.items() if other.casefold() == name.casefold()]
+    return subfolders.get(name, alike[0] if len(alike) == 1 else None)
+
+
+def _only(units: Sequence[Unit], folder: Path) -> Unit:
+    if len(units) == 1:
+        return units[0]
+    places = ", ".join(unit.where for unit in units) or "nothing that can be used"
+    raise ConfigError(f"{folder} must hold the images of one detector and holds {places}; {_remedy(folder.parent)}")
+
+
+def _check_clear(found: Discovery, folder: Path) -> None:
+    """Refuse what a description would ask about the images, but for their names and the size of a voxel."""
+    images = replace(found, labels=[], unnamed=[], sizes=dict.fromkeys("zyx", (1.0, "")))
+    if asked := questions(describe(images, folder)):
+        raise ConfigError("\n".join([f"{folder} leaves questions open; {_remedy(folder)}:", *asked]))
+
+
+def _remedy(folder: Path) -> str:
+    return f"write a description, 'monai-app init {folder} -o {folder / DESCRIPTION}', and answer its questions there"

@@ -1,0 +1,106 @@
+"""A folder of images that a model is to be applied to: which images are which detector's, and what is not clear."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from monai_app.errors import ConfigError
+from monai_app.stack import SampleDescription, Voxel
+from monai_app.stack.discovery.images import describe_images
+from monai_app.stack.ingestion.sample import check_sample
+from tests.stack.samples import SampleFolder, pixels, write_folder
+
+VOXEL = Voxel(z=20, y=10, x=5)
+
+
+def write(folder: Path, *names: str, **options: Any) -> None:
+    for name in names:
+        write_folder(folder / name, pixels(3, 24, 20), **options)
+
+
+def sources(description: SampleDescription) -> dict[str, Path]:
+    return {name: entry.source for name, entry in description.detectors.items()}
+
+
+def refused(folder: Path, *says: str, detectors: tuple[str, ...] = ("ICE", "TLD"), voxel: Voxel | None = VOXEL) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        describe_images(folder, detectors, voxel)
+    for text in says:
+        assert text in str(refusal.value)
+
+
+def test_subfolders_are_the_detectors_that_are_called_alike(tmp_path: Path) -> None:
+    write(tmp_path, "tld", "ICE", "SE")
+    description = describe_images(tmp_path, ("TLD", "ICE"), VOXEL)
+    assert sources(description) == {"TLD": tmp_path / "tld", "ICE": tmp_path / "ICE"}
+    assert list(description.detectors) == ["TLD", "ICE"]
+    assert (description.voxel.z, description.voxel.y, description.voxel.x) == (20, 10, 5)
+    assert check_sample(description).slices == 3
+
+
+def test_an_exact_name_counts_before_one_of_another_case(tmp_path: Path) -> None:
+    write(tmp_path, "Ice", "ICE")
+    assert sources(describe_images(tmp_path, ("ICE",), VOXEL)) == {"ICE": tmp_path / "ICE"}
+    refused(tmp_path, "no subfolder ice", detectors=("ice",))
+
+
+def test_one_detector_may_lie_in_the_folder_itself_or_in_a_file(tmp_path: Path) -> None:
+    write(tmp_path, "plain")
+    assert sources(describe_images(tmp_path / "plain", ("ICE",), VOXEL)) == {"ICE": tmp_path / "plain"}
+    (tmp_path / "pages").mkdir()
+    pages = tmp_path / "pages" / "all.tif"
+    tifffile.imwrite(pages, pixels(3, 24, 20), photometric="minisblack")
+    assert sources(describe_images(tmp_path / "pages", ("ICE",), VOXEL)) == {"ICE": pages}
+
+
+def test_sizes_come_from_the_files_where_they_have_them(tmp_path: Path) -> None:
+    metadata = {"axes": "ZYX", **{f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (20, 10, 5), strict=True)}}
+    metadata |= {f"PhysicalSize{axis}Unit": "nm" for axis in "ZYX"}
+    (tmp_path / "ICE").mkdir()
+    tifffile.imwrite(tmp_path / "ICE" / "all.ome.tif", pixels(3, 24, 20), metadata=metadata)
+    assert check_sample(describe_images(tmp_path, ("ICE",))).voxel_nm == (20, 10, 5)
+    write(tmp_path, "TLD")
+    refused(tmp_path, "along z, y, x", "--voxel-nm Z,Y,X", detectors=("TLD",), voxel=None)
+
+
+def test_a_description_in_the_folder_decides(sample: SampleFolder) -> None:
+    image = sample.images["TLD"]
+    sample.detector("SE", image)
+    sample.annotate({1: np.full(image.shape[1:], 7, np.uint8)}, train=[1], test=[])
+    folder = sample.write().parent
+    description = describe_images(folder, ("TLD", "ICE"))
+    assert list(description.detectors) == ["TLD", "ICE"]
+    assert description.annotations is None
+    refused(folder, "--voxel-nm", "sample.yaml")
+    refused(folder, "sample.yaml describes ICE, TLD, SE", "BSE", detectors=("BSE",), voxel=None)
+
+
+def test_missing_detectors_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "ICE", "SE")
+    refused(tmp_path, "no subfolder TLD", "subfolders are ICE, SE", "--detector MODEL=SUBFOLDER", "sample.yaml")
+    refused(tmp_path, "no subfolder TLD", detectors=("TLD",))
+
+
+def test_a_folder_of_several_detectors_is_none_of_one(tmp_path: Path) -> None:
+    for name in ("ICE", "TLD"):
+        write_folder(tmp_path / "both", pixels(3, 24, 20), pattern=f"{name}_{{}}.tif")
+    refused(tmp_path / "both", "must hold the images of one detector", "monai-app init", detectors=("ICE",))
+    write(tmp_path, "ICE/first", "ICE/second", "TLD")
+    refused(tmp_path, f"{tmp_path / 'ICE'} must hold the images of one detector", "first, second")
+
+
+def test_what_a_description_would_ask_is_refused(tmp_path: Path) -> None:
+    cases: dict[str, tuple[Any, dict[str, Any], str]] = {
+        "float": (np.linspace(0, 1, 3 * 24 * 20, dtype=np.float32).reshape(3, 24, 20), {}, "black and white"),
+        "inverted": (pixels(3, 24, 20), {"photometric": "miniswhite"}, "0 is white"),
+    }
+    for name, (planes, options, says) in cases.items():
+        folder = tmp_path / name
+        write_folder(folder, planes, **options)
+        refused(folder, says, f"monai-app init {folder} -o {folder / 'sample.yaml'}", detectors=("ICE",))
+    write_folder(tmp_path / "gap", pixels(5, 24, 20))
+    (tmp_path / "gap" / "slice_1.tif").unlink()
+    refused(tmp_path / "gap", "are missing of 0 to 4", "sample.yaml", detectors=("ICE",))
