@@ -30,10 +30,10 @@ def quantify(
     """Measure the phases: fractions, surfaces, connectivity, sizes."""
     from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region
-    from monai_app.quantify import StoredLabels, chosen_measures, tortuosity_measure
-    from monai_app.quantify import quantify as take_measures
-    from monai_app.quantify.report.folder import check_folder, write_folder
-    from monai_app.quantify.report.text import text_lines
+    from monai_app.quantities import StoredLabels, chosen_measures, tortuosity_measure
+    from monai_app.quantities import quantify as take_measures
+    from monai_app.quantities.report.folder import check_folder, write_folder
+    from monai_app.quantities.report.text import text_lines
     from monai_app.stack import Stack
 
     check_folder(output, overwrite=overwrite)

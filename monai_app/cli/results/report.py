@@ -23,9 +23,9 @@ def report(
 ) -> None:
     """Write one HTML page about a model, a stack and its quantities."""
     from monai_app.cli.progress import progress_bar
-    from monai_app.report.page import write_page
-    from monai_app.report.pdf import find_browser, print_pdf
-    from monai_app.report.sources import read_sources
+    from monai_app.reporting.page import write_page
+    from monai_app.reporting.pdf import find_browser, print_pdf
+    from monai_app.reporting.sources import read_sources
     from monai_app.stack.places import check_targets
 
     check_targets({".html": output, ".pdf": pdf}, overwrite=overwrite)
