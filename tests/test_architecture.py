@@ -29,6 +29,7 @@ LAYERS = [
     {"reporting"},
     {"label"},
     {"napari"},
+    {"api"},
     {"cli"},
 ]
 

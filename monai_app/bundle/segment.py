@@ -14,9 +14,7 @@ from monai_app.progress import Progress
 _SHOWN = 3
 
 
-def segment(
-    model: Model, stack: Path, name: str, settings: Applied, progress: Progress | None = None
-) -> str:
+def segment(model: Model, stack: Path, name: str, settings: Applied, progress: Progress | None = None) -> str:
     """Segment a stack, and write the labels as TIFFs where that is asked for.
 
     Args:

@@ -19,7 +19,7 @@ def export(
 
     The file holds its metadata, and its result is compared with that of the original.
     """
-    from monai_app.cli.running import trained_run
+    from monai_app.api.running import trained_run
     from monai_app.export import export_run
 
     report = export_run(

@@ -1,36 +1,11 @@
-"""What the commands share: print the bundle command, run it, and look into a run folder."""
+"""What the commands share: printing the bundle command, and logging."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from logging.config import fileConfig
-from pathlib import Path
-from typing import Any
 
 import typer
 
 from monai_app.bundle.command import BundleCommand
-from monai_app.bundle.configs.applied import kept_settings
-from monai_app.bundle.configs.plain import read_config
-from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, config_path, template_path
-from monai_app.bundle.configs.trust import trusted_copy
-from monai_app.bundle.model import load_model
-from monai_app.bundle.renew import usable_run
-from monai_app.bundle.segment import tell_what_is_not_followed
-from monai_app.errors import ConfigError
-from monai_app.export import open_exported
-from monai_app.inference import Model
-
-
-def show_and_run(run: Path, command: BundleCommand) -> None:
-    """Print the ``python -m monai.bundle run`` line of a run folder's configs, then run it if they are trusted.
-
-    Raises:
-        ConfigError: they are not.
-    """
-    with trusted_copy(run) as copy:
-        show(command)
-        files = tuple(copy / path.relative_to(run) for path in command.config_files)
-        replace(command, config_files=files).run()
+from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, template_path
 
 
 def show(command: BundleCommand) -> None:
@@ -38,95 +13,6 @@ def show(command: BundleCommand) -> None:
     typer.echo(f"$ {command}")
 
 
-def run_command(
-    run: Path, stacks: Sequence[Path], configs: Sequence[str], processes: int, **options: object
-) -> BundleCommand:
-    """Return the call of a run folder's configs on stacks, each config laid over those before it.
-
-    For several processes ``multi_gpu_`` and the last one's name is laid over them. Options are ids or options of
-    MONAI's ``run``; ``None`` leaves one away.
-
-    Raises:
-        ConfigError: a config is missing.
-    """
-    names = [*configs, f"multi_gpu_{configs[-1]}"] if processes > 1 else configs
-    files = tuple(run / "configs" / f"{name}.yaml" for name in names)
-    for file in files:
-        if not file.is_file():
-            raise ConfigError(f"{file} does not exist; restore it from a copy, or make the folder again")
-    overrides: dict[str, object] = {"bundle_root": str(run), "dataset_dir": str(stacks[0])}
-    if len(stacks) > 1:
-        overrides["more_stacks"] = [str(stack) for stack in stacks[1:]]
-    overrides |= {name: value for name, value in options.items() if value is not None}
-    return BundleCommand(files, overrides, processes)
-
-
-def checked_device(name: str | None, processes: int = 1) -> str | None:
-    """Return the name of the device to compute on, or ``None`` where none was asked for.
-
-    Raises:
-        ConfigError: it does not exist, or several processes would share it.
-    """
-    if name is None:
-        return None
-    if processes > 1:
-        raise ConfigError(f"--device {name}: each of {processes} processes takes a device of its own; leave it out")
-    from monai_app.device.choose import chosen_device
-
-    return str(chosen_device(name))
-
-
-def trained_run(run: Path) -> Path:
-    """Return the absolute path of a run folder that holds trained weights.
-
-    Raises:
-        ConfigError: it is no run folder, or nothing was trained yet.
-    """
-    run = run.absolute()
-    if not (run / "configs" / "inference.yaml").is_file():
-        raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
-    if not (run / "models" / "model.pt").is_file():
-        raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
-    return usable_run(run)
-
-
 def log_to_console() -> None:
     """Log to standard output, as the bundles' runs do."""
     fileConfig(template_path(DEFAULT_BUNDLE) / "configs" / "logging.conf", disable_existing_loggers=False)
-
-
-@dataclass(frozen=True)
-class Applicable:
-    """A model to segment with.
-
-    Attributes:
-        model: the model.
-        name: the run folder's, or the file's without its suffix.
-        settings: what the run folder says of how it is applied.
-        command: the ``python -m monai.bundle run`` call of its configs.
-    """
-
-    model: Model
-    name: str
-    settings: dict[str, Any]
-    command: BundleCommand
-
-
-def applicable(path: Path) -> Applicable:
-    """Return the model of a run folder or an exported file; no config is evaluated.
-
-    Raises:
-        ConfigError: it is neither, a run folder without weights, or it does not fit what describes it.
-    """
-    path = path.absolute()
-    if path.is_file():
-        template = template_path(DEFAULT_BUNDLE)
-        configs = (template / "configs" / "inference.yaml", config_path("tasks", "exported"))
-        command = BundleCommand(configs, {"bundle_root": str(template), "exported": str(path)})
-        return Applicable(open_exported(str(path)), path.stem, {}, command)
-    run = trained_run(path)
-    inference = run / "configs" / "inference.yaml"
-    config = read_config(inference)
-    settings = kept_settings(config, inference)
-    tell_what_is_not_followed(config, inference)
-    return Applicable(load_model(run), run.name, settings, BundleCommand((inference,), {"bundle_root": str(run)}))

@@ -1,8 +1,7 @@
 """``monai-app segment``."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -53,48 +52,30 @@ def segment(
 
     The label image lies in the stack's store. The same command resumes a segmentation that was stopped.
     """
-    from monai_app.bundle.configs.applied import Applied
-    from monai_app.bundle.segment import segment as segment_stack
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
-    from monai_app.cli.running import applicable, checked_device, log_to_console, show
-    from monai_app.domain.validation import validated
-    from monai_app.inspection import warn_of_faults
-    from monai_app.stack import Stack
-    from monai_app.stack.label_images.registry import check_label_name
+    from monai_app.api.segmentation import segment as segment_stack
+    from monai_app.cli.running import log_to_console, show
 
-    device = checked_device(device)
     log_to_console()
-    source, chosen, parts = Stack.open(stack), applicable(model), stand_ins(detector)
-    tell_what_is_unfamiliar(chosen.model.spec.reading(parts), source)
-    name = chosen.name if labels is None else labels
-    check_label_name(name)
-    given: dict[str, Any] = {
-        "mask": _mask(mask, source.label_names()),
-        "preview": preview,
-        "confidence": confidence,
-        "probability": probability,
-        "tile": tile,
-        "memory": memory,
-        "precision": precision,
-        "device": device,
-        "workers": workers,
-        "cluster": cluster,
-        "tiff_dir": tiff and str(tiff.absolute()),
-        "stand_ins": parts or None,
-        "overwrite": overwrite or None,
-    }
-    asked = {name: value for name, value in given.items() if value is not None}
-    part = {axis: text for axis, text in (("slices", z), ("rows", y), ("columns", x)) if text is not None}
-    wanted = {**chosen.settings, **asked, "region": {**chosen.settings.get("region", {}), **part}}
-    settings = validated(Applied, wanted, "segment")
-    overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
-    overrides |= {f"region::{axis}": text for axis, text in part.items()}
-    show(replace(chosen.command, overrides=chosen.command.overrides | overrides))
-    warn_of_faults(source)
-    segment_stack(chosen.model, source.path, name, settings)
-    typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if preview else name)}")
-
-
-def _mask(mask: str | None, label_images: tuple[str, ...]) -> str | None:
-    """The mask as the bundle takes it from any folder: a label image's name, or an absolute path."""
-    return mask if mask is None or mask in label_images else str(Path(mask).absolute())
+    found = segment_stack(
+        stack,
+        model,
+        labels,
+        z=z,
+        y=y,
+        x=x,
+        mask=mask,
+        preview=preview,
+        confidence=confidence,
+        probability=probability,
+        tile=tile,
+        memory=memory,
+        precision=precision,
+        device=device,
+        workers=workers,
+        cluster=cluster,
+        tiff=tiff,
+        detectors=stand_ins(detector),
+        overwrite=overwrite,
+        show=show,
+    )
+    typer.echo(f"labels: {found.path}")

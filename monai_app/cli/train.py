@@ -1,8 +1,7 @@
 """``monai-app train``."""
 
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -59,60 +58,33 @@ def train(
     The run folder becomes a MONAI bundle that holds the weights. The same command resumes a training that was stopped;
     a finished run is continued where more epochs or minutes are given.
     """
-    begun = time.time()
-    from monai_app.bundle.checks import check_tracking
+    from monai_app.api.training import begin_training, named_settings
     from monai_app.bundle.configs.settings import parse_setting
-    from monai_app.bundle.configs.templates import DEFAULT_BUNDLE
-    from monai_app.bundle.configs.trust import trusted_copy
-    from monai_app.bundle.configs.variants import read_variant
-    from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.recipe import begin_run
-    from monai_app.bundle.run_folder import describe_again
-    from monai_app.cli.running import checked_device, log_to_console, run_command, show, show_and_run
-    from monai_app.inspection import warn_of_faults
-    from monai_app.stack import Stack
+    from monai_app.cli.running import log_to_console, show
 
-    given: dict[str, Any] = dict(map(parse_setting, settings or []))
-    named = {
-        "detectors": detectors and [name.strip() for name in detectors.split(",")],
-        "slices": slices,
-        "max_epochs": epochs,
-        "seed": seed,
-    }
-    given |= {name: value for name, value in named.items() if value is not None}
-    check_processes(processes)
-    device = checked_device(device, processes)
-    if tracking is not None:
-        check_tracking(tracking)
+    names = detectors and [name.strip() for name in detectors.split(",")]
+    given = dict(map(parse_setting, settings or []))
     stacks, run = stacks_and_run(paths, run)
-    opened = [*map(Stack.open, stacks)]
-    if variant is not None:
-        bundle, given = read_variant(variant).choose(opened[0], bundle, given)
-    options = {"amp": amp, "device": device}
-    run, new = begin_run(
-        DEFAULT_BUNDLE if bundle is None else bundle,
-        opened,
-        run.absolute(),
+    training = begin_training(
+        stacks,
+        run,
+        variant=variant,
+        bundle=bundle,
         size=size,
-        settings=given,
-        processes=processes,
+        settings=named_settings(given, detectors=names, slices=slices, epochs=epochs, seed=seed),
+        minutes=minutes,
         pretrained=pretrained,
+        processes=processes,
+        amp=amp,
+        device=device,
+        tracking=tracking,
         trust=trust,
         overwrite=overwrite,
         report=typer.echo,
-        begun=begun,
-        minutes=minutes,
-        options=options,
     )
     log_to_console()
-    for each in opened:
-        warn_of_faults(each)
-    command = run_command(run, [each.path for each in opened], ("train",), processes, **options, tracking=tracking)
+    training.warn()
     if prepare_only:
-        show(command)
+        show(training.command)
         return
-    with trusted_copy(run) as copy:
-        if not new:
-            describe_again(run, copy / "configs")  # somebody may have edited it
-    show_and_run(run, command)
-    typer.echo(f"weights: {run / 'models' / 'model.pt'}")
+    typer.echo(f"weights: {training.run(show).weights}")

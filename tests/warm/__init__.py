@@ -32,6 +32,7 @@ IMPORTED = (
     "matplotlib.backends.backend_agg",
     "mlflow.tracking",
     "distributed",
+    "monai_app.api.running",
     "monai_app.cli.running",
     "monai_app.bundle.packages.package",
     "monai_app.bundle.run_folder",

@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from monai_app.cli.options import Device, Parts, Run, Stacks, stacks_and_run, stand_ins
 from monai_app.errors import ConfigError
-
-if TYPE_CHECKING:
-    from monai_app.stack import Stack
 
 
 def evaluate(
@@ -31,46 +28,42 @@ def evaluate(
     With --leave-one-out one model is trained for each annotated slice, with the run's settings. The same command
     resumes what was stopped.
     """
-    from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.model import read_spec
-    from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
-    from monai_app.cli.running import checked_device, run_command, show_and_run, trained_run
-    from monai_app.stack import Stack
-    from monai_app.storage import check_writable
-    from monai_app.training.evaluation import pooled_path, read_document
+    from monai_app.api.evaluation import evaluate as evaluate_run
+    from monai_app.cli.running import show
     from monai_app.training.evaluation.text import pooled_lines
 
-    check_processes(processes)
-    device = checked_device(device, processes)
-    stacks, given = stacks_and_run(paths, run)
-    run = trained_run(given)
-    opened, parts = [Stack.open(stack) for stack in stacks], stand_ins(detector)
-    place = pooled_path(given, stand_ins=bool(parts)).parent
-    check_writable(place, "scores go into the run folder: copy it to a place that you can write to")
-    check_different(opened)
-    options: dict[str, object] = {"amp": amp, "device": device}
+    stacks, run = stacks_and_run(paths, run)
+    parts = stand_ins(detector)
     if left_out:
-        _leave_one_out(opened, given, parts, processes, options)
+        _leave_one_out(stacks, run, parts, processes, amp=amp, device=device)
         return
-    spec = read_spec(run / "configs" / "metadata.json").reading(parts)
-    for each in opened:
-        tell_what_is_unfamiliar(spec, each)
-    options["stand_ins"] = parts or None
-    if run != given.absolute():  # of an earlier version and left as it is: a temporary copy is evaluated
-        options["output_dir"] = str(given.absolute() / "eval")
-    show_and_run(run, run_command(run, [each.path for each in opened], ("train", "evaluate"), processes, **options))
-    document = pooled_path(given.absolute(), stand_ins=bool(parts))
-    for line in pooled_lines(read_document(document)):
+    scores = evaluate_run(stacks, run, detectors=parts, processes=processes, amp=amp, device=device, show=show)
+    for line in pooled_lines(scores.document):
         typer.echo(line)
-    typer.echo(f"scores: {document.with_suffix('.csv')}")
+    typer.echo(f"scores: {scores.path.with_suffix('.csv')}")
 
 
 def _leave_one_out(
-    stacks: Sequence["Stack"], run: Path, parts: Mapping[str, str], processes: int, options: Mapping[str, object]
+    paths: Sequence[Path],
+    run: Path,
+    parts: Mapping[str, str],
+    processes: int,
+    *,
+    amp: bool | None,
+    device: str | None,
 ) -> None:
+    from monai_app.api.evaluation import check_scorable
+    from monai_app.api.running import checked_device, trained_run
+    from monai_app.bundle.launch import check_processes
     from monai_app.cli.results.leave_one_out import leave_one_out
+    from monai_app.stack import Stack
 
+    check_processes(processes)
+    device = checked_device(device, processes)
+    trained_run(run)
+    stacks = [*map(Stack.open, paths)]
+    check_scorable(stacks, run, stand_ins=bool(parts))
     if len(stacks) > 1 or parts:
         what = "--detector" if parts else ", ".join(str(stack.path) for stack in stacks)
         raise ConfigError(f"{what}: --leave-one-out trains on one stack and its own detectors; give one, without more")
-    leave_one_out(stacks[0], run.absolute(), processes, **options)
+    leave_one_out(stacks[0], run.absolute(), processes, amp=amp, device=device)

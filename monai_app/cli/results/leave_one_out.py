@@ -4,12 +4,13 @@ from pathlib import Path
 
 import typer
 
+from monai_app.api.running import run_command, run_trusted
 from monai_app.bundle.configs.templates import NO_SIZE
 from monai_app.bundle.configs.trust import trusted_copy
 from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, is_trained, ready, write_summary
 from monai_app.bundle.recipe import Recipe, read_recipe
 from monai_app.bundle.run_folder import describe_again
-from monai_app.cli.running import log_to_console, run_command, show_and_run
+from monai_app.cli.running import log_to_console, show
 from monai_app.errors import FailedError
 from monai_app.stack import Stack
 from monai_app.storage import check_writable
@@ -46,7 +47,7 @@ def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, options: d
         if not new:
             describe_again(fold.run, copy / "configs")
     for configs in (("train",), ("train", "evaluate")):
-        show_and_run(fold.run, run_command(fold.run, [own.path], configs, processes, **options))
+        run_trusted(fold.run, run_command(fold.run, [own.path], configs, processes, **options), show)
     scored = read_stack_scores(fold.run, own.identity, SECTIONS)
     if scored is None:
         raise FailedError(f"{fold.run} was trained or evaluated by another process too; give the same command again")

@@ -28,22 +28,23 @@ def quantify(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing result.")] = False,
 ) -> None:
     """Measure the phases: fractions, surfaces, connectivity, sizes."""
+    from monai_app.api.results import quantify as measure_labels
     from monai_app.cli.progress import progress_bar
-    from monai_app.domain.region import Region
-    from monai_app.quantities import StoredLabels, chosen_measures, tortuosity_measure
-    from monai_app.quantities import quantify as take_measures
-    from monai_app.quantities.report.folder import check_folder, write_folder
     from monai_app.quantities.report.text import text_lines
-    from monai_app.stack import Stack
 
-    check_folder(output, overwrite=overwrite)
-    measures = dict(chosen_measures(measure))
-    source = Stack.open(stack)
-    measured = StoredLabels(source, labels, Region.parse(z, y, x, source.shape), mask)
-    if tortuosity is not None:
-        measures["tortuosity"] = tortuosity_measure(measured, tortuosity)
-    found = take_measures(measured, measures, lambda name: progress_bar(name, "block"))
-    write_folder(found, output, overwrite=overwrite)
-    for line in text_lines(found):
+    quantities = measure_labels(
+        stack,
+        labels,
+        output=output,
+        z=z,
+        y=y,
+        x=x,
+        mask=mask,
+        measures=measure,
+        tortuosity=tortuosity,
+        overwrite=overwrite,
+        progress=lambda name: progress_bar(name, "block"),
+    )
+    for line in text_lines(quantities.found):
         typer.echo(line)
     typer.echo(f"quantities: {output}")

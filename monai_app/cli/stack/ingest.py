@@ -32,13 +32,13 @@ def ingest(
     ] = None,
 ) -> None:
     """Read images and annotations into an OME-Zarr store."""
+    from monai_app.api.stacks import ingest as ingest_sample
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.templates import config_path
     from monai_app.cli.progress import progress_bar
     from monai_app.cli.running import show
     from monai_app.errors import ConfigError
     from monai_app.stack import Align
-    from monai_app.stack import ingest as ingest_sample
     from monai_app.stack.alignment.report import check_folder, write_report
 
     options = {"align_transform": align_transform, "align_keep": align_keep, "align_reference": align_reference}

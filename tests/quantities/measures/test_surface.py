@@ -13,7 +13,17 @@ from monai_app.progress import silent
 from monai_app.quantities import ArrayLabels
 from monai_app.quantities.labels import Voxels
 from monai_app.quantities.measures.surface import DIRECTIONS, crofton_weights, measure
-from tests.quantities.shapes import PHASES, Sides, SmallBlocks, any_labels, ball, blobs, layer, numbers, overlapping_balls
+from tests.quantities.shapes import (
+    PHASES,
+    Sides,
+    SmallBlocks,
+    any_labels,
+    ball,
+    blobs,
+    layer,
+    numbers,
+    overlapping_balls,
+)
 
 
 def test_directions_and_weights_are_those_of_the_paper() -> None:
