@@ -97,12 +97,12 @@ def test_a_killed_evaluation_goes_on_with_what_is_missing(
     save_checkpoint({**read_checkpoint(unfinished), "finished": False}, unfinished)
     called = []
 
-    def evaluated(place: Path, command: BundleCommand) -> None:
+    def evaluated(place: Path, command: BundleCommand, show: object) -> None:
         called.append((place, command.config_files[-1].name))
         if len(called) == 2:
             (own / "eval" / "kept").rename(own / "eval" / "test")
 
-    monkeypatch.setattr("monai_app.cli.results.leave_one_out.show_and_run", evaluated)
+    monkeypatch.setattr("monai_app.cli.results.leave_one_out.run_trusted", evaluated)
     monkeypatch.setattr("monai_app.cli.results.leave_one_out.log_to_console", lambda: None)
     leave_one_out(left_out.stack, run, 1)
     both = ("train.yaml", "evaluate.yaml")  # the training finds that it is complete
