@@ -14,7 +14,7 @@ REFUSED = 3
 
 
 class AppError(Exception):
-    """Base of every error that a user can cause and mend.
+    """Base of every error that a user can cause and correct.
 
     Attributes:
         status: the HTTP status with which the label server answers.

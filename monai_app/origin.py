@@ -38,7 +38,7 @@ class Origin:
             same = False
         if not same:
             raise ConfigError(
-                f"{self.path} was replaced since it was read, so nothing more is written: give the same command again "
+                f"{self.path} was replaced since it was read, so nothing more is written: run the same command again "
                 "to use the new file, or put the old one back"
             )
         self._stamp = stamp

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monai_app.errors import AppError, StorageError, causes
 
-_AGAIN = "and give the same command again"
+_AGAIN = "and run the same command again"
 _DISK = {
     errno.ENOSPC: f"make room on that disk, {_AGAIN}",
     errno.EDQUOT: f"make room within your quota, {_AGAIN}",
@@ -47,7 +47,7 @@ def storage_error(error: OSError, path: Path | str | None = None) -> StorageErro
     place = path or error.filename
     named = f"{os.fsdecode(place)}: " if isinstance(place, str | bytes | os.PathLike) else ""
     reason = (error.strerror or str(error)).rstrip(".")
-    told = StorageError(f"{named}{reason}; {_REMEDIES.get(error.errno or 0, 'mend that')}")
+    told = StorageError(f"{named}{reason}; {_REMEDIES.get(error.errno or 0, 'correct that')}")
     told.errno, told.strerror = error.errno, reason
     return told
 

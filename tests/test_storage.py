@@ -34,12 +34,12 @@ def failing(code: int) -> object:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (errno.ENOSPC, "No space left on device; make room on that disk, and give the same command again"),
+        (errno.ENOSPC, "No space left on device; make room on that disk, and run the same command again"),
         (errno.EDQUOT, "quota"),
         (errno.EROFS, "Read-only file system; choose a place that can be written"),
         (errno.EACCES, "Permission denied; ask its owner"),
         (errno.EIO, "network drive"),
-        (errno.EXDEV, "mend that"),
+        (errno.EXDEV, "correct that"),
     ],
 )
 def test_an_error_names_file_reason_and_remedy(code: int, words: str) -> None:

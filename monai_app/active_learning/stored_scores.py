@@ -28,7 +28,7 @@ def stored_scores(stack: Stack, labels: str) -> dict[int, SliceScore]:
     arrays = ResultArrays.open(stack.path / layout.LABELS / labels)
     if _CONFIDENCE not in arrays.levels:
         raise StackError(
-            f"label image {labels!r} of {stack.path.name} was written without confidence, so nobody knows where its "
+            f"label image {labels!r} of {stack.path.name} was written without confidence, so it is unknown where its "
             "model is unsure; segment again and ask for it (--confidence)"
         )
     found, sure = (arrays.levels[name][-1] for name in (LABELS, _CONFIDENCE))

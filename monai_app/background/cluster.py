@@ -29,7 +29,7 @@ def losses_told(where: str) -> Iterator[None]:
 
     Raises:
         StoppedError: the scheduler cannot be reached or is gone, or a task killed every worker that tried it.
-        AppError: what a worker raised that a person can mend.
+        AppError: what a worker raised that a person can correct.
     """
     logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
     try:
@@ -42,7 +42,7 @@ def losses_told(where: str) -> Iterator[None]:
             raise cause from error
         raise StoppedError(
             f"the cluster {where} was lost ({type(error).__name__}: {error}); what is done is kept: look at its "
-            "workers' logs, and give the same command again to resume"
+            "workers' logs, and run the same command again to resume"
         ) from error
 
 
@@ -57,7 +57,7 @@ def connected(address: str) -> Iterator[distributed.Client]:
     try:
         client = distributed.Client(address, timeout=_TIMEOUT)  # type: ignore[no-untyped-call]
     except OSError as error:
-        raise CommClosedError(f"no scheduler answers within {_TIMEOUT}: {error}") from error
+        raise CommClosedError(f"no scheduler responded within {_TIMEOUT}: {error}") from error
     except (TypeError, ValueError, RuntimeError) as error:  # no certificates; a protocol that Dask does not know
         raise ConfigError(f"cluster {address}: {error}; correct the address, or Dask's configuration") from error
     with client:

@@ -26,7 +26,7 @@ async def run_command(words: Sequence[str], log: Path) -> None:
         log: file to which all that it says is added.
 
     Raises:
-        ConfigError: what it says where the user can mend it.
+        ConfigError: what it says where the user can correct it.
         FailedError: it ended otherwise.
     """
     with log.open("ab") as said:
@@ -46,8 +46,8 @@ async def run_command(words: Sequence[str], log: Path) -> None:
         last = ending.splitlines()[-1] if ending else ""
         if code == REFUSED:  # its error, which may have several lines
             raise ConfigError(ending.rpartition("monai-app: ")[2])
-        died = f"its process ended with {code}, perhaps because the memory was used up"
-        raise FailedError(died if code < 0 else f"{last}; its log, {log.name}, says more")
+        died = f"its process ended with {code}, perhaps because it ran out of memory"
+        raise FailedError(died if code < 0 else f"{last}; see its log, {log.name}")
 
 
 class StoppableCommand:

@@ -62,8 +62,8 @@ class Job:
         error = StoppedError() if self.task.cancelled() else self.task.exception()
         return "DONE" if error is None else "STOPPED" if isinstance(error, StoppedError) else "ERROR"
 
-    def told(self) -> dict[str, Any]:
-        """What clients are told, the end of the log included."""
+    def to_dict(self) -> dict[str, Any]:
+        """The status for clients, with the end of the log."""
         status = self.status
         with self.log.open(encoding="utf8", errors="replace") as lines:
             details = [line.rstrip("\n") for line in deque(lines, _SHOWN)]
@@ -81,7 +81,7 @@ class Job:
         try:
             with suppress(CancelledError), self.scope:  # the one as the thread sees that it was stopped
                 return await to_thread.run_sync(self._do, work, limiter=threads)
-            raise StoppedError(f"the {self.kind} was stopped; ask for it again")
+            raise StoppedError(f"the {self.kind} was stopped; start it again")
         finally:
             self.ended = _now()
 
@@ -99,7 +99,7 @@ class Job:
             known = NoRoomError(DISK_FULL) if is_disk_full(error) else user_error(error)
             if known is None:
                 _log.exception("%s failed", self.kind)
-                known = FailedError(f"{type(error).__name__}: {error}; its log, {self.log.name}, says more")
+                known = FailedError(f"{type(error).__name__}: {error}; see its log, {self.log.name}")
             self._say(f"{self.kind} failed: {known}")
             raise known from (None if known is error else error)  # an error must not be its own cause
         finally:
@@ -131,7 +131,7 @@ class Jobs:
             RunningError: one of the kind runs already.
         """
         if any(job.status == "RUNNING" for job in self._jobs[kind]):
-            raise RunningError(f"{kind} runs already; wait for it (GET) or stop it (DELETE)")
+            raise RunningError(f"{kind} is already running; wait for it (GET) or stop it (DELETE)")
         for old in sorted(self._folder.glob(f"{kind}_*.log"))[: 1 - _KEPT]:
             old.unlink(missing_ok=True)
         job = Job(kind, request, work, self._folder, self._threads)

@@ -47,7 +47,7 @@ class Worker:
     async def _do(self, work: Callable[..., T], arguments: tuple[Any, ...], refusable: bool) -> T:
         if refusable and self._one.statistics().tasks_waiting >= self._waiting:
             raise UnavailableError(
-                f"one inference runs and {self._waiting} wait, as many as may; ask again in a while, or start the "
+                f"one inference is running and {self._waiting} wait, which is the limit; try again later, or start the "
                 "server with a larger --waiting"
             )
         scope = CancelScope()
@@ -55,10 +55,10 @@ class Worker:
         try:
             with scope:
                 return await to_process.run_sync(_guarded, work, arguments, cancellable=True, limiter=self._one)
-            raise UnavailableError("the server stops; ask again when it has been started again")
+            raise UnavailableError("the server is shutting down; try again after it has restarted")
         except BrokenWorkerProcess:
             raise FailedError(
-                "the process that runs inferences died, perhaps because the memory was used up; the next inference "
+                "the process that runs inferences died, perhaps because it ran out of memory; the next inference "
                 "starts another one; give --memory, or fewer slices a case (--thickness)"
             ) from None
         finally:

@@ -58,7 +58,9 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
         spec: ModelSpec = parser.get_parsed_content("spec")
     except Exception as error:
         *_, cause = causes(error)
-        raise user_error(error) or ConfigError(f"these settings make no network ({cause}); mend them") from error
+        raise user_error(error) or ConfigError(
+            f"no network can be built from these settings ({cause}); correct them"
+        ) from error
     check_logits(network.train(), spec)
     network_def: dict[str, Any] = parser.ref_resolver.items["network_def"].get_config()  # type: ignore[no-untyped-call]
     return spec.replaced(definition=_definition(network_def))
@@ -197,4 +199,4 @@ def check_training(config: Path, run: Path) -> None:
                 step({"image": image, "label": labels})
     except Exception as error:
         *_, cause = causes(error)
-        raise user_error(error) or ConfigError(f"these settings make no {what} ({cause}); mend them") from error
+        raise user_error(error) or ConfigError(f"these settings give no {what} ({cause}); correct them") from error

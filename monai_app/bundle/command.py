@@ -54,8 +54,8 @@ class BundleCommand:
         """Run the call in this process, or in several others.
 
         Raises:
-            AppError: the call failed because of something the user can mend, a full disk included; MONAI's wrapping is
-                taken off.
+            AppError: the call failed because of something the user can correct, a full disk included; without MONAI's
+                wrapping.
         """
         if self.processes > 1:
             launch(["-m", "monai.bundle", *self.arguments], self.processes)

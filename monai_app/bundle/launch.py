@@ -27,7 +27,7 @@ _LOOPBACK = "lo"
 _PERIOD = 0.1
 """Seconds between two looks at the processes."""
 
-GO_ON = "what is done is kept: the same command goes on"
+RESUMES = "finished work is kept: the same command resumes"
 
 
 def check_processes(processes: int) -> None:
@@ -66,7 +66,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
             failures = _run(arguments, processes, folder)
     except SignalException as error:
         shutil.rmtree(folder)
-        raise StoppedError(f"stopped by {signal.Signals(error.sigval).name}; {GO_ON}") from error
+        raise StoppedError(f"stopped by {signal.Signals(error.sigval).name}; {RESUMES}") from error
     if failures:
         raise _explain(failures, processes, folder)
     shutil.rmtree(folder)
@@ -117,12 +117,12 @@ def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppErro
         return told
     if code < 0:
         name = signal.Signals(-code).name
-        how = f"was ended by {name}" + (" (by a person, or because memory ran out)" if name == "SIGKILL" else "")
+        how = f"was ended by {name}" + (" (by a user, or because memory ran out)" if name == "SIGKILL" else "")
     else:
-        last = (reports.get(rank, "").strip().splitlines() or ["it said nothing"])[-1]
+        last = (reports.get(rank, "").strip().splitlines() or ["it printed nothing"])[-1]
         kept = logs.rename(logs.with_name(f"failed-{logs.name}"))
         how = f"failed ({last}; full reports: {kept})"
-    return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {GO_ON}")
+    return StoppedError(f"process {rank + 1} of {processes}, pid {pid}, {how}; the others were stopped; {RESUMES}")
 
 
 def _order(code: int) -> int:

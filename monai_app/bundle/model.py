@@ -43,14 +43,14 @@ def load_model(run: Path) -> Model:
         network, spec = _evaluated(run)
     else:
         raise ConfigError(
-            f"{run}: its network is none of this package or of MONAI, so its configs would have to build it; look at "
-            f"them, and say `monai-app trust {run}` if you trust them"
+            f"{run}: its network belongs to neither this package nor MONAI, so its configs would have to build it; "
+            f"read them, and run `monai-app trust {run}` if you trust them"
         )
     check_logits(network.eval(), spec)
     model = Model(spec, network, str(run / "models" / "model.pt"))
     model.load()
     if read_config(path) != config:
-        raise ConfigError(f"{run} was replaced or edited while it was read; give the same command again")
+        raise ConfigError(f"{run} was replaced or edited while it was read; run the same command again")
     return model
 
 
@@ -78,7 +78,7 @@ def _evaluated(run: Path) -> tuple[nn.Module, ModelSpec]:
         except Exception as error:
             *_, cause = causes(error)
             raise user_error(error) or ConfigError(
-                f"{run}: its configs make no network ({cause}); mend them"
+                f"{run}: no network can be built from its configs ({cause}); correct them"
             ) from error
         finally:
             sys.path.remove(str(copy))

@@ -43,10 +43,10 @@ class Transfer:
 
     def describe(self) -> list[str]:
         """Return what was taken over, for people."""
-        lines = [f"{len(self.copied)} of {len(self.state)} tensors are taken over whole"]
-        lines += [f"{name}: taken over, but for {', '.join(names)}" for name, names in self.partial.items()]
+        lines = [f"{len(self.copied)} of {len(self.state)} tensors are copied completely"]
+        lines += [f"{name}: copied, except for {', '.join(names)}" for name, names in self.partial.items()]
         if self.initialised:
-            lines.append(f"{len(self.initialised)} begin anew: {', '.join(self.initialised)}")
+            lines.append(f"{len(self.initialised)} start from random values: {', '.join(self.initialised)}")
         return lines
 
 
@@ -76,7 +76,7 @@ def read_source(bundle: Path) -> tuple[Weights, ModelSpec]:
     """
     weights, metadata = bundle / "models" / "model.pt", bundle / "configs" / "metadata.json"
     if bundle.is_file():
-        raise ConfigError(f"{bundle} is a file: begin from a run folder or an unpacked package (monai-app unpack)")
+        raise ConfigError(f"{bundle} is a file: start from a run folder or an unpacked package (monai-app unpack)")
     if not weights.is_file() or not metadata.is_file():
         raise ConfigError(f"{bundle} is no trained bundle: models/model.pt or configs/metadata.json is missing")
     return read_weights(weights), read_spec(metadata)
@@ -119,7 +119,7 @@ def transfer(source: Mapping[str, Any], old: ModelSpec, config: Mapping[str, Any
         else:
             result.copied.append(name)
     if not any(name.endswith("weight") for name in (*result.copied, *result.partial)):
-        raise ConfigError("no layer fits: the two networks are of different kinds or sizes; train from the start")
+        raise ConfigError("no layer fits: the two networks are of different kinds or sizes; train from scratch")
     return result
 
 

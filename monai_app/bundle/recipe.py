@@ -65,7 +65,7 @@ def read_recipe(bundle: Path, size: str, settings: Mapping[str, Any]) -> Recipe:
         template, laid = bundle.name, size
     else:
         raise ConfigError(
-            f"bundle {bundle} holds no {RECORD}, so nobody knows how it was trained; serve a run folder of "
+            f"bundle {bundle} holds no {RECORD}, so how it was trained is unknown; serve a run folder of "
             "monai-app train, or a package of monai-app package"
         )
     size_overlays(template, size)
@@ -151,5 +151,5 @@ def begin_run(
     if done is not None:
         config = read_config(run / "configs" / "train.yaml")
         total = config["max_epochs"] if config.get("continues") == done.epochs else done.planned
-        report(f"goes on with {run.name} after epoch {done.epochs} of {total}")
+        report(f"resumes {run.name} after epoch {done.epochs} of {total}")
     return run, new

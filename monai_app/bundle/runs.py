@@ -136,7 +136,7 @@ def train_next(
         if again or not run.exists() or _time(run / CHECKPOINT) != begun:
             raise
         with log.open("a", encoding="utf8") as lines:
-            lines.write(f"{error}\na new training takes the place of {run.name}\n")
+            lines.write(f"{error}\na new training replaces {run.name}\n")
         command([*words, "--overwrite"], log)
     runs.publish(run)
     return run

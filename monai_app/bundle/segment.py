@@ -61,7 +61,7 @@ def tell_what_is_not_followed(config: Mapping[str, Any], path: Path) -> None:
     if changed:
         more = f", and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         logging.getLogger(__name__).warning(
-            "%s: only `python -m monai.bundle run` follows what is changed there: %s%s",
+            "%s: only `python -m monai.bundle run` applies what is changed there: %s%s",
             path,
             "; ".join(changed[:_SHOWN]),
             more,

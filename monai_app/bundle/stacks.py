@@ -31,7 +31,11 @@ def common_detectors(stacks: Sequence[Stack]) -> list[str]:
         odd = sorted({*first.detectors} ^ {*other.detectors})
         if odd:
             common = [name for name in first.detectors if all(name in each.detectors for each in stacks)]
-            remedy = f"give --detectors {','.join(common)} to learn from what all have" if common else "train one alone"
+            remedy = (
+                f"give --detectors {','.join(common)} to learn from those that all have"
+                if common
+                else "train one alone"
+            )
             raise ConfigError(
                 f"{first.path} has the detectors {', '.join(first.detectors)} and {other.path} has "
                 f"{', '.join(other.detectors)}: a model learns from detectors that every stack has; {remedy}"
@@ -50,7 +54,7 @@ def check_stacks(stacks: Sequence[Stack], detectors: Sequence[str], slices: int)
     for stack in stacks:
         if slices > stack.shape[0]:
             raise ConfigError(
-                f"slices {slices}: {stack.path} has {stack.shape[0]} slices, and a slab is of no more; lower it"
+                f"slices {slices}: {stack.path} has {stack.shape[0]} slices, and a slab has no more; lower it"
             )
         missing = [name for name in detectors if name not in stack.detectors]
         if missing and len(stacks) > 1:
@@ -75,8 +79,8 @@ def check_different(stacks: Sequence[Stack]) -> None:
             raise ConfigError(f"{one.path} and {other.path} are the same stack; give each stack once")
         if one.store_name.casefold() == other.store_name.casefold():
             raise ConfigError(
-                f"{one.path} and {other.path} have one name, so scores would not tell them apart; rename one of the "
-                "folders"
+                f"{one.path} and {other.path} have the same name, so their scores could not be told apart; rename one "
+                "of the folders"
             )
 
 
@@ -95,7 +99,7 @@ def _check_pair(one: Stack, other: Stack) -> None:
         )
     if (ratio := voxel_ratio(one.voxel_nm, other.voxel_nm)) > MOST_VOXEL_RATIO:
         logging.getLogger(__name__).warning(
-            "the voxels of %s are %s (z, y, x) and those of %s are %s, up to %.3g times another size: structures have "
+            "the voxels of %s are %s (z, y, x) and those of %s are %s, up to a factor of %.3g in size: structures have "
             "other sizes in pixels in each",
             *(one.path, voxel_text(one.voxel_nm), other.path, voxel_text(other.voxel_nm), ratio),
         )

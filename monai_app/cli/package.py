@@ -46,7 +46,7 @@ def package(
     else:
         if author or license or cite:
             raise ConfigError(
-                "--author, --license and --cite are of a bioimage.io model; add --bioimageio, or leave out"
+                "--author, --license and --cite apply to bioimage.io models; add --bioimageio, or leave them out"
             )
         from monai_app.bundle.packages.package import package as make_package
 
@@ -79,18 +79,20 @@ def unpack(
 
 
 def check(
-    bundle: Annotated[Path, typer.Argument(help="Package, NAME.zip, or unpacked one.")],
+    bundle: Annotated[Path, typer.Argument(help="Package NAME.zip, or the folder that it was unpacked to.")],
 ) -> None:
     """Check that a packed model is complete and gives its test labels."""
     from monai_app.bundle.packages.verify import check_package
 
-    files, golden = check_package(bundle)
+    files, tile = check_package(bundle)
     typer.echo(f"files    {files.same} are as they were packed")
     for line in _changed(files):
         typer.echo(line)
-    typer.echo(f"golden   {golden.compared} pixels compared, {golden.differing} differ")
-    if golden.differing:
-        typer.echo(printable(f"monai-app: {bundle} does not give its golden labels on this machine"), err=True)
+    typer.echo(f"tile     {tile.compared} pixels compared, {tile.differing} differ")
+    if tile.differing:
+        typer.echo(
+            printable(f"monai-app: {bundle} does not give the labels of its test tile on this machine"), err=True
+        )
         raise typer.Exit(1)
     typer.echo("ok")
 
@@ -145,7 +147,7 @@ def _trust_file(path: Path, *, yes: bool) -> None:
 
 def _ask(*, yes: bool) -> None:
     if not yes and not _is_terminal():
-        raise ConfigError("there is no terminal to ask at; look at what would be run, and say --yes if you trust it")
+        raise ConfigError("there is no terminal to ask on; read what would be run, and give --yes if you trust it")
     if not yes and not _confirmed():
         raise typer.Exit(1)
 
@@ -169,10 +171,10 @@ def verify(
             raise ConfigError(f"{target} is a package, which has checksums; leave out --add-checksums")
         from monai_app.bundle.packages.verify import check_package
 
-        files, golden = check_package(target)
-        differs = f"{target} does not give its golden labels on this machine ({golden.differing} pixels differ)"
+        files, tile = check_package(target)
+        differs = f"{target} does not give the labels of its test tile on this machine ({tile.differing} pixels differ)"
         faults, notes = (
-            [differs] if golden.differing else [],
+            [differs] if tile.differing else [],
             [f"{files.same} files are as they were packed", *_changed(files)],
         )
     else:
@@ -200,7 +202,7 @@ def _verified_stack(path: Path, add: bool, source: Path | None) -> tuple[list[st
     if add and not found.faults:
         with progress_bar("add checksums") as progress:
             add_checksums(path, progress)
-        found.notes = ["all has checksums now"]
+        found.notes = ["all files have checksums now"]
     if source is not None and not found.faults:
         with progress_bar("compare") as progress:
             compared = compare_with_source(path, source, progress)

@@ -36,5 +36,5 @@ def enough_memory(device: torch.device) -> Iterator[None]:
             raise
         raise ConfigError(
             f"the memory of {device} is full ({str(error).splitlines()[0]}); give a smaller tile (--tile ROWS,COLUMNS) "
-            "or end other programs on the device"
+            "or close other programs on the device"
         ) from error

@@ -217,14 +217,14 @@ class ModelSpec(Strict):
         for name in stand_ins:
             if name not in self.detectors:
                 raise ConfigError(
-                    f"detector {name!r}, whose part {stand_ins[name]!r} is to take, is none of the model's, which are "
+                    f"detector {name!r}, which {stand_ins[name]!r} is to replace, is none of the model's, which are "
                     f"{', '.join(self.detectors)}; give one of these"
                 )
         read = [stand_ins.get(name, name) for name in self.detectors]
         twice = [name for name in read if read.count(name) > 1]
         if twice:
             raise ConfigError(
-                f"detector {twice[0]!r} would take two parts ({', '.join(self.detectors)} are read from "
+                f"detector {twice[0]!r} would replace two detectors ({', '.join(self.detectors)} are read from "
                 f"{', '.join(read)}); give each part a detector of its own"
             )
         return self.replaced(
@@ -245,13 +245,13 @@ class ModelSpec(Strict):
         if missing:
             raise ConfigError(
                 f"detector {missing[0]!r} {self._part(missing[0])} does not exist in {stack.path}, which has "
-                f"{', '.join(stack.detectors)}; use a model of these detectors, or let one take its part (--detector)"
+                f"{', '.join(stack.detectors)}; use a model of these detectors, or another in its place (--detector)"
             )
         self.check_dtype(stack.dtype, stack.path)
 
     def _part(self, name: str) -> str:
         parts = {taken: part for part, taken in (self.stand_ins or {}).items()}
-        return f"in the part of {parts[name]!r}" if name in parts else "of the model"
+        return f"in place of {parts[name]!r}" if name in parts else "of the model"
 
     def check_dtype(self, dtype: np.dtype[Any], source: Path) -> None:
         """Check that pixels are of the type that the model was trained on, and that they have a scaling.

@@ -80,7 +80,7 @@ def check_phases(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
     for phase in phases:
         if phase.name.casefold() in seen:
             raise ConfigError(
-                f"phase name {phase.name!r} occurs twice (case does not count); give every phase its own name"
+                f"phase name {phase.name!r} occurs twice (case is ignored); give every phase its own name"
             )
         seen.add(phase.name.casefold())
     return phases

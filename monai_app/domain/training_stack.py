@@ -104,7 +104,7 @@ def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelSta
     if (ratio := voxel_ratio(nearest.voxel_nm, other.voxel_nm)) > MOST_VOXEL_RATIO:
         told.append(
             f"the voxels of {other.name} are {voxel_text(other.voxel_nm)} (z, y, x) and those of {nearest.name}, which "
-            f"the model was trained on, {voxel_text(nearest.voxel_nm)}: up to {ratio:.3g} times another size, so "
+            f"the model was trained on, {voxel_text(nearest.voxel_nm)}: up to a factor of {ratio:.3g} in size, so "
             "structures have other sizes in pixels than it has learned"
         )
     for name, stats in scaling.items():

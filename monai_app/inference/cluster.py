@@ -72,7 +72,7 @@ def compute_on_cluster(
     Raises:
         ConfigError: the address is none that Dask can use, for instance of TLS without certificates.
         StoppedError: the scheduler cannot be reached or is gone, or a tile killed every worker that tried it.
-        AppError: what a worker raised that a person can mend.
+        AppError: what a worker raised that a person can correct.
     """
     threads = max(1, len(os.sched_getaffinity(0)) // workers) if address is None else None
     where = connected(address) if address is not None else _own_cluster(workers)

@@ -37,8 +37,8 @@ def readable(path: Path) -> Iterator[None]:
         raise StackError(f"{path} does not exist; give a file that exists") from None
     except MemoryError:
         raise StackError(
-            f"{path} takes more memory than there is: it is damaged, or too large; save or copy it again, or end other "
-            "programs"
+            f"{path} needs more memory than is available: it is damaged, or too large; save or copy it again, or close "
+            "other programs"
         ) from None
     except Exception as error:  # parsers of damaged headers and codecs raise anything
         kind = "" if isinstance(error, _NUMBERS) else type(error).__name__
@@ -71,7 +71,7 @@ class Request:
     dataset: str | None = None
 
     def fits(self, path: Path) -> bool:
-        """Whether a file of a folder is meant; case does not count."""
+        """Whether a file of a folder is meant; case is ignored."""
         if self.files is None:
             return True
         pattern = self.files.removeprefix(EXCEPT)

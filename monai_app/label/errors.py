@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from monai_app.errors import NotFoundError
 
-STOPS = "the server stops; ask again when it has been started again"
+STOPS = "the server is shutting down; try again after it has restarted"
 """What those are told who wait when the server ends."""
 
 

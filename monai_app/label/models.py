@@ -50,8 +50,9 @@ class ServedModel:
         run = self.counting
         if run is not None and not (run / WEIGHTS).is_file():
             raise NotTrainedError(
-                f"run {run.name} of model {self.name} counts, and its weights {run / WEIGHTS} are gone: restore them "
-                f'from a copy, train the model anew (POST /train/, {{"pretrained": false}}), or {self._without()}'
+                f"run {run.name} of model {self.name} is active, but its weights {run / WEIGHTS} are missing: "
+                f'restore them from a copy, train the model from scratch (POST /train/, {{"pretrained": false}}), '
+                f"or {self._without()}"
             )
         return run
 
@@ -83,7 +84,7 @@ class ServedModel:
             raise ConfigError(f"model {self.name} cannot be applied: {error}{instead}") from None
 
     def _without(self) -> str:
-        return f"remove {self.runs.folder / CURRENT}, so that what the server was given counts"
+        return f"remove {self.runs.folder / CURRENT}, to use what the server was started with"
 
 
 def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dict[str, ServedModel]:

@@ -49,7 +49,7 @@ class LevelRegion:
                 return each
         raise ConfigError(
             f"level {every[-1].level}, the coarsest, has {every[-1].voxels / 1e6:.0f} million voxels, and more than "
-            f"{BUDGET / 1e6:.0f} million are meshed on request alone; give a part (--z, --y, --x), or --level "
+            f"{BUDGET / 1e6:.0f} million are meshed only on request; give a part (--z, --y, --x), or --level "
             f"{every[-1].level}"
         )
 

@@ -32,7 +32,7 @@ class Action(QPushButton):
 
 
 def guarded(act: Callable[[], object]) -> None:
-    """Do something, and show what the user can mend."""
+    """Do something, and show what the user can correct."""
     try:
         act()
     except (AppError, OSError) as error:
@@ -45,7 +45,7 @@ def note(text: str) -> None:
 
 
 def tell(error: Exception) -> None:
-    """Show an error that the user can mend as a message; raise any other, which is a fault of the program."""
+    """Show an error that the user can correct as a message; raise any other, which is a fault of the program."""
     if isinstance(error, AppError):
         show_error(printable(str(error)))
     elif isinstance(error, OSError):

@@ -38,8 +38,8 @@ def agrees_to_remove(parent: QWidget, slices: Sequence[int]) -> bool:
 def wants_to_resume(parent: QWidget, run: str) -> bool | None:
     """Ask whether a stopped training is to go on; None where nothing is to be trained."""
     question = (
-        f"Training {run} has not ended.\n\nGo on with it, on the labels, size and epochs that it began with? With "
-        "No it is kept, and a new one begins on the labels of now."
+        f"Training {run} has not ended.\n\nResume it, on the labels, size and epochs that it began with? With "
+        "No it is kept, and a new one begins on the current labels."
     )
     answer = QMessageBox.question(parent, "Unfinished training", question, _BUTTON.Yes | _BUTTON.No | _BUTTON.Cancel)
     return None if answer == _BUTTON.Cancel else answer == _BUTTON.Yes

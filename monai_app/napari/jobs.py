@@ -117,7 +117,7 @@ def train(stack: Stack, options: Sequence[str], log: Path, *, resume: bool = Fal
         runs.set_aside()
         return train_next(runs, stack.reopened(), options, job.log, job.command, resume=False)
 
-    return Job(log, "complete epochs are kept, and Train offers to go on after them", work)
+    return Job(log, "complete epochs are kept, and Train offers to resume after them", work)
 
 
 def predict(stack: Stack, model: Model, z: int | None, log: Path, *, overwrite: bool = False) -> Job[str]:
@@ -139,7 +139,7 @@ def predict(stack: Stack, model: Model, z: int | None, log: Path, *, overwrite: 
         job.command(words, job.log)
         return name
 
-    return Job(log, "tiles that are done are kept, and the same prediction goes on after them", work)
+    return Job(log, "finished tiles are kept, and the same prediction resumes after them", work)
 
 
 def store_of(description: Path) -> Path:
@@ -162,7 +162,7 @@ def ingest(description: Path, log: Path, *, overwrite: bool = False) -> Job[Path
         job.command(words, job.log)
         return store
 
-    return Job(log, "nothing of it is kept, and it begins from the start", work)
+    return Job(log, "nothing is kept, and it starts from scratch", work)
 
 
 def opened(path: Path) -> tuple[Session, Model | None]:

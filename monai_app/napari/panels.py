@@ -88,7 +88,7 @@ class StackPanel(QWidget):
         super().__init__()
         self._name = QLabel("no stack")
         self.open = Action("Open ...", "Open an ingested stack, NAME.ome.zarr", open_store)
-        self.ingest = Action("Ingest ...", "Make a stack of a sample's description", ingest)
+        self.ingest = Action("Ingest ...", "Make a stack from a sample's description", ingest)
         _grid(self, [(self._name,), (self.open, self.ingest)])
 
     def show_stack(self, stack: Stack) -> None:
@@ -120,10 +120,10 @@ class SlicePanel(QGroupBox):
             "What its labels are for: to train on, to test a model, or none: Save takes its annotation out of the store"
         )
         self.role.textActivated.connect(lambda text: set_role(ROLES[text]))
-        self.propose = Action("Propose", "Propose labels by what is painted so far", propose)
+        self.propose = Action("Propose", "Propose labels from what is painted so far", propose)
         self.take = Action("Take proposal", "Take the proposal where nothing is painted; Ctrl-Z undoes it", take)
-        self.save = Action("Save", "Make all that is painted annotations of the store", save)
-        self.reload = Action("Reload", "Leave unsaved changes of this slice, and take what the store has", reload)
+        self.save = Action("Save", "Save everything painted as annotations of the store", save)
+        self.reload = Action("Reload", "Discard unsaved changes of this slice, and reload it from the store", reload)
         self.least_sure = Action("Least sure slice", "Go to the slice that the model is the least sure of", least_sure)
         _grid(self, [(self.name, self.role), (self.propose, self.take), (self.save, self.reload), (self.least_sure,)])
 

@@ -37,7 +37,7 @@ class Runner(QWidget):
         self.log.setReadOnly(True)
         self.log.setMaximumBlockCount(_LINES)
         self.log.setMinimumHeight(60)
-        self.stop_button = Action("Stop", "Kill the work; the log says what is kept", self.stop)
+        self.stop_button = Action("Stop", "Stop the job; the log shows what is kept", self.stop)
         self._timer = QTimer(self)
         self._timer.setInterval(_POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -72,7 +72,7 @@ class Runner(QWidget):
     @property
     def kept(self) -> str:
         """What of the work is there after it was stopped, for people."""
-        return "nothing of it is kept" if self._job is None else self._job.kept
+        return "nothing is kept" if self._job is None else self._job.kept
 
     def stop(self) -> None:
         """Kill the job that runs, if one does."""

@@ -121,7 +121,7 @@ class LabelPanel(QWidget):
         try:
             self._session.save()
         except OutdatedError as error:
-            if not agrees(self, "Annotated by somebody else", f"{error}.\n\nReplace their annotation?"):
+            if not agrees(self, "Annotated by another person", f"{error}.\n\nReplace their annotation?"):
                 return False
             self._session.save(overwrite=True)
         self._changed()

@@ -50,4 +50,4 @@ def _builder(name: str) -> Callable[..., nn.Module]:
         return _BUILDERS[last]
     if module in _MONAI or module.startswith(f"{_MONAI[1]}."):
         return monai_network(last)
-    raise ConfigError(f"network {name!r} is none of this package or of MONAI")
+    raise ConfigError(f"network {name!r} belongs to neither this package nor MONAI")

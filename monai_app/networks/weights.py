@@ -109,7 +109,8 @@ def read_weights(path: Path | str) -> Weights:
     if recorded and origin.sha256 not in recorded | recorded_checksums(Path(path)):  # a training may just have saved
         raise ConfigError(
             f"{path} holds other weights than its bundle's metadata.json names: they were copied there from another "
-            "model; put the right ones back, or, if they are meant, say so with `monai-app verify --add-checksums` of "
+            "model; put the right ones back, or, if they are intended, confirm them with "
+            "`monai-app verify --add-checksums` of "
             "the run folder"
         )
     return weights

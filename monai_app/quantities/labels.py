@@ -205,7 +205,7 @@ class StoredLabels(Labels):
         if finished_as(self._stack.path, self.name) != self._made:
             raise StackError(
                 f"labels {self.name!r} of {self._stack.path} were replaced while they were measured, so nothing is "
-                "written; give the same command again"
+                "written; run the same command again"
             )
 
 

@@ -68,7 +68,7 @@ def _of_scores(scores: Scores, stack: Stack) -> Iterator[str]:
 def _check_made_by(run: Run, weights: str | None, labels: str) -> None:
     if weights is None:
         raise ConfigError(
-            f"nothing records which model made the labels {labels!r}, so nobody knows whether {run.path} did; give "
+            f"nothing records which model made the labels {labels!r}, so it is unknown whether {run.path} did; give "
             "either of them alone"
         )
     if weights != run.weights_sha256:

@@ -170,5 +170,5 @@ class QuantitiesDocument(Read):
         origin = {name: getattr(self, name) for name in ("stack", "labels", "region")}
         given = [name for name, value in origin.items() if value is not None]
         if given != [name for name in origin if name in self.model_fields_set] or len(given) not in (0, len(origin)):
-            raise ValueError("stack, labels and region do not stand together")
+            raise ValueError("stack, labels and region do not belong together")
         return self

@@ -85,7 +85,7 @@ class Mask:
         elif self._origin != self._labels():
             raise ConfigError(
                 f"mask {self.source!r} of {self.stack.path.name} was replaced since it was read, so nothing more is "
-                "written: give the same command again to use the new one"
+                "written: run the same command again to use the new one"
             )
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:

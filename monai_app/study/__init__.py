@@ -3,7 +3,7 @@
 from monai_app.study.claims import Contrast, contrasts_of
 from monai_app.study.comparison import Difference, compare
 from monai_app.study.design import Design, default_design, read_design
-from monai_app.study.execution import carry_out
+from monai_app.study.execution import run_all
 from monai_app.study.outcomes import Outcome, read_outcomes
 from monai_app.study.runs import StudyRun, runs_of
 
@@ -13,11 +13,11 @@ __all__ = [
     "Difference",
     "Outcome",
     "StudyRun",
-    "carry_out",
     "compare",
     "contrasts_of",
     "default_design",
     "read_design",
     "read_outcomes",
+    "run_all",
     "runs_of",
 ]

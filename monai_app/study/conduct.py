@@ -8,7 +8,7 @@ from monai_app.errors import BusyError, FailedError
 from monai_app.progress import Progress
 from monai_app.stack import Stack
 from monai_app.study.design import Design, read_design
-from monai_app.study.execution import carry_out, check_lengths, measure_costs
+from monai_app.study.execution import check_lengths, measure_costs, run_all
 from monai_app.study.findings import findings
 from monai_app.study.labels.section import labels_section
 from monai_app.study.labels.stacks import with_fewer_labels
@@ -49,11 +49,11 @@ def conduct(
     Raises:
         BusyError: another command is at work in the folder, or gave it another design meanwhile.
         FailedError: trainings failed; all others are done and measured.
-        AppError: as `carry_out`.
+        AppError: as `run_all`.
     """
     with alone_in(folder):
         if read_design(folder / FILE) != design:
-            raise BusyError(f"another command changed {folder / FILE} at the same moment; give the same command again")
+            raise BusyError(f"another command changed {folder / FILE} at the same moment; run the same command again")
         cleaned = cleaned_stacks(design, stacks, folder, lambda name: progress(name, "step"))
         runs = with_fewer_labels(runs_of(design, stacks, folder, cleaned), design, folder)
         check_lengths(runs, design)
@@ -82,7 +82,7 @@ def _trained(
     """Carry out the runs; return what failed, because the others are to be measured."""
     try:
         with progress("study", "run") as shown:
-            carry_out(runs, design, jobs=jobs, cluster=cluster, report=report, progress=shown)
+            run_all(runs, design, jobs=jobs, cluster=cluster, report=report, progress=shown)
     except FailedError as error:
         return error
     return None

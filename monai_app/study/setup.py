@@ -82,7 +82,9 @@ def alone_in(folder: Path) -> Iterator[None]:
     Raises:
         BusyError: one is at work there.
     """
-    with lock(folder / ".lock", f"{folder} is a study that another command is at; wait for it, or name another folder"):
+    with lock(
+        folder / ".lock", f"{folder} is a study that another command is running; wait for it, or name another folder"
+    ):
         yield
 
 

@@ -79,7 +79,7 @@ class BestModel:
             if wrong:  # they still give labels, and a score
                 raise DivergedError(
                     f"weights are no finite numbers any more ({wrong[0]} and {len(wrong) - 1} other tensors): the "
-                    f"training diverged. Train anew with a lower learning_rate; {self.path} stays as it was"
+                    f"training diverged. Train again with a lower learning_rate; {self.path} stays as it was"
                 )
             self.metric = metric
             if get_rank() > 0:

@@ -30,7 +30,7 @@ def clip_gradients(optimizer: Optimizer, max_norm: float) -> None:
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     refused = ConfigError(
         f"max_gradient_norm {max_norm} and a fused optimiser: it would clip before the loss scaling "
-        "is taken out; leave optimizer::fused away"
+        "is taken out; leave optimizer::fused out"
     )
     if optimizer.defaults.get("fused") and weights[0].is_cuda:
         raise refused

@@ -91,7 +91,7 @@ class FiniteLoss:
         raise DivergedError(
             f"the loss is {loss} in step {trainer.state.iteration} of the training (epoch {trainer.state.epoch}, "
             f"learning rate {trainer.optimizer.param_groups[0]['lr']:.3g} in this step): it diverged, and nothing more "
-            f"would be learned. Train anew with {remedy}; models/model.pt, if it is there, holds the best weights of "
+            f"would be learned. Train again with {remedy}; models/model.pt, if it is there, holds the best weights of "
             "the epochs before"
         )
 

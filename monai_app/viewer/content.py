@@ -78,7 +78,7 @@ def grey_windows(stack: Stack) -> dict[str, tuple[float, float]]:
         channels = json.loads(file.read_text(encoding="utf-8"))["attributes"]["ome"]["omero"]["channels"]
         windows = [(float(each["window"]["start"]), float(each["window"]["end"])) for each in channels]
         if len(windows) != len(stack.detectors):
-            raise ValueError(f"it tells of {len(windows)} channels of {len(stack.detectors)} detectors")
+            raise ValueError(f"it lists {len(windows)} channels of {len(stack.detectors)} detectors")
         return dict(zip(stack.detectors, windows, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(

@@ -52,7 +52,7 @@ async def over(jobs: Jobs, way: str) -> Job:
     [
         ("full", "train failed: the disk is full", False),
         ("user", "train failed: max_epochs 0: give more", False),
-        ("bug", "train failed: KeyError: 'a bug'; its log, train_", True),
+        ("bug", "train failed: KeyError: 'a bug'; see its log, train_", True),
     ],
 )
 def test_the_last_line_says_what_went_wrong(way: str, last: str, traceback: bool, mute: bool, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_last_line_says_what_went_wrong(way: str, last: str, traceback: bool
         if mute:
             job.log.unlink()
             job.log.touch()
-        told = job.told()
+        told = job.to_dict()
         assert told["status"] == "ERROR"
         assert told["request"] == {"way": way}
         assert told["details"][-1].startswith(last)
@@ -97,8 +97,8 @@ def test_who_waits_is_told_that_somebody_stopped_it_or_that_it_runs_already(tmp_
             jobs.known("train", running=False)
         waits = asyncio.create_task(jobs.run("train", {"way": "sleep"}, fail))
         await asyncio.sleep(0.2)
-        assert jobs.known("train", running=True)[0].told()["status"] == "RUNNING"
-        with pytest.raises(RunningError, match="train runs already"):
+        assert jobs.known("train", running=True)[0].to_dict()["status"] == "RUNNING"
+        with pytest.raises(RunningError, match="train is already running"):
             await jobs.run("train", {}, fail)
         assert await jobs.run("scoring", {"way": ""}, fail) == "done"
         with pytest.raises(ConfigError, match="max_epochs 0") as raised:
@@ -106,8 +106,8 @@ def test_who_waits_is_told_that_somebody_stopped_it_or_that_it_runs_already(tmp_
         assert len(list(causes(raised.value))) == 1  # an end is found
         stopped = await jobs.stop("train")
         assert stopped is not None
-        assert stopped.told()["status"] == "STOPPED"
-        with pytest.raises(StoppedError, match="was stopped; ask for it again"):
+        assert stopped.to_dict()["status"] == "STOPPED"
+        with pytest.raises(StoppedError, match="was stopped; start it again"):
             await waits
         assert await jobs.stop("train") is None
 
@@ -133,8 +133,8 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("way", "kind", "words"),
     [
         ("user", ConfigError, "max_epochs 0: give more"),
-        ("bug", FailedError, "KeyError: 'a bug'; its log, log, says more"),
-        ("killed", FailedError, "its process ended with -9, perhaps because the memory was used up"),
+        ("bug", FailedError, "KeyError: 'a bug'; see its log, log"),
+        ("killed", FailedError, "its process ended with -9, perhaps because it ran out of memory"),
     ],
 )
 def test_a_command_tells_how_it_ended(way: str, kind: type[Exception], words: str, log: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_killed_one_is_named_although_others_fail_when_they_lose_it(tmp_path: 
     there = f"Path('{tmp_path}/there')"
     kill = f"if rank == '1': {there}.touch(); os.kill(os.getpid(), signal.SIGKILL)\nwhile not {there}.exists(): pass\n"
     with pytest.raises(
-        StoppedError, match=r"^process 2 of 2, pid \d+, was ended by SIGKILL .*the same command goes on$"
+        StoppedError, match=r"^process 2 of 2, pid \d+, was ended by SIGKILL .*the same command resumes$"
     ):
         launch(["-c", WAIT.format(kill + "raise RuntimeError('connection lost')")], 2)
 
@@ -85,7 +85,7 @@ def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals) -> None:
     assert len(children) == 2
     launcher.send_signal(stop)
     _, told = process.communicate(timeout=60)
-    assert f"StoppedError: stopped by {stop.name}; what is done is kept" in told
+    assert f"StoppedError: stopped by {stop.name}; finished work is kept" in told
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 

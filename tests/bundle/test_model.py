@@ -229,22 +229,22 @@ def test_a_network_of_ones_own_needs_trust(run: Path, tmp_path: Path) -> None:
         put(run, name, "network_def/_target_", "mine.Mine")
     spec = json.loads((run / "configs" / "metadata.json").read_text())[KEY]
     describe(run, network="Mine", definition={**spec["definition"], "name": "mine.Mine"})
-    with pytest.raises(ConfigError, match=r"none of this package or of MONAI.*monai-app trust"):
+    with pytest.raises(ConfigError, match=r"belongs to neither this package nor MONAI.*monai-app trust"):
         load_model(run)
     assert not ran.exists()
     sign(run)
     assert type(load_model(run).network).__name__ == "Mine"
     assert ran.exists()
     (run / "mine.py").write_text("x = 1")
-    with pytest.raises(ConfigError, match="none of this package or of MONAI"):
+    with pytest.raises(ConfigError, match="belongs to neither this package nor MONAI"):
         load_model(run)
 
 
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("os.system", {"command": "id"}, "none of this package"),
-        ("builtins.open", {"file": "x", "mode": "w"}, "none of this package"),
+        ("os.system", {"command": "id"}, "neither this package"),
+        ("builtins.open", {"file": "x", "mode": "w"}, "neither this package"),
         ("monai.networks.nets.efficientnet.look_up_option", {}, "no class of monai.networks.nets"),
         ("torch", {}, "no class of monai.networks.nets"),
         ("monai.networks.nets.UNet.register_forward_hook", {}, "no class"),

@@ -14,7 +14,7 @@ from monai.bundle import verify_metadata
 from monai_app.bundle.packages.archive import unpack
 from monai_app.bundle.packages.manifest import write_manifest
 from monai_app.bundle.packages.package import package
-from monai_app.bundle.packages.tile import check_golden
+from monai_app.bundle.packages.tile import check_test_tile
 from monai_app.bundle.packages.verify import check_package
 from monai_app.domain.region import Rect, Span
 from monai_app.errors import ConfigError, TargetExistsError
@@ -69,17 +69,17 @@ def test_a_package_is_a_bundle_that_says_what_it_is(bundle: Path, scored: Path, 
     assert not (bundle / "models" / "last.ckpt").exists()
 
 
-def test_the_golden_tile_is_a_piece_of_the_stack_with_the_networks_labels(bundle: Path, tiny_stack: Stack) -> None:
-    record = json.loads((bundle / "golden" / "golden.json").read_text())
+def test_the_test_tile_is_a_piece_of_the_stack_with_the_networks_labels(bundle: Path, tiny_stack: Stack) -> None:
+    record = json.loads((bundle / "test_tile" / "tile.json").read_text())
     window = Rect(Span(*record["rows"]), Span(*record["columns"]))
     slab = tiny_stack.read_slab(record["slice"], ["ICE", "TLD"], 3, window)
     for channel, name in enumerate(["ICE", "TLD"]):
         for number in range(3):
-            image = tifffile.imread(bundle / "golden" / name / f"slice_{number}.tif")
+            image = tifffile.imread(bundle / "test_tile" / name / f"slice_{number}.tif")
             np.testing.assert_array_equal(image, slab[2 * number + channel])
-    labels = tifffile.imread(bundle / "golden" / "labels.tif")
+    labels = tifffile.imread(bundle / "test_tile" / "labels.tif")
     assert labels.shape == slab.shape[1:]
-    assert record["golden_pixels"] == np.count_nonzero(labels) > 0.9 * labels.size
+    assert record["compared_pixels"] == np.count_nonzero(labels) > 0.9 * labels.size
 
 
 def test_check_proves_it_on_the_command_line_from_the_zip(packed: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_other_weights_are_seen_by_hash_and_by_labels(
     run = request.getfixturevalue(which)
     unpack(package(run, tiny_stack, tmp_path / "x.zip", unscored=True), tmp_path / "bundle")
     bundle = tmp_path / "bundle"
-    assert check_golden(bundle).differing == 0
+    assert check_test_tile(bundle).differing == 0
     weights = bundle / "models" / "model.pt"
     state = torch.load(weights, weights_only=True)
     last = [name for name in state if name.endswith("bias")][-1]
@@ -120,7 +120,17 @@ def test_other_weights_are_seen_by_hash_and_by_labels(
     assert check_package(bundle)[1].differing > 0
     shown = run_command("-m", "monai_app", "check", bundle, check=False)
     assert shown.returncode == 1
-    assert "does not give its golden labels" in shown.stderr
+    assert "does not give the labels of its test tile" in shown.stderr
+
+
+def test_a_package_of_an_earlier_version_is_checked(packed: Path, tmp_path: Path) -> None:
+    unpack(packed, tmp_path / "bundle")
+    bundle = tmp_path / "bundle"
+    (bundle / "test_tile").rename(bundle / "golden")
+    (bundle / "golden" / "tile.json").rename(bundle / "golden" / "golden.json")
+    checked = check_test_tile(bundle)
+    assert checked.compared > 0
+    assert checked.differing == 0
 
 
 def test_the_same_run_gives_the_same_bytes(packed: Path, scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
@@ -144,7 +154,7 @@ def test_a_model_that_was_not_scored_is_refused_unless_asked_for(
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     scores = json.loads((run / "eval" / "test" / "scores.json").read_text())
     (run / "eval" / "test" / "scores.json").write_text(json.dumps({**scores, "weights_sha256": "0"}))
-    with pytest.raises(ConfigError, match="of other weights"):
+    with pytest.raises(ConfigError, match="belong to other weights"):
         package(run, tiny_stack, tmp_path / "x.zip")
     unpack(package(run, tiny_stack, tmp_path / "x.zip", unscored=True), tmp_path / "out")
     assert "not scored" in (tmp_path / "out" / "docs" / "README.md").read_text()
@@ -175,7 +185,7 @@ def test_scores_with_another_temperature_are_not_packed(scored: Path, tiny_stack
     metadata = json.loads((run / "configs" / "metadata.json").read_text())
     metadata["calibration"]["temperature"] += 0.1
     (run / "configs" / "metadata.json").write_text(json.dumps(metadata))
-    with pytest.raises(ConfigError, match="they are of other weights or another temperature"):
+    with pytest.raises(ConfigError, match="they belong to other weights or another temperature"):
         package(run, tiny_stack, tmp_path / "x.zip")
 
 
@@ -217,7 +227,7 @@ def test_a_run_that_is_trained_or_evaluated_meanwhile_is_not_packed(
 ) -> None:
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     monkeypatch.setattr(
-        "monai_app.bundle.packages.package.write_golden", lambda *_: (run / name).write_bytes(b'{"others": 1}')
+        "monai_app.bundle.packages.package.write_test_tile", lambda *_: (run / name).write_bytes(b'{"others": 1}')
     )
     with pytest.raises(ConfigError, match=r"(was replaced since it was read|while it was packed)"):
         package(run, tiny_stack, tmp_path / "x.zip")
@@ -248,8 +258,8 @@ def test_targets_are_checked_first(scored: Path, tiny_stack: Stack, tmp_path: Pa
 def test_a_run_folder_proves_nothing(trained: Path) -> None:
     with pytest.raises(ConfigError, match="make one with monai-app package"):
         check_package(trained)
-    with pytest.raises(ConfigError, match="has no golden tile"):
-        check_golden(trained)
+    with pytest.raises(ConfigError, match="has no test tile"):
+        check_test_tile(trained)
 
 
 def test_files_that_links_lead_to_are_not_published(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:

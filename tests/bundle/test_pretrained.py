@@ -117,7 +117,7 @@ def test_a_run_begins_with_the_weights_and_says_what_does_not_fit(
     run = tmp_path / "run"
     words = ["train", tiny_stack.path, run, *as_options(TINY), "--detectors", "TLD", "--from", trained]
     shown = run_command("-m", "monai_app", *words, "--set", "learning_rate=1e-12", "--set", "weight_decay=0")
-    assert "tensors are taken over whole" in shown.stdout
+    assert "tensors are copied completely" in shown.stdout
     record = json.loads((run / "run.json").read_text())["pretrained"]
     assert len(record["weights_sha256"]) == 64
     before = torch.load(trained / "models" / "model.pt", weights_only=True)
@@ -132,7 +132,7 @@ def test_a_run_begun_otherwise_is_another_run(tiny_stack: Stack, trained: Path, 
     template, run = template_path("fibsem_unet_segmentation"), tmp_path / "run"
     assert prepare(template, tiny_stack, run, settings=TINY, pretrained=trained)
     assert not prepare(template, tiny_stack, run, settings=TINY, pretrained=trained)
-    with pytest.raises(TargetExistsError, match="it began with other weights"):
+    with pytest.raises(TargetExistsError, match="it started from other weights"):
         prepare(template, tiny_stack, run, settings=TINY)
     with pytest.raises(ConfigError, match="follows from --from"):
         prepare(template, tiny_stack, tmp_path / "other", settings={**TINY, "pretrained": True})

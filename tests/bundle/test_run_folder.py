@@ -87,7 +87,7 @@ def test_the_same_again_resumes_and_another_is_refused_by_name(tiny_stack: Stack
 def test_another_stack_is_refused(tiny_stack: Stack, tmp_path: Path) -> None:
     other = ingest(write_tiny_sample(tmp_path / "other", slices=9), tmp_path / "other.ome.zarr")
     prepare(UNET, tiny_stack, tmp_path / "run", settings=TINY)
-    with pytest.raises(TargetExistsError, match="its stack is another"):
+    with pytest.raises(TargetExistsError, match="its stack is a different one"):
         prepare(UNET, other, tmp_path / "run", settings=TINY)
 
 
@@ -112,7 +112,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
         ({"max_epochs": 0}, "max_epochs: 0 is not a whole number from 1 to 1000000"),
         ({"batch_size": 1.5}, "batch_size: 1.5 is not a whole number"),
         ({"learning_rate": "fast"}, "learning_rate: 'fast' is not a number above 0 and of at most 10"),
-        ({"features": [4, 8]}, "these settings make no network .*length 6"),
+        ({"features": [4, 8]}, "no network can be built from these settings .*length 6"),
         ({"crop": 48}, "crop: 48 is not a list of 2 whole numbers"),
         ({"scaling": {}}, "comes from the stack"),
         ({"val_interval": 5}, "nothing would be validated"),
@@ -125,7 +125,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_stack: Stack, tmp_path: Path
             r"run does .* give --trust .*\n  configs/train.yaml: loss::terms",
         ),
         ({"network_def::act": "PRELU"}, "follows from the network's settings"),
-        ({"lr_scheduler::pct_start": 3}, "make no lr_scheduler .*pct_start"),
+        ({"lr_scheduler::pct_start": 3}, "give no lr_scheduler .*pct_start"),
         ({"augmentation::blur::sigma_x": "wide"}, "'wide' is not a list of 2 numbers, each from 0 to 100"),
         ({"augmentation::flip_rows::spatial_axis": 7}, "spatial_axis': 7 is not a number from 0 to 1"),
     ],
@@ -140,7 +140,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
     ("settings", "message"),
     [
         ({"loss::terms": [{"_target_": "DiceLoss"}]}, "loss of 1 terms and 2 weights"),
-        ({"loss::terms": [{"_target_": "FocalLoss"}], "loss::weights": [1]}, "make no loss"),
+        ({"loss::terms": [{"_target_": "FocalLoss"}], "loss::weights": [1]}, "give no loss"),
     ],
 )
 def test_trusted_settings_are_tried_too(

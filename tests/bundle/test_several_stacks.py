@@ -187,7 +187,7 @@ def changed(stack: Stack, **attributes: Any) -> Stack:
     ("attributes", "message"),
     [
         ({"ingested": None}, "are the same stack"),
-        ({"path": Path("/elsewhere/Tiny.ome.zarr")}, "have one name"),
+        ({"path": Path("/elsewhere/Tiny.ome.zarr")}, "have the same name"),
         ({"dtype": np.dtype(np.uint16)}, "uint8 and those of .* are uint16"),
         ({"phases": phases_of(["hydrate", "pore", "clinker"])}, r"\['hydrate', 'pore', 'clinker'\]: they must agree"),
         ({"phases": phases_of(["pore", "hydrate"])}, "they must agree in name and order"),
@@ -207,7 +207,7 @@ def test_one_stack_is_scored_once_and_two_have_two_names(trained_on_two: Trained
     stack, other = trained_on_two.stacks
     again = shutil.copytree(stack.path, tmp_path / "again.ome.zarr")
     namesake = shutil.copytree(other.path, tmp_path / stack.path.name)
-    for path, message in ((again, "are the same stack; give each"), (namesake, "have one name, so scores")):
+    for path, message in ((again, "are the same stack; give each"), (namesake, "have the same name, so their scores")):
         words = ("evaluate", stack.path, path, "--run", trained_on_two.run)
         refused = run_command("-m", "monai_app", *words, check=False)
         assert (refused.returncode, message in refused.stderr) == (3, True)
@@ -218,12 +218,12 @@ def test_voxels_of_other_sizes_are_a_warning(tiny_stack: Stack, caplog: pytest.L
     assert not caplog.records
     check_stacks([tiny_stack, changed(tiny_stack, voxel_nm=(20, 10, 6))], ["ICE"], 1)
     assert "20 x 10 x 10 nm (z, y, x) and those of" in caplog.text
-    assert "up to 1.67 times another size" in caplog.text
+    assert "a factor of 1.67 in size" in caplog.text
 
 
 def test_detectors_that_one_stack_lacks_are_the_users_choice(tiny_stack: Stack, other_stack: Stack) -> None:
     assert common_detectors([tiny_stack, other_stack]) == ["ICE", "TLD"]
-    with pytest.raises(ConfigError, match="give --detectors ICE to learn from what all have"):
+    with pytest.raises(ConfigError, match="give --detectors ICE to learn from those that all have"):
         common_detectors([tiny_stack, changed(tiny_stack, detectors=("ICE", "SE"))])
     with pytest.raises(ConfigError, match="train one alone"):
         common_detectors([tiny_stack, changed(tiny_stack, detectors=("SE",))])

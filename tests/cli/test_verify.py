@@ -44,7 +44,7 @@ def test_a_stack(made: Path) -> None:
     assert f"{stack} has no checksums, so not every damage shows; add them: --add-checksums" in asked.stdout
     assert asked.stdout.endswith("\nok\n")
     added = verify(stack, "--add-checksums")
-    assert (added.exit_code, added.stdout) == (0, "all has checksums now\nok\n")
+    assert (added.exit_code, added.stdout) == (0, "all files have checksums now\nok\n")
     assert verify(stack).stdout == "ok\n"
     flip(stack / "0/c/0/2/0/0")
     (stack / "labels/unet/0/c/1/0/0").unlink()

@@ -126,7 +126,7 @@ def test_a_finished_training_is_continued_and_a_kill_changes_nothing_of_that(
     longer = [*SETTINGS, "--epochs", "5"]
     whole, killed = (shutil.copytree(trained, tmp_path / name) for name in ("whole", "killed"))
     continued = run_command("-m", "monai_app", "train", tiny_stack.path, whole, *longer)
-    assert "goes on with whole after epoch 2 of 5" in continued.stdout
+    assert "resumes whole after epoch 2 of 5" in continued.stdout
     before = (killed / "models" / "last.ckpt").stat().st_mtime_ns
     process, pid = begin("train", tiny_stack.path, killed, *longer)
     while (killed / "models" / "last.ckpt").stat().st_mtime_ns == before:

@@ -195,16 +195,16 @@ def test_a_detector_takes_the_part_of_another_in_all_that_names_it() -> None:
     assert read.of_stack("a").scaling["SE"].mean == 5
     assert set(read.training_stacks[0].greys) == {"SE", "TLD"}
     assert spec_of(["ICE", "TLD"], 1, stand_ins={"ICE": "TLD", "TLD": "ICE"}).detectors == ("TLD", "ICE")
-    with pytest.raises(ConfigError, match="detector 'SE' in the part of 'ICE' does not exist"):
+    with pytest.raises(ConfigError, match="detector 'SE' in place of 'ICE' does not exist"):
         read.check_stack(ArrayStack(["ICE", "TLD"], np.zeros((2, 1, 4, 4), np.uint8)))
 
 
 @pytest.mark.parametrize(
     ("stand_ins", "message"),
     [
-        ({"HAADF": "SE"}, "detector 'HAADF', whose part 'SE' is to take, is none of the model's, which are ICE, TLD"),
-        ({"ICE": "TLD"}, "detector 'TLD' would take two parts"),
-        ({"ICE": "SE", "TLD": "SE"}, "detector 'SE' would take two parts"),
+        ({"HAADF": "SE"}, "detector 'HAADF', which 'SE' is to replace, is none of the model's, which are ICE, TLD"),
+        ({"ICE": "TLD"}, "detector 'TLD' would replace two detectors"),
+        ({"ICE": "SE", "TLD": "SE"}, "detector 'SE' would replace two detectors"),
     ],
 )
 def test_a_part_that_there_is_not_and_two_parts_of_one_detector_are_refused(

@@ -19,7 +19,7 @@ def stack(name: str, shift: float = 0, voxel: tuple[float, float, float] = (20, 
         (stack("dark", shift=-60), ["3.00 of its standard deviations of 20"]),
         (stack("thick", voxel=(29, 10, 10)), []),
         (stack("thick", voxel=(31, 10, 10)), ["thick are 31 x 10 x 10 nm (z, y, x) and those of a"]),
-        (stack("fine", voxel=(20, 4, 4)), ["those of b, which the model was trained on, 20 x 8 x 8 nm: up to 2 times"]),
+        (stack("fine", voxel=(20, 4, 4)), ["those of b, which the model was trained on, 20 x 8 x 8 nm: up to a factor of 2"]),
         (stack("a", shift=90, voxel=(90, 90, 90)), []),
     ],
 )

@@ -56,7 +56,7 @@ IMAGEJ = {"metadata": None, "description": "ImageJ=1.53\nimages=3\nslices=3\n", 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "pages beyond the metadata": (
         lambda path: page_by_page(path, (STACK[0], IMAGEJ), *((plane, {"metadata": None}) for plane in STACK[1:])),
-        "tells of 3 planes and it holds 6",
+        "lists 3 planes and it holds 6",
     ),
     "another shape, unmarked": (
         lambda path: page_by_page(path, (STACK[0], {}), (STACK[0, ::2, ::2], {})),

@@ -69,7 +69,7 @@ def test_a_run_that_is_gone_is_named_by_what_needs_it_and_the_server_goes_on(app
         lambda: model.run,
         lambda: app.next_sample({"strategy": "least_sure"}),
     ):
-        with pytest.raises(NotTrainedError, match=r'run 0001 of model trained .* gone.*"pretrained": false'):
+        with pytest.raises(NotTrainedError, match=r'run 0001 of model trained .* are missing.*"pretrained": false'):
             ask()
     (model.runs.folder / CURRENT).unlink()
     assert model.run == trained

@@ -159,7 +159,7 @@ def test_a_server_says_how_to_connect_asks_for_its_token_and_ends_cleanly(
             os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
             assert process.wait(60) == 0  # about 2, on a machine that does nothing else; the upload has no end
             assert inference.result().status_code == 503
-            assert "the server stops" in inference.result().json()["detail"]
+            assert "the server is shutting down" in inference.result().json()["detail"]
             assert isinstance(upload.exception(), requests.ConnectionError) or upload.result().status_code == 503
         psutil.wait_procs(children, timeout=10)
         assert not [child for child in children if child.is_running() and child.status() != "zombie"]
@@ -206,7 +206,7 @@ def test_a_killed_server_leaves_nothing_running_the_last_good_model_and_a_traini
         assert served.ask("POST", "/train/trained").json()["request"]["resume"] is True
         assert finished(served, "/train/")["status"] == "DONE"
         said = max((served.folder / "logs").glob("train_*.log")).read_text()
-        assert "goes on with 0001 after epoch 4999 of 5000" in said
+        assert "resumes 0001 after epoch 4999 of 5000" in said
         assert "epoch 5000/5000" in said
         assert served.client.info()["train_stats"]["trained"] == {"run": "0001"}
         assert (run / "models" / "model.pt").is_file()

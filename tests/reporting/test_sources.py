@@ -188,7 +188,7 @@ def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_p
         (("phases", 0, "colour"), r"quantities\.json.*'colour' is missing; measure again"),
         (("measures", "fraction", "quantities", "volume_fraction", "pore", "unit"), "'unit' is missing"),
         (("measures", "chords", "figures", 0, "curves"), "'curves' is missing"),
-        (("region",), "stack, labels and region do not stand together"),
+        (("region",), "stack, labels and region do not belong together"),
     ],
 )
 def test_quantities_that_lack_something_are_refused(

@@ -74,7 +74,7 @@ def kept_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     for name, field in Asked.model_fields.items():
         default = field.get_default(call_default_factory=True)
         if config.get(name, default) != default:
-            raise ConfigError(f"{path}: {name} is {config[name]!r}; take it out, and ask for it on the command line")
+            raise ConfigError(f"{path}: {name} is {config[name]!r}; remove it, and set it on the command line")
     kept = {name: config[name] for name in KEPT if name in config and config[name] != AUTOMATIC}
     for name, value in kept.items():
         if not is_plain(value):

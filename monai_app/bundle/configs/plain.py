@@ -39,7 +39,7 @@ def parse_config(content: bytes, path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is no valid config ({error}); restore it from a copy") from None
     if not text.isascii() and "utf" not in locale.getpreferredencoding(False).lower():
-        raise ConfigError(f"{path} is UTF-8, and MONAI would read it as the locale says; set LC_ALL=C.UTF-8")
+        raise ConfigError(f"{path} is UTF-8, and MONAI would read it in the locale's encoding; set LC_ALL=C.UTF-8")
     return document
 
 

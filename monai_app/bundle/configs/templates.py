@@ -49,7 +49,7 @@ def find_bundle(given: str) -> Path:
         return template_path(given)
     raise ConfigError(
         f"{given} is no bundle: it has no configs/inference.yaml; give a run folder that monai-app train made, or one "
-        f"of {', '.join(known)} to begin without a model"
+        f"of {', '.join(known)} to start without a model"
     )
 
 

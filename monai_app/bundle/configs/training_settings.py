@@ -149,7 +149,7 @@ class TrainingSettings(Strict):
         if self.max_epochs * self.steps_per_epoch == _NO_WARM_UP:
             raise ConfigError(
                 f"max_epochs {self.max_epochs} x steps_per_epoch {self.steps_per_epoch}: of {_NO_WARM_UP} steps in all "
-                "the learning rate's warm-up would take none; give one step more or less"
+                "the learning rate's warm-up would have no step; give one step more or less"
             )
         return self
 

@@ -137,10 +137,10 @@ def _check(bundle: Path, content: Content, name: Path, remedy: str | None) -> No
         return
     lines = _differences(found)
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    remedy = remedy or f"a bundle is code: look at it, and say `monai-app trust {name}` if you trust it"
+    remedy = remedy or f"a bundle is code: read it, and run `monai-app trust {name}` if you trust it"
     told = "\n  ".join([*lines[:_SHOWN], *more])
     raise ConfigError(
-        f"{name} does what none of this package's bundles does, and nobody trusted it here; {remedy}:\n  {told}"
+        f"{name} does things that no bundle of this package does, and is not trusted here; {remedy}:\n  {told}"
     )
 
 

@@ -30,7 +30,7 @@ class Variant:
     def choose(self, stack: Stack, bundle: str | None, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """Lay the variant over a user's choice, and return the bundle and all settings.
 
-        Detectors are those of the stack that have the variant's names; case does not count.
+        Detectors are those of the stack that have the variant's names; case is ignored.
 
         Raises:
             ConfigError: the user chose something else than the variant says, or the stack lacks a detector.

@@ -62,7 +62,7 @@ def folds_of(stack: Stack, run: Path) -> list[Fold]:
     record = read_record(run)
     if "pretrained" in record:
         raise ConfigError(
-            f"{run} began with the weights of another model, which may have seen the slices that are to be left out; "
+            f"{run} started from the weights of another model, which may have seen the slices that are to be left out; "
             "train without --from, and leave slices out of that run"
         )
     if not isinstance(record["settings"].get("trained_on"), dict):

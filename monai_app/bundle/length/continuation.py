@@ -24,8 +24,8 @@ CONTINUATIONS = "continuations"
 
 _NOT_COMPARED = ("monai_app", "template", "training_stacks", "planned", "settings", "minutes", CONTINUATIONS)
 _TOLD = {
-    "stack": "its stack is another, or was annotated or ingested again",
-    "pretrained": "it began with other weights (--from)",
+    "stack": "its stack is a different one, or was annotated or ingested again",
+    "pretrained": "it started from other weights (--from)",
 }
 """What is told of entries whose values say nothing to people."""
 
@@ -59,7 +59,7 @@ def resume(
     if others := list(_differences(found, wanted)):
         raise TargetExistsError(
             f"{run} was made from something else: {'; '.join(others)}. Choose another folder, where --from {run} "
-            "begins with its weights, or --overwrite to train from the start"
+            "starts from its weights, or --overwrite to train from scratch"
         )
     if own == now:
         if CONTINUATIONS in found:

@@ -61,7 +61,7 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
         overrides: config ids and values, such as the stack and the device.
 
     Raises:
-        AppError: the training fails because of something the user can mend.
+        AppError: the training fails because of something the user can correct.
     """
     begun = time.perf_counter()
     with temporary_folder("measured") as folder:

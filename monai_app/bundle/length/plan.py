@@ -46,7 +46,7 @@ def check_length(minutes: float | None, settings: Mapping[str, Any], size: str) 
     """
     if minutes is None:
         if size == AUTO:
-            raise ConfigError(f"size {AUTO}: it is chosen by the time that there is; give --minutes N, or another size")
+            raise ConfigError(f"size {AUTO}: it is chosen by the available time; give --minutes N, or another size")
         return
     if not 0 < minutes <= MOST_MINUTES:
         raise ConfigError(f"minutes {minutes:g}: must be above 0 and at most {MOST_MINUTES}; give --minutes 10, say")

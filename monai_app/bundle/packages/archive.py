@@ -85,7 +85,7 @@ def _check_size(files: Mapping[str, Mapping[str, Any]], package: Path, target: P
     if total > _RATIO * package.stat().st_size + _SMALL:
         raise ConfigError(f"{package} would unpack to {total / 1e6:.0f} MB, far more than models do; get it again")
     if total > shutil.disk_usage(target).free:
-        raise ConfigError(f"{package} unpacks to {total / 1e6:.0f} MB, and the disk has less free; make room")
+        raise ConfigError(f"{package} unpacks to {total / 1e6:.0f} MB, and the disk has less free; free some space")
 
 
 def _opened(package: Path) -> zipfile.ZipFile:

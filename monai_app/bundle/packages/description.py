@@ -102,7 +102,7 @@ def _complete_readme(
     lines = [
         f"# {name}",
         "",
-        "A trained model; what holds for every model of its kind stands below.",
+        "A trained model; the description of its template follows below.",
         "",
         f"- detectors: {', '.join(spec.detectors)}; {spec.slices} slice(s) at a time; {spec.dtype} pixels",
         f"- grey values are scaled by (grey - mean) / std: {'; '.join(scaling)}",
@@ -113,7 +113,7 @@ def _complete_readme(
             for each in _trained_on(provenance["data"])
         ),
         f"- `{PROVENANCE}` has settings and versions, `{FOLDER}/` a piece of a slice with its labels, `{MANIFEST}` the "
-        "hash of every file; `monai-app check` proves them",
+        "hash of every file; `monai-app check` verifies them",
         "",
         *score_table(scores),
         "",

@@ -12,7 +12,7 @@ from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.archive import pack
 from monai_app.bundle.packages.description import describe, provenance_of
 from monai_app.bundle.packages.manifest import write_manifest
-from monai_app.bundle.packages.tile import FOLDER, write_golden
+from monai_app.bundle.packages.tile import FOLDER, write_test_tile
 from monai_app.bundle.run_folder import RECORD
 from monai_app.errors import ConfigError
 from monai_app.files import check_file_target, file_sha256, work_folder
@@ -34,12 +34,12 @@ _NAME = re.compile(r"\w[\w+.-]*", re.ASCII)
 def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, overwrite: bool = False) -> Path:
     """Make a package of a trained run.
 
-    It is a zip file with one folder, named like the file: the bundle with weights, scores, a golden tile,
+    It is a zip file with one folder, named like the file: the bundle with weights, scores, a test tile,
     ``provenance.json`` and ``manifest.json`` (the hash of every file). The same run gives the same bytes.
 
     Args:
         run: run folder with trained weights.
-        stack: where the golden tile is cut out, usually the stack that was trained on; its pixels go into the package.
+        stack: where the test tile is cut out, usually the stack that was trained on; its pixels go into the package.
         target: file to write, ``NAME.zip``.
         unscored: allow a model without scores.
         overwrite: replace an existing file.
@@ -58,7 +58,7 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
     with work_folder(target.absolute(), f"{target} is being written by another process; wait for it") as work:
         folder = work / target.stem
         _copy(run, folder, scores)
-        write_golden(folder / FOLDER, model, stack)
+        write_test_tile(folder / FOLDER, model, stack)
         describe(folder, model, provenance_of(run, model, stack), scores)
         _check_inputs(run, folder, model, stack, scores)
         write_manifest(folder)
@@ -95,7 +95,7 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
         else None
     )
     if scores is None or not _is_of(scores, model):
-        found = "they are of other weights or another temperature" if scores is not None else _what_is_there(run)
+        found = "they belong to other weights or another temperature" if scores is not None else _what_is_there(run)
         if not unscored:
             raise ConfigError(
                 f"{path}: a package says how good its model is, and {found}; run monai-app evaluate first, or give "
@@ -151,7 +151,7 @@ def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: M
     same = all(path.is_file() and read_json(path, ()) == scores for path in places)
     calibrated = read_calibration(folder / WEIGHTS, model.sha256) == model.calibration
     if file_sha256(folder / WEIGHTS) != model.sha256 or not calibrated or not same:
-        raise ConfigError(f"{run} was trained or evaluated while it was packed; give the same command again")
+        raise ConfigError(f"{run} was trained or evaluated while it was packed; run the same command again")
     for each in () if scores is None else scores["stacks"]:
         path = folder / Path(POOLED).parent / each["folder"] / Path(POOLED).name
         own = read_json(path, ("weights_sha256", "stack_identity"))

@@ -1,4 +1,4 @@
-"""A golden tile: raw pixels of a stack with the labels that a model gave them, to prove that it still does.
+"""A test tile: raw pixels of a stack with the labels that a model gave them, to verify that it still does.
 
 It is a little sample of the kind that ``monai-app ingest`` reads, so that a stranger can look at it and try the model
 on it by hand.
@@ -28,16 +28,19 @@ from monai_app.stack.ingestion.description import FINDINGS
 from monai_app.temporary import temporary_folder
 from monai_app.transforms import phase_labels
 
-FOLDER = "golden"
+FOLDER = "test_tile"
 """Folder of a package that holds the tile."""
 
-SAMPLE, LABELS, RECORD = "sample.yaml", "labels.tif", "golden.json"
+SAMPLE, LABELS, RECORD = "sample.yaml", "labels.tif", "tile.json"
+
+_EARLIER = ("golden", "golden.json")
+"""Folder and record in packages of earlier versions."""
 
 SIDE = 256
 """Rows and columns of the tile, where the stack has as many."""
 
 MARGIN = 1e-4
-"""Least distance of the two most likely phases, in probability, at which a label is golden.
+"""Least distance of the two most likely phases, in probability, at which a label is compared.
 
 Closer ones are decided by the rounding of the machine at hand, which is another one elsewhere: they are stored as
 unlabelled.
@@ -45,11 +48,11 @@ unlabelled.
 
 
 @dataclass(frozen=True)
-class GoldenCheck:
-    """How the labels that a model gives here compare with the golden ones.
+class TileCheck:
+    """How the labels that a model gives here compare with those of the test tile.
 
     Attributes:
-        compared: pixels with a golden label.
+        compared: labelled pixels of the test tile.
         differing: those of them that have another label here.
     """
 
@@ -57,12 +60,12 @@ class GoldenCheck:
     differing: int
 
 
-def write_golden(folder: Path, model: Model, stack: Stack) -> None:
-    """Write the golden tile of a model.
+def write_test_tile(folder: Path, model: Model, stack: Stack) -> None:
+    """Write the test tile of a model.
 
     Args:
         folder: folder to make, with one folder of TIFFs per detector, ``sample.yaml``, ``labels.tif`` (rows, columns;
-            uint8, 1..K, 0 where no label is golden) and ``golden.json``, which says where the tile was cut out.
+            uint8, 1..K, 0 where labels are not compared) and ``tile.json``, which says where the tile was cut out.
         model: the model with its weights loaded, on the CPU.
         stack: where the tile is cut out: of its `example_slice`, there, where most phases are annotated.
 
@@ -75,7 +78,7 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
     z = stack.example_slice
     window = _choose_window(stack, z, spec.stride)
     slab = stack.read_slab(z, spec.detectors, spec.slices, window)
-    labels = _golden_labels(model, slab)
+    labels = _expected_labels(model, slab)
     folder.mkdir(parents=True)
     images = slab.reshape(spec.slices, len(spec.detectors), *slab.shape[1:])
     for channel, detector in enumerate(spec.detectors):
@@ -84,7 +87,7 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
             tifffile.imwrite(folder / detector / f"slice_{number}.tif", image, compression="zlib")
     tifffile.imwrite(folder / LABELS, labels, compression="zlib")
     sample = {
-        "name": "golden",
+        "name": FOLDER,
         "voxel_nm": dict(zip("zyx", stack.voxel_nm, strict=True)),
         "detectors": {name: name for name in spec.detectors},
         "phases": [phase.sample_entry() for phase in spec.phases],
@@ -99,40 +102,43 @@ def write_golden(folder: Path, model: Model, stack: Stack) -> None:
         "columns": [window.x.start, window.x.stop],
         "target": spec.slices // 2,
         "margin": MARGIN,
-        "golden_pixels": int((labels > 0).sum()),
+        "compared_pixels": int((labels > 0).sum()),
     }
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf8")
 
 
-def check_golden(bundle: Path) -> GoldenCheck:
-    """Segment a bundle's golden tile and compare the labels.
+def check_test_tile(bundle: Path) -> TileCheck:
+    """Segment a bundle's test tile and compare the labels.
 
     Raises:
-        ConfigError: the bundle has no golden tile, or none of its labels is golden.
+        ConfigError: the bundle has no test tile, or the tile no labels.
     """
-    folder = bundle / FOLDER
+    is_earlier = (bundle / _EARLIER[0]).is_dir() and not (bundle / FOLDER).is_dir()
+    name, record_name = _EARLIER if is_earlier else (FOLDER, RECORD)
+    folder = bundle / name
+    record = folder / record_name
     if not (folder / SAMPLE).is_file():
-        raise ConfigError(f"{bundle} has no golden tile ({FOLDER}/{SAMPLE}); make a package with monai-app package")
-    golden = _read_labels(folder / LABELS)
-    if not golden.any():
-        raise ConfigError(f"{folder / LABELS} holds no golden label, so it proves nothing; package the model again")
-    target = read_json(folder / RECORD, ("target",))["target"]
+        raise ConfigError(f"{bundle} has no test tile ({FOLDER}/{SAMPLE}); make a package with monai-app package")
+    expected = _read_labels(folder / LABELS)
+    if not expected.any():
+        raise ConfigError(f"{folder / LABELS} holds no label, so it verifies nothing; package the model again")
+    target = read_json(record, ("target",))["target"]
     if type(target) is not int:
-        raise ConfigError(f"{folder / RECORD}: target {target!r} must be a slice's number; unpack it again")
-    with temporary_folder("golden") as temporary:
+        raise ConfigError(f"{record}: target {target!r} must be a slice's number; unpack it again")
+    with temporary_folder("tile") as temporary:
         # Packages of earlier versions do not say that the slab of a stack's end holds the end slice twice.
         sample = SampleDescription.from_yaml(folder / SAMPLE).model_copy(update={"accept": FINDINGS})
         if not all(entry.source.resolve().is_relative_to(folder.resolve()) for entry in sample.detectors.values()):
             raise ConfigError(f"{folder / SAMPLE} names images outside the package; package the model again")
-        stack = ingest(sample, temporary / "golden.ome.zarr")
+        stack = ingest(sample, temporary / "tile.ome.zarr")
         model = load_model(bundle)
         model = model.described_by(model.spec.replaced(training_stacks=()))  # a piece need not look like whole slices
-        segment(model, stack.path, "golden", Applied(region=Part(slices=str(target))))
-        labels = stack.read_labels("golden", target)
-    if golden.shape != labels.shape:
-        raise ConfigError(f"{folder / LABELS} has {golden.shape} pixels, its slice {labels.shape}; unpack it again")
-    known = golden > 0
-    return GoldenCheck(int(known.sum()), int((labels != golden)[known].sum()))
+        segment(model, stack.path, "tile", Applied(region=Part(slices=str(target))))
+        labels = stack.read_labels("tile", target)
+    if expected.shape != labels.shape:
+        raise ConfigError(f"{folder / LABELS} has {expected.shape} pixels, its slice {labels.shape}; unpack it again")
+    known = expected > 0
+    return TileCheck(int(known.sum()), int((labels != expected)[known].sum()))
 
 
 def _read_labels(path: Path) -> npt.NDArray[np.uint8]:
@@ -158,7 +164,7 @@ def _choose_window(stack: Stack, z: int, stride: int) -> Rect:
     return max(windows, key=shown)
 
 
-def _golden_labels(model: Model, slab: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+def _expected_labels(model: Model, slab: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
     """Return the labels of one plain forward pass, 0 where two phases are almost equally likely."""
     spec = model.spec
     normalised = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)(slab)

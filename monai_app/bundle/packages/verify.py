@@ -1,10 +1,10 @@
-"""Prove that a package is whole and gives its golden labels on the machine at hand."""
+"""Verify that a package is complete and gives the labels of its test tile on this machine."""
 
 from pathlib import Path
 
 from monai_app.bundle.packages.archive import unpack
 from monai_app.bundle.packages.manifest import Files, check_files
-from monai_app.bundle.packages.tile import GoldenCheck, check_golden
+from monai_app.bundle.packages.tile import TileCheck, check_test_tile
 from monai_app.bundle.runs import WEIGHTS
 from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
@@ -12,19 +12,19 @@ from monai_app.temporary import temporary_folder
 from monai_app.training.evaluation import POOLED, is_evaluation
 
 
-def check_package(bundle: Path) -> tuple[Files, GoldenCheck]:
+def check_package(bundle: Path) -> tuple[Files, TileCheck]:
     """Check a package: the zip file, or the folder it was unpacked to.
 
     Returns:
-        How its files compare with what was packed, and how the golden labels compare.
+        How its files compare with what was packed, and how the labels of its test tile compare.
 
     Raises:
         ConfigError: a file is missing or changed, or the weights don't fit; or scores changed, not by an evaluation.
     """
     if bundle.is_dir():
-        files, golden = check_files(bundle), check_golden(bundle.absolute())
+        files, tile = check_files(bundle), check_test_tile(bundle.absolute())
         _check_changed(bundle, files.changed)
-        return files, golden
+        return files, tile
     with temporary_folder("check") as temporary:
         folder = temporary / bundle.stem
         unpack(bundle, folder)

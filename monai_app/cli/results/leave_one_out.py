@@ -50,5 +50,5 @@ def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, options: d
         run_trusted(fold.run, run_command(fold.run, [own.path], configs, processes, **options), show)
     scored = read_stack_scores(fold.run, own.identity, SECTIONS)
     if scored is None:
-        raise FailedError(f"{fold.run} was trained or evaluated by another process too; give the same command again")
+        raise FailedError(f"{fold.run} was trained or evaluated by another process too; run the same command again")
     return scored

@@ -36,7 +36,7 @@ def annotate(
         str | None,
         typer.Option(help="Data set to read, where the file (HDF5, OME-Zarr) has several, e.g. labels/cells."),
     ] = None,
-    merge: Annotated[bool, typer.Option(help="Add to annotations: what is unlabelled in the source stays.")] = False,
+    merge: Annotated[bool, typer.Option(help="Add to annotations: keep labels where the source has none.")] = False,
     overwrite: Annotated[
         bool, typer.Option(help="Replace annotations and roles, or with --merge labels that differ.")
     ] = False,

@@ -57,7 +57,8 @@ def export_labels(
         raise ConfigError(f"{target.name} is a mesh, of labels, and no map ({map}) has one; leave --map out")
     if not is_mesh(target) and (level, smooth) != (None, None):
         raise ConfigError(
-            f"{target.name} is no mesh (.ply, .stl, .obj, .vtp), and --level and --smooth are of meshes; leave them out"
+            f"{target.name} is no mesh (.ply, .stl, .obj, .vtp), and --level and --smooth apply to meshes; "
+            "leave them out"
         )
     with progress_bar("export") as progress:
         if is_mesh(target):

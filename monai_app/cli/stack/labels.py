@@ -41,7 +41,7 @@ def labels(
 
     given = (output, map, phase, z, y, x, level, smooth, overwrite or None)
     if action != "export" and any(option is not None for option in given):
-        raise ConfigError(f"labels STACK {action}: its options are of export; leave them out")
+        raise ConfigError(f"labels STACK {action}: its options apply to export; leave them out")
     if action == "list" and name is not None:
         raise ConfigError(f"labels STACK list: {name!r} is one name too many; leave it out")
     if action != "list" and name is None:

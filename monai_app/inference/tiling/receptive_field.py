@@ -142,7 +142,7 @@ class _Probe:
         if logits.ndim != 4 or logits.shape[2:] != images.shape[2:]:
             raise ConfigError(
                 f"stride {self.stride}: the network gives {tuple(logits.shape)} for {name}; it must give logits "
-                "(B, K, H, W) of the same H and W: give its own stride, or mend it"
+                "(B, K, H, W) of the same H and W: give its own stride, or correct the network"
             )
         return logits
 

@@ -41,7 +41,7 @@ def _read(path: Path) -> Header:
         raise StackError(f"its axes are stored in the order {order} and must be columns, rows, slices (1, 2, 3)")
     shape = tuple(int(header[name]) for name in ("nx", "ny", "nz"))
     if min(shape) < 1 or int(header.nsymbt) < 0:
-        raise StackError(f"its header tells of {shape} columns, rows and slices: it is damaged; copy it again")
+        raise StackError(f"its header gives {shape} columns, rows and slices: it is damaged; copy it again")
     return Header(path, shape, _dtype(header), np.eye(4), offset=_LENGTH + int(header.nsymbt), placed=False)
 
 

@@ -41,7 +41,7 @@ def write_volume(path: Path, pixels: npt.NDArray[np.integer], grid: Grid) -> Non
         _write(path, pixels, grid.affine, None)
     except OSError as error:
         raise StackError(
-            f"{path} cannot be written ({error}); make room, or choose a folder that can be written"
+            f"{path} cannot be written ({error}); free some space, or choose a folder that can be written"
         ) from error
 
 

@@ -69,6 +69,6 @@ def _check_ours(folder: Path, stack: Stack) -> None:
     if names & _OF_STACK and found.get("ingested") not in (None, stack.ingested):
         raise ConfigError(
             f"{folder} is the folder of another stack than {stack.path}, perhaps of what was ingested there before; "
-            "give another folder (--studies), and to go on with a model that was trained there "
+            "give another folder (--studies), and to continue with a model that was trained there "
             f"--bundle {folder / 'models'}/MODEL/RUN"
         )

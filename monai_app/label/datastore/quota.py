@@ -38,7 +38,7 @@ class Quota:
             used = self._used() + self._coming
             if size and used + size > self.most:
                 raise NoRoomError(
-                    f"the file takes {size} bytes, and what clients sent takes {used} of the {self.most} that it may: "
+                    f"the file takes {size} bytes, and files from clients take {used} of the {self.most} allowed: "
                     "remove images, labels or sessions (DELETE), or start the server with a larger --max-stored"
                 )
             self._coming += size

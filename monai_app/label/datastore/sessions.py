@@ -73,8 +73,8 @@ class Sessions:
         path = self._volumes.path(session_id)
         if path is None:
             raise NotFoundError(
-                f"there is no session {session_id[:120]!r}: one is forgotten {self.seconds} s after its last use, or "
-                "sooner where its client said so; send the volume again (PUT /session/)"
+                f"there is no session {session_id[:120]!r}: a session expires {self.seconds} s after its last use, or "
+                "sooner if its client asked for that; send the volume again (PUT /session/)"
             )
         if update_ts:
             with suppress(FileNotFoundError):  # somebody removes it; whoever reads it says so
@@ -99,7 +99,7 @@ class Sessions:
             try:
                 await run_in_threadpool(self.forget_unused)
             except OSError as error:  # of the disk; the next look may find it mended
-                _log.error("sessions that nobody uses cannot be removed: %s", error)
+                _log.error("expired sessions cannot be removed: %s", error)
 
 
 def _last_use(path: Path) -> float:

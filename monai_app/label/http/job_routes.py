@@ -28,13 +28,13 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
         app.model(model)
         check_trainable(app.store.stack)
         request = {"model": model, **(params or TrainingOptions()).model_dump()}
-        return from_thread.run(jobs.start, "train", request, app.train).told()
+        return from_thread.run(jobs.start, "train", request, app.train).to_dict()
 
     @router.post("/batch/infer/{model}", tags=["Infer"], summary="Label many images, and keep the labels")
     def batch_infer(model: str, images: Images = Images.IMAGES_ALL, params: BatchOptions | None = None) -> Any:
         app.model(model).trained_run()
         request = {"model": model, "images": images, **(params or BatchOptions()).model_dump()}
-        return from_thread.run(jobs.start, "batch_infer", request, app.batch_infer).told()
+        return from_thread.run(jobs.start, "batch_infer", request, app.batch_infer).to_dict()
 
     @router.post("/scoring/{method}", tags=["Scoring"], summary="Score slices")
     def scoring(method: str, params: Choice | None = None, run_sync: bool = False) -> Any:
@@ -44,7 +44,7 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
         request = {"method": method, **({} if model is None else {"model": app.model(model).name})}
         if run_sync:
             return from_thread.run(jobs.run, "scoring", request, app.scoring)
-        return from_thread.run(jobs.start, "scoring", request, app.scoring).told()
+        return from_thread.run(jobs.start, "scoring", request, app.scoring).to_dict()
 
     for kind, path, tag in (
         ("train", "/train/", "Train"),
@@ -58,13 +58,13 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
 
 
 def _status(jobs: Jobs, kind: str, all: bool = False, check_if_running: bool = False) -> Any:
-    told = [job.told() for job in jobs.known(kind, running=check_if_running)]
-    return told if all else told[-1]
+    found = [job.to_dict() for job in jobs.known(kind, running=check_if_running)]
+    return found if all else found[-1]
 
 
 def _stop(jobs: Jobs, kind: str) -> Any:
     job = from_thread.run(jobs.stop, kind)
-    return job and job.told()
+    return job and job.to_dict()
 
 
 def session_routes(app: StackApp) -> APIRouter:

@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 
 from monai_app.errors import NotFoundError, StoppedError
 from monai_app.label.datastore.temporary import hold
-from monai_app.label.http.parameters import Choice, InferenceOptions, Output, Told, Volume, json_of
+from monai_app.label.http.parameters import Choice, ClientInfo, InferenceOptions, Output, Volume, json_of
 from monai_app.label.settings import Workspace
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]
@@ -43,7 +43,7 @@ _CHECKED: dict[tuple[Any, str], Any] = {
     (infer, "params"): json_of(InferenceOptions),
     (infer, "output"): Output | None,
     (activelearning, "params"): Choice | None,
-    (datastore, "params"): json_of(Told),
+    (datastore, "params"): json_of(ClientInfo),
 }
 """What parameters are, by the router's module, where MONAI Label takes anything."""
 

@@ -51,8 +51,8 @@ class TrainingOptions(BaseModel):
     resume: bool = True
 
 
-class Told(RootModel[dict[str, Any]]):
-    """What a client tells of an image or label."""
+class ClientInfo(RootModel[dict[str, Any]]):
+    """What a client records about an image or label."""
 
 
 def json_of(model: type[BaseModel]) -> Any:

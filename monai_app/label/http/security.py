@@ -53,7 +53,7 @@ class Access:
     def __post_init__(self) -> None:
         if self.token is None and not self.is_local:
             raise ConfigError(
-                f"host {self.host} is reached from other machines, and everybody there could read and change the "
+                f"host {self.host} is reached from other machines, and anyone there could read and change the "
                 "labels: give a token (--token-file), or --host 127.0.0.1 and use an SSH tunnel"
             )
         if self.token is not None and len(self.token) < 16:
@@ -75,7 +75,7 @@ class Access:
         return ["*"] if self.token is not None else [*LOCAL_NAMES, self.host]
 
 
-class Guard:
+class AccessMiddleware:
     """ASGI middleware that refuses what `Access` does not allow, before anything of the request is looked at.
 
     A request that a web page of another origin makes is refused too: browsers send forms to servers on the local
@@ -104,14 +104,14 @@ class Guard:
         try:
             await self.app(scope, _limited(receive, self._most(HTTPConnection(scope))), noted)
         except asyncio.CancelledError:  # only the end of the server does that
-            _log.info("cut off by the end of the server: %s %s", scope["method"], scope["path"])
+            _log.info("cut off by the server's shutdown: %s %s", scope["method"], scope["path"])
             if not begun:
                 await JSONResponse({"detail": STOPS}, 503, {"Retry-After": "5"})(scope, receive, send)
 
     async def _refusal(self, request: HTTPConnection) -> JSONResponse | None:
         origin, token = request.headers.get("origin"), self.access.token
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
-            return JSONResponse({"detail": f"requests of web pages from {origin!r} are not answered"}, 403)
+            return JSONResponse({"detail": f"requests from web pages at {origin!r} are refused"}, 403)
         if token is not None and request.url.path not in OPEN_PATHS:
             sent = await BEARER(request)
             if sent is None or not hmac.compare_digest(sent.credentials.encode(), token.encode()):

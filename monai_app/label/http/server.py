@@ -22,7 +22,7 @@ from monai_app.label.app import StackApp
 from monai_app.label.http.job_routes import job_routes, login_routes, session_routes
 from monai_app.label.http.monailabel_routes import stock_routes
 from monai_app.label.http.parameters import described
-from monai_app.label.http.security import BEARER, LARGEST_TEXT, Access, Guard
+from monai_app.label.http.security import BEARER, LARGEST_TEXT, Access, AccessMiddleware
 
 _REFUSED = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 """What requests may be answered."""
@@ -68,22 +68,20 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         api.add_exception_handler(kind, answer_error)
     api.add_exception_handler(RequestValidationError, _answer_invalid)
     api.add_exception_handler(HTTPException, _answer_http)
-    api.add_middleware(Guard, access=access)
+    api.add_middleware(AccessMiddleware, access=access)
     api.add_middleware(TrustedHostMiddleware, allowed_hosts=access.names, www_redirect=False)
     return api
 
 
 def answer_error(_: Request, error: Exception) -> JSONResponse:
-    """Tell a client what it can mend; of a bug no more than its kind: the log has the rest."""
+    """Tell a client what it can correct; of a bug no more than its kind: the log has the rest."""
     if is_disk_full(error):
         _log.error("the server's disk is full: %s", error)
         return JSONResponse({"detail": DISK_FULL}, 507)
     status = error.status if isinstance(error, AppError) else 500
     if status == 500:
         _log.error("a request failed", exc_info=error)
-    detail = (
-        str(error) if isinstance(error, AppError) else f"the server failed ({type(error).__name__}); its log says more"
-    )
+    detail = str(error) if isinstance(error, AppError) else f"the server failed ({type(error).__name__}); see its log"
     return JSONResponse({"detail": detail}, status, {"Retry-After": "5"} if status == 503 else None)
 
 

@@ -55,13 +55,13 @@ def _what(store: Store, own: LabelImage) -> Iterator[Block]:
     if part != (rows, columns):
         facts.append(("part of each slice", f"{part[0]} × {part[1]} of {rows} × {columns} pixels"))
     if made.get("stand_ins"):
-        parts = (f"{taken} in the part of {part}" for part, taken in made["stand_ins"].items())
+        parts = (f"{taken} in place of {part}" for part, taken in made["stand_ins"].items())
         facts.append(("detectors", "; ".join(parts)))
     yield Facts(facts)
     if own.phases != store.stack.phases:
         yield Legend(own.phases)
     if len(own.slices) < store.stack.shape[0]:
-        yield Note("The other slices are not segmented; nothing here speaks of them.", "warning")
+        yield Note("The other slices are not segmented; nothing on this page describes them.", "warning")
 
 
 def _confidence(own: LabelImage) -> Iterator[Block]:

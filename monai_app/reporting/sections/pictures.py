@@ -23,7 +23,7 @@ def compared(sources: Sources) -> Section | None:
     elif scores:
         blocks = list(_pictures(scores))
     else:
-        blocks = [Note("No test slice: nobody labelled a slice to compare the model with.", "missing")]
+        blocks = [Note("No test slice: no slice is labelled to compare the model with.", "missing")]
     if not blocks or (run is None and store is None):
         return None
     unseen = " and the model never learned from" if run and run.trained_on else " for testing"

@@ -97,7 +97,7 @@ def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "
             _write(stack, decide, source)
     except OSError as error:
         raise StackError(
-            f"the annotations of {stack.path} cannot be written ({error}); make room or allow to write there, and "
+            f"the annotations of {stack.path} cannot be written ({error}); free some space or allow writing there, and "
             "annotate again"
         ) from error
     return stack.reopened()

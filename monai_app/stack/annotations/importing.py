@@ -186,6 +186,6 @@ def _merged(current: Stack, z: int, plane: _Plane, *, overwrite: bool, source: s
     if differing and not overwrite:
         raise AnnotationError(
             f"{source} and the annotation of slice {z} of {current.path.name} label {differing} pixels differently; "
-            "let the new labels count (--overwrite), or make these pixels unlabelled"
+            "keep the new labels (--overwrite), or make these pixels unlabelled"
         )
     return np.where(plane > 0, plane, before)

@@ -47,7 +47,7 @@ def _check_different(detectors: dict[str, DetectorDescription]) -> dict[str, Det
     for name in detectors:
         other = seen.setdefault(name.casefold(), name)
         if other != name:
-            raise ConfigError(f"{other!r} and {name!r} are the same name (case does not count); rename one")
+            raise ConfigError(f"{other!r} and {name!r} are the same name (case is ignored); rename one")
     return detectors
 
 

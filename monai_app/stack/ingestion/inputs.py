@@ -61,7 +61,7 @@ class Inputs:
             except OSError:
                 same = False
             if not same:
-                raise StackError(f"{path} was replaced while it was read; give the same command again")
+                raise StackError(f"{path} was replaced while it was read; run the same command again")
 
     def _named(self, source: Source, files: Sequence[Path]) -> dict[str, str]:
         names = {os.path.relpath(path.absolute(), self._root): self._hashes[path] for path in files}

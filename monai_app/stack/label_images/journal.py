@@ -55,7 +55,7 @@ class Journal:
                 handle.write(line.encode())
         except OSError as error:
             raise StackError(
-                f"{self._path} cannot be written ({error}); make room or mend the disk and run again"
+                f"{self._path} cannot be written ({error}); free some space or repair the disk, and run again"
             ) from error
         self._take(tile, checksum)
 

@@ -256,7 +256,7 @@ def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
         level[index] = pixels
     except OSError as error:
         raise StackError(
-            f"{_shown(level, index)} cannot be written ({error}); make room or mend the disk and run again"
+            f"{_shown(level, index)} cannot be written ({error}); free some space or repair the disk, and run again"
         ) from error
     except (RuntimeError, ValueError) as error:  # of codecs
         raise StackError(

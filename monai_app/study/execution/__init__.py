@@ -2,6 +2,6 @@
 
 from monai_app.study.execution.completion import check_lengths, is_done, seconds_of
 from monai_app.study.execution.cost import Cost, measure_costs, read_cost
-from monai_app.study.execution.execute import carry_out
+from monai_app.study.execution.execute import run_all
 
-__all__ = ["Cost", "carry_out", "check_lengths", "is_done", "measure_costs", "read_cost", "seconds_of"]
+__all__ = ["Cost", "check_lengths", "is_done", "measure_costs", "read_cost", "run_all", "seconds_of"]

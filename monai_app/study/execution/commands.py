@@ -55,7 +55,7 @@ class Commands:
                 self._running.discard(process)
         if code:
             last = log.read_text(encoding="utf8", errors="replace").strip().splitlines()[-_SHOWN:]
-            raise FailedError(f"{' '.join(last)} ({log} says more; it ended with {code})")
+            raise FailedError(f"{' '.join(last)} (see {log}; it ended with {code})")
 
     def kill(self) -> None:
         """Kill those that run, and let no other begin."""

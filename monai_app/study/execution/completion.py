@@ -123,7 +123,7 @@ def _complete(run: StudyRun, design: Design, commands: Commands) -> bool:
             _train(run, design, commands)
         commands.run(run.log, COMMAND, "evaluate", run.stack.path, run.folder)
     if not _is_done(run):
-        raise FailedError(f"{run.stack.path} was annotated meanwhile; give the same command again")
+        raise FailedError(f"{run.stack.path} was annotated meanwhile; run the same command again")
     return True
 
 

@@ -15,7 +15,7 @@ from monai_app.study.runs import StudyRun
 _Completed = Generator[tuple[StudyRun, Completion], None, None]
 
 
-def carry_out(
+def run_all(
     runs: Sequence[StudyRun],
     design: Design,
     *,

@@ -95,6 +95,6 @@ def _check_covered(stack: Stack, amount: Amount, given: Mapping[int, Labels], le
     area, labelled = (sum(map(np.count_nonzero, planes.values())) for planes in (left, given))
     if area < _LEAST * amount.share / 100 * labelled:
         raise ConfigError(
-            f"labels {amount}: scribbles have room on {100 * area / labelled:.1f} % of the labelled area of "
+            f"labels {amount}: scribbles fit on {100 * area / labelled:.1f} % of the labelled area of "
             f"{stack.path.name}; ask for less, or for blocks"
         )

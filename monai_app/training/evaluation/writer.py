@@ -108,7 +108,7 @@ class ScoreWriter:
         if len({share[1:] for share in shares}) > 1 or {each[:2] for each in slices} != set(identities.items()):
             raise ConfigError(
                 f"weights, their calibration or stack were replaced while the processes read them ({self.weights}, "
-                f"{', '.join(self.stacks)}), so no scores are written; give the same command again"
+                f"{', '.join(self.stacks)}), so no scores are written; run the same command again"
             )
         self._origin.check()
         found = [self._of_stack(path, identities[path], slices) for path in self.stacks]

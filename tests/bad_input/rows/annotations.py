@@ -158,7 +158,7 @@ ROWS: list[Row] = [
     refused("a stack that does not exist", "labels nowhere.ome.zarr", "nowhere.ome.zarr"),
     refused("an action that there is not", "labels STACK delete unet", "delete"),
     refused("a name to list", "labels STACK list unet", "leave it out"),
-    refused("a target to list", "labels STACK list -o new", "of export"),
+    refused("a target to list", "labels STACK list -o new", "apply to export"),
     refused("no name to remove", "labels STACK remove", "no label image is named"),
     refused("labels that there are not", "labels STACK remove unet", "no label image 'unet'"),
     refused("annotations as labels", "labels STACK remove annotation", "slice by slice"),

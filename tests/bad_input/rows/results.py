@@ -164,7 +164,7 @@ ROWS = [
     refused(
         "a training config that ends too early",
         "evaluate STACK RUN",
-        "nobody trusted it",
+        "is not trusted here",
         make=in_run("configs/train.yaml", cut),
     ),
     refused(

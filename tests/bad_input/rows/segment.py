@@ -83,7 +83,7 @@ ROWS = [
     option("--detector ICE", "'ICE'", "HAADF=SE"),
     option("--detector HAADF=SE", "'HAADF'", "ICE, TLD"),
     option("--detector ICE=SE", "'SE'", "tiny.ome.zarr"),
-    option("--detector ICE=TLD", "'TLD' would take two parts"),
+    option("--detector ICE=TLD", "'TLD' would replace two detectors"),
     option("--detector ICE=TLD --detector ICE=ICE", "ICE=ICE"),
     option("--z 9:12", "--z 9:12"),
     option("--z 5:5", "5:5"),
@@ -225,7 +225,7 @@ ROWS = [
     broken(
         "`definition` of the model: another class",
         described(definition={"name": "os.system", "arguments": {"command": "true"}}),
-        "none of this package",
+        "neither this package",
     ),
     broken(
         "`definition` of the model: other arguments",

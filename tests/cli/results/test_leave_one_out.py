@@ -156,7 +156,7 @@ def test_runs_and_stacks_that_leave_nothing_out_are_refused(left_out: Run, tmp_p
     run = Path(shutil.copytree(left_out.run, tmp_path / "run"))
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**record, "pretrained": {}}))
-    with pytest.raises(ConfigError, match="began with the weights of another model"):
+    with pytest.raises(ConfigError, match="started from the weights of another model"):
         folds_of(own, run)
     record["settings"]["trained_on"] = [record["settings"]["trained_on"]] * 2
     (run / "run.json").write_text(json.dumps(record))

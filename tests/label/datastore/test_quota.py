@@ -98,7 +98,7 @@ def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> N
         (tmp_path / ".new.partial").write_bytes(bytes(30))  # counts once
         with quota.taken(10):
             pass
-        with pytest.raises(NoRoomError, match=r"11 bytes.*takes 90 of the 100"), quota.taken(11):
+        with pytest.raises(NoRoomError, match=r"11 bytes.*take 90 of the 100"), quota.taken(11):
             pass
         with quota.taken(-5), quota.taken(10):  # a smaller file in the place of another
             pass
@@ -177,7 +177,7 @@ def test_a_server_that_nobody_asks_forgets_sessions_too(
         ids = [app.store.add_session(volume) for _ in range(2)]
         paths = [Path(app.store.sessions.get_session(name).image) for name in ids]
         monkeypatch.setattr(Sessions, "forget_unused", forget)
-        wait_for(lambda: "sessions that nobody uses cannot be removed: [Errno 5]" in caplog.text, 10)
+        wait_for(lambda: "expired sessions cannot be removed: [Errno 5]" in caplog.text, 10)
         os.utime(paths[0], (0, 0))
         wait_for(lambda: not paths[0].exists(), 10)
         assert paths[1].exists()

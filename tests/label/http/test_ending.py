@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI, UploadFile
 
 from monai_app.label.errors import STOPS
-from monai_app.label.http.security import Access, Guard
+from monai_app.label.http.security import Access, AccessMiddleware
 from tests.label.servers import wait_for
 
 api = FastAPI()
@@ -47,7 +47,9 @@ def test_who_waits_gets_an_answer_in_time_and_the_log_no_traceback(caplog: pytes
     with socket.socket() as bound, ThreadPoolExecutor(3) as pool, caplog.at_level(logging.INFO):
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
-        config = uvicorn.Config(Guard(api, Access()), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            AccessMiddleware(api, Access()), log_config=None, lifespan="off", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()

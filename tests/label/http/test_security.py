@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from monai_app.errors import ConfigError
-from monai_app.label.http.security import LARGEST_TEXT, Access, Guard
+from monai_app.label.http.security import LARGEST_TEXT, Access, AccessMiddleware
 
 TOKEN = "a token that is long enough"
 
@@ -23,7 +23,7 @@ def client(token: str | None = None, largest: int = 1000) -> TestClient:
     paths = ("/", "/auth/token", "/train/x", "/infer/x")
     access = Access("127.0.0.1", token, largest)
     app = Starlette(routes=[Route(path, count, methods=["GET", "POST"]) for path in paths])
-    app.add_middleware(Guard, access=access)
+    app.add_middleware(AccessMiddleware, access=access)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=access.names, www_redirect=False)
     return TestClient(app, base_url="http://127.0.0.1:8000")
 

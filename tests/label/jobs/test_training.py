@@ -122,7 +122,7 @@ def test_the_same_training_goes_on_to_the_weights_of_one_that_was_never_stopped(
     model = model_in(tmp_path / "home", stack, str(trained))  # of a server that was started again
     killed(model, stack)
     assert epochs[3:] == [1, 2, 2]
-    assert "goes on with 0001 after epoch 1 of 2" in said(model)
+    assert "resumes 0001 after epoch 1 of 2" in said(model)
 
     # It had ended and did not come to count: nothing is left to train.
     monkeypatch.setattr(Runs, "publish", publish)
@@ -187,12 +187,12 @@ def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
     trainer.epochs = 1
     assert not begins_anew()
     assert not begins_anew()
-    assert "goes on with 0001 after epoch 1 of 2" in said(model)
+    assert "resumes 0001 after epoch 1 of 2" in said(model)
 
     assert begins_anew(resume=False)
     assert begins_anew(seed=1)
     assert "seed is" in said(model)[0]
-    assert said(model)[1] == "a new training takes the place of 0001"
+    assert said(model)[1] == "a new training replaces 0001"
     assert begins_anew()
     labels = stack.read_annotation(3)
     annotate(stack, {3: np.roll(labels, 1, axis=1)})
@@ -204,7 +204,7 @@ def test_only_the_same_training_goes_on_and_any_other_takes_its_place(
     config = left / "configs" / "train.yaml"  # of an earlier version
     config.write_text(config.read_text().replace("keys: image, std: 0.1", "keys: image, sigma: 0.1"))
     assert begins_anew()
-    assert "a new training takes the place of 0001" in said(model)
+    assert "a new training replaces 0001" in said(model)
     (left / CHECKPOINT).write_bytes(b"half a file")
     assert stats_of(model) == {"run": None, "unfinished": "0001"}
     assert begins_anew()
@@ -259,7 +259,7 @@ def test_a_training_that_cannot_begin_leaves_the_unfinished_one_and_the_next_one
     assert snapshot_of(model.runs.folder / "0001").stat().st_ino == made
     trainer.dies = False
     run(model, stack)
-    assert "goes on with 0001 after epoch 1 of 2" in said(model)
+    assert "resumes 0001 after epoch 1 of 2" in said(model)
     assert stats_of(model) == {"run": "0001"}
 
 

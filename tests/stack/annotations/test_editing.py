@@ -236,7 +236,7 @@ def test_a_full_disk_leaves_the_annotations_as_they_were(stack: Stack, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(layout, "write_slice", full)
-    with pytest.raises(StackError, match=r"cannot be written \(.*No space left.*\); make room"):
+    with pytest.raises(StackError, match=r"cannot be written \(.*No space left.*\); free some space"):
         annotate(stack, {0: plane(0)})
     assert Stack.open(stack.path).identity == stack.identity
     assert not list((stack.path / "labels").glob(".annotation*"))

@@ -391,7 +391,7 @@ def test_verify_forgets_tiles_whose_chunks_are_spoilt(
 def test_a_disk_that_cannot_write_is_named(stack: Stack) -> None:
     with stack.write_result("a", maps=BOTH, fingerprint=FINGERPRINT) as result:
         (result.folder / "confidence" / "0" / "c").write_text("in the way")
-        with pytest.raises(StackError, match=r"confidence/0\[.* cannot be written \(.*; make room or mend the disk"):
+        with pytest.raises(StackError, match=r"confidence/0\[.* cannot be written \(.*; free some space"):
             write_tile(result, 0)
 
 

@@ -20,7 +20,7 @@ from monai_app.cli import app
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 from monai_app.study import Design, runs_of
-from monai_app.study.execution import carry_out
+from monai_app.study.execution import run_all
 from monai_app.study.execution.cluster import _Carrying, _complete
 from tests.clusters import cluster_of_two
 from tests.study.conftest import design_file
@@ -121,7 +121,7 @@ def test_a_cluster_without_workers_is_refused(tiny_stack: Stack, tmp_path: Path)
         distributed.LocalCluster(n_workers=0, **silent) as empty,
         pytest.raises(ConfigError, match=r"has no workers; start one on each machine: dask worker tcp://"),
     ):
-        carry_out([run], DESIGN, cluster=empty.scheduler_address)
+        run_all([run], DESIGN, cluster=empty.scheduler_address)
 
 
 def test_this_machine_and_others_are_not_given_together(tiny_stack: Stack, tmp_path: Path) -> None:

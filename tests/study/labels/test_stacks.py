@@ -104,7 +104,7 @@ def test_a_seed_gives_the_same_labels_and_every_phase_trains_and_validates(tiny_
         ("6", "slice 6 of tiny.ome.zarr is not annotated for training"),
         ("1+3+5", "are all that tiny.ome.zarr has to train on"),
         ("1:1%blocks", "seed 1: pore has no pixel to train on"),
-        ("all:60%scribbles", "scribbles have room on .* % of the labelled area"),
+        ("all:60%scribbles", "scribbles fit on .* % of the labelled area"),
     ],
 )
 def test_amounts_that_cannot_be_are_refused(amount: str, message: str, tiny_stack: Stack, tmp_path: Path) -> None:

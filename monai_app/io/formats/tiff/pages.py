@@ -36,7 +36,7 @@ def check_none_left_out(tif: TiffFile, pictures: list[TiffPageSeries]) -> None:
     previews = [page for page in (page.aspage() for page in tif.pages) if page.subfiletype & _REDUCED]
     pages = len(tif.pages) - len(previews)
     if shown < pages:
-        raise StackError(f"its metadata tells of {shown} planes and it holds {pages}; save it again without the others")
+        raise StackError(f"its metadata lists {shown} planes and it holds {pages}; save it again without the others")
     if pages and any(page.imagelength * page.imagewidth >= math.prod(shape) for page in previews):
         raise StackError("a page that it calls a preview is as large as its picture; save it again without the preview")
 
