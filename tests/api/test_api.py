@@ -66,7 +66,7 @@ def test_a_training_gives_the_weights_that_the_command_gives(
     assert all(torch.equal(own[name], other[name]) for name in own)
     lines: list[str] = []
     monai_app.train(tiny_stack, run, epochs=epochs, settings=settings, report=lines.append)
-    assert "run after epoch 2 of 2" in lines[-1]
+    assert "after epoch 2 of 2" in lines[-1]
     assert {"ICE, TLD", "pore, hydrate, clinker"} <= set(Shown(run).cells)
 
 
