@@ -21,14 +21,15 @@ LAYERS = [
     {"stack"},
     {"phantom", "provenance", "transforms"},
     {"metrics", "pictures"},
-    {"inspection", "meshes", "proposals", "quantify", "viewer"},
+    {"inspection", "meshes", "proposals", "quantities", "viewer"},
     {"inference"},
     {"training"},
     {"bundle"},
     {"active_learning", "export", "study"},
-    {"report"},
+    {"reporting"},
     {"label"},
     {"napari"},
+    {"api"},
     {"cli"},
 ]
 
@@ -140,7 +141,7 @@ def test_light_rooms_do_without_torch() -> None:
             "inspection",
             "meshes",
             "proposals",
-            "quantify",
+            "quantities",
             "label.datastore.cases",
             "active_learning.stored_scores",
         )

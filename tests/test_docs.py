@@ -77,6 +77,18 @@ def test_the_tasks_of_the_readme_run_in_their_order(tmp_path: Path) -> None:
     assert len(list((tmp_path / "labels").glob("*.tif"))) == 8
 
 
+def test_the_python_of_the_readme_runs(trained: Path, tmp_path: Path) -> None:
+    """On a trained run, which it finds finished."""
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    write_tiny_sample(tmp_path)
+    (code,) = re.findall(r"^```python\n(.*?)^```", (CHECKOUT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    training = 'monai_app.train(stack, "runs/unet")'
+    assert training in code
+    code = code.replace(training, f'monai_app.train(stack, "runs/unet", settings={TINY!r})')
+    run_command("-c", code, cwd=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} >= {"sample.ome.zarr", "quantities", "report.html"}
+
+
 def _answer(description: Path, answers: dict[str, Any]) -> None:
     """Answer the questions of a description as another one has the answers."""
     text = description.read_text()

@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from monai_app.pictures import as_png, colour_labels
-from monai_app.report.pdf import find_browser
+from monai_app.reporting.pdf import find_browser
 from monai_app.stack import Stack
 from monai_app.stack.label_images.removing import remove_labels
 

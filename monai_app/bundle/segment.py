@@ -9,11 +9,12 @@ from monai_app.bundle.configs.applied import Applied
 from monai_app.bundle.configs.trust import changes_of_inference
 from monai_app.device.choose import chosen_device
 from monai_app.inference import Model, Outputs, Request, Segmentation, check_export, export_tiff
+from monai_app.progress import Progress
 
 _SHOWN = 3
 
 
-def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
+def segment(model: Model, stack: Path, name: str, settings: Applied, progress: Progress | None = None) -> str:
     """Segment a stack, and write the labels as TIFFs where that is asked for.
 
     Args:
@@ -21,6 +22,10 @@ def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
         stack: path of the stack.
         name: the label image's name; a preview adds ``_preview`` to it.
         settings: everything else.
+        progress: called with the pixels computed and their total; None logs them.
+
+    Returns:
+        The label image's name, that of a preview with what was added.
 
     Raises:
         AppError: something does not fit, is in the way, or stopped the run; what is done is kept.
@@ -40,12 +45,14 @@ def segment(model: Model, stack: Path, name: str, settings: Applied) -> None:
         workers=settings.workers,
         cluster=settings.cluster,
         keep=settings.tiff_dir is not None,
+        progress=progress,
     )
     if settings.tiff_dir is not None:
         check_export(settings.tiff_dir, overwrite=settings.overwrite, stack=str(stack))
     segmentation.run()
     if settings.tiff_dir is not None:
         export_tiff(str(stack), segmentation.name, settings.tiff_dir, overwrite=settings.overwrite)
+    return segmentation.name
 
 
 def tell_what_is_not_followed(config: Mapping[str, Any], path: Path) -> None:

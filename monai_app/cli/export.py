@@ -22,13 +22,11 @@ def export(
 
     The file holds its metadata, and its result is compared with that of the original.
     """
-    from monai_app.cli.running import trained_run
+    from monai_app.api.running import trained_run
     from monai_app.export import export_run
 
     verbosity = Verbosity.of(quiet=False, verbose=verbose)
-    report = export_run(
-        trained_run(run), format, target, overwrite=overwrite, show=lambda line: verbosity.detail(f"$ {line}")
-    )
+    report = export_run(trained_run(run), format, target, overwrite=overwrite, show=verbosity.show)
     typer.echo(f"{'batch':>6}{'rows':>6}{'columns':>9}{'pixels':>9}{'phases':>8}{'logits differ by':>18}{'labels':>8}")
     for parity in report.parities:
         sides = f"{parity.batch:>6}{parity.rows:>6}{parity.columns:>9}{parity.pixels:>9}{parity.phases:>8}"

@@ -79,10 +79,10 @@ class Verbosity(Enum):
         """Log to standard error from now on."""
         fileConfig(StringIO(self.config("stderr")), disable_existing_loggers=False)
 
-    def detail(self, line: str) -> None:
-        """Show a line where ``--verbose`` is given."""
+    def show(self, command: object) -> None:
+        """Show the ``python -m monai.bundle run`` command where ``--verbose`` is given."""
         if self is Verbosity.VERBOSE:
-            typer.echo(line, err=True)
+            typer.echo(f"$ {command}", err=True)
 
     def config(self, stream: Literal["stdout", "stderr"]) -> str:
         """Return a config of Python's ``logging`` that logs to the stream."""
@@ -98,9 +98,10 @@ class Verbosity(Enum):
         return config + "".join(_OF_MONAI.format(name=name, handler=handler) for name in names)
 
     @contextmanager
-    def config_file(self, stream: Literal["stdout", "stderr"]) -> Iterator[Path]:
-        """Keep the config in a file while the body runs, for MONAI's ``run``."""
+    def config_file(self, processes: int) -> Iterator[Path]:
+        """Keep the config in a file while the body runs, for MONAI's ``run`` in so many processes."""
         with temporary_folder("logging") as folder:
             path = folder / "logging.conf"
-            path.write_text(self.config(stream), encoding="utf8")
+            # The launcher keeps standard error of several processes in files, and shows their standard output.
+            path.write_text(self.config("stderr" if processes == 1 else "stdout"), encoding="utf8")
             yield path

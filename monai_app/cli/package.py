@@ -33,7 +33,7 @@ def package(
     ] = None,
 ) -> None:
     """Pack a trained model into one self-checking zip file."""
-    from monai_app.cli.running import trained_run
+    from monai_app.api.running import trained_run
     from monai_app.stack import Stack
 
     options: dict[str, bool] = {"unscored": unscored, "overwrite": overwrite}
@@ -178,7 +178,7 @@ def verify(
             [f"{files.same} files are as they were packed", *_changed(files)],
         )
     else:
-        from monai_app.cli.running import trained_run
+        from monai_app.api.running import trained_run
         from monai_app.export.verification import verify_run
 
         faults, notes = verify_run(trained_run(target), add=add_checksums)

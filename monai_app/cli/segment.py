@@ -1,7 +1,6 @@
 """``monai-app segment``."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,38 +78,33 @@ def segment(
     """
     verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
     verbosity.start()
-    every: dict[str, Any] = {
+    options: dict[str, Any] = {
+        "z": z,
+        "y": y,
+        "x": x,
         "mask": mask,
         "preview": preview,
-        "confidence": confidence,
-        "probability": probability,
         "tile": tile,
         "memory": memory,
         "precision": precision,
         "device": device,
         "workers": workers,
         "cluster": cluster,
-        "tiff_dir": tiff and str(tiff.absolute()),
-        "stand_ins": stand_ins(detector) or None,
-        "overwrite": overwrite or None,
+        "detectors": stand_ins(detector),
+        "overwrite": overwrite,
     }
-    asked = {name: value for name, value in every.items() if value is not None}
-    part = {axis: text for axis, text in (("slices", z), ("rows", y), ("columns", x)) if text is not None}
     if images is not None and output is not None:
-        from monai_app.cli.segment_images import segment_images
-
         of_stacks = {"--labels": labels, "--tiff": tiff, "--confidence": confidence, "--probability": probability}
         _check_only_images({"a second argument": model, **of_stacks})
-        segment_images(first, images, output, voxel_nm, asked, part)
+        _segment_images(first, images, output, voxel_nm, options)
     elif model is None or (images, output, voxel_nm) != (None, None, None):
-        options = {"--input": images, "--output": output, "--voxel-nm": voxel_nm}
-        given = [name for name, value in options.items() if value is not None]
-        problem = f"{', '.join(given)} is not enough" if given else f"{first} is the only argument"
-        raise ConfigError(
-            f"{problem}; write STACK MODEL for a stack, or MODEL --input FOLDER --output LABELS for a folder of images"
-        )
+        raise _incomplete(first, {"--input": images, "--output": output, "--voxel-nm": voxel_nm})
     else:
-        _segment_stack(first, model, labels, asked, part, verbosity)
+        from monai_app.api.segmentation import segment as segment_stack
+
+        options |= {"confidence": confidence, "probability": probability, "tiff": tiff}
+        found = segment_stack(first, model, labels, **options, show=verbosity.show)
+        typer.echo(f"labels: {found.path}")
 
 
 def _check_only_images(of_stacks: Mapping[str, object]) -> None:
@@ -118,28 +112,30 @@ def _check_only_images(of_stacks: Mapping[str, object]) -> None:
         raise ConfigError(f"{', '.join(given)}: for a stack alone, where no --input is given; leave it out")
 
 
-def _segment_stack(
-    stack: Path, model: Path, labels: str | None, asked: dict[str, Any], part: Mapping[str, str], verbosity: Verbosity
-) -> None:
-    from monai_app.bundle.segment import segment as segment_stack
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
-    from monai_app.cli.running import applicable, applied, checked_device, show
-    from monai_app.inspection import warn_of_faults
-    from monai_app.stack import Stack
-    from monai_app.stack.label_images.registry import check_label_name
+def _incomplete(first: Path, options: Mapping[str, object]) -> ConfigError:
+    given = [name for name, value in options.items() if value is not None]
+    problem = f"{', '.join(given)} is not enough" if given else f"{first} is the only argument"
+    return ConfigError(
+        f"{problem}; write STACK MODEL for a stack, or MODEL --input FOLDER --output LABELS for a folder of images"
+    )
 
-    if "device" in asked:
-        asked["device"] = checked_device(asked["device"])
-    source, chosen = Stack.open(stack), applicable(model)
-    tell_what_is_unfamiliar(chosen.model.spec.reading(asked.get("stand_ins", {})), source)
-    name = chosen.name if labels is None else labels
-    check_label_name(name)
-    if "mask" in asked and asked["mask"] not in source.label_names():
-        asked["mask"] = str(Path(asked["mask"]).absolute())  # the bundle takes it from any folder
-    settings = applied(chosen, asked, part)
-    overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
-    overrides |= {f"region::{axis}": text for axis, text in part.items()}
-    show(replace(chosen.command, overrides=chosen.command.overrides | overrides), verbosity)
-    warn_of_faults(source)
-    segment_stack(chosen.model, source.path, name, settings)
-    typer.echo(f"labels: {source.path / 'labels' / (f'{name}_preview' if settings.preview else name)}")
+
+def _segment_images(model: Path, images: Path, output: Path, voxel_nm: str | None, options: Mapping[str, Any]) -> None:
+    from monai_app.api.images import segment_images
+    from monai_app.cli.progress import progress_bar
+
+    with progress_bar("ingest") as progress:
+        segment_images(model, images, output, voxel_nm=_lengths(voxel_nm), **options, progress=progress)
+    typer.echo(f"labels: {output}")
+
+
+def _lengths(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        lengths = [float(length) for length in text.split(",")]
+    except ValueError:
+        lengths = []
+    if len(lengths) != 3:
+        raise ConfigError(f"--voxel-nm {text!r} is no size of a voxel; write three numbers in nm, such as 20,5,5")
+    return lengths

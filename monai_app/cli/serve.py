@@ -96,8 +96,8 @@ def serve(
 
     if find_spec("monailabel") is None:
         raise ConfigError("MONAI Label is not installed; run tools/install-label from a checkout of this version")
+    from monai_app.api.running import checked_device
     from monai_app.cli.progress import progress_bar
-    from monai_app.cli.running import checked_device
     from monai_app.label.datastore.folder import own_folder
     from monai_app.label.http.security import Access
     from monai_app.label.serve import export_cases, logged_to, serve_stack

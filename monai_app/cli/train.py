@@ -1,9 +1,7 @@
 """``monai-app train``."""
 
-import logging
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -66,63 +64,35 @@ def train(
     The run folder becomes a MONAI bundle that holds the weights. The same command resumes a training that was stopped;
     a finished run is continued where more epochs or minutes are given.
     """
-    begun = time.time()
     verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
-    from monai_app.bundle.checks import check_tracking
-    from monai_app.bundle.configs.settings import parse_setting
-    from monai_app.bundle.configs.templates import DEFAULT_BUNDLE
-    from monai_app.bundle.configs.trust import trusted_copy
-    from monai_app.bundle.configs.variants import read_variant
-    from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.recipe import begin_run
-    from monai_app.bundle.run_folder import describe_again
-    from monai_app.cli.running import checked_device, run_command, run_trusted
-    from monai_app.inspection import warn_of_faults
-    from monai_app.stack import Stack
-
-    given: dict[str, Any] = dict(map(parse_setting, settings or []))
-    named = {
-        "detectors": detectors and [name.strip() for name in detectors.split(",")],
-        "slices": slices,
-        "max_epochs": epochs,
-        "seed": seed,
-    }
-    given |= {name: value for name, value in named.items() if value is not None}
-    check_processes(processes)
     verbosity.start()
-    device = checked_device(device, processes)
-    if tracking is not None:
-        check_tracking(tracking)
+    from monai_app.api.training import begin_training, named_settings
+    from monai_app.bundle.configs.settings import parse_setting
+
+    names = detectors and [name.strip() for name in detectors.split(",")]
+    given = dict(map(parse_setting, settings or []))
     stacks, run = stacks_and_run(paths, run)
-    opened = [*map(Stack.open, stacks)]
-    if variant is not None:
-        bundle, given = read_variant(variant).choose(opened[0], bundle, given)
-    options = {"amp": amp, "device": device}
-    run, new = begin_run(
-        DEFAULT_BUNDLE if bundle is None else bundle,
-        opened,
-        run.absolute(),
+    training = begin_training(
+        stacks,
+        run,
+        variant=variant,
+        bundle=bundle,
         size=size,
-        settings=given,
-        processes=processes,
+        settings=named_settings(given, detectors=names, slices=slices, epochs=epochs, seed=seed),
+        minutes=minutes,
         pretrained=pretrained,
+        processes=processes,
+        amp=amp,
+        device=device,
+        tracking=tracking,
         trust=trust,
         overwrite=overwrite,
-        report=logging.getLogger(__name__).info,
-        begun=begun,
-        minutes=minutes,
-        options=options,
     )
-    for each in opened:
-        warn_of_faults(each)
-    command = run_command(run, [each.path for each in opened], ("train",), processes, **options, tracking=tracking)
+    training.warn()
     if prepare_only:
         typer.echo("--prepare-only will be removed in a later version; write --dry-run", err=True)
     if dry_run or prepare_only:
-        typer.echo(f"$ {command}")
+        typer.echo(f"$ {training.command}")
         return
-    with trusted_copy(run) as copy:
-        if not new:
-            describe_again(run, copy / "configs")  # somebody may have edited it
-    run_trusted(run, command, verbosity)
-    typer.echo(f"weights: {run / 'models' / 'model.pt'}")
+    with verbosity.config_file(processes) as config:
+        typer.echo(f"weights: {training.run(verbosity.show, config).weights}")

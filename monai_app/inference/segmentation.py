@@ -25,7 +25,7 @@ from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
 from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, advancing, compute_here
-from monai_app.progress import LoggedProgress
+from monai_app.progress import LoggedProgress, Progress
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
 from monai_app.stack.label_images.registry import check_replaceable, clear_unused
@@ -66,6 +66,7 @@ class Segmentation:
         cluster: address of a Dask scheduler to compute on instead, e.g. ``tcp://10.0.0.1:8786``.
         keep: labels of that name that were finished by this very call are kept, not refused: something else comes after
             them.
+        progress: called with the pixels computed and their total; None logs them.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Segmentation:
         workers: int = 0,
         cluster: str | None = None,
         keep: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self.model, self.device, self.precision = model, torch.device(device), precision
         self.path, self.region, self.mask = stack, dict(region or {}), mask
@@ -92,6 +94,7 @@ class Segmentation:
         self.overwrite = overwrite or bool(preview)
         self.preview, self.workers, self.cluster = preview, workers, cluster
         self.keep = keep and not self.overwrite
+        self.progress = progress or LoggedProgress("segment", "Mpixel", per=1_000_000)
 
     def run(self) -> None:
         """Segment what is left to segment.
@@ -240,7 +243,7 @@ class Segmentation:
     def _compute(self, job: Job, network: TileNetwork, tiles: Sequence[Tile], result: Result) -> None:
         if not tiles:
             return
-        advance = advancing(LoggedProgress("segment", "Mpixel", per=1_000_000), tiles)
+        advance = advancing(self.progress, tiles)
         if self.cluster or self.workers:
             from monai_app.inference.cluster import compute_on_cluster  # Dask is large, and most runs need none of it
 

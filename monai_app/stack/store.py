@@ -12,6 +12,7 @@ from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, StackError
 from monai_app.stack.annotations.history import Edit, Role
+from monai_app.stack.html import html_picture, html_table, stretched
 from monai_app.stack.label_images.arrays import LABELS, SLICES, Map
 from monai_app.stack.label_images.registry import LabelImage, finished_labels
 from monai_app.stack.label_images.resumable import Result, resumable_result
@@ -137,6 +138,23 @@ class Stack(SlabSource):
         return (
             f"Stack({self.path.name}: {'+'.join(self.detectors)}, {slices} slices of {rows} x {columns} {self.dtype})"
         )
+
+    def _repr_html_(self) -> str:
+        """What the stack is, and a small picture of each detector, for notebooks."""
+        slices, rows, columns = self.shape
+        facts = [
+            ("store", str(self.path)),
+            ("detectors", ", ".join(self.detectors)),
+            ("size", f"{slices} slices of {rows} x {columns} pixels, {self.dtype}"),
+            ("voxel", " x ".join(f"{side:g}" for side in self.voxel_nm) + " nm (z, y, x)"),
+            ("phases", ", ".join(phase.name for phase in self.phases)),
+            ("slices to train on", ", ".join(map(str, self.train_slices))),
+            ("slices to test on", ", ".join(map(str, self.test_slices))),
+            ("label images", ", ".join(self.label_names())),
+        ]
+        z = self.example_slice
+        greys = map(stretched, self.read_overview(z, self.detectors))
+        return html_table(facts) + "".join(map(html_picture, greys, (f"{name}, slice {z}" for name in self.detectors)))
 
     def _plane(self, channel: int, z: int, rect: Rect) -> npt.NDArray[np.integer]:
         return layout.read(self._levels[0], (channel, z, *rect.index))

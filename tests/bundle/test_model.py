@@ -12,6 +12,7 @@ import torch
 from monai.bundle import ConfigParser
 from pydantic import TypeAdapter
 
+from monai_app.api.running import applicable
 from monai_app.bundle.configs import signatures
 from monai_app.bundle.configs.applied import KEPT, Applied, Asked, kept_settings
 from monai_app.bundle.configs.plain import read_config
@@ -20,7 +21,6 @@ from monai_app.bundle.configs.templates import template_paths
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.model import load_model
 from monai_app.bundle.run_folder import describe_again, prepare
-from monai_app.cli.running import applicable
 from monai_app.domain.model_spec import KEY, Definition
 from monai_app.errors import ConfigError
 from monai_app.networks.registry import build_network

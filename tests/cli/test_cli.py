@@ -91,7 +91,7 @@ def test_ctrl_c_says_how_to_resume(
 
     monkeypatch.setattr("monai_app.stack.Stack.open", interrupted)
     monkeypatch.setattr("monai_app.inspection.open_images", interrupted)
-    monkeypatch.setattr("monai_app.cli.running.trained_run", interrupted)
+    monkeypatch.setattr("monai_app.api.running.trained_run", interrupted)
     monkeypatch.setattr(sys, "argv", ["monai-app", *words.split()])
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # whose write is wrapped
     with pytest.raises(SystemExit) as ended:

@@ -11,9 +11,9 @@ import torch
 from monai.bundle import ConfigParser
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from monai_app.api.running import run_command as bundle_command
 from monai_app.bundle.configs.templates import size_path, template_path
 from monai_app.bundle.run_folder import prepare
-from monai_app.cli.running import run_command as bundle_command
 from monai_app.stack import Stack, ingest
 from tests.conftest import TINY, TINY_SENSOR3D, as_options, run_command, write_tiny_sample
 

@@ -1,5 +1,6 @@
 """The generated pages of the documentation site name everything, and the site loads nothing from elsewhere."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from hooks import loaded_from_elsewhere, on_config, on_post_build
 from http_page import http_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from notebook_page import notebook_page
 from page_parts import table
 from python_pages import public_packages, python_page
 from settings_page import schemas, settings_page
@@ -122,3 +124,13 @@ def test_a_folder_in_the_navigation_stands_for_its_pages(tmp_path: Path) -> None
     config = MkDocsConfig()
     config.docs_dir, config.nav = str(tmp_path), [{"First": ["index.md", {"More": "more/"}]}]
     assert on_config(config).nav == [{"First": ["index.md", {"More": ["more/a.md", "more/b.md"]}]}]
+
+
+def test_the_page_of_the_notebook_has_its_texts_and_its_code(tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "Text"]},
+        {"cell_type": "code", "source": ["a = 1\n", "a"], "outputs": []},
+    ]
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf8")
+    page = notebook_page(tmp_path / "one.ipynb")
+    assert page == "# Title\nText\n\n[Download the notebook](one.ipynb).\n\n```python\na = 1\na\n```\n"

@@ -24,9 +24,9 @@ from monai_app.bundle.model import load_model
 from monai_app.inference import Predictor
 from monai_app.metrics.blocks import BLOCKS
 from monai_app.phantom import PHASES, PhantomConfig, simulate, write_sample
-from monai_app.quantify.uncertainty.cells import CellCounts, choose_grid
-from monai_app.quantify.uncertainty.representativity import represent
-from monai_app.quantify.uncertainty.segmentation import correct_fractions, gather_evidence
+from monai_app.quantities.uncertainty.cells import CellCounts, choose_grid
+from monai_app.quantities.uncertainty.representativity import represent
+from monai_app.quantities.uncertainty.segmentation import correct_fractions, gather_evidence
 from monai_app.stack.slabs import ArrayStack
 
 Labels = npt.NDArray[np.uint8]

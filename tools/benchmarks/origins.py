@@ -48,7 +48,7 @@ SHAPE = (6, 96, 80)
 IMPORTED = (
     *("matplotlib.figure", "monai.bundle", "monai.engines", "monai.handlers", "monai.losses", "monai.networks.nets"),
     *("torch.utils.tensorboard", "monai_app.bundle.packages.package", "monai_app.bundle.packages.verify"),
-    *("monai_app.bundle.run_folder", "monai_app.cli.running", "monai_app.export", "monai_app.training"),
+    *("monai_app.bundle.run_folder", "monai_app.api.running", "monai_app.export", "monai_app.training"),
 )
 """What forked processes need."""
 

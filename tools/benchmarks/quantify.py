@@ -24,7 +24,7 @@ import yaml
 from common import machine, write_json
 from scipy.ndimage import gaussian_filter
 
-from monai_app.quantify import MEASURES
+from monai_app.quantities import MEASURES
 from monai_app.stack import Stack, ingest
 
 PART = 1024

@@ -16,7 +16,7 @@ from typing import Any
 from common import command, machine, write_json
 from playwright.sync_api import Browser, sync_playwright
 
-from monai_app.report.pdf import find_browser
+from monai_app.reporting.pdf import find_browser
 
 EMPTY = "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>empty</title></head><body></body></html>"
 DRAWN = """() => [...document.querySelectorAll('.plot')].every(

@@ -12,6 +12,7 @@ from http_page import http_page, openapi, openapi_json
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from notebook_page import notebook_page
 from python_pages import public_packages, python_page
 from settings_page import schemas, settings_page
 
@@ -96,6 +97,7 @@ def _beside_docs() -> Iterator[tuple[str, str]]:
 
 def _generated() -> Iterator[tuple[str, str]]:
     document = openapi()
+    yield "notebook.md", notebook_page(CHECKOUT / "docs" / "notebook.ipynb")
     yield "reference/command-line.md", command_line_page()
     yield "reference/settings.md", settings_page()
     yield "reference/formats.md", formats_page()

@@ -29,25 +29,27 @@ def quantify(
     json: Json = False,
 ) -> None:
     """Measure the phases: fractions, surfaces, connectivity, sizes."""
+    from monai_app.api.results import quantify as measure_labels
     from monai_app.cli.progress import progress_bar
-    from monai_app.domain.region import Region
-    from monai_app.quantify import StoredLabels, chosen_measures, tortuosity_measure
-    from monai_app.quantify import quantify as take_measures
-    from monai_app.quantify.report.folder import DOCUMENT, check_folder, write_folder
-    from monai_app.quantify.report.text import text_lines
-    from monai_app.stack import Stack
+    from monai_app.quantities.report.folder import DOCUMENT
+    from monai_app.quantities.report.text import text_lines
 
-    check_folder(output, overwrite=overwrite)
-    measures = dict(chosen_measures(measure))
-    source = Stack.open(stack)
-    measured = StoredLabels(source, labels, Region.parse(z, y, x, source.shape), mask)
-    if tortuosity is not None:
-        measures["tortuosity"] = tortuosity_measure(measured, tortuosity)
-    found = take_measures(measured, measures, lambda name: progress_bar(name, "block"))
-    write_folder(found, output, overwrite=overwrite)
+    quantities = measure_labels(
+        stack,
+        labels,
+        output=output,
+        z=z,
+        y=y,
+        x=x,
+        mask=mask,
+        measures=measure,
+        tortuosity=tortuosity,
+        overwrite=overwrite,
+        progress=lambda name: progress_bar(name, "block"),
+    )
     if json:
         typer.echo((output / DOCUMENT).read_text(encoding="utf8").rstrip())
         return
-    for line in text_lines(found):
+    for line in text_lines(quantities.found):
         typer.echo(line)
     typer.echo(f"quantities: {output}")

@@ -22,19 +22,11 @@ def report(
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Write one HTML page about a model, a stack and its quantities."""
+    from monai_app.api.results import report as write_report
     from monai_app.cli.progress import progress_bar
-    from monai_app.report.page import write_page
-    from monai_app.report.pdf import find_browser, print_pdf
-    from monai_app.report.sources import read_sources
-    from monai_app.stack.places import check_targets
 
-    check_targets({".html": output, ".pdf": pdf}, overwrite=overwrite)
-    if pdf is not None:
-        find_browser()
-    found = read_sources(sources, labels)
     with progress_bar("slices") as progress:
-        write_page(found, output, progress)
+        write_report(*sources, output=output, labels=labels, pdf=pdf, overwrite=overwrite, progress=progress)
     typer.echo(f"report: {output}")
     if pdf is not None:
-        print_pdf(output, pdf)
         typer.echo(f"printed: {pdf}")

@@ -7,7 +7,6 @@ import typer
 
 from monai_app.cli.options import StackPath
 from monai_app.cli.stack.table import show_annotations
-from monai_app.errors import ConfigError
 
 
 def annotate(
@@ -43,34 +42,20 @@ def annotate(
     ] = False,
 ) -> None:
     """Import annotations from other programs, or from a prediction."""
-    from monai_app.stack import Stack
-    from monai_app.stack.annotations.importing import import_annotations, import_labels
-    from monai_app.stack.annotations.meaning import Meaning
+    from monai_app.api.stacks import annotate as annotate_stack
 
-    opened = Stack.open(stack)
-    if (source is None) == (from_labels is None):
-        raise ConfigError(
-            "labels come from files or from the stack; give --from PATH or --from-labels NAME, and not both"
-        )
-    if source is not None:
-        meaning = Meaning.parse(opened.phases, mapping, colour or ())
-        done = import_annotations(
-            opened,
-            source,
-            slices=slice or (),
-            role=role,
-            meaning=meaning,
-            dataset=dataset,
-            merge=merge,
-            overwrite=overwrite,
-        )
-    else:
-        if mapping is not None or colour or dataset is not None:
-            raise ConfigError(
-                "--mapping, --colour and --dataset are of files, and labels of the stack name their phases; leave them "
-                "out"
-            )
-        done = import_labels(opened, str(from_labels), slice or (), role=role, merge=merge, overwrite=overwrite)
+    done = annotate_stack(
+        stack,
+        source,
+        labels=from_labels,
+        slices=slice or (),
+        role=role,
+        mapping=mapping,
+        colours=colour or (),
+        dataset=dataset,
+        merge=merge,
+        overwrite=overwrite,
+    )
     if done.set:
         show_annotations(done.stack, done.set)
     if done.unchanged:

@@ -35,13 +35,12 @@ def ingest(
     verbose: Verbose = False,
 ) -> None:
     """Read images and annotations into an OME-Zarr store."""
+    from monai_app.api.stacks import ingest as ingest_sample
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.templates import config_path
     from monai_app.cli.progress import progress_bar
-    from monai_app.cli.running import show
     from monai_app.errors import ConfigError
     from monai_app.stack import Align
-    from monai_app.stack import ingest as ingest_sample
     from monai_app.stack.alignment.report import check_folder, write_report
 
     options = {"align_transform": align_transform, "align_keep": align_keep, "align_reference": align_reference}
@@ -52,7 +51,7 @@ def ingest(
     overrides = {"description": str(description.absolute()), "target": str(target.absolute()), "overwrite": overwrite}
     if align is not None:
         overrides |= {"align": align, **{name: value for name, value in options.items() if value is not None}}
-    show(BundleCommand((config_path("tasks", "ingest"),), overrides), Verbosity.of(quiet=False, verbose=verbose))
+    Verbosity.of(quiet=False, verbose=verbose).show(BundleCommand((config_path("tasks", "ingest"),), overrides))
     with progress_bar("ingest") as progress:
         stack = ingest_sample(
             description,

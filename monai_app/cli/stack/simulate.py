@@ -23,7 +23,6 @@ def simulate(
     from monai_app.bundle.configs.settings import read_overlays
     from monai_app.bundle.configs.templates import config_path
     from monai_app.cli.progress import progress_bar
-    from monai_app.cli.running import show
     from monai_app.phantom import PhantomConfig, write_sample
 
     if config is not None:
@@ -31,7 +30,7 @@ def simulate(
     given = {"slices": slices, "rows": rows, "columns": columns, "seed": seed}
     settings = read_overlays([config] if config else []) | {k: v for k, v in given.items() if v is not None}
     overrides = {"target": str(target.absolute()), "config": settings, "overwrite": overwrite}
-    show(BundleCommand((config_path("tasks", "simulate"),), overrides), Verbosity.of(quiet=False, verbose=verbose))
+    Verbosity.of(quiet=False, verbose=verbose).show(BundleCommand((config_path("tasks", "simulate"),), overrides))
     with progress_bar("simulate") as progress:
         write_sample(PhantomConfig.from_mapping(settings), target, progress=progress, overwrite=overwrite)
     typer.echo(f"sample: {target / 'sample.yaml'}")

@@ -1,12 +1,12 @@
 """Scores as lines of text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monai_app.metrics.blocks import LEAST_BLOCKS
 
 
-def pooled_lines(scores: dict[str, Any]) -> Iterator[str]:
+def pooled_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     """The scores of every slice and stack, then those of all together, from the document of `write_evaluation`."""
     yield from _part_lines(scores["parts"])
     number = len(scores["stacks"])
@@ -14,7 +14,7 @@ def pooled_lines(scores: dict[str, Any]) -> Iterator[str]:
     yield from _table(scores)
 
 
-def leave_one_out_lines(scores: dict[str, Any]) -> Iterator[str]:
+def leave_one_out_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     """The scores of every slice, then those of all together, from the document of `write_leave_one_out`."""
     yield from _part_lines([{**part, "stack": scores["store"]} for part in scores["parts"]])
     yield f"all together, {len(scores['slices'])} slices, each by a model that was trained on the others:"
@@ -35,7 +35,7 @@ def _part_lines(parts: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{place}: {_summary(part)}"
 
 
-def _table(scores: dict[str, Any]) -> Iterator[str]:
+def _table(scores: Mapping[str, Any]) -> Iterator[str]:
     yield f"{'phase':<16}{'IoU':>8}{'95 % interval':>20}{'Dice':>8}{'precision':>11}{'recall':>8}{'fraction error':>16}"
     for row, ends in zip(scores["phases"], scores["intervals"]["phases"], strict=True):
         iou, dice, *others = (_number(row[key]) for key in ("iou", "dice", "precision", "recall", "fraction_error"))
@@ -53,7 +53,7 @@ def _table(scores: dict[str, Any]) -> Iterator[str]:
         yield f"{len(reasons) - _MOST_REASONS} more of these are in scores.json"
 
 
-def _confidence_lines(scores: dict[str, Any]) -> Iterator[str]:
+def _confidence_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     found = scores["confidence"]
     without, error = (_number(found[kind]["ece"]) for kind in ("uncalibrated", "calibrated"))
     if found["temperature"] == 1:
@@ -63,7 +63,7 @@ def _confidence_lines(scores: dict[str, Any]) -> Iterator[str]:
         yield f"calibration error of the confidence {error}; without the temperature{told} {without}"
 
 
-def _summary(scores: dict[str, Any]) -> str:
+def _summary(scores: Mapping[str, Any]) -> str:
     return f"mean IoU {_number(scores['mean_iou'])}, pixel accuracy {_number(scores['pixel_accuracy'])}"
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from monai_app.quantify import MEASURES, StoredLabels, quantify
-from monai_app.quantify.report.folder import write_folder
+from monai_app.quantities import MEASURES, StoredLabels, quantify
+from monai_app.quantities.report.folder import write_folder
 from monai_app.stack import Stack
 from tests.bad_input.row import Make, Place, edit_text, in_turn, refused, taken
 from tests.bad_input.rows.descriptions import file_at, folder_at

@@ -1,0 +1,114 @@
+"""Score a model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_app.api.given import PathLike, Show, StackLike, ignore, opened_all
+from monai_app.errors import ConfigError
+from monai_app.stack.html import html_table
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a model on test slices, pooled over all of them.
+
+    Attributes:
+        path: the file ``scores.json`` of the run folder; ``scores.csv`` lies beside it.
+        document: its content; what is undefined is None.
+    """
+
+    path: Path
+    document: Mapping[str, Any]
+
+    @property
+    def mean_iou(self) -> float | None:
+        """The mean IoU over the phases."""
+        value: float | None = self.document["mean_iou"]
+        return value
+
+    @property
+    def iou(self) -> dict[str, float | None]:
+        """Name of the phase -> its IoU."""
+        return {row["phase"]: row["iou"] for row in self.document["phases"]}
+
+    def _repr_html_(self) -> str:
+        names = {"phase": "phase", "iou": "IoU", "dice": "Dice", "precision": "precision", "recall": "recall"}
+        rows = [[_shown(row[name]) for name in names] for row in self.document["phases"]]
+        mean = _shown(self.mean_iou), _shown(self.document["pixel_accuracy"])
+        return html_table(rows, [*names.values()], "mean IoU {}, pixel accuracy {}".format(*mean))
+
+
+def _shown(value: str | float | None) -> str:
+    return value if isinstance(value, str) else "-" if value is None else f"{value:.4f}"
+
+
+def evaluate(
+    stacks: StackLike | Sequence[StackLike],
+    run: PathLike,
+    *,
+    detectors: Mapping[str, str] | None = None,
+    leave_one_out: bool = False,
+    processes: int = 1,
+    amp: bool | None = None,
+    device: str | None = None,
+    show: Show = ignore,
+    logging_file: PathLike | None = None,
+) -> Scores:
+    """Score a trained model on the test slices of one stack or several, as ``monai-app evaluate`` does.
+
+    Args:
+        stacks: a stack or several, opened or as paths.
+        run: the run folder.
+        detectors: detector of the model -> detector of the stacks that takes its part.
+        leave_one_out: train a model without each annotated slice in turn, with the run's settings, and score it on
+            that slice. The same call resumes what was stopped.
+        processes: on this machine, one per GPU; they share the test slices.
+        amp: mixed precision; None means on a GPU.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; None lets the bundle choose.
+        show: called with the ``python -m monai.bundle run`` command that does the same.
+        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
+
+    Returns:
+        The scores, which are also written into the run folder with a picture of every test slice.
+
+    Raises:
+        ConfigError: the folder holds no trained weights, or does not fit the stacks.
+        AnnotationError: no slice is annotated to test on.
+        StackError: there is no stack at a path.
+        StorageError: scores cannot be written into the run folder.
+    """
+    from monai_app.api.running import checked_device, run_command, run_trusted, trained_run
+    from monai_app.bundle.launch import check_processes
+    from monai_app.bundle.model import read_spec
+    from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
+    from monai_app.storage import check_writable
+    from monai_app.training.evaluation import pooled_path, read_document
+
+    check_processes(processes)
+    options: dict[str, object] = {"amp": amp, "device": checked_device(device, processes)}
+    given, parts = Path(run).absolute(), dict(detectors or {})
+    usable, opened = trained_run(given), opened_all(stacks)
+    document = pooled_path(given, stand_ins=bool(parts))
+    check_writable(document.parent, "scores go into the run folder: copy it to a place that you can write to")
+    check_different(opened)
+    if leave_one_out:
+        from monai_app.api.leave_one_out import score_each_left_out
+
+        if len(opened) > 1 or parts:
+            what = "--detector" if parts else ", ".join(str(stack.path) for stack in opened)
+            raise ConfigError(
+                f"{what}: --leave-one-out trains on one stack and its own detectors; give one, without more"
+            )
+        document = score_each_left_out(opened[0], given, processes, options, show, logging_file)
+        return Scores(document, read_document(document))
+    spec = read_spec(usable / "configs" / "metadata.json").reading(parts)
+    for each in opened:
+        tell_what_is_unfamiliar(spec, each)
+    options["stand_ins"] = parts or None
+    if usable != given:  # of an earlier version and left as it is: a temporary copy is evaluated
+        options["output_dir"] = str(given / "eval")
+    command = run_command(usable, [each.path for each in opened], ("train", "evaluate"), processes, **options)
+    run_trusted(usable, command, show, logging_file)
+    return Scores(document, read_document(document))

@@ -1,0 +1,202 @@
+"""Segment a folder of images that is no stack."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from monai_app import files
+from monai_app.api.given import PathLike, Report
+from monai_app.domain.region import Region
+from monai_app.domain.validation import validated
+from monai_app.errors import ConfigError
+from monai_app.progress import Progress, silent
+from monai_app.stack import Stack
+from monai_app.stack.discovery.images import describe_images
+from monai_app.stack.ingestion.description import Voxel
+from monai_app.stack.ingestion.sample import Sample, check_sample
+from monai_app.stack.saving import check_folder
+from monai_app.stack.saving.slices import RECORD
+from monai_app.stack.temporary_store import TemporaryStore, temporary_store
+
+if TYPE_CHECKING:
+    from monai_app.api.running import Applicable
+    from monai_app.bundle.configs.applied import Applied
+
+_log = logging.getLogger(__name__)
+
+
+def segment_images(
+    model: PathLike,
+    images: PathLike,
+    output: PathLike,
+    *,
+    voxel_nm: Sequence[float] | None = None,
+    z: str | None = None,
+    y: str | None = None,
+    x: str | None = None,
+    mask: PathLike | None = None,
+    preview: int | None = None,
+    tile: str | None = None,
+    memory: str | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    detectors: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+    report: Report = _log.info,
+) -> Path:
+    """Segment a folder of images into a folder of TIFFs, as ``monai-app segment MODEL --input`` does.
+
+    The same call resumes a segmentation that was stopped.
+
+    Args:
+        model: packed model, run folder or exported file.
+        images: a subfolder per detector, or a folder with a ``sample.yaml``.
+        output: the folder to make, with a TIFF per slice.
+        voxel_nm: size of a voxel (z, y, x) in nm; None where the files say it.
+        z: slices to segment, ``"FIRST:END"`` without END, or one; None means all.
+        y: rows, likewise.
+        x: columns, likewise.
+        mask: image file: only where it is above 0 is segmented.
+        preview: segment so many slices, spread over the stack.
+        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the memory.
+        memory: of a process, such as ``"2GiB"``; None takes 4 GiB, or half of what is free.
+        precision: ``"bfloat16"`` is faster on some machines; some labels differ.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        workers: processes on this machine; 0 computes in this one.
+        cluster: address of a Dask scheduler to compute on.
+        detectors: detector of the model -> subfolder that takes its part.
+        overwrite: replace an existing folder of labels.
+        progress: called with the slices that are read and their total.
+        report: called with what was done, line by line; it is logged by default.
+
+    Returns:
+        The folder of labels.
+
+    Raises:
+        AppError: something does not fit, is in the way, or stopped the run.
+    """
+    source, target = Path(images), Path(output)
+    if voxel_nm is not None and len(voxel_nm) != 3:
+        raise ConfigError(f"voxel_nm {voxel_nm} has {len(voxel_nm)} numbers; give three in nm, along z, y and x")
+    _check_folders(source, target, overwrite=overwrite)
+    voxel = None if voxel_nm is None else validated(Voxel, dict(zip("zyx", voxel_nm, strict=True)), "--voxel-nm")
+    place = target.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_store(place) as store:
+        from monai_app.api.running import applicable, applied, asked_settings, checked_device
+
+        chosen = applicable(_unpacked(Path(model), store.folder / "model"))
+        tiffs = store.folder / "labels"
+        asked = asked_settings(
+            detectors=detectors,
+            z=z,
+            y=y,
+            x=x,
+            mask=None if mask is None else str(Path(mask).absolute()),  # other processes take it from any folder
+            preview=preview,
+            tile=tile,
+            memory=memory,
+            precision=precision,
+            device=checked_device(device),
+            workers=workers,
+            cluster=cluster,
+            tiff_dir=str(tiffs),
+        )
+        settings = applied(chosen, asked)
+        stack = _ingested(store, source, chosen, settings, voxel, progress, report)
+        _segment(stack, chosen, settings, tiffs, source)
+        with files.transaction(place, None, lambda: check_folder(None, place, overwrite=overwrite)) as partial:
+            tiffs.rename(partial)
+    return target
+
+
+def _ingested(
+    store: TemporaryStore,
+    images: Path,
+    chosen: "Applicable",
+    settings: "Applied",
+    voxel: Voxel | None,
+    progress: Progress,
+    report: Report,
+) -> Stack:
+    """The images as a stack, once it is certain that model and region fit them."""
+    spec = chosen.model.spec.reading(settings.stand_ins)
+    sample = check_sample(describe_images(images, spec.detectors, voxel, report))
+    spec.check_dtype(sample.dtype, images)
+    _check_region(settings, sample)
+    return store.ingested(sample, progress, report)
+
+
+def _segment(stack: Stack, chosen: "Applicable", settings: "Applied", tiffs: Path, images: Path) -> None:
+    from monai_app.bundle.segment import segment
+    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.inspection import warn_of_faults
+
+    tell_what_is_unfamiliar(chosen.model.spec.reading(settings.stand_ins), stack)
+    warn_of_faults(stack)
+    files.remove_tree(tiffs)  # of a call that was stopped before they had their place
+    name = segment(chosen.model, stack.path, _name_of(chosen, settings), settings)
+    _complete(tiffs, stack, name, images, chosen.name)
+
+
+def _check_folders(images: Path, output: Path, *, overwrite: bool) -> None:
+    if not images.is_dir():
+        problem = "is a file; give the folder that holds it" if images.is_file() else "does not exist; correct the path"
+        raise ConfigError(f"--input {images} {problem}")
+    if (images / "zarr.json").is_file():
+        raise ConfigError(f"--input {images} is a store; segment a stack by STACK MODEL, without --input")
+    if output.resolve().is_relative_to(images.resolve()) or images.resolve().is_relative_to(output.resolve()):
+        raise ConfigError(f"--output {output}: it and --input {images} lie one in the other; choose a folder beside it")
+    check_folder(None, output, overwrite=overwrite)
+
+
+def _unpacked(model: Path, folder: Path) -> Path:
+    """The model, unpacked into a folder where it is packed."""
+    if model.suffix.lower() != ".zip":
+        return model
+    from monai_app.bundle.model import needs_trust
+    from monai_app.bundle.packages.archive import unpack
+
+    bundle = folder / model.stem
+    unpack(model, bundle, overwrite=True)
+    if needs_trust(bundle):
+        raise ConfigError(
+            f"{model}: its network is none of this package or of MONAI, so it has to be trusted; unpack it first "
+            f"(monai-app unpack {model} FOLDER), look at it, and give FOLDER in its place"
+        )
+    return bundle
+
+
+def _check_region(settings: "Applied", sample: Sample) -> None:
+    """Refuse a region before the images are ingested."""
+    region = settings.region
+    Region.parse(region.slices, region.rows, region.columns, (sample.slices, *sample.plane_shape))
+
+
+def _name_of(chosen: "Applicable", settings: "Applied") -> str:
+    """A name for the labels that other settings or weights do not have: these do not resume what is there."""
+    import torch
+
+    from monai_app.device.choose import chosen_device
+
+    decides = settings.model_dump(mode="json", exclude={"memory", "tiff_dir"})
+    decides |= {"device": chosen_device(settings.device).type, "torch": torch.__version__}
+    if settings.mask is not None and Path(settings.mask).is_file():
+        decides["mask"] = files.file_sha256(Path(settings.mask))
+    text = json.dumps([decides, chosen.model.describe()])
+    return f"labels_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _complete(tiffs: Path, stack: Stack, name: str, images: Path, model: str) -> None:
+    """Add the tables to the folder, and name images and model in its record, for the store is removed."""
+    for table in (stack.path / "labels" / name).glob("*.csv"):
+        files.link_or_copy(table, tiffs / table.name)
+    record = json.loads((tiffs / RECORD).read_text(encoding="utf8"))
+    content = f"labels of {stack.name} by {model}"
+    files.write_json(tiffs / RECORD, record | {"stack": str(images.absolute()), "labels": model, "content": content})

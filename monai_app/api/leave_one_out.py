@@ -1,0 +1,79 @@
+"""Score every annotated slice by a model that was trained on the others."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from monai_app.api.given import PathLike, Show
+from monai_app.api.running import run_command, run_trusted
+from monai_app.bundle.configs.templates import NO_SIZE
+from monai_app.bundle.configs.trust import trusted_copy
+from monai_app.bundle.leave_one_out import Fold, folds_of, held_out, is_trained, ready, write_summary
+from monai_app.bundle.recipe import Recipe, read_recipe
+from monai_app.bundle.run_folder import describe_again
+from monai_app.errors import FailedError
+from monai_app.stack import Stack
+from monai_app.storage import check_writable
+from monai_app.training.evaluation import SECTIONS, StackScores, read_stack_scores
+
+_log = logging.getLogger(__name__)
+
+_Call = Callable[[Fold, Stack, Sequence[str]], None]
+
+
+def score_each_left_out(
+    stack: Stack,
+    run: Path,
+    processes: int,
+    options: Mapping[str, object],
+    show: Show,
+    logging_file: PathLike | None,
+) -> Path:
+    """Train without each annotated slice in turn, and score it.
+
+    What was done before, by the same settings and annotations, is not done again.
+
+    Args:
+        stack: the stack.
+        run: the run folder whose settings are taken, absolute.
+        processes: of each training, on this machine.
+        options: ids or options of MONAI's ``run``.
+        show: called with each ``python -m monai.bundle run`` command.
+        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
+
+    Returns:
+        The document of the scores of all slices.
+
+    Raises:
+        AppError: a training failed or was stopped, or the folder cannot be written to.
+    """
+    folds, recipe = folds_of(stack, run), read_recipe(run, NO_SIZE, {})
+    check_writable(folds[0].folder, "trainings go beside the run folder: copy it to a place that you can write to")
+
+    def call(fold: Fold, own: Stack, configs: Sequence[str]) -> None:
+        command = run_command(fold.run, [own.path], configs, processes, **options)
+        run_trusted(fold.run, command, show, logging_file)
+
+    found = []
+    for number, fold in enumerate(folds, 1):
+        _log.info("slice %d is left out (%d of %d): %s", fold.z, number, len(folds), fold.run)
+        found.append(_scores(fold, stack, recipe, processes, call))
+    return write_summary(run, stack, found)
+
+
+def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, call: _Call) -> StackScores:
+    """Train and score a fold, as ``monai-app train`` and ``evaluate`` do, where that is not done."""
+    own = held_out(stack, fold)
+    new = ready(fold, own, recipe, processes)
+    scored = None if new or not is_trained(fold) else read_stack_scores(fold.run, own.identity, SECTIONS)
+    if scored is not None:
+        return scored
+    with trusted_copy(fold.run) as copy:
+        if not new:
+            describe_again(fold.run, copy / "configs")
+    for configs in (("train",), ("train", "evaluate")):
+        call(fold, own, configs)
+    scored = read_stack_scores(fold.run, own.identity, SECTIONS)
+    if scored is None:
+        raise FailedError(f"{fold.run} was trained or evaluated by another process too; run the same command again")
+    return scored

@@ -1,0 +1,136 @@
+"""Measure labels, and write the page about all results."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monai_app.api.given import PathLike, StackLike, opened
+from monai_app.api.segmentation import Labels
+from monai_app.progress import Progress, Task, silent
+from monai_app.stack import Stack
+from monai_app.stack.html import html_table
+
+if TYPE_CHECKING:
+    from monai_app.quantities import Quantification, Quantity
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """What was measured of labels.
+
+    Attributes:
+        found: all of it.
+    """
+
+    found: "Quantification"
+
+    @property
+    def values(self) -> dict[str, Mapping[str, "Quantity"]]:
+        """Name of the quantity -> name of the phase -> the number, with its unit and interval."""
+        return self.found.quantities
+
+    def _repr_html_(self) -> str:
+        from monai_app.quantities.report.text import reasons, text_rows
+
+        title, *rows = text_rows(self.found)
+        return html_table(rows, title, "; ".join(reasons(self.found)))
+
+
+def quantify(
+    stack: StackLike,
+    labels: str | Labels,
+    *,
+    output: PathLike | None = None,
+    z: str | None = None,
+    y: str | None = None,
+    x: str | None = None,
+    mask: PathLike | None = None,
+    measures: Sequence[str] | None = None,
+    tortuosity: str | None = None,
+    overwrite: bool = False,
+    progress: Task = lambda name: nullcontext(silent),
+) -> Quantities:
+    """Measure the phases of a label image in physical units, as ``monai-app quantify`` does.
+
+    Args:
+        stack: the stack, opened or as a path.
+        labels: the label image, or its name.
+        output: folder to write numbers, tables and figures into; None writes nothing.
+        z: slices to measure, ``"FIRST:END"`` without END, or one; None means all.
+        y: rows, likewise.
+        x: columns, likewise.
+        mask: image file, or name of a label image: only where it is above 0 is measured.
+        measures: names of those to take; None takes all.
+        tortuosity: also measure the tortuosity of this phase.
+        overwrite: replace an existing folder.
+        progress: given a measure's name, makes what shows its progress.
+
+    Returns:
+        The quantities.
+
+    Raises:
+        ConfigError: a measure is unknown or cannot be taken, the region does not fit, or nothing is segmented.
+        StackError: there is no finished label image of that name, or it is damaged.
+        TargetExistsError: the folder exists, and ``overwrite`` is false.
+    """
+    from monai_app.domain.region import Region
+    from monai_app.quantities import StoredLabels, chosen_measures, tortuosity_measure
+    from monai_app.quantities import quantify as take_measures
+    from monai_app.quantities.report.folder import check_folder, write_folder
+
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        check_folder(folder, overwrite=overwrite)
+    chosen = dict(chosen_measures(measures))
+    source, name = opened(stack), labels.name if isinstance(labels, Labels) else labels
+    where = Region.parse(z, y, x, source.shape)
+    measured = StoredLabels(source, name, where, None if mask is None else str(mask))
+    if tortuosity is not None:
+        chosen["tortuosity"] = tortuosity_measure(measured, tortuosity)
+    found = take_measures(measured, chosen, progress)
+    if folder is not None:
+        write_folder(found, folder, overwrite=overwrite)
+    return Quantities(found)
+
+
+def report(
+    *sources: StackLike,
+    output: PathLike,
+    labels: str | None = None,
+    pdf: PathLike | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Write one HTML page about a model, a stack and its quantities, as ``monai-app report`` does.
+
+    Args:
+        sources: any of: run folder, stack, folder of `quantify`, folder of ``monai-app study``.
+        output: the page, ``NAME.html``.
+        labels: label image, where the stack has several.
+        pdf: print the page into this file too, by an installed browser.
+        overwrite: replace existing files.
+        progress: called for every slice whose picture is made.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: sources do not belong together, a file has another suffix, or no browser is installed.
+        TargetExistsError: a file exists, and ``overwrite`` is false.
+    """
+    from monai_app.reporting.page import write_page
+    from monai_app.reporting.pdf import find_browser, print_pdf
+    from monai_app.reporting.sources import read_sources
+    from monai_app.stack.places import check_targets
+
+    page, printed = Path(output), None if pdf is None else Path(pdf)
+    check_targets({".html": page, ".pdf": printed}, overwrite=overwrite)
+    if printed is not None:
+        find_browser()
+    paths = [each.path if isinstance(each, Stack) else Path(each) for each in sources]
+    write_page(read_sources(paths, labels), page, progress)
+    if printed is not None:
+        print_pdf(page, printed)
+    return page

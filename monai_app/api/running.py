@@ -1,0 +1,160 @@
+"""Run the configs of a run folder, and look into it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from monai_app.api.given import PathLike, Show
+from monai_app.bundle.command import BundleCommand
+from monai_app.bundle.configs.applied import Applied, kept_settings
+from monai_app.bundle.configs.plain import read_config
+from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, config_path, template_path
+from monai_app.bundle.configs.trust import trusted_copy
+from monai_app.bundle.model import load_model
+from monai_app.bundle.renew import usable_run
+from monai_app.bundle.segment import tell_what_is_not_followed
+from monai_app.domain.validation import validated
+from monai_app.errors import ConfigError
+from monai_app.export import open_exported
+from monai_app.inference import Model
+
+
+def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: PathLike | None) -> None:
+    """Run configs of a run folder if they are trusted.
+
+    Args:
+        run: the run folder.
+        command: what is run.
+        show: called with it before.
+        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
+
+    Raises:
+        ConfigError: they are not trusted.
+    """
+    logging = False if logging_file is None else os.fspath(logging_file)
+    with trusted_copy(run) as copy:
+        show(command)
+        files = tuple(copy / path.relative_to(run) for path in command.config_files)
+        replace(command, config_files=files, overrides=command.overrides | {"logging_file": logging}).run()
+
+
+def run_command(
+    run: Path, stacks: Sequence[Path], configs: Sequence[str], processes: int, **options: object
+) -> BundleCommand:
+    """Return the call of a run folder's configs on stacks, each config laid over those before it.
+
+    For several processes ``multi_gpu_`` and the last one's name is laid over them. Options are ids or options of
+    MONAI's ``run``; ``None`` leaves one away.
+
+    Raises:
+        ConfigError: a config is missing.
+    """
+    names = [*configs, f"multi_gpu_{configs[-1]}"] if processes > 1 else configs
+    files = tuple(run / "configs" / f"{name}.yaml" for name in names)
+    for file in files:
+        if not file.is_file():
+            raise ConfigError(f"{file} does not exist; restore it from a copy, or make the folder again")
+    overrides: dict[str, object] = {"bundle_root": str(run), "dataset_dir": str(stacks[0])}
+    if len(stacks) > 1:
+        overrides["more_stacks"] = [str(stack) for stack in stacks[1:]]
+    overrides |= {name: value for name, value in options.items() if value is not None}
+    return BundleCommand(files, overrides, processes)
+
+
+def checked_device(name: str | None, processes: int = 1) -> str | None:
+    """Return the name of the device to compute on, or ``None`` where none was asked for.
+
+    Raises:
+        ConfigError: it does not exist, or several processes would share it.
+    """
+    if name is None:
+        return None
+    if processes > 1:
+        raise ConfigError(f"--device {name}: each of {processes} processes takes a device of its own; leave it out")
+    from monai_app.device.choose import chosen_device
+
+    return str(chosen_device(name))
+
+
+def trained_run(run: Path) -> Path:
+    """Return the absolute path of a run folder that holds trained weights.
+
+    Raises:
+        ConfigError: it is no run folder, or nothing was trained yet.
+    """
+    run = run.absolute()
+    if not (run / "configs" / "inference.yaml").is_file():
+        raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
+    if not (run / "models" / "model.pt").is_file():
+        raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
+    return usable_run(run)
+
+
+@dataclass(frozen=True)
+class Applicable:
+    """A model to segment with.
+
+    Attributes:
+        model: the model.
+        name: the run folder's, or the file's without its suffix.
+        settings: what the run folder says of how it is applied.
+        command: the ``python -m monai.bundle run`` call of its configs.
+    """
+
+    model: Model
+    name: str
+    settings: dict[str, Any]
+    command: BundleCommand
+
+
+def asked_settings(
+    *, detectors: Mapping[str, str] | None, z: str | None, y: str | None, x: str | None, **options: object
+) -> dict[str, Any]:
+    """Return the settings of `Applied` that a caller gives: those that are not None.
+
+    Args:
+        detectors: detector of the model -> detector of the stack that takes its part.
+        z: slices to segment.
+        y: rows.
+        x: columns.
+        options: the other settings, by their names.
+    """
+    region = {axis: text for axis, text in (("slices", z), ("rows", y), ("columns", x)) if text is not None}
+    named = {**options, "stand_ins": dict(detectors or {}) or None, "region": region or None}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def applied(chosen: Applicable, asked: Mapping[str, Any]) -> Applied:
+    """Return how a model is applied: as it is asked for, else as the run folder says.
+
+    Args:
+        chosen: the model.
+        asked: see `asked_settings`; axes that its region leaves out are as the run folder says.
+
+    Raises:
+        ConfigError: an option or a setting of the run folder breaks its rule.
+    """
+    region = {**chosen.settings.get("region", {}), **asked.get("region", {})}
+    return validated(Applied, {**chosen.settings, **asked, "region": region}, "segment")
+
+
+def applicable(path: Path) -> Applicable:
+    """Return the model of a run folder or an exported file; no config is evaluated.
+
+    Raises:
+        ConfigError: it is neither, a run folder without weights, or it does not fit what describes it.
+    """
+    path = path.absolute()
+    if path.is_file():
+        template = template_path(DEFAULT_BUNDLE)
+        configs = (template / "configs" / "inference.yaml", config_path("tasks", "exported"))
+        command = BundleCommand(configs, {"bundle_root": str(template), "exported": str(path)})
+        return Applicable(open_exported(str(path)), path.stem, {}, command)
+    run = trained_run(path)
+    inference = run / "configs" / "inference.yaml"
+    config = read_config(inference)
+    settings = kept_settings(config, inference)
+    tell_what_is_not_followed(config, inference)
+    return Applicable(load_model(run), run.name, settings, BundleCommand((inference,), {"bundle_root": str(run)}))

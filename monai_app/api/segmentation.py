@@ -1,0 +1,163 @@
+"""Segment a stack."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from monai_app.api.given import PathLike, Show, StackLike, ignore, opened
+from monai_app.domain.phase import Phase
+from monai_app.progress import Progress
+from monai_app.stack import Stack
+from monai_app.stack.html import html_picture
+from monai_app.stack.label_images.registry import check_label_name, read_phases
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A finished label image of a stack.
+
+    Attributes:
+        stack: the stack.
+        name: the label image's name.
+    """
+
+    stack: Stack
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The label image in the stack's store."""
+        return self.stack.path / "labels" / self.name
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What the values 1..K mean."""
+        return tuple(read_phases(self.stack.path, self.name))
+
+    @property
+    def slices(self) -> list[int]:
+        """The slices that were segmented, ascending.
+
+        Raises:
+            StackError: there is no finished label image of that name.
+        """
+        return self.stack.label_slices(self.name)
+
+    def read(self, z: int) -> npt.NDArray[np.uint8]:
+        """Read a slice: (rows, columns), 0 not segmented, 1..K the phases.
+
+        Raises:
+            StackError: there is no finished label image of that name, or no such slice.
+        """
+        return self.stack.read_labels(self.name, z)
+
+    def _repr_html_(self) -> str:
+        z = self.slices[len(self.slices) // 2]
+        colours = np.array([(255, 255, 255), *(phase.rgb for phase in self.phases)], np.uint8)
+        legend = ", ".join(f"{phase.name} {phase.colour}" for phase in self.phases)
+        return html_picture(colours[self.read(z)], f"{self.name}, slice {z}: {legend}")
+
+
+def segment(
+    stack: StackLike,
+    model: PathLike,
+    labels: str | None = None,
+    *,
+    z: str | None = None,
+    y: str | None = None,
+    x: str | None = None,
+    mask: PathLike | None = None,
+    preview: int | None = None,
+    confidence: str | None = None,
+    probability: bool | None = None,
+    tile: str | None = None,
+    memory: str | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    tiff: PathLike | None = None,
+    detectors: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    show: Show = ignore,
+) -> Labels:
+    """Segment a stack into a label image in its store, as ``monai-app segment`` does.
+
+    The same call resumes a segmentation that was stopped.
+
+    Args:
+        stack: the stack, opened or as a path.
+        model: run folder with trained weights, or an exported file.
+        labels: name of the label image; None takes the model's.
+        z: slices to segment, ``"FIRST:END"`` without END, or one; None means all.
+        y: rows, likewise.
+        x: columns, likewise.
+        mask: image file, or name of a label image: only where it is above 0 is segmented.
+        preview: segment so many slices, spread over the stack, as labels ``NAME_preview``.
+        confidence: also store the confidence of every pixel: ``"max"`` or ``"entropy"``.
+        probability: also store the probability of every phase.
+        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the memory.
+        memory: of a process, such as ``"2GiB"``; None takes 4 GiB, or half of what is free.
+        precision: ``"bfloat16"`` is faster on some machines; some labels differ.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        workers: processes on this machine; 0 computes in this one.
+        cluster: address of a Dask scheduler to compute on.
+        tiff: folder for a TIFF of every slice.
+        detectors: detector of the model -> detector of the stack that takes its part.
+        overwrite: replace finished labels of that name.
+        progress: called with the pixels computed and their total; None logs them.
+        show: called with the ``python -m monai.bundle run`` command that does the same.
+
+    Returns:
+        The label image.
+
+    Raises:
+        ConfigError: an option breaks its rule, the model does not fit the stack, or it is no model.
+        StackError: there is no stack at the path, or it is damaged.
+        TargetExistsError: there are finished labels of that name, and ``overwrite`` is false.
+        StoppedError: it was stopped; what is done is kept.
+    """
+    from monai_app.api.running import applicable, applied, asked_settings, checked_device
+    from monai_app.bundle.segment import segment as segment_stack
+    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.inspection import warn_of_faults
+
+    device = checked_device(device)
+    source, chosen = opened(stack), applicable(Path(model))
+    tell_what_is_unfamiliar(chosen.model.spec.reading(detectors or {}), source)
+    name = chosen.name if labels is None else labels
+    check_label_name(name)
+    asked = asked_settings(
+        detectors=detectors,
+        z=z,
+        y=y,
+        x=x,
+        mask=_mask(mask, source.label_names()),
+        preview=preview,
+        confidence=confidence,
+        probability=probability,
+        tile=tile,
+        memory=memory,
+        precision=precision,
+        device=device,
+        workers=workers,
+        cluster=cluster,
+        tiff_dir=None if tiff is None else str(Path(tiff).absolute()),
+        overwrite=overwrite or None,
+    )
+    settings = applied(chosen, asked)
+    overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
+    overrides |= {f"region::{axis}": text for axis, text in overrides.pop("region", {}).items()}
+    show(replace(chosen.command, overrides=chosen.command.overrides | overrides))
+    warn_of_faults(source)
+    return Labels(source, segment_stack(chosen.model, source.path, name, settings, progress))
+
+
+def _mask(mask: PathLike | None, label_images: tuple[str, ...]) -> str | None:
+    """The mask as the bundle takes it from any folder: a label image's name, or an absolute path."""
+    return mask if mask is None or (isinstance(mask, str) and mask in label_images) else str(Path(mask).absolute())

@@ -1,0 +1,258 @@
+"""Train a model."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monai_app.api.given import PathLike, Report, Show, StackLike, ignore, opened_all
+from monai_app.domain.model_spec import ModelSpec
+from monai_app.stack import Stack
+from monai_app.stack.html import html_table
+
+if TYPE_CHECKING:
+    from monai_app.bundle.command import BundleCommand
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run(os.PathLike[str]):
+    """A run folder: a MONAI bundle with trained weights. It may be given wherever its path may.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def weights(self) -> Path:
+        """The file of the weights that were best in validation."""
+        return self.path / "models" / "model.pt"
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Detectors, slices, phases and scaling of the model.
+
+        Raises:
+            ConfigError: the folder's metadata are missing or damaged.
+        """
+        from monai_app.bundle.pretrained import read_spec
+
+        return read_spec(self.path / "configs" / "metadata.json")
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def _repr_html_(self) -> str:
+        spec = self.spec
+        rows = [
+            ("run folder", str(self.path)),
+            ("network", "" if spec.definition is None else spec.definition.name),
+            ("detectors", ", ".join(spec.detectors)),
+            ("slices", str(spec.slices)),
+            ("phases", ", ".join(spec.phase_names)),
+        ]
+        return html_table(rows)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training whose run folder is made.
+
+    Attributes:
+        path: the run folder.
+        new: whether the folder is new, and not that of a training that is resumed.
+        stacks: the stacks to train on.
+        command: the ``python -m monai.bundle run`` call that trains.
+    """
+
+    path: Path
+    new: bool
+    stacks: Sequence[Stack]
+    command: "BundleCommand"
+
+    def warn(self) -> None:
+        """Log what is wrong with the stacks at a glance."""
+        from monai_app.inspection import warn_of_faults
+
+        for stack in self.stacks:
+            warn_of_faults(stack)
+
+    def run(self, show: Show = ignore, logging_file: PathLike | None = None) -> Run:
+        """Train.
+
+        Args:
+            show: called with the command before.
+            logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
+
+        Raises:
+            AppError: the configs are not trusted, or the training failed or was stopped.
+        """
+        from monai_app.api.running import run_trusted
+        from monai_app.bundle.configs.trust import trusted_copy
+        from monai_app.bundle.run_folder import describe_again
+
+        with trusted_copy(self.path) as copy:
+            if not self.new:
+                describe_again(self.path, copy / "configs")  # somebody may have edited it
+        run_trusted(self.path, self.command, show, logging_file)
+        return Run(self.path)
+
+
+def begin_training(
+    stacks: StackLike | Sequence[StackLike],
+    run: PathLike,
+    *,
+    variant: str | None = None,
+    bundle: str | None = None,
+    size: str = "small",
+    settings: Mapping[str, Any] | None = None,
+    minutes: float | None = None,
+    pretrained: PathLike | None = None,
+    processes: int = 1,
+    amp: bool | None = None,
+    device: str | None = None,
+    tracking: str | None = None,
+    trust: bool = False,
+    overwrite: bool = False,
+    report: Report = _log.info,
+) -> Training:
+    """Make the run folder of a training, or find the one that is resumed; see `train`.
+
+    Raises:
+        AppError: as `train`.
+    """
+    begun = time.time()
+    from monai_app.api.running import checked_device, run_command
+    from monai_app.bundle.checks import check_tracking
+    from monai_app.bundle.configs.templates import DEFAULT_BUNDLE
+    from monai_app.bundle.configs.variants import read_variant
+    from monai_app.bundle.launch import check_processes
+    from monai_app.bundle.recipe import begin_run
+
+    given = dict(settings or {})
+    check_processes(processes)
+    options = {"amp": amp, "device": checked_device(device, processes)}
+    if tracking is not None:
+        check_tracking(tracking)
+    opened = opened_all(stacks)
+    if variant is not None:
+        bundle, given = read_variant(variant).choose(opened[0], bundle, given)
+    path, new = begin_run(
+        DEFAULT_BUNDLE if bundle is None else bundle,
+        opened,
+        Path(run).absolute(),
+        size=size,
+        settings=given,
+        processes=processes,
+        pretrained=None if pretrained is None else Path(pretrained),
+        trust=trust,
+        overwrite=overwrite,
+        report=report,
+        begun=begun,
+        minutes=minutes,
+        options=options,
+    )
+    paths = [each.path for each in opened]
+    return Training(path, new, opened, run_command(path, paths, ("train",), processes, **options, tracking=tracking))
+
+
+def named_settings(
+    settings: Mapping[str, Any] | None = None,
+    *,
+    detectors: Sequence[str] | None = None,
+    slices: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Return settings of a training with those that have names of their own."""
+    named = {
+        "detectors": None if detectors is None else [*detectors],
+        "slices": slices,
+        "max_epochs": epochs,
+        "seed": seed,
+    }
+    return {**(settings or {}), **{name: value for name, value in named.items() if value is not None}}
+
+
+def train(
+    stacks: StackLike | Sequence[StackLike],
+    run: PathLike,
+    *,
+    variant: str | None = None,
+    bundle: str | None = None,
+    size: str = "small",
+    detectors: Sequence[str] | None = None,
+    slices: int | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    pretrained: PathLike | None = None,
+    processes: int = 1,
+    amp: bool | None = None,
+    device: str | None = None,
+    tracking: str | None = None,
+    trust: bool = False,
+    overwrite: bool = False,
+    report: Report = _log.info,
+) -> Run:
+    """Train a model on the annotated slices of one stack or several, as ``monai-app train`` does.
+
+    The same call resumes a training that was stopped. It is logged by Python's ``logging``, a line per epoch.
+
+    Args:
+        stacks: a stack or several, opened or as paths.
+        run: the run folder to make, or to resume in.
+        variant: network, detectors and slices, such as ``"sensor3d_ice+tld_3"``.
+        bundle: name or path of the bundle to train; None takes the U-Net's, or the variant's.
+        size: size of the network and its crops: ``"small"`` for a CPU, ``"paper"`` for a GPU, ``"none"`` or ``"auto"``.
+        detectors: names of those to learn from; None takes all that the stacks share.
+        slices: slices in the slab, odd; None takes the variant's or the bundle's.
+        epochs: how many; None takes the size's.
+        minutes: what the training may take, instead of epochs.
+        seed: the same seed and data give the same weights on a CPU.
+        settings: further settings, id -> value (``monai-app settings`` lists them).
+        pretrained: run folder whose weights the training starts from, as far as they fit.
+        processes: on this machine, one per GPU; they share each batch.
+        amp: mixed precision; None means on a GPU.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; None lets the bundle choose.
+        tracking: also record the training with this tracker: ``"mlflow"``.
+        trust: allow what this package's own bundles do not do.
+        overwrite: replace an existing run folder instead of resuming.
+        report: called with what was done, line by line; it is logged by default.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ConfigError: a setting is unknown or breaks its rule, or the folder was made by another training.
+        StackError: there is no stack at a path.
+        AnnotationError: no slice is annotated to train on.
+        TargetExistsError: the folder exists and is no run folder.
+        AppError: the training failed or was stopped.
+    """
+    training = begin_training(
+        stacks,
+        run,
+        variant=variant,
+        bundle=bundle,
+        size=size,
+        settings=named_settings(settings, detectors=detectors, slices=slices, epochs=epochs, seed=seed),
+        minutes=minutes,
+        pretrained=pretrained,
+        processes=processes,
+        amp=amp,
+        device=device,
+        tracking=tracking,
+        trust=trust,
+        overwrite=overwrite,
+        report=report,
+    )
+    training.warn()
+    return training.run()

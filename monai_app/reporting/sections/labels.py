@@ -1,0 +1,122 @@
+"""The labels: what was segmented by which model, how sure it is along the stack, and which slices to look at."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from monai_app.inference.report.confidence import TABLE as CONFIDENCE
+from monai_app.inference.report.confidence import THRESHOLDS
+from monai_app.reporting.content import Block, Facts, Legend, Listing, Note, Plot, Section
+from monai_app.reporting.figures import BLUE, GREEN, ORANGE, RED, figure, line, points
+from monai_app.reporting.formatting import count, fixed, percent, slices
+from monai_app.reporting.sources import LabelImage, Sources, Store
+
+_NO_CONFIDENCE = (
+    "The labels were made without confidence, so nothing says where the model was unsure: run `monai-app segment` with "
+    "`--confidence max`."
+)
+
+_KINDS = {
+    "max": "the probability that the model gives its own answer",
+    "entropy": "1 minus the entropy of the phases' probabilities over its greatest value (1 where one phase is certain,"
+    " 0 where all are equally likely)",
+}
+"""What confidence is, by the name of what was stored."""
+
+
+def labels(sources: Sources) -> Section | None:
+    """Say what the label image is and how far it may be trusted along the stack."""
+    store = sources.store
+    if store is None:
+        return None
+    kind = _KINDS.get(store.labels.confidence or "") if store.labels else None
+    lead = (
+        f"The phase of every pixel as the model sees it. {f'Confidence is {kind}; slices' if kind else 'Slices'} where "
+        "confidence drops, or that look unlike the training slices, deserve a look of your own."
+    )
+    if store.labels is None:
+        missing = Note("The stack has no finished labels: run `monai-app segment STACK RUN`.", "missing")
+        return Section("labels", "Labels", lead, [missing])
+    own = store.labels
+    confidence = list(_confidence(own)) if "confidence" in own.attributes else [Note(_NO_CONFIDENCE, "missing")]
+    return Section("labels", "Labels", lead, [*_what(store, own), *confidence, *_unlike(own)])
+
+
+def _what(store: Store, own: LabelImage) -> Iterator[Block]:
+    rows, columns = store.stack.shape[1:]
+    part = own.region.rect.shape if own.region else (rows, columns)
+    made = own.attributes
+    by = [made[name] for name in ("run", "monai_app") if name in made]
+    facts = [
+        ("label image", own.name),
+        ("made by", ", monai-app ".join(by) if by else "nobody recorded"),
+        ("slices", f"{slices(own.slices)}, {count(len(own.slices))} of {count(store.stack.shape[0])}"),
+    ]
+    if part != (rows, columns):
+        facts.append(("part of each slice", f"{part[0]} × {part[1]} of {rows} × {columns} pixels"))
+    if made.get("stand_ins"):
+        parts = (f"{taken} in place of {part}" for part, taken in made["stand_ins"].items())
+        facts.append(("detectors", "; ".join(parts)))
+    yield Facts(facts)
+    if own.phases != store.stack.phases:
+        yield Legend(own.phases)
+    if len(own.slices) < store.stack.shape[0]:
+        yield Note("The other slices are not segmented; nothing on this page describes them.", "warning")
+
+
+def _confidence(own: LabelImage) -> Iterator[Block]:
+    rows = _read(own.folder / CONFIDENCE)
+    known = [row for row in rows if row["slice"] != "all" and row["mean"]]
+    if not known:
+        yield Note("No pixel is labelled, so there is no confidence.", "missing")
+        return
+    total = own.attributes["confidence"]
+    shares = [(f"pixels below {each:g}", percent(total[f"below_{each:g}"])) for each in THRESHOLDS]
+    yield Facts([("mean confidence", fixed(total["mean"])), *shares])
+    if own.attributes.get("calibrated") is None:
+        yield Note("The model was not calibrated: compare slices by their confidence, and take none at its word.")
+    zs = [int(row["slice"]) for row in known]
+    means = [float(row["mean"]) for row in known]
+    least = min(range(len(zs)), key=means.__getitem__)
+    where = f"least sure in slice {zs[least]}, mean {fixed(means[least])}"
+    yield Plot(
+        f"Mean confidence of every slice: {where}",
+        f"A curve over {len(zs)} slices between {fixed(min(means))} and {fixed(max(means))}; {where}.",
+        figure([line("mean", (zs, means), BLUE), *_marks(own, zs, means)], "slice", "mean confidence"),
+        height=280,
+    )
+    looks = zip(THRESHOLDS, (RED, ORANGE, GREEN), ("solid", "dash", "dot"), strict=True)
+    drawn = [
+        line(f"below {each:g}", (zs, [100 * float(row[f"below_{each:g}"]) for row in known]), colour, dash)
+        for each, colour, dash in looks
+    ]
+    yield Plot(
+        "Share of the pixels of every slice that the model is less sure of than a threshold",
+        f"Curves over {len(zs)} slices for confidence below 0.5, 0.7 and 0.9.",
+        figure(drawn, "slice", "share, %", yaxis={"rangemode": "tozero"}),
+        height=280,
+    )
+
+
+def _marks(own: LabelImage, zs: list[int], means: list[float]) -> list[object]:
+    """Points on the slices that look unlike the training's."""
+    flagged = [z for z in own.attributes.get("unlike_training", {}).get("slices", []) if z in zs]
+    values = [means[zs.index(z)] for z in flagged]
+    return [points("unlike the training slices", (flagged, values), RED, "x")] if flagged else []
+
+
+def _unlike(own: LabelImage) -> Iterator[Block]:
+    if "unlike_training" not in own.attributes:
+        yield Note("Nothing says whether slices look like the training slices: the model knows none.", "missing")
+        return
+    found = own.attributes["unlike_training"]
+    if not found["slices"]:
+        yield Note("All segmented slices look like the training slices: brightness, noise, sharpness and curtains.")
+        return
+    yield Listing(f"Slices that look unlike the training slices ({len(found['slices'])})", found["reasons"])
+    yield Note("The model knows less of such slices than its scores say: check their labels by eye.", "warning")
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf8") as handle:
+        return list(csv.DictReader(handle))

@@ -1,0 +1,172 @@
+"""Quantities of the phases: numbers, error bars, distributions and profiles."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from monai_app.domain.phase import Phase
+from monai_app.reporting.content import Block, Cell, Facts, Listing, Note, Plot, Section, Table
+from monai_app.reporting.figures import BLUE, RED, WITH_LEGEND, bars, error_bars, figure, phase_lines
+from monai_app.reporting.formatting import MISSING, listed, number
+from monai_app.reporting.sources import Quantities, Sources
+
+_SEGMENTATION, _SAMPLING = "corrected_fraction", "material_fraction"
+"""Quantities whose intervals cover different errors, which are never added up here."""
+
+_UNIT = re.compile(r"\bum\b")
+
+_Numbers = Mapping[str, Mapping[str, Any]]
+"""Name of the phase -> value, unit, interval and what is unreliable."""
+
+
+def quantities(sources: Sources) -> Section | None:
+    """Say what was measured of the labels."""
+    found = sources.quantities
+    if found is None:
+        return None
+    return Section(
+        "quantities",
+        "Quantities",
+        "What the labels say of the material, in physical units. Two kinds of error bars stand apart: how wrong labels "
+        "may be, and how well a volume of this size stands for the material.",
+        list(_blocks(found)),
+    )
+
+
+def _blocks(found: Quantities) -> Iterator[Block]:
+    document = found.document
+    phases = phases_of(found)
+    numbers = {name: of for each in document["measures"].values() for name, of in each["quantities"].items()}
+    yield Facts(list(_facts(document)))
+    yield _table(numbers, phases)
+    reasons = list(_reasons(numbers))
+    if reasons:
+        yield Listing("* Numbers that say little, and why", reasons)
+    yield from _error_bars(numbers, phases)
+    for measured in document["measures"].values():
+        for panel in measured.get("figures", []):
+            drawn = any(value is not None for _, values in panel["curves"].values() for value in values)
+            yield _plot(panel, phases) if drawn else Note(f"{panel['title'].capitalize()}: nothing to draw.", "missing")
+    if not any("figures" in each for each in document["measures"].values()):
+        yield Note("The folder holds no curves: an earlier version wrote it. Measure again to see them.", "missing")
+
+
+def phases_of(found: Quantities) -> list[Phase]:
+    """The phases that were measured."""
+    told = found.document["phases"]
+    return [Phase.model_validate({key: each[key] for key in ("value", "name", "colour")}) for each in told]
+
+
+def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "labels" in document:
+        yield "labels", f"{document['labels']['name']} of {document['stack']['name']}"
+        region = document["region"]
+        yield "part", ", ".join(f"{axis} {first} to {end - 1}" for axis, (first, end) in region.items())
+        if document.get("mask"):
+            yield "mask", str(document["mask"]["source"])
+    yield "voxel (z, y, x)", " × ".join(f"{side:g}" for side in document["voxel_nm"]) + " nm"
+    yield "measured with", document["software"]
+
+
+def _table(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Table:
+    rows: list[list[Cell]] = []
+    for name, of in numbers.items():
+        unit = next(iter(of.values()))["unit"]
+        rows.append(
+            [
+                quantity_name(name) + (f", {unit_text(unit)}" if unit != "1" else ""),
+                *(_shown(of.get(each.name)) for each in phases),
+            ]
+        )
+    return Table("All quantities; below a number its 95 % interval, where there is one", ("", *phases), rows)
+
+
+def quantity_name(name: str) -> str:
+    """Write a quantity's name for people, the axis last."""
+    *words, last = name.split("_")
+    return f"{' '.join(words)} along {last}" if last in ("x", "y", "z") else name.replace("_", " ")
+
+
+def unit_text(text: str) -> str:
+    """Write the units in a text for people.
+
+    Example:
+        >>> unit_text("volume, um^3")
+        'volume, µm³'
+    """
+    return _UNIT.sub("µm", text).replace("^2", "²").replace("^3", "³")
+
+
+def _shown(of: Mapping[str, Any] | None) -> str:
+    if of is None:
+        return ""
+    value = number(of["value"]) if not isinstance(of["value"], int) else f"{of['value']:,}"
+    interval = f"\n{number(of['interval'][0])} to {number(of['interval'][1])}" if of["interval"] else ""
+    return f"{value}{' *' if of['unreliable'] else ''}{interval}"
+
+
+def _reasons(numbers: Mapping[str, _Numbers]) -> Iterator[str]:
+    """A line a reason, for all quantities of the phases that it holds for."""
+    grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name, of in numbers.items():
+        for reason in dict.fromkeys(each["unreliable"] for each in of.values() if each["unreliable"]):
+            phases = tuple(phase for phase, each in of.items() if each["unreliable"] == reason)
+            grouped.setdefault((reason, phases), []).append(quantity_name(name))
+    for (reason, phases), names in grouped.items():
+        yield unit_text(f"{listed(names)} of {listed(phases)}: {reason}")
+
+
+def _error_bars(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Iterator[Block]:
+    """Draw the fractions with both kinds of intervals, in two figures."""
+    kinds = {
+        _SEGMENTATION: (
+            "Fractions corrected by the mistakes on the test slices: the interval covers wrong labels, and takes this "
+            "volume for all there is",
+            BLUE,
+            "circle",
+        ),
+        _SAMPLING: (
+            "Fractions as labelled: the interval covers that another volume of this size would hold other grains, and "
+            "takes the labels to be right",
+            RED,
+            "square",
+        ),
+    }
+    for name, (caption, colour, symbol) in kinds.items():
+        known = [(phase.name, numbers.get(name, {}).get(phase.name)) for phase in reversed(phases)]
+        rows = [(phase, each["value"], each["interval"]) for phase, each in known if each and each["value"] is not None]
+        if not rows:
+            yield Note(
+                f"{quantity_name(name).capitalize()}: not measured, or without a value ({caption.lower()}).", "missing"
+            )
+            continue
+        told = "; ".join(f"{phase} {number(value)} ({_ends(interval)})" for phase, value, interval in reversed(rows))
+        yield Plot(
+            caption,
+            f"Points with bars: {told}.",
+            figure([error_bars(quantity_name(name), rows, colour, symbol)], "volume fraction", ""),
+            height=110 + 34 * len(rows),
+        )
+
+
+def _ends(interval: Sequence[float] | None) -> str:
+    return MISSING if interval is None else f"{number(interval[0])} to {number(interval[1])}"
+
+
+def _plot(panel: Mapping[str, Any], phases: Sequence[Phase]) -> Plot:
+    """Draw what `monai_app.quantities` draws, see `Panel`."""
+    curves: Mapping[str, Any] = panel["curves"]
+    layout: dict[str, Any] = {"xaxis": {"type": "log"}} if panel["log_x"] else {}
+    if panel["kind"] == "bar":
+        heights = {name: values[0] for name, (_, values) in curves.items()}
+        traces = [bars(phases, heights)]
+    else:
+        traces = phase_lines(curves, phases, "hv" if panel["kind"] == "step" else "linear")
+        layout["margin"] = WITH_LEGEND
+    return Plot(
+        unit_text(f"{panel['title'].capitalize()}: {panel['y']}"),
+        f"{panel['title']}: {panel['y']} over {panel['x'] or 'the phases'}, of {listed(list(curves))}.",
+        figure(traces, unit_text(panel["x"]), unit_text(panel["y"]), **layout),
+        height=300,
+        half=True,
+    )

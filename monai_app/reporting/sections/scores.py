@@ -1,0 +1,106 @@
+"""Scores on the test slices, with their intervals; what is mistaken for what; boundaries and surfaces."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from monai_app.domain.phase import Phase
+from monai_app.reporting.content import Block, Cell, Listing, Note, Plot, Section, Table
+from monai_app.reporting.figures import confusion
+from monai_app.reporting.formatting import MISSING, count, fixed, listed, number, percent
+from monai_app.reporting.sources import Run, Scores, Sources
+
+_Row = Mapping[str, Any]
+
+
+def scores(sources: Sources) -> Section | None:
+    """Say how good the model is."""
+    run = sources.run
+    if run is None:
+        return None
+    return Section(
+        "scores",
+        "Scores",
+        "How well the model labels slices that it never saw, beside a person's labels: 1 is perfect agreement, 0 none. "
+        "The interval says how far the score of more such area may be from the one measured.",
+        [Note(run.unscored, "missing")] if run.scores is None else list(_blocks(run, run.scores)),
+    )
+
+
+def interval(value: float | None, row: _Row, name: str) -> str:
+    """Write a score with the ends of its 95 % interval."""
+    low, high = fixed(row.get(f"{name}_low")), fixed(row.get(f"{name}_high"))
+    return fixed(value) if MISSING in (low, high) else f"{fixed(value)} ({low} to {high})"
+
+
+def _blocks(run: Run, found: Scores) -> Iterator[Block]:
+    pooled, phases = found.pooled, run.spec.phases
+    yield _phases(pooled, phases)
+    if not all(row["reliable"] for row in pooled["intervals"]["phases"]):
+        yield Note("* The phase stands in too few places for its interval to be relied on.", "warning")
+    yield _slices(found)
+    yield Note(
+        "IoU is the area that model and person agree on over the area that either of them gave the phase; Dice weighs "
+        "agreement twice. Precision is the share of the predicted area that is right, recall the share of the annotated"
+        " area that was found. Intervals (95 %) come from drawing blocks of the slices again and again; they do not "
+        "cover slices that look otherwise, nor errors of the annotation."
+    )
+    yield _confusion(pooled, run.spec.phase_names)
+    yield _boundaries(pooled, phases)
+    yield Note(
+        "Boundary IoU looks at a band along the boundaries alone, where errors hide that large grains outweigh. Compare"
+        " models by it, as annotations are often a pixel off themselves. Distances are between the predicted and the "
+        "annotated surface; 95 % of the surface lie nearer than the last column."
+    )
+    reasons = pooled.get("unlike_training", {}).get("reasons", [])
+    if reasons:
+        yield Listing("Test slices that look unlike the training slices, so that their scores say less", reasons)
+
+
+def _phases(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
+    rows: list[list[Cell]] = []
+    for phase, row, ends in zip(phases, pooled["phases"], pooled["intervals"]["phases"], strict=True):
+        star = "" if ends["reliable"] else " *"
+        others = (fixed(row[name]) for name in ("dice", "precision", "recall"))
+        shares = (percent(row["fraction_true"]), percent(row["fraction_predicted"]))
+        rows.append([phase, interval(row["iou"], ends, "iou") + star, *others, *shares, count(int(row["support"]))])
+    mean = pooled["intervals"]["mean"]
+    accuracy = interval(pooled["pixel_accuracy"], mean, "pixel_accuracy")
+    rows.append(["mean", interval(pooled["mean_iou"], mean, "iou"), *[""] * 6])
+    rows.append(["pixels that are right", accuracy, *[""] * 6])
+    columns = ("phase", "IoU (95 % interval)", "Dice", "precision", "recall", "annotated", "predicted", "pixels")
+    return Table("All test slices together", columns, rows)
+
+
+def _slices(found: Scores) -> Table:
+    rows: list[list[Cell]] = []
+    for folder, document in found.stacks.items():
+        for part in document["parts"]:
+            mean = part.get("intervals", {}).get("mean", {})
+            scored = (("mean_iou", "iou"), ("pixel_accuracy", "pixel_accuracy"))
+            rows.append([f"{folder.name}, slice {part['slice']}", *(interval(part[n], mean, e) for n, e in scored)])
+    return Table("Every test slice", ("slice", "mean IoU (95 % interval)", "pixels that are right"), rows)
+
+
+def _confusion(pooled: _Row, names: list[str]) -> Plot:
+    counts = pooled["confusion"]
+    wrong = [(counts[i][j], names[i], names[j]) for i in range(len(names)) for j in range(len(names)) if i != j]
+    most, annotated, predicted = max(wrong, default=(0, "", ""))
+    worst = f" The most frequent mistake: {annotated} taken for {predicted}, {count(most)} pixels." if most else ""
+    return Plot(
+        "Confusion: each row is what a person annotated, each column what the model made of it; the diagonal is right."
+        + worst,
+        f"A matrix of {listed(names)}.{worst}",
+        confusion(counts, names),
+        height=120 + 60 * len(names),
+    )
+
+
+def _boundaries(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
+    names = list(pooled["boundary"]["mean"])
+    rows: list[list[Cell]] = []
+    for phase, band, surface in zip(phases, pooled["boundary"]["phases"], pooled["surface"]["phases"], strict=True):
+        distances = (number(surface["mean_nm"]), number(surface["hausdorff95_nm"]))
+        rows.append([phase, *(fixed(band[name]) for name in names), *distances])
+    rows.append(["mean", *(fixed(pooled["boundary"]["mean"][name]) for name in names), "", ""])
+    widths = (f"boundary IoU, {name.removeprefix('iou_').removesuffix('px')} px" for name in names)
+    return Table("Boundaries and surfaces", ("phase", *widths, "mean distance, nm", "95th percentile, nm"), rows)

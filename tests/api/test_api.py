@@ -1,0 +1,141 @@
+"""The functions of monai_app do what the commands do, take paths and texts alike, and return what notebooks show."""
+
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+import monai_app
+from tests.conftest import TINY, run_command, write_tiny_sample
+
+
+class Shown(HTMLParser):
+    """Cells and pictures of what a notebook shows."""
+
+    def __init__(self, thing: object) -> None:
+        super().__init__()
+        self.cells: list[str] = []
+        self.pictures: list[str] = []
+        self.feed(thing._repr_html_())  # type: ignore[attr-defined]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.pictures.append(str(dict(attrs)["src"]))
+
+    def handle_data(self, data: str) -> None:
+        self.cells.append(data)
+
+
+@pytest.fixture
+def own_stack(tiny_stack: monai_app.Stack, tmp_path: Path) -> monai_app.Stack:
+    """A copy of the tiny stack that may be written to."""
+    return monai_app.Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr"))
+
+
+@pytest.fixture
+def own_run(trained: Path, tmp_path: Path) -> monai_app.Run:
+    """A copy of the run that the command trained."""
+    return monai_app.Run(Path(shutil.copytree(trained, tmp_path / "unet")))
+
+
+def test_importing_the_package_loads_none_of_it() -> None:
+    code = "import sys, monai_app; assert not {'torch', 'numpy', 'monai_app.api'} & set(sys.modules)"
+    run_command("-c", code, fresh=True)
+
+
+def test_functions_have_the_names_of_rooms_neither_before_nor_after_all_are_imported() -> None:
+    code = (
+        "import pkgutil, monai_app;"
+        "assert not {each.name for each in pkgutil.iter_modules(monai_app.__path__)} & set(monai_app.__all__)"
+    )
+    run_command("-c", code, fresh=True)
+
+
+def test_a_training_gives_the_weights_that_the_command_gives(
+    tiny_stack: monai_app.Stack, trained: Path, tmp_path: Path
+) -> None:
+    epochs, settings = TINY["max_epochs"], {name: value for name, value in TINY.items() if name != "max_epochs"}
+    run = monai_app.train(str(tiny_stack.path), str(tmp_path / "run"), epochs=epochs, settings=settings)
+    own, other = (torch.load(path, weights_only=True) for path in (run.weights, trained / "models" / "model.pt"))
+    assert own.keys() == other.keys()
+    assert all(torch.equal(own[name], other[name]) for name in own)
+    lines: list[str] = []
+    monai_app.train(tiny_stack, run, epochs=epochs, settings=settings, report=lines.append)
+    assert "after epoch 2 of 2" in lines[-1]
+    assert {"ICE, TLD", "pore, hydrate, clinker"} <= set(Shown(run).cells)
+
+
+def test_scores_are_those_of_the_command(tiny_stack: monai_app.Stack, own_run: monai_app.Run) -> None:
+    scores = monai_app.evaluate([tiny_stack], own_run, device="cpu")
+    shown = run_command("-m", "monai_app", "evaluate", tiny_stack.path, own_run.path, "--device", "cpu").stdout
+    assert json.loads(scores.path.read_text()) == scores.document
+    assert f"mean IoU {scores.mean_iou:.4f}" in shown
+    assert set(scores.iou) == {"pore", "hydrate", "clinker"}
+    assert f"{scores.iou['pore']:.4f}" in Shown(scores).cells
+
+
+def test_labels_are_measured_and_reported(own_stack: monai_app.Stack, own_run: monai_app.Run, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    labels = monai_app.segment(
+        str(own_stack.path), own_run, tiff=tmp_path / "tiff", progress=lambda *done: seen.append(done)
+    )
+    assert (labels.name, labels.slices) == ("unet", [*range(8)])
+    assert (seen[0][0], seen[-1][0]) == (0, seen[-1][1])
+    assert np.array_equal(labels.read(4), tifffile.imread(sorted((tmp_path / "tiff").glob("*.tif"))[4]))
+    (picture,) = Shown(labels).pictures
+    assert picture.startswith("data:image/png;base64,")
+
+    quantities = monai_app.quantify(own_stack, labels, output=tmp_path / "quantities", measures=["fraction"])
+    counts = np.bincount(np.stack([labels.read(z) for z in range(8)]).ravel(), minlength=4)
+    pore = quantities.values["volume_fraction"]["pore"].value
+    assert pore == pytest.approx(counts[1] / counts.sum())
+    assert {"volume_fraction", "pore"} <= set(Shown(quantities).cells)
+
+    page = monai_app.report(own_run, own_stack, tmp_path / "quantities", output=tmp_path / "page.html")
+    assert "tiny" in page.read_text(encoding="utf8")
+
+
+def test_a_stack_is_ingested_annotated_and_shown(tmp_path: Path) -> None:
+    done: list[int] = []
+    write_tiny_sample(tmp_path / "sample", slices=7, rows=48)
+    stack = monai_app.ingest(
+        str(tmp_path / "sample" / "sample.yaml"), str(tmp_path / "a.ome.zarr"), progress=lambda n, _: done.append(n)
+    )
+    assert done[-1] == 7
+    shown = Shown(stack)
+    assert len(shown.pictures) == 2
+    assert {"ICE, TLD", "7 slices of 48 x 80 pixels, uint8", "20 x 10 x 10 nm (z, y, x)"} <= set(shown.cells)
+
+    painted = np.zeros((48, 80), np.uint8)
+    painted[:20] = 7
+    tifffile.imwrite(tmp_path / "painted.tif", painted)
+    annotated = monai_app.annotate(
+        stack, str(tmp_path / "painted.tif"), slices=[0], role="test", mapping={7: "clinker", 0: "unlabelled"}
+    )
+    assert annotated.set == (0,)
+    assert np.array_equal(annotated.stack.read_annotation(0), np.where(painted == 7, 3, 0))
+    assert annotated.stack.roles[0] == "test"
+
+
+def test_names_are_text_where_a_notebook_shows_them(tmp_path: Path) -> None:
+    description = write_tiny_sample(tmp_path / "sample", slices=7, rows=48)
+    description.write_text(description.read_text().replace("pore", "<script>alert(1)</script>"))
+    stack = monai_app.ingest(description, tmp_path / "a.ome.zarr")
+    assert "<script>" not in stack._repr_html_()
+    assert "<script>alert(1)</script>, hydrate, clinker" in Shown(stack).cells
+
+
+def test_what_cannot_be_done_is_refused(tiny_stack: monai_app.Stack, tmp_path: Path) -> None:
+    with pytest.raises(monai_app.AppError, match="is no run folder"):
+        monai_app.segment(tiny_stack, tmp_path)
+    with pytest.raises(monai_app.AppError):
+        monai_app.Stack.open(str(tmp_path / "nothing.ome.zarr"))
+    with pytest.raises(monai_app.AppError, match="no finished label image 'none'"):
+        monai_app.quantify(tiny_stack, "none")
+    with pytest.raises(monai_app.AppError, match="and not both"):
+        monai_app.annotate(tiny_stack)

@@ -1,0 +1,149 @@
+"""`segment MODEL -i FOLDER -o LABELS`: the labels of ingest and segment, and nothing else that stays."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tifffile
+
+from monai_app import files, segment_images
+from monai_app.bundle.configs.applied import Applied
+from monai_app.bundle.model import load_model
+from monai_app.bundle.packages.package import package
+from monai_app.bundle.segment import segment
+from monai_app.errors import ConfigError, StackError
+from monai_app.inspection import quick
+from monai_app.stack import Stack
+from tests.conftest import made_once, run_command, write_tiny_sample
+
+VOXEL = (20.0, 10.0, 10.0)
+
+
+@pytest.fixture
+def packed(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of a trained model."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        package(trained, tiny_stack, folder / "model.zip", unscored=True)
+        (folder / "model.zip").rename(folder / "my model (1).zip")  # as browsers call what was got twice
+
+    return made_once(tmp_path_factory, "packed_for_images", make) / "my model (1).zip"
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """The images of the tiny stack, one subfolder per detector."""
+    description = write_tiny_sample(tmp_path / "images")
+    description.unlink()
+    shutil.rmtree(description.parent / "annotations")
+    return description.parent
+
+
+def interrupted(*_: object) -> None:
+    """Stand for what comes when the TIFFs are written and have no place yet."""
+    raise KeyboardInterrupt
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.tif")}
+
+
+@pytest.fixture
+def expected(tiny_stack: Stack, trained: Path, tmp_path: Path) -> dict[str, bytes]:
+    """The files of ingest and segment."""
+    own = Path(shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr"))
+    segment(load_model(trained), own, "net", Applied(tiff_dir=str(tmp_path / "expected")))
+    return contents(tmp_path / "expected")
+
+
+def test_a_packed_model_gives_the_labels_of_ingest_and_segment(
+    packed: Path, images: Path, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    words = ("segment", packed, "-i", "images", "-o", "results/labels", "--voxel-nm", "20,10,10")
+    done = run_command("-m", "monai_app", *words, cwd=tmp_path)
+    assert "results/.labels.segmenting/images.ome.zarr, up to " in done.stderr
+    assert done.stdout == "labels: results/labels\n"
+    made = tmp_path / "results" / "labels"
+    assert contents(made) == expected
+    assert len(expected) == 8
+    assert tifffile.imread(made / "slice_0.tif").shape == (96, 80)
+    assert sorted(path.name for path in made.parent.iterdir()) == ["labels"]
+    assert (made / "slices.csv").is_file()
+    record = json.loads((made / "labels.json").read_text())
+    assert record["stack"] == str(images)
+    assert record["content"] == "labels of images by my model (1)"
+    assert not [path for path in images.rglob("*") if path.name.startswith(".")]
+
+
+def test_a_stopped_call_is_resumed(
+    trained: Path,
+    images: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    target = tmp_path / "labels"
+
+    def call(**asked: Any) -> str:
+        lines: list[str] = []
+        segment_images(trained, images, target, voxel_nm=VOXEL, report=lines.append, **asked)
+        return "\n".join(lines)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "link_or_copy", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            call()
+    assert not target.exists()
+    hidden = tmp_path / ".labels.segmenting"
+    assert {path.name for path in hidden.iterdir()} == {"images.ome.zarr", "inputs.json", "labels"}
+    caplog.set_level("INFO")
+    assert "of the call that was stopped" in call()
+    assert "are complete already" in caplog.text
+    assert contents(target) == expected
+    assert not hidden.exists()
+    call(overwrite=True, preview=2)
+    assert len(contents(target)) == 2
+
+
+def test_other_settings_do_not_resume_what_is_there(
+    trained: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "labels"
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "link_or_copy", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            segment_images(trained, images, target, voxel_nm=VOXEL)
+    segment_images(trained, images, target, voxel_nm=VOXEL, z="2:4")
+    assert sorted(contents(target)) == ["slice_2.tif", "slice_3.tif"]
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_ingested(
+    trained: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick, "inspect", lambda *_: pytest.fail("it was ingested"))
+
+    def call(z: str | None = None) -> None:
+        segment_images(trained, images, tmp_path / "labels", voxel_nm=VOXEL, z=z)
+
+    with pytest.raises(ConfigError, match="99"):
+        call("99")
+    for file in images.rglob("*.tif"):
+        tifffile.imwrite(file, tifffile.imread(file).astype("uint16"))
+    with pytest.raises(StackError, match="are uint16, the model was trained on uint8"):
+        call()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+
+
+def test_a_network_that_needs_trust_is_not_unpacked_for_it(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monai_app.bundle.model.needs_trust", lambda _: True)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(ConfigError, match="unpack it first") as refusal:
+        segment_images(packed, tmp_path / "images", tmp_path / "labels")
+    assert ".segmenting" not in str(refusal.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
