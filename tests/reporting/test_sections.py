@@ -108,7 +108,7 @@ def test_settings_that_differ_and_curves_are_those_of_the_run(sections: dict[str
 
 def test_scores_are_those_of_the_document(sections: dict[str, Section], given: Given) -> None:
     document = read_scores(given.run / "eval" / "test" / "scores.json")
-    pooled, per_slice, boundaries = of_kind(sections["scores"], Table)
+    pooled, per_slice, boundaries, structure = of_kind(sections["scores"], Table)
     for number, row in enumerate(document["phases"]):
         ends = document["intervals"]["phases"][number]
         shown = f"{row['iou']:.3f} ({ends['iou_low']:.3f} to {ends['iou_high']:.3f})"
@@ -116,6 +116,8 @@ def test_scores_are_those_of_the_document(sections: dict[str, Section], given: G
         assert str(pooled.rows[number][1]).removesuffix(" *") == shown
         assert pooled.rows[number][2] == f"{row['dice']:.3f}"
         assert boundaries.rows[number][1] == f"{document['boundary']['phases'][number]['iou_1px']:.3f}"
+        components = document["structure"]["phases"][number]["components_predicted"]
+        assert structure.rows[number][5] == f"{components:,}"
     assert per_slice.rows[0][0] == "tiny, slice 6"
     assert str(per_slice.rows[0][1]).startswith(f"{document['mean_iou']:.3f} (")
     (plot,) = of_kind(sections["scores"], Plot)
