@@ -129,6 +129,18 @@ def test_scores_are_those_of_the_document(sections: dict[str, Section], given: G
     assert told["without"] == f"{100 * document['confidence']['uncalibrated']['ece']:.2f} %"
 
 
+def test_boundaries_and_components_are_left_out_where_nothing_is_known_of_them(sources: Sources) -> None:
+    assert sources.run is not None
+    assert sources.run.scores is not None
+    found = sources.run.scores
+    sparse = {**found.pooled, "structure": {**found.pooled["structure"], "area_um2": 0.0}}
+    earlier = {name: value for name, value in found.pooled.items() if name != "structure"}
+    for pooled, told in ((sparse, 1), (earlier, 0)):
+        section = scores(Sources(run=replace(sources.run, scores=replace(found, pooled=pooled))))
+        assert len(of_kind(section, Table)) == 3
+        assert sum("annotated completely" in note.text for note in of_kind(section, Note)) == told
+
+
 def test_confidence_is_that_of_the_table(sections: dict[str, Section], sources: Sources) -> None:
     mean, _ = of_kind(sections["labels"], Plot)
     assert sources.labels is not None

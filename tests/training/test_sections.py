@@ -149,13 +149,25 @@ def test_sparse_annotations_have_no_boundary_length_and_components(
     assert not is_complete(0 * lines)
     sparse = replace(evaluated[0], true=lines)
     write_evaluation(tmp_path, [scores_of("a", [sparse])], NAMES, SECTIONS)
+    assert "no test slice is annotated completely" in told(tmp_path / "test")
     alone = section(tmp_path / "test", "structure")
     assert (alone["area_um2"], np.isnan(alone["phases"][0]["components_true"])) == (0, True)
     write_evaluation(tmp_path, [scores_of("b", [sparse, evaluated[2]])], NAMES, SECTIONS)
     write_evaluation(tmp_path / "full", [scores_of("b", evaluated[2:])], NAMES, SECTIONS)
     assert section(tmp_path / "test", "structure") == section(tmp_path / "full" / "test", "structure")
-    told = "\n".join(pooled_lines(read_document(tmp_path / "full" / "test" / "scores.json")))
-    assert "boundary, 1/um" in told
+    assert "components annotated    ratio" in told(tmp_path / "full" / "test")
+
+
+def told(folder: Path) -> str:
+    return "\n".join(pooled_lines(read_document(folder / "scores.json")))
+
+
+def test_scores_of_slices_that_an_earlier_version_scored_are_told_without_them(
+    evaluated: list[EvaluatedSlice], tmp_path: Path
+) -> None:
+    earlier = [each for each in SECTIONS if each.name != "structure"]
+    write_evaluation(tmp_path, [scores_of("a", evaluated[:1], earlier)], NAMES, earlier)
+    assert "components" not in told(tmp_path / "test")
 
 
 def test_error_rates_against_artefacts_are_of_the_raw_image_in_the_labelled_blocks(
