@@ -103,7 +103,7 @@ def check_extent(text: str, source: str) -> None:
 
 
 def is_huge(value: Any) -> bool:
-    """Whether a value is a whole number that Python may refuse to write."""
+    """Whether a value is an integer that Python may refuse to write."""
     return isinstance(value, int) and value.bit_length() > _BITS
 
 

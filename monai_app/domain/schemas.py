@@ -17,7 +17,7 @@ SEPARATOR = "::"
 Schema = Mapping[str, Any]
 Place = tuple[int | str, ...]
 
-_KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
+_KINDS = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
 
 
 @cache
@@ -120,9 +120,11 @@ def resolve(part: Schema, schema: Schema) -> Schema:
 
 
 def rule_of(part: Schema, schema: Schema) -> str:
-    """Say in words what a part of a schema asks for: ``a whole number from 1 to 255``."""
+    """Say in words what a part of a schema asks for: ``an integer from 1 to 255``."""
     kind, limits = kind_of(part, schema), _limits(part)
-    article = "" if kind.startswith(("text", "true", "one of", "null")) else "a "
+    article = (
+        "" if kind.startswith(("text", "true", "one of", "null")) else "an " if kind.startswith("integer") else "a "
+    )
     return f"{article}{kind}{', ' if limits.startswith('each') else ' '}{limits}".rstrip()
 
 
@@ -135,7 +137,7 @@ def kind_of(part: Schema, schema: Schema) -> str:
         return f"one of {', '.join(map(str, part.get('enum', [part.get('const')])))}"
     if part.get("type") == "array":
         fixed = part.get("prefixItems", [])
-        items = re.sub(r"\b(number|text|mapping|list)\b", r"\1s", kind_of(_item(part), schema))
+        items = re.sub(r"\b(integer|number|text|mapping|list)\b", r"\1s", kind_of(_item(part), schema))
         return f"list of {len(fixed)} {items}" if fixed else f"list of {items}"
     return _KINDS.get(part.get("type", ""), "mapping" if part.get("type") == "object" else "value")
 

@@ -35,8 +35,8 @@ Text = Annotated[str, Field(pattern=r"\S"), AfterValidator(_check_printable)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 
 _SHOWN_ERRORS = 5
-_NUMBERS = ("whole number", "number", "true or false")
-_KEYS = {"int_type": ("a whole number", "without"), "string_type": ("text", "in")}
+_NUMBERS = ("integer", "number", "true or false")
+_KEYS = {"int_type": ("an integer", "without"), "string_type": ("text", "in")}
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
 

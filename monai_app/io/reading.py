@@ -73,7 +73,7 @@ def check_labels(path: Path, image: Extent) -> None:
 
     Raises:
         StackError: as `read_volume`.
-        AnnotationError: other voxels than the image's, or other values than whole numbers 0..255.
+        AnnotationError: other voxels than the image's, or other values than integers 0..255.
     """
     header = read_header(path)
     check_covers(header.extent, image)

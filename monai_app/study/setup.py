@@ -133,7 +133,7 @@ def _numbers(seeds: str | None) -> tuple[int, ...] | None:
         return None
     words = [word.strip() for word in seeds.split(",")]
     if not all(word.isascii() and word.isdigit() for word in words):
-        raise ConfigError(f"--seeds {seeds!r}: write whole numbers with commas between, such as 0,1,2")
+        raise ConfigError(f"--seeds {seeds!r}: write integers with commas between, such as 0,1,2")
     return tuple(map(int, words))
 
 

@@ -208,7 +208,7 @@ def test_evaluating_an_unpacked_package_leaves_it_whole(bundle: Path, tiny_stack
     run_command("-m", "monai_app", "evaluate", other, bundle)
     for command in ("check", "verify"):
         shown = run_command("-m", "monai_app", command, bundle).stdout
-        assert "scores that are not as packed: eval/test/scores.csv" in shown
+        assert "scores changed since packing: eval/test/scores.csv" in shown
         assert shown.endswith("ok\n")
 
 

@@ -75,12 +75,12 @@ def test_the_shell_completes_commands() -> None:
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
-        ("train STACK RUN", "the same command resumes where it stopped"),
-        ("train STACK RUN --overwrite", "the same command without --overwrite resumes where it stopped"),
-        ("segment STACK RUN --overwrite", "the same command resumes where it stopped"),
-        ("evaluate STACK RUN", "nothing is left half done, and the same command begins again"),
-        ("evaluate STACK RUN --leave-one-out", "the same command resumes where it stopped"),
-        ("inspect STACK", "nothing is left half done, and the same command begins again"),
+        ("train STACK RUN", "run the same command to resume"),
+        ("train STACK RUN --overwrite", "run the same command without --overwrite to resume"),
+        ("segment STACK RUN --overwrite", "run the same command to resume"),
+        ("evaluate STACK RUN", "run the same command to start over"),
+        ("evaluate STACK RUN --leave-one-out", "run the same command to resume"),
+        ("inspect STACK", "run the same command to start over"),
     ],
 )
 def test_ctrl_c_says_how_to_resume(
@@ -108,9 +108,9 @@ def test_ctrl_c_says_how_to_resume(
         (["segment", "STACK", "nowhere"], "no run folder"),
         (
             ["train", "STACK", "run", "--set", "crop=192"],
-            "crop: 192 is not a list of 2 whole numbers",
+            "crop: 192 is not a list of 2 integers",
         ),
-        (["train", "STACK", "run", "--epochs", "0"], "max_epochs: 0 is not a whole number from 1 to 1000000"),
+        (["train", "STACK", "run", "--epochs", "0"], "max_epochs: 0 is not an integer from 1 to 1000000"),
         (["train", "STACK", "run", "--size", "huge"], "choose one of paper, small"),
         (["train", "STACK", "run", "--bundle", "vnet"], "fibsem_unet_segmentation"),
         (["train", "STACK", "run", "--detectors", "ETD"], "'ETD'"),

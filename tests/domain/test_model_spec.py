@@ -109,7 +109,7 @@ def test_any_content_is_read_or_refused(name: str, value: Any) -> None:
     ("change", "message"),
     [
         ({"slices": 2}, "slices: 2 must be odd"),
-        ({"stride": 0}, "stride: 0 is not a whole number of at least 1"),
+        ({"stride": 0}, "stride: 0 is not an integer of at least 1"),
         ({"dtype": "float32"}, "dtype: 'float32' is not one of uint8, uint16"),
         ({"channel_mean": [1.0]}, r"channel_mean \[1.0\]: must have 6 numbers"),
         ({"channel_mean": [1.0, 2, 3, 4, 5, 6]}, r"channel_mean .*: must have 6 numbers, those of ICE, TLD 3 times"),

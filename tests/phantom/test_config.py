@@ -66,7 +66,7 @@ def test_yaml_round_trip(
         ("artefacts: 1", ["artefacts", "mapping"]),
         ("- 1", ["mapping"]),
         ("rows: 0", ["rows", "0", "from 1 to 65536"]),
-        ("rows: 2.5", ["line 1: rows", "2.5", "whole number"]),
+        ("rows: 2.5", ["line 1: rows", "2.5", "integer"]),
         ("slices: true", ["slices", "True"]),
         ("seed: -1", ["seed", "-1"]),
         ("artefacts: {noise: -1}", ["artefacts::noise", "-1", "from 0 to 100"]),

@@ -147,7 +147,7 @@ def _field(network: Callable[..., Tensor], channels: int, stride: int, device: s
 
 def _checked_window(window: Sequence[int], stride: int) -> tuple[int, int]:
     if type(stride) is not int or stride < 1:
-        raise ConfigError(f"stride {stride!r}: must be a whole number, 1 or more; give 2**(levels - 1)")
+        raise ConfigError(f"stride {stride!r}: must be an integer, 1 or more; give 2**(levels - 1)")
     sides = list(window) if isinstance(window, Sequence) else [window]
     numbers = [side for side in sides if type(side) is int]
     if len(sides) != 2 or numbers != sides or any(side < 1 or side % stride for side in sides):

@@ -7,7 +7,7 @@ from monai_app.errors import AnnotationError
 
 _REMEDY = "remove other segments (scribbles, 'background') or move them behind the phases, and save the label again"
 
-_FORM = "give a list of objects with 'name' (text) and 'idx' (whole number)"
+_FORM = "give a list of objects with 'name' (text) and 'idx' (integer)"
 
 
 def segment_names(label_info: Any) -> dict[int, str]:

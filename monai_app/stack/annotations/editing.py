@@ -216,7 +216,7 @@ def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
         return None
     if plane.shape != stack.shape[1:] or plane.dtype.kind not in "ui":
         raise AnnotationError(
-            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be whole numbers of shape "
+            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be integers of shape "
             f"{stack.shape[1:]} (rows, columns)"
         )
     if strange := [value for value in (plane.max(), plane.min()) if not 0 <= value <= len(stack.phases)]:

@@ -267,7 +267,7 @@ def test_refuses_labels_that_are_not_the_case_s(cases: Cases, tmp_path: Path) ->
         cases.import_labels(case, save(cases, other, {(1, 1, 1): 1}))
     with pytest.raises(AnnotationError, match=r"value 4 is no phase of the stack; its phases are 1 pore"):
         cases.import_labels(case, save(cases, case, {(1, 1, 1): 4}))
-    with pytest.raises(AnnotationError, match=r"must be whole numbers 0 to 255|is no phase"):
+    with pytest.raises(AnnotationError, match=r"must be integers 0 to 255|is no phase"):
         cases.import_labels(case, cases.image(case))
     (tmp_path / "damaged.nii.gz").write_bytes(b"PK")
     with pytest.raises(AnnotationError, match=r"damaged\.nii\.gz cannot be read"):

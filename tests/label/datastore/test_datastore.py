@@ -109,8 +109,8 @@ def sent(folder: Path, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("pixels", "place", "text"),
     [
-        (np.full(SHAPE, 0.5), PLACE, r"labels hold 0\.5 and must be whole numbers"),
-        (np.full(SHAPE, 300, np.int16), PLACE, "labels hold 300 and must be whole numbers 0 to 255"),
+        (np.full(SHAPE, 0.5), PLACE, r"labels hold 0\.5 and must be integers"),
+        (np.full(SHAPE, 300, np.int16), PLACE, "labels hold 300 and must be integers 0 to 255"),
         (np.ones(SHAPE, np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
         (np.ones(SHAPE[::-1], np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
         (np.ones((80, 96, 2), np.uint8), PLACE, r"cover \(2, 96, 80\) voxels .* and the image has \(3, 96, 80\)"),

@@ -290,7 +290,7 @@ def test_names_whose_number_is_not_clear_count_as_they_are(bare: Stack, tmp_path
         ("slice_1.tif", truth(1), ("01",), "no image has the stem '01'"),
         ("slice_1.tif", truth(1) * 0, (), "slice_1.tif: it labels no pixel"),
         ("all.tif", volume() * 0, (), "all.tif labels no pixel"),
-        ("slice_1.tif", truth(1) + 0.5, (), r"\.5 and label values are whole numbers"),
+        ("slice_1.tif", truth(1) + 0.5, (), r"\.5 and label values are integers"),
     ],
 )
 def test_what_fits_no_slice_is_refused(
