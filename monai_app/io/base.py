@@ -144,8 +144,8 @@ class PlaneFile(ABC):
 
         Args:
             indices: which planes, ascending, counted from 0; all if None.
-            fractions: whether values of a floating-point type may be other than integers; else they are returned
-                as integers.
+            fractions: whether values of a floating-point type may be other than integers; else they are returned as
+                integers.
 
         Raises:
             StackError: a plane cannot be decoded, is not what the header promised, or has fractions.

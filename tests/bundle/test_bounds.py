@@ -70,7 +70,7 @@ def test_a_value_that_yaml_cannot_take_is_refused_in_a_short_message(text: str, 
 @pytest.mark.parametrize(
     ("template", "settings", "message"),
     [
-        (UNET, {**TINY, "slices": 9}, r"slices 9: .* has 8 slices, and a slab has no more; lower it"),
+        (UNET, {**TINY, "slices": 9}, r"slices 9: .* has 8 slices, which is the most a slab can have; lower it"),
         (UNET, {**TINY, "features": [16_384] * 6}, r"million weights, which take \d+ GiB to train, and this machine"),
         (
             SENSOR3D,

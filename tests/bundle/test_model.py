@@ -266,7 +266,7 @@ def test_a_description_that_contradicts_itself_is_refused(run: Path) -> None:
     spec = json.loads((run / "configs" / "metadata.json").read_text())[KEY]
     definition = {**spec["definition"], "arguments": {**spec["definition"]["arguments"], "in_channels": 4}}
     describe(run, definition=definition)
-    with pytest.raises(ConfigError, match="the network fails at an image of 6 channels"):
+    with pytest.raises(ConfigError, match="the network fails on an image with 6 channels"):
         load_model(run)
 
 

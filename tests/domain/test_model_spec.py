@@ -202,7 +202,7 @@ def test_a_detector_takes_the_part_of_another_in_all_that_names_it() -> None:
 @pytest.mark.parametrize(
     ("stand_ins", "message"),
     [
-        ({"HAADF": "SE"}, "detector 'HAADF', which 'SE' is to replace, is none of the model's, which are ICE, TLD"),
+        ({"HAADF": "SE"}, "detector 'HAADF', which 'SE' is to replace, is not one of the model's, which are ICE, TLD"),
         ({"ICE": "TLD"}, "detector 'TLD' would replace two detectors"),
         ({"ICE": "SE", "TLD": "SE"}, "detector 'SE' would replace two detectors"),
     ],

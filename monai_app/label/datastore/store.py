@@ -199,8 +199,8 @@ class StackDatastore(Datastore):
         ``label_info`` in ``label_info`` says what the values mean, see `segment_names`.
 
         Raises:
-            AppError: the tag breaks its rule, the labels don't fit the image or are no integers 0..255, or there
-                is no room.
+            AppError: the tag breaks its rule, the labels don't fit the image or are no integers 0..255, or there is no
+                room.
         """
         info, case, source = dict(label_info or {}), self.case(image_id), Path(label_filename)
         with self._changing(image_id), called(source, "the label"):
