@@ -14,7 +14,7 @@ from monai_app.stack import Stack
 from monai_app.stack.label_images.arrays import LABELS, Map
 
 CONFIDENCE = {0: 200, 2: 100, 3: 30, 4: 180, 5: 20, 6: 10}
-"""Of slices that were segmented; 1, 3 and 5 are annotated to train on and 6 to test on."""
+"""Of segmented slices; 1, 3 and 5 are annotated to train on and 6 to test on."""
 
 
 @pytest.fixture(scope="module")

@@ -289,7 +289,7 @@ def test_pictures_that_are_left_out_are_named(sources: Sources, tmp_path: Path) 
     section = compared(Sources(run=replace(sources.run, scores=replace(sources.run.scores, stacks=stacks))))
     assert len(of_kind(section, Picture)) == 4
     assert [note.text for note in of_kind(section, Note)] == [
-        "Not shown, as the page would grow too large: b, slice 1; b, slice 2."
+        "Not shown, to limit the size of the page: b, slice 1; b, slice 2."
     ]
 
 

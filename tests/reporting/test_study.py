@@ -69,7 +69,7 @@ def test_what_a_study_found_stands_on_the_page(folder: Path, tmp_path: Path) -> 
     write_page(sources, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "ICE+TLD is better than ICE" in page
-    assert "This page was made without" not in page
+    assert "This page was written without" not in page
 
 
 def test_headings_of_a_part_name_its_tables(

@@ -29,8 +29,7 @@ from monai_app.temporary import temporary_folder
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".conf")
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 OUTPUT, CACHE = "eval", "__pycache__"
-"""Folders of results and of compiled code. Python imports nothing from the first, unless it is a package; the second "
-"is not copied."""
+"""Folders of results and of compiled code. Python imports nothing from the first unless it is a package."""
 
 METADATA = "metadata.json"
 
