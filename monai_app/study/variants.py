@@ -1,4 +1,4 @@
-"""What a study trains: networks, and the baselines that they are compared with."""
+"""Variants of a study: networks, and the baselines they are compared with."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The runs of a study on the workers of a Dask cluster; what a lost worker was at is resumed by another."""
+"""The runs of a study on the workers of a Dask cluster; the run of a lost worker is resumed by another one."""
 
 import os
 from collections.abc import Generator, Sequence
@@ -49,8 +49,8 @@ class _Carrying(distributed.WorkerPlugin):
         missing = [*([] if seen else [self.shared.parent]), *lacking]
         if missing:
             raise ConfigError(
-                f"worker {worker.address} does not see {missing[0]}; put stacks and study on a file system that all "
-                "machines have under the same path"
+                f"worker {worker.address} has no access to {missing[0]}; put stacks and study on a file system that "
+                "all machines mount under the same path"
             )
 
     def teardown(self, worker: distributed.Worker) -> None:
@@ -111,7 +111,7 @@ def _result(future: Any) -> Completion:
     try:
         return cast(Completion, future.result())
     except KilledWorker as error:
-        return Completion(False, f"{error}; look at the workers' logs")
+        return Completion(False, f"{error}; see the workers' logs")
 
 
 @contextmanager

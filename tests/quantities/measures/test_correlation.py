@@ -92,7 +92,7 @@ def test_without_pairs_along_an_axis_nothing_is_known_of_the_range() -> None:
     labels = SmallBlocks(voxels, VOXEL, 999)
     labels.planes = (0, None, 1, None, 2, None, 3)
     for number in correlation.measure(labels, silent).quantities["correlation_range_z"].values():
-        assert (number.value, number.unreliable) == (None, "no two segmented voxels lie along this axis")
+        assert (number.value, number.unreliable) == (None, "there are no two segmented voxels along this axis")
 
 
 def test_no_pair_reaches_across_missing_slices() -> None:

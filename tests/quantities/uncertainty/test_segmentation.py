@@ -124,9 +124,7 @@ def test_an_interval_that_closes_for_want_of_errors_is_marked_as_no_bound_on_the
     right = Evidence(np.stack([np.diag([600, 370, 30])] * 9), 1)
     for each in correct_fractions(alike(600, 370, 30), right):
         assert each.high - each.low < 1e-6
-        assert each.unreliable == (
-            "the test slices show no error, so the interval leaves out those that there may be elsewhere",
-        )
+        assert each.unreliable == ("the test slices show no error, so the interval does not cover errors elsewhere",)
 
 
 def test_the_scatter_of_slices_is_that_of_independent_ones_whatever_changes_steadily() -> None:

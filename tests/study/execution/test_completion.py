@@ -42,7 +42,7 @@ def test_a_damaged_file_is_named_and_the_other_runs_count(
     for run, file in ((network, network.record), (thresholds, thresholds.learned)):
         (said,) = (line for line in str(raised.value).splitlines() if line.startswith(run.name))
         assert f"{file} is damaged" in said
-        assert said.endswith("remove it, and give the command again")
+        assert said.endswith("remove it, and run the command again")
     document = json.loads((folder / "results.json").read_text())
     assert [row["variant"] for row in document["runs"]] == ["unet_ICE+TLD_1"]
     network.record.unlink()
