@@ -137,5 +137,5 @@ def test_what_cannot_be_done_is_refused(tiny_stack: monai_app.Stack, tmp_path: P
         monai_app.Stack.open(str(tmp_path / "nothing.ome.zarr"))
     with pytest.raises(monai_app.AppError, match="no finished label image 'none'"):
         monai_app.quantify(tiny_stack, "none")
-    with pytest.raises(monai_app.AppError, match="and not both"):
+    with pytest.raises(monai_app.AppError, match="give either --from PATH"):
         monai_app.annotate(tiny_stack)

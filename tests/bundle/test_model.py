@@ -159,9 +159,9 @@ def test_an_ordinary_edit_hinders_nobody_to_segment_and_is_asked_for_once_to_tra
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("scaling/ICE/mean", 1.5, "scaling is .* and metadata.json describes"),
+        ("scaling/ICE/mean", 1.5, "scaling is .* but metadata.json describes"),
         ("phases/0/name", "void", "phases is"),
-        ("slices", 5, "slices is 5 and metadata.json describes a model with 3"),
+        ("slices", 5, "slices is 5 but metadata.json describes a model with 3"),
         ("features", [4, 4, 8, 8, 16, 4], "network_def::features"),
         ("network_def/act", ["LEAKYRELU"], "network_def::act"),
         ("network_def/norm", "instance", "network_def::norm"),
@@ -173,8 +173,8 @@ def test_an_ordinary_edit_hinders_nobody_to_segment_and_is_asked_for_once_to_tra
         ("preview", 1, "preview"),
         ("mask", "/home/somebody/x.tif", "mask"),
         ("tiff_dir", "/home/somebody", "tiff_dir"),
-        ("workers", "$exit()", "no config is evaluated here"),
-        ("device", "$exit()", "no config is evaluated here"),
+        ("workers", "$exit()", "configs are not evaluated here"),
+        ("device", "$exit()", "configs are not evaluated here"),
     ],
 )
 def test_a_value_that_would_change_the_labels_is_no_silent_one(

@@ -140,7 +140,7 @@ def test_a_run_begun_otherwise_is_another_run(tiny_stack: Stack, trained: Path, 
 
 def test_what_is_no_trained_bundle_is_refused(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     sensor3d = template_path("fibsem_sensor3d_segmentation")
-    for source, message in ((tmp_path, "no trained bundle"), (trained / "run.json", "is a file")):
+    for source, message in ((tmp_path, "not a trained bundle"), (trained / "run.json", "is a file")):
         with pytest.raises(ConfigError, match=message):
             prepare(sensor3d, tiny_stack, tmp_path / "run", settings=TINY_SENSOR3D, pretrained=source)
     with pytest.raises(ConfigError, match="no layer fits"):

@@ -121,7 +121,7 @@ def test_ctrl_c_says_how_to_resume(
         (["train", "STACK", "run", "--tracking", "wandb"], "choose mlflow"),
         (["evaluate", "STACK", "RUN", "--processes", "0"], "processes 0: must be 1 or more"),
         (["train", "STACK", "run", "--device", "cuda:99"], "device 'cuda:99' does not exist on this machine; choose"),
-        (["train", "STACK", "run", "--device", "cpu", "--processes", "2"], "a device of its own; leave it out"),
+        (["train", "STACK", "run", "--device", "cpu", "--processes", "2"], "its own device; leave it out"),
         (["evaluate", "STACK", "RUN", "--device", "gpu"], "device 'gpu' does not exist on this machine; choose one of"),
         (["segment", "STACK", "RUN", "--device", "gpu"], "device 'gpu' does not exist on this machine; choose one of"),
         (["simulate", "sample", "--slices", "-1"], "slices"),

@@ -190,7 +190,9 @@ def test_no_sample_is_left_out_or_replaced_later(tiny_stack: Stack, tmp_path: Pa
 
 @pytest.mark.parametrize("settings", [{"minutes": 5}, {"pace": [[1, 1]]}])
 def test_a_budget_of_time_is_refused(settings: dict[str, Any], tiny_stack: Stack) -> None:
-    with pytest.raises(ConfigError, match="ends a training by the clock, and all must see as many pixels"):
+    with pytest.raises(
+        ConfigError, match="limits training by time, but all trainings must see the same number of pixels"
+    ):
         check_design(Design(variants=VARIANTS, settings=settings), [tiny_stack])
 
 

@@ -46,7 +46,7 @@ def _layers(store: Store, labels: LabelImage, learned: set[int]) -> Iterator[Blo
         return
     segmented = [z for z in stack.test_slices if z in labels.slices and z not in learned]
     if not segmented:
-        unseen = " that was not used for training" if learned else ""
+        unseen = " that was held out of training" if learned else ""
         yield Note(f"The labels contain no test slice{unseen}: segment one to compare them.", "missing")
         return
     chosen = []

@@ -90,7 +90,7 @@ def test_a_mark_goes_to_its_pixels_and_comes_back(
     store: Path, tmp_path: Path, suffix: str, layout: Literal["paired", "channels"]
 ) -> None:
     if layout == "channels" and suffix == ".nrrd":
-        with pytest.raises(ConfigError, match=r"'\.nrrd' does not go with layout 'channels'"):
+        with pytest.raises(ConfigError, match=r"'\.nrrd' does not support layout 'channels'"):
             cases_of(store, tmp_path / "cases", suffix=suffix, layout=layout)
         return
     annotate(Stack.open(store), {1: None, 3: None})
@@ -245,9 +245,9 @@ def test_any_order_of_segments_means_the_same(order: list[str], values: list[int
         ([{"name": "pore", "idx": 1}, {"name": "hydrate", "idx": 1}], "must be 1 to 2"),
         (segments("pore", "background"), r"segment 'background' \(value 2\) is no phase.*1 pore, 2 hydrate, 3 clinker"),
         (segments("pore"), "value 2 is no phase"),
-        ([{"name": "pore"}], r"label_info: \{'name': 'pore'\} is no segment"),
-        ([{"name": "pore", "idx": "1"}], "is no segment"),
-        (["pore"], "label_info: 'pore' is no segment"),
+        ([{"name": "pore"}], r"label_info: \{'name': 'pore'\} is not a segment"),
+        ([{"name": "pore", "idx": "1"}], "is not a segment"),
+        (["pore"], "label_info: 'pore' is not a segment"),
         ({}, r"label_info: \{\} is no list; give a list of objects with 'name'"),
         (5, "label_info: 5 is no list"),
         ("pore", "label_info: 'pore' is no list"),

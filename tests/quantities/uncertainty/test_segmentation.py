@@ -215,9 +215,9 @@ def test_unannotated_and_unsegmented_pixels_are_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("counts", "reason"),
     [
-        ([[9, 1, 0], [1, 9, 0], [0, 0, 0]], "none of it, so nothing is known"),
+        ([[9, 1, 0], [1, 9, 0], [0, 0, 0]], "do not contain it"),
         ([[9, 1, 0], [1, 9, 0], [0, 0, 5]], "show no error"),
-        ([[9, 1, 1], [1, 9, 0], [0, 0, 0]], "annotated nowhere"),
+        ([[9, 1, 1], [1, 9, 0], [0, 0, 0]], "not annotated"),
         ([[9, 1, 0], [1, 9, 0], [1, 0, 0]], "no annotated pixel is labelled as it"),
     ],
 )
