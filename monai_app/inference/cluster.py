@@ -1,7 +1,7 @@
-"""The same tiles on several processes or machines, by Dask: lost workers' tiles are done again by others.
+"""Computing tiles in several processes or on several machines with Dask; tiles of lost workers are repeated by others.
 
-Every machine must see the store under the same path. No two tiles share a chunk, so writers do not know of each other;
-a tile that is written twice is written with the same bytes.
+Every machine must have the store under the same path. No two tiles share a chunk, so writers are independent; a tile
+that is written twice has the same bytes.
 """
 
 import os

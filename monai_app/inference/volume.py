@@ -1,4 +1,4 @@
-"""Labels of volume files that other programs wrote."""
+"""Segmentation of volume files of other programs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def label_volume(
 
     Raises:
         StackError: the file cannot be read, has other detectors, or axes that are not at right angles.
-        NoRoomError: it does not fit into the memory.
+        NoRoomError: it does not fit into memory.
     """
     request = request or Request()
     _check_room(source, request)
@@ -51,7 +51,7 @@ def label_volume(
 
 
 def _check_room(path: Path, request: Request) -> None:
-    """Refuse what a file announces and the memory cannot hold, before it is unpacked: a few bytes may become many."""
+    """Refuse a file whose announced size exceeds the memory before decompressing it."""
     header = read_header(path)
     needed = _COPIES * header.voxels * header.dtype.itemsize
     budget = request.memory or psutil.virtual_memory().available // 2

@@ -183,7 +183,7 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     if stop is not signal.SIGKILL:
         assert process.returncode == 3
         last = told.splitlines()[-1]
-        assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes", last)
+        assert re.fullmatch(r"monai-app: stopped with \d+ tiles complete; run the same command to resume", last)
     assert own_stack.label_names() == ()
     resumed = run_command("-m", "monai_app", *segment)
     done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stderr)
