@@ -82,7 +82,7 @@ def trained_run(run: Path) -> Path:
     """Return the absolute path of a run folder with trained weights.
 
     Raises:
-        ConfigError: it is no run folder, or nothing was trained yet.
+        ConfigError: it is not a run folder, or nothing was trained yet.
     """
     run = run.absolute()
     if not (run / "configs" / "inference.yaml").is_file():

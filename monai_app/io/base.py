@@ -179,7 +179,7 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
         request: whether label values or grey values are asked for, and whether those are mapped.
 
     Raises:
-        StackError: labels or mapped grey values that are no real numbers, or other grey values than uint8 and uint16.
+        StackError: labels or mapped grey values that are not real numbers, or other grey values than uint8 and uint16.
     """
     dtype = dtype.newbyteorder("=")
     if request.labels:

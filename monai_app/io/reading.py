@@ -34,7 +34,7 @@ def read_header(path: Path) -> Header:
     """
     form = find_format(path)
     if form is None or form.header is None:
-        raise StackError(f"{path} is no volume file ({suffixes(volumes=True)}); convert or rename it")
+        raise StackError(f"{path} is not a volume file ({suffixes(volumes=True)}); convert or rename it")
     with readable(path):
         return form.header(path)
 

@@ -58,7 +58,7 @@ def test_an_epoch_of_too_many_crops_is_refused() -> None:
     [
         ("seed=" + "9" * 5000, "a value too long"),
         ("crop=" + "[" * 20_000, "deeper than 50 levels"),
-        ("crop=[96", "is no valid YAML"),
+        ("crop=[96", "is not valid YAML"),
     ],
 )
 def test_a_value_that_yaml_cannot_take_is_refused_in_a_short_message(text: str, message: str) -> None:

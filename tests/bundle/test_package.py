@@ -199,7 +199,7 @@ def test_a_folder_of_scores_that_is_not_what_is_listed_is_not_packed(
         package(run, tiny_stack, tmp_path / "x.zip")
     pooled = run / "eval" / "test" / "scores.json"
     pooled.write_text(pooled.read_text().replace('"folder": "tiny"', '"folder": "../../models"'))
-    with pytest.raises(ConfigError, match=r"folder '\.\./\.\./models' is no file name"):
+    with pytest.raises(ConfigError, match=r"folder '\.\./\.\./models' is not a file name"):
         package(run, tiny_stack, tmp_path / "x.zip")
 
 

@@ -166,7 +166,7 @@ def test_where_to_and_how_strictly_is_no_setting_of_a_file(bundle: Path, place: 
 def test_a_config_that_is_no_plain_one_is_never_trusted(bundle: Path, text: str) -> None:
     (bundle / "configs" / "train.yaml").write_text(text)
     for judge in (check_trusted, sign):
-        with pytest.raises(ConfigError, match=r"train\.yaml is no valid config"):
+        with pytest.raises(ConfigError, match=r"train\.yaml is not a valid config"):
             judge(bundle)
 
 

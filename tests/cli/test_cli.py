@@ -105,7 +105,7 @@ def test_ctrl_c_says_how_to_resume(
     [
         (["train", "nowhere.ome.zarr", "run"], "nowhere.ome.zarr"),
         (["ingest", "nowhere.yaml", "x.ome.zarr"], "nowhere.yaml"),
-        (["segment", "STACK", "nowhere"], "no run folder"),
+        (["segment", "STACK", "nowhere"], "not a run folder"),
         (
             ["train", "STACK", "run", "--set", "crop=192"],
             "crop: 192 is not a list of 2 integers",

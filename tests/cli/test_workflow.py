@@ -229,7 +229,7 @@ def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
         np.testing.assert_array_equal(own_stack.read_labels("again", z), own_stack.read_labels("net", z))
     wrong = run_command("-m", "monai_app", "segment", own_stack.path, trained / "run.json", check=False)
     assert wrong.returncode == 3
-    assert "run.json is no exported model by its name" in wrong.stderr
+    assert "run.json is not an exported model by its name" in wrong.stderr
 
 
 def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_model_is_refused_on_other_phases(trained: Path, tmp_path: Path) -> No
 
 
 def sixteen_bit_sample(folder: Path) -> Path:
-    """One 16-bit detector, sides that are no multiple of 16 and smaller than a window, no test slice."""
+    """One 16-bit detector, sides that are not multiple of 16 and smaller than a window, no test slice."""
     description = write_tiny_sample(folder, rows=70, columns=90)
     for path in (folder / "ICE").iterdir():
         tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 257)

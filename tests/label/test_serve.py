@@ -82,7 +82,7 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
     assert "slices 0 to 7" in refused(*usual, "--slices", "9")
     assert "odd" in refused(*usual, "--thickness", "2")
     assert "channels" in refused(*usual, "--layout", "channels", "--format", "nrrd")
-    assert "no stack store" in refused(tmp_path, "--bundle", trained)
+    assert "not a stack store" in refused(tmp_path, "--bundle", trained)
     inside = shutil.copytree(tiny_stack.path, tmp_path / "copy.ome.zarr")
     assert "lies in the store" in refused(inside, "--bundle", trained, "--studies", inside / "label")
     assert not (inside / "label").exists()

@@ -80,7 +80,7 @@ def test_yaml_round_trip(
         ("lens: {name: truth}", ["lens::name", "truth"]),
         ("lens: {name: ICE}", ["ICE", "different"]),
         ("rows: 1\nrows: 2", ["rows"]),
-        ("rows: [", ["no valid YAML", "line 1"]),
+        ("rows: [", ["not valid YAML", "line 1"]),
     ],
 )
 def test_refusals_name_value_and_rule(tmp_path: Path, text: str, words: list[str]) -> None:

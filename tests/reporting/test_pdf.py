@@ -53,7 +53,7 @@ def test_where_no_browser_is_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigError, match=f"none of them is on the PATH; install one, name it in .*{pdf.BROWSER}"):
         pdf.print_pdf(page, page.with_name("report.pdf"))
     monkeypatch.setenv(pdf.BROWSER, "/no/browser")
-    with pytest.raises(ConfigError, match="'/no/browser', which is no program"):
+    with pytest.raises(ConfigError, match="'/no/browser', which is not a program"):
         pdf.print_pdf(page, page.with_name("report.pdf"))
 
 

@@ -34,13 +34,13 @@ def store(ingested: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "is no stack store .it has no readable zarr.json."),
+        (None, "is not a stack store .it has no readable zarr.json."),
         ("{", "zarr.json is damaged .*JSONDecodeError"),
         ("[]", "zarr.json is damaged .*TypeError"),
-        ('{"attributes": {"ome": {}}}', "is no stack store of this package"),
+        ('{"attributes": {"ome": {}}}', "is not a stack store of this package"),
         ('{"attributes": {"monai_app": {"format": 3}}}', "has format 3 and this version reads format 1 to 2"),
         ('{"attributes": {"monai_app": {"format": 2}}}', "does not match its checksum"),
-        ('{"attributes": {"monai_app": {"format": 1}}}', "is no stack store of this package"),
+        ('{"attributes": {"monai_app": {"format": 1}}}', "is not a stack store of this package"),
     ],
 )
 def test_refuses_what_is_no_store(tmp_path: Path, content: str | None, message: str) -> None:
@@ -66,8 +66,8 @@ def test_refuses_what_is_no_store(tmp_path: Path, content: str | None, message: 
         ("train", [3], "slice 3 is both in train and in test"),
         ("gaps", [4], "slice 4 does not exist"),
         ("slice_names", ["a", "b", "c", "d", "e"], "4 numbers of 5 slices"),
-        ("slice_names", ["a", "../b", "c", "d"], "'../b' is no name of a file"),
-        ("slice_names", ["a", "..", "c", "d"], "'..' is no name of a file"),
+        ("slice_names", ["a", "../b", "c", "d"], "'../b' is not a name of a file"),
+        ("slice_names", ["a", "..", "c", "d"], "'..' is not a name of a file"),
         ("slice_names", ["a", "b\n", "c", "d"], "holds control characters"),
         ("slice_numbers", [1, 2], "2 numbers of 4 slices"),
         ("voxel_nm", {"z": 0.0, "y": 1.0, "x": 1.0}, "0.0 is not a number from 0.001 to 1000000"),

@@ -57,7 +57,7 @@ def export_labels(
         raise ConfigError(f"{target.name} is a mesh, of labels, and no map ({map}) has one; leave --map out")
     if not is_mesh(target) and (level, smooth) != (None, None):
         raise ConfigError(
-            f"{target.name} is no mesh (.ply, .stl, .obj, .vtp), and --level and --smooth apply to meshes; "
+            f"{target.name} is not a mesh (.ply, .stl, .obj, .vtp), and --level and --smooth apply to meshes; "
             "leave them out"
         )
     with progress_bar("export") as progress:

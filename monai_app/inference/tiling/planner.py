@@ -100,7 +100,7 @@ class Planner:
                 process alone, 1 any number of them on other machines.
 
         Raises:
-            ConfigError: a tile that is no multiple of the stride, or that shares chunks with others and must not, or
+            ConfigError: a tile that is not a multiple of the stride, or that shares chunks with others and must not, or
                 too little memory for the smallest tile.
         """
         separate, held = processes > 0, Counter(cpu=held_bytes())

@@ -27,7 +27,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     is half the area per volume in the mean over all directions; a direction's weight is its share of the sphere, with
     the voxel's sides as they are (Legland, Kieu and Devaux 2007, doi 10.5566/ias.v26.p83-92). Pairs of voxels count
     where both are segmented. A phase's specific surface is its area towards all other phases per volume of what is
-    segmented; the border of the region or mask is no surface.
+    segmented; the border of the region or mask is not a surface.
     """
     changes = np.zeros((len(DIRECTIONS), labels.size, labels.size), np.int64)
     lines = np.zeros(len(DIRECTIONS), np.int64)

@@ -177,7 +177,9 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists already; choose another target or remove it")
     if target.exists() and not (target / "0").is_symlink():
-        raise TargetExistsError(f"{target} is no snapshot (its image is no link), so it stays; choose another target")
+        raise TargetExistsError(
+            f"{target} is not a snapshot (its image is not a link), so it stays; choose another target"
+        )
 
 
 def _copy_annotations(source: Path, target: Path) -> None:

@@ -49,7 +49,7 @@ def read_amount(text: str) -> Amount:
     """Read ``SLICE+SLICE``, or with ``:SHARE%blocks`` or ``:SHARE%scribbles`` behind it; ``all`` stands for all slices.
 
     Raises:
-        ConfigError: the text is no amount, or holds a slice twice.
+        ConfigError: the text is not an amount, or holds a slice twice.
 
     Example:
         >>> str(read_amount("11+4:10%blocks"))

@@ -146,7 +146,7 @@ def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore
         store.add_image("mine", sent(tmp_path, b"PK"), {})
     with pytest.raises(AppError, match=r"^the volume: it has 2 bytes|^the volume cannot be read"):
         store.add_session(Path(sent(tmp_path, b"PK")))
-    with pytest.raises(AppError, match="label_info: 5 is no list"):
+    with pytest.raises(AppError, match="label_info: 5 is not a list"):
         store.save_label("tiny_z0004", sent(tmp_path, content), "final", {"label_info": 5})
     assert not list((tmp_path / "tiny.label" / "labels").rglob("*.nii.gz"))
 

@@ -55,7 +55,7 @@ def test_what_clients_send_takes_no_more_than_it_may_and_old_sessions_make_room(
     ago = time.time() - SECONDS
     for path in files.values():
         os.utime(path, (ago + 600, ago + 600))
-    assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] == int(ago + 600)  # to look is no use
+    assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] == int(ago + 600)  # to look is not a use
     assert served.ask("POST", f"/infer/trained?session_id={ids[0]}&output=json").ok
     assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] > time.time() - 600
     os.utime(files[ids[1]], (ago - 1, ago - 1))

@@ -97,7 +97,7 @@ BROKEN = {
         "mapping: key '0' is not an integer; write it without quotes",
     ),
     "mapping to a number": (["annotations", "mapping"], {0: 1}, "annotations::mapping::0: 1 is not text"),
-    "mapping to no phase": (["annotations", "mapping"], {0: "void"}, "value 0 means 'void', which is no phase"),
+    "mapping to no phase": (["annotations", "mapping"], {0: "void"}, "value 0 means 'void', which is not a phase"),
     "unlabelled is a number": (["annotations", "unlabelled"], 255, "255 is not a list"),
     "unlabelled is mapped": (["annotations", "unlabelled"], [7], "value 7 is both phase 'hydrate'"),
     "unlabelled twice": (["annotations", "unlabelled"], [9, 9], "9 occurs twice"),

@@ -1,4 +1,4 @@
-"""Slices that are no neighbours, ranges of slices, label files that are not used, and all faults at once."""
+"""Slices that are not neighbours, ranges of slices, label files that are not used, and all faults at once."""
 
 from pathlib import Path
 
