@@ -77,7 +77,7 @@ class StoppedError(AppError, RuntimeError):
     status = 409
 
 
-class NoRoomError(AppError, RuntimeError):
+class InsufficientSpaceError(AppError, RuntimeError):
     """Memory or disk are full, or would be."""
 
     status = 507

@@ -44,7 +44,7 @@ def stored_scores(stack: Stack, labels: str) -> dict[int, SliceScore]:
     return scores
 
 
-def least_sure(stack: Stack, labels: str) -> list[SliceScore]:
+def most_uncertain(stack: Stack, labels: str) -> list[SliceScore]:
     """Rank the slices without annotation by decreasing uncertainty of the model.
 
     Raises:

@@ -82,7 +82,7 @@ def evaluate(
     from monai_app.api.running import checked_device, run_command, run_trusted, trained_run
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.model import read_spec
-    from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
+    from monai_app.bundle.stacks import check_different, warn_if_unfamiliar
     from monai_app.storage import check_writable
     from monai_app.training.evaluation import pooled_path, read_document
 
@@ -105,7 +105,7 @@ def evaluate(
         return Scores(document, read_document(document))
     spec = read_spec(usable / "configs" / "metadata.json").reading(parts)
     for each in opened:
-        tell_what_is_unfamiliar(spec, each)
+        warn_if_unfamiliar(spec, each)
     options["stand_ins"] = parts or None
     if usable != given:  # a run of an earlier version stays unchanged: a temporary copy is evaluated
         options["output_dir"] = str(given / "eval")

@@ -135,10 +135,10 @@ def _ingested(
 
 def _segment(stack: Stack, chosen: "Applicable", settings: "Applied", tiffs: Path, images: Path) -> None:
     from monai_app.bundle.segment import segment
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.bundle.stacks import warn_if_unfamiliar
     from monai_app.inspection import warn_of_faults
 
-    tell_what_is_unfamiliar(chosen.model.spec.reading(settings.stand_ins), stack)
+    warn_if_unfamiliar(chosen.model.spec.reading(settings.stand_ins), stack)
     warn_of_faults(stack)
     files.remove_tree(tiffs)  # left by a call that was stopped before it moved them
     name = segment(chosen.model, stack.path, _name_of(chosen, settings), settings)

@@ -14,7 +14,7 @@ from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, config_path, temp
 from monai_app.bundle.configs.trust import trusted_copy
 from monai_app.bundle.model import load_model
 from monai_app.bundle.renew import usable_run
-from monai_app.bundle.segment import tell_what_is_not_followed
+from monai_app.bundle.segment import warn_of_ignored_changes
 from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
@@ -158,5 +158,5 @@ def applicable(path: Path) -> Applicable:
     inference = run / "configs" / "inference.yaml"
     config = read_config(inference)
     settings = kept_settings(config, inference)
-    tell_what_is_not_followed(config, inference)
+    warn_of_ignored_changes(config, inference)
     return Applicable(load_model(run), run.name, settings, BundleCommand((inference,), {"bundle_root": str(run)}))

@@ -124,12 +124,12 @@ def segment(
     """
     from monai_app.api.running import applicable, applied, asked_settings, checked_device
     from monai_app.bundle.segment import segment as segment_stack
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.bundle.stacks import warn_if_unfamiliar
     from monai_app.inspection import warn_of_faults
 
     device = checked_device(device)
     source, chosen = opened(stack), applicable(Path(model))
-    tell_what_is_unfamiliar(chosen.model.spec.reading(detectors or {}), source)
+    warn_if_unfamiliar(chosen.model.spec.reading(detectors or {}), source)
     name = chosen.name if labels is None else labels
     check_label_name(name)
     asked = asked_settings(

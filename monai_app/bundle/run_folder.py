@@ -22,7 +22,7 @@ from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.length.continuation import resume
 from monai_app.bundle.length.plan import Planner
 from monai_app.bundle.pretrained import Transfer, read_source, transfer
-from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, tell_what_is_unfamiliar
+from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, warn_if_unfamiliar
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.validation import Strict, validated
@@ -115,7 +115,7 @@ def prepare(
     if source is not None and pretrained is not None:
         weights, old = source
         for each in stacks:
-            tell_what_is_unfamiliar(old, each)
+            warn_if_unfamiliar(old, each)
         begun = transfer(weights.state, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
         record["pretrained"] = {"weights_sha256": weights.origin.sha256, "transfer": begun.describe()}

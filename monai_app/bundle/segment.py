@@ -55,7 +55,7 @@ def segment(model: Model, stack: Path, name: str, settings: Applied, progress: P
     return segmentation.name
 
 
-def tell_what_is_not_followed(config: Mapping[str, Any], path: Path) -> None:
+def warn_of_ignored_changes(config: Mapping[str, Any], path: Path) -> None:
     """Warn of changes in an ``inference.yaml`` that only MONAI's ``run`` applies."""
     changed = changes_of_inference(config)
     if changed:

@@ -169,7 +169,7 @@ def _check_annotations(train: Sequence[tuple[Stack, Sequence[int]]], chosen: Map
             )
 
 
-def tell_what_is_unfamiliar(spec: ModelSpec, stack: Stack) -> None:
+def warn_if_unfamiliar(spec: ModelSpec, stack: Stack) -> None:
     """Warn if a stack differs from all training stacks of a model; models of earlier versions record none.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from monai_app.errors import NoRoomError, StackError
+from monai_app.errors import InsufficientSpaceError, StackError
 from monai_app.inference.predict import Predictor
 from monai_app.inference.tiling.request import Request
 from monai_app.io import Volume, read_header, read_volume, write_like
@@ -30,7 +30,7 @@ def label_volume(
 
     Raises:
         StackError: the file cannot be read, has other detectors, or axes that are not at right angles.
-        NoRoomError: it does not fit into memory.
+        InsufficientSpaceError: it does not fit into memory.
     """
     request = request or Request()
     _check_room(source, request)
@@ -56,7 +56,7 @@ def _check_room(path: Path, request: Request) -> None:
     needed = _COPIES * header.voxels * header.dtype.itemsize
     budget = request.memory or psutil.virtual_memory().available // 2
     if needed > budget:
-        raise NoRoomError(
+        raise InsufficientSpaceError(
             f"the volume of {' x '.join(map(str, header.shape))} values needs {needed / 2**20:.0f} MiB and inferences "
             f"may use {budget / 2**20:.0f} MiB; send fewer slices at a time, or allow more (--memory)"
         )

@@ -26,7 +26,7 @@ from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.jobs.training import TrainingTask
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.strategies import LeastSure, SliceScores, Uncertainty, measure_uncertainty
+from monai_app.label.strategies import MostUncertain, SliceScores, Uncertainty, measure_uncertainty
 
 
 class StackApp(MONAILabelApp):
@@ -70,7 +70,7 @@ class StackApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Return the strategies for choosing the next slice; clients preselect the first one."""
-        return {"least_sure": LeastSure(self.workspace, self.models), "first": First(), "random": Random()}
+        return {"least_sure": MostUncertain(self.workspace, self.models), "first": First(), "random": Random()}
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
         """Return the scoring methods."""

@@ -28,7 +28,7 @@ Models = Mapping[str, ServedModel]
 Chosen = TypeVar("Chosen")
 
 
-class LeastSure(Strategy):
+class MostUncertain(Strategy):
     """Proposes the slice with the highest model uncertainty and the least similarity to labelled ones.
 
     Without a model or measurements of it, appearance and position of the slices decide.

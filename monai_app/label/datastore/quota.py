@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from monai_app.errors import NoRoomError
+from monai_app.errors import InsufficientSpaceError
 
 
 class Quota:
@@ -31,13 +31,13 @@ class Quota:
         They may be negative if a smaller file replaces a larger one.
 
         Raises:
-            NoRoomError: the clients' volumes would exceed the quota.
+            InsufficientSpaceError: the clients' volumes would exceed the quota.
         """
         size = max(size, 0)
         with self._lock:
             used = self._used() + self._coming
             if size and used + size > self.most:
-                raise NoRoomError(
+                raise InsufficientSpaceError(
                     f"the file takes {size} bytes, and files from clients take {used} of the {self.most} allowed: "
                     "remove images, labels or sessions (DELETE), or start the server with a larger --max-stored"
                 )

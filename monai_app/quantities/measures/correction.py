@@ -23,7 +23,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     Test slices count with the labels of this label image, within the measured rows, columns and mask and at any z.
     Training slices never count.
     """
-    # The metrics' room imports torch, which nothing else here needs.
+    # The metrics' sub-package imports torch, which nothing else here needs.
     from monai_app.quantities.uncertainty.segmentation import correct_fractions, gather_evidence
 
     names = [phase.name for phase in labels.phases]

@@ -11,7 +11,7 @@ import distributed
 from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
-from monai_app.background.cluster import LOST, connected, losses_told
+from monai_app.background.cluster import LOST, connected, losses_reported
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
 from monai_app.study.design import Design
@@ -80,7 +80,7 @@ def completed_on_cluster(
         StoppedError: the scheduler cannot be reached or is gone.
     """
     name = f"{_NAME}-{uuid4().hex}"
-    with losses_told(address), connected(address) as client, _shared_file(runs[0], name) as shared:
+    with losses_reported(address), connected(address) as client, _shared_file(runs[0], name) as shared:
         if not client.scheduler_info()["workers"]:
             raise ConfigError(f"cluster {address} has no workers; start one on each machine: dask worker {address}")
         futures: dict[Any, StudyRun] = {}
