@@ -200,7 +200,7 @@ def paragraph(sources: Sources) -> str:
 def test_confidence_by_entropy_is_called_so(sources: Sources) -> None:
     assert sources.store is not None
     assert sources.labels is not None
-    for kind, says in (("max", "Confidence is the probability of"), ("entropy", "Confidence is 1 minus the entropy")):
+    for kind, says in (("max", "Confidence is the probability of"), ("entropy", "Confidence is 1 minus the normalised entropy")):
         own = replace(sources.labels, confidence=kind)
         section = labels(Sources(store=replace(sources.store, labels=own)))
         assert section is not None
@@ -272,10 +272,10 @@ def test_slices_that_the_model_learned_from_are_no_test(sources: Sources) -> Non
     section = compared(learned)
     assert "no test slice that was held out of training" in missing(section)
     assert not of_kind(section, Widget)
-    assert any("learned from slices 6, which are test slices" in text for text in remarks(learned))
+    assert any("trained on slices 6, which now have the role test" in text for text in remarks(learned))
     alone = compared(Sources(store=sources.store))
     assert alone is not None
-    assert "learned" not in alone.lead  # nobody knows
+    assert "not used for training" not in alone.lead  # nobody knows
 
 
 def test_pictures_that_are_left_out_are_named(sources: Sources, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_of_several_label_images_one_is_to_be_named(given: Given, tmp_path: Path
     own = read_sources([store], "other")
     assert own.labels is not None
     assert own.labels.name == "other"
-    with pytest.raises(ConfigError, match="nothing records which model made the labels 'other'"):
+    with pytest.raises(ConfigError, match="the labels 'other' have no record of their model"):
         check_agreement(Sources(read_sources([given.run]).run, own.store))
     with pytest.raises(ConfigError, match="was measured on labels 'unet' and the page is about 'other'"):
         check_agreement(Sources(None, own.store, read_sources([given.quantities]).quantities))
@@ -177,8 +177,8 @@ def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_p
     earlier = read_sources([stack.path, tmp_path / "quantities"])
     check_agreement(earlier)
     assert list(remarks(earlier)) == [
-        "An earlier version wrote quantities.json, without a checksum of the labels: nobody would notice if they were "
-        "changed since."
+        "quantities.json was written by an earlier version without a checksum of the labels, so later changes of the "
+        "labels would go unnoticed."
     ]
 
 

@@ -181,5 +181,5 @@ def test_what_a_study_says_nothing_of_is_not_shown_beside_it(given: Given, folde
     stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
     check_agreement(Sources(store=Store(stack, None), study=found))
     annotate(stack, {1: stack.read_annotation(3)}, role="train", source="test")
-    with pytest.raises(ConfigError, match=r"does not include .* as it is annotated now"):
+    with pytest.raises(ConfigError, match=r"does not include .* with its current annotations"):
         check_agreement(Sources(store=Store(Stack.open(stack.path), None), study=found))
