@@ -75,7 +75,7 @@ def _measured(labels: Labels, along: dict[str, LinePairs], step: int) -> Measure
 def _range(correlation: npt.NDArray[np.float64], pairs: npt.NDArray[np.int64], size: float) -> Quantity:
     """The range of a phase in um from its correlation, and the pairs, at every distance in voxels of ``size``."""
     if len(correlation) == 1:
-        return Quantity(None, "um", unreliable="there is one voxel along this axis only")
+        return Quantity(None, "um", unreliable="there is only one voxel along this axis")
     farthest = int(np.flatnonzero(pairs).max(initial=0))
     if farthest == 0:
         return Quantity(None, "um", unreliable="there are no two segmented voxels along this axis")

@@ -115,6 +115,6 @@ def test_missing_slices_and_tiny_volumes_are_marked() -> None:
     assert "slices are missing" in str(found["matrix"].unreliable)
     tiny = numbers("representativity", np.array([[[1, 2]]], np.uint8))
     reason = str(tiny["material_fraction"][PHASES[0].name].unreliable)
-    assert reason.startswith("the volume is 2 cells of 0.01 um only")
+    assert reason.startswith("the volume is 2 cells of 0.01 um, which is too few")
     assert "more than 4 full ones are needed" in reason
     assert tiny["independent_observations"]["matrix"].value is None

@@ -240,7 +240,7 @@ def test_a_phase_in_few_blocks_is_marked_and_one_block_gives_no_interval() -> No
     blocks[:, :2, :2] = [[8, 1], [2, 7]]
     blocks[:3, 2, 2], blocks[:3, 2, 0] = 5, 1
     found = correct_fractions(alike(50, 40, 10), Evidence(blocks, 1))
-    assert found[2].unreliable == ("it stands in 3 of the annotated blocks only; 4 are needed",)
+    assert found[2].unreliable == ("it occurs in only 3 of the annotated blocks; 4 are needed",)
     alone = correct_fractions(alike(50, 40, 10), Evidence(blocks[:1], 1))
     assert np.isnan(alone[0].low)
     assert alone[0].unreliable
