@@ -165,7 +165,7 @@ def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     network = torch.nn.Linear(1, 1)
     torch.save(network.state_dict(), tmp_path / "last.ckpt")
-    for content, message in ((None, "no checkpoint of a training"), (b"half", "is damaged")):
+    for content, message in ((None, "not a checkpoint of a training"), (b"half", "is damaged")):
         if content is not None:
             (tmp_path / "last.ckpt").write_bytes(content)
         trainer = Engine(lambda *_: None)

@@ -221,7 +221,7 @@ def _by_channel(builder: Builder, kind: type[Layer], source: Value, **options: A
 
 def _whole_factors(down: float | None, across: float | None) -> tuple[int, int]:
     if down is None or across is None or not float(down).is_integer() or not float(across).is_integer():
-        raise NotStreamableError("up-sampling to a size, or by no whole number")
+        raise NotStreamableError("up-sampling to a size, or by a factor that is not an integer")
     return int(down), int(across)
 
 

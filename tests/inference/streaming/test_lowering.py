@@ -91,7 +91,7 @@ def attention(image: Tensor) -> Tensor:
     [
         (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), "up-sampling with aligned corners"),
         (nn.Upsample(size=(24, 24)), "up-sampling to a size"),
-        (nn.Upsample(scale_factor=1.5), "up-sampling .* by no whole number"),
+        (nn.Upsample(scale_factor=1.5), "up-sampling .* by a factor that is not an integer"),
         (nn.InstanceNorm2d(2), "operation view"),
         (nn.BatchNorm2d(2).train(), "normalisation by the statistics of the image"),
         (nn.BatchNorm2d(2, track_running_stats=False).eval(), "normalisation by the statistics of the image"),
