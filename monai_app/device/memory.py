@@ -8,6 +8,9 @@ import torch
 
 from monai_app.errors import ConfigError
 
+_FULL = ("out of memory", "ALLOC_FAILED")
+"""What errors say where a device's memory is full: the second is of cuBLAS and cuDNN."""
+
 
 def held_bytes() -> int:
     """Return the bytes of the host's memory that this process holds."""
@@ -32,7 +35,7 @@ def enough_memory(device: torch.device) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's own kind is not raised where CUDA itself fails
-        if "out of memory" not in str(error):
+        if not any(sign in str(error) for sign in _FULL):
             raise
         raise ConfigError(
             f"the memory of {device} is full ({str(error).splitlines()[0]}); give a smaller tile (--tile ROWS,COLUMNS) "

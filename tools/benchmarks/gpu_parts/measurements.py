@@ -1,0 +1,160 @@
+"""What is measured on the device."""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+import inference
+import torch
+import training_steps
+from inference import NETWORKS
+from monai.inferers import Inferer, SlidingWindowInferer
+from torch import Tensor, nn
+
+from gpu_parts.place import Place
+from monai_app.bundle.model import load_model
+from monai_app.device.copies import finish
+from monai_app.device.precision import full_precision, has_bfloat16
+from monai_app.inference import ExactInferer, Predictor
+from monai_app.stack import Stack
+from monai_app.transforms import phase_labels
+
+FEWEST, MOST, ENOUGH = 3, 7, 2.0
+"""Runs of every way, of which the first does not count, and seconds after which no more are made."""
+
+
+def segmenting(place: Place) -> dict[str, Any]:
+    """Mpixel/s from the store to the store, beside MONAI's sliding window; the second of two runs."""
+    methods = ["engine", *(["engine bfloat16"] if has_bfloat16(place.device) else []), "monai", "monai, c.-last"]
+    rows = []
+    for network in NETWORKS:
+        for method in methods:
+            part = list(range(1 if place.tiny else 4))
+            one = {"method": method, "stack": str(place.large_stack), "run": str(place.run(network)), "part": part}
+            for _ in range(1 if place.tiny else 2):
+                found = inference.MEASURES[method](**one, device=str(place.device))
+            rows.append(_told({"name": f"{network}, {method}", "Mpixel/s": 1 / found["seconds_per_mpixel"]}))
+    return {"rows": rows}
+
+
+def networks(place: Place) -> dict[str, Any]:
+    """Mpixel/s from grey values in memory to labels on the device, and of inferers of scaled images that lie there."""
+    rows = []
+    side = 64 if place.tiny else 512
+    for network in NETWORKS:
+        predictor = Predictor(load_model(place.run(network)), place.device)
+        image, ways = _image(predictor, place), dict[str, tuple[Callable[[], object], int]]()
+        for stripe, targets in product((32, 96) if place.tiny else (256, 2048), (1, 2) if place.tiny else (1, 4)):
+            ways[f"{stripe} rows at a time, targets: {targets}"] = (
+                _streaming(predictor, place, stripe, targets),
+                targets,
+            )
+        inferers: dict[str, Inferer] = {"halo tiles": ExactInferer((side, side), predictor.model.spec.stride)}
+        for windows in (1, 8):
+            name = f"monai, windows at a time: {windows}"
+            inferers[name] = SlidingWindowInferer((side, side), windows, 0.25, mode="gaussian")
+        ways |= {name: (_inferred(predictor, image, inferer), 1) for name, inferer in inferers.items()}
+        rows += [_measured(place, f"{network}, {name}", work, image, targets) for name, (work, targets) in ways.items()]
+    return {"rows": rows}
+
+
+def compiled(place: Place) -> dict[str, Any]:
+    """Mpixel/s of one tile of 512 pixels by the plain network, as a CUDA graph, and compiled."""
+    rows = []
+    for network in NETWORKS:
+        predictor = Predictor(load_model(place.run(network)), place.device)
+        plain, image = predictor.model.network, _image(predictor, place)
+        tile = image[..., :512, :512].contiguous(memory_format=torch.channels_last)
+        ways: dict[str, Callable[[], object]] = {"plain": partial(plain, tile)}
+        if not place.tiny:
+            ways |= {"CUDA graph": _Graph(plain, tile), "torch.compile": partial(torch.compile(plain), tile)}
+        rows += [_measured(place, f"{network}, {name}", work, tile, 1) for name, work in ways.items()]
+    return {"rows": rows}
+
+
+def _image(predictor: Predictor, place: Place) -> Tensor:
+    """A scaled slab on the device, (1, S*C, rows, columns), channels-last."""
+    spec, (_, rows, columns) = predictor.model.spec, Stack.open(place.large_stack).shape
+    shape = (1, len(spec.channel_name), rows, columns)
+    return torch.randn(shape, device=place.device).contiguous(memory_format=torch.channels_last)
+
+
+def _streaming(predictor: Predictor, place: Place, stripe: int, targets: int) -> Callable[[], object]:
+    stack, spec = Stack.open(place.large_stack), predictor.model.spec
+    sequence = range(targets + spec.slices - 1)
+    planes = {z: stack.read_slab(z, spec.detectors, 1) for z in sequence}
+
+    def work() -> None:
+        for _, _, logits in predictor.network.logits(planes, sequence, targets, stripe):
+            phase_labels(logits, -1)
+
+    return work
+
+
+def _inferred(predictor: Predictor, image: Tensor, inferer: Inferer) -> Callable[[], object]:
+    return lambda: phase_labels(inferer(image, predictor.model.network), 1)
+
+
+class _Graph:
+    """The network on one image as a CUDA graph, recorded at the first call."""
+
+    def __init__(self, network: nn.Module, image: Tensor) -> None:
+        self._network, self._image = network, image
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        with torch.cuda.device(self._image.device):
+            if self._graph is None:
+                self._graph = self._recorded()
+            self._graph.replay()
+
+    def _recorded(self) -> torch.cuda.CUDAGraph:
+        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._network(self._image)  # what libraries make at their first call cannot be recorded
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._network(self._image)
+        return graph
+
+
+def _measured(place: Place, name: str, work: Callable[[], object], image: Tensor, targets: int) -> dict[str, Any]:
+    """Mpixel/s of the median of some runs after a first one; or what went wrong."""
+    seconds = []
+    try:
+        with torch.no_grad(), full_precision():
+            while len(seconds) < FEWEST or (len(seconds) < MOST and sum(seconds) < ENOUGH and not place.tiny):
+                finish(place.device)
+                begin = time.perf_counter()
+                work()
+                finish(place.device)
+                seconds.append(time.perf_counter() - begin)
+    except RuntimeError as error:  # a compiler that is missing, a kernel that graphs do not know
+        return _told({"name": name, "failed": str(error).strip().splitlines()[0][:200]})
+    pixels = targets * image.shape[-2] * image.shape[-1]
+    return _told({"name": name, "Mpixel/s": pixels / statistics.median(seconds[1:]) / 1e6})
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """Say a row at once, and return it: it stays where the part's time runs out."""
+    print("ROW " + json.dumps(row), flush=True)
+    return row
+
+
+def training(place: Place) -> dict[str, Any]:
+    """Steps/s of the bundle's training beside a plain MONAI loop, both in mixed precision on CUDA."""
+    rows = []
+    for network in NETWORKS:
+        changes = [*(place.settings(network) if place.tiny else []), f"device={place.device}"]
+        given = argparse.Namespace(work=place.work / "steps", rounds=1 if place.tiny else 3, processor_time=False)
+        given.steps, given.set = (2 if place.tiny else 12), changes
+        found = training_steps.compare(given, place.stack, network)
+        rows += [{"name": f"{network}, {name}", "steps/s": 1 / found[name]["step"]} for name in training_steps.METHODS]
+    return {"rows": rows}
