@@ -1,6 +1,5 @@
 """What all parts work on: stacks, networks that were trained on the device, and labels to compare."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,10 +59,9 @@ class Place:
 
     def options(self, network: str) -> list[str]:
         """The words that give a network and its training to ``monai-app train``."""
-        device = ["--device", str(self.device)]
-        if self.tiny:
-            return [*inference.NETWORKS[network][:2], *settings_options(self.settings(network)), *device]
-        return [*inference.NETWORKS[network], *settings_options(self.settings(network)), *device]
+        words = inference.NETWORKS[network]
+        variant = words[:2] if self.tiny else words
+        return [*variant, *settings_options(self.settings(network)), "--device", str(self.device)]
 
     def settings(self, network: str) -> list[str]:
         """Settings NAME=VALUE of a training."""
@@ -81,7 +79,7 @@ class Place:
 
 
 class Compared:
-    """Labels of `SLICE` against those that they should be.
+    """Labels of `SLICE` against those that they should be, and the logits in float64 to tell ties from errors.
 
     Args:
         place: where the parts work.
@@ -95,8 +93,8 @@ class Compared:
     def __init__(self, place: Place, network: str) -> None:
         self.place, self.model = place, load_model(place.run(network))
         self.slab = place.slab(self.model)
-        logits = applied(self.model.network.double(), self.slab.double())
-        self.model.network.float()
+        logits = applied(self.model.network.to(place.device).double(), self.slab.double())
+        self.model.network.float().cpu()
         best, second = logits.topk(2, 1).values[0]
         self._margin = ((best - second) / logits.std()).numpy()
 
@@ -123,7 +121,3 @@ def labels_of(predictor: Predictor, place: Place, tile: int | None = None) -> La
 def ties_only(rows: list[dict[str, Any]]) -> bool:
     """Whether no pixel differs but for ties."""
     return all(row["margin"] < TIE for row in rows)
-
-
-Part = Callable[[Place], dict[str, Any]]
-"""Proves or measures something; ``rows`` are printed, and ``proved`` is False where something does not hold."""
