@@ -22,7 +22,6 @@ from monai_app.errors import ConfigError
 from monai_app.export import export_run, open_exported
 from monai_app.export.formats import SUFFIXES
 from monai_app.inference import Predictor, Request
-from monai_app.networks.weights import read_weights
 from monai_app.stack import Stack
 from monai_app.transforms import phase_labels
 
@@ -182,7 +181,10 @@ def exported(place: Place) -> dict[str, Any]:
 
 
 def two_ranks(place: Place) -> dict[str, Any]:
-    """Two processes, a card each, end with the weights of one, but for rounding."""
+    """Two processes, a card each, train a network that gives the labels of one process's, but for one in a hundred.
+
+    Weights differ by more than rounding after some steps: Adam makes a step of the sign of the smallest gradient.
+    """
     if torch.cuda.device_count() < 2:
         return {"left_out": f"two cards are needed, and there are {torch.cuda.device_count()}"}
     rows = []
@@ -191,9 +193,9 @@ def two_ranks(place: Place) -> dict[str, Any]:
         options = [word for word in place.options(network) if word not in ("--device", str(place.device))]
         for processes, run in enumerate(runs, 1):
             app("train", place.stack, run, *options, "--epochs", 1, "--no-amp", "--processes", processes)
-        one, two = (read_weights(run / "models" / "model.pt").state for run in runs)
-        rows.append({"name": network, "difference": _difference(one, two)})
-    return {"proved": all(row["difference"] < 0.01 for row in rows), "rows": rows}
+        one, two = (labels_of(Predictor(load_model(run), place.device), place) for run in runs)
+        rows.append({"name": network, "differing": float((one != two).mean())})
+    return {"proved": all(row["differing"] < 0.01 for row in rows), "rows": rows}
 
 
 def tests(place: Place) -> dict[str, Any]:
