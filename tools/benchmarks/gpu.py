@@ -23,9 +23,9 @@ from typing import Any
 from common import command, machine, write_json
 
 PARTS = {
-    "prepare": 120,
+    "prepare": 150,
     "same_labels": 70,
-    "segmenting": 100,
+    "segmenting": 110,
     "networks": 90,
     "training": 80,
     "resumed": 60,

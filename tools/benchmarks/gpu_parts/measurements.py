@@ -5,9 +5,11 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import product
 from typing import Any
+from unittest import mock
 
 import inference
 import torch
@@ -24,31 +26,47 @@ from monai_app.inference import ExactInferer, Predictor
 from monai_app.stack import Stack
 from monai_app.transforms import phase_labels
 
-FEWEST, MOST, ENOUGH = 3, 7, 2.0
+FEWEST, MOST, ENOUGH = 3, 7, 1.0
 """Runs of every way, of which the first does not count, and seconds after which no more are made."""
+
+Arithmetic = Callable[[], AbstractContextManager[None]]
+
+Way = tuple[Callable[[], object], int]
+"""What labels some target slices, and how many."""
+
+
+def arithmetics(place: Place) -> dict[str, Arithmetic]:
+    """The engine's float32, and on a card also TF32, in which torch convolves unless it is told not to."""
+    return {"": full_precision, **({", TF32": nullcontext} if place.device.type == "cuda" else {})}
 
 
 def segmenting(place: Place) -> dict[str, Any]:
-    """Mpixel/s from the store to the store, beside MONAI's sliding window; the second of two runs."""
+    """Mpixel/s from the store to the store, beside MONAI's sliding window; the second of two runs.
+
+    The engine itself never rounds to TF32; here it is made to, to compare the two in both.
+    """
     methods = ["engine", *(["engine bfloat16"] if has_bfloat16(place.device) else []), "monai", "monai, c.-last"]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
-        for method in methods:
+        for method, (rounding, arithmetic) in product(methods, arithmetics(place).items()):
+            if rounding and method == "engine bfloat16":
+                continue
             part = list(range(1 if place.tiny else 4))
             one = {"method": method, "stack": str(place.large_stack), "run": str(place.run(network)), "part": part}
-            for _ in range(1 if place.tiny else 2):
-                found = inference.MEASURES[method](**one, device=str(place.device))
-            rows.append(_told({"name": f"{network}, {method}", "Mpixel/s": 1 / found["seconds_per_mpixel"]}))
+            with mock.patch("monai_app.inference.worker.full_precision", arithmetic), arithmetic():
+                for _ in range(1 if place.tiny else 2):
+                    found = inference.MEASURES[method](**one, device=str(place.device))
+            rows.append(_told({"name": f"{network}, {method}{rounding}", "Mpixel/s": 1 / found["seconds_per_mpixel"]}))
     return {"rows": rows}
 
 
 def networks(place: Place) -> dict[str, Any]:
     """Mpixel/s from grey values in memory to labels on the device, and of inferers of scaled images that lie there."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     side = 64 if place.tiny else 512
     for network in NETWORKS:
         predictor = Predictor(load_model(place.run(network)), place.device)
-        image, ways = _image(predictor, place), dict[str, tuple[Callable[[], object], int]]()
+        image, ways = _image(predictor, place), dict[str, Way]()
         for stripe, targets in product((32, 96) if place.tiny else (256, 2048), (1, 2) if place.tiny else (1, 4)):
             ways[f"{stripe} rows at a time, targets: {targets}"] = (
                 _streaming(predictor, place, stripe, targets),
@@ -59,21 +77,21 @@ def networks(place: Place) -> dict[str, Any]:
             name = f"monai, windows at a time: {windows}"
             inferers[name] = SlidingWindowInferer((side, side), windows, 0.25, mode="gaussian")
         ways |= {name: (_inferred(predictor, image, inferer), 1) for name, inferer in inferers.items()}
-        rows += [_measured(place, f"{network}, {name}", work, image, targets) for name, (work, targets) in ways.items()]
+        rows += _measured(place, network, ways, image, arithmetics(place))
     return {"rows": rows}
 
 
 def compiled(place: Place) -> dict[str, Any]:
     """Mpixel/s of one tile of 512 pixels by the plain network, as a CUDA graph, and compiled."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
         predictor = Predictor(load_model(place.run(network)), place.device)
         plain, image = predictor.model.network, _image(predictor, place)
         tile = image[..., :512, :512].contiguous(memory_format=torch.channels_last)
-        ways: dict[str, Callable[[], object]] = {"plain": partial(plain, tile)}
+        ways: dict[str, Way] = {"plain": (partial(plain, tile), 1)}
         if not place.tiny:
-            ways |= {"CUDA graph": _Graph(plain, tile), "torch.compile": partial(torch.compile(plain), tile)}
-        rows += [_measured(place, f"{network}, {name}", work, tile, 1) for name, work in ways.items()]
+            ways |= {"CUDA graph": (_Graph(plain, tile), 1), "torch.compile": (partial(torch.compile(plain), tile), 1)}
+        rows += _measured(place, network, ways, tile, {"": full_precision})
     return {"rows": rows}
 
 
@@ -125,21 +143,33 @@ class _Graph:
         return graph
 
 
-def _measured(place: Place, name: str, work: Callable[[], object], image: Tensor, targets: int) -> dict[str, Any]:
-    """Mpixel/s of the median of some runs after a first one; or what went wrong."""
-    seconds = []
-    try:
-        with torch.no_grad(), full_precision():
-            while len(seconds) < FEWEST or (len(seconds) < MOST and sum(seconds) < ENOUGH and not place.tiny):
-                finish(place.device)
-                begin = time.perf_counter()
-                work()
-                finish(place.device)
-                seconds.append(time.perf_counter() - begin)
-    except RuntimeError as error:  # a compiler that is missing, a kernel that graphs do not know
-        return _told({"name": name, "failed": str(error).strip().splitlines()[0][:200]})
-    pixels = targets * image.shape[-2] * image.shape[-1]
-    return _told({"name": name, "Mpixel/s": pixels / statistics.median(seconds[1:]) / 1e6})
+def _measured(
+    place: Place, network: str, ways: dict[str, Way], image: Tensor, kinds: dict[str, Arithmetic]
+) -> list[dict[str, Any]]:
+    """Mpixel/s of every way; an error, as of a compiler that is missing, is told in its row."""
+    rows = []
+    for (name, (work, targets)), (rounding, arithmetic) in product(ways.items(), kinds.items()):
+        row: dict[str, Any] = {"name": f"{network}, {name}{rounding}"}
+        try:
+            with torch.no_grad(), arithmetic():
+                seconds = _seconds(place, work)
+            row["Mpixel/s"] = targets * image.shape[-2] * image.shape[-1] / seconds / 1e6
+        except RuntimeError as error:
+            row["failed"] = str(error).strip().splitlines()[0][:200]
+        rows.append(_told(row))
+    return rows
+
+
+def _seconds(place: Place, work: Callable[[], object]) -> float:
+    """The median of some runs after a first one."""
+    seconds: list[float] = []
+    while len(seconds) < FEWEST or (len(seconds) < MOST and sum(seconds) < ENOUGH and not place.tiny):
+        finish(place.device)
+        begin = time.perf_counter()
+        work()
+        finish(place.device)
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds[1:])
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +180,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 def training(place: Place) -> dict[str, Any]:
     """Steps/s of the bundle's training beside a plain MONAI loop, both in mixed precision on CUDA."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
         changes = [*(place.settings(network) if place.tiny else []), f"device={place.device}"]
         given = argparse.Namespace(work=place.work / "steps", rounds=1 if place.tiny else 3, processor_time=False)

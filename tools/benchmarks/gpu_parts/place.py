@@ -109,7 +109,8 @@ def applied(network: nn.Module, images: Tensor) -> Tensor:
     """Logits of a whole slice at once, on the CPU; nothing is rounded to TF32."""
     device = next(network.parameters()).device
     with torch.no_grad(), full_precision():
-        return network.eval()(images.to(device)).cpu()
+        logits: Tensor = network.eval()(images.to(device))
+        return logits.cpu()
 
 
 def labels_of(predictor: Predictor, place: Place, tile: int | None = None) -> Labels:

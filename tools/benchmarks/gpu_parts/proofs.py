@@ -46,13 +46,13 @@ def prepare(place: Place) -> dict[str, Any]:
     if place.device.type == "cuda":
         found = torch.cuda.get_device_properties(place.device)
         device |= {"name": found.name, "memory_gib": round(found.total_memory / 2**30, 1)}
-        device |= {"capability": f"{found.major}.{found.minor}", "cudnn": cudnn.version()}
+        device |= {"capability": f"{found.major}.{found.minor}", "cudnn": cudnn.version()}  # type: ignore[no-untyped-call]
     return {"proved": True, **device}
 
 
 def same_labels(place: Place) -> dict[str, Any]:
     """The device's labels are those of the CPU, of the whole slice at once, of small tiles, and of a second run."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
         compared = Compared(place, network)
         predictor = Predictor(load_model(place.run(network)), place.device)
@@ -70,7 +70,7 @@ def same_labels(place: Place) -> dict[str, Any]:
 
 def arithmetic(place: Place) -> dict[str, Any]:
     """Logits and labels of the whole slice in each arithmetic, against float32 on the CPU; float32 must be equal."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
         compared = Compared(place, network)
         expected = applied(load_model(place.run(network)).network, compared.slab)
@@ -131,7 +131,7 @@ def resumed(place: Place) -> dict[str, Any]:
 
     Kernels that add in another order every time let two equal trainings differ; then a resumed one may, too.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
         one, same, stopped = (_trained(place, network, name) for name in ("one", "same", STOPPED))
         rows.append({"name": network, "a second": _difference(one, same), "resumed": _difference(one, stopped)})
@@ -167,7 +167,7 @@ def _stop(engine: Engine) -> None:
 
 def exported(place: Place) -> dict[str, Any]:
     """Exported files give the labels of the run folder."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
         compared = Compared(place, network)
         expected = labels_of(Predictor(load_model(place.run(network)), place.device), place)
@@ -185,9 +185,10 @@ def two_ranks(place: Place) -> dict[str, Any]:
 
     Weights differ by more than rounding after some steps: Adam makes a step of the sign of the smallest gradient.
     """
-    if torch.cuda.device_count() < 2:
-        return {"left_out": f"two cards are needed, and there are {torch.cuda.device_count()}"}
-    rows = []
+    cards = torch.cuda.device_count() if place.device.type == "cuda" else 0
+    if cards < 2:
+        return {"left_out": f"two cards are needed; here are {cards}"}
+    rows: list[dict[str, Any]] = []
     for network in NETWORKS:
         runs = [place.work / f"ranks_{network}_{processes}" for processes in (1, 2)]
         options = [word for word in place.options(network) if word not in ("--device", str(place.device))]
