@@ -3,14 +3,14 @@
     python tools/benchmarks/averaging.py cement.ome.zarr study unet_ICE+TLD_1 unet_ICE+TLD_3 --json cement.json
 
 STUDY is the folder of a finished ``monai-app study`` of the stack. Every one of its models labels the test slices from
-one pass and from the mean of the calibrated probabilities of several, all with exact tiles; the rows say by how much
-the mean IoU changes, with the interval of the paired comparison that studies use (`compare`), and how many passes of
-the network it costs.
+one pass and from the mean of the calibrated probabilities of several, all with exact tiles. The rows say by how much
+the mean IoU changes, with the interval of the paired comparison that studies use (`compare`): of each variant, and of
+all of them together.
 """
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +52,19 @@ def main() -> None:
     parser.add_argument("variants", nargs="+", help="networks of the study, as it names them")
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
-    stack, rows = Stack.open(str(arguments.stack)), []
+    stack, counts, rows = Stack.open(str(arguments.stack)), {}, []
     for variant in arguments.variants:
-        folders = sorted((arguments.study / "runs" / stack.store_name / variant).glob("seed_*/models/model.pt"))
-        rows += measured(stack, variant, [load_model(each.parents[1]) for each in folders])
+        folders = sorted((arguments.study / "runs" / stack.store_name / variant).glob("seed_*"))
+        counts[variant] = counts_of(stack, [load_model(each) for each in folders if each.is_dir()])
+        rows += [row({variant: counts[variant]}, name) for name in counts[variant]]
+    if len(counts) > 1:
+        rows += [row(counts, name) for name in counts[arguments.variants[0]]]
     if arguments.json:
         write_json(arguments.json, {"machine": machine(), "command": command(), "rows": rows})
 
 
-def measured(stack: Stack, variant: str, models: Sequence[Model]) -> Iterator[dict[str, Any]]:
-    """Give a row for every average over a variant's models, in the order of their seeds."""
+def counts_of(stack: Stack, models: Sequence[Model]) -> dict[str, Counts]:
+    """Return average -> pixels (seeds, blocks, K, K), [true][predicted], of a variant's models, a seed each."""
     found: dict[str, list[list[Document]]] = defaultdict(lambda: [[] for _ in models])
     for z in stack.test_slices:
         of_models = [passes_of(model, stack, z) for model in models]
@@ -72,10 +75,7 @@ def measured(stack: Stack, variant: str, models: Sequence[Model]) -> Iterator[di
             section = section_of(stack, z, [own[turn] for own in of_models for turn in turns])
             for sections in found[name]:  # every model is compared with the same average
                 sections.append(section)
-    counts = {name: np.stack([joined(stack, each) for each in sections]) for name, sections in found.items()}
-    for name in counts:
-        passes = len(OF_PASSES[name]) if name in OF_PASSES else len(models) * len(OF_MODELS[name])
-        yield row(variant, name, passes, counts)
+    return {name: np.stack([joined(stack, each) for each in sections]) for name, sections in found.items()}
 
 
 def passes_of(model: Model, stack: Stack, z: int) -> Mapping[Turn, Probabilities]:
@@ -118,13 +118,19 @@ def joined(stack: Stack, sections: Sequence[Document]) -> Counts:
     return block_counts(sections)
 
 
-def row(variant: str, name: str, passes: int, counts: Mapping[str, Counts]) -> dict[str, Any]:
-    """Compare an average with one pass."""
-    scores = [mean_iou(own.sum(axis=0)) for own in counts[name]]
-    found = {"variant": variant, "average": name, "passes": passes, "mean_iou": [round(one, 4) for one in scores]}
+def row(counts: Mapping[str, Mapping[str, Counts]], name: str) -> dict[str, Any]:
+    """Compare an average with one pass, mean over variants.
+
+    Args:
+        counts: variant -> what `counts_of` gives.
+        name: of the average.
+    """
+    scores = np.mean([[mean_iou(each.sum(axis=0)) for each in own[name]] for own in counts.values()], axis=0)
+    found = {"variants": [*counts], "average": name, "mean_iou": np.round(scores, 4).tolist()}
     if name != PLAIN:
-        pair = (name, PLAIN)
-        (difference,) = compare({each: [counts[each]] for each in pair}, [Contrast("", *pair, (pair,))])
+        both = {f"{variant}, {each}": [own[each]] for variant, own in counts.items() for each in (name, PLAIN)}
+        pairs = tuple((f"{variant}, {name}", f"{variant}, {PLAIN}") for variant in counts)
+        (difference,) = compare(both, [Contrast("", name, PLAIN, pairs)])
         found |= {each: round(getattr(difference, each), 4) for each in ("value", "low", "high")}
         found["unreliable"] = difference.unreliable
     print(*found.values(), sep="  ")
