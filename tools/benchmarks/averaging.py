@@ -5,7 +5,7 @@
 STUDY is the folder of a finished ``monai-app study`` of the stack. Every one of its models labels the test slices from
 one pass and from the mean of the calibrated probabilities of several, all with exact tiles. The rows say by how much
 the mean IoU changes, with the interval of the paired comparison that studies use (`compare`): of each variant, and of
-all of them together.
+all of them together. The model of the seed that validated best is beside them, from one pass.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import command, machine, write_json
+from common import command, learning_curve, machine, write_json
 
 from monai_app.bundle.model import load_model
 from monai_app.inference import ExactInferer, Model
@@ -42,6 +42,8 @@ OF_PASSES: dict[str, list[Turn]] = {
     "flips and quarter turns": [*FLIPS, *((rows, columns, True) for rows, columns, _ in FLIPS)],
 }
 OF_MODELS = {"models of all seeds": [IDENTITY], "models of all seeds, rows and columns flipped": FLIPS}
+CHOSEN = "the model that validated best"
+"""Which costs as many trainings as an average of the models, and one pass."""
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def main() -> None:
     stack, counts, rows = Stack.open(str(arguments.stack)), {}, []
     for variant in arguments.variants:
         folders = sorted((arguments.study / "runs" / stack.store_name / variant).glob("seed_*"))
-        counts[variant] = counts_of(stack, [load_model(each) for each in folders if each.is_dir()])
+        counts[variant] = counts_of(stack, [each for each in folders if each.is_dir()])
         rows += [row({variant: counts[variant]}, name) for name in counts[variant]]
     if len(counts) > 1:
         rows += [row(counts, name) for name in counts[arguments.variants[0]]]
@@ -63,8 +65,9 @@ def main() -> None:
         write_json(arguments.json, {"machine": machine(), "command": command(), "rows": rows})
 
 
-def counts_of(stack: Stack, models: Sequence[Model]) -> dict[str, Counts]:
-    """Return average -> pixels (seeds, blocks, K, K), [true][predicted], of a variant's models, a seed each."""
+def counts_of(stack: Stack, runs: Sequence[Path]) -> dict[str, Counts]:
+    """Return average -> pixels (seeds, blocks, K, K), [true][predicted], of a variant's run folders, a seed each."""
+    models = [load_model(run) for run in runs]
     found: dict[str, list[list[Document]]] = defaultdict(lambda: [[] for _ in models])
     for z in stack.test_slices:
         of_models = [passes_of(model, stack, z) for model in models]
@@ -75,7 +78,9 @@ def counts_of(stack: Stack, models: Sequence[Model]) -> dict[str, Counts]:
             section = section_of(stack, z, [own[turn] for own in of_models for turn in turns])
             for sections in found[name]:  # every model is compared with the same average
                 sections.append(section)
-    return {name: np.stack([joined(stack, each) for each in sections]) for name, sections in found.items()}
+    counts = {name: np.stack([joined(stack, each) for each in sections]) for name, sections in found.items()}
+    chosen = int(np.argmax([max(learning_curve(run)) for run in runs]))
+    return counts | {CHOSEN: np.repeat(counts[PLAIN][chosen : chosen + 1], len(runs), axis=0)}
 
 
 def passes_of(model: Model, stack: Stack, z: int) -> Mapping[Turn, Probabilities]:
