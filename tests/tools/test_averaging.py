@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from averaging import FLIPS, OF_PASSES, PLAIN, back, row, there
+from averaging import CHOSEN, FLIPS, OF_PASSES, PLAIN, back, over_variants, row, there
 
 TURNS = OF_PASSES["flips and quarter turns"]
 
@@ -22,11 +22,23 @@ def test_all_turns_differ_and_flips_keep_the_shape() -> None:
 def test_an_average_that_labels_more_pixels_right_has_an_interval_above_0() -> None:
     right = np.random.default_rng(0).integers(70, 80, (3, 9))
     counts = {PLAIN: _counts(right), "better": _counts(right + 10)}
-    found = row({"one": counts, "other": counts}, "better")
-    assert found["low"] > 0
-    assert found["value"] == pytest.approx(
-        np.mean(found["mean_iou"]) - np.mean(row({"one": counts}, PLAIN)["mean_iou"]), abs=1e-3
-    )
+    plain, better = (row("one", name, counts) for name in counts)
+    assert better["low"] > 0
+    assert better["value"] == pytest.approx(np.mean(better["mean_iou"]) - np.mean(plain["mean_iou"]), abs=1e-3)
+
+
+def test_over_variants_the_model_that_validated_best_is_compared_too() -> None:
+    rows = [
+        each
+        for best, change in ((0, 0.01), (1, 0.02), (2, 0.03))
+        for each in (
+            {"average": PLAIN, "mean_iou": [0.5, 0.6, 0.7], "validation": np.eye(3)[best]},
+            {"average": "flips", "value": change},
+        )
+    ]
+    chosen, flips = over_variants(rows)
+    assert chosen == {"average": CHOSEN, "value": pytest.approx(0), "low": -0.2484, "high": 0.2484}
+    assert flips == {"average": "flips", "value": 0.02, "low": -0.0048, "high": 0.0448}
 
 
 def _counts(right: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@
 
 STUDY is the folder of a finished ``monai-app study`` of the stack. Every one of its models labels the test slices from
 one pass and from the mean of the calibrated probabilities of several, all with exact tiles. The rows say by how much
-the mean IoU changes, with the interval of the paired comparison that studies use (`compare`): of each variant, and of
-all of them together. The model of the seed that validated best is beside them, from one pass.
+the mean IoU changes, with the interval of the paired comparison that studies use (`compare`): of each variant, and over
+the variants by how much they scatter. An average of models takes several trainings; the one of them that validated best
+is compared with their mean likewise.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from monai_app.inference import ExactInferer, Model
 from monai_app.metrics import Counts, Document, mean_iou
 from monai_app.stack import Stack
 from monai_app.study import Contrast, compare
+from monai_app.study.comparison import t_interval
 from monai_app.training.evaluation import block_counts, interval_section
 
 Probabilities = npt.NDArray[np.float32]
@@ -33,6 +35,7 @@ Turn = tuple[bool, bool, bool]
 """Whether rows are flipped, whether columns are flipped, and whether both are exchanged afterwards."""
 
 PLAIN = "one pass"
+CHOSEN = "the model that validated best"
 IDENTITY: Turn = (False, False, False)
 FLIPS: list[Turn] = [(rows, columns, False) for rows in (False, True) for columns in (False, True)]
 OF_PASSES: dict[str, list[Turn]] = {
@@ -42,8 +45,6 @@ OF_PASSES: dict[str, list[Turn]] = {
     "flips and quarter turns": [*FLIPS, *((rows, columns, True) for rows, columns, _ in FLIPS)],
 }
 OF_MODELS = {"models of all seeds": [IDENTITY], "models of all seeds, rows and columns flipped": FLIPS}
-CHOSEN = "the model that validated best"
-"""Which costs as many trainings as an average of the models, and one pass."""
 
 
 def main() -> None:
@@ -54,20 +55,26 @@ def main() -> None:
     parser.add_argument("variants", nargs="+", help="networks of the study, as it names them")
     parser.add_argument("--json", type=Path, help="where the results go")
     arguments = parser.parse_args()
-    stack, counts, rows = Stack.open(str(arguments.stack)), {}, []
+    stack, rows = Stack.open(str(arguments.stack)), []
     for variant in arguments.variants:
         folders = sorted((arguments.study / "runs" / stack.store_name / variant).glob("seed_*"))
-        counts[variant] = counts_of(stack, [each for each in folders if each.is_dir()])
-        rows += [row({variant: counts[variant]}, name) for name in counts[variant]]
-    if len(counts) > 1:
-        rows += [row(counts, name) for name in counts[arguments.variants[0]]]
+        rows += rows_of(stack, variant, [each for each in folders if each.is_dir()])
+    over = over_variants(rows)
+    print(*rows, *over, sep="\n")
     if arguments.json:
-        write_json(arguments.json, {"machine": machine(), "command": command(), "rows": rows})
+        write_json(arguments.json, {"machine": machine(), "command": command(), "rows": rows, "over_variants": over})
 
 
-def counts_of(stack: Stack, runs: Sequence[Path]) -> dict[str, Counts]:
-    """Return average -> pixels (seeds, blocks, K, K), [true][predicted], of a variant's run folders, a seed each."""
-    models = [load_model(run) for run in runs]
+def rows_of(stack: Stack, variant: str, runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return a row for one pass, with what the models reached on validation blocks, and one for every average."""
+    counts = counts_of(stack, [load_model(run) for run in runs])
+    rows = [row(variant, name, counts) for name in counts]
+    rows[0]["validation"] = [max(learning_curve(run)) for run in runs]
+    return rows
+
+
+def counts_of(stack: Stack, models: Sequence[Model]) -> dict[str, Counts]:
+    """Return average -> pixels (seeds, blocks, K, K), [true][predicted], of a variant's models, a seed each."""
     found: dict[str, list[list[Document]]] = defaultdict(lambda: [[] for _ in models])
     for z in stack.test_slices:
         of_models = [passes_of(model, stack, z) for model in models]
@@ -78,9 +85,7 @@ def counts_of(stack: Stack, runs: Sequence[Path]) -> dict[str, Counts]:
             section = section_of(stack, z, [own[turn] for own in of_models for turn in turns])
             for sections in found[name]:  # every model is compared with the same average
                 sections.append(section)
-    counts = {name: np.stack([joined(stack, each) for each in sections]) for name, sections in found.items()}
-    chosen = int(np.argmax([max(learning_curve(run)) for run in runs]))
-    return counts | {CHOSEN: np.repeat(counts[PLAIN][chosen : chosen + 1], len(runs), axis=0)}
+    return {name: np.stack([joined(stack, each) for each in sections]) for name, sections in found.items()}
 
 
 def passes_of(model: Model, stack: Stack, z: int) -> Mapping[Turn, Probabilities]:
@@ -123,22 +128,32 @@ def joined(stack: Stack, sections: Sequence[Document]) -> Counts:
     return block_counts(sections)
 
 
-def row(counts: Mapping[str, Mapping[str, Counts]], name: str) -> dict[str, Any]:
-    """Compare an average with one pass, mean over variants.
-
-    Args:
-        counts: variant -> what `counts_of` gives.
-        name: of the average.
-    """
-    scores = np.mean([[mean_iou(each.sum(axis=0)) for each in own[name]] for own in counts.values()], axis=0)
-    found = {"variants": [*counts], "average": name, "mean_iou": np.round(scores, 4).tolist()}
+def row(variant: str, name: str, counts: Mapping[str, Counts]) -> dict[str, Any]:
+    """Compare an average with one pass."""
+    scores = [mean_iou(each.sum(axis=0)) for each in counts[name]]
+    found = {"variant": variant, "average": name, "mean_iou": np.round(scores, 4).tolist()}
     if name != PLAIN:
-        both = {f"{variant}, {each}": [own[each]] for variant, own in counts.items() for each in (name, PLAIN)}
-        pairs = tuple((f"{variant}, {name}", f"{variant}, {PLAIN}") for variant in counts)
-        (difference,) = compare(both, [Contrast("", name, PLAIN, pairs)])
+        pair = (name, PLAIN)
+        (difference,) = compare({each: [counts[each]] for each in pair}, [Contrast("", *pair, (pair,))])
         found |= {each: round(getattr(difference, each), 4) for each in ("value", "low", "high")}
         found["unreliable"] = difference.unreliable
-    print(*found.values(), sep="  ")
+    return found
+
+
+def over_variants(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what each average changes, mean over variants, with the interval of their scatter (`t_interval`)."""
+    changes: dict[str, list[float]] = defaultdict(list)
+    for each in rows:
+        if each["average"] == PLAIN:
+            models = each["mean_iou"][np.argmax(each["validation"])], np.mean(each["mean_iou"])
+            changes[CHOSEN].append(models[0] - models[1])
+        else:
+            changes[each["average"]].append(each["value"])
+    found = []
+    for name, values in changes.items():
+        low, high = t_interval(np.array(values), 3, 0.95)
+        numbers = {"value": float(np.mean(values)), "low": low, "high": high}
+        found.append({"average": name, **{key: round(number, 4) for key, number in numbers.items()}})
     return found
 
 
