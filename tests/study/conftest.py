@@ -8,7 +8,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from monai_app.background.child import COMMAND
 from monai_app.cli import app
 from monai_app.stack import Stack
 from monai_app.study.execution import completion
@@ -28,9 +27,10 @@ def design_file(folder: Path, **changes: Any) -> Path:
 
 @pytest.fixture(scope="package", autouse=True)
 def forked() -> Iterator[None]:
-    """Trainings are processes that are forked from one that has imported MONAI."""
+    """Runs are processes that are forked from one that has imported MONAI."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completion, "COMMAND", (warm.python(), *COMMAND[1:]))
+        for name in ("COMMAND", "_BASELINE"):
+            patch.setattr(completion, name, (warm.python(), *getattr(completion, name)[1:]))
         yield
 
 
