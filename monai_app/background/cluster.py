@@ -44,8 +44,8 @@ def losses_told(where: str) -> Iterator[None]:
             raise cause from error
         reason = "no connection to its scheduler" if isinstance(error, CancelledError) else error
         raise StoppedError(
-            f"the cluster {where} was lost: {reason}; what is done is kept: look at the logs of its workers, and run the "
-            "same command again to resume, on this cluster, another one or none"
+            f"the cluster {where} was lost: {reason}; what is done is kept: look at the logs of its workers, and run "
+            "the same command again to resume, on this cluster, another one or none"
         ) from error
 
 
