@@ -11,10 +11,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import dask
+import distributed
 import numpy as np
 import pytest
 import tifffile
 import yaml
+from dask_jobqueue.slurm import SLURMJob
 from distributed.cli import dask_scheduler, dask_worker
 from typer.testing import CliRunner
 
@@ -207,6 +210,16 @@ def test_the_page_on_clusters_segments_on_the_jobs_that_it_submits(
     assert all((stack.read_labels("cluster", z) == stack.read_labels("here", z)).all() for z in range(stack.shape[0]))
     for words, command in zip(commands(page, "dask"), (dask_scheduler.main, dask_worker.main), strict=True):
         command.make_context(words[0], words[1:])  # refuses options that it does not know
+
+
+def test_jobs_have_the_certificates_of_dasks_configuration_as_the_page_on_clusters_says() -> None:
+    assert '`protocol="tls://", security=Security()`' in (CHECKOUT / "docs/how-to/models/cluster.md").read_text()
+    files = {"ca-file": "ca.pem", "worker": {"cert": "cert.pem", "key": "key.pem"}}
+    with dask.config.set({"distributed.comm.tls": files}):
+        sizes = {"cores": 1, "processes": 1, "memory": "8GB"}
+        job = SLURMJob("tls://10.0.0.1:1", "name", **sizes, protocol="tls://", security=distributed.Security())
+    expected = "--protocol tls:// --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem"
+    assert job.job_script().strip().endswith(expected)
 
 
 def _shown(script: str, python: str) -> list[str]:

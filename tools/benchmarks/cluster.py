@@ -101,7 +101,7 @@ def running_cluster(cores: Sequence[int]) -> Iterator[tuple[str, list[psutil.Pro
     worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", *quiet]
     servers = [started(scheduler, cores), *(started(worker, [core]) for core in cores)]
     try:
-        with distributed.Client(address, timeout=60) as client:  # type: ignore[no-untyped-call]
+        with distributed.Client(address, timeout=60) as client:
             client.wait_for_workers(len(cores), timeout=60)
         yield address, servers
     finally:
