@@ -42,7 +42,7 @@ def losses_told(where: str) -> Iterator[None]:
         cause = user_error(error)
         if cause is not None:
             raise cause from error
-        reason = "no connection to its scheduler" if isinstance(error, CancelledError) else error
+        reason = "no connection to its scheduler" if isinstance(error, CancelledError) else str(error) or "no answer"
         raise StoppedError(
             f"the cluster {where} was lost: {reason}; what is done is kept: look at the logs of its workers, and run "
             "the same command again to resume, on this cluster, another one or none"
