@@ -1,6 +1,5 @@
 """What commands log, to standard error: results alone go to standard output."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -12,13 +11,11 @@ from typing import Annotated, Literal
 import typer
 
 from monai_app.errors import ConfigError
+from monai_app.logs import monai_loggers
 from monai_app.temporary import temporary_folder
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results alone.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show MONAI's command and MONAI's own log.")]
-
-_OF_STATS = ("monai_app.validation", "monai_app.evaluation")
-"""The loggers that MONAI's handlers of metrics are given in the bundles' configs."""
 
 _CONFIG = """\
 [loggers]
@@ -87,7 +84,7 @@ class Verbosity(Enum):
     def config(self, stream: Literal["stdout", "stderr"]) -> str:
         """Return a config of Python's ``logging`` that logs to the stream."""
         verbose = self is Verbosity.VERBOSE
-        names = [*_OF_STATS, *(name for name in logging.root.manager.loggerDict if name.startswith("monai."))]
+        names = monai_loggers()
         config = _CONFIG.format(
             keys=",".join(names),
             level="WARNING" if self is Verbosity.QUIET else "INFO",
