@@ -21,9 +21,16 @@ def cluster_of_two() -> Iterator[distributed.Client]:
     process = subprocess.Popen([warm.python(), "-m", "tests.inference.nodes", str(port)], cwd=CHECKOUT, **silent)
     try:
         # Its scheduler will be lost, and then a client leaves its setting to all later tests.
-        with dask.config.set(scheduler=None), distributed.Client(f"tcp://127.0.0.1:{port}", timeout=120) as client:
-            client.wait_for_workers(2, timeout=120)
+        with dask.config.set(scheduler=None), client_of_two(f"tcp://127.0.0.1:{port}") as client:
             yield client
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def client_of_two(address: str) -> Iterator[distributed.Client]:
+    """Give a client of a scheduler as soon as it has two workers."""
+    with distributed.Client(address, timeout=120) as client:
+        client.wait_for_workers(2, timeout=120)
+        yield client

@@ -214,8 +214,8 @@ def test_the_page_on_clusters_segments_on_the_jobs_that_it_submits(
 
 def test_jobs_have_the_certificates_of_dasks_configuration_as_the_page_on_clusters_says() -> None:
     assert '`protocol="tls://", security=Security()`' in (CHECKOUT / "docs/how-to/models/cluster.md").read_text()
-    files = {"ca-file": "ca.pem", "worker": {"cert": "cert.pem", "key": "key.pem"}}
-    with dask.config.set({"distributed.comm.tls": files}):
+    files = {"ca-file": "ca.pem", "worker.cert": "cert.pem", "worker.key": "key.pem"}
+    with dask.config.set({f"distributed.comm.tls.{name}": file for name, file in files.items()}):
         sizes = {"cores": 1, "processes": 1, "memory": "8GB"}
         job = SLURMJob("tls://10.0.0.1:1", "name", **sizes, protocol="tls://", security=distributed.Security())
     expected = "--protocol tls:// --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem"

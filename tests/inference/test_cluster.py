@@ -21,7 +21,7 @@ from monai_app.inference import Segmentation
 from monai_app.inference.cluster import _own_cluster
 from monai_app.stack import Stack, ingest
 from monai_app.stack.label_images.resumable import Result
-from tests.clusters import cluster_of_two
+from tests.clusters import client_of_two, cluster_of_two
 from tests.conftest import write_tiny_sample
 from tests.inference.models import model_of
 
@@ -111,8 +111,9 @@ def test_a_killed_worker_and_then_a_restarted_scheduler_lose_nothing(
     assert 3 <= len(journal.read_text().splitlines()) < TILES
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
+    with client_of_two(address) as restarted:
+        assert restarted.run_on_scheduler(os.getpid) != scheduler
     again.run()
-    assert cluster.run_on_scheduler(os.getpid) != scheduler
     assert files_of(stack, "net") == files_of(stack, "here")
 
 

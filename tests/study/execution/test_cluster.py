@@ -26,7 +26,7 @@ from monai_app.study.design import read_design, validation_of
 from monai_app.study.execution import run_all
 from monai_app.study.execution.cluster import _Carrying, _complete
 from monai_app.study.variants import read_study_variant
-from tests.clusters import cluster_of_two
+from tests.clusters import client_of_two, cluster_of_two
 from tests.study.conftest import design_file
 
 DESIGN = Design(variants=("otsu_ICE_1",), seeds=(0,))
@@ -106,8 +106,9 @@ def test_a_killed_worker_and_then_a_restarted_scheduler_lose_nothing(
     watching.join()
     assert not psutil.wait_procs(started, timeout=20)[1]
     assert not [*folder.glob(".*")]
+    with client_of_two(address) as restarted:
+        assert restarted.run_on_scheduler(os.getpid) != scheduler
     study(*words)
-    assert cluster.run_on_scheduler(os.getpid) != scheduler
     assert scores_in(folder) == expected
 
 
