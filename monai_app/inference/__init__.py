@@ -1,4 +1,4 @@
-"""Segment whole stacks."""
+"""Segmentation of stacks."""
 
 from monai_app.inference.inferers.exact import ExactInferer, with_labelled_wanted
 from monai_app.inference.inferers.volume import VolumeInferer
