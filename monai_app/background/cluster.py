@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import dask
 import distributed
@@ -32,6 +33,7 @@ def losses_reported(where: str) -> Iterator[None]:
         AppError: what a worker raised that a person can correct.
     """
     logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # that the scheduler is gone is told below
     try:
         # A client that lost its scheduler leaves Dask's setting, and all that uses Dask would look for that scheduler.
         with dask.config.set(scheduler=None):
@@ -40,9 +42,10 @@ def losses_reported(where: str) -> Iterator[None]:
         cause = user_error(error)
         if cause is not None:
             raise cause from error
+        reason = "no connection to its scheduler" if isinstance(error, CancelledError) else str(error) or "no answer"
         raise StoppedError(
-            f"the cluster {where} was lost ({type(error).__name__}: {error}); what is done is kept: look at its "
-            "workers' logs, and run the same command again to resume"
+            f"the cluster {where} was lost: {reason}; what is done is kept: look at the logs of its workers, and run "
+            "the same command again to resume, on this cluster, another one or none"
         ) from error
 
 
@@ -62,3 +65,21 @@ def connected(address: str) -> Iterator[distributed.Client]:
         raise ConfigError(f"cluster {address}: {error}; correct the address, or Dask's configuration") from error
     with client:
         yield client
+
+
+@contextmanager
+def tasks_of(client: distributed.Client, plugin: distributed.WorkerPlugin) -> Iterator[list[Any]]:
+    """Give a plugin to every worker, those that come later included, until the body ends.
+
+    Yields:
+        A list for the futures of the tasks that need it: they are cancelled before it is taken back.
+    """
+    futures = list[Any]()
+    try:
+        client.register_plugin(plugin)
+        yield futures
+    finally:
+        # Where the scheduler is gone, so is the plugin; one that was started in its place knows of none (ValueError).
+        with suppress(*LOST, OSError, ValueError):
+            client.cancel(futures)  # type: ignore[no-untyped-call]
+            client.unregister_worker_plugin(plugin.name)  # type: ignore[no-untyped-call]

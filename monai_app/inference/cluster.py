@@ -7,7 +7,7 @@ that is written twice has the same bytes.
 import os
 import pickle
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, cast
 from uuid import uuid4
@@ -17,7 +17,7 @@ import distributed
 import torch
 from distributed.worker import get_worker
 
-from monai_app.background.cluster import LOST, connected, losses_reported
+from monai_app.background.cluster import connected, losses_reported, tasks_of
 from monai_app.device.malloc import keep_freed_memory
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
@@ -85,17 +85,12 @@ def _computed(
 ) -> Iterator[tuple[int, int]]:
     name = f"monai-app-{uuid4().hex}"
     by_key = {f"{name}-{tile.number}": tile for tile in tiles}
-    client.register_plugin(_Computing(name, job, threads))
-    futures = client.map(_compute, list(tiles), name=name, key=list(by_key), retries=0)
-    try:
+    with tasks_of(client, _Computing(name, job, threads)) as futures:
+        futures += client.map(_compute, list(tiles), name=name, key=list(by_key), retries=0)
         for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
             tile, checksum = by_key[future.key], future.result()
             advance(tile.computed)
             yield tile.number, checksum
-    finally:
-        with suppress(*LOST, OSError):  # where the scheduler is gone, so is the plugin
-            client.cancel(futures)  # type: ignore[no-untyped-call]
-            client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
