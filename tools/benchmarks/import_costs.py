@@ -15,12 +15,13 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE, _STATM = os.sysconf("SC_PAGE_SIZE"), Path("/proc/self/statm")
 
 
 class Costs:
@@ -90,8 +91,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
 def _now() -> tuple[float, float]:
     """Resident bytes, and seconds of a clock."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * _PAGE, time.perf_counter()
+    return int(_STATM.read_text(encoding="ascii").split()[1]) * _PAGE, time.perf_counter()
 
 
 def main() -> None:
@@ -107,8 +107,7 @@ def main() -> None:
             name: {"mb": round(size / 1e6, 2), "seconds": round(seconds, 3)}
             for name, (size, seconds) in sorted(costs.libraries.items(), key=lambda each: -each[1][0])
         }
-        with open(target, "w", encoding="utf8") as file:
-            json.dump({"libraries": found, "modules": sorted(sys.modules)}, file)
+        Path(target).write_text(json.dumps({"libraries": found}), encoding="utf8")
 
 
 if __name__ == "__main__":
