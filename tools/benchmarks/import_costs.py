@@ -91,7 +91,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
 def _now() -> tuple[float, float]:
     """Resident bytes, and seconds of a clock."""
-    return int(_STATM.read_text(encoding="ascii").split()[1]) * _PAGE, time.perf_counter()
+    return int(_STATM.read_bytes().split()[1]) * _PAGE, time.perf_counter()
 
 
 def main() -> None:
@@ -99,7 +99,7 @@ def main() -> None:
     target, module, *words = sys.argv[1:]
     costs = Costs()
     sys.meta_path.insert(0, Finder(costs))
-    sys.argv = [module, *words]
+    sys.argv, sys.path[0] = [module, *words], str(Path.cwd())  # as with ``python -m``
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:

@@ -83,7 +83,8 @@ def make_models(work: Path) -> None:
         app("simulate", work / "small", "--slices", 6, "--rows", 128, "--columns", 128, "--overwrite")
         app("ingest", work / "small" / "sample.yaml", stack)
     for name, variant in NETWORKS.items():
-        app("train", stack, work / name, "--variant", variant, "--epochs", 1, *settings_options(SETTINGS))
+        if not (work / name / "models" / "model.pt").exists():
+            app("train", stack, work / name, "--variant", variant, "--epochs", 1, *settings_options(SETTINGS))
     for kind, file in FORMATS.items():
         if not (work / file).exists():
             app("export", work / "unet", work / file, "--format", kind)
