@@ -49,12 +49,7 @@ def main() -> None:
     checkouts = {"now": Path(__file__).parents[2]}
     if arguments.before:
         checkouts = {"before": arguments.before.resolve(), **checkouts}
-    measured: dict[str, list[dict[str, Any]]] = {}
-    for _ in range(arguments.rounds):
-        for kind, words in kinds(work).items():
-            for name, checkout in checkouts.items():
-                measured.setdefault(f"{kind} | {name}", []).append(run(checkout, words, work / "log"))
-    results = [{"process": kind, **medians(ones)} for kind, ones in measured.items()]
+    results = in_turn(checkouts, work, arguments.rounds)
     libraries = {
         f"{kind} | {name}": costs(checkout, words, work)
         for kind, words in kinds(work).items()
@@ -65,6 +60,16 @@ def main() -> None:
     if arguments.json:
         content = {"machine": machine(), "command": command(), "results": results, "libraries": libraries}
         write_json(arguments.json, content)
+
+
+def in_turn(checkouts: dict[str, Path], work: Path, rounds: int) -> list[dict[str, Any]]:
+    """Let all kinds of processes of all checkouts take turns; return the medians."""
+    measured: dict[str, list[dict[str, float]]] = {}
+    for _ in range(rounds):
+        for kind, words in kinds(work).items():
+            for name, checkout in checkouts.items():
+                measured.setdefault(f"{kind} | {name}", []).append(run(checkout, words, work / "log"))
+    return [{"process": kind, **medians(ones)} for kind, ones in measured.items()]
 
 
 def kinds(work: Path) -> dict[str, list[str]]:
