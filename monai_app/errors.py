@@ -54,7 +54,7 @@ class OutdatedError(AppError, RuntimeError):
 
 
 class DivergedError(AppError, ArithmeticError):
-    """A training whose loss or weights are no finite numbers any more."""
+    """A training whose loss or weights are not finite numbers any more."""
 
 
 class NotTrainedError(AppError, RuntimeError):
@@ -77,7 +77,7 @@ class StoppedError(AppError, RuntimeError):
     status = 409
 
 
-class NoRoomError(AppError, RuntimeError):
+class InsufficientSpaceError(AppError, RuntimeError):
     """Memory or disk are full, or would be."""
 
     status = 507

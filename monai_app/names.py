@@ -9,7 +9,7 @@ from monai_app.errors import ConfigError
 _UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_UNSEEN}]")
 _IN_NAMES = re.compile(f"[\t\n{_UNSEEN}]")
-"""What terminals take for commands, what ends a line or turns its direction, and bytes that are no text."""
+"""What terminals take for commands, what ends a line or turns its direction, and bytes that are not text."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _LONGEST = 200
@@ -57,7 +57,7 @@ def check_file_name(name: str, what: str) -> str:
     """
     if not is_file_name(name):
         raise ConfigError(
-            f"{what} {name[:_LONGEST]!r} is no file name that every system takes, such as slice_0001; rename it"
+            f"{what} {name[:_LONGEST]!r} is not a file name that every system takes, such as slice_0001; rename it"
         )
     return name
 

@@ -57,7 +57,7 @@ def parse_yaml(text: str, source: str) -> Any:
         source: what it is called in errors.
 
     Raises:
-        ConfigError: it is no YAML, too large or too deep, or names a key twice.
+        ConfigError: it is not YAML, too large or too deep, or names a key twice.
     """
     check_extent(text, source)
     try:
@@ -68,7 +68,7 @@ def parse_yaml(text: str, source: str) -> Any:
         place = _position(error)
         raise ConfigError(f"{source}: {problem} ({place}); every key may occur once: rename or remove one") from None
     except YAMLError as error:
-        raise ConfigError(f"{source} is no valid YAML ({_position(error)}); correct that line") from None
+        raise ConfigError(f"{source} is not valid YAML ({_position(error)}); correct that line") from None
     except Exception:  # a number of thousands of digits, the 31st of February, a list as a key: ruamel raises anything
         raise ConfigError(f"{source} holds a value too long, too deep or of no meaning for YAML; correct it") from None
     if levels > _DEEPEST:
@@ -85,7 +85,7 @@ def _load(text: str) -> Any:
 
 
 def check_extent(text: str, source: str) -> None:
-    """Refuse a text that would take readers of YAML seconds; what is no YAML is left to them.
+    """Refuse a text that would take readers of YAML seconds; what is not YAML is left to them.
 
     Raises:
         ConfigError: it is too large, or has lists or mappings in each other.
@@ -103,7 +103,7 @@ def check_extent(text: str, source: str) -> None:
 
 
 def is_huge(value: Any) -> bool:
-    """Whether a value is a whole number that Python may refuse to write."""
+    """Whether a value is an integer that Python may refuse to write."""
     return isinstance(value, int) and value.bit_length() > _BITS
 
 

@@ -385,7 +385,7 @@ def test_the_commands_of_the_packages_page_run_in_their_order(tiny_stack: Stack,
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
     assert Stack.open(tmp_path / "other.ome.zarr").label_names() == ("cement_unet",)
     record = json.loads((tmp_path / "runs" / "tuned" / "run.json").read_text())
-    assert "tensors are copied completely" in record["pretrained"]["transfer"][0]
+    assert "tensors were copied completely" in record["pretrained"]["transfer"][0]
 
 
 def test_the_commands_of_the_page_on_bundles_run_from_another_folder(

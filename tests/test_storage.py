@@ -34,7 +34,7 @@ def failing(code: int) -> object:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (errno.ENOSPC, "No space left on device; make room on that disk, and run the same command again"),
+        (errno.ENOSPC, "No space left on device; free space on that disk, and run the same command again"),
         (errno.EDQUOT, "quota"),
         (errno.EROFS, "Read-only file system; choose a place that can be written"),
         (errno.EACCES, "Permission denied; ask its owner"),

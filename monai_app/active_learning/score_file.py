@@ -1,4 +1,4 @@
-"""Scores of slices in a file: they hold for one stack, one model and one way of sampling."""
+"""Scores of slices in a file, which are valid for one stack, one model and one sampling."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping

@@ -21,7 +21,7 @@ LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, Kil
 
 
 @contextmanager
-def losses_told(where: str) -> Iterator[None]:
+def losses_reported(where: str) -> Iterator[None]:
     """Say in a sentence that the cluster is gone.
 
     Args:

@@ -17,7 +17,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from monai_app.errors import (
     DISK_FULL,
     FailedError,
-    NoRoomError,
+    InsufficientSpaceError,
     NotFoundError,
     RunningError,
     StoppedError,
@@ -96,7 +96,7 @@ class Job:
         except CancelledError:
             raise
         except Exception as error:
-            known = NoRoomError(DISK_FULL) if is_disk_full(error) else user_error(error)
+            known = InsufficientSpaceError(DISK_FULL) if is_disk_full(error) else user_error(error)
             if known is None:
                 _log.exception("%s failed", self.kind)
                 known = FailedError(f"{type(error).__name__}: {error}; see its log, {self.log.name}")

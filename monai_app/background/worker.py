@@ -10,7 +10,7 @@ import torch
 from anyio import BrokenWorkerProcess, CancelScope, CapacityLimiter, from_thread, sleep, to_process
 
 from monai_app.background.child import end_with_parent
-from monai_app.errors import DISK_FULL, AppError, FailedError, NoRoomError, UnavailableError, is_disk_full
+from monai_app.errors import DISK_FULL, AppError, FailedError, InsufficientSpaceError, UnavailableError, is_disk_full
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Worker:
 
         Raises:
             UnavailableError: as many wait as may.
-            NoRoomError: there was not enough memory, or the disk is full.
+            InsufficientSpaceError: there was not enough memory, or the disk is full.
             FailedError: it failed for a reason that nobody foresaw, or its process died.
             AppError: as the function says.
         """
@@ -81,9 +81,9 @@ def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             torch.cuda.empty_cache()
             remedy = "give --memory, or thinner cases (--thickness)"
-            raise NoRoomError(f"the inference needs more memory than there is ({error}); {remedy}") from None
+            raise InsufficientSpaceError(f"the inference needs more memory than there is ({error}); {remedy}") from None
         if is_disk_full(error):
-            raise NoRoomError(DISK_FULL) from None
+            raise InsufficientSpaceError(DISK_FULL) from None
         if isinstance(error, AppError):
             raise
         failed = FailedError(f"the inference failed ({type(error).__name__}: {error}); see the server's log")

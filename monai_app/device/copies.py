@@ -1,9 +1,15 @@
-"""Copies from the host to a device; to CUDA on a stream of their own, ahead of the computation."""
+"""Copies from the host to a device, to CUDA on a stream of their own, ahead of the computation; and waiting for it."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has done all that it was given: CUDA computes while Python goes on, a CPU does not."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 class Copies:

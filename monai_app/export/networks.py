@@ -143,7 +143,7 @@ def _parsed(text: str | bytes, source: str) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{source}: its {METADATA} is damaged ({error}); export the run folder again") from error
     if not isinstance(metadata, dict):
-        raise ConfigError(f"{source}: its {METADATA} is no JSON object; export the run folder again")
+        raise ConfigError(f"{source}: its {METADATA} is not a JSON object; export the run folder again")
     return metadata
 
 

@@ -1,4 +1,4 @@
-"""Segment whole stacks."""
+"""Segmentation of stacks."""
 
 import lazy_loader
 

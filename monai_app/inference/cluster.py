@@ -1,7 +1,7 @@
-"""The same tiles on several processes or machines, by Dask: lost workers' tiles are done again by others.
+"""Computing tiles in several processes or on several machines with Dask; tiles of lost workers are repeated by others.
 
-Every machine must see the store under the same path. No two tiles share a chunk, so writers do not know of each other;
-a tile that is written twice is written with the same bytes.
+Every machine must have the store under the same path. No two tiles share a chunk, so writers are independent; a tile
+that is written twice has the same bytes.
 """
 
 import os
@@ -17,7 +17,7 @@ import distributed
 import torch
 from distributed.worker import get_worker
 
-from monai_app.background.cluster import LOST, connected, losses_told
+from monai_app.background.cluster import LOST, connected, losses_reported
 from monai_app.device.malloc import keep_freed_memory
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
@@ -76,7 +76,7 @@ def compute_on_cluster(
     """
     threads = max(1, len(os.sched_getaffinity(0)) // workers) if address is None else None
     where = connected(address) if address is not None else _own_cluster(workers)
-    with losses_told(address or f"of {workers} processes"), where as client:
+    with losses_reported(address or f"of {workers} processes"), where as client:
         yield from _computed(client, job, tiles, threads, advance)
 
 

@@ -1,4 +1,4 @@
-"""From logits to the bytes that are stored: labels, and on request how sure the network is.
+"""Conversion of logits to stored bytes: labels, and optional confidence maps.
 
 A new output is one entry of `OUTPUTS`; its planes are computed, masked, stored, checked and resumed as the others are.
 """
@@ -76,8 +76,8 @@ class Outputs:
         stored = [output.name for output in self.maps]
         if len(set(stored)) < len(stored):
             raise ConfigError(
-                f"confidence {self.confidence!r}: {' and '.join(self.names)} would be stored under the same name; ask "
-                "for one of them"
+                f"confidence {self.confidence!r}: {' and '.join(self.names)} would be stored under the same name; "
+                "choose one of them"
             )
 
     @property

@@ -1,4 +1,4 @@
-"""Labels of some slices in memory, by the engine that segments whole stacks."""
+"""Labels of some slices in memory, computed as for complete stacks."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -82,7 +82,7 @@ class Predictor:
         for z in slices:
             stack.check_slice(z)
         if not slices:
-            raise ConfigError("no slice is asked for; give the z of one at least")
+            raise ConfigError("no slice is requested; give at least one z")
         rect = rect or Rect.whole(stack.shape)
         region = Region(Span(min(slices), max(slices) + 1), rect.y, rect.x)
         region.check_within(stack.shape)

@@ -1,4 +1,4 @@
-"""Finished label images as TIFFs."""
+"""Exporting finished label images as TIFFs."""
 
 from pathlib import Path
 

@@ -204,7 +204,7 @@ def _find_detectors(path: Path) -> dict[str, Path]:
     holding = {folder.name: folder for folder in folders if any(map(find_format, folder.iterdir()))}
     if not holding:
         raise StackError(
-            f"{path} is no store, has no {DESCRIPTION} and holds no images ({suffixes()}); give a store, a "
+            f"{path} is not a store, has no {DESCRIPTION} and holds no images ({suffixes()}); give a store, a "
             "description, or a folder of images or of one folder a detector"
         )
     return holding

@@ -41,7 +41,7 @@ class GreyMapping:
         """Map a plane: (rows, columns), rounded half to even.
 
         Raises:
-            StackError: a value lies outside, or is no number.
+            StackError: a value lies outside, or is not a number.
         """
         low, high = float(plane.min()), float(plane.max())  # nan where any pixel is
         if not self.low <= low <= high <= self.high:

@@ -34,7 +34,7 @@ def read_header(path: Path) -> Header:
     """
     form = find_format(path)
     if form is None or form.header is None:
-        raise StackError(f"{path} is no volume file ({suffixes(volumes=True)}); convert or rename it")
+        raise StackError(f"{path} is not a volume file ({suffixes(volumes=True)}); convert or rename it")
     with readable(path):
         return form.header(path)
 
@@ -73,7 +73,7 @@ def check_labels(path: Path, image: Extent) -> None:
 
     Raises:
         StackError: as `read_volume`.
-        AnnotationError: other voxels than the image's, or other values than whole numbers 0..255.
+        AnnotationError: other voxels than the image's, or other values than integers 0..255.
     """
     header = read_header(path)
     check_covers(header.extent, image)

@@ -94,7 +94,7 @@ def from_extent(extent: Extent) -> Recorded:
 
 
 def length_nm(value: object, unit: object) -> float | None:
-    """A length in nm; None where it is no positive number, or the unit is not known.
+    """A length in nm; None where it is not a positive number, or the unit is not known.
 
     Example:
         >>> length_nm("0.005", "µm"), length_nm(5, "pixel"), length_nm("bad", "nm")

@@ -67,9 +67,7 @@ class Header:
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "uif":
-            raise StackError(
-                f"it holds values of type {self.dtype} and must hold whole numbers; save it as uint8 or uint16"
-            )
+            raise StackError(f"it holds values of type {self.dtype} and must hold integers; save it as uint8 or uint16")
         if not np.isfinite(self.affine).all() or not np.linalg.det(self.affine[:3, :3]):
             raise StackError(f"its geometry {self.affine[:3].tolist()} spans no volume; save it again with its spacing")
 

@@ -59,7 +59,7 @@ def save_mesh(
         The file.
 
     Raises:
-        ConfigError: the target is no mesh or lies in a store, there is no such phase or level, a format that holds one
+        ConfigError: the target is not a mesh or is in a store, there is no such phase or level, a format that holds one
             phase gets several, the region is too large for the coarsest level, or VTK is not installed.
         StackError: there is no such label image, nothing of the phases in the region, or it was replaced meanwhile.
         TargetExistsError: the file exists.

@@ -29,7 +29,7 @@ def labelled_pairs(output: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torc
 def phase_confusion(phases: int) -> ConfusionMatrix:
     """Make the confusion matrix of K phases over labelled pixels, ``[true][predicted]``.
 
-    Counts are whole numbers and accumulate over a run and over all processes.
+    Counts are integers and accumulate over a run and over all processes.
     """
     return ConfusionMatrix(num_classes=phases, output_transform=labelled_pairs)
 

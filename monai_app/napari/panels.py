@@ -101,7 +101,7 @@ class SlicePanel(QGroupBox):
     """The slice that is shown: what it is for, proposals, saving.
 
     Args:
-        set_role, propose, take, save, reload, least_sure: are called when somebody asks for it.
+        set_role, propose, take, save, reload, most_uncertain: are called when somebody asks for it.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class SlicePanel(QGroupBox):
         take: Act,
         save: Act,
         reload: Act,
-        least_sure: Act,
+        most_uncertain: Act,
     ) -> None:
         super().__init__("Slice")
         self.name, self.role = QLabel(), QComboBox()
@@ -124,8 +124,12 @@ class SlicePanel(QGroupBox):
         self.take = Action("Take proposal", "Take the proposal where nothing is painted; Ctrl-Z undoes it", take)
         self.save = Action("Save", "Save everything painted as annotations of the store", save)
         self.reload = Action("Reload", "Discard unsaved changes of this slice, and reload it from the store", reload)
-        self.least_sure = Action("Least sure slice", "Go to the slice that the model is the least sure of", least_sure)
-        _grid(self, [(self.name, self.role), (self.propose, self.take), (self.save, self.reload), (self.least_sure,)])
+        self.most_uncertain = Action(
+            "Least certain slice", "Go to the slice on which the model is least certain", most_uncertain
+        )
+        _grid(
+            self, [(self.name, self.role), (self.propose, self.take), (self.save, self.reload), (self.most_uncertain,)]
+        )
 
     def show_slice(self, canvas: Canvas | None) -> None:
         """Show which slice it is, and what it is for."""
@@ -185,7 +189,7 @@ def why_not(
         model: is applied; None before there is one.
         running: what is being done; None for nothing.
     """
-    buttons = (slices.propose, slices.take, slices.save, slices.reload, slices.least_sure)
+    buttons = (slices.propose, slices.take, slices.save, slices.reload, slices.most_uncertain)
     more = (models.train, models.predict_slice, models.predict_stack)
     if canvas is None:
         return dict.fromkeys((*buttons, *more), "open a stack first")
@@ -197,7 +201,7 @@ def why_not(
         slices.take: session.why_not_take(z, canvas.proposed.plane(z)),
         slices.save: None if session.changed else "nothing was changed",
         slices.reload: None,
-        slices.least_sure: running or ranking,
+        slices.most_uncertain: running or ranking,
         models.train: running or session.why_no_training(),
         models.predict_slice: running or no_model,
         models.predict_stack: running or no_model,

@@ -15,7 +15,7 @@ class Planes:
     """Labels (slices, rows, columns) as an array that is read slice by slice, and painted.
 
     A painted slice stays in memory until it is dropped; of all others the last one read does. What napari's labels
-    layer asks of an array is here: whole numbers, slices and arrays of whole numbers as indices.
+    layer asks of an array is here: integers, slices and arrays of integers as indices.
 
     Args:
         shape: (slices, rows, columns).

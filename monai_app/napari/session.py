@@ -135,8 +135,8 @@ class Session:
         rows, columns = (axis.astype(small) for axis in where)
         return (np.full(rows.shape, z, small), rows, columns), proposal[where]
 
-    def least_sure(self, labels: str, z: int) -> int:
-        """The slice without labels that a model is the least sure of; asked again there, the next one, and so on.
+    def most_uncertain(self, labels: str, z: int) -> int:
+        """Return the unlabelled slice on which a model is least certain; on repeated calls, the next one, and so on.
 
         Args:
             labels: a label image with confidence.
@@ -146,9 +146,9 @@ class Session:
             AnnotationError: all slices have labels.
             StackError: there is no such label image.
         """
-        from monai_app.active_learning.stored_scores import least_sure  # loads torch, which takes seconds
+        from monai_app.active_learning.stored_scores import most_uncertain  # loads torch, which takes seconds
 
-        order = [score.z for score in least_sure(self.stack, labels) if self.role(score.z) is None]
+        order = [score.z for score in most_uncertain(self.stack, labels) if self.role(score.z) is None]
         if not order:
             raise AnnotationError("every slice has labels already; correct some of them instead")
         return order[(order.index(z) + 1) % len(order)] if z in order else order[0]
@@ -174,7 +174,7 @@ class Session:
         return None if any(self.role(z) == "train" for z in known) else "label a slice to train on first"
 
     def why_no_ranking(self, labels: str) -> str | None:
-        """Why there is no least sure slice by a label image; None where there is one."""
+        """Return why a label image yields no least certain slice; None if it does."""
         return None if labels in self.stack.label_names() else "predict the stack first"
 
     def _read(self, z: int) -> Plane:

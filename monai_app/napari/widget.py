@@ -56,7 +56,9 @@ class LabelPanel(QWidget):
             lambda: ask_folder(self, "Open an ingested stack (NAME.ome.zarr)", self.open),
             lambda: ask_description(self, self.ingest),
         )
-        self.slice = SlicePanel(self.set_role, self.propose, self.take, self.save, self.reload, self.go_to_least_sure)
+        self.slice = SlicePanel(
+            self.set_role, self.propose, self.take, self.save, self.reload, self.go_to_most_uncertain
+        )
         self.models = ModelPanel(
             lambda: ask_folder(self, "Choose the run folder of a model", self.choose_model),
             self.train,
@@ -156,11 +158,11 @@ class LabelPanel(QWidget):
             job = jobs.predict(stack, self.model, z, self._log(), overwrite=done)
             self.runner.start("segment" if z is None else f"segment slice {z}", job, self._canvas.show_prediction)
 
-    def go_to_least_sure(self) -> None:
-        """Go to the slice, of those without labels, that the model is the least sure of."""
+    def go_to_most_uncertain(self) -> None:
+        """Go to the unlabelled slice on which the model is least certain."""
         assert self.model is not None
         canvas, labels, z = self._canvas, self.model.labels, self.z
-        self.runner.start("rank the slices", lambda: canvas.session.least_sure(labels, z), canvas.go_to)
+        self.runner.start("rank the slices", lambda: canvas.session.most_uncertain(labels, z), canvas.go_to)
 
     def may_leave(self) -> bool:
         """Whether the stack may be left: what is not saved, or not finished, is asked about."""

@@ -13,7 +13,7 @@ def monai_network(name: str) -> type[nn.Module]:
 
     found = getattr(nets, name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ConfigError(f"network {name!r} is no class of monai.networks.nets; name one of them")
+        raise ConfigError(f"network {name!r} is not a class of monai.networks.nets; name one of them")
     return found
 
 

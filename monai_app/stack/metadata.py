@@ -38,7 +38,7 @@ def check_slice_name(name: str) -> str:
         ConfigError: it holds more than a name.
     """
     if name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f\x7f-\x9f]", name):
-        raise ConfigError(f"{name!r} is no name of a file, without folder and suffix; {REMEDY}")
+        raise ConfigError(f"{name!r} is not a name of a file, without folder and suffix; {REMEDY}")
     return name
 
 
@@ -145,9 +145,9 @@ def read_metadata(path: Path) -> StoreMetadata:
     try:
         own = read_own(path, REMEDY)
     except OSError:
-        raise StackError(f"{path} is no stack store (it has no readable zarr.json); {remedy}") from None
+        raise StackError(f"{path} is not a stack store (it has no readable zarr.json); {remedy}") from None
     if own is None or "slice_names" not in own:
-        raise StackError(f"{path} is no stack store of this package (no metadata {OWN!r}); {remedy}")
+        raise StackError(f"{path} is not a stack store of this package (no metadata {OWN!r}); {remedy}")
     try:
         content = {**own, "ingested": own.get("identity"), **_read_edits(path, own)}
         metadata = validated(StoreMetadata, content, path / "zarr.json", REMEDY)

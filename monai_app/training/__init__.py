@@ -1,4 +1,4 @@
-"""What training and evaluation add to MONAI's engines: the split, the loss, checkpoints and handlers."""
+"""Extensions of MONAI's engines for training and evaluation: split, loss, checkpoints and handlers."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""What decides the weights of a training: all of its config but for places, reports and who shares the work."""
+"""The settings that determine the weights of a training: its config without paths, reports and process counts."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -47,13 +47,13 @@ _REPORTERS = {
 
 
 def fingerprint(**more: Any) -> dict[str, Any]:
-    """Return id and value of everything in the running config that decides the weights.
+    """Return id and value of everything in the running config that determines the weights.
 
     For an expression of a bundle's config. MONAI gives an expression no way to the config that it stands in, so the
     parser that evaluates it is looked up on the call stack.
 
     Args:
-        more: what decides the weights and is no part of the config, such as the identity of the stack.
+        more: other values that determine the weights, such as the identity of the stack.
 
     Returns:
         Ids such as ``augmentation::gain::prob`` and the plain values or expressions that the config has there, with

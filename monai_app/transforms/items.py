@@ -21,7 +21,7 @@ def annotated_items(
         role: which slices.
         spec: of the model, whose phases must be the stacks'; None where there is none yet.
         trained_on: ``identity`` of a stack at its ingestion and its ``slices`` that a model has seen, or several of
-            these; they are no test of it.
+            these; they are not test of it.
 
     Raises:
         AnnotationError: a stack's phases are not the model's, it has no such slice, or the model was trained on one.
@@ -47,7 +47,7 @@ def _items_of(
     seen = sorted(known.intersection(slices))
     if seen:
         raise AnnotationError(
-            f"the model was trained on slice {seen[0]} of {source.path}, so it is no test; test on another slice"
+            f"the model was trained on slice {seen[0]} of {source.path}, so it is not a test; test on another slice"
         )
     return [{"image": stack, "label": stack, "z": z, "identity": source.identity} for z in slices]
 

@@ -60,7 +60,9 @@ def test_a_training_gives_the_weights_that_the_command_gives(
     tiny_stack: monai_app.Stack, trained: Path, tmp_path: Path
 ) -> None:
     epochs, settings = TINY["max_epochs"], {name: value for name, value in TINY.items() if name != "max_epochs"}
-    run = monai_app.train(str(tiny_stack.path), str(tmp_path / "run"), epochs=epochs, settings=settings)
+    words = f"{str(tiny_stack.path)!r}, {str(tmp_path / 'run')!r}, epochs={epochs}, settings={settings}"
+    run_command("-c", f"import monai_app; monai_app.train({words})")
+    run = monai_app.Run(tmp_path / "run")
     own, other = (torch.load(path, weights_only=True) for path in (run.weights, trained / "models" / "model.pt"))
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)
@@ -131,11 +133,11 @@ def test_names_are_text_where_a_notebook_shows_them(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_refused(tiny_stack: monai_app.Stack, tmp_path: Path) -> None:
-    with pytest.raises(monai_app.AppError, match="is no run folder"):
+    with pytest.raises(monai_app.AppError, match="is not a run folder"):
         monai_app.segment(tiny_stack, tmp_path)
     with pytest.raises(monai_app.AppError):
         monai_app.Stack.open(str(tmp_path / "nothing.ome.zarr"))
     with pytest.raises(monai_app.AppError, match="no finished label image 'none'"):
         monai_app.quantify(tiny_stack, "none")
-    with pytest.raises(monai_app.AppError, match="and not both"):
+    with pytest.raises(monai_app.AppError, match="give either --from PATH"):
         monai_app.annotate(tiny_stack)

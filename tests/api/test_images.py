@@ -102,7 +102,7 @@ def test_a_stopped_call_is_resumed(
     assert {path.name for path in hidden.iterdir()} == {"images.ome.zarr", "inputs.json", "labels"}
     caplog.set_level("INFO")
     assert "of the call that was stopped" in call()
-    assert "are complete already" in caplog.text
+    assert "are already complete" in caplog.text
     assert contents(target) == expected
     assert not hidden.exists()
     call(overwrite=True, preview=2)

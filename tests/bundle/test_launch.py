@@ -62,7 +62,7 @@ def test_a_killed_one_is_named_although_others_fail_when_they_lose_it(tmp_path: 
     there = f"Path('{tmp_path}/there')"
     kill = f"if rank == '1': {there}.touch(); os.kill(os.getpid(), signal.SIGKILL)\nwhile not {there}.exists(): pass\n"
     with pytest.raises(
-        StoppedError, match=r"^process 2 of 2, pid \d+, was ended by SIGKILL .*the same command resumes$"
+        StoppedError, match=r"^process 2 of 2, pid \d+, was killed by SIGKILL .*run the same command to resume$"
     ):
         launch(["-c", WAIT.format(kill + "raise RuntimeError('connection lost')")], 2)
 
@@ -79,8 +79,9 @@ def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals) -> None:
     command = [warm.python(), "-c", LAUNCHER, sys.executable, WAIT.format("print('here', flush=True)")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    assert process.stderr is not None
     launcher = psutil.Process(int(process.stdout.readline()))
-    assert [process.stdout.readline() for _ in range(2)] == ["here\n"] * 2
+    assert [process.stderr.readline() for _ in range(2)] == ["here\n"] * 2
     children = launcher.children(recursive=True)
     assert len(children) == 2
     launcher.send_signal(stop)

@@ -44,7 +44,7 @@ def test_a_stack(made: Path) -> None:
     assert f"{stack} has no checksums, so not every damage shows; add them: --add-checksums" in asked.stdout
     assert asked.stdout.endswith("\nok\n")
     added = verify(stack, "--add-checksums")
-    assert (added.exit_code, added.stdout) == (0, "all files have checksums now\nok\n")
+    assert (added.exit_code, added.stdout) == (0, "all files now have checksums\nok\n")
     assert verify(stack).stdout == "ok\n"
     flip(stack / "0/c/0/2/0/0")
     (stack / "labels/unet/0/c/1/0/0").unlink()
@@ -81,4 +81,4 @@ def test_a_damaged_package_is_an_error(unpacked: Path, tmp_path: Path) -> None:
     package = Path(shutil.copy(unpacked / "unet.zip", tmp_path))
     flip(package)
     assert str(verify(package).exception).startswith(str(package))
-    assert "is a package, which has checksums" in str(verify(package, "--add-checksums").exception)
+    assert "is a package and has checksums" in str(verify(package, "--add-checksums").exception)

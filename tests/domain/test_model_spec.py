@@ -109,7 +109,7 @@ def test_any_content_is_read_or_refused(name: str, value: Any) -> None:
     ("change", "message"),
     [
         ({"slices": 2}, "slices: 2 must be odd"),
-        ({"stride": 0}, "stride: 0 is not a whole number of at least 1"),
+        ({"stride": 0}, "stride: 0 is not an integer of at least 1"),
         ({"dtype": "float32"}, "dtype: 'float32' is not one of uint8, uint16"),
         ({"channel_mean": [1.0]}, r"channel_mean \[1.0\]: must have 6 numbers"),
         ({"channel_mean": [1.0, 2, 3, 4, 5, 6]}, r"channel_mean .*: must have 6 numbers, those of ICE, TLD 3 times"),
@@ -202,7 +202,7 @@ def test_a_detector_takes_the_part_of_another_in_all_that_names_it() -> None:
 @pytest.mark.parametrize(
     ("stand_ins", "message"),
     [
-        ({"HAADF": "SE"}, "detector 'HAADF', which 'SE' is to replace, is none of the model's, which are ICE, TLD"),
+        ({"HAADF": "SE"}, "detector 'HAADF', which 'SE' is to replace, is not one of the model's, which are ICE, TLD"),
         ({"ICE": "TLD"}, "detector 'TLD' would replace two detectors"),
         ({"ICE": "SE", "TLD": "SE"}, "detector 'SE' would replace two detectors"),
     ],

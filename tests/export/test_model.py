@@ -225,7 +225,7 @@ def test_a_description_of_another_network_is_refused(
 def test_the_halo_of_an_onnx_file_is_needed_and_checked(opened: Opened, stack: Stack) -> None:
     model = opened("unet", "onnx")
     assert measure_halo(model) == model.spec.halo == 96
-    for halo, message in ((None, "does not say its halo"), (32, "logits depend on the size of the image")):
+    for halo, message in ((None, "has no halo in its metadata"), (32, "logits depend on the size of the image")):
         with pytest.raises(ConfigError, match=message):
             measure_halo(replace(model, spec=model.spec.model_copy(update={"halo": halo})))
 

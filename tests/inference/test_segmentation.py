@@ -237,7 +237,7 @@ def test_a_damaged_tile_is_done_again(stack: Stack, tmp_path: Path, caplog: pyte
     (chunk, *_) = sorted(path for path in (partial / "0" / "c").rglob("*") if path.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-9])
     segmentation(model, stack, request=request).run()
-    assert "tiles were damaged and are done again" in caplog.text
+    assert "damaged tiles are computed again" in caplog.text
     assert_same_bytes(stored(stack, "net"), stored(stack, "whole"))
 
 
@@ -386,7 +386,7 @@ def test_a_new_output_is_one_entry_of_the_table(
     with pytest.raises(ConfigError, match=r'confidence: "entropy,margin,doubt" -> "entropy"'):
         segmentation(model, stack, **{**options, "outputs": Outputs("entropy", probability=True)}).run()
     segmentation(model, stack, **options).run()
-    assert "tiles were damaged and are done again" in caplog.text
+    assert "damaged tiles are computed again" in caplog.text
     assert_same_bytes(stored(stack, "net"), stored(stack, "whole"))
     assert set(stored(stack)) >= {"labels/0", "confidence/0", "probability/0", "margin/0", "doubt/0"}
     in_memory = dict(Predictor(model).predict(stack, [2], outputs=outputs))[2]

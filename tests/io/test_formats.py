@@ -231,7 +231,7 @@ def test_annotations_are_read_from_volumes(tmp_path: Path, name: str, dtype: str
         np.testing.assert_array_equal(stack.read_annotation(z), np.select([plane == 0, plane == 7], [1, 2], 0))
     if dtype == "float32":
         itk.WriteImage(itk.GetImageFromArray(planes + np.float32(0.5)), tmp_path / name)
-        with pytest.raises(StackError, match=rf"{name}: plane 0 holds \S+\.5 and label values are whole numbers"):
+        with pytest.raises(StackError, match=rf"{name}: plane 0 holds \S+\.5 and label values are integers"):
             ingest(sample.write(), sample.target, overwrite=True)
 
 

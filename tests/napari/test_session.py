@@ -223,20 +223,20 @@ def test_what_cannot_be_done_yet_says_why(session: Session) -> None:
     assert session.why_no_ranking("model_0001") == "predict the stack first"
 
 
-def test_the_least_sure_slices_without_labels_come_one_after_the_other(
+def test_the_most_uncertain_slices_without_labels_come_one_after_the_other(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ranking = [SliceScore(z, (), uncertainty=1 - 0.1 * n) for n, z in enumerate((2, 1, 4, 0, 7))]
-    monkeypatch.setattr(stored_scores, "least_sure", lambda stack, labels: {"unet": ranking}[labels])
+    monkeypatch.setattr(stored_scores, "most_uncertain", lambda stack, labels: {"unet": ranking}[labels])
     order = [2]
     for _ in range(4):
-        order.append(session.least_sure("unet", order[-1]))
+        order.append(session.most_uncertain("unet", order[-1]))
     assert order == [2, 4, 0, 7, 2]
-    assert session.least_sure("unet", 1) == 2
+    assert session.most_uncertain("unet", 1) == 2
     for z in (0, 2, 4, 7):
         session.labels[z, 0, 0] = 1
     with pytest.raises(AnnotationError, match="every slice has labels already"):
-        session.least_sure("unet", 1)
+        session.most_uncertain("unet", 1)
 
 
 def test_other_programs_read_what_was_saved(session: Session) -> None:

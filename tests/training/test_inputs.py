@@ -294,7 +294,7 @@ def test_configs_of_earlier_versions_name_the_confusion_too(stack: Stack, tmp_pa
 
 
 def test_scores_that_another_evaluation_removed_are_told_of(tmp_path: Path) -> None:
-    with pytest.raises(BusyError, match=r"scores\.json was written, and another evaluation .* has removed it"):
+    with pytest.raises(BusyError, match=r"scores\.json has been removed by another evaluation"):
         read_document(tmp_path / "scores.json")
 
 

@@ -12,11 +12,11 @@ from monai_app.domain.validation import Items, Strict, Text
 from monai_app.errors import ConfigError
 
 AUTOMATIC = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
-"""What the bundles have as ``device``."""
+"""The value of ``device`` in the bundles."""
 
 
 class Part(Strict):
-    """What of a stack is segmented, an axis each: FIRST:END, END excluded, or one; None is all."""
+    """The region to segment, per axis: FIRST:END with END excluded, or one index; None means all."""
 
     slices: str | None = None
     rows: str | None = None
@@ -24,7 +24,7 @@ class Part(Strict):
 
 
 class Asked(Strict):
-    """What a person asks for each time; a file does not decide it."""
+    """Options that are given on each call and cannot be set in a file."""
 
     mask: Text | None = None
     """a label image of the stack, or a path: only its pixels above 0 are segmented"""
@@ -41,7 +41,7 @@ class Asked(Strict):
 
 
 class Applied(Asked):
-    """All that ``monai-app segment`` can be told; what is not asked for comes from the run folder."""
+    """All options of ``monai-app segment``; those that are not given come from the run folder."""
 
     region: Part = Part()
     """what of the stack is segmented"""
@@ -62,11 +62,11 @@ class Applied(Asked):
 
 
 KEPT = tuple(name for name in Applied.model_fields if name not in Asked.model_fields)
-"""Ids of ``inference.yaml`` that are read as data."""
+"""Ids in ``inference.yaml`` that are read as data."""
 
 
 def kept_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return the settings in a run folder's ``inference.yaml``; nothing of it is evaluated.
+    """Return the settings in a run folder's ``inference.yaml`` without evaluating it.
 
     Raises:
         ConfigError: one is an expression, or belongs on the command line.
@@ -78,5 +78,5 @@ def kept_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     kept = {name: config[name] for name in KEPT if name in config and config[name] != AUTOMATIC}
     for name, value in kept.items():
         if not is_plain(value):
-            raise ConfigError(f"{path}: {name} is {value!r}, and no config is evaluated here; give a plain value")
+            raise ConfigError(f"{path}: {name} is {value!r}, but configs are not evaluated here; give a plain value")
     return kept

@@ -1,4 +1,4 @@
-"""Slices of a stack that look unlike the slices that a model was trained on."""
+"""Slices of a stack that differ in appearance from the training slices of a model."""
 
 import csv
 import logging
@@ -23,7 +23,7 @@ _MOST = 10
 
 @dataclass(frozen=True)
 class Familiarity:
-    """How slices of a stack compare with the training slices of a model.
+    """Comparison of slices of a stack with the training slices of a model.
 
     Attributes:
         appearances: what was measured, by z.
@@ -57,7 +57,7 @@ class Familiarity:
 def look_at(
     stack: Stack, slices: Sequence[int], spec: ModelSpec, folder: Path, progress: Progress = silent
 ) -> Familiarity | None:
-    """Compare slices with the training slices of a model, and warn of those that are unlike them, ten lines at most.
+    """Compare slices with the training slices of a model, and warn of those that differ, in at most ten lines.
 
     What was measured is written as `TABLE`; where that is there, it is read instead.
 
@@ -113,6 +113,8 @@ def _warn(lines: Sequence[str]) -> None:
     logger = logging.getLogger(__name__)
     shown = lines if len(lines) <= _MOST else lines[: _MOST - 1]
     for line in shown:
-        logger.warning("unlike the training slices: %s", line)
+        logger.warning("different from the training slices: %s", line)
     if len(lines) > len(shown):
-        logger.warning("%d lines more of such slices; %s beside the result has all", len(lines) - len(shown), TABLE)
+        logger.warning(
+            "%d more lines of such slices; see %s in the folder of the result", len(lines) - len(shown), TABLE
+        )

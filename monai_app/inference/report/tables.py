@@ -1,4 +1,4 @@
-"""The tables that lie beside a result."""
+"""The tables of a result."""
 
 from collections.abc import Sequence
 from typing import Any

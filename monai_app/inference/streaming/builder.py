@@ -93,7 +93,7 @@ class Builder:
         numbers = (maps,) if isinstance(maps, int) else maps
         channels = self.channels(maps)
         if any((1, channels, *self.shapes[number][1:]) != value.shape for number in numbers):
-            raise NotStreamableError(f"result {value.shape}, which is no map of the expected size")
+            raise NotStreamableError(f"result {value.shape}, which is not a map of the expected size")
         self._maps[value] = maps
 
     def build(self) -> RowStream:

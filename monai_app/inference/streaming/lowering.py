@@ -37,6 +37,6 @@ def lower_to_row_stream(
         if lowering is None or "out" in node.kwargs:  # into a tensor that exists already
             raise NotStreamableError(f"operation {node.name}")
         results = lowering(builder, node, *node.args, **node.kwargs)
-        for value, maps in zip(node.results, results, strict=False):  # statistics and indices are no maps
+        for value, maps in zip(node.results, results, strict=False):  # statistics and indices are not maps
             builder.define(value, maps)
     return builder.build()

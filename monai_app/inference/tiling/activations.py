@@ -1,4 +1,4 @@
-"""How much a network that runs on whole tiles holds at once, counted while it runs on a small image."""
+"""Peak memory of a network that runs on complete tiles, measured on a small image."""
 
 from math import ceil
 from typing import Any

@@ -118,7 +118,7 @@ OUT_OF_ORDER = 0.4
 """How much more alike slices must be when put into another order, as a share of what one slice of distance costs."""
 
 CHANCE = 0.75
-"""What a slice of distance costs must be so many robust standard deviations, or the slices are no neighbours: for
+"""What a slice of distance costs must be so many robust standard deviations, or the slices are not neighbours: for
 unrelated pictures it is about none, for those of ISBI 2012 four, and less where many slices are in disorder."""
 
 SHIFT_PX = 4.0

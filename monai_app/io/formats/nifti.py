@@ -28,7 +28,7 @@ def read_nifti(path: Path) -> Header:
     """Read what a NIfTI file, .nii or .nii.gz, says of itself.
 
     Raises:
-        StackError: it is no NIfTI file in one piece, has more than four axes, or two geometries that differ.
+        StackError: it is not a NIfTI file in one piece, has more than four axes, or two geometries that differ.
     """
     packed = path.name.casefold().endswith(".gz")
     with opened(path, packed) as stream:
@@ -39,7 +39,7 @@ def read_nifti(path: Path) -> Header:
     kind: Any = nibabel.Nifti2Header if large else nibabel.Nifti1Header  # typed in part
     length = 540 if large else 348
     if len(start) < length:
-        raise StackError(f"it has {len(start)} bytes and is no NIfTI file; save or copy it again")
+        raise StackError(f"it has {len(start)} bytes and is not a NIfTI file; save or copy it again")
     header = kind(start[:length], check=False)
     if header["sizeof_hdr"] != length or bytes(header["magic"].item())[:3] not in (b"n+1", b"n+2"):
         raise StackError(

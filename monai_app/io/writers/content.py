@@ -27,7 +27,7 @@ class Content:
         affine: 4 x 4, from the index x, y, z to LPS.
         unit: the unit of lengths that the file is to name; None for micrometres, which formats name as programs expect.
         channels: number of channels.
-        phases: what the values mean; None where they are no labels.
+        phases: what the values mean; None where they are not labels.
         slice_names: of every slice; empty where they have none.
         title: what it is, for people.
     """

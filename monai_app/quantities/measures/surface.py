@@ -1,4 +1,4 @@
-"""Areas of the faces between phases, from how often lines cross them."""
+"""Areas of the interfaces between phases, from the number of crossings with lines."""
 
 from itertools import product
 
@@ -27,7 +27,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     is half the area per volume in the mean over all directions; a direction's weight is its share of the sphere, with
     the voxel's sides as they are (Legland, Kieu and Devaux 2007, doi 10.5566/ias.v26.p83-92). Pairs of voxels count
     where both are segmented. A phase's specific surface is its area towards all other phases per volume of what is
-    segmented; the border of the region or mask is no surface.
+    segmented; the border of the region or mask is not a surface.
     """
     changes = np.zeros((len(DIRECTIONS), labels.size, labels.size), np.int64)
     lines = np.zeros(len(DIRECTIONS), np.int64)
@@ -93,13 +93,15 @@ def _measured(labels: Labels, areas: npt.NDArray[np.float64] | None, pairs: np.i
     voxels = labels.count()[:, values].sum()
     volume = float(voxels * np.prod(labels.voxel_um))
     if areas is None:
-        reason = "areas need at least two slices, rows and columns that are segmented side by side"
+        reason = "areas need at least two adjacent segmented slices, rows and columns"
         nothing = {phase.name: Quantity(None, "1/um", unreliable=reason) for phase in labels.phases}
         return Measured({"specific_surface": nothing})
     between = areas[np.ix_(values, values)]
     counted, few = voxels / pairs, None
     if counted > MOST_COUNTED:
-        few = f"of few neighbouring slices a face between two counts {counted:.2g} times; 5 or more are needed"
+        few = (
+            f"with few neighbouring slices, a face between two counts {counted:.2g} times; at least 5 slices are needed"
+        )
     surfaces = {
         phase.name: Quantity(area, "1/um", unreliable=few)
         for phase, area in zip(labels.phases, between.sum(1).tolist(), strict=True)

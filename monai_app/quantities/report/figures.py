@@ -1,4 +1,4 @@
-"""Figures of what was measured, in the colours of the phases."""
+"""Figures of the results, in the colours of the phases."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two-point correlation along an axis: how often two voxels of a line so far apart are both of one phase."""
+"""Two-point correlation along an axis: how often two voxels at a distance along a line have the same phase."""
 
 import numpy as np
 import numpy.typing as npt

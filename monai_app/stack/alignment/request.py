@@ -67,7 +67,8 @@ class Align:
         """
         if self.reference is not None and self.reference not in detectors:
             raise ConfigError(
-                f"align: reference {self.reference!r} is no detector; the detectors are {', '.join(detectors)}: name "
+                f"align: reference {self.reference!r} is not a detector; the detectors are {', '.join(detectors)}: "
+                "name "
                 "one (--align-reference)"
             )
         if self.moves_detectors and len(detectors) < 2:

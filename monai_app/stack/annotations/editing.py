@@ -177,7 +177,9 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists already; choose another target or remove it")
     if target.exists() and not (target / "0").is_symlink():
-        raise TargetExistsError(f"{target} is no snapshot (its image is no link), so it stays; choose another target")
+        raise TargetExistsError(
+            f"{target} is not a snapshot (its image is not a link), so it stays; choose another target"
+        )
 
 
 def _copy_annotations(source: Path, target: Path) -> None:
@@ -216,7 +218,7 @@ def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
         return None
     if plane.shape != stack.shape[1:] or plane.dtype.kind not in "ui":
         raise AnnotationError(
-            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be whole numbers of shape "
+            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be integers of shape "
             f"{stack.shape[1:]} (rows, columns)"
         )
     if strange := [value for value in (plane.max(), plane.min()) if not 0 <= value <= len(stack.phases)]:

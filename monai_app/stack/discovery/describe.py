@@ -204,7 +204,7 @@ def _name(facts: LabelFacts, value: int) -> str:
 
 def _source_of_labels(facts: LabelFacts, values: Sequence[int], folder: Path) -> list[str]:
     rest = [value for value in facts.counts if value not in values]
-    asked = f"Which value is which phase, and which is no label? Here {_listed(values)} are phases"
+    asked = f"Which value is which phase, and which is not a label? Here {_listed(values)} are phases"
     train, test = (facts.slices[:-1], facts.slices[-1:]) if len(facts.slices) > 1 else (facts.slices, ())
     return [
         "annotations:",

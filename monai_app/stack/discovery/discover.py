@@ -156,13 +156,13 @@ def _number(found: Discovery) -> None:
     except StackError as error:
         found.independent = True
         found.problems.append(
-            f"{error}. If these are single micrographs that are no neighbours, keep 'independent: true'; else write "
+            f"{error}. If these are single micrographs that are not neighbours, keep 'independent: true'; else write "
             "'numbers' in its place."
         )
     if numbered and any(source.is_folder and len(source) > 1 and not source.pattern for source in numbered.values()):
         found.problems.append(
             "File names hold no numbers: do the slices follow each other in the order of the names? If they are single "
-            "micrographs that are no neighbours, write 'independent: true'."
+            "micrographs that are not neighbours, write 'independent: true'."
         )
     try:
         check_agreement(numbered or sources)

@@ -67,7 +67,7 @@ def look_at_labels(unit: Unit, index: SliceIndex) -> LabelFacts:
             counts[value] = counts.get(value, 0) + count
         held.append(bool(values.any()) or len(values) > 1)
         if len(counts) > _MOST_VALUES:
-            raise StackError(f"{source.path} holds more than {_MOST_VALUES} values, which are no labels")
+            raise StackError(f"{source.path} holds more than {_MOST_VALUES} values, which are not labels")
     names = {value: name for file in source.files for value, name in file.segments.items()}
     facts = LabelFacts(replace(unit, source=source), dict(sorted(counts.items())), (), names)
     if source.is_folder:

@@ -21,7 +21,7 @@ _ANY = {
 """Words that say nothing of a detector."""
 
 _MOST = 8
-"""Groups of one folder: more are no detectors, but names that differ for another reason."""
+"""Groups of one folder: more are not detectors, but names that differ for another reason."""
 
 _SPLITS = (r"([_\-. ]+)", r"([_\-. ]+|(?<=[^\W\d_])(?=\d))")
 """Where names are cut into words: at what stands between them, or also before numbers."""

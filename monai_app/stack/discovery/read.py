@@ -76,7 +76,7 @@ def write_description(paths: list[Path], target: Path, *, overwrite: bool, repor
 
     Raises:
         TargetExistsError: the file exists.
-        ConfigError: a path does not exist, or the target is no YAML file.
+        ConfigError: a path does not exist, or the target is not YAML file.
         StackError: there are no images.
     """
     _check_target(target, overwrite)

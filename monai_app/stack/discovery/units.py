@@ -97,7 +97,7 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
 
 
 def slices_of_one(folder: Path, groups: Sequence[Group]) -> list[Group]:
-    """Put images together again that differ in their whole names and hold one plane each: they are no detectors."""
+    """Put images together again that differ in their whole names and hold one plane each: they are not detectors."""
     labels = [group for group in groups if is_label_name(group.word)]
     images = [group for group in groups if group not in labels]
     files = [file for group in images for file in group.files]

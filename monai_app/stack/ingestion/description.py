@@ -176,7 +176,7 @@ class SampleDescription(Strict):
         mapping = self.annotations.mapping if self.annotations else {}
         if strange := [f"value {value} means {name!r}" for value, name in mapping.items() if name not in names]:
             raise ConfigError(
-                f"annotations::mapping: {', '.join(strange)}, which is no phase; the phases are "
+                f"annotations::mapping: {', '.join(strange)}, which is not a phase; the phases are "
                 f"{', '.join(names) or '(none)'}: correct the name or add the phase"
             )
         return self

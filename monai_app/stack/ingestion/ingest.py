@@ -79,7 +79,7 @@ def ingest(
         StackError: images that cannot be used.
         AnnotationError: annotations that do not fit.
         BusyError: another process ingests to the target.
-        TargetExistsError: the target exists, and ``overwrite`` is false or it is no stack store.
+        TargetExistsError: the target exists, and ``overwrite`` is false or it is not a stack store.
     """
     target = Path(target).resolve()
     _check_target(target, overwrite)
@@ -112,7 +112,8 @@ def _check_target(target: Path, overwrite: bool) -> None:
         is_store = False
     if not is_store:
         raise TargetExistsError(
-            f"{target} exists and is no stack store of this version, so it is not replaced; remove it yourself if it "
+            f"{target} exists and is not a stack store of this version, so it is not replaced; remove it yourself if "
+            "it "
             "is not needed, or choose another target"
         )
 

@@ -190,7 +190,7 @@ def _open(entry: DetectorDescription, description: SampleDescription) -> Source:
 def _numbered(detectors: Mapping[str, Source], description: SampleDescription, faults: Faults) -> Mapping[str, Source]:
     """The detectors in the order of the numbers in their names.
 
-    Micrographs that are no neighbours need none: where not all have one, they are taken in the order of their names.
+    Micrographs that are not neighbours need none: where not all have one, they are taken in the order of their names.
     """
     pattern, numbered = description.numbers.pattern, dict[str, Source]()
     if description.independent and pattern is None:

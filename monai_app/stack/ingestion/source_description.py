@@ -54,7 +54,7 @@ class GreyDescription(Strict):
         if self.range is None and not self.inverted:
             raise ConfigError("says nothing; give 'from' and 'to', or 'inverted: true', or leave it out")
         if self.range is not None and not self.range[0] < self.range[1]:
-            raise ConfigError(f"from: {list(self.range)} is no range; give the lower value first")
+            raise ConfigError(f"from: {list(self.range)} is not a range; give the lower value first")
         return self
 
     def mapping(self, dtype: np.dtype[Any]) -> GreyMapping:

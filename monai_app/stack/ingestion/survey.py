@@ -81,7 +81,7 @@ class Survey:
         """Tell of what was noted.
 
         Args:
-            accepted: findings that are no error.
+            accepted: findings that are not errors.
             report: called with those, line by line.
 
         Raises:

@@ -33,7 +33,7 @@ def find_voxel_size(
     Args:
         detectors: the images, which agree in slices and shape.
         given: what the description says.
-        accepted: findings that are no error, as `voxel_size` where files say another size than the description.
+        accepted: findings that are not errors, as `voxel_size` where files say another size than the description.
         report: called with what was found, line by line.
 
     Raises:

@@ -98,7 +98,7 @@ class ResultArrays:
             return cls(folder, own)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise StackError(
-                f"{folder} is no result or a damaged one ({type(error).__name__}: {error}); segment again with "
+                f"{folder} is not a result or a damaged one ({type(error).__name__}: {error}); segment again with "
                 "--overwrite or choose another name (--labels NAME)"
             ) from None
 
@@ -189,5 +189,5 @@ def map_names(stored: Mapping[str, bool] | Sequence[str]) -> list[str]:
     names = [name for name, kept in stored.items() if kept] if isinstance(stored, Mapping) else list(stored)
     for name in names:
         if not name.isidentifier():
-            raise ValueError(f"{name!r} is no map")
+            raise ValueError(f"{name!r} is not a map")
     return names

@@ -1,4 +1,4 @@
-"""The runs of a study on the workers of a Dask cluster; what a lost worker was at is resumed by another."""
+"""The runs of a study on the workers of a Dask cluster; the run of a lost worker is resumed by another one."""
 
 import os
 from collections.abc import Generator, Sequence
@@ -11,7 +11,7 @@ import distributed
 from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
-from monai_app.background.cluster import LOST, connected, losses_told
+from monai_app.background.cluster import LOST, connected, losses_reported
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
 from monai_app.study.design import Design
@@ -49,8 +49,8 @@ class _Carrying(distributed.WorkerPlugin):
         missing = [*([] if seen else [self.shared.parent]), *lacking]
         if missing:
             raise ConfigError(
-                f"worker {worker.address} does not see {missing[0]}; put stacks and study on a file system that all "
-                "machines have under the same path"
+                f"worker {worker.address} has no access to {missing[0]}; put stacks and study on a file system that "
+                "all machines mount under the same path"
             )
 
     def teardown(self, worker: distributed.Worker) -> None:
@@ -80,7 +80,7 @@ def completed_on_cluster(
         StoppedError: the scheduler cannot be reached or is gone.
     """
     name = f"{_NAME}-{uuid4().hex}"
-    with losses_told(address), connected(address) as client, _shared_file(runs[0], name) as shared:
+    with losses_reported(address), connected(address) as client, _shared_file(runs[0], name) as shared:
         if not client.scheduler_info()["workers"]:
             raise ConfigError(f"cluster {address} has no workers; start one on each machine: dask worker {address}")
         futures: dict[Any, StudyRun] = {}
@@ -111,7 +111,7 @@ def _result(future: Any) -> Completion:
     try:
         return cast(Completion, future.result())
     except KilledWorker as error:
-        return Completion(False, f"{error}; look at the workers' logs")
+        return Completion(False, f"{error}; see the workers' logs")
 
 
 @contextmanager

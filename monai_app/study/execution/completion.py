@@ -1,4 +1,4 @@
-"""Train and score one run, with the commands that a person would give."""
+"""Train and score one run with the commands that a user would run."""
 
 import json
 import time
@@ -67,16 +67,16 @@ def check_lengths(runs: Sequence[StudyRun], design: Design) -> None:
             length = f"{record['minutes']:g} minutes" if "minutes" in record else f"{epochs} epochs"
             raise ConfigError(
                 f"{run.folder} was trained for {length}{', in parts' * (CONTINUATIONS in record)}, and a study "
-                f"compares trainings of {design.epochs} epochs in one go; move this folder elsewhere, and give the "
+                f"compares uninterrupted trainings of {design.epochs} epochs; move this folder elsewhere, and run the "
                 "same command to train it again"
             )
 
 
 def complete(run: StudyRun, design: Design, commands: Commands) -> Completion:
-    """Train where that is not done, then score; a training that was stopped resumes where it was.
+    """Train and score a run unless it is complete; a stopped training is resumed.
 
-    What fails is told and not raised, because other runs are carried out beside this one. The command refuses to train
-    in the folder of a training on other annotations, which is told too.
+    Failures are returned and not raised, because other runs continue. This includes the refusal to train in the folder
+    of a training on other annotations.
 
     Args:
         run: the run.

@@ -1,4 +1,4 @@
-"""What predicting costs: timed after all trainings, one run after the other, so that none disturbs another."""
+"""The cost of prediction, timed after all trainings, one run at a time."""
 
 import time
 from collections.abc import Mapping, Sequence

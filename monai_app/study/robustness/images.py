@@ -1,4 +1,4 @@
-"""Images of a stack with an artefact laid over them."""
+"""Images of a stack with an added artefact."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple

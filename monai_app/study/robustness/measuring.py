@@ -1,4 +1,4 @@
-"""Label the test slices with artefacts laid over them, and count what is right."""
+"""Label the test slices with added artefacts, and count correct pixels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NAME = "robustness"
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run reaches where artefacts are laid over its test slices.
+    """Scores of a run on its test slices with added artefacts.
 
     Attributes:
         run: the run.

@@ -1,4 +1,4 @@
-"""What every evaluation finds beside the confusion matrix."""
+"""Scores of an evaluation in addition to the confusion matrix."""
 
 from collections.abc import Sequence
 from itertools import groupby

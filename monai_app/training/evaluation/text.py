@@ -45,7 +45,7 @@ def _table(scores: Mapping[str, Any]) -> Iterator[str]:
     mean = scores["intervals"]["mean"]
     yield f"{_summary(scores)}; 95 % intervals {_interval(mean, 'iou')}, {_interval(mean, 'pixel_accuracy')}"
     if not all(row["reliable"] for row in scores["intervals"]["phases"]):
-        yield f"* the phase stands in fewer than {LEAST_BLOCKS} blocks, too few to rely on its interval"
+        yield f"* the phase occurs in fewer than {LEAST_BLOCKS} blocks, too few for a reliable interval"
     yield from _confidence_lines(scores)
     reasons = scores["unlike_training"]["reasons"]
     yield from (f"unlike the training slices: {reason}" for reason in reasons[:_MOST_REASONS])

@@ -66,7 +66,7 @@ ROWS: list[Row] = [
     refused("a stack", "init STACK -o new.yaml", "tiny.ome.zarr", "no image file"),
     taken("labels without images", "init SAMPLE/annotations -o new.yaml", asks("has few values, as labels have")),
     refused("a description that exists", "init SAMPLE -o SAMPLE/sample.yaml", "exists; choose", "--overwrite"),
-    refused("a description that is no YAML", "init SAMPLE -o new.txt", "new.txt", ".yaml"),
+    refused("a description that is not YAML", "init SAMPLE -o new.txt", "new.txt", ".yaml"),
     refused("a description that is a folder", INIT, "new.yaml is a folder", make=folder_at("new.yaml")),
     refused("a description inside a store", "init SAMPLE -o STACK/new.yaml", "tiny.ome.zarr"),
     refused("a description below a file", "init SAMPLE -o file/new.yaml", "file", make=file_at("file")),

@@ -229,7 +229,7 @@ ROWS = [
     option("--slices 9", "slices 9"),
     option("--seed -1", "seed: -1"),
     option("--detectors SE", "'SE'"),
-    option("--detectors ''", "detectors"),
+    option("--detectors ''", "detector ''"),
     option("--detectors ICE,ICE", "detectors"),
     option("--detectors ICE,", "''"),
     option("--size huge", "huge"),
@@ -266,7 +266,7 @@ ROWS = [
         make=lambda place: (path := place.copy("RUN") / "models/model.pt").write_bytes(path.read_bytes()[:999]),
     ),
     refused(
-        "`--from` a run whose metadata are no JSON",
+        "`--from` a run whose metadata are not JSON",
         f"{LINE} --from RUN",
         "metadata.json",
         make=lambda place: (place.copy("RUN") / "configs/metadata.json").write_text("{"),

@@ -173,7 +173,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
     window.answer = ASK.No
     window.click(widget.models.predict_stack)
     assert "has segmented the stack already" in window.asked.pop()
-    window.click(widget.slice.least_sure)
+    window.click(widget.slice.most_uncertain)
     assert widget.z not in stack.roles
 
     somebody_else_annotates(window)

@@ -132,7 +132,7 @@ def test_the_surface_of_few_neighbouring_slices_is_marked() -> None:
     voxels = layer((8, 20, 20), 0, 1)[:5]
     of = {slices: numbers("surface", voxels[-slices:])["specific_surface"]["grain"] for slices in (2, 4, 5)}
     assert of[5].unreliable is None
-    assert "a face between two counts 1.3 times; 5 or more are needed" in str(of[4].unreliable)
+    assert "a face between two counts 1.3 times; at least 5 slices are needed" in str(of[4].unreliable)
     assert "counts 2 times" in str(of[2].unreliable)
 
 

@@ -101,4 +101,4 @@ def test_what_is_thicker_than_the_greatest_diameter_is_told() -> None:
 
 def test_one_slice_says_nothing_of_thickness() -> None:
     found = numbers("thickness", blobs((1, 30, 30), 2))["thickness_mean"]
-    assert all("what is measured is 0.01 um thin" in str(number.unreliable) for number in found.values())
+    assert all("the measured volume is only 0.01 um thick" in str(number.unreliable) for number in found.values())

@@ -244,7 +244,7 @@ def test_what_was_moved_is_sealed_in_the_store(drifting: SampleFolder) -> None:
 def test_what_cannot_be_aligned_is_refused_before_anything_is_written(drifting: SampleFolder) -> None:
     description = drifting.write()
     for align, message in (
-        (Align("both", reference="SE"), r"reference 'SE' is no detector; the detectors are ICE, TLD"),
+        (Align("both", reference="SE"), r"reference 'SE' is not a detector; the detectors are ICE, TLD"),
         (Align("slices"), None),
     ):
         if message is not None:

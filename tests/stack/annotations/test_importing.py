@@ -203,7 +203,7 @@ def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
     path = tiff(tmp_path / "slice_1.tif", np.array([9, 0, 300], np.uint16)[truth(1)])
     with pytest.raises(AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: say w"):
         given(bare, path)
-    with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is no phase"):
+    with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is not a phase"):
         given(bare, path, mapping="0=pore,300=Hydrate")
     with pytest.raises(ConfigError, match="holds values without colours, and --colour is of colours"):
         given(bare, path, colours=["pore=#ffffff"])
@@ -225,7 +225,7 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
     header |= {"Segment1_LabelValue": "2", "Segment1_Name": "Segment_2"}
     path = tmp_path / "slice_1.seg.nrrd"
     nrrd.write(str(path), (3 - truth(1)).T[..., None] % 3, header)
-    with pytest.raises(AnnotationError, match=r"segment 'Segment_2' \(value 2\) \(\d+ pixels\) is no phase"):
+    with pytest.raises(AnnotationError, match=r"segment 'Segment_2' \(value 2\) \(\d+ pixels\) is not a phase"):
         given(bare, path)
     with pytest.raises(AnnotationError, match="calls value 1 'hydrate', and --mapping says that it is 'pore'"):
         given(bare, path, mapping="1=pore,2=hydrate")
@@ -236,10 +236,14 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
     ("mapping", "colours", "text"),
     [
         ("pore", (), "--mapping 'pore': write the value, '=' and the phase"),
-        ("1=pore,hydrate", (), "'pore,hydrate' is no phase; the phases are pore, hydrate, and unlabelled means none"),
+        (
+            "1=pore,hydrate",
+            (),
+            "'pore,hydrate' is not a phase; the phases are pore, hydrate, and unlabelled means none",
+        ),
         ("1=pore,1=hydrate", (), "1=hydrate: it was given another meaning before"),
         (None, ("pore=blue",), "--colour 'pore=blue': write the phase, '=' and #rrggbb"),
-        (None, ("air=#000000",), "--colour: 'air' is no phase"),
+        (None, ("air=#000000",), "--colour: 'air' is not a phase"),
         ("1=pore", ("pore=#000000",), "--mapping is of values and --colour of colours"),
     ],
 )
@@ -290,7 +294,7 @@ def test_names_whose_number_is_not_clear_count_as_they_are(bare: Stack, tmp_path
         ("slice_1.tif", truth(1), ("01",), "no image has the stem '01'"),
         ("slice_1.tif", truth(1) * 0, (), "slice_1.tif: it labels no pixel"),
         ("all.tif", volume() * 0, (), "all.tif labels no pixel"),
-        ("slice_1.tif", truth(1) + 0.5, (), r"\.5 and label values are whole numbers"),
+        ("slice_1.tif", truth(1) + 0.5, (), r"\.5 and label values are integers"),
     ],
 )
 def test_what_fits_no_slice_is_refused(
@@ -453,7 +457,7 @@ def test_a_prediction_is_what_corrections_begin_with(bare: Stack) -> None:
         with pytest.raises((AnnotationError, StackError), match=text):
             import_labels(bare, labels, slices)
     bare.write_labels("air", list(volume()), phases=(Phase(value=1, name="air", rgb=(1, 2, 3)), swapped[1]))
-    with pytest.raises(AnnotationError, match=r"segment 'air' \(value 1\) is no phase"):
+    with pytest.raises(AnnotationError, match=r"segment 'air' \(value 1\) is not a phase"):
         import_labels(bare, "air", [1])
 
 

@@ -158,7 +158,7 @@ def test_micrographs_without_numbers_belong_to_their_labels_by_name(tmp_path: Pa
     np.testing.assert_array_equal(pixels_of(stack)[0], ICE[order])
     for z in range(5):
         np.testing.assert_array_equal(stack.read_annotation(z), LABELS[order[z]])
-    assert any("no neighbours" in question for question in questions(described(tmp_path)))
+    assert any("not neighbours" in question for question in questions(described(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["annotations", "Labels", "my_masks"])
@@ -340,7 +340,7 @@ def test_a_folder_in_which_nothing_is_open_is_ingested_directly(tmp_path: Path) 
     stack = ingest(tmp_path, tmp_path / "direct.ome.zarr")
     assert stack.voxel_nm == pytest.approx((20, 5, 5))
     np.testing.assert_array_equal(pixels_of(stack), [ICE, TLD])
-    assert list(discover([tmp_path]).detectors) == ["ICE", "TLD"]  # the store is no image of the sample
+    assert list(discover([tmp_path]).detectors) == ["ICE", "TLD"]  # the store is not an image of the sample
 
 
 def test_a_folder_with_open_questions_says_what_they_are(tmp_path: Path) -> None:

@@ -94,19 +94,19 @@ BROKEN = {
     "mapping from text": (
         ["annotations", "mapping"],
         {"0": "pore"},
-        "mapping: key '0' is not a whole number; write it without quotes",
+        "mapping: key '0' is not an integer; write it without quotes",
     ),
     "mapping to a number": (["annotations", "mapping"], {0: 1}, "annotations::mapping::0: 1 is not text"),
-    "mapping to no phase": (["annotations", "mapping"], {0: "void"}, "value 0 means 'void', which is no phase"),
+    "mapping to no phase": (["annotations", "mapping"], {0: "void"}, "value 0 means 'void', which is not a phase"),
     "unlabelled is a number": (["annotations", "unlabelled"], 255, "255 is not a list"),
     "unlabelled is mapped": (["annotations", "unlabelled"], [7], "value 7 is both phase 'hydrate'"),
     "unlabelled twice": (["annotations", "unlabelled"], [9, 9], "9 occurs twice"),
     "rest is text": (["annotations", "rest_unlabelled"], "yes", "'yes' is not true or false"),
-    "slices are text": (["annotations", "slices"], ["2"], "slices::0: '2' is not a whole number"),
+    "slices are text": (["annotations", "slices"], ["2"], "slices::0: '2' is not an integer"),
     "slices twice": (["annotations", "slices"], [2, 2], "slices: 2 occurs twice"),
     "train is a number": (["annotations", "train"], 5, "train: 5 is not a list"),
-    "train holds true": (["annotations", "train"], [True], "train::0: True is not a whole number or text"),
-    "train holds 1.5": (["annotations", "test"], [1.5], "test::0: 1.5 is not a whole number or text"),
+    "train holds true": (["annotations", "train"], [True], "train::0: True is not an integer or text"),
+    "train holds 1.5": (["annotations", "test"], [1.5], "test::0: 1.5 is not an integer or text"),
 }
 
 

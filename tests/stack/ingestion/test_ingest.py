@@ -315,7 +315,7 @@ def test_never_replaces_what_is_no_stack_store(sample: SampleFolder, is_folder: 
         (sample.target / "thesis.txt").write_text("the only copy")
     else:
         sample.target.write_text("the only copy")
-    with pytest.raises(TargetExistsError, match="is no stack store of this version, so it is not replaced"):
+    with pytest.raises(TargetExistsError, match="is not a stack store of this version, so it is not replaced"):
         ingest(sample.write(), sample.target, overwrite=True)
     assert (sample.target / "thesis.txt").exists() or sample.target.read_text() == "the only copy"
 
@@ -397,7 +397,7 @@ def test_kill_leaves_nothing_that_is_taken_for_whole(sample: SampleFolder, where
         assert _content(sample.target) == old
     else:
         assert not sample.target.exists()
-        with pytest.raises(StackError, match="is no stack store"):
+        with pytest.raises(StackError, match="is not a stack store"):
             Stack.open(sample.target)
     stack = ingest(sample.write(), sample.target, overwrite=overwrite == "yes")
     np.testing.assert_array_equal(stack.read_slab(3, ["ICE"], 1)[0], sample.images["ICE"][3])
@@ -409,7 +409,7 @@ def test_half_a_store_is_never_opened(sample: SampleFolder) -> None:
     partial = files.partial_path(sample.target)
 
     def look(done: int, total: int) -> None:
-        with pytest.raises(StackError, match="no stack store"):
+        with pytest.raises(StackError, match="not a stack store"):
             Stack.open(partial)
 
     ingest(sample.write(), sample.target, progress=look)

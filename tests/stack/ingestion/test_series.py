@@ -1,4 +1,4 @@
-"""Slices that are no neighbours, ranges of slices, label files that are not used, and all faults at once."""
+"""Slices that are not neighbours, ranges of slices, label files that are not used, and all faults at once."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def test_a_break_explains_the_gap_in_the_numbers_before_it(sample: SampleFolder)
     ("entries", "message"),
     [
         ({"breaks": [12]}, "breaks: slice 12 does not exist; the slices are 0 to 11"),
-        ({"breaks": [0]}, "breaks::0: 0 is not a whole number of at least 1"),
+        ({"breaks": [0]}, "breaks::0: 0 is not an integer of at least 1"),
         ({"breaks": [3, 3]}, "3 occurs twice"),
         ({"breaks": [3], "independent": True}, "'independent' already parts all slices"),
     ],

@@ -478,7 +478,7 @@ def test_a_result_leads_to_no_other_folder(stack: Stack, name: str) -> None:
     """Metadata may come from elsewhere, and nothing outside the result is opened for writing."""
     segment(stack)
     edit_own(stack.path / "labels" / "a" / "zarr.json", lambda own: own.update(maps=[name]), renewed=True)
-    with pytest.raises(StackError, match="is no map"):
+    with pytest.raises(StackError, match="is not a map"):
         ResultArrays.open(stack.path / "labels" / "a")
 
 

@@ -70,7 +70,7 @@ def test_a_loss_is_that_of_models_of_other_samples_on_the_same_slices(tiny_stack
     assert "| `forest_ICE_1` | 0.700 | 0.600 | **+0.100** | +0.000 to +0.200 |" in text
     assert "On other samples `unet_ICE_1` is best, 0.780, as on its own sample." in text
     assert "`unet_ICE_1` loses least, 0.020; `forest_ICE_1` most, 0.100." in text
-    assert "is shown for no variant" in text
+    assert "is significant for no variant" in text
     assert found.figure is not None
     assert as_png(found.figure).startswith(b"\x89PNG")
     assert len(found.rows) == 2 * 9
@@ -111,5 +111,5 @@ def test_two_samples_have_no_interval(tiny_stack: Stack) -> None:
     assert found is not None
     text = "\n".join(found.lines)
     assert "Of fewer than 3 samples there is no interval" in text
-    assert "is shown for" not in text
+    assert "is significant for" not in text
     assert "**+0.015** | +0.010 to +0.020 |  |" in text

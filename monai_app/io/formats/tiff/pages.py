@@ -31,7 +31,7 @@ def pictures_of(tif: TiffFile) -> list[TiffPageSeries]:
 
 
 def check_none_left_out(tif: TiffFile, pictures: list[TiffPageSeries]) -> None:
-    """Check that every page that is no preview is in a series, and that previews are smaller than pictures."""
+    """Check that every page that is not a preview is in a series, and that previews are smaller than pictures."""
     shown, shape = sum(count_planes(series) for series in pictures), plane_shape(pictures[0])
     previews = [page for page in (page.aspage() for page in tif.pages) if page.subfiletype & _REDUCED]
     pages = len(tif.pages) - len(previews)
@@ -157,7 +157,7 @@ def leading_axes(series: TiffPageSeries) -> list[tuple[str, int]]:
 
 
 def plane_shape(series: TiffPageSeries) -> tuple[int, int]:
-    """(rows, columns), with those that are no picture."""
+    """(rows, columns), with those that are not pictures."""
     return series.keyframe.imagelength, series.keyframe.imagewidth
 
 
