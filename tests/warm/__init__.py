@@ -33,15 +33,20 @@ IMPORTED = (
     "mlflow.tracking",
     "distributed",
     "monai_app.api.running",
+    "monai_app.bundle.length.plan",
     "monai_app.bundle.packages.package",
     "monai_app.bundle.run_folder",
     "monai_app.bundle.packages.verify",
     "monai_app.cli",
     "monai_app.export",
-    "monai_app.inference",
+    "monai_app.inference.inferers.volume",
     "monai_app.phantom",
-    "monai_app.training",
-    "monai_app.transforms",
+    "monai_app.training.calibration",
+    "monai_app.training.evaluation",
+    "monai_app.training.handlers",
+    "monai_app.training.seeding",
+    "monai_app.transforms.deformation",
+    "monai_app.transforms.slab",
 )
 """Modules that commands load, and that start no threads when they are imported."""
 

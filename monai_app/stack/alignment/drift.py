@@ -10,8 +10,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.sparse import coo_array, diags_array
-from scipy.sparse.linalg import splu
 
 from monai_app.stack.alignment.motion import Numbers, lengths
 
@@ -106,6 +104,10 @@ def _fits(z: int, ends: np.ndarray, fitting: np.ndarray) -> bool:
 
 def _least_squares(slices: int, ends: np.ndarray, moves: Numbers, weights: Numbers) -> Numbers:
     """Positions whose differences are the moves, and next to each other where none says more; the first one is 0."""
+    # The solvers load slowly, and whoever reads a stack needs none.
+    from scipy.sparse import coo_array, diags_array
+    from scipy.sparse.linalg import splu
+
     chain = np.stack([np.arange(slices - 1), np.arange(1, slices)], axis=1)
     both = np.concatenate([ends, chain])
     rows = np.arange(len(both))
