@@ -190,7 +190,7 @@ def _undescribed(path: Path) -> Images:
     detectors = {name: open_planes(source).numbered() for name, source in _find_detectors(path).items()}
     for name in (*detectors, *(stem for source in detectors.values() for stem in source.names)):
         if not is_printable(name):
-            raise StackError(f"the name {name!r} holds control characters; rename the file or folder")
+            raise StackError(f"the name {name!r} contains control characters; rename the file or folder")
     check_agreement(detectors)
     index = SliceIndex(detectors, None)
     return Images(path, detectors, missing=index.missing(), gaps=index.gaps)

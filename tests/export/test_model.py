@@ -52,7 +52,7 @@ def test_a_stack_gets_the_labels_of_the_run_folder(
     assert stack.label_attributes("net")["run"] == exported(kind, name).file.name
     assert opened(kind, name).temperature == models[kind].temperature == 2.5
     streamed = kind == "unet" and name != "onnx"
-    assert ("runs on whole tiles" in caplog.text) is not streamed
+    assert ("runs on complete tiles" in caplog.text) is not streamed
 
 
 def test_a_file_of_monais_own_export_segments_too(

@@ -68,7 +68,7 @@ def test_refuses_what_is_no_store(tmp_path: Path, content: str | None, message: 
         ("slice_names", ["a", "b", "c", "d", "e"], "4 numbers of 5 slices"),
         ("slice_names", ["a", "../b", "c", "d"], "'../b' is not a name of a file"),
         ("slice_names", ["a", "..", "c", "d"], "'..' is not a name of a file"),
-        ("slice_names", ["a", "b\n", "c", "d"], "holds control characters"),
+        ("slice_names", ["a", "b\n", "c", "d"], "contains control characters"),
         ("slice_numbers", [1, 2], "2 numbers of 4 slices"),
         ("voxel_nm", {"z": 0.0, "y": 1.0, "x": 1.0}, "0.0 is not a number from 0.001 to 1000000"),
         ("voxel_nm", {"z": 1.0, "y": 1.0}, "key 'x' is missing"),

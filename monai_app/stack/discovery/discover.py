@@ -64,13 +64,13 @@ def discover(paths: Sequence[Path], report: Report = lambda line: None) -> Disco
         report: called with what was found, line by line.
 
     Raises:
-        ConfigError: a path does not exist, or holds control characters.
+        ConfigError: a path does not exist, or contains control characters.
         StackError: there are no images, or none that can be used.
     """
     paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  # links stay links
     for path in paths:
         if not is_printable(str(path)):
-            raise ConfigError(f"{str(path)!r} holds control characters; rename the file or folder")
+            raise ConfigError(f"{str(path)!r} contains control characters; rename the file or folder")
     found = Discovery(paths[0].name if len(paths) == 1 and paths[0].is_dir() else paths[0].parent.name)
     units = _units(paths, found)
     images, candidates = [unit for unit in units if not unit.label_name], [unit for unit in units if unit.label_name]

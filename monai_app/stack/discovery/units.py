@@ -85,7 +85,7 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     single = len(group.files) == 1
     path = group.files[0] if single else folder
     if not is_printable(str(path)):
-        raise StackError(f"{str(path)!r} holds control characters; rename the file or folder")
+        raise StackError(f"{str(path)!r} contains control characters; rename the file or folder")
     pattern = None if single else group.pattern
     name = group.word or (folder.name if named_by_folder else "")
     labels = is_label_name(name) or all(is_label_name(stem(file)) for file in group.files)

@@ -183,7 +183,7 @@ def _open(entry: DetectorDescription, description: SampleDescription) -> Source:
     source = open_planes(entry.source, entry.request(grey=grey))
     for stem in source.names:
         if not is_printable(stem):
-            raise StackError(f"{source.path}: the file name {stem!r} holds control characters; rename the file")
+            raise StackError(f"{source.path}: the file name {stem!r} contains control characters; rename the file")
     return source if grey is None else replace(source, grey=grey.mapping(source.dtype))
 
 

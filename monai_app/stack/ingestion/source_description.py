@@ -19,7 +19,7 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ConfigError(f"{shown(value)} is not text; write a path, relative to the description")
     if not is_printable(str(value)):
-        raise ConfigError(f"{shown(value)} holds control characters; rename the file or folder")
+        raise ConfigError(f"{shown(value)} contains control characters; rename the file or folder")
     if info.context is None:
         return Path(value)
     try:

@@ -402,9 +402,9 @@ def test_names_with_control_characters_are_told_escaped(tmp_path: Path) -> None:
     two_folders(tmp_path)
     (tmp_path / "TLD").rename(tmp_path / "T\x1bLD\n")
     text = described(tmp_path)
-    assert any(r"T\x1bLD\n' holds control characters" in question for question in questions(text))
+    assert any(r"T\x1bLD\n' contains control characters" in question for question in questions(text))
     assert text.isascii()
-    with pytest.raises(ConfigError, match="holds control characters"):
+    with pytest.raises(ConfigError, match="contains control characters"):
         discover([tmp_path / "T\x1bLD\n"])
 
 
