@@ -37,13 +37,13 @@ class Model:
         """The model of a run folder or an exported file.
 
         Raises:
-            ConfigError: it holds no trained weights.
+            ConfigError: it has no trained weights.
         """
         from monai_app.bundle.runs import WEIGHTS  # loads torch, which takes seconds
 
         weights = path / WEIGHTS if path.is_dir() else path
         if not weights.is_file():
-            raise ConfigError(f"{path} holds no trained weights; choose a run folder whose training ended")
+            raise ConfigError(f"{path} has no trained weights; choose a run folder with a finished training")
         return cls(path, f"model_{_NO_LABEL.sub('_', path.name)}_{file_sha256(weights)[:_DIGITS]}")
 
 

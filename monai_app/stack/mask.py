@@ -55,7 +55,9 @@ class Mask:
                 f"(rows, columns) or {self.stack.shape}; give a mask of this stack (--mask)"
             )
         if not (pixels > 0).any():
-            raise ConfigError(f"mask {self.source} is 0 everywhere, so nothing is left; give another (--mask)")
+            raise ConfigError(
+                f"mask {self.source} is 0 everywhere, so nothing would be segmented; give another (--mask)"
+            )
 
     @property
     def identity(self) -> str | None:
@@ -85,7 +87,7 @@ class Mask:
         elif self._origin != self._labels():
             raise ConfigError(
                 f"mask {self.source!r} of {self.stack.path.name} was replaced since it was read, so nothing more is "
-                "written: run the same command again to use the new one"
+                "written; run the same command again to use the new one"
             )
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:

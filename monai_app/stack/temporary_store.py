@@ -52,7 +52,7 @@ class TemporaryStore:
         inputs = json.loads(json.dumps(_inputs(sample)))
         record = self.folder / _INPUTS
         if self.path.is_dir() and record.is_file() and json.loads(record.read_text(encoding="utf8")) == inputs:
-            report(f"temporary store: {self.path}, of the call that was stopped")
+            report(f"temporary store: {self.path}, left by the stopped call")
             return Stack.open(self.path)
         record.unlink(missing_ok=True)
         size = len(sample.detectors) * sample.slices * sample.dtype.itemsize * _PYRAMID

@@ -203,7 +203,7 @@ def test_files_changed_after_unpacking_are_named(package: Path, tmp_path: Path) 
         check_files(tmp_path / "out")
     (tmp_path / "out" / "empty").unlink()
     (tmp_path / "out" / "empty").symlink_to("/dev/null")
-    with pytest.raises(ConfigError, match="empty is listed in .* but missing"):
+    with pytest.raises(ConfigError, match=r"empty is listed in .* but missing"):
         check_files(tmp_path / "out")
 
 

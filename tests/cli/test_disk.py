@@ -77,7 +77,9 @@ def test_a_run_folder_that_may_only_be_read(trained: Path, tiny_stack: Stack, tm
     run = Path(shutil.copytree(trained, tmp_path / "share" / "run"))
     share = mount("share", "--bind", str(tmp_path / "share"))
     subprocess.run(["mount", "-o", "remount,ro,bind", str(share)], check=True)
-    assert "Read-only file system; scores are written to the run folder: copy it" in told("evaluate", tiny_stack.path, run)
+    assert "Read-only file system; scores are written to the run folder: copy it" in told(
+        "evaluate", tiny_stack.path, run
+    )
     assert "Read-only file system; name a file in a place" in told("export", run)
     own = Path(shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr"))
     run_command("-m", "monai_app", "segment", own, run, "--labels", "net", "--tiff", tmp_path / "tiffs")

@@ -41,7 +41,7 @@ def test_a_stack(made: Path) -> None:
     stack = made / "sample.ome.zarr"
     asked = verify(stack)
     assert asked.exit_code == 0
-    assert f"{stack} has no checksums, so not every damage shows; add them: --add-checksums" in asked.stdout
+    assert f"{stack} has no checksums, so not all damage can be detected; add them with --add-checksums" in asked.stdout
     assert asked.stdout.endswith("\nok\n")
     added = verify(stack, "--add-checksums")
     assert (added.exit_code, added.stdout) == (0, "all files now have checksums\nok\n")

@@ -200,7 +200,10 @@ def paragraph(sources: Sources) -> str:
 def test_confidence_by_entropy_is_called_so(sources: Sources) -> None:
     assert sources.store is not None
     assert sources.labels is not None
-    for kind, says in (("max", "Confidence is the probability of"), ("entropy", "Confidence is 1 minus the normalised entropy")):
+    for kind, says in (
+        ("max", "Confidence is the probability of"),
+        ("entropy", "Confidence is 1 minus the normalised entropy"),
+    ):
         own = replace(sources.labels, confidence=kind)
         section = labels(Sources(store=replace(sources.store, labels=own)))
         assert section is not None

@@ -151,7 +151,7 @@ def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> St
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links
     if not target.name.endswith(_SUFFIX):
-        raise ConfigError(f"snapshot {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+        raise ConfigError(f"snapshot {target} does not end in {_SUFFIX}; name it, for example, {target.stem}{_SUFFIX}")
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"another process makes {target}; wait for it or choose another target"
     with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:

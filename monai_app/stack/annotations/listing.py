@@ -68,7 +68,7 @@ def change_annotations(stack: Stack, roles: Mapping[int, Role], removed: Sequenc
         StackError: as `annotate`.
     """
     if both := sorted(roles.keys() & set(removed)):
-        raise AnnotationError(f"slice {both[0]} is to be moved and removed; do one of them")
+        raise AnnotationError(f"slice {both[0]} is both moved and removed; do only one of them")
 
     def decide(current: Stack) -> Revision:
         kept = {z: current.read_annotation(z) for z, role in roles.items() if current.roles.get(z) != role}

@@ -1,4 +1,4 @@
-"""What groups of files hold: images of detectors, or labels, opened."""
+"""Contents of groups of files: opened images of detectors, or labels."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -32,10 +32,10 @@ class Unit:
     """Images of one detector, or labels.
 
     Args:
-        entry: where they are, as the description has it.
+        entry: where they are, in the form of the description.
         source: the same, opened.
-        name: what names and metadata call it; empty where nothing does.
-        label_name: whether its name says that it holds labels.
+        name: its name in file names and metadata; empty if there is none.
+        label_name: whether its name indicates labels.
         few_values: whether its first picture has few values, as labels have.
         inverted: whether 0 is stored as white.
     """
@@ -54,12 +54,12 @@ class Unit:
 
     @property
     def facts(self) -> str:
-        """Slices, pixels and type, for people."""
+        """Slices, pixels and type, for display."""
         (rows, columns), file = self.file.shape, self.file
         part = next(
             (f", {what} {n}" for what in ("channel", "page") if (n := getattr(self.entry, what)) is not None), ""
         )
-        bar = f", below them a data bar of {file.bar} rows, which is left out" if file.bar else ""
+        bar = f", below them a data bar of {file.bar} rows, which is removed" if file.bar else ""
         own = sorted({file.recorded.detector for file in self.source.files if file.recorded.detector} - {self.name})
         called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
         slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"

@@ -36,7 +36,7 @@ _MaybeNanometres = Annotated[
 def _check_detector_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(
-            f"name {name!r} may hold letters, digits, '_', '-' and '.' only and starts with a letter or digit (it "
+            f"name {name!r} must contain only letters, digits, '_', '-' and '.' and start with a letter or digit (it "
             "becomes part of variant names such as unet_ice+tld_3); rename it"
         )
     return name
@@ -54,15 +54,15 @@ def _check_different(detectors: dict[str, DetectorDescription]) -> dict[str, Det
 def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     number, times = Counter(numbers).most_common(1)[0] if numbers else (0, 0)
     if times > 1:
-        raise ConfigError(f"{number} occurs twice; name every number once")
+        raise ConfigError(f"{number} occurs twice; give every number once")
     return numbers
 
 
 Finding = Literal["constant_slices", "constant_detectors", "repeated_slices", "voxel_size"]
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
-"""What may be found in files and usually is a mistake."""
+"""Findings in files that are usually mistakes."""
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
-"""What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
+"""Pattern of detector names, which become part of variant names such as ``unet_ice+tld_3``."""
 _Numbers = Annotated[Items[int], AfterValidator(_check_once)]
 _Slice = Annotated[int, Field(ge=1)]
 
@@ -92,8 +92,8 @@ class Voxel(VoxelDescription):
 def _check_pattern(pattern: str) -> str:
     if pattern.count(PLACE) != 1 or f"*{PLACE}" in pattern:
         raise ConfigError(
-            f"{shown(pattern)} does not say where the number stands; write it as {PLACE}, once and not after '*', as "
-            "in slice_{}_run*"
+            f"{shown(pattern)} does not contain the place of the number; write it as {PLACE}, once and not after '*', "
+            "as in slice_{}_run*"
         )
     return pattern
 
@@ -133,7 +133,7 @@ class AnnotationDescription(Strict):
             if value in self.mapping:
                 raise ConfigError(
                     f"value {value} is both phase {self.mapping[value]!r} in 'mapping' and in 'unlabelled'; a value "
-                    "has one meaning: remove it from one of them"
+                    "has only one meaning; remove it from one of them"
                 )
         if not self.train and not self.test:
             raise ConfigError("no slice is listed in 'train' or 'test'; list the annotated slices there")
@@ -171,7 +171,7 @@ class SampleDescription(Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.independent and self.breaks:
-            raise ConfigError("'independent' already parts all slices; leave out 'breaks', or 'independent: true'")
+            raise ConfigError("'independent' already separates all slices; leave out 'breaks' or 'independent: true'")
         names = [phase.name for phase in self.phases]
         mapping = self.annotations.mapping if self.annotations else {}
         if strange := [f"value {value} means {name!r}" for value, name in mapping.items() if name not in names]:

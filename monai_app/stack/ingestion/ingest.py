@@ -99,7 +99,7 @@ def ingest(
 
 def _check_target(target: Path, overwrite: bool) -> None:
     if not target.name.endswith(_SUFFIX) or target.name == _SUFFIX:
-        raise ConfigError(f"target {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+        raise ConfigError(f"target {target} does not end in {_SUFFIX}; name it, for example, {target.stem}{_SUFFIX}")
     check_outside_stores(target)
     if not target.exists():
         return
@@ -122,7 +122,9 @@ def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"folder {target.parent} cannot be made ({error.strerror}); choose another target") from None
+        raise ConfigError(
+            f"folder {target.parent} cannot be created ({error.strerror}); choose another target"
+        ) from None
 
 
 def _aligned(

@@ -27,9 +27,9 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
         found = path.exists()
     except (OSError, RuntimeError) as error:  # a name too long; no such user
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{shown(value)} cannot be looked up ({reason}); correct the path") from None
+        raise ConfigError(f"{shown(value)} cannot be accessed ({reason}); correct the path") from None
     if not found:
-        raise ConfigError(f"{path} does not exist; paths are relative to the description: correct it")
+        raise ConfigError(f"{path} does not exist; paths are relative to the description; correct it")
     return path
 
 
@@ -52,7 +52,7 @@ class GreyDescription(Strict):
         if (self.range is None) != (self.to is None):
             raise ConfigError("'from' and 'to' belong together; give both, as in {from: [-1000, 3000], to: uint16}")
         if self.range is None and not self.inverted:
-            raise ConfigError("says nothing; give 'from' and 'to', or 'inverted: true', or leave it out")
+            raise ConfigError("has no effect; give 'from' and 'to', or 'inverted: true', or leave it out")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise ConfigError(f"from: {list(self.range)} is not a range; give the lower value first")
         return self
@@ -85,7 +85,7 @@ class SourceDescription(Strict):
     @model_validator(mode="after")
     def _check_one(self) -> Self:
         if self.channel is not None and self.page is not None:
-            raise ConfigError("'channel' and 'page' both choose planes; give one of them")
+            raise ConfigError("'channel' and 'page' both select planes; give only one")
         return self
 
     def request(self, *, labels: bool = False, grey: GreyDescription | None = None) -> Request:

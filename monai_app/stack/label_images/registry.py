@@ -85,8 +85,8 @@ def check_label_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"label name {name!r} may hold letters, digits, '_', '.', '+' and '-' only and starts with a letter or "
-            "digit; choose another (--labels NAME)"
+            f"label name {name!r} must contain only letters, digits, '_', '.', '+' and '-' and start with a letter "
+            "or digit; choose another (--labels NAME)"
         )
     if name.casefold() in _RESERVED:
         raise ConfigError(f"label name {name!r} is reserved; choose another (--labels NAME)")

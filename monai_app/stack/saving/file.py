@@ -72,12 +72,12 @@ def save(
 def _checked_writer(stack: Stack, target: Path, labels: str, map: str | None) -> Writer:
     if target.name.casefold().endswith(".zarr"):
         raise ConfigError(
-            f"{target}: labels are in the store as OME-Zarr already, {stack.path / layout.LABELS / labels}; copy that "
+            f"{target}: labels are already stored as OME-Zarr, {stack.path / layout.LABELS / labels}; copy that "
             "folder, or choose another format"
         )
     writer = writer_of(target)
     if writer.labels and map is not None:
-        raise ConfigError(f"{target}: a {writer.name} holds labels, not a map ({map}); choose another suffix")
+        raise ConfigError(f"{target}: a {writer.name} contains labels, not a map ({map}); choose another suffix")
     return writer
 
 
