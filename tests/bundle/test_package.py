@@ -195,7 +195,7 @@ def test_a_folder_of_scores_that_is_not_what_is_listed_is_not_packed(
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     own = run / "eval" / "test" / "tiny" / "scores.json"
     own.write_text(own.read_text().replace(tiny_stack.identity, "0" * 64))
-    with pytest.raises(ConfigError, match=r"tiny/scores\.json is not what eval/test/scores\.json lists"):
+    with pytest.raises(ConfigError, match=r"tiny/scores\.json differs from what eval/test/scores\.json lists"):
         package(run, tiny_stack, tmp_path / "x.zip")
     pooled = run / "eval" / "test" / "scores.json"
     pooled.write_text(pooled.read_text().replace('"folder": "tiny"', '"folder": "../../models"'))
