@@ -1,4 +1,4 @@
-"""Work that goes on beside requests: trainings, batches, scorings. MONAI Label calls it tasks, and tells as much."""
+"""Background jobs of the server: training, batch inference, scoring; MONAI Label calls them tasks."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ from monai_app.errors import (
 Work = Callable[[dict[str, Any]], Any]
 
 _SHOWN, _KEPT = 20, 50
-"""Lines of a log that clients are told; jobs of a kind that are remembered, and logs that stay."""
+"""Lines of a log in responses; jobs of a kind that are remembered, and logs that are kept."""
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Which machine something was measured on."""
+"""Description of the machine on which something was measured."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Memory of the host and of GPUs: what is held, what is free, and what is said when it is full."""
+"""Memory of the host and of GPUs: held and free bytes, and errors if it is full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

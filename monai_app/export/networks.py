@@ -1,4 +1,4 @@
-"""Exported files as networks: what torch or ONNX Runtime loads, behind one face."""
+"""Exported files as networks, with a common interface for torch and ONNX Runtime."""
 
 import hashlib
 import inspect

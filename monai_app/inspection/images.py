@@ -1,4 +1,4 @@
-"""What is inspected: a store, a described sample, or image files that nobody described."""
+"""The images to inspect: a store, a described sample, or image files without a description."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,14 +115,14 @@ class Images:
 
 
 def open_images(path: Path) -> Images:
-    """Open what is inspected.
+    """Open the images to inspect.
 
     Args:
         path: a store; a description, or a folder with a `DESCRIPTION`; a folder with one image a slice, or with such a
             folder for every detector; or one file with all slices.
 
     Raises:
-        ConfigError: the description breaks a rule.
+        ConfigError: the description is invalid.
         StackError: there are no images, or they do not belong together.
         AnnotationError: annotations that do not fit.
     """

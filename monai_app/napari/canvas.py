@@ -1,4 +1,4 @@
-"""The layers of a stack that is being labelled, in a viewer of napari."""
+"""The layers of a stack during labelling, in a napari viewer."""
 
 from collections.abc import Callable
 

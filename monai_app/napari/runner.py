@@ -1,4 +1,4 @@
-"""Work beside the window: a bar, what the work says, and a button that stops it."""
+"""Background work: a progress bar, its output, and a button that stops it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ _STEPS = 1000
 
 
 class Runner(QWidget):
-    """Does one piece of work at a time in a thread, and shows how far it is.
+    """Runs one job at a time in a thread, and shows its progress.
 
     Attributes:
         changed: signal when work begins and ends.

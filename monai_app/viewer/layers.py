@@ -1,4 +1,4 @@
-"""A stack as layers of napari: data, keyword arguments and kind of each, as napari's readers give them."""
+"""A stack as napari layers: data, keyword arguments and type of each, as napari readers return them."""
 
 from collections.abc import Sequence
 from pathlib import Path

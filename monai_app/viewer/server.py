@@ -1,4 +1,4 @@
-"""A stack in the browser: Neuroglancer's page and the files of the store, served to this machine alone."""
+"""A stack in the browser: Neuroglancer's page and the files of the store, served only to this machine."""
 
 import secrets
 import signal
@@ -112,7 +112,7 @@ def served(
     shown = shown_labels(stack, labels)
     if (stack.path / "0").is_symlink():
         source = (stack.path / "0").resolve().parent
-        raise StackError(f"{stack.path} is a snapshot and links to the images of {source}; view that one")
+        raise StackError(f"{stack.path} is a snapshot that links to the images of {source}; view {source} instead")
     server = _listen(port)
     try:
         viewer = ViewerBase(allow_credentials=False)
@@ -142,8 +142,7 @@ def _listen(port: int) -> Server:
         server = Server(bind_address=LOOPBACK, bind_port=port)
     except OSError as error:
         raise ConfigError(
-            f"port {port} of {LOOPBACK} cannot be used ({error.strerror}); give a --port on which nothing listens, or "
-            "leave it out"
+            f"port {port} of {LOOPBACK} cannot be used ({error.strerror}); give a free --port, or leave it out"
         ) from None
     server.app.add_handlers(_OTHER_HOSTS, [(".*", Refusal)])
     return server

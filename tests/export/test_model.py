@@ -206,7 +206,7 @@ def test_torchscript_of_others_is_refused(tmp_path: Path) -> None:
         ({"slices": 1, **{f"channel_{n}": [1.0, 2.0] for n in ("mean", "std")}}, "channel_name"),
         (
             {"slices": 1, "channel_mean": [1.0] * 2, "channel_std": [1.0] * 2, "channel_name": ["z:ICE", "z:TLD"]},
-            "does not take the images that it describes",
+            "does not accept the images that its metadata describe",
         ),
     ],
     ids=["phases", "names", "channels"],

@@ -1,4 +1,4 @@
-"""What is odd about a stack, one thing at a time."""
+"""A finding about a stack."""
 
 from dataclasses import dataclass
 

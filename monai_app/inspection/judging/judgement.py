@@ -1,4 +1,4 @@
-"""What of the measures is odd, as findings."""
+"""Judging measures: anomalies as findings."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -41,7 +41,7 @@ _PAIR = ("agreement", "offset_fit")
 
 
 def judge(images: Images, table: Table, survey: Survey) -> tuple[Finding, ...]:
-    """Find what is odd in a table of measures.
+    """Find anomalies in a table of measures.
 
     Args:
         images: the stack.
