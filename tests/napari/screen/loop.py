@@ -209,7 +209,7 @@ def somebody_else_annotates(window: Window) -> None:
     widget.slice.role.textActivated.emit("none")
     window.answer = ASK.No
     window.click(widget.slice.save)
-    assert "takes the annotation of slice 2 out of the store" in window.asked.pop()
+    assert "removes the annotation of slice 2 from the store" in window.asked.pop()
     assert window.stored().roles[2] == "train"
     window.click(widget.slice.reload)
 
