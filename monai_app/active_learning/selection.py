@@ -53,7 +53,7 @@ class Proposal:
         gain: what annotating it takes away, as a share of what there is before; the greatest of all candidates. None
             for a slice that tests, which is not chosen by it.
         uncertainty: of the model on this slice, 0..1; None without a model.
-        distance: dissimilarity to the nearest labelled slice; None where nothing is labelled.
+        distance: dissimilarity to the nearest labelled slice; None if nothing is labelled.
         nearest: that slice.
         region: the rows and columns with the highest uncertainty; None without a model.
     """
@@ -127,7 +127,7 @@ def next_slice(
         reserved: z of those that are kept for testing, annotated or not.
 
     Returns:
-        The slice; None where all are annotated.
+        The slice; None if all are annotated.
 
     Raises:
         ConfigError: a slice has no score.

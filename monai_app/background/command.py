@@ -62,7 +62,7 @@ class StoppableCommand:
 
         Raises:
             StoppedError: it was stopped, or is not to begin any more.
-            AppError: as `run_command`.
+            AppError: see `run_command`.
         """
         try:
             asyncio.run(self._run(words, log))

@@ -161,7 +161,7 @@ class Jobs:
         return known
 
     async def stop(self, kind: str) -> Job | None:
-        """Stop the job that runs and return it; None where none runs."""
+        """Stop the job that runs and return it; None if none runs."""
         for job in self._jobs[kind]:
             if job.status == "RUNNING":
                 await job.stop()

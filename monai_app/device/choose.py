@@ -9,7 +9,7 @@ def chosen_device(name: str = "auto") -> torch.device:
     """Return the device with a name.
 
     Args:
-        name: ``"auto"`` (the GPU where there is one, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        name: ``"auto"`` (the GPU if there is one, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
 
     Raises:
         ConfigError: this machine has no such device.

@@ -45,7 +45,7 @@ class ExportedModel(Model):
         return Path(self.weights).name
 
     def check_precision(self, precision: Precision, device: torch.device) -> None:
-        """Check that the precision is the file's; ConfigError where it is not."""
+        """Check that the precision is the file's; ConfigError if it is not."""
         if precision != "float32":
             raise ConfigError(f"precision {precision}: {self.weights} computes in float32; segment with the run folder")
         super().check_precision(precision, device)
@@ -68,7 +68,7 @@ class ExportedModel(Model):
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What was written into the file; None where it is not of the weights in it, which is told."""
+        """What was written into the file; None if it is not of the weights in it, which is told."""
         assert isinstance(self.network, ExportedNetwork)
         metadata = self.network.metadata
         found, checksums = calibration_in(metadata, self.weights), metadata.get(CHECKSUMS)

@@ -55,7 +55,7 @@ class ExportedNetwork(nn.Module):
 
     @classmethod
     def read(cls, path: Path, kind: Format) -> "ExportedNetwork":
-        """Read a file; ConfigError where it does not exist, or as of the class."""
+        """Read a file; ConfigError if it does not exist, or as of the class."""
         return cls(read_file(path), kind, str(path))
 
     def forward(self, image: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class ExportedNetwork(nn.Module):
 
 
 def read_file(path: Path) -> bytes:
-    """Read an exported file; ConfigError where that cannot be done, or it is not what was exported."""
+    """Read an exported file; ConfigError if that cannot be done, or it is not what was exported."""
     try:
         content = path.read_bytes()
     except OSError as error:

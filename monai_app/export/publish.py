@@ -65,7 +65,7 @@ def export_run(
         kind: the format.
         target: the file; None is ``models/model`` with the format's suffix in the run folder.
         overwrite: replace an existing file.
-        show: takes the ``python -m monai.bundle`` line that does the same, where there is one.
+        show: takes the ``python -m monai.bundle`` line that does the same, if there is one.
 
     Raises:
         ConfigError: the run folder or the target does not fit, a package is missing, or the file would give other

@@ -148,7 +148,7 @@ class Segmentation:
         self.model.spec.check_stack(stack)
 
     def _calibrate(self) -> None:
-        """Let the outputs have the model's temperature, where there are any that it changes."""
+        """Let the outputs have the model's temperature, if there are any that it changes."""
         if not self.outputs.maps:
             return
         self.outputs = self.outputs.calibrated(self.model.temperature)
@@ -156,7 +156,7 @@ class Segmentation:
             _log.warning("the model is not calibrated: its confidence may differ from the share of correct pixels")
 
     def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
-        """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
+        """The plan of the result in progress, if there is one and nothing else is asked for; else a new one."""
         processes = 1 if self.cluster else self.workers
         plan = self._started_plan(stack)
         if plan is not None and self.request.tile in (None, plan.tile):

@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PhaseScore:
-    """The scores of one phase; ``nan`` where a score is undefined (0/0).
+    """The scores of one phase; ``nan`` if a score is undefined (0/0).
 
     Attributes:
         phase: the phase's name.

@@ -101,7 +101,7 @@ class Canvas:
 
     @property
     def _spacing(self) -> float:
-        """The distance of slices in the viewer's unit: the smallest one of all layers; none where they do not fit."""
+        """The distance of slices in the viewer's unit: the smallest one of all layers; none if they do not fit."""
         spacing, units = self.session.stack.voxel_nm[0], self.viewer.dims.units
         return spacing if units is None else float((spacing * self.annotation.units[_Z]).m_as(units[_Z]))
 

@@ -169,7 +169,7 @@ def opened(path: Path) -> tuple[Session, Model | None]:
     """Open a stack, and find the model that was trained on it here last.
 
     Raises:
-        AppError: as `Session`.
+        AppError: see `Session`.
     """
     session = Session(path)
     folder = _runs_of(session.stack)

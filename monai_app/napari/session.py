@@ -79,7 +79,7 @@ class Session:
 
         Raises:
             OutdatedError: others changed some annotations; nothing is saved.
-            AppError: as `revise`.
+            AppError: see `revise`.
         """
         changed = self.changed
         roles = {z: self.role(z) for z in changed}

@@ -21,7 +21,7 @@ def record_calibration(weights: Path, calibration: Calibration) -> None:
 
 
 def read_calibration(weights: Path, sha256: str) -> Calibration | None:
-    """Return the calibration of a file of weights; None where there is none, or that of other weights, which is told.
+    """Return the calibration of a file of weights; None if there is none, or that of other weights, which is told.
 
     Args:
         weights: the file, ``<bundle>/models/model.pt``.

@@ -9,7 +9,7 @@ from monai_app.errors import ConfigError
 
 
 def monai_network(name: str) -> type[nn.Module]:
-    """Return a class of ``monai.networks.nets``; ConfigError where there is none of that name."""
+    """Return a class of ``monai.networks.nets``; ConfigError if there is none of that name."""
     found = getattr(nets, name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise ConfigError(f"network {name!r} is not a class of monai.networks.nets; name one of them")

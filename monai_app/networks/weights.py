@@ -78,7 +78,7 @@ def _record(path: Path, hashes: list[str]) -> None:
 
 
 def recorded_checksums(path: Path) -> set[str]:
-    """Return what the metadata.json of its bundle says that a file's SHA-256 may be; empty where it says nothing."""
+    """Return what the metadata.json of its bundle says that a file's SHA-256 may be; empty if it says nothing."""
     try:
         document = json.loads(metadata_of(path).read_text(encoding="utf8"))
         return set(document[CHECKSUMS][_name(path)])
@@ -94,7 +94,7 @@ def read_weights(path: Path | str) -> Weights:
     """Read a file of weights once: what is loaded is what is hashed, also where the file is replaced meanwhile.
 
     Raises:
-        ConfigError: as `read_checkpoint`; or the metadata.json of its bundle names other weights.
+        ConfigError: see `read_checkpoint`; or the metadata.json of its bundle names other weights.
     """
     recorded = recorded_checksums(Path(path))
     try:

@@ -30,7 +30,7 @@ class Proposal:
         labels: (rows, columns), 1..K the phases; 0 where a slice that was moved at the ingestion has no pixels. Painted
             pixels keep their phase.
         confidence: (rows, columns), float32: the greatest of the phases' mean probabilities over the trees, 0..1; 1
-            where a pixel is painted, 0 where there is none.
+            where a pixel is painted, 0 if there is none.
         missing: the phases of the stack of which no pixel is painted, so that none is proposed.
     """
 

@@ -91,7 +91,7 @@ class Mask:
             )
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
-        """Return (rows, columns), true where slice z takes part; None where all of it does.
+        """Return (rows, columns), true where slice z takes part; None if all of it does.
 
         Where slices were moved, what lies outside their pictures never does.
         """

@@ -88,7 +88,7 @@ class StoreMetadata(Strict):
     alignment: Alignment | None = None
     """How pixels were moved at the ingestion; null where they are as the files have them."""
     inputs: dict[Text, _Identity] = Field(default_factory=dict)
-    """File that it was made of, or folder of many -> SHA-256; empty where it was not recorded."""
+    """File that it was made of, or folder of many -> SHA-256; empty if it was not recorded."""
     identity: _Identity
     """SHA-256 over pixels, annotations and phases."""
     ingested: _Identity

@@ -45,7 +45,7 @@ class Stack(SlabSource):
         gaps: slices before which others are missing: no slab reaches across.
         identity: SHA-256 over pixels, annotations and phases; another one means other data.
         ingested: the identity at the ingestion, which later annotations do not change: it stands for the image.
-        alignment: how pixels were moved at the ingestion; None where they are as the files had them.
+        alignment: how pixels were moved at the ingestion; None if they are as the files had them.
         edits: z -> how its annotation differs from the ingested one, and who changed it.
 
     Example:
@@ -118,7 +118,7 @@ class Stack(SlabSource):
         """The stack with the annotations that it has now.
 
         Raises:
-            StackError: as `open`.
+            StackError: see `open`.
         """
         return Stack.open(self.path, ingested=self.ingested)
 
@@ -126,7 +126,7 @@ class Stack(SlabSource):
         """Check, after the last of it was read, that all of it came from this stack and its annotations.
 
         Raises:
-            StackError: as `open`.
+            StackError: see `open`.
         """
         Stack.open(self.path, identity=self.identity)
 
@@ -194,7 +194,7 @@ class Stack(SlabSource):
         return self._read(annotation_folder(self.path), z, rect)
 
     def annotated_by(self, z: int) -> str | None:
-        """Who set the annotation that a slice has; None where it has none, or was ingested with it."""
+        """Who set the annotation that a slice has; None if it has none, or was ingested with it."""
         edit = self.edits.get(z)
         return None if edit is None or edit.now is None else edit.source
 
@@ -280,7 +280,7 @@ class Stack(SlabSource):
             phases: the meaning of the values; the phases of the stack where None.
 
         Raises:
-            AppError: as `write_result`.
+            AppError: see `write_result`.
             StackError: there are planes for more or fewer slices, or of another shape, type or higher values.
         """
         fingerprint, written = {"attributes": dict(attributes or {})}, 0

@@ -47,7 +47,7 @@ class TemporaryStore:
             report: called with what is done, line by line.
 
         Raises:
-            AppError: as `ingest`.
+            AppError: see `ingest`.
         """
         inputs = json.loads(json.dumps(_inputs(sample)))
         record = self.folder / _INPUTS

@@ -19,7 +19,7 @@ def annotated_items(
     Args:
         stacks: path of a stack, or of several.
         role: which slices.
-        spec: of the model, whose phases must be the stacks'; None where there is none yet.
+        spec: of the model, whose phases must be the stacks'; None if there is none yet.
         trained_on: ``identity`` of a stack at its ingestion and its ``slices`` that a model has seen, or several of
             these; they are not test of it.
 

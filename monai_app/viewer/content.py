@@ -45,7 +45,7 @@ def shown_labels(stack: Stack, names: Sequence[str] | None = None) -> tuple[Show
 
     Args:
         stack: the stack.
-        names: what is shown, in this order; None for all label images and then the annotations, where there are any.
+        names: what is shown, in this order; None for all label images and then the annotations, if there are any.
 
     Raises:
         StackError: there is none of a name, or one is damaged.

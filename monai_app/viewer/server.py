@@ -154,7 +154,7 @@ def show(
     """Serve a stack, and open it in the browser, until the process is interrupted or terminated.
 
     Raises:
-        AppError: as `served`.
+        AppError: see `served`.
     """
     stopped, opening = threading.Event(), secrets.token_urlsafe()
     with served(stack, labels, port, opening) as address:

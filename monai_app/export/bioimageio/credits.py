@@ -66,7 +66,7 @@ def citations(texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def citation(text: str) -> dict[str, Any] | None:
-    """A reference as rdf.yaml has it; None where it holds neither a DOI nor a URL.
+    """A reference as rdf.yaml has it; None if it holds neither a DOI nor a URL.
 
     Example:
         >>> citation("Ronneberger et al.: U-Net, doi 10.1007/978-3-319-24574-4_28")

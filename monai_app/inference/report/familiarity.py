@@ -69,7 +69,7 @@ def look_at(
         progress: called for every slice that is measured.
 
     Returns:
-        What was found; None where the model does not know how its training slices looked.
+        What was found; None if the model does not know how its training slices looked.
 
     Raises:
         StackError: a slice is damaged.

@@ -53,7 +53,7 @@ def depth_of(shape: Sequence[int], chunks: Sequence[int] | None, dtype: np.dtype
 
     Args:
         shape: of the array.
-        chunks: shape of a chunk; None where the array is stored in one piece.
+        chunks: shape of a chunk; None if the array is stored in one piece.
         dtype: type of the values.
 
     Raises:

@@ -79,7 +79,7 @@ def _count_changes(first: Voxels, second: Voxels, size: int) -> npt.NDArray[np.i
 def _area_per_volume(
     changes: npt.NDArray[np.int64], lines: npt.NDArray[np.int64], voxel_um: tuple[float, float, float]
 ) -> npt.NDArray[np.float64] | None:
-    """Area between each two values per volume, (size, size) in 1/um; None where a direction has no pair of voxels."""
+    """Area between each two values per volume, (size, size) in 1/um; None if a direction has no pair of voxels."""
     if not lines.all():
         return None
     lengths = lines * np.linalg.norm(np.array(DIRECTIONS) * voxel_um, axis=1)

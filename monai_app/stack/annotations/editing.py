@@ -90,7 +90,7 @@ def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "
         The stack, opened again.
 
     Raises:
-        AppError: as `annotate`, and whatever ``decide`` raises; the annotations are as before.
+        AppError: see `annotate`, and whatever ``decide`` raises; the annotations are as before.
     """
     try:
         with suppress(_UnchangedError):
@@ -206,7 +206,7 @@ def check_phases(stack: Stack) -> None:
 
 
 def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
-    """Return the labels of a slice as they are stored: uint8, 0 outside the pictures; None where they label nothing.
+    """Return the labels of a slice as they are stored: uint8, 0 outside the pictures; None if they label nothing.
 
     Raises:
         AnnotationError: the stack has no phases, there is no such slice, or labels have another shape, type or values.
@@ -232,7 +232,7 @@ def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
 
 
 def _current_state(stack: Stack, z: int) -> State | None:
-    """The annotation that a slice was ingested with; None where it had none, or was edited and its record tells."""
+    """The annotation that a slice was ingested with; None if it had none, or was edited and its record tells."""
     if z in stack.edits or z not in stack.roles:
         return None
     return State.of(stack.roles[z], stack.read_annotation(z))

@@ -25,7 +25,7 @@ class Meaning:
     """What a person says of the values of label files.
 
     Args:
-        values: value -> phase, or 0 for unlabelled; empty where nothing is said.
+        values: value -> phase, or 0 for unlabelled; empty if nothing is said.
         colours: number of a colour (see `colour_numbers`) -> likewise.
     """
 

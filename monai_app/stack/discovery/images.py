@@ -88,7 +88,7 @@ def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Disc
 
 
 def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:
-    """The subfolders of the detectors; None where the folder itself holds the images of the only one."""
+    """The subfolders of the detectors; None if the folder itself holds the images of the only one."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     subfolders = {entry.name: entry for entry in entries if entry.is_dir()}
     found = [_called(name, subfolders) for name in detectors]

@@ -112,7 +112,7 @@ def slices_of_one(folder: Path, groups: Sequence[Group]) -> list[Group]:
 
 
 def _parts(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and description of each dataset, channel or page; one without any where there are none."""
+    """Name and description of each dataset, channel or page; one without any if there are none."""
     path, single = group.files[0], len(group.files) == 1
     listed = format_of(path).datasets
     datasets = listed(path) if single and listed is not None else []
@@ -147,7 +147,7 @@ def _unit(entry: SourceDescription, name: str, label_name: bool) -> Unit:
 
 
 def _recorded_name(source: Source) -> str:
-    """What all files call their detector; empty where they do not agree."""
+    """What all files call their detector; empty if they do not agree."""
     names = {file.recorded.detector or "" for file in source.files}
     return names.pop() if len(names) == 1 else ""
 

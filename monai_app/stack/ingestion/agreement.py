@@ -104,7 +104,7 @@ def _what(file: PlaneFile) -> tuple[int, int, str]:
 
 
 def _unpaired(source: Source, other: Source) -> str:
-    """Name the files that the other detector has no slice for; empty where there are none, or nothing tells."""
+    """Name the files that the other detector has no slice for; empty if there are none, or nothing tells."""
     if not (source.is_folder and other.is_folder):
         return ""
     slices = _by_number(source), _by_number(other)
@@ -114,7 +114,7 @@ def _unpaired(source: Source, other: Source) -> str:
 
 
 def _by_number(source: Source) -> dict[Decimal | str, Path]:
-    """Number, or where there is none name, of every slice -> file; a single image without any is that of the slice."""
+    """Number, or if there is none name, of every slice -> file; a single image without any is that of the slice."""
     keys: Sequence[Decimal | str] = source.numbers or [key.casefold() for key in source.keys]
     if len(source) == 1 and not any(map(str.isdecimal, source.names[0])):
         keys = [""]

@@ -25,7 +25,7 @@ class Annotations:
     Args:
         train: z of the slices to train on, ascending.
         test: z of the slices to test on, ascending.
-        source: the label planes; None where nothing is annotated.
+        source: the label planes; None if nothing is annotated.
         planes: z -> index of the plane in ``source``, for the slices of ``train`` and ``test``.
         values: value in the source -> value of the phase, or 0 for unlabelled.
         rest_unlabelled: values that are not in ``values`` are unlabelled.
@@ -102,7 +102,7 @@ def look_up(source: Plane, values: Mapping[int, int]) -> tuple[Labels, npt.NDArr
 
 
 def open_labels(description: SampleDescription) -> Source | None:
-    """Open the label planes and check their headers; None where nothing is annotated.
+    """Open the label planes and check their headers; None if nothing is annotated.
 
     Raises:
         StackError: a label file that is unreadable, truncated or no integer image.

@@ -162,7 +162,7 @@ class SampleDescription(Strict):
     breaks: Annotated[Items[_Slice], AfterValidator(_check_once)] = ()
     """Slices (z) before which a new series begins; slabs do not reach across."""
     phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
-    """The phases 1..K; none where nothing is annotated."""
+    """The phases 1..K; none if nothing is annotated."""
     annotations: AnnotationDescription | None = None
     """Annotated slices."""
     accept: Items[Finding] = ()

@@ -64,7 +64,7 @@ def ingest(
 
     Args:
         description: a YAML description, what `SampleDescription.from_yaml` made of it, or the folder of a sample: its
-            `sample.yaml` or, where there is none, what its files tell.
+            `sample.yaml` or, if there is none, what its files tell.
         target: the store to write, ``<name>.ome.zarr``.
         overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
         align: move slices or detectors upon each other; the images are read twice then.

@@ -118,7 +118,7 @@ class SliceIndex:
         return chosen
 
     def match(self, names: Sequence[str], keys: Sequence[str] = ()) -> list[int | None]:
-        """The z of the slices to which label files belong; None where there is no such slice.
+        """The z of the slices to which label files belong; None if there is no such slice.
 
         A label file is that of the image with the same stem, or with the same text beside what both were chosen by.
         Else its number counts: where the pattern says, or after the text that stands before the number in the images'

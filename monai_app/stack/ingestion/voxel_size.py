@@ -86,7 +86,7 @@ def sizes_in_files(
 
 
 def slice_positions(source: Source) -> tuple[float, ...] | None:
-    """Where the stage was at every slice, in nm from the first one; None where it does not tell the slices apart."""
+    """Where the stage was at every slice, in nm from the first one; None if it does not tell the slices apart."""
     stage = [file.recorded.stage_nm for file in source.files]
     known = [z for z in stage if z is not None]
     if not source.is_folder or len(known) < max(_FEWEST, len(stage)):
@@ -167,7 +167,7 @@ def _numbers(size: Size, axes: Sequence[str]) -> str:
 
 
 def uncertain_size(detectors: Mapping[str, Source]) -> str:
-    """What a file says without a unit that is certain, in brackets; empty where none does."""
+    """What a file says without a unit that is certain, in brackets; empty if none does."""
     for source in detectors.values():
         recorded = source.files[0].recorded
         if len(recorded.factors) > 1 and any(recorded.size):

@@ -29,7 +29,7 @@ class Journal:
     are not forced to the disk: after a power cut a line may be there without its pixels, which the checksum shows.
 
     Args:
-        path: the file; it is made where there is none.
+        path: the file; it is made if there is none.
     """
 
     def __init__(self, path: Path) -> None:

@@ -17,11 +17,11 @@ class Summary:
 
     Args:
         name: its name.
-        model: the model that made it; None where nothing is recorded.
+        model: the model that made it; None if nothing is recorded.
         weights_sha256: SHA-256 of the model's weights; likewise.
         stack_identity: the identity of the stack, with its annotations of then; likewise.
         slices: z of the slices that were segmented, ascending.
-        region: the part of the stack that was segmented; None where nothing is recorded.
+        region: the part of the stack that was segmented; None if nothing is recorded.
         maps: the maps beside it.
     """
 

@@ -147,7 +147,7 @@ def resumable_result(
 
 
 def in_progress(store: Path, name: str) -> dict[str, Any] | None:
-    """Return the fingerprint of the result of that name in progress; None where there is none or it is unreadable.
+    """Return the fingerprint of the result of that name in progress; None if there is none or it is unreadable.
 
     Raises:
         ConfigError: the name breaks the rule.
@@ -162,7 +162,7 @@ def in_progress(store: Path, name: str) -> dict[str, Any] | None:
 
 
 def finished_as(store: Path, name: str) -> dict[str, Any] | None:
-    """Return the fingerprint that the finished label image of that name was written with; None where there is none."""
+    """Return the fingerprint that the finished label image of that name was written with; None if there is none."""
     target = store / layout.LABELS / name
     try:
         return _kept_fingerprint(target) if labels.is_registered(store, name) and _is_started(target) else None

@@ -34,7 +34,7 @@ def write_own(folder: Path, own: Mapping[str, Any], **attributes: Any) -> None:
 
 
 def read_own(folder: Path, remedy: str) -> dict[str, Any] | None:
-    """Read our metadata of the group in a folder; None where it has none.
+    """Read our metadata of the group in a folder; None if it has none.
 
     Raises:
         OSError: there is no readable group.

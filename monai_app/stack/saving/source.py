@@ -164,7 +164,7 @@ def _made_as(stack: Stack, labels: str) -> Any:
 
 
 def _number_of(stack: Stack, labels: str, map: str, phase: str | None, phases: tuple[Phase, ...]) -> int | None:
-    """The number of the phase whose map is meant; None where a map is one for all phases."""
+    """The number of the phase whose map is meant; None if a map is one for all phases."""
     levels = ResultArrays.open(stack.path / layout.LABELS / labels).levels
     maps = {name: arrays[0].ndim > len(stack.shape) for name, arrays in levels.items() if name != LABELS}
     if map not in maps:
