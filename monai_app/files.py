@@ -75,7 +75,7 @@ def atomic_directory(target: Path, marker: str, *, overwrite: bool = False) -> I
         TargetExistsError: the target exists and may not be replaced.
         BusyError: another process is writing it.
     """
-    target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links; "." and ".." have no name of their own
+    target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links; "." and ".." have no name
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"{target} is being written by another process; wait for it or choose another one"
     with transaction(target, busy, lambda: check_directory_target(target, marker, overwrite=overwrite)) as partial:

@@ -116,8 +116,8 @@ def next_slice(
 ) -> Proposal | None:
     """Propose the slice to annotate next, to train on or to test on.
 
-    Slices that are kept for testing are proposed when three slices to train on are labelled: they tell how good the
-    model is, and what is labelled on them makes no other slice less worth labelling.
+    Slices that are kept for testing are proposed when three slices to train on are labelled: they show how good the
+    model is, and labelling them does not make other slices less informative.
 
     Args:
         scores: see `propose`.

@@ -31,7 +31,7 @@ def curtained(image: Image, streaks: Floats, strength: float) -> Image:
 
 
 def apparent_hardness(images: npt.NDArray[np.integer]) -> Floats:
-    """Take bright for hard where nobody knows what an image shows: (rows, columns), in grey ranges.
+    """Estimate hardness from brightness if the materials are unknown: (rows, columns), in grey ranges.
 
     Pores, which curtains begin at, are dark, and dense phases are bright: an assumption, which `Curtains` needs.
 

@@ -142,7 +142,7 @@ class Jobs:
         """Do a `Job`, wait for it, and return what it gives.
 
         Raises:
-            StoppedError: somebody stopped it.
+            StoppedError: it was stopped.
             AppError: one of the kind runs already, or it cannot be done.
         """
         job = await self.start(kind, request, work)

@@ -96,6 +96,6 @@ def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
 
 @cache
 def _begin() -> None:
-    """End with the server, and say nothing: nobody reads the pipe that is this process's standard error."""
+    """End with the server, without output: standard error is a pipe that is not read."""
     end_with_parent()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

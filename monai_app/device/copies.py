@@ -1,4 +1,4 @@
-"""Copies from the host to a device; to CUDA on a stream of their own, ahead of the computation."""
+"""Copies from the host to a device; on CUDA in a separate stream, ahead of the computation."""
 
 from collections.abc import Iterator
 

@@ -68,7 +68,7 @@ class ExportedModel(Model):
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What was written into the file; None if it is not of the weights in it, which is told."""
+        """The calibration in the file; None, with a warning, if it belongs to other weights."""
         assert isinstance(self.network, ExportedNetwork)
         metadata = self.network.metadata
         found, checksums = calibration_in(metadata, self.weights), metadata.get(CHECKSUMS)

@@ -91,7 +91,7 @@ def _open_torchscript(content: bytes) -> _Opened:
 
 def _open_torch_export(content: bytes) -> _Opened:
     files: dict[str, Any] = {METADATA: ""}
-    log = logging.getLogger("torch.export")  # which tells of foreign bytes in a page of traceback
+    log = logging.getLogger("torch.export")  # which logs a long traceback for unexpected bytes
     before, log.disabled = log.disabled, True
     try:
         program = torch.export.load(BytesIO(content), extra_files=files)

@@ -36,7 +36,7 @@ ENGINE = 1
 """Version of the arithmetic: results of another version are not resumed, because rounding may differ."""
 
 PLAN = "plan.json"
-"""File beside a result that holds its plan and what it was estimated to cost."""
+"""File with the plan and the estimated cost of a result."""
 
 MOST_WORKERS = 256
 """On one machine."""
@@ -53,15 +53,15 @@ class Segmentation:
         model: the model.
         stack: path of the stack.
         name: the label image's name; a preview adds ``_preview`` to it.
-        device: where the network runs.
+        device: device on which the network runs.
         precision: what it computes in.
-        outputs: what is stored beside the labels.
+        outputs: what is stored in addition to the labels.
         region: ``slices``, ``rows`` and ``columns`` to segment as texts, see `parse_span`; missing ones and None mean
             all.
         mask: what of it to segment, see `Mask`.
         request: tile and memory, where they are not left to the planner.
         overwrite: replace a finished label image of that name; begin again where one in progress has other settings.
-        preview: number of slices, spread over the region, to segment into a label image of their own; 0 for all.
+        preview: number of slices, spread over the region, to segment into a separate label image; 0 for all.
         workers: processes on this machine to compute on; 0 computes in this one.
         cluster: address of a Dask scheduler to compute on instead, e.g. ``tcp://10.0.0.1:8786``.
         keep: labels of that name that were finished by this very call are kept, not refused: something else comes after

@@ -169,7 +169,7 @@ def stored(stack: Stack, *, overview: bool = False) -> Images:
 def _described(path: Path) -> Images:
     description = SampleDescription.from_yaml(path)
     asked = description.numbers.gaps == "refuse" and not description.independent
-    if asked:  # a gap is told of, and does not end the inspection
+    if asked:  # a gap is reported, and does not stop the inspection
         numbers = description.numbers.replaced(gaps="keep")
         description = description.model_copy(update={"numbers": numbers})
     sample = check_sample(description)
@@ -197,7 +197,7 @@ def _undescribed(path: Path) -> Images:
 
 
 def _find_detectors(path: Path) -> dict[str, Path]:
-    """The sources of image files that nobody described: the path itself, or the folders in it that hold images."""
+    """Return the sources of images without a description: the path itself, or the folders of images in it."""
     if not path.is_dir() or any(map(find_format, path.iterdir())):
         return {path.name.split(".")[0]: path}
     folders = [entry for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]

@@ -93,7 +93,7 @@ class PlaneFile(ABC):
         extent: where the voxels lie, if the file says so; its shape is (slices, rows, columns).
         bar: rows below the picture that the microscope added, and that are left out.
         segments: label value -> what the file calls it; empty if it gives no names.
-        recorded: what the file says of its own image.
+        recorded: metadata of the file about its image.
         channels: name (or number, where it has none) of each channel -> its planes; empty if there is one channel.
         part: which part of the file this is, such as a dataset; empty for all of it.
         zero_is_white: whether the file says that 0 is white.

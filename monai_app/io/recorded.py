@@ -1,4 +1,4 @@
-"""What a file says of its own image: voxel size, detector, stage position, settings of the microscope."""
+"""Metadata of a file about its image: voxel size, detector, stage position, microscope settings."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -28,7 +28,7 @@ class Source:
         pattern: where the names hold the slice's number (see `domain/numbering.py`); None if nobody looked yet, or
             they hold none.
         numbers: these numbers, ascending; none if there is no pattern.
-        is_folder: whether every slice is a file of its own.
+        is_folder: whether every slice is a separate file.
         grey: how the stored values become grey values; None if they are taken as they are stored.
         chosen_by: the pattern of file names by which the files of a folder were chosen.
     """

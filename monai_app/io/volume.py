@@ -27,7 +27,7 @@ _PORTION = 1 << 24
 """Bytes read at a time, so that a header that announces too much costs no memory."""
 
 _ANY = 47
-"""Makes zlib tell by the header whether a stream is gzip's or zlib's."""
+"""Makes zlib detect by the header whether a stream is gzip or zlib."""
 
 _AGAIN = "save or copy it again"
 

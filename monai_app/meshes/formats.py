@@ -24,7 +24,7 @@ class Format:
 
     Args:
         write: writes surfaces of phases.
-        several: whether it tells several phases apart.
+        several: whether it distinguishes several phases.
     """
 
     write: Callable[[Path, Surface, Phases], None]

@@ -50,7 +50,7 @@ def count_pixels(
 
 
 def mean_iou_metric(confusion: ConfusionMatrix, *, annotated_only: bool = True) -> MetricsLambda:
-    """Make the mean IoU a metric of its own: the key metric of validation, and of evaluation.
+    """Provide the mean IoU as a separate metric: the key metric of validation and evaluation.
 
     Args:
         confusion: the confusion matrix.

@@ -106,7 +106,7 @@ class Canvas:
         return spacing if units is None else float((spacing * self.annotation.units[_Z]).m_as(units[_Z]))
 
     def _focus(self) -> None:
-        """Let strokes go to the annotation, unless somebody removed its layer."""
+        """Let strokes go to the annotation, unless its layer was removed."""
         if self.annotation in self.viewer.layers:
             self.viewer.layers.selection.active = self.annotation
 

@@ -81,7 +81,7 @@ class StackPanel(QWidget):
     """The stack.
 
     Args:
-        open_store, ingest: are called when somebody asks for it.
+        open_store, ingest: called on request.
     """
 
     def __init__(self, open_store: Act, ingest: Act) -> None:
@@ -101,7 +101,7 @@ class SlicePanel(QGroupBox):
     """The slice that is shown: what it is for, proposals, saving.
 
     Args:
-        set_role, propose, take, save, reload, most_uncertain: are called when somebody asks for it.
+        set_role, propose, take, save, reload, most_uncertain: called on request.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class ModelPanel(QGroupBox):
     """The model: how it is trained, and what it is applied to.
 
     Args:
-        choose, train, predict_slice, predict_stack: are called when somebody asks for it.
+        choose, train, predict_slice, predict_stack: called on request.
     """
 
     def __init__(self, choose: Act, train: Act, predict_slice: Act, predict_stack: Act) -> None:

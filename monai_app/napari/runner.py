@@ -56,7 +56,7 @@ class Runner(QWidget):
 
         Args:
             title: what it is.
-            work: a `Job`, or what nobody can stop.
+            work: a `Job`, or a function that cannot be stopped.
             done: is given in the window's thread what the work gives; errors are shown.
         """
         self.busy, self._job = title, work if isinstance(work, Job) else None

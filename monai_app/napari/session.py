@@ -178,7 +178,7 @@ class Session:
         return None if labels in self.stack.label_names() else "predict the stack first"
 
     def _read(self, z: int) -> Plane:
-        if z not in self._roles:  # else somebody else's annotation would pass for the one that the role was given to
+        if z not in self._roles:  # otherwise another user's annotation would get this role
             self._found[z] = _state(self.stack, z)
         return _labels(self.stack, z)
 

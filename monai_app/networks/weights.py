@@ -40,7 +40,7 @@ class Weights(NamedTuple):
 
 
 def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint atomically.
 
     Raises:
         StorageError: the disk is full or read-only.
@@ -82,7 +82,7 @@ def recorded_checksums(path: Path) -> set[str]:
     try:
         document = json.loads(metadata_of(path).read_text(encoding="utf8"))
         return set(document[CHECKSUMS][_name(path)])
-    except (OSError, ValueError, KeyError, TypeError):  # what is wrong with it is told where it is needed
+    except (OSError, ValueError, KeyError, TypeError):  # errors are reported where it is needed
         return set()
 
 
@@ -121,7 +121,7 @@ def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]
 
     Args:
         path: the file.
-        mapped: leave tensors on the disk until they are looked at, for who wants the numbers and texts.
+        mapped: leave tensors on disk until they are accessed, if only numbers and strings are needed.
 
     Raises:
         ConfigError: it is missing, damaged, or holds something else.

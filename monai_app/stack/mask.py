@@ -61,7 +61,7 @@ class Mask:
 
     @property
     def identity(self) -> str | None:
-        """What tells this mask from others: the label image's name, or the SHA-256 of the file's pixels."""
+        """The identity of the mask: the label image's name, or the SHA-256 of the file's pixels."""
         if self.source is None or self.source in self.stack.label_names():
             return self.source
         return hashlib.sha256(_read_file(self.source).tobytes()).hexdigest()

@@ -173,7 +173,7 @@ def open_image(path: Path, metadata: StoreMetadata) -> tuple[Level, ...]:
     """Open the image's arrays of all levels: (detectors, slices, rows, columns).
 
     Raises:
-        StackError: they are not those that the metadata tell of.
+        StackError: they do not match the metadata.
         OSError, KeyError, TypeError, ValueError: one is missing or damaged.
     """
     full = open_level(path / "0")

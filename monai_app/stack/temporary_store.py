@@ -1,4 +1,4 @@
-"""A store that lasts until its labels are written as files: images that are segmented without a stack of their own."""
+"""A temporary store for images that are segmented without ingesting a stack."""
 
 import json
 import shutil

@@ -38,7 +38,7 @@ _REPORTS = {
     "calibrate",
     *cast(Mapping[str, Any], DEFAULT_MLFLOW_SETTINGS["configs"]),
 }
-# What multi_gpu_train.yaml lays over train.yaml: the weights are those of one process, with another number too.
+# Overrides in multi_gpu_train.yaml: the weights do not depend on the number of processes.
 _SHARED_WORK = {"group", "rank", "processes", "network", "train::trainer::network", "train::trainer::loss_function"}
 _LEFT_OUT = _PLACES | _REPORTS | _SHARED_WORK
 _REPORTERS = {
@@ -66,7 +66,7 @@ def fingerprint(**more: Any) -> dict[str, Any]:
 
     Returns:
         Ids such as ``augmentation::gain::prob`` and the plain values or expressions that the config has there, with
-        overrides of the command line and files laid over it.
+        overrides of the command line and overlays.
     """
     parser = next((each for each in _callers() if isinstance(each, ConfigParser)), None)
     if parser is None:

@@ -22,7 +22,7 @@ from monai_app.viewer.scene import fill, phase_properties
 LOOPBACK = "127.0.0.1"
 
 _OTHER_HOSTS = r"(?!(?:127\.0\.0\.1|localhost)$).*"
-"""Names by which nobody on this machine calls the server; a web page may have made its own name point here."""
+"""Host names that are refused, because a web page may have rebound its own name to this server."""
 
 
 class StoreFiles(StaticFileHandler):

@@ -15,7 +15,7 @@ from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
 
 TABLE = "slices.csv"
-"""File beside a result: a row a slice and detector with all that was measured, and in which measures it is unlike."""
+"""File with the appearance of a result's slices: one row per slice and detector with all measures and deviations."""
 
 _MOST = 10
 """Lines that are logged."""

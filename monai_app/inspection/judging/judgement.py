@@ -24,7 +24,7 @@ _ORDER: Mapping[str, tuple[str, str, str]] = {
     "misplaced": (
         "correlation {:.2f} with the slice before, {:.2f} with the one behind",
         "less like its neighbours than they are like each other",
-        "look at it: move it where it belongs, or leave it out if it is damaged",
+        "check it: move it to its place, or leave it out if it is damaged",
     ),
     "nearly repeated": (
         "correlation {:.3f}",

@@ -49,14 +49,14 @@ ODD = (
         "mean",
         0,
         0.1,
-        "look at it: did the detector's settings change, or did it charge? Record it again or leave it out",
+        "check it: did the detector's settings change, or did it charge? Record it again or leave it out",
     ),
     OddRule(
         "contrast",
         "contrast",
         0,
         0.2,
-        "look at it: did the detector's settings change, or is something in front? Record it again or leave it out",
+        "check it: did the detector's settings change, or is something in front? Record it again or leave it out",
     ),
     # A Gaussian of 1 pixel on a sharp image lowers the measure by a third to a half.
     OddRule("blurred", "focus", -1, 0.25, "it is out of focus: leave it out, and do not annotate it"),

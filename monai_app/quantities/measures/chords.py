@@ -18,7 +18,7 @@ class _Chords:
 
     Attributes:
         whole: those between two other phases.
-        cut: the others, which go on where nothing is known.
+        cut: the others, which extend beyond the segmented volume.
         ends: (values,), how many ends lie at another phase.
     """
 
@@ -45,7 +45,7 @@ class _Chords:
 
 
 class _OpenChords:
-    """Chords along z that go on behind the planes that were seen; at first there is nothing, which is 0."""
+    """Open chords along z, which extend beyond the planes read so far; 0 for none."""
 
     def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
         self.chords = _Chords(size, shape[0])

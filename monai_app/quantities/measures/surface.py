@@ -17,7 +17,7 @@ DIRECTIONS: tuple[_Step, ...] = tuple((z, y, x) for z, y, x in product((-1, 0, 1
 
 MOST_COUNTED = 5 / 4
 """How often a face between two slices may count at most, for an area that can be relied on: of n neighbouring slices it
-counts n / (n - 1) times, since the structure is taken to go on beyond them."""
+counts n / (n - 1) times, since the structure is assumed to continue beyond them."""
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:

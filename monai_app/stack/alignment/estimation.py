@@ -30,7 +30,7 @@ _GLANCES = 5
 """Slices that a glance compares."""
 
 APART_PX = 2.0
-"""Pixels between two detectors that are told: from there on, the borders of phases lie beside each other."""
+"""Offset of two detectors, in pixels, from which a warning is given: phase boundaries then differ visibly."""
 
 
 def steps_of(align: Align, slices: int) -> int:

@@ -78,7 +78,7 @@ def annotate(
 
 
 def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "") -> Stack:
-    """Change annotations by what they are, while nobody else can change them.
+    """Change annotations based on their current state, with other writers locked out.
 
     Args:
         stack: the stack.
@@ -133,7 +133,7 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
 
 
 def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> Stack:
-    """Make a store of the same image whose annotations nobody changes.
+    """Create a snapshot: a store of the same image with frozen annotations.
 
     It has annotations and metadata of its own and links to the arrays of the image, so it is made in no time, and is
     of use as long as the stack is there. Label images are left out.
@@ -184,7 +184,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 def _copy_annotations(source: Path, target: Path) -> None:
     annotation = source / layout.ANNOTATION
-    with files.lock(files.lock_path(annotation)):  # nobody annotates meanwhile
+    with files.lock(files.lock_path(annotation)):  # lock out other writers
         files.rollback(annotation)
         there = annotation.is_dir()
         layout.create_group(target, {"ome": layout.labels_metadata([layout.ANNOTATION] if there else [])})

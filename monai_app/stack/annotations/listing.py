@@ -19,7 +19,7 @@ class AnnotatedSlice:
         z: the slice.
         name: its name.
         role: what it is for.
-        pixels: pixels that nobody labelled, and those of the phases 1..K.
+        pixels: number of unlabelled pixels, and of those of the phases 1..K.
         source: who set the annotation; None if the slice was ingested with it.
     """
 

@@ -14,7 +14,7 @@ from monai_app.io.formats.painted import TRANSPARENT, number_of, shown
 from monai_app.stack.ingestion.annotations import Labels, look_up
 
 NOTHING = "unlabelled"
-"""What people write for pixels that nobody labelled."""
+"""Words for unlabelled pixels."""
 
 _SHOWN = 6
 """Values or colours that are named."""

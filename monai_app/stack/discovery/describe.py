@@ -123,7 +123,7 @@ def _detectors(found: Discovery, folder: Path) -> list[str]:
 
 
 def _differ(found: Discovery) -> bool:
-    """Whether the detectors need ranges of their own."""
+    """Whether the detectors need separate ranges."""
     ranges = found.grey_ranges
     return 0 < len(ranges) < len(found.detectors) or len(set(ranges.values())) > 1
 

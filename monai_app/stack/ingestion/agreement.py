@@ -98,7 +98,7 @@ def _check_different(pair: str, source: Source, other: Source) -> None:
 
 
 def _what(file: PlaneFile) -> tuple[int, int, str]:
-    """What tells a file, or a part of one, from others, whatever it is called."""
+    """Return what identifies a file, or a part of one, regardless of its name."""
     stat = file.path.stat()
     return stat.st_dev, stat.st_ino, file.part
 

@@ -1,4 +1,4 @@
-"""Questions that a description leaves open: what its files did not tell when it was written."""
+"""Open questions of a description, about information that is missing in the files."""
 
 from pathlib import Path
 

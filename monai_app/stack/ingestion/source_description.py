@@ -112,5 +112,5 @@ def expand_path(value: Any, info: ValidationInfo) -> Any:
     """A path alone means all that is there."""
     if isinstance(value, SourceDescription | Mapping):
         return value
-    _find_source(value, info)  # so that an error names the entry, not a key that nobody wrote
+    _find_source(value, info)  # errors then name the entry and not a key that the user did not write
     return {"source": value}

@@ -17,7 +17,7 @@ _UNEVEN = 0.5
 """By which part of the mean a distance of two slices may differ before it is reported: stages are read coarsely."""
 
 _FEWEST = 3
-"""Slices whose stage positions tell a distance: two may differ by chance."""
+"""Minimum number of slices for a distance from stage positions: two may differ by chance."""
 
 _ACCEPT = "correct the wrong one, or confirm voxel_nm in the description: 'accept: [voxel_size]'"
 
@@ -60,7 +60,7 @@ def sizes_in_files(
     accepted: Collection[str] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, tuple[float, str]]:
-    """Axis -> the size of a voxel along it in nm and where that stands, for the axes that files tell of.
+    """Axis -> the size of a voxel along it in nm and where that stands, for the axes that files contain.
 
     Args:
         detectors: the images.

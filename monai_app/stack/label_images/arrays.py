@@ -29,7 +29,7 @@ mask, and of every map (rows, columns) or (K, rows, columns)."""
 
 @dataclass(frozen=True)
 class Map:
-    """An image beside the labels, one byte a pixel.
+    """A map of a label image, with one byte per pixel.
 
     Args:
         name: of its planes, and of its group inside the label image.

@@ -25,7 +25,7 @@ _ABSENT = "(absent)"
 class Journal:
     """The tiles that are done and the checksums of their pixels, one JSON line a tile, appended as it is done.
 
-    A kill can tear the last line only, which is then removed, so that the next one begins on a line of its own. Lines
+    A kill can tear the last line only, which is then removed, so that the next one starts on a new line. Lines
     are not forced to the disk: after a power cut a line may be there without its pixels, which the checksum shows.
 
     Args:

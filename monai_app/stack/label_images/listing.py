@@ -22,7 +22,7 @@ class Summary:
         stack_identity: the identity of the stack, with its annotations of then; likewise.
         slices: z of the slices that were segmented, ascending.
         region: the part of the stack that was segmented; None if nothing is recorded.
-        maps: the maps beside it.
+        maps: its maps.
     """
 
     name: str

@@ -39,7 +39,7 @@ def save(
     Args:
         stack: the stack.
         target: the file; its suffix says the format (`monai_app.io.writers.registry.WRITERS`).
-        labels: the label image's name, or ``annotation``, which is 0 in slices that nobody annotated.
+        labels: the label image's name, or ``annotation``, which is 0 in slices without annotation.
         map: of the maps beside the label image the one to write, such as ``"confidence"``; None for the labels.
         phase: whose map, by name, where every phase has its own, as in ``"probability"``.
         region: the part to write; None for all. Of a label image slices before the first and behind the last that was

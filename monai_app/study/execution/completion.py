@@ -56,7 +56,7 @@ def check_lengths(runs: Sequence[StudyRun], design: Design) -> None:
     """Check that the networks that were trained before were trained as long as a design says, in one go.
 
     Raises:
-        ConfigError: one was not: somebody continued it, or trained it by the clock.
+        ConfigError: one was continued, or trained with a time limit.
     """
     for run in runs:
         if not run.variant.is_network or not (run.folder / RECORD).is_file():

@@ -71,7 +71,7 @@ def write_evaluation(
 
     Args:
         output: the run's folder ``eval``.
-        stacks: of one file of weights and one temperature; all or none with stand-ins.
+        stacks: of one file of weights and one temperature; all or none with replaced detectors.
         phases: names of the phases.
         sections: what was found beside the confusion matrix.
     """

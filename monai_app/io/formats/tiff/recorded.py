@@ -1,4 +1,4 @@
-"""What a TIFF file says of its own image, whichever program wrote it."""
+"""Metadata of a TIFF file about its image, from any program."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
