@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
 from monai_app.inference import Model
+from monai_app.logs import without_monai_lines
 
 
 def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: PathLike | None) -> None:
@@ -28,13 +30,14 @@ def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: Pat
         run: the run folder.
         command: what is run.
         show: called with it before.
-        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
+        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is, without MONAI's
+            and Ignite's own lines.
 
     Raises:
         ConfigError: they are not trusted.
     """
     logging = False if logging_file is None else os.fspath(logging_file)
-    with trusted_copy(run) as copy:
+    with trusted_copy(run) as copy, without_monai_lines() if logging_file is None else nullcontext():
         show(command)
         files = tuple(copy / path.relative_to(run) for path in command.config_files)
         replace(command, config_files=files, overrides=command.overrides | {"logging_file": logging}).run()

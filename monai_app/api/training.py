@@ -172,7 +172,7 @@ def named_settings(
 ) -> dict[str, Any]:
     """Return settings of a training, including those with their own arguments."""
     named = {
-        "detectors": None if detectors is None else [*detectors],
+        "detectors": [detectors] if isinstance(detectors, str) else detectors and [*detectors],
         "slices": slices,
         "max_epochs": epochs,
         "seed": seed,

@@ -69,7 +69,9 @@ class BundleCommand:
                 warnings.filterwarnings("ignore", message=".*GHSA-.*")
                 run_bundle(config_file=files, **literally(self.overrides))
         except Exception as error:
-            cause = user_error(error) or refused(error)
+            from monai_app.device.memory import training_full  # which loads torch
+
+            cause = user_error(error) or refused(error) or training_full(error)
             if cause is None:
                 raise
             raise cause from error

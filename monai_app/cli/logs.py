@@ -1,6 +1,5 @@
 """Logging of the commands, to standard error; only results go to standard output."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -12,15 +11,13 @@ from typing import Annotated, Literal
 import typer
 
 from monai_app.errors import ConfigError
+from monai_app.logs import monai_loggers
 from monai_app.temporary import temporary_folder
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and results.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show the equivalent MONAI command and MONAI's log.")
 ]
-
-_OF_STATS = ("monai_app.validation", "monai_app.evaluation")
-"""Names of the loggers that the bundles' configs give to MONAI's metric handlers."""
 
 _CONFIG = """\
 [loggers]
@@ -89,7 +86,7 @@ class Verbosity(Enum):
     def config(self, stream: Literal["stdout", "stderr"]) -> str:
         """Return a ``logging`` config file that logs to the stream."""
         verbose = self is Verbosity.VERBOSE
-        names = [*_OF_STATS, *(name for name in logging.root.manager.loggerDict if name.startswith("monai."))]
+        names = monai_loggers()
         config = _CONFIG.format(
             keys=",".join(names),
             level="WARNING" if self is Verbosity.QUIET else "INFO",

@@ -6,7 +6,10 @@ from contextlib import contextmanager
 import psutil
 import torch
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, causes
+
+_FULL = ("out of memory", "ALLOC_FAILED")
+"""What errors say where a device's memory is full: the second is of cuBLAS and cuDNN."""
 
 
 def held_bytes() -> int:
@@ -32,9 +35,22 @@ def enough_memory(device: torch.device) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's own kind is not raised where CUDA itself fails
-        if "out of memory" not in str(error):
+        if not _is_full(error):
             raise
         raise ConfigError(
             f"the memory of {device} is full ({str(error).splitlines()[0]}); give a smaller tile (--tile ROWS,COLUMNS) "
             "or close other programs on the device"
         ) from error
+
+
+def training_full(error: BaseException) -> ConfigError | None:
+    """Return what to say where a training filled a GPU's memory; None where an error is of another kind."""
+    full = next((each for each in causes(error) if isinstance(each, RuntimeError) and _is_full(each)), None)
+    return full and ConfigError(
+        f"the GPU's memory is full ({str(full).splitlines()[0]}); train with a lower batch_size or crop "
+        "(--set batch_size=4), or close other programs on the GPU"
+    )
+
+
+def _is_full(error: RuntimeError) -> bool:
+    return any(sign in str(error) for sign in _FULL)

@@ -22,7 +22,9 @@ from monai_app.training.fingerprint import is_earlier, translated
 LENGTH = ("continues", "max_epochs", "minutes", "pace", "patience")
 """Settings in which a training may differ from the finished one that it continues."""
 
-_OF_THE_SCHEDULE = ("optimizer", "lr_scheduler", "early_stop")
+_SCALER = "scaler"
+
+_OF_THE_SCHEDULE = ("optimizer", "lr_scheduler", "early_stop", _SCALER)
 """What a continued training does not take over."""
 
 _LATER = ("pace",)
@@ -109,7 +111,7 @@ class ResumeCheckpoint:
     Args:
         path: file of the checkpoint.
         objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer's epoch and iteration are
-            added.
+            added, and in mixed precision the loss scaling.
         settings: everything that decides the weights, see `fingerprint`; a checkpoint with others is refused.
 
     Raises:
@@ -154,7 +156,7 @@ class ResumeCheckpoint:
             return
         continued = self._continues(state)
         self._check_settings(state["settings"], LENGTH if continued else ())
-        for name, item in self.objects.items():
+        for name, item in self._kept(engine).items():
             if name in state and not (continued and name in _OF_THE_SCHEDULE):
                 item.load_state_dict(state[name])
         engine.state.iteration = state["iteration"]
@@ -206,10 +208,15 @@ class ResumeCheckpoint:
                 f"{self.path} was written with other settings: {'; '.join(differences)}. Train in another folder"
             )
 
+    def _kept(self, engine: Engine) -> dict[str, Any]:
+        """The objects, and the loss scaling that MONAI's trainer makes when it starts; it is off on a CPU."""
+        scaler = getattr(engine, "scaler", None)
+        return self.objects if scaler is None or not scaler.is_enabled() else {**self.objects, _SCALER: scaler}
+
     def _save(self, engine: Engine, finished: bool = False) -> None:
         if get_rank() > 0:
             return
-        state = {name: item.state_dict() for name, item in self.objects.items()}
+        state = {name: item.state_dict() for name, item in self._kept(engine).items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state |= {"settings": self.settings, "finished": finished}
         save_checkpoint(state, self.path)

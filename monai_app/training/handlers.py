@@ -174,10 +174,11 @@ class TrainingCurves:
 class PhaseCurves:
     """Write the validation IoU of every annotated phase to TensorBoard.
 
-    Attach to the evaluator. ``confusion`` is what its mean IoU is computed from.
+    Attach to the evaluator of every process: their counts are added up. ``writer`` is ``None`` in all but the first;
+    ``confusion`` is what the evaluator's mean IoU is computed from.
     """
 
-    def __init__(self, writer: SummaryWriter, confusion: ConfusionMatrix, spec: ModelSpec) -> None:
+    def __init__(self, writer: SummaryWriter | None, confusion: ConfusionMatrix, spec: ModelSpec) -> None:
         self.writer, self.confusion, self.phases = writer, confusion, [phase.name for phase in spec.phases]
 
     def attach(self, engine: Engine) -> None:
@@ -186,8 +187,9 @@ class PhaseCurves:
 
     def __call__(self, engine: Engine) -> None:
         """Write the values of the validation that was done."""
-        # The mean IoU was computed before, so the counts are those of all processes and nothing is exchanged.
         counts = self.confusion.compute().cpu().numpy()
+        if self.writer is None:
+            return
         for each in score(counts, self.phases).phases:
             if each.support:
                 self.writer.add_scalar(f"val_iou/{each.phase}", each.iou, engine.state.epoch)

@@ -60,7 +60,9 @@ def test_a_training_gives_the_weights_that_the_command_gives(
     tiny_stack: monai_app.Stack, trained: Path, tmp_path: Path
 ) -> None:
     epochs, settings = TINY["max_epochs"], {name: value for name, value in TINY.items() if name != "max_epochs"}
-    run = monai_app.train(str(tiny_stack.path), str(tmp_path / "run"), epochs=epochs, settings=settings)
+    words = f"{str(tiny_stack.path)!r}, {str(tmp_path / 'run')!r}, epochs={epochs}, settings={settings}"
+    run_command("-c", f"import monai_app; monai_app.train({words})")
+    run = monai_app.Run(tmp_path / "run")
     own, other = (torch.load(path, weights_only=True) for path in (run.weights, trained / "models" / "model.pt"))
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)

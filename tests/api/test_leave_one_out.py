@@ -46,7 +46,8 @@ def left_out(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPath
     annotate(Stack.open(store), {5: None})
     shutil.copytree(trained, run)
     _, last = commands(CHECKOUT / "docs" / "how-to" / "models" / "evaluation.md", "monai-app")
-    shown = run_command("-m", "monai_app", *last, cwd=folder).stdout
+    done = run_command("-m", "monai_app", *last, cwd=folder)
+    shown = done.stderr + done.stdout
     return Run(run, Stack.open(store), shown)
 
 

@@ -79,8 +79,9 @@ def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals) -> None:
     command = [warm.python(), "-c", LAUNCHER, sys.executable, WAIT.format("print('here', flush=True)")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
+    assert process.stderr is not None
     launcher = psutil.Process(int(process.stdout.readline()))
-    assert [process.stdout.readline() for _ in range(2)] == ["here\n"] * 2
+    assert [process.stderr.readline() for _ in range(2)] == ["here\n"] * 2
     children = launcher.children(recursive=True)
     assert len(children) == 2
     launcher.send_signal(stop)

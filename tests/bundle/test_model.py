@@ -78,7 +78,7 @@ def test_what_the_configs_would_run_is_not_run(run: Path, tiny_stack: Stack, tmp
     (run / "torch.py").write_text(f"open({str(ran)!r}, 'w')")
     stack = tmp_path / "own.ome.zarr"
     shown = run_command("-m", "monai_app", "segment", stack, run, "--labels", "net", "--z", "0:1")
-    assert "imports" in shown.stdout  # what is not followed is told
+    assert "imports" in shown.stderr  # what is not followed is told
     run_command("-m", "monai_app", "export", run)
     run_command("-m", "monai_app", "package", stack, run, tmp_path / "model.zip", "--unscored")
     run_command("-m", "monai_app", "check", tmp_path / "model.zip")

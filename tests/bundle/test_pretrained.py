@@ -117,7 +117,7 @@ def test_a_run_begins_with_the_weights_and_says_what_does_not_fit(
     run = tmp_path / "run"
     words = ["train", tiny_stack.path, run, *as_options(TINY), "--detectors", "TLD", "--from", trained]
     shown = run_command("-m", "monai_app", *words, "--set", "learning_rate=1e-12", "--set", "weight_decay=0")
-    assert "tensors were copied completely" in shown.stdout
+    assert "tensors were copied completely" in shown.stderr
     record = json.loads((run / "run.json").read_text())["pretrained"]
     assert len(record["weights_sha256"]) == 64
     before = torch.load(trained / "models" / "model.pt", weights_only=True)

@@ -28,7 +28,11 @@ def test_on_cuda_what_torch_keeps_unused_is_free_too(monkeypatch: pytest.MonkeyP
 
 def test_full_memory_is_a_message_with_a_remedy_and_other_errors_stay() -> None:
     cuda = torch.device("cuda:1")
-    for error in (torch.OutOfMemoryError("CUDA out of memory. Tried"), RuntimeError("CUDA error: out of memory\nx")):
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory. Tried"),
+        RuntimeError("CUDA error: out of memory\nx"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ):
         with pytest.raises(ConfigError, match=r"memory of cuda:1 is full \(CUDA .*\); .* smaller tile \(--tile"):  # noqa: SIM117
             with enough_memory(cuda):
                 raise error

@@ -2,7 +2,7 @@
 
 import logging
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -140,10 +140,11 @@ def test_precisions_that_are_unknown_or_slow_are_refused(monkeypatch: pytest.Mon
     stripe=st.integers(1, 50),
     sequence=st.lists(st.integers(0, 2), min_size=1, max_size=5),
     dtype=st.sampled_from([np.uint8, np.uint16, np.int16]),
+    order=st.sampled_from("<>"),
 )
-def test_any_stripe_uploads_the_same(rows: int, stripe: int, sequence: list[int], dtype: type) -> None:
+def test_any_stripe_uploads_the_same(rows: int, stripe: int, sequence: list[int], dtype: type, order: Any) -> None:
     model = Model(spec_of(DETECTORS, SLICES, scaling=SCALING, stride=1), nn.Identity(), "weights.pt")
-    planes = greys(3, rows, 7, dtype)
+    planes = {z: grey.astype(grey.dtype.newbyteorder(order)) for z, grey in greys(3, rows, 7, dtype).items()}
     stripes = list(Uploader(model, CPU, torch.float32).stripes(planes, sequence, stripe))
     assert [given[0].shape[0] for given in stripes] == [min(stripe, rows - row) for row in range(0, rows, stripe)]
     normalise = normaliser(spec_of(DETECTORS, 1, scaling=SCALING))

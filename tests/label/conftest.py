@@ -103,9 +103,9 @@ def long_volume() -> bytes:
 
 
 def begin_training(served: Served) -> None:
-    """Start a training of the model "trained", and wait until its first epoch is over."""
+    """Start a training of the model "trained", and wait until its first epoch is saved."""
     assert served.ask("POST", "/train/trained").ok
-    wait_for(lambda: "epoch 1/" in str(served.ask("GET", "/train/").json()["details"]))
+    wait_for(lambda: "epoch 2/" in str(served.ask("GET", "/train/").json()["details"]))
 
 
 def finished(served: Served, path: str) -> dict[str, Any]:

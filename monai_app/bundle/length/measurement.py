@@ -13,6 +13,7 @@ from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.configs.settings import literally
+from monai_app.device.copies import finish
 from monai_app.device.memory import held_bytes
 from monai_app.errors import user_error
 from monai_app.storage import refused
@@ -104,8 +105,7 @@ def _timed(parser: ConfigParser, begun: float) -> dict[str, Any]:
     ends: list[float] = []
 
     def step_ended(engine: Engine) -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        finish(device)
         ends.append(time.perf_counter())
         if len(ends) > _WARMING_UP and ends[-1] - ends[_WARMING_UP - 1] > _ENOUGH:
             engine.terminate_epoch()

@@ -166,7 +166,7 @@ class BilinearUpsample(Upsample):
 class BlockConvTranspose(Upsample):
     """Transposed convolution whose kernel is its stride: a product of matrices.
 
-    oneDNN's own takes three times as long.
+    For CPUs: oneDNN's own takes three times as long.
 
     Attributes:
         kernels: for each row of the kernel (in channels, kernel columns * out channels).

@@ -96,7 +96,8 @@ def _transposed(
     builder: Builder, source: int, weight: Tensor, bias: Tensor | None, windows: dict[str, Window], groups: int
 ) -> int:
     inward, outward, down, across = weight.shape
-    if groups > 1 or list(windows.values()) != [Window.transposed(size, size) for size in (down, across)]:
+    blocks = weight.device.type == "cpu" and groups == 1  # elsewhere a kernel a row takes longer than what it computes
+    if not blocks or list(windows.values()) != [Window.transposed(size, size) for size in (down, across)]:
         channels = outward * groups
         return builder.add(ConvTranspose, [source], channels, **windows, weight=weight, bias=bias, groups=groups)
     kernels = weight.permute(2, 0, 3, 1).reshape(down, inward, across * outward).contiguous()

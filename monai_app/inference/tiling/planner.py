@@ -9,6 +9,7 @@ from math import lcm, prod
 import numpy as np
 import torch
 
+from monai_app.device.copies import finish
 from monai_app.device.memory import enough_memory, free_bytes, held_bytes
 from monai_app.device.precision import full_precision
 from monai_app.device.tuning import stripe_rows
@@ -195,6 +196,7 @@ class Planner:
         with full_precision(), enough_memory(self.network.device):
             for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.write.z), plan.stripe):
                 pass
+            finish(self.network.device)
         return (time.perf_counter() - begin) / (len(tile.write.z) * rows * columns)
 
     @property

@@ -229,7 +229,7 @@ ROWS = [
     option("--slices 9", "slices 9"),
     option("--seed -1", "seed: -1"),
     option("--detectors SE", "'SE'"),
-    option("--detectors ''", "detectors"),
+    option("--detectors ''", "detector ''"),
     option("--detectors ICE,ICE", "detectors"),
     option("--detectors ICE,", "''"),
     option("--size huge", "huge"),

@@ -81,8 +81,9 @@ def run(model: ServedModel, stack: Stack, *, pretrained: bool = True, resume: bo
 
 
 def said(model: ServedModel) -> list[str]:
-    """What the last training said."""
-    return (model.runs.folder.parent / "log").read_text().splitlines()
+    """What the last training logged, without the time."""
+    lines = (model.runs.folder.parent / "log").read_text().splitlines()
+    return [line.partition(" INFO ")[2] or line for line in lines]
 
 
 def killed(model: ServedModel, stack: Stack, **settings: Any) -> None:
