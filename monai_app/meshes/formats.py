@@ -15,7 +15,7 @@ from monai_app.errors import ConfigError
 from monai_app.meshes.surface import Surface
 
 Phases = Mapping[int, Phase]
-"""By value those whose surfaces are written."""
+"""Phases by value whose surfaces are written."""
 
 
 @dataclass(frozen=True)

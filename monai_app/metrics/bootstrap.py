@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy import stats
 
 REPEATS = 1000
-"""Resamples that a standard error is taken from."""
+"""Number of resamples for a standard error."""
 
 
 class Interval(NamedTuple):

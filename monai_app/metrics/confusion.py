@@ -54,7 +54,7 @@ def mean_iou_metric(confusion: ConfusionMatrix, *, annotated_only: bool = True) 
 
     Args:
         confusion: the confusion matrix.
-        annotated_only: leave out phases that are not annotated, as validation does. If they counted, the first pixel
+        annotated_only: ignore phases that are not annotated, as validation does. If they counted, the first pixel
             predicted as one would take a K-th off the metric, and the choice of the best weights would hang on stray
             pixels.
     """

@@ -1,4 +1,4 @@
-"""How far the predicted surface of a phase lies from the annotated one."""
+"""Distances between the predicted and the annotated surface of a phase."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

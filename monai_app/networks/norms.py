@@ -1,4 +1,4 @@
-"""Networks of MONAI without statistics of the image at hand, which would make the result depend on the tile."""
+"""MONAI networks without instance statistics, which would make the result depend on the tile."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Grey values of a stack in short, to tell when a model meets another microscope."""
+"""Summary of a stack's grey values, to detect data from another microscope."""
 
 from collections.abc import Sequence
 from itertools import product

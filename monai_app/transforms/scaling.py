@@ -1,4 +1,4 @@
-"""The one fixed affine scaling per detector: the only thing done to pixels before the network."""
+"""The fixed affine scaling per detector, which is the only preprocessing of pixels."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
@@ -41,8 +41,8 @@ class ScaleSlabd(MapTransform):
 def measure_scaling(slices: Iterable[tuple[Stack, int]], detectors: Sequence[str]) -> dict[str, ChannelStats]:
     """Measure mean and standard deviation of each detector's grey values over slices of stacks, in float64.
 
-    Called once, before training; the numbers are then part of the model, so that a pixel is scaled alike whatever
-    slice or tile it stands in.
+    Called once, before training; the numbers are then part of the model, so that a pixel is scaled in the same way in
+    every slice and tile.
 
     Args:
         slices: stack and z of every slice.

@@ -289,7 +289,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(stack: Stack, tmp_
     with pytest.raises(ConfigError, match="'ETD' of the model does not exist"):
         segmentation(model_of(tmp_path / "etd", detectors=("ICE", "ETD")), stack).run()
     (tmp_path / "run" / "models" / "model.pt").unlink()
-    with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
+    with pytest.raises(ConfigError, match=r"model.pt does not exist; train first"):
         segmentation(replace(model), stack).run()
     assert [path.name for path in (stack.path / "labels").iterdir()] == ["annotation", "zarr.json"]
 

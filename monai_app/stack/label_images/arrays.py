@@ -1,4 +1,4 @@
-"""The full-resolution arrays of a result, which several processes may write, and the checksums of what is written."""
+"""The full-resolution arrays of a result, which several processes may write, and their checksums."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The fingerprint of a result in progress, and the record of what is done of it; both survive a kill."""
+"""The fingerprint of a result in progress, and the record of its completed tiles; both survive a kill."""
 
 import json
 import os

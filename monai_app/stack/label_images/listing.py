@@ -1,4 +1,4 @@
-"""What is known of the label images of a stack."""
+"""Listing the label images of a stack."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from monai_app.stack.store import Stack
 
 @dataclass(frozen=True)
 class Summary:
-    """What is known of a finished label image.
+    """The metadata of a finished label image.
 
     Args:
         name: its name.

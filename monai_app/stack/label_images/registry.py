@@ -1,4 +1,4 @@
-"""The label images of a stack: their names, what is known of one before it is written, and the list of them."""
+"""The registry of a stack's label images: their names, and the specification of new ones."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Results: label images with their maps, written tile by tile, kept when a run is stopped and resumed by the next."""
+"""Results: label images with their maps, written tile by tile, and resumable after an interruption."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ class Result:
         """Read every tile that is done again and forget those whose pixels are damaged or missing.
 
         Args:
-            region_of: gives what a tile writes.
+            region_of: returns the region that a tile writes.
 
         Returns:
             The tiles that are to be done again.
@@ -88,7 +88,7 @@ class Result:
         Args:
             zs: the slices that hold something; the others stay 0.
             progress: called for every slice.
-            attributes: what to record with the labels beside what was given at the start (JSON values).
+            attributes: further attributes to record with the labels (JSON values).
 
         Raises:
             StackError: a chunk is damaged, or the disk cannot write.
@@ -171,7 +171,7 @@ def finished_as(store: Path, name: str) -> dict[str, Any] | None:
 
 
 def _recover(image: LabelImage) -> None:
-    """Undo what a kill during publishing left half done; nothing that is complete is lost."""
+    """Repair the state after a kill during publishing; no complete result is lost."""
     files.rollback(image.target)
     if _is_unregistered(image.store, image.name):
         partial = files.partial_path(image.target)
