@@ -71,11 +71,13 @@ ROWS: list[Row] = [
     refused("a description inside a store", "init SAMPLE -o STACK/new.yaml", "tiny.ome.zarr"),
     refused("a description below a file", "init SAMPLE -o file/new.yaml", "file", make=file_at("file")),
     taken(
-        "a folder", INIT, asks("# ? No file contains the voxel size in nm", "# ? What are the phases called?", "ICE: ")
+        "a folder",
+        INIT,
+        asks("# ? No file contains the voxel size in nm", "# ? What are the names of the phases?", "ICE: "),
     ),
     taken("detectors of different shapes", INIT, asks("# ? detectors ICE and TLD differ: 96 x 80"), other_shape),
     taken("a colour picture beside the detectors", INIT, asks("# not used: ", "it is a colour image"), colour),
-    taken("the folder of one detector", "init SAMPLE/TLD -o new.yaml", asks("# ? What is this detector called?")),
+    taken("the folder of one detector", "init SAMPLE/TLD -o new.yaml", asks("# ? What is the name of this detector?")),
     refused(
         "a description with open questions",
         LINE,
@@ -87,7 +89,7 @@ ROWS: list[Row] = [
         "a folder that leaves questions open",
         "ingest SAMPLE new.ome.zarr",
         "monai-app init",
-        "No file contains the voxel size in nm the size",
+        "No file contains the voxel size in nm",
         make=undescribed,
     ),
     taken("the sample's folder in place of its description", "ingest SAMPLE new.ome.zarr", whole()),
