@@ -48,7 +48,7 @@ def _table(scores: Mapping[str, Any]) -> Iterator[str]:
         yield f"* the phase occurs in fewer than {LEAST_BLOCKS} blocks, too few for a reliable interval"
     yield from _confidence_lines(scores)
     reasons = scores["unlike_training"]["reasons"]
-    yield from (f"unlike the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
+    yield from (f"different from the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
     if len(reasons) > _MOST_REASONS:
         yield f"{len(reasons) - _MOST_REASONS} more of these are in scores.json"
 
