@@ -48,8 +48,8 @@ OUTPUTS = {
     "entropy": Output("confidence", per_phase=False, encode=_certainty),
     "probability": Output("probability", per_phase=True, encode=lambda probability: probability),
 }
-"""The outputs that can be stored with the labels, by name: the greatest probability; 1 - entropy / log(K), 1
-where one phase is certain; the probability of every phase."""
+"""The outputs that can be stored with the labels, by name: the greatest probability; 1 - entropy / log(K), 1 where one
+phase is certain; the probability of every phase."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Pixel counts of blocks of a slice, from which a spatial bootstrap draws.
 
-Errors of neighbouring pixels are correlated, so an interval from single pixels would be far too narrow; blocks
-wider than this dependence are the units that are drawn.
+Errors of neighbouring pixels are correlated, so an interval from single pixels would be far too narrow; blocks wider
+than this dependence are the units that are drawn.
 """
 
 import math
@@ -15,8 +15,8 @@ Counts = npt.NDArray[np.int64]
 """Numbers of pixels, (..., K, K), ``[true][predicted]``."""
 
 BLOCKS = 9
-"""Approximate number of blocks of a slice. Errors are correlated over whole grains, so blocks must be as large as
-can be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
+"""Approximate number of blocks of a slice. Errors are correlated over whole grains, so blocks must be as large as can
+be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
 (docs/explanation/uncertainty.md)."""
 
 LEAST_BLOCKS = 4

@@ -22,8 +22,8 @@ def write_tables(
         model: the model.
 
     Returns:
-        What to record with the labels: ``unlike_training``, if there is something to compare; with maps
-        ``calibrated``, the temperature that they were made with, None for none; and ``confidence``, where it is stored.
+        What to record with the labels: ``unlike_training``, if there is something to compare; with maps ``calibrated``,
+        the temperature that they were made with, None for none; and ``confidence``, where it is stored.
 
     Raises:
         StackError: a chunk is damaged, or the disk cannot write.

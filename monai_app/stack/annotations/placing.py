@@ -48,8 +48,8 @@ class LabelPlanes:
             stack: the stack.
             source: of a folder with one file a slice, named by slice, or of a file.
             slices: of every plane of a file the slice, z or name. Without any: a volume that says where its voxels lie
-                is placed by that; plane = z if there are as many planes as slices; a single plane is of the slice
-                in the file's name.
+                is placed by that; plane = z if there are as many planes as slices; a single plane is of the slice in
+                the file's name.
             meaning: what values mean.
 
         Raises:

@@ -25,8 +25,8 @@ _ABSENT = "(absent)"
 class Journal:
     """The tiles that are done and the checksums of their pixels, one JSON line a tile, appended as it is done.
 
-    A kill can tear the last line only, which is then removed, so that the next one starts on a new line. Lines
-    are not forced to the disk: after a power cut a line may be there without its pixels, which the checksum shows.
+    A kill can tear the last line only, which is then removed, so that the next one starts on a new line. Lines are not
+    forced to the disk: after a power cut a line may be there without its pixels, which the checksum shows.
 
     Args:
         path: the file; it is made if there is none.
