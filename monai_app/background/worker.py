@@ -48,8 +48,7 @@ class Worker:
         if refusable and self._one.statistics().tasks_waiting >= self._waiting:
             raise UnavailableError(
                 f"one inference is running and {self._waiting} are waiting, which is the limit; try again later, or "
-                "start the "
-                "server with a larger --waiting"
+                "start the server with a larger --waiting"
             )
         scope = CancelScope()
         self._scopes.add(scope)

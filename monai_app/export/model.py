@@ -118,8 +118,7 @@ def _check_network(network: ExportedNetwork, spec: ModelSpec) -> None:
         first = str(error).strip().partition("\n")[0]
         raise ConfigError(
             f"{network.source} does not accept the images that its metadata describe, {tuple(image.shape)} ({first}); "
-            "export the "
-            "run folder again"
+            "export the run folder again"
         ) from error
     if given != expected:
         raise ConfigError(

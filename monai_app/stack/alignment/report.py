@@ -59,8 +59,8 @@ def describe(alignment: Alignment, shape: tuple[int, int]) -> list[str]:
         y, x = place.transform[:2]
         lines.append(
             f"detectors: {name} was displaced by y {y:+.2f}, x {x:+.2f} px from {alignment.reference}; "
-            f"{len(place.slices)} slices "
-            f"agree to {np.median(place.residuals):.2f} px (median), {max(place.residuals):.2f} px at worst"
+            f"{len(place.slices)} slices agree to {np.median(place.residuals):.2f} px (median), "
+            f"{max(place.residuals):.2f} px at worst"
         )
     return lines
 

@@ -68,8 +68,7 @@ class Align:
         if self.reference is not None and self.reference not in detectors:
             raise ConfigError(
                 f"align: reference {self.reference!r} is not a detector; the detectors are {', '.join(detectors)}: "
-                "name "
-                "one (--align-reference)"
+                "name one (--align-reference)"
             )
         if self.moves_detectors and len(detectors) < 2:
             raise ConfigError(f"align: {detectors[0]} is the only detector, but two are needed; give --align slices")

@@ -113,8 +113,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if not is_store:
         raise TargetExistsError(
             f"{target} exists and is not a stack store of this version, so it is not replaced; remove it yourself if "
-            "it "
-            "is not needed, or choose another target"
+            "it is not needed, or choose another target"
         )
 
 
