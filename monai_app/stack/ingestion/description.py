@@ -68,25 +68,25 @@ _Slice = Annotated[int, Field(ge=1)]
 
 
 class VoxelDescription(Strict):
-    """Size of a voxel, nm; what is left out is what the files say."""
+    """Voxel size in nm; missing axes are read from the files."""
 
     z: _MaybeNanometres = None
-    """Distance of two slices."""
+    """Distance between two slices."""
     y: _MaybeNanometres = None
-    """Distance of two rows."""
+    """Distance between two rows."""
     x: _MaybeNanometres = None
-    """Distance of two columns."""
+    """Distance between two columns."""
 
 
 class Voxel(VoxelDescription):
     """Size of a voxel, nm."""
 
     z: Nanometres
-    """Distance of two slices."""
+    """Distance between two slices."""
     y: Nanometres
-    """Distance of two rows."""
+    """Distance between two rows."""
     x: Nanometres
-    """Distance of two columns."""
+    """Distance between two columns."""
 
 
 def _check_pattern(pattern: str) -> str:
@@ -99,33 +99,33 @@ def _check_pattern(pattern: str) -> str:
 
 
 class SliceNumbers(Strict):
-    """How file names number the slices."""
+    """The numbering of slices in file names."""
 
     pattern: Annotated[str, AfterValidator(_check_pattern)] | None = None
-    """Where names hold the number: in `slice_{}_run*`, `{}` is the number and `*` any text. Found where not given."""
+    """Place of the number in file names, as in `slice_{}_run*`; `*` is any text. Found automatically by default."""
     gaps: Literal["refuse", "keep", "ignore"] = "refuse"
-    """What numbers that are left out mean: an error, slices that are missing, or nothing."""
+    """Meaning of missing numbers: an error, missing slices, or nothing."""
 
 
 class AnnotationDescription(Strict):
-    """Where annotations come from, what their values mean and which slices train and test."""
+    """The source of annotations, the meaning of their values, and which slices are for training and testing."""
 
     source: Annotated[SourceDescription, BeforeValidator(expand_path)]
-    """A folder of label images named by slice, or one file with all of them; or a part of them, as of a detector."""
+    """A folder of label images named by slice, or one file with all of them, or a part of them, as for a detector."""
     mapping: Annotated[dict[int, Text], Field(min_length=1)]
     """Value in the source: name of a phase. 0 may be a real class."""
     unlabelled: _Numbers = ()
     """Values in the source that mean unlabelled."""
     rest_unlabelled: bool = False
-    """Whether values named nowhere are unlabelled instead of an error."""
+    """Whether all other values are unlabelled instead of an error."""
     slices: _Numbers | None = None
-    """The z of every plane of a source that is one file; without it plane = z."""
+    """The z of every plane if the source is one file; by default plane = z."""
     train: Items[int | str] = ()
     """Slices to train on, as z, as the file stem of a slice, or as a range `start:stop:step` of z, as in Python."""
     test: Items[int | str] = ()
     """Slices to test on, likewise."""
     unused: Literal["refuse", "ignore"] = "refuse"
-    """What label files mean whose slice no list names: an error, or nothing."""
+    """Meaning of label files of unlisted slices: an error, or nothing."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -141,32 +141,32 @@ class AnnotationDescription(Strict):
 
 
 class SampleDescription(Strict):
-    """All that `ingest` needs to know about a sample."""
+    """The description of a sample for `ingest`."""
 
     name: Text
     """The sample's name."""
     voxel: VoxelDescription = Field(default=VoxelDescription(), alias="voxel_nm")
-    """Size of a voxel, nm; what is left out is what the files say."""
+    """Voxel size in nm; missing axes are read from the files."""
     detectors: Annotated[
         dict[DetectorName, Annotated[DetectorDescription, BeforeValidator(expand_path)]],
         Field(min_length=1),
         AfterValidator(_check_different),
     ]
-    """Detector: a folder with one image a slice, or one file with all slices, or a part of them; in channel order."""
+    """Detector: a folder with one image per slice, or one file with all slices, or a part of them; in channel order."""
     grey: GreyDescription | None = None
-    """How stored values become grey values; left out, they are taken as they are stored."""
+    """How stored values become grey values; by default they are unchanged."""
     numbers: SliceNumbers = SliceNumbers()
-    """How file names number the slices."""
+    """The numbering of slices in file names."""
     independent: bool = False
-    """Whether the slices are single micrographs, of which none is a neighbour of another."""
+    """Whether the slices are single micrographs that are not neighbours."""
     breaks: Annotated[Items[_Slice], AfterValidator(_check_once)] = ()
-    """Slices (z) before which a new series begins; slabs do not reach across."""
+    """Slices (z) at which a new series starts; slabs do not extend across."""
     phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
     """The phases 1..K; none if nothing is annotated."""
     annotations: AnnotationDescription | None = None
     """Annotated slices."""
     accept: Items[Finding] = ()
-    """What is right here and usually a mistake: slices or detectors of one grey value, the same picture twice."""
+    """Accepted findings that are usually mistakes: slices or detectors of one grey value, the same picture twice."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -45,7 +45,7 @@ class GreyDescription(Strict):
     to: Target | None = None
     """The type of the grey values."""
     inverted: bool = False
-    """Whether black and white change places."""
+    """Whether black and white are exchanged."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -69,12 +69,12 @@ class GreyDescription(Strict):
 
 
 class SourceDescription(Strict):
-    """Where images come from: a folder with one image a slice, or one file with all slices."""
+    """The source of images: a folder with one image per slice, or one file with all slices."""
 
     source: _Source
     """The folder or file."""
     files: Text | None = None
-    """Only files of the folder whose names fit this pattern, as in `*_ICE_*`; `!*_label*` are all others."""
+    """Only files whose names match this pattern, such as `*_ICE_*`; `!*_label*` means all others."""
     channel: Annotated[int, Field(ge=0, le=999)] | Text | None = None
     """The channel, counted from 0 or as the file names it."""
     page: Annotated[int, Field(ge=0, le=99_999)] | None = None
@@ -102,10 +102,10 @@ class SourceDescription(Strict):
 
 
 class DetectorDescription(SourceDescription):
-    """Where the images of a detector come from."""
+    """The source of a detector's images."""
 
     grey: GreyDescription | None = None
-    """How its values become grey values, if not as the sample's `grey` says."""
+    """How its values become grey values, if different from the sample's `grey`."""
 
 
 def expand_path(value: Any, info: ValidationInfo) -> Any:
