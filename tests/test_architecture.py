@@ -35,7 +35,7 @@ LAYERS = [
 
 
 def imports_of(path: Path) -> set[Path]:
-    """Files of the package that a file imports, also inside functions; of a sub-package also those that its stub lists."""
+    """Files of the package that a file imports, in functions too; of a sub-package also those its stub lists."""
     found = set()
     for node in chain.from_iterable(ast.walk(ast.parse(text.read_text(encoding="utf8"))) for text in texts_of(path)):
         if isinstance(node, ast.ImportFrom):

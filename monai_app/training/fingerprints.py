@@ -29,7 +29,7 @@ _PLACES = {
     "finalize",
 }
 _REPORTS = {"picture_interval", "summary_writer", "resume", "calibrate"}
-# What multi_gpu_train.yaml lays over train.yaml: the weights are those of one process, with another number too.
+# Overrides in multi_gpu_train.yaml: the weights do not depend on the number of processes.
 _SHARED_WORK = {"group", "rank", "processes", "network", "train::trainer::network", "train::trainer::loss_function"}
 _LEFT_OUT = _PLACES | _REPORTS | _SHARED_WORK
 _REPORTERS = {
@@ -57,7 +57,7 @@ def fingerprint(**more: Any) -> dict[str, Any]:
 
     Returns:
         Ids such as ``augmentation::gain::prob`` and the plain values or expressions that the config has there, with
-        overrides of the command line and files laid over it.
+        overrides of the command line and overlays.
     """
     # Whatever reads a run folder needs the names above, and not MONAI.
     from monai.bundle import ConfigParser

@@ -1,4 +1,4 @@
-"""What a model takes from the grey values of stacks: its scaling, and what tells it another microscope."""
+"""Statistics of grey values: a model's scaling, and a summary that detects data from another microscope."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -40,8 +40,8 @@ def measure_greys(stack: SlabSource, detectors: Sequence[str]) -> dict[str, tupl
 def measure_scaling(slices: Iterable[tuple[Stack, int]], detectors: Sequence[str]) -> dict[str, ChannelStats]:
     """Measure mean and standard deviation of each detector's grey values over slices of stacks, in float64.
 
-    Called once, before training; the numbers are then part of the model, so that a pixel is scaled alike whatever
-    slice or tile it stands in.
+    Called once, before training; the numbers are then part of the model, so that a pixel is scaled in the same way in
+    every slice and tile.
 
     Args:
         slices: stack and z of every slice.

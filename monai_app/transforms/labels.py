@@ -1,4 +1,4 @@
-"""From logits to phase labels, and from labels to class indices: labels are 1..K, 0 unlabelled; classes are 0..K-1."""
+"""Conversion of logits to phase labels, and of labels (1..K, 0 unlabelled) to class indices (0..K-1)."""
 
 import torch
 

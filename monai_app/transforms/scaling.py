@@ -1,4 +1,4 @@
-"""The one fixed affine scaling per detector: the only thing done to pixels before the network."""
+"""The fixed affine scaling per detector, which is the only preprocessing of pixels."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any

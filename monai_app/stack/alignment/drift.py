@@ -124,8 +124,8 @@ def _least_squares(slices: int, ends: np.ndarray, moves: Numbers, weights: Numbe
 def kept(positions: Positions, keep: Keep, gaps: Collection[int] = ()) -> Numbers:
     """What of the positions stays, because structure that leans looks the same: (slices, count), the first one 0.
 
-    Steps far from the usual one are jumps of the stage and count as the usual one; so do those across gaps, which
-    nobody measured.
+    Steps far from the usual one are jumps of the stage and count as the usual one; as do those across gaps, which are
+    not measured.
     """
     steps = np.diff(positions.numbers, axis=0)
     measured = np.delete(steps, [z - 1 for z in gaps], axis=0)
