@@ -82,4 +82,4 @@ def tasks_of(client: distributed.Client, plugin: distributed.WorkerPlugin) -> It
         # Where the scheduler is gone, so is the plugin; one that was started in its place knows of none (ValueError).
         with suppress(*LOST, OSError, ValueError):
             client.cancel(futures)  # type: ignore[no-untyped-call]
-            client.unregister_worker_plugin(plugin.name)  # type: ignore[no-untyped-call]
+            client.unregister_worker_plugin(plugin.name)  # type: ignore[no-untyped-call, attr-defined]

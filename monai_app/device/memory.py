@@ -46,7 +46,9 @@ def enough_memory(device: torch.device) -> Iterator[None]:
 def training_full(error: BaseException) -> ConfigError | None:
     """Return the error for a GPU whose memory was exhausted by training; None for other errors."""
     full = next((each for each in causes(error) if isinstance(each, RuntimeError) and _is_full(each)), None)
-    return full and ConfigError(
+    if full is None:
+        return None
+    return ConfigError(
         f"the GPU's memory is full ({str(full).splitlines()[0]}); train with a lower batch_size or crop "
         "(--set batch_size=4), or close other programs on the GPU"
     )
