@@ -20,7 +20,7 @@ IN_PLANE: tuple[_Step, ...] = tuple(step for step in DIRECTIONS if not step[0])
 
 MOST_COUNTED = 5 / 4
 """How often a face between two slices may count at most, for an area that can be relied on: of n neighbouring slices it
-counts n / (n - 1) times, since the structure is taken to go on beyond them."""
+counts n / (n - 1) times, since the structure is assumed to continue beyond them."""
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
@@ -116,7 +116,7 @@ def _count_changes(first: Voxels, second: Voxels, size: int) -> npt.NDArray[np.i
 def _area_per_volume(
     changes: npt.NDArray[np.int64], lines: npt.NDArray[np.int64], voxel_um: tuple[float, float, float]
 ) -> npt.NDArray[np.float64] | None:
-    """Area between each two values per volume, (size, size) in 1/um; None where a direction has no pair of voxels."""
+    """Area between each two values per volume, (size, size) in 1/um; None if a direction has no pair of voxels."""
     if not lines.all():
         return None
     lengths = lines * np.linalg.norm(np.array(DIRECTIONS) * voxel_um, axis=1)

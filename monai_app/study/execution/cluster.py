@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -11,7 +11,7 @@ import distributed
 from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
-from monai_app.background.cluster import LOST, connected, losses_reported
+from monai_app.background.cluster import connected, losses_reported, tasks_of
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
 from monai_app.study.design import Design
@@ -83,17 +83,11 @@ def completed_on_cluster(
     with losses_reported(address), connected(address) as client, _shared_file(runs[0], name) as shared:
         if not client.scheduler_info()["workers"]:
             raise ConfigError(f"cluster {address} has no workers; start one on each machine: dask worker {address}")
-        futures: dict[Any, StudyRun] = {}
-        try:
-            client.register_plugin(_Carrying(name, shared, sorted({run.stack.path for run in runs})))
-            for number, run in enumerate(runs):
-                futures[client.submit(_complete, run, design, name, key=f"{name}-{number}", retries=0)] = run
+        by_key = {f"{name}-{number}": run for number, run in enumerate(runs)}
+        with tasks_of(client, _Carrying(name, shared, sorted({run.stack.path for run in runs}))) as futures:
+            futures += [client.submit(_complete, run, design, name, key=key, retries=0) for key, run in by_key.items()]
             for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
-                yield futures[future], _result(future)
-        finally:
-            with suppress(*LOST, OSError):  # where the scheduler is gone, so is the plugin
-                client.cancel(list(futures))  # type: ignore[no-untyped-call]
-                client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]
+                yield by_key[future.key], _result(future)
 
 
 def _complete(run: StudyRun, design: Design, name: str) -> Completion:

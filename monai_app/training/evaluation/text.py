@@ -49,7 +49,7 @@ def _table(scores: Mapping[str, Any]) -> Iterator[str]:
     yield from _structure_lines(scores)
     yield from _confidence_lines(scores)
     reasons = scores["unlike_training"]["reasons"]
-    yield from (f"unlike the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
+    yield from (f"different from the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
     if len(reasons) > _MOST_REASONS:
         yield f"{len(reasons) - _MOST_REASONS} more of these are in scores.json"
 
