@@ -87,7 +87,11 @@ def mesh(did: str, text: str, *says: str, make: Make = nothing) -> Row:
 
 ROWS: list[Row] = [
     refused("neither files nor labels", "annotate STACK", "--from PATH"),
-    refused("both files and labels", f"annotate STACK --from {LABELS} --from-labels unet", "not both"),
+    refused(
+        "both files and labels",
+        f"annotate STACK --from {LABELS} --from-labels unet",
+        "give either --from PATH or --from-labels NAME",
+    ),
     refused("files that do not exist", "annotate STACK --from nowhere.tif", "nowhere.tif"),
     refused("a stack that does not exist", f"annotate nowhere.ome.zarr --from {LABELS}", "nowhere.ome.zarr"),
     refused("a JPEG", "annotate STACK --from new.jpg", "new.jpg", make=file_at("new.jpg")),
@@ -99,7 +103,7 @@ ROWS: list[Row] = [
     refused("two slices for one plane", f"{NEW} --slice 4", "--slice is given 2 times", make=new()),
     refused("a slice for a folder", "annotate STACK --from SAMPLE/annotations --slice 2", "--slice applies to a file"),
     refused("labels of another size", NEW, "95 x 80", make=new(lambda pixels: pixels[1:])),
-    refused("labels that label nothing", NEW, "labels no pixel", make=new(np.zeros_like)),
+    refused("labels that label nothing", NEW, "no labelled pixel", make=new(np.zeros_like)),
     refused("a value that is not a phase", NEW, "value 7", make=new(lambda pixels: np.where(pixels == 3, 7, pixels))),
     refused("a value that `--mapping` leaves out", f"{NEW} --mapping 1=pore,2=hydrate", "value 3", make=new()),
     refused("a phase that there is not", f"{NEW} --mapping 1=air", "'air' is not a phase", make=new()),
@@ -130,7 +134,7 @@ ROWS: list[Row] = [
     refused(
         "a test slice, added to as one to train on",
         "annotate STACK --from SAMPLE/annotations/slice_6.tif --merge --role train",
-        "to test on",
+        "has the role test",
         "--overwrite",
         make=copied,
     ),
@@ -173,7 +177,7 @@ ROWS: list[Row] = [
     refused("a folder in a store", f"{EXPORT} STACK/new", "in the store"),
     refused("a level of an image", f"{EXPORT} new.tif --level 1", "is not a mesh"),
     refused("an image, smoothed", f"{EXPORT} new --no-smooth", "is not a mesh"),
-    refused("annotated slices, none of them in the part", f"{EXPORT} new --z 0", "none was annotated, only 1, 3, 5, 6"),
+    refused("annotated slices, none of them in the part", f"{EXPORT} new --z 0", "was annotated, only 1, 3, 5, 6"),
     refused("a mesh of annotations", f"{EXPORT} new.ply", "name a label image"),
     mesh("a mesh of a map", "new.ply --map confidence", "leave --map out"),
     mesh("a mesh of a phase that there is not", "new.ply --phase air", "'air' is unknown"),

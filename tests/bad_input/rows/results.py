@@ -164,7 +164,7 @@ ROWS = [
     refused(
         "a training config that ends too early",
         "evaluate STACK RUN",
-        "is not trusted on this machine",
+        "configs/train.yaml is not a valid config",
         make=in_run("configs/train.yaml", cut),
     ),
     refused(

@@ -47,7 +47,7 @@ ROWS = [
     refused("annotations of a stack without any", SAVE, "no annotations", make=without_annotations),
     wrong("--map confidence", "annotations have no map 'confidence'"),
     wrong("--map ''", "annotations have no map ''"),
-    wrong("--phase pore", "no map is asked for"),
+    wrong("--phase pore", "no map is requested"),
     wrong("--z 9:12", "--z 9:12"),
     wrong("--z 5:5", "5:5"),
     wrong("--z=-1", "-1"),

@@ -107,8 +107,8 @@ ROWS = [
     wrong("a strength that is not a list", "robustness::noise", robustness={"noise": 0.1}),
     wrong("a negative drift", "robustness::drift", robustness={"drift": [-1]}),
     wrong("drift that no variant sees", "shifts neighbouring slices", robustness={"drift": [1]}),
-    fewer("an amount of labels that is none", "'4:10%' is not a part of the labels", "4:10%"),
-    fewer("all labels as an amount of them", "'all' is not a part of the labels", "all"),
+    fewer("an amount of labels that is none", "'4:10%' is not an amount of labels", "4:10%"),
+    fewer("all labels as an amount of them", "'all' is not an amount of labels", "all"),
     fewer("a number with a fraction as an amount of labels", "amounts", 1.5),
     fewer("no amounts of labels", "amounts"),
     fewer("an amount of labels twice", "1+3 twice", "1+3", "3+1"),
@@ -125,9 +125,11 @@ ROWS = [
     refused(
         "fewer amounts of labels than the study has",
         "study STACK out --design design.yaml",
-        "variants unet_ICE_1@labels=3, which are left out",
+        "variants unet_ICE_1@labels=3, which are missing now",
         make=begun_with_fewer_labels,
     ),
-    refused("fewer seeds than the study has", "study STACK out --seeds 1", "seeds 0, which are left out", make=begun),
+    refused(
+        "fewer seeds than the study has", "study STACK out --seeds 1", "seeds 0, which are missing now", make=begun
+    ),
     refused("other epochs than the study has", "study STACK out --epochs 2", "epochs 1, and 2 is given", make=begun),
 ]
