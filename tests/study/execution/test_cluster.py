@@ -121,7 +121,7 @@ def test_workers_that_do_not_see_the_files_are_refused(
         "monai_app.study.execution.cluster._Carrying.__getstate__",
         lambda plugin: {"name": plugin.name, "shared": Path("/nowhere/s/.x"), "stores": plugin.stores},
     )
-    with pytest.raises(ConfigError, match="does not see /nowhere/s; put stacks and study on a file system"):
+    with pytest.raises(ConfigError, match="has no access to /nowhere/s; put stacks and study on a file system"):
         study(tiny_stack.path, tmp_path / "s", "--design", design, "--cluster", address)
 
 
@@ -156,7 +156,7 @@ def test_a_worker_that_joins_later_without_the_files_does_no_run(
     with suppress(ConfigError):  # as Dask does
         worker.plugins["x"].setup(cast(Any, worker))
     monkeypatch.setattr("monai_app.study.execution.cluster.get_worker", lambda: worker)
-    with pytest.raises(ConfigError, match=f"worker tcp://late:1 does not see {tmp_path}/nowhere; put"):
+    with pytest.raises(ConfigError, match=f"worker tcp://late:1 has no access to {tmp_path}/nowhere; put"):
         _complete(run, DESIGN, "x")
 
 
