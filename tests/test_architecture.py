@@ -35,15 +35,27 @@ LAYERS = [
 
 
 def imports_of(path: Path) -> set[Path]:
-    """Files of the package that a file imports, also inside functions."""
+    """Files of the package that a file imports, in functions too; of a sub-package also those its stub lists."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "monai_app":
-            # A name of a package is a module of it, or stands in its __init__.
-            found |= {file_of(f"{node.module}.{alias.name}") or file_of(str(node.module)) for alias in node.names}
+    for node in chain.from_iterable(ast.walk(ast.parse(text.read_text(encoding="utf8"))) for text in texts_of(path)):
+        if isinstance(node, ast.ImportFrom):
+            module = f"{module_of(path.parent)}.{node.module}" if node.level else str(node.module)
+            if module.split(".")[0] == "monai_app":
+                # A name of a package is a module of it, or stands in its __init__.
+                found |= {file_of(f"{module}.{alias.name}") or file_of(module) for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {file_of(alias.name) for alias in node.names if alias.name.split(".")[0] == "monai_app"}
     return {file for file in found if file is not None} - {path}
+
+
+def texts_of(path: Path) -> list[Path]:
+    """A file and its stub. The stub of `monai_app` itself lists what is above all sub-packages, which import it."""
+    stub = path.with_suffix(".pyi")
+    return [path, stub] if stub.is_file() and path.parent != PACKAGE else [path]
+
+
+def module_of(folder: Path) -> str:
+    return ".".join(folder.relative_to(CHECKOUT).parts)
 
 
 def file_of(module: str) -> Path | None:

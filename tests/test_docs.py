@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import dask
 import distributed
@@ -199,7 +199,8 @@ def test_the_page_on_clusters_segments_on_the_jobs_that_it_submits(
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     piped: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(words, cwd=tmp_path, env=environment, **piped) as site:
-        printed = "".join(itertools.takewhile(lambda line: not line.startswith("tcp://"), cast(IO[str], site.stdout)))
+        assert site.stdout is not None
+        printed = "".join(itertools.takewhile(lambda line: not line.startswith("tcp://"), site.stdout))
         address = re.findall(r"tcp://[0-9.]+:[0-9]+", printed)[0]
         assert _shown(printed, warm.python()) == _shown(script, "/venv/bin/python")
         (segment,) = commands(page, "monai-app")

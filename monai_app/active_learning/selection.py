@@ -53,7 +53,7 @@ class Proposal:
         gain: what annotating it takes away, as a share of what there is before; the greatest of all candidates. None
             for a slice that tests, which is not chosen by it.
         uncertainty: of the model on this slice, 0..1; None without a model.
-        distance: dissimilarity to the nearest labelled slice; None where nothing is labelled.
+        distance: dissimilarity to the nearest labelled slice; None if nothing is labelled.
         nearest: that slice.
         region: the rows and columns with the highest uncertainty; None without a model.
     """
@@ -116,8 +116,8 @@ def next_slice(
 ) -> Proposal | None:
     """Propose the slice to annotate next, to train on or to test on.
 
-    Slices that are kept for testing are proposed when three slices to train on are labelled: they tell how good the
-    model is, and what is labelled on them makes no other slice less worth labelling.
+    Slices that are kept for testing are proposed when three slices to train on are labelled: they show how good the
+    model is, and labelling them does not make other slices less informative.
 
     Args:
         scores: see `propose`.
@@ -127,7 +127,7 @@ def next_slice(
         reserved: z of those that are kept for testing, annotated or not.
 
     Returns:
-        The slice; None where all are annotated.
+        The slice; None if all are annotated.
 
     Raises:
         ConfigError: a slice has no score.

@@ -27,9 +27,9 @@ class SliceScore:
         z: the slice.
         appearance: how it looks: for each detector five quantiles of the grey values and the mean step between
             neighbouring pixels, on the smallest level of the pyramid, as shares of the highest grey value.
-        fractions: share of each phase in what the model labelled; empty where there is no model.
-        uncertainty: mean of the entropy / log K over the sampled pixels, 0..1; None where there is no model.
-        region: rows and columns of the window with the highest mean; None where there is no model.
+        fractions: share of each phase in what the model labelled; empty if there is no model.
+        uncertainty: mean of the entropy / log K over the sampled pixels, 0..1; None if there is no model.
+        region: rows and columns of the window with the highest mean; None if there is no model.
     """
 
     z: int
@@ -90,7 +90,7 @@ def score_slices(
     Args:
         stack: the stack.
         slices: z of the slices.
-        predictor: the model; None where nothing is trained yet.
+        predictor: the model; None if nothing is trained yet.
         sampling: which windows the model looks at.
         progress: called for every slice.
 

@@ -48,7 +48,7 @@ def most_uncertain(stack: Stack, labels: str) -> list[SliceScore]:
     """Rank the slices without annotation by decreasing uncertainty of the model.
 
     Raises:
-        StackError: as `stored_scores`.
+        StackError: see `stored_scores`.
     """
     scores = [score for z, score in stored_scores(stack, labels).items() if z not in stack.roles]
     return sorted(scores, key=lambda score: -(score.uncertainty or 0))

@@ -68,7 +68,7 @@ def segment_images(
         memory: limit per process, such as ``"2GiB"``; None means 4 GiB, or half of the free memory.
         precision: ``"bfloat16"`` is faster on some machines but changes some labels.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        workers: processes on this machine; 0 computes in this one.
+        workers: processes on this machine; 0 computes in this process.
         cluster: address of a Dask scheduler to compute on.
         detectors: detector of the model -> subfolder that replaces it.
         overwrite: replace an existing folder of labels.

@@ -125,7 +125,7 @@ def begin_training(
     """Create the run folder of a training, or find the one to resume; see `train`.
 
     Raises:
-        AppError: as `train`.
+        AppError: see `train`.
     """
     begun = time.time()
     from monai_app.api.running import checked_device, run_command

@@ -23,14 +23,14 @@ LOST = (CommClosedError, TimeoutError, asyncio.TimeoutError, CancelledError, Kil
 
 @contextmanager
 def losses_reported(where: str) -> Iterator[None]:
-    """Say in a sentence that the cluster is gone.
+    """Convert the loss of a cluster to an error with one sentence.
 
     Args:
         where: address of the scheduler, or what kind of cluster it is.
 
     Raises:
         StoppedError: the scheduler cannot be reached or is gone, or a task killed every worker that tried it.
-        AppError: what a worker raised that a person can correct.
+        AppError: an error of a worker that the user can correct.
     """
     logging.getLogger("distributed").setLevel(logging.WARNING)  # every connection is news to it
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # that the scheduler is gone is told below
@@ -44,18 +44,18 @@ def losses_reported(where: str) -> Iterator[None]:
             raise cause from error
         reason = "no connection to its scheduler" if isinstance(error, CancelledError) else str(error) or "no answer"
         raise StoppedError(
-            f"the cluster {where} was lost: {reason}; what is done is kept: look at the logs of its workers, and run "
-            "the same command again to resume, on this cluster, another one or none"
+            f"the cluster {where} was lost: {reason}; finished work is kept: check the workers' logs, and run the same "
+            "command again to resume, on this cluster, another one or none"
         ) from error
 
 
 @contextmanager
 def connected(address: str) -> Iterator[distributed.Client]:
-    """Give a client of a scheduler.
+    """Yield a client of a scheduler.
 
     Raises:
         ConfigError: the address is none that Dask can use, for instance of TLS without certificates.
-        CommClosedError: nobody answers.
+        CommClosedError: there is no response.
     """
     try:
         client = distributed.Client(address, timeout=_TIMEOUT)  # type: ignore[no-untyped-call]

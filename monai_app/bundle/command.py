@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fire.parser import DefaultParseValue
-
 from monai_app.bundle.configs.settings import literally
 from monai_app.bundle.launch import launch
 from monai_app.errors import user_error
@@ -96,4 +94,6 @@ def _word(value: Any) -> str:
 
     It evaluates words that look like Python: the strings ``"2024_11_22"`` and ``"[a]"`` need additional quotes.
     """
+    from fire.parser import DefaultParseValue
+
     return value if isinstance(value, str) and DefaultParseValue(value) == value else repr(value)

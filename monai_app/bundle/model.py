@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from torch import nn
 
 from monai_app.bundle.checks import check_agrees, check_logits, check_network
@@ -80,6 +79,8 @@ def _described(run: Path, config: Mapping[str, Any]) -> ModelSpec | None:
 
 
 def _evaluated(run: Path) -> tuple[nn.Module, ModelSpec]:
+    from monai.bundle import ConfigParser
+
     with trusted_copy(run) as copy:
         parser = ConfigParser()
         parser.read_config(str(copy / "configs" / "inference.yaml"))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
 from monai_app.bundle.configs.settings import read_json
@@ -123,6 +122,8 @@ def transfer(source: Mapping[str, Any], old: ModelSpec, config: Mapping[str, Any
 
 
 def _build(config: Mapping[str, Any]) -> nn.Module:
+    from monai.bundle import ConfigParser
+
     network: nn.Module = ConfigParser(deepcopy(dict(config))).get_parsed_content("network_def")
     return network
 

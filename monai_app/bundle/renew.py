@@ -22,7 +22,7 @@ from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, write_json
 from monai_app.networks.weights import CHECKSUMS, read_checkpoint
 from monai_app.temporary import process_folder
-from monai_app.training.fingerprint import is_earlier, renamed
+from monai_app.training.fingerprints import is_earlier, renamed
 
 EARLIER = "configs-earlier"
 """Folder in a run folder for the configs of an earlier version."""

@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict
 
@@ -20,7 +20,6 @@ from monai_app.bundle.configs.templates import template_digest
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.length.continuation import resume
-from monai_app.bundle.length.plan import Planner
 from monai_app.bundle.pretrained import Transfer, read_source, transfer
 from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, warn_if_unfamiliar
 from monai_app.domain.calibration import CALIBRATION
@@ -31,9 +30,11 @@ from monai_app.files import atomic_directory, lock, lock_path, write_json
 from monai_app.networks.weights import CHECKSUMS, save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
-from monai_app.training.fingerprint import renamed
-from monai_app.training.processes import share_of
+from monai_app.training.fingerprints import renamed
 from monai_app.yamlfile import read_yaml
+
+if TYPE_CHECKING:
+    from monai_app.bundle.length.plan import Planner
 
 RECORD = "run.json"
 """File of a run folder that records what it was created from; a resumed run must agree with it."""
@@ -70,7 +71,7 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     pretrained: Path | None = None,
     processes: int = 1,
-    planner: Planner | None = None,
+    planner: "Planner | None" = None,
     trust: bool = False,
     overwrite: bool = False,
 ) -> bool:
@@ -141,7 +142,7 @@ def prepare(
     return True
 
 
-def _plan(partial: Path, planner: Planner, record: dict[str, Any]) -> None:
+def _plan(partial: Path, planner: "Planner", record: dict[str, Any]) -> None:
     """Write a planner's choices to the configs and record of a run folder."""
     if planned := planner(partial):
         configs = partial / "configs"
@@ -199,6 +200,8 @@ def _complete(
     settings: dict[str, Any], template: Path, stacks: Sequence[Stack], processes: int
 ) -> tuple[dict[str, Any], ModelSpec]:
     """Add the values of the stacks to the user's settings, check that they are consistent, and build the network."""
+    from monai_app.training.processes import share_of
+
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
     check_literal(settings)

@@ -81,8 +81,7 @@ def check_different(stacks: Sequence[Stack]) -> None:
         if one.store_name.casefold() == other.store_name.casefold():
             raise ConfigError(
                 f"{one.path} and {other.path} have the same name, so their scores would be indistinguishable; rename "
-                "one "
-                "of the folders"
+                "one of the folders"
             )
 
 

@@ -1,4 +1,4 @@
-"""Copies from the host to a device, to CUDA on a stream of their own, ahead of the computation; and waiting for it."""
+"""Copies from the host to a device, on CUDA in a separate stream, ahead of the computation; and synchronisation."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def finish(device: torch.device) -> None:
-    """Wait until a device has done all that it was given: CUDA computes while Python goes on, a CPU does not."""
+    """Wait until a device has finished its work; CUDA computes asynchronously."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -1,4 +1,4 @@
-"""Memory of the host and of GPUs: what is held, what is free, and what is said when it is full."""
+"""Memory of the host and of GPUs: held and free bytes, and errors if it is full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import torch
 from monai_app.errors import ConfigError, causes
 
 _FULL = ("out of memory", "ALLOC_FAILED")
-"""What errors say where a device's memory is full: the second is of cuBLAS and cuDNN."""
+"""Parts of error messages if a device's memory is full; the second is that of cuBLAS and cuDNN."""
 
 
 def held_bytes() -> int:
@@ -44,9 +44,11 @@ def enough_memory(device: torch.device) -> Iterator[None]:
 
 
 def training_full(error: BaseException) -> ConfigError | None:
-    """Return what to say where a training filled a GPU's memory; None where an error is of another kind."""
+    """Return the error for a GPU whose memory was exhausted by training; None for other errors."""
     full = next((each for each in causes(error) if isinstance(each, RuntimeError) and _is_full(each)), None)
-    return full and ConfigError(
+    if full is None:
+        return None
+    return ConfigError(
         f"the GPU's memory is full ({str(full).splitlines()[0]}); train with a lower batch_size or crop "
         "(--set batch_size=4), or close other programs on the GPU"
     )

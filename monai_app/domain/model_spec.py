@@ -263,8 +263,7 @@ class ModelSpec(Strict):
         if dtype != self.dtype:
             raise StackError(
                 f"the pixels of {source} are {dtype}, but the model was trained on {self.dtype}: the same grey would "
-                "have "
-                "another value; convert the images, or use a model trained on such pixels"
+                "have another value; convert the images, or use a model trained on such pixels"
             )
         self.check_common_scaling(f"{source} has no scaling")
 
@@ -278,8 +277,7 @@ class ModelSpec(Strict):
         if found != self.phase_names:
             raise AnnotationError(
                 f"the phases of {source} are {found}, but those of the model are {self.phase_names}: they must agree "
-                "in name and "
-                "order; use a model trained on these phases, or ingest the annotations with the model's"
+                "in name and order; use a model trained on these phases, or ingest the annotations with the model's"
             )
 
 

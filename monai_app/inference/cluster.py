@@ -30,7 +30,7 @@ _NO_PAGES: dict[str, list[str]] = {f"distributed.{server}.http.routes": [] for s
 class _Computing(distributed.WorkerPlugin):
     """Puts a job into every worker, those that come later included, before they get tiles.
 
-    Every run has a name of its own, so that runs that share a cluster do not meet. ``threads`` are torch's in every
+    Every run has its own name, so that runs sharing a cluster do not interfere. ``threads`` are torch's in every
     worker; None takes the cores that it may use.
     """
 
@@ -42,7 +42,7 @@ class _Computing(distributed.WorkerPlugin):
         # Dask starts workers with one thread for OpenMP.
         torch.set_num_threads(self.threads or len(os.sched_getaffinity(0)))
         keep_freed_memory()
-        self.lock = Lock()  # for workers with several threads: torch has threads of its own
+        self.lock = Lock()  # for workers with several threads: torch has its own threads
         self.tiles = TileWorker(pickle.loads(self._job))
 
     def teardown(self, worker: distributed.Worker) -> None:

@@ -88,7 +88,7 @@ class TileNetwork:
             NotStreamableError: an operation is not known to row streaming.
         """
         if targets not in self._streams:
-            if len(self._streams) == _KEPT:  # each has kernels of its own
+            if len(self._streams) == _KEPT:  # each has its own kernels
                 self._streams.pop(next(iter(self._streams)))
             spec = self.model.spec
             sequence = as_sequence(self.model.network, spec.slices, targets)

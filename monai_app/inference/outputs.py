@@ -21,7 +21,7 @@ from monai_app.transforms import phase_labels
 
 @dataclass(frozen=True)
 class Output(Map):
-    """A map of bytes beside the labels, and how it is computed.
+    """A map of bytes stored with the labels, and how it is computed.
 
     Args:
         encode: takes the probabilities (rows, columns, K) and gives values 0..1, stored as 0..255: (rows, columns), or
@@ -48,13 +48,13 @@ OUTPUTS = {
     "entropy": Output("confidence", per_phase=False, encode=_certainty),
     "probability": Output("probability", per_phase=True, encode=lambda probability: probability),
 }
-"""What can be stored beside the labels, by the name that asks for it: the greatest probability; 1 - entropy / log(K), 1
-where one phase is certain; the probability of every phase."""
+"""The outputs that can be stored with the labels, by name: the greatest probability; 1 - entropy / log(K), 1 where one
+phase is certain; the probability of every phase."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is stored of every pixel beside its label.
+    """The outputs that are stored for every pixel in addition to its label.
 
     Args:
         confidence: name of one of `OUTPUTS`, several as a list or with commas between, or ``"none"``.

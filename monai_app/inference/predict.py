@@ -57,7 +57,7 @@ class Predictor:
             stack: an ingested stack, or arrays in memory (`ArrayStack`).
             slices: z of the slices. Consecutive ones are the fastest, because Sensor-3D's slabs share their work.
             rect: rows and columns to label; all where None.
-            outputs: what is wanted beside the labels.
+            outputs: what is computed in addition to the labels.
             request: tile and memory, where they are not left to the planner.
             progress: called with the pixels computed and their total.
 

@@ -36,7 +36,7 @@ ENGINE = 1
 """Version of the arithmetic: results of another version are not resumed, because rounding may differ."""
 
 PLAN = "plan.json"
-"""File beside a result that holds its plan and what it was estimated to cost."""
+"""File with the plan and the estimated cost of a result."""
 
 MOST_WORKERS = 256
 """On one machine."""
@@ -53,15 +53,15 @@ class Segmentation:
         model: the model.
         stack: path of the stack.
         name: the label image's name; a preview adds ``_preview`` to it.
-        device: where the network runs.
+        device: device on which the network runs.
         precision: what it computes in.
-        outputs: what is stored beside the labels.
+        outputs: what is stored in addition to the labels.
         region: ``slices``, ``rows`` and ``columns`` to segment as texts, see `parse_span`; missing ones and None mean
             all.
         mask: what of it to segment, see `Mask`.
         request: tile and memory, where they are not left to the planner.
         overwrite: replace a finished label image of that name; begin again where one in progress has other settings.
-        preview: number of slices, spread over the region, to segment into a label image of their own; 0 for all.
+        preview: number of slices, spread over the region, to segment into a separate label image; 0 for all.
         workers: processes on this machine to compute on; 0 computes in this one.
         cluster: address of a Dask scheduler to compute on instead, e.g. ``tcp://10.0.0.1:8786``.
         keep: labels of that name that were finished by this very call are kept, not refused: something else comes after
@@ -148,7 +148,7 @@ class Segmentation:
         self.model.spec.check_stack(stack)
 
     def _calibrate(self) -> None:
-        """Let the outputs have the model's temperature, where there are any that it changes."""
+        """Let the outputs have the model's temperature, if there are any that it changes."""
         if not self.outputs.maps:
             return
         self.outputs = self.outputs.calibrated(self.model.temperature)
@@ -156,7 +156,7 @@ class Segmentation:
             _log.warning("the model is not calibrated: its confidence may differ from the share of correct pixels")
 
     def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
-        """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
+        """The plan of the result in progress, if there is one and nothing else is asked for; else a new one."""
         processes = 1 if self.cluster else self.workers
         plan = self._started_plan(stack)
         if plan is not None and self.request.tile in (None, plan.tile):

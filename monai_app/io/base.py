@@ -92,9 +92,9 @@ class PlaneFile(ABC):
         dtype: data type of the pixels, in the machine's byte order.
         extent: where the voxels lie, if the file says so; its shape is (slices, rows, columns).
         bar: rows below the picture that the microscope added, and that are left out.
-        segments: label value -> what the file calls it; empty where it gives no names.
-        recorded: what the file says of its own image.
-        channels: name (or number, where it has none) of each channel -> its planes; empty where there is one channel.
+        segments: label value -> what the file calls it; empty if it gives no names.
+        recorded: metadata of the file about its image.
+        channels: name (or number, where it has none) of each channel -> its planes; empty if there is one channel.
         part: which part of the file this is, such as a dataset; empty for all of it.
         zero_is_white: whether the file says that 0 is white.
         painted: whether the values are numbers of colours.

@@ -70,7 +70,7 @@ def exact(value: float) -> str:
 
 
 def value_range(planes: Iterable[npt.NDArray[Any]]) -> tuple[float, float]:
-    """The lowest and the highest finite value of planes; an empty range (inf, -inf) where there is none."""
+    """The lowest and the highest finite value of planes; an empty range (inf, -inf) if there is none."""
     low, high = float("inf"), float("-inf")
     for plane in planes:
         finite = plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane

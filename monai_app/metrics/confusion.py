@@ -50,11 +50,11 @@ def count_pixels(
 
 
 def mean_iou_metric(confusion: ConfusionMatrix, *, annotated_only: bool = True) -> MetricsLambda:
-    """Make the mean IoU a metric of its own: the key metric of validation, and of evaluation.
+    """Provide the mean IoU as a separate metric: the key metric of validation and evaluation.
 
     Args:
         confusion: the confusion matrix.
-        annotated_only: leave out phases that are not annotated, as validation does. If they counted, the first pixel
+        annotated_only: ignore phases that are not annotated, as validation does. If they counted, the first pixel
             predicted as one would take a K-th off the metric, and the choice of the best weights would hang on stray
             pixels.
     """

@@ -1,4 +1,4 @@
-"""Scores as files: a table for spreadsheets (CSV) and a document that holds everything (JSON)."""
+"""Scores as files: a table for spreadsheets (CSV) and a complete document (JSON)."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The parts of the window: phases, what slices are for, and which model is trained and applied."""
+"""The parts of the window: phases, roles of slices, and the model that is trained and applied."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,7 +25,7 @@ from monai_app.stack import Role, Stack
 Act = Callable[[], object]
 
 ROLES: dict[str, Role | None] = {"train": "train", "test": "test", "none": None}
-"""What a slice may be for, as the window says it."""
+"""Names of the roles in the window."""
 
 _SIZES = ("small", "paper")
 _MOST_EPOCHS = 100_000
@@ -81,14 +81,14 @@ class StackPanel(QWidget):
     """The stack.
 
     Args:
-        open_store, ingest: are called when somebody asks for it.
+        open_store, ingest: called on request.
     """
 
     def __init__(self, open_store: Act, ingest: Act) -> None:
         super().__init__()
         self._name = QLabel("no stack")
         self.open = Action("Open ...", "Open an ingested stack, NAME.ome.zarr", open_store)
-        self.ingest = Action("Ingest ...", "Make a stack from a sample's description", ingest)
+        self.ingest = Action("Ingest ...", "Create a stack from a sample's description", ingest)
         _grid(self, [(self._name,), (self.open, self.ingest)])
 
     def show_stack(self, stack: Stack) -> None:
@@ -101,7 +101,7 @@ class SlicePanel(QGroupBox):
     """The slice that is shown: what it is for, proposals, saving.
 
     Args:
-        set_role, propose, take, save, reload, most_uncertain: are called when somebody asks for it.
+        set_role, propose, take, save, reload, most_uncertain: called on request.
     """
 
     def __init__(
@@ -117,11 +117,11 @@ class SlicePanel(QGroupBox):
         self.name, self.role = QLabel(), QComboBox()
         self.role.addItems(list(ROLES))
         self.role.setToolTip(
-            "What its labels are for: to train on, to test a model, or none: Save takes its annotation out of the store"
+            "Role of its labels: training, testing, or none, with which Save removes its annotation from the store"
         )
         self.role.textActivated.connect(lambda text: set_role(ROLES[text]))
-        self.propose = Action("Propose", "Propose labels from what is painted so far", propose)
-        self.take = Action("Take proposal", "Take the proposal where nothing is painted; Ctrl-Z undoes it", take)
+        self.propose = Action("Propose", "Propose labels from the strokes painted so far", propose)
+        self.take = Action("Take proposal", "Accept the proposal where nothing is painted; Ctrl-Z undoes it", take)
         self.save = Action("Save", "Save everything painted as annotations of the store", save)
         self.reload = Action("Reload", "Discard unsaved changes of this slice, and reload it from the store", reload)
         self.most_uncertain = Action(
@@ -147,7 +147,7 @@ class ModelPanel(QGroupBox):
     """The model: how it is trained, and what it is applied to.
 
     Args:
-        choose, train, predict_slice, predict_stack: are called when somebody asks for it.
+        choose, train, predict_slice, predict_stack: called on request.
     """
 
     def __init__(self, choose: Act, train: Act, predict_slice: Act, predict_stack: Act) -> None:
@@ -159,7 +159,7 @@ class ModelPanel(QGroupBox):
         self.epochs.setSpecialValueText("epochs of the size")
         self.epochs.setSuffix(" epochs")
         self.choose = Action("Choose ...", "Choose the run folder of another model", choose)
-        self.train = Action("Train", "Save, and train a model on all slices to train on", train)
+        self.train = Action("Train", "Save, and train a model on all training slices", train)
         self.predict_slice = Action("Predict slice", "Segment this slice with the model", predict_slice)
         self.predict_stack = Action("Predict stack", "Segment all slices with the model", predict_stack)
         rows = [(self._size, self.epochs), (self.train,), (self.name, self.choose)]

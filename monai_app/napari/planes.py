@@ -1,4 +1,4 @@
-"""Labels of a stack that napari paints on, of which only what was painted is held in memory."""
+"""Labels of a stack for painting in napari, of which only painted slices are held in memory."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -65,7 +65,7 @@ class Measured:
         quantities: name of the quantity -> name of the phase -> the number.
         tables: name of the table, which is its file's -> the table.
         panels: of the measure's figure.
-        settings: what decided the numbers beside the labels (JSON values), such as the connectivity.
+        settings: what determined the numbers besides the labels (JSON values), such as the connectivity.
     """
 
     quantities: Mapping[str, Mapping[str, Quantity]]

@@ -62,6 +62,20 @@ class _Surface(Read):
     phases: list[_DistancesOfPhase]
 
 
+class _StructureOfPhase(Read):
+    perimeter_true_per_um: float
+    perimeter_predicted_per_um: float
+    perimeter_ratio: float
+    components_true: float
+    components_predicted: float
+    components_ratio: float
+
+
+class _Structure(Read):
+    area_um2: float
+    phases: list[_StructureOfPhase]
+
+
 class _Reliability(Read):
     ece: float
     pixels: list[int]
@@ -91,6 +105,7 @@ class PooledScores(Read):
     boundary: _Boundary
     surface: _Surface
     confidence: _Confidence
+    structure: _Structure | None = None
     unlike_training: _Unlike = _Unlike()
 
 

@@ -151,7 +151,7 @@ def _mean_ious(counts: Counts, weights: Counts) -> Floats:
 def _difference(
     contrast: Contrast, scores: Mapping[str, _Scores], blocks: npt.NDArray[np.int64], level: float
 ) -> Difference:
-    """Return a contrast with its intervals, ``nan`` where a variance is unknown.
+    """Return a contrast with its intervals, ``nan`` if a variance is unknown.
 
     Args:
         contrast: between what.

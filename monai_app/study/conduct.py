@@ -49,7 +49,7 @@ def conduct(
     Raises:
         BusyError: another command uses the folder, or changed its design meanwhile.
         FailedError: trainings failed; all others are done and measured.
-        AppError: as `run_all`.
+        AppError: see `run_all`.
     """
     with alone_in(folder):
         if read_design(folder / FILE) != design:

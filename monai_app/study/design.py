@@ -72,8 +72,8 @@ class Design(Strict):
     """The design of a study: every variant is trained once with every seed, separately on every stack."""
 
     variants: Annotated[Items[Text], Field(min_length=1), AfterValidator(_each_once)]
-    """Variants, NETWORK_DETECTOR+DETECTOR_SLICES; the network may be ``otsu`` or ``forest``, and ``@cleaned`` after
-    a name means cleaned images."""
+    """Variants, NETWORK_DETECTOR+DETECTOR_SLICES; the network may be ``otsu`` or ``forest``, and ``@cleaned`` after a
+    name means cleaned images."""
     seeds: Annotated[Items[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_each_once)] = (0, 1, 2)
     """Seeds; with fewer than three there are no intervals."""
     epochs: Annotated[int, Field(ge=1)] = EPOCHS

@@ -17,10 +17,8 @@ from ignite.engine import Engine, Events
 from monai_app.errors import ConfigError, DivergedError
 from monai_app.files import lock, lock_path
 from monai_app.networks.weights import load_weights, read_checkpoint, save_checkpoint, save_weights
-from monai_app.training.fingerprint import is_earlier, translated
-
-LENGTH = ("continues", "max_epochs", "minutes", "pace", "patience")
-"""Settings in which a training may differ from the finished one that it continues."""
+from monai_app.training.fingerprints import is_earlier, translated
+from monai_app.training.length.progress import LENGTH
 
 _SCALER = "scaler"
 

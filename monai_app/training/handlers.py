@@ -117,7 +117,7 @@ class SameStack:
 
     Args:
         items: of the training slices, see :func:`monai_app.transforms.annotated_items`.
-        models: the folder that weights go to; the ``run.json`` beside it, where there is one, names the stacks that the
+        models: the folder that weights go to; the ``run.json`` beside it, if there is one, names the stacks that the
             run was made of.
 
     Raises:

@@ -46,7 +46,7 @@ class LabelledPixels(nn.Module):
             ConfigError: logits of S slices and an annotation of another number of slices.
         """
         target = class_indices(torch.as_tensor(annotation))
-        if logits.ndim == 5:  # slices become images of their own
+        if logits.ndim == 5:  # slices become separate images
             if logits.shape[2] != target.shape[1]:
                 raise ConfigError(
                     f"logits of {logits.shape[2]} slices and annotations of {target.shape[1]}: head 'all' needs "

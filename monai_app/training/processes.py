@@ -45,8 +45,8 @@ def join_processes() -> Group:
     """
     if "LOCAL_RANK" not in os.environ:
         raise ConfigError(
-            "configs/multi_gpu_*.yaml are for processes started by torchrun: run "
-            "`torchrun --nproc_per_node=2 -m monai.bundle run ...`, or leave them out for one process"
+            "configs/multi_gpu_*.yaml are for processes started by torchrun: run `torchrun --nproc_per_node=2 -m "
+            "monai.bundle run ...`, or leave them out for one process"
         )
     here, local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = _device(here, local)

@@ -94,7 +94,7 @@ def _without_metadata() -> Iterator[None]:
 
 
 def _share_generator(transforms: Compose, generator: np.random.RandomState) -> None:
-    """Let all random transforms draw from one generator; MONAI would give each one of its own."""
+    """Let all random transforms draw from one generator; MONAI would give each its own."""
     transforms.R = generator
     for transform in transforms.transforms:
         if isinstance(transform, Compose):

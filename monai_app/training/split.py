@@ -1,8 +1,8 @@
 """Divide annotated slices into training and validation areas by spatial blocks.
 
-Neighbouring pixels are nearly copies of each other, so a random split of pixels would validate on training data.
-Blocks are held out instead; labels of the other part become unlabelled (Roberts et al. 2017,
-Ecography 40:913, doi 10.1111/ecog.02881, on blocked validation of spatially dependent data).
+Neighbouring pixels are nearly copies of each other, so a random split of pixels would validate on training data. Blocks
+are held out instead; labels of the other part become unlabelled (Roberts et al. 2017, Ecography 40:913, doi
+10.1111/ecog.02881, on blocked validation of spatially dependent data).
 """
 
 from collections import Counter

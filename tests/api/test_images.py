@@ -101,7 +101,7 @@ def test_a_stopped_call_is_resumed(
     hidden = tmp_path / ".labels.segmenting"
     assert {path.name for path in hidden.iterdir()} == {"images.ome.zarr", "inputs.json", "labels"}
     caplog.set_level("INFO")
-    assert "of the call that was stopped" in call()
+    assert "left by the stopped call" in call()
     assert "are already complete" in caplog.text
     assert contents(target) == expected
     assert not hidden.exists()

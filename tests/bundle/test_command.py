@@ -86,6 +86,6 @@ def test_a_training_that_fills_the_memory_of_a_gpu_says_what_to_lower(monkeypatc
         ConfigError, match=r"GPU's memory is full \(CUDA .* GiB\.\); train with .* \(--set batch_size=4\)"
     ):
         command.run()
-    monkeypatch.setattr("monai.bundle.run", lambda **_: {}["a bug"])
+    monkeypatch.setattr("monai.bundle.run", lambda **_: dict[str, int]()["a bug"])
     with pytest.raises(KeyError):
         command.run()

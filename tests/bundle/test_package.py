@@ -113,7 +113,7 @@ def test_other_weights_are_seen_by_hash_and_by_labels(
     with pytest.raises(ConfigError, match=r"model\.pt is not the file that was packed"):
         check_package(bundle)
     write_manifest(bundle)
-    with pytest.raises(ConfigError, match=r"holds other weights than its bundle's metadata\.json names"):
+    with pytest.raises(ConfigError, match=r"contains weights other than those named in its bundle's metadata\.json"):
         check_package(bundle)
     record_checksum(weights)
     write_manifest(bundle)  # even somebody who lists the new hashes is found out
@@ -195,7 +195,7 @@ def test_a_folder_of_scores_that_is_not_what_is_listed_is_not_packed(
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     own = run / "eval" / "test" / "tiny" / "scores.json"
     own.write_text(own.read_text().replace(tiny_stack.identity, "0" * 64))
-    with pytest.raises(ConfigError, match=r"tiny/scores\.json is not what eval/test/scores\.json lists"):
+    with pytest.raises(ConfigError, match=r"tiny/scores\.json differs from what eval/test/scores\.json lists"):
         package(run, tiny_stack, tmp_path / "x.zip")
     pooled = run / "eval" / "test" / "scores.json"
     pooled.write_text(pooled.read_text().replace('"folder": "tiny"', '"folder": "../../models"'))

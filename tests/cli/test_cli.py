@@ -125,7 +125,7 @@ def test_ctrl_c_says_how_to_resume(
         (["evaluate", "STACK", "RUN", "--device", "gpu"], "device 'gpu' does not exist on this machine; choose one of"),
         (["segment", "STACK", "RUN", "--device", "gpu"], "device 'gpu' does not exist on this machine; choose one of"),
         (["simulate", "sample", "--slices", "-1"], "slices"),
-        (["segment", "STACK", "RUN", "--z", "9:12"], "--z 9:12 leaves the slices 0 to 7"),
+        (["segment", "STACK", "RUN", "--z", "9:12"], "--z 9:12 is not within the slices 0 to 7"),
         (["segment", "STACK", "RUN", "--mask", "nowhere.tif"], "nowhere.tif' is neither"),
         (["segment", "STACK", "RUN", "--memory", "much"], "memory 'much': must be a size such as 4GiB"),
         (["segment", "STACK", "RUN", "--tile", "30"], "30 must be a multiple of the network's stride 16"),

@@ -80,7 +80,7 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
     # Killed between labels and TIFFs, the same command writes the TIFFs.
     shutil.rmtree(tmp_path / "tiff")
     resumed = run_command("-m", "monai_app", "segment", own_stack.path, run, *here)
-    assert "labels 'model' are complete already" in resumed.stderr
+    assert "labels 'model' are already complete" in resumed.stderr
     assert [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))] == names
 
     # The printed commands do the same: same scores, same labels.
@@ -186,7 +186,7 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
         assert re.fullmatch(r"monai-app: stopped with \d+ tiles complete; run the same command to resume", last)
     assert own_stack.label_names() == ()
     resumed = run_command("-m", "monai_app", *segment)
-    done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stderr)
+    done = re.search(r"INFO (\d+) of 90 tiles are already complete", resumed.stderr)
     assert done is not None, resumed.stderr
     assert int(done[1]) >= 5
     run_command("-m", "monai_app", *segment, "--labels", "whole")

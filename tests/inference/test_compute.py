@@ -71,7 +71,10 @@ def test_a_network_that_cannot_be_streamed_is_told_of(caplog: pytest.LogCaptureF
         assert not caplog.messages
         TileNetwork(model_of("BasicUNet bilinear"), CPU)
     (message,) = caplog.messages
-    assert message.startswith("the network runs on whole tiles, because of its up-sampling with aligned corners, which")
+    assert message.startswith(
+        "the network cannot be streamed and runs on complete tiles, because of its up-sampling with aligned corners, "
+        "which"
+    )
 
 
 def test_greys_of_16_bits_are_scaled_as_well() -> None:

@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
         with pytest.raises(error, match=message):
             predictor.predict(stack, slices, **options)
     Path(model.weights).unlink()
-    with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
+    with pytest.raises(ConfigError, match=r"model.pt does not exist; train first"):
         Predictor(replace(model))
     with pytest.raises(ConfigError, match="precision 'float16': must be one of"):
         Predictor(model, precision=cast("Precision", "float16"))

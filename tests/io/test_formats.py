@@ -214,7 +214,7 @@ def test_detectors_that_lie_beside_each_other_are_refused(tmp_path: Path) -> Non
     files = zip(("ICE", "TLD"), ("a.nii", "b.nii"), strict=True)
     detectors = {name: DetectorDescription(source=tmp_path / file) for name, file in files}
     description = SampleDescription(name="s", voxel_nm=Voxel(z=20, y=10, x=10), detectors=detectors)
-    with pytest.raises(StackError, match=r"b\.nii lies 2 voxels beside .*a\.nii at a corner"):
+    with pytest.raises(StackError, match=r"b\.nii lies 2 voxels away from .*a\.nii at a corner"):
         ingest(description, tmp_path / "s.ome.zarr")
 
 

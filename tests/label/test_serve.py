@@ -74,7 +74,7 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
         begin = (tiny_stack.path, "--bundle", bundle, *studies)
         assert "no setting 'nonsense'" in refused(*begin, "--set", "nonsense=1")
         assert "an integer" in refused(*begin, "--set", "max_epochs=x")
-        assert "cannot hold" in refused(*begin, "--set", "amp=$print(1)")
+        assert "cannot contain" in refused(*begin, "--set", "amp=$print(1)")
         assert "no size 'huge'" in refused(*begin, "--size", "huge")
     assert "no bundle" in refused(tiny_stack.path, "--bundle", tmp_path / "nothing", *studies)
     assert "two bundles" in refused(*usual, "--bundle", trained)

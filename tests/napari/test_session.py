@@ -197,9 +197,9 @@ def test_labels_are_hashed_when_they_were_painted_alone(session: Session, monkey
 def test_a_slice_that_became_a_test_slice_takes_no_proposal(session: Session) -> None:
     proposal = np.ones(session.stack.shape[1:], np.uint8)
     assert session.why_not_take(4, proposal) is None
-    assert session.why_not_take(4, proposal * 0) == "nothing is proposed for this slice"
+    assert session.why_not_take(4, proposal * 0) == "there is no proposal for this slice"
     session.set_role(4, "test")
-    assert session.why_not_take(4, proposal) == "it tests models, so a person labels it"
+    assert session.why_not_take(4, proposal) == "it is a test slice, which must be labelled by a person"
 
 
 def test_labels_of_test_slices_lend_nothing_to_proposals(session: Session) -> None:
@@ -210,7 +210,7 @@ def test_labels_of_test_slices_lend_nothing_to_proposals(session: Session) -> No
 
 
 def test_what_cannot_be_done_yet_says_why(session: Session) -> None:
-    assert session.why_no_proposal(6) == "it tests models, so a person labels it"
+    assert session.why_no_proposal(6) == "it is a test slice, which must be labelled by a person"
     assert session.why_no_proposal(4) is None
     session.set_role(6, "train")
     assert session.why_no_proposal(6) == "save its new role first"

@@ -108,7 +108,7 @@ def test_settings_that_differ_and_curves_are_those_of_the_run(sections: dict[str
 
 def test_scores_are_those_of_the_document(sections: dict[str, Section], given: Given) -> None:
     document = read_scores(given.run / "eval" / "test" / "scores.json")
-    pooled, per_slice, boundaries = of_kind(sections["scores"], Table)
+    pooled, per_slice, boundaries, structure = of_kind(sections["scores"], Table)
     for number, row in enumerate(document["phases"]):
         ends = document["intervals"]["phases"][number]
         shown = f"{row['iou']:.3f} ({ends['iou_low']:.3f} to {ends['iou_high']:.3f})"
@@ -116,6 +116,8 @@ def test_scores_are_those_of_the_document(sections: dict[str, Section], given: G
         assert str(pooled.rows[number][1]).removesuffix(" *") == shown
         assert pooled.rows[number][2] == f"{row['dice']:.3f}"
         assert boundaries.rows[number][1] == f"{document['boundary']['phases'][number]['iou_1px']:.3f}"
+        components = document["structure"]["phases"][number]["components_predicted"]
+        assert structure.rows[number][5] == f"{components:,}"
     assert per_slice.rows[0][0] == "tiny, slice 6"
     assert str(per_slice.rows[0][1]).startswith(f"{document['mean_iou']:.3f} (")
     (plot,) = of_kind(sections["scores"], Plot)
@@ -125,6 +127,18 @@ def test_scores_are_those_of_the_document(sections: dict[str, Section], given: G
     told = facts(sections["calibration"])
     assert told["temperature"] == f"{document['temperature']:.3f}"
     assert told["without"] == f"{100 * document['confidence']['uncalibrated']['ece']:.2f} %"
+
+
+def test_boundaries_and_components_are_left_out_where_nothing_is_known_of_them(sources: Sources) -> None:
+    assert sources.run is not None
+    assert sources.run.scores is not None
+    found = sources.run.scores
+    sparse = {**found.pooled, "structure": {**found.pooled["structure"], "area_um2": 0.0}}
+    earlier = {name: value for name, value in found.pooled.items() if name != "structure"}
+    for pooled, told in ((sparse, 1), (earlier, 0)):
+        section = scores(Sources(run=replace(sources.run, scores=replace(found, pooled=pooled))))
+        assert len(of_kind(section, Table)) == 3
+        assert sum("annotated completely" in note.text for note in of_kind(section, Note)) == told
 
 
 def test_confidence_is_that_of_the_table(sections: dict[str, Section], sources: Sources) -> None:

@@ -74,7 +74,7 @@ def test_refuses_slices_outside(stack: Stack, z: int) -> None:
 def test_refuses_unknown_detectors(stack: Stack) -> None:
     with pytest.raises(ConfigError, match=r"detector 'ice' does not exist; sample\.ome\.zarr has ICE, TLD, SE"):
         stack.read_slab(0, ["ice"], 1)
-    with pytest.raises(ConfigError, match="no detector is asked for"):
+    with pytest.raises(ConfigError, match="no detector is requested"):
         stack.read_slab(0, [], 1)
 
 

@@ -140,7 +140,7 @@ def test_a_model_of_other_annotations_is_not_taken_for_this_study(
     words = ["study", stack.path, folder]
     found = CliRunner().invoke(app, [*map(str, words)])
     assert "2 of 3 runs failed" in str(found.exception)
-    assert "made from" in str(found.exception)
+    assert "created from" in str(found.exception)
     assert json.loads((folder / "results.json").read_text())["seeds_compared"] == []
 
 
@@ -181,7 +181,7 @@ def test_no_sample_is_left_out_or_replaced_later(tiny_stack: Stack, tmp_path: Pa
     begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)  # one may be added
     annotate(other, {1: other.read_annotation(3)}, role="train", source="test")
     begin_study([other.path, tiny_stack.path, tmp_path / "s"], None, None, None)
-    with pytest.raises(ConfigError, match=r"sample other, which is missing now; add other\.ome\.zarr too"):
+    with pytest.raises(ConfigError, match=r"sample other, which is missing now; add other\.ome\.zarr"):
         begin_study([tiny_stack.path, tmp_path / "s"], None, None, None)
     ingest(write_tiny_sample(tmp_path / "again", slices=9), other.path, overwrite=True)
     with pytest.raises(ConfigError, match="another sample other"):

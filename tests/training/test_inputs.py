@@ -92,7 +92,7 @@ def test_a_training_does_not_begin_on_another_stack_than_it_read_or_was_made_of(
 ) -> None:
     record = tmp_path / "run.json"
     record.write_text(json.dumps({"stack": other.identity}))
-    with pytest.raises(StackError, match=r"was replaced or annotated since .* was made"):
+    with pytest.raises(StackError, match=r"was replaced or annotated since .* was created"):
         Trainer(stack, record).run()
     record.write_text(json.dumps({"stack": stack.identity}))
     trainer = Trainer(stack, record)

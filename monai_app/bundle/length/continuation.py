@@ -16,8 +16,8 @@ from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_file, lock, lock_path, write_json
 from monai_app.progress import duration
 from monai_app.training import TrainingProgress, training_progress
-from monai_app.training.checkpoints import LENGTH
-from monai_app.training.fingerprint import renamed
+from monai_app.training.fingerprints import renamed
+from monai_app.training.length.progress import LENGTH
 
 CONTINUATIONS = "continuations"
 """Entry of ``run.json``: the epochs after which a finished training was continued, and the new lengths, in order."""

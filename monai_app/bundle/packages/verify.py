@@ -37,6 +37,5 @@ def _check_changed(bundle: Path, changed: list[str]) -> None:
     if changed and not (POOLED in changed and is_evaluation(bundle / POOLED, file_sha256(bundle / WEIGHTS))):
         raise ConfigError(
             f"{bundle / changed[0]} changed since packing, and {POOLED} has no later scores of the packed weights; "
-            "unpack "
-            "the package again, or evaluate it again"
+            "unpack the package again, or evaluate it again"
         )

@@ -45,7 +45,7 @@ def export_labels(
 
     Raises:
         ConfigError: a mesh of a map is requested, or a level or smoothing of something other than a mesh.
-        AppError: as `save_mesh`, `save` and `save_slices`.
+        AppError: see `save_mesh`, `save` and `save_slices`.
     """
     from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region

@@ -19,7 +19,7 @@ CONFIDENCE = "confidence"
 """Name of the map that is counted, and of the entry of a label image's attributes that says what was found."""
 
 TABLE = "confidence.csv"
-"""File beside a result: a row a slice, then one of all of them."""
+"""File with the confidence of a result: one row per slice, then one for all slices."""
 
 THRESHOLDS = (0.5, 0.7, 0.9)
 

@@ -15,7 +15,7 @@ from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
 
 TABLE = "slices.csv"
-"""File beside a result: a row a slice and detector with all that was measured, and in which measures it is unlike."""
+"""File with the appearance of a result's slices: one row per slice and detector with all measures and deviations."""
 
 _MOST = 10
 """Lines that are logged."""
@@ -69,7 +69,7 @@ def look_at(
         progress: called for every slice that is measured.
 
     Returns:
-        What was found; None where the model does not know how its training slices looked.
+        What was found; None if the model does not know how its training slices looked.
 
     Raises:
         StackError: a slice is damaged.

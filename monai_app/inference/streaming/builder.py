@@ -101,7 +101,7 @@ class Builder:
         inputs = tuple(self.number(value) for value in self._graph.inputs)
         outputs: list[int] = []
         for number in map(self.number, self._graph.outputs):
-            own = number not in (*inputs, *outputs)  # else a copy, as every output is made by a layer of its own
+            own = number not in (*inputs, *outputs)  # otherwise a copy, because every output needs its own layer
             outputs.append(number if own else self.add(Concatenation, [number], self.shapes[number][0]))
         layers = tuple(self._packed(layer) for layer in self.layers)
         return RowStream(inputs, tuple(outputs), layers, tuple(channels for channels, *_ in self.shapes))

@@ -28,7 +28,7 @@ def lower_to_row_stream(
     weights = list(function.parameters()) if isinstance(function, nn.Module) else []
     like = weights[0] if weights else torch.zeros(())
     images = [like.new_zeros(1, channels, side, side) for _ in range(inputs)]
-    # cuDNN has operations of its own for what ATen can do on every device.
+    # cuDNN has its own operations for those that ATen has on every device.
     with torch.backends.cudnn.flags(enabled=False):
         graph = capture(function, images)
     builder = Builder(graph)

@@ -7,8 +7,8 @@ Along rows, and likewise along columns, a tile looks like this, ``|`` being mult
     core      |####################################|             grown to the network's stride
     read      |....|####################################|....|   and by the halo, as far as the slice goes
 
-A slice whose length is not a multiple of the stride is padded to the next multiple by repeating its last pixel.
-So is the whole slice when it is segmented at once; the tiles at this end read the padding where they reach it.
+A slice whose length is not a multiple of the stride is padded to the next multiple by repeating its last pixel. So is
+the whole slice when it is segmented at once; the tiles at this end read the padding where they reach it.
 
 Tiles are the cells of a grid that begins at row and column 0 of the slice, wherever the region lies: tiles of 1024 or
 2048 pixels then end where the store's chunks end, and no two of them write to the same chunk.

@@ -96,7 +96,7 @@ class Planner:
             region: what is segmented.
             halo: pixels around a core, from the network's measured field.
             request: what was asked for.
-            single: every target slice is a block of its own.
+            single: every target slice is a separate block.
             processes: that will write and share this machine's memory; no two tiles may then share a chunk. 0 is this
                 process alone, 1 any number of them on other machines.
 
@@ -113,7 +113,7 @@ class Planner:
             if separate and not plan.chunk_aligned:
                 continue
             needed = held + self._bytes(plan)
-            # Who names a tile and no memory wants that tile.
+            # A tile without a memory limit is used as given.
             if needed <= budget or (request.tile is not None and request.memory is None):
                 return plan
             smallest = min(smallest or needed, needed, key=Counter.total)
@@ -144,7 +144,7 @@ class Planner:
         return "cuda" if self.network.device.type == "cuda" else "cpu"
 
     def _bytes(self, plan: Plan) -> Counter[str]:
-        """The same by kind of memory: maps lie where the network runs, what is read and written on the host."""
+        """Return the same by kind of memory: maps are on the device, pixels that are read and written on the host."""
         tile = max(plan.tiles, key=lambda tile: tile.computed)
         (rows, columns), targets = tile.read.shape, len(tile.write.z)
         detectors = len(self.network.model.spec.detectors)

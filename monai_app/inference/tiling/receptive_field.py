@@ -165,9 +165,8 @@ def _check_part(probe: _Probe, halo: int) -> None:
     if difference > DIFFERENCE:
         raise ConfigError(
             "the network's logits depend on the size of the image: those of a part differ from those of the complete "
-            "image by "
-            f"{difference:.1e} of their spread. Tiles would be inexact; use up-sampling without align_corners, and no "
-            "operation that depends on the size"
+            f"image by {difference:.1e} of their spread. Tiles would be inexact; use up-sampling without "
+            "align_corners, and no operation that depends on the size"
         )
 
 

@@ -81,7 +81,7 @@ def _segments(content: dict[str, Any]) -> dict[int, str]:
             value = str(content.get(f"Segment{found[1]}_LabelValue", ""))
             if not value.isdecimal() or int(value) in segments:
                 raise StackError(
-                    f"segment {name!r} has the value {value!r}, which is not a number of its own; save the segments as "
+                    f"segment {name!r} has the value {value!r}, which is not a separate number; save the segments as "
                     "one label map, without overlaps"
                 )
             segments[int(value)] = str(name)

@@ -18,7 +18,7 @@ class _Chords:
 
     Attributes:
         whole: those between two other phases.
-        cut: the others, which go on where nothing is known.
+        cut: the others, which extend beyond the segmented volume.
         ends: (values,), how many ends lie at another phase.
     """
 
@@ -45,7 +45,7 @@ class _Chords:
 
 
 class _OpenChords:
-    """Chords along z that go on behind the planes that were seen; at first there is nothing, which is 0."""
+    """Open chords along z, which extend beyond the planes read so far; 0 for none."""
 
     def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
         self.chords = _Chords(size, shape[0])
@@ -65,9 +65,9 @@ class _OpenChords:
 def measure(labels: Labels, progress: Progress) -> Measured:
     """Measure chords: their mean length along each axis, and the distribution of lengths.
 
-    A chord is a run of voxels of one phase between two others on a line of the grid (Torquato and Lu 1993,
-    doi 10.1103/physreve.47.2950). Chords cut by the border, or by unsegmented voxels, are counted separately. The mean
-    is free of that bias: the length in the phase, cut chords too, over half the number of ends at other phases.
+    A chord is a run of voxels of one phase between two others on a line of the grid (Torquato and Lu 1993, doi
+    10.1103/physreve.47.2950). Chords cut by the border, or by unsegmented voxels, are counted separately. The mean is
+    free of that bias: the length in the phase, cut chords too, over half the number of ends at other phases.
     """
     _, rows, columns = labels.shape
     along_z = _OpenChords(labels.size, labels.shape)

@@ -47,7 +47,7 @@ class Representativity:
         integral_range_nm3: volume that counts as one independent observation.
         observations: how many of those this volume holds.
         range_nm: distance up to which correlation was summed.
-        beyond: mean correlation along z, y, x at one to two times this distance; ``nan`` where the volume is too thin.
+        beyond: mean correlation along z, y, x at one to two times this distance; ``nan`` if the volume is too thin.
         parts: how many sub-volumes were compared.
         variance_ratio: variance between the fractions of sub-volumes over the predicted one, about 1.
         unreliable: reasons why the interval may not contain the material's fraction.
@@ -174,7 +174,7 @@ def _subvolumes(phase: Counts, lags: Lags, covariances: Floats, last: int, varia
     """Compare the variance between the fractions of sub-volumes with what the covariances predict for them.
 
     Returns:
-        The number of sub-volumes, and the ratio; ``nan`` where there are fewer than four.
+        The number of sub-volumes, and the ratio; ``nan`` if there are fewer than four.
     """
     reach = 2 * max(last, 1) * lags.width_nm
     sizes = zip(lags.weights.shape, lags.cell_nm, strict=True)

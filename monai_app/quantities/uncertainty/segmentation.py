@@ -46,7 +46,7 @@ class CorrectedFraction:
     Attributes:
         labelled: share of the label image, uncorrected.
         corrected: corrected by the test slices.
-        low, high: the interval of the true fraction of the same volume, ``nan`` where there is none.
+        low, high: the interval of the true fraction of the same volume, ``nan`` if there is none.
         blocks: in how many annotated blocks the phase stands, by the annotation or by the labels.
         unreliable: reasons why the interval may not contain the true fraction.
     """
@@ -131,7 +131,7 @@ def neighbour_scatter(values: Floats, sizes: Counts) -> Floats:
         sizes: (slices,) labelled voxels, 0 for slices without labels.
 
     Returns:
-        ``nan`` where no three neighbouring slices have labels.
+        ``nan`` if no three neighbouring slices have labels.
 
     Example:
         >>> neighbour_scatter(np.array([[0.1], [0.2], [0.3], [0.4]]), np.array([9, 9, 9, 9])).round(6).tolist()

@@ -49,7 +49,7 @@ def _what(store: Store, own: LabelImage) -> Iterator[Block]:
     by = [made[name] for name in ("run", "monai_app") if name in made]
     facts = [
         ("label image", own.name),
-        ("made by", ", monai-app ".join(by) if by else "nobody recorded"),
+        ("made by", ", monai-app ".join(by) if by else "not recorded"),
         ("slices", f"{slices(own.slices)}, {count(len(own.slices))} of {count(store.stack.shape[0])}"),
     ]
     if part != (rows, columns):

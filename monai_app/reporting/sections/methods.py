@@ -82,9 +82,9 @@ def _study(found: Study) -> str:
     if not _has_intervals(found):
         return done
     return (
-        f"{done} Intervals of differences in mean IoU (95 %) cover seeds and "
-        "spatial blocks of the test slices, with Student's t of Satterthwaite's degrees of freedom; those of all "
-        "comparisons of one question have Bonferroni correction."
+        f"{done} Intervals of differences in mean IoU (95 %) cover seeds and spatial blocks of the test slices, with "
+        "Student's t of Satterthwaite's degrees of freedom; those of all comparisons of one question have Bonferroni "
+        "correction."
     )
 
 
@@ -106,11 +106,10 @@ def _model(run: Run, segmented_with: str | None) -> Iterator[str]:
     reads = f"{spec.slices} neighbouring slices" if spec.slices > 1 else "single slices"
     software = f"monai-app {segmented_with}" if segmented_with else "monai-app"
     yield (
-        f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with {software}, "
-        f"which builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions "
-        f"installed on the machine that wrote this text), by a neural network ({spec.network}) that reads {reads} of "
-        "raw "
-        f"grey values of {listed(spec.detectors)}."
+        f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with {software}, which "
+        f"builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions installed on "
+        f"the machine that wrote this text), by a neural network ({spec.network}) that reads {reads} of raw grey "
+        f"values of {listed(spec.detectors)}."
     )
     learned = "; ".join(f"slices {slices(zs)} of {name}" for name, zs in trained.items())
     if learned:
@@ -133,8 +132,7 @@ def _scores(found: Scores) -> str:
     ends = f"{fixed(mean['iou_low'])} to {fixed(mean['iou_high'])}"
     return (
         f"On {count(tested)} test slice{'s' if tested > 1 else ''} ({places}) that were not used for training, mean "
-        "IoU "
-        f"was {fixed(pooled['mean_iou'])} (95 % interval {ends}, spatial block bootstrap) and "
+        f"IoU was {fixed(pooled['mean_iou'])} (95 % interval {ends}, spatial block bootstrap) and "
         f"{fixed(100 * pooled['pixel_accuracy'], 1)} % of the labelled pixels were correct."
     )
 

@@ -1,4 +1,4 @@
-"""Scores on the test slices with intervals; confusion matrix; boundaries and surfaces."""
+"""Scores on the test slices with intervals; confusion matrix; boundaries, surfaces and components."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -51,6 +51,8 @@ def _blocks(run: Run, found: Scores) -> Iterator[Block]:
         "large grains. Use it to compare models, because annotations are often off by a pixel, too. Distances are "
         "between the predicted and the annotated surface; 95 % of the surface are closer than the last column."
     )
+    if "structure" in pooled:
+        yield from _structure(pooled["structure"], phases)
     reasons = pooled.get("unlike_training", {}).get("reasons", [])
     if reasons:
         yield Listing(
@@ -107,3 +109,21 @@ def _boundaries(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
     rows.append(["mean", *(fixed(pooled["boundary"]["mean"][name]) for name in names), "", ""])
     widths = (f"boundary IoU, {name.removeprefix('iou_').removesuffix('px')} px" for name in names)
     return Table("Boundaries and surfaces", ("phase", *widths, "mean distance, nm", "95th percentile, nm"), rows)
+
+
+def _structure(found: _Row, phases: tuple[Phase, ...]) -> Iterator[Block]:
+    if not found["area_um2"]:
+        yield Note("Boundary length and components are not compared: no test slice is annotated completely.")
+        return
+    rows: list[list[Cell]] = []
+    for phase, row in zip(phases, found["phases"], strict=True):
+        lengths = (number(row[f"perimeter_{of}"]) for of in ("true_per_um", "predicted_per_um", "ratio"))
+        components = (count(int(row[f"components_{of}"])) for of in ("true", "predicted"))
+        rows.append([phase, *lengths, *components, number(row["components_ratio"])])
+    lengths_of = ("boundary annotated, 1/µm", "predicted, 1/µm", "ratio")
+    columns = ("phase", *lengths_of, "components annotated", "predicted", "ratio")
+    yield Table("Boundary length per area, and connected components", columns, rows)
+    yield Note(
+        "Single wrong pixels and ragged boundaries cost little IoU and add much boundary and many components: where a "
+        "ratio is far from 1, surfaces and components measured of such labels are wrong by about as much."
+    )

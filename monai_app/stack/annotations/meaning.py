@@ -14,7 +14,7 @@ from monai_app.io.formats.painted import TRANSPARENT, number_of, shown
 from monai_app.stack.ingestion.annotations import Labels, look_up
 
 NOTHING = "unlabelled"
-"""What people write for pixels that nobody labelled."""
+"""Words for unlabelled pixels."""
 
 _SHOWN = 6
 """Values or colours that are named."""
@@ -25,7 +25,7 @@ class Meaning:
     """What a person says of the values of label files.
 
     Args:
-        values: value -> phase, or 0 for unlabelled; empty where nothing is said.
+        values: value -> phase, or 0 for unlabelled; empty if nothing is said.
         colours: number of a colour (see `colour_numbers`) -> likewise.
     """
 

@@ -1,4 +1,4 @@
-"""The full-resolution arrays of a result, which several processes may write, and the checksums of what is written."""
+"""The full-resolution arrays of a result, which several processes may write, and their checksums."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ mask, and of every map (rows, columns) or (K, rows, columns)."""
 
 @dataclass(frozen=True)
 class Map:
-    """An image beside the labels, one byte a pixel.
+    """A map of a label image, with one byte per pixel.
 
     Args:
         name: of its planes, and of its group inside the label image.

@@ -29,7 +29,7 @@ class Fitted(Protocol):
 
 
 class Method(Protocol):
-    """A method that learns from labelled pixels."""
+    """A method that is trained on labelled pixels."""
 
     @property
     def choices(self) -> Sequence[Parameters]:

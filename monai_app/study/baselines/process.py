@@ -57,7 +57,7 @@ def train_and_score(
 
 
 def read_result(folder: Path, identity: str) -> dict[str, Any] | None:
-    """Return what a run found on a stack with its annotations; None where it was not, or of others.
+    """Return what a run found on a stack with its annotations; None if it was not, or of others.
 
     Raises:
         ConfigError: the file is damaged.

@@ -26,7 +26,7 @@ class Completion:
 
     Attributes:
         changed: whether anything was to be done.
-        error: why it failed; empty where it did not.
+        error: why it failed; empty if it did not.
     """
 
     changed: bool
@@ -45,7 +45,7 @@ def is_done(run: StudyRun) -> bool:
 
 
 def _is_done(run: StudyRun) -> bool:
-    """Raise ConfigError where a file of the run is damaged."""
+    """Raise ConfigError if a file of the run is damaged."""
     if not run.variant.is_network:
         return read_result(run.folder, run.stack.identity) is not None
     _read_seconds(run)
@@ -56,7 +56,7 @@ def check_lengths(runs: Sequence[StudyRun], design: Design) -> None:
     """Check that the networks that were trained before were trained as long as a design says, in one go.
 
     Raises:
-        ConfigError: one was not: somebody continued it, or trained it by the clock.
+        ConfigError: one was continued, or trained with a time limit.
     """
     for run in runs:
         if not run.variant.is_network or not (run.folder / RECORD).is_file():

@@ -23,7 +23,7 @@ _INTRODUCTION = (
 
 
 def labels_section(design: Design, outcomes: Sequence[Outcome], samples: Sequence[str]) -> Section | None:
-    """Return the section on fewer labels; None where a design asks for none, or no such run is done.
+    """Return the section on fewer labels; None if a design asks for none, or no such run is done.
 
     Args:
         design: what is compared.

@@ -70,7 +70,7 @@ def _given(stack: Stack, amount: Amount) -> dict[int, Labels]:
 def _lacking(
     left: Mapping[int, Labels], wanted: Sequence[int], phases: int, validation: Validation, seed: int
 ) -> tuple[list[int], str] | None:
-    """Return the phases that have no pixel for something, and for what; None where nothing lacks."""
+    """Return the phases that have no pixel for something, and for what; None if nothing lacks."""
     try:
         split = split_blocks(left, phases, *validation, seed)
     except AnnotationError:  # too little for both

@@ -55,8 +55,8 @@ def measure_robustness(
     """Measure what is missing of the runs that are done, and keep it in a file beside each.
 
     A model is loaded once, and its file is written when all of its conditions are measured. Every run sees the same
-    artefacts. Those of variants that see cleaned images are laid over the raw ones, and cleaned afterwards as theirs
-    were.
+    artefacts. For variants that see cleaned images, they are added to the raw ones, which are then cleaned in the same
+    way.
 
     Args:
         runs: the study's.

@@ -35,7 +35,7 @@ class _Loss(NamedTuple):
 
 
 def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping[str, Stack]) -> Section | None:
-    """Return what artefacts cost each variant; None where no run is measured.
+    """Return what artefacts cost each variant; None if no run is measured.
 
     Args:
         design: which artefacts are asked for.

@@ -32,7 +32,7 @@ _FEW = f"With fewer than {LEAST_SAMPLES} samples there is no interval."
 def transfer_section(
     design: Design, outcomes: Sequence[Outcome], transferred: Sequence[Transferred], stacks: Sequence[Stack]
 ) -> Section | None:
-    """Return what models are worth elsewhere; None where there is one sample, or no variant was tested on all.
+    """Return what models are worth elsewhere; None if there is one sample, or no variant was tested on all.
 
     Args:
         design: what is compared.

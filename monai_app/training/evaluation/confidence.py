@@ -40,7 +40,7 @@ class Confidence(Section):
         )
 
     def figure(self, pooled: Document) -> Figure | None:
-        """Draw a reliability diagram of both, side by side; one alone where there is nothing to compare."""
+        """Draw a reliability diagram of both, side by side; one alone if there is nothing to compare."""
         uncalibrated, calibrated = _KINDS
         titles = {uncalibrated: uncalibrated}
         temperature = pooled["temperature"]

@@ -45,7 +45,7 @@ class StackScores:
 
     Attributes:
         record: ``stack``, ``store``, ``stack_identity``, ``stack_ingested``, ``run``, ``weights_sha256``,
-            ``temperature`` (1 without a calibration), ``monai_app`` and, where there are any, ``stand_ins``.
+            ``temperature`` (1 without a calibration), ``monai_app`` and, if there are any, ``stand_ins``.
         slices: the scores of each slice.
         pictures: PNG by file name.
     """
@@ -71,7 +71,7 @@ def write_evaluation(
 
     Args:
         output: the run's folder ``eval``.
-        stacks: of one file of weights and one temperature; all or none with stand-ins.
+        stacks: of one file of weights and one temperature; all or none with replaced detectors.
         phases: names of the phases.
         sections: what was found beside the confusion matrix.
     """
@@ -109,7 +109,7 @@ def write_leave_one_out(
 
 
 def read_stack_scores(run: Path, identity: str, sections: Sequence[Section] = ()) -> StackScores | None:
-    """Read what a run's weights score on a stack, with the temperature that they have now; None where they were not.
+    """Read what a run's weights score on a stack, with the temperature that they have now; None if they were not.
 
     Args:
         run: the run folder.
@@ -233,7 +233,7 @@ def _slices_of(document: Document, sections: Sequence[Section]) -> list[SliceSco
 
 
 def _figures_in(folder: Path, sections: Sequence[Section]) -> dict[str, bytes]:
-    """What was drawn of one stack, which is what would be drawn of all where there is no other."""
+    """What was drawn of one stack, which is what would be drawn of all if there is no other."""
     paths = (folder / f"{each.name}.png" for each in sections)
     return {path.name: path.read_bytes() for path in paths if path.is_file()}
 

@@ -6,6 +6,9 @@ from typing import NamedTuple
 from monai_app.errors import ConfigError
 from monai_app.networks.weights import read_checkpoint
 
+LENGTH = ("continues", "max_epochs", "minutes", "pace", "patience")
+"""Settings in which a training may differ from the finished one that it continues."""
+
 
 class TrainingProgress(NamedTuple):
     """The progress of a training.

@@ -97,7 +97,7 @@ ROWS: list[Row] = [
     refused("a slice's name that there is not", "annotate STACK --from new.tif --slice z2", "'z2'", make=new()),
     refused("a file whose name says no slice", "annotate STACK --from new.tif", "--slice N", make=new()),
     refused("two slices for one plane", f"{NEW} --slice 4", "--slice is given 2 times", make=new()),
-    refused("a slice for a folder", "annotate STACK --from SAMPLE/annotations --slice 2", "--slice is for a file"),
+    refused("a slice for a folder", "annotate STACK --from SAMPLE/annotations --slice 2", "--slice applies to a file"),
     refused("labels of another size", NEW, "95 x 80", make=new(lambda pixels: pixels[1:])),
     refused("labels that label nothing", NEW, "labels no pixel", make=new(np.zeros_like)),
     refused("a value that is not a phase", NEW, "value 7", make=new(lambda pixels: np.where(pixels == 3, 7, pixels))),

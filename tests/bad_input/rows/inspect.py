@@ -53,7 +53,7 @@ ROWS = [
     bad("a run folder in place of a stack", "RUN", "run", "no images"),
     bad("a file that is not an image", "ZIP", "model.zip", "format"),
     bad("folders of detectors with different slices", "images", "detectors ICE and TLD", make=folders),
-    bad("a folder whose name holds control characters", "images", "control characters", make=control_characters),
+    bad("a folder whose name contains control characters", "images", "control characters", make=control_characters),
     bad("a store of which a chunk is missing", "STACK", "tiny.ome.zarr", make=without_chunk),
     bad("a description with a mistake", "SAMPLE/sample.yaml", "slice 9", make=wrong_description),
     bad("a description that does not exist", "SAMPLE/other.yaml", "other.yaml"),

@@ -82,7 +82,10 @@ ROWS = [
     refused("`--labels` without a store", f"report RUN {PAGE} --labels unet", "no store is given"),
     refused("a store with two label images", LABELLED, "choose one with --labels", make=labelled("found", "other")),
     refused(
-        "labels of another run", f"report RUN STACK {PAGE}", "made with weights abc", make=labelled("a", weights="abc")
+        "labels of another run",
+        f"report RUN STACK {PAGE}",
+        "predicted with weights abc",
+        make=labelled("a", weights="abc"),
     ),
     refused("a run beside labels of nobody", f"report RUN STACK {PAGE}", "have no record", make=labelled("a")),
     refused(

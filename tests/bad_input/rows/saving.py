@@ -38,7 +38,7 @@ ROWS = [
     refused("empty labels", "save STACK new.nii --labels ''", "no finished label image ''"),
     named("new.png", "ends in none of"),
     named("new.mhd", "ends in none of"),
-    named("new.ome.zarr", "in the store as OME-Zarr already"),
+    named("new.ome.zarr", "already stored as OME-Zarr"),
     named(".nrrd", "ends in none of"),
     refused("a target that exists", SAVE, "--overwrite", make=file_at("new.nii.gz")),
     refused("a target that is a folder", f"{SAVE} --overwrite", "new.nii.gz", make=folder_at("new.nii.gz")),

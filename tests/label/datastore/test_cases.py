@@ -140,7 +140,7 @@ def test_a_case_takes_back_only_what_it_set(cases: Cases) -> None:
     assert (done.set, done.removed) == ((), (2,)), "slice 3 was ingested, slice 4 set by the other case"
     assert cases.stack.train_slices == (1, 3, 4, 5)
     assert cases.stack.read_annotation(4)[6, 5] == 3
-    with pytest.raises(AnnotationError, match="label of case tiny_z0003 labels no pixel, and nothing was labelled"):
+    with pytest.raises(AnnotationError, match="label of case tiny_z0003 has no labelled pixel, nor had it before"):
         cases.import_labels(first, save(cases, first, {}))
     done = cases.import_labels(second, save(cases, second, {(0, 0, 0): 1}))
     assert (done.set, done.removed) == ((3,), (4, 5))

@@ -133,9 +133,9 @@ def test_labels_that_are_files_are_checked_too(
 def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore, tmp_path: Path) -> None:
     content = as_nifti(np.ones(SHAPE, np.uint8), PLACE).getvalue()
     for tag, text in (
-        ("final ", "tag 'final ': may hold letters"),
-        ("FINAL", "tag 'FINAL': labels that people checked have the tag 'final'"),
-        ("Final", "tag 'Final': labels that people checked"),
+        ("final ", "tag 'final ': must contain only letters"),
+        ("FINAL", "tag 'FINAL': checked labels have the tag 'final'"),
+        ("Final", "tag 'Final': checked labels"),
     ):
         with pytest.raises(AppError, match=text):
             store.save_label("tiny_z0004", sent(tmp_path, content), tag, {})

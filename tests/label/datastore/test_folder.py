@@ -105,5 +105,5 @@ def test_a_folder_that_cannot_be_written_is_refused_with_a_remedy(
         raise OSError(30, os.strerror(30))
 
     monkeypatch.setattr("monai_app.files.os.open", read_only)
-    with pytest.raises(ConfigError, match=r"Read-only file system; choose a place that can be written"):
+    with pytest.raises(ConfigError, match=r"Read-only file system; choose a writable place"):
         begin(tmp_path / "new", tiny_stack)

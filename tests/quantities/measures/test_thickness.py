@@ -77,7 +77,7 @@ def test_no_sphere_knows_what_lies_behind_a_gap(block: int, monkeypatch: pytest.
     table = [(row[0], row[2]) for row in found.tables["thickness"].rows]
     assert [share for name, share in table if name == "grain"] == shares(first)["grain"]
     assert [share for name, share in table if name == "pore"] == shares(second)["pore"]
-    assert "what is measured between gaps is 0.16 um thin" in str(
+    assert "the measured volume between gaps is only 0.16 um thick" in str(
         found.quantities["thickness_mean"]["grain"].unreliable
     )
 

@@ -274,13 +274,13 @@ def test_refuses_before_anything_is_written(
 
 @pytest.mark.parametrize("name", ["sample.zarr", "sample", ".ome.zarr", "sample.ome.zarr.d"])
 def test_refuses_other_target_names(sample: SampleFolder, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"does not end in \.ome\.zarr; call it, for instance"):
+    with pytest.raises(ConfigError, match=r"does not end in \.ome\.zarr; name it, for example"):
         ingest(sample.write(), sample.root / name)
 
 
 def test_refuses_a_target_below_a_file(sample: SampleFolder) -> None:
     (sample.root / "file").touch()
-    with pytest.raises(ConfigError, match=r"folder .*file cannot be made"):
+    with pytest.raises(ConfigError, match=r"folder .*file cannot be created"):
         ingest(sample.write(), sample.root / "file" / "a.ome.zarr")
 
 

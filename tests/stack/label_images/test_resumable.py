@@ -326,7 +326,7 @@ def test_in_progress_gives_the_fingerprint(stack: Stack) -> None:
     assert fingerprint["image"]["identity"] == stack.identity
     segment(stack)
     assert in_progress(stack.path, "a") is None
-    with pytest.raises(ConfigError, match="may hold letters"):
+    with pytest.raises(ConfigError, match="must contain only letters"):
         in_progress(stack.path, "../a")
 
 

@@ -90,7 +90,7 @@ def test_a_loss_that_scatters_little_is_shown(tiny_stack: Stack) -> None:
     lost = {"unet_ICE_1": (0.0, 0.1, 0.0), "forest_ICE_1": (0.05, 0.051, 0.052)}
     found = section(of_all({"unet_ICE_1": 0.7, "forest_ICE_1": 0.71}, lost), tiny_stack)
     assert found is not None
-    assert "shown for `forest_ICE_1`." in found.lines[-1]
+    assert "significant for `forest_ICE_1`." in found.lines[-1]
     assert "`unet_ICE_1` is best, 0.667, on its own sample `forest_ICE_1`." in "\n".join(found.lines)
 
 
@@ -110,6 +110,6 @@ def test_two_samples_have_no_interval(tiny_stack: Stack) -> None:
     found = section(of_all({"unet_ICE_1": 0.8, "forest_ICE_1": 0.7}, lost), tiny_stack, SAMPLES[:2])
     assert found is not None
     text = "\n".join(found.lines)
-    assert "Of fewer than 3 samples there is no interval" in text
+    assert "With fewer than 3 samples there is no interval" in text
     assert "is significant for" not in text
     assert "**+0.015** | +0.010 to +0.020 |  |" in text
