@@ -68,18 +68,18 @@ def connected(address: str) -> Iterator[distributed.Client]:
 
 
 @contextmanager
-def tasks_of(client: distributed.Client, plugin: distributed.WorkerPlugin) -> Iterator[list[Any]]:
-    """Give a plugin to every worker, those that come later included, until the body ends.
+def tasks_of(client: distributed.Client, plugin: distributed.WorkerPlugin, name: str) -> Iterator[list[Any]]:
+    """Give a plugin of that name to every worker, those that come later included, until the body ends.
 
     Yields:
         A list for the futures of the tasks that need it: they are cancelled before it is taken back.
     """
     futures = list[Any]()
     try:
-        client.register_plugin(plugin)
+        client.register_plugin(plugin, name)
         yield futures
     finally:
         # Where the scheduler is gone, so is the plugin; one that was started in its place knows of none (ValueError).
         with suppress(*LOST, OSError, ValueError):
             client.cancel(futures)  # type: ignore[no-untyped-call]
-            client.unregister_worker_plugin(plugin.name)  # type: ignore[no-untyped-call, attr-defined]
+            client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]

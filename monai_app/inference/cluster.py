@@ -85,7 +85,7 @@ def _computed(
 ) -> Iterator[tuple[int, int]]:
     name = f"monai-app-{uuid4().hex}"
     by_key = {f"{name}-{tile.number}": tile for tile in tiles}
-    with tasks_of(client, _Computing(name, job, threads)) as futures:
+    with tasks_of(client, _Computing(name, job, threads), name) as futures:
         futures += client.map(_compute, list(tiles), name=name, key=list(by_key), retries=0)
         for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
             tile, checksum = by_key[future.key], future.result()

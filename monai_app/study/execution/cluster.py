@@ -84,7 +84,8 @@ def completed_on_cluster(
         if not client.scheduler_info()["workers"]:
             raise ConfigError(f"cluster {address} has no workers; start one on each machine: dask worker {address}")
         by_key = {f"{name}-{number}": run for number, run in enumerate(runs)}
-        with tasks_of(client, _Carrying(name, shared, sorted({run.stack.path for run in runs}))) as futures:
+        plugin = _Carrying(name, shared, sorted({run.stack.path for run in runs}))
+        with tasks_of(client, plugin, name) as futures:
             futures += [client.submit(_complete, run, design, name, key=key, retries=0) for key, run in by_key.items()]
             for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
                 yield by_key[future.key], _result(future)
