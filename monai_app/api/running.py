@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.api.given import PathLike, Show
+from monai_app.api.logs import without_monai_lines
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import Applied, kept_settings
 from monai_app.bundle.configs.plain import read_config
@@ -20,7 +21,6 @@ from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
 from monai_app.inference import Model
-from monai_app.logs import without_monai_lines
 
 
 def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: PathLike | None) -> None:

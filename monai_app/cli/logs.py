@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 import typer
 
 from monai_app.errors import ConfigError
-from monai_app.logs import monai_loggers
 from monai_app.temporary import temporary_folder
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and results.")]
@@ -85,6 +84,8 @@ class Verbosity(Enum):
 
     def config(self, stream: Literal["stdout", "stderr"]) -> str:
         """Return a ``logging`` config file that logs to the stream."""
+        from monai_app.api.logs import monai_loggers
+
         verbose = self is Verbosity.VERBOSE
         names = monai_loggers()
         config = _CONFIG.format(
