@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import torch
 
 from monai_app.errors import ConfigError, causes
+
+_STATUS = Path("/proc/self/status")
 
 _FULL = ("out of memory", "ALLOC_FAILED")
 """Parts of error messages if a device's memory is full; the second is that of cuBLAS and cuDNN."""
@@ -15,6 +18,14 @@ _FULL = ("out of memory", "ALLOC_FAILED")
 def held_bytes() -> int:
     """Return the bytes of the host's memory that this process holds."""
     return int(psutil.Process().memory_info().rss)
+
+
+def peak_bytes() -> int:
+    """Return the most bytes of the host's memory that this process has held; on other systems than Linux, holds now."""
+    if not _STATUS.is_file():
+        return held_bytes()
+    # Not getrusage's ru_maxrss, which a process inherits from the one that started it.
+    return int(_STATUS.read_text(encoding="utf8").split("VmHWM:")[1].split()[0]) * 1024
 
 
 def free_bytes(device: torch.device) -> int:

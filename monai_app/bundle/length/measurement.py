@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 
 from monai_app.bundle.configs.settings import literally
 from monai_app.device.copies import finish
-from monai_app.device.memory import held_bytes
+from monai_app.device.memory import peak_bytes
 from monai_app.errors import user_error
 from monai_app.storage import refused
 from monai_app.temporary import temporary_folder
@@ -38,7 +38,7 @@ class Measurement:
         start: seconds until the first step, which include reading the slices.
         step: seconds per step, including crops and augmentation.
         validation: seconds per validation, including saving the weights.
-        memory: bytes of all processes; on CUDA, bytes of one device.
+        memory: most bytes of all processes; on CUDA, bytes of one device.
         disk: bytes of weights and checkpoint.
     """
 
@@ -115,7 +115,7 @@ def _timed(parser: ConfigParser, begun: float) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats(device)
     trainer.run()
     parser.get_parsed_content("summary_writer").close()
-    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else held_bytes()
+    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_bytes()
     return {
         "device": str(device),
         "start": started - begun,
