@@ -46,7 +46,7 @@ def open_planes(path: Path, request: Request = Request()) -> Source:  # noqa: B0
     form = format_of(path)
     if not (path.is_dir() if form.folder else path.is_file()):
         kind = "folder" if form.folder else "file"
-        raise StackError(f"{path} is not a {form.name} {kind}; give one, or rename it")
+        raise StackError(f"{path} is not a {kind} of the format {form.name}; give one, or rename it")
     file = chosen_part(form.open(path, request), request)
     file.check_alone()
     digits = max(4, len(str(file.count - 1)))
