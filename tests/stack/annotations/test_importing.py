@@ -201,7 +201,9 @@ def test_soft_edges_are_told_from_colours(bare: Stack, tmp_path: Path) -> None:
 
 def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
     path = tiff(tmp_path / "slice_1.tif", np.array([9, 0, 300], np.uint16)[truth(1)])
-    with pytest.raises(AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: give its phase"):
+    with pytest.raises(
+        AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: give its"
+    ):
         given(bare, path)
     with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is not a phase"):
         given(bare, path, mapping="0=pore,300=Hydrate")
