@@ -1,6 +1,6 @@
 """Deep-learning segmentation of raw, two-detector FIB-SEM serial sections with MONAI bundles.
 
-The names of `monai_app.api` are imported when they are asked for: ``__init__.pyi`` lists them.
+The names of `monai_app.api` are imported on first use; ``__init__.pyi`` lists them.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""The package's errors: one small tree, each leaf also the builtin a caller may already catch.
+"""The errors of this package; most also derive from a builtin that callers may already catch.
 
-A message names the offending value, the rule it breaks and the remedy. The command line shows it without a traceback.
+A message names the value, the rule and the remedy. The command line shows it without a traceback.
 """
 
 import errno
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 REFUSED = 3
-"""Exit code of a command that ended with an `AppError`."""
+"""Exit code of a command that failed with an `AppError`."""
 
 
 class AppError(Exception):
@@ -24,19 +24,19 @@ class AppError(Exception):
 
 
 class StackError(AppError, ValueError):
-    """Images or a stored stack that cannot be used: missing slices, unequal detectors, unreadable files."""
+    """Images or a stored stack cannot be used: missing slices, inconsistent detectors, unreadable files."""
 
 
 class AnnotationError(AppError, ValueError):
-    """Annotations that do not fit the stack or its phases."""
+    """Annotations do not fit the stack or its phases."""
 
 
 class ConfigError(AppError, ValueError):
-    """A description, simulator configuration, bundle or command-line value that breaks its rule."""
+    """A description, simulator configuration, bundle or command-line value is invalid."""
 
 
 class TargetExistsError(AppError, FileExistsError):
-    """The target is there already and may not be replaced unasked."""
+    """The target exists and may not be replaced."""
 
     status = 409
 
@@ -48,13 +48,13 @@ class BusyError(AppError, RuntimeError):
 
 
 class OutdatedError(AppError, RuntimeError):
-    """What was to be changed is not what it was when the change began: somebody else changed it."""
+    """The data to change was changed by another process or user in the meantime."""
 
     status = 409
 
 
 class DivergedError(AppError, ArithmeticError):
-    """A training whose loss or weights are no finite numbers any more."""
+    """A training diverged: its loss or weights are not finite."""
 
 
 class NotTrainedError(AppError, RuntimeError):
@@ -64,51 +64,51 @@ class NotTrainedError(AppError, RuntimeError):
 
 
 class StorageError(AppError, OSError):
-    """A disk that is full or read-only, or a file system that lacks what is needed; ``errno`` is the system's."""
+    """A disk is full or read-only, or a file system lacks a feature; ``errno`` is that of the operating system."""
 
     def __str__(self) -> str:
-        """Return the message, where OSError would make one of ``errno`` and ``strerror``."""
+        """Return the message; OSError would build one from ``errno`` and ``strerror``."""
         return str(self.args[0])
 
 
 class StoppedError(AppError, RuntimeError):
-    """A person or the system stopped the work; what is done is kept."""
+    """The user or the system stopped the work; completed work is kept."""
 
     status = 409
 
 
-class NoRoomError(AppError, RuntimeError):
-    """Memory or disk are full, or would be."""
+class InsufficientSpaceError(AppError, RuntimeError):
+    """Memory, disk or quota is or would be exhausted."""
 
     status = 507
 
 
 class NotFoundError(AppError, LookupError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
     status = 404
 
 
 class RunningError(AppError, RuntimeError):
-    """Work of this kind runs already."""
+    """A job of this kind is already running."""
 
     status = 429
 
 
 class FailedError(AppError, RuntimeError):
-    """Work ended in a way that nobody foresaw, or its process died."""
+    """Work failed unexpectedly, or its process died."""
 
     status = 500
 
 
 class UnavailableError(AppError, RuntimeError):
-    """As much work waits as may, or whatever does it ends."""
+    """The queue is full, or the server is shutting down."""
 
     status = 503
 
 
 class Faults:
-    """Errors that do not depend on each other, told together, so that a person corrects all of them at once.
+    """Collects independent errors and raises them together, so that the user can correct all of them at once.
 
     Example:
         >>> faults = Faults()
@@ -121,7 +121,7 @@ class Faults:
         monai_app.errors.ConfigError: 300 is more than 255; correct it
         400 is more than 255; correct it
 
-    Faults of three files or more that differ in the file alone are told once.
+    Errors of three files or more that differ only in the file are merged into one line.
     """
 
     _SHOWN = 12
@@ -134,7 +134,7 @@ class Faults:
 
     @staticmethod
     def _together(lines: list[str]) -> list[str]:
-        """One line for several that differ in the file alone."""
+        """Return one line for several errors that differ only in the file."""
         if len(lines) < 3:
             return lines
         (first, _, what), (second, *_) = (line.partition(": ") for line in lines[:2])
@@ -142,17 +142,17 @@ class Faults:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Note an error of the body, which ends there."""
+        """Record an error of the body, which ends there."""
         try:
             yield
         except AppError as error:
             self._found.append(error)
 
     def check(self) -> None:
-        """Raise what was noted, as an error of the first one's type.
+        """Raise the recorded errors as one error of the first one's type.
 
         Raises:
-            AppError: a line, or more, for each; the first ones where there are many.
+            AppError: with a line or more for each, limited to the first ones.
         """
         if not self._found:
             return
@@ -166,21 +166,21 @@ class Faults:
         raise type(self._found[0])(text) from None
 
 
-DISK_FULL = "the disk is full; remove what is not needed any more (uploads, labels), and try again"
+DISK_FULL = "the disk is full; remove files that are no longer needed (uploads, labels), and try again"
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error comes of a full disk, or of a quota that is used up."""
+    """Whether an error was caused by a full disk or an exhausted quota."""
     return any(isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT) for each in causes(error))
 
 
 def user_error(error: BaseException | None) -> AppError | None:
-    """Find the package's own error in a chain of causes: MONAI wraps what fails in a config."""
+    """Find the package's own error in a chain of causes, because MONAI wraps errors in configs."""
     return next((each for each in causes(error) if isinstance(each, AppError)), None)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, what caused it, what caused that, and so on."""
+    """Yield an error and its chain of causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

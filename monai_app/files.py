@@ -1,4 +1,4 @@
-"""Files and directories that appear whole or not at all, and locks that keep two processes off one target."""
+"""Atomic files and directories, and locks that protect a target from concurrent processes."""
 
 import ctypes
 import errno
@@ -21,23 +21,22 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 _FLUSHES = 8
-"""Files flushed at a time."""
+"""Number of files flushed concurrently."""
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 _NO_SWAP = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
 _NO_FOLDER_FLUSH = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EPERM, errno.EACCES)
-"""What file systems answer that cannot do it: network drives, exFAT and other file systems of other systems."""
+"""Errors of file systems that do not support the operation: network drives, exFAT and others."""
 
 _POLL = 0.01
-"""Seconds between two looks at a lock that another process holds."""
+"""Seconds between two attempts to take a lock."""
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success it becomes ``path``, otherwise it is removed.
+    """Yield a temporary path next to ``path``; on success it becomes ``path``, otherwise it is removed.
 
-    A kill at any moment leaves either the old file or the new one, never half of one. Whoever writes the same file at
-    the same time waits.
+    A kill at any moment leaves either the old file or the new one. Concurrent writers of the same file wait.
 
     Raises:
         StorageError: the disk is full or read-only.
@@ -46,7 +45,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with lock(_file_lock_path(path)), writing(path):
-        temporary.unlink(missing_ok=True)  # of a killed run; if it is a link, its target is not for us to write
+        temporary.unlink(missing_ok=True)  # left by a killed run; if it is a link, its target must not be written
         try:
             yield temporary
             with temporary.open("rb") as handle:
@@ -57,28 +56,28 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file as `atomic_file` does."""
+    """Write a JSON file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
 
 @contextmanager
 def atomic_directory(target: Path, marker: str, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside ``target``; on success it becomes ``target``, otherwise it is removed.
+    """Yield a temporary folder next to ``target``; on success it becomes ``target``, otherwise it is removed.
 
     Args:
-        target: the folder to make.
-        marker: name of a file that the body writes into the folder. An existing folder is replaced only if it holds
-            such a file, so that a slip of the hand cannot replace somebody's home.
+        target: the folder to create.
+        marker: name of a file that the body writes to the folder. An existing folder is replaced only if it contains
+        such a file, so that a typing error cannot replace another folder.
         overwrite: replace an existing folder, once the new one is complete.
 
     Raises:
         TargetExistsError: the target exists and may not be replaced.
-        BusyError: another process is making it.
+        BusyError: another process is writing it.
     """
-    target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links; "." and ".." have no name of their own
+    target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links; "." and ".." have no name
     target.parent.mkdir(parents=True, exist_ok=True)
-    busy = f"{target} is being made by another process; wait for it or choose another one"
+    busy = f"{target} is being written by another process; wait for it or choose another one"
     with transaction(target, busy, lambda: check_directory_target(target, marker, overwrite=overwrite)) as partial:
         partial.mkdir()
         yield partial
@@ -88,16 +87,16 @@ def atomic_directory(target: Path, marker: str, *, overwrite: bool = False) -> I
 def transaction(
     target: Path, busy: str | None, check: Callable[[], None], published: Callable[[], None] | None = None
 ) -> Iterator[Path]:
-    """Make a directory under its hidden name, which the body fills and which becomes ``target`` on success.
+    """Create a directory under a hidden name, which the body fills and which becomes ``target`` on success.
 
     Args:
-        target: the directory, in an existing one.
-        busy: what to tell the user where another process is making it; None waits for it instead.
-        check: raises if the target must not be made; called when no other process can make it any more.
-        published: called when the directory has its name, before another process can make it again.
+        target: the directory, whose parent exists.
+        busy: error message if another process is writing it; None waits instead.
+        check: raises if the target must not be created; called with the lock held.
+        published: called after the directory has its final name, with the lock held.
 
     Raises:
-        BusyError: another process is making it.
+        BusyError: another process is writing it.
     """
     with lock(lock_path(target), busy):
         clear_leftovers(target)
@@ -116,18 +115,18 @@ def transaction(
 
 @contextmanager
 def work_folder(target: Path, busy: str) -> Iterator[Path]:
-    """Give a hidden folder beside ``target`` for what it is made of; it goes with the body, or with the next one's.
+    """Yield a hidden working folder next to ``target``; it is removed after the body, or by the next call.
 
     Args:
         target: a file or directory in an existing directory.
-        busy: what to tell the user where another process is making it.
+        busy: error message if another process is writing it.
 
     Raises:
-        BusyError: another process is making it.
+        BusyError: another process is writing it.
     """
     with lock(lock_path(target), busy):
         folder = partial_path(target)
-        remove_tree(folder)  # of a run that was killed
+        remove_tree(folder)  # left by a killed run
         try:
             folder.mkdir()
             yield folder
@@ -136,7 +135,7 @@ def work_folder(target: Path, busy: str) -> Iterator[Path]:
 
 
 def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> None:
-    """Refuse early what :func:`atomic_directory` would refuse.
+    """Check the target of :func:`atomic_directory` before the work starts.
 
     Raises:
         TargetExistsError: the target exists and may not be replaced.
@@ -145,11 +144,11 @@ def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> Non
         clear_unused(target)
         raise TargetExistsError(f"{target} exists; choose another one, or --overwrite to replace it")
     if target.exists() and not (target / marker).is_file():
-        raise TargetExistsError(f"{target} holds no {marker}, so it is not replaced; choose another one")
+        raise TargetExistsError(f"{target} has no {marker}, so it is not replaced; choose another one")
 
 
 def check_file_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse early a file that exists.
+    """Check a target file before the work starts.
 
     Raises:
         TargetExistsError: the target exists and may not be replaced.
@@ -161,21 +160,21 @@ def check_file_target(target: Path, *, overwrite: bool) -> None:
 
 @contextmanager
 def lock(path: Path, busy: str | None = None) -> Iterator[None]:
-    """Hold an exclusive lock file while the body runs; the operating system frees it when the process dies.
+    """Hold an exclusive lock file while the body runs; the operating system releases it if the process dies.
 
-    The file is removed at the end, while the lock is held: whoever waits for it notices and tries again.
+    The file is removed at the end, with the lock held: waiting processes notice this and try again.
 
     Args:
         path: the lock file, in an existing directory.
-        busy: what to tell the user where another process holds the lock; None waits for it instead.
+        busy: error message if another process holds the lock; None waits instead.
 
     Raises:
         BusyError: another process (or another thread) holds the lock; the text is ``busy``.
-        StorageError: the folder cannot be written, or its file system has no locks.
+        StorageError: the folder is not writable, or its file system has no locks.
     """
     held = FileLock(path, blocking=busy is None, poll_interval=_POLL, fallback_to_soft=False, thread_local=False)
     try:
-        # What cannot be opened fails here with its own error; filelock would report it as held by another process.
+        # A path that cannot be opened fails here with its own error; filelock would report it as locked.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666))
         held.acquire()
     except Timeout:
@@ -183,7 +182,7 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_LOCKS:
             path.unlink(missing_ok=True)
-            error = OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))  # ENOSYS would not say what is missing
+            error = OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))  # ENOSYS would not name the missing feature
         raise storage_error(error, path if error.errno == errno.ENAMETOOLONG else path.parent) from None
     try:
         yield
@@ -193,17 +192,17 @@ def lock(path: Path, busy: str | None = None) -> Iterator[None]:
 
 
 def partial_path(target: Path) -> Path:
-    """The hidden sibling in which a directory is made: ``.<name>.partial``."""
+    """The hidden sibling in which a directory is written: ``.<name>.partial``."""
     return target.with_name(f".{target.name}.partial")
 
 
 def lock_path(target: Path) -> Path:
-    """The hidden sibling that locks the making of a directory: ``.<name>.lock``."""
+    """The hidden lock file for writing a directory: ``.<name>.lock``."""
     return target.with_name(f".{target.name}.lock")
 
 
 def _partial_file(path: Path) -> Path:
-    """The hidden sibling in which a file is made; the suffix stays last because writers choose the format by it."""
+    """The hidden sibling in which a file is written; the suffix stays last because writers choose the format by it."""
     return path.with_name(f".{path.stem}.partial{path.suffix}")
 
 
@@ -216,20 +215,20 @@ def _old_path(target: Path) -> Path:
 
 
 def clear_leftovers(target: Path) -> None:
-    """Remove what a killed run left beside ``target``; call with the target's lock held.
+    """Remove files of a killed run next to ``target``; call with the target's lock held.
 
-    Where the kill fell between the two renames of a replacement, the old directory gets its name back.
+    If the kill was between the two renames of a replacement, the old directory gets its name back.
     """
     rollback(target)
     remove_tree(partial_path(target))
 
 
 def clear_unused(target: Path, clear: Callable[[Path], None] = clear_leftovers) -> None:
-    """Remove what a killed run left beside a target that stays as it is, unless a process is making it.
+    """Remove files of a killed run next to a target that stays unchanged, unless a process is writing it.
 
     Args:
         target: the file or directory.
-        clear: removes it, called with the target's lock held; the locks themselves go in any case.
+        clear: removes them, called with the target's lock held; unused lock files are always removed.
     """
     with suppress(BusyError, StorageError):
         if lock_path(target).exists() or partial_path(target).exists():
@@ -241,14 +240,14 @@ def clear_unused(target: Path, clear: Callable[[Path], None] = clear_leftovers) 
 
 
 def clear_locks(paths: Iterable[Path]) -> None:
-    """Remove those lock files that killed processes left; what a process holds stays."""
+    """Remove lock files of killed processes; locks in use stay."""
     for path in paths:
         with suppress(BusyError, StorageError), lock(path, "it is held"):
             pass
 
 
 def rollback(target: Path) -> None:
-    """Mend a replacement that was killed between its two renames, and leave ``.<name>.partial`` as it is."""
+    """Undo a replacement that was killed between its two renames, and keep ``.<name>.partial``."""
     old = _old_path(target)
     if old.exists() and not target.exists():
         old.rename(target)
@@ -256,16 +255,16 @@ def rollback(target: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory tree if it is there."""
+    """Remove a directory tree if it exists."""
     if path.exists():
         shutil.rmtree(path)
 
 
 def commit(target: Path) -> None:
-    """Give the finished ``.<name>.partial`` its name, replacing what has the name; call with the target's lock held.
+    """Rename the finished ``.<name>.partial`` to its target, replacing an existing one; call with the lock held.
 
-    Everything is flushed to the disk before. Replacing swaps the two directories in one step where the file system
-    can, so that at every moment one whole directory has the name.
+    Everything is flushed to disk first. A replacement swaps the two directories atomically if the file system supports
+    it, so that a complete directory has the name at any moment.
     """
     partial = partial_path(target)
     flush_tree(partial)
@@ -282,7 +281,7 @@ def commit(target: Path) -> None:
 
 
 def _swap(first: Path, second: Path) -> bool:
-    """Exchange two names in one step; false where the C library or the file system cannot."""
+    """Exchange two names atomically; False if the C library or the file system does not support it."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False
@@ -296,7 +295,7 @@ def _swap(first: Path, second: Path) -> bool:
 
 
 def link_or_copy(source: Path | str, target: Path | str) -> None:
-    """Give a file another name, at which nothing is; copy it where the file system cannot.
+    """Create a hard link to a file at a new path; copy the file if the file system has no links.
 
     Raises:
         FileNotFoundError: it does not exist.
@@ -320,13 +319,13 @@ def file_sha256(path: Path) -> str:
 def flush_tree(root: Path) -> None:
     """Flush every file and directory below ``root``, and ``root`` itself, to the disk."""
     folders = [(Path(folder), names) for folder, _, names in os.walk(root)]
-    with ThreadPoolExecutor(_FLUSHES) as pool:  # a store has thousands of files, and flushing is waiting
+    with ThreadPoolExecutor(_FLUSHES) as pool:  # a store has thousands of files, and flushing mostly waits
         list(pool.map(flush, (folder / name for folder, names in folders for name in names)))
         list(pool.map(flush, (folder for folder, _ in folders)))
 
 
 def flush(path: Path) -> None:
-    """Flush one file or directory to the disk; a directory only where the file system can."""
+    """Flush one file or directory to disk; a directory only if the file system supports it."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Names that come from outside: as they may be shown, and as they may become a file's."""
+"""Names from outside: safe display and safe file names."""
 
 import logging
 import re
@@ -9,20 +9,20 @@ from monai_app.errors import ConfigError
 _UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _CONTROL = re.compile(f"[{_UNSEEN}]")
 _IN_NAMES = re.compile(f"[\t\n{_UNSEEN}]")
-"""What terminals take for commands, what ends a line or turns its direction, and bytes that are no text."""
+"""Control characters, line ends, direction marks, and bytes that are not text."""
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 _LONGEST = 200
-"""Bytes of a file's name without suffix: all file systems have room for 255."""
+"""Maximum bytes of a file name without suffix; all file systems allow 255 in total."""
 
 _LISTED = 12
-"""Names that a message lists."""
+"""Maximum names in a message."""
 
 
 def printable(text: str) -> str:
-    r"""Return a text as it may be shown: control characters and what turns the direction of writing are escaped.
+    r"""Return a text for display, with control characters and direction marks escaped.
 
-    Line feeds and tabs stay, because messages have some.
+    Line feeds and tabs are kept, because messages contain them.
 
     Example:
         >>> printable("a\x1b[31mb")
@@ -32,12 +32,12 @@ def printable(text: str) -> str:
 
 
 def is_printable(name: str) -> bool:
-    """Whether a name can be shown in a line as it is."""
+    """Whether a name can be displayed in a line unchanged."""
     return not _IN_NAMES.search(name)
 
 
 def is_file_name(name: object) -> bool:
-    """Whether every system takes a name for that of a file, which lies in the folder that it is put into."""
+    """Whether a name is a valid file name on every system and cannot lead out of a folder."""
     if not isinstance(name, str) or not name or not is_printable(name) or len(name.encode()) > _LONGEST:
         return False
     return (
@@ -46,24 +46,24 @@ def is_file_name(name: object) -> bool:
 
 
 def check_file_name(name: str, what: str) -> str:
-    """Return a name if it is a file's, see `is_file_name`.
+    """Return a name if it is a valid file name, see `is_file_name`.
 
     Args:
         name: the name, without suffix or with one.
-        what: what has it, for the error.
+        what: what is named, for the error message.
 
     Raises:
-        ConfigError: it could be a path, a device, or nothing that can be shown.
+        ConfigError: it could be a path or a device, or cannot be displayed.
     """
     if not is_file_name(name):
         raise ConfigError(
-            f"{what} {name[:_LONGEST]!r} is no file name that every system takes, such as slice_0001; rename it"
+            f"{what} {name[:_LONGEST]!r} is not a file name that every system takes, such as slice_0001; rename it"
         )
     return name
 
 
 def listed(names: Iterable[object]) -> str:
-    """The first of many names, or numbers, and how many more there are.
+    """Return the first of many names or numbers, and the count of the others.
 
     Example:
         >>> listed(range(14))
@@ -75,7 +75,7 @@ def listed(names: Iterable[object]) -> str:
 
 
 class EscapingFormatter(logging.Formatter):
-    """Shows messages as `printable` does, whose names somebody else may have chosen; no line of one begins a record."""
+    """Escapes messages with `printable`, because they may contain untrusted names; further lines are indented."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         """Return a record's line, its further lines indented."""

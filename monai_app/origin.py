@@ -1,4 +1,4 @@
-"""Files that a command reads once: what is loaded is what is hashed and named, and a replacement is noticed."""
+"""Files that are read once: the loaded content is the hashed one, and a later replacement is detected."""
 
 import hashlib
 import os
@@ -8,7 +8,7 @@ from monai_app.errors import ConfigError
 from monai_app.files import file_sha256
 
 Stamp = tuple[int, int, int]
-"""What a file's state tells: another one means that it was replaced or changed."""
+"""State of a file; a different one means that it was replaced or changed."""
 
 
 class Origin:
@@ -16,15 +16,15 @@ class Origin:
 
     Args:
         path: the file.
-        sha256: SHA-256 of what was read of it, in hexadecimal digits.
-        stamp: what its state told when it was read; None where nobody looked.
+        sha256: SHA-256 of the content that was read, in hexadecimal digits.
+        stamp: its state when it was read; None if it was not recorded.
     """
 
     def __init__(self, path: Path, sha256: str, stamp: Stamp | None = None) -> None:
         self.path, self.sha256, self._stamp = path, sha256, stamp
 
     def check(self) -> None:
-        """Check that the file still holds what was read; it is hashed only where its date, size or inode changed.
+        """Check that the file is unchanged; it is hashed only if its date, size or inode changed.
 
         Raises:
             ConfigError: it was replaced or removed.
@@ -38,14 +38,14 @@ class Origin:
             same = False
         if not same:
             raise ConfigError(
-                f"{self.path} was replaced since it was read, so nothing more is written: run the same command again "
-                "to use the new file, or put the old one back"
+                f"{self.path} was replaced since it was read, so nothing more is written; run the same command again "
+                "to use the new file, or restore the old one"
             )
         self._stamp = stamp
 
 
 def read_once(path: Path) -> tuple[bytes, Origin]:
-    """Read a file; return its bytes and what they are.
+    """Read a file; return its bytes and its `Origin`.
 
     Raises:
         OSError: it cannot be read.
@@ -57,5 +57,5 @@ def read_once(path: Path) -> tuple[bytes, Origin]:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """The stamp of a file by its state: date, size and inode."""
+    """Return the state of a file: date, size and inode."""
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,4 +1,4 @@
-"""Pictures of a slice: what the detectors saw, what is true, what was predicted, where that is wrong."""
+"""Pictures of a slice: detectors, truth, prediction and errors."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -18,11 +18,11 @@ RIGHT_RGB = (225, 225, 225)
 ERROR_RGB = (200, 0, 80)
 
 LONGEST_SIDE = 1024
-"""Larger slices are drawn from every n-th pixel: a panel on a page holds no more."""
+"""Larger slices are drawn from every n-th pixel, which is enough for a panel on a page."""
 
 
 MOST_IN_A_ROW = 6
-"""Panels; more go into several rows of equal length."""
+"""Maximum panels in a row."""
 
 
 def colour_labels(labels: np.ndarray, phases: Sequence[Phase]) -> np.ndarray:
@@ -33,7 +33,7 @@ def colour_labels(labels: np.ndarray, phases: Sequence[Phase]) -> np.ndarray:
 
 
 def colour_errors(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Colour wrong pixels; right ones are light grey and unlabelled ones white. RGB (rows, columns, 3) uint8."""
+    """Colour wrong pixels; correct ones are light grey and unlabelled ones white. RGB (rows, columns, 3) uint8."""
     table = np.array([UNLABELLED_RGB, RIGHT_RGB, ERROR_RGB], dtype=np.uint8)
     return table[np.where(truth == 0, 0, np.where(truth == prediction, 1, 2))]
 
@@ -48,7 +48,7 @@ def draw_slice(
     Slices longer than ``LONGEST_SIDE`` are thinned.
 
     Args:
-        images: per detector name its grey values (rows, columns); shown from the 0.5th to the 99.5th percentile.
+        images: grey values (rows, columns) by detector name, displayed from the 0.5th to the 99.5th percentile.
         truth: annotation (rows, columns), 0 unlabelled, 1..K.
         prediction: labels (rows, columns), 1..K.
         phases: the K phases.
@@ -66,7 +66,7 @@ def draw_slice(
     columns = -(-len(panels) // lines)
     height = lines * 4 * truth.shape[0] / truth.shape[1]
     figure = Figure(figsize=(4 * columns, height + 1.0), dpi=128, layout="constrained")
-    ticks: dict[str, list[float]] = {"xticks": [], "yticks": []}  # hidden ones would be laid out, too
+    ticks: dict[str, list[float]] = {"xticks": [], "yticks": []}  # hidden axes would be laid out, too
     places = list(figure.subplots(lines, columns, squeeze=False, subplot_kw=ticks).flat)
     for axes, (name, pixels) in zip(places, panels.items(), strict=False):
         axes.imshow(pixels, cmap="gray", interpolation="antialiased")
@@ -85,9 +85,9 @@ def draw_item(item: Mapping[str, Any], spec: ModelSpec, title: str) -> Figure:
 
     Args:
         item: ``image`` with the stack's path and slice in its ``meta``, ``label`` annotation (1, rows, columns) and
-            ``pred`` logits (K, rows, columns), NaN where they were not computed, which stays white.
-        spec: of the model, whose detectors are read again from the stack in their own grey values.
-        title: comes before the stack's name and the slice's index.
+            ``pred`` logits (K, rows, columns), NaN where not computed, which stays white.
+        spec: of the model; its detectors are read from the stack with their original grey values.
+        title: precedes the stack's name and the slice index.
     """
     stack, z = Stack.open(item["image"].meta["filename_or_obj"]), int(item["image"].meta["z"])
     images = {name: stack.read_slab(z, [name], 1)[0] for name in spec.detectors}

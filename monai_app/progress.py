@@ -9,7 +9,7 @@ Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``: once before the first item (``done=0``) and again after every item."""
 
 Task = Callable[[str], AbstractContextManager[Progress]]
-"""Makes what shows the progress of a piece of work, which is named."""
+"""Returns the progress callback of a named step."""
 
 
 def silent(done: int, total: int) -> None:
@@ -17,7 +17,7 @@ def silent(done: int, total: int) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration for people: ``"42 s"``, ``"3 min 05 s"`` or ``"2 h 07 min"``."""
+    """Format a duration: ``"42 s"``, ``"3 min 05 s"`` or ``"2 h 07 min"``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -27,13 +27,13 @@ def duration(seconds: float) -> str:
 
 
 class LoggedProgress:
-    """Report progress to the log, with the rate and the time left, at most every ``interval`` seconds.
+    """Log progress with rate and remaining time, at most every ``interval`` seconds.
 
     Args:
         task: what is being done, e.g. ``"ingest"``.
         unit: what is counted, in the plural, e.g. ``"slices"``.
         interval: seconds between two lines; the last item is always reported.
-        per: items that make one of the unit, e.g. a million pixels for ``"Mpixel"``.
+        per: items per unit, e.g. a million pixels for ``"Mpixel"``.
     """
 
     def __init__(self, task: str, unit: str = "slices", interval: float = 5.0, per: int = 1) -> None:

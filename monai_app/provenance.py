@@ -1,4 +1,4 @@
-"""Where a result comes from: recorded with every label image and every score."""
+"""Provenance of results, recorded with every label image and score."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,17 +10,17 @@ from monai_app.stack import Stack
 def provenance(
     stack: Stack, run: str, weights_sha256: str, stand_ins: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Describe the data and the model behind a result, as they were read.
+    """Describe the data and the model of a result, as they were read.
 
     Args:
         stack: the stack.
-        run: name of the model, its run folder's or its file's.
+        run: name of the model's run folder or file.
         weights_sha256: SHA-256 of the weights that were loaded.
-        stand_ins: detector of the model -> detector of the stack that took its part.
+        stand_ins: detector of the model -> detector of the stack that replaced it.
 
     Returns:
-        The stack's name and identity, the model's name, the SHA-256 of its weights and the package's version; and
-        ``stand_ins``, where there are any.
+        The stack's name and identity, the model's name, the SHA-256 of its weights, the package's version, and
+        ``stand_ins`` if there are any.
     """
     return {
         "stack": stack.name,

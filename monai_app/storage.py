@@ -1,4 +1,4 @@
-"""What a disk or file system refuses, told in one line: the file, the reason and what to do about it."""
+"""Errors of disk and file system in one line: the file, the reason and the remedy."""
 
 import errno
 import os
@@ -12,36 +12,36 @@ from monai_app.errors import AppError, StorageError, causes
 
 _AGAIN = "and run the same command again"
 _DISK = {
-    errno.ENOSPC: f"make room on that disk, {_AGAIN}",
-    errno.EDQUOT: f"make room within your quota, {_AGAIN}",
-    errno.EFBIG: "choose a place on a file system that takes files of that size",
-    errno.EROFS: "choose a place that can be written, or copy what is there to one",
+    errno.ENOSPC: f"free space on that disk, {_AGAIN}",
+    errno.EDQUOT: f"free space within your quota, {_AGAIN}",
+    errno.EFBIG: "choose a file system that supports files of that size",
+    errno.EROFS: "choose a writable place, or copy the files to one",
 }
 _REMEDIES = {
     **_DISK,
-    errno.EACCES: "ask its owner for the permission, or choose another place",
-    errno.EPERM: "ask its owner for the permission, or choose a place on another file system",
-    errno.EIO: "the disk or the network drive fails; copy what is on it, or choose another place",
-    errno.ENOLCK: "it cannot keep two processes off one target; choose a place on another file system",
-    errno.ENOSYS: "the file system lacks what is needed: choose a place on another one",
-    errno.ENOTSUP: "the file system lacks what is needed: choose a place on another one",
+    errno.EACCES: "ask the owner for permission, or choose another place",
+    errno.EPERM: "ask the owner for permission, or choose another file system",
+    errno.EIO: "the disk or network drive is failing; copy your files, or choose another place",
+    errno.ENOLCK: "the file system has no locks; choose another one",
+    errno.ENOSYS: "the file system does not support this operation; choose another one",
+    errno.ENOTSUP: "the file system does not support this operation; choose another one",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: f"allow more open files (ulimit -n 4096), {_AGAIN}",
-    errno.EEXIST: "something has that name; choose another one",
-    errno.ENOTDIR: "a folder of that path is a file; choose another place",
+    errno.EEXIST: "the name exists already; choose another one",
+    errno.ENOTDIR: "a part of the path is a file; choose another place",
     errno.EISDIR: "it is a folder; choose another name",
     errno.ENOENT: "correct the path",
 }
 _BEHIND = _REMEDIES.keys() - {errno.ENOENT, errno.ENOTDIR, errno.EISDIR}
-"""Told also where another error was raised because of them; the others may be nothing but a step of a search."""
+"""Reported even as the cause of another error; others may be part of a search for files."""
 
 
 def storage_error(error: OSError, path: Path | str | None = None) -> StorageError:
-    """Return an error of the system as one that names the file, the reason and the remedy.
+    """Convert an OSError to an error that names the file, the reason and the remedy.
 
     Args:
-        error: the system's.
-        path: the file that was meant, where the system knows it by another name or by none.
+        error: the error of the operating system.
+        path: the file that was meant, if the system has another name for it or none.
     """
     error = _plain(error)
     place = path or error.filename
@@ -53,7 +53,7 @@ def storage_error(error: OSError, path: Path | str | None = None) -> StorageErro
 
 
 def refused(error: BaseException | None) -> StorageError | None:
-    """Find what the disk refused in a chain of causes: torch and MONAI raise errors of their own."""
+    """Find a disk error in a chain of causes, because torch and MONAI wrap it in their own errors."""
     cause = _cause(error, _BEHIND)
     return None if cause is None else storage_error(cause)
 
@@ -64,7 +64,7 @@ def _cause(error: BaseException | None, codes: Container[int]) -> OSError | None
 
 
 def _plain(error: OSError) -> OSError:
-    """Return the first error of those that copying a folder collects; the system's own as it is."""
+    """Return the first of the errors collected by copying a folder; others are returned unchanged."""
     if not isinstance(error, shutil.Error) or not isinstance(error.args[0], list):
         return error
     _, target, text = error.args[0][0]
@@ -74,7 +74,7 @@ def _plain(error: OSError) -> OSError:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the file that is meant where the disk is full or read-only, whatever it is written through.
+    """Name the intended file if the disk is full or read-only, whatever library writes it.
 
     Raises:
         StorageError: the disk is full or read-only.
@@ -91,11 +91,11 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_writable(folder: Path, remedy: str) -> None:
-    """Refuse a folder that cannot be written, before the work whose result goes there.
+    """Check that a folder is writable before the work whose result goes there.
 
     Args:
-        folder: it, or its first parent that exists, is looked at.
-        remedy: what to do instead.
+        folder: the folder; if it does not exist, its first existing parent is checked.
+        remedy: the remedy in the message.
 
     Raises:
         StorageError: it cannot be written, or is a file.

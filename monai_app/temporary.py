@@ -1,4 +1,4 @@
-"""Temporary folders that a killed process does not leave for ever: the next one of the same kind removes them."""
+"""Temporary folders; those of killed processes are removed by the next process of the same kind."""
 
 import atexit
 import fcntl
@@ -13,17 +13,17 @@ from pathlib import Path
 
 @contextmanager
 def temporary_folder(kind: str) -> Iterator[Path]:
-    """Give a folder that lasts as long as the body, and remove what killed processes left of the same kind.
+    """Yield a folder that is removed after the body, and remove those of killed processes of the same kind.
 
-    It is locked while it is used; the operating system frees the lock when the process dies.
+    It is locked while in use; the operating system releases the lock if the process dies.
 
     Args:
-        kind: what it is for, a part of its name.
+        kind: its purpose, which is part of its name.
     """
-    # A disk that machines share may have locks that only one of them sees.
+    # Locks on a shared disk may be visible on one machine only.
     prefix = f"monai-app-{kind}-{platform.node()}-"
     for left in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        with suppress(OSError), _locked(left):  # it may be in use, another user's or gone
+        with suppress(OSError), _locked(left):  # it may be in use, belong to another user, or be gone
             shutil.rmtree(left, ignore_errors=True)
     with ExitStack() as stack:
         folder = None
@@ -35,7 +35,7 @@ def temporary_folder(kind: str) -> Iterator[Path]:
 
 @contextmanager
 def temporary_files_in(folder: Path) -> Iterator[None]:
-    """Let temporary files of libraries lie in a folder, those of processes that are started meanwhile too."""
+    """Redirect temporary files of libraries, including those of child processes, to a folder."""
     default, environment = tempfile.tempdir, os.environ.get("TMPDIR")
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     try:
@@ -49,7 +49,7 @@ def temporary_files_in(folder: Path) -> Iterator[None]:
 
 
 def process_folder(kind: str) -> Path:
-    """Give such a folder that lasts as long as this process."""
+    """Return such a folder that is removed when this process ends."""
     return _OF_PROCESS.enter_context(temporary_folder(kind))
 
 
@@ -58,20 +58,20 @@ atexit.register(_OF_PROCESS.close)
 
 
 def _made(prefix: str, stack: ExitStack) -> Path | None:
-    """Make a folder, locked until the stack is left; None where another process took it for unused before."""
+    """Create a folder, locked until the exit stack closes; None if another process removed it as unused."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
         stack.enter_context(_locked(folder))
     except (FileNotFoundError, BlockingIOError):
         return None
     except OSError:
-        return folder  # there are no locks, so nobody removes what is not theirs
+        return folder  # without locks, no process removes folders of others
     return folder if folder.exists() else None
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Lock a folder, or raise BlockingIOError where a process has locked it."""
+    """Lock a folder, or raise BlockingIOError if it is locked."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Reading YAML files that people write, with errors that say what is wrong and where."""
+"""Reading YAML files, with errors that say what is wrong and where."""
 
 import copy
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 from monai_app.errors import ConfigError
 
 LARGEST = 2**17
-"""Bytes of a file or characters of a text: more take seconds to read, and no document has as many."""
+"""Maximum bytes of a file or characters of a text; more would take seconds to read."""
 
 _DEEPEST, _MOST = 50, 100_000
-"""Levels and values of a document, what aliases repeat included."""
+"""Maximum levels and values of a document, including those repeated by aliases."""
 
 _BITS = 1024
 
@@ -34,7 +34,7 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML 1.2 file.
 
     Raises:
-        ConfigError: it is missing, no UTF-8 text, no YAML, too large, or names a key twice.
+        ConfigError: it is missing, not UTF-8 text, not YAML, too large, or has a duplicate key.
     """
     try:
         with path.open("rb") as file:
@@ -54,10 +54,10 @@ def parse_yaml(text: str, source: str) -> Any:
 
     Args:
         text: the document.
-        source: what it is called in errors.
+        source: its name in error messages.
 
     Raises:
-        ConfigError: it is no YAML, too large or too deep, or names a key twice.
+        ConfigError: it is not YAML, too large or too deep, or has a duplicate key.
     """
     check_extent(text, source)
     try:
@@ -66,29 +66,35 @@ def parse_yaml(text: str, source: str) -> Any:
     except DuplicateKeyError as error:
         problem = str(error.problem).split(" with value")[0]
         place = _position(error)
-        raise ConfigError(f"{source}: {problem} ({place}); every key may occur once: rename or remove one") from None
+        raise ConfigError(
+            f"{source}: {problem} ({place}); every key may occur only once; rename or remove one"
+        ) from None
     except YAMLError as error:
-        raise ConfigError(f"{source} is no valid YAML ({_position(error)}); correct that line") from None
-    except Exception:  # a number of thousands of digits, the 31st of February, a list as a key: ruamel raises anything
-        raise ConfigError(f"{source} holds a value too long, too deep or of no meaning for YAML; correct it") from None
+        raise ConfigError(f"{source} is not valid YAML ({_position(error)}); correct that line") from None
+    except Exception:  # a number with thousands of digits, 31 February, a list as a key: ruamel raises various errors
+        raise ConfigError(
+            f"{source} contains a value that is too long, too deep or invalid in YAML; correct it"
+        ) from None
     if levels > _DEEPEST:
         raise _too_deep(source)
     if values > _MOST:
-        raise ConfigError(f"{source} holds more than {_MOST} values, repeated by aliases (*NAME); write fewer")
+        raise ConfigError(
+            f"{source} contains more than {_MOST} values, including those repeated by aliases (*NAME); write fewer"
+        )
     return document
 
 
 @lru_cache(maxsize=64)
 def _load(text: str) -> Any:
-    """Parse a document once: commands read the same few files several times, and parsing is slow."""
+    """Parse a document once: commands read the same files several times, and parsing is slow."""
     return YAML(typ="safe", pure=True).load(text)
 
 
 def check_extent(text: str, source: str) -> None:
-    """Refuse a text that would take readers of YAML seconds; what is no YAML is left to them.
+    """Refuse a text that would take seconds to parse; YAML errors are left to the parser.
 
     Raises:
-        ConfigError: it is too large, or has lists or mappings in each other.
+        ConfigError: it is too large or too deeply nested.
     """
     if len(text) > LARGEST:
         raise _too_large(source)
@@ -103,12 +109,12 @@ def check_extent(text: str, source: str) -> None:
 
 
 def is_huge(value: Any) -> bool:
-    """Whether a value is a whole number that Python may refuse to write."""
+    """Whether a value is an integer that Python may refuse to format."""
     return isinstance(value, int) and value.bit_length() > _BITS
 
 
 def _measured(value: Any, level: int, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
-    """Number of values and of levels; ``known`` are those of what aliases repeat."""
+    """Return the number of values and levels; ``known`` caches those of aliases."""
     if is_huge(value):
         raise ValueError(value.bit_length())
     if not isinstance(value, dict | list | tuple | set) or level > _DEEPEST:
@@ -121,19 +127,19 @@ def _measured(value: Any, level: int, known: dict[int, tuple[int, int]]) -> tupl
 
 
 def _too_large(source: str) -> ConfigError:
-    return ConfigError(f"{source} is larger than {LARGEST} bytes, the most that is read; shorten it")
+    return ConfigError(f"{source} is larger than {LARGEST} bytes, the maximum; shorten it")
 
 
 def _too_deep(source: str) -> ConfigError:
-    return ConfigError(f"{source} is deeper than {_DEEPEST} levels; write it with fewer")
+    return ConfigError(f"{source} has more than {_DEEPEST} levels; reduce the nesting")
 
 
 def line_of(path: Path, place: Sequence[int | str]) -> int | None:
-    """Return the line, from 1, of an entry of a YAML file, or of the last one on the way to it that exists.
+    """Return the line, counted from 1, of an entry of a YAML file, or of its last existing parent.
 
     Args:
         path: the file.
-        place: keys of mappings and indices of lists, from the outside.
+        place: keys of mappings and indices of lists, starting at the top level.
     """
     try:
         node = YAML(pure=True).compose(path)

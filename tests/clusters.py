@@ -1,10 +1,8 @@
 """A Dask cluster of a scheduler and two workers, in processes of their own."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -12,23 +10,27 @@ import distributed
 
 from tests import warm
 from tests.conftest import CHECKOUT
+from tests.label.servers import free_port
 
 
 @contextmanager
-def cluster_of_two(folder: Path) -> Iterator[distributed.Client]:
+def cluster_of_two() -> Iterator[distributed.Client]:
     """Give a client of it; its processes end at the end."""
-    file = folder / "scheduler.json"
-    words = [warm.python(), "-m", "tests.inference.nodes", str(file)]
+    port = free_port()
     silent: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(words, cwd=CHECKOUT, **silent)
+    process = subprocess.Popen([warm.python(), "-m", "tests.inference.nodes", str(port)], cwd=CHECKOUT, **silent)
     try:
-        while not file.exists():
-            assert process.poll() is None
-            time.sleep(0.1)
         # Its scheduler will be lost, and then a client leaves its setting to all later tests.
-        with dask.config.set(scheduler=None), distributed.Client(scheduler_file=str(file)) as client:
-            client.wait_for_workers(2, timeout=120)
+        with dask.config.set(scheduler=None), client_of_two(f"tcp://127.0.0.1:{port}") as client:
             yield client
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def client_of_two(address: str) -> Iterator[distributed.Client]:
+    """Give a client of a scheduler as soon as it has two workers."""
+    with distributed.Client(address, timeout=120) as client:
+        client.wait_for_workers(2, timeout=120)
+        yield client

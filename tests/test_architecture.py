@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md: rooms import rooms below them alone, no files import each other, all is small."""
+"""The rules of docs/architecture.md: imports point downwards, no files import each other, and files are small."""
 
 import ast
 import re
@@ -35,15 +35,27 @@ LAYERS = [
 
 
 def imports_of(path: Path) -> set[Path]:
-    """Files of the package that a file imports, also inside functions."""
+    """Files of the package that a file imports, in functions too; of a sub-package also those its stub lists."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "monai_app":
-            # A name of a package is a module of it, or stands in its __init__.
-            found |= {file_of(f"{node.module}.{alias.name}") or file_of(str(node.module)) for alias in node.names}
+    for node in chain.from_iterable(ast.walk(ast.parse(text.read_text(encoding="utf8"))) for text in texts_of(path)):
+        if isinstance(node, ast.ImportFrom):
+            module = f"{module_of(path.parent)}.{node.module}" if node.level else str(node.module)
+            if module.split(".")[0] == "monai_app":
+                # A name of a package is a module of it, or stands in its __init__.
+                found |= {file_of(f"{module}.{alias.name}") or file_of(module) for alias in node.names}
         elif isinstance(node, ast.Import):
             found |= {file_of(alias.name) for alias in node.names if alias.name.split(".")[0] == "monai_app"}
     return {file for file in found if file is not None} - {path}
+
+
+def texts_of(path: Path) -> list[Path]:
+    """A file and its stub. The stub of `monai_app` itself lists what is above all sub-packages, which import it."""
+    stub = path.with_suffix(".pyi")
+    return [path, stub] if stub.is_file() and path.parent != PACKAGE else [path]
+
+
+def module_of(folder: Path) -> str:
+    return ".".join(folder.relative_to(CHECKOUT).parts)
 
 
 def file_of(module: str) -> Path | None:
@@ -51,30 +63,32 @@ def file_of(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def test_every_room_imports_only_rooms_below_it() -> None:
-    level = {room: n for n, rooms in enumerate(LAYERS) for room in rooms}
+def test_every_sub_package_imports_only_those_below_it() -> None:
+    level = {package: n for n, names in enumerate(LAYERS) for package in names}
     for path in FILES:
-        room = room_of(path)
-        if room in ("__init__", "__main__"):
+        package = package_of(path)
+        if package in ("__init__", "__main__"):
             continue
-        assert room in level, f"{room} is in no layer"
-        for other in {room_of(file) for file in imports_of(path)} - {room, "__init__"}:
-            assert level[other] < level[room], f"{path} imports monai_app.{other}"
+        assert package in level, f"{package} is in no layer"
+        for other in {package_of(file) for file in imports_of(path)} - {package, "__init__"}:
+            assert level[other] < level[package], f"{path} imports monai_app.{other}"
 
 
-def test_the_table_of_the_page_has_every_room_above_those_it_imports() -> None:
+def test_the_table_of_the_page_has_every_sub_package_above_those_it_imports() -> None:
     page = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf8")
     cells = re.findall(r"^\| (`monai_app/.*?) \|", page, re.MULTILINE)
     rows = [re.findall(r"`(?:monai_app/)?(\w+)(?:/|\.py)`", cell) for cell in cells]
-    place = {room: number for number, rooms in enumerate(rows) for room in rooms}
+    place = {package: number for number, names in enumerate(rows) for package in names}
     assert place.keys() == set().union(*LAYERS)
     for path in FILES:
-        for other in {room_of(file) for file in imports_of(path)} - {"__init__"}:
-            assert place.get(room_of(path), 0) <= place[other], f"{path} imports monai_app.{other}, which stands above"
+        for other in {package_of(file) for file in imports_of(path)} - {"__init__"}:
+            assert place.get(package_of(path), 0) <= place[other], (
+                f"{path} imports monai_app.{other}, which stands above"
+            )
 
 
 DECISIONS = CHECKOUT / "docs" / "decisions"
@@ -129,10 +143,10 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-def test_light_rooms_do_without_torch() -> None:
-    rooms = ", ".join(
-        f"monai_app.{room}"
-        for room in (
+def test_light_sub_packages_do_without_torch() -> None:
+    names = ", ".join(
+        f"monai_app.{package}"
+        for package in (
             "artefacts",
             "stack",
             "phantom",
@@ -147,4 +161,4 @@ def test_light_rooms_do_without_torch() -> None:
         )
     )
     heavy = {"torch", "monai", "monailabel"}
-    run_command("-c", f"import sys, {rooms}; assert not {heavy} & set(sys.modules)", fresh=True)
+    run_command("-c", f"import sys, {names}; assert not {heavy} & set(sys.modules)", fresh=True)

@@ -1,7 +1,9 @@
 """Every command in README and docs runs: as it stands, or made small. Scores that bundles' pages name were measured."""
 
 import importlib.util
+import itertools
 import json
+import os
 import re
 import shlex
 import shutil
@@ -9,10 +11,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import dask
+import distributed
 import numpy as np
 import pytest
 import tifffile
 import yaml
+from dask_jobqueue.slurm import SLURMJob
+from distributed.cli import dask_scheduler, dask_worker
 from typer.testing import CliRunner
 
 from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, template_path
@@ -168,6 +174,58 @@ def test_the_commands_of_the_segmentation_page_run_in_their_order(
         np.testing.assert_array_equal(stack.read_labels("masked", z), stack.read_labels("part", z))
         labels = tifffile.imread(tmp_path / "labels" / f"slice_{z}.tif")
         np.testing.assert_array_equal(labels, stack.read_labels("unet", z))
+
+
+SBATCH = """#!/bin/sh
+script=$(cat "$1")
+setsid sh -c "$script" > job.log 2>&1 &
+echo "Submitted batch job $!"
+"""
+"""What stands for Slurm's command: the script of a job runs on this machine, its process group is the job's number."""
+
+
+def test_the_page_on_clusters_segments_on_the_jobs_that_it_submits(
+    tiny_stack: Stack, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(trained, tmp_path / "runs" / "unet")
+    stack = Stack.open(shutil.copytree(tiny_stack.path, tmp_path / "sample.ome.zarr"))
+    for name, text in (("sbatch", SBATCH), ("scancel", '#!/bin/sh\nkill -- "-$1"\n')):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    page = CHECKOUT / "docs" / "how-to" / "models" / "cluster.md"
+    code, script = re.findall(r"^```(?:python|bash)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    words = [warm.python(), "-c", code.replace("jobs=20", "jobs=1")]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    piped: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, **piped) as site:
+        assert site.stdout is not None
+        printed = "".join(itertools.takewhile(lambda line: not line.startswith("tcp://"), site.stdout))
+        address = re.findall(r"tcp://[0-9.]+:[0-9]+", printed)[0]
+        assert _shown(printed, warm.python()) == _shown(script, "/venv/bin/python")
+        (segment,) = commands(page, "monai-app")
+        assert segment[-2] == "--cluster"
+        for more in ([*segment[3:-1], address, "--labels", "cluster"], ["--labels", "here"]):
+            run_command("-m", "monai_app", *segment[:3], *more, cwd=tmp_path)
+        site.communicate("\n", timeout=60)
+    assert all((stack.read_labels("cluster", z) == stack.read_labels("here", z)).all() for z in range(stack.shape[0]))
+    for words, command in zip(commands(page, "dask"), (dask_scheduler.main, dask_worker.main), strict=True):
+        command.make_context(words[0], words[1:])  # refuses options that it does not know
+
+
+def test_jobs_have_the_certificates_of_dasks_configuration_as_the_page_on_clusters_says() -> None:
+    assert '`protocol="tls://", security=Security()`' in (CHECKOUT / "docs/how-to/models/cluster.md").read_text()
+    files = {"ca-file": "ca.pem", "worker.cert": "cert.pem", "worker.key": "key.pem"}
+    with dask.config.set({f"distributed.comm.tls.{name}": file for name, file in files.items()}):
+        sizes = {"cores": 1, "processes": 1, "memory": "8GB"}
+        job = SLURMJob("tls://10.0.0.1:1", "name", **sizes, protocol="tls://", security=distributed.Security())
+    expected = "--protocol tls:// --tls-ca-file ca.pem --tls-cert cert.pem --tls-key key.pem"
+    assert job.job_script().strip().endswith(expected)
+
+
+def _shown(script: str, python: str) -> list[str]:
+    """The lines of a job's script without what differs between machines."""
+    return re.sub(r"tcp://[0-9.]+:[0-9]+", "ADDRESS", script.replace(python, "PYTHON")).strip().splitlines()
 
 
 def test_the_commands_of_the_page_on_quantities_run(tiny_stack: Stack, tmp_path: Path) -> None:
@@ -385,7 +443,7 @@ def test_the_commands_of_the_packages_page_run_in_their_order(tiny_stack: Stack,
         run_command("-m", "monai_app", *task, *SMALL.get(task[0], []), cwd=tmp_path)
     assert Stack.open(tmp_path / "other.ome.zarr").label_names() == ("cement_unet",)
     record = json.loads((tmp_path / "runs" / "tuned" / "run.json").read_text())
-    assert "tensors are copied completely" in record["pretrained"]["transfer"][0]
+    assert "tensors were copied completely" in record["pretrained"]["transfer"][0]
 
 
 def test_the_commands_of_the_page_on_bundles_run_from_another_folder(

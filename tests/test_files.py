@@ -112,7 +112,7 @@ def test_only_a_folder_of_its_own_kind_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "home" / "thesis.tex").write_text("precious")
     (tmp_path / "file").write_text("precious")
     for name in ("home", "file"):
-        refused = pytest.raises(TargetExistsError, match=r"holds no run\.json")
+        refused = pytest.raises(TargetExistsError, match=r"has no run\.json")
         with refused, atomic_directory(tmp_path / name, "run.json", overwrite=True):
             pytest.fail("replaced")
     assert (tmp_path / "home" / "thesis.tex").exists()

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests import warm
 from tests.conftest import CHECKOUT
 
 NOTEBOOK = CHECKOUT / "docs" / "notebook.ipynb"
@@ -16,7 +17,11 @@ def test_the_notebook_runs_from_the_first_cell_to_the_last(tmp_path: Path, monke
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.outputs for cell in cells] == [[]] * len(cells)  # outputs are of one machine, and large
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
+    kernel = client.create_kernel_manager().kernel_spec
+    assert kernel is not None
+    kernel.argv[0] = warm.python()
+    client.execute()
     shown = [
         "".join(output.get("data", {}).get("text/html", "") + output.get("text", "") for output in cell.outputs)
         for cell in cells

@@ -50,6 +50,7 @@ def test_a_wheel_carries_bundles_and_configs_and_finds_them(tmp_path: Path) -> N
         "from pathlib import Path\n"
         "import monai_app.inspection\n"
         "assert (Path(monai_app.inspection.__file__).parent / 'page.html').is_file()\n"
+        "from monai_app.inference import Request\n"  # listed in a stub
         "from importlib.metadata import entry_points\n"
         "(plugin,) = entry_points(group='napari.manifest', name='monai-app')\n"
         "assert plugin.value == 'monai_app.napari:napari.yaml'\n"

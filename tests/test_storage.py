@@ -34,10 +34,10 @@ def failing(code: int) -> object:
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        (errno.ENOSPC, "No space left on device; make room on that disk, and run the same command again"),
+        (errno.ENOSPC, "No space left on device; free space on that disk, and run the same command again"),
         (errno.EDQUOT, "quota"),
-        (errno.EROFS, "Read-only file system; choose a place that can be written"),
-        (errno.EACCES, "Permission denied; ask its owner"),
+        (errno.EROFS, "Read-only file system; choose a writable place"),
+        (errno.EACCES, "Permission denied; ask the owner"),
         (errno.EIO, "network drive"),
         (errno.EXDEV, "correct that"),
     ],
@@ -60,7 +60,7 @@ def test_a_copied_folder_names_the_file_that_did_not_fit(tmp_path: Path, monkeyp
     (tmp_path / "bundle" / "LICENSE").touch()
     with pytest.raises(shutil.Error) as caught:
         shutil.copytree(tmp_path / "bundle", tmp_path / "copy", copy_function=full)
-    assert str(storage_error(caught.value)).startswith(f"{tmp_path}/copy/LICENSE: No space left on device; make room")
+    assert str(storage_error(caught.value)).startswith(f"{tmp_path}/copy/LICENSE: No space left on device; free space")
     assert str(refused(caught.value)) == str(storage_error(caught.value))
 
 

@@ -112,7 +112,7 @@ def _of_bundle(
 
 
 def _small(config: dict[str, Any], width: int) -> dict[str, Any]:
-    """Return the settings that count filters, which are the whole numbers of 8 and more, with a few filters instead."""
+    """Return the settings that count filters, which are the integers of 8 and more, with a few filters instead."""
     settings = {name: config[name] for name in config["network_settings"]}
     counts = {name: value for name, value in settings.items() if isinstance(value, int | list)}
     small: dict[str, Any] = {}

@@ -36,8 +36,8 @@ def main() -> None:
 
 
 def run_all(rows: list[Row]) -> dict[str, str]:
-    """Run rows and return their lines of the page by their keys."""
-    lines = {}
+    """Run rows and return their lines of the page by their keys; end with a list of the rows that fail."""
+    lines, failures = {}, []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         make_everything(folder)
@@ -47,7 +47,9 @@ def run_all(rows: list[Row]) -> dict[str, str]:
             try:
                 lines[key(row)] = line_of(row, run_row(row, Place(folder / str(number) / "here", goods), kept))
             except Exception as error:
-                raise SystemExit(f"{key(row)}: {type(error).__name__}: {error}") from error
+                failures.append(f"{key(row)}: {type(error).__name__}: {error}")
+    if failures:
+        raise SystemExit("\n".join(failures))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""How well labels agree with annotations: slice by slice, and in all from one confusion matrix."""
+"""Agreement of labels with annotations: per slice, and pooled from one confusion matrix."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,13 +18,13 @@ Labels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class SliceAgreement:
-    """How well the labels of one slice agree with its annotation.
+    """Agreement of the labels of one slice with its annotation.
 
     Attributes:
         z: the slice.
         labelled: annotated pixels.
-        mean_iou: mean IoU over the annotated phases; ``nan`` where nothing is annotated.
-        pixel_accuracy: share of the annotated pixels that are right; ``nan`` likewise.
+        mean_iou: mean IoU over the annotated phases; ``nan`` if nothing is annotated.
+        pixel_accuracy: share of correct pixels among the annotated ones; ``nan`` if nothing is annotated.
     """
 
     z: int
@@ -33,17 +33,17 @@ class SliceAgreement:
     pixel_accuracy: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it; undefined becomes None."""
+        """Return it as JSON values; undefined values become None."""
         return {name: None if isnan(value) else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well labels agree with annotations.
+    """Agreement of labels with annotations.
 
     Attributes:
         slices: every slice, in the order given.
-        mean_iou: mean IoU over the annotated phases, of all slices' pixels together: no mean of the slices' scores.
+        mean_iou: mean IoU over the annotated phases, pooled over the pixels of all slices.
         total: all other scores of the same pixels.
     """
 
@@ -56,7 +56,7 @@ def score_agreement(slices: Iterable[tuple[int, Labels, Labels]], phases: Sequen
     """Score labels against annotations.
 
     Args:
-        slices: z, annotation and predicted labels of every slice; they are taken one after the other.
+        slices: z, annotation and predicted labels of every slice, consumed one at a time.
         phases: the K phases.
 
     Raises:

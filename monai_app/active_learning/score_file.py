@@ -1,4 +1,4 @@
-"""Scores of slices in a file: they hold for one stack, one model and one way of sampling."""
+"""Scores of slices in a file, which are valid for one stack, one model and one sampling."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -20,7 +20,7 @@ _FORMAT = 3
 """Version of the file."""
 
 _SAVED = 8
-"""Slices after which what was measured is written: a stopped measuring goes on there."""
+"""Slices after which what was measured is written: an interrupted measurement resumes there."""
 
 
 class _Content(BaseModel):
@@ -33,8 +33,8 @@ class ScoreFile:
 
     Args:
         path: the file.
-        stack: what tells the stack from others, such as `Stack.identity`.
-        model: what tells the model from others, such as the SHA-256 of its weights; None for no model.
+        stack: identifies the stack, such as `Stack.identity`.
+        model: identifies the model, such as the SHA-256 of its weights; None for no model.
         sampling: which windows the model looked at.
     """
 
@@ -53,7 +53,7 @@ class ScoreFile:
     def write(self, scores: Mapping[int, SliceScore]) -> None:
         """Add scores to those of the same stack, model and sampling, or put them in place of any others.
 
-        The file is written whole or not at all; of several that write at once, none takes away what another one wrote.
+        The file is written atomically; concurrent writers do not overwrite each other's scores.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with lock(lock_path(self.path)):

@@ -1,4 +1,4 @@
-"""Which slice to annotate next: where the model is unsure, and unlike what is annotated already.
+"""Which slice to annotate next: one where the model is uncertain and that differs from annotated ones.
 
 Uncertainty alone picks the same difficulty again and again, and the slice farthest from all that is labelled (k-center
 greedy: Gonzalez 1985, doi 10.1016/0304-3975(85)90224-5; as a core-set: Sener and Savarese 2018, doi
@@ -52,10 +52,10 @@ class Proposal:
         z: the slice.
         gain: what annotating it takes away, as a share of what there is before; the greatest of all candidates. None
             for a slice that tests, which is not chosen by it.
-        uncertainty: how unsure the model is in it, 0..1; None where there is no model.
-        distance: dissimilarity to the nearest labelled slice; None where nothing is labelled.
+        uncertainty: of the model on this slice, 0..1; None without a model.
+        distance: dissimilarity to the nearest labelled slice; None if nothing is labelled.
         nearest: that slice.
-        region: the rows and columns in which the model is the most unsure; None for no model.
+        region: the rows and columns with the highest uncertainty; None without a model.
     """
 
     z: int
@@ -116,8 +116,8 @@ def next_slice(
 ) -> Proposal | None:
     """Propose the slice to annotate next, to train on or to test on.
 
-    Slices that are kept for testing are proposed when three slices to train on are labelled: they tell how good the
-    model is, and what is labelled on them makes no other slice less worth labelling.
+    Slices that are kept for testing are proposed when three slices to train on are labelled: they show how good the
+    model is, and labelling them does not make other slices less informative.
 
     Args:
         scores: see `propose`.
@@ -127,7 +127,7 @@ def next_slice(
         reserved: z of those that are kept for testing, annotated or not.
 
     Returns:
-        The slice; None where all are annotated.
+        The slice; None if all are annotated.
 
     Raises:
         ConfigError: a slice has no score.
@@ -142,10 +142,12 @@ def next_slice(
 def _candidates(scores: Mapping[int, SliceScore], labelled: Sequence[int], candidates: Collection[int]) -> list[int]:
     chosen = sorted(set(candidates) - set(labelled))
     if not chosen:
-        raise ConfigError("no slice is left to propose: all are labelled; correct labels instead, or add candidates")
+        raise ConfigError(
+            "all slices are labelled, so there is none to propose; correct labels instead, or add candidates"
+        )
     missing = sorted({*chosen, *labelled} - set(scores))
     if missing:
-        raise ConfigError(f"slice {missing[0]} has no score; score it too before a slice is proposed")
+        raise ConfigError(f"slice {missing[0]} has no score; score it before a slice is proposed")
     # A neighbour of a labelled slice is nearly a copy, whatever noise makes of its features: it comes last.
     return [z for z in chosen if {z - 1, z + 1}.isdisjoint(labelled)] or chosen
 

@@ -1,4 +1,4 @@
-"""What is known of every slice before one is proposed: how it looks, and how unsure a model is in it."""
+"""Scores of slices for choosing the next one to label: appearance and model uncertainty."""
 
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -21,15 +21,15 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class SliceScore:
-    """What is known of a slice.
+    """The appearance of a slice and the uncertainty of a model on it.
 
     Attributes:
         z: the slice.
         appearance: how it looks: for each detector five quantiles of the grey values and the mean step between
             neighbouring pixels, on the smallest level of the pyramid, as shares of the highest grey value.
-        fractions: share of each phase in what the model labelled; empty where there is no model.
-        uncertainty: mean of the entropy / log K over the sampled pixels, 0..1; None where there is no model.
-        region: rows and columns of the window with the highest mean; None where there is no model.
+        fractions: share of each phase in what the model labelled; empty if there is no model.
+        uncertainty: mean of the entropy / log K over the sampled pixels, 0..1; None if there is no model.
+        region: rows and columns of the window with the highest mean; None if there is no model.
     """
 
     z: int
@@ -40,13 +40,13 @@ class SliceScore:
 
     @property
     def features(self) -> tuple[float, ...]:
-        """What slices are compared by."""
+        """The features by which slices are compared."""
         return (*self.appearance, *self.fractions)
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which windows of a slice the model looks at.
+    """The windows of a slice that the model is applied to.
 
     Small slices, up to twice the area of the sampled windows, are looked at whole. Of larger ones it is a regular grid
     of windows: 9 windows of 256 x 256 are 4 % of a slice of 3868 x 4062, and every slice has the same ones.
@@ -90,7 +90,7 @@ def score_slices(
     Args:
         stack: the stack.
         slices: z of the slices.
-        predictor: the model; None where nothing is trained yet.
+        predictor: the model; None if nothing is trained yet.
         sampling: which windows the model looks at.
         progress: called for every slice.
 

@@ -1,4 +1,4 @@
-"""Scores of slices from the confidence that lies beside a label image: no model runs."""
+"""Scores of slices from the confidence map of a label image, without running a model."""
 
 import numpy as np
 
@@ -28,8 +28,8 @@ def stored_scores(stack: Stack, labels: str) -> dict[int, SliceScore]:
     arrays = ResultArrays.open(stack.path / layout.LABELS / labels)
     if _CONFIDENCE not in arrays.levels:
         raise StackError(
-            f"label image {labels!r} of {stack.path.name} was written without confidence, so it is unknown where its "
-            "model is unsure; segment again and ask for it (--confidence)"
+            f"label image {labels!r} of {stack.path.name} was written without confidence, so the uncertainty of its "
+            "model is unknown; segment again with --confidence"
         )
     found, sure = (arrays.levels[name][-1] for name in (LABELS, _CONFIDENCE))
     scores = {}
@@ -44,11 +44,11 @@ def stored_scores(stack: Stack, labels: str) -> dict[int, SliceScore]:
     return scores
 
 
-def least_sure(stack: Stack, labels: str) -> list[SliceScore]:
-    """Rank the slices that nobody annotated, the one that the model was the least sure of first.
+def most_uncertain(stack: Stack, labels: str) -> list[SliceScore]:
+    """Rank the slices without annotation by decreasing uncertainty of the model.
 
     Raises:
-        StackError: as `stored_scores`.
+        StackError: see `stored_scores`.
     """
     scores = [score for z, score in stored_scores(stack, labels).items() if z not in stack.roles]
     return sorted(scores, key=lambda score: -(score.uncertainty or 0))

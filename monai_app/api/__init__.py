@@ -1,7 +1,7 @@
-"""The functions of the main job, which the commands call too; ``monai_app`` has all of them.
+"""The functions that ``monai_app`` exports and the commands call.
 
-They take paths and texts alike, and opened stacks for stacks. They return objects, which notebooks show, and raise
-`AppError` where something cannot be done.
+They take paths as ``Path`` or ``str``, and stacks as paths or opened. They return objects that notebooks can display,
+and raise `AppError`.
 
 Example:
     >>> import monai_app

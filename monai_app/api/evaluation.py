@@ -15,8 +15,8 @@ class Scores:
     """Scores of a model on test slices, pooled over all of them.
 
     Attributes:
-        path: the file ``scores.json`` of the run folder; ``scores.csv`` lies beside it.
-        document: its content; what is undefined is None.
+        path: the file ``scores.json`` in the run folder; ``scores.csv`` is next to it.
+        document: its content; undefined scores are None.
     """
 
     path: Path
@@ -61,28 +61,28 @@ def evaluate(
     Args:
         stacks: a stack or several, opened or as paths.
         run: the run folder.
-        detectors: detector of the model -> detector of the stacks that takes its part.
-        leave_one_out: train a model without each annotated slice in turn, with the run's settings, and score it on
-            that slice. The same call resumes what was stopped.
+        detectors: detector of the model -> detector of the stacks that replaces it.
+        leave_one_out: for each annotated slice, train a model without it, with the run's settings, and score it on that
+        slice. The same call resumes a stopped evaluation.
         processes: on this machine, one per GPU; they share the test slices.
         amp: mixed precision; None means on a GPU.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; None lets the bundle choose.
-        show: called with the ``python -m monai.bundle run`` command that does the same.
+        show: called with the equivalent ``python -m monai.bundle run`` command.
         logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
 
     Returns:
         The scores, which are also written into the run folder with a picture of every test slice.
 
     Raises:
-        ConfigError: the folder holds no trained weights, or does not fit the stacks.
-        AnnotationError: no slice is annotated to test on.
+        ConfigError: the folder has no trained weights, or does not fit the stacks.
+        AnnotationError: no annotated slice has the role ``test``.
         StackError: there is no stack at a path.
-        StorageError: scores cannot be written into the run folder.
+        StorageError: the scores cannot be written to the run folder.
     """
     from monai_app.api.running import checked_device, run_command, run_trusted, trained_run
     from monai_app.bundle.launch import check_processes
     from monai_app.bundle.model import read_spec
-    from monai_app.bundle.stacks import check_different, tell_what_is_unfamiliar
+    from monai_app.bundle.stacks import check_different, warn_if_unfamiliar
     from monai_app.storage import check_writable
     from monai_app.training.evaluation import pooled_path, read_document
 
@@ -91,7 +91,7 @@ def evaluate(
     given, parts = Path(run).absolute(), dict(detectors or {})
     usable, opened = trained_run(given), opened_all(stacks)
     document = pooled_path(given, stand_ins=bool(parts))
-    check_writable(document.parent, "scores go into the run folder: copy it to a place that you can write to")
+    check_writable(document.parent, "scores are written to the run folder: copy it to a place where you can write")
     check_different(opened)
     if leave_one_out:
         from monai_app.api.leave_one_out import score_each_left_out
@@ -99,15 +99,15 @@ def evaluate(
         if len(opened) > 1 or parts:
             what = "--detector" if parts else ", ".join(str(stack.path) for stack in opened)
             raise ConfigError(
-                f"{what}: --leave-one-out trains on one stack and its own detectors; give one, without more"
+                f"{what}: --leave-one-out trains on one stack with its own detectors; give one, without --detector"
             )
         document = score_each_left_out(opened[0], given, processes, options, show, logging_file)
         return Scores(document, read_document(document))
     spec = read_spec(usable / "configs" / "metadata.json").reading(parts)
     for each in opened:
-        tell_what_is_unfamiliar(spec, each)
+        warn_if_unfamiliar(spec, each)
     options["stand_ins"] = parts or None
-    if usable != given:  # of an earlier version and left as it is: a temporary copy is evaluated
+    if usable != given:  # a run of an earlier version stays unchanged: a temporary copy is evaluated
         options["output_dir"] = str(given / "eval")
     command = run_command(usable, [each.path for each in opened], ("train", "evaluate"), processes, **options)
     run_trusted(usable, command, show, logging_file)

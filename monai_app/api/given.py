@@ -1,4 +1,4 @@
-"""What the functions take: a path or a text for a file, an opened stack or its path for a stack."""
+"""Types of arguments: a path or a string for a file, an opened stack or its path for a stack."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,20 +8,20 @@ from typing import Any
 from monai_app.stack import Stack
 
 PathLike = str | os.PathLike[str]
-"""A path, also as a text."""
+"""A path, also as a string."""
 
 StackLike = Stack | PathLike
 """A stack, also as the path of its store."""
 
 Report = Callable[[str], None]
-"""Called with what was done, line by line."""
+"""Called with messages about what was done, line by line."""
 
 Show = Callable[[Any], None]
-"""Called with the ``python -m monai.bundle run`` command that does the same, before it is done."""
+"""Called with the equivalent ``python -m monai.bundle run`` command before the work starts."""
 
 
 def ignore(anything: object) -> None:
-    """Ignore what is reported."""
+    """Ignore reported messages."""
 
 
 def opened(stack: StackLike) -> Stack:

@@ -1,4 +1,4 @@
-"""Segment a folder of images that is no stack."""
+"""Segment a folder of images without ingesting it first."""
 
 import hashlib
 import json
@@ -57,29 +57,29 @@ def segment_images(
     Args:
         model: packed model, run folder or exported file.
         images: a subfolder per detector, or a folder with a ``sample.yaml``.
-        output: the folder to make, with a TIFF per slice.
-        voxel_nm: size of a voxel (z, y, x) in nm; None where the files say it.
-        z: slices to segment, ``"FIRST:END"`` without END, or one; None means all.
+        output: the folder to create, with one TIFF per slice.
+        voxel_nm: voxel size (z, y, x) in nm; None if the files contain it.
+        z: slices to segment, ``"FIRST:END"`` with END excluded, or one; None means all.
         y: rows, likewise.
         x: columns, likewise.
-        mask: image file: only where it is above 0 is segmented.
-        preview: segment so many slices, spread over the stack.
-        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the memory.
-        memory: of a process, such as ``"2GiB"``; None takes 4 GiB, or half of what is free.
-        precision: ``"bfloat16"`` is faster on some machines; some labels differ.
+        mask: image file; only pixels above 0 are segmented.
+        preview: segment only this many slices, spread over the stack.
+        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the available memory.
+        memory: limit per process, such as ``"2GiB"``; None means 4 GiB, or half of the free memory.
+        precision: ``"bfloat16"`` is faster on some machines but changes some labels.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        workers: processes on this machine; 0 computes in this one.
+        workers: processes on this machine; 0 computes in this process.
         cluster: address of a Dask scheduler to compute on.
-        detectors: detector of the model -> subfolder that takes its part.
+        detectors: detector of the model -> subfolder that replaces it.
         overwrite: replace an existing folder of labels.
         progress: called with the slices that are read and their total.
-        report: called with what was done, line by line; it is logged by default.
+        report: called with messages about what was done, line by line; by default they are logged.
 
     Returns:
         The folder of labels.
 
     Raises:
-        AppError: something does not fit, is in the way, or stopped the run.
+        AppError: the arguments do not fit, the target exists, or the run was stopped.
     """
     source, target = Path(images), Path(output)
     if voxel_nm is not None and len(voxel_nm) != 3:
@@ -98,7 +98,7 @@ def segment_images(
             z=z,
             y=y,
             x=x,
-            mask=None if mask is None else str(Path(mask).absolute()),  # other processes take it from any folder
+            mask=None if mask is None else str(Path(mask).absolute()),  # other processes may run elsewhere
             preview=preview,
             tile=tile,
             memory=memory,
@@ -125,7 +125,7 @@ def _ingested(
     progress: Progress,
     report: Report,
 ) -> Stack:
-    """The images as a stack, once it is certain that model and region fit them."""
+    """Return the images as a temporary stack, after checking that model and region fit."""
     spec = chosen.model.spec.reading(settings.stand_ins)
     sample = check_sample(describe_images(images, spec.detectors, voxel, report))
     spec.check_dtype(sample.dtype, images)
@@ -135,29 +135,31 @@ def _ingested(
 
 def _segment(stack: Stack, chosen: "Applicable", settings: "Applied", tiffs: Path, images: Path) -> None:
     from monai_app.bundle.segment import segment
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.bundle.stacks import warn_if_unfamiliar
     from monai_app.inspection import warn_of_faults
 
-    tell_what_is_unfamiliar(chosen.model.spec.reading(settings.stand_ins), stack)
+    warn_if_unfamiliar(chosen.model.spec.reading(settings.stand_ins), stack)
     warn_of_faults(stack)
-    files.remove_tree(tiffs)  # of a call that was stopped before they had their place
+    files.remove_tree(tiffs)  # left by a call that was stopped before it moved them
     name = segment(chosen.model, stack.path, _name_of(chosen, settings), settings)
     _complete(tiffs, stack, name, images, chosen.name)
 
 
 def _check_folders(images: Path, output: Path, *, overwrite: bool) -> None:
     if not images.is_dir():
-        problem = "is a file; give the folder that holds it" if images.is_file() else "does not exist; correct the path"
+        problem = (
+            "is a file; give the folder that contains it" if images.is_file() else "does not exist; correct the path"
+        )
         raise ConfigError(f"--input {images} {problem}")
     if (images / "zarr.json").is_file():
-        raise ConfigError(f"--input {images} is a store; segment a stack by STACK MODEL, without --input")
+        raise ConfigError(f"--input {images} is a store; to segment a stack, write STACK MODEL without --input")
     if output.resolve().is_relative_to(images.resolve()) or images.resolve().is_relative_to(output.resolve()):
-        raise ConfigError(f"--output {output}: it and --input {images} lie one in the other; choose a folder beside it")
+        raise ConfigError(f"--output {output}: it and --input {images} overlap; choose a separate folder")
     check_folder(None, output, overwrite=overwrite)
 
 
 def _unpacked(model: Path, folder: Path) -> Path:
-    """The model, unpacked into a folder where it is packed."""
+    """Return the model, unpacked to a folder if it is packed."""
     if model.suffix.lower() != ".zip":
         return model
     from monai_app.bundle.model import needs_trust
@@ -167,8 +169,8 @@ def _unpacked(model: Path, folder: Path) -> Path:
     unpack(model, bundle, overwrite=True)
     if needs_trust(bundle):
         raise ConfigError(
-            f"{model}: its network is none of this package or of MONAI, so it has to be trusted; unpack it first "
-            f"(monai-app unpack {model} FOLDER), look at it, and give FOLDER in its place"
+            f"{model}: its network belongs to neither this package nor MONAI, so it must be trusted; unpack it first "
+            f"(monai-app unpack {model} FOLDER), review it, and give FOLDER instead"
         )
     return bundle
 
@@ -180,7 +182,7 @@ def _check_region(settings: "Applied", sample: Sample) -> None:
 
 
 def _name_of(chosen: "Applicable", settings: "Applied") -> str:
-    """A name for the labels that other settings or weights do not have: these do not resume what is there."""
+    """Return a name for the labels that depends on settings and weights, so that others do not resume them."""
     import torch
 
     from monai_app.device.choose import chosen_device
@@ -194,7 +196,7 @@ def _name_of(chosen: "Applicable", settings: "Applied") -> str:
 
 
 def _complete(tiffs: Path, stack: Stack, name: str, images: Path, model: str) -> None:
-    """Add the tables to the folder, and name images and model in its record, for the store is removed."""
+    """Add the tables to the folder and record images and model, because the store is removed."""
     for table in (stack.path / "labels" / name).glob("*.csv"):
         files.link_or_copy(table, tiffs / table.name)
     record = json.loads((tiffs / RECORD).read_text(encoding="utf8"))

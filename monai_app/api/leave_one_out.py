@@ -1,4 +1,4 @@
-"""Score every annotated slice by a model that was trained on the others."""
+"""Score every annotated slice with a model trained on the others."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -29,13 +29,13 @@ def score_each_left_out(
     show: Show,
     logging_file: PathLike | None,
 ) -> Path:
-    """Train without each annotated slice in turn, and score it.
+    """Train without each annotated slice and score the model on it.
 
-    What was done before, by the same settings and annotations, is not done again.
+    Results of the same settings and annotations are reused.
 
     Args:
         stack: the stack.
-        run: the run folder whose settings are taken, absolute.
+        run: absolute path of the run folder whose settings are used.
         processes: of each training, on this machine.
         options: ids or options of MONAI's ``run``.
         show: called with each ``python -m monai.bundle run`` command.
@@ -48,7 +48,7 @@ def score_each_left_out(
         AppError: a training failed or was stopped, or the folder cannot be written to.
     """
     folds, recipe = folds_of(stack, run), read_recipe(run, NO_SIZE, {})
-    check_writable(folds[0].folder, "trainings go beside the run folder: copy it to a place that you can write to")
+    check_writable(folds[0].folder, "trainings are written next to the run folder: copy it to a writable place")
 
     def call(fold: Fold, own: Stack, configs: Sequence[str]) -> None:
         command = run_command(fold.run, [own.path], configs, processes, **options)
@@ -62,7 +62,7 @@ def score_each_left_out(
 
 
 def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, call: _Call) -> StackScores:
-    """Train and score a fold, as ``monai-app train`` and ``evaluate`` do, where that is not done."""
+    """Train and score a fold, as ``monai-app train`` and ``evaluate`` do, unless it is complete."""
     own = held_out(stack, fold)
     new = ready(fold, own, recipe, processes)
     scored = None if new or not is_trained(fold) else read_stack_scores(fold.run, own.identity, SECTIONS)
@@ -75,5 +75,5 @@ def _scores(fold: Fold, stack: Stack, recipe: Recipe, processes: int, call: _Cal
         call(fold, own, configs)
     scored = read_stack_scores(fold.run, own.identity, SECTIONS)
     if scored is None:
-        raise FailedError(f"{fold.run} was trained or evaluated by another process too; run the same command again")
+        raise FailedError(f"{fold.run} was also trained or evaluated by another process; run the same command again")
     return scored

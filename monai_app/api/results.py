@@ -1,4 +1,4 @@
-"""Measure labels, and write the page about all results."""
+"""Measure labels, and write the report page."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantities:
-    """What was measured of labels.
+    """The quantities of a label image.
 
     Attributes:
-        found: all of it.
+        found: all quantities.
     """
 
     found: "Quantification"
 
     @property
     def values(self) -> dict[str, Mapping[str, "Quantity"]]:
-        """Name of the quantity -> name of the phase -> the number, with its unit and interval."""
+        """Name of the quantity -> name of the phase -> value with unit and interval."""
         return self.found.quantities
 
     def _repr_html_(self) -> str:
@@ -57,21 +57,21 @@ def quantify(
     Args:
         stack: the stack, opened or as a path.
         labels: the label image, or its name.
-        output: folder to write numbers, tables and figures into; None writes nothing.
-        z: slices to measure, ``"FIRST:END"`` without END, or one; None means all.
+        output: folder for numbers, tables and figures; None writes nothing.
+        z: slices to measure, ``"FIRST:END"`` with END excluded, or one; None means all.
         y: rows, likewise.
         x: columns, likewise.
-        mask: image file, or name of a label image: only where it is above 0 is measured.
-        measures: names of those to take; None takes all.
+        mask: image file, or name of a label image; only pixels above 0 are measured.
+        measures: names of the measures to compute; None means all.
         tortuosity: also measure the tortuosity of this phase.
         overwrite: replace an existing folder.
-        progress: given a measure's name, makes what shows its progress.
+        progress: returns the progress callback of a measure, given its name.
 
     Returns:
         The quantities.
 
     Raises:
-        ConfigError: a measure is unknown or cannot be taken, the region does not fit, or nothing is segmented.
+        ConfigError: a measure is unknown or cannot be computed, the region does not fit, or nothing is segmented.
         StackError: there is no finished label image of that name, or it is damaged.
         TargetExistsError: the folder exists, and ``overwrite`` is false.
     """
@@ -108,10 +108,10 @@ def report(
     Args:
         sources: any of: run folder, stack, folder of `quantify`, folder of ``monai-app study``.
         output: the page, ``NAME.html``.
-        labels: label image, where the stack has several.
-        pdf: print the page into this file too, by an installed browser.
+        labels: name of the label image, if the stack has several.
+        pdf: also print the page to this file, with an installed browser.
         overwrite: replace existing files.
-        progress: called for every slice whose picture is made.
+        progress: called for every slice that is drawn.
 
     Returns:
         The page.

@@ -1,4 +1,4 @@
-"""Run the configs of a run folder, and look into it."""
+"""Run and inspect the configs of a run folder."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.api.given import PathLike, Show
+from monai_app.api.logs import without_monai_lines
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import Applied, kept_settings
 from monai_app.bundle.configs.plain import read_config
@@ -15,12 +16,11 @@ from monai_app.bundle.configs.templates import DEFAULT_BUNDLE, config_path, temp
 from monai_app.bundle.configs.trust import trusted_copy
 from monai_app.bundle.model import load_model
 from monai_app.bundle.renew import usable_run
-from monai_app.bundle.segment import tell_what_is_not_followed
+from monai_app.bundle.segment import warn_of_ignored_changes
 from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
 from monai_app.inference import Model
-from monai_app.logs import without_monai_lines
 
 
 def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: PathLike | None) -> None:
@@ -46,10 +46,10 @@ def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: Pat
 def run_command(
     run: Path, stacks: Sequence[Path], configs: Sequence[str], processes: int, **options: object
 ) -> BundleCommand:
-    """Return the call of a run folder's configs on stacks, each config laid over those before it.
+    """Return the call of a run folder's configs on stacks; each config overrides those before it.
 
-    For several processes ``multi_gpu_`` and the last one's name is laid over them. Options are ids or options of
-    MONAI's ``run``; ``None`` leaves one away.
+    For several processes, the config ``multi_gpu_`` plus the last one's name overrides them all. Options are config ids
+    or options of MONAI's ``run``; those that are ``None`` are left out.
 
     Raises:
         ConfigError: a config is missing.
@@ -67,7 +67,7 @@ def run_command(
 
 
 def checked_device(name: str | None, processes: int = 1) -> str | None:
-    """Return the name of the device to compute on, or ``None`` where none was asked for.
+    """Return the name of the device to compute on, or ``None`` if none was requested.
 
     Raises:
         ConfigError: it does not exist, or several processes would share it.
@@ -75,23 +75,25 @@ def checked_device(name: str | None, processes: int = 1) -> str | None:
     if name is None:
         return None
     if processes > 1:
-        raise ConfigError(f"--device {name}: each of {processes} processes takes a device of its own; leave it out")
+        raise ConfigError(f"--device {name}: each of {processes} processes uses its own device; leave it out")
     from monai_app.device.choose import chosen_device
 
     return str(chosen_device(name))
 
 
 def trained_run(run: Path) -> Path:
-    """Return the absolute path of a run folder that holds trained weights.
+    """Return the absolute path of a run folder with trained weights.
 
     Raises:
-        ConfigError: it is no run folder, or nothing was trained yet.
+        ConfigError: it is not a run folder, or nothing was trained yet.
     """
     run = run.absolute()
     if not (run / "configs" / "inference.yaml").is_file():
-        raise ConfigError(f"{run} is no run folder: it has no configs/inference.yaml; make one with monai-app train")
+        raise ConfigError(
+            f"{run} is not a run folder (it has no configs/inference.yaml); create one with monai-app train"
+        )
     if not (run / "models" / "model.pt").is_file():
-        raise ConfigError(f"{run} holds no trained weights (models/model.pt); run monai-app train first")
+        raise ConfigError(f"{run} has no trained weights (models/model.pt); run monai-app train first")
     return usable_run(run)
 
 
@@ -102,7 +104,7 @@ class Applicable:
     Attributes:
         model: the model.
         name: the run folder's, or the file's without its suffix.
-        settings: what the run folder says of how it is applied.
+        settings: the run folder's settings for segmentation.
         command: the ``python -m monai.bundle run`` call of its configs.
     """
 
@@ -115,10 +117,10 @@ class Applicable:
 def asked_settings(
     *, detectors: Mapping[str, str] | None, z: str | None, y: str | None, x: str | None, **options: object
 ) -> dict[str, Any]:
-    """Return the settings of `Applied` that a caller gives: those that are not None.
+    """Return the settings of `Applied` that a caller gives, that is, those that are not None.
 
     Args:
-        detectors: detector of the model -> detector of the stack that takes its part.
+        detectors: detector of the model -> detector of the stack that replaces it.
         z: slices to segment.
         y: rows.
         x: columns.
@@ -130,14 +132,14 @@ def asked_settings(
 
 
 def applied(chosen: Applicable, asked: Mapping[str, Any]) -> Applied:
-    """Return how a model is applied: as it is asked for, else as the run folder says.
+    """Return the settings for segmentation: the requested ones, otherwise those of the run folder.
 
     Args:
         chosen: the model.
-        asked: see `asked_settings`; axes that its region leaves out are as the run folder says.
+        asked: see `asked_settings`; axes that its region omits come from the run folder.
 
     Raises:
-        ConfigError: an option or a setting of the run folder breaks its rule.
+        ConfigError: an option or a setting of the run folder is invalid.
     """
     region = {**chosen.settings.get("region", {}), **asked.get("region", {})}
     return validated(Applied, {**chosen.settings, **asked, "region": region}, "segment")
@@ -147,7 +149,7 @@ def applicable(path: Path) -> Applicable:
     """Return the model of a run folder or an exported file; no config is evaluated.
 
     Raises:
-        ConfigError: it is neither, a run folder without weights, or it does not fit what describes it.
+        ConfigError: it is neither, has no weights, or does not match its description.
     """
     path = path.absolute()
     if path.is_file():
@@ -159,5 +161,5 @@ def applicable(path: Path) -> Applicable:
     inference = run / "configs" / "inference.yaml"
     config = read_config(inference)
     settings = kept_settings(config, inference)
-    tell_what_is_not_followed(config, inference)
+    warn_of_ignored_changes(config, inference)
     return Applicable(load_model(run), run.name, settings, BundleCommand((inference,), {"bundle_root": str(run)}))

@@ -35,7 +35,7 @@ class Labels:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """What the values 1..K mean."""
+        """The phases of the values 1..K."""
         return tuple(read_phases(self.stack.path, self.name))
 
     @property
@@ -93,43 +93,43 @@ def segment(
     Args:
         stack: the stack, opened or as a path.
         model: run folder with trained weights, or an exported file.
-        labels: name of the label image; None takes the model's.
-        z: slices to segment, ``"FIRST:END"`` without END, or one; None means all.
+        labels: name of the label image; None means the model's name.
+        z: slices to segment, ``"FIRST:END"`` with END excluded, or one; None means all.
         y: rows, likewise.
         x: columns, likewise.
-        mask: image file, or name of a label image: only where it is above 0 is segmented.
-        preview: segment so many slices, spread over the stack, as labels ``NAME_preview``.
+        mask: image file, or name of a label image; only pixels above 0 are segmented.
+        preview: segment only this many slices, spread over the stack, as labels ``NAME_preview``.
         confidence: also store the confidence of every pixel: ``"max"`` or ``"entropy"``.
         probability: also store the probability of every phase.
-        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the memory.
-        memory: of a process, such as ``"2GiB"``; None takes 4 GiB, or half of what is free.
-        precision: ``"bfloat16"`` is faster on some machines; some labels differ.
+        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the available memory.
+        memory: limit per process, such as ``"2GiB"``; None means 4 GiB, or half of the free memory.
+        precision: ``"bfloat16"`` is faster on some machines but changes some labels.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        workers: processes on this machine; 0 computes in this one.
+        workers: processes on this machine; 0 computes in this process.
         cluster: address of a Dask scheduler to compute on.
-        tiff: folder for a TIFF of every slice.
-        detectors: detector of the model -> detector of the stack that takes its part.
-        overwrite: replace finished labels of that name.
+        tiff: folder for one TIFF per slice.
+        detectors: detector of the model -> detector of the stack that replaces it.
+        overwrite: replace existing labels of that name.
         progress: called with the pixels computed and their total; None logs them.
-        show: called with the ``python -m monai.bundle run`` command that does the same.
+        show: called with the equivalent ``python -m monai.bundle run`` command.
 
     Returns:
         The label image.
 
     Raises:
-        ConfigError: an option breaks its rule, the model does not fit the stack, or it is no model.
+        ConfigError: an option is invalid, the model does not fit the stack, or it is not a model.
         StackError: there is no stack at the path, or it is damaged.
         TargetExistsError: there are finished labels of that name, and ``overwrite`` is false.
-        StoppedError: it was stopped; what is done is kept.
+        StoppedError: it was stopped; completed work is kept.
     """
     from monai_app.api.running import applicable, applied, asked_settings, checked_device
     from monai_app.bundle.segment import segment as segment_stack
-    from monai_app.bundle.stacks import tell_what_is_unfamiliar
+    from monai_app.bundle.stacks import warn_if_unfamiliar
     from monai_app.inspection import warn_of_faults
 
     device = checked_device(device)
     source, chosen = opened(stack), applicable(Path(model))
-    tell_what_is_unfamiliar(chosen.model.spec.reading(detectors or {}), source)
+    warn_if_unfamiliar(chosen.model.spec.reading(detectors or {}), source)
     name = chosen.name if labels is None else labels
     check_label_name(name)
     asked = asked_settings(
@@ -159,5 +159,5 @@ def segment(
 
 
 def _mask(mask: PathLike | None, label_images: tuple[str, ...]) -> str | None:
-    """The mask as the bundle takes it from any folder: a label image's name, or an absolute path."""
+    """Return the mask independent of the working directory: a label image's name, or an absolute path."""
     return mask if mask is None or (isinstance(mask, str) and mask in label_images) else str(Path(mask).absolute())

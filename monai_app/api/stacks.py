@@ -1,4 +1,4 @@
-"""Make a stack, and annotate it."""
+"""Create and annotate a stack."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,16 +27,16 @@ def ingest(
         description: ``sample.yaml``, or the folder of a sample.
         target: the store to write, ``NAME.ome.zarr``.
         overwrite: replace an existing target.
-        align: what is aligned, and how; None leaves pixels where they are.
+        align: what is aligned, and how; None means no alignment.
         progress: called for every slice.
-        report: called with what was found and done, line by line.
+        report: called with messages about what was found and done, line by line.
 
     Returns:
         The stack.
 
     Raises:
         StackError: images are missing, damaged or do not fit each other.
-        ConfigError: the description breaks a rule, or has open questions.
+        ConfigError: the description is invalid or has open questions.
         AnnotationError: annotations do not fit the images.
         TargetExistsError: the target exists, and ``overwrite`` is false.
     """
@@ -58,33 +58,31 @@ def annotate(
     merge: bool = False,
     overwrite: bool = False,
 ) -> Imported:
-    """Make annotations of label images of other programs, or of a prediction, as ``monai-app annotate`` does.
+    """Import label images of other programs, or a prediction, as annotations, as ``monai-app annotate`` does.
 
     Args:
         stack: the stack, opened or as a path.
-        source: label image, or folder of them, one a slice and named by slice.
-        labels: name of a label image of the stack, in place of a source.
-        slices: the slice of each plane in turn: z from 0, or its name.
-        role: what the slices are for, ``"train"`` or ``"test"``; None keeps what they are for, or trains on them.
-        mapping: what values mean: ``{1: "pore", 255: "unlabelled"}`` or ``"1=pore,255=unlabelled"``.
-        colours: colour that a phase is painted in: ``{"pore": "#20304f"}`` or ``["pore=#20304f"]``.
-        dataset: data set to read, where the file (HDF5, OME-Zarr) has several.
-        merge: add to annotations: what is unlabelled in the source stays.
-        overwrite: replace annotations and roles, or with ``merge`` labels that differ.
+        source: label image, or folder with one label image per slice, named by slice.
+        labels: name of a label image of the stack, instead of a source.
+        slices: the slice of each plane, in order: z counted from 0, or its name.
+        role: ``"train"`` or ``"test"``; None keeps the role of annotated slices and means ``"train"`` for others.
+        mapping: meaning of the values: ``{1: "pore", 255: "unlabelled"}`` or ``"1=pore,255=unlabelled"``.
+        colours: colour in which a phase is painted: ``{"pore": "#20304f"}`` or ``["pore=#20304f"]``.
+        dataset: dataset to read if the file (HDF5, OME-Zarr) has several.
+        merge: keep existing labels where the source has none.
+        overwrite: replace annotations and roles; with ``merge``, replace labels that differ.
 
     Returns:
-        The stack, opened again, with the slices whose annotations were set and those that had them already.
+        The reopened stack, the slices whose annotations were set, and those whose annotations were unchanged.
 
     Raises:
-        ConfigError: source and labels are given, or none; or mapping and colours are not understood.
+        ConfigError: both or neither of source and labels are given, or mapping or colours are invalid.
         StackError: the files cannot be read.
-        AnnotationError: labels fit no slice, values have no meaning, or annotations may not be replaced.
+        AnnotationError: labels fit no slice, a value has no meaning, or annotations exist and may not be replaced.
     """
     found = opened(stack)
     if (source is None) == (labels is None):
-        raise ConfigError(
-            "labels come from files or from the stack; give --from PATH or --from-labels NAME, and not both"
-        )
+        raise ConfigError("labels come from files or from the stack; give either --from PATH or --from-labels NAME")
     if isinstance(mapping, Mapping):
         mapping = ",".join(f"{value}={phase}" for value, phase in mapping.items())
     if isinstance(colours, Mapping):
@@ -102,6 +100,6 @@ def annotate(
         )
     if mapping is not None or colours or dataset is not None:
         raise ConfigError(
-            "--mapping, --colour and --dataset are of files, and labels of the stack name their phases; leave them out"
+            "--mapping, --colour and --dataset apply only to files; leave them out for a label image of the stack"
         )
     return import_labels(found, str(labels), slices, role=role, merge=merge, overwrite=overwrite)

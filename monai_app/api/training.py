@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run(os.PathLike[str]):
-    """A run folder: a MONAI bundle with trained weights. It may be given wherever its path may.
+    """A run folder: a MONAI bundle with trained weights. It is accepted wherever its path is.
 
     Attributes:
         path: the folder.
@@ -31,7 +31,7 @@ class Run(os.PathLike[str]):
 
     @property
     def weights(self) -> Path:
-        """The file of the weights that were best in validation."""
+        """The file with the best weights by validation."""
         return self.path / "models" / "model.pt"
 
     @property
@@ -39,7 +39,7 @@ class Run(os.PathLike[str]):
         """Detectors, slices, phases and scaling of the model.
 
         Raises:
-            ConfigError: the folder's metadata are missing or damaged.
+            ConfigError: the folder's metadata is missing or damaged.
         """
         from monai_app.bundle.pretrained import read_spec
 
@@ -62,11 +62,11 @@ class Run(os.PathLike[str]):
 
 @dataclass(frozen=True)
 class Training:
-    """A training whose run folder is made.
+    """A training whose run folder has been created.
 
     Attributes:
         path: the run folder.
-        new: whether the folder is new, and not that of a training that is resumed.
+        new: whether the folder is new; otherwise its training is resumed.
         stacks: the stacks to train on.
         command: the ``python -m monai.bundle run`` call that trains.
     """
@@ -77,7 +77,7 @@ class Training:
     command: "BundleCommand"
 
     def warn(self) -> None:
-        """Log what is wrong with the stacks at a glance."""
+        """Log a quick check of the stacks."""
         from monai_app.inspection import warn_of_faults
 
         for stack in self.stacks:
@@ -87,7 +87,7 @@ class Training:
         """Train.
 
         Args:
-            show: called with the command before.
+            show: called with the command first.
             logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
 
         Raises:
@@ -99,7 +99,7 @@ class Training:
 
         with trusted_copy(self.path) as copy:
             if not self.new:
-                describe_again(self.path, copy / "configs")  # somebody may have edited it
+                describe_again(self.path, copy / "configs")  # the user may have edited it
         run_trusted(self.path, self.command, show, logging_file)
         return Run(self.path)
 
@@ -122,10 +122,10 @@ def begin_training(
     overwrite: bool = False,
     report: Report = _log.info,
 ) -> Training:
-    """Make the run folder of a training, or find the one that is resumed; see `train`.
+    """Create the run folder of a training, or find the one to resume; see `train`.
 
     Raises:
-        AppError: as `train`.
+        AppError: see `train`.
     """
     begun = time.time()
     from monai_app.api.running import checked_device, run_command
@@ -170,7 +170,7 @@ def named_settings(
     epochs: int | None = None,
     seed: int | None = None,
 ) -> dict[str, Any]:
-    """Return settings of a training with those that have names of their own."""
+    """Return settings of a training, including those with their own arguments."""
     named = {
         "detectors": [detectors] if isinstance(detectors, str) else detectors and [*detectors],
         "slices": slices,
@@ -208,33 +208,33 @@ def train(
 
     Args:
         stacks: a stack or several, opened or as paths.
-        run: the run folder to make, or to resume in.
+        run: the run folder to create or resume.
         variant: network, detectors and slices, such as ``"sensor3d_ice+tld_3"``.
-        bundle: name or path of the bundle to train; None takes the U-Net's, or the variant's.
+        bundle: name or path of the bundle to train; None means that of the variant, or the U-Net.
         size: size of the network and its crops: ``"small"`` for a CPU, ``"paper"`` for a GPU, ``"none"`` or ``"auto"``.
-        detectors: names of those to learn from; None takes all that the stacks share.
-        slices: slices in the slab, odd; None takes the variant's or the bundle's.
-        epochs: how many; None takes the size's.
-        minutes: what the training may take, instead of epochs.
+        detectors: names of the detectors to use; None means all that the stacks share.
+        slices: odd number of slices in the slab; None means that of the variant or bundle.
+        epochs: number of epochs; None means that of the size.
+        minutes: time limit of the training, instead of epochs.
         seed: the same seed and data give the same weights on a CPU.
-        settings: further settings, id -> value (``monai-app settings`` lists them).
-        pretrained: run folder whose weights the training starts from, as far as they fit.
+        settings: other settings, id -> value (``monai-app settings`` lists them).
+        pretrained: run folder to start from; layers that do not fit start from random weights.
         processes: on this machine, one per GPU; they share each batch.
         amp: mixed precision; None means on a GPU.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; None lets the bundle choose.
         tracking: also record the training with this tracker: ``"mlflow"``.
-        trust: allow what this package's own bundles do not do.
+        trust: trust the code that the bundle brings with it.
         overwrite: replace an existing run folder instead of resuming.
-        report: called with what was done, line by line; it is logged by default.
+        report: called with messages about what was done, line by line; by default they are logged.
 
     Returns:
         The run folder.
 
     Raises:
-        ConfigError: a setting is unknown or breaks its rule, or the folder was made by another training.
+        ConfigError: a setting is unknown or invalid, or the folder belongs to another training.
         StackError: there is no stack at a path.
-        AnnotationError: no slice is annotated to train on.
-        TargetExistsError: the folder exists and is no run folder.
+        AnnotationError: no annotated slice has the role ``train``.
+        TargetExistsError: the folder exists and is not a run folder.
         AppError: the training failed or was stopped.
     """
     training = begin_training(

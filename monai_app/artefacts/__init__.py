@@ -1,4 +1,4 @@
-"""Artefacts of FIB-SEM images: what causes them, and laying them over any images."""
+"""Artefacts of FIB-SEM images: their causes, and adding them to any images."""
 
 from monai_app.artefacts.curtains import Curtains
 from monai_app.artefacts.overlay import amplified, apparent_hardness, brightened, curtained, displaced, noisy, shaded

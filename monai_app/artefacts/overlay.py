@@ -1,7 +1,8 @@
-"""Artefacts laid over recorded images of any grey scale, with strengths that can be read off an image.
+"""Adding artefacts to recorded images of any grey scale, with strengths that can be measured in an image.
 
-Each function takes an `Image` and gives another of its type. Grey 0 is no signal, and what is beyond the type's range
-is clipped, as detectors do. The **grey range** of an image is that from the 1st to the 99th percentile of its greys.
+Each function takes an `Image` and returns another of the same type. Grey 0 is no signal, and what is beyond the type's
+range is clipped, as detectors do. The **grey range** of an image is that from the 1st to the 99th percentile of its
+greys.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ _SMOOTHING = 2.0
 
 
 def curtained(image: Image, streaks: Floats, strength: float) -> Image:
-    """Lay curtains over an image, in proportion to its signal (Schankula, Anand, Bassim 2018): pores have few.
+    """Add curtains to an image, in proportion to its signal (Schankula, Anand, Bassim 2018): pores have few.
 
     Args:
         image: (rows, columns).
@@ -30,7 +31,7 @@ def curtained(image: Image, streaks: Floats, strength: float) -> Image:
 
 
 def apparent_hardness(images: npt.NDArray[np.integer]) -> Floats:
-    """Take bright for hard where nobody knows what an image shows: (rows, columns), in grey ranges.
+    """Estimate hardness from brightness if the materials are unknown: (rows, columns), in grey ranges.
 
     Pores, which curtains begin at, are dark, and dense phases are bright: an assumption, which `Curtains` needs.
 
@@ -69,7 +70,7 @@ def noisy(image: Image, strength: float, rng: np.random.Generator) -> Image:
 
 
 def displaced(image: Image, down: float, right: float) -> Image:
-    """Move what an image shows by pixels, by linear interpolation; its border is repeated."""
+    """Shift an image by pixels with linear interpolation; its border is repeated."""
     return _recorded(shift(image.astype(np.float32), (down, right), order=1, mode="nearest"), image)
 
 

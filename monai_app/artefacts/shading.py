@@ -1,4 +1,4 @@
-"""Light that the trench of a cross-section keeps from a detector."""
+"""Signal lost because the trench of a cross-section shadows a detector."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,1 +1,1 @@
-"""Work beside whatever waits for it: in a thread, in one process that stays, or as a command line."""
+"""Background work: in threads, in a persistent process, or as a command."""

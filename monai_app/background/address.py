@@ -8,7 +8,7 @@ _ADDRESS = re.compile(r"\w+://.+:\d+")
 
 
 def check_address(address: str) -> None:
-    """Refuse what is no address of a scheduler.
+    """Refuse what is not an address of a scheduler.
 
     Raises:
         ConfigError: it is none.

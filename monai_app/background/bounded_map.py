@@ -1,4 +1,4 @@
-"""Work in threads on items that come one after the other, with a bounded number of them in memory."""
+"""Processing items in threads with a bounded number of them in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

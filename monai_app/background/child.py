@@ -1,4 +1,4 @@
-"""Processes that this one starts end when it does, even when it is killed."""
+"""Child processes that end with this process, even if it is killed."""
 
 import os
 import runpy

@@ -1,4 +1,4 @@
-"""Our command line in a process of its own."""
+"""Running a command of this package in a separate process."""
 
 import asyncio
 import os
@@ -19,14 +19,14 @@ _SHOWN = 20
 
 
 async def run_command(words: Sequence[str], log: Path) -> None:
-    """Run our command line in a process of its own, which ends with this one.
+    """Run a command of this package in a separate process, which ends with this one.
 
     Args:
         words: after ``monai-app``.
-        log: file to which all that it says is added.
+        log: file to which its output is appended.
 
     Raises:
-        ConfigError: what it says where the user can correct it.
+        ConfigError: its message, if the user can correct the error.
         FailedError: it ended otherwise.
     """
     with log.open("ab") as said:
@@ -51,7 +51,7 @@ async def run_command(words: Sequence[str], log: Path) -> None:
 
 
 class StoppableCommand:
-    """Runs our command line from a thread, until it ends or another thread stops it."""
+    """Runs commands from a thread, until they end or another thread stops them."""
 
     def __init__(self) -> None:
         self._lock, self._stopped = threading.Lock(), False
@@ -62,7 +62,7 @@ class StoppableCommand:
 
         Raises:
             StoppedError: it was stopped, or is not to begin any more.
-            AppError: as `run_command`.
+            AppError: see `run_command`.
         """
         try:
             asyncio.run(self._run(words, log))

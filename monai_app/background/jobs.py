@@ -1,4 +1,4 @@
-"""Work that goes on beside requests: trainings, batches, scorings. MONAI Label calls it tasks, and tells as much."""
+"""Background jobs of the server: training, batch inference, scoring; MONAI Label calls them tasks."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 from monai_app.errors import (
     DISK_FULL,
     FailedError,
-    NoRoomError,
+    InsufficientSpaceError,
     NotFoundError,
     RunningError,
     StoppedError,
@@ -28,7 +28,7 @@ from monai_app.errors import (
 Work = Callable[[dict[str, Any]], Any]
 
 _SHOWN, _KEPT = 20, 50
-"""Lines of a log that clients are told; jobs of a kind that are remembered, and logs that stay."""
+"""Lines of a log in responses; jobs of a kind that are remembered, and logs that are kept."""
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Job:
         except CancelledError:
             raise
         except Exception as error:
-            known = NoRoomError(DISK_FULL) if is_disk_full(error) else user_error(error)
+            known = InsufficientSpaceError(DISK_FULL) if is_disk_full(error) else user_error(error)
             if known is None:
                 _log.exception("%s failed", self.kind)
                 known = FailedError(f"{type(error).__name__}: {error}; see its log, {self.log.name}")
@@ -142,7 +142,7 @@ class Jobs:
         """Do a `Job`, wait for it, and return what it gives.
 
         Raises:
-            StoppedError: somebody stopped it.
+            StoppedError: it was stopped.
             AppError: one of the kind runs already, or it cannot be done.
         """
         job = await self.start(kind, request, work)
@@ -161,7 +161,7 @@ class Jobs:
         return known
 
     async def stop(self, kind: str) -> Job | None:
-        """Stop the job that runs and return it; None where none runs."""
+        """Stop the job that runs and return it; None if none runs."""
         for job in self._jobs[kind]:
             if job.status == "RUNNING":
                 await job.stop()

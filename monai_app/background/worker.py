@@ -1,4 +1,4 @@
-"""The process that applies models, so that the server answers meanwhile and survives what an inference does not."""
+"""The worker process for inference, so that the server stays responsive and survives crashes."""
 
 import os
 import traceback
@@ -10,16 +10,16 @@ import torch
 from anyio import BrokenWorkerProcess, CancelScope, CapacityLimiter, from_thread, sleep, to_process
 
 from monai_app.background.child import end_with_parent
-from monai_app.errors import DISK_FULL, AppError, FailedError, NoRoomError, UnavailableError, is_disk_full
+from monai_app.errors import DISK_FULL, AppError, FailedError, InsufficientSpaceError, UnavailableError, is_disk_full
 
 T = TypeVar("T")
 
 
 class Worker:
-    """One process that does one piece of work after the other; it starts with the first, and anew when it died.
+    """One process that runs tasks in sequence; it starts with the first task and is restarted if it dies.
 
     Args:
-        waiting: how many may wait for the one that runs; more are refused.
+        waiting: maximum number of waiting tasks; further ones are refused.
     """
 
     def __init__(self, waiting: int) -> None:
@@ -27,7 +27,7 @@ class Worker:
         self._scopes: set[CancelScope] = set()
 
     def do(self, work: Callable[..., T], *arguments: Any, refusable: bool = False) -> T:
-        """Do work in the process, after what came before it, and wait for it in a thread of the event loop.
+        """Run a task in the process after earlier ones, and wait for it in a thread of the event loop.
 
         Cancelled, it leaves the line, or ends with its process: a network in the midst of a tile cannot be interrupted.
 
@@ -37,9 +37,9 @@ class Worker:
             refusable: refuse it where as many wait as may; what the server itself does waits its turn.
 
         Raises:
-            UnavailableError: as many wait as may.
-            NoRoomError: there was not enough memory, or the disk is full.
-            FailedError: it failed for a reason that nobody foresaw, or its process died.
+            UnavailableError: the queue is full.
+            InsufficientSpaceError: there was not enough memory, or the disk is full.
+            FailedError: it failed unexpectedly, or its process died.
             AppError: as the function says.
         """
         return from_thread.run(self._do, work, arguments, refusable)
@@ -47,8 +47,8 @@ class Worker:
     async def _do(self, work: Callable[..., T], arguments: tuple[Any, ...], refusable: bool) -> T:
         if refusable and self._one.statistics().tasks_waiting >= self._waiting:
             raise UnavailableError(
-                f"one inference is running and {self._waiting} wait, which is the limit; try again later, or start the "
-                "server with a larger --waiting"
+                f"one inference is running and {self._waiting} are waiting, which is the limit; try again later, or "
+                "start the server with a larger --waiting"
             )
         scope = CancelScope()
         self._scopes.add(scope)
@@ -59,7 +59,7 @@ class Worker:
         except BrokenWorkerProcess:
             raise FailedError(
                 "the process that runs inferences died, perhaps because it ran out of memory; the next inference "
-                "starts another one; give --memory, or fewer slices a case (--thickness)"
+                "starts a new one; give --memory, or fewer slices per case (--thickness)"
             ) from None
         finally:
             self._scopes.discard(scope)
@@ -81,9 +81,11 @@ def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
             torch.cuda.empty_cache()
             remedy = "give --memory, or thinner cases (--thickness)"
-            raise NoRoomError(f"the inference needs more memory than there is ({error}); {remedy}") from None
+            raise InsufficientSpaceError(
+                f"the inference needs more memory than is available ({error}); {remedy}"
+            ) from None
         if is_disk_full(error):
-            raise NoRoomError(DISK_FULL) from None
+            raise InsufficientSpaceError(DISK_FULL) from None
         if isinstance(error, AppError):
             raise
         failed = FailedError(f"the inference failed ({type(error).__name__}: {error}); see the server's log")
@@ -93,6 +95,6 @@ def _guarded(work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
 
 @cache
 def _begin() -> None:
-    """End with the server, and say nothing: nobody reads the pipe that is this process's standard error."""
+    """End with the server, without output: standard error is a pipe that is not read."""
     end_with_parent()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -1,4 +1,4 @@
-"""Checks of settings before anything is made: a value that fails in the middle of MONAI's config is hard to read."""
+"""Checks of settings before the work starts: errors from within MONAI's config parser are hard to read."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 MOST_STRIDE = 1024
-"""Pixels: 10 halvings of a slice."""
+"""In pixels: 10 levels of downsampling."""
 
 _BYTES_A_WEIGHT = 20
-"""In float32: the weight, its running average, its gradient and AdamW's two moments."""
+"""Bytes per weight in float32: weight, running average, gradient and AdamW's two moments."""
 
 TRACKERS = ("mlflow",)
-"""Experiment trackers that MONAI writes to."""
+"""Experiment trackers that MONAI supports."""
 
 
 def check_tracking(tracker: str) -> None:
-    """Check that an experiment tracker is known and installed.
+    """Check that an experiment tracker is supported and installed.
 
     Raises:
         ConfigError: it is not.
@@ -39,12 +39,12 @@ def check_tracking(tracker: str) -> None:
 
 
 def check_network(config: Mapping[str, Any]) -> ModelSpec:
-    """Build the network of a bundle's config once, look at what it gives, and return the model's specification.
+    """Build the network of a bundle's config, check its output, and return the model's specification.
 
-    The config is evaluated, so it has to be trusted. The specification says how the network is built, as data.
+    The config is evaluated, so it must be trusted. The specification contains the network's definition as data.
 
     Raises:
-        ConfigError: it cannot be built, or does not give logits (B, K, H, W) when it is trained.
+        ConfigError: it cannot be built, or does not return logits (B, K, H, W) in training mode.
     """
     import torch
     from monai.bundle import ConfigParser
@@ -52,7 +52,7 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
     parser = ConfigParser(dict(config))
     try:
         _check_stride(parser.get_parsed_content("stride"))
-        with torch.device("meta"):  # its weights have no values yet
+        with torch.device("meta"):  # its weights are uninitialised
             _check_size(ConfigParser(dict(config)).get_parsed_content("network_def"))
         network = parser.get_parsed_content("network_def")
         spec: ModelSpec = parser.get_parsed_content("spec")
@@ -67,7 +67,7 @@ def check_network(config: Mapping[str, Any]) -> ModelSpec:
 
 
 def _definition(config: Mapping[str, Any]) -> Definition | None:
-    """Return how a network is built; None where that is more than data, such as parts that are built too."""
+    """Return the definition of a network; None if it is more than data, such as nested components."""
     try:
         arguments = json.loads(json.dumps({name: value for name, value in config.items() if name != "_target_"}))
     except TypeError:
@@ -79,7 +79,7 @@ def check_logits(network: "nn.Module", spec: ModelSpec) -> None:
     """Run a network once on a small image.
 
     Raises:
-        ConfigError: it does not give logits (B, K, H, W) of what its specification says.
+        ConfigError: it does not return logits (B, K, H, W) as specified.
     """
     import torch
 
@@ -90,24 +90,24 @@ def check_logits(network: "nn.Module", spec: ModelSpec) -> None:
             given = tuple(network(torch.zeros(1, len(spec.channel_name), side, side)).shape)
     except RuntimeError as error:
         raise ConfigError(
-            f"the network fails at an image of {len(spec.channel_name)} channels ({error}); correct its settings"
+            f"the network fails on an image with {len(spec.channel_name)} channels ({error}); correct its settings"
         ) from error
     if given != expected:
         raise ConfigError(
-            f"the network gives {given} where the bundle trains with logits (B, K, H, W), here {expected}; choose "
+            f"the network returns {given}, but the bundle trains with logits (B, K, H, W), here {expected}; choose "
             "another head"
         )
 
 
 def check_agrees(config: Mapping[str, Any], spec: ModelSpec, path: Path) -> None:
-    """Check that the plain values of a config say of a model what its specification says.
+    """Check that the plain values of a config agree with a model's specification.
 
-    Who changed one of them would get labels of another model than the config's.
+    After an edit of one of them, the labels would not be those of the config's model.
 
     Args:
-        config: of ``inference.yaml``; nothing of it is evaluated.
-        spec: what metadata.json says.
-        path: of the config, for the message.
+        config: content of ``inference.yaml``, which is not evaluated.
+        spec: the specification in metadata.json.
+        path: of the config, for messages.
 
     Raises:
         ConfigError: a value differs.
@@ -125,18 +125,20 @@ def check_agrees(config: Mapping[str, Any], spec: ModelSpec, path: Path) -> None
     for name, found, own in pairs:
         if is_plain(found) and found != own:
             raise ConfigError(
-                f"{path}: {name} is {found!r} and metadata.json describes a model with {own!r}; make them the same: "
-                "the weights belong to what metadata.json says"
+                f"{path}: {name} is {found!r} but metadata.json describes a model with {own!r}, to which the weights "
+                "belong; make the config agree"
             )
 
 
 def _check_stride(stride: int) -> None:
     if stride > MOST_STRIDE:
-        raise ConfigError(f"the network's stride is {stride}, of at most {MOST_STRIDE} px; give it fewer levels")
+        raise ConfigError(
+            f"the network's stride is {stride} px, above the maximum of {MOST_STRIDE} px; use fewer levels"
+        )
 
 
 def _check_size(network: "nn.Module") -> None:
-    """Refuse a network that could not be trained in this machine's memory."""
+    """Refuse a network that cannot be trained in this machine's memory."""
     weights = sum(weight.numel() for weight in network.parameters())
     needed, there = weights * _BYTES_A_WEIGHT, psutil.virtual_memory().total
     if needed > there:
@@ -150,12 +152,12 @@ def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: 
     """Check that crops and windows (rows, columns) fit the network's stride, and crops the slices.
 
     Raises:
-        ConfigError: a side is no multiple of the stride or a crop is larger than the slices.
+        ConfigError: a side is not a multiple of the stride, or a crop is larger than the slices.
     """
     sides = stack.shape[1:]
     if not all(c <= s and c % stride == 0 for c, s in zip(crop, sides, strict=True)):
         largest = [min(192, side) // stride * stride for side in sides]
-        remedy = f"use for instance --set crop={largest}" if all(largest) else "train a network of fewer levels"
+        remedy = f"use, for example, --set crop={largest}" if all(largest) else "use a network with fewer levels"
         raise ConfigError(
             f"crop {list(crop)}: rows and columns must be multiples of {stride} and no larger than the slices "
             f"{list(sides)}; {remedy}"
@@ -163,17 +165,17 @@ def check_sides(crop: Sequence[int], window: Sequence[int], stride: int, stack: 
     if any(side % stride for side in window):
         rounded = [-(-side // stride) * stride for side in window]
         raise ConfigError(
-            f"window {list(window)}: rows and columns must be multiples of {stride}; use for instance "
+            f"window {list(window)}: rows and columns must be multiples of {stride}; use, for example, "
             f"--set window={rounded}"
         )
 
 
 def check_training(config: Path, run: Path) -> None:
-    """Build what a training config trains with, and use loss and augmentation once: on noise, on the CPU.
+    """Build the components of a training config, and run loss and augmentation once on noise on the CPU.
 
     Args:
         config: a complete train.yaml.
-        run: what the run folder will be called.
+        run: name of the future run folder.
 
     Raises:
         ConfigError: loss, optimiser, schedule or augmentation cannot be built or used.
@@ -191,7 +193,7 @@ def check_training(config: Path, run: Path) -> None:
     try:
         loss = parser.get_parsed_content(what)(torch.rand(1, phases, rows, columns, requires_grad=True), labels[None])
         if not (loss.ndim == 0 and loss.isfinite() and loss.requires_grad):
-            raise ValueError(f"it gives {loss}, no scalar to minimise")
+            raise ValueError(f"it returns {loss} instead of a scalar to minimise")
         for what in ("augmentation", "optimizer", "lr_scheduler"):
             built = parser.get_parsed_content(what)
             for name, step in built.items() if what == "augmentation" else ():
@@ -199,4 +201,6 @@ def check_training(config: Path, run: Path) -> None:
                 step({"image": image, "label": labels})
     except Exception as error:
         *_, cause = causes(error)
-        raise user_error(error) or ConfigError(f"these settings give no {what} ({cause}); correct them") from error
+        raise user_error(error) or ConfigError(
+            f"no {what} can be built from these settings ({cause}); correct them"
+        ) from error

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fire.parser import DefaultParseValue
-
 from monai_app.bundle.configs.settings import literally
 from monai_app.bundle.launch import launch
 from monai_app.errors import user_error
@@ -20,9 +18,9 @@ class BundleCommand:
     """One ``python -m monai.bundle run`` call.
 
     Attributes:
-        config_files: config files, each laid over those before it.
+        config_files: config files; each overrides those before it.
         overrides: config ids and their values, or options of MONAI's ``run`` such as ``tracking``.
-        processes: how many processes of this machine run it together, by ``torchrun``.
+        processes: number of processes on this machine, started as by ``torchrun``.
     """
 
     config_files: Sequence[Path]
@@ -42,7 +40,7 @@ class BundleCommand:
 
     @property
     def words(self) -> list[str]:
-        """The whole command line, a word each."""
+        """The words of the command line."""
         together = ["torchrun", "--standalone", "--nproc_per_node", str(self.processes)]
         return [*(["python"] if self.processes == 1 else together), "-m", "monai.bundle", *self.arguments]
 
@@ -51,11 +49,11 @@ class BundleCommand:
         return " ".join(map(_quoted, self.words))
 
     def run(self) -> None:
-        """Run the call in this process, or in several others.
+        """Run the call in this process, or in several new ones.
 
         Raises:
-            AppError: the call failed because of something the user can correct, a full disk included; without MONAI's
-                wrapping.
+            AppError: the call failed for a reason that the user can correct, such as a full disk; without MONAI's
+            wrapping.
         """
         if self.processes > 1:
             launch(["-m", "monai.bundle", *self.arguments], self.processes)
@@ -65,18 +63,20 @@ class BundleCommand:
         files = [str(path) for path in self.config_files]
         try:
             with warnings.catch_warnings():
-                # MONAI warns at every run that configs are code; `check_trusted` looks at what they do.
+                # MONAI warns on every run that configs are code; `check_trusted` checks them.
                 warnings.filterwarnings("ignore", message=".*GHSA-.*")
                 run_bundle(config_file=files, **literally(self.overrides))
         except Exception as error:
-            cause = user_error(error) or refused(error)
+            from monai_app.device.memory import training_full  # which loads torch
+
+            cause = user_error(error) or refused(error) or training_full(error)
             if cause is None:
                 raise
             raise cause from error
 
 
 def command_line(task: str, options: Mapping[str, Any]) -> str:
-    """Return the ``python -m monai.bundle`` line of another task than ``run``, quoted for a POSIX shell."""
+    """Return the ``python -m monai.bundle`` command of a task other than ``run``, quoted for a POSIX shell."""
     return " ".join(map(_quoted, ["python", "-m", "monai.bundle", task, *_options(options)]))
 
 
@@ -85,13 +85,15 @@ def _options(options: Mapping[str, Any]) -> list[str]:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a POSIX shell: one with quotes of its own stays readable within double ones."""
+    """Quote a word for a POSIX shell; one that contains quotes is put in double quotes."""
     return f'"{word}"' if "'" in word and not set(word) & set('"$`\\!\n') else shlex.quote(word)
 
 
 def _word(value: Any) -> str:
     """Write a value so that Fire, which parses MONAI's command line, reads the same value.
 
-    It takes words that look like Python for such: the texts ``"2024_11_22"`` and ``"[a]"`` need quotes of their own.
+    It evaluates words that look like Python: the strings ``"2024_11_22"`` and ``"[a]"`` need additional quotes.
     """
+    from fire.parser import DefaultParseValue
+
     return value if isinstance(value, str) and DefaultParseValue(value) == value else repr(value)

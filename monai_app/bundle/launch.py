@@ -1,7 +1,8 @@
-"""Run a command in several processes of this machine, as ``torchrun --standalone`` does, and say why they ended.
+"""Run a command in several processes on this machine, as ``torchrun --standalone`` does, and report failures briefly.
 
-``torchrun`` tells of an end in a page of text, and listens on all interfaces for pickles. So what it starts processes
-with is called from here; they find each other in a file of a private folder, and talk over the loopback interface.
+``torchrun`` prints a page of text for a failure, and accepts pickles on all network interfaces. So its launcher is
+called directly: processes find each other through a file in a private folder and communicate over the loopback
+interface.
 """
 
 import logging
@@ -26,16 +27,16 @@ MOST_PROCESSES = 256
 _LOOPBACK = "lo"
 
 _PERIOD = 0.1
-"""Seconds between two looks at the processes."""
+"""Seconds between two polls of the processes."""
 
-RESUMES = "finished work is kept: the same command resumes"
+RESUMES = "finished work is kept; run the same command to resume"
 
 
 def check_processes(processes: int) -> None:
-    """Check a number of processes before anything is made.
+    """Check the number of processes before the work starts.
 
     Raises:
-        ConfigError: it is below 1 or above 256, or the machine has GPUs, but not one a process.
+        ConfigError: it is below 1 or above 256, or the machine has GPUs but fewer than processes.
     """
     import torch
 
@@ -45,19 +46,21 @@ def check_processes(processes: int) -> None:
         )
     gpus = torch.cuda.device_count()
     if gpus and processes > gpus:
-        raise ConfigError(f"processes {processes}: this machine has {gpus} GPU(s), each process takes one; lower it")
+        raise ConfigError(
+            f"processes {processes}: this machine has {gpus} GPU(s), and each process needs one; lower the number"
+        )
 
 
 def launch(arguments: Sequence[str], processes: int) -> None:
-    """Run ``python ARGUMENTS`` in several processes that can join each other, and wait for all to end.
+    """Run ``python ARGUMENTS`` in several processes that can communicate, and wait for all to end.
 
-    When one ends by an error or a signal, the others are stopped, and so they are when this process is told to stop.
-    What processes write to standard output is shown on standard error; their own standard error, where each would tell
-    of the others' end, goes into files, which are kept after an error.
+    If one fails or is killed, the others are stopped, as they are when this process receives a signal to stop. The
+    processes' standard output is shown on standard error. Their standard error goes to files, which are kept after an
+    error.
 
     Raises:
-        AppError: a process ended with one.
-        StoppedError: a process was killed or failed otherwise, or this process was told to stop.
+        AppError: a process raised one.
+        StoppedError: a process was killed or failed otherwise, or this process received a signal to stop.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
 
@@ -106,7 +109,7 @@ def _run(arguments: Sequence[str], processes: int, folder: Path) -> Mapping[int,
 
 
 def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppError:
-    """Tell why the processes ended: the cause first, because others fail when they lose the one that it hit."""
+    """Return the error of the process that failed first; others fail because they lose it."""
     reports = {int(path.parent.name): path.read_text(errors="replace") for path in logs.rglob("stderr.log")}
     told = next(filter(None, map(_told_error, reports.values())), None)
     rank = min(failures, key=lambda each: _order(failures[each].exitcode))
@@ -118,7 +121,7 @@ def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppErro
         return told
     if code < 0:
         name = signal.Signals(-code).name
-        how = f"was ended by {name}" + (" (by a user, or because memory ran out)" if name == "SIGKILL" else "")
+        how = f"was killed by {name}" + (" (by a user, or because memory ran out)" if name == "SIGKILL" else "")
     else:
         last = (reports.get(rank, "").strip().splitlines() or ["it printed nothing"])[-1]
         kept = logs.rename(logs.with_name(f"failed-{logs.name}"))
@@ -127,12 +130,12 @@ def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppErro
 
 
 def _order(code: int) -> int:
-    """Rank exit codes as causes: signals from outside, errors, and SIGTERM, by which the launcher ends the others."""
+    """Rank exit codes as causes: external signals, errors, and SIGTERM, with which the launcher stops the others."""
     return 2 if code == -signal.SIGTERM else 0 if code < 0 else 1
 
 
 def _told_error(report: str) -> AppError | None:
-    """Find the package's own error in a process's report, or what the disk refused."""
+    """Find the package's own error, or an error of the disk, in a process's report."""
     found = re.search(r"^monai_app\.errors\.(\w+): (.*)$", report, re.MULTILINE)
     if found is None:
         system = re.search(r"^\w+Error: \[Errno (\d+)\] ([^:\n]+)(?:: '(.*)')?$", report, re.MULTILINE)
@@ -143,7 +146,7 @@ def _told_error(report: str) -> AppError | None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the launcher's own warnings and errors back: what they say is said once, in our words."""
+    """Silence the launcher's own warnings and errors, which this module reports."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -154,7 +157,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _output_to_stderr() -> Iterator[None]:
-    """Processes that start meanwhile log to their standard output, which is this one's standard error."""
+    """Redirect the standard output of processes that start meanwhile to this one's standard error."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -167,7 +170,7 @@ def _output_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def _signal_handlers_restored() -> Iterator[None]:
-    """The launcher sets handlers of its own and leaves them behind."""
+    """Restore the signal handlers that the launcher replaces."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
     before = {number: signal.getsignal(number) for number in numbers}
     try:

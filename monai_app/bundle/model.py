@@ -1,11 +1,10 @@
-"""The model of a run folder: what its metadata.json describes, and strict weights; no config is evaluated."""
+"""The model of a run folder: its metadata.json and weights; no config is evaluated."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from torch import nn
 
 from monai_app.bundle.checks import check_agrees, check_logits, check_network
@@ -24,14 +23,14 @@ __all__ = ["load_model", "read_spec"]
 
 
 def load_model(run: Path) -> Model:
-    """Return the model of a run folder, its weights loaded, on the CPU.
+    """Return the model of a run folder with its weights loaded, on the CPU.
 
-    The network is built as ``metadata.json`` says, by name. One of somebody's own is built by the configs, where the
-    user trusted them.
+    The network is built by name from ``metadata.json``. A custom network is built by the configs if the user trusted
+    them.
 
     Raises:
-        ConfigError: nothing describes the model, ``inference.yaml`` says something else, or the weights don't fit; or
-            the run was replaced while it was read.
+        ConfigError: the model has no description, ``inference.yaml`` contradicts it, the weights do not fit, or the run
+        was replaced while it was read.
     """
     path = run / "configs" / "inference.yaml"
     config = read_config(path)
@@ -43,8 +42,8 @@ def load_model(run: Path) -> Model:
         network, spec = _evaluated(run)
     else:
         raise ConfigError(
-            f"{run}: its network belongs to neither this package nor MONAI, so its configs would have to build it; "
-            f"read them, and run `monai-app trust {run}` if you trust them"
+            f"{run}: its network belongs to neither this package nor MONAI, so its configs must build it; review "
+            f"them, and run `monai-app trust {run}` if you trust them"
         )
     check_logits(network.eval(), spec)
     model = Model(spec, network, str(run / "models" / "model.pt"))
@@ -55,7 +54,7 @@ def load_model(run: Path) -> Model:
 
 
 def needs_trust(run: Path) -> bool:
-    """Whether the configs of a run folder would have to build its network, and the user did not trust them.
+    """Whether a run folder's network must be built by its configs, which the user has not trusted.
 
     Raises:
         ConfigError: a config or the metadata cannot be read.
@@ -66,7 +65,7 @@ def needs_trust(run: Path) -> bool:
 
 
 def _described(run: Path, config: Mapping[str, Any]) -> ModelSpec | None:
-    """Return what metadata.json says; of earlier versions, what their plain values make of a bundle of the package."""
+    """Return the specification in metadata.json, or derive it from the plain values of earlier versions' configs."""
     metadata = run / "configs" / "metadata.json"
     spec = read_spec(metadata) if KEY in read_json(metadata, ()) else None
     if spec is not None and spec.definition is not None:
@@ -80,6 +79,8 @@ def _described(run: Path, config: Mapping[str, Any]) -> ModelSpec | None:
 
 
 def _evaluated(run: Path) -> tuple[nn.Module, ModelSpec]:
+    from monai.bundle import ConfigParser
+
     with trusted_copy(run) as copy:
         parser = ConfigParser()
         parser.read_config(str(copy / "configs" / "inference.yaml"))

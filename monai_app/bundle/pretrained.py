@@ -1,8 +1,7 @@
-"""Weights of one model as the beginning of another: what means the same is taken, by name, and the rest is told.
+"""Initialise a model with the weights of another: entries with the same meaning are copied by name.
 
-Layers are matched by their names and shapes. Where a layer has an entry per input channel or per phase, entries are
-matched by what they stand for: a model of TLD alone gives its TLD kernels to one of ICE and TLD, and a model of four
-phases its four rows to one of five.
+Layers are matched by name and shape. If a layer has an entry per input channel or per phase, entries are matched by
+channel or phase: for example, a model of ICE and TLD takes the TLD kernels of a model of TLD.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
 from monai_app.bundle.configs.settings import read_json
@@ -22,17 +20,17 @@ from monai_app.errors import ConfigError
 from monai_app.networks.weights import Weights, read_weights
 
 Meaning = Callable[[ModelSpec], Sequence[str]]
-"""What the entries of an axis stand for, by a model's specification."""
+"""Names of the entries of an axis, from a model's specification."""
 
 
 @dataclass
 class Transfer:
-    """What was taken over.
+    """The result of a transfer.
 
     Attributes:
         state: the new model's state dict.
         copied: names of tensors that were copied completely.
-        partial: names of tensors that were copied in part, and the channels or phases that were not.
+        partial: names of partly copied tensors, and the channels or phases that were not copied.
         initialised: names of tensors of which nothing was copied.
     """
 
@@ -42,8 +40,8 @@ class Transfer:
     initialised: list[str] = field(default_factory=list)
 
     def describe(self) -> list[str]:
-        """Return what was taken over, for people."""
-        lines = [f"{len(self.copied)} of {len(self.state)} tensors are copied completely"]
+        """Describe the transfer for display."""
+        lines = [f"{len(self.copied)} of {len(self.state)} tensors were copied completely"]
         lines += [f"{name}: copied, except for {', '.join(names)}" for name, names in self.partial.items()]
         if self.initialised:
             lines.append(f"{len(self.initialised)} start from random values: {', '.join(self.initialised)}")
@@ -52,19 +50,19 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Names:
-    """What the entries of an axis stand for, in the other model and in the new one."""
+    """Names of the entries of an axis in the other model and in the new one."""
 
     before: Sequence[str]
     after: Sequence[str]
 
     @property
     def common(self) -> list[str]:
-        """Names that both have, in the new model's order."""
+        """Names in both models, in the new model's order."""
         return [name for name in self.after if name in self.before]
 
     @property
     def missing(self) -> list[str]:
-        """Names that only the new model has."""
+        """Names in the new model only."""
         return [name for name in self.after if name not in self.before]
 
 
@@ -72,13 +70,13 @@ def read_source(bundle: Path) -> tuple[Weights, ModelSpec]:
     """Read weights and specification of a trained bundle; nothing of its configs is run.
 
     Raises:
-        ConfigError: it is no trained bundle.
+        ConfigError: it is not a trained bundle.
     """
     weights, metadata = bundle / "models" / "model.pt", bundle / "configs" / "metadata.json"
     if bundle.is_file():
         raise ConfigError(f"{bundle} is a file: start from a run folder or an unpacked package (monai-app unpack)")
     if not weights.is_file() or not metadata.is_file():
-        raise ConfigError(f"{bundle} is no trained bundle: models/model.pt or configs/metadata.json is missing")
+        raise ConfigError(f"{bundle} is not a trained bundle: models/model.pt or configs/metadata.json is missing")
     return read_weights(weights), read_spec(metadata)
 
 
@@ -86,19 +84,19 @@ def read_spec(metadata: Path) -> ModelSpec:
     """Read the specification of a bundle's model in its ``metadata.json``; nothing of the bundle is run.
 
     Raises:
-        ConfigError: the file cannot be read or does not hold it.
+        ConfigError: the file cannot be read or does not contain it.
     """
     return ModelSpec.from_json(read_json(metadata, (KEY,))[KEY], str(metadata))
 
 
 def transfer(source: Mapping[str, Any], old: ModelSpec, config: Mapping[str, Any], new: ModelSpec) -> Transfer:
-    """Begin a model with the weights of another.
+    """Initialise a model with the weights of another.
 
     Args:
         source: the other model's state dict.
         old: its specification.
-        config: the new model's config, with ``network_def``, ``detectors``, ``slices``, ``phases`` and ``seed``; what
-            is not copied is drawn from the seed.
+        config: the new model's config, with ``network_def``, ``detectors``, ``slices``, ``phases`` and ``seed``; other
+        weights are drawn at random from the seed.
         new: the new model's specification.
 
     Raises:
@@ -124,12 +122,14 @@ def transfer(source: Mapping[str, Any], old: ModelSpec, config: Mapping[str, Any
 
 
 def _build(config: Mapping[str, Any]) -> nn.Module:
+    from monai.bundle import ConfigParser
+
     network: nn.Module = ConfigParser(deepcopy(dict(config))).get_parsed_content("network_def")
     return network
 
 
 def _named_axes(config: Mapping[str, Any]) -> dict[str, dict[int, Meaning]]:
-    """Find each tensor's axes with an entry per channel, detector or phase: they grow when the config has one more."""
+    """Find each tensor's axes with an entry per channel, detector or phase: those that grow with one more of them."""
     detectors, phases = list(config["detectors"]), list(config["phases"])
     plain = _build(config).state_dict()
     more_phases = _build({**config, "phases": [*phases, phases[0]]}).state_dict()
@@ -146,7 +146,7 @@ def _named_axes(config: Mapping[str, Any]) -> dict[str, dict[int, Meaning]]:
 
 
 def _matches(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> bool:
-    """Whether two tensors have the same shape but for named axes, which have an entry per name and names in common."""
+    """Whether two tensors have the same shape except for named axes, which have an entry per name and common names."""
 
     def fits(axis: int, before: int, after: int) -> bool:
         names = axes.get(axis)
@@ -158,7 +158,7 @@ def _matches(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> bool:
 
 
 def _merge(old: Tensor, new: Tensor, axes: Mapping[int, Names]) -> Tensor:
-    """Copy the entries of the old tensor to where the new one has the same names."""
+    """Copy the old tensor's entries to those of the new one with the same names."""
     old = old.to(new.dtype)
     if not axes:
         return old.clone()

@@ -1,4 +1,4 @@
-"""How a bundle is trained, or trained again as it was."""
+"""How a bundle is trained, or trained again in the same way."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +26,9 @@ class Recipe:
     """How a model is trained.
 
     Attributes:
-        template: name of the package's bundle.
-        size: name of the settings that are laid over it.
-        settings: more of them, by id.
+        template: name of the bundle of this package.
+        size: name of the settings that override it.
+        settings: further settings by id.
     """
 
     template: str
@@ -36,7 +36,7 @@ class Recipe:
     settings: Mapping[str, Any]
 
     def words(self, settings: Mapping[str, Any]) -> list[str]:
-        """Return the options of ``monai-app train``, with settings laid over those of the recipe."""
+        """Return the options of ``monai-app train``, with settings that override those of the recipe."""
         given = {**self.settings, **settings}.items()
         return [
             *("--bundle", self.template, "--size", self.size),
@@ -45,15 +45,15 @@ class Recipe:
 
 
 def read_recipe(bundle: Path, size: str, settings: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a run folder, which is trained again as it was, or of a bundle of the package.
+    """Return the recipe of a run folder, to train it again in the same way, or of a bundle of the package.
 
     Args:
         bundle: the folder.
-        size: for a bundle that is trained from nothing; its name is checked all the same.
-        settings: laid over what the bundle was trained with.
+        size: for a bundle that is trained from random weights; its name is checked in any case.
+        settings: override those that the bundle was trained with.
 
     Raises:
-        ConfigError: nobody knows how it was trained, or a size or setting breaks its rule.
+        ConfigError: it has no record of its training, or a size or setting is invalid.
     """
     kept: dict[str, Any] = {}
     if (bundle / RECORD).is_file():
@@ -65,12 +65,12 @@ def read_recipe(bundle: Path, size: str, settings: Mapping[str, Any]) -> Recipe:
         template, laid = bundle.name, size
     else:
         raise ConfigError(
-            f"bundle {bundle} holds no {RECORD}, so how it was trained is unknown; serve a run folder of "
+            f"bundle {bundle} has no {RECORD}, so it is unknown how it was trained; serve a run folder of "
             "monai-app train, or a package of monai-app package"
         )
     size_overlays(template, size)
     recipe = Recipe(template, laid, {**kept, **settings})
-    if settings:  # what was trained before is no fault of who chooses these
+    if settings:  # faults of the recorded settings are not the caller's
         check_literal(settings)
         defaults = read_yaml(template_path(template) / "configs" / "train.yaml")
         check_settings({**read_overlays(size_overlays(template, laid)), **recipe.settings}, defaults)
@@ -93,30 +93,31 @@ def begin_run(
     minutes: float | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> tuple[Path, bool]:
-    """Make the run folder of a training, or find the one of the same training to go on with.
+    """Create the run folder of a training, or find that of the same training to resume.
 
     Args:
         bundle: name or path of the bundle to train.
-        stacks: the stacks; the first one is the run's source.
+        stacks: the stacks; the run records the first one as its source.
         run: the folder.
-        size: settings of this size; ``"none"`` has none, and ``"auto"`` is chosen by the minutes.
+        size: settings of this size; ``"none"`` means the bundle's own, ``"auto"`` chooses by the minutes.
         settings: id -> value of further settings.
-        processes: that share a batch.
-        pretrained: trained bundle whose weights the training begins with.
-        trust: trust what the run does unlike this package's bundles.
-        overwrite: replace a run folder instead of going on with it.
+        processes: number of processes that share a batch.
+        pretrained: trained bundle with the initial weights.
+        trust: trust the code that the bundle brings with it.
+        overwrite: replace an existing run folder instead of resuming it.
         report: called with what was done, line by line.
-        begun: when the command began, seconds since 1970. Then what the training will take is measured and reported,
-            and a finished run may become longer. None does neither.
-        minutes: what the command may take, which decides the number of epochs.
-        options: config ids and values that the training will be run with, such as the device.
+        begun: start time of the command, seconds since 1970: the cost of the training is measured and reported, and a
+        finished run may be continued. None does neither.
+        minutes: time limit of the command, which decides the number of epochs.
+        options: config ids and values of the training call, such as the device.
 
     Returns:
         The folder to train in, and whether it is new.
 
     Raises:
-        ConfigError: minutes and epochs are given, a size is to be chosen without minutes, or the minutes are too few.
-        AppError: as `prepare` and `usable_run`.
+        ConfigError: both minutes and epochs are given, the size is ``"auto"`` without minutes, or the minutes are too
+        few.
+        AppError: see `prepare` and `usable_run`.
     """
     source, *others = stacks
     check_length(minutes, settings, size)

@@ -1,4 +1,4 @@
-"""Run folders of earlier versions: their configs are written again, from today's bundle and their own settings."""
+"""Run folders of earlier versions: their configs are renewed from the current bundle and their own settings."""
 
 import logging
 import os
@@ -22,24 +22,24 @@ from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_directory, write_json
 from monai_app.networks.weights import CHECKSUMS, read_checkpoint
 from monai_app.temporary import process_folder
-from monai_app.training.fingerprint import is_earlier, renamed
+from monai_app.training.fingerprints import is_earlier, renamed
 
 EARLIER = "configs-earlier"
-"""Folder of a run with the configs that an earlier version wrote."""
+"""Folder in a run folder for the configs of an earlier version."""
 
 
 def usable_run(run: Path) -> Path:
-    """Return a run folder whose configs this version runs.
+    """Return a run folder with configs that this version can run.
 
-    A run that was made from an earlier version of a bundle gets the configs of today's with its own settings; plain
-    values that were edited by hand stay. The old configs are kept beside, in ``configs-earlier``, and nothing of them
-    is evaluated. A package, and a run that cannot be written, is copied into a temporary folder. What a user trusted
-    stays as it is.
+    A run that was created from an earlier version of a bundle gets the configs of the current one with its own
+    settings, including plain values that were edited by hand. The old configs are kept in ``configs-earlier`` and are
+    not evaluated. A package, or a run that cannot be written, is copied to a temporary folder. Trusted bundles stay
+    unchanged.
 
-    A training that is not finished goes on with its own configs only, so they stay, but for those of version 0.1.0.
+    An unfinished training can only be resumed with its own configs, so these are kept, except those of version 0.1.0.
 
     Raises:
-        ConfigError: the configs' settings make no model.
+        ConfigError: the settings in the configs do not define a model.
     """
     record = read_record(run) if (run / RECORD).is_file() else {}
     template = {path.name: path for path in template_paths()}.get(record.get("bundle", ""))
@@ -52,7 +52,7 @@ def usable_run(run: Path) -> Path:
     spec = check_network({**own[0], **{name: value for name, value in settings.items() if SEPARATOR not in name}})
     described = read_json(run / "configs" / "metadata.json", ()).get(KEY, {}).get("definition")
     if described is not None and described != spec.to_json()["definition"]:
-        return run  # today's bundle would make another network of these settings
+        return run  # the current bundle would build another network from these settings
     check_agrees(found[1], spec, run / "configs" / CONFIGS[1])
     kept = (run / MANIFEST).is_file() or not os.access(run, os.W_OK)
     return _renewed(
@@ -77,7 +77,9 @@ def _renewed(
         write_configs(configs, settings, spec)
         _keep_what_belongs_to_weights(run / "configs" / "metadata.json", configs / "metadata.json")
     write_json(run / RECORD, record)
-    logging.getLogger(__name__).info("%s is of another version: configs renewed, the old ones are in %s", run, EARLIER)
+    logging.getLogger(__name__).info(
+        "%s was created by another version; its configs were renewed, and the old ones are in %s", run, EARLIER
+    )
     return run
 
 
@@ -88,11 +90,11 @@ def _keep_what_belongs_to_weights(earlier: Path, metadata: Path) -> None:
 
 
 def plain_settings(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the plain values of a config that are settings of a bundle; earlier names become those of today.
+    """Return the plain values of a config that are settings of a bundle; earlier names are replaced by current ones.
 
     Args:
         config: of a run, of any version.
-        own: today's training config.
+        own: the current training config.
     """
     free = FREE | settings_of(own).model_fields.keys()
     values = dict(renamed(*entry) for entry in config.items())
@@ -100,7 +102,7 @@ def plain_settings(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[st
 
 
 def _settings(recorded: Mapping[str, Any], found: list[dict[str, Any]], own: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the settings of a run's configs that today's bundle has a place for, and its recorded nested ones."""
+    """Return the settings of a run's configs that the current bundle has, and its recorded nested ones."""
     settings = {name: value for name, value in recorded.items() if SEPARATOR in name}
     for step, parts in own[0]["augmentation"].items():
         earlier = next((each for each in _steps(found[0]) if _alike(each, parts)), {})
@@ -115,7 +117,7 @@ def _settings(recorded: Mapping[str, Any], found: list[dict[str, Any]], own: lis
 
 
 def _steps(train: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps of augmentation; earlier versions had them among the other transforms."""
+    """Return the augmentation steps; earlier versions had them among the other transforms."""
     return [*train.get("augmentation", {}).values(), *train["train"]["preprocessing"]["transforms"]]
 
 

@@ -1,14 +1,14 @@
-"""Make a run folder: a bundle of its own, with this stack's detectors, phases and scaling written into its configs.
+"""Create a run folder: a bundle with the stack's detectors, phases and scaling in its configs.
 
-What is trained, evaluated, deployed and exported is always this one folder, so nothing that belongs to the model lives
-on a command line that may be forgotten.
+Training, evaluation, segmentation and export all use this folder, so nothing that belongs to the model exists only on a
+command line.
 """
 
 import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict
 
@@ -20,9 +20,8 @@ from monai_app.bundle.configs.templates import template_digest
 from monai_app.bundle.configs.training_settings import check_settings
 from monai_app.bundle.configs.trust import check_trusted, sign
 from monai_app.bundle.length.continuation import resume
-from monai_app.bundle.length.plan import Planner
 from monai_app.bundle.pretrained import Transfer, read_source, transfer
-from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, tell_what_is_unfamiliar
+from monai_app.bundle.stacks import check_stacks, common_detectors, from_stacks, warn_if_unfamiliar
 from monai_app.domain.calibration import CALIBRATION
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.domain.validation import Strict, validated
@@ -31,28 +30,30 @@ from monai_app.files import atomic_directory, lock, lock_path, write_json
 from monai_app.networks.weights import CHECKSUMS, save_checkpoint
 from monai_app.stack import Stack
 from monai_app.stack.places import check_outside_stores
-from monai_app.training.fingerprint import renamed
-from monai_app.training.processes import share_of
+from monai_app.training.fingerprints import renamed
 from monai_app.yamlfile import read_yaml
 
+if TYPE_CHECKING:
+    from monai_app.bundle.length.plan import Planner
+
 RECORD = "run.json"
-"""File of a run folder that says what it was made from; a resumed run must agree with it."""
+"""File of a run folder that records what it was created from; a resumed run must agree with it."""
 
 INITIAL = "models/initial.pt"
-"""File of a run folder with the weights that its training begins with, where they come from another model."""
+"""File of a run folder with initial weights from another model."""
 
 CHECKPOINT = "models/last.ckpt"
-"""File of a run folder from which its training goes on."""
+"""File of a run folder from which its training resumes."""
 
 CONFIGS = ("train.yaml", "inference.yaml")
-"""The configs that stand alone and hold the model's settings; evaluate.yaml is laid over train.yaml."""
+"""The self-contained configs with the model's settings; evaluate.yaml overrides train.yaml."""
 
 OF_THE_TEMPLATE = ("template", "eval_metrics", CHECKSUMS, CALIBRATION)
-"""Metadata of the bundle as it ships: what is a placeholder in it, and what other trainings scored."""
+"""Metadata of the shipped bundle that do not apply to a run: placeholders and scores of other trainings."""
 
 
 class _Record(Strict):
-    """What of ``run.json`` is read."""
+    """The entries of ``run.json`` that are read."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -70,35 +71,36 @@ def prepare(
     settings: Mapping[str, Any] | None = None,
     pretrained: Path | None = None,
     processes: int = 1,
-    planner: Planner | None = None,
+    planner: "Planner | None" = None,
     trust: bool = False,
     overwrite: bool = False,
 ) -> bool:
-    """Make the run folder, or find it made from the same things before.
+    """Create the run folder, or find an existing one that was created from the same inputs.
 
     Args:
-        template: the bundle to start from.
-        stack: the stack to train on; gives phases, scaling and, unless set, the detectors.
-        run: the folder to make; it appears whole or not at all.
-        more_stacks: others to train on together with it.
-        overlays: YAML files of settings, each laid over those before it.
-        settings: config ids and values, laid over the overlays.
-        pretrained: trained bundle to begin with the weights of, see :func:`~monai_app.bundle.pretrained.transfer`.
-        processes: how many will train together. It is checked, not recorded: a run may go on with another number.
-        planner: says how long the training is; an existing run's may become longer then. None takes the settings'.
-        trust: the user trusts settings that name code, which is remembered; others are refused.
+        template: the bundle to copy.
+        stack: the stack to train on, which defines phases, scaling and, unless set, the detectors.
+        run: the folder to create, atomically.
+        more_stacks: further stacks to train on.
+        overlays: YAML files of settings; each overrides those before it.
+        settings: config ids and values, which override the overlays.
+        pretrained: trained bundle with the initial weights, see :func:`~monai_app.bundle.pretrained.transfer`.
+        processes: number of processes. It is checked but not recorded: a run may be resumed with another number.
+        planner: decides the length of the training, and may extend that of an existing run. None takes it from the
+        settings.
+        trust: accept and remember settings that name code; otherwise they are refused.
         overwrite: replace an existing folder.
 
     Returns:
-        Whether the folder is new; ``False`` means that a run can be resumed.
+        Whether the folder is new; ``False`` means that an existing run is resumed.
 
     Raises:
-        ConfigError: a setting that is unknown, does not fit the stack or makes no training, e.g. a detector that the
-            stack does not have; or one that names code.
+        ConfigError: a setting is unknown, does not fit the stack (such as a detector that it lacks), cannot be trained
+        with, or names code.
         StackError: the stack was replaced or annotated while it was read.
-        AnnotationError: no annotated slice to train on, or too little labelled.
-        TargetExistsError: the folder exists and was made from something else.
-        BusyError: the folder is to be replaced and is being trained by another process.
+        AnnotationError: there is no annotated slice to train on, or too little is labelled.
+        TargetExistsError: the folder exists and was created from other inputs.
+        BusyError: the folder to replace is being trained by another process.
     """
     check_outside_stores(run)
     source = None if pretrained is None else read_source(pretrained)
@@ -114,14 +116,14 @@ def prepare(
     if source is not None and pretrained is not None:
         weights, old = source
         for each in stacks:
-            tell_what_is_unfamiliar(old, each)
+            warn_if_unfamiliar(old, each)
         begun = transfer(weights.state, old, {**read_yaml(template / "configs" / "train.yaml"), **chosen}, spec)
         chosen["pretrained"] = True
         record["pretrained"] = {"weights_sha256": weights.origin.sha256, "transfer": begun.describe()}
     if run.exists() and not overwrite:
         if not (run / RECORD).is_file():
             raise TargetExistsError(
-                f"{run} exists and is no training run; choose another folder, or --overwrite to replace it"
+                f"{run} exists and is not a training run; choose another folder, or --overwrite to replace it"
             )
         wanted = json.loads(json.dumps(record))
         begun_at = planner.begun if planner is not None and planner.names_length else None
@@ -140,8 +142,8 @@ def prepare(
     return True
 
 
-def _plan(partial: Path, planner: Planner, record: dict[str, Any]) -> None:
-    """Write what a planner chooses into configs and record of a run folder."""
+def _plan(partial: Path, planner: "Planner", record: dict[str, Any]) -> None:
+    """Write a planner's choices to the configs and record of a run folder."""
     if planned := planner(partial):
         configs = partial / "configs"
         write_configs(configs, planned, check_network({**read_config(configs / CONFIGS[0]), **planned}))
@@ -149,7 +151,7 @@ def _plan(partial: Path, planner: Planner, record: dict[str, Any]) -> None:
 
 
 def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -> None:
-    """Write settings into a bundle's configs, and what its model is into its metadata.
+    """Write settings to a bundle's configs, and the specification of its model to its metadata.
 
     Raises:
         ConfigError: there is no such setting.
@@ -159,16 +161,16 @@ def write_configs(configs: Path, settings: Mapping[str, Any], spec: ModelSpec) -
 
 
 def describe_again(run: Path, configs: Path) -> None:
-    """Write into a run folder's metadata what its training config makes, where somebody changed it since.
+    """Update a run folder's metadata if its training config was edited.
 
-    Once there is a checkpoint, the network is its: a training with another one is not resumed.
+    A run with a checkpoint keeps its network: training with another one cannot be resumed.
 
     Args:
         run: the run folder.
-        configs: its configs, which are evaluated and have to be trusted.
+        configs: its configs, which are evaluated and must be trusted.
 
     Raises:
-        ConfigError: they make no network.
+        ConfigError: they define no network.
     """
     if (run / CHECKPOINT).is_file():
         return
@@ -187,17 +189,19 @@ def _describe(metadata: Path, spec: ModelSpec) -> None:
 
 
 def _check_configs(partial: Path, run: Path, *, trust: bool) -> None:
-    """Refuse a run folder that could not be trained, before it has its name."""
+    """Refuse a run folder that cannot be trained, before it is published."""
     if trust:
         sign(partial)
-    check_trusted(partial, run, "correct the settings, or give --trust if you mean that")
+    check_trusted(partial, run, "correct the settings, or give --trust if this is intended")
     check_training(partial / "configs" / "train.yaml", run)
 
 
 def _complete(
     settings: dict[str, Any], template: Path, stacks: Sequence[Stack], processes: int
 ) -> tuple[dict[str, Any], ModelSpec]:
-    """Add what the stacks say to the user's settings, check the two against each other, and build the network."""
+    """Add the values of the stacks to the user's settings, check that they are consistent, and build the network."""
+    from monai_app.training.processes import share_of
+
     defaults = read_yaml(template / "configs" / "train.yaml")
     check_settings(settings, defaults)
     check_literal(settings)
@@ -213,7 +217,7 @@ def _complete(
 
 
 def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:
-    """Write what a model is into the document of a metadata.json, in place."""
+    """Write a model's specification to the content of a metadata.json, in place."""
     formats = document["network_data_format"]
     for tensor, names in (
         (formats["inputs"]["image"], spec.channel_name),
@@ -226,7 +230,7 @@ def describe_model(document: dict[str, Any], spec: ModelSpec) -> None:
 
 
 def check_idle(run: Path) -> None:
-    """Refuse to replace a run that is being trained.
+    """Refuse to replace a run during training.
 
     Raises:
         BusyError: it is.
@@ -238,10 +242,10 @@ def check_idle(run: Path) -> None:
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """Read what a run folder was made from.
+    """Read the record of what a run folder was created from.
 
     Raises:
-        ConfigError: it is missing, damaged, or lacks the bundle's name or the settings.
+        ConfigError: it is missing or damaged, or lacks the bundle's name or the settings.
     """
     record = read_json(run / RECORD, ())
     validated(_Record, record, run / RECORD, "restore it from a copy, or train again")

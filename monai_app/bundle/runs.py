@@ -1,4 +1,4 @@
-"""The runs of one model in one folder, ``0001``, ``0002``, ...: which counts, and which was never finished."""
+"""The runs of one model in one folder, ``0001``, ``0002``, ...: the current one and an unfinished one."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,12 +14,12 @@ from monai_app.names import check_file_name
 from monai_app.stack import Stack, snapshot
 
 Command = Callable[[Sequence[str], Path], None]
-"""Runs our command line, given the words after ``monai-app``, adds what it says to a log, and raises its errors."""
+"""Runs ``monai-app`` with these arguments, appends its output to a log, and raises its errors."""
 
 CURRENT = "current.json"
-"""File beside the runs that names the one which counts and the one whose training has not ended well.
+"""File next to the runs that names the current run and the unfinished one.
 
-It is replaced when a training begins in another folder and when one has succeeded, each time as a whole.
+It is replaced atomically when a training starts in another folder and when one succeeds.
 """
 
 WEIGHTS = Path("models") / "model.pt"
@@ -27,7 +27,7 @@ WEIGHTS = Path("models") / "model.pt"
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs in a folder, which need not be there yet.
+    """The runs in a folder, which need not exist yet.
 
     Attributes:
         folder: the folder.
@@ -37,23 +37,22 @@ class Runs:
 
     @property
     def current(self) -> Path | None:
-        """The run folder that counts, whether it is there or not; None where none ever did."""
+        """The current run folder, which may be missing; None if there never was one."""
         name = self._read().get("run")
         return None if name is None else self._path(name)
 
     @property
     def unfinished(self) -> Path | None:
-        """The run folder whose training began last and never came to count; None where there is none to go on with."""
+        """The run folder of the last training if it is unfinished; None if there is none to resume."""
         name = self._read().get("unfinished")
         return None if name is None or not (self._path(name) / RECORD).is_file() else self._path(name)
 
     def begin(self) -> Path:
-        """Return the folder for a training: the unfinished one's, or the next.
+        """Return the folder for a training: that of the unfinished one, or the next.
 
-        Its name is noted before anything is made. So what a training finds in the folder that it is given is what one
-        before it left that did not come to count: that is gone on with or replaced, and no other folder is touched. A
-        run that counts now or once did is not noted as unfinished, whatever its number, and a folder that is no run
-        was made by something else: it keeps its name, and the training gets another number.
+        Its name is recorded before anything is created. So the content of the folder, if any, was left by an unfinished
+        training, which is resumed or replaced, and no other folder is touched. A current or former run is never
+        recorded as unfinished, and a folder that is not a run keeps its name: the training gets another number.
         """
         noted = self._read()
         name = noted.get("unfinished")
@@ -66,23 +65,23 @@ class Runs:
 
     @property
     def stopped(self) -> Path | None:
-        """The unfinished run, if it has complete epochs to go on after; None otherwise."""
+        """The unfinished run if it has complete epochs to resume from; None otherwise."""
         run = self.unfinished
         return run if run is not None and (run / CHECKPOINT).is_file() else None
 
     def set_aside(self) -> None:
-        """Keep the folder of the stopped run, if there is one: the next training gets another."""
+        """Keep the folder of the stopped run, if any: the next training gets another one."""
         if self.stopped is not None:
             self._write(self._read().get("run"), unfinished=None)
 
     def publish(self, run: Path) -> None:
-        """Let a trained run count from now on.
+        """Make a trained run the current one.
 
         Raises:
             ConfigError: it has no weights.
         """
         if not (run / WEIGHTS).is_file():
-            raise ConfigError(f"{run} holds no trained weights; the model before it stays")
+            raise ConfigError(f"{run} has no trained weights; the previous model stays current")
         self._write(run.name, unfinished=None)
 
     def _path(self, name: object) -> Path:
@@ -98,35 +97,35 @@ class Runs:
 
 
 def snapshot_of(run: Path) -> Path:
-    """Return the path of the snapshot that a run reads; it lies beside the run's folder."""
+    """Return the path of the snapshot that a run reads, next to the run folder."""
     return run.with_name(f"{run.name}.ome.zarr")
 
 
 def train_next(
     runs: Runs, stack: Stack, options: Sequence[str], log: Path, command: Command, *, resume: bool = True
 ) -> Path:
-    """Train the next run on the annotations that a stack has now, and let it count.
+    """Train the next run on the current annotations of a stack, and make it the current run.
 
-    The command is ``monai-app train SNAPSHOT RUN``. Where the last training did not come to count and was the same, it
-    is resumed; any other training takes its place, and its run and snapshot are gone.
+    The command is ``monai-app train SNAPSHOT RUN``. If the last training is unfinished and was the same, it is resumed;
+    any other training replaces it, with its run and snapshot.
 
     Args:
         runs: of the model.
-        stack: the stack; annotations that come while this goes on are not trained on.
-        options: more words of the command.
-        log: file to which all that is said is added.
+        stack: the stack; annotations that arrive during training are not used.
+        options: further arguments of the command.
+        log: file to which all output is appended.
         command: runs the command.
-        resume: whether to go on with the last training.
+        resume: whether to resume the last training.
 
     Returns:
         The run folder.
 
     Raises:
-        AppError: it cannot be trained, or failed; the run that counted before still counts.
+        AppError: it cannot be trained, or failed; the previous run stays current.
     """
     run = runs.begin()
     check_idle(run)
-    # Labels may come in while this goes on; what is trained on stays as it was, and can be looked up.
+    # Labels may arrive during training; the snapshot preserves what is trained on.
     data = snapshot(stack, snapshot_of(run), overwrite=True)
     words, again = ["train", str(data.path), str(run), *options], [] if resume else ["--overwrite"]
     begun = _time(run / CHECKPOINT)
@@ -143,20 +142,20 @@ def train_next(
 
 
 def resume_stopped(runs: Runs, options: Sequence[str], log: Path, command: Command) -> Path:
-    """Go on with the stopped training, on the annotations that it began with, and let its run count.
+    """Resume the stopped training with its original annotations, and make its run the current one.
 
     Args:
         runs: of the model; one was stopped.
-        options: more words of the command, as it began with.
-        log: file to which all that is said is added.
+        options: further arguments of the command, the same as at its start.
+        log: file to which all output is appended.
         command: runs the command.
 
     Returns:
         The run folder.
 
     Raises:
-        ConfigError: there is no such run, or it began with other options; it stays as it is.
-        AppError: it failed; the run that counted before still counts.
+        ConfigError: there is no such run, or it was started with other options; it stays unchanged.
+        AppError: it failed; the previous run stays current.
     """
     run = runs.stopped
     if run is None:

@@ -1,4 +1,4 @@
-"""Apply a model to a stack, as ``inference.yaml`` would, without evaluating it."""
+"""Segment a stack as ``inference.yaml`` would, without evaluating it."""
 
 import logging
 from collections.abc import Mapping
@@ -15,20 +15,20 @@ _SHOWN = 3
 
 
 def segment(model: Model, stack: Path, name: str, settings: Applied, progress: Progress | None = None) -> str:
-    """Segment a stack, and write the labels as TIFFs where that is asked for.
+    """Segment a stack, and write the labels as TIFFs if requested.
 
     Args:
         model: the model.
         stack: path of the stack.
-        name: the label image's name; a preview adds ``_preview`` to it.
-        settings: everything else.
+        name: the label image's name; for a preview, ``_preview`` is appended.
+        settings: all other settings.
         progress: called with the pixels computed and their total; None logs them.
 
     Returns:
-        The label image's name, that of a preview with what was added.
+        The label image's name, for a preview including the suffix.
 
     Raises:
-        AppError: something does not fit, is in the way, or stopped the run; what is done is kept.
+        AppError: the settings do not fit, a target exists, or the run was stopped; completed work is kept.
     """
     segmentation = Segmentation(
         model.described_by(model.spec.reading(settings.stand_ins)),
@@ -55,13 +55,13 @@ def segment(model: Model, stack: Path, name: str, settings: Applied, progress: P
     return segmentation.name
 
 
-def tell_what_is_not_followed(config: Mapping[str, Any], path: Path) -> None:
-    """Warn of everything in an ``inference.yaml`` that is changed and that MONAI alone follows."""
+def warn_of_ignored_changes(config: Mapping[str, Any], path: Path) -> None:
+    """Warn of changes in an ``inference.yaml`` that only MONAI's ``run`` applies."""
     changed = changes_of_inference(config)
     if changed:
         more = f", and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         logging.getLogger(__name__).warning(
-            "%s: only `python -m monai.bundle run` applies what is changed there: %s%s",
+            "%s: these changes apply only to `python -m monai.bundle run`: %s%s",
             path,
             "; ".join(changed[:_SHOWN]),
             more,

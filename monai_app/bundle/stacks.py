@@ -1,4 +1,4 @@
-"""What stacks say to a model: whether it can be trained on them together, what it takes from them, and what is new."""
+"""Stacks and models: whether a model can be trained on stacks, what it takes from them, and how others differ."""
 
 import logging
 import re
@@ -21,10 +21,10 @@ from monai_app.transforms import annotated_items, measure_greys, measure_scaling
 
 
 def common_detectors(stacks: Sequence[Stack]) -> list[str]:
-    """Return the detectors to learn from where nobody chose: those of every stack.
+    """Return the default detectors of a training: those that every stack has.
 
     Raises:
-        ConfigError: one stack has another set of detectors than the first.
+        ConfigError: the stacks have different sets of detectors.
     """
     first = stacks[0]
     for other in stacks[1:]:
@@ -32,55 +32,56 @@ def common_detectors(stacks: Sequence[Stack]) -> list[str]:
         if odd:
             common = [name for name in first.detectors if all(name in each.detectors for each in stacks)]
             remedy = (
-                f"give --detectors {','.join(common)} to learn from those that all have"
+                f"give --detectors {','.join(common)} to use those that all stacks have"
                 if common
-                else "train one alone"
+                else "train on one stack only"
             )
             raise ConfigError(
                 f"{first.path} has the detectors {', '.join(first.detectors)} and {other.path} has "
-                f"{', '.join(other.detectors)}: a model learns from detectors that every stack has; {remedy}"
+                f"{', '.join(other.detectors)}: a model needs detectors that every stack has; {remedy}"
             )
     return list(first.detectors)
 
 
 def check_stacks(stacks: Sequence[Stack], detectors: Sequence[str], slices: int) -> None:
-    """Check that stacks can be trained on together; voxels of other sizes are a warning.
+    """Check that a model can be trained on all stacks; warn of different voxel sizes.
 
     Raises:
-        ConfigError: a stack lacks a detector or has too few slices, or two stacks are one or have one name.
-        StackError: pixels of different types.
-        AnnotationError: phases that differ in name or order.
+        ConfigError: a stack lacks a detector or has too few slices, or two stacks are the same or have the same name.
+        StackError: the pixel types differ.
+        AnnotationError: the phases differ in name or order.
     """
     for stack in stacks:
         if slices > stack.shape[0]:
             raise ConfigError(
-                f"slices {slices}: {stack.path} has {stack.shape[0]} slices, and a slab has no more; lower it"
+                f"slices {slices}: {stack.path} has {stack.shape[0]} slices, which is the most a slab can have; lower "
+                "it"
             )
         missing = [name for name in detectors if name not in stack.detectors]
         if missing and len(stacks) > 1:
             raise ConfigError(
                 f"detector {missing[0]!r} does not exist in {stack.path}, which has {', '.join(stack.detectors)}: a "
-                "model learns from detectors that every stack has; choose others (--detectors), or leave this stack out"
+                "model needs detectors that every stack has; choose others (--detectors), or leave this stack out"
             )
-        stack.read_slab(0, detectors, slices, Rect.whole((1, 1)))  # refuses what does not exist
+        stack.read_slab(0, detectors, slices, Rect.whole((1, 1)))  # raises if it does not exist
     check_different(stacks)
     for one, other in combinations(stacks, 2):
         _check_pair(one, other)
 
 
 def check_different(stacks: Sequence[Stack]) -> None:
-    """Check that no two stacks are one or have one name.
+    """Check that no two stacks are the same or have the same name.
 
     Raises:
-        ConfigError: two are or have.
+        ConfigError: two are the same or have the same name.
     """
     for one, other in combinations(stacks, 2):
         if one.ingested == other.ingested:
             raise ConfigError(f"{one.path} and {other.path} are the same stack; give each stack once")
         if one.store_name.casefold() == other.store_name.casefold():
             raise ConfigError(
-                f"{one.path} and {other.path} have the same name, so their scores could not be told apart; rename one "
-                "of the folders"
+                f"{one.path} and {other.path} have the same name, so their scores would be indistinguishable; rename "
+                "one of the folders"
             )
 
 
@@ -94,27 +95,27 @@ def _check_pair(one: Stack, other: Stack) -> None:
     if phases[0] != phases[1]:
         raise AnnotationError(
             f"the phases of {one.path} are {phases[0]} and those of {other.path} are {phases[1]}: they must agree in "
-            "name and order; list the same phases in both descriptions, where 'mapping' says which value of the label "
-            "files is which phase, and ingest again"
+            "name and order; list the same phases in both descriptions, where 'mapping' assigns the values of the "
+            "label files to phases, and ingest again"
         )
     if (ratio := voxel_ratio(one.voxel_nm, other.voxel_nm)) > MOST_VOXEL_RATIO:
         logging.getLogger(__name__).warning(
-            "the voxels of %s are %s (z, y, x) and those of %s are %s, up to a factor of %.3g in size: structures have "
-            "other sizes in pixels in each",
+            "the voxels of %s are %s (z, y, x) and those of %s are %s, up to a factor of %.3g in size: structures "
+            "differ in pixel size between them",
             *(one.path, voxel_text(one.voxel_nm), other.path, voxel_text(other.voxel_nm), ratio),
         )
 
 
 def from_stacks(stacks: Sequence[Stack], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ids of a bundle that come from its training stacks.
+    """Return the config ids that come from the training stacks.
 
     Args:
         stacks: checked by `check_stacks`.
-        chosen: the bundle's settings; ``scaling_of`` decides whether each stack has a scaling of its own.
+        chosen: the bundle's settings; ``scaling_of`` decides whether each stack has its own scaling.
 
     Raises:
-        AnnotationError: one cannot be trained on.
-        ConfigError: a name that configs cannot hold.
+        AnnotationError: a stack cannot be trained on.
+        ConfigError: a config cannot contain a name.
     """
     detectors = chosen["detectors"]
     train = [(stack, [item["z"] for item in annotated_items(str(stack.path), "train")]) for stack in stacks]
@@ -137,10 +138,10 @@ def from_stacks(stacks: Sequence[Stack], chosen: Mapping[str, Any]) -> dict[str,
 
 
 def describe_stack(stack: Stack, detectors: Sequence[str], slices: Sequence[int] = ()) -> TrainingStack:
-    """Return what a model remembers of a stack, and of how these slices of it look."""
+    """Return what a model records about a stack and the appearance of these slices."""
     looks = [measure_appearance(stack, z, detectors) for z in slices]
     return TrainingStack(
-        name=re.sub(r"[#$@%]", "_", stack.store_name),  # which configs cannot hold
+        name=re.sub(r"[#$@%]", "_", stack.store_name),  # which configs cannot contain
         identity=stack.ingested,
         voxel_nm=stack.voxel_nm,
         greys=measure_greys(stack, detectors),
@@ -153,26 +154,26 @@ def _measured(slices: Sequence[tuple[Stack, int]], detectors: Sequence[str]) -> 
 
 
 def _check_annotations(train: Sequence[tuple[Stack, Sequence[int]]], chosen: Mapping[str, Any]) -> None:
-    """Check that stacks can be trained on, and tell of phases that none of their training slices shows."""
+    """Check that stacks can be trained on, and warn of phases that occur in no training slice."""
     present: set[int] = set()
     for stack, slices in train:
         if len(stack.phases) < 2:
-            raise AnnotationError(
-                f"{stack.path} has one phase: there is nothing to tell apart; describe two phases or more"
-            )
-        split_stack(stack, chosen["validation_fraction"], chosen["validation_block"])  # refuses what cannot be split
+            raise AnnotationError(f"{stack.path} has one phase, but a model needs at least two; describe more phases")
+        split_stack(stack, chosen["validation_fraction"], chosen["validation_block"])  # raises if it cannot be split
         present = present.union(*(np.unique(stack.read_annotation(z)).tolist() for z in slices))
     for phase in train[0][0].phases:
         if phase.value not in present:
-            logging.getLogger(__name__).warning("no training slice shows phase %r: it will not be learned", phase.name)
+            logging.getLogger(__name__).warning(
+                "no training slice contains phase %r, so the model cannot learn it", phase.name
+            )
 
 
-def tell_what_is_unfamiliar(spec: ModelSpec, stack: Stack) -> None:
-    """Warn of what in a stack is unlike all stacks that a model was trained on; a model of earlier versions knows none.
+def warn_if_unfamiliar(spec: ModelSpec, stack: Stack) -> None:
+    """Warn if a stack differs from all training stacks of a model; models of earlier versions record none.
 
     Args:
-        spec: of the model; detectors that the stack lacks are left out.
-        stack: what it is applied to.
+        spec: of the model; detectors that the stack lacks are ignored.
+        stack: the stack to segment.
     """
     shared = [name for name in spec.detectors if name in stack.detectors]
     if not spec.training_stacks or not shared:
@@ -180,5 +181,5 @@ def tell_what_is_unfamiliar(spec: ModelSpec, stack: Stack) -> None:
     scaling = {name: stats for name, stats in spec.scaling.items() if name in shared}
     for line in differences(spec.training_stacks, scaling, describe_stack(stack, shared)):
         logging.getLogger(__name__).warning(
-            "%s; look at the result, and train on an annotated slice of this stack too if it is poor", line
+            "%s; check the result, and if it is poor, also train on an annotated slice of this stack", line
         )

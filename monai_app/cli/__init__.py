@@ -1,6 +1,6 @@
-"""The command line ``monai-app``: one thin module a command, no logic of its own.
+"""The command line ``monai-app``: one thin module per command, without logic.
 
-Nothing here imports torch before a command runs, so that ``--help`` answers at once.
+Nothing here imports torch before a command runs, which keeps ``--help`` fast.
 """
 
 import os
@@ -63,7 +63,7 @@ SECTIONS = {
 COMMANDS = tuple(command for commands in SECTIONS.values() for command in commands)
 
 RESUMED = ("train", "study", "segment")
-"""Commands that resume where they were stopped; so does ``evaluate --leave-one-out``. The others begin again."""
+"""Commands that resume after an interruption, as does ``evaluate --leave-one-out``. The others start over."""
 
 for title, commands in SECTIONS.items():
     for command in commands:
@@ -71,7 +71,7 @@ for title, commands in SECTIONS.items():
 app.command(cls=Command, hidden=True)(save)
 
 STOPPED = 130
-"""Exit code of Ctrl-C. `REFUSED` is that of what cannot be done; the parser's own, for a mistake in typing, is 2."""
+"""Exit code after Ctrl-C. `REFUSED` is the code of an error; the parser exits with 2 on a usage error."""
 
 
 @app.callback()
@@ -84,11 +84,11 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; what cannot be done is one clean message and an exit code."""
+    """Run the command line; an error becomes one message and an exit code."""
     _escape_output()
-    os.environ["MPLBACKEND"] = "agg"  # pictures go into files; a notebook's backend is often not to be had here
+    os.environ["MPLBACKEND"] = "agg"  # pictures go into files; a notebook's backend is often not installed
     try:
-        app(prog_name="monai-app", color=True)  # else click drops colours from names where nobody sees them
+        app(prog_name="monai-app", color=True)  # otherwise click strips escape sequences from names
     except AppError as error:
         _end(str(error), REFUSED)
     except OSError as error:
@@ -100,12 +100,12 @@ def main() -> None:
 
 
 def _stopped(command: str, *words: str) -> str:
-    """What a person reads who stopped a command."""
-    if command == "train" and "--overwrite" in words:  # which would remove what was trained
-        return "stopped; the same command without --overwrite resumes where it stopped"
+    """Return the message for a command that the user stopped."""
+    if command == "train" and "--overwrite" in words:  # which would remove the weights trained so far
+        return "stopped; run the same command without --overwrite to resume"
     if command in RESUMED or "--leave-one-out" in words:
-        return "stopped; the same command resumes where it stopped"
-    return "stopped; nothing is left half done, and the same command begins again"
+        return "stopped; run the same command to resume"
+    return "stopped; run the same command to start over"
 
 
 def _end(message: str, code: int) -> None:
@@ -114,6 +114,6 @@ def _end(message: str, code: int) -> None:
 
 
 def _escape_output() -> None:
-    """Show names from files and stores as text, whatever prints or logs them: terminals obey control characters."""
+    """Escape control characters in everything printed or logged: names come from files, and terminals obey them."""
     write = sys.stdout.write
     sys.stdout.write = lambda text: write(printable(text))  # type: ignore[method-assign]

@@ -13,14 +13,14 @@ def export(
     target: Annotated[Path | None, typer.Argument(help="File to write. [default: RUN/models/model.SUFFIX]")] = None,
     format: Annotated[
         Literal["torchscript", "torch-export", "onnx"],
-        typer.Option(help="Format of the file; their suffixes are .ts, .pt2 and .onnx."),
+        typer.Option(help="Format of the file; the suffixes are .ts, .pt2 and .onnx."),
     ] = "torchscript",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
     verbose: Verbose = False,
 ) -> None:
     """Write a trained model as a TorchScript, torch.export or ONNX file.
 
-    The file holds its metadata, and its result is compared with that of the original.
+    The file contains the model's metadata. Its output is compared with that of the original network.
     """
     from monai_app.api.running import trained_run
     from monai_app.export import export_run

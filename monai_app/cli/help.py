@@ -1,4 +1,4 @@
-"""What ``--help`` shows: commands in sections, whole summaries, and metavars instead of Python's types."""
+"""The layout of ``--help``: commands in sections, complete summaries, and metavars instead of Python types."""
 
 import re
 from pathlib import Path
@@ -8,32 +8,32 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 _METAVARS = {"int": "N", "float": "X", Path.__name__: "PATH"}
-"""Type of an option's value -> what stands for it where the option does not say."""
+"""Type of an option's value -> its metavar if the option declares none."""
 
 _RANGE = re.compile(r"(; |  \[)(\d+<=)?x[<>]=\d+\]$")
-"""The range that typer adds to a help text; texts say it in words where it is worth saying."""
+"""The range that typer appends to a help text; help texts name useful ranges themselves."""
 
 
 class Command(TyperCommand):
-    """A command whose flags have one spelling each, and whose values are named in the way of manual pages."""
+    """A command whose flags have no negative form, and whose values are named as in manual pages."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         for parameter in self.params:
             if getattr(parameter, "is_flag", False):
                 if parameter.default is False:
-                    parameter.secondary_opts = []  # what --no-x would ask for holds anyway
+                    parameter.secondary_opts = []  # --no-x would only repeat the default
             elif parameter.metavar is None:
                 parameter.metavar = _metavar(parameter)
 
     def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """Return what stands behind the command's name: ``[OPTIONS] STACK RUN``."""
+        """Return what follows the command's name: ``[OPTIONS] STACK RUN``."""
         return ["[OPTIONS]", *(_shown(each) for each in self.params if each.param_type_name == "argument")]
 
     def sections(self, ctx: typer.Context) -> dict[str, list[tuple[str, str]]]:
-        """Return name and meaning of every argument, and of options by the section of their declaration.
+        """Return name and help of every argument, and of the options by section.
 
-        A declaration names its section as ``rich_help_panel``.
+        ``rich_help_panel`` of a declaration names its section.
         """
         found: dict[str, list[tuple[str, str]]] = {}
         for each in self.get_params(ctx):
@@ -53,7 +53,7 @@ class Command(TyperCommand):
 
 
 class Commands(TyperGroup):
-    """Commands, each listed in the section that its registration names (``rich_help_panel``)."""
+    """Commands, listed by the section that their registration names (``rich_help_panel``)."""
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Write every section with the first line of each command's help."""
@@ -69,7 +69,7 @@ class Commands(TyperGroup):
 
 
 def _metavar(parameter: Any) -> str | None:
-    """What stands for the value of a parameter."""
+    """Return the metavar of a parameter's value."""
     described = parameter.type_descriptor
     if described.is_choice:
         return "|".join(map(str, described.choices))
@@ -79,6 +79,6 @@ def _metavar(parameter: Any) -> str | None:
 
 
 def _shown(argument: Any) -> str:
-    """An argument in the line of usage: in brackets where it may be left out."""
+    """Return an argument for the usage line, in brackets if it is optional."""
     name = str(argument.metavar)
     return name if argument.required or name.startswith("[") else f"[{name}]"

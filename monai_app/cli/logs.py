@@ -1,4 +1,4 @@
-"""What commands log, to standard error: results alone go to standard output."""
+"""Logging of the commands, to standard error; only results go to standard output."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,12 @@ from typing import Annotated, Literal
 import typer
 
 from monai_app.errors import ConfigError
-from monai_app.logs import monai_loggers
 from monai_app.temporary import temporary_folder
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results alone.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show MONAI's command and MONAI's own log.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and results.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also show the equivalent MONAI command and MONAI's log.")
+]
 
 _CONFIG = """\
 [loggers]
@@ -44,7 +45,7 @@ args=(sys.{stream},)
 format=%(asctime)s %(levelname)s %(message)s
 """
 
-# MONAI's loggers have handlers of their own, which write to standard output, and pass nothing on.
+# MONAI's loggers have their own handlers, which write to standard output, and do not propagate.
 _OF_MONAI = """\
 [logger_{name}]
 level=INFO
@@ -55,7 +56,7 @@ qualname={name}
 
 
 class Verbosity(Enum):
-    """How much a command says beside its results."""
+    """How much a command logs besides its results."""
 
     QUIET = "quiet"
     NORMAL = "normal"
@@ -63,7 +64,7 @@ class Verbosity(Enum):
 
     @classmethod
     def of(cls, *, quiet: bool, verbose: bool) -> "Verbosity":
-        """Return what the options ask for.
+        """Return the verbosity that the options select.
 
         Raises:
             ConfigError: both are given.
@@ -73,16 +74,18 @@ class Verbosity(Enum):
         return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.NORMAL
 
     def start(self) -> None:
-        """Log to standard error from now on."""
+        """Configure logging to standard error."""
         fileConfig(StringIO(self.config("stderr")), disable_existing_loggers=False)
 
     def show(self, command: object) -> None:
-        """Show the ``python -m monai.bundle run`` command where ``--verbose`` is given."""
+        """Show the ``python -m monai.bundle run`` command if ``--verbose`` is given."""
         if self is Verbosity.VERBOSE:
             typer.echo(f"$ {command}", err=True)
 
     def config(self, stream: Literal["stdout", "stderr"]) -> str:
-        """Return a config of Python's ``logging`` that logs to the stream."""
+        """Return a ``logging`` config file that logs to the stream."""
+        from monai_app.api.logs import monai_loggers
+
         verbose = self is Verbosity.VERBOSE
         names = monai_loggers()
         config = _CONFIG.format(
@@ -96,9 +99,9 @@ class Verbosity(Enum):
 
     @contextmanager
     def config_file(self, processes: int) -> Iterator[Path]:
-        """Keep the config in a file while the body runs, for MONAI's ``run`` in so many processes."""
+        """Write the config to a temporary file for the body, for MONAI's ``run`` in this many processes."""
         with temporary_folder("logging") as folder:
             path = folder / "logging.conf"
-            # The launcher keeps standard error of several processes in files, and shows their standard output.
+            # With several processes, the launcher redirects standard error to files and shows standard output.
             path.write_text(self.config("stderr" if processes == 1 else "stdout"), encoding="utf8")
             yield path

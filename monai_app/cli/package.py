@@ -14,25 +14,30 @@ if TYPE_CHECKING:
 
 
 def package(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; a piece of it goes into the package.")],
+    stack: Annotated[
+        Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; a small part of it goes into the package.")
+    ],
     run: Annotated[Path, typer.Argument(help="Run folder with trained and scored weights.")],
     target: Annotated[Path, typer.Argument(help="Package to write, NAME.zip.")],
     unscored: Annotated[bool, typer.Option(help="Package a model without scores.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
-    bioimageio: Annotated[bool, typer.Option("--bioimageio", help="Make a bioimage.io model instead.")] = False,
+    bioimageio: Annotated[bool, typer.Option("--bioimageio", help="Write a bioimage.io model instead.")] = False,
     author: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT", help="Author of a bioimage.io model: 'NAME; AFFILIATION'. May be repeated."),
     ] = None,
     license: Annotated[
-        str | None, typer.Option(metavar="SPDX", help="Its licence, by SPDX identifier, such as CC-BY-4.0.")
+        str | None,
+        typer.Option(metavar="SPDX", help="Licence of the bioimage.io model, as an SPDX identifier such as CC-BY-4.0."),
     ] = None,
     cite: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="A reference to cite with it, with a DOI or URL. May be repeated."),
+        typer.Option(
+            metavar="TEXT", help="Reference to cite for the bioimage.io model, with a DOI or URL. May be repeated."
+        ),
     ] = None,
 ) -> None:
-    """Pack a trained model into one self-checking zip file."""
+    """Pack a trained model into one zip file with checksums."""
     from monai_app.api.running import trained_run
     from monai_app.stack import Stack
 
@@ -56,11 +61,13 @@ def package(
 
 def unpack(
     package: Annotated[Path, typer.Argument(help="Package, NAME.zip.")],
-    target: Annotated[Path, typer.Argument(help="Folder to make: a bundle, to be used like a run folder.")],
-    trust: Annotated[bool, typer.Option("--trust", help="Trust what it would run, without being asked.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace an unpacked package.")] = False,
+    target: Annotated[Path, typer.Argument(help="Folder to create: a bundle that is used like a run folder.")],
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Trust the code that the model brings with it, without confirmation.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing unpacked package.")] = False,
 ) -> None:
-    """Unpack a packed model, and check every file against its hash."""
+    """Unpack a packed model and check every file against its hash."""
     from monai_app.bundle.configs.trust import differences, is_signed, sign
     from monai_app.bundle.packages.archive import unpack as unpack_package
     from monai_app.bundle.renew import usable_run
@@ -79,37 +86,37 @@ def unpack(
 
 
 def check(
-    bundle: Annotated[Path, typer.Argument(help="Package NAME.zip, or the folder that it was unpacked to.")],
+    bundle: Annotated[Path, typer.Argument(help="Package NAME.zip, or the folder it was unpacked to.")],
 ) -> None:
-    """Check that a packed model is complete and gives its test labels."""
+    """Check that a packed model is complete and reproduces its test labels."""
     from monai_app.bundle.packages.verify import check_package
 
     files, tile = check_package(bundle)
-    typer.echo(f"files    {files.same} are as they were packed")
+    typer.echo(f"files    {files.same} are unchanged since packing")
     for line in _changed(files):
         typer.echo(line)
     typer.echo(f"tile     {tile.compared} pixels compared, {tile.differing} differ")
     if tile.differing:
         typer.echo(
-            printable(f"monai-app: {bundle} does not give the labels of its test tile on this machine"), err=True
+            printable(f"monai-app: {bundle} does not reproduce the labels of its test tile on this machine"), err=True
         )
         raise typer.Exit(1)
     typer.echo("ok")
 
 
 def _changed(files: "Files") -> list[str]:
-    """What is to be told of packed scores that are others now."""
-    told = f"scores that are not as packed: {', '.join(files.changed)}"
+    """Return a line about scores that changed since packing."""
+    told = f"scores changed since packing: {', '.join(files.changed)}"
     return [printable(told)] if files.changed else []
 
 
 def trust(
-    run: Annotated[Path, typer.Argument(help="Run folder, unpacked package or exported file.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    run: Annotated[Path, typer.Argument(help="Run folder, unpacked package or exported model file.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Show and trust what a model would run that is not this program's own.
+    """Review and trust the code that a model brings with it.
 
-    The trust holds until what was shown is changed.
+    Later changes to this code revoke the trust.
     """
     run = run.absolute()
     if run.is_file():
@@ -124,7 +131,7 @@ def _trust_bundle(run: Path, *, yes: bool) -> None:
     from monai_app.bundle.renew import usable_run
 
     if not (run / "configs").is_dir():
-        raise ConfigError(f"{run} is no bundle: it has no folder configs; give a run folder")
+        raise ConfigError(f"{run} is not a bundle (it has no folder 'configs'); give a run folder")
     usable = usable_run(run)
     changes = differences(usable)
     _show(changes)
@@ -147,7 +154,9 @@ def _trust_file(path: Path, *, yes: bool) -> None:
 
 def _ask(*, yes: bool) -> None:
     if not yes and not _is_terminal():
-        raise ConfigError("there is no terminal to ask on; read what would be run, and give --yes if you trust it")
+        raise ConfigError(
+            "no terminal to ask for confirmation; review the code that would run, and give --yes if you trust it"
+        )
     if not yes and not _confirmed():
         raise typer.Exit(1)
 
@@ -155,27 +164,29 @@ def _ask(*, yes: bool) -> None:
 def verify(
     target: Annotated[Path, typer.Argument(help="Stack, run folder, or package (zip or unpacked).")],
     add_checksums: Annotated[
-        bool, typer.Option("--add-checksums", help="Give a stack or run of an earlier version its checksums.")
+        bool, typer.Option("--add-checksums", help="Add checksums to a stack or run folder of an earlier version.")
     ] = False,
     source: Annotated[
-        Path | None, typer.Option(help="Description or folder of the sample: compare a stack with its files.")
+        Path | None, typer.Option(help="sample.yaml or sample folder: compare a stack with its original files.")
     ] = None,
 ) -> None:
     """Check all files of a stack, a run folder or a package for damage."""
     if (target / "zarr.json").is_file():
         faults, notes = _verified_stack(target, add_checksums, source)
     elif source is not None:
-        raise ConfigError(f"{target} is no stack; --source is for stacks alone: leave it out")
+        raise ConfigError(f"{target} is not a stack, and --source applies only to stacks; leave it out")
     elif target.is_file() or (target / "manifest.json").is_file():
         if add_checksums:
-            raise ConfigError(f"{target} is a package, which has checksums; leave out --add-checksums")
+            raise ConfigError(f"{target} is a package and has checksums already; leave out --add-checksums")
         from monai_app.bundle.packages.verify import check_package
 
         files, tile = check_package(target)
-        differs = f"{target} does not give the labels of its test tile on this machine ({tile.differing} pixels differ)"
+        differs = (
+            f"{target} does not reproduce the labels of its test tile on this machine ({tile.differing} pixels differ)"
+        )
         faults, notes = (
             [differs] if tile.differing else [],
-            [f"{files.same} files are as they were packed", *_changed(files)],
+            [f"{files.same} files are unchanged since packing", *_changed(files)],
         )
     else:
         from monai_app.api.running import trained_run
@@ -202,7 +213,7 @@ def _verified_stack(path: Path, add: bool, source: Path | None) -> tuple[list[st
     if add and not found.faults:
         with progress_bar("add checksums") as progress:
             add_checksums(path, progress)
-        found.notes = ["all files have checksums now"]
+        found.notes = ["all files now have checksums"]
     if source is not None and not found.faults:
         with progress_bar("compare") as progress:
             compared = compare_with_source(path, source, progress)
@@ -211,7 +222,11 @@ def _verified_stack(path: Path, add: bool, source: Path | None) -> tuple[list[st
 
 
 def _show(changes: list[str]) -> None:
-    typer.echo("Unlike this program's own bundles:" if changes else "It does what this program's own bundles do.")
+    typer.echo(
+        "It differs from the bundles of monai-app:"
+        if changes
+        else "It runs nothing beyond what the bundles of monai-app run."
+    )
     for line in changes:
         typer.echo(f"  {line}")
 
@@ -221,4 +236,4 @@ def _is_terminal() -> bool:
 
 
 def _confirmed() -> bool:
-    return typer.confirm("It would be run with your rights. Do you trust it?")
+    return typer.confirm("This code would run with your permissions. Do you trust it?")

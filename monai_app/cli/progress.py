@@ -11,7 +11,7 @@ from monai_app.progress import Progress
 
 @contextmanager
 def progress_bar(task: str, unit: str = "slice") -> Iterator[Progress]:
-    """Show progress as a bar with rate and time left, from the first call on; ``unit`` is what is counted."""
+    """Show a progress bar with rate and remaining time from the first call on; ``unit`` names what is counted."""
     with ExitStack() as stack:
         bars: list[tqdm[NoReturn]] = []
 

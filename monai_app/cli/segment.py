@@ -22,26 +22,32 @@ def segment(
     images: Annotated[
         Path | None,
         typer.Option(
-            "--input", "-i", metavar="FOLDER", help="Images to segment: a subfolder per detector, or with sample.yaml."
+            "--input",
+            "-i",
+            metavar="FOLDER",
+            help="Images to segment: a folder with a subfolder per detector, or with sample.yaml.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="With --input: folder for a TIFF a slice.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="With --input: folder for the labels, one TIFF per slice."
+        ),
     ] = None,
     voxel_nm: Annotated[
         str | None,
-        typer.Option(metavar="Z,Y,X", help="With --input: size of a voxel in nm. [default: what the files say]"),
+        typer.Option(metavar="Z,Y,X", help="With --input: voxel size in nm. [default: from the files]"),
     ] = None,
-    labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the model's]")] = None,
+    labels: Annotated[str | None, typer.Option(help="Name of the label image. [default: the model's name]")] = None,
     z: Z = None,
     y: Y = None,
     x: X = None,
     mask: Annotated[
         str | None,
-        typer.Option(metavar="FILE|NAME", help="Segment only where this image file or label image is above 0."),
+        typer.Option(metavar="FILE|NAME", help="Image file or label image; only pixels above 0 are segmented."),
     ] = None,
     preview: Annotated[
-        int | None, typer.Option(help="Only segment N slices spread over the stack, as labels NAME_preview.")
+        int | None, typer.Option(help="Segment only N slices spread over the stack, as label image NAME_preview.")
     ] = None,
     confidence: Annotated[
         str | None, typer.Option(metavar="none|max|entropy", help="Also store the confidence of every pixel.")
@@ -50,31 +56,38 @@ def segment(
         bool | None, typer.Option("--probability", help="Also store the probability of every phase.")
     ] = None,
     tile: Annotated[
-        str | None, typer.Option(metavar="SIDE", help="Tile: SIDE or ROWS,COLUMNS in pixels. [default: by the memory]")
+        str | None,
+        typer.Option(metavar="SIDE", help="Tile size: SIDE or ROWS,COLUMNS in pixels. [default: as memory permits]"),
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory of a process, e.g. 2GiB. [default: 4GiB or half of what is free]"),
+        typer.Option(
+            metavar="SIZE", help="Memory limit per process, e.g. 2GiB. [default: 4GiB or half of the free memory]"
+        ),
     ] = None,
     precision: Annotated[
         Literal["float32", "bfloat16"] | None,
-        typer.Option(help="bfloat16 is faster on some machines; some labels differ."),
+        typer.Option(help="Precision; bfloat16 is faster on some machines but changes some labels."),
     ] = None,
     device: Device = None,
-    workers: Annotated[int | None, typer.Option(help="Processes on this machine. [default: 0, this one]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes on this machine. [default: 0: compute in this process]")
+    ] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to compute on, tcp://HOST:PORT.")
     ] = None,
-    tiff: Annotated[Path | None, typer.Option(help="Also write the labels into this folder, a TIFF a slice.")] = None,
+    tiff: Annotated[Path | None, typer.Option(help="Also write the labels to this folder, one TIFF per slice.")] = None,
     detector: Parts = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace finished labels of that name, or that folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace existing labels of that name, or the existing folder.")
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Segment a stack into a label image: STACK MODEL. Or a folder of images: MODEL -i FOLDER -o LABELS.
+    """Segment a stack (STACK MODEL) or a folder of images (MODEL -i FOLDER -o LABELS).
 
-    The label image lies in the stack's store; labels of a folder of images are TIFFs. The same command resumes a
-    segmentation that was stopped.
+    The labels of a stack are stored with it; the labels of a folder of images are TIFFs. Run the same command to resume
+    a stopped segmentation.
     """
     verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
     verbosity.start()
@@ -109,7 +122,7 @@ def segment(
 
 def _check_only_images(of_stacks: Mapping[str, object]) -> None:
     if given := [name for name, value in of_stacks.items() if value is not None]:
-        raise ConfigError(f"{', '.join(given)}: for a stack alone, where no --input is given; leave it out")
+        raise ConfigError(f"{', '.join(given)}: applies only to stacks, not to --input; leave it out")
 
 
 def _incomplete(first: Path, options: Mapping[str, object]) -> ConfigError:
@@ -137,5 +150,5 @@ def _lengths(text: str | None) -> list[float] | None:
     except ValueError:
         lengths = []
     if len(lengths) != 3:
-        raise ConfigError(f"--voxel-nm {text!r} is no size of a voxel; write three numbers in nm, such as 20,5,5")
+        raise ConfigError(f"--voxel-nm {text!r} is not a voxel size; write three numbers in nm, such as 20,5,5")
     return lengths

@@ -9,7 +9,7 @@ import typer
 from monai_app.cli.options import Device
 from monai_app.errors import ConfigError
 
-TOKEN = "MONAI_APP_TOKEN"  # the name of a variable
+TOKEN = "MONAI_APP_TOKEN"  # the name of an environment variable
 """Environment variable that may hold the token."""
 
 
@@ -18,24 +18,27 @@ _VOLUMES, _TRAINING, _NETWORK, _LIMITS = "Slices and their volumes", "Training",
 
 
 def serve(
-    stack: Annotated[Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; labels become its annotations.")],
+    stack: Annotated[
+        Path, typer.Argument(help="Ingested stack, NAME.ome.zarr; submitted labels become its annotations.")
+    ],
     bundles: Annotated[
-        list[str], typer.Option("--bundle", metavar="RUN|NAME", help="Run folder, or bundle to train. May be repeated.")
+        list[str],
+        typer.Option("--bundle", metavar="RUN|NAME", help="Run folder to serve, or bundle to train. May be repeated."),
     ],
     studies: Annotated[
-        Path | None, typer.Option(help="The server's folder. [default: NAME.label beside the stack]")
+        Path | None, typer.Option(help="Working folder of the server. [default: NAME.label beside the stack]")
     ] = None,
     host: Annotated[
-        str, typer.Option(rich_help_panel=_NETWORK, help="Address to bind; others than 127.0.0.1 need a token.")
+        str, typer.Option(rich_help_panel=_NETWORK, help="Address to bind; any other than 127.0.0.1 requires a token.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, rich_help_panel=_NETWORK, help="Port; 0 takes one that is free.")
+        int, typer.Option(min=0, max=65_535, rich_help_panel=_NETWORK, help="Port; 0 selects a free one.")
     ] = 8000,
     token_file: Annotated[
         Path | None,
         typer.Option(
             rich_help_panel=_NETWORK,
-            help=f"File with the token that clients must send; the variable {TOKEN} may hold the token itself instead.",
+            help=f"File with the token that clients must send; alternatively, set the token in the variable {TOKEN}.",
         ),
     ] = None,
     slices: Annotated[
@@ -45,11 +48,12 @@ def serve(
     test: Annotated[
         str | None,
         typer.Option(
-            metavar="Z,...", rich_help_panel=_VOLUMES, help="Slices whose labels are for testing only, e.g. 21."
+            metavar="Z,...", rich_help_panel=_VOLUMES, help="Slices whose labels are used only for testing, e.g. 21."
         ),
     ] = None,
     thickness: Annotated[
-        int, typer.Option(rich_help_panel=_VOLUMES, help="Slices that clients see around each, odd.")
+        int,
+        typer.Option(rich_help_panel=_VOLUMES, help="Odd number of slices in the volume around each offered slice."),
     ] = 3,
     volumes: Annotated[
         Literal["nii.gz", "nii", "nrrd"],
@@ -57,33 +61,31 @@ def serve(
     ] = "nii.gz",
     layout: Annotated[
         Literal["paired", "channels"],
-        typer.Option(rich_help_panel=_VOLUMES, help="A file per detector, or one 4-D NIfTI."),
+        typer.Option(rich_help_panel=_VOLUMES, help="One file per detector, or one 4-D NIfTI."),
     ] = "paired",
     size: Annotated[
         str,
-        typer.Option(
-            rich_help_panel=_TRAINING, help="Size of networks that are trained from random weights: small or paper."
-        ),
+        typer.Option(rich_help_panel=_TRAINING, help="Size of networks trained from random weights: small or paper."),
     ] = "small",
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", rich_help_panel=_TRAINING, help="A setting of trainings. May be repeated."
+            "--set", metavar="NAME=VALUE", rich_help_panel=_TRAINING, help="Setting of the trainings. May be repeated."
         ),
     ] = None,
     device: Device = None,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Memory for inferences, e.g. 4GiB.")
+        str | None, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Memory limit for inference, e.g. 4GiB.")
     ] = None,
     waiting: Annotated[
-        int, typer.Option(rich_help_panel=_LIMITS, help="Length of the queue of inferences; further ones are refused.")
+        int, typer.Option(rich_help_panel=_LIMITS, help="Length of the inference queue; further requests are rejected.")
     ] = 8,
     max_upload: Annotated[str, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Largest request.")] = "4GiB",
     max_stored: Annotated[
-        str, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Disk space for volumes and labels of clients.")
+        str, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Disk quota for volumes and labels of clients.")
     ] = "32GiB",
     prepare_only: Annotated[
-        bool, typer.Option(rich_help_panel=_VOLUMES, help="Only write the volumes of all slices offered.")
+        bool, typer.Option(rich_help_panel=_VOLUMES, help="Write the volumes of all offered slices and exit.")
     ] = False,
 ) -> None:
     """Serve a stack and models to 3D Slicer and other MONAI Label clients."""
@@ -123,7 +125,7 @@ def serve(
     }
     wanted = validated(Settings, given, "serve")
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
-    workspace = Workspace((studies or default).resolve())  # by one name, whichever link leads to it
+    workspace = Workspace((studies or default).resolve())  # one name, whichever link leads to it
     with own_folder(workspace, source), logged_to(workspace.logs / "server.log"):
         if not prepare_only:
             serve_stack(wanted, workspace, access, port, typer.echo)
@@ -134,7 +136,7 @@ def serve(
 
 
 def _absolute(bundle: str) -> str:
-    """A folder as a path that holds from everywhere; a bundle of the package stays a name."""
+    """Return a folder as an absolute path; the name of a packaged bundle stays as it is."""
     return str(Path(bundle).absolute()) if Path(bundle).exists() else bundle
 
 
@@ -142,7 +144,7 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
-        raise ConfigError(f"{option} {text}: give slices with commas between, such as 4,11,18") from None
+        raise ConfigError(f"{option} {text}: give slice numbers separated by commas, such as 4,11,18") from None
 
 
 def _size(text: str, option: str) -> int:
@@ -161,5 +163,5 @@ def _token(path: Path | None) -> str | None:
     if path is None:
         return os.environ.get(TOKEN)
     if not path.is_file():
-        raise ConfigError(f"token file {path} does not exist; write the token into it, readable for you alone")
+        raise ConfigError(f"token file {path} does not exist; write the token into it, readable only by you")
     return path.read_text(encoding="utf8", errors="replace").strip()

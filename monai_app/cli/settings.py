@@ -8,19 +8,19 @@ import typer
 
 
 def settings(
-    run: Annotated[Path | None, typer.Argument(help="Run folder, whose values are shown. [default: a bundle]")] = None,
+    run: Annotated[Path | None, typer.Argument(help="Run folder whose values are listed. [default: a bundle]")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle. [default: fibsem_unet_segmentation]")] = None,
     of: Annotated[
         Literal["training", "sample", "simulator"],
-        typer.Option(help="Whose settings: of train --set, of sample.yaml or of simulate --config."),
+        typer.Option(help="Which settings to list: those of train --set, of sample.yaml or of simulate --config."),
     ] = "training",
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON schema of such a file, for editors.")
+        bool, typer.Option("--schema", help="Print the JSON schema of the settings file, for editors.")
     ] = False,
 ) -> None:
-    """List the settings of a training, of sample.yaml or of the simulator.
+    """List the settings of training, of sample.yaml or of the simulator.
 
-    Each is shown with its value, type, range, unit and meaning.
+    Each line has the setting's value, type, range, unit and meaning.
     """
     from monai_app.bundle.configs.plain import read_config
     from monai_app.bundle.configs.settings import read_overlays
@@ -57,6 +57,6 @@ def settings(
 
 
 def _text(value: Any) -> str:
-    """A value as one types it; what a config computes has none, nor what must be given."""
+    """Return a value as the user would type it; '-' if a config computes it or the user must give it."""
     computed = isinstance(value, str) and value.startswith(("$", "@"))
     return "-" if value is None or computed else value if isinstance(value, str) else json.dumps(value)

@@ -15,45 +15,47 @@ def train(
     variant: Annotated[str | None, typer.Option(help="Network, detectors and slices, e.g. sensor3d_ice+tld_3.")] = None,
     bundle: Annotated[str | None, typer.Option(help="Bundle to train. [default: fibsem_unet_segmentation]")] = None,
     size: Annotated[
-        str, typer.Option(help="Size of the network and its crops: small for a CPU, paper for a GPU, none, or auto.")
+        str, typer.Option(help="Size of network and crops: small for a CPU, paper for a GPU, none, or auto.")
     ] = "small",
     detectors: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Detectors to learn from, e.g. ICE,TLD. [default: all]")
+        str | None, typer.Option(metavar="NAME,...", help="Detectors to use, e.g. ICE,TLD. [default: all]")
     ] = None,
     slices: Annotated[
-        int | None, typer.Option(help="Slices in the slab, odd. [default: the variant's or bundle's]")
+        int | None, typer.Option(help="Odd number of slices in the slab. [default: from the variant or bundle]")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs. [default: the size's]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs. [default: from the size]")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Minutes that this command may take, instead of epochs.")
+        float | None, typer.Option(help="Time limit of this command in minutes, instead of epochs.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed: the same seed and data give the same weights.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed: the same seed and data give the same weights.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any setting (see settings). May be repeated."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Override a setting (see the command settings). May be repeated."
+        ),
     ] = None,
     pretrained: Annotated[
         Path | None,
         typer.Option(
             "--from",
-            help="Start from the weights of this trained model; layers that do not fit start from random ones.",
+            help="Start from the weights of this trained model; layers that do not fit start from random weights.",
         ),
     ] = None,
     processes: Annotated[
         int,
         typer.Option(
-            help="Processes on this machine, one per GPU; they share each batch. Weights do not depend on it."
+            help="Processes on this machine, one per GPU, sharing each batch. Weights do not depend on their number."
         ),
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
     tracking: Annotated[str | None, typer.Option(help="Also record the training with this tracker: mlflow.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only make the run folder and print the MONAI command.")
+        bool, typer.Option("--dry-run", help="Create the run folder and print the MONAI command, without training.")
     ] = False,
     prepare_only: Annotated[bool, typer.Option("--prepare-only", hidden=True)] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Allow what this program's own bundles do not do (see trust).")
+        bool, typer.Option("--trust", help="Trust the code that the bundle brings with it (see the command trust).")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing run folder instead of resuming.")] = False,
     quiet: Quiet = False,
@@ -61,8 +63,8 @@ def train(
 ) -> None:
     """Train a model on the annotated slices of one stack or several.
 
-    The run folder becomes a MONAI bundle that holds the weights. The same command resumes a training that was stopped;
-    a finished run is continued where more epochs or minutes are given.
+    The run folder becomes a MONAI bundle with the weights. Run the same command to resume a stopped training; give more
+    epochs or minutes to continue a finished one.
     """
     verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
     verbosity.start()

@@ -1,1 +1,1 @@
-"""What differs between machines: memory, precision, copies, kernels and what they are fastest with."""
+"""Differences between machines: memory, precision, copies, kernels and tuning."""

@@ -1,4 +1,4 @@
-"""Which device to compute on, as a person names it."""
+"""Choosing the device to compute on by name."""
 
 import torch
 
@@ -6,10 +6,10 @@ from monai_app.errors import ConfigError
 
 
 def chosen_device(name: str = "auto") -> torch.device:
-    """Return the device of a name.
+    """Return the device with a name.
 
     Args:
-        name: ``"auto"`` (the GPU where there is one, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
+        name: ``"auto"`` (the GPU if there is one, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
 
     Raises:
         ConfigError: this machine has no such device.

@@ -1,9 +1,15 @@
-"""Copies from the host to a device; to CUDA on a stream of their own, ahead of the computation."""
+"""Copies from the host to a device, on CUDA in a separate stream, ahead of the computation; and synchronisation."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has finished its work; CUDA computes asynchronously."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 class Copies:

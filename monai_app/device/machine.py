@@ -1,4 +1,4 @@
-"""Which machine something was measured on."""
+"""Description of the machine on which something was measured."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "monai", "numpy", "scikit-learn", "scikit-image")
-"""What decides results: their versions are told, beside Python's."""
+"""Packages that determine results, whose versions are recorded with Python's."""
 
 
 def machine() -> dict[str, Any]:

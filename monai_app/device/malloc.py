@@ -1,4 +1,4 @@
-"""How the process handles memory that it frees."""
+"""Handling of freed memory by the C library."""
 
 import ctypes
 import platform

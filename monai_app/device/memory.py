@@ -1,17 +1,31 @@
-"""Memory of the host and of GPUs: what is held, what is free, and what is said when it is full."""
+"""Memory of the host and of GPUs: held and free bytes, and errors if it is full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import torch
 
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, causes
+
+_STATUS = Path("/proc/self/status")
+
+_FULL = ("out of memory", "ALLOC_FAILED")
+"""Parts of error messages if a device's memory is full; the second is that of cuBLAS and cuDNN."""
 
 
 def held_bytes() -> int:
     """Return the bytes of the host's memory that this process holds."""
     return int(psutil.Process().memory_info().rss)
+
+
+def peak_bytes() -> int:
+    """Return the most bytes of the host's memory that this process has held; on other systems than Linux, holds now."""
+    if not _STATUS.is_file():
+        return held_bytes()
+    # Not getrusage's ru_maxrss, which a process inherits from the one that started it.
+    return int(_STATUS.read_text(encoding="utf8").split("VmHWM:")[1].split()[0]) * 1024
 
 
 def free_bytes(device: torch.device) -> int:
@@ -32,9 +46,24 @@ def enough_memory(device: torch.device) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch's own kind is not raised where CUDA itself fails
-        if "out of memory" not in str(error):
+        if not _is_full(error):
             raise
         raise ConfigError(
             f"the memory of {device} is full ({str(error).splitlines()[0]}); give a smaller tile (--tile ROWS,COLUMNS) "
             "or close other programs on the device"
         ) from error
+
+
+def training_full(error: BaseException) -> ConfigError | None:
+    """Return the error for a GPU whose memory was exhausted by training; None for other errors."""
+    full = next((each for each in causes(error) if isinstance(each, RuntimeError) and _is_full(each)), None)
+    if full is None:
+        return None
+    return ConfigError(
+        f"the GPU's memory is full ({str(full).splitlines()[0]}); train with a lower batch_size or crop "
+        "(--set batch_size=4), or close other programs on the GPU"
+    )
+
+
+def _is_full(error: RuntimeError) -> bool:
+    return any(sign in str(error) for sign in _FULL)

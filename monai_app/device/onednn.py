@@ -30,7 +30,7 @@ def pack(weight: Tensor, channels: Sequence[int], geometry: Geometry) -> tuple[T
         geometry: of the convolution.
 
     Returns:
-        The kernels for each of the images; none where this device, type or number of channels has no fused convolution.
+        The kernels for each of the images; none if this device, type or number of channels has no fused convolution.
     """
     known = weight.dtype == torch.float32 or (
         weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()

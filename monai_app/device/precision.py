@@ -1,4 +1,4 @@
-"""The arithmetic a network runs in."""
+"""Floating-point precision of a network."""
 
 from contextlib import AbstractContextManager
 from typing import Literal, get_args
@@ -21,7 +21,7 @@ def checked_dtype(precision: str, device: torch.device) -> torch.dtype:
         raise ConfigError(f"precision {precision!r}: must be one of {', '.join(get_args(Precision))}")
     if precision == "bfloat16" and not has_bfloat16(device):
         raise ConfigError(
-            f"precision bfloat16: this {device.type} would be slower with it than with float32; leave it out"
+            f"precision bfloat16: this {device.type} is slower with bfloat16 than with float32; leave it out"
         )
     dtype: torch.dtype = getattr(torch, precision)
     return dtype

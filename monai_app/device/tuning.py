@@ -1,4 +1,4 @@
-"""What each kind of device is fastest with."""
+"""Tuning per kind of device."""
 
 import torch
 from torch import Tensor

@@ -1,1 +1,1 @@
-"""What every room speaks of: regions of a stack, phases; no torch."""
+"""What all sub-packages use: regions of a stack, phases and declarations; without torch."""

@@ -1,4 +1,4 @@
-"""How a slice looks in numbers, and in which of them it lies outside what a model was trained on."""
+"""The appearance of a slice in numbers, and which of them lie outside the range of a model's training slices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from itertools import groupby
 from typing import NamedTuple
 
 Appearance = Mapping[str, Mapping[str, float]]
-"""Of a slice, by detector and name of the `Measure`; what cannot be measured is left out."""
+"""Values of a slice by detector and name of the `Measure`, without those that cannot be measured."""
 
 Ranges = Mapping[str, Mapping[str, tuple[float, float]]]
-"""Least and greatest value of several slices, likewise."""
+"""Minimum and maximum over several slices, by detector and name of the `Measure`."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that is measured in a slice of one detector.
+    """A quantity measured in a slice of one detector.
 
     Args:
-        text: what it is called.
-        share: of the nearer end of the range of other slices; a slice is unlike them where it lies outside by more,
-            and by more than ``margin`` too.
-        margin: the same in the unit of the measure.
-        scale: factor for showing it.
-        form: of the number that is shown.
-        unit: shown behind it.
-        lower: whether lower values count too.
+        text: its name.
+        share: relative tolerance beyond the nearer end of the range of other slices; a slice differs if it exceeds this
+        and ``margin``.
+        margin: absolute tolerance, in the unit of the measure.
+        scale: factor for display.
+        form: format of the displayed number.
+        unit: displayed after the number.
+        lower: whether low values count, too.
     """
 
     text: str
@@ -36,12 +36,12 @@ class Measure:
     lower: bool = True
 
     def outside(self, value: float, least: float, greatest: float) -> bool:
-        """Whether a value lies outside a range, the tolerance added."""
+        """Whether a value lies outside a range, including the tolerance."""
         low, high = (max(self.share * abs(end), self.margin) for end in (least, greatest))
         return value > greatest + high or (self.lower and value < least - low)
 
     def show(self, *values: float) -> str:
-        """Write one value, or the range of several."""
+        """Format one value, or the range of several."""
         shown = dict.fromkeys(f"{value * self.scale:{self.form}}" for value in (min(values), max(values)))
         return " to ".join(shown) + self.unit
 
@@ -49,26 +49,26 @@ class Measure:
 MEASURES = {
     # Training varies gain and offset by up to 0.15 (augmentation::gain and offset).
     "brightness": Measure("brightness", share=0.15),
-    # What `monai-app inspect` takes for odd, see inspection/judging/rules.py.
+    # The thresholds of `monai-app inspect`, see inspection/judging/rules.py.
     "noise": Measure("noise", share=0.3, margin=0.5),
     "sharpness": Measure("sharpness", share=0.25, form=".3f"),
     "curtaining": Measure("curtaining", margin=0.03, scale=100, unit=" %", lower=False),
     "offset_y": Measure("offset in y", margin=2.0, unit=" px"),
     "offset_x": Measure("offset in x", margin=2.0, unit=" px"),
 }
-"""By name. The offset of a detector is that from the first one of the model."""
+"""Measures by name. The offset of a detector is relative to the model's first one."""
 
 
 class Unlike(NamedTuple):
-    """One way in which a slice is unlike others.
+    """One way in which a slice differs from others.
 
     Attributes:
         z: the slice.
         detector: in which detector.
         measure: by which measure.
-        value: what it is.
-        least: least value of the others.
-        greatest: greatest.
+        value: of the slice.
+        least: minimum of the others.
+        greatest: maximum of the others.
     """
 
     z: int
@@ -80,7 +80,7 @@ class Unlike(NamedTuple):
 
 
 def ranges_of(slices: Sequence[Appearance]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return least and greatest of what was measured in slices."""
+    """Return the minimum and maximum over slices."""
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for each in slices:
         for detector, values in each.items():
@@ -92,7 +92,7 @@ def ranges_of(slices: Sequence[Appearance]) -> dict[str, dict[str, tuple[float, 
 
 
 def joined(ranges: Sequence[Ranges]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return the ranges of all slices of several stacks, from those of each."""
+    """Return the common ranges of several stacks."""
     ends = [
         {d: {n: pair[end] for n, pair in own.items()} for d, own in each.items()} for each in ranges for end in (0, 1)
     ]
@@ -100,7 +100,7 @@ def joined(ranges: Sequence[Ranges]) -> dict[str, dict[str, tuple[float, float]]
 
 
 def unlike(z: int, appearance: Appearance, known: Ranges) -> list[Unlike]:
-    """Return in which ways a slice lies outside the ranges of others, by more than the tolerance of each `Measure`."""
+    """Return how a slice lies outside the ranges of others by more than the tolerance of each `Measure`."""
     return [
         Unlike(z, detector, name, value, *known[detector][name])
         for detector, values in appearance.items()
@@ -110,7 +110,7 @@ def unlike(z: int, appearance: Appearance, known: Ranges) -> list[Unlike]:
 
 
 def lines_of(found: Sequence[Unlike]) -> list[str]:
-    """Tell of slices that are unlike the training slices, a line for consecutive ones and a measure.
+    """Describe slices that differ from the training slices: one line per measure and run of consecutive slices.
 
     Example:
         >>> lines_of([Unlike(z, "TLD", "noise", 9 + z / 100, 4.2, 4.6) for z in (41, 42)])

@@ -1,4 +1,4 @@
-"""How a model's probabilities were calibrated: the temperature of its weights, and what it was worth."""
+"""How a model's probabilities were calibrated: the temperature of its weights and its effect."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,20 +12,20 @@ CALIBRATION = "calibration"
 
 
 class BeforeAfter(Strict):
-    """A number of the uncalibrated probabilities and of the calibrated ones."""
+    """A score of the probabilities before and after calibration."""
 
     before: float
     after: float
 
 
 class Calibration(Strict):
-    """The temperature that a model's logits are divided by before the softmax makes probabilities of them.
+    """The temperature by which a model's logits are divided before the softmax.
 
-    Labels do not change by it. Guo et al. 2017, arXiv 1706.04599.
+    It does not change the labels. Guo et al. 2017, arXiv 1706.04599.
 
     Attributes:
-        weights_sha256: SHA-256 of the file of weights that it was fitted for.
-        temperature: the number; above 1 the network is too sure of itself, below 1 not sure enough.
+        weights_sha256: SHA-256 of the weights file that it was fitted for.
+        temperature: the number; above 1 the network is overconfident, below 1 underconfident.
         pixels: labelled validation pixels that it was fitted on.
         nll: negative log likelihood of these pixels' phases, nats a pixel.
         ece: expected calibration error on these pixels, 0..1.
@@ -39,7 +39,7 @@ class Calibration(Strict):
 
     @property
     def text(self) -> str:
-        """The calibration in a line."""
+        """The calibration as a line of text."""
         return (
             f"temperature {self.temperature:.3f} of {self.pixels} validation pixels: calibration error "
             f"{self.ece.before:.4f} before, {self.ece.after:.4f} after"
@@ -47,14 +47,14 @@ class Calibration(Strict):
 
 
 def calibration_in(metadata: Mapping[str, Any], source: str) -> Calibration | None:
-    """Return the calibration that a metadata.json holds; None where it holds none.
+    """Return the calibration in a metadata.json; None if there is none.
 
     Args:
         metadata: its content.
-        source: what it was read from, for messages.
+        source: name of the source, for messages.
 
     Raises:
-        ConfigError: it breaks a rule.
+        ConfigError: it is invalid.
     """
     if CALIBRATION not in metadata:
         return None

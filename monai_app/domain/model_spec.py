@@ -1,4 +1,4 @@
-"""What a model takes and gives: one declaration for configs, metadata.json, exported files and the programs here."""
+"""Input and output of a model: one declaration for configs, metadata.json, exported files and this package."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ class Definition(Strict):
 
     Attributes:
         name: of its class, with the module where it is not one of ``monai.networks.nets``.
-        arguments: all that a config gives it, worked out.
+        arguments: its arguments, with all config references resolved.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Definition(Strict):
 
 
 class Images(Protocol):
-    """The part of a stack that decides whether a model can be applied to it."""
+    """The properties of a stack that decide whether a model can be applied to it."""
 
     path: Path
     detectors: tuple[str, ...]
@@ -38,11 +38,11 @@ class Images(Protocol):
 
 
 class ModelSpec(Strict):
-    """How a model's input is made of grey values, and what its output means.
+    """How a model's input is computed from grey values, and what its output means.
 
     The input is (B, S*C, H, W) float32, ``(grey - channel_mean) / channel_std`` channel by channel, H and W multiples
-    of the stride; the output is (B, K, H, W), logits of the phases in their order. Other entries than these may stand
-    in the JSON; they are ignored.
+    of the stride; the output is (B, K, H, W), logits of the phases in their order. Other entries of the JSON are
+    ignored.
 
     Attributes:
         network: name of the network's class.
@@ -54,14 +54,14 @@ class ModelSpec(Strict):
         channel_std: step in grey values of each channel that becomes 1; the same in every slice.
         dtype: type of the pixels that mean and std were measured on.
         phases: the K phases.
-        settings: what else decides the network's function, for instance the head (JSON values).
-        definition: how the network is built; None in a config, which builds it itself, and in what earlier versions
-            wrote.
-        halo: pixels to read around a core, multiples of the stride, so that its logits are those of the whole slice;
-            None where it was not measured.
-        maps: float32 values that the network holds per pixel at its peak; None where they were not counted.
-        training_stacks: the stacks that it was trained on; none where an earlier version trained it.
-        stand_ins: detector of the model -> detector of a stack that takes its part, see `reading`.
+        settings: other settings that decide what the network computes, such as the head (JSON values).
+        definition: how the network is built; None in a config, which builds it itself, and in files of earlier
+        versions.
+        halo: pixels to read around a tile, multiples of the stride, so that its logits equal those of the complete
+        slice; None if it was not measured.
+        maps: float32 values per pixel that the network holds at its peak; None if they were not counted.
+        training_stacks: the stacks that it was trained on; empty for models of earlier versions.
+        stand_ins: detector of the model -> detector of a stack that replaces it, see `reading`.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -94,7 +94,7 @@ class ModelSpec(Strict):
             values = getattr(self, name)
             if values != values[: len(self.detectors)] * self.slices:
                 raise ValueError(
-                    f"{name} {list(values)}: must have {len(names)} numbers, those of {', '.join(self.detectors)} "
+                    f"{name} {list(values)}: must have {len(names)} numbers, the values of {', '.join(self.detectors)} "
                     f"{self.slices} times"
                 )
         if self.halo is not None and self.halo % self.stride:
@@ -111,7 +111,7 @@ class ModelSpec(Strict):
         stand_ins: Mapping[str, str] | None = None,
         **others: Any,
     ) -> Self:
-        """Make the specification of what a config says.
+        """Create the specification from the values of a config.
 
         Args:
             detectors: names of the C detectors, in channel order.
@@ -121,7 +121,7 @@ class ModelSpec(Strict):
             others: the other attributes.
 
         Raises:
-            ConfigError: a value that breaks its rule, or a detector without mean and std.
+            ConfigError: a value is invalid, or a detector has no mean and std.
         """
         missing = [name for name in detectors if name not in scaling]
         if missing:
@@ -141,21 +141,21 @@ class ModelSpec(Strict):
 
     @classmethod
     def from_json(cls, content: Any, source: str) -> Self:
-        """Read what `to_json` made.
+        """Read the output of `to_json`.
 
         Args:
             content: the JSON object.
-            source: what it was read from, for messages.
+            source: name of the source, for messages.
 
         Raises:
-            ConfigError: an entry is missing or breaks its rule.
+            ConfigError: an entry is missing or invalid.
         """
         if not isinstance(content, Mapping):
             raise ConfigError(f"{source} has no {KEY} in its metadata; write it with `monai-app export RUN`")
         return validated(cls, content, f"{source}: {KEY}", "write it again with `monai-app export RUN`")
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values; what was not measured is left out."""
+        """Return it as JSON values, without entries that were not measured."""
         unknown = set() if self.training_stacks else {"training_stacks"}
         return self.model_dump(mode="json", exclude_none=True, exclude=unknown)
 
@@ -174,10 +174,10 @@ class ModelSpec(Strict):
         """Check that the model can be applied to any stack.
 
         Args:
-            what: cannot be done otherwise.
+            what: the operation, for the message.
 
         Raises:
-            ConfigError: each of its training stacks has a scaling of its own, so that others have none.
+            ConfigError: each training stack has its own scaling, so other stacks have none.
         """
         names = [each.name for each in self.training_stacks if each.scaling is not None]
         if names:
@@ -187,12 +187,12 @@ class ModelSpec(Strict):
             )
 
     def of_stack(self, ingested: str) -> Self:
-        """Return the specification with the scaling that a training stack has.
+        """Return the specification with the scaling of a training stack.
 
-        Where the scaling is common, or the stack is none of them, it is the same.
+        It is unchanged if the scaling is common or the stack is not a training stack.
 
         Args:
-            ingested: the stack's identity at its ingestion.
+            ingested: the stack's identity at ingestion.
         """
         own = next((each.scaling for each in self.training_stacks if each.identity == ingested), None)
         if own is None:
@@ -204,20 +204,20 @@ class ModelSpec(Strict):
         )
 
     def reading(self, stand_ins: Mapping[str, str]) -> Self:
-        """Return the specification of the model when detectors of a stack take the parts of its own.
+        """Return the specification of the model with detectors replaced by others of a stack.
 
         Args:
             stand_ins: detector of the model -> detector that it reads instead.
 
         Raises:
-            ConfigError: the model has no such detector, or one would take two parts.
+            ConfigError: the model has no such detector, or one would replace two.
         """
         if not stand_ins:
             return self
         for name in stand_ins:
             if name not in self.detectors:
                 raise ConfigError(
-                    f"detector {name!r}, which {stand_ins[name]!r} is to replace, is none of the model's, which are "
+                    f"detector {name!r}, which {stand_ins[name]!r} is to replace, is not one of the model's, which are "
                     f"{', '.join(self.detectors)}; give one of these"
                 )
         read = [stand_ins.get(name, name) for name in self.detectors]
@@ -225,7 +225,7 @@ class ModelSpec(Strict):
         if twice:
             raise ConfigError(
                 f"detector {twice[0]!r} would replace two detectors ({', '.join(self.detectors)} are read from "
-                f"{', '.join(read)}); give each part a detector of its own"
+                f"{', '.join(read)}); replace each by a different one"
             )
         return self.replaced(
             detectors=read,
@@ -245,7 +245,7 @@ class ModelSpec(Strict):
         if missing:
             raise ConfigError(
                 f"detector {missing[0]!r} {self._part(missing[0])} does not exist in {stack.path}, which has "
-                f"{', '.join(stack.detectors)}; use a model of these detectors, or another in its place (--detector)"
+                f"{', '.join(stack.detectors)}; use a model of these detectors, or replace it by another (--detector)"
             )
         self.check_dtype(stack.dtype, stack.path)
 
@@ -254,21 +254,21 @@ class ModelSpec(Strict):
         return f"in place of {parts[name]!r}" if name in parts else "of the model"
 
     def check_dtype(self, dtype: np.dtype[Any], source: Path) -> None:
-        """Check that pixels are of the type that the model was trained on, and that they have a scaling.
+        """Check that the pixels have the type that the model was trained on, and that they have a scaling.
 
         Raises:
             StackError: they are not.
-            ConfigError: every stack that the model was trained on has a scaling of its own, and this is another one.
+            ConfigError: each training stack of the model has its own scaling, and this stack is not one of them.
         """
         if dtype != self.dtype:
             raise StackError(
-                f"the pixels of {source} are {dtype}, the model was trained on {self.dtype}: the same grey would have "
-                "another value; convert the images, or use a model trained on such pixels"
+                f"the pixels of {source} are {dtype}, but the model was trained on {self.dtype}: the same grey would "
+                "have another value; convert the images, or use a model trained on such pixels"
             )
         self.check_common_scaling(f"{source} has no scaling")
 
     def check_phases(self, phases: Sequence[Phase], source: Path) -> None:
-        """Check that labels mean the same to the model and to a stack.
+        """Check that the model and a stack have the same phases.
 
         Raises:
             AnnotationError: the phases differ in name or order.
@@ -276,8 +276,8 @@ class ModelSpec(Strict):
         found = [phase.name for phase in phases]
         if found != self.phase_names:
             raise AnnotationError(
-                f"the phases of {source} are {found}, the model's are {self.phase_names}: they must agree in name and "
-                "order; use a model trained on these phases, or ingest the annotations with the model's"
+                f"the phases of {source} are {found}, but those of the model are {self.phase_names}: they must agree "
+                "in name and order; use a model trained on these phases, or ingest the annotations with the model's"
             )
 
 

@@ -1,4 +1,4 @@
-"""Slice numbers: where names hold them, and where slices are missing.
+"""Slice numbers: their place in file names, and missing slices.
 
 A pattern says where the number stands: in ``run*_slice_{}_T2``, ``{}`` is the number and ``*`` any text. Numbers may
 have decimals, as depths have.
@@ -20,13 +20,13 @@ _NUMBER = "[0-9]+(?:[.,][0-9]+)?"
 
 
 def find_pattern(names: Sequence[str]) -> str | None:
-    """Find where names hold the number of their slice.
+    """Find the place of the slice number in names.
 
-    It is the only number that differs from name to name or, of several, the only one that counts: no value occurs
+    It is the only number that differs between names or, of several, the only one that counts slices: no value occurs
     twice, and some are 1 apart.
 
     Returns:
-        The pattern; None where no name holds a number, or a single name holds several.
+        The pattern; None if no name contains a number, or a single name contains several.
 
     Raises:
         StackError: several numbers may be meant.
@@ -47,8 +47,9 @@ def find_pattern(names: Sequence[str]) -> str | None:
     if differing and len(places) != 1:
         first, second = ("".join(part) for part in alike[:2])
         raise StackError(
-            f"names such as {first!r} and {second!r} differ in several numbers, and which is the slice's is not "
-            "clear; say so in the description, as in 'numbers: {pattern: \"slice_{}_run*\"}', or rename the files"
+            f"names such as {first!r} and {second!r} differ in several numbers, and it is unclear which is "
+            "the slice number; name it in the description, as in 'numbers: {pattern: \"slice_{}_run*\"}', or rename "
+            "the files"
         )
     place = min(places, default=len(columns) - 1)
     before = [*zip(*alike, strict=True)][: 2 * place + 1]
@@ -56,7 +57,7 @@ def find_pattern(names: Sequence[str]) -> str | None:
 
 
 def read_number(name: str, pattern: str) -> Decimal | None:
-    """Read the number of a name; None where it does not fit the pattern.
+    """Read the number in a name; None if it does not match the pattern.
 
     Example:
         >>> read_number("slice_0012_T2", "slice_{}_T*"), read_number("z0.05um", "z{}um")
@@ -68,7 +69,7 @@ def read_number(name: str, pattern: str) -> Decimal | None:
 
 
 def numbers_within(name: str, pattern: str) -> set[Decimal]:
-    """Read the numbers that follow the text before a pattern's number anywhere in a name; none where it has no letter.
+    """Read the numbers that follow the pattern's prefix anywhere in a name; none if the prefix has no letter.
 
     Example:
         >>> numbers_within("labels of slice_0012, v2", "slice_{}*")
@@ -81,7 +82,7 @@ def numbers_within(name: str, pattern: str) -> set[Decimal]:
 
 
 def step_of(numbers: Sequence[Decimal]) -> Decimal:
-    """The distance of neighbouring slices in their numbers, ascending: the largest that all fit; 1 for a single slice.
+    """Return the largest common step of the numbers of neighbouring slices; 1 for a single slice.
 
     Example:
         >>> step_of([Decimal("0.05"), Decimal("0.1"), Decimal("0.25")])
@@ -93,7 +94,7 @@ def step_of(numbers: Sequence[Decimal]) -> Decimal:
 
 
 def gaps_of(numbers: Sequence[Decimal]) -> tuple[int, ...]:
-    """The slices before which others are missing, counted from 0.
+    """Return the slices that follow a gap, counted from 0.
 
     Example:
         >>> gaps_of([Decimal(number) for number in (4, 5, 8, 9)])
@@ -120,5 +121,5 @@ def _counts(column: Sequence[Decimal]) -> bool:
 
 
 def _text(pattern: str) -> str:
-    """A regular expression of the text beside the number."""
+    """Return a regular expression for the text around the number."""
     return ".*?".join(map(re.escape, re.split(r"\*+", pattern)))

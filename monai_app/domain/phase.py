@@ -9,14 +9,14 @@ from monai_app.domain.validation import Byte, Strict, Text
 from monai_app.errors import ConfigError
 
 UNLABELLED = 0
-"""The value of pixels that nobody labelled; never the value of a phase."""
+"""The value of unlabelled pixels, which is never the value of a phase."""
 
 MAX_PHASES = 255
-"""Annotations and label images are stored as uint8, with 0 taken."""
+"""Annotations and label images are stored as uint8, and 0 is reserved."""
 
 
 def _from_hex(colour: Any) -> Any:
-    """Turn ``"#rrggbb"`` into red, green and blue; leave three numbers as they are."""
+    """Convert ``"#rrggbb"`` to red, green and blue; keep three numbers as they are."""
     if isinstance(colour, list | tuple):
         return colour
     if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
@@ -51,7 +51,7 @@ class Phase(Strict):
     value: _Value
     """Its value in annotations and label images; 0 means unlabelled."""
     name: Text
-    """What people call it."""
+    """Its name."""
     rgb: _Rgb = Field(validation_alias=AliasChoices("colour", "rgb"))
     """Its colour in pictures."""
 
@@ -61,7 +61,7 @@ class Phase(Strict):
         return "#{:02x}{:02x}{:02x}".format(*self.rgb)
 
     def sample_entry(self) -> dict[str, Any]:
-        """Return the phase as ``sample.yaml`` has it."""
+        """Return the phase in the form of ``sample.yaml``."""
         return {"value": self.value, "name": self.name, "colour": self.colour}
 
 

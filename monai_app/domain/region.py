@@ -13,14 +13,14 @@ from typing import Any
 from monai_app.errors import ConfigError
 
 LINES = {"z": "slice", "y": "row", "x": "column"}
-"""What is counted along each axis."""
+"""Name of a unit along each axis."""
 
 SPAN = re.compile(r"(?P<only>[0-9]+)|(?P<first>[0-9]*)\s*:\s*(?P<end>[0-9]*)")
 
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """Consecutive slices, rows or columns, from ``start`` to before ``stop``.
+    """Consecutive slices, rows or columns from ``start`` to ``stop``, which is excluded.
 
     Example:
         >>> span = Span(10, 40)
@@ -36,7 +36,7 @@ class Span:
         return self.stop - self.start
 
     def __str__(self) -> str:
-        """Return the span as it is given on the command line."""
+        """Return the span in the form of the command line."""
         return f"{self.start}:{self.stop}"
 
     @property
@@ -46,7 +46,7 @@ class Span:
 
     @property
     def range(self) -> range:
-        """Its slices, rows or columns, one after the other."""
+        """Its slices, rows or columns as a range."""
         return range(self.start, self.stop)
 
     def shift(self, by: int) -> "Span":
@@ -54,21 +54,21 @@ class Span:
         return Span(self.start + by, self.stop + by)
 
     def intersect(self, other: "Span") -> "Span":
-        """Return what the two spans share; an empty span where they share nothing."""
+        """Return the intersection of two spans, which may be empty."""
         start = max(self.start, other.start)
         return Span(start, max(start, min(self.stop, other.stop)))
 
     def enclose(self, other: "Span") -> "Span":
-        """Return the shortest span that holds both."""
+        """Return the shortest span that contains both."""
         return Span(min(self.start, other.start), max(self.stop, other.stop))
 
     def split(self, step: int, origin: int = 0) -> Iterator["Span"]:
-        """Cut the span where multiples of ``step``, counted from ``origin``, lie in it."""
+        """Split the span at multiples of ``step``, counted from ``origin``."""
         first = self.start - (self.start - origin) % step
         return (Span(start, start + step).intersect(self) for start in range(first, self.stop, step) if len(self))
 
     def cut(self, places: Sequence[int]) -> "list[Span]":
-        """Cut the span before each of these."""
+        """Split the span before each of these indices."""
         ends = sorted({self.start, self.stop, *(place for place in places if self.start < place < self.stop)})
         return [Span(start, stop) for start, stop in pairwise(ends)]
 
@@ -88,7 +88,7 @@ class Rect:
 
     @classmethod
     def whole(cls, shape: Sequence[int]) -> "Rect":
-        """Return the whole slice of a stack, or the whole of an array: its last two axes are rows and columns."""
+        """Return the rectangle of a complete slice, or of an array whose last two axes are rows and columns."""
         rows, columns = shape[-2:]
         return cls(Span(0, rows), Span(0, columns))
 
@@ -103,23 +103,23 @@ class Rect:
         return self.y.index, self.x.index
 
     def intersect(self, other: "Rect") -> "Rect":
-        """Return what the two rectangles share."""
+        """Return the intersection of two rectangles."""
         return Rect(self.y.intersect(other.y), self.x.intersect(other.x))
 
     def enclose(self, other: "Rect") -> "Rect":
-        """Return the smallest rectangle that holds both."""
+        """Return the smallest rectangle that contains both."""
         return Rect(self.y.enclose(other.y), self.x.enclose(other.x))
 
     def relative_to(self, outer: "Rect") -> "Rect":
-        """Return where the rectangle lies in an array that holds ``outer``."""
+        """Return the position of the rectangle in an array that contains ``outer``."""
         return Rect(self.y.shift(-outer.y.start), self.x.shift(-outer.x.start))
 
     def split(self, rows: int, columns: int) -> Iterator["Rect"]:
-        """Cut the rectangle along a grid of cells of ``rows`` x ``columns`` from row and column 0 on, row by row."""
+        """Split the rectangle along a grid of cells of ``rows`` x ``columns`` that starts at row and column 0."""
         return (Rect(y, x) for y, x in product(self.y.split(rows), self.x.split(columns)))
 
     def to_json(self) -> list[list[int]]:
-        """Return the rectangle as JSON knows it: ``[[first row, end], [first column, end]]``."""
+        """Return the rectangle as JSON: ``[[first row, end], [first column, end]]``."""
         return [[self.y.start, self.y.stop], [self.x.start, self.x.stop]]
 
 
@@ -133,7 +133,7 @@ class Region:
 
     @classmethod
     def whole(cls, shape: Sequence[int]) -> "Region":
-        """Return all of a stack of so many slices, rows and columns."""
+        """Return the region of a complete stack with this shape."""
         return cls(*(Span(0, length) for length in shape))
 
     @classmethod
@@ -147,7 +147,7 @@ class Region:
             shape: slices, rows and columns of the stack.
 
         Raises:
-            ConfigError: a text that is no span, or one that leaves the stack.
+            ConfigError: a text is not a span, or the span is not within the stack.
         """
         texts = {"z": z, "y": y, "x": x}
         spans = (
@@ -158,7 +158,7 @@ class Region:
 
     @property
     def rect(self) -> Rect:
-        """The rows and columns, equal for all its slices."""
+        """The rows and columns, which are the same in all its slices."""
         return Rect(self.y, self.x)
 
     @property
@@ -172,10 +172,10 @@ class Region:
         return self.z.index, self.y.index, self.x.index
 
     def check_within(self, shape: Sequence[int]) -> None:
-        """Check that the region is a part of a stack of so many slices, rows and columns.
+        """Check that the region is within a stack of this shape.
 
         Raises:
-            ConfigError: it is empty or leaves the stack.
+            ConfigError: it is empty or not within the stack.
         """
         for axis, span, length in zip("zyx", (self.z, self.y, self.x), shape, strict=True):
             if not 0 <= span.start < span.stop <= length:
@@ -184,12 +184,12 @@ class Region:
                 )
 
     def to_json(self) -> dict[str, list[int]]:
-        """Return the region as JSON knows it: ``{"z": [start, stop], ...}``."""
+        """Return the region as JSON: ``{"z": [start, stop], ...}``."""
         return {axis: [span.start, span.stop] for axis, span in vars(self).items()}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Region":
-        """Read what `to_json` gave; TypeError where an axis or an end is missing or too many."""
+        """Read the output of `to_json`; TypeError if an axis or an end is missing or superfluous."""
         return cls(**{axis: Span(*ends) for axis, ends in dict(content).items()})
 
 
@@ -198,26 +198,28 @@ def parse_span(text: str, length: int, axis: str) -> Span:
 
     Args:
         text: the span.
-        length: slices, rows or columns that there are.
+        length: number of slices, rows or columns of the stack.
         axis: ``"z"``, ``"y"`` or ``"x"``, which names the option in errors.
 
     Raises:
-        ConfigError: the text is no such span (steps and negative numbers are not), the span is empty or leaves the
-            stack.
+        ConfigError: the text is not such a span (steps and negative numbers are not allowed), or the span is empty or
+        not within the stack.
     """
     line = LINES[axis]
     given = f"--{axis} {text}"
     match = SPAN.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
         raise ConfigError(
-            f"{given} is no span of {line}s; write --{axis} FIRST:END (END is excluded), FIRST: or :END, or one "
-            f"number for one {line}; a config wants quotes around it"
+            f"{given} is not a range of {line}s; write --{axis} FIRST:END (END is excluded), FIRST: or :END, or one "
+            f"number for one {line}; put it in quotes in a config"
         )
     only, first, end = match.groups()
     start = int(only or first or 0)
     stop = start + 1 if only else int(end or length)
     if start >= length or stop > length:
-        raise ConfigError(f"{given} leaves the {line}s 0 to {length - 1}; write --{axis} 0:{length} or a part of it")
+        raise ConfigError(
+            f"{given} is not within the {line}s 0 to {length - 1}; write --{axis} 0:{length} or a part of it"
+        )
     if start >= stop:
-        raise ConfigError(f"{given} holds no {line}, because the end is excluded; write --{axis} {start}:{start + 1}")
+        raise ConfigError(f"{given} is empty, because the end is excluded; write --{axis} {start}:{start + 1}")
     return Span(start, stop)

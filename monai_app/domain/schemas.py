@@ -1,4 +1,4 @@
-"""What a declaration says, read from its JSON schema: tables of settings, rules in words, schemas for editors."""
+"""Output derived from the JSON schema of a declaration: tables of settings, rules in words, schemas for editors."""
 
 import json
 import re
@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 SEPARATOR = "::"
-"""Joins the parts of a place, as in MONAI: ``phases::0::name``."""
+"""Separator of the parts of an id, as in MONAI: ``phases::0::name``."""
 
 Schema = Mapping[str, Any]
 Place = tuple[int | str, ...]
 
-_KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
+_KINDS = {"integer": "integer", "number": "number", "boolean": "true or false", "string": "text", "null": "null"}
 
 
 @cache
@@ -27,13 +27,13 @@ def schema_of(model: type[BaseModel]) -> Schema:
 
 
 def write_document(model: type[BaseModel], content: Any, path: Path, *, partial: bool = False) -> None:
-    """Write a YAML file and, beside it, the schema by which editors check it: ``<name>.schema.json``.
+    """Write a YAML file and, next to it, the schema with which editors check it: ``<name>.schema.json``.
 
     Args:
         model: what declares it.
         content: the document.
         path: the YAML file.
-        partial: it may lack any entry, as it is laid over defaults.
+        partial: any entry may be missing, because the document overrides defaults.
     """
     schema = path.with_suffix(".schema.json")
     schema.write_text(json.dumps(document_schema(model, partial=partial), indent=1) + "\n", encoding="utf-8")
@@ -54,7 +54,7 @@ def document_schema(model: type[BaseModel], *, partial: bool = False) -> dict[st
 
 @dataclass(frozen=True)
 class Setting:
-    """A row of a table of settings: what is declared about one value."""
+    """A row of a table of settings."""
 
     name: str
     type: str
@@ -65,7 +65,7 @@ class Setting:
 
 
 def settings_table(model: type[BaseModel]) -> list[Setting]:
-    """List every setting that a model declares, those of a part as ``part::name``."""
+    """List every setting that a model declares; nested ones have the name ``part::name``."""
     schema = schema_of(model)
     return list(_rows(schema, schema, ""))
 
@@ -86,7 +86,7 @@ def _rows(part: Schema, schema: Schema, prefix: str, defaults: Any = None) -> It
 
 
 def find(schema: Schema, location: Place, to_a_key: bool = False) -> tuple[Place, Schema]:
-    """Follow pydantic's location; it also names the member of a union that was tried, which is no part of the place."""
+    """Follow pydantic's location. It also names the tried member of a union, which is not part of the place."""
     place: list[int | str] = []
     part: Schema = schema
     for index, step in enumerate(location):
@@ -100,7 +100,7 @@ def find(schema: Schema, location: Place, to_a_key: bool = False) -> tuple[Place
 
 
 def members(part: Schema, schema: Schema) -> list[Schema]:
-    """Return the parts that a value may be one of, or the only one."""
+    """Return the alternatives of a value, or the only one."""
     part = resolve(part, schema)
     return [resolve(each, schema) for each in part.get("anyOf", [part])]
 
@@ -114,20 +114,22 @@ def _below(part: Schema, step: int | str) -> Schema | None:
 
 
 def resolve(part: Schema, schema: Schema) -> Schema:
-    """Return what a part of a schema refers to, or the part."""
+    """Return the definition that a part of a schema refers to, or the part itself."""
     reference = part.get("$ref")
     return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else part
 
 
 def rule_of(part: Schema, schema: Schema) -> str:
-    """Say in words what a part of a schema asks for: ``a whole number from 1 to 255``."""
+    """Describe the rule in a part of a schema: ``an integer from 1 to 255``."""
     kind, limits = kind_of(part, schema), _limits(part)
-    article = "" if kind.startswith(("text", "true", "one of", "null")) else "a "
+    article = (
+        "" if kind.startswith(("text", "true", "one of", "null")) else "an " if kind.startswith("integer") else "a "
+    )
     return f"{article}{kind}{', ' if limits.startswith('each') else ' '}{limits}".rstrip()
 
 
 def kind_of(part: Schema, schema: Schema) -> str:
-    """Say in words of what type a part of a schema is: ``list of numbers``."""
+    """Describe the type in a part of a schema: ``list of numbers``."""
     part = resolve(part, schema)
     if "anyOf" in part:
         return " or ".join(dict.fromkeys(kind_of(each, schema) for each in part["anyOf"]))
@@ -135,7 +137,7 @@ def kind_of(part: Schema, schema: Schema) -> str:
         return f"one of {', '.join(map(str, part.get('enum', [part.get('const')])))}"
     if part.get("type") == "array":
         fixed = part.get("prefixItems", [])
-        items = re.sub(r"\b(number|text|mapping|list)\b", r"\1s", kind_of(_item(part), schema))
+        items = re.sub(r"\b(integer|number|text|mapping|list)\b", r"\1s", kind_of(_item(part), schema))
         return f"list of {len(fixed)} {items}" if fixed else f"list of {items}"
     return _KINDS.get(part.get("type", ""), "mapping" if part.get("type") == "object" else "value")
 

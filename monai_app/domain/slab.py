@@ -1,7 +1,6 @@
 """A slab: consecutive slices around a target slice; at the ends of a stack the end slice is repeated.
 
-Where slices are missing in a stack, two stacks meet: neither side sees the other. A gap is named by the slice that
-follows it.
+A slab never extends across a gap, where slices are missing. A gap is identified by the slice that follows it.
 """
 
 from collections.abc import Sequence
@@ -21,18 +20,18 @@ def _check_odd(slices: int) -> int:
 
 
 SliceCount = Annotated[int, Field(ge=1, le=999), AfterValidator(_check_odd)]
-"""The number of slices of a slab, in a declaration."""
+"""Type of the number of slices of a slab, for declarations."""
 
 
 @dataclass(frozen=True)
 class Slab:
-    """How many slices a network sees.
+    """The number of slices that a network sees.
 
     Args:
         slices: number S of slices, odd.
 
     Raises:
-        ConfigError: a number that has no middle slice.
+        ConfigError: the number is not odd and positive.
 
     Example:
         >>> Slab(5).indices(1, depth=9)
@@ -57,12 +56,12 @@ class Slab:
         return self.sequence(Span(z, z + 1), depth, gaps)
 
     def sequence(self, targets: Span, depth: int, gaps: Sequence[int] = ()) -> tuple[int, ...]:
-        """Return the slices that the slabs of consecutive targets run through, T + S - 1 for T targets.
+        """Return the slices in the slabs of consecutive targets: T + S - 1 for T targets.
 
         Args:
-            targets: the targets; no gap parts them.
+            targets: the target slices, without a gap between them.
             depth: slices of the stack.
-            gaps: slices before which others are missing.
+            gaps: slices that follow a gap.
 
         Example:
             >>> Slab(5).sequence(Span(3, 5), depth=9, gaps=[3])

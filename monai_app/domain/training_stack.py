@@ -1,4 +1,4 @@
-"""What a model remembers of a stack that it was trained on, and how another stack differs from all of these."""
+"""What a model records about its training stacks, and how another stack differs from all of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
@@ -9,17 +9,17 @@ from pydantic import Field
 from monai_app.domain.validation import Items, Strict, Text
 
 MOST_VOXEL_RATIO = 1.5
-"""Voxels that differ by more are told of: structures are then that much larger or smaller in pixels."""
+"""Larger ratios of voxel sizes cause a warning: structures are then that much larger or smaller in pixels."""
 
 MOST_GREY_DISTANCE = 0.5
-"""Grey values that lie further away are told of; in standard deviations of the training's.
+"""Larger distances of grey values cause a warning; in standard deviations of the training data.
 
 Training shifts and stretches grey values at random by up to 0.15 of it (``augmentation::offset`` and ``gain``), so a
 model knows differences of about 0.3.
 """
 
 QUANTILES = 16
-"""Quantiles that stand for a histogram: the middles of as many equal parts."""
+"""Quantiles that represent a histogram: the centres of equal parts."""
 
 _Positive = Annotated[float, Field(gt=0)]
 _Range = Annotated[tuple[float, float], Field(strict=False)]
@@ -37,13 +37,13 @@ class TrainingStack(Strict):
     """A stack that a model was trained on.
 
     Attributes:
-        name: of its store, for people.
-        identity: at its ingestion.
+        name: of its store, for display.
+        identity: at ingestion.
         voxel_nm: voxel size z, y, x in nm.
         greys: per detector the `QUANTILES` quantiles of its grey values, ascending.
-        scaling: per detector its own statistics, where the model scales each stack by its own.
-        appearance: per detector and measure least and greatest value of its training slices (`Ranges`); None where an
-            earlier version trained the model.
+        scaling: per detector its own statistics, if the model scales each stack by its own grey values.
+        appearance: minimum and maximum over its training slices, per detector and measure (`Ranges`); None for models
+        of earlier versions.
     """
 
     name: Text
@@ -54,7 +54,7 @@ class TrainingStack(Strict):
     appearance: dict[str, dict[str, _Range]] | None = None
 
     def renamed(self, names: Mapping[str, str]) -> "TrainingStack":
-        """Return it with other names of detectors; those that are not given stay."""
+        """Return it with detectors renamed."""
         return self.replaced(
             greys=_renamed(self.greys, names),
             scaling=self.scaling and _renamed(self.scaling, names),
@@ -67,15 +67,15 @@ def _renamed(values: Mapping[str, _Value], names: Mapping[str, str]) -> dict[str
 
 
 def voxel_ratio(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return by how many times two voxels (z, y, x) differ, at most; 1 where they are of one size."""
+    """Return the largest ratio of two voxel sizes (z, y, x) along an axis; 1 if they are equal."""
     return max(max(a / b, b / a) for a, b in zip(one, other, strict=True))
 
 
 def grey_distance(one: Sequence[float], other: Sequence[float], std: float) -> float:
-    """Return how far two distributions of grey values lie apart, in standard deviations.
+    """Return the distance of two distributions of grey values, in standard deviations.
 
-    It is Wasserstein's distance of order 1 (the mean distance that grey values have to be moved by, doi
-    10.1023/A:1026543900054), of distributions that are given by as many quantiles each.
+    It is the Wasserstein distance of order 1 (doi 10.1023/A:1026543900054) of distributions that are given by equal
+    numbers of quantiles.
 
     Example:
         >>> grey_distance([10, 20, 30], [15, 25, 35], std=10)
@@ -85,16 +85,16 @@ def grey_distance(one: Sequence[float], other: Sequence[float], std: float) -> f
 
 
 def voxel_text(voxel_nm: Sequence[float]) -> str:
-    """Write a voxel size for people."""
+    """Format a voxel size for display."""
     return " x ".join(f"{side:g}" for side in voxel_nm) + " nm"
 
 
 def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelStats], other: TrainingStack) -> list[str]:
-    """Return in which ways a stack is unlike all that a model was trained on, a line each.
+    """Return how a stack differs from all training stacks of a model, one line per difference.
 
     Args:
-        known: the stacks that it was trained on; of none nothing can be said.
-        scaling: the model's, whose standard deviations are the unit of grey values.
+        known: the stacks that it was trained on; if empty, nothing is compared.
+        scaling: of the model; its standard deviations are the unit of grey values.
         other: the stack that it is applied to.
     """
     if not known or other.identity in [each.identity for each in known]:
@@ -105,15 +105,15 @@ def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelSta
         told.append(
             f"the voxels of {other.name} are {voxel_text(other.voxel_nm)} (z, y, x) and those of {nearest.name}, which "
             f"the model was trained on, {voxel_text(nearest.voxel_nm)}: up to a factor of {ratio:.3g} in size, so "
-            "structures have other sizes in pixels than it has learned"
+            "structures differ in pixel size from those in training"
         )
     for name, stats in scaling.items():
         near = {each.name: grey_distance(each.greys[name], other.greys[name], stats.std) for each in known}
         closest = min(near, key=lambda each: near[each])
         if near[closest] > MOST_GREY_DISTANCE:
             told.append(
-                f"the grey values of {name} in {other.name} are far from those in {closest}, which the model was "
-                f"trained on: {near[closest]:.2f} of its standard deviations of {stats.std:g} on average, and more "
-                f"than {MOST_GREY_DISTANCE:g} is unlike what training varies"
+                f"the grey values of {name} in {other.name} differ from those in {closest}, which the model was "
+                f"trained on: {near[closest]:.2f} standard deviations ({stats.std:g}) on average, and more "
+                f"than {MOST_GREY_DISTANCE:g} exceeds the variation in training"
             )
     return told

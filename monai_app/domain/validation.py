@@ -1,6 +1,6 @@
-"""Documents that people or programs write, each declared once: types, ranges, units, defaults and texts.
+"""Documents written by people or programs, each declared once: types, ranges, units, defaults and descriptions.
 
-A subclass of :class:`Strict` is the declaration. Errors come from it, and what `schemas` makes.
+A subclass of :class:`Strict` is the declaration; error messages and the output of `schemas` derive from it.
 """
 
 import reprlib
@@ -20,35 +20,35 @@ _Item = TypeVar("_Item")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 Items = Annotated[tuple[_Item, ...], Field(strict=False)]
-"""A list in a document, a tuple in Python."""
+"""A list in the document, a tuple in Python."""
 
 
 def _check_printable(text: str) -> str:
     if not is_printable(text):
-        raise ValueError("holds control characters; write it without")
+        raise ValueError("contains control characters; remove them")
     return text
 
 
 Text = Annotated[str, Field(pattern=r"\S"), AfterValidator(_check_printable)]
-"""Text of one line that is not empty."""
+"""Non-empty text of one line."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 
 _SHOWN_ERRORS = 5
-_NUMBERS = ("whole number", "number", "true or false")
-_KEYS = {"int_type": ("a whole number", "without"), "string_type": ("text", "in")}
+_NUMBERS = ("integer", "number", "true or false")
+_KEYS = {"int_type": ("an integer", "without"), "string_type": ("text", "in")}
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 80
 
 
 class Strict(BaseModel):
-    """Base of declarations: immutable, no unknown keys, and ``"5"`` is no number, ``true`` neither.
+    """Base of declarations: immutable and strict; unknown keys are errors, as are ``"5"`` and ``true`` for a number.
 
-    The text under a field is its description. ``json_schema_extra`` of a field may hold ``unit``, and ``rule`` and
-    ``remedy`` where the error derived from type and range would not do.
+    The docstring of a field is its description. ``json_schema_extra`` of a field may contain ``unit``, and ``rule`` and
+    ``remedy`` if the error derived from type and range is not helpful.
 
     Raises:
-        ConfigError: a value that breaks its rule.
+        ConfigError: a value is invalid.
     """
 
     model_config = ConfigDict(
@@ -62,19 +62,19 @@ class Strict(BaseModel):
         except ValidationError as error:
             raise config_error(error, type(self), type(self).__name__) from None
 
-    # So pydantic does not call it for the parts of a document, whose place in it would not be known here.
+    # Otherwise pydantic calls it for nested parts of a document, whose place is unknown here.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def replaced(self, **changes: Any) -> Self:
-        """Return a copy with other values, which are checked."""
+        """Return a copy with changed values, which are validated."""
         return type(self)(**{**dict(self), **changes})
 
 
 def read_document(model: type[_Model], path: Path, context: Any = None) -> _Model:
-    """Read a YAML or JSON file that ``model`` declares; an empty one holds the defaults.
+    """Read a YAML or JSON file that ``model`` declares; an empty file means the defaults.
 
     Raises:
-        ConfigError: it cannot be read, or breaks a rule; naming file, line, place, value, rule and remedy.
+        ConfigError: it cannot be read or is invalid; the message names file, line, place, value, rule and remedy.
     """
     content = read_yaml(path)
     return validated(model, {} if content is None else content, path, context=context)
@@ -88,12 +88,12 @@ def validated(
     Args:
         model: what declares it.
         content: the document as mappings, lists and values.
-        source: what it is called in errors; where it is the file that holds just the document, they name lines.
-        remedy: what to do about a file that no person wrote; else it follows from the rule that is broken.
-        context: what validators of the model get as ``info.context``.
+        source: its name in error messages; if it is the file that contains only the document, they name lines.
+        remedy: what to do about a generated file; otherwise it follows from the rule.
+        context: ``info.context`` of the model's validators.
 
     Raises:
-        ConfigError: a line for every value that breaks its rule: source, place, value, rule and remedy.
+        ConfigError: one line per invalid value: source, place, value, rule and remedy.
     """
     try:
         return model.model_validate(content, context=context)
@@ -102,7 +102,7 @@ def validated(
 
 
 def config_error(error: ValidationError, model: type[BaseModel], source: Path | str, remedy: str = "") -> ConfigError:
-    """Turn an error of pydantic into one of the package; see :func:`validated`."""
+    """Convert a pydantic error into a `ConfigError`; see :func:`validated`."""
     schema = schema_of(model)
     told: dict[Place, str] = {}
     for each in error.errors(include_url=False):
@@ -119,7 +119,7 @@ def config_error(error: ValidationError, model: type[BaseModel], source: Path | 
 
 
 def _tell(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) -> tuple[str, str]:
-    """What is wrong, and the usual remedy; an error of the package says both itself."""
+    """Return what is wrong and the usual remedy; an error of the package contains both."""
     kind, value = error["type"], shown(error["input"])
     inside = _dotted(place[:-1])
     if kind == "missing" and place[-1:] == error["loc"][-1:]:
@@ -139,7 +139,7 @@ def _tell(place: Place, error: Mapping[str, Any], part: Schema, schema: Schema) 
         rule, quotes = _KEYS.get(kind, _KEYS["string_type"])
         return f"{_dotted(place[:-2])}key {value} is not {rule}", f"write it {quotes} quotes"
     part = resolve(part, schema)
-    if not part:  # a name of the field beside that in the schema
+    if not part:  # an alias of the field
         return f"{_dotted(place)}{value}: {error['msg']}", "correct it"
     rule = part.get("rule") or rule_of(part, schema)
     return f"{_dotted(place)}{value} is not {rule}", part.get("remedy") or _remedy(part, error["input"], schema)
@@ -153,7 +153,7 @@ def _suggest(key: str, known: Iterable[str]) -> str:
 def _remedy(part: Schema, value: Any, schema: Schema) -> str:
     kind = kind_of(part, schema)
     if kind.startswith("list") and not isinstance(value, list | tuple):
-        return "write it in brackets, with commas between"
+        return "write it in brackets, separated by commas"
     if kind.startswith("mapping"):
         return "write 'key: value' lines below it"
     if kind == "text" and value is not None:
@@ -162,10 +162,10 @@ def _remedy(part: Schema, value: Any, schema: Schema) -> str:
 
 
 def shown(value: Any) -> str:
-    """Write a value as in Python, shortened; it may be of any size."""
+    """Format a value as in Python, shortened to any limit."""
     try:
         return _short.repr(value)
-    except ValueError:  # an integer of thousands of digits
+    except ValueError:  # an integer with thousands of digits
         return "a huge number"
 
 

@@ -1,4 +1,4 @@
-"""Models as single files that other programs run, and back."""
+"""Models as single files for other programs."""
 
 from monai_app.export.model import open_exported
 from monai_app.export.publish import Report, export_run

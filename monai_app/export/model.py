@@ -1,4 +1,4 @@
-"""An exported file as the model of a segmentation."""
+"""An exported file as a model for segmentation."""
 
 import logging
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class ExportedModel(Model):
         return Path(self.weights).name
 
     def check_precision(self, precision: Precision, device: torch.device) -> None:
-        """Check that the precision is the file's; ConfigError where it is not."""
+        """Check that the precision is the file's; ConfigError if it is not."""
         if precision != "float32":
             raise ConfigError(f"precision {precision}: {self.weights} computes in float32; segment with the run folder")
         super().check_precision(precision, device)
@@ -68,7 +68,7 @@ class ExportedModel(Model):
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What was written into the file; None where it is not of the weights in it, which is told."""
+        """The calibration in the file; None, with a warning, if it belongs to other weights."""
         assert isinstance(self.network, ExportedNetwork)
         metadata = self.network.metadata
         found, checksums = calibration_in(metadata, self.weights), metadata.get(CHECKSUMS)
@@ -76,8 +76,8 @@ class ExportedModel(Model):
         if found is None or own == [found.weights_sha256]:
             return found
         _log.warning(
-            "%s does not say that its calibration is of its weights, so it is left out: probabilities are not "
-            "calibrated; export the run folder with `monai-app export`",
+            "%s does not state that its calibration belongs to its weights, so it is ignored and probabilities are "
+            "not calibrated; export the run folder with `monai-app export`",
             self.weights,
         )
         return None
@@ -117,10 +117,10 @@ def _check_network(network: ExportedNetwork, spec: ModelSpec) -> None:
     except Exception as error:  # whatever the runtimes raise
         first = str(error).strip().partition("\n")[0]
         raise ConfigError(
-            f"{network.source} does not take the images that it describes, {tuple(image.shape)} ({first}); export the "
-            "run folder again"
+            f"{network.source} does not accept the images that its metadata describe, {tuple(image.shape)} ({first}); "
+            "export the run folder again"
         ) from error
     if given != expected:
         raise ConfigError(
-            f"{network.source} gives {given} where it describes logits {expected}; export the run folder again"
+            f"{network.source} returns {given} but its metadata describe logits {expected}; export the run folder again"
         )

@@ -1,4 +1,4 @@
-"""Exported files as networks: what torch or ONNX Runtime loads, behind one face."""
+"""Exported files as networks, with a common interface for torch and ONNX Runtime."""
 
 import hashlib
 import inspect
@@ -55,7 +55,7 @@ class ExportedNetwork(nn.Module):
 
     @classmethod
     def read(cls, path: Path, kind: Format) -> "ExportedNetwork":
-        """Read a file; ConfigError where it does not exist, or as of the class."""
+        """Read a file; ConfigError if it does not exist, or as of the class."""
         return cls(read_file(path), kind, str(path))
 
     def forward(self, image: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class ExportedNetwork(nn.Module):
 
 
 def read_file(path: Path) -> bytes:
-    """Read an exported file; ConfigError where that cannot be done, or it is not what was exported."""
+    """Read an exported file; ConfigError if that cannot be done, or it is not what was exported."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -91,7 +91,7 @@ def _open_torchscript(content: bytes) -> _Opened:
 
 def _open_torch_export(content: bytes) -> _Opened:
     files: dict[str, Any] = {METADATA: ""}
-    log = logging.getLogger("torch.export")  # which tells of foreign bytes in a page of traceback
+    log = logging.getLogger("torch.export")  # which logs a long traceback for unexpected bytes
     before, log.disabled = log.disabled, True
     try:
         program = torch.export.load(BytesIO(content), extra_files=files)
@@ -143,7 +143,7 @@ def _parsed(text: str | bytes, source: str) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"{source}: its {METADATA} is damaged ({error}); export the run folder again") from error
     if not isinstance(metadata, dict):
-        raise ConfigError(f"{source}: its {METADATA} is no JSON object; export the run folder again")
+        raise ConfigError(f"{source}: its {METADATA} is not a JSON object; export the run folder again")
     return metadata
 
 

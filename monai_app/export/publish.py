@@ -1,4 +1,4 @@
-"""Export the model of a run folder: write it, compare it with the original, and only then give it its name."""
+"""Export the model of a run folder: write it, compare it with the original, and publish it."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Report:
-    """What was exported, and how well it agrees.
+    """The exported file, and its agreement with the original.
 
     Attributes:
         file: the exported file.
@@ -65,7 +65,7 @@ def export_run(
         kind: the format.
         target: the file; None is ``models/model`` with the format's suffix in the run folder.
         overwrite: replace an existing file.
-        show: takes the ``python -m monai.bundle`` line that does the same, where there is one.
+        show: takes the ``python -m monai.bundle`` line that does the same, if there is one.
 
     Raises:
         ConfigError: the run folder or the target does not fit, a package is missing, or the file would give other
@@ -126,7 +126,7 @@ def _checked_target(run: Path, kind: Format, target: Path | None, overwrite: boo
     path = (target or run / "models" / f"model{SUFFIXES[kind]}").absolute()
     if format_of(path) != kind:
         raise ConfigError(
-            f"target {path}: a file of format {kind} must end in {SUFFIXES[kind]}; rename it, or --format"
+            f"target {path}: a file of format {kind} must end in {SUFFIXES[kind]}; rename it, or change --format"
         )
     check_outside_stores(path)
     check_file_target(path, overwrite=overwrite)

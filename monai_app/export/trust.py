@@ -21,7 +21,7 @@ def check_trusted(content: bytes, kind: Format, path: Path) -> None:
     """Check that a file may be loaded, before anything parses its content.
 
     Raises:
-        ConfigError: it is a program that nobody trusted here.
+        ConfigError: it is a program that is not trusted on this machine.
     """
     if not is_trusted(content, kind):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Reads a run folder and says what of it is damaged."""
+"""Verifying a run folder."""
 
 from pathlib import Path
 
@@ -30,7 +30,10 @@ def verify_run(run: Path, *, add: bool = False) -> tuple[list[str], list[str]]:
     except ConfigError as error:
         faults.append(str(error))
     if not recorded_checksums(weights):
-        notes.append(f"{weights} has no SHA-256 in metadata.json, so not every change shows; add it: --add-checksums")
+        notes.append(
+            f"{weights} has no SHA-256 in metadata.json, so not all changes can be detected; add it with "
+            "--add-checksums"
+        )
     for checkpoint in sorted(run.glob("models/*.ckpt")):
         try:
             read_checkpoint(checkpoint)
@@ -42,7 +45,7 @@ def verify_run(run: Path, *, add: bool = False) -> tuple[list[str], list[str]]:
         except ConfigError as error:
             faults.append(str(error))
         if not parity_path(file).is_file():
-            notes.append(f"{file} has no {parity_path(file).name} with its SHA-256, so not every damage shows")
+            notes.append(f"{file} has no {parity_path(file).name} with its SHA-256, so not all damage can be detected")
         elif read_json(parity_path(file), ()).get("weights_sha256") != file_sha256(weights):
             notes.append(f"{file} was exported from other weights than {weights.name} holds now; export again")
     return faults, notes

@@ -97,7 +97,7 @@ def check_onnx() -> None:
 Writer = Callable[[nn.Module, int, int, Mapping[str, Any], Path], None]
 
 WRITERS: dict[Format, Writer] = {"torch-export": write_torch_export, "onnx": write_onnx}
-"""What takes images of free sides from the start; TorchScript is not told of images."""
+"""Formats whose programs are recorded with free image sizes; TorchScript needs none."""
 
 
 def _images(channels: int, stride: int) -> tuple[Tensor]:

@@ -1,13 +1,13 @@
-"""The same tiles on several processes or machines, by Dask: lost workers' tiles are done again by others.
+"""Computing tiles in several processes or on several machines with Dask; tiles of lost workers are repeated by others.
 
-Every machine must see the store under the same path. No two tiles share a chunk, so writers do not know of each other;
-a tile that is written twice is written with the same bytes.
+Every machine must have the store under the same path. No two tiles share a chunk, so writers are independent; a tile
+that is written twice has the same bytes.
 """
 
 import os
 import pickle
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, cast
 from uuid import uuid4
@@ -17,7 +17,7 @@ import distributed
 import torch
 from distributed.worker import get_worker
 
-from monai_app.background.cluster import LOST, connected, losses_told
+from monai_app.background.cluster import connected, losses_reported, tasks_of
 from monai_app.device.malloc import keep_freed_memory
 from monai_app.inference.tiling.plan import Tile
 from monai_app.inference.worker import Advance, Job, TileWorker
@@ -30,7 +30,7 @@ _NO_PAGES: dict[str, list[str]] = {f"distributed.{server}.http.routes": [] for s
 class _Computing(distributed.WorkerPlugin):
     """Puts a job into every worker, those that come later included, before they get tiles.
 
-    Every run has a name of its own, so that runs that share a cluster do not meet. ``threads`` are torch's in every
+    Every run has its own name, so that runs sharing a cluster do not interfere. ``threads`` are torch's in every
     worker; None takes the cores that it may use.
     """
 
@@ -42,7 +42,7 @@ class _Computing(distributed.WorkerPlugin):
         # Dask starts workers with one thread for OpenMP.
         torch.set_num_threads(self.threads or len(os.sched_getaffinity(0)))
         keep_freed_memory()
-        self.lock = Lock()  # for workers with several threads: torch has threads of its own
+        self.lock = Lock()  # for workers with several threads: torch has its own threads
         self.tiles = TileWorker(pickle.loads(self._job))
 
     def teardown(self, worker: distributed.Worker) -> None:
@@ -76,7 +76,7 @@ def compute_on_cluster(
     """
     threads = max(1, len(os.sched_getaffinity(0)) // workers) if address is None else None
     where = connected(address) if address is not None else _own_cluster(workers)
-    with losses_told(address or f"of {workers} processes"), where as client:
+    with losses_reported(address or f"of {workers} processes"), where as client:
         yield from _computed(client, job, tiles, threads, advance)
 
 
@@ -85,17 +85,12 @@ def _computed(
 ) -> Iterator[tuple[int, int]]:
     name = f"monai-app-{uuid4().hex}"
     by_key = {f"{name}-{tile.number}": tile for tile in tiles}
-    client.register_plugin(_Computing(name, job, threads))
-    futures = client.map(_compute, list(tiles), name=name, key=list(by_key), retries=0)
-    try:
+    with tasks_of(client, _Computing(name, job, threads), name) as futures:
+        futures += client.map(_compute, list(tiles), name=name, key=list(by_key), retries=0)
         for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
             tile, checksum = by_key[future.key], future.result()
             advance(tile.computed)
             yield tile.number, checksum
-    finally:
-        with suppress(*LOST, OSError):  # where the scheduler is gone, so is the plugin
-            client.cancel(futures)  # type: ignore[no-untyped-call]
-            client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A network applied to a tile: stripe by stripe where it can be streamed, else the whole tile at once."""
+"""Applying a network to a tile: in stripes if it can be streamed, otherwise to the complete tile."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,7 +68,9 @@ class TileNetwork:
         try:
             self.stream(1)
         except NotStreamableError as reason:
-            logging.getLogger(__name__).warning("the network runs on whole tiles, because of its %s", reason)
+            logging.getLogger(__name__).warning(
+                "the network cannot be streamed and runs on complete tiles, because of its %s", reason
+            )
             return False
         return True
 
@@ -86,7 +88,7 @@ class TileNetwork:
             NotStreamableError: an operation is not known to row streaming.
         """
         if targets not in self._streams:
-            if len(self._streams) == _KEPT:  # each has kernels of its own
+            if len(self._streams) == _KEPT:  # each has its own kernels
                 self._streams.pop(next(iter(self._streams)))
             spec = self.model.spec
             sequence = as_sequence(self.model.network, spec.slices, targets)

@@ -1,4 +1,4 @@
-"""A trained network and everything that belongs to it."""
+"""A trained network with its specification and weights."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,11 +18,11 @@ from monai_app.origin import Origin
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network and everything that belongs to it.
+    """A trained network with its specification and weights.
 
     Attributes:
-        spec: what it takes and gives.
-        network: takes slabs (B, S*C, H, W), gives logits (B, K, H, W).
+        spec: its input and output.
+        network: maps slabs (B, S*C, H, W) to logits (B, K, H, W).
         weights: file of its weights, a state dict.
     """
 
@@ -31,11 +31,11 @@ class Model:
     weights: str
 
     def described_by(self, spec: ModelSpec) -> Self:
-        """Return the model with another specification of the same network; the same where nothing differs."""
+        """Return the model with another specification of the same network, or itself if nothing differs."""
         return self if spec is self.spec else replace(self, spec=spec)
 
     def load(self) -> None:
-        """Load the weights into the network and put it into evaluation mode.
+        """Load the weights into the network and set it to evaluation mode.
 
         Their file is read once; later calls load the same weights.
 
@@ -63,22 +63,22 @@ class Model:
 
     @cached_property
     def calibration(self) -> Calibration | None:
-        """What its probabilities were calibrated by; None where nobody did."""
+        """The calibration of its probabilities; None if it was not calibrated."""
         return read_calibration(Path(self.weights), self.sha256)
 
     @property
     def temperature(self) -> float:
-        """What logits are divided by before they become probabilities; 1 where nobody calibrated them."""
+        """The divisor of the logits before they become probabilities; 1 if they are not calibrated."""
         return 1.0 if self.calibration is None else self.calibration.temperature
 
     @property
     def name(self) -> str:
-        """The run folder's name, for people."""
+        """The run folder's name, for display."""
         return Path(self.weights).absolute().parents[1].name
 
     @property
     def keeps_nan(self) -> bool:
-        """Whether NaN in the input shows in every logit that depends on it: so receptive fields are measured."""
+        """Whether NaN in the input propagates to every dependent logit, with which receptive fields are measured."""
         return True
 
     @property
@@ -95,7 +95,7 @@ class Model:
         checked_dtype(precision, device)
 
     def describe(self) -> dict[str, Any]:
-        """Return what decides the model's labels, as JSON knows it."""
+        """Return everything that determines the model's labels, as JSON values."""
         spec = self.spec
         return {
             "weights_sha256": self.sha256,

@@ -1,4 +1,4 @@
-"""From logits to the bytes that are stored: labels, and on request how sure the network is.
+"""Conversion of logits to stored bytes: labels, and optional confidence maps.
 
 A new output is one entry of `OUTPUTS`; its planes are computed, masked, stored, checked and resumed as the others are.
 """
@@ -21,7 +21,7 @@ from monai_app.transforms import phase_labels
 
 @dataclass(frozen=True)
 class Output(Map):
-    """A map of bytes beside the labels, and how it is computed.
+    """A map of bytes stored with the labels, and how it is computed.
 
     Args:
         encode: takes the probabilities (rows, columns, K) and gives values 0..1, stored as 0..255: (rows, columns), or
@@ -48,13 +48,13 @@ OUTPUTS = {
     "entropy": Output("confidence", per_phase=False, encode=_certainty),
     "probability": Output("probability", per_phase=True, encode=lambda probability: probability),
 }
-"""What can be stored beside the labels, by the name that asks for it: the greatest probability; 1 - entropy / log(K), 1
-where one phase is certain; the probability of every phase."""
+"""The outputs that can be stored with the labels, by name: the greatest probability; 1 - entropy / log(K), 1 where one
+phase is certain; the probability of every phase."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What is stored of every pixel beside its label.
+    """The outputs that are stored for every pixel in addition to its label.
 
     Args:
         confidence: name of one of `OUTPUTS`, several as a list or with commas between, or ``"none"``.
@@ -76,8 +76,8 @@ class Outputs:
         stored = [output.name for output in self.maps]
         if len(set(stored)) < len(stored):
             raise ConfigError(
-                f"confidence {self.confidence!r}: {' and '.join(self.names)} would be stored under the same name; ask "
-                "for one of them"
+                f"confidence {self.confidence!r}: {' and '.join(self.names)} would be stored under the same name; "
+                "choose one of them"
             )
 
     @property

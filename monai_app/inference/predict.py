@@ -1,4 +1,4 @@
-"""Labels of some slices in memory, by the engine that segments whole stacks."""
+"""Labels of some slices in memory, computed as for complete stacks."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -57,7 +57,7 @@ class Predictor:
             stack: an ingested stack, or arrays in memory (`ArrayStack`).
             slices: z of the slices. Consecutive ones are the fastest, because Sensor-3D's slabs share their work.
             rect: rows and columns to label; all where None.
-            outputs: what is wanted beside the labels.
+            outputs: what is computed in addition to the labels.
             request: tile and memory, where they are not left to the planner.
             progress: called with the pixels computed and their total.
 
@@ -82,7 +82,7 @@ class Predictor:
         for z in slices:
             stack.check_slice(z)
         if not slices:
-            raise ConfigError("no slice is asked for; give the z of one at least")
+            raise ConfigError("no slice is requested; give at least one z")
         rect = rect or Rect.whole(stack.shape)
         region = Region(Span(min(slices), max(slices) + 1), rect.y, rect.x)
         region.check_within(stack.shape)

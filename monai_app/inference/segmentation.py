@@ -1,4 +1,4 @@
-"""Segment a stack: plan, compute tile by tile, publish. Stopped at any moment, the same call resumes."""
+"""Segment a stack: plan, compute tile by tile, publish. After an interruption, the same call resumes."""
 
 import json
 import logging
@@ -33,10 +33,10 @@ from monai_app.stack.label_images.resumable import Result, finished_as, in_progr
 from monai_app.stack.mask import Mask
 
 ENGINE = 1
-"""Version of the arithmetic: a result of another one is not resumed, because a rounding may differ."""
+"""Version of the arithmetic: results of another version are not resumed, because rounding may differ."""
 
 PLAN = "plan.json"
-"""File beside a result that holds its plan and what it was estimated to cost."""
+"""File with the plan and the estimated cost of a result."""
 
 MOST_WORKERS = 256
 """On one machine."""
@@ -53,15 +53,15 @@ class Segmentation:
         model: the model.
         stack: path of the stack.
         name: the label image's name; a preview adds ``_preview`` to it.
-        device: where the network runs.
+        device: device on which the network runs.
         precision: what it computes in.
-        outputs: what is stored beside the labels.
+        outputs: what is stored in addition to the labels.
         region: ``slices``, ``rows`` and ``columns`` to segment as texts, see `parse_span`; missing ones and None mean
             all.
         mask: what of it to segment, see `Mask`.
         request: tile and memory, where they are not left to the planner.
         overwrite: replace a finished label image of that name; begin again where one in progress has other settings.
-        preview: number of slices, spread over the region, to segment into a label image of their own; 0 for all.
+        preview: number of slices, spread over the region, to segment into a separate label image; 0 for all.
         workers: processes on this machine to compute on; 0 computes in this one.
         cluster: address of a Dask scheduler to compute on instead, e.g. ``tcp://10.0.0.1:8786``.
         keep: labels of that name that were finished by this very call are kept, not refused: something else comes after
@@ -97,7 +97,7 @@ class Segmentation:
         self.progress = progress or LoggedProgress("segment", "Mpixel", per=1_000_000)
 
     def run(self) -> None:
-        """Segment what is left to segment.
+        """Segment the remaining tiles.
 
         Raises:
             AppError: something does not fit, is in the way, or stopped the run; what is done is kept.
@@ -114,7 +114,7 @@ class Segmentation:
         plan = self._plan(stack, region, planner, halo)
         if self.keep and self._is_finished(stack, plan, mask):
             clear_unused(stack.path, self.name)
-            _log.info("labels %r are complete already", self.name)
+            _log.info("labels %r are already complete", self.name)
             return
         for line in plan.describe():
             _log.info("%s", line)
@@ -141,22 +141,22 @@ class Segmentation:
         if unknown:
             raise ConfigError(f"region has no axis {unknown.pop()!r}; give {', '.join(_AXES)}")
         if self.cluster and self.workers:
-            raise ConfigError(f"cluster {self.cluster} has workers of its own; leave out --workers {self.workers}")
+            raise ConfigError(f"cluster {self.cluster} has its own workers; leave out --workers {self.workers}")
         if self.cluster:
             check_address(self.cluster)
         self.model.check_precision(self.precision, self.device)
         self.model.spec.check_stack(stack)
 
     def _calibrate(self) -> None:
-        """Let the outputs have the model's temperature, where there are any that it changes."""
+        """Let the outputs have the model's temperature, if there are any that it changes."""
         if not self.outputs.maps:
             return
         self.outputs = self.outputs.calibrated(self.model.temperature)
         if self.model.calibration is None:
-            _log.warning("the model is not calibrated: its confidence may be far from the share of right pixels")
+            _log.warning("the model is not calibrated: its confidence may differ from the share of correct pixels")
 
     def _plan(self, stack: Stack, region: Region, planner: Planner, halo: int) -> Plan:
-        """The plan of the result in progress, where there is one and nothing else is asked for; else a new one."""
+        """The plan of the result in progress, if there is one and nothing else is asked for; else a new one."""
         processes = 1 if self.cluster else self.workers
         plan = self._started_plan(stack)
         if plan is not None and self.request.tile in (None, plan.tile):
@@ -221,16 +221,16 @@ class Segmentation:
         tiles = [tile for tile in plan.tiles if wanted.intersection(tile.write.z.range) and mask.keeps(tile.write)]
         if result.done:
             damaged = result.verify(lambda number: plan.tiles[number].write)
-            _log.info("%d of %d tiles are done already", len(result.done), len(tiles))
+            _log.info("%d of %d tiles are already complete", len(result.done), len(tiles))
             if damaged:
-                _log.warning("%d tiles were damaged and are done again", len(damaged))
+                _log.warning("%d damaged tiles are computed again", len(damaged))
         return [tile for tile in tiles if tile.number not in result.done]
 
     def _announce(self, stack: Stack, plan: Plan, estimate: Estimate, result: Result) -> None:
         _log.info("%s", estimate.describe())
         free = shutil.disk_usage(stack.path).free
         if estimate.disk > free:
-            _log.warning("only %.2f GiB are free on the disk; labels shrink a lot, maps less", free / 2**30)
+            _log.warning("only %.2f GiB of disk space are free; labels compress well, maps less so", free / 2**30)
         content = {"plan": plan.to_dict(), "text": plan.describe(), "estimate": vars(estimate)}
         write_json(result.folder / PLAN, content)
 
@@ -268,7 +268,7 @@ def _stoppable(result: Result) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise StoppedError(f"stopped with {len(result.done)} tiles done; the same command resumes") from None
+        raise StoppedError(f"stopped with {len(result.done)} tiles complete; run the same command to resume") from None
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

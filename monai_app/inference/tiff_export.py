@@ -1,4 +1,4 @@
-"""Finished label images as TIFFs."""
+"""Exporting finished label images as TIFFs."""
 
 from pathlib import Path
 
@@ -26,6 +26,6 @@ def export_tiff(stack: str, name: str, folder: str, *, overwrite: bool = False) 
         overwrite: replace an existing folder.
 
     Raises:
-        AppError: as `save_slices`.
+        AppError: see `save_slices`.
     """
     return save_slices(Stack.open(stack), Path(folder), name, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Labels of volume files that other programs wrote."""
+"""Segmentation of volume files of other programs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from monai_app.errors import NoRoomError, StackError
+from monai_app.errors import InsufficientSpaceError, StackError
 from monai_app.inference.predict import Predictor
 from monai_app.inference.tiling.request import Request
 from monai_app.io import Volume, read_header, read_volume, write_like
@@ -30,7 +30,7 @@ def label_volume(
 
     Raises:
         StackError: the file cannot be read, has other detectors, or axes that are not at right angles.
-        NoRoomError: it does not fit into the memory.
+        InsufficientSpaceError: it does not fit into memory.
     """
     request = request or Request()
     _check_room(source, request)
@@ -51,12 +51,12 @@ def label_volume(
 
 
 def _check_room(path: Path, request: Request) -> None:
-    """Refuse what a file announces and the memory cannot hold, before it is unpacked: a few bytes may become many."""
+    """Refuse a file whose announced size exceeds the memory before decompressing it."""
     header = read_header(path)
     needed = _COPIES * header.voxels * header.dtype.itemsize
     budget = request.memory or psutil.virtual_memory().available // 2
     if needed > budget:
-        raise NoRoomError(
+        raise InsufficientSpaceError(
             f"the volume of {' x '.join(map(str, header.shape))} values needs {needed / 2**20:.0f} MiB and inferences "
             f"may use {budget / 2**20:.0f} MiB; send fewer slices at a time, or allow more (--memory)"
         )

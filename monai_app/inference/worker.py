@@ -1,4 +1,4 @@
-"""Tiles from a stack to where they are kept: reading ahead, computing and writing overlap."""
+"""A worker for tiles, in which reading, computing and writing overlap."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -55,7 +55,7 @@ def advancing(progress: Progress, tiles: Sequence[Tile]) -> Advance:
 
 @dataclass(frozen=True)
 class Job:
-    """What a process must know to compute tiles; it can be pickled where its stack and arrays can.
+    """The parameters of computing tiles; picklable if its stack and arrays are.
 
     The model's weights are loaded; without a mask all of each slice is segmented.
     """
@@ -71,7 +71,7 @@ class Job:
 
 
 class TileWorker:
-    """Computes tiles of one job, one after the other, by a network that may be made already; to be closed."""
+    """Computes tiles of one job in sequence; it must be closed."""
 
     def __init__(self, job: Job, network: TileNetwork | None = None) -> None:
         self.job = job
@@ -84,11 +84,11 @@ class TileWorker:
         self._failure: Exception | None = None
 
     def stop(self) -> None:
-        """Let the tile in work fail at its next write: nobody waits for it any more."""
-        self._failure = StoppedError("the run that this tile belongs to has ended; nothing is lost by it")
+        """Make the current tile fail at its next write, because its result is no longer needed."""
+        self._failure = StoppedError("the run of this tile has ended; nothing is lost")
 
     def close(self) -> None:
-        """End the threads; what waits to be written is written."""
+        """End the threads after writing pending data."""
         self._reading.shutdown(cancel_futures=True)
         self._writing.shutdown()
 

@@ -1,4 +1,4 @@
-"""Looking at a stack before anybody labels or trains: what is measured of every slice, and what is odd."""
+"""Inspecting a stack before labelling or training: measures of every slice, and findings."""
 
 from monai_app.inspection.images import Images, open_images, stored
 from monai_app.inspection.inspect import Inspection, inspect

@@ -1,4 +1,4 @@
-"""Measure how a slice looks, by little of it: what a model's training slices are remembered by."""
+"""Measure the appearance of a slice from a part of it, as recorded for a model's training slices."""
 
 from collections.abc import Mapping, Sequence
 

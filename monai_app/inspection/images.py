@@ -1,4 +1,4 @@
-"""What is inspected: a store, a described sample, or image files that nobody described."""
+"""The images to inspect: a store, a described sample, or image files without a description."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,14 +115,14 @@ class Images:
 
 
 def open_images(path: Path) -> Images:
-    """Open what is inspected.
+    """Open the images to inspect.
 
     Args:
         path: a store; a description, or a folder with a `DESCRIPTION`; a folder with one image a slice, or with such a
             folder for every detector; or one file with all slices.
 
     Raises:
-        ConfigError: the description breaks a rule.
+        ConfigError: the description is invalid.
         StackError: there are no images, or they do not belong together.
         AnnotationError: annotations that do not fit.
     """
@@ -169,7 +169,7 @@ def stored(stack: Stack, *, overview: bool = False) -> Images:
 def _described(path: Path) -> Images:
     description = SampleDescription.from_yaml(path)
     asked = description.numbers.gaps == "refuse" and not description.independent
-    if asked:  # a gap is told of, and does not end the inspection
+    if asked:  # a gap is reported, and does not stop the inspection
         numbers = description.numbers.replaced(gaps="keep")
         description = description.model_copy(update={"numbers": numbers})
     sample = check_sample(description)
@@ -190,21 +190,21 @@ def _undescribed(path: Path) -> Images:
     detectors = {name: open_planes(source).numbered() for name, source in _find_detectors(path).items()}
     for name in (*detectors, *(stem for source in detectors.values() for stem in source.names)):
         if not is_printable(name):
-            raise StackError(f"the name {name!r} holds control characters; rename the file or folder")
+            raise StackError(f"the name {name!r} contains control characters; rename the file or folder")
     check_agreement(detectors)
     index = SliceIndex(detectors, None)
     return Images(path, detectors, missing=index.missing(), gaps=index.gaps)
 
 
 def _find_detectors(path: Path) -> dict[str, Path]:
-    """The sources of image files that nobody described: the path itself, or the folders in it that hold images."""
+    """Return the sources of images without a description: the path itself, or the folders of images in it."""
     if not path.is_dir() or any(map(find_format, path.iterdir())):
         return {path.name.split(".")[0]: path}
     folders = [entry for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
     holding = {folder.name: folder for folder in folders if any(map(find_format, folder.iterdir()))}
     if not holding:
         raise StackError(
-            f"{path} is no store, has no {DESCRIPTION} and holds no images ({suffixes()}); give a store, a "
+            f"{path} is not a store, has no {DESCRIPTION} and holds no images ({suffixes()}); give a store, a "
             "description, or a folder of images or of one folder a detector"
         )
     return holding

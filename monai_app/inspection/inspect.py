@@ -1,4 +1,4 @@
-"""Measure a stack slice after slice, and say what is odd."""
+"""Measure a stack slice by slice, and report findings."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class Inspection:
 
 
 def inspect(images: Images, *, quick: bool = False, progress: Progress = silent) -> Inspection:
-    """Look at every slice once, and compare it with its neighbours.
+    """Measure every slice once, and compare it with its neighbours.
 
     Memory does not grow with the slices but for the measures: the spectra of two small images are kept per detector.
 

@@ -1,4 +1,4 @@
-"""A page about a stack, in one file that needs nothing else."""
+"""A self-contained HTML page about a stack."""
 
 from base64 import b64encode
 from io import BytesIO

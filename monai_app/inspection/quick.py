@@ -1,4 +1,4 @@
-"""The main faults of a stack, told before it is trained on or segmented."""
+"""A quick check of a stack before training or segmentation."""
 
 import logging
 
@@ -11,9 +11,9 @@ _MOST = 5
 
 
 def warn_of_faults(stack: Stack) -> None:
-    """Look at the smallest level of a stack, and log what is odd, a line each, five at most.
+    """Check the smallest level of a stack, and log at most five findings.
 
-    Nothing that happens here ends what is to be done: what cannot be read is told by whoever must read it.
+    Errors are ignored here: data that cannot be read is reported by the code that needs it.
     """
     logger = logging.getLogger(__name__)
     try:
@@ -26,5 +26,5 @@ def warn_of_faults(stack: Stack) -> None:
         logger.warning("%s", finding.line)
     if len(findings) > len(shown):
         logger.warning(
-            "%d findings more; 'monai-app inspect %s' shows all", len(findings) - len(shown), stack.path.name
+            "%d more findings; 'monai-app inspect %s' shows all", len(findings) - len(shown), stack.path.name
         )

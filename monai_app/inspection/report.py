@@ -1,4 +1,4 @@
-"""What was found, as text for a terminal and as JSON."""
+"""The results as text for a terminal and as JSON."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def stack_lines(inspection: Inspection) -> Iterator[str]:
     yield f"{_counted(slices, 'slice')} of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
     if images.gaps:
         more = f" and {len(images.gaps) - _GAPS} more" if len(images.gaps) > _GAPS else ""
-        yield f"no slab reaches across the gaps or breaks before {', '.join(map(str, images.gaps[:_GAPS]))}{more}"
+        yield f"no slab extends across the gaps or breaks before {', '.join(map(str, images.gaps[:_GAPS]))}{more}"
     unrelated = [name for name in inspection.table.detectors if not are_neighbours(inspection.table, name)]
     if unrelated and slices > 2:
         yield f"{', '.join(unrelated)}: slices are no more like the next than like others, so their order is not judged"
@@ -77,7 +77,7 @@ def text_lines(inspection: Inspection) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
     yield from (finding.line for finding in inspection.findings[:_LINES])
     if len(inspection.findings) > _LINES:
-        yield f"... and {len(inspection.findings) - _LINES} more, which --json and --page have"
+        yield f"... and {len(inspection.findings) - _LINES} more, listed by --json and --page"
     yield summary(inspection)
 
 

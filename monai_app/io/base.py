@@ -51,7 +51,7 @@ class Request:
     """What of a source is asked for, and what its values mean.
 
     Args:
-        labels: label values: any integers, or whole numbers of a floating-point type; else grey values.
+        labels: label values: any integers, or integers of a floating-point type; else grey values.
         mapped: grey values may be of any numeric type, because they are mapped afterwards (see `grey.GreyMapping`).
         inverted: grey values may be stored with 0 as white.
         painted: label values may be colours (see `painted.colour_numbers`).
@@ -92,9 +92,9 @@ class PlaneFile(ABC):
         dtype: data type of the pixels, in the machine's byte order.
         extent: where the voxels lie, if the file says so; its shape is (slices, rows, columns).
         bar: rows below the picture that the microscope added, and that are left out.
-        segments: label value -> what the file calls it; empty where it gives no names.
-        recorded: what the file says of its own image.
-        channels: name (or number, where it has none) of each channel -> its planes; empty where there is one channel.
+        segments: label value -> what the file calls it; empty if it gives no names.
+        recorded: metadata of the file about its image.
+        channels: name (or number, where it has none) of each channel -> its planes; empty if there is one channel.
         part: which part of the file this is, such as a dataset; empty for all of it.
         zero_is_white: whether the file says that 0 is white.
         painted: whether the values are numbers of colours.
@@ -144,8 +144,8 @@ class PlaneFile(ABC):
 
         Args:
             indices: which planes, ascending, counted from 0; all if None.
-            fractions: whether values of a floating-point type may be other than whole numbers; else they are returned
-                as integers.
+            fractions: whether values of a floating-point type may be other than integers; else they are returned as
+                integers.
 
         Raises:
             StackError: a plane cannot be decoded, is not what the header promised, or has fractions.
@@ -164,7 +164,7 @@ class PlaneFile(ABC):
             whole = plane.astype(np.int64)
         if (wrong := whole != plane).any():
             raise StackError(
-                f"{self.path}: plane {index} holds {plane[wrong][0]:g} and label values are whole numbers; save a "
+                f"{self.path}: plane {index} holds {plane[wrong][0]:g} and label values are integers; save a "
                 "label map, not an image or a probability"
             )
         return whole
@@ -179,7 +179,7 @@ def check_type(dtype: np.dtype[Any], bits: int, request: Request) -> None:
         request: whether label values or grey values are asked for, and whether those are mapped.
 
     Raises:
-        StackError: labels or mapped grey values that are no real numbers, or other grey values than uint8 and uint16.
+        StackError: labels or mapped grey values that are not real numbers, or other grey values than uint8 and uint16.
     """
     dtype = dtype.newbyteorder("=")
     if request.labels:

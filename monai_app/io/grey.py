@@ -41,7 +41,7 @@ class GreyMapping:
         """Map a plane: (rows, columns), rounded half to even.
 
         Raises:
-            StackError: a value lies outside, or is no number.
+            StackError: a value lies outside, or is not a number.
         """
         low, high = float(plane.min()), float(plane.max())  # nan where any pixel is
         if not self.low <= low <= high <= self.high:
@@ -70,7 +70,7 @@ def exact(value: float) -> str:
 
 
 def value_range(planes: Iterable[npt.NDArray[Any]]) -> tuple[float, float]:
-    """The lowest and the highest finite value of planes; an empty range (inf, -inf) where there is none."""
+    """The lowest and the highest finite value of planes; an empty range (inf, -inf) if there is none."""
     low, high = float("inf"), float("-inf")
     for plane in planes:
         finite = plane[np.isfinite(plane)] if plane.dtype.kind == "f" else plane

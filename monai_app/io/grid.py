@@ -102,7 +102,7 @@ def on_grid(volume: Volume, grid: Grid) -> Labels:
     cover is 0.
 
     Args:
-        volume: whole numbers 0..255, of an integer or a floating-point type.
+        volume: integers 0..255, of an integer or a floating-point type.
         grid: where the labels belong.
 
     Returns:
@@ -247,7 +247,7 @@ def _described(affine: Affine) -> str:
 
 
 def as_labels(pixels: npt.NDArray[np.generic]) -> Labels:
-    """Return whole numbers 0..255 as uint8.
+    """Return integers 0..255 as uint8.
 
     Raises:
         AnnotationError: there are other values.
@@ -255,14 +255,14 @@ def as_labels(pixels: npt.NDArray[np.generic]) -> Labels:
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     if pixels.dtype.kind not in "uif":
-        raise AnnotationError(f"the labels have type {pixels.dtype} and must be whole numbers; save them as uint8")
+        raise AnnotationError(f"the labels have type {pixels.dtype} and must be integers; save them as uint8")
     with np.errstate(invalid="ignore"):
         labels = pixels.astype(np.uint8)
     wrong = labels != pixels
     if wrong.any():
         values = np.unique(pixels[wrong])[:5]
         raise AnnotationError(
-            f"the labels hold {', '.join(str(value) for value in values)} and must be whole numbers 0 to 255; save a "
+            f"the labels hold {', '.join(str(value) for value in values)} and must be integers 0 to 255; save a "
             "label map, not an image or a probability"
         )
     return labels

@@ -26,7 +26,7 @@ def natural_order(paths: list[Path], pattern: str | None = None) -> list[Path]:
 def open_planes(path: Path, request: Request = Request()) -> Source:  # noqa: B008  # it is frozen
     """Find the slices of a folder or of a file, and check the headers.
 
-    Hidden files, such as the resource forks of macOS, and files of no known format are no slices.
+    Hidden files, such as the resource forks of macOS, and files of no known format are not slices.
 
     Args:
         path: the folder or the file.

@@ -34,7 +34,7 @@ def read_header(path: Path) -> Header:
     """
     form = find_format(path)
     if form is None or form.header is None:
-        raise StackError(f"{path} is no volume file ({suffixes(volumes=True)}); convert or rename it")
+        raise StackError(f"{path} is not a volume file ({suffixes(volumes=True)}); convert or rename it")
     with readable(path):
         return form.header(path)
 
@@ -47,7 +47,7 @@ def read_volume(path: Path, *, max_voxels: int | None = None) -> Volume:
         max_voxels: refuse files that announce more values, before anything is unpacked.
 
     Raises:
-        StackError: as `read_header`; the file holds too much, or other pixels than it announces.
+        StackError: see `read_header`; the file holds too much, or other pixels than it announces.
     """
     header = read_header(path)
     if max_voxels is not None and header.voxels > max_voxels:
@@ -72,8 +72,8 @@ def check_labels(path: Path, image: Extent) -> None:
         image: where the image's voxels lie.
 
     Raises:
-        StackError: as `read_volume`.
-        AnnotationError: other voxels than the image's, or other values than whole numbers 0..255.
+        StackError: see `read_volume`.
+        AnnotationError: other voxels than the image's, or other values than integers 0..255.
     """
     header = read_header(path)
     check_covers(header.extent, image)

@@ -1,4 +1,4 @@
-"""What a file says of its own image: voxel size, detector, stage position, settings of the microscope."""
+"""Metadata of a file about its image: voxel size, detector, stage position, microscope settings."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from monai_app.io.grid import Extent
 
 Size = tuple[float | None, float | None, float | None]
-"""Lengths along z, y, x; None where the file does not say one."""
+"""Lengths along z, y, x; None if the file does not say one."""
 
 UNKNOWN: Size = (None, None, None)
 
@@ -56,11 +56,11 @@ _PRINTED_NM = 1000.0
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a file says of its own image; None and empty where it says nothing.
+    """What a file says of its own image; None and empty if it says nothing.
 
     Args:
         size: voxel size z, y, x, in the unit of ``factors``.
-        factors: what one unit may be, in nm; the size is certain where there is one possibility only.
+        factors: what one unit may be, in nm; the size is certain if there is one possibility only.
         detector: the detector's name.
         stage_nm: z of the stage in nm.
         details: other entries as text, such as microscope, voltage, current, dwell time and tilt.
@@ -76,7 +76,7 @@ class Recorded:
 
     @property
     def voxel_nm(self) -> Size:
-        """Voxel size z, y, x in nm; None where the file does not say it, or names no unit that is certain."""
+        """Voxel size z, y, x in nm; None if the file does not say it, or names no unit that is certain."""
         if len(self.factors) != 1:
             return UNKNOWN
         z, y, x = (None if length is None else length * self.factors[0] for length in self.size)
@@ -94,7 +94,7 @@ def from_extent(extent: Extent) -> Recorded:
 
 
 def length_nm(value: object, unit: object) -> float | None:
-    """A length in nm; None where it is no positive number, or the unit is not known.
+    """A length in nm; None if it is not a positive number, or the unit is not known.
 
     Example:
         >>> length_nm("0.005", "µm"), length_nm(5, "pixel"), length_nm("bad", "nm")
@@ -106,13 +106,13 @@ def length_nm(value: object, unit: object) -> float | None:
 
 
 def positive(value: object) -> float | None:
-    """A positive, finite number; None where the value is none."""
+    """A positive, finite number; None if the value is none."""
     number = finite(value)
     return number if number is not None and number > 0 else None
 
 
 def finite(value: object) -> float | None:
-    """A finite number; None where the value is none."""
+    """A finite number; None if the value is none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | np.number):
         return None
     try:
@@ -123,7 +123,7 @@ def finite(value: object) -> float | None:
 
 
 def from_resolution(per_unit: float | None, unit_nm: float) -> float | None:
-    """Pixel size in nm by a resolution; None where it is that of a print or a screen.
+    """Pixel size in nm by a resolution; None if it is that of a print or a screen.
 
     Args:
         per_unit: pixels per unit.

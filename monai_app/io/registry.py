@@ -29,7 +29,7 @@ class Format:
         open: makes a `PlaneFile` of a path and of what is asked for.
         header: reads what a volume file says of itself; None if the format is none of volumes.
         folder: whether such a "file" is a folder.
-        datasets: lists what a file holds that a request may name as its dataset; None where it is one thing.
+        datasets: lists what a file holds that a request may name as its dataset; None if it is one thing.
     """
 
     name: str
@@ -59,7 +59,7 @@ FORMATS: list[Format] = [
 
 
 def find_format(path: Path) -> Format | None:
-    """The format of a file by its name; None where it is none that is known."""
+    """The format of a file by its name; None if it is none that is known."""
     return next((form for form in FORMATS if path.name.casefold().endswith(form.suffixes)), None)
 
 

@@ -25,11 +25,11 @@ class Source:
         path: the folder or the file.
         names: the file stem of every slice; ``<stem>_0000``, ``<stem>_0001``, ... for the slices of one file.
         files: one a slice for a folder, else a single one.
-        pattern: where the names hold the slice's number (see `domain/numbering.py`); None where nobody looked yet, or
-            they hold none.
-        numbers: these numbers, ascending; none where there is no pattern.
-        is_folder: whether every slice is a file of its own.
-        grey: how the stored values become grey values; None where they are taken as they are stored.
+        pattern: where the names hold the slice's number (see `domain/numbering.py`); None if nobody looked yet, or they
+            hold none.
+        numbers: these numbers, ascending; none if there is no pattern.
+        is_folder: whether every slice is a separate file.
+        grey: how the stored values become grey values; None if they are taken as they are stored.
         chosen_by: the pattern of file names by which the files of a folder were chosen.
     """
 

@@ -27,7 +27,7 @@ _PORTION = 1 << 24
 """Bytes read at a time, so that a header that announces too much costs no memory."""
 
 _ANY = 47
-"""Makes zlib tell by the header whether a stream is gzip's or zlib's."""
+"""Makes zlib detect by the header whether a stream is gzip or zlib."""
 
 _AGAIN = "save or copy it again"
 
@@ -41,7 +41,7 @@ class Header:
 
     Args:
         path: the file.
-        shape: lengths along the axes in the file, x, y, z, with detectors where there are several.
+        shape: lengths along the axes in the file, x, y, z, with detectors if there are several.
         dtype: type of the stored pixels.
         affine: 4 x 4, from the index x, y, z in the file to LPS.
         unit: unit of lengths that the file names; "unknown" where it names none.
@@ -67,9 +67,7 @@ class Header:
 
     def __post_init__(self) -> None:
         if self.dtype.kind not in "uif":
-            raise StackError(
-                f"it holds values of type {self.dtype} and must hold whole numbers; save it as uint8 or uint16"
-            )
+            raise StackError(f"it holds values of type {self.dtype} and must hold integers; save it as uint8 or uint16")
         if not np.isfinite(self.affine).all() or not np.linalg.det(self.affine[:3, :3]):
             raise StackError(f"its geometry {self.affine[:3].tolist()} spans no volume; save it again with its spacing")
 

@@ -1,4 +1,4 @@
-"""The app as MONAI Label knows one: models, trainings, strategies and scores around one stack."""
+"""The MONAI Label app: models, trainings, strategies and scores for one stack."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,13 +26,13 @@ from monai_app.label.jobs.segmentation import SegmentationTask
 from monai_app.label.jobs.training import TrainingTask
 from monai_app.label.models import ServedModel, served_models
 from monai_app.label.settings import Settings, Workspace
-from monai_app.label.strategies import LeastSure, SliceScores, Uncertainty, measure_uncertainty
+from monai_app.label.strategies import MostUncertain, SliceScores, Uncertainty, measure_uncertainty
 
 
 class StackApp(MONAILabelApp):
-    """Serves bundles on one stack. Nothing is downloaded, and only bundles that are trusted are loaded.
+    """Serves bundles for one stack. Nothing is downloaded, and only trusted bundles are loaded.
 
-    What computes is called in threads of the server (`anyio.to_thread`), and waits there for the worker.
+    Computations are called in threads of the server (`anyio.to_thread`), where they wait for the worker.
     """
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
@@ -44,7 +44,7 @@ class StackApp(MONAILabelApp):
         self._tasks = {
             name: SegmentationTask(model, self.store, self.settings, self.worker) for name, model in self.models.items()
         }
-        # Scores are computed when they are asked for; MONAI Label would do it at every turn, over HTTP.
+        # Scores are computed on request; MONAI Label would compute them periodically over HTTP.
         server_settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
         server_settings.MONAI_LABEL_SESSIONS = False
         name, labels = f"monai-app: {stack.name}", [phase.name for phase in stack.phases]
@@ -69,16 +69,16 @@ class StackApp(MONAILabelApp):
         }
 
     def init_strategies(self) -> dict[str, Strategy]:
-        """Return the ways to choose the next slice, the recommended one first: clients preselect it."""
-        return {"least_sure": LeastSure(self.workspace, self.models), "first": First(), "random": Random()}
+        """Return the strategies for choosing the next slice; clients preselect the first one."""
+        return {"least_sure": MostUncertain(self.workspace, self.models), "first": First(), "random": Random()}
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
-        """Return the ways to score slices."""
+        """Return the scoring methods."""
         return {"slices": SliceScores(self.models, self.infer), "uncertainty": Uncertainty(self._tasks)}
 
     @property
     def scoring_methods(self) -> list[str]:
-        """Names of the ways to score slices."""
+        """Names of the scoring methods."""
         return list(self._scoring_methods)
 
     def model(self, name: str) -> ServedModel:
@@ -86,7 +86,7 @@ class StackApp(MONAILabelApp):
 
         Raises:
             NotFoundError: there is none.
-            StackError: the stack that it serves was replaced; work in the background would find that out late.
+            StackError: the stack was replaced, which background work would notice only late.
         """
         if name not in self.models:
             raise unknown("model", name, self.models)
@@ -94,16 +94,16 @@ class StackApp(MONAILabelApp):
         return self.models[name]
 
     def sessions(self) -> Sessions:
-        """Return the volumes that clients sent for one inference after the other."""
+        """Return the sessions."""
         return self.store.sessions
 
     def info(self) -> dict[str, Any]:
-        """Return what clients show first."""
+        """Return the app's description for clients."""
         colours = {phase.name: list(phase.rgb) for phase in self.store.stack.phases}
         return {**super().info(), "label_colors": colours}
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Return the image to label next; empty where there is none.
+        """Return the image to label next; empty if there is none.
 
         Raises:
             NotFoundError: there is no such strategy or model.
@@ -113,7 +113,7 @@ class StackApp(MONAILabelApp):
             raise unknown("strategy", strategy, self._strategies)
         chosen: dict[str, Any] = super().next_sample(request)
         if chosen:
-            # Clients keep files by name and checksum, and those on this machine would open the server's own.
+            # Clients cache files by name and checksum, and clients on this machine would open the server's own file.
             chosen["checksum"] = f"SHA256:{file_sha256(Path(chosen.pop('path')))}"
         return chosen
 
@@ -141,7 +141,7 @@ class StackApp(MONAILabelApp):
 
     @contextmanager
     def _image(self, name: str) -> Iterator[Case | Path]:
-        """What a request is to label: a case, or a volume, which stays as it is while the body runs."""
+        """Yield the image of a request: a case, or a volume that is held while the body runs."""
         case, sent = self.store.case(name), Path(name)
         if case is not None or sent.parent == self.workspace.temporary:
             yield case or sent
@@ -151,11 +151,11 @@ class StackApp(MONAILabelApp):
             yield path
 
     def _is_sent(self, path: Path) -> bool:
-        """Whether a path is one of a file that a client sent along or as a session: nobody else knows its name."""
+        """Whether a path is that of a file from a request or session, whose name only that client knows."""
         return path.parent in (self.workspace.temporary, self.workspace.sessions) and not path.is_symlink()
 
     def batch_infer(self, request: Mapping[str, Any], datastore: Any = None) -> dict[str, Any]:
-        """Label many images and keep the labels.
+        """Label many images and save the labels.
 
         Raises:
             StackError: some images cannot be labelled; the others are.
@@ -165,17 +165,17 @@ class StackApp(MONAILabelApp):
         def infer_or_note(each: Mapping[str, Any], _: Any) -> dict[str, Any]:
             try:
                 return self.infer(each, refusable=False)
-            except AppError as error:  # of one image that a client sent; MONAI Label would end the batch here
+            except AppError as error:  # of one uploaded image; MONAI Label would stop the batch here
                 failed[str(each["image"])] = error
                 return {}
 
-        # Without a GPU, MONAI Label divides by their number unless it is told that it is not to use several.
+        # Without a GPU, MONAI Label divides by their number unless multi-GPU is off.
         request = {**request, "multi_gpu": False, "max_workers": 1}
         result: dict[str, Any] = self._batch_infer(request, self.store, infer_or_note)
         if failed:
             image, error = next(iter(failed.items()))
             raise StackError(
-                f"{len(failed)} of {len(result)} images ({', '.join([*failed][:10])}) cannot be labelled, the others "
-                f"are; {image}: {error}. Remove what cannot be labelled (DELETE /datastore/image?id=ID), or replace it"
+                f"{len(failed)} of {len(result)} images ({', '.join([*failed][:10])}) cannot be labelled; {image}: "
+                f"{error}. Remove or replace them (DELETE /datastore/image?id=ID); the others are labelled"
             )
         return result

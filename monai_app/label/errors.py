@@ -1,18 +1,18 @@
-"""What can go wrong in a server beside the errors of the package."""
+"""Errors of the server in addition to those of the package."""
 
 from collections.abc import Iterable
 
 from monai_app.errors import NotFoundError
 
 STOPS = "the server is shutting down; try again after it has restarted"
-"""What those are told who wait when the server ends."""
+"""Message for clients that wait when the server shuts down."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> NotFoundError:
-    """There is no model, strategy or scoring of a name."""
+    """Return the error for an unknown model, strategy or scoring method."""
     return NotFoundError(f"there is no {what} {name[:120]!r}; there are {', '.join(known)}")
 
 
 def unknown_image(image: str) -> NotFoundError:
-    """There is no image of an id."""
+    """Return the error for an unknown image."""
     return NotFoundError(f"there is no image {image[:120]!r}; GET /datastore/?output=all lists them")

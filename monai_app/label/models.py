@@ -1,4 +1,4 @@
-"""The models that are served: which weights count at the moment, and how the next ones are trained."""
+"""The served models: their active weights, and how they are trained."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ from monai_app.stack import Stack
 
 @dataclass(frozen=True)
 class ServedModel:
-    """One bundle as clients see it.
+    """A bundle as clients see it.
 
     Attributes:
         name: its name.
-        bundle: what was given to the server: a run folder that stays as it is, or a bundle without weights.
-        runs: what is trained here.
-        recipe: how.
+        bundle: the bundle given to the server: a run folder, which stays unchanged, or a bundle without weights.
+        runs: the runs trained by the server.
+        recipe: how they are trained.
     """
 
     name: str
@@ -32,20 +32,20 @@ class ServedModel:
 
     @property
     def counting(self) -> Path | None:
-        """The run folder that counts, whether its weights are there or not; None where nothing was trained yet."""
+        """The active run folder, with or without weights; None if nothing was trained yet."""
         return self.runs.current or (self.bundle if (self.bundle / WEIGHTS).is_file() else None)
 
     @property
     def run_name(self) -> str | None:
-        """The name of the run that counts."""
+        """The name of the active run."""
         return None if self.counting is None else self.counting.name
 
     @property
     def run(self) -> Path | None:
-        """The run folder whose weights count now; None where nothing was trained yet.
+        """The active run folder; None if nothing was trained yet.
 
         Raises:
-            NotTrainedError: its weights are gone.
+            NotTrainedError: its weights are missing.
         """
         run = self.counting
         if run is not None and not (run / WEIGHTS).is_file():
@@ -57,10 +57,10 @@ class ServedModel:
         return run
 
     def trained_run(self) -> Path:
-        """Return the run folder whose weights count now.
+        """Return the active run folder.
 
         Raises:
-            NotTrainedError: nothing was trained yet, or the weights are gone.
+            NotTrainedError: nothing was trained yet, or the weights are missing.
         """
         if self.run is None:
             raise NotTrainedError(
@@ -69,10 +69,10 @@ class ServedModel:
         return self.run
 
     def check(self, stack: Stack) -> None:
-        """Load the weights that count, as an inference would; do nothing where nothing was trained, or they are gone.
+        """Load the active weights as an inference would; do nothing if there are none.
 
         Raises:
-            ConfigError: they are damaged, are not this run's, or were trained on other phases or detectors.
+            ConfigError: they are damaged, belong to another run, or were trained on other phases or detectors.
         """
         run = self.counting
         if run is None or not (run / WEIGHTS).is_file():
@@ -84,14 +84,14 @@ class ServedModel:
             raise ConfigError(f"model {self.name} cannot be applied: {error}{instead}") from None
 
     def _without(self) -> str:
-        return f"remove {self.runs.folder / CURRENT}, to use what the server was started with"
+        return f"remove {self.runs.folder / CURRENT}, to use the model that the server was started with"
 
 
 def served_models(settings: Settings, workspace: Workspace, stack: Stack) -> dict[str, ServedModel]:
     """Find the models to serve, by name.
 
     Raises:
-        ConfigError: a bundle that is none, or does not fit the stack.
+        ConfigError: a path is not a bundle, or it does not fit the stack.
     """
     return {model_name(given): _served(given, settings, workspace, stack) for given in settings.bundles}
 
@@ -105,7 +105,7 @@ def _served(given: str, settings: Settings, workspace: Workspace, stack: Stack) 
 
 
 def _check_fits(bundle: Path, spec: ModelSpec, stack: Stack) -> None:
-    """Refuse a model whose labels would mean something else on this stack, or that cannot read it."""
+    """Refuse a model whose phases differ from the stack's, or that cannot read the stack."""
     try:
         if stack.phases:
             spec.check_phases(stack.phases, stack.path)

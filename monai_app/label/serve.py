@@ -1,4 +1,4 @@
-"""Start the server: prepare its folder, listen, tell people how to connect, and end cleanly."""
+"""Start the server: prepare its folder, listen, print how to connect, and shut down cleanly."""
 
 import logging
 import os
@@ -26,14 +26,14 @@ from monai_app.progress import Progress, silent
 Say = Callable[[str], None]
 
 LARGEST_LOG = 8 * 2**20
-"""Bytes of the log; three older ones stay."""
+"""Maximum bytes of the log; three older ones are kept."""
 
 LAST = 5.0
-"""Seconds that threads have when the server has ended: they cannot be interrupted, and Python would wait for them."""
+"""Seconds for threads to end after shutdown: they cannot be interrupted, and Python would wait for them."""
 
 
 def export_cases(settings: Settings, workspace: Workspace, progress: Progress = silent) -> int:
-    """Write the files of all cases, as a stock MONAI Label app needs them; returns their number."""
+    """Write the files of all cases for a stock MONAI Label app; return their number."""
     cases = StackApp(settings, workspace).store.cases
     progress(0, len(cases.by_id))
     for done, case in enumerate(cases, 1):
@@ -43,7 +43,7 @@ def export_cases(settings: Settings, workspace: Workspace, progress: Progress = 
 
 
 def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: int, say: Say) -> None:
-    """Serve on a port (0: any that is free) until the process is interrupted or terminated.
+    """Serve on a port (0: a free one) until the process is interrupted or terminated.
 
     Raises:
         AppError: the address cannot be bound, or the stack or a bundle cannot be served.
@@ -70,24 +70,24 @@ def serve_stack(settings: Settings, workspace: Workspace, access: Access, port: 
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound; ConfigError where the host is not this machine's, or the port is not free."""
+    """Return a bound socket; ConfigError if the host is not this machine's, or the port is not free."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError, UnicodeError) as error:
         raise ConfigError(
-            f"{host}:{port} cannot be bound ({error}); give a name or an address of this machine (--host), such as "
-            "127.0.0.1, and a --port on which nothing listens"
+            f"{host}:{port} cannot be bound ({error}); give a name or address of this machine (--host), such as "
+            "127.0.0.1, and a free --port"
         ) from None
 
 
 def _run(server: uvicorn.Server, bound: socket.socket, temporary: Path) -> None:
-    """Run until SIGINT or SIGTERM, which uvicorn raises once more when it has shut down."""
+    """Run until SIGINT or SIGTERM, which uvicorn raises again after shutdown."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, end)
-    # What requests send is kept, until it is read, on the disk that the person chose for the server.
+    # Request bodies are buffered on the disk that the user chose for the server.
     temporary.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(temporary)
     with suppress(KeyboardInterrupt):
@@ -100,12 +100,12 @@ def _run(server: uvicorn.Server, bound: socket.socket, temporary: Path) -> None:
 
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Send the log into the server's file while the body runs; warnings are shown too."""
+    """Write the log to the server's file while the body runs, and show warnings."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shown, root = logging.StreamHandler(sys.stderr), logging.getLogger()
     shown.setLevel(logging.WARNING)
     file = RotatingFileHandler(path, maxBytes=LARGEST_LOG, backupCount=3, encoding="utf8")
-    # Where the disk is full, the terminal shall not fill with that; requests are told.
+    # If the disk is full, do not flood the terminal; responses report it.
     level, before, logging.raiseExceptions = root.level, root.handlers[:], False
     for handler in (file, shown):
         handler.setFormatter(EscapingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -127,7 +127,7 @@ def _welcome(app: StackApp, access: Access, port: int) -> list[str]:
         f"models     {', '.join(models)}",
         f"address    {address}",
         f"3D Slicer  install the extension MONAILabel, open the module MONAI Label, enter {address},",
-        "            press the round arrow, then Next Sample; label, Submit Label, Train",
+        "            click the round arrow, then Next Sample; label, Submit Label, Train",
         *login,
         f"folder     {app.workspace.folder} (cases, models, log)",
         "Ctrl-C stops the server",

@@ -1,4 +1,4 @@
-"""What a label server was started with, and the folder it works in."""
+"""The settings of a label server, and its working folder."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]*")
 
 
 class Settings(Strict):
-    """What the server serves.
+    """The settings of a server.
 
     Raises:
         ConfigError: a value that breaks its rule.
@@ -32,40 +32,39 @@ class Settings(Strict):
     slices: Items[int] = ()
     """z of the slices to offer for annotation; empty offers all"""
     test_slices: Items[int] = ()
-    """z of the slices whose labels test and never train"""
+    """z of the slices whose labels are used only for testing"""
     thickness: SliceCount = 3
-    """slices in a case, odd"""
+    """odd number of slices in a case"""
     suffix: Suffix = ".nii.gz"
     """format of the cases"""
     layout: Layout = "paired"
-    """how the detectors of a case are written"""
+    """how the detectors of a case are stored"""
     size: str = "small"
-    """settings of ``configs/sizes`` for bundles that are trained from nothing"""
+    """settings of ``configs/sizes`` for bundles that are trained from random weights"""
     training: dict[str, Any] = Field(default_factory=dict)
-    """more settings of trainings, by id"""
+    """further settings of trainings, by id"""
     device: str | None = None
-    """where models are applied; without it the GPU where there is one"""
+    """device of inference; by default the GPU if there is one"""
     memory: str | None = None
-    """that the process which applies models may use, e.g. ``"4GiB"``; without it what is good"""
+    """memory limit of the inference process, e.g. ``"4GiB"``; by default chosen automatically"""
     waiting: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """inferences that may wait for the one that runs"""
+    """length of the inference queue"""
     stored: Annotated[int, Field(ge=0, le=2**63 - 1, json_schema_extra={"unit": "bytes"})] = 32 * 2**30
-    """what volumes and labels which clients sent may take in all"""
+    """disk quota for volumes and labels of clients"""
     ingested: str | None = None
-    """the identity at the ingestion that the stack must have; the server sets it for its processes, so that they work
-    on no other stack than it does"""
+    """identity at ingestion that the stack must have; the server sets it for its worker processes"""
 
     @field_validator("bundles")
     @classmethod
     def _check_names(cls, bundles: tuple[str, ...]) -> tuple[str, ...]:
         if not bundles:
-            raise ConfigError("no bundle to serve; give at least one --bundle: a run folder or a bundle to train")
+            raise ConfigError("no bundle to serve; give at least one --bundle, a run folder or a bundle to train")
         names = [model_name(bundle) for bundle in bundles]
         for name in names:
             if not _NAME.fullmatch(name):
                 raise ConfigError(
-                    f"bundle {name!r}: its folder's name becomes the model's and may hold letters, digits, '_', '+' "
-                    "and '-' only; rename the folder"
+                    f"bundle {name!r}: its folder's name becomes the model's and must contain only letters, digits, "
+                    "'_', '+' and '-'; rename the folder"
                 )
             if names.count(name) > 1:
                 raise ConfigError(f"two bundles are named {name!r}; rename one of the folders")
@@ -78,18 +77,18 @@ def model_name(bundle: str) -> str:
 
 
 class Workspace:
-    """The folder that a server works in; nothing outside of it is written, but for annotations in the stack.
+    """The working folder of a server; outside it, only the annotations of the stack are written.
 
     Attributes:
         folder: the folder; MONAI Label calls it the studies folder.
-        cases: volumes cut from the stack: what a stock MONAI Label app takes as its studies folder.
-        uploads: volumes that clients sent to stay.
-        sessions: volumes that clients sent for one inference after the other.
-        labels: label volumes that are no annotations of the stack: predictions, and labels of uploads.
+        cases: volumes cut from the stack, which a stock MONAI Label app can use as its studies folder.
+        uploads: volumes that clients uploaded.
+        sessions: volumes that clients sent for repeated inference.
+        labels: label volumes other than annotations of the stack: predictions, and labels of uploads.
         models: run folders trained here.
-        scores: what was computed to choose slices.
-        logs: the server's log, and one of every training, batch and scoring.
-        temporary: what requests send and are answered, as long as they last.
+        scores: scores for the choice of slices.
+        logs: the log of the server, and of every training, batch and scoring.
+        temporary: files of requests and responses while they last.
     """
 
     def __init__(self, folder: Path) -> None:

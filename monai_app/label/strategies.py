@@ -1,4 +1,4 @@
-"""How slices are chosen and scored, as MONAI Label's strategies and scoring methods."""
+"""MONAI Label's strategies, which choose slices, and scoring methods."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,21 +28,21 @@ Models = Mapping[str, ServedModel]
 Chosen = TypeVar("Chosen")
 
 
-class LeastSure(Strategy):
-    """Proposes the slice in which the model is least sure and which is least like those that are labelled.
+class MostUncertain(Strategy):
+    """Proposes the slice with the highest model uncertainty and the least similarity to labelled ones.
 
-    Without a model, or as long as nothing was measured of it, looks and places of the slices decide.
+    Without a model or measurements of it, appearance and position of the slices decide.
     """
 
     def __init__(self, workspace: Workspace, models: Models) -> None:
-        super().__init__("the slice that the model is least sure of and that is least like the labelled ones")
+        super().__init__("the slice with the highest model uncertainty that is least similar to the labelled ones")
         self.workspace, self.models = workspace, models
 
     def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any] | None:
-        """Return the case to label next; None where all are labelled.
+        """Return the case to label next; None if all are labelled.
 
         Raises:
-            NotFoundError: ``model`` names none.
+            NotFoundError: ``model`` is unknown.
         """
         stack, cases = datastore.stack, {case.z: case.id for case in datastore.cases}
         scores, model = self._scores(request.get("model"), stack, _wanted(datastore, stack))
@@ -50,7 +50,7 @@ class LeastSure(Strategy):
         return None if chosen is None else {"id": cases[chosen.z], **chosen.to_dict(), "model": model}
 
     def _scores(self, name: str | None, stack: Stack, wanted: set[int]) -> tuple[dict[int, SliceScore], str | None]:
-        """What was measured with a model, where that is complete; else how the slices look."""
+        """Return the measured uncertainty of a model if it is complete, otherwise the appearance of the slices."""
         for model in self.models.values() if name is None else [_chosen(self.models, name)]:
             if model.run is not None:
                 known = _file(self.workspace, stack, model, model.run / WEIGHTS).read()
@@ -61,17 +61,17 @@ class LeastSure(Strategy):
 
 
 class Uncertainty(ScoringMethod):
-    """Measures how sure a model is of every slice; a training does it at its end."""
+    """Measures the uncertainty of a model on every slice; this also happens after training."""
 
     def __init__(self, tasks: Mapping[str, SegmentationTask]) -> None:
-        super().__init__("how sure a model is of every slice, for the strategy least_sure")
+        super().__init__("uncertainty of a model on every slice, for the strategy least_sure")
         self.tasks = tasks
 
     def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any]:
         """Measure and return the uncertainty per slice.
 
         Raises:
-            NotFoundError: ``model`` names none.
+            NotFoundError: ``model`` is unknown.
             NotTrainedError: it has no weights yet.
         """
         task = _chosen(self.tasks, request.get("model"))
@@ -80,10 +80,10 @@ class Uncertainty(ScoringMethod):
 
 
 class SliceScores(ScoringMethod):
-    """Compares what a model says with what was labelled, slice by slice."""
+    """Compares predictions of a model with labels, slice by slice."""
 
     def __init__(self, models: Models, infer: Callable[..., Mapping[str, Any]]) -> None:
-        super().__init__("IoU and accuracy of a model on every labelled slice, and on all of them together")
+        super().__init__("IoU and accuracy of a model on every labelled slice and on all of them")
         self.models, self.infer = models, infer
 
     def __call__(self, request: Mapping[str, Any], datastore: StackDatastore) -> dict[str, Any]:
@@ -91,10 +91,10 @@ class SliceScores(ScoringMethod):
 
         Returns:
             ``model``, ``run``, ``slices`` (z: scores, with the ``role`` of the slice), and ``total`` of test slices and
-            of training slices apart, because a model is no judge of what it was trained on.
+            of training slices separately, because scores on training slices do not show how good a model is.
 
         Raises:
-            NotFoundError: ``model`` names none, or nothing is labelled.
+            NotFoundError: ``model`` is unknown, or nothing is labelled.
             NotTrainedError: it has no weights yet.
         """
         model, stack = _chosen(self.models, request.get("model")), datastore.stack
@@ -112,11 +112,11 @@ class SliceScores(ScoringMethod):
             if found.slices:
                 result["total"][role] = {"mean_iou": found.mean_iou, "pixel_accuracy": found.total.pixel_accuracy}
         if not result["slices"]:
-            raise NotFoundError("nothing is labelled yet, so nothing can be compared; label a slice first")
+            raise NotFoundError("nothing is labelled yet, so there is nothing to compare; label a slice first")
         return result
 
     def _labels(self, model: ServedModel, image: str, plane: int) -> Labels:
-        """What the model says of a slice of an image."""
+        """Return the model's labels of a slice of an image."""
         path = Path(self.infer({"model": model.name, "image": image}, refusable=False)["file"])
         try:
             labels: Labels = read_volume(path).pixels[plane].astype(np.uint8)
@@ -126,14 +126,14 @@ class SliceScores(ScoringMethod):
 
 
 def measure_uncertainty(datastore: StackDatastore, model: ServedModel, measure: Measure) -> dict[int, SliceScore]:
-    """Measure every slice that may be labelled, and those that are, with the weights that count now.
+    """Measure every slice that may be or is labelled with the active weights.
 
     Raises:
         NotTrainedError: there are none.
     """
     run, stack = model.trained_run(), datastore.stack
     kept = _file(datastore.workspace, stack, model, run / WEIGHTS)
-    # When a training ends meanwhile, what is kept is measured with its weights, and these count no more.
+    # If a training ends meanwhile, its weights are active and measured again; these measurements are obsolete.
     return complete_scores(kept, _wanted(datastore, stack), measure, lambda: model.run == run)
 
 
@@ -142,7 +142,7 @@ def _wanted(datastore: StackDatastore, stack: Stack) -> set[int]:
 
 
 def _chosen(models: Mapping[str, Chosen], name: Any) -> Chosen:
-    """The model of a name, or what belongs to it; the first where none is given."""
+    """Return the entry of a model; the first one if no model is given."""
     wanted = next(iter(models)) if name is None else str(name)
     if wanted not in models:
         raise unknown("model", wanted, models)

@@ -1,4 +1,4 @@
-"""Surfaces between the phases of a label image, as files of programs that show, print or compute with meshes."""
+"""Surfaces between the phases of a label image, as mesh files for other programs."""
 
 from monai_app.meshes.formats import is_mesh
 from monai_app.meshes.save import save_mesh

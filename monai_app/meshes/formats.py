@@ -15,7 +15,7 @@ from monai_app.errors import ConfigError
 from monai_app.meshes.surface import Surface
 
 Phases = Mapping[int, Phase]
-"""By value those whose surfaces are written."""
+"""Phases by value whose surfaces are written."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Format:
 
     Args:
         write: writes surfaces of phases.
-        several: whether it tells several phases apart.
+        several: whether it distinguishes several phases.
     """
 
     write: Callable[[Path, Surface, Phases], None]

@@ -21,7 +21,7 @@ from monai_app.stack.places import check_outside_stores
 from monai_app.stack.saving.source import Source
 
 _TOLERANCE = 0.01
-"""Part of a phase's volume that smoothing may change untold."""
+"""Relative change of a phase's volume by smoothing above which a warning is given."""
 
 
 def save_mesh(
@@ -59,7 +59,7 @@ def save_mesh(
         The file.
 
     Raises:
-        ConfigError: the target is no mesh or lies in a store, there is no such phase or level, a format that holds one
+        ConfigError: the target is not a mesh or is in a store, there is no such phase or level, a format that holds one
             phase gets several, the region is too large for the coarsest level, or VTK is not installed.
         StackError: there is no such label image, nothing of the phases in the region, or it was replaced meanwhile.
         TargetExistsError: the file exists.
@@ -115,7 +115,7 @@ def _phases(phases: tuple[Phase, ...], name: str | None, target: Path) -> dict[i
 
 
 def _changed_volumes(volume: npt.NDArray[np.uint8], surface: Surface, phases: Mapping[int, Phase]) -> Iterator[str]:
-    """Say of which phases smoothing changed the volume."""
+    """Describe for which phases smoothing changed the volume."""
     voxels, enclosed = np.bincount(volume.ravel(), minlength=256), surface.volumes()
     for value, phase in phases.items():
         if abs(part := enclosed[value] / voxels[value] - 1) > _TOLERANCE:

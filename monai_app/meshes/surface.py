@@ -26,7 +26,7 @@ class Surface:
     Attributes:
         points: (N, 3) x, y, z.
         triangles: (M, 3) indices of points; normals point out of the first side.
-        sides: (M, 2) the phases on both sides; 0 is no phase, and never the first.
+        sides: (M, 2) the phases on both sides; 0 is not a phase, and never the first.
     """
 
     points: npt.NDArray[np.float32]

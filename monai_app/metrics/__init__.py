@@ -1,4 +1,4 @@
-"""Scores of a segmentation: from one confusion matrix over all labelled pixels, and from where the errors lie."""
+"""Scores of a segmentation: from one confusion matrix over all labelled pixels, and from the positions of errors."""
 
 from monai_app.metrics.blocks import Blocks, Counts, confusion_blocks, shared_blocks
 from monai_app.metrics.bootstrap import Interval, block_interval

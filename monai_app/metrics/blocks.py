@@ -1,7 +1,7 @@
-"""Pixel counts of blocks of a slice: what a spatial bootstrap draws from.
+"""Pixel counts of blocks of a slice, from which a spatial bootstrap draws.
 
-Neighbouring pixels are right or wrong together, so an interval from single pixels would be far too narrow; blocks
-wider than this dependence are the units that are drawn.
+Errors of neighbouring pixels are correlated, so an interval from single pixels would be far too narrow; blocks wider
+than this dependence are the units that are drawn.
 """
 
 import math
@@ -15,12 +15,12 @@ Counts = npt.NDArray[np.int64]
 """Numbers of pixels, (..., K, K), ``[true][predicted]``."""
 
 BLOCKS = 9
-"""About so many blocks a slice is divided into. Errors are correlated over whole grains, so blocks must be as large as
-can be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
+"""Approximate number of blocks of a slice. Errors are correlated over whole grains, so blocks must be as large as can
+be, and Student's t pays for their small number; intervals of 16 or more smaller blocks were too narrow
 (docs/explanation/uncertainty.md)."""
 
 LEAST_BLOCKS = 4
-"""Blocks that an interval that can be relied on is made of."""
+"""Minimum number of blocks for a reliable interval."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def confusion_blocks(
         true: (rows, columns), 0 unlabelled, 1..K.
         predicted: (rows, columns), 0 where nothing is predicted, 1..K.
         phases: number of phases K.
-        number: about so many blocks the slice is divided into.
+        number: approximate number of blocks of the slice.
     """
     high, wide = block_shape((true.shape[0], true.shape[1]), number)
     across = np.arange(true.shape[1]) // wide

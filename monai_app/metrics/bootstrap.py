@@ -8,11 +8,11 @@ import numpy.typing as npt
 from scipy import stats
 
 REPEATS = 1000
-"""Resamples that a standard error is taken from."""
+"""Number of resamples for a standard error."""
 
 
 class Interval(NamedTuple):
-    """An interval, ``nan`` where there is none, and of how many blocks it was made."""
+    """An interval, ``nan`` if there is none, and of how many blocks it was made."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ def block_interval(
     Args:
         counts: (blocks, K, K), ``[true][predicted]``, of blocks that are wider than the range in which errors are
             correlated.
-        statistic: takes (repeats, K, K) and gives (repeats,), ``nan`` where it is undefined.
+        statistic: takes (repeats, K, K) and gives (repeats,), ``nan`` if it is undefined.
         level: share of the intervals that hold the true value.
         seed: of the draws.
         bounds: least and greatest value that the statistic can have.
@@ -61,7 +61,7 @@ def standard_error(
 
     Args:
         counts: (blocks, K, K), ``[true][predicted]``.
-        statistic: takes (repeats, K, K) and gives (repeats, ...), ``nan`` where it is undefined.
+        statistic: takes (repeats, K, K) and gives (repeats, ...), ``nan`` if it is undefined.
         seed: of the draws.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How well boundaries between phases are met, in pixels."""
+"""Agreement of the boundaries between phases, in pixels."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How far the confidence of a network may be believed: stated against observed, on labelled pixels."""
+"""Reliability of a network's confidence on labelled pixels."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 BINS = 15
-"""Bins of equal width that confidence is sorted into, as in Guo et al. 2017 (arXiv 1706.04599)."""
+"""Number of confidence bins of equal width, as in Guo et al. 2017 (arXiv 1706.04599)."""
 
 TEMPERATURES = (0.05, 20.0)
 """Ends of the range that a temperature is searched in."""
 
 _STEP = 1 << 20
-"""Pixels that probabilities are computed of at a time."""
+"""Pixels for which probabilities are computed at a time."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def labelled_pairs(output: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torc
 def phase_confusion(phases: int) -> ConfusionMatrix:
     """Make the confusion matrix of K phases over labelled pixels, ``[true][predicted]``.
 
-    Counts are whole numbers and accumulate over a run and over all processes.
+    Counts are integers and accumulate over a run and over all processes.
     """
     return ConfusionMatrix(num_classes=phases, output_transform=labelled_pairs)
 
@@ -50,11 +50,11 @@ def count_pixels(
 
 
 def mean_iou_metric(confusion: ConfusionMatrix, *, annotated_only: bool = True) -> MetricsLambda:
-    """Make the mean IoU a metric of its own: the key metric of validation, and of evaluation.
+    """Provide the mean IoU as a separate metric: the key metric of validation and evaluation.
 
     Args:
         confusion: the confusion matrix.
-        annotated_only: leave out phases that are not annotated, as validation does. If they counted, the first pixel
+        annotated_only: ignore phases that are not annotated, as validation does. If they counted, the first pixel
             predicted as one would take a K-th off the metric, and the choice of the best weights would hang on stray
             pixels.
     """

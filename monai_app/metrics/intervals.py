@@ -20,8 +20,8 @@ def score_intervals(counts: Counts, phases: Sequence[str]) -> dict[str, Any]:
         phases: names of the K phases.
 
     Returns:
-        JSON values: ``blocks``, and ``reliable`` where there are enough of them; ``phases``, a row per phase with the
-        same of the blocks in which it is annotated or predicted, and with both ends of its IoU and of
+        JSON values: ``blocks``, and ``reliable`` if there are enough of them; ``phases``, a row per phase with the same
+        of the blocks in which it is annotated or predicted, and with both ends of its IoU and of
         ``fraction_difference``, the predicted less the true share; ``mean`` with those of mean IoU and pixel accuracy.
     """
     rows = [

@@ -1,4 +1,4 @@
-"""Scores as files: a table for spreadsheets (CSV) and a document that holds everything (JSON)."""
+"""Scores as files: a table for spreadsheets (CSV) and a complete document (JSON)."""
 
 import csv
 import json
@@ -66,11 +66,11 @@ def read_scores(path: Path) -> dict[str, Any]:
     """Read what `write_scores` wrote as ``scores.json``; what is undefined is ``nan`` again.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     document = _with_nan(json.loads(path.read_text(encoding="utf8")))
     if not isinstance(document, dict):
-        raise ValueError(f"{path} is no object")
+        raise ValueError(f"{path} is not an object")
     return document
 
 

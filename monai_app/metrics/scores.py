@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PhaseScore:
-    """The scores of one phase; ``nan`` where a score is undefined (0/0).
+    """The scores of one phase; ``nan`` if a score is undefined (0/0).
 
     Attributes:
         phase: the phase's name.
@@ -43,8 +43,8 @@ class Scores:
 
     Attributes:
         phases: one entry per phase, in the order of their values.
-        mean_iou: mean over the phases that stand in the annotation or the prediction.
-        pixel_accuracy: share of the labelled pixels that are right.
+        mean_iou: mean over the phases that occur in the annotation or the prediction.
+        pixel_accuracy: share of correct pixels among the labelled ones.
         confusion: pixel counts, ``[true phase][predicted phase]``.
     """
 

@@ -1,4 +1,4 @@
-"""Errors where something, such as an artefact, is weak and where it is strong."""
+"""Error rates by the strength of something, such as an artefact."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How far the predicted surface of a phase lies from the annotated one."""
+"""Distances between the predicted and the annotated surface of a phase."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from monai_app.metrics.boundary import Labels
 
 
 class SurfaceDistance(NamedTuple):
-    """Distances between two surfaces, in the unit of the pixel size; ``nan`` where one of them is absent.
+    """Distances between two surfaces, in the unit of the pixel size; ``nan`` if one of them is absent.
 
     Attributes:
         mean: over the pixels of both surfaces, each to the nearest one of the other.

@@ -1,4 +1,4 @@
-"""Buttons that say what they do, or why they cannot do it now; errors as napari shows them."""
+"""Buttons that explain what they do or why they are disabled, and errors as napari messages."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The layers of a stack that is being labelled, in a viewer of napari."""
+"""The layers of a stack during labelling, in a napari viewer."""
 
 from collections.abc import Callable
 
@@ -101,12 +101,12 @@ class Canvas:
 
     @property
     def _spacing(self) -> float:
-        """The distance of slices in the viewer's unit: the smallest one of all layers; none where they do not fit."""
+        """The distance of slices in the viewer's unit: the smallest one of all layers; none if they do not fit."""
         spacing, units = self.session.stack.voxel_nm[0], self.viewer.dims.units
         return spacing if units is None else float((spacing * self.annotation.units[_Z]).m_as(units[_Z]))
 
     def _focus(self) -> None:
-        """Let strokes go to the annotation, unless somebody removed its layer."""
+        """Let strokes go to the annotation, unless its layer was removed."""
         if self.annotation in self.viewer.layers:
             self.viewer.layers.selection.active = self.annotation
 

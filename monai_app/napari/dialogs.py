@@ -1,4 +1,4 @@
-"""What the window asks a person."""
+"""Dialogs of the window."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,22 +31,22 @@ def agrees_to_remove(parent: QWidget, slices: Sequence[int]) -> bool:
     """Ask whether annotations of slices are to be removed."""
     which = ", ".join(map(str, slices))
     return agrees(
-        parent, "Remove annotations", f"Saving takes the annotation of slice {which} out of the store.\n\nDo it?"
+        parent, "Remove annotations", f"Saving removes the annotation of slice {which} from the store.\n\nContinue?"
     )
 
 
 def wants_to_resume(parent: QWidget, run: str) -> bool | None:
-    """Ask whether a stopped training is to go on; None where nothing is to be trained."""
+    """Ask whether to resume a stopped training; None cancels."""
     question = (
-        f"Training {run} has not ended.\n\nResume it, on the labels, size and epochs that it began with? With "
-        "No it is kept, and a new one begins on the current labels."
+        f"Training {run} is unfinished.\n\nResume it with its original labels, size and epochs? With No it is kept, "
+        "and a new one starts with the current labels."
     )
     answer = QMessageBox.question(parent, "Unfinished training", question, _BUTTON.Yes | _BUTTON.No | _BUTTON.Cancel)
     return None if answer == _BUTTON.Cancel else answer == _BUTTON.Yes
 
 
 def wants_to_save(parent: QWidget, slices: Sequence[int]) -> bool | None:
-    """Ask whether labels of slices are to be saved; None where they are neither to be saved nor given up."""
+    """Ask whether to save labels of slices; None cancels."""
     question = f"Labels of slice {', '.join(map(str, slices))} are not saved.\n\nSave them?"
     answer = QMessageBox.question(parent, "Unsaved labels", question, _BUTTON.Save | _BUTTON.Discard | _BUTTON.Cancel)
     return None if answer == _BUTTON.Cancel else answer == _BUTTON.Save

@@ -1,4 +1,4 @@
-"""Where the panel is in napari: closed and opened again it is the same one, and the window asks before it closes."""
+"""The panel's dock in napari: the panel survives closing the dock, and the window asks before it closes."""
 
 from napari.viewer import Viewer
 from qtpy.QtCore import QEvent, QObject

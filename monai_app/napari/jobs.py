@@ -1,4 +1,4 @@
-"""Trainings, predictions and ingestions of the plugin: our command line in processes of its own, and what it says."""
+"""Jobs of the plugin: training, prediction and ingestion as commands in separate processes."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,8 +25,8 @@ class Model:
 
     Attributes:
         path: run folder or exported file.
-        labels: the name of the label image that its prediction of a stack becomes: it begins with the model's name, and
-            ends with a part of the SHA-256 of its weights, since others may have the same name.
+        labels: the name of the label image with its prediction of a stack: the model's name and a part of the SHA-256
+        of its weights, because other models may have the same name.
     """
 
     path: Path
@@ -37,13 +37,13 @@ class Model:
         """The model of a run folder or an exported file.
 
         Raises:
-            ConfigError: it holds no trained weights.
+            ConfigError: it has no trained weights.
         """
         from monai_app.bundle.runs import WEIGHTS  # loads torch, which takes seconds
 
         weights = path / WEIGHTS if path.is_dir() else path
         if not weights.is_file():
-            raise ConfigError(f"{path} holds no trained weights; choose a run folder whose training ended")
+            raise ConfigError(f"{path} has no trained weights; choose a run folder with a finished training")
         return cls(path, f"model_{_NO_LABEL.sub('_', path.name)}_{file_sha256(weights)[:_DIGITS]}")
 
 
@@ -51,12 +51,12 @@ class Job(Generic[T]):
     """Work that a thread waits for.
 
     Args:
-        log: file that what is said is added to.
-        kept: what of the work is there after it was stopped, for people.
-        work: is given the job.
+        log: file to which output is appended.
+        kept: description of what is kept if it is stopped.
+        work: called with the job.
 
     Attributes:
-        command: runs our command line until the job is stopped.
+        command: runs commands until the job is stopped.
     """
 
     def __init__(self, log: Path, kept: str, work: Callable[["Job[T]"], T]) -> None:
@@ -78,7 +78,7 @@ class Job(Generic[T]):
         self.command.stop()
 
     def news(self) -> str:
-        """What was said since the last call."""
+        """Return the output since the last call."""
         with self.log.open("rb") as said:
             said.seek(self._read)
             text = said.read()
@@ -87,7 +87,7 @@ class Job(Generic[T]):
 
 
 def stopped_training(stack: Stack) -> str | None:
-    """The name of the run on a stack that was stopped after complete epochs; None where there is none."""
+    """Return the name of the stopped run of a stack that has complete epochs; None if there is none."""
     folder = _runs_of(stack)
     if not folder.is_dir():
         return None
@@ -98,14 +98,14 @@ def stopped_training(stack: Stack) -> str | None:
 
 
 def train(stack: Stack, options: Sequence[str], log: Path, *, resume: bool = False) -> Job[Path]:
-    """The job of ``monai-app train`` on the annotations that a stack has when it begins; gives the run folder.
+    """Return the job of ``monai-app train`` on the current annotations of a stack, which returns the run folder.
 
     Args:
         stack: the stack.
         options: of the command.
         log: see `Job`.
-        resume: go on with the training that was stopped, on the annotations that it began with; otherwise that is kept,
-            and the new run has a folder of its own.
+        resume: resume the stopped training with its original annotations; otherwise it is kept, and the new run has its
+        own folder.
     """
 
     def work(job: Job[Path]) -> Path:
@@ -117,16 +117,16 @@ def train(stack: Stack, options: Sequence[str], log: Path, *, resume: bool = Fal
         runs.set_aside()
         return train_next(runs, stack.reopened(), options, job.log, job.command, resume=False)
 
-    return Job(log, "complete epochs are kept, and Train offers to resume after them", work)
+    return Job(log, "complete epochs are kept, and Train offers to resume from them", work)
 
 
 def predict(stack: Stack, model: Model, z: int | None, log: Path, *, overwrite: bool = False) -> Job[str]:
-    """The job of ``monai-app segment``; gives the name of the label image.
+    """Return the job of ``monai-app segment``, which returns the name of the label image.
 
     Args:
         stack: the stack.
         model: is applied.
-        z: the slice; None for all, as a label image of their own.
+        z: the slice; None for all, in a separate label image.
         log: see `Job`.
         overwrite: replace a finished label image of all slices; one of a slice is always replaced.
     """
@@ -139,16 +139,16 @@ def predict(stack: Stack, model: Model, z: int | None, log: Path, *, overwrite: 
         job.command(words, job.log)
         return name
 
-    return Job(log, "finished tiles are kept, and the same prediction resumes after them", work)
+    return Job(log, "finished tiles are kept, and the same prediction resumes from them", work)
 
 
 def store_of(description: Path) -> Path:
-    """The store that a sample is ingested into: it is called like the description, and lies beside it."""
+    """Return the store of a sample, named like the description and next to it."""
     return description.with_suffix(".ome.zarr")
 
 
 def ingest(description: Path, log: Path, *, overwrite: bool = False) -> Job[Path]:
-    """The job of ``monai-app ingest``; gives the store.
+    """Return the job of ``monai-app ingest``, which returns the store.
 
     Args:
         description: of the sample.
@@ -169,7 +169,7 @@ def opened(path: Path) -> tuple[Session, Model | None]:
     """Open a stack, and find the model that was trained on it here last.
 
     Raises:
-        AppError: as `Session`.
+        AppError: see `Session`.
     """
     session = Session(path)
     folder = _runs_of(session.stack)
@@ -182,7 +182,7 @@ def opened(path: Path) -> tuple[Session, Model | None]:
 
 
 def progress_in(text: str) -> tuple[float, float] | None:
-    r"""How much is done, and of how much, as the last count in what a command says has it; None without any.
+    r"""Return the last count in the output of a command, as done and total; None if there is none.
 
     Example:
         >>> progress_in("epoch 1/20: loss 1.8\nepoch 2/20: loss 1.2, val_mean_iou 0.4\n")

@@ -1,4 +1,4 @@
-"""The parts of the window: phases, what slices are for, and which model is trained and applied."""
+"""The parts of the window: phases, roles of slices, and the model that is trained and applied."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,7 +25,7 @@ from monai_app.stack import Role, Stack
 Act = Callable[[], object]
 
 ROLES: dict[str, Role | None] = {"train": "train", "test": "test", "none": None}
-"""What a slice may be for, as the window says it."""
+"""Names of the roles in the window."""
 
 _SIZES = ("small", "paper")
 _MOST_EPOCHS = 100_000
@@ -81,14 +81,14 @@ class StackPanel(QWidget):
     """The stack.
 
     Args:
-        open_store, ingest: are called when somebody asks for it.
+        open_store, ingest: called on request.
     """
 
     def __init__(self, open_store: Act, ingest: Act) -> None:
         super().__init__()
         self._name = QLabel("no stack")
         self.open = Action("Open ...", "Open an ingested stack, NAME.ome.zarr", open_store)
-        self.ingest = Action("Ingest ...", "Make a stack from a sample's description", ingest)
+        self.ingest = Action("Ingest ...", "Create a stack from a sample's description", ingest)
         _grid(self, [(self._name,), (self.open, self.ingest)])
 
     def show_stack(self, stack: Stack) -> None:
@@ -101,7 +101,7 @@ class SlicePanel(QGroupBox):
     """The slice that is shown: what it is for, proposals, saving.
 
     Args:
-        set_role, propose, take, save, reload, least_sure: are called when somebody asks for it.
+        set_role, propose, take, save, reload, most_uncertain: called on request.
     """
 
     def __init__(
@@ -111,21 +111,25 @@ class SlicePanel(QGroupBox):
         take: Act,
         save: Act,
         reload: Act,
-        least_sure: Act,
+        most_uncertain: Act,
     ) -> None:
         super().__init__("Slice")
         self.name, self.role = QLabel(), QComboBox()
         self.role.addItems(list(ROLES))
         self.role.setToolTip(
-            "What its labels are for: to train on, to test a model, or none: Save takes its annotation out of the store"
+            "Role of its labels: training, testing, or none, with which Save removes its annotation from the store"
         )
         self.role.textActivated.connect(lambda text: set_role(ROLES[text]))
-        self.propose = Action("Propose", "Propose labels from what is painted so far", propose)
-        self.take = Action("Take proposal", "Take the proposal where nothing is painted; Ctrl-Z undoes it", take)
+        self.propose = Action("Propose", "Propose labels from the strokes painted so far", propose)
+        self.take = Action("Take proposal", "Accept the proposal where nothing is painted; Ctrl-Z undoes it", take)
         self.save = Action("Save", "Save everything painted as annotations of the store", save)
         self.reload = Action("Reload", "Discard unsaved changes of this slice, and reload it from the store", reload)
-        self.least_sure = Action("Least sure slice", "Go to the slice that the model is the least sure of", least_sure)
-        _grid(self, [(self.name, self.role), (self.propose, self.take), (self.save, self.reload), (self.least_sure,)])
+        self.most_uncertain = Action(
+            "Least certain slice", "Go to the slice on which the model is least certain", most_uncertain
+        )
+        _grid(
+            self, [(self.name, self.role), (self.propose, self.take), (self.save, self.reload), (self.most_uncertain,)]
+        )
 
     def show_slice(self, canvas: Canvas | None) -> None:
         """Show which slice it is, and what it is for."""
@@ -143,7 +147,7 @@ class ModelPanel(QGroupBox):
     """The model: how it is trained, and what it is applied to.
 
     Args:
-        choose, train, predict_slice, predict_stack: are called when somebody asks for it.
+        choose, train, predict_slice, predict_stack: called on request.
     """
 
     def __init__(self, choose: Act, train: Act, predict_slice: Act, predict_stack: Act) -> None:
@@ -155,7 +159,7 @@ class ModelPanel(QGroupBox):
         self.epochs.setSpecialValueText("epochs of the size")
         self.epochs.setSuffix(" epochs")
         self.choose = Action("Choose ...", "Choose the run folder of another model", choose)
-        self.train = Action("Train", "Save, and train a model on all slices to train on", train)
+        self.train = Action("Train", "Save, and train a model on all training slices", train)
         self.predict_slice = Action("Predict slice", "Segment this slice with the model", predict_slice)
         self.predict_stack = Action("Predict stack", "Segment all slices with the model", predict_stack)
         rows = [(self._size, self.epochs), (self.train,), (self.name, self.choose)]
@@ -185,7 +189,7 @@ def why_not(
         model: is applied; None before there is one.
         running: what is being done; None for nothing.
     """
-    buttons = (slices.propose, slices.take, slices.save, slices.reload, slices.least_sure)
+    buttons = (slices.propose, slices.take, slices.save, slices.reload, slices.most_uncertain)
     more = (models.train, models.predict_slice, models.predict_stack)
     if canvas is None:
         return dict.fromkeys((*buttons, *more), "open a stack first")
@@ -197,7 +201,7 @@ def why_not(
         slices.take: session.why_not_take(z, canvas.proposed.plane(z)),
         slices.save: None if session.changed else "nothing was changed",
         slices.reload: None,
-        slices.least_sure: running or ranking,
+        slices.most_uncertain: running or ranking,
         models.train: running or session.why_no_training(),
         models.predict_slice: running or no_model,
         models.predict_stack: running or no_model,

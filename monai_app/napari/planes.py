@@ -1,4 +1,4 @@
-"""Labels of a stack that napari paints on, of which only what was painted is held in memory."""
+"""Labels of a stack for painting in napari, of which only painted slices are held in memory."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Planes:
     """Labels (slices, rows, columns) as an array that is read slice by slice, and painted.
 
     A painted slice stays in memory until it is dropped; of all others the last one read does. What napari's labels
-    layer asks of an array is here: whole numbers, slices and arrays of whole numbers as indices.
+    layer asks of an array is here: integers, slices and arrays of integers as indices.
 
     Args:
         shape: (slices, rows, columns).

@@ -1,4 +1,4 @@
-"""Work beside the window: a bar, what the work says, and a button that stops it."""
+"""Background work: a progress bar, its output, and a button that stops it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ _STEPS = 1000
 
 
 class Runner(QWidget):
-    """Does one piece of work at a time in a thread, and shows how far it is.
+    """Runs one job at a time in a thread, and shows its progress.
 
     Attributes:
         changed: signal when work begins and ends.
@@ -56,7 +56,7 @@ class Runner(QWidget):
 
         Args:
             title: what it is.
-            work: a `Job`, or what nobody can stop.
+            work: a `Job`, or a function that cannot be stopped.
             done: is given in the window's thread what the work gives; errors are shown.
         """
         self.busy, self._job = title, work if isinstance(work, Job) else None

@@ -1,4 +1,4 @@
-"""One stack that is being labelled: what was painted, what slices are for, and what of it the store has; no Qt."""
+"""A labelling session of a stack: painted labels, roles of slices, and the state of the store; without Qt."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,9 +15,9 @@ from monai_app.stack.annotations.editing import check_phases
 from monai_app.stack.annotations.history import State
 
 SOURCE = "napari"
-"""Who annotates, as it is recorded with the slices."""
+"""Name of the annotator recorded with the slices."""
 
-_TEST = "it tests models, so a person labels it"
+_TEST = "it is a test slice, which must be labelled by a person"
 
 
 class Session:
@@ -44,7 +44,7 @@ class Session:
         self._hashed: dict[int, tuple[tuple[Role | None, int], State | None]] = {}
 
     def role(self, z: int) -> Role | None:
-        """What a slice is for; None where its labels are not to be saved.
+        """Return the role of a slice; None if its labels are not saved.
 
         A slice without annotation is to train on as soon as something is painted on it.
         """
@@ -53,7 +53,7 @@ class Session:
         return self._roles.get(z, "train" if stored is None and painted is not None and painted.any() else stored)
 
     def set_role(self, z: int, role: Role | None) -> None:
-        """Say what a slice is for; None takes its annotation back with the next `save`."""
+        """Set the role of a slice; with None, the next `save` removes its annotation."""
         self.labels.plane(z)  # what the store has of it is noted
         self._roles[z] = role
 
@@ -69,17 +69,17 @@ class Session:
         return [z for z in self.changed if self._wanted(z) is None]
 
     def save(self, *, overwrite: bool = False) -> list[int]:
-        """Make what was changed the annotations of the store, in one step.
+        """Save all changes to the annotations of the store atomically.
 
         Args:
-            overwrite: also replace annotations that somebody else changed since they were read here.
+            overwrite: also replace annotations that others changed since they were read here.
 
         Returns:
             The slices.
 
         Raises:
-            OutdatedError: somebody else changed some; nothing is saved.
-            AppError: as `revise`.
+            OutdatedError: others changed some annotations; nothing is saved.
+            AppError: see `revise`.
         """
         changed = self.changed
         roles = {z: self.role(z) for z in changed}
@@ -91,7 +91,7 @@ class Session:
                 by = current.annotated_by(newer[0]) or "another program"
                 raise OutdatedError(
                     f"slice {', '.join(map(str, newer))} was annotated by {by} after it was opened here, so nothing "
-                    "was saved; reload it, or allow to replace that"
+                    "was saved; reload it, or confirm to replace that annotation"
                 )
             return Revision(labels, {z: role for z, role in roles.items() if role is not None})
 
@@ -101,7 +101,7 @@ class Session:
         return changed
 
     def reload(self, z: int) -> None:
-        """Leave what was changed on a slice, and take what the store has by now.
+        """Discard changes of a slice, and read the current annotation from the store.
 
         Raises:
             StackError: the store was replaced or is damaged.
@@ -135,8 +135,8 @@ class Session:
         rows, columns = (axis.astype(small) for axis in where)
         return (np.full(rows.shape, z, small), rows, columns), proposal[where]
 
-    def least_sure(self, labels: str, z: int) -> int:
-        """The slice without labels that a model is the least sure of; asked again there, the next one, and so on.
+    def most_uncertain(self, labels: str, z: int) -> int:
+        """Return the unlabelled slice on which a model is least certain; on repeated calls, the next one, and so on.
 
         Args:
             labels: a label image with confidence.
@@ -146,15 +146,15 @@ class Session:
             AnnotationError: all slices have labels.
             StackError: there is no such label image.
         """
-        from monai_app.active_learning.stored_scores import least_sure  # loads torch, which takes seconds
+        from monai_app.active_learning.stored_scores import most_uncertain  # loads torch, which takes seconds
 
-        order = [score.z for score in least_sure(self.stack, labels) if self.role(score.z) is None]
+        order = [score.z for score in most_uncertain(self.stack, labels) if self.role(score.z) is None]
         if not order:
             raise AnnotationError("every slice has labels already; correct some of them instead")
         return order[(order.index(z) + 1) % len(order)] if z in order else order[0]
 
     def why_no_proposal(self, z: int) -> str | None:
-        """Why labels of a slice cannot be proposed; None where they can."""
+        """Return why labels of a slice cannot be proposed; None if they can."""
         if self.role(z) == "test":
             return _TEST
         if self.stack.roles.get(z) == "test":
@@ -163,22 +163,22 @@ class Session:
         return None if painted else "paint some pixels of two phases first"
 
     def why_not_take(self, z: int, proposal: Plane) -> str | None:
-        """Why a proposal (rows, columns) cannot be taken into a slice; None where it can."""
+        """Return why a proposal (rows, columns) cannot be accepted; None if it can."""
         if self.role(z) == "test":
             return _TEST
-        return None if proposal.any() else "nothing is proposed for this slice"
+        return None if proposal.any() else "there is no proposal for this slice"
 
     def why_no_training(self) -> str | None:
-        """Why no model can be trained; None where one can."""
+        """Return why no model can be trained; None if one can."""
         known = self.stack.roles.keys() | self.labels.painted.keys()
         return None if any(self.role(z) == "train" for z in known) else "label a slice to train on first"
 
     def why_no_ranking(self, labels: str) -> str | None:
-        """Why there is no least sure slice by a label image; None where there is one."""
+        """Return why a label image yields no least certain slice; None if it does."""
         return None if labels in self.stack.label_names() else "predict the stack first"
 
     def _read(self, z: int) -> Plane:
-        if z not in self._roles:  # else somebody else's annotation would pass for the one that the role was given to
+        if z not in self._roles:  # otherwise another user's annotation would get this role
             self._found[z] = _state(self.stack, z)
         return _labels(self.stack, z)
 

@@ -1,4 +1,4 @@
-"""The panel "Label a stack": every button calls what the command line calls too."""
+"""The panel "Label a stack"; its buttons call the same functions as the command line."""
 
 from pathlib import Path
 
@@ -56,7 +56,9 @@ class LabelPanel(QWidget):
             lambda: ask_folder(self, "Open an ingested stack (NAME.ome.zarr)", self.open),
             lambda: ask_description(self, self.ingest),
         )
-        self.slice = SlicePanel(self.set_role, self.propose, self.take, self.save, self.reload, self.go_to_least_sure)
+        self.slice = SlicePanel(
+            self.set_role, self.propose, self.take, self.save, self.reload, self.go_to_most_uncertain
+        )
         self.models = ModelPanel(
             lambda: ask_folder(self, "Choose the run folder of a model", self.choose_model),
             self.train,
@@ -83,7 +85,7 @@ class LabelPanel(QWidget):
         return self._canvas.z
 
     def ingest(self, description: Path) -> None:
-        """Ingest a sample, and open the stack; one that is there is replaced only if the person says so."""
+        """Ingest a sample, and open the stack; an existing one is replaced only after confirmation."""
         store = jobs.store_of(description)
         question = f"{store.name} exists already.\n\nReplace it, with all annotations and predictions in it?"
         if not store.exists() or agrees(self, "Ingested already", question):
@@ -91,16 +93,16 @@ class LabelPanel(QWidget):
             self.runner.start("ingest", job, self.open)
 
     def open(self, path: Path) -> None:
-        """Open a stack, which takes the place of the one before once what was painted there is saved or given up."""
+        """Open a stack in place of the current one, after its changes are saved or discarded."""
         self.runner.start(f"open {path.name}", lambda: jobs.opened(path), self._opened)
 
     def set_role(self, role: Role | None) -> None:
-        """Say what the slice is for."""
+        """Set the role of the slice."""
         self._session.set_role(self.z, role)
         self.refresh()
 
     def propose(self) -> None:
-        """Propose labels of the slice, in a layer of their own."""
+        """Propose labels of the slice, in a separate layer."""
         work = self._session.proposal(self.z)
         self.runner.start(f"propose labels of slice {self.z}", work, self._proposed)
 
@@ -110,7 +112,7 @@ class LabelPanel(QWidget):
         self.refresh()
 
     def save(self) -> bool:
-        """Save all that was changed; annotations are removed, and those of others replaced, only if the person says so.
+        """Save all changes; annotations are removed, and those of others replaced, only after confirmation.
 
         Returns:
             Whether it is saved.
@@ -128,12 +130,12 @@ class LabelPanel(QWidget):
         return True
 
     def reload(self) -> None:
-        """Give up what was changed on the slice, and show what the store has."""
+        """Discard changes of the slice, and show the stored annotation."""
         self._session.reload(self.z)
         self._changed()
 
     def train(self) -> None:
-        """Save, and train a model to apply, or go on with a training that has not ended if the person says so."""
+        """Save, and train a model, or resume an unfinished training after confirmation."""
         if not self.save():
             return
         stopped = jobs.stopped_training(self._session.stack)
@@ -156,11 +158,11 @@ class LabelPanel(QWidget):
             job = jobs.predict(stack, self.model, z, self._log(), overwrite=done)
             self.runner.start("segment" if z is None else f"segment slice {z}", job, self._canvas.show_prediction)
 
-    def go_to_least_sure(self) -> None:
-        """Go to the slice, of those without labels, that the model is the least sure of."""
+    def go_to_most_uncertain(self) -> None:
+        """Go to the unlabelled slice on which the model is least certain."""
         assert self.model is not None
         canvas, labels, z = self._canvas, self.model.labels, self.z
-        self.runner.start("rank the slices", lambda: canvas.session.least_sure(labels, z), canvas.go_to)
+        self.runner.start("rank the slices", lambda: canvas.session.most_uncertain(labels, z), canvas.go_to)
 
     def may_leave(self) -> bool:
         """Whether the stack may be left: what is not saved, or not finished, is asked about."""
@@ -169,7 +171,7 @@ class LabelPanel(QWidget):
             save = wants_to_save(self, changed)
             if save is None or (save and not self.save()):
                 return False
-        busy = f"{self.runner.busy} is not finished. Closing kills it: {self.runner.kept}.\n\nClose?"
+        busy = f"{self.runner.busy} is not finished. Closing stops it: {self.runner.kept}.\n\nClose?"
         return self.runner.busy is None or agrees(self, "Not finished", busy)
 
     def refresh(self, *_: object) -> None:
@@ -212,7 +214,7 @@ class LabelPanel(QWidget):
         self._canvas.propose(proposal)
         if proposal.missing:
             names = ", ".join(phase.name for phase in proposal.missing)
-            note(f"nothing is painted of {names}, so the proposal of slice {proposal.z} has none of it")
+            note(f"nothing is painted of {names}, so the proposal of slice {proposal.z} does not contain it")
 
     def _chosen(self, model: jobs.Model) -> None:
         self.model = model

@@ -1,4 +1,4 @@
-"""Networks that exist nowhere else: Sensor-3D and its convolutional LSTM."""
+"""Networks of this package: Sensor-3D with its convolutional LSTM."""
 
 from monai_app.networks.convlstm import BidirectionalConvLSTM2d, ConvLSTM2d
 from monai_app.networks.norms import batch_normalised

@@ -21,7 +21,7 @@ def record_calibration(weights: Path, calibration: Calibration) -> None:
 
 
 def read_calibration(weights: Path, sha256: str) -> Calibration | None:
-    """Return the calibration of a file of weights; None where there is none, or that of other weights, which is told.
+    """Return the calibration of a weights file; None if there is none or, with a warning, one of other weights.
 
     Args:
         weights: the file, ``<bundle>/models/model.pt``.
@@ -33,7 +33,7 @@ def read_calibration(weights: Path, sha256: str) -> Calibration | None:
     path = metadata_of(weights)
     try:
         document = json.loads(path.read_text(encoding="utf8"))
-    except (OSError, ValueError):  # what is wrong with it is told where it is needed
+    except (OSError, ValueError):  # errors are reported where it is needed
         return None
     calibration = calibration_in(document, str(path))
     if calibration is None or calibration.weights_sha256 == sha256:
@@ -46,7 +46,7 @@ def read_calibration(weights: Path, sha256: str) -> Calibration | None:
 
 
 def temperature_of(weights: Path, sha256: str) -> float:
-    """Return what a file's logits are divided by before they become probabilities; 1 where nobody calibrated them.
+    """Return the divisor of the logits before they become probabilities; 1 if they are not calibrated.
 
     Arguments and errors are those of `read_calibration`.
     """
@@ -55,7 +55,7 @@ def temperature_of(weights: Path, sha256: str) -> float:
 
 
 def weights_and_temperature(weights: Path) -> str:
-    """Return what tells a model's probabilities from others: the SHA-256 of a file of weights, and its temperature.
+    """Return the key of a model's probabilities: the SHA-256 of its weights file, and its temperature.
 
     Raises:
         ConfigError: the calibration is damaged.

@@ -1,4 +1,4 @@
-"""The part of a convolutional LSTM's step that is no convolution, and its derivative.
+"""The part of a convolutional LSTM's step that is not a convolution, and its derivative.
 
 Left to autograd, cutting the gates out of one tensor and putting their gradients together again is a good part of a
 training step on a CPU. Here every map is made once, and the gradient of the whole is written once.

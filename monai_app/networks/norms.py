@@ -1,18 +1,19 @@
-"""Networks of MONAI without statistics of the image at hand, which would make the result depend on the tile."""
+"""MONAI networks without instance statistics, which would make the result depend on the tile."""
 
 from typing import Any
 
-from monai.networks import nets
 from torch import nn
 
 from monai_app.errors import ConfigError
 
 
 def monai_network(name: str) -> type[nn.Module]:
-    """Return a class of ``monai.networks.nets``; ConfigError where there is none of that name."""
+    """Return a class of ``monai.networks.nets``; ConfigError if there is none of that name."""
+    from monai.networks import nets  # MONAI loads slowly, and other networks do without it
+
     found = getattr(nets, name, None)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ConfigError(f"network {name!r} is no class of monai.networks.nets; name one of them")
+        raise ConfigError(f"network {name!r} is not a class of monai.networks.nets; name one of them")
     return found
 
 

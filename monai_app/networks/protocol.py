@@ -1,4 +1,4 @@
-"""Networks of slabs as functions of single slices with several targets, so that what targets share is computed once.
+"""Networks of slabs as functions of single slices with several targets, so that shared work is done once.
 
 Slabs of consecutive targets overlap::
 
@@ -110,5 +110,5 @@ def as_sequence(network: nn.Module, slices: int, targets: int) -> SequenceNetwor
     if not isinstance(network, SharesWork):
         return SlabSequence(network, slices, targets).eval()
     if slices != network.slices:
-        raise ConfigError(f"slices {slices}: this network was made for slabs of {network.slices}; give that number")
+        raise ConfigError(f"slices {slices}: this network was built for slabs of {network.slices}; give that number")
     return network.sequence(targets).eval()

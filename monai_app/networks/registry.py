@@ -1,4 +1,4 @@
-"""Networks by name: what a model's description may ask for, so that it is data and no code."""
+"""Networks by name, so that the description of a model is data and not code."""
 
 import inspect
 from collections.abc import Callable

@@ -116,7 +116,7 @@ class Sensor3D(nn.Module):
         return Sensor3DSequence(self, targets)
 
     def _by_slice(self, image: Tensor) -> Tensor:
-        """Make every slice an image of its own: (B, S*C, H, W) to (S*B, C, H, W)."""
+        """Make every slice a separate image: (B, S*C, H, W) to (S*B, C, H, W)."""
         return torch.unflatten(image, 1, (self.slices, self.detectors)).transpose(0, 1).flatten(0, 1)
 
     def _encode(self, images: Tensor) -> list[Tensor]:

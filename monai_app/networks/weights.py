@@ -1,4 +1,4 @@
-"""Weights on the disk: read without running code, loaded only where every one of them fits."""
+"""Weights on disk: read without running code, and loaded only if all of them fit."""
 
 import json
 import zipfile
@@ -40,7 +40,7 @@ class Weights(NamedTuple):
 
 
 def save_checkpoint(state: Mapping[str, Any], path: Path) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint atomically.
 
     Raises:
         StorageError: the disk is full or read-only.
@@ -78,11 +78,11 @@ def _record(path: Path, hashes: list[str]) -> None:
 
 
 def recorded_checksums(path: Path) -> set[str]:
-    """Return what the metadata.json of its bundle says that a file's SHA-256 may be; empty where it says nothing."""
+    """Return what the metadata.json of its bundle says that a file's SHA-256 may be; empty if it says nothing."""
     try:
         document = json.loads(metadata_of(path).read_text(encoding="utf8"))
         return set(document[CHECKSUMS][_name(path)])
-    except (OSError, ValueError, KeyError, TypeError):  # what is wrong with it is told where it is needed
+    except (OSError, ValueError, KeyError, TypeError):  # errors are reported where it is needed
         return set()
 
 
@@ -94,7 +94,7 @@ def read_weights(path: Path | str) -> Weights:
     """Read a file of weights once: what is loaded is what is hashed, also where the file is replaced meanwhile.
 
     Raises:
-        ConfigError: as `read_checkpoint`; or the metadata.json of its bundle names other weights.
+        ConfigError: see `read_checkpoint`; or the metadata.json of its bundle names other weights.
     """
     recorded = recorded_checksums(Path(path))
     try:
@@ -103,15 +103,14 @@ def read_weights(path: Path | str) -> Weights:
         raise _missing(path) from None
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read ({error.strerror}); allow to read it, or name another file"
+            f"{path} cannot be read ({error.strerror}); change its permissions, or give another file"
         ) from error
     weights = Weights(_parsed(BytesIO(content), path), origin)
     if recorded and origin.sha256 not in recorded | recorded_checksums(Path(path)):  # a training may just have saved
         raise ConfigError(
-            f"{path} holds other weights than its bundle's metadata.json names: they were copied there from another "
-            "model; put the right ones back, or, if they are intended, confirm them with "
-            "`monai-app verify --add-checksums` of "
-            "the run folder"
+            f"{path} contains weights other than those named in its bundle's metadata.json, as after copying them "
+            "from another model; restore the right ones, or, if they are intended, confirm them with `monai-app "
+            "verify --add-checksums` of the run folder"
         )
     return weights
 
@@ -121,7 +120,7 @@ def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]
 
     Args:
         path: the file.
-        mapped: leave tensors on the disk until they are looked at, for who wants the numbers and texts.
+        mapped: leave tensors on disk until they are accessed, if only numbers and strings are needed.
 
     Raises:
         ConfigError: it is missing, damaged, or holds something else.
@@ -133,7 +132,7 @@ def read_checkpoint(path: Path | str, *, mapped: bool = False) -> dict[str, Any]
 
 
 def _missing(path: Path | str) -> ConfigError:
-    return ConfigError(f"{path} is not there; train first, or name the run folder's own")
+    return ConfigError(f"{path} does not exist; train first, or give the run folder's own weights")
 
 
 def _parsed(source: Path | IO[bytes], path: Path | str, *, mapped: bool = False) -> dict[str, Any]:
@@ -144,7 +143,7 @@ def _parsed(source: Path | IO[bytes], path: Path | str, *, mapped: bool = False)
         raise
     except UnpicklingError as error:
         raise ConfigError(
-            f"{path} is damaged, or holds more than tensors, numbers and texts and would run code when it is loaded "
+            f"{path} is damaged, or contains more than tensors, numbers and strings and would run code when loaded "
             f"({str(error).splitlines()[0]}); save a plain state dict, or restore it from a copy"
         ) from error
     except Exception as error:  # of whatever kind the unpickler stumbles with over damage
@@ -152,7 +151,9 @@ def _parsed(source: Path | IO[bytes], path: Path | str, *, mapped: bool = False)
             f"{path} is damaged ({type(error).__name__}: {error}); train again, or restore it from a copy"
         ) from error
     if not isinstance(state, dict):
-        raise ConfigError(f"{path} holds {type(state).__name__}: weights are a state dict, name to tensor; save that")
+        raise ConfigError(
+            f"{path} holds {type(state).__name__}: but weights are a state dict, name to tensor; save that"
+        )
     return state
 
 
@@ -216,7 +217,7 @@ def check_fit(network: nn.Module, state: Mapping[str, Any], name: str) -> None:
     }
     problems = "; ".join(f"{what}: {_listed(keys)}" for what, keys in wrong.items() if keys)
     if problems:
-        raise ConfigError(f"{name} does not fit the network ({problems}); use the weights of this very run folder")
+        raise ConfigError(f"{name} does not fit the network ({problems}); use the weights of this run folder")
 
 
 def _shape(value: Any) -> str:

@@ -35,17 +35,17 @@ class Structure(Strict):
     """The material. Fractions are those of a large volume; a small field scatters around them."""
 
     pore_level: Strength = 0.95
-    """Level above which the capillary-pore field (unit variance) is pore; higher is less pore."""
+    """Threshold above which the capillary-pore field (unit variance) is pore; higher means fewer pores."""
     pore_nm: Thickness = 330.0
     """Correlation length of the capillary pores, nm."""
     void_probability: Share = 0.5
-    """Chance of a round air void (radius 0.3-0.8 um) in a cell of 5 um."""
+    """Probability of a round air void (radius 0.3-0.8 um) in a cell of 5 um."""
     clinker_radius_um: Micrometres = 1.75
     """Mean radius of a large clinker remnant, um."""
     portlandite_radius_um: Micrometres = 1.12
     """Mean radius of a portlandite crystal, um."""
     aggregate_radius_um: Micrometres = 11.0
-    """Mean radius of a sand grain, um; grains stand 30 um apart."""
+    """Mean radius of a sand grain, um; grains are 30 um apart."""
     shell_nm: Thickness = 760.0
     """Mean thickness of the inner hydrate around clinker, nm (860 nm in Zhao 2019, Materials 12:1882)."""
 
@@ -60,7 +60,7 @@ class Artefacts(Strict):
     noise: Strength = 1.0
     """Standard deviation of the Poisson-Gaussian noise relative to the detector's ``electrons`` and ``read_noise``."""
     shine_through: Strength = 1.0
-    """How much of the structure behind a pore is seen in it; at 0 a pore is evenly dark."""
+    """Visibility of the structure behind a pore; at 0 a pore is uniformly dark."""
     subsurface: Strength = 1.0
     """Electrons from below the face, which soften inclined phase boundaries; scales the escape depth."""
     blur: Strength = 1.0
@@ -89,11 +89,11 @@ class Detector(Strict):
     curtain_gain: Strength
     """Gain of the curtains; 1 is a side-mounted SE detector."""
     shadow: Share
-    """Share of the signal lost where the trench hides the detector completely, 0-1."""
+    """Share of the signal lost where the trench fully shadows the detector, 0-1."""
     charging: Strength
     """Gain of charging tails."""
     electrons: Annotated[float, Field(ge=0.1, le=1_000_000)]
-    """Electrons that make a white pixel: the Poisson noise."""
+    """Electrons of a white pixel, which determine the Poisson noise."""
     read_noise: Strength
     """Sd of the Gaussian noise of the electronics, 8-bit grey levels."""
     blur_px: Strength
@@ -141,7 +141,7 @@ class PhantomConfig(Strict):
     voxel_nm: Voxel = _VOXEL
     """Voxel size, nm."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
-    """Determines everything that is random."""
+    """Seed of all random numbers."""
     structure: Structure = Structure()
     """The material."""
     artefacts: Artefacts = Artefacts()

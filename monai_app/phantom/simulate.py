@@ -125,7 +125,7 @@ class _Simulator:
         return surface, streaks, artefacts.charge(face.material, self._config.voxel_nm.x)
 
     def _record(self, signal: Floats, channel: int, z: int) -> NDArray[np.uint8]:
-        """Shade and record a signal; noise and flicker of a detector have a random stream of their own."""
+        """Shade and record a signal; noise and flicker of a detector have a separate random stream."""
         rng = np.random.default_rng([self._config.seed, _NOISE_STREAM, channel, z])
         signal *= self._shadows[channel]
         signal *= artefacts.flicker(self._config.rows, self._config.artefacts.flicker, rng)

@@ -1,6 +1,6 @@
-"""Labels proposed from the pixels that are painted so far, by a random forest on features of every pixel.
+"""Labels proposed from painted pixels by a random forest on pixel features.
 
-A proposal of a slice takes seconds, so it can be asked for again after every stroke.
+A proposal of a slice takes seconds, so it can be repeated after every stroke.
 """
 
 from monai_app.proposals.forest import Forest, Proposal, propose, train_forest

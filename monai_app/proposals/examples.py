@@ -14,7 +14,7 @@ _MOST = 3000
 """Pixels of a phase, in all slices together."""
 
 _TILES = 16
-"""Tiles of a slice that a phase is learnt from, where they hold enough of it: features of all of them take seconds."""
+"""Maximum tiles of a slice from which pixels of a phase are taken, because features of all tiles take seconds."""
 
 Labels = npt.NDArray[np.uint8]
 """(rows, columns): 0 unlabelled, 1..K the phases."""
@@ -24,7 +24,7 @@ Given = Mapping[int, npt.NDArray[np.integer]]
 
 
 def painted_labels(stack: Stack, given: Given) -> dict[int, Labels]:
-    """Return the labels that are learnt from, by z: of slices to train on, never of those to test on.
+    """Return the labels for training by z, never those of test slices.
 
     Args:
         stack: the stack.
@@ -43,7 +43,7 @@ def painted_labels(stack: Stack, given: Given) -> dict[int, Labels]:
         what = f"only {names[0]} is painted" if names else "nothing is painted"
         raise AnnotationError(
             f"{what} in the training slices of {stack.path.name}; paint pixels of at least two phases (of "
-            f"{', '.join(phase.name for phase in stack.phases)}), so that they can be told apart"
+            f"{', '.join(phase.name for phase in stack.phases)}), so that they can be distinguished"
         )
     return painted
 

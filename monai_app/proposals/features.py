@@ -1,4 +1,4 @@
-"""What a pixel is told apart by: greys, edges and ridges around it at several scales, in all detectors and slices."""
+"""Pixel features: grey values, edges and ridges at several scales, in all detectors and slices."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence

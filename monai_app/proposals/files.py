@@ -53,7 +53,7 @@ def write_proposals(
         report: called with every proposal, in the order of the slices.
 
     Raises:
-        AppError: as `check_file`, or the stack was replaced or annotated meanwhile.
+        AppError: see `check_file`, or the stack was replaced or annotated meanwhile.
     """
     stack = forest.stack
     check_file(stack, slices, target, overwrite=overwrite)

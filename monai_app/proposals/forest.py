@@ -30,7 +30,7 @@ class Proposal:
         labels: (rows, columns), 1..K the phases; 0 where a slice that was moved at the ingestion has no pixels. Painted
             pixels keep their phase.
         confidence: (rows, columns), float32: the greatest of the phases' mean probabilities over the trees, 0..1; 1
-            where a pixel is painted, 0 where there is none.
+            where a pixel is painted, 0 if there is none.
         missing: the phases of the stack of which no pixel is painted, so that none is proposed.
     """
 
@@ -41,7 +41,7 @@ class Proposal:
 
 
 class Forest:
-    """A random forest that tells phases apart; `train_forest` makes one.
+    """A random forest that classifies phases; `train_forest` creates one.
 
     Attributes:
         stack: the stack.
@@ -90,7 +90,7 @@ class Forest:
 
 
 def train_forest(stack: Stack, labels: Given | None = None, seed: int = 0) -> Forest:
-    """Train a random forest on what is painted in the slices to train on.
+    """Train a random forest on the painted pixels of the training slices.
 
     Its trees are extremely randomised (Geurts, Ernst and Wehenkel 2006, doi 10.1007/s10994-006-6226-1): thresholds are
     drawn too, and follow the noise of a few painted pixels less than the best ones would. Annotations of slices to test
@@ -145,6 +145,6 @@ def check_target(stack: Stack, z: int) -> None:
     stack.check_slice(z)
     if z in stack.test_slices:
         raise AnnotationError(
-            f"slice {z} of {stack.path.name} is to test on: labels proposed from the training slices would agree with "
-            "a model of them more than the material does; label it without a proposal, or make it a slice to train on"
+            f"slice {z} of {stack.path.name} is a test slice: proposals from the training slices would bias its "
+            "scores towards the model; label it without a proposal, or give it the role train"
         )

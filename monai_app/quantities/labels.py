@@ -1,4 +1,4 @@
-"""The labels that are measured: blocks of a label image of a stack, or an array."""
+"""Labels to measure, read in blocks from a label image of a stack or an array."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from monai_app.stack.mask import Mask
 from monai_app.stack.store import Stack
 
 Voxels = npt.NDArray[np.uint8]
-"""Labels (z, y, x): 0 is not segmented and takes part in nothing, other values are phases."""
+"""Labels (z, y, x): 0 is not segmented and ignored, other values are phases."""
 
 BLOCK = 2**25
 """Voxels of a block, unless a measure asks for others."""
@@ -31,8 +31,8 @@ class Labels(ABC):
     Attributes:
         phases: what the values mean.
         voxel_nm: voxel size z, y, x in nm.
-        planes: z, in the stack, of every plane; None for a plane of zeros that stands in a gap of the stack, so that
-            nothing is measured across it.
+        planes: z, in the stack, of every plane; None for a plane of zeros in a gap of the stack, so that nothing is
+        measured across it.
         shape: (planes, rows, columns).
 
     Raises:
@@ -80,7 +80,7 @@ class Labels(ABC):
         return [Span(run[0], run[-1] + 1) for run in runs]
 
     def depth_um(self, z: int) -> float:
-        """Return how far slice ``z`` of the stack lies from its first one."""
+        """Return the depth of slice ``z`` below the first one."""
         return z * self.voxel_um[0]
 
     @abstractmethod
@@ -92,7 +92,7 @@ class Labels(ABC):
         """
 
     def slabs(self, progress: Progress = silent, voxels: int = BLOCK) -> Iterator[tuple[Region, Voxels]]:
-        """Give all of it in blocks of whole planes, in their order.
+        """Yield all labels in blocks of complete planes, in order.
 
         Args:
             progress: called for every block.
@@ -162,8 +162,8 @@ class StoredLabels(Labels):
         phases = read_phases(stack.path, name)
         if not phases:
             raise StackError(
-                f"label image {name!r} of {stack.path.name} has no phases whose quantities could be measured; segment "
-                "with a model that knows phases"
+                f"label image {name!r} of {stack.path.name} has no phases to measure; segment with a model that has "
+                "phases"
             )
         self.mask = Mask(stack, mask)
         self._stack, self._made = stack, finished_as(stack.path, name)
@@ -182,7 +182,7 @@ class StoredLabels(Labels):
         return self._positions[z] * self.voxel_um[0]
 
     def read(self, block: Region) -> Voxels:
-        """Return a block; what the mask leaves out is 0."""
+        """Return a block, with 0 outside the mask."""
         rect = Region(block.z, block.y.shift(self.region.y.start), block.x.shift(self.region.x.start)).rect
         voxels = np.zeros(block.shape, np.uint8)
         for plane, z in zip(voxels, self.planes[block.z.index], strict=True):
@@ -194,7 +194,7 @@ class StoredLabels(Labels):
         return voxels
 
     def check(self) -> None:
-        """Check, after the last of it was read, that stack, labels and mask are those that were opened.
+        """Check after reading that stack, labels and mask were not replaced since they were opened.
 
         Raises:
             StackError: the stack or the labels were replaced meanwhile.
@@ -204,7 +204,7 @@ class StoredLabels(Labels):
         self._stack.check_unchanged()
         if finished_as(self._stack.path, self.name) != self._made:
             raise StackError(
-                f"labels {self.name!r} of {self._stack.path} were replaced while they were measured, so nothing is "
+                f"labels {self.name!r} of {self._stack.path} were replaced during the measurement, so nothing is "
                 "written; run the same command again"
             )
 
@@ -221,13 +221,13 @@ def _slice_positions(stack: Stack) -> list[float]:
 
 
 def check_labelled(labels: Labels, progress: Progress = silent) -> None:
-    """Refuse labels that are 0 everywhere.
+    """Check that the labels are not 0 everywhere.
 
     Raises:
         ConfigError: nothing in them is segmented.
     """
     if not labels.count(progress)[:, 1:].any():
         raise ConfigError(
-            "nothing is segmented in the part that is to be measured: its labels are 0; choose another region "
+            "nothing is segmented in the region to measure (all labels are 0); choose another region "
             "(--z, --y, --x), mask (--mask) or label image (--labels)"
         )

@@ -11,15 +11,15 @@ from monai_app.quantities.measures import MEASURES
 from monai_app.quantities.quantity import Measure, Measured, Quantity
 
 COUNT = "count"
-"""What comes before the measures: counting the voxels of every value."""
+"""The step before the measures: counting the voxels of every value."""
 
 _OF_ANNOTATIONS = frozenset({"correction"})
-"""Measures that may say something of a phase which no voxel has."""
+"""Measures that have a value for a phase without voxels."""
 
 
 @dataclass(frozen=True)
 class Quantification:
-    """What was measured.
+    """The results of all measures.
 
     Args:
         labels: of what.
@@ -44,11 +44,11 @@ def quantify(
 
     Args:
         labels: a label image of a stack, or an array.
-        measures: name -> what is to be measured.
+        measures: name -> measure.
         progress: given a measure's name, makes what shows its progress.
 
     Raises:
-        ConfigError: nothing is segmented, or a measure cannot be taken of these labels.
+        ConfigError: nothing is segmented, or a measure cannot be computed for these labels.
         StackError: a chunk is damaged, or stack or labels were replaced meanwhile.
     """
     measured: dict[str, Measured] = {}
@@ -73,7 +73,7 @@ def _timed(progress: Task, name: str, seconds: dict[str, float]) -> Iterator[Pro
 
 
 def _without_absent(measured: Measured, labels: Labels) -> Measured:
-    """Say of every number of a phase that has no voxels that it comes of none."""
+    """Mark every number of a phase without voxels as unreliable."""
     counts = labels.count().sum(0)
     absent = {phase.name for phase in labels.phases if not counts[phase.value]}
     marked = {

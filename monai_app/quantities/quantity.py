@@ -1,4 +1,4 @@
-"""What a measure gives: quantities of the phases, tables, and curves to draw."""
+"""The result of a measure: quantities of the phases, tables, and curves."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from monai_app.progress import Progress
 from monai_app.quantities.labels import Labels
 
 Cell = str | float | None
-"""A cell of a table; None where nothing can be measured."""
+"""A cell of a table; None if it cannot be measured."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Quantity:
     """A number of one phase.
 
     Args:
-        value: the number; None where it cannot be measured.
+        value: the number; None if it cannot be measured.
         unit: its unit, ``"1"`` for a share or a count.
-        interval: where it lies with 95 % confidence; None where no interval is known.
-        unreliable: why it says little, or why there is none.
+        interval: its 95 % confidence interval; None if unknown.
+        unreliable: reasons why it is unreliable or missing.
     """
 
     value: float | None
@@ -59,13 +59,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measure found.
+    """The result of a measure.
 
     Args:
         quantities: name of the quantity -> name of the phase -> the number.
         tables: name of the table, which is its file's -> the table.
         panels: of the measure's figure.
-        settings: what decided the numbers beside the labels (JSON values), such as the connectivity.
+        settings: what determined the numbers besides the labels (JSON values), such as the connectivity.
     """
 
     quantities: Mapping[str, Mapping[str, Quantity]]
@@ -75,4 +75,4 @@ class Measured:
 
 
 Measure = Callable[[Labels, Progress], Measured]
-"""A measure reads the labels block by block, and calls the progress for every block."""
+"""A measure reads the labels block by block, and reports progress for every block."""

@@ -1,5 +1,5 @@
-"""A page about a model, a segmented stack and its quantities, which people read without having made any of them.
+"""A report page about a model, a segmented stack and its quantities, for readers who did not produce them.
 
-`sources.py` reads what is given, `agreement.py` refuses what does not belong together, `sections/` makes content of
-it, a module a section, and `page.py` writes that as one HTML file.
+`sources.py` reads the sources, `agreement.py` checks that they belong together, `sections/` has one module per section,
+and `page.py` writes one HTML file.
 """

@@ -1,4 +1,4 @@
-"""What sections are made of: plain content, which the templates turn into HTML and escape."""
+"""Content of sections, which the templates render and escape."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from markupsafe import Markup
 from monai_app.domain.phase import Phase
 
 Cell = str | Phase
-"""A cell of a table; a phase is shown as its name behind its colour."""
+"""A cell of a table; a phase is shown as its name with its colour."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names its rows.
+    """A table whose first column contains row headings.
 
     Args:
         caption: what it shows.
         columns: names, with units.
         rows: their cells.
-        numbers: whether the columns after the first hold numbers.
+        numbers: whether the columns after the first contain numbers.
     """
 
     kind: ClassVar[str] = "table"
@@ -41,15 +41,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure that answers to the mouse.
+    """An interactive figure.
 
     Args:
         caption: what it shows.
-        alt: what can be seen in it, for those who do not see it.
+        alt: alternative text.
         figure: ``data`` and ``layout`` of plotly, JSON values.
         height: pixels.
-        width: pixels at most; as wide as the page where it is None.
-        half: whether two stand beside each other where there is room.
+        width: maximum pixels; None means the width of the page.
+        half: whether two are placed side by side if they fit.
     """
 
     kind: ClassVar[str] = "plot"
@@ -73,7 +73,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence: an explanation, something that is missing, or something to be careful about."""
+    """A sentence: an explanation, something missing, or a warning."""
 
     kind: ClassVar[str] = "note"
     text: str
@@ -99,7 +99,7 @@ class Legend:
 
 @dataclass(frozen=True)
 class Widget:
-    """HTML that answers to the mouse and is escaped already."""
+    """Interactive HTML that is already escaped."""
 
     kind: ClassVar[str] = "widget"
     html: Markup
@@ -107,7 +107,7 @@ class Widget:
 
 @dataclass(frozen=True)
 class Text:
-    """Paragraphs to be copied, with a button that does so."""
+    """Paragraphs with a button that copies them."""
 
     kind: ClassVar[str] = "text"
     paragraphs: Sequence[str]
@@ -115,7 +115,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Files:
-    """Files to be downloaded, as they are on the disk; beside each what it holds."""
+    """Files to download, unchanged, each with a description."""
 
     kind: ClassVar[str] = "files"
     files: Sequence[tuple[Path, str]]
@@ -131,7 +131,7 @@ class Section:
     Args:
         name: its anchor.
         title: its heading.
-        lead: how to read it, for somebody who did not make what it shows.
+        lead: how to read it, for someone unfamiliar with the data.
         blocks: its content.
     """
 

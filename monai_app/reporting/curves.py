@@ -1,4 +1,4 @@
-"""The curves of a training, from the events that it wrote for TensorBoard."""
+"""The curves of a training, from its TensorBoard events."""
 
 import math
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ LOSS, VALIDATION = "train_loss", "val_mean_iou"
 
 @dataclass(frozen=True)
 class Curves:
-    """What a training wrote while it ran.
+    """The curves of a training.
 
     Attributes:
         loss: step -> loss.
         validation: epoch -> mean IoU on the validation blocks.
-        seconds: that the training took, without what passed between a stop and the next start.
+        seconds: duration of the training, without interruptions.
     """
 
     loss: dict[int, float]
@@ -28,14 +28,14 @@ class Curves:
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch with the greatest mean IoU, whose weights are kept; None without a validation."""
+        """The epoch with the highest mean IoU, whose weights are kept; None without a validation."""
         return max(self.validation, key=lambda epoch: self.validation[epoch], default=None)
 
 
 def read_curves(events: Path) -> Curves | None:
-    """Read the events of a run folder's ``eval/``, finite values alone; None where there are none.
+    """Read the finite values from the events in a run folder's ``eval/``; None if there are none.
 
-    A resumed training has a file for every start. What was computed again takes the place of what was before.
+    A resumed training has a file for every start. Repeated steps replace earlier ones.
     """
     loss: dict[int, float] = {}
     validation: dict[int, float] = {}

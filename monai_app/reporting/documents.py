@@ -1,4 +1,4 @@
-"""What of the documents that other commands wrote is read: a damaged one is found before a page is begun."""
+"""The entries of other commands' documents that are read; a damaged document is found before a page is written."""
 
 from typing import Annotated, Any, Self
 
@@ -8,7 +8,7 @@ from monai_app.domain.phase import Phase
 
 
 class Read(BaseModel):
-    """A part of a document, of which undefined numbers are ``nan``; its other keys are not looked at."""
+    """A part of a document; undefined numbers are ``nan``, and other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -62,6 +62,20 @@ class _Surface(Read):
     phases: list[_DistancesOfPhase]
 
 
+class _StructureOfPhase(Read):
+    perimeter_true_per_um: float
+    perimeter_predicted_per_um: float
+    perimeter_ratio: float
+    components_true: float
+    components_predicted: float
+    components_ratio: float
+
+
+class _Structure(Read):
+    area_um2: float
+    phases: list[_StructureOfPhase]
+
+
 class _Reliability(Read):
     ece: float
     pixels: list[int]
@@ -91,6 +105,7 @@ class PooledScores(Read):
     boundary: _Boundary
     surface: _Surface
     confidence: _Confidence
+    structure: _Structure | None = None
     unlike_training: _Unlike = _Unlike()
 
 
@@ -153,7 +168,7 @@ class _MeasuredPhase(Phase):
 
 
 class QuantitiesDocument(Read):
-    """``quantities.json``; stack, labels, region and mask are absent where an array was measured."""
+    """``quantities.json``; stack, labels, region and mask are absent if an array was measured."""
 
     software: str
     versions: dict[str, str]

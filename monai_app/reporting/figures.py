@@ -1,4 +1,4 @@
-"""Figures for plotly, as JSON values. What is no phase has colours that colour-blind people can tell apart.
+"""Figures for plotly, as JSON values. Everything except phases has colours for colour-blind readers.
 
 Colours: Okabe & Ito 2008, https://jfly.uni-koeln.de/color/.
 """
@@ -14,7 +14,7 @@ from monai_app.domain.phase import Phase
 BLUE, RED, GREEN, ORANGE, GREY = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#767676"
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-"""Lines of phases differ in these too, as nobody knows how people chose the phases' colours."""
+"""Dash patterns of phases, because their colours may not be distinguishable."""
 
 _GRID = "#e4e4e4"
 
@@ -37,14 +37,14 @@ _AXIS = {
 }
 
 WITH_LEGEND = {"l": 64, "r": 16, "t": 64, "b": 52}
-"""Margins of a narrow figure, in which names of phases take several lines."""
+"""Margins of a narrow figure, in which names of phases need several lines."""
 
 Curve = tuple[Sequence[float], Sequence[float | None]]
 """Places and values; None breaks the line."""
 
 
 def plain(text: str) -> str:
-    """Return a text that plotly, which knows some HTML, shows as it is."""
+    """Escape a text for plotly, which interprets some HTML."""
     return escape(text, quote=False)
 
 
@@ -55,7 +55,7 @@ def figure(traces: Sequence[Any], x: str, y: str, **layout: Any) -> dict[str, An
         traces: of plotly.
         x: title of the horizontal axis.
         y: title of the vertical axis.
-        layout: more of plotly's layout; ``xaxis`` and ``yaxis`` are laid over what all axes have.
+        layout: further entries of plotly's layout; ``xaxis`` and ``yaxis`` override the common axis settings.
     """
     axes = {
         name: {**_AXIS, "title": {"text": title, "font": {"size": 13}}, **layout.pop(name, {})}
@@ -74,13 +74,13 @@ def line(name: str, curve: Curve, colour: str = BLUE, dash: str = "solid", **mor
 def points(
     name: str, curve: tuple[Sequence[float], Sequence[float | None] | Sequence[str]], colour: str, symbol: str
 ) -> Any:
-    """Draw marks that no line connects; their second places may be names."""
+    """Draw markers without a line; their second coordinates may be names."""
     marker = {"color": colour, "size": 11, "symbol": symbol}
     return go.Scatter(x=list(curve[0]), y=list(curve[1]), name=plain(name), mode="markers", marker=marker)
 
 
 def phase_lines(curves: Mapping[str, Curve], phases: Sequence[Phase], shape: str = "linear") -> list[Any]:
-    """Draw a curve of every phase, by the phase's name; they differ in their dashes too."""
+    """Draw a curve per phase, by name, with different dash patterns."""
     drawn = []
     for number, phase in enumerate(phases):
         if phase.name in curves:
@@ -91,7 +91,7 @@ def phase_lines(curves: Mapping[str, Curve], phases: Sequence[Phase], shape: str
 
 
 def bars(phases: Sequence[Phase], values: Mapping[str, float]) -> Any:
-    """Draw a bar of every phase, by the phase's name."""
+    """Draw a bar per phase, by name."""
     shown = [phase for phase in phases if phase.name in values]
     return go.Bar(
         x=[plain(phase.name) for phase in shown],
@@ -104,13 +104,13 @@ def bars(phases: Sequence[Phase], values: Mapping[str, float]) -> Any:
 def error_bars(
     name: str, rows: Sequence[tuple[str, float, tuple[float, float] | None]], colour: str, symbol: str
 ) -> Any:
-    """Draw a value of every row, along the horizontal axis, with its interval.
+    """Draw a value with its interval along the horizontal axis for every row.
 
     Args:
-        name: of what is drawn.
+        name: of the series.
         rows: name, value and interval.
-        colour: of mark and bar.
-        symbol: of the mark, by plotly's name.
+        colour: of marker and bar.
+        symbol: of the marker, by plotly's name.
     """
     values = [value for _, value, _ in rows]
     ends = [interval or (value, value) for _, value, interval in rows]

@@ -1,17 +1,17 @@
-"""Numbers as people read them."""
+"""Formatting of numbers for readers."""
 
 import math
 from collections.abc import Sequence
 
 MISSING = "–"
-"""Stands for what is not known or not defined."""
+"""Placeholder for unknown or undefined values."""
 
 _LEAST, _MOST = 1e-4, 1e7
-"""Between these no power of ten is written."""
+"""Between these, no power of ten is written."""
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Write a number to a few significant digits, thousands apart.
+    """Format a number with a few significant digits and thousands separators.
 
     Example:
         >>> [number(each) for each in (0.034567, 12.0, 48612.4, 3.2e-7, None)]
@@ -33,12 +33,12 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def fixed(value: float | None, decimals: int = 3) -> str:
-    """Write a score: a number with as many decimals as all beside it."""
+    """Format a score with a fixed number of decimals."""
     return MISSING if value is None or math.isnan(value) else f"{value:.{decimals}f}"
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
-    """Write a share in percent.
+    """Format a share in percent.
 
     Example:
         >>> percent(0.1234)
@@ -48,12 +48,12 @@ def percent(value: float | None, decimals: int = 1) -> str:
 
 
 def count(value: int) -> str:
-    """Write a number of things, thousands apart."""
+    """Format a count with thousands separators."""
     return f"{value:,}"
 
 
 def length(nm: float) -> str:
-    """Write a length in nm, or from 1000 nm on in micrometres.
+    """Format a length in nm, or in micrometres from 1000 nm on.
 
     Example:
         >>> length(20), length(10240)
@@ -63,7 +63,7 @@ def length(nm: float) -> str:
 
 
 def slices(zs: Sequence[int]) -> str:
-    """Write numbers of slices, runs of them by their ends.
+    """Format slice numbers, with ranges for consecutive ones.
 
     Example:
         >>> slices([1, 2, 3, 7])
@@ -79,7 +79,7 @@ def slices(zs: Sequence[int]) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Write names as a list in a sentence.
+    """Format names as a list in a sentence.
 
     Example:
         >>> listed(["ICE", "TLD", "SE"])
@@ -89,5 +89,5 @@ def listed(names: Sequence[str]) -> str:
 
 
 def times(numbers: Sequence[float]) -> str:
-    """Write numbers with the sign of multiplication between them."""
+    """Format numbers with multiplication signs between them."""
     return " × ".join(f"{each:,g}" for each in numbers)

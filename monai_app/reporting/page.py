@@ -1,4 +1,4 @@
-"""The page: one HTML file that loads nothing, and runs nothing but what it brings."""
+"""The page: one self-contained HTML file."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from monai_app.reporting.sections import sections_of
 from monai_app.reporting.sources import Sources
 
 BUDGET, PER_SLICE = 40_000_000, 300_000
-"""Bytes that the pictures of a stack, and those of each slice, may take."""
+"""Maximum bytes of the pictures of a stack, and of each slice."""
 
 _CODE = re.compile("`([^`]+)`")
 
@@ -30,15 +30,15 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def write_page(sources: Sources, path: Path, progress: Progress = silent) -> None:
-    """Write a page about what is given.
+    """Write a page about the given sources.
 
-    All text is escaped. The page's policy lets run only the scripts that this function puts in, by their hashes, and
-    lets nothing be loaded.
+    All text is escaped. The content security policy allows only the embedded scripts, by hash, and no loading of
+    resources.
 
     Args:
         sources: what the page is about.
         path: the HTML file.
-        progress: called for every slice whose picture is made.
+        progress: called for every slice that is drawn.
 
     Raises:
         ConfigError: the sources do not belong together.
@@ -53,7 +53,7 @@ def write_page(sources: Sources, path: Path, progress: Progress = silent) -> Non
 
 
 def title_of(sources: Sources) -> str:
-    """What the page is about, in a few words."""
+    """Return the title of a page about these sources."""
     if sources.store:
         labels = f", labels {sources.store.labels.name}" if sources.store.labels else ""
         return f"{sources.store.stack.name}{labels}"
@@ -66,7 +66,7 @@ def title_of(sources: Sources) -> str:
 
 
 def missing(sources: Sources) -> list[str]:
-    """What was not given, and what the page would say with it; a study stands for itself."""
+    """Return the sources that were not given, and what they would add; a study needs no others."""
     lacking = {
         "a run folder (model, training, scores and calibration)": sources.run,
         "a store (sample, labels, confidence and slices)": sources.store,
@@ -77,13 +77,13 @@ def missing(sources: Sources) -> list[str]:
 
 
 def render(sections: Sequence[Section], title: str, remarks: Sequence[str], missing: Sequence[str]) -> str:
-    """Turn sections into HTML.
+    """Render sections as HTML.
 
     Args:
-        sections: in their order.
+        sections: in order.
         title: of the page.
-        remarks: what is told before all of them.
-        missing: what was not given.
+        remarks: shown before all sections.
+        missing: sources that were not given.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -108,16 +108,16 @@ def render(sections: Sequence[Section], title: str, remarks: Sequence[str], miss
 
 
 def _json(value: Any) -> Markup:
-    """JSON that may stand in a script element: what could end it is escaped."""
+    """Return JSON for a script element: anything that could end the element is escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}))
 
 
 def _prose(text: str) -> Markup:
-    """A sentence, in which what stands between backticks is code."""
+    """Return a sentence as HTML, with text between backticks as code."""
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def _embedded(content: bytes | Path) -> str:
-    """Bytes, or those of a file, in base64."""
+    """Return bytes, or the content of a file, in base64."""
     return b64encode(content.read_bytes() if isinstance(content, Path) else content).decode("ascii")

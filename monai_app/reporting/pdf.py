@@ -1,4 +1,4 @@
-"""A page as PDF, printed by the browser that is installed."""
+"""A page as PDF, printed with an installed browser."""
 
 import os
 import shutil
@@ -26,39 +26,41 @@ _PROGRAMS = (
 )
 
 _SECONDS = 180.0
-"""After which a browser that has not printed is stopped."""
+"""Timeout of the browser."""
 
 _DRAWING_MS = 30_000
-"""Milliseconds of the page's own clock that its scripts may take; it runs ahead while nothing is computed."""
+"""Time limit of scripts in milliseconds of the page's virtual clock."""
 
 
 def find_browser() -> str:
-    """The path of a browser that can print pages: Chromium, Chrome or Edge.
+    """Return the path of a browser that can print pages: Chromium, Chrome or Edge.
 
     Raises:
-        ConfigError: there is none, or `BROWSER` names no program.
+        ConfigError: there is none, or `BROWSER` does not name a program.
     """
     named = os.environ.get(BROWSER)
     if named:
         found = shutil.which(named)
         if found is None:
-            raise ConfigError(f"{BROWSER} is {named!r}, which is no program; give the path of Chromium, Chrome or Edge")
+            raise ConfigError(
+                f"{BROWSER} is {named!r}, which is not a program; give the path of Chromium, Chrome or Edge"
+            )
         return found
     found = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if found is None:
         raise ConfigError(
-            "a PDF is printed by Chromium, Chrome or Edge, and none of them is on the PATH; install one, or name it in "
+            "a PDF is printed with Chromium, Chrome or Edge, but none of them is on the PATH; install one, name it in "
             f"the environment variable {BROWSER}, or open the page in a browser and print it there"
         )
     return found
 
 
 def print_pdf(page: Path, target: Path) -> None:
-    """Print a page of one HTML file, as its style sheet for printing wants it, when its scripts have drawn.
+    """Print a page of one HTML file with its print style sheet after its scripts have finished.
 
     Args:
         page: the HTML file.
-        target: the PDF file; replaced where there is one.
+        target: the PDF file; an existing one is replaced.
 
     Raises:
         ConfigError: see `find_browser`.
@@ -75,8 +77,8 @@ def print_pdf(page: Path, target: Path) -> None:
             "--no-first-run",
             "--disable-background-networking",
             "--no-pdf-header-footer",
-            "--force-device-scale-factor=2",  # what scripts draw is as sharp as print
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # the sandbox refuses root
+            "--force-device-scale-factor=2",  # draw at print resolution
+            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # the sandbox does not work as root
             f"--user-data-dir={folder / 'profile'}",
             f"--virtual-time-budget={_DRAWING_MS}",
             f"--print-to-pdf={printed}",
@@ -92,7 +94,7 @@ def print_pdf(page: Path, target: Path) -> None:
 
 
 def _run(command: list[str]) -> str:
-    """Run a browser, and end all of its processes; gives the last line that it says, or how it ended."""
+    """Run a browser and end all its processes; return its last line of output, or its exit status."""
     pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "errors": "replace"}
     try:
         with subprocess.Popen(command, start_new_session=True, **pipes) as process:

@@ -1,4 +1,4 @@
-"""What a page is made of: a run folder, a stack with labels, a folder of quantities, a study; at most one of each."""
+"""Sources of a page: a run folder, a stack with labels, a folder of quantities, a study; at most one of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from monai_app.training.evaluation import is_evaluation, pooled_path
 _METADATA = "configs/metadata.json"
 _WEIGHTS = "models/model.pt"
 _SECTIONS = ("intervals", "boundary", "surface", "confidence")
-"""What of scores earlier versions did not write."""
+"""Entries of scores that earlier versions did not write."""
 
 _RUN, _STORE, _QUANTITIES, _STUDY = "a run folder", "a store", "a folder of quantities", "a study's folder"
 _MARKERS = {"zarr.json": _STORE, DOCUMENT: _QUANTITIES, _METADATA: _RUN, STUDY: _STUDY}
@@ -40,9 +40,9 @@ class Scores:
     """The scores of a run's weights.
 
     Attributes:
-        path: the document of all stacks together.
-        pooled: its content; what is undefined is ``nan``.
-        stacks: folder of a stack -> its own document.
+        path: the document of all stacks.
+        pooled: its content, with ``nan`` for undefined values.
+        stacks: folder of a stack -> its document.
     """
 
     path: Path
@@ -57,11 +57,11 @@ class Run:
     Attributes:
         path: the run folder.
         spec: of the model.
-        record: what the folder was made from; empty where nothing is recorded.
+        record: what the folder was created from; empty if not recorded.
         metadata: of the bundle.
         weights_sha256: SHA-256 of the weights.
-        temperature: of the weights, 1 where they are not calibrated.
-        scores: of these weights; None where there are none.
+        temperature: of the weights; 1 if they are not calibrated.
+        scores: of these weights; None if there are none.
         unscored: why there are none.
     """
 
@@ -76,12 +76,12 @@ class Run:
 
     @property
     def trained_on(self) -> list[Mapping[str, Any]]:
-        """``identity`` at the ingestion and ``slices`` of every stack that it learned from; empty if not recorded."""
+        """``identity`` at ingestion and ``slices`` of every training stack; empty if not recorded."""
         told = self.record.get("settings", {}).get("trained_on") or []
         return told if isinstance(told, list) else [told]
 
     def learned_from(self, ingested: str) -> set[int]:
-        """Return z of the slices of a stack that it learned from."""
+        """Return z of the slices of a stack that it was trained on."""
         return {z for each in self.trained_on if each["identity"] == ingested for z in each["slices"]}
 
 
@@ -91,13 +91,13 @@ class LabelImage:
 
     Attributes:
         name: its name.
-        folder: where its tables lie.
-        phases: what its values mean.
-        attributes: what was recorded with it, such as the model.
-        slices: z of the slices that were segmented.
-        region: the part of the stack that was segmented; None where nothing is recorded.
-        torch: version of PyTorch that computed it; likewise.
-        confidence: what its map of confidence holds, by the name in `OUTPUTS`; likewise.
+        folder: folder of its tables.
+        phases: the phases of its values.
+        attributes: recorded metadata, such as the model.
+        slices: z of the segmented slices.
+        region: the part of the stack that was segmented; None if not recorded.
+        torch: version of PyTorch that computed it; None if not recorded.
+        confidence: kind of its confidence map, by the name in `OUTPUTS`; None if not recorded.
     """
 
     name: str
@@ -112,7 +112,7 @@ class LabelImage:
 
 @dataclass(frozen=True)
 class Store:
-    """A stack, and the label image of it that the page is about; None where it has none."""
+    """A stack, and its label image that the page is about; None if it has none."""
 
     stack: Stack
     labels: LabelImage | None
@@ -120,7 +120,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Quantities:
-    """What was measured of labels: the folder, and its document."""
+    """The quantities of labels: the folder and its document."""
 
     path: Path
     document: Mapping[str, Any]
@@ -128,7 +128,7 @@ class Quantities:
 
 @dataclass(frozen=True)
 class Sources:
-    """What a page is made of."""
+    """The sources of a page."""
 
     run: Run | None = None
     store: Store | None = None
@@ -146,20 +146,21 @@ def read_sources(paths: Sequence[Path], labels: str | None = None) -> Sources:
 
     Args:
         paths: at most one of each.
-        labels: name of the label image; needed where the store has several.
+        labels: name of the label image; required if the store has several.
 
     Raises:
-        ConfigError: a path is none of the four, two are of one kind, labels are unclear, or a run is not trained.
+        ConfigError: a path is none of the four, two are of the same kind, labels are ambiguous, or a run is not
+        trained.
         StackError: the store is damaged.
     """
     kinds: dict[str, Path] = {}
     for path in paths:
         kind = _kind(path)
         if kind in kinds:
-            raise ConfigError(f"{path} is {kind}, and so is {kinds[kind]}; a page is about one: give one of them")
+            raise ConfigError(f"{path} is {kind}, and so is {kinds[kind]}, but a page is about one; give one of them")
         kinds[kind] = path
     if labels is not None and _STORE not in kinds:
-        raise ConfigError(f"--labels {labels}: no store is given whose labels these could be; give NAME.ome.zarr too")
+        raise ConfigError(f"--labels {labels}: no store is given; also give the store NAME.ome.zarr with these labels")
     store = _read_store(kinds[_STORE], labels) if _STORE in kinds else None
     made = store.labels.attributes if store and store.labels else {}
     run = _read_run(kinds[_RUN], stand_ins=bool(made.get("stand_ins"))) if _RUN in kinds else None
@@ -173,8 +174,8 @@ def _kind(path: Path) -> str:
             return kind
     what = "is none of these" if path.exists() else "does not exist"
     raise ConfigError(
-        f"{path} {what}: a run folder of monai-app train, a store NAME.ome.zarr, or a folder that monai-app quantify "
-        "or monai-app study wrote; give such folders"
+        f"{path} {what}: a run folder of monai-app train, a store NAME.ome.zarr, or a folder written by monai-app "
+        "quantify or monai-app study is expected; give such folders"
     )
 
 
@@ -199,12 +200,15 @@ def _read_scores(path: Path, sha256: str, temperature: float) -> tuple[Scores | 
     if not path.is_file():
         return None, "This model was not scored: run `monai-app evaluate STACK RUN` on a stack with a test slice."
     if not is_evaluation(path, sha256):
-        return None, f"The scores in {path.parent} are of other weights, or damaged: run `monai-app evaluate` again."
+        return (
+            None,
+            f"The scores in {path.parent} belong to other weights, or are damaged: run `monai-app evaluate` again.",
+        )
     pooled = read_scores(path)
     if not pooled.keys() >= {"temperature", *_SECTIONS}:
-        return None, f"An earlier version wrote the scores in {path.parent}: run `monai-app evaluate` again."
+        return None, f"The scores in {path.parent} were written by an earlier version: run `monai-app evaluate` again."
     if pooled["temperature"] != temperature:
-        return None, "The model was calibrated since it was scored: run `monai-app evaluate` again."
+        return None, "The model was calibrated after it was scored: run `monai-app evaluate` again."
     try:
         PooledScores.model_validate(pooled)
         folders = [path.parent / Path(each["folder"]).name for each in pooled["stacks"]]
@@ -221,7 +225,7 @@ def _read_store(path: Path, name: str | None) -> Store:
     found = {each.name: each for each in label_images(stack)}
     if name is None and len(found) > 1:
         listed = ", ".join(f"{each.name} (by {each.model or 'unknown'})" for each in found.values())
-        raise ConfigError(f"{path} has several label images, {listed}; choose one by --labels NAME")
+        raise ConfigError(f"{path} has several label images, {listed}; choose one with --labels NAME")
     if name is not None and name not in found:
         there = f"it has {', '.join(found)}" if found else "it has none"
         raise ConfigError(
@@ -248,5 +252,5 @@ def _read_store(path: Path, name: str | None) -> Store:
 
 def _read_quantities(path: Path) -> Quantities:
     document = read_json(path / DOCUMENT, ())
-    validated(QuantitiesDocument, document, path / DOCUMENT, "measure again: monai-app quantify")
+    validated(QuantitiesDocument, document, path / DOCUMENT, "run monai-app quantify again")
     return Quantities(path.absolute(), document)

@@ -16,24 +16,24 @@ from monai_app.study.report.folder import DOCUMENT
 
 @dataclass(frozen=True)
 class Study:
-    """Many models that were compared: the study's folder, and its document; what is undefined is ``nan``."""
+    """A study: its folder and its document, with ``nan`` for undefined values."""
 
     path: Path
     document: Mapping[str, Any]
 
     def file(self, name: str) -> Path | None:
-        """Return a file of the folder; None where there is none, or a name from the document leads out of it."""
+        """Return a file of the folder; None if it does not exist or its name leads out of the folder."""
         path = self.path / name
         return path if path.parent == self.path and path.is_file() and not path.is_symlink() else None
 
 
 def read_study(path: Path) -> Study:
-    """Read what a study found.
+    """Read the results of a study.
 
     Raises:
         ConfigError: its document is damaged.
     """
-    file, remedy = path / DOCUMENT, "give the command again that wrote it: monai-app study"
+    file, remedy = path / DOCUMENT, "run monai-app study again to rewrite it"
     try:
         document = read_scores(file)
     except (ValueError, RecursionError) as error:
@@ -87,7 +87,7 @@ _NUMBERS = (
     "seconds_mean",
     "seconds_per_megapixel_mean",
 )
-"""What is read of a variant's scores, and the mean IoU of each phase."""
+"""The entries of a variant's scores that are read, and the mean IoU of each phase."""
 
 
 class _StudyDocument(Read):

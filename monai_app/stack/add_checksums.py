@@ -36,7 +36,7 @@ def add_checksums(path: Path, progress: Progress = silent) -> None:
     path = path.resolve()
     annotations, images = path / layout.LABELS / layout.ANNOTATION, finished_labels(path)
     with ExitStack() as held:
-        busy = "is being written by another process; wait for it, and add checksums then"
+        busy = "is being written by another process; wait for it before adding checksums"
         held.enter_context(files.lock(files.lock_path(path), f"{path} {busy}"))
         for name in images:
             target = path / layout.LABELS / name

@@ -94,7 +94,7 @@ def _different_annotations(stack: Stack, sample: Sample) -> list[str]:
 
 
 def _difference(stored: npt.NDArray[Any], source: npt.NDArray[Any]) -> str:
-    """How many pixels differ, and the first one; empty where none does."""
+    """How many pixels differ, and the first one; empty if none does."""
     differ = np.argwhere(stored != source)
     if not len(differ):
         return ""

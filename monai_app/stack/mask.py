@@ -55,11 +55,13 @@ class Mask:
                 f"(rows, columns) or {self.stack.shape}; give a mask of this stack (--mask)"
             )
         if not (pixels > 0).any():
-            raise ConfigError(f"mask {self.source} is 0 everywhere, so nothing is left; give another (--mask)")
+            raise ConfigError(
+                f"mask {self.source} is 0 everywhere, so nothing would be segmented; give another (--mask)"
+            )
 
     @property
     def identity(self) -> str | None:
-        """What tells this mask from others: the label image's name, or the SHA-256 of the file's pixels."""
+        """The identity of the mask: the label image's name, or the SHA-256 of the file's pixels."""
         if self.source is None or self.source in self.stack.label_names():
             return self.source
         return hashlib.sha256(_read_file(self.source).tobytes()).hexdigest()
@@ -85,11 +87,11 @@ class Mask:
         elif self._origin != self._labels():
             raise ConfigError(
                 f"mask {self.source!r} of {self.stack.path.name} was replaced since it was read, so nothing more is "
-                "written: run the same command again to use the new one"
+                "written; run the same command again to use the new one"
             )
 
     def read(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
-        """Return (rows, columns), true where slice z takes part; None where all of it does.
+        """Return (rows, columns), true where slice z takes part; None if all of it does.
 
         Where slices were moved, what lies outside their pictures never does.
         """

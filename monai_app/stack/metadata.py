@@ -1,4 +1,4 @@
-"""What a store says of itself, declared once: ingest writes it, and every reader checks it."""
+"""The metadata of a store, declared once: written by ingest and checked by every reader."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def check_slice_name(name: str) -> str:
         ConfigError: it holds more than a name.
     """
     if name in ("", ".", "..") or re.search(r"[/\\\x00-\x1f\x7f-\x9f]", name):
-        raise ConfigError(f"{name!r} is no name of a file, without folder and suffix; {REMEDY}")
+        raise ConfigError(f"{name!r} is not a file name without folder and suffix; {REMEDY}")
     return name
 
 
@@ -52,7 +52,7 @@ class GreyRecord(Strict):
 
 
 class StoreMetadata(Strict):
-    """What a store says of itself, with what later annotations changed of it."""
+    """The metadata of a store, including changes by later annotations."""
 
     model_config = ConfigDict(extra="ignore")  # entries of versions to come
 
@@ -88,7 +88,7 @@ class StoreMetadata(Strict):
     alignment: Alignment | None = None
     """How pixels were moved at the ingestion; null where they are as the files have them."""
     inputs: dict[Text, _Identity] = Field(default_factory=dict)
-    """File that it was made of, or folder of many -> SHA-256; empty where it was not recorded."""
+    """File that it was made of, or folder of many -> SHA-256; empty if it was not recorded."""
     identity: _Identity
     """SHA-256 over pixels, annotations and phases."""
     ingested: _Identity
@@ -145,9 +145,9 @@ def read_metadata(path: Path) -> StoreMetadata:
     try:
         own = read_own(path, REMEDY)
     except OSError:
-        raise StackError(f"{path} is no stack store (it has no readable zarr.json); {remedy}") from None
+        raise StackError(f"{path} is not a stack store (it has no readable zarr.json); {remedy}") from None
     if own is None or "slice_names" not in own:
-        raise StackError(f"{path} is no stack store of this package (no metadata {OWN!r}); {remedy}")
+        raise StackError(f"{path} is not a stack store of this package (no metadata {OWN!r}); {remedy}")
     try:
         content = {**own, "ingested": own.get("identity"), **_read_edits(path, own)}
         metadata = validated(StoreMetadata, content, path / "zarr.json", REMEDY)
@@ -164,8 +164,8 @@ def _check_linked(path: Path, metadata: StoreMetadata) -> None:
         return
     if read_metadata(source).ingested != metadata.ingested:
         raise StackError(
-            f"{path} is a snapshot of {source}, which was replaced since: another stack was ingested in its place; "
-            "make another snapshot"
+            f"{path} is a snapshot of {source}, which was replaced since then (another stack was ingested in its "
+            "place); create a new snapshot"
         )
 
 
@@ -173,7 +173,7 @@ def open_image(path: Path, metadata: StoreMetadata) -> tuple[Level, ...]:
     """Open the image's arrays of all levels: (detectors, slices, rows, columns).
 
     Raises:
-        StackError: they are not those that the metadata tell of.
+        StackError: they do not match the metadata.
         OSError, KeyError, TypeError, ValueError: one is missing or damaged.
     """
     full = open_level(path / "0")
@@ -186,7 +186,8 @@ def open_image(path: Path, metadata: StoreMetadata) -> tuple[Level, ...]:
         if level.shape != (*lead, *shape) or level.dtype.name not in kinds or not checked:
             raise StackError(
                 f"{path / str(number)} is damaged: it is {level.dtype} of shape {level.shape}"
-                f"{'' if checked else ' without checksums'} and {path.name} tells of {' or '.join(kinds)} of shape "
+                f"{'' if checked else ' without checksums'} but the metadata of {path.name} say {' or '.join(kinds)} "
+                "of shape "
                 f"{(*lead, *shape)}; {REMEDY}"
             )
     return levels

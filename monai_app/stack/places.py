@@ -1,4 +1,4 @@
-"""Where results may lie: beside stacks, not inside their stores."""
+"""Check that results are written outside of stores."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -54,7 +54,7 @@ class SlabSource(ABC):
         self.check_slice(z)
         channels = [self._channel(name) for name in detectors]
         if not channels:
-            raise ConfigError(f"no detector is asked for; name at least one of {', '.join(self.detectors)}")
+            raise ConfigError(f"no detector is requested; give at least one of {', '.join(self.detectors)}")
         order = Slab(slices).indices(z, self.shape[0], self.gaps)
         part = rect or Rect.whole(self.shape)
         read = {near: [self._plane(channel, near, part) for channel in channels] for near in set(order)}
@@ -130,7 +130,7 @@ class ArrayStack(SlabSource):
             raise StackError(f"pixels of type {pixels.dtype}: must be uint8 or uint16, as they were recorded")
         if len(detectors) != pixels.shape[0] or len(set(detectors)) != len(detectors):
             raise StackError(
-                f"detectors {', '.join(detectors)}: the pixels are of {pixels.shape[0]}; give each a name of its own"
+                f"detectors {', '.join(detectors)}: the pixels are of {pixels.shape[0]}; give each a different name"
             )
         self.path, self.detectors = path, tuple(detectors)
         self.shape: tuple[int, int, int] = (pixels.shape[1], pixels.shape[2], pixels.shape[3])

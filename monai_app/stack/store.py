@@ -26,8 +26,8 @@ from monai_app.stack.slabs import SlabSource
 class Stack(SlabSource):
     """An ingested stack: detectors x slices x rows x columns, its annotations and its label images.
 
-    Open one with `Stack.open`, make one with `ingest`. Pixels are read on demand. A stack can be pickled and used in
-    other processes: it is opened there again.
+    Open one with `Stack.open`, create one with `ingest`. Pixels are read on demand. A stack can be pickled; it is
+    reopened in the other process.
 
     Attributes:
         path: the store, ``<name>.ome.zarr``.
@@ -45,7 +45,7 @@ class Stack(SlabSource):
         gaps: slices before which others are missing: no slab reaches across.
         identity: SHA-256 over pixels, annotations and phases; another one means other data.
         ingested: the identity at the ingestion, which later annotations do not change: it stands for the image.
-        alignment: how pixels were moved at the ingestion; None where they are as the files had them.
+        alignment: how pixels were moved at the ingestion; None if they are as the files had them.
         edits: z -> how its annotation differs from the ingested one, and who changed it.
 
     Example:
@@ -80,8 +80,8 @@ class Stack(SlabSource):
 
         Args:
             path: the store.
-            ingested: the identity at the ingestion that it must have; None takes any.
-            identity: the identity, with annotations, that it must have; None takes any.
+            ingested: the required identity at ingestion; None accepts any.
+            identity: the required identity including annotations; None accepts any.
 
         Raises:
             StackError: there is no store, or it was not written by this package, or by a newer version of it, or it is
@@ -111,22 +111,22 @@ class Stack(SlabSource):
 
     @property
     def store_name(self) -> str:
-        """The name of the store's folder without ``.ome.zarr``: of several stacks each has its own."""
+        """The name of the store's folder without ``.ome.zarr``, which differs between stacks."""
         return self.path.name.removesuffix(".ome.zarr")
 
     def reopened(self) -> "Stack":
-        """The stack with the annotations that it has now.
+        """Return the stack with its current annotations.
 
         Raises:
-            StackError: as `open`.
+            StackError: see `open`.
         """
         return Stack.open(self.path, ingested=self.ingested)
 
     def check_unchanged(self) -> None:
-        """Check, after the last of it was read, that all of it came from this stack and its annotations.
+        """Check after reading that the stack and its annotations were not replaced.
 
         Raises:
-            StackError: as `open`.
+            StackError: see `open`.
         """
         Stack.open(self.path, identity=self.identity)
 
@@ -140,7 +140,7 @@ class Stack(SlabSource):
         )
 
     def _repr_html_(self) -> str:
-        """What the stack is, and a small picture of each detector, for notebooks."""
+        """Return a description with a small picture of each detector, for notebooks."""
         slices, rows, columns = self.shape
         facts = [
             ("store", str(self.path)),
@@ -174,11 +174,11 @@ class Stack(SlabSource):
 
     @property
     def example_slice(self) -> int:
-        """The slice that stands for the stack: the first test slice, else the first training slice, else the middle."""
+        """An example slice: the first test slice, otherwise the first training slice, otherwise the middle."""
         return (*self.test_slices, *self.train_slices, self.shape[0] // 2)[0]
 
     def inside(self, z: int, rect: Rect) -> npt.NDArray[np.bool_] | None:
-        """Where in a rectangle of slice z all detectors' pictures have pixels: (rows, columns); None for everywhere."""
+        """Return where all detectors have pixels in a rectangle of slice z: (rows, columns); None means everywhere."""
         return None if self.alignment is None else self.alignment.inside(z, self.shape[1:], rect)
 
     def read_annotation(self, z: int, rect: Rect | None = None) -> npt.NDArray[np.uint8]:
@@ -194,7 +194,7 @@ class Stack(SlabSource):
         return self._read(annotation_folder(self.path), z, rect)
 
     def annotated_by(self, z: int) -> str | None:
-        """Who set the annotation that a slice has; None where it has none, or was ingested with it."""
+        """Return who set the annotation of a slice; None if it has none, or was ingested with it."""
         edit = self.edits.get(z)
         return None if edit is None or edit.now is None else edit.source
 
@@ -204,7 +204,7 @@ class Stack(SlabSource):
         Args:
             name: the label image's name.
             z: the slice.
-            rect: the part of it, in pixels of the level; None for all.
+            rect: the part to read, in pixels of the level; None for all.
             level: the level of `level_shapes`, 0 the full one.
 
         Raises:
@@ -216,13 +216,13 @@ class Stack(SlabSource):
     def read_map(
         self, name: str, kind: str, z: int, rect: Rect | None = None, phase: int | None = None
     ) -> npt.NDArray[np.uint8]:
-        """Read one slice of a map that was written beside a finished label image, such as ``"confidence"``.
+        """Read one slice of a map of a finished label image, such as ``"confidence"``.
 
         Args:
             name: the label image's name.
             kind: the map's name.
             z: the slice.
-            rect: the part of it; None for all.
+            rect: the part to read; None for all.
             phase: the number, from 0, of the phase whose map is meant where every phase has its own; None for all.
 
         Returns:
@@ -246,7 +246,7 @@ class Stack(SlabSource):
         return finished_labels(self.path)
 
     def label_attributes(self, name: str) -> dict[str, Any]:
-        """The attributes that were given when a label image was written.
+        """Return the attributes that were recorded with a label image.
 
         Raises:
             StackError: there is no finished label image of that name.
@@ -254,7 +254,7 @@ class Stack(SlabSource):
         return dict(self._label_metadata(name)["attributes"])
 
     def label_slices(self, name: str) -> list[int]:
-        """The slices of a finished label image that were segmented, ascending; the others hold nothing.
+        """Return the segmented slices of a finished label image, ascending; others are empty.
 
         Raises:
             StackError: there is no finished label image of that name.
@@ -270,17 +270,17 @@ class Stack(SlabSource):
         attributes: Mapping[str, Any] | None = None,
         phases: Sequence[Phase] | None = None,
     ) -> None:
-        """Write a label image, slice after slice; it appears when it is complete.
+        """Write a label image slice by slice; it appears when it is complete.
 
         Args:
-            name: see `write_result`, as the others.
+            name: see `write_result`, as for the other arguments.
             planes: (rows, columns) uint8, 0 or a phase, of every slice.
             overwrite: replace a finished label image of that name; it stays until the new one is complete.
             attributes: what to record with the labels (JSON values), e.g. the model.
             phases: the meaning of the values; the phases of the stack where None.
 
         Raises:
-            AppError: as `write_result`.
+            AppError: see `write_result`.
             StackError: there are planes for more or fewer slices, or of another shape, type or higher values.
         """
         fingerprint, written = {"attributes": dict(attributes or {})}, 0
@@ -304,11 +304,11 @@ class Stack(SlabSource):
         attributes: Mapping[str, Any] | None = None,
         phases: Sequence[Phase] | None = None,
     ) -> AbstractContextManager[Result]:
-        """Write a label image and its maps tile by tile; what is done survives a kill and the next run resumes it.
+        """Write a label image and its maps tile by tile; completed tiles survive a kill, and the next run resumes.
 
         Args:
             name: letters, digits and ``_ . + -``; ``annotation`` is reserved.
-            fingerprint: everything that decides the result (JSON values in nested mappings); a result in progress
+            fingerprint: everything that determines the result (JSON values in nested mappings); a result in progress
                 with another one is not resumed.
             maps: what is written beside the labels.
             overwrite: replace a finished label image of that name, and begin again where one in progress has another

@@ -1,4 +1,4 @@
-"""A store that lasts until its labels are written as files: images that are segmented without a stack of their own."""
+"""A temporary store for images that are segmented without ingesting a stack."""
 
 import json
 import shutil
@@ -47,12 +47,12 @@ class TemporaryStore:
             report: called with what is done, line by line.
 
         Raises:
-            AppError: as `ingest`.
+            AppError: see `ingest`.
         """
         inputs = json.loads(json.dumps(_inputs(sample)))
         record = self.folder / _INPUTS
         if self.path.is_dir() and record.is_file() and json.loads(record.read_text(encoding="utf8")) == inputs:
-            report(f"temporary store: {self.path}, of the call that was stopped")
+            report(f"temporary store: {self.path}, left by the stopped call")
             return Stack.open(self.path)
         record.unlink(missing_ok=True)
         size = len(sample.detectors) * sample.slices * sample.dtype.itemsize * _PYRAMID

@@ -1,4 +1,4 @@
-"""Reads all that a store holds and says what is damaged, and what has no checksums to tell by."""
+"""Verifying a store: reads all data and reports damage and missing checksums."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from monai_app.stack.ngff.pyramid import level_shapes
 
 @dataclass
 class Findings:
-    """What a verification found.
+    """The result of a verification.
 
     Attributes:
         faults: what is damaged or missing, a line each.
@@ -72,7 +72,9 @@ def verify_store(path: Path, progress: Progress = silent) -> Findings:
         return found
     for part in parts:
         if not (part.checked and all(map(layout.has_checksums, part.levels))):
-            found.notes.append(f"{part.group} has no checksums, so not every damage shows; add them: --add-checksums")
+            found.notes.append(
+                f"{part.group} has no checksums, so not all damage can be detected; add them with --add-checksums"
+            )
     digests = _Digests(path, metadata, parts[0].levels[0])
     total = sum(len(list(part.planes(level))) for part in parts for level in part.levels)
     done = 0
@@ -122,7 +124,7 @@ def parts_of(path: Path, metadata: StoreMetadata, faults: list[str]) -> Iterator
             yield from _labels(group, slices)
         except (OSError, KeyError, TypeError, ValueError) as error:
             faults.append(
-                f"{group} is damaged ({type(error).__name__}: {error}); restore it from a copy or make it again"
+                f"{group} is damaged ({type(error).__name__}: {error}); restore it from a copy or create it again"
             )
 
 
@@ -173,7 +175,7 @@ class _Digests:
             edit = self._edits.get(z)
             now = edit and edit.now
             if now and hashlib.sha256(plane_bytes(plane)).hexdigest() != now.sha256:
-                self._faults.append(f"{group}: slice {z} is not what was annotated; {REMEDY}")
+                self._faults.append(f"{group}: slice {z} differs from what was annotated; {REMEDY}")
             if z in self._ingested:
                 self._digest.update(plane_bytes(plane))
 
@@ -185,8 +187,8 @@ class _Digests:
         states = [edit for edit in self._edits.values() if edit.ingested is not None]
         if any(edit.now is None or edit.now.sha256 != edit.ingested.sha256 for edit in states if edit.ingested):
             found.notes.append(
-                f"{self._path}: annotations that it was ingested with were changed, so its identity, "
-                f"{self._metadata.ingested[:12]}..., cannot be compared with the pixels"
+                f"{self._path}: its original annotations were changed, so its identity "
+                f"{self._metadata.ingested[:12]}... cannot be compared with the pixels"
             )
         elif self._digest.hexdigest() != self._metadata.ingested:
             found.faults.append(

@@ -1,4 +1,4 @@
-"""Studies: many models trained alike, so that what differs between them can be compared."""
+"""Studies: models trained under the same conditions and compared with statistics."""
 
 from monai_app.study.claims import Contrast, contrasts_of
 from monai_app.study.comparison import Difference, compare

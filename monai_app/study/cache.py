@@ -23,7 +23,7 @@ def read_cached(run: StudyRun, name: str, **circumstances: Any) -> Any:
         circumstances: under which it holds.
 
     Returns:
-        None where nothing is kept, or it is of another model, of one of other annotations or of other circumstances.
+        None if nothing is kept, or it is of another model, of one of other annotations or of other circumstances.
     """
     try:
         document = json.loads(_file(run, name).read_text(encoding="utf8"))

@@ -72,7 +72,7 @@ def contrasts_of(variants: Sequence[str]) -> list[Contrast]:
 
 
 def single_pairs(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """Return every pair of the contrasts as one of its own."""
+    """Return every pair of the contrasts as a separate contrast."""
     return [Contrast(each.claim, *pair, (pair,)) for each in contrasts for pair in each.pairs]
 
 

@@ -1,4 +1,4 @@
-"""Differences between variants, with intervals for chance in training and in where was scored."""
+"""Differences between variants, with intervals for chance in training and in the choice of scored areas."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -151,7 +151,7 @@ def _mean_ious(counts: Counts, weights: Counts) -> Floats:
 def _difference(
     contrast: Contrast, scores: Mapping[str, _Scores], blocks: npt.NDArray[np.int64], level: float
 ) -> Difference:
-    """Return a contrast with its intervals, ``nan`` where a variance is unknown.
+    """Return a contrast with its intervals, ``nan`` if a variance is unknown.
 
     Args:
         contrast: between what.
@@ -203,7 +203,7 @@ def _reasons(seeds: int, blocks: int) -> tuple[str, ...]:
     reasons = []
     if seeds < LEAST_SEEDS:
         many = f"{seeds} seed{'s' * (seeds > 1)}"
-        reasons.append(f"{many} cannot tell what chance does in a training; {LEAST_SEEDS} are needed")
+        reasons.append(f"{many} is too few to estimate chance in training; {LEAST_SEEDS} are needed")
     if blocks < LEAST_BLOCKS:
         many = f"{blocks} annotated block{'s' * (blocks > 1)}"
         reasons.append(

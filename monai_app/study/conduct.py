@@ -1,4 +1,4 @@
-"""Conduct a study that has begun: train, measure, and write the results."""
+"""Run a study: train, measure, and write the results."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -34,7 +34,7 @@ def conduct(
     report: Callable[[str], None],
     progress: Callable[[str, str], AbstractContextManager[Progress]],
 ) -> None:
-    """Train and measure what is not done, and write the results of all that is, also where trainings failed.
+    """Train and measure what is missing, and write the results of all completed runs, even if trainings failed.
 
     Args:
         stacks: the samples, as `begin_study` gives them.
@@ -47,9 +47,9 @@ def conduct(
         progress: makes what shows the progress of a piece of work, by its name and what is counted.
 
     Raises:
-        BusyError: another command is at work in the folder, or gave it another design meanwhile.
+        BusyError: another command uses the folder, or changed its design meanwhile.
         FailedError: trainings failed; all others are done and measured.
-        AppError: as `run_all`.
+        AppError: see `run_all`.
     """
     with alone_in(folder):
         if read_design(folder / FILE) != design:
@@ -57,7 +57,7 @@ def conduct(
         cleaned = cleaned_stacks(design, stacks, folder, lambda name: progress(name, "step"))
         runs = with_fewer_labels(runs_of(design, stacks, folder, cleaned), design, folder)
         check_lengths(runs, design)
-        report(f"{len(runs)} runs in {folder / 'runs'}; each has its log beside it")
+        report(f"{len(runs)} runs in {folder / 'runs'}; each has its log next to it")
         compared = [run for run in runs if run.variant.labels is None]
         try:
             failed = _trained(runs, design, jobs, cluster, report, progress)

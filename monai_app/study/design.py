@@ -1,4 +1,4 @@
-"""What a study compares, as a document."""
+"""The design of a study, as a document."""
 
 from collections.abc import Sequence
 from itertools import combinations, pairwise
@@ -21,19 +21,19 @@ from monai_app.study.variants import LABELS, StudyVariant, read_study_variant
 from monai_app.yamlfile import read_yaml
 
 EPOCHS = 12
-"""Epochs of each training where nobody chose: with them the nine variants take about 40 minutes a seed on 2 cores."""
+"""Default epochs of each training, with which the nine variants take about 40 minutes per seed on 2 cores."""
 
 NETWORKS = (("unet", 1), ("unet", 3), ("sensor3d", 3))
 """Networks and slices of the default design."""
 
 _BUDGET = ("crop", "batch_size", "steps_per_epoch")
-"""Settings that say, with the epochs, how many pixels a training sees."""
+"""Settings that determine, with the epochs, the number of pixels seen in training."""
 
 _OWN = {"max_epochs": "epochs", "seed": "seeds", "detectors": "variants", "slices": "variants"}
 """Settings that a design has entries for."""
 
 _CLOCK = ("minutes", "pace")
-"""Settings that let the clock decide how many pixels a training sees."""
+"""Settings with which the clock determines the number of pixels seen in training."""
 
 MOST_DETECTORS = 4
 """Detectors of which every combination is a variant of the default design; five would make 93 models a seed."""
@@ -42,7 +42,7 @@ MOST_DETECTORS = 4
 def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = sorted({str(value) for value in values if values.count(value) > 1})
     if twice:
-        raise ValueError(f"holds {', '.join(twice)} twice; name each once")
+        raise ValueError(f"holds {', '.join(twice)} twice; give each once")
     return values
 
 
@@ -55,7 +55,7 @@ _Amount = Annotated[int | Text, AfterValidator(_amount)]
 
 
 class FewerLabels(Strict):
-    """Which variants of a design are trained on parts of the annotations too."""
+    """The variants of a design that are also trained on parts of the annotations."""
 
     variants: Annotated[Items[Text], Field(min_length=1), AfterValidator(_each_once)]
     """Variants of the design; each is trained with each of the amounts."""
@@ -69,23 +69,23 @@ class FewerLabels(Strict):
 
 
 class Design(Strict):
-    """What a study compares: every variant is trained once with every seed, on every stack alone."""
+    """The design of a study: every variant is trained once with every seed, separately on every stack."""
 
     variants: Annotated[Items[Text], Field(min_length=1), AfterValidator(_each_once)]
-    """Variants, NETWORK_DETECTOR+DETECTOR_SLICES; the network may be ``otsu`` or ``forest``, and ``@cleaned`` behind a
+    """Variants, NETWORK_DETECTOR+DETECTOR_SLICES; the network may be ``otsu`` or ``forest``, and ``@cleaned`` after a
     name means cleaned images."""
     seeds: Annotated[Items[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_each_once)] = (0, 1, 2)
-    """Seeds; fewer than three show nothing."""
+    """Seeds; with fewer than three there are no intervals."""
     epochs: Annotated[int, Field(ge=1)] = EPOCHS
-    """Epochs of every training: with one size, all see as many pixels."""
+    """Epochs of every training; with the same size, all see the same number of pixels."""
     size: Text = "small"
-    """Settings of ``configs/sizes`` that all are trained with."""
+    """Size (settings of ``configs/sizes``) of all trainings."""
     settings: dict[Text, Any] = Field(default_factory=dict)
-    """Further settings that all are trained with, by id."""
+    """Further settings of all trainings, by id."""
     robustness: Robustness = Robustness()
-    """Artefacts that are laid over the test slices after the training."""
+    """Artefacts that are added to the test slices after training."""
     labels: FewerLabels | None = None
-    """Which variants are trained on parts of the annotations too."""
+    """Variants that are also trained on parts of the annotations."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -94,7 +94,7 @@ class Design(Strict):
                 raise ConfigError(f"variant {name!r}: write parts of the annotations under 'labels', as amounts")
         for name in () if self.labels is None else self.labels.variants:
             if name not in self.variants:
-                raise ConfigError(f"labels: {name!r} is none of the variants; add it there, to compare with")
+                raise ConfigError(f"labels: {name!r} is not one of the variants; add it there for comparison")
         return self
 
     @property
@@ -104,16 +104,16 @@ class Design(Strict):
 
 
 def default_design(stack: Stack) -> Design:
-    """Return the design that asks what each detector, the neighbouring slices and Sensor-3D are worth.
+    """Return the design that compares detectors, neighbouring slices and Sensor-3D.
 
     Raises:
-        ConfigError: the stack has so many detectors that somebody must choose.
+        ConfigError: the stack has too many detectors for all combinations.
     """
     detectors = stack.detectors
     if len(detectors) > MOST_DETECTORS:
         raise ConfigError(
-            f"{stack.path} has {len(detectors)} detectors, and every combination would be a variant; write a design "
-            "with those that matter and give it by --design"
+            f"{stack.path} has {len(detectors)} detectors, too many to compare every combination; write a design with "
+            "selected ones and give it with --design"
         )
     sets = [each for size in range(1, len(detectors) + 1) for each in combinations(detectors, size)]
     names = [f"{network}_{'+'.join(each)}_{slices}" for network, slices in NETWORKS for each in sets]
@@ -124,7 +124,7 @@ def read_design(path: Path) -> Design:
     """Read a design.
 
     Raises:
-        ConfigError: it cannot be read, or breaks a rule.
+        ConfigError: it cannot be read or is invalid.
     """
     return read_document(Design, path)
 
@@ -155,9 +155,9 @@ def check_design(design: Design, stacks: Sequence[Stack]) -> None:
 
 
 def _check_artefacts(design: Design, stacks: Sequence[Stack]) -> None:
-    """Refuse artefacts that change nothing."""
+    """Refuse artefacts without effect."""
     if design.robustness.drift and all(read_study_variant(name).slices == 1 for name in design.variants):
-        raise ConfigError("robustness::drift moves neighbouring slices, which no variant sees; leave it out")
+        raise ConfigError("robustness::drift shifts neighbouring slices, but no variant sees any; leave it out")
     variants = [*map(read_study_variant, design.variants)]
     for stack in stacks if design.robustness.detector_shift else ():
         first = stack.detectors[0]
@@ -184,12 +184,12 @@ def validation_of(variant: StudyVariant, design: Design) -> tuple[float, int]:
 def _check_settings(variant: StudyVariant, design: Design) -> None:
     for name, entry in _OWN.items():
         if name in design.settings:
-            raise ConfigError(f"settings: {name} is the design's own; write {entry} beside settings instead")
+            raise ConfigError(f"settings: {name} is an entry of the design; write {entry} next to settings instead")
     for name in _CLOCK:
         if name in design.settings:
             raise ConfigError(
-                f"settings: {name} ends a training by the clock, and all must see as many pixels; write epochs beside "
-                "settings instead"
+                f"settings: {name} limits training by time, but all trainings must see the same number of pixels; "
+                "write epochs next to settings instead"
             )
     defaults = read_yaml(template_path(variant.settings.bundle) / "configs" / "train.yaml")
     overlays = read_overlays(size_overlays(variant.settings.bundle, design.size))
@@ -197,7 +197,7 @@ def _check_settings(variant: StudyVariant, design: Design) -> None:
 
 
 def _check_budget(networks: Sequence[StudyVariant], design: Design) -> None:
-    """Refuse trainings that would see different numbers of pixels."""
+    """Refuse a design whose trainings see different numbers of pixels."""
     for one, other in pairwise(networks):
         first, second = (settings_of(each, design) for each in (one, other))
         odd = [name for name in _BUDGET if first[name] != second[name]]

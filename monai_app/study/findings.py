@@ -1,4 +1,4 @@
-"""What a study found: each variant's scores over its seeds, and the differences between variants."""
+"""The results of a study: each variant's scores over its seeds, and the differences between variants."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class VariantScores:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study found.
+    """The results of a study.
 
     Attributes:
         design: what was compared.

@@ -26,8 +26,8 @@ class Outcome:
             micrographs each is one block, because what makes one of them hard is hard all over it.
         scores: of all of them together.
         boundary_iou: mean over the phases of the Boundary IoU at 2 pixels.
-        seconds: that the training took; None where it was resumed.
-        cost: of predicting; None where it was not measured.
+        seconds: that the training took; None if it was resumed.
+        cost: of predicting; None if it was not measured.
     """
 
     run: StudyRun

@@ -1,4 +1,4 @@
-"""Begin a study, or find the one that is to go on."""
+"""Start a study, or find the one to resume."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -48,14 +48,14 @@ def begin_study(
     """
     *paths, folder = given
     if not paths:
-        raise ConfigError(f"{folder} is given and no more; write STACK FOLDER, the study's folder last")
+        raise ConfigError(f"{folder} is the only argument; write STACK FOLDER, with the study's folder last")
     if (folder / "zarr.json").is_file():
         raise ConfigError(f"{folder} is a store; the study's folder comes last")
     check_outside_stores(folder)
     stacks = [Stack.open(each) for each in paths]
     for stack in stacks:
         if not stack.test_slices:
-            raise AnnotationError(f"{stack.path} has no test slice, so nothing could be scored; annotate one for it")
+            raise AnnotationError(f"{stack.path} has no test slice to score on; annotate one with the role test")
     earlier = read_design(folder / FILE) if (folder / FILE).is_file() else None
     design = read_design(path) if path is not None else earlier or default_design(stacks[0])
     changes: dict[str, Any] = {"seeds": _numbers(seeds), "epochs": epochs}
@@ -67,7 +67,7 @@ def begin_study(
     if earlier is not None:
         _check_same(folder, earlier, design)
         _check_samples(folder, stacks)
-    check_writable(folder, "name a folder that you can write to")
+    check_writable(folder, "choose a folder where you can write")
     folder.mkdir(parents=True, exist_ok=True)
     with alone_in(folder):
         write_design(design, folder / FILE)
@@ -83,7 +83,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         BusyError: one is at work there.
     """
     with lock(
-        folder / ".lock", f"{folder} is a study that another command is running; wait for it, or name another folder"
+        folder / ".lock", f"{folder} is a study in use by another command; wait for it, or choose another folder"
     ):
         yield
 
@@ -122,7 +122,7 @@ def _check_alike(design: Design, stacks: Sequence[Stack]) -> None:
             if name not in stack.detectors:
                 raise ConfigError(
                     f"{first.path} has detector {name!r}, and {stack.path} has {', '.join(stack.detectors)}: models "
-                    "are tested on the other stacks too, so names must be alike, case included; correct one "
+                    "are also tested on the other stacks, so detector names must agree, including case; correct one "
                     "description and ingest again"
                 )
     check_stacks(stacks, detectors, 1)
@@ -133,7 +133,7 @@ def _numbers(seeds: str | None) -> tuple[int, ...] | None:
         return None
     words = [word.strip() for word in seeds.split(",")]
     if not all(word.isascii() and word.isdigit() for word in words):
-        raise ConfigError(f"--seeds {seeds!r}: write whole numbers with commas between, such as 0,1,2")
+        raise ConfigError(f"--seeds {seeds!r}: write integers separated by commas, such as 0,1,2")
     return tuple(map(int, words))
 
 
@@ -148,14 +148,14 @@ def _check_same(folder: Path, earlier: Design, design: Design) -> None:
         gone = [str(each) for each in before if each not in now]
         if gone:
             raise ConfigError(
-                f"{folder} holds a study with {name} {', '.join(gone)}, which are left out now; name them too: "
-                "a study that leaves out what it has seen shows nothing"
+                f"{folder} holds a study with {name} {', '.join(gone)}, which are missing now; add them: omitting "
+                "results after seeing them would bias the study"
             )
     for name, value in earlier:
         if name not in (*may_grow, "labels") and getattr(design, name) != value:
             raise ConfigError(
-                f"{folder} holds a study with {name} {value!r}, and {getattr(design, name)!r} is given: its runs would "
-                "not be alike; name another folder"
+                f"{folder} holds a study with {name} {value!r}, and {getattr(design, name)!r} is given: its runs "
+                "would not be comparable; choose another folder"
             )
 
 
@@ -167,11 +167,11 @@ def _check_samples(folder: Path, stacks: Sequence[Stack]) -> None:
     for name, ingested in json.loads((folder / SAMPLES).read_text(encoding="utf8")).items():
         if name not in now:
             raise ConfigError(
-                f"{folder} holds a study with sample {name}, which is left out now; give {name}.ome.zarr too: a study "
-                "that leaves out what it has seen shows nothing"
+                f"{folder} holds a study with sample {name}, which is missing now; add {name}.ome.zarr: omitting "
+                "results after seeing them would bias the study"
             )
         if now[name] != ingested:
             raise ConfigError(
-                f"{folder} holds a study of another sample {name}, which was ingested again since: its runs would not "
-                "be alike; name another folder"
+                f"{folder} holds a study of another sample {name}, which has been ingested again: its runs would not "
+                "be comparable; choose another folder"
             )

@@ -1,4 +1,4 @@
-"""What a study trains: networks, and the baselines that they are compared with."""
+"""Variants of a study: networks, and the baselines they are compared with."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ LABELS = "@labels="
 """Stands in the name of a variant that is trained on a part of the annotations, before the part."""
 
 BASELINES = {"otsu": "multi-Otsu thresholds", "forest": "random forest"}
-"""Methods that are no networks: the first part of a variant's name -> what it is called."""
+"""Methods that are not networks: the first part of a variant's name -> what it is called."""
 
 _NETWORKS = {"unet": "U-Net", "sensor3d": "Sensor-3D"}
 

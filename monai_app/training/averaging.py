@@ -8,9 +8,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class RunningAverage:
-    """Keep an exponential moving average of a network's weights and of the statistics of its normalisation.
+    """Keep an exponential moving average of a network's weights and normalisation statistics.
 
-    What ignite's ``EMAHandler`` computes, for all tensors at once: one by one took several times as long. Attach to the
+    The same as ignite's ``EMAHandler``, but for all tensors at once, which is several times faster. Attach to the
     trainer.
 
     Args:

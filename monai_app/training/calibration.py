@@ -1,4 +1,4 @@
-"""Calibrate a model's probabilities when its training is over."""
+"""Calibrate a model's probabilities after training."""
 
 import logging
 from pathlib import Path
@@ -26,15 +26,15 @@ MOST_PIXELS = 10_000_000
 """Labelled pixels that a temperature is fitted on, 4 K + 1 bytes each."""
 
 _NEAR = 1.01
-"""A temperature less than this factor from an end of the range was stopped by it."""
+"""A temperature within this factor of an end of the range was limited by it."""
 
 _log = logging.getLogger(__name__)
 
 
 class FitTemperature:
-    """Fit the temperature of the best weights on the validation pixels, and write it into the bundle's metadata.json.
+    """Fit the temperature of the best weights on the validation pixels, and write it to the bundle's metadata.json.
 
-    Temperature scaling, Guo et al. 2017, arXiv 1706.04599: logits are divided by one number, the one with the least
+    Temperature scaling, Guo et al. 2017, arXiv 1706.04599: logits are divided by one number, which minimises the
     negative log likelihood. Attach to an evaluator of the validation's items. Where these weights are calibrated, or
     there are none, or no metadata.json to keep it, the evaluator ends at once; so a training that was killed before is
     calibrated when it is resumed. Of more than `MOST_PIXELS` labelled pixels a random sample is used, equally many of
@@ -94,8 +94,8 @@ class FitTemperature:
         low, high = TEMPERATURES
         if not low * _NEAR < temperature < high / _NEAR:
             _log.warning(
-                "confidence is not calibrated: of %d validation pixels the best temperature is %.3g, an end of the "
-                "range from %g to %g, so they do not determine it; annotate more, and difficult places too",
+                "confidence is not calibrated: on %d validation pixels the best temperature is %.3g, at an end of "
+                "the range from %g to %g, so they do not determine it; annotate more, including difficult areas",
                 *(pixels, temperature, low, high),
             )
             return

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill.
 
-MONAI's ``CheckpointSaver`` writes in place, so a kill while it writes leaves half a file under the final name; these
-two handlers write whole files and let a resumed run go on exactly where the last complete epoch ended.
+MONAI's ``CheckpointSaver`` writes in place, so a kill may leave an incomplete file; these two handlers write
+atomically, and a resumed run continues exactly after the last complete epoch.
 """
 
 import logging
@@ -17,12 +17,12 @@ from ignite.engine import Engine, Events
 from monai_app.errors import ConfigError, DivergedError
 from monai_app.files import lock, lock_path
 from monai_app.networks.weights import load_weights, read_checkpoint, save_checkpoint, save_weights
-from monai_app.training.fingerprint import is_earlier, translated
+from monai_app.training.fingerprints import is_earlier, translated
+from monai_app.training.length.progress import LENGTH
 
-LENGTH = ("continues", "max_epochs", "minutes", "pace", "patience")
-"""Settings in which a training may differ from the finished one that it continues."""
+_SCALER = "scaler"
 
-_OF_THE_SCHEDULE = ("optimizer", "lr_scheduler", "early_stop")
+_OF_THE_SCHEDULE = ("optimizer", "lr_scheduler", "early_stop", _SCALER)
 """What a continued training does not take over."""
 
 _LATER = ("pace",)
@@ -32,8 +32,8 @@ _LATER = ("pace",)
 class LoadWeights:
     """Load weights into a network when an engine starts; every key must fit, see `load_weights`.
 
-    MONAI's ``CheckpointLoader`` leaves out what does not fit unless told otherwise, and then ends in a traceback. The
-    file as it was read stays in the engine's ``state.weights``.
+    MONAI's ``CheckpointLoader`` ignores keys that do not fit or, in strict mode, fails with a traceback. The file as it
+    was read is kept in the engine's ``state.weights``.
 
     Raises:
         ConfigError: when the engine starts, if the file is missing or damaged or does not fit.
@@ -70,7 +70,7 @@ class BestModel:
         """Save the weights if the evaluator's key metric is the best so far; NaN is never the best.
 
         Raises:
-            DivergedError: some of these weights are no finite numbers.
+            DivergedError: some of these weights are not finite.
         """
         metric = float(engine.state.metrics[engine.state.key_metric_name])  # type: ignore[attr-defined]
         if metric > self.metric:
@@ -78,8 +78,8 @@ class BestModel:
             wrong = [name for name, values in state.items() if not values.isfinite().all()]
             if wrong:  # they still give labels, and a score
                 raise DivergedError(
-                    f"weights are no finite numbers any more ({wrong[0]} and {len(wrong) - 1} other tensors): the "
-                    f"training diverged. Train again with a lower learning_rate; {self.path} stays as it was"
+                    f"weights are no longer finite ({wrong[0]} and {len(wrong) - 1} other tensors): the training "
+                    f"diverged. Train again with a lower learning_rate; {self.path} is unchanged"
                 )
             self.metric = metric
             if get_rank() > 0:
@@ -91,25 +91,25 @@ class BestModel:
         return {"metric": self.metric}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Take up the best metric of an interrupted run."""
+        """Restore the best metric of an interrupted run."""
         self.metric = float(state["metric"])
 
 
 class ResumeCheckpoint:
-    """Save everything training needs to go on, after every epoch, and load it when a run starts again.
+    """Save everything needed to resume a training after every epoch, and load it when a run restarts.
 
     Attach to the trainer after its ``ValidationHandler``, so that a saved epoch is a validated one. While the trainer
-    runs, a lock beside the file keeps others off the same run. Of several processes that train together all load, and
-    rank 0 locks and writes.
+    runs, a lock file prevents others from training the same run. With several processes, all load, and rank 0 locks and
+    writes.
 
-    A finished training is left as it is, unless the setting ``continues`` is the number of its epochs: then its
-    weights, their running average and the best metric are taken over, and all that belongs to the schedule begins as
-    it is made. The other settings must be the same, but for `LENGTH`.
+    A finished training stays unchanged, unless the setting ``continues`` is the number of its epochs: then its weights,
+    their running average and the best metric are loaded, and the schedule restarts. The other settings must be the
+    same, except for `LENGTH`.
 
     Args:
         path: file of the checkpoint.
         objects: name to object with ``state_dict`` and ``load_state_dict``; the trainer's epoch and iteration are
-            added.
+            added, and in mixed precision the loss scaling.
         settings: everything that decides the weights, see `fingerprint`; a checkpoint with others is refused.
 
     Raises:
@@ -154,7 +154,7 @@ class ResumeCheckpoint:
             return
         continued = self._continues(state)
         self._check_settings(state["settings"], LENGTH if continued else ())
-        for name, item in self.objects.items():
+        for name, item in self._kept(engine).items():
             if name in state and not (continued and name in _OF_THE_SCHEDULE):
                 item.load_state_dict(state[name])
         engine.state.iteration = state["iteration"]
@@ -162,7 +162,7 @@ class ResumeCheckpoint:
         log = logging.getLogger(__name__)
         log.info("resumed after epoch %d from %s", state["epoch"], self.path)
         if continued:
-            log.info("a new schedule begins")
+            log.info("a new schedule starts")
         elif state["finished"]:  # by its last epoch or by early stopping, which would otherwise train on
             log.info("this training is finished")
             self._finished = True
@@ -172,7 +172,7 @@ class ResumeCheckpoint:
         state = read_checkpoint(self.path)
         missing = sorted({*self.objects, "settings", "epoch", "iteration", "finished"} - {*state, *_LATER})
         if missing:
-            raise ConfigError(f"{self.path} is no checkpoint of a training (no {', '.join(missing)}); remove it")
+            raise ConfigError(f"{self.path} is not a checkpoint of a training (no {', '.join(missing)}); remove it")
         return state
 
     def _continues(self, state: Mapping[str, Any]) -> bool:
@@ -187,7 +187,7 @@ class ResumeCheckpoint:
         if len(set(epochs)) > 1:
             raise ConfigError(
                 f"the processes find checkpoints of different epochs in {self.path.parent} ({epochs}; -1 is none): "
-                "all machines must see the same run folder; put it on a file system that they share"
+                "all machines must use the same run folder; put it on a shared file system"
             )
 
     def _check_settings(self, found: Mapping[str, Any], may_differ: Collection[str]) -> None:
@@ -203,13 +203,18 @@ class ResumeCheckpoint:
         ]
         if differences:
             raise ConfigError(
-                f"{self.path} was made with other settings: {'; '.join(differences)}. Train into another folder"
+                f"{self.path} was written with other settings: {'; '.join(differences)}. Train in another folder"
             )
+
+    def _kept(self, engine: Engine) -> dict[str, Any]:
+        """The objects, and the loss scaling that MONAI's trainer makes when it starts; it is off on a CPU."""
+        scaler = getattr(engine, "scaler", None)
+        return self.objects if scaler is None or not scaler.is_enabled() else {**self.objects, _SCALER: scaler}
 
     def _save(self, engine: Engine, finished: bool = False) -> None:
         if get_rank() > 0:
             return
-        state = {name: item.state_dict() for name, item in self.objects.items()}
+        state = {name: item.state_dict() for name, item in self._kept(engine).items()}
         state |= {"epoch": engine.state.epoch, "iteration": engine.state.iteration}
         state |= {"settings": self.settings, "finished": finished}
         save_checkpoint(state, self.path)

@@ -1,7 +1,7 @@
-"""The loss and the normalisation of a batch whose parts lie in several processes: those of the whole batch.
+"""Loss and normalisation over a complete batch whose parts are in several processes.
 
-Averaging the losses of the parts, as DistributedDataParallel does by itself, trains something else: the mean over
-labelled pixels is no mean of means, Dice is a ratio of sums, and batch statistics of a part are noisier.
+Averaging the losses of the parts, as DistributedDataParallel does, would change the objective: the mean over labelled
+pixels is not a mean of means, Dice is a ratio of sums, and batch statistics of a part are noisier.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch.autograd import Function
 
 
 class GatheredLoss(nn.Module):
-    """A loss of the whole batch, given each process's part of it.
+    """The loss of a complete batch, computed from each process's part.
 
     Args:
         loss: takes predictions (B, ...) and targets (B, ...) and gives a scalar.
@@ -24,7 +24,7 @@ class GatheredLoss(nn.Module):
         self.loss = loss
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return the scalar loss of the whole batch, the same in all processes.
+        """Return the scalar loss of the complete batch, which is the same in all processes.
 
         Args:
             prediction: (B / N, ...) of this process, one of N.
@@ -36,7 +36,7 @@ class GatheredLoss(nn.Module):
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation by the statistics of the whole batch, for processes on CPUs.
+    """Batch normalisation with the statistics of the complete batch, for processes on CPUs.
 
     ``torch.nn.SyncBatchNorm`` does that on GPUs only. All processes have parts of equal size. In evaluation mode and in
     one process it is its parent; weights have the same names.
@@ -68,7 +68,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
 
 
 def share_norms(network: nn.Module, device: torch.device) -> nn.Module:
-    """Replace a network's batch normalisations by ones over the whole batch of all processes.
+    """Replace a network's batch normalisations by ones over the complete batch of all processes.
 
     Args:
         network: changed in place; the names of its weights stay.

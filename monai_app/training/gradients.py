@@ -1,4 +1,4 @@
-"""Gradients on their way into an optimiser."""
+"""Clipping of gradients."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ def clip_gradients(optimizer: Optimizer, max_norm: float) -> None:
     Args:
         optimizer: the optimiser; on a GPU, or with loss scaling, not a fused one, which takes the scaling out itself,
             after the clipping.
-        max_norm: the norm that longer gradients are scaled down to; 0 leaves all as they are.
+        max_norm: the norm to which longer gradients are scaled down; 0 disables clipping.
 
     Raises:
         ConfigError: a norm that is negative or no number, or a fused optimiser on a GPU; in its first step one whose
             loss is scaled.
     """
     if not max_norm >= 0:
-        raise ConfigError(f"max_gradient_norm {max_norm}: must be 0, which clips nothing, or above")
+        raise ConfigError(f"max_gradient_norm {max_norm}: must be 0 (no clipping) or above")
     if not max_norm:
         return
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]

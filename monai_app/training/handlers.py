@@ -1,4 +1,4 @@
-"""Ignite handlers: progress, pictures, and the end of a training that diverged or whose stack was replaced."""
+"""Ignite handlers: progress, pictures, and aborting a training that diverged or whose stack was replaced."""
 
 import json
 import logging
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 
 class EpochProgress:
-    """Log the training's progress after every epoch: loss, validation metrics, rate and time left.
+    """Log the training's progress after every epoch: loss, validation metrics, rate and remaining time.
 
-    On a terminal a bar shows the steps of the epoch, where progress is logged. Attach to the trainer after its
+    On a terminal, a bar shows the steps of the epoch if progress is logged. Attach to the trainer after its
     ``ValidationHandler``; ``evaluator`` is the validating engine.
     """
 
@@ -49,9 +49,9 @@ class EpochProgress:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
 
     def _start(self, engine: Engine) -> None:
-        if self._first < 0:  # the first epoch of this process; an interrupted run goes on with a later one
+        if self._first < 0:  # the first epoch of this process, which is later for a resumed run
             self._begun, self._first = time.monotonic(), engine.state.epoch - 1
-        off = None if log.isEnabledFor(logging.INFO) else True  # None: off where standard error is no terminal
+        off = None if log.isEnabledFor(logging.INFO) else True  # None: off if standard error is not a terminal
         title = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
         self._bar = tqdm(desc=title, total=engine.state.epoch_length, unit="step", leave=False, disable=off)
 
@@ -72,23 +72,23 @@ class EpochProgress:
 
 
 class Stats(StatsHandler):
-    """MONAI's log of an engine's metrics, without the traceback of what a person can mend: that is told at the end."""
+    """MONAI's log of an engine's metrics, without tracebacks of errors that the user can correct."""
 
     def exception_raised(self, engine: Engine, e: Exception) -> None:
-        """Log an error that no person can mend, and raise it as MONAI does."""
+        """Log an unexpected error, and raise it as MONAI does."""
         if user_error(e) or refused(e):
             raise e
         super().exception_raised(engine, e)
 
 
 class FiniteLoss:
-    """End a training at the first loss that is no finite number, before a step takes it into the weights.
+    """Stop a training at the first loss that is not finite, before it affects the weights.
 
     Attach to the trainer, in every process.
     """
 
     def attach(self, engine: Engine) -> None:
-        """Look at every loss before its gradient is computed."""
+        """Check every loss before its gradient is computed."""
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
@@ -104,21 +104,20 @@ class FiniteLoss:
         remedy = "a lower learning_rate" + (", or --no-amp" if trainer.amp else "")
         raise DivergedError(
             f"the loss is {loss} in step {trainer.state.iteration} of the training (epoch {trainer.state.epoch}, "
-            f"learning rate {trainer.optimizer.param_groups[0]['lr']:.3g} in this step): it diverged, and nothing more "
-            f"would be learned. Train again with {remedy}; models/model.pt, if it is there, holds the best weights of "
-            "the epochs before"
+            f"learning rate {trainer.optimizer.param_groups[0]['lr']:.3g} in this step): the training diverged. Train "
+            f"again with {remedy}; models/model.pt, if it exists, has the best weights of the previous epochs"
         )
 
 
 class SameStack:
-    """End a training of which a stack was replaced: before the first step, and before an epoch's weights are kept.
+    """Stop a training if a stack was replaced: before the first step, and before an epoch's weights are saved.
 
     Pixels and annotations are read before the training starts and kept, so annotating a stack later changes nothing
     of it. Attach to the trainer before all others, in every process.
 
     Args:
         items: of the training slices, see :func:`monai_app.transforms.annotated_items`.
-        models: the folder that weights go to; the ``run.json`` beside it, where there is one, names the stacks that the
+        models: the folder that weights go to; the ``run.json`` beside it, if there is one, names the stacks that the
             run was made of.
 
     Raises:
@@ -132,7 +131,7 @@ class SameStack:
         self._record = Path(models).with_name("run.json")
 
     def attach(self, engine: Engine) -> None:
-        """Look at the stacks when the trainer starts, and after each of its epochs."""
+        """Check the stacks when the trainer starts, and after each epoch."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_COMPLETED, lambda _: [stack.reopened() for stack in self._stacks])
 
@@ -146,7 +145,7 @@ class SameStack:
         if {made_of or own, *identities} != {own}:
             raise StackError(
                 f"{' or '.join(str(stack.path) for stack in self._stacks)} was replaced or annotated since "
-                f"{self._record.parent} was made, or while it was read, or these are other stacks; train into another "
+                f"{self._record.parent} was created or while it was read, or these are other stacks; train in another "
                 "folder, or with --overwrite"
             )
 
@@ -183,7 +182,7 @@ class PhaseCurves:
         self.writer, self.confusion, self.phases = writer, confusion, [phase.name for phase in spec.phases]
 
     def attach(self, engine: Engine) -> None:
-        """Look at the pixels that were counted after every validation."""
+        """Write the scores after every validation."""
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:
@@ -206,7 +205,7 @@ class ValidationPictures:
         self.writer, self.spec, self.interval = writer, spec, interval
 
     def attach(self, engine: Engine) -> None:
-        """Look at the evaluator's slices."""
+        """Follow the evaluator's iterations."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, engine: Engine) -> None:

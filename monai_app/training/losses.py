@@ -33,7 +33,7 @@ class LabelledPixels(nn.Module):
         self.weights = [1.0] * len(terms) if weights is None else list(weights)
         self.parts: dict[str, Tensor] = {}
         if not terms or len(self.weights) != len(terms):
-            raise ConfigError(f"loss of {len(terms)} terms and {len(self.weights)} weights: give one weight a term")
+            raise ConfigError(f"loss of {len(terms)} terms and {len(self.weights)} weights: give one weight per term")
 
     def forward(self, logits: Tensor, annotation: Tensor) -> Tensor:
         """Return the scalar loss.
@@ -46,11 +46,11 @@ class LabelledPixels(nn.Module):
             ConfigError: logits of S slices and an annotation of another number of slices.
         """
         target = class_indices(torch.as_tensor(annotation))
-        if logits.ndim == 5:  # slices become images of their own
+        if logits.ndim == 5:  # slices become separate images
             if logits.shape[2] != target.shape[1]:
                 raise ConfigError(
-                    f"logits of {logits.shape[2]} slices and annotations of {target.shape[1]}: head 'all' learns from "
-                    "annotations of every slice of the slab; choose head 'final' or 'middle' where there is one"
+                    f"logits of {logits.shape[2]} slices and annotations of {target.shape[1]}: head 'all' needs "
+                    "annotations of every slice of the slab; choose head 'final' or 'middle' if there is only one"
                 )
             logits, target = logits.transpose(1, 2).flatten(0, 1), target.flatten(0, 1).unsqueeze(1)
         labelled = target[:, 0] != IGNORED

@@ -1,6 +1,6 @@
-"""Training and evaluating in several processes, one a GPU: joining them, and sharing out a batch.
+"""Training and evaluation in several processes, one per GPU: initialisation, and splitting batches.
 
-Everything here works in one process too, in which there is nobody to join.
+Everything here also works in a single process.
 """
 
 import logging
@@ -17,13 +17,12 @@ from torch.nn.parallel import DistributedDataParallel
 from monai_app.errors import ConfigError
 
 RENDEZVOUS = "MONAI_APP_RENDEZVOUS"
-"""Environment variable with the file in which processes that `launch` started find each other; ``torchrun`` serves its
-own."""
+"""Environment variable with the file for the rendezvous of processes started by `launch`; ``torchrun`` has its own."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that work together, as one of them sees them.
+    """A group of processes, as seen by one of them.
 
     Attributes:
         rank: number of this process, 0 to ``size`` - 1; rank 0 writes the files.
@@ -46,8 +45,8 @@ def join_processes() -> Group:
     """
     if "LOCAL_RANK" not in os.environ:
         raise ConfigError(
-            "configs/multi_gpu_*.yaml are for processes that torchrun starts: run "
-            "`torchrun --nproc_per_node=2 -m monai.bundle run ...`, or leave them out for one process"
+            "configs/multi_gpu_*.yaml are for processes started by torchrun: run `torchrun --nproc_per_node=2 -m "
+            "monai.bundle run ...`, or leave them out for one process"
         )
     here, local = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = _device(here, local)
@@ -63,7 +62,7 @@ def join_processes() -> Group:
 
 
 def leave_processes() -> None:
-    """Wait until all processes are here, so that no result is half written when the first one ends; then part."""
+    """Wait for all processes, so that no result is incomplete when the first one ends, and leave the group."""
     if distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
@@ -78,8 +77,8 @@ def share_of(batch_size: int, processes: int) -> int:
     if batch_size % processes:
         near = max(batch_size // processes, 1) * processes
         raise ConfigError(
-            f"batch_size {batch_size} and {processes} processes: the processes share each batch equally, so it must be "
-            f"a multiple of their number; set for instance batch_size={near}"
+            f"batch_size {batch_size} and {processes} processes: the processes share each batch equally, so it must "
+            f"be a multiple of their number; set, for example, batch_size={near}"
         )
     return batch_size // processes
 
@@ -107,5 +106,5 @@ def _device(local_rank: int, processes: int) -> torch.device:
         return torch.device("cpu")
     gpus = torch.cuda.device_count()
     if processes > gpus:
-        raise ConfigError(f"{processes} processes and {gpus} GPU(s) on this machine: start one process a GPU at most")
+        raise ConfigError(f"{processes} processes and {gpus} GPU(s) on this machine: start at most one process per GPU")
     return torch.device("cuda", local_rank)

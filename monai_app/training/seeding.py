@@ -1,4 +1,4 @@
-"""Items whose random numbers do not depend on who draws them, worker processes or ranks, and batches of them."""
+"""Data sets whose random numbers are independent of worker processes and ranks, and loaders of their batches."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from monai_app.background.bounded_map import bounded_map
 
 
 class SeededDataset(CacheDataset):
-    """A ``CacheDataset`` whose random transforms depend on the seed, the epoch and the item's index alone.
+    """A ``CacheDataset`` whose random transforms depend only on the seed, the epoch and the item's index.
 
     Drawn from one sequence per process, they would change with the number of processes that share the items. All
     transforms draw from one generator, which is seeded for every item: 14 new ones would take milliseconds. Transforms
@@ -94,7 +94,7 @@ def _without_metadata() -> Iterator[None]:
 
 
 def _share_generator(transforms: Compose, generator: np.random.RandomState) -> None:
-    """Let all random transforms draw from one generator; MONAI would give each one of its own."""
+    """Let all random transforms draw from one generator; MONAI would give each its own."""
     transforms.R = generator
     for transform in transforms.transforms:
         if isinstance(transform, Compose):

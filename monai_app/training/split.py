@@ -1,8 +1,8 @@
 """Divide annotated slices into training and validation areas by spatial blocks.
 
-Neighbouring pixels are nearly copies of each other, so a random split of pixels would validate on training data.
-Whole blocks are set aside instead; what belongs to the other side becomes unlabelled (Roberts et al. 2017,
-Ecography 40:913, doi 10.1111/ecog.02881, on blocked validation of spatially dependent data).
+Neighbouring pixels are nearly copies of each other, so a random split of pixels would validate on training data. Blocks
+are held out instead; labels of the other part become unlabelled (Roberts et al. 2017, Ecography 40:913, doi
+10.1111/ecog.02881, on blocked validation of spatially dependent data).
 """
 
 from collections import Counter
@@ -16,8 +16,11 @@ from monai_app.errors import AnnotationError, ConfigError
 from monai_app.stack import Stack
 
 MOST_PIXELS = 2**20
-"""Labelled pixels of a stack that validate at most, unless the settings say otherwise. More would say little that is
-new and take longer than the training: of three annotated slices of 4000 x 4000 pixels 12 millions would validate."""
+"""Default maximum of labelled validation pixels of a stack.
+
+More would add little information but take longer than the training: three annotated slices of 4000 x 4000 pixels would
+have 12 million.
+"""
 
 Block = tuple[int, Rect]
 """z and a rectangle of that slice."""
@@ -25,7 +28,7 @@ Block = tuple[int, Rect]
 
 @dataclass(frozen=True)
 class BlockSplit:
-    """The validation blocks of a set of slices; all other labelled pixels train.
+    """The validation blocks of a set of slices; all other labelled pixels are for training.
 
     Attributes:
         shape: rows and columns of every slice.
@@ -71,16 +74,16 @@ def split_blocks(
         fraction: share of the labelled area that validates, between 0 and 1.
         block: side of a block, in pixels.
         seed: breaks ties between equal blocks.
-        most: labelled pixels that validate at most, but for parts of a block; None is no limit.
+        most: labelled pixels that validate at most, but for parts of a block; None is not a limit.
 
     Raises:
         ConfigError: ``fraction`` or ``block`` out of range.
         AnnotationError: nothing to split, or no slice with labels in two blocks.
     """
     if not 0 < fraction < 1 or block < 1:
-        raise ConfigError(f"fraction {fraction} and block {block}: give 0 < fraction < 1 and a block of 1 px or more")
+        raise ConfigError(f"fraction {fraction} and block {block}: give 0 < fraction < 1 and a block of at least 1 px")
     if not annotations:
-        raise AnnotationError("no annotated slice to train on: list at least one under annotations: train")
+        raise AnnotationError("no annotated slice to train on; list at least one under annotations: train")
     shape = next(iter(annotations.values())).shape
     candidates, counts = _labelled_blocks(annotations, phases, block)
     while block > 8 and _too_coarse(candidates, shape, block, len(annotations)):
@@ -92,8 +95,8 @@ def split_blocks(
     chosen = _choose([candidates[i] for i in order], counts[order], fraction)
     if not chosen:
         raise AnnotationError(
-            f"{len(candidates)} block(s) of {block} px hold labels: training and validation need one each on some "
-            "slice; annotate more"
+            f"{len(candidates)} block(s) of {block} px contain labels, but training and validation need one each on "
+            "some slice; annotate more"
         )
     return BlockSplit(shape=(shape[0], shape[1]), z=tuple(sorted(annotations)), blocks=chosen)
 

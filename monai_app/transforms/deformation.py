@@ -1,4 +1,4 @@
-"""Turning, scaling and bending of training crops."""
+"""Elastic deformation of training crops."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 class Deformd(RandomizableTransform, MapTransform):
-    """Turn, scale and bend images, in one resampling; all keys alike.
+    """Rotate, scale and deform images in one resampling, in the same way for all keys.
 
     Given the same random numbers it is MONAI's ``Rand2DElasticd``, up to rounding, in a sixth of the time. That one
     enlarges the grid of nodes by bicubic up-sampling, where two small matrix products do, and resamples crops that are

@@ -1,13 +1,13 @@
-"""Grey values of a stack in short, to tell when a model meets another microscope."""
+"""Statistics of grey values: a model's scaling, and a summary that detects data from another microscope."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 import numpy as np
 
 from monai_app.domain.region import Rect, Span
-from monai_app.domain.training_stack import QUANTILES
-from monai_app.stack import SlabSource
+from monai_app.domain.training_stack import QUANTILES, ChannelStats
+from monai_app.stack import SlabSource, Stack
 
 _LOOKED_AT = 8
 """Slices that stand for a stack, evenly spaced."""
@@ -37,9 +37,34 @@ def measure_greys(stack: SlabSource, detectors: Sequence[str]) -> dict[str, tupl
     return greys
 
 
+def measure_scaling(slices: Iterable[tuple[Stack, int]], detectors: Sequence[str]) -> dict[str, ChannelStats]:
+    """Measure mean and standard deviation of each detector's grey values over slices of stacks, in float64.
+
+    Called once, before training; the numbers are then part of the model, so that a pixel is scaled in the same way in
+    every slice and tile.
+
+    Args:
+        slices: stack and z of every slice.
+        detectors: names of the detectors.
+    """
+    moments = {detector: np.zeros(3) for detector in detectors}
+    for stack, z in slices:
+        for detector in detectors:
+            pixels = stack.read_slab(z, [detector], 1).astype(np.float64)
+            moments[detector] += (pixels.size, pixels.sum(), np.square(pixels).sum())
+    return {detector: _stats(*sums) for detector, sums in moments.items()}
+
+
 def _places(side: int) -> list[Span]:
     """Return the pieces along a side, from edge to edge."""
     if side <= _PIECES * _PIECE:
         return [Span(0, side)]
     starts = (number * (side - _PIECE) // (_PIECES - 1) for number in range(_PIECES))
     return [Span(start, start + _PIECE) for start in starts]
+
+
+def _stats(count: float, total: float, squares: float) -> ChannelStats:
+    mean = total / count
+    std = np.sqrt(max(squares / count - mean**2, 0.0))
+    # A constant image would divide by zero; one grey value is the smallest step there is.
+    return ChannelStats(mean=round(float(mean), 4), std=round(max(float(std), 1.0), 4))

@@ -19,9 +19,9 @@ def annotated_items(
     Args:
         stacks: path of a stack, or of several.
         role: which slices.
-        spec: of the model, whose phases must be the stacks'; None where there is none yet.
+        spec: of the model, whose phases must be the stacks'; None if there is none yet.
         trained_on: ``identity`` of a stack at its ingestion and its ``slices`` that a model has seen, or several of
-            these; they are no test of it.
+            these; they are not test of it.
 
     Raises:
         AnnotationError: a stack's phases are not the model's, it has no such slice, or the model was trained on one.
@@ -47,7 +47,7 @@ def _items_of(
     seen = sorted(known.intersection(slices))
     if seen:
         raise AnnotationError(
-            f"the model was trained on slice {seen[0]} of {source.path}, so it is no test; test on another slice"
+            f"the model was trained on slice {seen[0]} of {source.path}, so it cannot test it; test on another slice"
         )
     return [{"image": stack, "label": stack, "z": z, "identity": source.identity} for z in slices]
 
@@ -70,7 +70,7 @@ def repeat_items(items: Sequence[dict[str, Any]], count: int, balanced: bool = T
 
 
 def share_items(items: Sequence[dict[str, Any]], rank: int, processes: int) -> list[dict[str, Any]]:
-    """Return the items that are a process's share: every ``processes``-th, from the ``rank``-th on.
+    """Return a process's share of the items: every ``processes``-th, from the ``rank``-th on.
 
     Engines refuse to run on nothing. A process without a share gets a spare item, which :class:`LoadAnnotationd` leaves
     unlabelled, so that it counts for nothing.

@@ -1,10 +1,6 @@
-"""From logits to phase labels, and from labels to class indices: labels are 1..K, 0 unlabelled; classes are 0..K-1."""
-
-from collections.abc import Hashable, Mapping
-from typing import Any
+"""Conversion of logits to phase labels, and of labels (1..K, 0 unlabelled) to class indices (0..K-1)."""
 
 import torch
-from monai.transforms import MapTransform
 
 IGNORED = -1
 """Class index of unlabelled pixels."""
@@ -23,18 +19,3 @@ def phase_labels(logits: torch.Tensor, dim: int = 0) -> torch.Tensor:
 def class_indices(labels: torch.Tensor) -> torch.Tensor:
     """Return the class index of every pixel, int64: labels 1..K become 0..K-1, unlabelled ones `IGNORED`."""
     return labels.long() + IGNORED
-
-
-class PhaseLabelsd(MapTransform):
-    """Replace logits (K, H, W) by phase labels, see :func:`phase_labels`.
-
-    Labels, uint8, are left as they are: a volume comes as such from its inferer.
-    """
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Return a copy of ``data`` with labels in place of logits."""
-        item = dict(data)
-        for key in self.key_iterator(item):
-            if item[key].is_floating_point():
-                item[key] = phase_labels(item[key])
-        return item

@@ -1,14 +1,11 @@
-"""The one fixed affine scaling per detector: the only thing done to pixels before the network."""
+"""The fixed affine scaling per detector, which is the only preprocessing of pixels."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from monai.transforms import MapTransform, NormalizeIntensity
 
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.domain.training_stack import ChannelStats
-from monai_app.stack import Stack
 
 
 class ScaleSlabd(MapTransform):
@@ -36,28 +33,3 @@ class ScaleSlabd(MapTransform):
             spec = self.spec.of_stack(ingested)
             self._known[ingested] = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)
         return self._known[ingested]
-
-
-def measure_scaling(slices: Iterable[tuple[Stack, int]], detectors: Sequence[str]) -> dict[str, ChannelStats]:
-    """Measure mean and standard deviation of each detector's grey values over slices of stacks, in float64.
-
-    Called once, before training; the numbers are then part of the model, so that a pixel is scaled alike whatever
-    slice or tile it stands in.
-
-    Args:
-        slices: stack and z of every slice.
-        detectors: names of the detectors.
-    """
-    moments = {detector: np.zeros(3) for detector in detectors}
-    for stack, z in slices:
-        for detector in detectors:
-            pixels = stack.read_slab(z, [detector], 1).astype(np.float64)
-            moments[detector] += (pixels.size, pixels.sum(), np.square(pixels).sum())
-    return {detector: _stats(*sums) for detector, sums in moments.items()}
-
-
-def _stats(count: float, total: float, squares: float) -> ChannelStats:
-    mean = total / count
-    std = np.sqrt(max(squares / count - mean**2, 0.0))
-    # A constant image would divide by zero; one grey value is the smallest step there is.
-    return ChannelStats(mean=round(float(mean), 4), std=round(max(float(std), 1.0), 4))

@@ -1,4 +1,4 @@
-"""What of a stack a viewer shows, and how."""
+"""The parts of a stack that viewers show."""
 
 import json
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def shown_labels(stack: Stack, names: Sequence[str] | None = None) -> tuple[Show
 
     Args:
         stack: the stack.
-        names: what is shown, in this order; None for all label images and then the annotations, where there are any.
+        names: what is shown, in this order; None for all label images and then the annotations, if there are any.
 
     Raises:
         StackError: there is none of a name, or one is damaged.
@@ -54,7 +54,7 @@ def shown_labels(stack: Stack, names: Sequence[str] | None = None) -> tuple[Show
     for name in names or ():
         if name not in known:
             raise StackError(
-                f"{stack.path.name} has no finished label image {name!r}; what can be shown: "
+                f"{stack.path.name} has no finished label image {name!r}; available are: "
                 f"{', '.join(known) or 'nothing'} (--labels NAME)"
             )
     return tuple(_shown(stack, name) for name in dict.fromkeys(known if names is None else names))

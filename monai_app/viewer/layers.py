@@ -1,4 +1,4 @@
-"""A stack as layers of napari: data, keyword arguments and kind of each, as napari's readers give them."""
+"""A stack as napari layers: data, keyword arguments and type of each, as napari readers return them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from monai_app.stack.ngff.pyramid import level_shapes
 from monai_app.viewer.content import CONFIDENCE, ShownLabels, grey_windows, shown_labels
 
 LayerData: TypeAlias = tuple[Any, dict[str, Any], str]
-"""What napari makes a layer of: arrays of axes z, y, x (a list of all levels, or one where there is one), keyword
+"""What napari makes a layer of: arrays of axes z, y, x (a list of all levels, or one if there is one), keyword
 arguments of the layer, and its kind."""
 
 

@@ -40,7 +40,7 @@ def fill(state: ViewerState, stack: Stack, labels: Sequence[ShownLabels], store:
     z, y, x = stack.voxel_nm
     state.title = stack.name
     state.dimensions = CoordinateSpace(names=["x", "y", "z"], units="nm", scales=[x, y, z])
-    state.position = [(columns - 1) / 2, (rows - 1) / 2, slices // 2]  # whole numbers are centres of voxels, as in NGFF
+    state.position = [(columns - 1) / 2, (rows - 1) / 2, slices // 2]  # integers are centres of voxels, as in NGFF
     # Voxels of the shortest edge for a pixel of the screen.
     state.cross_section_scale = max(columns * x / _VIEW[0], rows * y / _VIEW[1]) / min(stack.voxel_nm)
     state.layout = "xy"

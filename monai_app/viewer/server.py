@@ -1,4 +1,4 @@
-"""A stack in the browser: Neuroglancer's page and the files of the store, served to this machine alone."""
+"""A stack in the browser: Neuroglancer's page and the files of the store, served only to this machine."""
 
 import secrets
 import signal
@@ -22,7 +22,7 @@ from monai_app.viewer.scene import fill, phase_properties
 LOOPBACK = "127.0.0.1"
 
 _OTHER_HOSTS = r"(?!(?:127\.0\.0\.1|localhost)$).*"
-"""Names by which nobody on this machine calls the server; a web page may have made its own name point here."""
+"""Host names that are refused, because a web page may have rebound its own name to this server."""
 
 
 class StoreFiles(StaticFileHandler):
@@ -112,7 +112,7 @@ def served(
     shown = shown_labels(stack, labels)
     if (stack.path / "0").is_symlink():
         source = (stack.path / "0").resolve().parent
-        raise StackError(f"{stack.path} is a snapshot and links to the images of {source}; view that one")
+        raise StackError(f"{stack.path} is a snapshot that links to the images of {source}; view {source} instead")
     server = _listen(port)
     try:
         viewer = ViewerBase(allow_credentials=False)
@@ -142,8 +142,7 @@ def _listen(port: int) -> Server:
         server = Server(bind_address=LOOPBACK, bind_port=port)
     except OSError as error:
         raise ConfigError(
-            f"port {port} of {LOOPBACK} cannot be used ({error.strerror}); give a --port on which nothing listens, or "
-            "leave it out"
+            f"port {port} of {LOOPBACK} cannot be used ({error.strerror}); give a free --port, or leave it out"
         ) from None
     server.app.add_handlers(_OTHER_HOSTS, [(".*", Refusal)])
     return server
@@ -155,7 +154,7 @@ def show(
     """Serve a stack, and open it in the browser, until the process is interrupted or terminated.
 
     Raises:
-        AppError: as `served`.
+        AppError: see `served`.
     """
     stopped, opening = threading.Event(), secrets.token_urlsafe()
     with served(stack, labels, port, opening) as address:

@@ -131,7 +131,7 @@ def test_dissimilarity_is_a_distance_to_oneself_and_back() -> None:
 def test_what_cannot_be_chosen_from_is_refused() -> None:
     scores = alike(4)
     wrong: list[tuple[list[int], dict[str, Any], str]] = [
-        ([0, 1, 2, 3], {}, "no slice is left to propose: all are labelled"),
+        ([0, 1, 2, 3], {}, "all slices are labelled, so there is none to propose"),
         ([0], {"candidates": [7]}, "slice 7 has no score"),
         ([9], {}, "slice 9 has no score"),
         ([0], {"reach": 0}, "reach 0: must be above 0"),

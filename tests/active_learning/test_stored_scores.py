@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from monai_app.active_learning.selection import next_slice
-from monai_app.active_learning.stored_scores import least_sure, stored_scores
+from monai_app.active_learning.stored_scores import most_uncertain, stored_scores
 from monai_app.domain.region import Rect
 from monai_app.errors import StackError
 from monai_app.stack import Stack
 from monai_app.stack.label_images.arrays import LABELS, Map
 
 CONFIDENCE = {0: 200, 2: 100, 3: 30, 4: 180, 5: 20, 6: 10}
-"""Of slices that were segmented; 1, 3 and 5 are annotated to train on and 6 to test on."""
+"""Of segmented slices; 1, 3 and 5 are annotated to train on and 6 to test on."""
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_scores_are_of_labelled_pixels(stack: Stack) -> None:
         assert scores[z].fractions == pytest.approx((0.25, 0.75, 0))
 
 
-def test_slices_that_nobody_annotated_come_the_least_sure_first(stack: Stack) -> None:
-    assert [score.z for score in least_sure(stack, "sure")] == [2, 4, 0]
+def test_slices_that_nobody_annotated_come_the_most_uncertain_first(stack: Stack) -> None:
+    assert [score.z for score in most_uncertain(stack, "sure")] == [2, 4, 0]
 
 
 def test_the_next_slice_is_chosen_by_them(stack: Stack) -> None:
@@ -55,6 +55,6 @@ def test_the_next_slice_is_chosen_by_them(stack: Stack) -> None:
 
 def test_labels_without_confidence_are_refused(stack: Stack) -> None:
     with pytest.raises(StackError, match=r"'bare' .* was written without confidence"):
-        least_sure(stack, "bare")
+        most_uncertain(stack, "bare")
     with pytest.raises(StackError, match="no finished label image 'other'"):
-        least_sure(stack, "other")
+        most_uncertain(stack, "other")

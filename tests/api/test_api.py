@@ -133,11 +133,11 @@ def test_names_are_text_where_a_notebook_shows_them(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_refused(tiny_stack: monai_app.Stack, tmp_path: Path) -> None:
-    with pytest.raises(monai_app.AppError, match="is no run folder"):
+    with pytest.raises(monai_app.AppError, match="is not a run folder"):
         monai_app.segment(tiny_stack, tmp_path)
     with pytest.raises(monai_app.AppError):
         monai_app.Stack.open(str(tmp_path / "nothing.ome.zarr"))
     with pytest.raises(monai_app.AppError, match="no finished label image 'none'"):
         monai_app.quantify(tiny_stack, "none")
-    with pytest.raises(monai_app.AppError, match="and not both"):
+    with pytest.raises(monai_app.AppError, match="give either --from PATH"):
         monai_app.annotate(tiny_stack)

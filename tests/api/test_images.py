@@ -101,8 +101,8 @@ def test_a_stopped_call_is_resumed(
     hidden = tmp_path / ".labels.segmenting"
     assert {path.name for path in hidden.iterdir()} == {"images.ome.zarr", "inputs.json", "labels"}
     caplog.set_level("INFO")
-    assert "of the call that was stopped" in call()
-    assert "are complete already" in caplog.text
+    assert "left by the stopped call" in call()
+    assert "are already complete" in caplog.text
     assert contents(target) == expected
     assert not hidden.exists()
     call(overwrite=True, preview=2)

@@ -10,6 +10,7 @@ import pytest
 from monai_app.background import child, command
 from monai_app.background.command import StoppableCommand
 from monai_app.errors import ConfigError, StoppedError
+from tests import warm
 
 
 @pytest.fixture(autouse=True)
@@ -46,8 +47,8 @@ def test_what_the_user_can_mend_comes_back_as_an_error(tmp_path: Path) -> None:
 
 
 def test_what_the_command_line_refuses_comes_back_as_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(command, "COMMAND", child.COMMAND)
-    with pytest.raises(ConfigError, match=r"is no run folder"):
+    monkeypatch.setattr(command, "COMMAND", (warm.python(), *child.COMMAND[1:]))
+    with pytest.raises(ConfigError, match=r"is not a run folder"):
         StoppableCommand()(["evaluate", str(tmp_path / "no_stack"), str(tmp_path)], tmp_path / "log")
 
 

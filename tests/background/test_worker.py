@@ -15,7 +15,7 @@ import numpy as np
 from anyio import CancelScope, to_thread
 
 from monai_app.background.worker import Worker
-from monai_app.errors import AppError, FailedError, NoRoomError, StackError, UnavailableError
+from monai_app.errors import AppError, FailedError, InsufficientSpaceError, StackError, UnavailableError
 from tests import warm
 from tests.label.servers import wait_for
 
@@ -105,8 +105,8 @@ def test_too_little_memory_a_full_disk_and_a_killed_process_fail_one_inference_a
 
     told = run(test)
     for name, kind, words in (
-        ("hog", NoRoomError, "--memory"),
-        ("full", NoRoomError, "disk is full"),
+        ("hog", InsufficientSpaceError, "--memory"),
+        ("full", InsufficientSpaceError, "disk is full"),
         ("bug", FailedError, "KeyError: 'a bug'"),
         ("more", UnavailableError, "--waiting"),
         ("die", FailedError, "died"),

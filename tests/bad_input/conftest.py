@@ -19,6 +19,6 @@ def goods(tiny_stack: Stack, trained: Path, tmp_path_factory: pytest.TempPathFac
         make_goods(folder, tiny_stack.path.with_name("sample"), tiny_stack.path, trained)
 
     import_quietly()
-    run_line(["settings"], tmp_path_factory.getbasetemp())  # imports what commands import, which is no row's time
+    run_line(["settings"], tmp_path_factory.getbasetemp())  # imports what commands import, which is not a row's time
     folder = made_once(tmp_path_factory, "bad_input", make)
     return folder, states(folder)

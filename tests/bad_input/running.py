@@ -42,7 +42,7 @@ class Ending(NamedTuple):
 
 
 def run_line(words: list[str], folder: Path) -> Ending:
-    """Run a command line in this process; what is no error of the program comes out as it is."""
+    """Run a command line in this process; what is not an error of the program comes out as it is."""
     code: object = 0
     output, errors = io.StringIO(), io.StringIO()
     with (

@@ -23,7 +23,7 @@ DECLARATIONS: dict[str, type[Strict]] = {
     **{path.name: settings_of(read_yaml(path / "configs" / "train.yaml")) for path in template_paths()},
 }
 ELSEWHERE = {
-    ("sample", "annotations", "unlabelled"): "values of label files, which may be any whole numbers",
+    ("sample", "annotations", "unlabelled"): "values of label files, which may be any integers",
     ("sample", "annotations", "slices"): "checked against the stack",
     ("sample", "annotations", "train"): "checked against the stack",
     ("sample", "annotations", "test"): "checked against the stack",

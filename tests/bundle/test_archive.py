@@ -80,7 +80,7 @@ def test_the_same_files_make_the_same_bytes(package: Path, tmp_path: Path) -> No
     "name", ["model/../../evil", "/etc/evil", "../evil", "model/a/../../evil", "model\\..\\evil", "C:/evil", "model//x"]
 )
 def test_names_that_lead_out_of_the_folder_are_refused(package: Path, name: str) -> None:
-    assert_refused(rewrite(package, {name: b"evil"}), "leads out|packed twice or beside")
+    assert_refused(rewrite(package, {name: b"evil"}), "leads out|packed twice or outside")
 
 
 def test_a_manifest_with_a_name_that_leads_out_is_refused(package: Path) -> None:
@@ -100,8 +100,8 @@ def test_changed_missing_and_unlisted_files_are_refused(package: Path, tmp_path:
         ({"model/configs/extra.yaml": b"x"}, "'configs/extra.yaml' is not both packed and listed"),
         ({f"model/{MANIFEST}": manifest({"absent": b""}, tmp_path / "a")}, "not both packed and listed"),
         ({f"model/{MANIFEST}": b"{}"}, "the manifest is damaged"),
-        ({"other/file": b"x"}, "packed twice or beside the folder"),
-        ({"model/empty/file": b"x"}, "lies in a file"),
+        ({"other/file": b"x"}, "packed twice or outside the folder"),
+        ({"model/empty/file": b"x"}, "is inside a file"),
         ({f"model/{MANIFEST}": b"[" * 100_000}, "the manifest is damaged"),
         ({f"model/{MANIFEST}": b'{"format": 1, "files": {"a": {"bytes": true, "sha256": ""}}}'}, "is damaged"),
         ({f"model/{MANIFEST}": b'{"format": 9, "files": {}}'}, "has format 9"),
@@ -140,12 +140,12 @@ def test_only_a_package_of_ours_is_replaced(package: Path, tmp_path: Path) -> No
 def test_names_that_could_not_be_unpacked_are_not_packed(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / name).write_text("x")
-    with pytest.raises(ConfigError, match="not every system knows"):
+    with pytest.raises(ConfigError, match="not valid on every system"):
         write_manifest(tmp_path / "folder")
 
 
 def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
-    for content, message in ((b"not a zip", "no zip file"), (b"", "no zip file")):
+    for content, message in ((b"not a zip", "not a zip file"), (b"", "not a zip file")):
         (tmp_path / "x.zip").write_bytes(content)
         with pytest.raises(ConfigError, match=message):
             unpack(tmp_path / "x.zip", tmp_path / "out")
@@ -153,7 +153,7 @@ def test_what_is_no_package_is_refused(tmp_path: Path) -> None:
         unpack(tmp_path / "absent.zip", tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "plain.zip", "w") as archive:
         archive.writestr("folder/file", "x")
-    with pytest.raises(ConfigError, match="holds no manifest"):
+    with pytest.raises(ConfigError, match="has no manifest"):
         unpack(tmp_path / "plain.zip", tmp_path / "out")
 
 
@@ -203,7 +203,7 @@ def test_files_changed_after_unpacking_are_named(package: Path, tmp_path: Path) 
         check_files(tmp_path / "out")
     (tmp_path / "out" / "empty").unlink()
     (tmp_path / "out" / "empty").symlink_to("/dev/null")
-    with pytest.raises(ConfigError, match="empty is missing"):
+    with pytest.raises(ConfigError, match=r"empty is listed in .* but missing"):
         check_files(tmp_path / "out")
 
 

@@ -37,7 +37,7 @@ BUNDLE: dict[str, Any] = read_yaml(UNET / "configs" / "train.yaml")
 )
 def test_a_setting_out_of_bounds_is_refused_with_value_and_rule(text: str) -> None:
     name, value = parse_setting(text)
-    with pytest.raises(ConfigError, match=rf"{name.split('::')[-1]}\b.* is not a .*(from|above|at least) .*; "):
+    with pytest.raises(ConfigError, match=rf"{name.split('::')[-1]}\b.* is not an? .*(from|above|at least) .*; "):
         check_settings({name: value}, BUNDLE)
 
 
@@ -57,8 +57,8 @@ def test_an_epoch_of_too_many_crops_is_refused() -> None:
     ("text", "message"),
     [
         ("seed=" + "9" * 5000, "a value too long"),
-        ("crop=" + "[" * 20_000, "deeper than 50 levels"),
-        ("crop=[96", "is no valid YAML"),
+        ("crop=" + "[" * 20_000, "more than 50 levels"),
+        ("crop=[96", "is not valid YAML"),
     ],
 )
 def test_a_value_that_yaml_cannot_take_is_refused_in_a_short_message(text: str, message: str) -> None:
@@ -70,15 +70,15 @@ def test_a_value_that_yaml_cannot_take_is_refused_in_a_short_message(text: str, 
 @pytest.mark.parametrize(
     ("template", "settings", "message"),
     [
-        (UNET, {**TINY, "slices": 9}, r"slices 9: .* has 8 slices, and a slab has no more; lower it"),
+        (UNET, {**TINY, "slices": 9}, r"slices 9: .* has 8 slices, which is the most a slab can have; lower it"),
         (UNET, {**TINY, "features": [16_384] * 6}, r"million weights, which take \d+ GiB to train, and this machine"),
         (
             SENSOR3D,
             {**TINY_SENSOR3D, "levels": 9, "filters": 1},
-            "multiples of 256 .*; train a network of fewer levels",
+            "multiples of 256 .*; use a network with fewer levels",
         ),
-        (SENSOR3D, {**TINY_SENSOR3D, "levels": 12, "filters": 1}, "stride is 2048, of at most 1024 px; give it fewer"),
-        (SENSOR3D, {**TINY_SENSOR3D, "levels": 100}, "stride is 633825300114114700748351602688, of at most 1024 px"),
+        (SENSOR3D, {**TINY_SENSOR3D, "levels": 12, "filters": 1}, "stride is 2048 px, above the maximum of 1024 px"),
+        (SENSOR3D, {**TINY_SENSOR3D, "levels": 100}, "stride is 633825300114114700748351602688 px, above the maximum"),
     ],
 )
 def test_what_the_stack_or_the_machine_cannot_hold_is_refused(

@@ -3,12 +3,14 @@ from pathlib import Path
 
 import fire
 import pytest
+import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.settings import literally
+from monai_app.errors import ConfigError
 
 plain = st.text(st.characters(codec="ascii", exclude_characters="#$@%\x00"), min_size=1).filter(
     lambda text: not text.startswith("-")
@@ -69,3 +71,21 @@ def test_paths_that_monai_would_read_come_through(path: str) -> None:
     parser.update(literally({"dataset_dir": path}))
     assert parser.get_parsed_content("found") == {"path": path}
     assert parser.get_parsed_content("below") == path + "/models"
+
+
+def test_a_training_that_fills_the_memory_of_a_gpu_says_what_to_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(**_: object) -> None:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+        except torch.OutOfMemoryError as error:
+            raise RuntimeError("trainer failed") from error  # as MONAI wraps what fails in a config
+
+    monkeypatch.setattr("monai.bundle.run", run)
+    command = BundleCommand((Path("train.yaml"),))
+    with pytest.raises(
+        ConfigError, match=r"GPU's memory is full \(CUDA .* GiB\.\); train with .* \(--set batch_size=4\)"
+    ):
+        command.run()
+    monkeypatch.setattr("monai.bundle.run", lambda **_: dict[str, int]()["a bug"])
+    with pytest.raises(KeyError):
+        command.run()

@@ -10,7 +10,7 @@ import pytest
 from monai_app.bundle.configs.applied import Applied
 from monai_app.bundle.model import load_model
 from monai_app.bundle.segment import segment
-from monai_app.bundle.stacks import tell_what_is_unfamiliar
+from monai_app.bundle.stacks import warn_if_unfamiliar
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack, ingest
 from tests.conftest import run_command, write_tiny_sample
@@ -30,14 +30,14 @@ def test_a_model_tells_of_other_voxels_and_greys_by_name(
     trained: Path, tiny_stack: Stack, renamed: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
     spec = load_model(trained).spec
-    tell_what_is_unfamiliar(spec, tiny_stack)
-    tell_what_is_unfamiliar(spec.replaced(training_stacks=[]), renamed)
+    warn_if_unfamiliar(spec, tiny_stack)
+    warn_if_unfamiliar(spec.replaced(training_stacks=[]), renamed)
     assert not caplog.records
-    tell_what_is_unfamiliar(spec.reading({"ICE": "SE"}), renamed)
+    warn_if_unfamiliar(spec.reading({"ICE": "SE"}), renamed)
     (record,) = caplog.records
     assert "the voxels of renamed are 20 x 16 x 10 nm (z, y, x) and those of tiny" in record.getMessage()
     caplog.clear()
-    tell_what_is_unfamiliar(spec.reading({"ICE": "TLD", "TLD": "SE"}), renamed)
+    warn_if_unfamiliar(spec.reading({"ICE": "TLD", "TLD": "SE"}), renamed)
     assert "the grey values of SE in renamed are far from those in tiny" in caplog.records[-1].getMessage()
 
 

@@ -1,4 +1,4 @@
-"""Micrographs that are no neighbours, the whole way: trained, evaluated and segmented, none sees another."""
+"""Micrographs that are not neighbours, the whole way: trained, evaluated and segmented, none sees another."""
 
 import json
 from pathlib import Path

@@ -159,9 +159,9 @@ def test_an_ordinary_edit_hinders_nobody_to_segment_and_is_asked_for_once_to_tra
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        ("scaling/ICE/mean", 1.5, "scaling is .* and metadata.json describes"),
+        ("scaling/ICE/mean", 1.5, "scaling is .* but metadata.json describes"),
         ("phases/0/name", "void", "phases is"),
-        ("slices", 5, "slices is 5 and metadata.json describes a model with 3"),
+        ("slices", 5, "slices is 5 but metadata.json describes a model with 3"),
         ("features", [4, 4, 8, 8, 16, 4], "network_def::features"),
         ("network_def/act", ["LEAKYRELU"], "network_def::act"),
         ("network_def/norm", "instance", "network_def::norm"),
@@ -173,8 +173,8 @@ def test_an_ordinary_edit_hinders_nobody_to_segment_and_is_asked_for_once_to_tra
         ("preview", 1, "preview"),
         ("mask", "/home/somebody/x.tif", "mask"),
         ("tiff_dir", "/home/somebody", "tiff_dir"),
-        ("workers", "$exit()", "no config is evaluated here"),
-        ("device", "$exit()", "no config is evaluated here"),
+        ("workers", "$exit()", "configs are not evaluated here"),
+        ("device", "$exit()", "configs are not evaluated here"),
     ],
 )
 def test_a_value_that_would_change_the_labels_is_no_silent_one(
@@ -245,14 +245,14 @@ def test_a_network_of_ones_own_needs_trust(run: Path, tmp_path: Path) -> None:
     [
         ("os.system", {"command": "id"}, "neither this package"),
         ("builtins.open", {"file": "x", "mode": "w"}, "neither this package"),
-        ("monai.networks.nets.efficientnet.look_up_option", {}, "no class of monai.networks.nets"),
-        ("torch", {}, "no class of monai.networks.nets"),
+        ("monai.networks.nets.efficientnet.look_up_option", {}, "not a class of monai.networks.nets"),
+        ("torch", {}, "not a class of monai.networks.nets"),
         ("monai.networks.nets.UNet.register_forward_hook", {}, "no class"),
         ("EfficientNetBN", {"model_name": "efficientnet-b0"}, "would fetch weights"),
         ("HoVerNet", {"pretrained_url": "https://example.org/x.pth"}, "would fetch weights"),
-        ("monai_app.networks.batch_normalised", {"network": "os"}, "no class of monai.networks.nets"),
+        ("monai_app.networks.batch_normalised", {"network": "os"}, "not a class of monai.networks.nets"),
         ("monai_app.networks.batch_normalised", {"network": "MILModel", "num_classes": 2}, "would fetch weights"),
-        ("monai_app.networks.batch_normalised", {}, "no class of monai.networks.nets"),
+        ("monai_app.networks.batch_normalised", {}, "not a class of monai.networks.nets"),
         ("BasicUNet", {"spatial_dims": "$exit()"}, "cannot be built"),
         ("BasicUNet", {"features": {"_target_": "os.system"}}, "cannot be built"),
     ],
@@ -266,7 +266,7 @@ def test_a_description_that_contradicts_itself_is_refused(run: Path) -> None:
     spec = json.loads((run / "configs" / "metadata.json").read_text())[KEY]
     definition = {**spec["definition"], "arguments": {**spec["definition"]["arguments"], "in_channels": 4}}
     describe(run, definition=definition)
-    with pytest.raises(ConfigError, match="the network fails at an image of 6 channels"):
+    with pytest.raises(ConfigError, match="the network fails on an image with 6 channels"):
         load_model(run)
 
 

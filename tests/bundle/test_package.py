@@ -113,14 +113,14 @@ def test_other_weights_are_seen_by_hash_and_by_labels(
     with pytest.raises(ConfigError, match=r"model\.pt is not the file that was packed"):
         check_package(bundle)
     write_manifest(bundle)
-    with pytest.raises(ConfigError, match=r"holds other weights than its bundle's metadata\.json names"):
+    with pytest.raises(ConfigError, match=r"contains weights other than those named in its bundle's metadata\.json"):
         check_package(bundle)
     record_checksum(weights)
     write_manifest(bundle)  # even somebody who lists the new hashes is found out
     assert check_package(bundle)[1].differing > 0
     shown = run_command("-m", "monai_app", "check", bundle, check=False)
     assert shown.returncode == 1
-    assert "does not give the labels of its test tile" in shown.stderr
+    assert "does not reproduce the labels of its test tile" in shown.stderr
 
 
 def test_a_package_of_an_earlier_version_is_checked(packed: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_same_run_gives_the_same_bytes(packed: Path, scored: Path, tiny_stac
 def test_scores_of_other_detectors_are_not_the_models(scored: Path, tiny_stack: Stack, tmp_path: Path) -> None:
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     (run / "eval" / "test").rename(run / "eval" / "test_stand_ins")
-    with pytest.raises(ConfigError, match="only some of other detectors than the model's"):
+    with pytest.raises(ConfigError, match="the existing ones are for replaced detectors"):
         package(run, tiny_stack, tmp_path / "x.zip")
 
 
@@ -195,11 +195,11 @@ def test_a_folder_of_scores_that_is_not_what_is_listed_is_not_packed(
     run = Path(shutil.copytree(scored, tmp_path / "run"))
     own = run / "eval" / "test" / "tiny" / "scores.json"
     own.write_text(own.read_text().replace(tiny_stack.identity, "0" * 64))
-    with pytest.raises(ConfigError, match=r"tiny/scores\.json is not what eval/test/scores\.json lists"):
+    with pytest.raises(ConfigError, match=r"tiny/scores\.json differs from what eval/test/scores\.json lists"):
         package(run, tiny_stack, tmp_path / "x.zip")
     pooled = run / "eval" / "test" / "scores.json"
     pooled.write_text(pooled.read_text().replace('"folder": "tiny"', '"folder": "../../models"'))
-    with pytest.raises(ConfigError, match=r"folder '\.\./\.\./models' is no file name"):
+    with pytest.raises(ConfigError, match=r"folder '\.\./\.\./models' is not a file name"):
         package(run, tiny_stack, tmp_path / "x.zip")
 
 
@@ -208,7 +208,7 @@ def test_evaluating_an_unpacked_package_leaves_it_whole(bundle: Path, tiny_stack
     run_command("-m", "monai_app", "evaluate", other, bundle)
     for command in ("check", "verify"):
         shown = run_command("-m", "monai_app", command, bundle).stdout
-        assert "scores that are not as packed: eval/test/scores.csv" in shown
+        assert "scores changed since packing: eval/test/scores.csv" in shown
         assert shown.endswith("ok\n")
 
 
@@ -217,7 +217,7 @@ def test_packed_scores_that_somebody_edited_are_no_later_evaluation(name: str, b
     path = bundle / name
     mean = json.loads((bundle / "eval" / "test" / "scores.json").read_text())["mean_iou"]
     path.write_text(path.read_text().replace(str(mean), str(mean + 0.01)))
-    with pytest.raises(ConfigError, match=rf"{name} is not as packed, and .* holds no later scores"):
+    with pytest.raises(ConfigError, match=rf"{name} changed since packing, and .* has no later scores"):
         check_package(bundle)
 
 
@@ -248,7 +248,7 @@ def test_targets_are_checked_first(scored: Path, tiny_stack: Stack, tmp_path: Pa
     for name in ("model.tar", "...zip", "a:b.zip", ".zip"):
         with pytest.raises(ConfigError, match=r"a package is NAME\.zip"):
             package(scored, tiny_stack, tmp_path / name)
-    with pytest.raises(ConfigError, match="lies in the run folder"):
+    with pytest.raises(ConfigError, match="is inside the run folder"):
         package(scored, tiny_stack, scored / "docs" / "model.zip")
     (tmp_path / "model.zip").write_text("")
     with pytest.raises(TargetExistsError):
@@ -256,7 +256,7 @@ def test_targets_are_checked_first(scored: Path, tiny_stack: Stack, tmp_path: Pa
 
 
 def test_a_run_folder_proves_nothing(trained: Path) -> None:
-    with pytest.raises(ConfigError, match="make one with monai-app package"):
+    with pytest.raises(ConfigError, match="create one with monai-app package"):
         check_package(trained)
     with pytest.raises(ConfigError, match="has no test tile"):
         check_test_tile(trained)

@@ -117,7 +117,7 @@ def test_a_run_begins_with_the_weights_and_says_what_does_not_fit(
     run = tmp_path / "run"
     words = ["train", tiny_stack.path, run, *as_options(TINY), "--detectors", "TLD", "--from", trained]
     shown = run_command("-m", "monai_app", *words, "--set", "learning_rate=1e-12", "--set", "weight_decay=0")
-    assert "tensors are copied completely" in shown.stderr
+    assert "tensors were copied completely" in shown.stderr
     record = json.loads((run / "run.json").read_text())["pretrained"]
     assert len(record["weights_sha256"]) == 64
     before = torch.load(trained / "models" / "model.pt", weights_only=True)
@@ -140,7 +140,7 @@ def test_a_run_begun_otherwise_is_another_run(tiny_stack: Stack, trained: Path, 
 
 def test_what_is_no_trained_bundle_is_refused(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     sensor3d = template_path("fibsem_sensor3d_segmentation")
-    for source, message in ((tmp_path, "no trained bundle"), (trained / "run.json", "is a file")):
+    for source, message in ((tmp_path, "not a trained bundle"), (trained / "run.json", "is a file")):
         with pytest.raises(ConfigError, match=message):
             prepare(sensor3d, tiny_stack, tmp_path / "run", settings=TINY_SENSOR3D, pretrained=source)
     with pytest.raises(ConfigError, match="no layer fits"):

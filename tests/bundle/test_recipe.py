@@ -30,7 +30,7 @@ def test_a_run_is_trained_again_as_it_was_and_a_bundle_in_a_size(tmp_path: Path)
 
 
 def test_what_nobody_knows_how_to_train_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds no run\.json"):
+    with pytest.raises(ConfigError, match=r"has no run\.json"):
         read_recipe(tmp_path, "small", {})
     with pytest.raises(ConfigError, match="no size 'huge'"):
         read_recipe(template_path(UNET), "huge", {})

@@ -223,7 +223,7 @@ def test_voxels_of_other_sizes_are_a_warning(tiny_stack: Stack, caplog: pytest.L
 
 def test_detectors_that_one_stack_lacks_are_the_users_choice(tiny_stack: Stack, other_stack: Stack) -> None:
     assert common_detectors([tiny_stack, other_stack]) == ["ICE", "TLD"]
-    with pytest.raises(ConfigError, match="give --detectors ICE to learn from those that all have"):
+    with pytest.raises(ConfigError, match="give --detectors ICE to use those that all stacks have"):
         common_detectors([tiny_stack, changed(tiny_stack, detectors=("ICE", "SE"))])
-    with pytest.raises(ConfigError, match="train one alone"):
+    with pytest.raises(ConfigError, match="train on one stack only"):
         common_detectors([tiny_stack, changed(tiny_stack, detectors=("SE",))])

@@ -166,7 +166,7 @@ def test_where_to_and_how_strictly_is_no_setting_of_a_file(bundle: Path, place: 
 def test_a_config_that_is_no_plain_one_is_never_trusted(bundle: Path, text: str) -> None:
     (bundle / "configs" / "train.yaml").write_text(text)
     for judge in (check_trusted, sign):
-        with pytest.raises(ConfigError, match=r"train\.yaml is no valid config"):
+        with pytest.raises(ConfigError, match=r"train\.yaml is not a valid config"):
             judge(bundle)
 
 
@@ -274,13 +274,13 @@ def test_signatures_of_another_user_are_worth_nothing(
     assert (key.stat().st_mode & 0o777, key.stat().st_size) == (0o600, 32)
     monkeypatch.setenv(signatures.FOLDER, str(tmp_path / "mine"))
     shutil.copytree(tmp_path / "trust" / "signatures", tmp_path / "mine" / "signatures")
-    with pytest.raises(ConfigError, match="is not trusted here"):
+    with pytest.raises(ConfigError, match="is not trusted on this machine"):
         check_trusted(bundle)  # without a key
     other = Path(shutil.copytree(template_path(DEFAULT_BUNDLE), tmp_path / "other"))
     put(other, "train.yaml", "extra", 1)
     sign(other)
     assert (tmp_path / "mine" / "key").read_bytes() != key.read_bytes()
-    with pytest.raises(ConfigError, match="is not trusted here"):
+    with pytest.raises(ConfigError, match="is not trusted on this machine"):
         check_trusted(bundle)
 
 

@@ -75,12 +75,12 @@ def test_the_shell_completes_commands() -> None:
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
-        ("train STACK RUN", "the same command resumes where it stopped"),
-        ("train STACK RUN --overwrite", "the same command without --overwrite resumes where it stopped"),
-        ("segment STACK RUN --overwrite", "the same command resumes where it stopped"),
-        ("evaluate STACK RUN", "nothing is left half done, and the same command begins again"),
-        ("evaluate STACK RUN --leave-one-out", "the same command resumes where it stopped"),
-        ("inspect STACK", "nothing is left half done, and the same command begins again"),
+        ("train STACK RUN", "run the same command to resume"),
+        ("train STACK RUN --overwrite", "run the same command without --overwrite to resume"),
+        ("segment STACK RUN --overwrite", "run the same command to resume"),
+        ("evaluate STACK RUN", "run the same command to start over"),
+        ("evaluate STACK RUN --leave-one-out", "run the same command to resume"),
+        ("inspect STACK", "run the same command to start over"),
     ],
 )
 def test_ctrl_c_says_how_to_resume(
@@ -105,12 +105,12 @@ def test_ctrl_c_says_how_to_resume(
     [
         (["train", "nowhere.ome.zarr", "run"], "nowhere.ome.zarr"),
         (["ingest", "nowhere.yaml", "x.ome.zarr"], "nowhere.yaml"),
-        (["segment", "STACK", "nowhere"], "no run folder"),
+        (["segment", "STACK", "nowhere"], "not a run folder"),
         (
             ["train", "STACK", "run", "--set", "crop=192"],
-            "crop: 192 is not a list of 2 whole numbers",
+            "crop: 192 is not a list of 2 integers",
         ),
-        (["train", "STACK", "run", "--epochs", "0"], "max_epochs: 0 is not a whole number from 1 to 1000000"),
+        (["train", "STACK", "run", "--epochs", "0"], "max_epochs: 0 is not an integer from 1 to 1000000"),
         (["train", "STACK", "run", "--size", "huge"], "choose one of paper, small"),
         (["train", "STACK", "run", "--bundle", "vnet"], "fibsem_unet_segmentation"),
         (["train", "STACK", "run", "--detectors", "ETD"], "'ETD'"),
@@ -121,11 +121,11 @@ def test_ctrl_c_says_how_to_resume(
         (["train", "STACK", "run", "--tracking", "wandb"], "choose mlflow"),
         (["evaluate", "STACK", "RUN", "--processes", "0"], "processes 0: must be 1 or more"),
         (["train", "STACK", "run", "--device", "cuda:99"], "device 'cuda:99' does not exist on this machine; choose"),
-        (["train", "STACK", "run", "--device", "cpu", "--processes", "2"], "a device of its own; leave it out"),
+        (["train", "STACK", "run", "--device", "cpu", "--processes", "2"], "its own device; leave it out"),
         (["evaluate", "STACK", "RUN", "--device", "gpu"], "device 'gpu' does not exist on this machine; choose one of"),
         (["segment", "STACK", "RUN", "--device", "gpu"], "device 'gpu' does not exist on this machine; choose one of"),
         (["simulate", "sample", "--slices", "-1"], "slices"),
-        (["segment", "STACK", "RUN", "--z", "9:12"], "--z 9:12 leaves the slices 0 to 7"),
+        (["segment", "STACK", "RUN", "--z", "9:12"], "--z 9:12 is not within the slices 0 to 7"),
         (["segment", "STACK", "RUN", "--mask", "nowhere.tif"], "nowhere.tif' is neither"),
         (["segment", "STACK", "RUN", "--memory", "much"], "memory 'much': must be a size such as 4GiB"),
         (["segment", "STACK", "RUN", "--tile", "30"], "30 must be a multiple of the network's stride 16"),

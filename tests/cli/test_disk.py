@@ -53,7 +53,7 @@ def test_an_export_to_a_full_disk(suffix: str, trained: Path, mount: Mount) -> N
     disk = mount("disk", "-t", "tmpfs", "-o", "size=8k", "tmpfs")
     kind = {".ts": "torchscript", ".pt2": "torch-export"}[suffix]
     words = ("export", trained, disk / f"model{suffix}", "--format", kind)
-    assert f"{disk}/model{suffix}: No space left on device; make room" in told(*words)
+    assert f"{disk}/model{suffix}: No space left on device; free space" in told(*words)
     assert list(disk.iterdir()) == []
     subprocess.run(["mount", "-o", "remount,size=32m", str(disk)], check=True)
     run_command("-m", "monai_app", *words)
@@ -77,7 +77,9 @@ def test_a_run_folder_that_may_only_be_read(trained: Path, tiny_stack: Stack, tm
     run = Path(shutil.copytree(trained, tmp_path / "share" / "run"))
     share = mount("share", "--bind", str(tmp_path / "share"))
     subprocess.run(["mount", "-o", "remount,ro,bind", str(share)], check=True)
-    assert "Read-only file system; scores go into the run folder: copy it" in told("evaluate", tiny_stack.path, run)
+    assert "Read-only file system; scores are written to the run folder: copy it" in told(
+        "evaluate", tiny_stack.path, run
+    )
     assert "Read-only file system; name a file in a place" in told("export", run)
     own = Path(shutil.copytree(tiny_stack.path, tmp_path / "own.ome.zarr"))
     run_command("-m", "monai_app", "segment", own, run, "--labels", "net", "--tiff", tmp_path / "tiffs")

@@ -18,9 +18,9 @@ def test_the_run_folder_comes_last_or_is_named() -> None:
 
 def test_without_a_run_folder_it_is_asked_for(tiny_stack: Stack) -> None:
     for given, message in (
-        ([A], "no run folder; write STACK RUN"),
-        ([A, B, RUN], "which is the run folder"),
-        ([A, tiny_stack.path], "is a store; the run folder comes last, or is given by --run RUN"),
+        ([A], "without a run folder; write STACK RUN"),
+        ([A, B, RUN], "unclear which is the run folder"),
+        ([A, tiny_stack.path], "is a store; give the run folder last, or with --run RUN"),
     ):
         with pytest.raises(ConfigError, match=message):
             stacks_and_run(given, None)

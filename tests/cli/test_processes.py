@@ -88,7 +88,7 @@ def test_two_processes_one_of_which_is_killed_train_as_one_does(tiny_stack: Stac
     killed = run_command(*command, check=False)
     assert killed.returncode == 3
     told = killed.stderr.splitlines()[-1]
-    assert re.fullmatch(r"monai-app: process 2 of 2, pid \d+, was ended by SIGKILL .* resumes", told)
+    assert re.fullmatch(r"monai-app: process 2 of 2, pid \d+, was killed by SIGKILL .* to resume", told)
     checkpoint = torch.load(two / "models" / "last.ckpt", weights_only=True)
     assert checkpoint["epoch"] == 1
 

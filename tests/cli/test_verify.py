@@ -41,10 +41,10 @@ def test_a_stack(made: Path) -> None:
     stack = made / "sample.ome.zarr"
     asked = verify(stack)
     assert asked.exit_code == 0
-    assert f"{stack} has no checksums, so not every damage shows; add them: --add-checksums" in asked.stdout
+    assert f"{stack} has no checksums, so not all damage can be detected; add them with --add-checksums" in asked.stdout
     assert asked.stdout.endswith("\nok\n")
     added = verify(stack, "--add-checksums")
-    assert (added.exit_code, added.stdout) == (0, "all files have checksums now\nok\n")
+    assert (added.exit_code, added.stdout) == (0, "all files now have checksums\nok\n")
     assert verify(stack).stdout == "ok\n"
     flip(stack / "0/c/0/2/0/0")
     (stack / "labels/unet/0/c/1/0/0").unlink()
@@ -64,7 +64,7 @@ def test_a_run_folder(made: Path) -> None:
     added = verify(run, "--add-checksums")
     assert (added.exit_code, added.stdout) == (0, "ok\n")
     torch.save(dict(torch.load(run / "models/model.pt", weights_only=True)), run / "models/model.pt")
-    assert "holds other weights than its bundle's metadata.json names" in verify(run).stderr
+    assert "contains weights other than those named in its bundle's metadata.json" in verify(run).stderr
     again = verify(run, "--add-checksums")
     assert again.exit_code == 0
     assert "model.ts was exported from other weights than model.pt holds now" in again.stdout
@@ -81,4 +81,4 @@ def test_a_damaged_package_is_an_error(unpacked: Path, tmp_path: Path) -> None:
     package = Path(shutil.copy(unpacked / "unet.zip", tmp_path))
     flip(package)
     assert str(verify(package).exception).startswith(str(package))
-    assert "is a package, which has checksums" in str(verify(package, "--add-checksums").exception)
+    assert "is a package and has checksums" in str(verify(package, "--add-checksums").exception)

@@ -80,7 +80,7 @@ def test_evaluation_and_segmentation_agree_with_each_other_and_with_scikit_learn
     # Killed between labels and TIFFs, the same command writes the TIFFs.
     shutil.rmtree(tmp_path / "tiff")
     resumed = run_command("-m", "monai_app", "segment", own_stack.path, run, *here)
-    assert "labels 'model' are complete already" in resumed.stderr
+    assert "labels 'model' are already complete" in resumed.stderr
     assert [path.stem for path in sorted((tmp_path / "tiff").glob("*.tif"))] == names
 
     # The printed commands do the same: same scores, same labels.
@@ -156,7 +156,7 @@ def test_minutes_are_kept_to_and_planned_once(tiny_stack: Stack, tmp_path: Path)
         trained = run_command(*words, minutes, check=False)
     assert trained.returncode == 0, trained.stderr
     assert re.search(r"min hold \d+ epochs of \d+ steps, .* measured on cpu", trained.stderr), trained.stderr
-    assert re.search(r"GiB of memory and \d+ MiB on the disk", trained.stderr)
+    assert re.search(r"GiB of memory and \d+ MiB of disk space", trained.stderr)
     planned = json.loads((run / "run.json").read_text())["planned"]
     done = training_progress(run / "models" / "last.ckpt")
     assert done is not None
@@ -183,10 +183,10 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     if stop is not signal.SIGKILL:
         assert process.returncode == 3
         last = told.splitlines()[-1]
-        assert re.fullmatch(r"monai-app: stopped with \d+ tiles done; the same command resumes", last)
+        assert re.fullmatch(r"monai-app: stopped with \d+ tiles complete; run the same command to resume", last)
     assert own_stack.label_names() == ()
     resumed = run_command("-m", "monai_app", *segment)
-    done = re.search(r"INFO (\d+) of 90 tiles are done already", resumed.stderr)
+    done = re.search(r"INFO (\d+) of 90 tiles are already complete", resumed.stderr)
     assert done is not None, resumed.stderr
     assert int(done[1]) >= 5
     run_command("-m", "monai_app", *segment, "--labels", "whole")
@@ -229,7 +229,7 @@ def test_segmenting_with_an_exported_file_is_what_its_printed_command_does(
         np.testing.assert_array_equal(own_stack.read_labels("again", z), own_stack.read_labels("net", z))
     wrong = run_command("-m", "monai_app", "segment", own_stack.path, trained / "run.json", check=False)
     assert wrong.returncode == 3
-    assert "run.json is no exported model by its name" in wrong.stderr
+    assert "run.json is not an exported model by its name" in wrong.stderr
 
 
 def test_simulating_and_ingesting_do_what_their_printed_commands_do(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_model_is_refused_on_other_phases(trained: Path, tmp_path: Path) -> No
 
 
 def sixteen_bit_sample(folder: Path) -> Path:
-    """One 16-bit detector, sides that are no multiple of 16 and smaller than a window, no test slice."""
+    """One 16-bit detector, sides that are not multiple of 16 and smaller than a window, no test slice."""
     description = write_tiny_sample(folder, rows=70, columns=90)
     for path in (folder / "ICE").iterdir():
         tifffile.imwrite(path, tifffile.imread(path).astype(np.uint16) * 257)

@@ -22,7 +22,7 @@ def test_ranges_span_the_slices_and_the_stacks() -> None:
         ("noise", 2.7, True),
         ("curtaining", 0.085, False),
         ("curtaining", 0.095, True),
-        ("curtaining", 0.0, False),  # fewer curtains than in training are no reason
+        ("curtaining", 0.0, False),  # fewer curtains than in training are not reason
         ("offset_x", 2.2, False),
         ("offset_x", -2.3, True),
         ("brightness", 100.0, False),  # not measured in the training slices

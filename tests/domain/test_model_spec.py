@@ -109,10 +109,13 @@ def test_any_content_is_read_or_refused(name: str, value: Any) -> None:
     ("change", "message"),
     [
         ({"slices": 2}, "slices: 2 must be odd"),
-        ({"stride": 0}, "stride: 0 is not a whole number of at least 1"),
+        ({"stride": 0}, "stride: 0 is not an integer of at least 1"),
         ({"dtype": "float32"}, "dtype: 'float32' is not one of uint8, uint16"),
         ({"channel_mean": [1.0]}, r"channel_mean \[1.0\]: must have 6 numbers"),
-        ({"channel_mean": [1.0, 2, 3, 4, 5, 6]}, r"channel_mean .*: must have 6 numbers, those of ICE, TLD 3 times"),
+        (
+            {"channel_mean": [1.0, 2, 3, 4, 5, 6]},
+            r"channel_mean .*: must have 6 numbers, the values of ICE, TLD 3 times",
+        ),
         ({"channel_std": [1, 1, 1, 1, 1, 0]}, "channel_std::5: 0 is not a number above 0"),
         ({"channel_name": ["z:ICE", "z:TLD"] * 3}, "channel_name .*: must be .*z-1:ICE"),
         ({"phases": PHASES[::-1]}, r"phase values \[2, 1\] are not 1..2"),
@@ -158,7 +161,9 @@ def test_a_stack_must_have_the_detectors_and_the_pixels() -> None:
 def test_phases_must_agree_in_name_and_order(names: list[str]) -> None:
     spec = spec_of(phases=phases_of(["pore", "hydrate"]))
     spec.check_phases(phases_of(["pore", "hydrate"]), Path("sample"))
-    with pytest.raises(AnnotationError, match=r"phases of sample are .*, the model's are \['pore', 'hydrate'\].*; use"):
+    with pytest.raises(
+        AnnotationError, match=r"phases of sample are .*, but those of the model are \['pore', 'hydrate'\].*; use"
+    ):
         spec.check_phases(phases_of(names), Path("sample"))
 
 
@@ -202,7 +207,7 @@ def test_a_detector_takes_the_part_of_another_in_all_that_names_it() -> None:
 @pytest.mark.parametrize(
     ("stand_ins", "message"),
     [
-        ({"HAADF": "SE"}, "detector 'HAADF', which 'SE' is to replace, is none of the model's, which are ICE, TLD"),
+        ({"HAADF": "SE"}, "detector 'HAADF', which 'SE' is to replace, is not one of the model's, which are ICE, TLD"),
         ({"ICE": "TLD"}, "detector 'TLD' would replace two detectors"),
         ({"ICE": "SE", "TLD": "SE"}, "detector 'SE' would replace two detectors"),
     ],

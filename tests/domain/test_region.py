@@ -34,16 +34,16 @@ def test_a_span_is_what_python_would_cut_out_or_it_is_refused(length: int, start
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("5:20", r"--z 5:20 leaves the slices 0 to 9; write --z 0:10 or a part of it"),
-        ("10", r"--z 10 leaves the slices 0 to 9"),
-        ("4:4", r"--z 4:4 holds no slice, because the end is excluded; write --z 4:5"),
-        ("-3:", r"--z -3: is no span of slices; write --z FIRST:END"),
-        ("1:9:2", r"is no span"),
-        ("all", r"is no span"),
-        ("", r"is no span"),
-        ("1 2", r"is no span"),
-        ("²:5", r"is no span"),
-        (7, r"a config wants quotes"),  # YAML makes a number of 7, and 640 of 10:40
+        ("5:20", r"--z 5:20 is not within the slices 0 to 9; write --z 0:10 or a part of it"),
+        ("10", r"--z 10 is not within the slices 0 to 9"),
+        ("4:4", r"--z 4:4 is empty, because the end is excluded; write --z 4:5"),
+        ("-3:", r"--z -3: is not a range of slices; write --z FIRST:END"),
+        ("1:9:2", r"is not a range"),
+        ("all", r"is not a range"),
+        ("", r"is not a range"),
+        ("1 2", r"is not a range"),
+        ("²:5", r"is not a range"),
+        (7, r"put it in quotes"),  # YAML makes a number of 7, and 640 of 10:40
     ],
 )
 def test_other_texts_are_refused_with_the_option_the_rule_and_the_remedy(text: str, message: str) -> None:
@@ -53,7 +53,7 @@ def test_other_texts_are_refused_with_the_option_the_rule_and_the_remedy(text: s
 
 def test_a_region_is_everything_but_for_what_is_given() -> None:
     assert Region.parse("3", None, "8:", (5, 6, 20)) == Region(Span(3, 4), Span(0, 6), Span(8, 20))
-    with pytest.raises(ConfigError, match="--x 21: leaves the columns 0 to 19"):
+    with pytest.raises(ConfigError, match="--x 21: is not within the columns 0 to 19"):
         Region.parse(None, None, "21:", (5, 6, 20))
 
 

@@ -81,20 +81,20 @@ def _refusal(content: Any) -> str:
         ({"colour": []}, "it: unknown key 'colour'; did you mean 'colours'?"),
         ({"colours": [{}]}, "it: colours::0: key 'rgb' is missing; add it"),
         ({"colours": [{"rgb": [1, 2]}]}, "it: colours::0::rgb: [1, 2] has 2 numbers; write three"),
-        ({"colours": [{"rgb": [256, 0, 0]}]}, "it: colours::0::rgb::0: 256 is not a whole number from 0 to 255"),
-        ({"colours": [{"rgb": 5}]}, "rgb: 5 is not a list of whole numbers, each from 0 to 255; write it in brackets"),
+        ({"colours": [{"rgb": [256, 0, 0]}]}, "it: colours::0::rgb::0: 256 is not an integer from 0 to 255"),
+        ({"colours": [{"rgb": 5}]}, "rgb: 5 is not a list of integers, each from 0 to 255; write it in brackets"),
         ({"colours": [{"rgb": [0, 0, 0], "code": None}]}, "code: None is not of the form '#rrggbb'; quote it"),
-        ({"slices": [1, "b", 1.5]}, "it: slices::2: 1.5 is not a whole number or text; correct it"),
-        ({"meaning": {"0": "pore"}}, "it: meaning: key '0' is not a whole number; write it without quotes"),
+        ({"slices": [1, "b", 1.5]}, "it: slices::2: 1.5 is not an integer or text; correct it"),
+        ({"meaning": {"0": "pore"}}, "it: meaning: key '0' is not an integer; write it without quotes"),
         ({"meaning": {0: 1}}, "it: meaning::0: 1 is not text; write some (in quotes if it looks like a number)"),
         ({"rest": "yes"}, "it: rest: 'yes' is not true or false; write one, without quotes"),
         ({"rest": 1}, "it: rest: 1 is not true or false; correct it"),
         ({"kind": "min"}, "it: kind: 'min' is not one of max, entropy or null; correct it"),
-        ({"count": 0}, "it: count: 0 is not a whole number or null of at least 1; correct it"),
+        ({"count": 0}, "it: count: 0 is not an integer or null of at least 1; correct it"),
         ({"rest": 10**5000}, "it: rest: a huge number is not true or false; correct it"),
-        ({"sides": [1]}, "it: sides: [1] is not a list of 2 whole numbers; correct it"),
-        ({"sides": []}, "it: sides: [] is not a list of 2 whole numbers; correct it"),
-        ({"sides": [1, 2, 3]}, "it: sides: [1, 2, 3] is not a list of 2 whole numbers; correct it"),
+        ({"sides": [1]}, "it: sides: [1] is not a list of 2 integers; correct it"),
+        ({"sides": []}, "it: sides: [] is not a list of 2 integers; correct it"),
+        ({"sides": [1, 2, 3]}, "it: sides: [1, 2, 3] is not a list of 2 integers; correct it"),
         ({5: 1}, "it: key 5 is not text; write it in quotes"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_file_is_named_with_the_line(tmp_path: Path) -> None:
         read_document(Document, path)
     assert str(error.value).splitlines() == [
         f"{path}, line 9: colours::0: key 'rgb' is missing; add it",
-        f"{path}, line 6: slices::1: True is not a whole number or text; correct it",
+        f"{path}, line 6: slices::1: True is not an integer or text; correct it",
         f"{path}, line 7: meaning::3: 4 is not text; write some (in quotes if it looks like a number)",
     ]
 
@@ -153,7 +153,7 @@ def test_table_lists_what_is_declared() -> None:
         *["slices", "meaning", "rest", "kind", "count", "sides"],
     ]
     assert rows["voxel::z"] == Setting("voxel::z", "number", "above 0", "nm", 40.0, "Thickness of a slice.")
-    assert rows["slices"].type == "list of whole numbers or texts"
+    assert rows["slices"].type == "list of integers or texts"
     assert rows["kind"].type == "one of max, entropy or null"
     assert (rows["count"].range, rows["count"].default) == ("of at least 1", None)
 

@@ -52,7 +52,7 @@ def test_a_stack_gets_the_labels_of_the_run_folder(
     assert stack.label_attributes("net")["run"] == exported(kind, name).file.name
     assert opened(kind, name).temperature == models[kind].temperature == 2.5
     streamed = kind == "unet" and name != "onnx"
-    assert ("runs on whole tiles" in caplog.text) is not streamed
+    assert ("runs on complete tiles" in caplog.text) is not streamed
 
 
 def test_a_file_of_monais_own_export_segments_too(
@@ -206,7 +206,7 @@ def test_torchscript_of_others_is_refused(tmp_path: Path) -> None:
         ({"slices": 1, **{f"channel_{n}": [1.0, 2.0] for n in ("mean", "std")}}, "channel_name"),
         (
             {"slices": 1, "channel_mean": [1.0] * 2, "channel_std": [1.0] * 2, "channel_name": ["z:ICE", "z:TLD"]},
-            "does not take the images that it describes",
+            "does not accept the images that its metadata describe",
         ),
     ],
     ids=["phases", "names", "channels"],
@@ -225,7 +225,7 @@ def test_a_description_of_another_network_is_refused(
 def test_the_halo_of_an_onnx_file_is_needed_and_checked(opened: Opened, stack: Stack) -> None:
     model = opened("unet", "onnx")
     assert measure_halo(model) == model.spec.halo == 96
-    for halo, message in ((None, "does not say its halo"), (32, "logits depend on the size of the image")):
+    for halo, message in ((None, "has no halo in its metadata"), (32, "logits depend on the size of the image")):
         with pytest.raises(ConfigError, match=message):
             measure_halo(replace(model, spec=model.spec.model_copy(update={"halo": halo})))
 

@@ -85,7 +85,7 @@ def test_metadata_that_says_something_else_is_not_exported(runs: dict[str, Path]
     content = json.loads(metadata.read_text())
     content["model_description"]["channel_mean"] = [1.0, 2.0] * 3
     metadata.write_text(json.dumps(content))
-    with pytest.raises(ConfigError, match=r"scaling is .*ICE.* and metadata\.json describes"):
+    with pytest.raises(ConfigError, match=r"scaling is .*ICE.* but metadata\.json describes"):
         export_run(run, target=tmp_path / "net.ts")
 
 

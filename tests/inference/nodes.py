@@ -1,14 +1,13 @@
 """Dask's scheduler and two of its workers, as they run on the nodes of a cluster.
 
-They are forked from a process that has loaded what workers load, because that takes seconds, and end with it.
+They are forked from a process that has loaded what workers load, because that takes seconds, and end with it. A
+scheduler that ends is started again at its address, with two workers, as a service manager does.
 """
 
 import ctypes
 import os
 import signal
 import sys
-import time
-from pathlib import Path
 
 from click import Command
 from distributed.cli.dask_scheduler import main as scheduler
@@ -20,22 +19,29 @@ _DEATH_SIGNAL = 1
 """What `prctl` calls the signal that a process gets when its parent has died."""
 
 
-def begin(command: Command, *words: str) -> None:
-    """Run a command of Dask's in a process of its own."""
-    if os.fork() == 0:
+def begin(command: Command, *words: str) -> int:
+    """Run a command of Dask's in a process of its own and return its id."""
+    if (process := os.fork()) == 0:
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
         command.main([*words, "--host", "127.0.0.1", "--no-dashboard"])
+    return process
 
 
-def main(file: str) -> None:
-    """Run them until they end; the scheduler writes its address into a file."""
-    begin(scheduler, "--port", "0", "--scheduler-file", file)
-    while not Path(file).exists():
-        time.sleep(0.05)
+def begin_all(port: str) -> int:
+    """Start all of them and return the scheduler's process; workers try until it answers."""
+    process = begin(scheduler, "--port", port)
     for _ in range(2):
-        begin(worker, "--nthreads", "1", "--no-nanny", "--scheduler-file", file)
-    for _ in range(3):
-        os.wait()
+        begin(worker, f"tcp://127.0.0.1:{port}", "--nthreads", "1", "--no-nanny")
+    return process
+
+
+def main(port: str) -> None:
+    """Run them until this process is killed."""
+    process = begin_all(port)
+    while True:
+        ended, _ = os.wait()
+        if ended == process:
+            process = begin_all(port)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import logging
 from functools import cache
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -71,7 +71,10 @@ def test_a_network_that_cannot_be_streamed_is_told_of(caplog: pytest.LogCaptureF
         assert not caplog.messages
         TileNetwork(model_of("BasicUNet bilinear"), CPU)
     (message,) = caplog.messages
-    assert message.startswith("the network runs on whole tiles, because of its up-sampling with aligned corners, which")
+    assert message.startswith(
+        "the network cannot be streamed and runs on complete tiles, because of its up-sampling with aligned corners, "
+        "which"
+    )
 
 
 def test_greys_of_16_bits_are_scaled_as_well() -> None:
@@ -137,10 +140,11 @@ def test_precisions_that_are_unknown_or_slow_are_refused(monkeypatch: pytest.Mon
     stripe=st.integers(1, 50),
     sequence=st.lists(st.integers(0, 2), min_size=1, max_size=5),
     dtype=st.sampled_from([np.uint8, np.uint16, np.int16]),
+    order=st.sampled_from("<>"),
 )
-def test_any_stripe_uploads_the_same(rows: int, stripe: int, sequence: list[int], dtype: type) -> None:
+def test_any_stripe_uploads_the_same(rows: int, stripe: int, sequence: list[int], dtype: type, order: Any) -> None:
     model = Model(spec_of(DETECTORS, SLICES, scaling=SCALING, stride=1), nn.Identity(), "weights.pt")
-    planes = greys(3, rows, 7, dtype)
+    planes = {z: grey.astype(grey.dtype.newbyteorder(order)) for z, grey in greys(3, rows, 7, dtype).items()}
     stripes = list(Uploader(model, CPU, torch.float32).stripes(planes, sequence, stripe))
     assert [given[0].shape[0] for given in stripes] == [min(stripe, rows - row) for row in range(0, rows, stripe)]
     normalise = normaliser(spec_of(DETECTORS, 1, scaling=SCALING))

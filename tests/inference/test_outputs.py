@@ -106,7 +106,7 @@ def test_the_maps_of_the_result_are_those_asked_for(outputs: Outputs, stored: li
 def test_outputs_that_are_unknown_or_have_one_place_are_refused() -> None:
     with pytest.raises(ConfigError, match="confidence 'margin': must be one of none, max, entropy, probability"):
         Outputs("margin")
-    with pytest.raises(ConfigError, match="max and entropy would be stored under the same name; ask for one"):
+    with pytest.raises(ConfigError, match="max and entropy would be stored under the same name; choose one"):
         Outputs("max,entropy")
 
 

@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
         (deep, [0], {}, StackError, "pixels of arrays in memory are uint16, the model was trained on uint8"),
         (tiny_stack, [0, 8], {}, StackError, "slice 8 does not exist; tiny.ome.zarr has slices 0 to 7"),
         (tiny_stack, [-1], {}, StackError, "slice -1 does not exist"),
-        (tiny_stack, [], {}, ConfigError, "no slice is asked for"),
+        (tiny_stack, [], {}, ConfigError, "no slice is requested"),
         (tiny_stack, [0], {"rect": Rect(Span(0, 97), Span(0, 8))}, ConfigError, "region y 0:97: the rows are 0 to 95"),
         (tiny_stack, [0], {"rect": Rect(Span(0, 9), Span(8, 8))}, ConfigError, "region x 8:8: the columns are 0 to 79"),
         (tiny_stack, [0], {"request": Request(memory=10)}, ConfigError, "memory 0 MiB: the smallest tile needs"),
@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
         with pytest.raises(error, match=message):
             predictor.predict(stack, slices, **options)
     Path(model.weights).unlink()
-    with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
+    with pytest.raises(ConfigError, match=r"model.pt does not exist; train first"):
         Predictor(replace(model))
     with pytest.raises(ConfigError, match="precision 'float16': must be one of"):
         Predictor(model, precision=cast("Precision", "float16"))

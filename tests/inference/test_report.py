@@ -63,7 +63,7 @@ def test_others_are_named_with_the_reason_and_all_is_beside_the_labels(
     assert {2, 4, 7} <= set(told["slices"])
     for z, (detector, what) in CHANGES.items():
         assert any(line.startswith(f"slice {z}: {what} of {detector} ") for line in told["reasons"])
-        assert f"unlike the training slices: slice {z}: {what} of {detector} " in caplog.text
+        assert f"different from the training slices: slice {z}: {what} of {detector} " in caplog.text
     with (stack.path / "labels" / "net" / "slices.csv").open() as file:
         rows = {(int(row["slice"]), row["detector"]): row for row in csv.DictReader(file)}
     assert len(rows) == 16
@@ -82,7 +82,7 @@ def test_many_are_ten_lines(caplog: pytest.LogCaptureFixture, tiny_stack: Stack,
     assert found is not None
     assert len(found.attributes["reasons"]) > 20
     assert len(caplog.messages) == 10
-    assert "lines more of such slices; slices.csv beside the result has all" in caplog.messages[-1]
+    assert "more lines of such slices; see slices.csv in the folder of the result" in caplog.messages[-1]
 
 
 def test_slices_are_measured_once_and_told_of_again(

@@ -127,7 +127,7 @@ def test_a_network_that_cannot_be_streamed_is_as_exact(
     model.network.get_submodule("upcat_1.upsample").deconv = torch.nn.Upsample(scale_factor=2, mode="bicubic")
     torch.save(model.network.state_dict(), model.weights)
     segmentation(model, stack, request=Request(tile=(32, 48))).run()
-    assert "whole tiles, because of its operation upsample_bicubic2d" in caplog.text
+    assert "complete tiles, because of its operation upsample_bicubic2d" in caplog.text
     assert_exact(labels_of(stack, "net"), model, stack)
 
 
@@ -237,7 +237,7 @@ def test_a_damaged_tile_is_done_again(stack: Stack, tmp_path: Path, caplog: pyte
     (chunk, *_) = sorted(path for path in (partial / "0" / "c").rglob("*") if path.is_file())
     chunk.write_bytes(chunk.read_bytes()[:-9])
     segmentation(model, stack, request=request).run()
-    assert "tiles were damaged and are done again" in caplog.text
+    assert "damaged tiles are computed again" in caplog.text
     assert_same_bytes(stored(stack, "net"), stored(stack, "whole"))
 
 
@@ -276,7 +276,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(stack: Stack, tmp_
         ({"workers": -2}, "workers -2: must be from 0 to 256"),
         ({"workers": 2, "cluster": "tcp://localhost:1"}, "leave out --workers 2"),
         ({"region": {"z": "1:2"}}, "no axis 'z'; give slices, rows, columns"),
-        ({"region": {"slices": "5:20"}}, r"--z 5:20 leaves the slices 0 to 6"),
+        ({"region": {"slices": "5:20"}}, r"--z 5:20 is not within the slices 0 to 6"),
         ({"mask": "nowhere.tif"}, "mask 'nowhere.tif' is neither"),
         ({"precision": "float16"}, "precision 'float16': must be one of float32, bfloat16"),
         ({"request": Request(memory=10)}, "memory 0 MiB: the smallest tile needs"),
@@ -289,7 +289,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(stack: Stack, tmp_
     with pytest.raises(ConfigError, match="'ETD' of the model does not exist"):
         segmentation(model_of(tmp_path / "etd", detectors=("ICE", "ETD")), stack).run()
     (tmp_path / "run" / "models" / "model.pt").unlink()
-    with pytest.raises(ConfigError, match=r"model.pt is not there; train first"):
+    with pytest.raises(ConfigError, match=r"model.pt does not exist; train first"):
         segmentation(replace(model), stack).run()
     assert [path.name for path in (stack.path / "labels").iterdir()] == ["annotation", "zarr.json"]
 
@@ -343,7 +343,7 @@ def test_an_unreadable_chunk_and_a_full_disk_stop_the_run_which_can_go_on(
 
 def test_ctrl_c_is_a_message_and_the_next_run_goes_on(stack: Stack, tmp_path: Path) -> None:
     model = model_of(tmp_path / "run")
-    with pytest.raises(StoppedError, match="stopped with 1 tiles done; the same"):
+    with pytest.raises(StoppedError, match="stopped with 1 tiles complete; run the same"):
         kill_after(1, segmentation(model, stack).run, KeyboardInterrupt)
     segmentation(model, stack).run()
     assert_exact(labels_of(stack, "net"), model, stack)
@@ -386,7 +386,7 @@ def test_a_new_output_is_one_entry_of_the_table(
     with pytest.raises(ConfigError, match=r'confidence: "entropy,margin,doubt" -> "entropy"'):
         segmentation(model, stack, **{**options, "outputs": Outputs("entropy", probability=True)}).run()
     segmentation(model, stack, **options).run()
-    assert "tiles were damaged and are done again" in caplog.text
+    assert "damaged tiles are computed again" in caplog.text
     assert_same_bytes(stored(stack, "net"), stored(stack, "whole"))
     assert set(stored(stack)) >= {"labels/0", "confidence/0", "probability/0", "margin/0", "doubt/0"}
     in_memory = dict(Predictor(model).predict(stack, [2], outputs=outputs))[2]

@@ -178,7 +178,7 @@ def test_training_and_segmenting_warn_in_five_lines_at_most(
     warn_of_faults(stack)
     assert len(caplog.messages) == 5
     assert caplog.messages[0].startswith("slice 0 (slice_0) ICE: blank")
-    assert re.fullmatch(r"\d findings more; 'monai-app inspect faulty.ome.zarr' shows all", caplog.messages[-1])
+    assert re.fullmatch(r"\d more findings; 'monai-app inspect faulty.ome.zarr' shows all", caplog.messages[-1])
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 

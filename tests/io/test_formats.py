@@ -214,7 +214,7 @@ def test_detectors_that_lie_beside_each_other_are_refused(tmp_path: Path) -> Non
     files = zip(("ICE", "TLD"), ("a.nii", "b.nii"), strict=True)
     detectors = {name: DetectorDescription(source=tmp_path / file) for name, file in files}
     description = SampleDescription(name="s", voxel_nm=Voxel(z=20, y=10, x=10), detectors=detectors)
-    with pytest.raises(StackError, match=r"b\.nii lies 2 voxels beside .*a\.nii at a corner"):
+    with pytest.raises(StackError, match=r"b\.nii lies 2 voxels away from .*a\.nii at a corner"):
         ingest(description, tmp_path / "s.ome.zarr")
 
 
@@ -231,7 +231,7 @@ def test_annotations_are_read_from_volumes(tmp_path: Path, name: str, dtype: str
         np.testing.assert_array_equal(stack.read_annotation(z), np.select([plane == 0, plane == 7], [1, 2], 0))
     if dtype == "float32":
         itk.WriteImage(itk.GetImageFromArray(planes + np.float32(0.5)), tmp_path / name)
-        with pytest.raises(StackError, match=rf"{name}: plane 0 holds \S+\.5 and label values are whole numbers"):
+        with pytest.raises(StackError, match=rf"{name}: plane 0 holds \S+\.5 and label values are integers"):
             ingest(sample.write(), sample.target, overwrite=True)
 
 

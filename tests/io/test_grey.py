@@ -140,7 +140,7 @@ def test_inverted_values_are_turned_on_request(tmp_path: Path, dtype: str) -> No
         ({}, "grey: says nothing"),
         ({"from": [0, 1]}, "'from' and 'to' belong together"),
         ({"to": "uint8"}, "'from' and 'to' belong together"),
-        ({"from": [1, 1], "to": "uint8"}, r"from: \[1\.0, 1\.0\] is no range"),
+        ({"from": [1, 1], "to": "uint8"}, r"from: \[1\.0, 1\.0\] is not a range"),
         ({"from": [1, 2], "to": "int16"}, "grey::to: 'int16' is not one of uint8, uint16"),
         ({"from": [1], "to": "uint8"}, "grey::from"),
     ],

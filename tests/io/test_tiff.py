@@ -182,7 +182,7 @@ def test_labels_are_grey_and_whole_numbers(tmp_path: Path) -> None:
     REFUSED["float"][0](tmp_path / "labels.tif")
     np.testing.assert_array_equal(next(open_tiff(tmp_path / "labels.tif", Request(labels=True)).planes()), STACK[0])
     tifffile.imwrite(tmp_path / "labels.tif", STACK[0] / np.float32(2))
-    with pytest.raises(StackError, match=r"labels\.tif: plane 0 holds \S+\.5 and label values are whole numbers"):
+    with pytest.raises(StackError, match=r"labels\.tif: plane 0 holds \S+\.5 and label values are integers"):
         list(open_tiff(tmp_path / "labels.tif", Request(labels=True)).planes())
 
 

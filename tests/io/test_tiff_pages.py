@@ -161,7 +161,7 @@ def test_annotations_may_cover_the_data_bar(tmp_path: Path, covered: int) -> Non
     sample.annotate({1: label_plane(covered, 29)}, train=[1], test=[])
     lines: list[str] = []
     stack = ingest(sample.write(), sample.target, report=lines.append)
-    assert lines[1] == "ICE: the microscope's data bar, 7 rows below the picture, is left out"
+    assert lines[1] == "ICE: the microscope's data bar, 7 rows below the image, is removed"
     assert stack.shape == (3, 30, 29)
     plane = label_plane(covered, 29)[:30]
     np.testing.assert_array_equal(stack.read_annotation(1), np.select([plane == 0, plane == 7], [1, 2], 0))

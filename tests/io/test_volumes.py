@@ -299,7 +299,7 @@ def test_labels_of_another_volume_are_told_without_placing_them(
         spoilt = np.asarray(pixels, np.float32)
         spoilt[-1, -1, -1] = 0.5
         nibabel.save(nibabel.Nifti1Image(spoilt, image.affine), path)
-        with pytest.raises(AnnotationError, match=r"the labels hold 0\.5 and must be whole numbers"):
+        with pytest.raises(AnnotationError, match=r"the labels hold 0\.5 and must be integers"):
             check_labels(path, own)
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises((StackError, AnnotationError), match=r"truncated|hold 0\.5"):
@@ -365,7 +365,7 @@ def test_rounding_to_32_bits_is_no_shift() -> None:
 def test_refuses_values_that_are_no_labels(value: float) -> None:
     pixels = marked().astype(np.float64)
     pixels[0, 0, 0] = value
-    with pytest.raises(AnnotationError, match="must be whole numbers 0 to 255"):
+    with pytest.raises(AnnotationError, match="must be integers 0 to 255"):
         on_grid(Volume(pixels, GRID.affine), GRID)
     with pytest.raises(AnnotationError, match="hold 300 and must"):
         on_grid(Volume(np.full(GRID.shape, 300, np.int16), GRID.affine), GRID)
@@ -450,7 +450,7 @@ def test_refuses_pixels_that_are_no_numbers(tmp_path: Path) -> None:
     rgb = np.zeros((5, 7, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     for pixels in (np.zeros((5, 7, 3), np.complex64), rgb):
         nibabel.save(nibabel.Nifti1Image(pixels, np.eye(4)), tmp_path / "pixels.nii")
-        with pytest.raises(StackError, match="must hold whole numbers"):
+        with pytest.raises(StackError, match="must hold integers"):
             read_header(tmp_path / "pixels.nii")
     layers = {
         "space": "LPS",

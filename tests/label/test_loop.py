@@ -71,7 +71,7 @@ def test_from_an_unlabelled_stack_to_a_trained_model(tmp_path: Path) -> None:
         )
         case = nibabel.Nifti1Image.from_filename(served.client.download_label("tiny_z0001", "original"))
         np.testing.assert_array_equal(np.asarray(case.dataobj)[:, :, 1].T, predicted(served, 1))
-        assert Stack.open(stack.path).train_slices == (1, 5)  # predictions are no annotations
+        assert Stack.open(stack.path).train_slices == (1, 5)  # predictions are not annotations
 
         assert served.ask("POST", "/scoring/uncertainty").ok
         assert finished(served, "/scoring/")["status"] == "DONE"

@@ -54,7 +54,7 @@ def test_models_of_equal_names_have_label_images_of_their_own(one: str, other: s
 
 
 def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds no trained weights"):
+    with pytest.raises(ConfigError, match="has no trained weights"):
         Model.at(tmp_path)
 
 

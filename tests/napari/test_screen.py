@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ OPTIONS = ("-p", "pytestqt.plugin", "-p", "napari.utils._testsupport", "-p", "no
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="no screen: tools/install-screen installs Xvfb")
 def test_the_whole_loop_in_napari(tmp_path: Path) -> None:
     screen = ["xvfb-run", "--auto-servernum", "--server-args", "-screen 0 1280x800x24"]
-    command = [*screen, sys.executable, "-m", "pytest", "-q", *OPTIONS, str(LOOP)]
+    command = [*screen, warm.python(), "-m", "pytest", "-q", *OPTIONS, str(LOOP)]
     # Settings of the person who runs the tests have no say, and are not changed.
     own = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     environment = {**os.environ, **own, "QT_API": "pyqt6", "WARM_PYTHON": warm.python()}

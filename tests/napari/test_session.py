@@ -197,9 +197,9 @@ def test_labels_are_hashed_when_they_were_painted_alone(session: Session, monkey
 def test_a_slice_that_became_a_test_slice_takes_no_proposal(session: Session) -> None:
     proposal = np.ones(session.stack.shape[1:], np.uint8)
     assert session.why_not_take(4, proposal) is None
-    assert session.why_not_take(4, proposal * 0) == "nothing is proposed for this slice"
+    assert session.why_not_take(4, proposal * 0) == "there is no proposal for this slice"
     session.set_role(4, "test")
-    assert session.why_not_take(4, proposal) == "it tests models, so a person labels it"
+    assert session.why_not_take(4, proposal) == "it is a test slice, which must be labelled by a person"
 
 
 def test_labels_of_test_slices_lend_nothing_to_proposals(session: Session) -> None:
@@ -210,7 +210,7 @@ def test_labels_of_test_slices_lend_nothing_to_proposals(session: Session) -> No
 
 
 def test_what_cannot_be_done_yet_says_why(session: Session) -> None:
-    assert session.why_no_proposal(6) == "it tests models, so a person labels it"
+    assert session.why_no_proposal(6) == "it is a test slice, which must be labelled by a person"
     assert session.why_no_proposal(4) is None
     session.set_role(6, "train")
     assert session.why_no_proposal(6) == "save its new role first"
@@ -223,20 +223,20 @@ def test_what_cannot_be_done_yet_says_why(session: Session) -> None:
     assert session.why_no_ranking("model_0001") == "predict the stack first"
 
 
-def test_the_least_sure_slices_without_labels_come_one_after_the_other(
+def test_the_most_uncertain_slices_without_labels_come_one_after_the_other(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ranking = [SliceScore(z, (), uncertainty=1 - 0.1 * n) for n, z in enumerate((2, 1, 4, 0, 7))]
-    monkeypatch.setattr(stored_scores, "least_sure", lambda stack, labels: {"unet": ranking}[labels])
+    monkeypatch.setattr(stored_scores, "most_uncertain", lambda stack, labels: {"unet": ranking}[labels])
     order = [2]
     for _ in range(4):
-        order.append(session.least_sure("unet", order[-1]))
+        order.append(session.most_uncertain("unet", order[-1]))
     assert order == [2, 4, 0, 7, 2]
-    assert session.least_sure("unet", 1) == 2
+    assert session.most_uncertain("unet", 1) == 2
     for z in (0, 2, 4, 7):
         session.labels[z, 0, 0] = 1
     with pytest.raises(AnnotationError, match="every slice has labels already"):
-        session.least_sure("unet", 1)
+        session.most_uncertain("unet", 1)
 
 
 def test_other_programs_read_what_was_saved(session: Session) -> None:

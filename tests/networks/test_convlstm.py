@@ -111,7 +111,7 @@ def test_equals_keras_on_the_same_weights(tmp_path: Path) -> None:
     saved: dict[str, Any] = {name: value.detach().numpy() for name, value in arrays.items()}
     np.savez(tmp_path / "case.npz", **saved)
     # In a process of its own: Keras decides on its backend when it is imported, and warns of much.
-    run_command("-c", KERAS, tmp_path / "case.npz", tmp_path / "states.npy", fresh=True)
+    run_command("-c", KERAS, tmp_path / "case.npz", tmp_path / "states.npy")
     for reverse, expected in zip((False, True), np.load(tmp_path / "states.npy"), strict=True):
         states = torch.stack(layer(sequence, reverse=reverse)).detach().numpy()
         np.testing.assert_allclose(states, expected, atol=1e-5)

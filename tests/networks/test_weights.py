@@ -86,7 +86,7 @@ def test_a_bundle_is_loaded_with_the_weights_that_its_metadata_name_alone(
     assert read_weights(weights).state["a"].item() == 4
 
     torch.save({"a": torch.zeros(1)}, weights)
-    with pytest.raises(ConfigError, match=r"holds other weights than .*; put the right ones back"):
+    with pytest.raises(ConfigError, match=r"contains weights other than .*; restore the right ones"):
         read_weights(weights)
     record_checksum(weights)
     assert read_weights(weights).state["a"].item() == 0
@@ -144,7 +144,7 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
         ("half.pt", "damaged"),
         ("junk.pt", "damaged"),
         ("list.pt", "holds list"),
-        ("no.pt", "is not there"),
+        ("no.pt", "does not exist"),
     ):
         for read in (read_checkpoint, read_weights):
             with pytest.raises(ConfigError, match=message):

@@ -66,7 +66,7 @@ def test_yaml_round_trip(
         ("artefacts: 1", ["artefacts", "mapping"]),
         ("- 1", ["mapping"]),
         ("rows: 0", ["rows", "0", "from 1 to 65536"]),
-        ("rows: 2.5", ["line 1: rows", "2.5", "whole number"]),
+        ("rows: 2.5", ["line 1: rows", "2.5", "integer"]),
         ("slices: true", ["slices", "True"]),
         ("seed: -1", ["seed", "-1"]),
         ("artefacts: {noise: -1}", ["artefacts::noise", "-1", "from 0 to 100"]),
@@ -80,7 +80,7 @@ def test_yaml_round_trip(
         ("lens: {name: truth}", ["lens::name", "truth"]),
         ("lens: {name: ICE}", ["ICE", "different"]),
         ("rows: 1\nrows: 2", ["rows"]),
-        ("rows: [", ["no valid YAML", "line 1"]),
+        ("rows: [", ["not valid YAML", "line 1"]),
     ],
 )
 def test_refusals_name_value_and_rule(tmp_path: Path, text: str, words: list[str]) -> None:

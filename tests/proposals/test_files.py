@@ -44,7 +44,7 @@ def test_slices_come_back_to_their_places(painted: Stack, tmp_path: Path) -> Non
 def test_what_cannot_be_written_is_refused_before_a_forest_is_trained(painted: Stack, tmp_path: Path) -> None:
     with pytest.raises(StackError, match="ends in none of"):
         check_file(painted, Span(2, 3), tmp_path / "proposal.jpg", overwrite=False)
-    with pytest.raises(AnnotationError, match=r"slice 4 of .* is to test on"):
+    with pytest.raises(AnnotationError, match=r"slice 4 of .* is a test slice"):
         check_file(painted, Span(3, 5), tmp_path / "proposal.tif", overwrite=False)
 
 

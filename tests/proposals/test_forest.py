@@ -128,10 +128,10 @@ def test_where_a_moved_slice_has_no_pixels_nothing_is_proposed(
     [
         (6, strokes(), StackError, "slice 6 does not exist"),
         (-1, strokes(), StackError, "slice -1 does not exist"),
-        (4, strokes(), AnnotationError, "slice 4 of quarters.ome.zarr is to test on"),
+        (4, strokes(), AnnotationError, "slice 4 of quarters.ome.zarr is a test slice"),
         (2, strokes()[1:], AnnotationError, r"shape \(63, 64\)"),
         (2, strokes() * 9, AnnotationError, "holds 36 and the phases"),
-        (2, strokes().astype(float), AnnotationError, "must be whole numbers"),
+        (2, strokes().astype(float), AnnotationError, "must be integers"),
     ],
 )
 def test_what_cannot_be_proposed_is_refused(

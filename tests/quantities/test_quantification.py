@@ -89,7 +89,7 @@ def test_a_reason_is_told_once_with_all_that_it_concerns() -> None:
     lines = [line for line in text_lines(found) if line.startswith("* ")]
     reasons = [line.partition(": ")[2] for line in lines]
     assert len(set(reasons)) == len(reasons)
-    flat = next(line for line in lines if "connections outside it are not seen" in line)
+    flat = next(line for line in lines if "connections outside it are unknown" in line)
     assert flat.startswith("* components, ")
     assert " of matrix, grain, pore" in flat
 

@@ -38,7 +38,7 @@ def test_the_commands_of_the_page_on_reports_run(
     headings = ["Scores", "Labels", "Quantities", "Study"]
     shown = [[name for name in headings if f'-title">{name}</h2>' in page] for page in text]
     assert shown == [headings[:3], ["Labels"], ["Scores"], ["Study"]]
-    assert "This page was made without" not in text[0]
+    assert "This page was written without" not in text[0]
 
 
 def test_nothing_is_replaced_or_begun_in_vain(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

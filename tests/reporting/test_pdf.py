@@ -50,10 +50,10 @@ def test_a_page_is_printed_when_its_scripts_have_drawn(page: Path) -> None:
 def test_where_no_browser_is_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, page: Path) -> None:
     monkeypatch.setenv("PATH", str(page.parent))
     monkeypatch.delenv(pdf.BROWSER, raising=False)
-    with pytest.raises(ConfigError, match=f"none of them is on the PATH; install one, or name it in .*{pdf.BROWSER}"):
+    with pytest.raises(ConfigError, match=f"none of them is on the PATH; install one, name it in .*{pdf.BROWSER}"):
         pdf.print_pdf(page, page.with_name("report.pdf"))
     monkeypatch.setenv(pdf.BROWSER, "/no/browser")
-    with pytest.raises(ConfigError, match="'/no/browser', which is no program"):
+    with pytest.raises(ConfigError, match="'/no/browser', which is not a program"):
         pdf.print_pdf(page, page.with_name("report.pdf"))
 
 

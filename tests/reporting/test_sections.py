@@ -108,7 +108,7 @@ def test_settings_that_differ_and_curves_are_those_of_the_run(sections: dict[str
 
 def test_scores_are_those_of_the_document(sections: dict[str, Section], given: Given) -> None:
     document = read_scores(given.run / "eval" / "test" / "scores.json")
-    pooled, per_slice, boundaries = of_kind(sections["scores"], Table)
+    pooled, per_slice, boundaries, structure = of_kind(sections["scores"], Table)
     for number, row in enumerate(document["phases"]):
         ends = document["intervals"]["phases"][number]
         shown = f"{row['iou']:.3f} ({ends['iou_low']:.3f} to {ends['iou_high']:.3f})"
@@ -116,6 +116,8 @@ def test_scores_are_those_of_the_document(sections: dict[str, Section], given: G
         assert str(pooled.rows[number][1]).removesuffix(" *") == shown
         assert pooled.rows[number][2] == f"{row['dice']:.3f}"
         assert boundaries.rows[number][1] == f"{document['boundary']['phases'][number]['iou_1px']:.3f}"
+        components = document["structure"]["phases"][number]["components_predicted"]
+        assert structure.rows[number][5] == f"{components:,}"
     assert per_slice.rows[0][0] == "tiny, slice 6"
     assert str(per_slice.rows[0][1]).startswith(f"{document['mean_iou']:.3f} (")
     (plot,) = of_kind(sections["scores"], Plot)
@@ -125,6 +127,18 @@ def test_scores_are_those_of_the_document(sections: dict[str, Section], given: G
     told = facts(sections["calibration"])
     assert told["temperature"] == f"{document['temperature']:.3f}"
     assert told["without"] == f"{100 * document['confidence']['uncalibrated']['ece']:.2f} %"
+
+
+def test_boundaries_and_components_are_left_out_where_nothing_is_known_of_them(sources: Sources) -> None:
+    assert sources.run is not None
+    assert sources.run.scores is not None
+    found = sources.run.scores
+    sparse = {**found.pooled, "structure": {**found.pooled["structure"], "area_um2": 0.0}}
+    earlier = {name: value for name, value in found.pooled.items() if name != "structure"}
+    for pooled, told in ((sparse, 1), (earlier, 0)):
+        section = scores(Sources(run=replace(sources.run, scores=replace(found, pooled=pooled))))
+        assert len(of_kind(section, Table)) == 3
+        assert sum("annotated completely" in note.text for note in of_kind(section, Note)) == told
 
 
 def test_confidence_is_that_of_the_table(sections: dict[str, Section], sources: Sources) -> None:
@@ -186,7 +200,7 @@ def test_the_paragraph_claims_what_is_recorded_alone(sources: Sources) -> None:
     assert "segmented into 3 phases" in told
     assert "with monai-app 9.9.9, which" in told
     assert "was trained with monai-app 0.0.7 on slices" in told
-    assert "each pixel from its whole receptive field." in told
+    assert "each pixel from its complete receptive field." in told
     by_hand = replace(sources.labels, attributes={})
     assert paragraph(Sources(store=replace(sources.store, labels=by_hand))).endswith(
         f"slices were segmented (PyTorch {torch.__version__.split('+')[0]})."
@@ -200,7 +214,10 @@ def paragraph(sources: Sources) -> str:
 def test_confidence_by_entropy_is_called_so(sources: Sources) -> None:
     assert sources.store is not None
     assert sources.labels is not None
-    for kind, says in (("max", "Confidence is the probability that"), ("entropy", "Confidence is 1 minus the entropy")):
+    for kind, says in (
+        ("max", "Confidence is the probability of"),
+        ("entropy", "Confidence is 1 minus the normalised entropy"),
+    ):
         own = replace(sources.labels, confidence=kind)
         section = labels(Sources(store=replace(sources.store, labels=own)))
         assert section is not None
@@ -260,7 +277,7 @@ def test_a_truth_of_other_phases_is_not_compared(sources: Sources) -> None:
     first, *others = sources.labels.phases
     own = replace(sources.labels, phases=(first.replaced(name="aggregate"), *others))
     section = compared(Sources(store=replace(sources.store, labels=own)))
-    assert "mean other phases" in missing(section)
+    assert "have different phases" in missing(section)
     assert not of_kind(section, Widget)
 
 
@@ -270,12 +287,12 @@ def test_slices_that_the_model_learned_from_are_no_test(sources: Sources) -> Non
     settings = {"trained_on": {"identity": sources.store.stack.ingested, "slices": [5, 6]}}
     learned = replace(sources, run=replace(sources.run, record={"settings": settings}))
     section = compared(learned)
-    assert "no test slice that the model did not learn from" in missing(section)
+    assert "no test slice that was held out of training" in missing(section)
     assert not of_kind(section, Widget)
-    assert any("learned from slices 6, which are test slices" in text for text in remarks(learned))
+    assert any("trained on slices 6, which now have the role test" in text for text in remarks(learned))
     alone = compared(Sources(store=sources.store))
     assert alone is not None
-    assert "learned" not in alone.lead  # nobody knows
+    assert "not used for training" not in alone.lead  # nobody knows
 
 
 def test_pictures_that_are_left_out_are_named(sources: Sources, tmp_path: Path) -> None:
@@ -289,7 +306,7 @@ def test_pictures_that_are_left_out_are_named(sources: Sources, tmp_path: Path) 
     section = compared(Sources(run=replace(sources.run, scores=replace(sources.run.scores, stacks=stacks))))
     assert len(of_kind(section, Picture)) == 4
     assert [note.text for note in of_kind(section, Note)] == [
-        "Not shown, as the page would grow too large: b, slice 1; b, slice 2."
+        "Not shown, to limit the size of the page: b, slice 1; b, slice 2."
     ]
 
 
@@ -301,11 +318,11 @@ def test_what_is_missing_is_said(sources: Sources, tiny_stack: Stack, tmp_path: 
     unscored = Sources(run=replace(sources.run, path=tmp_path, scores=None, unscored="This model was not scored."))
     assert missing(scores(unscored)) == "This model was not scored."
     assert "no training curves" in missing(model(unscored))
-    assert "No test slice" in missing(compared(unscored))
+    assert "There are no test slices" in missing(compared(unscored))
     assert sources.labels is not None
     blind = replace(sources.labels, attributes={})
     told = missing(labels(Sources(store=replace(sources.store, labels=blind))))
-    assert "made without confidence" in told
-    assert "the model knows none" in told
+    assert "have no confidence map" in told
+    assert "the model has no record" in told
     assert quantities(bare) is None
     assert sample(unscored) is None

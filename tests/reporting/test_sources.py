@@ -49,12 +49,12 @@ def test_of_several_label_images_one_is_to_be_named(given: Given, tmp_path: Path
     store = Path(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
     stack = Stack.open(store)
     stack.write_labels("other", (np.ones(stack.shape[1:], np.uint8) for _ in range(stack.shape[0])))
-    with pytest.raises(ConfigError, match=re.escape("unet (by run), other (by unknown); choose one by --labels")):
+    with pytest.raises(ConfigError, match=re.escape("unet (by run), other (by unknown); choose one with --labels")):
         read_sources([store])
     own = read_sources([store], "other")
     assert own.labels is not None
     assert own.labels.name == "other"
-    with pytest.raises(ConfigError, match="nothing records which model made the labels 'other'"):
+    with pytest.raises(ConfigError, match="the labels 'other' have no record of their model"):
         check_agreement(Sources(read_sources([given.run]).run, own.store))
     with pytest.raises(ConfigError, match="was measured on labels 'unet' and the page is about 'other'"):
         check_agreement(Sources(None, own.store, read_sources([given.quantities]).quantities))
@@ -96,8 +96,8 @@ def never_scored(given: Given, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (other_weights, "of other weights"),
-        (calibrated_since, "calibrated since it was scored"),
+        (other_weights, "belong to other weights"),
+        (calibrated_since, "calibrated after it was scored"),
         (never_scored, "was not scored"),
         (damaged_pooled, "are damaged: run `monai-app evaluate` again"),
         (damaged_stack, "are damaged: run `monai-app evaluate` again"),
@@ -124,14 +124,14 @@ def test_annotations_changed_since_scoring_are_a_remark(given: Given, tmp_path: 
     stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
     annotate(stack, {6: stack.read_annotation(6) % 3 + 1}, role="test")
     (remark,) = remarks(read_sources([given.run, stack.path]))
-    assert remark.startswith("Annotations of tiny were changed since the model was scored")
+    assert remark.startswith("Annotations of tiny changed after the model was scored")
 
 
 def test_labels_and_quantities_of_other_weights_are_refused(given: Given, tmp_path: Path) -> None:
     shutil.copytree(given.run, tmp_path / "run")
     other_weights(given, tmp_path)
     for other in (given.store, given.quantities):
-        with pytest.raises(ConfigError, match=r"labels 'unet' were made with weights .* its scores say nothing"):
+        with pytest.raises(ConfigError, match=r"labels 'unet' were predicted with weights .* its scores do not apply"):
             check_agreement(read_sources([tmp_path / "run", other]))
 
 
@@ -147,7 +147,7 @@ def measured_before(document: dict[str, dict[str, object]]) -> None:
     ("change", "says"),
     [
         (measured_elsewhere, "was not measured on"),
-        (measured_before, "of another segmentation than"),
+        (measured_before, "on an earlier segmentation"),
     ],
 )
 def test_quantities_of_other_labels_are_refused(
@@ -167,7 +167,7 @@ def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_p
     made = stack.label_attributes("unet")
     planes = [np.full(stack.shape[1:], 2, np.uint8)] * stack.shape[0]
     stack.write_labels("unet", planes, attributes=made, overwrite=True)
-    with pytest.raises(ConfigError, match="of another segmentation than"):
+    with pytest.raises(ConfigError, match="on an earlier segmentation"):
         check_agreement(read_sources([stack.path, given.quantities]))
     shutil.copytree(given.quantities, tmp_path / "quantities")
     path = tmp_path / "quantities" / "quantities.json"
@@ -177,15 +177,15 @@ def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_p
     earlier = read_sources([stack.path, tmp_path / "quantities"])
     check_agreement(earlier)
     assert list(remarks(earlier)) == [
-        "An earlier version wrote quantities.json, without a checksum of the labels: nobody would notice if they were "
-        "changed since."
+        "quantities.json was written by an earlier version without a checksum of the labels, so later changes of the "
+        "labels would go unnoticed."
     ]
 
 
 @pytest.mark.parametrize(
     ("at", "says"),
     [
-        (("phases", 0, "colour"), r"quantities\.json.*'colour' is missing; measure again"),
+        (("phases", 0, "colour"), r"quantities\.json.*'colour' is missing; run monai-app quantify again"),
         (("measures", "fraction", "quantities", "volume_fraction", "pore", "unit"), "'unit' is missing"),
         (("measures", "chords", "figures", 0, "curves"), "'curves' is missing"),
         (("region",), "stack, labels and region do not belong together"),

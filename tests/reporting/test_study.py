@@ -69,7 +69,7 @@ def test_what_a_study_found_stands_on_the_page(folder: Path, tmp_path: Path) -> 
     write_page(sources, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "ICE+TLD is better than ICE" in page
-    assert "This page was made without" not in page
+    assert "This page was written without" not in page
 
 
 def test_headings_of_a_part_name_its_tables(
@@ -111,10 +111,12 @@ def test_methods_claim_the_seeds_and_intervals_that_there_are(folder: Path, tiny
         return text.paragraphs[0], references.lines
 
     said, cited = told(folder)
-    assert said.startswith("9 variants were trained alike with 3 seeds each, and scored on the same test slices. Inter")
+    assert said.startswith(
+        "9 variants were trained under the same conditions with 3 seeds each, and scored on the same test slices. Inter"
+    )
     assert len(cited) == 2
     write_results(findings_made_up(tiny_stack, tmp_path, (0,)), [], tmp_path, "monai-app study sample.ome.zarr nine")
-    one_seed = "9 variants were trained alike with 1 seed each, and scored on the same test slices."
+    one_seed = "9 variants were trained under the same conditions with 1 seed each, and scored on the same test slices."
     assert told(tmp_path) == (one_seed, [])
 
 
@@ -174,10 +176,10 @@ def test_a_damaged_document_is_refused(folder: Path, tmp_path: Path, change: Cal
 
 def test_what_a_study_says_nothing_of_is_not_shown_beside_it(given: Given, folder: Path, tmp_path: Path) -> None:
     found = read_sources([folder]).study
-    with pytest.raises(ConfigError, match=r"is no run of the study .*; give one of its runs"):
+    with pytest.raises(ConfigError, match=r"is not a run of the study .*; give one of its runs"):
         check_agreement(Sources(read_sources([given.run]).run, study=found))
     stack = Stack.open(shutil.copytree(given.store, tmp_path / "tiny.ome.zarr"))
     check_agreement(Sources(store=Store(stack, None), study=found))
     annotate(stack, {1: stack.read_annotation(3)}, role="train", source="test")
-    with pytest.raises(ConfigError, match=r"has not studied .* as it is annotated now"):
+    with pytest.raises(ConfigError, match=r"does not include .* with its current annotations"):
         check_agreement(Sources(store=Store(Stack.open(stack.path), None), study=found))

@@ -125,7 +125,7 @@ def test_pixels_that_are_no_values_are_refused(tiny_stack: Stack, tmp_path: Path
     tifffile.imwrite(tmp_path / "float.tif", KEPT[3].astype(np.float32) / 2)
     tifffile.imwrite(tmp_path / "colour.tif", np.ones((96, 80, 3), np.uint8), photometric="rgb")
     for name, message in (
-        ("float", r"plane 0 holds 0\.5 and label values are whole numbers"),
+        ("float", r"plane 0 holds 0\.5 and label values are integers"),
         ("colour", "a colour image"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -74,7 +74,7 @@ def test_refuses_slices_outside(stack: Stack, z: int) -> None:
 def test_refuses_unknown_detectors(stack: Stack) -> None:
     with pytest.raises(ConfigError, match=r"detector 'ice' does not exist; sample\.ome\.zarr has ICE, TLD, SE"):
         stack.read_slab(0, ["ice"], 1)
-    with pytest.raises(ConfigError, match="no detector is asked for"):
+    with pytest.raises(ConfigError, match="no detector is requested"):
         stack.read_slab(0, [], 1)
 
 
@@ -106,7 +106,7 @@ def test_reads_in_other_processes(stack: Stack, method: str) -> None:
 
 
 def test_refuses_what_is_no_store(tmp_path: Path, stack: Stack) -> None:
-    with pytest.raises(StackError, match=r"is no stack store.*give the \.ome\.zarr folder"):
+    with pytest.raises(StackError, match=r"is not a stack store.*give the \.ome\.zarr folder"):
         Stack.open(tmp_path / "none.ome.zarr")
     shutil.copytree(stack.path, tmp_path / "damaged.ome.zarr")
     shutil.rmtree(tmp_path / "damaged.ome.zarr" / "0")

@@ -37,7 +37,7 @@ def test_a_stopped_calls_store_is_used_until_a_file_changes(tmp_path: Path, chec
     assert "MB are free" in lines[0]
     assert (tmp_path / HIDDEN).is_dir()
     again, lines = stopped(target, checked)
-    assert lines == [f"temporary store: {tmp_path / HIDDEN / 'images.ome.zarr'}, of the call that was stopped"]
+    assert lines == [f"temporary store: {tmp_path / HIDDEN / 'images.ome.zarr'}, left by the stopped call"]
     np.testing.assert_array_equal(again, first)
     image = checked.detectors["ICE"].files[0].path
     tifffile.imwrite(image, 255 - tifffile.imread(image))

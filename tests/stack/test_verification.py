@@ -66,7 +66,8 @@ def test_a_store_without_checksums_is_whole_and_said_to_have_none(old: Path) -> 
     assert found.faults == []
     groups = ("", "/labels/annotation", "/labels/unet", "/labels/unet/confidence", "/labels/unet/probability")
     assert found.notes[:5] == [
-        f"{old}{group} has no checksums, so not every damage shows; add them: --add-checksums" for group in groups
+        f"{old}{group} has no checksums, so not all damage can be detected; add them with --add-checksums"
+        for group in groups
     ]
     assert calls[0] == (0, calls[-1][0])
     assert calls[-1] == (2 * 6 + 4 + 6 + 6 + 5 * 6 + 6,) * 2  # planes of image, annotations, labels and maps
@@ -157,10 +158,10 @@ def test_later_annotations_are_compared_with_their_record(new: Path, tmp_path: P
     copy = snapshot(stack, tmp_path / "copy.ome.zarr")
     assert (verify_store(copy.path).faults, verify_store(copy.path).notes) == ([], [])
     layout.open_level(new / "labels/annotation/0", writable=True)[0] = 2
-    assert "slice 0 is not what was annotated" in verify_store(new).faults[0]
+    assert "slice 0 differs from what was annotated" in verify_store(new).faults[0]
     annotate(stack, {0: None, 1: None})
     assert verify_store(new).faults == []
-    assert "annotations that it was ingested with were changed" in verify_store(new).notes[0]
+    assert "its original annotations were changed" in verify_store(new).notes[0]
     file = new / "labels/annotation/zarr.json"
     edit_own(file, lambda own: own.update(identity="ab" * 32), renewed=True)
     assert "its identity does not follow from its record of edits" in verify_store(new).faults[0]

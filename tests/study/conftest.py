@@ -15,6 +15,9 @@ from monai_app.study.execution import completion
 from tests import warm
 from tests.conftest import TINY, made_once
 
+STARTED = completion._BASELINE
+"""Starts a Python for thresholds, as one run of these tests does."""
+
 VARIANTS = ("unet_ICE_1", "unet_ICE+TLD_1", "otsu_ICE+TLD_1")
 
 
@@ -28,9 +31,10 @@ def design_file(folder: Path, **changes: Any) -> Path:
 
 @pytest.fixture(scope="package", autouse=True)
 def forked() -> Iterator[None]:
-    """Trainings are processes that are forked from one that has imported MONAI."""
+    """Runs are processes that are forked from one that has imported MONAI."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(completion, "COMMAND", (warm.python(), *COMMAND[1:]))
+        patch.setattr(completion, "_BASELINE", (warm.python(), *STARTED[1:]))
         yield
 
 
@@ -41,7 +45,9 @@ def study(tiny_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     def make(folder: Path) -> None:
         folder.mkdir()
         words = ["study", tiny_stack.path, folder / "s", "--design", design_file(folder), "--jobs", 2]
-        found = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(completion, "_BASELINE", STARTED)
+            found = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
         assert found.exit_code == 0
         (folder / "said").write_text(found.stdout, encoding="utf8")
 

@@ -1,4 +1,4 @@
-"""What the runs of a study make of any images."""
+"""Predictions of a study's runs on any images."""
 
 from functools import partial
 from pathlib import Path

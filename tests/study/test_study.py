@@ -140,7 +140,7 @@ def test_a_model_of_other_annotations_is_not_taken_for_this_study(
     words = ["study", stack.path, folder]
     found = CliRunner().invoke(app, [*map(str, words)])
     assert "2 of 3 runs failed" in str(found.exception)
-    assert "made from" in str(found.exception)
+    assert "created from" in str(found.exception)
     assert json.loads((folder / "results.json").read_text())["seeds_compared"] == []
 
 
@@ -169,7 +169,7 @@ def test_a_run_that_was_trained_longer_is_not_compared(
     record = runs[1].folder / "run.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), **changes}))
     with pytest.raises(
-        ConfigError, match=f"seed_0 was trained for {length}, and a study compares trainings of 1 epoch"
+        ConfigError, match=f"seed_0 was trained for {length}, and a study compares uninterrupted trainings of 1 epoch"
     ):
         check_lengths(runs, design)
 
@@ -181,7 +181,7 @@ def test_no_sample_is_left_out_or_replaced_later(tiny_stack: Stack, tmp_path: Pa
     begin_study([tiny_stack.path, other.path, tmp_path / "s"], None, None, None)  # one may be added
     annotate(other, {1: other.read_annotation(3)}, role="train", source="test")
     begin_study([other.path, tiny_stack.path, tmp_path / "s"], None, None, None)
-    with pytest.raises(ConfigError, match=r"sample other, which is left out now; give other\.ome\.zarr too"):
+    with pytest.raises(ConfigError, match=r"sample other, which is missing now; add other\.ome\.zarr"):
         begin_study([tiny_stack.path, tmp_path / "s"], None, None, None)
     ingest(write_tiny_sample(tmp_path / "again", slices=9), other.path, overwrite=True)
     with pytest.raises(ConfigError, match="another sample other"):
@@ -190,7 +190,9 @@ def test_no_sample_is_left_out_or_replaced_later(tiny_stack: Stack, tmp_path: Pa
 
 @pytest.mark.parametrize("settings", [{"minutes": 5}, {"pace": [[1, 1]]}])
 def test_a_budget_of_time_is_refused(settings: dict[str, Any], tiny_stack: Stack) -> None:
-    with pytest.raises(ConfigError, match="ends a training by the clock, and all must see as many pixels"):
+    with pytest.raises(
+        ConfigError, match="limits training by time, but all trainings must see the same number of pixels"
+    ):
         check_design(Design(variants=VARIANTS, settings=settings), [tiny_stack])
 
 

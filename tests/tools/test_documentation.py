@@ -38,7 +38,7 @@ def test_every_command_and_option_is_on_the_page() -> None:
     assert "monai-app save" not in page
     assert [name for name in options() if not re.search(rf"[` ]{name}[`, ]", page)] == []
     assert "monai-app train [OPTIONS] STACK... [RUN]" in page
-    assert "| `--port N` | Port; 0 takes one that is free. [default: 8000] |" in page
+    assert "| `--port N` | Port; 0 selects a free one. [default: 8000] |" in page
     assert "`--align slices\\|detectors\\|both`" in page
     for title in ("## Make a stack", "**Arguments**", "**Options**", "**Network**"):
         assert f"\n{title}\n" in page

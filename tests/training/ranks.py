@@ -17,7 +17,7 @@ from tests.training.loss import bundle_loss
 
 
 def networks() -> dict[str, nn.Module]:
-    """Tiny networks of both bundles, in double precision: what is left of a difference is no rounding."""
+    """Tiny networks of both bundles, in double precision: what is left of a difference is not a rounding."""
     torch.manual_seed(0)
     unet = BasicUNet(2, 6, 3, (4, 4, 8, 8, 8, 4), norm="batch", upsample="deconv")
     return {

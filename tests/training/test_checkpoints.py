@@ -71,6 +71,28 @@ def test_training_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
     assert network.weight.item() == 8
 
 
+def test_in_mixed_precision_the_loss_scaling_goes_on_too(tmp_path: Path) -> None:
+    """MONAI's trainer makes a scaler whenever it starts; one of 65536 would skip steps that the first run made."""
+
+    def train(epochs: int, **settings: object) -> float:
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+
+        def step(engine: Engine, _: int) -> None:
+            scaler.scale(torch.zeros(()))
+            scaler.update(new_scale=scaler.get_scale() / 2)
+
+        engine = Engine(step)
+        vars(engine)["scaler"] = scaler
+        ResumeCheckpoint(str(tmp_path / "last.ckpt"), {}, {"max_epochs": epochs, **settings}).attach(engine)
+        engine.add_event_handler(Events.EPOCH_COMPLETED(once=2), lambda engine: engine.terminate())
+        engine.run([0], max_epochs=epochs)
+        return scaler.get_scale()
+
+    assert train(2) == 256
+    assert train(2) == 256
+    assert train(3, continues=2) == 512
+
+
 def test_a_finished_training_does_not_train_on(tmp_path: Path) -> None:
     steps: list[int] = []
     for _ in range(2):
@@ -165,7 +187,7 @@ def test_half_a_file_is_never_taken_for_a_checkpoint(tmp_path: Path, monkeypatch
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     network = torch.nn.Linear(1, 1)
     torch.save(network.state_dict(), tmp_path / "last.ckpt")
-    for content, message in ((None, "no checkpoint of a training"), (b"half", "is damaged")):
+    for content, message in ((None, "not a checkpoint of a training"), (b"half", "is damaged")):
         if content is not None:
             (tmp_path / "last.ckpt").write_bytes(content)
         trainer = Engine(lambda *_: None)

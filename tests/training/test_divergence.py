@@ -60,7 +60,7 @@ def validate(best: BestModel, metric: float) -> None:
 
 
 def test_weights_that_are_not_finite_are_never_the_best(tmp_path: Path) -> None:
-    network = torch.nn.BatchNorm2d(2)  # holds floats, and a whole number
+    network = torch.nn.BatchNorm2d(2)  # holds floats, and an integer
     best = BestModel(str(tmp_path / "model.pt"), network)
     validate(best, 0.25)
     before = (tmp_path / "model.pt").read_bytes()

@@ -92,7 +92,7 @@ def test_a_training_does_not_begin_on_another_stack_than_it_read_or_was_made_of(
 ) -> None:
     record = tmp_path / "run.json"
     record.write_text(json.dumps({"stack": other.identity}))
-    with pytest.raises(StackError, match=r"was replaced or annotated since .* was made"):
+    with pytest.raises(StackError, match=r"was replaced or annotated since .* was created"):
         Trainer(stack, record).run()
     record.write_text(json.dumps({"stack": stack.identity}))
     trainer = Trainer(stack, record)
@@ -294,7 +294,7 @@ def test_configs_of_earlier_versions_name_the_confusion_too(stack: Stack, tmp_pa
 
 
 def test_scores_that_another_evaluation_removed_are_told_of(tmp_path: Path) -> None:
-    with pytest.raises(BusyError, match=r"scores\.json was written, and another evaluation .* has removed it"):
+    with pytest.raises(BusyError, match=r"scores\.json has been removed by another evaluation"):
         read_document(tmp_path / "scores.json")
 
 

@@ -119,5 +119,5 @@ def test_terms_are_weighted_one_by_one() -> None:
     both = LabelledPixels([dice, entropy], [0.25, 2.0])(logits, annotation)
     alone = [LabelledPixels([term])(logits, annotation) for term in (dice, entropy)]
     torch.testing.assert_close(both, 0.25 * alone[0] + 2.0 * alone[1])
-    with pytest.raises(ConfigError, match="loss of 2 terms and 1 weights: give one weight a term"):
+    with pytest.raises(ConfigError, match="loss of 2 terms and 1 weights: give one weight per term"):
         LabelledPixels([dice, entropy], [1.0])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.ndimage import label as connected
 
 from monai_app.metrics import (
     confusion_blocks,
@@ -20,8 +22,17 @@ from monai_app.metrics import (
 )
 from monai_app.metrics.blocks import BLOCKS
 from monai_app.stack import Stack
-from monai_app.training.evaluation import EvaluatedSlice, Section, SliceScores, StackScores, write_evaluation
+from monai_app.training.evaluation import (
+    EvaluatedSlice,
+    Section,
+    SliceScores,
+    StackScores,
+    read_document,
+    write_evaluation,
+)
 from monai_app.training.evaluation.sections import SECTIONS
+from monai_app.training.evaluation.structure import is_complete
+from monai_app.training.evaluation.text import pooled_lines
 from tests.specs import PHASES, spec_of
 
 NAMES = [phase.name for phase in PHASES]
@@ -103,6 +114,60 @@ def test_a_phase_that_one_slice_lacks_is_pooled_over_the_others() -> None:
     assert (row["mean_nm"], row["pixels"]) == (4.0, 5)
     (row,) = surfaces.pooled([{"phases": rows[1:]}])["phases"]
     assert np.isnan(row["mean_nm"])
+
+
+def test_boundary_length_and_components_are_those_of_other_programs(
+    written: Path, evaluated: list[EvaluatedSlice]
+) -> None:
+    """Slice 3 has a margin that is not labelled, and the rectangle beside it counts."""
+    alone = [read_scores(written / "b" / "scores.json")["parts"][n]["structure"] for n in (0, 1)]
+    for each, found in zip(evaluated[1:], alone, strict=True):
+        labelled = each.true > 0
+        area = np.count_nonzero(labelled) * 1e-4
+        assert found["area_um2"] == pytest.approx(area)
+        for labels, kind in ((each.true, "true"), (np.where(labelled, each.predicted, 0), "predicted")):
+            for value, row in enumerate(found["phases"], 1):
+                assert row[f"components_{kind}"] == connected(labels == value)[1]
+        ratios = [row["perimeter_predicted_per_um"] / row["perimeter_true_per_um"] for row in found["phases"]]
+        assert [row["perimeter_ratio"] for row in found["phases"]] == ratios
+    pooled = section(written / "b", "structure")
+    assert pooled["area_um2"] == pytest.approx(sum(each["area_um2"] for each in alone))
+    for k, row in enumerate(pooled["phases"]):
+        assert row["components_predicted"] == sum(each["phases"][k]["components_predicted"] for each in alone)
+        length = sum(each["phases"][k]["perimeter_true_per_um"] * each["area_um2"] for each in alone)
+        assert row["perimeter_true_per_um"] == pytest.approx(length / pooled["area_um2"])
+    assert "structure_perimeter_ratio" in (written / "scores.csv").read_text().splitlines()[0]
+
+
+def test_sparse_annotations_have_no_boundary_length_and_components(
+    evaluated: list[EvaluatedSlice], tmp_path: Path
+) -> None:
+    lines = np.zeros_like(evaluated[0].true)
+    lines[5, 5:30] = lines[40, 8:20] = 1
+    assert not is_complete(lines)
+    assert not is_complete(lines[:10])  # a single line
+    assert not is_complete(0 * lines)
+    sparse = replace(evaluated[0], true=lines)
+    write_evaluation(tmp_path, [scores_of("a", [sparse])], NAMES, SECTIONS)
+    assert "no test slice is annotated completely" in told(tmp_path / "test")
+    alone = section(tmp_path / "test", "structure")
+    assert (alone["area_um2"], np.isnan(alone["phases"][0]["components_true"])) == (0, True)
+    write_evaluation(tmp_path, [scores_of("b", [sparse, evaluated[2]])], NAMES, SECTIONS)
+    write_evaluation(tmp_path / "full", [scores_of("b", evaluated[2:])], NAMES, SECTIONS)
+    assert section(tmp_path / "test", "structure") == section(tmp_path / "full" / "test", "structure")
+    assert "components annotated    ratio" in told(tmp_path / "full" / "test")
+
+
+def told(folder: Path) -> str:
+    return "\n".join(pooled_lines(read_document(folder / "scores.json")))
+
+
+def test_scores_of_slices_that_an_earlier_version_scored_are_told_without_them(
+    evaluated: list[EvaluatedSlice], tmp_path: Path
+) -> None:
+    earlier = [each for each in SECTIONS if each.name != "structure"]
+    write_evaluation(tmp_path, [scores_of("a", evaluated[:1], earlier)], NAMES, earlier)
+    assert "components" not in told(tmp_path / "test")
 
 
 def test_error_rates_against_artefacts_are_of_the_raw_image_in_the_labelled_blocks(

@@ -92,7 +92,7 @@ def test_the_ome_zarr_reader_of_napari_finds_names_colours_and_size(stack: Stack
 def test_label_images_are_shown_as_asked(stack: Stack) -> None:
     assert [each.name for each in shown_labels(stack, ["annotation", "other", "annotation"])] == ["annotation", "other"]
     assert shown_labels(stack, []) == ()
-    with pytest.raises(StackError, match=r"no finished label image 'a'; what can be shown: u\+net, other, annotation"):
+    with pytest.raises(StackError, match=r"no finished label image 'a'; available are: u\+net, other, annotation"):
         shown_labels(stack, ["a"])
 
 

@@ -173,11 +173,11 @@ def measure(work: Path, method: str, stack: Path, run: Path, part: list[int]) ->
 # ---- one measurement -------------------------------------------------------------------------------------------------
 
 
-def engine(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
+def engine(method: str, stack: str, run: str, part: list[int], device: str = "cpu") -> dict[str, Any]:
     """Segment the whole stack as the bundle does."""
     from monai_app.errors import AppError
 
-    overrides: dict[str, Any] = {"labels_name": label_name(run, method, part), "overwrite": True}
+    overrides: dict[str, Any] = {"labels_name": label_name(run, method, part), "overwrite": True, "device": device}
     overrides |= {"engine lean": {"tile": [4096, 1024]}, "engine bfloat16": {"precision": "bfloat16"}}.get(method, {})
     parser = bundle(run, stack, overrides)
     segmentation = parser.get_parsed_content("segmentation")
@@ -196,7 +196,7 @@ def engine(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]
     return timed(work, slices * rows * columns)
 
 
-def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
+def plain(method: str, stack: str, run: str, part: list[int], device: str = "cpu") -> dict[str, Any]:
     """Segment some slices by MONAI's sliding window or at once, one after the other."""
     import torch
     from monai.inferers import Inferer, SlidingWindowInferer
@@ -212,7 +212,7 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
     model = parser.get_parsed_content("segmentation").model
     model.load()
     layout = torch.contiguous_format if method == "monai" else torch.channels_last
-    network = model.network.to(memory_format=layout)
+    network = model.network.to(device, memory_format=layout)
     spec = model.spec
     load = LoadSlabd("image", spec)
     normalise = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)
@@ -228,13 +228,13 @@ def plain(method: str, stack: str, run: str, part: list[int]) -> dict[str, Any]:
         with source.write_result(name, fingerprint={}, overwrite=True) as result, torch.no_grad():
             for z in part:
                 image = normalise(load({"image": stack, "z": z})["image"]).as_tensor()[None]
-                image = image.contiguous(memory_format=layout)
+                image = image.to(device).contiguous(memory_format=layout)
                 if method == "whole slice":
                     image = pad(image, (0, right, 0, below), mode="replicate")
                     logits = network(image)[..., :rows, :columns]
                 else:
                     logits = window(image, network)
-                labels = phase_labels(logits[0])[0].numpy()
+                labels = phase_labels(logits[0])[0].cpu().numpy()
                 result.arrays.write(z, Rect.whole(source.shape), {"labels": labels})
             result.finish(part)
 

@@ -15,12 +15,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
 
+import yaml
 from common import app, command, machine, write_json
+
+from monai_app.device.copies import finish
 
 NETWORKS = ("unet", "sensor3d")
 METHODS = ("ours", "plain")
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="in their size small")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, in each of which every method trains")
     parser.add_argument("--steps", type=int, default=12, help="steps of a round")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings other than the bundle's")
     parser.add_argument("--processor-time", action="store_true", help="instead of the clock's")
     parser.add_argument("--json", type=Path, help="where the results go")
     parser.add_argument("--one", nargs=2, metavar=("NETWORK", "METHOD"), help=argparse.SUPPRESS)
@@ -92,6 +96,7 @@ def start(arguments: argparse.Namespace, stack: Path, network: str, method: str)
     """Start a training that waits for its turn before every round."""
     words = [sys.executable, __file__, "--work", arguments.work, "--stack", stack, "--one", network, method]
     words += ["--rounds", arguments.rounds, "--steps", arguments.steps]
+    words += ["--set", *arguments.set] if arguments.set else []
     words += ["--processor-time"] if arguments.processor_time else []
     return subprocess.Popen(list(map(str, words)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -111,9 +116,9 @@ def train(arguments: argparse.Namespace, network: str, method: str) -> None:
 
     folder = arguments.work / f"{network}_{method}"
     (folder / "models" / "last.ckpt").unlink(missing_ok=True)
-    config = settings(folder, arguments.stack, network, arguments.rounds, arguments.steps)
+    config = settings(folder, arguments.stack, network, arguments.rounds, arguments.steps, arguments.set)
     trainer = ours(config) if method == "ours" else plain(config)
-    clock = Clock(time.process_time if arguments.processor_time else time.perf_counter)
+    clock = Clock(time.process_time if arguments.processor_time else time.perf_counter, trainer.state.device)
     clock.attach(trainer)
     trainer.add_event_handler(Events.EPOCH_STARTED, lambda _: sys.stdin.readline())
 
@@ -129,10 +134,11 @@ class Clock:
 
     Args:
         now: tells the time in seconds.
+        device: what is waited for before the time is told.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], float], device: Any) -> None:
+        self._now, self._device = now, device
         self._marks: list[tuple[str, float]] = []
 
     def attach(self, trainer: Any) -> None:
@@ -146,6 +152,7 @@ class Clock:
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._mark, "rest")
 
     def _mark(self, _: Any, part: str) -> None:
+        finish(self._device)
         self._marks.append((part, self._now()))
 
     def steps(self) -> list[dict[str, float]]:
@@ -155,8 +162,8 @@ class Clock:
         return [dict(parts[number : number + len(PARTS)]) for number in range(0, len(parts), len(PARTS))]
 
 
-def settings(folder: Path, stack: Path, network: str, rounds: int, steps: int) -> Any:
-    """Parse a bundle's training in its size small, an epoch a round."""
+def settings(folder: Path, stack: Path, network: str, rounds: int, steps: int, changes: Sequence[str] = ()) -> Any:
+    """Parse a bundle's training in its size small, an epoch a round, with settings NAME=VALUE of its own."""
     from monai.bundle import ConfigParser
 
     from monai_app.bundle.configs.templates import size_path, template_path
@@ -165,6 +172,7 @@ def settings(folder: Path, stack: Path, network: str, rounds: int, steps: int) -
     name = f"fibsem_{network}_segmentation"
     config = read_yaml(template_path(name) / "configs" / "train.yaml") | read_yaml(size_path(name, "small"))
     config |= {"bundle_root": str(folder), "dataset_dir": str(stack), "max_epochs": rounds + 1}
+    config |= {name: yaml.safe_load(value) for name, _, value in (change.partition("=") for change in changes)}
     config |= {"steps_per_epoch": steps, "val_interval": rounds + 2}
     return ConfigParser(config)
 
@@ -187,11 +195,13 @@ def plain(config: Any) -> Any:
     config.get_parsed_content("imports")
     set_determinism(seed=0)
     items = config.get_parsed_content("train::dataset").data
-    network = config.get_parsed_content("network_def")
+    device = config.get_parsed_content("device")
+    network = config.get_parsed_content("network_def").to(device)
     dataset = CacheDataset(items, config.get_parsed_content("train::preprocessing"), hash_as_key=True, progress=False)
     rate, decay = (config.get_parsed_content(name) for name in ("learning_rate", "weight_decay"))
     return SupervisedTrainer(
-        device=config.get_parsed_content("device"),
+        device=device,
+        amp=config.get_parsed_content("amp"),
         max_epochs=config.get_parsed_content("max_epochs"),
         train_data_loader=DataLoader(dataset, batch_size=config.get_parsed_content("batch_size"), shuffle=True),
         network=network,

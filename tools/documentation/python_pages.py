@@ -12,7 +12,7 @@ PACKAGE = Path(monai_app.__file__).parent
 
 def public_packages() -> list[str]:
     """Name the packages that list their public names in ``__all__``."""
-    folders = sorted(path.parent for path in PACKAGE.glob("*/__init__.py") if _lists_names(path))
+    folders = sorted({path.parent for path in PACKAGE.glob("*/__init__.py*") if _lists_names(path)})
     return [f"monai_app.{folder.name}" for folder in folders]
 
 

@@ -1,1 +1,1 @@
-"""Bundle configs: where they are, which settings they take, and what they may do."""
+"""Bundle configs: where they are, which settings they have, and what they may do."""

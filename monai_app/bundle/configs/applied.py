@@ -12,11 +12,11 @@ from monai_app.domain.validation import Items, Strict, Text
 from monai_app.errors import ConfigError
 
 AUTOMATIC = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
-"""What the bundles have as ``device``."""
+"""The value of ``device`` in the bundles."""
 
 
 class Part(Strict):
-    """What of a stack is segmented, an axis each: FIRST:END, END excluded, or one; None is all."""
+    """The region to segment, per axis: FIRST:END with END excluded, or one index; None means all."""
 
     slices: str | None = None
     rows: str | None = None
@@ -24,49 +24,49 @@ class Part(Strict):
 
 
 class Asked(Strict):
-    """What a person asks for each time; a file does not decide it."""
+    """Options that are given on each call and cannot be set in a file."""
 
     mask: Text | None = None
-    """a label image of the stack, or a path: only its pixels above 0 are segmented"""
+    """a label image of the stack, or a path; only pixels above 0 are segmented"""
     preview: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """segment so many slices, spread over the region, into a label image of their own; 0 is all"""
+    """segment only this many slices, spread over the region, as a separate label image; 0 means all"""
     cluster: Text | None = None
     """address of a Dask scheduler to compute on"""
     tiff_dir: Text | None = None
-    """also write the labels as one TIFF per slice into this folder"""
+    """also write the labels to this folder, one TIFF per slice"""
     stand_ins: dict[str, str] = Field(default_factory=dict)
-    """detector of the model: detector of the stack that takes its part"""
+    """detector of the model: detector of the stack that replaces it"""
     overwrite: bool = False
     """replace a finished label image"""
 
 
 class Applied(Asked):
-    """All that ``monai-app segment`` can be told; what is not asked for comes from the run folder."""
+    """All options of ``monai-app segment``; those that are not given come from the run folder."""
 
     region: Part = Part()
-    """what of the stack is segmented"""
+    """region of the stack to segment"""
     confidence: str | Items[str] = "none"
-    """a byte a pixel beside the labels"""
+    """one byte per pixel in addition to the labels"""
     probability: bool = False
-    """a byte a pixel and phase beside the labels"""
+    """one byte per pixel and phase in addition to the labels"""
     precision: Precision = "float32"
     """of the arithmetic"""
     tile: str | int | Items[int] | None = None
-    """side, or rows and columns, of a tile; None chooses by the memory"""
+    """side, or rows and columns, of a tile; None chooses by the available memory"""
     memory: str | int | None = None
-    """that the process may use"""
+    """memory limit of the process"""
     workers: Annotated[int, Field(ge=0, le=256)] = 0
-    """processes on this machine; 0 computes in this one"""
+    """processes on this machine; 0 computes in this process"""
     device: str = "auto"
-    """where the network runs"""
+    """device on which the network runs"""
 
 
 KEPT = tuple(name for name in Applied.model_fields if name not in Asked.model_fields)
-"""Ids of ``inference.yaml`` that are read as data."""
+"""Ids in ``inference.yaml`` that are read as data."""
 
 
 def kept_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Return the settings in a run folder's ``inference.yaml``; nothing of it is evaluated.
+    """Return the settings in a run folder's ``inference.yaml`` without evaluating it.
 
     Raises:
         ConfigError: one is an expression, or belongs on the command line.
@@ -78,5 +78,5 @@ def kept_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
     kept = {name: config[name] for name in KEPT if name in config and config[name] != AUTOMATIC}
     for name, value in kept.items():
         if not is_plain(value):
-            raise ConfigError(f"{path}: {name} is {value!r}, and no config is evaluated here; give a plain value")
+            raise ConfigError(f"{path}: {name} is {value!r}, but configs are not evaluated here; give a plain value")
     return kept

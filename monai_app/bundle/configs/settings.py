@@ -1,4 +1,4 @@
-"""Settings of a bundle: read from overlay files and the command line, written into its YAML configs."""
+"""Settings of a bundle: read from overlay files and the command line, written to its YAML configs."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -15,20 +15,22 @@ from monai_app.errors import ConfigError
 from monai_app.yamlfile import parse_yaml, read_yaml
 
 SEPARATOR = "::"
-"""Joins the parts of a config id, as in MONAI: ``train::trainer::max_epochs``."""
+"""Separator of the parts of a config id, as in MONAI: ``train::trainer::max_epochs``."""
 
 
 def read_overlays(paths: Sequence[Path]) -> dict[str, Any]:
-    """Read settings files, each laid over those before it.
+    """Read settings files; each overrides those before it.
 
     Raises:
-        ConfigError: a file is missing, no YAML, or no mapping.
+        ConfigError: a file is missing, not YAML, or not a mapping.
     """
     settings: dict[str, Any] = {}
     for path in paths:
         content = read_yaml(path)
         if not isinstance(content, dict | None):
-            raise ConfigError(f"{path} holds {type(content).__name__}: a settings file is a mapping `name: value`")
+            raise ConfigError(
+                f"{path} contains a {type(content).__name__}; write a settings file as lines `name: value`"
+            )
         settings.update(content or {})
     return settings
 
@@ -37,7 +39,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Read one ``name=value`` of the command line; the value is YAML.
 
     Raises:
-        ConfigError: there is no ``=``, or the value is no YAML.
+        ConfigError: there is no ``=``, or the value is not YAML.
 
     Example:
         >>> parse_setting("crop=[96, 96]")
@@ -45,7 +47,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ConfigError(f"setting {text!r}: write name=value, for instance learning_rate=0.001")
+        raise ConfigError(f"setting {text!r}: write name=value, such as learning_rate=0.001")
     return name.strip(), parse_yaml(value, f"setting {shown(text)}: {shown(value)}")
 
 
@@ -53,29 +55,29 @@ def read_json(path: Path, names: Sequence[str]) -> dict[str, Any]:
     """Read a JSON object that this package wrote.
 
     Raises:
-        ConfigError: it is missing, damaged, or lacks an entry.
+        ConfigError: it is missing or damaged, or lacks an entry.
     """
     try:
         content = json.loads(path.read_text(encoding="utf8"))
         missing = [name for name in names if name not in content]
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; restore it from a copy, or make the folder again") from None
+        raise ConfigError(f"{path} does not exist; restore it from a copy, or create the folder again") from None
     except (ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{path} is damaged ({error}); restore it from a copy, or make it again") from None
+        raise ConfigError(f"{path} is damaged ({error}); restore it from a copy, or create it again") from None
     if not isinstance(content, dict) or missing:
         raise ConfigError(f"{path} is damaged (no {', '.join(missing) or 'names'}); restore it from a copy")
     return content
 
 
 def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None:
-    """Write settings into YAML configs, keeping their comments; each goes into every file that has its id.
+    """Write settings to YAML configs, keeping comments; each is written to every file that has its id.
 
     Raises:
         ConfigError: no file has a setting's id.
     """
     check_literal(settings)
     yaml = YAML()
-    yaml.version = (1, 1)  # what MONAI's reader speaks: there 1e-05 is a text and a phase called NO is false
+    yaml.version = (1, 1)  # YAML 1.1, as MONAI's reader: 1e-05 is a string there, and a phase named NO is false
     yaml.width = 120
     documents = {path: yaml.load(path) for path in configs}
     for name, value in settings.items():
@@ -84,7 +86,7 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
             raise unknown_setting(name, {str(key) for document in documents.values() for key in document})
         last = name.split(SEPARATOR)[-1]
         for holder in holders:
-            if holder[last] != value:  # what stays keeps its form
+            if holder[last] != value:  # unchanged values keep their form
                 holder[last] = _compact(value)
     for path, document in documents.items():
         yaml.dump(document, path)
@@ -92,7 +94,7 @@ def apply_settings(configs: Sequence[Path], settings: Mapping[str, Any]) -> None
 
 
 def _compact(value: Any) -> Any:
-    """Return a value whose lists of numbers are written in a line."""
+    """Return a value whose lists of numbers are written on one line."""
     if isinstance(value, Mapping):
         return {name: _compact(inner) for name, inner in value.items()}
     if not isinstance(value, list | tuple):
@@ -105,14 +107,14 @@ def _compact(value: Any) -> Any:
 
 
 def unknown_setting(name: str, known: Collection[str]) -> ConfigError:
-    """Return the error that a bundle has no such setting, with the most similar that it has, or all."""
+    """Return the error for an unknown setting, which suggests the most similar one, or lists all."""
     near = get_close_matches(name, sorted(known), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
     return ConfigError(f"no setting {name!r} in this bundle: {hint}")
 
 
 def _check_read_back(path: Path, settings: Mapping[str, Any]) -> None:
-    """Check that MONAI's YAML reader finds the settings as they were meant."""
+    """Check that MONAI's YAML reader reads the settings back unchanged."""
     document = pyyaml.safe_load(path.read_text(encoding="utf8"))
     for name, value in settings.items():
         holder = _holder(document, name)
@@ -122,12 +124,12 @@ def _check_read_back(path: Path, settings: Mapping[str, Any]) -> None:
 
 
 def check_literal(value: Any) -> None:
-    """Refuse texts that MONAI's config parser would not take literally.
+    """Refuse strings that MONAI's config parser would not take literally.
 
-    It turns every ``#`` into ``::`` and reads a leading ``$``, ``@`` or ``%`` as an expression, reference or macro.
+    It replaces every ``#`` by ``::`` and reads a leading ``$``, ``@`` or ``%`` as an expression, reference or macro.
 
     Raises:
-        ConfigError: naming the text.
+        ConfigError: the message names the string.
     """
     if isinstance(value, Mapping):
         check_literal([*value.keys(), *value.values()])
@@ -136,14 +138,14 @@ def check_literal(value: Any) -> None:
             check_literal(item)
     elif isinstance(value, str) and _is_read(value):
         raise ConfigError(
-            f"{value!r}: MONAI configs cannot hold '#', nor a leading '$', '@' or '%', in names; rename it"
+            f"{value!r}: names in MONAI configs cannot contain '#' or start with '$', '@' or '%'; rename it"
         )
 
 
 def literally(value: Any) -> Any:
-    r"""Write a value so that MONAI's config parser gives it as it is, see `check_literal`.
+    r"""Write a value so that MONAI's config parser returns it unchanged, see `check_literal`.
 
-    A text that it would read becomes an expression that gives the text, in which nothing is left to be read.
+    A string that it would interpret becomes an expression that evaluates to the string.
 
     Example:
         >>> literally({"dataset_dir": "/data/sample #3", "amp": True})
@@ -163,7 +165,7 @@ def _is_read(text: str) -> bool:
 
 
 def _holder(document: Any, name: str) -> Any:
-    """Return the mapping that holds a config id, or ``None``."""
+    """Return the mapping that contains a config id, or ``None``."""
     *parents, last = name.split(SEPARATOR)
     for parent in parents:
         document = document.get(parent) if isinstance(document, dict) else None

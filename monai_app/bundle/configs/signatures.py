@@ -1,4 +1,4 @@
-"""What the user of this machine trusted, remembered as Jupyter remembers notebooks: by keyed digests in a folder."""
+"""What the user of this machine trusts, recorded as in Jupyter: by keyed digests in a folder."""
 
 import hashlib
 import hmac
@@ -11,11 +11,11 @@ from platformdirs import user_data_path
 from monai_app.files import atomic_file, clear_unused, lock, lock_path
 
 FOLDER = "MONAI_APP_TRUST"
-"""Environment variable with another folder for key and signatures, e.g. one that all machines of a cluster see."""
+"""Environment variable with another folder for key and signatures, such as one shared by a cluster."""
 
 
 def sign(content: bytes) -> None:
-    """Remember that the user trusts a content."""
+    """Record that the user trusts this content."""
     folder = _folder() / "signatures"
     folder.mkdir(parents=True, exist_ok=True)
     _make_key()
@@ -23,7 +23,7 @@ def sign(content: bytes) -> None:
 
 
 def is_signed(content: bytes) -> bool:
-    """Whether the user trusted this very content, with the key that is there now."""
+    """Whether the user trusted exactly this content, with the current key."""
     return _key().is_file() and (_folder() / "signatures" / _digest(content)).is_file()
 
 
@@ -40,11 +40,11 @@ def _digest(content: bytes) -> str:
 
 
 def _make_key() -> None:
-    """Make the key once, readable for the user alone."""
+    """Create the key once, readable only by the user."""
     if _key().is_file():
-        clear_unused(_key())  # the locks of a process that was killed when the key had its name
+        clear_unused(_key())  # locks of a process that was killed after publishing the key
         return
-    with lock(lock_path(_key())):  # another process may be faster
+    with lock(lock_path(_key())):  # another process may have created it
         if not _key().is_file():
             with atomic_file(_key()) as file:
                 file.touch(0o600)

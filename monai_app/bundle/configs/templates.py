@@ -1,4 +1,4 @@
-"""Where the bundles and configs are: in a checkout beside the package, in an installed wheel inside it."""
+"""Where the bundles and configs are: next to the package in a checkout, inside it in an installed wheel."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from monai_app.yamlfile import read_yaml
 DEFAULT_BUNDLE = "fibsem_unet_segmentation"
 
 NO_SIZE = "none"
-"""Name of the size that is the bundle as it is."""
+"""Name of the size that keeps the bundle's own settings."""
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 
@@ -36,7 +36,7 @@ def template_paths() -> list[Path]:
 
 
 def find_bundle(given: str) -> Path:
-    """Return the folder of a bundle: one of somebody's own by its path, or one that comes with the package by its name.
+    """Return the folder of a bundle: a user's bundle by its path, or one that comes with the package by its name.
 
     Raises:
         ConfigError: it is neither.
@@ -48,13 +48,13 @@ def find_bundle(given: str) -> Path:
     if given in known:
         return template_path(given)
     raise ConfigError(
-        f"{given} is no bundle: it has no configs/inference.yaml; give a run folder that monai-app train made, or one "
+        f"{given} is not a bundle (it has no configs/inference.yaml); give a run folder of monai-app train, or one "
         f"of {', '.join(known)} to start without a model"
     )
 
 
 def template_digest(template: Path) -> str:
-    """Return a hash of a bundle's configs; a run folder records that of the bundle that it was made from."""
+    """Return a hash of a bundle's configs; a run folder records that of its template."""
     digest = hashlib.sha256()
     for path in sorted((template / "configs").iterdir()):
         digest.update(path.name.encode() + path.read_bytes())
@@ -76,18 +76,18 @@ def config_names(kind: str) -> list[str]:
 
 
 def size_path(bundle: str, size: str) -> Path:
-    """Return the settings of a bundle in one of its sizes, ``"small"`` or ``"paper"``; ConfigError without it."""
+    """Return the settings file of a bundle's size, ``"small"`` or ``"paper"``; ConfigError if there is none."""
     template_path(bundle)
     return config_path(f"sizes/{bundle}", size)
 
 
 def size_overlays(bundle: str, size: str) -> list[Path]:
-    """Return what is laid over a bundle for a size: its settings, or nothing for ``"none"``; ConfigError without it."""
+    """Return the overlays of a size: its settings file, or nothing for ``"none"``; ConfigError if there is none."""
     return [] if size == NO_SIZE else [size_path(bundle, size)]
 
 
 def tiny_settings(bundle: str) -> dict[str, Any]:
-    """Return the settings of a bundle's network with which a check trains in seconds.
+    """Return settings of a bundle's network with which a check trains in seconds.
 
     Raises:
         ConfigError: there is no such network in ``configs/networks/``.

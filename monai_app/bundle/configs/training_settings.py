@@ -1,4 +1,4 @@
-"""The settings of a training, declared once: type, range, unit, default and text; a bundle adds its network's."""
+"""Training settings, declared once: type, range, unit, default and description; a bundle adds its network's."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,9 +14,9 @@ from monai_app.domain.slab import SliceCount
 from monai_app.domain.validation import Items, Strict, shown, validated
 from monai_app.errors import ConfigError
 
-# Upper bounds are far above what trainings use, and below what fills a machine or overflows.
+# Upper bounds are far above what trainings use, and below what exhausts memory or overflows.
 MOST_COUNT = 1_000_000
-"""Of epochs, and of what is counted in them."""
+"""Upper bound of epochs and of intervals in epochs."""
 
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 NotNegative = Annotated[float, Field(ge=0, le=1_000_000)]
@@ -24,32 +24,32 @@ Side = Annotated[int, Field(ge=1, le=16_384)]
 Sides = Annotated[tuple[Side, Side], Field(strict=False, json_schema_extra={"unit": "px"})]
 
 _NO_WARM_UP = 10
-"""Steps of a training whose warm-up, a tenth of it, would be from its first step to its first: torch divides by 0."""
+"""Number of steps with a warm-up (a tenth of them) of zero length, for which torch divides by 0."""
 
 MOST_MINUTES = 100_000
-"""Of a training: 69 days."""
+"""Upper bound of a training's minutes: 69 days."""
 
 MOST_STEPS = 100_000
 """In an epoch."""
 
 MOST_CROPS = 10_000_000
-"""Crops in an epoch: their order is kept in memory."""
+"""Upper bound of crops in an epoch, whose order is kept in memory."""
 
 _LIMITS = {
-    "factors": (0, 1),  # a gain of 0 is black, and below it the grey values are turned over
+    "factors": (0, 1),  # a gain of 0 is black, and below it grey values are inverted
     "magnitude_range": (0, 1000),
     "num_workers": (0, 256),
     "offsets": (0, 100),
     "prob": (0, 1),
     "rotate_range": (0, 6.3),
-    "scale_range": (0, 0.9),  # at 1 a crop shrinks to nothing
+    "scale_range": (0, 0.9),  # at 1 a crop shrinks to zero
     "sigma_x": (0, 100),
     "sigma_y": (0, 100),
     "spacing": (1, 1000),
     "spatial_axis": (0, 1),
     "std": (0, 100),
 }
-"""Least and most of a nested setting, by the last part of its id."""
+"""Minimum and maximum of a nested setting, by the last part of its id."""
 
 _OTHER_LIMITS = (0, 1_000_000)
 
@@ -63,18 +63,18 @@ NOT_SETTINGS = {
         "follows from the network's settings; set those",
     ),
     **dict.fromkeys(("rank", "processes"), "follows from the number of processes; give --processes N"),
-    "stand_ins": "belongs to the stack that a trained model is applied to; give --detector there",
+    "stand_ins": "applies to segmentation and evaluation; give --detector there",
     "pretrained": "follows from --from; give that",
     "continues": "follows from --epochs or --minutes beyond those of a finished run; give these",
-    "loss": "has parts; set dice_weight, or loss::terms and loss::weights",
-    "augmentation": "has steps; set numbers such as augmentation::gain::prob",
+    "loss": "has several parts; set dice_weight, or loss::terms and loss::weights",
+    "augmentation": "has several steps; set numbers such as augmentation::gain::prob",
     "device": "belongs to the machine, not to the model; give --device",
 }
-"""Ids of a bundle that are no settings, where they come from, and what to do instead."""
+"""Ids of a bundle that are not settings: where they come from, and what to do instead."""
 
 
 class TrainingSettings(Strict):
-    """What every bundle's training can be told; the bundles hold the same defaults and texts."""
+    """Settings of every bundle's training; the bundles contain the same defaults and descriptions."""
 
     detectors: Items[str] = Field(("ICE", "TLD"), min_length=1)
     """names of the detectors to learn from"""
@@ -131,48 +131,49 @@ class TrainingSettings(Strict):
     @classmethod
     def _named_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names):
-            raise ValueError("names one twice; name each once")
+            raise ValueError("contains a name twice; give each once")
         return names
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if self.val_interval > self.max_epochs:
             raise ConfigError(
-                f"val_interval {self.val_interval}: with {self.max_epochs} epochs nothing would be validated; lower it"
+                f"val_interval {self.val_interval}: with {self.max_epochs} epochs there would be no validation; lower "
+                "it"
             )
         crops = self.steps_per_epoch * self.batch_size
         if crops > MOST_CROPS:
             raise ConfigError(
-                f"steps_per_epoch {self.steps_per_epoch} x batch_size {self.batch_size}: an epoch is of at most "
+                f"steps_per_epoch {self.steps_per_epoch} x batch_size {self.batch_size}: an epoch has at most "
                 f"{MOST_CROPS} crops; lower steps_per_epoch, and raise max_epochs"
             )
         if self.max_epochs * self.steps_per_epoch == _NO_WARM_UP:
             raise ConfigError(
-                f"max_epochs {self.max_epochs} x steps_per_epoch {self.steps_per_epoch}: of {_NO_WARM_UP} steps in all "
-                "the learning rate's warm-up would have no step; give one step more or less"
+                f"max_epochs {self.max_epochs} x steps_per_epoch {self.steps_per_epoch}: with {_NO_WARM_UP} steps in "
+                "all, the warm-up of the learning rate would have length 0; give one step more or less"
             )
         return self
 
 
 def settings_of(bundle: Mapping[str, Any]) -> type[TrainingSettings]:
-    """Return the settings that a bundle takes: those of every bundle, and those of its network.
+    """Return the settings of a bundle: those of every bundle, and those of its network.
 
     Args:
-        bundle: its training config, whose ``network_settings`` name the network's own and whose values are their
-            defaults: numbers, texts, or lists of as many numbers.
+        bundle: its training config; ``network_settings`` names those of the network, whose values in the config are the
+        defaults: numbers, strings, or lists of numbers.
     """
     return _with_network(json.dumps({name: bundle[name] for name in bundle["network_settings"]}))
 
 
 @cache
 def _with_network(defaults: str) -> type[TrainingSettings]:
-    """Add a network's settings; pydantic takes longer for that than for all else that is checked."""
+    """Add a network's settings; cached because pydantic takes long to create a model."""
     fields: dict[str, Any] = {name: (_kind(name, value), value) for name, value in json.loads(defaults).items()}
     return create_model("TrainingSettings", __base__=TrainingSettings, **fields)
 
 
 def list_settings(bundle: Mapping[str, Any]) -> list[Setting]:
-    """List every setting that a bundle's or a run's training takes, with its value there as the default."""
+    """List every setting of a bundle's or a run's training, with its value there as the default."""
     rows = settings_table(settings_of(bundle))
     steps = {
         SEPARATOR.join(("augmentation", step, name)): value
@@ -187,21 +188,21 @@ def list_settings(bundle: Mapping[str, Any]) -> list[Setting]:
             range=("each " if isinstance(value, list) else "") + "from {:g} to {:g}".format(*_limits(name)),
             unit="",
             default=value,
-            text="of this step of the augmentation",
+            text="parameter of this augmentation step",
         )
         for name, value in steps.items()
     ]
 
 
 def check_settings(settings: Mapping[str, Any], bundle: Mapping[str, Any]) -> None:
-    """Check a user's settings against what is declared.
+    """Check a user's settings against the declarations.
 
     Args:
         settings: config ids and values; nested ids (``augmentation::gain::prob``) are compared with the bundle's value.
         bundle: its training config.
 
     Raises:
-        ConfigError: a setting that is unknown, belongs to the stack, or is of another kind or out of range.
+        ConfigError: a setting is unknown, belongs to the stack, or has the wrong type or range.
     """
     for name in sorted(settings):
         whole = name.split(SEPARATOR)[0]
@@ -219,7 +220,7 @@ def _kind(name: str, default: Any) -> Any:
     """Return the type of a network's setting by its name and default."""
     if isinstance(default, list):
         return Annotated[Items[_kind(name, default[0])], Field(min_length=1)]  # type: ignore[misc]
-    if name == "dropout":  # all would be dropped at 1
+    if name == "dropout":  # at 1 all would be dropped
         return Annotated[float, Field(ge=0, lt=1)]
     return {bool: bool, int: Annotated[int, Field(ge=1, le=16_384)], float: NotNegative}.get(
         type(default), type(default)
@@ -227,9 +228,9 @@ def _kind(name: str, default: Any) -> Any:
 
 
 def _check_nested(name: str, value: Any, bundle: Mapping[str, Any]) -> None:
-    """Refuse a nested number, or list of numbers, that is of another kind than the bundle's own, or out of range.
+    """Refuse a nested number, or list of numbers, whose type differs from the bundle's or that is out of range.
 
-    One that the bundle does not have is told when it is written.
+    An unknown id is reported when settings are written.
     """
     default: Any = bundle
     for part in name.split(SEPARATOR):

@@ -1,9 +1,9 @@
-"""Which bundles may be evaluated: those that do what the package's own do, and those that the user trusted.
+"""Which bundles may be evaluated: those that run only what the package's bundles run, and those that the user trusts.
 
-A config is code: MONAI calls whatever it names as ``_target_`` and evaluates every text that begins with ``$``, and a
-harmless target with another path overwrites any file. What is harmless cannot be told from a text. So what a bundle
-would run is reduced to one document without its numbers and settings, and this has to be that of a bundle of the
-package, or signed.
+A config is code: MONAI calls whatever it names as ``_target_`` and evaluates every string that starts with ``$``, and
+even a harmless target can overwrite any file if its path is changed. Whether code is harmless cannot be decided by
+inspection. So what a bundle would run is reduced to one document without numbers and settings, which must equal that of
+a bundle of the package, or be signed.
 """
 
 import hashlib
@@ -29,17 +29,16 @@ from monai_app.temporary import temporary_folder
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".conf")
 CODE_SUFFIXES = (".py", ".pyc", ".pyd", ".so")
 OUTPUT, CACHE = "eval", "__pycache__"
-"""Folders of results and of compiled code: Python finds no scripts in the one, unless it is a package, and the other is
-left out of what is evaluated."""
+"""Folders of results and of compiled code. Python imports nothing from the first unless it is a package."""
 
 METADATA = "metadata.json"
 
 FROM_STACK = ("phases", "scaling", "dtype", "trained_on", "training_stacks", "pretrained")
 FREE = {*TrainingSettings.model_fields, *FROM_STACK, *KEPT, "continues"}
-"""Ids whose values are free where they are plain, and the network's settings too."""
+"""Ids whose plain values are free, as are the network's settings."""
 
 _OTHER_FILE = re.compile(r"%.*\.(json|ya?ml)", re.IGNORECASE)
-"""A macro of MONAI that takes a part of a file anywhere, which nobody looked at."""
+"""A MONAI macro that inserts a part of another file, which was not checked."""
 
 _SHOWN = 6
 
@@ -51,15 +50,15 @@ _short.maxstring, _short.maxdict, _short.maxlist, _short.maxlevel = 60, 3, 3, 2
 
 
 def check_trusted(bundle: Path, name: Path | None = None, remedy: str | None = None) -> None:
-    """Check that a bundle does what the package's own bundles do, with other settings, or that the user trusted it.
+    """Check that a bundle runs only what the package's bundles run, with any settings, or that the user trusts it.
 
     Args:
         bundle: its folder.
-        name: what to call it in the error; the folder where None.
-        remedy: what to do; None is to look at it and sign it.
+        name: its name in the error message; None means the folder.
+        remedy: the remedy in the error message; None suggests ``monai-app trust``.
 
     Raises:
-        ConfigError: it is neither, naming what differs; or a config is no valid one.
+        ConfigError: it is neither (the message names the differences), or a config is invalid.
         OSError: a folder cannot be read.
     """
     _check(bundle, read_content(bundle), name or bundle, remedy)
@@ -67,7 +66,7 @@ def check_trusted(bundle: Path, name: Path | None = None, remedy: str | None = N
 
 @contextmanager
 def trusted_copy(bundle: Path) -> Iterator[Path]:
-    """Give a temporary copy of a trusted bundle's configs and code: what is checked is what is evaluated.
+    """Yield a temporary copy of a trusted bundle's configs and code, so that exactly what was checked is evaluated.
 
     Raises:
         ConfigError: it is not trusted, see `check_trusted`.
@@ -86,30 +85,30 @@ def trusted_copy(bundle: Path) -> Iterator[Path]:
 
 
 def sign(bundle: Path) -> None:
-    """Remember that the user trusts what a bundle does now, if it does more than the package's own."""
+    """Record that the user trusts what a bundle runs now, if that is more than the package's bundles run."""
     reduced = _reduced(bundle, read_content(bundle))
     if not _is_own(reduced):
         signatures.sign(_as_bytes(reduced))
 
 
 def is_signed(bundle: Path) -> bool:
-    """Whether the user trusted what a bundle does; ConfigError where a config is no valid one."""
+    """Whether the user trusts what a bundle runs; ConfigError if a config is invalid."""
     return signatures.is_signed(_as_bytes(_reduced(bundle, read_content(bundle))))
 
 
 def differences(bundle: Path) -> list[str]:
-    """Return what a bundle does that the most similar one of the package does not, a line each."""
+    """Return the differences between a bundle and the most similar one of the package, one line each."""
     return _differences(_reduced(bundle, read_content(bundle)))
 
 
 def changes_of_inference(config: Mapping[str, Any]) -> list[str]:
-    """Return what an ``inference.yaml`` does that the most similar one of the package does not, a line each."""
+    """Return the differences between an ``inference.yaml`` and the most similar one of the package, one line each."""
     reduced, file = _without_settings(config), "configs/inference.yaml"
     return _fewest([_changed(own[file], reduced, file) for own in _own()])
 
 
 def read_content(bundle: Path) -> Content:
-    """Read what a run may evaluate or import: configs, Python code and links."""
+    """Read all that a run may evaluate or import: configs, Python code and links."""
     content: dict[str, bytes | Path] = {}
     unseen = set() if any((bundle / OUTPUT).glob("__init__.*")) else {OUTPUT}
     for path in sorted(_everything(bundle)):
@@ -137,10 +136,10 @@ def _check(bundle: Path, content: Content, name: Path, remedy: str | None) -> No
         return
     lines = _differences(found)
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    remedy = remedy or f"a bundle is code: read it, and run `monai-app trust {name}` if you trust it"
+    remedy = remedy or f"a bundle is code: review it, and run `monai-app trust {name}` if you trust it"
     told = "\n  ".join([*lines[:_SHOWN], *more])
     raise ConfigError(
-        f"{name} does things that no bundle of this package does, and is not trusted here; {remedy}:\n  {told}"
+        f"{name} runs code that no bundle of this package has, and is not trusted on this machine; {remedy}:\n  {told}"
     )
 
 
@@ -149,7 +148,7 @@ def _as_bytes(reduced: Mapping[str, Any]) -> bytes:
 
 
 def _reduced(bundle: Path, content: Content) -> dict[str, Any]:
-    """What a bundle would run: its configs without numbers and settings, hashes of code, targets of links."""
+    """Return what a bundle would run: its configs without numbers and settings, hashes of code, targets of links."""
     reduced: dict[str, Any] = {}
     for name, data in content.items():
         if isinstance(data, Path):
@@ -162,7 +161,7 @@ def _reduced(bundle: Path, content: Content) -> dict[str, Any]:
             for place, text in told.items():
                 if isinstance(text, str) and _OTHER_FILE.match(text):
                     raise ConfigError(
-                        f"{bundle / name}: {place} reads another file ({text}); write what is in it instead"
+                        f"{bundle / name}: {place} reads another file ({text}); insert its content instead"
                     )
             reduced[name] = told if Path(name).name == METADATA else _without_settings(config)
     return reduced
@@ -185,11 +184,11 @@ _COMPUTED = (
     ("amp", "$torch.device(@device).type == 'cuda'"),
     ("device", AUTOMATIC),
 )
-"""Settings that the bundles compute where nothing else is said."""
+"""Values that the bundles compute by default."""
 
 
 def _numberless(value: Any) -> Any:
-    """Put 0 in the place of every number and of every list of numbers, whose length is free."""
+    """Replace every number, and every list of numbers of any length, by 0."""
     if isinstance(value, dict):
         return {key: _numberless(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -216,7 +215,7 @@ def _fewest(candidates: Sequence[Iterator[tuple[str, str]]]) -> list[str]:
 
 
 def _changed(own: Any, found: Any, *place: str) -> Iterator[tuple[str, str]]:
-    """Yield place and kind of every difference between two documents."""
+    """Yield the id and kind of every difference between two documents."""
     if isinstance(own, dict) and isinstance(found, dict):
         for key in sorted({*own, *found}):
             if key in own and key in found:

@@ -18,9 +18,9 @@ class Variant:
     """One combination of network, detectors and slices.
 
     Attributes:
-        name: for instance ``"sensor3d_ice+tld_3"``.
-        bundle: the bundle it is laid over.
-        settings: what it lays over the bundle: detectors and slices.
+        name: such as ``"sensor3d_ice+tld_3"``.
+        bundle: the bundle that it configures.
+        settings: its detectors and slices, which override those of the bundle.
     """
 
     name: str
@@ -28,20 +28,20 @@ class Variant:
     settings: dict[str, Any]
 
     def choose(self, stack: Stack, bundle: str | None, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Lay the variant over a user's choice, and return the bundle and all settings.
+        """Combine the variant with the user's settings, and return the bundle and all settings.
 
-        Detectors are those of the stack that have the variant's names; case is ignored.
+        Detector names are matched to those of the stack, ignoring case.
 
         Raises:
-            ConfigError: the user chose something else than the variant says, or the stack lacks a detector.
+            ConfigError: a user's setting contradicts the variant, or the stack lacks a detector.
         """
-        there = {name.casefold(): name for name in stack.detectors}  # a stack has no two that differ in case alone
+        there = {name.casefold(): name for name in stack.detectors}  # no two detectors of a stack differ only in case
         missing = [name for name in self.settings["detectors"] if name.casefold() not in there]
         if missing:
             network = self.name.split("_")[0]
             raise ConfigError(
                 f"variant {self.name!r} needs detector {' and '.join(map(repr, missing))}; {stack.path} has "
-                f"{', '.join(stack.detectors)}: choose for instance --variant {network}_{'+'.join(stack.detectors)}_"
+                f"{', '.join(stack.detectors)}: choose, for example, --variant {network}_{'+'.join(stack.detectors)}_"
                 f"{self.settings['slices']}"
             )
         detectors = [there[name.casefold()] for name in self.settings["detectors"]]
@@ -49,21 +49,21 @@ class Variant:
         for name, value in {"bundle": bundle or self.bundle, **settings}.items():
             if own.get(name, value) != value:
                 raise ConfigError(
-                    f"variant {self.name!r} means {name} {own[name]!r}, and {value!r} was given too; leave one out"
+                    f"variant {self.name!r} means {name} {own[name]!r}, but {value!r} was given, too; leave one out"
                 )
         return self.bundle, {**settings, **self.settings, "detectors": detectors}
 
 
 def variant_names() -> list[str]:
-    """The names of the variants that come with the package as files, sorted; others are made of their names."""
+    """The sorted names of the variants that come with the package as files; others are derived from their names."""
     return config_names("variants")
 
 
 def read_variant(name: str) -> Variant:
-    """Return the variant of a name: one that comes with the package, or ``NETWORK_DETECTOR+DETECTOR_SLICES``.
+    """Return a variant by name: one that comes with the package, or ``NETWORK_DETECTOR+DETECTOR_SLICES``.
 
     Raises:
-        ConfigError: the name says none, or there is no such network.
+        ConfigError: the name has another form, or there is no such network.
 
     Example:
         >>> read_variant("sensor3d_SE+BSE_5").settings

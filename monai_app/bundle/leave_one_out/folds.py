@@ -1,6 +1,6 @@
 """Stacks and run folders of a leave-one-slice-out evaluation.
 
-They lie beside the run, because what lies in a run folder belongs to what is trusted of it::
+They are next to the run folder, because the trust in a run covers everything inside its folder::
 
     <run>.leave_one_out/<stack>/slice_0021/<stack>.ome.zarr    the stack with this slice as its only test
                                            run/                the training without it
@@ -20,7 +20,7 @@ from monai_app.training import is_finished
 _log = logging.getLogger(__name__)
 
 LEAST_SLICES = 3
-"""Annotated slices: one is left out, and of the training on a single other one nothing could be concluded."""
+"""Minimum number of annotated slices: with two, each training would have a single slice."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Fold:
     """One training: on all annotated slices but one.
 
     Attributes:
-        z: the slice that is left out.
-        folder: of its stack and its run.
+        z: the held-out slice.
+        folder: contains its stack and its run.
         name: of the stack's store.
     """
 
@@ -39,7 +39,7 @@ class Fold:
 
     @property
     def stack(self) -> Path:
-        """The stack with other roles."""
+        """Path of the stack with changed roles."""
         return self.folder / f"{self.name}.ome.zarr"
 
     @property
@@ -53,23 +53,23 @@ def folds_of(stack: Stack, run: Path) -> list[Fold]:
 
     Args:
         stack: the stack.
-        run: run folder of which settings are taken.
+        run: run folder whose settings are used.
 
     Raises:
         AnnotationError: too few slices are annotated.
-        ConfigError: the run began with another model's weights, or is of several stacks.
+        ConfigError: the run started from another model's weights, or was trained on several stacks.
     """
     record = read_record(run)
     if "pretrained" in record:
         raise ConfigError(
-            f"{run} started from the weights of another model, which may have seen the slices that are to be left out; "
-            "train without --from, and leave slices out of that run"
+            f"{run} started from the weights of another model, which may have been trained on the held-out slices; "
+            "train a run without --from, and evaluate that"
         )
     if not isinstance(record["settings"].get("trained_on"), dict):
-        raise ConfigError(f"{run} was trained on several stacks; slices are left out of runs of one stack only")
+        raise ConfigError(f"{run} was trained on several stacks; leave-one-out needs a run of one stack")
     if len(stack.roles) < LEAST_SLICES:
         raise AnnotationError(
-            f"{stack.path} has {len(stack.roles)} annotated slice(s), and leaving one out takes at least "
+            f"{stack.path} has {len(stack.roles)} annotated slice(s), and leave-one-out needs at least "
             f"{LEAST_SLICES}; annotate more"
         )
     place = run.with_name(f"{run.name}.leave_one_out") / stack.store_name
@@ -77,10 +77,10 @@ def folds_of(stack: Stack, run: Path) -> list[Fold]:
 
 
 def held_out(stack: Stack, fold: Fold) -> Stack:
-    """Make the stack of a fold: the same pixels and annotations, and other roles.
+    """Create the stack of a fold: the same pixels and annotations with changed roles.
 
     Raises:
-        AppError: as `snapshot` and `annotate`, and where the stack was annotated since it was opened.
+        AppError: see `snapshot` and `annotate`; or the stack was annotated since it was opened.
     """
     taken = snapshot(stack, fold.stack, overwrite=True)
     stack.check_unchanged()
@@ -90,19 +90,19 @@ def held_out(stack: Stack, fold: Fold) -> Stack:
 
 
 def ready(fold: Fold, stack: Stack, recipe: Recipe, processes: int) -> bool:
-    """Make the run folder of a fold, or find one that can go on; one of other annotations or settings is replaced.
+    """Create the run folder of a fold, or find one to resume; one of other annotations or settings is replaced.
 
     Args:
         fold: the fold.
         stack: its stack, see `held_out`.
         recipe: how the model is trained.
-        processes: how many will train together.
+        processes: number of processes that train together.
 
     Returns:
-        Whether the training begins from the start.
+        Whether the training starts from scratch.
 
     Raises:
-        AppError: as `begin_run`.
+        AppError: see `begin_run`.
     """
 
     def begin(*, overwrite: bool) -> bool:
@@ -127,5 +127,5 @@ def ready(fold: Fold, stack: Stack, recipe: Recipe, processes: int) -> bool:
 
 
 def is_trained(fold: Fold) -> bool:
-    """Whether the training of a fold has come to its end; scores of one that has not may be there all the same."""
+    """Whether the training of a fold is finished; an unfinished one may have scores, too."""
     return is_finished(fold.run / CHECKPOINT)

@@ -1,4 +1,4 @@
-"""What the folds of a leave-one-slice-out evaluation found, together."""
+"""Summary of the folds of a leave-one-slice-out evaluation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,12 @@ _MODEL = ("weights_sha256", "temperature")
 
 
 def write_summary(run: Path, stack: Stack, found: Sequence[StackScores]) -> Path:
-    """Write the scores of all folds into a run's ``eval/leave_one_out``, with mean and spread over the slices.
+    """Write the scores of all folds to a run's ``eval/leave_one_out``, with mean and deviation over the slices.
 
     Args:
-        run: run folder of which the settings were taken.
+        run: run folder whose settings were used.
         stack: the stack.
-        found: the scores of every fold, of one slice each.
+        found: the scores of every fold, each for one slice.
 
     Returns:
         The document.

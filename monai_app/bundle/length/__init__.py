@@ -1,1 +1,1 @@
-"""How long a training is: measured on the machine, planned for a time, and continued beyond its end."""
+"""The length of a training: measured on the machine, planned for a time limit, and continued beyond its end."""

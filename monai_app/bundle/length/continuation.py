@@ -1,4 +1,4 @@
-"""What is done with a run folder that is there: its training is resumed, continued beyond its end, or refused."""
+"""Existing run folders: their training is resumed, continued beyond its end, or refused."""
 
 import math
 import shutil
@@ -16,18 +16,18 @@ from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_file, lock, lock_path, write_json
 from monai_app.progress import duration
 from monai_app.training import TrainingProgress, training_progress
-from monai_app.training.checkpoints import LENGTH
-from monai_app.training.fingerprint import renamed
+from monai_app.training.fingerprints import renamed
+from monai_app.training.length.progress import LENGTH
 
 CONTINUATIONS = "continuations"
-"""Entry of ``run.json``: after how many epochs a finished training was continued, and to what length, in turn."""
+"""Entry of ``run.json``: the epochs after which a finished training was continued, and the new lengths, in order."""
 
 _NOT_COMPARED = ("monai_app", "template", "training_stacks", "planned", "settings", "minutes", CONTINUATIONS)
 _TOLD = {
-    "stack": "its stack is a different one, or was annotated or ingested again",
+    "stack": "its stack is different, or was annotated or ingested again",
     "pretrained": "it started from other weights (--from)",
 }
-"""What is told of entries whose values say nothing to people."""
+"""Descriptions of entries whose values are not readable."""
 
 
 def resume(
@@ -38,28 +38,28 @@ def resume(
     begun: float | None,
     given: Collection[str] = (),
 ) -> None:
-    """Let a run go on: as it is, or, where it is finished and more epochs or minutes are wanted, as a continuation.
+    """Resume a run, or continue a finished one if more epochs or minutes are requested.
 
-    A continuation is declared in the record first, so a kill leaves the finished run or the continuation.
+    A continuation is written to the record first, so a kill leaves either the finished run or the continuation.
 
     Args:
         run: the run folder.
         record: its ``run.json``.
-        found: what that says.
-        wanted: what it would say of the training that is wanted.
-        begun: when the command that names a length began, seconds since 1970; None takes the run's length alone.
-        given: names of the settings that the user chose for it.
+        found: its content.
+        wanted: the content for the requested training.
+        begun: start time of the command that names a length, seconds since 1970; None keeps the run's length.
+        given: names of the user's settings.
 
     Raises:
-        TargetExistsError: the run was made from something else, or its length cannot become the wanted one.
+        TargetExistsError: the run was created from other inputs, or its length cannot be changed to the requested one.
         BusyError: it is being trained.
     """
     config = run / "configs" / "train.yaml"
     own, now = _option(found), _option(wanted)
     if others := list(_differences(found, wanted)):
         raise TargetExistsError(
-            f"{run} was made from something else: {'; '.join(others)}. Choose another folder, where --from {run} "
-            "starts from its weights, or --overwrite to train from scratch"
+            f"{run} was created from other inputs: {'; '.join(others)}. Choose another folder (--from {run} starts "
+            "from its weights), or --overwrite to train from scratch"
         )
     if own == now:
         if CONTINUATIONS in found:
@@ -70,7 +70,7 @@ def resume(
     if begun is None:
         raise TargetExistsError(
             f"{run} has {_length(found)} and this training would have {_length(wanted)}: give --{_option(found)} to "
-            "resume it; once it is finished, more --epochs or --minutes continue it"
+            "resume it; when it is finished, give more --epochs or --minutes to continue it"
         )
     checkpoint = run / "models" / "last.ckpt"
     settings = _continued(run, training_progress(checkpoint), found, wanted, begun)
@@ -93,7 +93,8 @@ def _continued(
         )
     if found.get("template") != wanted["template"] or not done.seconds:  # whose configs may have been renewed
         raise TargetExistsError(
-            f"{run} is of another version, whose training cannot be continued; train elsewhere with --from {run}"
+            f"{run} was created by another version, and its training cannot be continued; train in another folder "
+            f"with --from {run}"
         )
     shorter = TargetExistsError(
         f"{run} is finished, and its length is {_length(found)}: give more to continue it, or choose another folder"
@@ -121,7 +122,7 @@ def _continued(
 
 
 def _declared(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the record of a run whose training is continued with these settings."""
+    """Return the record of a run that is continued with these settings."""
     to = {name: wanted[name] for name in ("minutes",) if name in wanted} or {"max_epochs": settings["max_epochs"]}
     first = settings["continues"]
     begun = [each for each in found.get(CONTINUATIONS, []) if each["continues"] != first]
@@ -130,7 +131,7 @@ def _declared(found: Mapping[str, Any], wanted: Mapping[str, Any], settings: Map
 
 
 def _write(config: Path, planned: Mapping[str, Any]) -> None:
-    """Write the length that a record names into a training config, where it is another."""
+    """Update the length in a training config to that of the record."""
     settings = {name: planned[name] for name in LENGTH if name in planned}
     current = read_config(config)
     if any(current.get(name) != value for name, value in settings.items()):
@@ -140,7 +141,7 @@ def _write(config: Path, planned: Mapping[str, Any]) -> None:
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Tell what two records of trainings differ in, but for the length."""
+    """Describe the differences of two training records, except for the length."""
     for name in sorted({*found, *wanted} - {*_NOT_COMPARED}):
         if found.get(name) != wanted.get(name):
             yield _TOLD.get(name, f"{name} is {found.get(name)!r} there and {wanted.get(name)!r} now")
@@ -151,7 +152,7 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterato
 
 
 def _lengths(record: Mapping[str, Any], begun_from: int | None = None) -> list[Mapping[str, Any]]:
-    """Return the lengths that a training had in turn; a continuation from so many epochs, not trained yet, is none."""
+    """Return the successive lengths of a training, without a continuation that has not been trained yet."""
     first = record if "minutes" in record else record["settings"]
     return [first, *(each for each in record.get(CONTINUATIONS, []) if each["continues"] != begun_from)]
 

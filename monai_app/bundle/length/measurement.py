@@ -1,4 +1,4 @@
-"""What a training costs on this machine: some of its own steps and one of its own validations, timed."""
+"""Measure the cost of a training on this machine by timing some of its steps and one validation."""
 
 import gc
 import shutil
@@ -13,32 +13,33 @@ from ignite.engine import Engine, Events
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.configs.settings import literally
-from monai_app.device.memory import held_bytes
+from monai_app.device.copies import finish
+from monai_app.device.memory import peak_bytes
 from monai_app.errors import user_error
 from monai_app.storage import refused
 from monai_app.temporary import temporary_folder
 
 STEPS = 12
-"""Steps that are made at most."""
+"""Maximum number of steps."""
 
 _WARMING_UP = 2
-"""Steps that are not timed: buffers are made and kernels chosen in them."""
+"""Warm-up steps without timing, in which buffers are allocated and kernels chosen."""
 
 _ENOUGH = 3.0
-"""Seconds of timed steps after which no more are made."""
+"""Seconds after which no further steps are timed."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a training costs.
+    """The cost of a training.
 
     Attributes:
-        device: what it computes on.
-        start: seconds until the first step; the slices are read in them.
-        step: seconds of a step, its crops and their augmentation included.
-        validation: seconds of a validation and of saving the weights.
-        memory: bytes that all processes hold, on CUDA bytes of one device.
-        disk: bytes that weights and checkpoint take.
+        device: name of the device.
+        start: seconds until the first step, which include reading the slices.
+        step: seconds per step, including crops and augmentation.
+        validation: seconds per validation, including saving the weights.
+        memory: most bytes of all processes; on CUDA, bytes of one device.
+        disk: bytes of weights and checkpoint.
     """
 
     device: str
@@ -50,18 +51,17 @@ class Measurement:
 
 
 def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
-    """Begin the training of a run folder elsewhere, and time it.
+    """Start the training of a run folder in a temporary folder, and time it.
 
-    The trainer, its loader, network and handlers are those of the run's ``train.yaml``, which is evaluated and has to
-    be trusted. What they write goes into a temporary folder. Processes that share a CPU are measured as one, which has
-    all the cores and the whole batch.
+    The trainer with its loader, network and handlers comes from the run's ``train.yaml``, which is evaluated and must
+    be trusted. Processes that share a CPU are measured as one with all cores and the complete batch.
 
     Args:
         run: the run folder.
         overrides: config ids and values, such as the stack and the device.
 
     Raises:
-        AppError: the training fails because of something the user can correct.
+        AppError: the training fails for a reason that the user can correct.
     """
     begun = time.perf_counter()
     with temporary_folder("measured") as folder:
@@ -74,7 +74,7 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
         places = {"bundle_root": str(run), "models_dir": str(models), "output_dir": str(folder / "eval")}
         length = {"max_epochs": 1, "steps_per_epoch": STEPS, "val_interval": 1, "minutes": None, "pace": None}
         parser.update(literally({**overrides, **places, **length}))
-        parser.update({"validate::handlers": ["@best_model"]})  # the first picture takes longer than all others
+        parser.update({"validate::handlers": ["@best_model"]})  # the first picture takes longer than the others
         try:
             parser.get_parsed_content("imports")
             together = int(parser["processes"])
@@ -88,11 +88,11 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
                 raise
             raise cause from error
         disk = sum(path.stat().st_size for path in models.iterdir())
-    gc.collect()  # trainer and handlers refer to each other
+    gc.collect()  # trainer and handlers form reference cycles
     if on_cpu:
         found["memory"] *= together
     else:
-        torch.cuda.empty_cache()  # the training is another process
+        torch.cuda.empty_cache()  # the training is a separate process
     return Measurement(**found, disk=disk)
 
 
@@ -105,8 +105,7 @@ def _timed(parser: ConfigParser, begun: float) -> dict[str, Any]:
     ends: list[float] = []
 
     def step_ended(engine: Engine) -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        finish(device)
         ends.append(time.perf_counter())
         if len(ends) > _WARMING_UP and ends[-1] - ends[_WARMING_UP - 1] > _ENOUGH:
             engine.terminate_epoch()
@@ -116,7 +115,7 @@ def _timed(parser: ConfigParser, begun: float) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats(device)
     trainer.run()
     parser.get_parsed_content("summary_writer").close()
-    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else held_bytes()
+    memory = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_bytes()
     return {
         "device": str(device),
         "start": started - begun,

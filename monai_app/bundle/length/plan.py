@@ -1,4 +1,4 @@
-"""How many epochs a training has, of how many steps, in the time that there is for it."""
+"""Plan the number of epochs of a training, and their steps, for a time limit."""
 
 import math
 import time
@@ -17,43 +17,45 @@ from monai_app.stack import Stack
 from monai_app.training.length.pace import AFTERWARDS, epochs_within, seconds_of
 
 EPOCHS = 40
-"""Epochs that the time is divided into at least: the training ends with one, so within about 1 % of the time."""
+"""Minimum number of epochs: the training ends with an epoch, so within about 1 % of the time."""
 
 LONGEST_EPOCH = 15 * 60
-"""Seconds that an epoch takes at most: a kill costs the epoch that it falls into."""
+"""Maximum seconds of an epoch: a kill loses the current epoch."""
 
 VALIDATING = 0.1
-"""Share of the time that validations may take; where it is not enough for one after each epoch, they are fewer."""
+"""Share of the time for validations; if it is not enough for one per epoch, there are fewer."""
 
 LEAST_STEPS = 10
-"""Steps that a training takes at least."""
+"""Minimum number of steps of a training."""
 
 MEASURED_FROM = 200
-"""Steps of a training that are worth measuring what they will take: that costs about ten of them."""
+"""Minimum number of steps for which the cost is measured, because measuring takes about ten steps."""
 
 
 def check_length(minutes: float | None, settings: Mapping[str, Any], size: str) -> None:
-    """Check what a training's length is asked to be, before anything is made.
+    """Check the requested length of a training before the work starts.
 
     Args:
-        minutes: what the command may take; None where the epochs are given.
+        minutes: time limit of the command; None if the epochs are given.
         settings: that the user chose.
         size: name of the size.
 
     Raises:
-        ConfigError: it is no time above 0, or above the most, or is given with epochs; or a size is to be chosen
-            without it.
+        ConfigError: the minutes are out of range or given together with epochs, or the size is `AUTO` without minutes.
     """
     if minutes is None:
         if size == AUTO:
-            raise ConfigError(f"size {AUTO}: it is chosen by the available time; give --minutes N, or another size")
+            raise ConfigError(
+                f"size {AUTO}: this size depends on the available time; give --minutes N, or another size"
+            )
         return
     if not 0 < minutes <= MOST_MINUTES:
         raise ConfigError(f"minutes {minutes:g}: must be above 0 and at most {MOST_MINUTES}; give --minutes 10, say")
     both = [name for name in ("max_epochs", "minutes", "pace") if name in settings]
     if both:
         raise ConfigError(
-            f"minutes {minutes:g} and {both[0]} {settings[both[0]]}: the time decides the epochs; leave one of them out"
+            f"minutes {minutes:g} and {both[0]} {settings[both[0]]}: the minutes determine the number of epochs; "
+            "leave one of them out"
         )
 
 
@@ -62,14 +64,14 @@ class Planner:
     """Plans trainings.
 
     Attributes:
-        minutes: what the whole command may take; None where the epochs are given.
-        begun: when the command began, seconds since 1970.
+        minutes: time limit of the complete command; None if the epochs are given.
+        begun: start time of the command, seconds since 1970.
         bundle: name of the bundle.
-        stacks: what is trained on.
-        size: `AUTO` where the size is chosen too.
-        given: settings that the user chose, which no plan changes.
-        options: config ids and values, such as the device, that the training will be run with; None is left out.
-        report: called with what was found and chosen, line by line.
+        stacks: the training stacks.
+        size: `AUTO` to choose the size, too.
+        given: the user's settings, which no plan changes.
+        options: config ids and values of the training call, such as the device; None is left out.
+        report: called with findings and choices, line by line.
     """
 
     minutes: float | None
@@ -83,16 +85,16 @@ class Planner:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What of it the run's record holds."""
+        """The values that the run's record contains."""
         return {"minutes": self.minutes, **({"size": AUTO} if self.size == AUTO else {})} if self.minutes else {}
 
     @property
     def names_length(self) -> bool:
-        """Whether the user said how long the training is to be, which may be longer than a finished run."""
+        """Whether the user chose the length of the training, which may extend a finished run."""
         return self.minutes is not None or "max_epochs" in self.given
 
     def __call__(self, run: Path) -> dict[str, Any]:
-        """Return the settings of a run folder's training that follow from the time; none where epochs are given.
+        """Return the training settings that follow from the time limit; empty if epochs are given.
 
         Raises:
             ConfigError: the time is too short.
@@ -129,20 +131,20 @@ class Planner:
 
 
 def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, Any], batch_size: int) -> dict[str, Any]:
-    """Return the settings by which a training takes a time.
+    """Return the settings with which a training takes a given time.
 
-    An epoch is a fortieth of it, so that the training can end near it, or less where that is over `LONGEST_EPOCH` or
-    what the settings allow; validations take a tenth of the time at most.
+    An epoch is a fortieth of it, so that the training can end close to it, but at most `LONGEST_EPOCH` or what the
+    settings allow; validations take at most a tenth of the time.
 
     Args:
-        found: what the training costs.
-        minutes: what the whole command may take.
-        spent: seconds of them that are over.
-        given: settings that the user chose, which stay.
+        found: cost of the training.
+        minutes: time limit of the complete command.
+        spent: elapsed seconds.
+        given: the user's settings, which are kept.
         batch_size: crops in a step.
 
     Raises:
-        ConfigError: the time holds fewer than `LEAST_STEPS` steps, or more than `MOST_COUNT` epochs of given steps.
+        ConfigError: the time is enough for fewer than `LEAST_STEPS` steps, or for more than `MOST_COUNT` epochs.
     """
     seconds = 60 * minutes - spent
     left = seconds - found.start - AFTERWARDS * found.validation
@@ -150,7 +152,7 @@ def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, A
     if left < least:
         needed = (60 * minutes - left + least) / 60
         raise ConfigError(
-            f"minutes {minutes:g}: {_measured(found)}; with {spent + found.start:.0f} s to begin and the calibration "
+            f"minutes {minutes:g}: {_measured(found)}; with {spent + found.start:.0f} s to start and the calibration "
             f"at the end, fewer than {LEAST_STEPS} steps are left; give at least {math.ceil(10 * needed) / 10:g}"
         )
     within = round(min(left / EPOCHS, LONGEST_EPOCH) / found.step)
@@ -168,7 +170,7 @@ def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, A
         "max_epochs": epochs,
         "steps_per_epoch": steps,
         "val_interval": min(interval, epochs),
-        "patience": MOST_COUNT,  # the time is there to be used
+        "patience": MOST_COUNT,  # use the remaining time
     }
     return {name: value for name, value in planned.items() if name not in given}
 
@@ -185,4 +187,4 @@ def _measured(found: Measurement) -> str:
 
 
 def _needs(found: Measurement) -> str:
-    return f"needs about {found.memory / 2**30:.1f} GiB of memory and {found.disk / 2**20:.0f} MiB on the disk"
+    return f"needs about {found.memory / 2**30:.1f} GiB of memory and {found.disk / 2**20:.0f} MiB of disk space"

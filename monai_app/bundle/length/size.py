@@ -1,4 +1,4 @@
-"""Which of a bundle's sizes is trained, where the time and the machine decide."""
+"""The size of a bundle, chosen by time limit and machine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,28 +16,27 @@ from monai_app.device.memory import free_bytes
 from monai_app.stack import Stack
 
 AUTO = "auto"
-"""Name of the size that is chosen by the time and the machine."""
+"""Name of the size that is chosen by time limit and machine."""
 
 LEAST_STEPS = 1000
-"""Steps that a larger size must be able to make: a small network that learns for long beats a large one that hardly
-begins."""
+"""Minimum steps of a larger size: a small network trained for long beats a large one trained briefly."""
 
 _TRYING, _TRIED_STEPS = 0.05, 4
-"""Share of the time that measuring a size may take, and the steps that it takes at least."""
+"""Share of the time that measuring a size may take, and its minimum number of steps."""
 
 _BYTES_A_WEIGHT = 20
 
 
 class Work:
-    """What a step of a config's training takes, by its shapes alone.
+    """The cost of a training step, computed from shapes.
 
     Attributes:
         operations: floating-point operations of the network in a step's forward pass.
-        memory: bytes of the maps that are kept for the backward pass, of their gradients, and of weights and optimiser.
+        memory: bytes of the maps kept for the backward pass, their gradients, weights and optimiser.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        from torch.utils.flop_counter import FlopCounterMode  # loads Triton, whose LLVM clashes with that of a window
+        from torch.utils.flop_counter import FlopCounterMode  # loads Triton, whose LLVM conflicts with that of a GUI
 
         parser = ConfigParser(dict(config))
         rows, columns = config["crop"]
@@ -60,23 +59,23 @@ class Work:
 
 
 def sizes_by_work(bundle: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the settings of a bundle's sizes by their names, that with the cheapest steps first.
+    """Return the settings of a bundle's sizes by name, with the cheapest steps first.
 
     Args:
         bundle: name of a bundle of the package.
-        config: what they are laid over; it names detectors, slices and phases.
+        config: the config that they override; it names detectors, slices and phases.
     """
     sizes = {name: read_overlays([size_path(bundle, name)]) for name in config_names(f"sizes/{bundle}")}
     return dict(sorted(sizes.items(), key=lambda entry: Work({**config, **entry[1]}).operations))
 
 
 def fitting_crop(size: Mapping[str, Any], config: Mapping[str, Any], stacks: Sequence[Stack]) -> list[int]:
-    """Return the rows and columns of a size's crop, smaller where a stack's slices are.
+    """Return the rows and columns of a size's crop, limited to the slices of the stacks.
 
     Args:
         size: its settings.
-        config: what they are laid over.
-        stacks: what is trained on.
+        config: the config that they override.
+        stacks: the training stacks.
     """
     stride = int(ConfigParser({**config, **size}).get_parsed_content("stride"))
     sides = zip(size["crop"], *(stack.shape[1:] for stack in stacks), strict=True)
@@ -88,7 +87,7 @@ def cheapest_size(bundle: str, stacks: Sequence[Stack], settings: Mapping[str, A
 
     Args:
         bundle: name of a bundle of the package.
-        stacks: what is trained on.
+        stacks: the training stacks.
         settings: that the user chose.
     """
     config = read_config(template_path(bundle) / "configs" / "train.yaml")
@@ -106,23 +105,23 @@ def larger_size(
     seconds: float,
     report: Callable[[str], None],
 ) -> tuple[dict[str, Any], Measurement]:
-    """Return the settings of the largest size that fits the memory and makes `LEAST_STEPS` steps in a time.
+    """Return the settings of the largest size that fits into memory and makes `LEAST_STEPS` steps in the time.
 
-    Sizes are tried from the cheapest on; the first that does not fit ends the search. One whose steps would take too
-    long to be tried is told by its arithmetic.
+    Sizes are tried from the cheapest on; the first that does not fit ends the search. A size whose steps would take too
+    long to try is judged by its number of operations.
 
     Args:
         run: run folder of the cheapest size.
-        found: what that costs.
+        found: cost of its training.
         bundle: name of its bundle.
-        stacks: what is trained on.
-        overrides: config ids and values that the training will be run with.
+        stacks: the training stacks.
+        overrides: config ids and values of the training call.
         given: settings that the user chose.
         seconds: the time.
-        report: called with what was found, a line a size.
+        report: called with one line per size.
 
     Returns:
-        Settings to lay over those of the run folder, none where it has the right size, and what that size costs.
+        Settings that override those of the run folder, empty if it has the right size, and the cost of that size.
     """
     config = read_config(run / "configs" / "train.yaml")
     cheapest, *larger = sizes_by_work(bundle, config).items()
@@ -136,7 +135,7 @@ def larger_size(
         if work.memory > free:
             why = f"needs about {work.memory / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} are free"
         elif expected * _TRIED_STEPS > _TRYING * seconds:
-            why = f"a step would take about {expected:.2g} s by its arithmetic, too long to try"
+            why = f"a step would take about {expected:.2g} s by its number of operations, too long to try"
         else:
             tried = measure(run, {**overrides, **laid})
             why = f"{tried.step:.2g} s a step, so {seconds / tried.step:.0f} steps at most, of at least {LEAST_STEPS}"

@@ -1,1 +1,1 @@
-"""A trained model as one zip file that says what is in it and proves that it still works."""
+"""A trained model as one zip file with a manifest and a self-test."""

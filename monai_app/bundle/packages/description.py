@@ -1,4 +1,4 @@
-"""What a package says of its model: where it comes from, in its metadata and README."""
+"""The description of a packaged model: its provenance, metadata and README."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from monai_app.inference import Model
 from monai_app.stack import Stack
 
 PROVENANCE = "provenance.json"
-"""File of a package that says which data, settings, seed and versions its weights come from."""
+"""File of a package with the data, settings, seed and versions that its weights come from."""
 
 README = "docs/README.md"
 
@@ -30,8 +30,8 @@ def describe(folder: Path, model: Model, provenance: Mapping[str, Any], scores: 
     Args:
         folder: of the package, with the files of the run.
         model: the run's model.
-        provenance: as `provenance_of` gives it.
-        scores: of the model on all stacks; None where it was not scored.
+        provenance: see `provenance_of`.
+        scores: of the model on all stacks; None if it was not scored.
     """
     (folder / PROVENANCE).write_text(_json(provenance), encoding="utf8")
     _complete_metadata(folder / "configs" / "metadata.json", provenance, scores)
@@ -75,7 +75,7 @@ def _trained_on(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _complete_metadata(path: Path, provenance: Mapping[str, Any], scores: Mapping[str, Any] | None) -> None:
-    """Write scores, data and versions into the metadata."""
+    """Write scores, data and versions to the metadata."""
     metadata = json.loads(path.read_text(encoding="utf8"))
     versions, data = provenance["versions"], provenance["data"]
     metadata |= {f"{name}_version": versions[name] for name in ("monai", "pytorch", "numpy")}
@@ -96,13 +96,13 @@ def _complete_metadata(path: Path, provenance: Mapping[str, Any], scores: Mappin
 def _complete_readme(
     path: Path, name: str, model: Model, provenance: Mapping[str, Any], scores: Mapping[str, Any] | None
 ) -> None:
-    """Put what this model is before what the bundle's README says of all its models."""
+    """Insert a description of this model before the bundle's README."""
     spec = model.spec
     scaling = [f"{name}: mean {stats.mean}, std {stats.std}" for name, stats in spec.scaling.items()]
     lines = [
         f"# {name}",
         "",
-        "A trained model; the description of its template follows below.",
+        "A trained model. The description of its template follows below.",
         "",
         f"- detectors: {', '.join(spec.detectors)}; {spec.slices} slice(s) at a time; {spec.dtype} pixels",
         f"- grey values are scaled by (grey - mean) / std: {'; '.join(scaling)}",
@@ -112,7 +112,7 @@ def _complete_readme(
             f"- trained on slices {each['slices']} of the stack with the identity {each['identity']}"
             for each in _trained_on(provenance["data"])
         ),
-        f"- `{PROVENANCE}` has settings and versions, `{FOLDER}/` a piece of a slice with its labels, `{MANIFEST}` the "
+        f"- `{PROVENANCE}` has settings and versions, `{FOLDER}/` a part of a slice with its labels, `{MANIFEST}` the "
         "hash of every file; `monai-app check` verifies them",
         "",
         *score_table(scores),

@@ -1,4 +1,4 @@
-"""What is in a package: size and hash of every file."""
+"""The manifest of a package: size and hash of every file."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,20 @@ from monai_app.files import file_sha256
 from monai_app.names import check_file_name
 
 MANIFEST = "manifest.json"
-"""File of a package that holds size and SHA-256 of all others, by their path."""
+"""File of a package with size and SHA-256 of all others by path."""
 
 FORMAT = 1
 
 SCORES = "eval/"
-"""What an evaluation writes; all else of a package stays as it is."""
+"""Files that an evaluation writes; all others of a package must stay unchanged."""
 
 
 class Files(NamedTuple):
     """How the files of an unpacked package compare with what was packed.
 
     Attributes:
-        same: the number of those that are as they were packed.
-        changed: paths of packed scores that are not as they were packed, or not there.
+        same: number of unchanged files.
+        changed: paths of packed scores that changed or are missing.
     """
 
     same: int
@@ -39,34 +39,34 @@ def write_manifest(folder: Path) -> None:
     """Write the manifest of all files that are in a folder.
 
     Raises:
-        ConfigError: a file's name has characters that not every system knows, or a file is a link.
+        ConfigError: a file name has characters that some systems do not support, or a file is a link.
     """
     for path in sorted(folder.rglob("*")):
         checked_path(path.relative_to(folder).as_posix(), str(folder))
         if path.is_symlink():
-            raise ConfigError(f"{path} is a link; a package holds files only: put the file there instead")
+            raise ConfigError(f"{path} is a link; replace it by the file, because packages cannot contain links")
     files = {name: entry for name, entry in describe_files(folder).items() if name != MANIFEST}
     content = {"format": FORMAT, "files": files}
     (folder / MANIFEST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size and SHA-256 of every file that a package was made of.
+    """Return size and SHA-256 of every packed file.
 
     Raises:
-        ConfigError: it is no package, or its manifest is damaged.
+        ConfigError: it is not a package, or its manifest is damaged.
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise ConfigError(f"{folder} is no package: it has no {MANIFEST}; make one with monai-app package")
+        raise ConfigError(f"{folder} is not a package (it has no {MANIFEST}); create one with monai-app package")
     return parse_manifest(path.read_bytes(), str(path))
 
 
 def check_files(folder: Path) -> Files:
-    """Check that every file of an unpacked package is as it was packed.
+    """Check that every file of an unpacked package is unchanged.
 
-    Files that came later, such as scores on other stacks, are left alone. Packed scores may have changed, as evaluating
-    an unpacked package replaces them.
+    Later files, such as scores on other stacks, are ignored. Packed scores may have changed, because evaluating an
+    unpacked package replaces them.
 
     Raises:
         ConfigError: another file is missing or changed.
@@ -80,7 +80,7 @@ def check_files(folder: Path) -> Files:
         if name.startswith(SCORES) and not same:
             changed.append(name)
         elif not there:
-            raise ConfigError(f"{path} is missing, or a link, though {MANIFEST} lists it; unpack the package again")
+            raise ConfigError(f"{path} is listed in {MANIFEST} but missing or a link; unpack the package again")
         elif not same:
             raise ConfigError(f"{path} is not the file that was packed: its SHA-256 differs; unpack the package again")
     return Files(len(files) - len(changed), changed)
@@ -101,23 +101,23 @@ def parse_manifest(content: bytes, where: str) -> dict[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         version, files, valid = FORMAT, {}, False
     if not valid:
-        raise ConfigError(f"{where}: the manifest is damaged; get the package again")
+        raise ConfigError(f"{where}: the manifest is damaged; download the package again")
     if version != FORMAT:
-        raise ConfigError(f"{where} has format {version}, this program knows {FORMAT}; use a newer monai-app")
+        raise ConfigError(f"{where} has format {version}, but this version reads {FORMAT}; use a newer monai-app")
     return {checked_path(name, where): dict(one) for name, one in files.items()}
 
 
 def checked_path(name: str, package: str) -> str:
-    """Return a path of a package; refuse one that could lead out of the folder that it is joined to, on any system.
+    """Return a path of a package; refuse one that could lead out of its folder on any system.
 
     Raises:
-        ConfigError: it could; ``package`` names the package in messages.
+        ConfigError: it could lead out; ``package`` names the package in messages.
     """
     try:
         for part in name.split("/"):
             check_file_name(part, "name")
     except ConfigError:
         raise ConfigError(
-            f"{package}: the name {name!r} leads out of the folder, or not every system knows such names"
+            f"{package}: the name {name!r} leads out of the folder or is not valid on every system"
         ) from None
     return name

@@ -1,4 +1,4 @@
-"""Make a package of a trained run: a bundle that says what it is, where it comes from, and can check itself."""
+"""Create a package of a trained run: a bundle with provenance, checksums and a self-test."""
 
 import logging
 import re
@@ -26,30 +26,30 @@ from monai_app.training.evaluation import POOLED, pooled_path
 WEIGHTS = "models/model.pt"
 
 COPIED = ("LICENSE", "configs", "docs", WEIGHTS, RECORD)
-"""What of a run folder goes into a package, where it is there."""
+"""Files and folders of a run folder that go into a package if they exist."""
 
 _NAME = re.compile(r"\w[\w+.-]*", re.ASCII)
 
 
 def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, overwrite: bool = False) -> Path:
-    """Make a package of a trained run.
+    """Create a package of a trained run.
 
-    It is a zip file with one folder, named like the file: the bundle with weights, scores, a test tile,
-    ``provenance.json`` and ``manifest.json`` (the hash of every file). The same run gives the same bytes.
+    It is a zip file with one folder of the same name: the bundle with weights, scores, a test tile, ``provenance.json``
+    and ``manifest.json`` (the hash of every file). The same run yields the same bytes.
 
     Args:
         run: run folder with trained weights.
-        stack: where the test tile is cut out, usually the stack that was trained on; its pixels go into the package.
+        stack: source of the test tile, usually the training stack; the tile's pixels become part of the package.
         target: file to write, ``NAME.zip``.
         unscored: allow a model without scores.
         overwrite: replace an existing file.
 
     Raises:
-        ConfigError: the weights were not scored, or don't fit, or were replaced meanwhile; the target's name does not
-            end in ``.zip``.
+        ConfigError: the weights were not scored, do not fit or were replaced meanwhile, or the target's name does not
+        end in ``.zip``.
         TargetExistsError: the file exists and may not be replaced.
         BusyError: another process is writing it.
-        StackError: the stack's pixels are of another type than the model's, or it was replaced meanwhile.
+        StackError: the stack's pixel type differs from the model's, or the stack was replaced meanwhile.
     """
     check_target(target, run, overwrite=overwrite)
     model = load_model(run)
@@ -67,26 +67,26 @@ def package(run: Path, stack: Stack, target: Path, *, unscored: bool = False, ov
 
 
 def check_target(target: Path, run: Path, *, overwrite: bool) -> None:
-    """Refuse a target early.
+    """Check the target before the work starts.
 
     Raises:
-        ConfigError: its name does not end in ``.zip`` or has odd characters, or it lies in the run folder.
+        ConfigError: its name does not end in ``.zip`` or has invalid characters, or it is inside the run folder.
         TargetExistsError: it exists and may not be replaced.
     """
     if target.suffix != ".zip" or not _NAME.fullmatch(target.stem):
         raise ConfigError(f"{target}: a package is NAME.zip, of letters, digits, '_', '+', '-' and '.'; rename it")
     if target.resolve().is_relative_to(run.resolve()):
-        raise ConfigError(f"{target} lies in the run folder, which is packed; choose another place")
+        raise ConfigError(f"{target} is inside the run folder, which is packed; choose another place")
     check_outside_stores(target)
     check_file_target(target.absolute(), overwrite=overwrite)
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
 def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | None:
-    """Return the scores of a run's weights; None where they were not scored.
+    """Return the scores of a run's weights; None if they were not scored.
 
     Raises:
-        ConfigError: there are none, and ``unscored`` does not allow that.
+        ConfigError: there are none, and ``unscored`` is false.
     """
     path = run / POOLED
     scores = (
@@ -98,7 +98,7 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
         found = "they belong to other weights or another temperature" if scores is not None else _what_is_there(run)
         if not unscored:
             raise ConfigError(
-                f"{path}: a package says how good its model is, and {found}; run monai-app evaluate first, or give "
+                f"{path}: a package needs the scores of its model, but {found}; run monai-app evaluate first, or give "
                 "--unscored"
             )
         logging.getLogger(__name__).warning("the package has no scores: %s", found)
@@ -107,26 +107,28 @@ def read_scores(run: Path, model: Model, unscored: bool) -> dict[str, Any] | Non
 
 
 def _is_of(scores: Mapping[str, Any], model: Model) -> bool:
-    """Whether scores are of a model's weights and temperature; those of versions before this were of 1."""
+    """Whether scores belong to a model's weights and temperature; in earlier versions the temperature was 1."""
     return (scores["weights_sha256"], scores.get("temperature", 1.0)) == (model.sha256, model.temperature)
 
 
 def _what_is_there(run: Path) -> str:
-    """What there is in place of scores of the model on its own detectors."""
+    """Return what exists instead of scores of the model with its own detectors."""
     if pooled_path(run, stand_ins=True).is_file():
-        return "there are only some of other detectors than the model's (--detector)"
+        return "the existing ones are for replaced detectors (--detector)"
     earlier = (run / "eval" / "scores.json").is_file()
-    return "there are only some of an earlier version" if earlier else "there are none"
+    return "the existing ones were written by an earlier version" if earlier else "there are none"
 
 
 def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
-    """Copy a run's files; of its evaluation only what belongs to these scores."""
+    """Copy a run's files, and those of its evaluation that belong to these scores."""
     names = COPIED if scores is None else (*COPIED, *_scores_of(run, scores))
     for name in names:
         source, target = run / name, folder / name
         folders = [run / part for part in Path(name).parents if part != Path()]
         if any(path.is_symlink() for path in (source, *source.rglob("*"), *folders)):
-            raise ConfigError(f"{source} is a link or holds one: put the files there, packages hold nothing else")
+            raise ConfigError(
+                f"{source} is or contains a link; replace it by the files, because packages cannot contain links"
+            )
         if source.is_dir():
             shutil.copytree(source, target)
         elif source.is_file():
@@ -135,7 +137,7 @@ def _copy(run: Path, folder: Path, scores: Mapping[str, Any] | None) -> None:
 
 
 def _scores_of(run: Path, scores: Mapping[str, Any]) -> list[str]:
-    """Files and folders of an evaluation: the pooled scores, their figures, and a folder for each stack."""
+    """Return the files of an evaluation: pooled scores, their figures, and a folder for each stack."""
     folder = Path(POOLED).parent
     named = (path for path in (run / folder).iterdir() if path.suffix in (".json", ".csv", ".png"))
     files = [path.name for path in named if not path.is_dir()]
@@ -144,7 +146,7 @@ def _scores_of(run: Path, scores: Mapping[str, Any]) -> list[str]:
 
 
 def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: Mapping[str, Any] | None) -> None:
-    """Refuse to pack what is not of one model, one evaluation and one stack, because some were replaced meanwhile."""
+    """Check that model, evaluation and stack were not replaced while they were packed."""
     stack.check_unchanged()
     model.origin.check()
     places = () if scores is None else (run / POOLED, folder / POOLED)
@@ -156,4 +158,6 @@ def _check_inputs(run: Path, folder: Path, model: Model, stack: Stack, scores: M
         path = folder / Path(POOLED).parent / each["folder"] / Path(POOLED).name
         own = read_json(path, ("weights_sha256", "stack_identity"))
         if not _is_of(own, model) or own["stack_identity"] != each["stack_identity"]:
-            raise ConfigError(f"{path.relative_to(folder)} is not what {POOLED} lists; run monai-app evaluate again")
+            raise ConfigError(
+                f"{path.relative_to(folder)} differs from what {POOLED} lists; run monai-app evaluate again"
+            )

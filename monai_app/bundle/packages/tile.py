@@ -1,7 +1,6 @@
-"""A test tile: raw pixels of a stack with the labels that a model gave them, to verify that it still does.
+"""A test tile: raw pixels of a stack with the labels predicted by a model, to verify that it still predicts them.
 
-It is a little sample of the kind that ``monai-app ingest`` reads, so that a stranger can look at it and try the model
-on it by hand.
+It is a small sample in the form that ``monai-app ingest`` reads, so that anyone can inspect it and try the model.
 """
 
 import json
@@ -37,23 +36,22 @@ _EARLIER = ("golden", "golden.json")
 """Folder and record in packages of earlier versions."""
 
 SIDE = 256
-"""Rows and columns of the tile, where the stack has as many."""
+"""Largest number of rows and columns of the tile."""
 
 MARGIN = 1e-4
-"""Least distance of the two most likely phases, in probability, at which a label is compared.
+"""Minimum difference in probability between the two most likely phases for a label to be compared.
 
-Closer ones are decided by the rounding of the machine at hand, which is another one elsewhere: they are stored as
-unlabelled.
+Below it, rounding decides, which differs between machines: these pixels are stored as unlabelled.
 """
 
 
 @dataclass(frozen=True)
 class TileCheck:
-    """How the labels that a model gives here compare with those of the test tile.
+    """How the labels predicted here compare with those of the test tile.
 
     Attributes:
         compared: labelled pixels of the test tile.
-        differing: those of them that have another label here.
+        differing: number of those whose label differs here.
     """
 
     compared: int
@@ -64,14 +62,14 @@ def write_test_tile(folder: Path, model: Model, stack: Stack) -> None:
     """Write the test tile of a model.
 
     Args:
-        folder: folder to make, with one folder of TIFFs per detector, ``sample.yaml``, ``labels.tif`` (rows, columns;
-            uint8, 1..K, 0 where labels are not compared) and ``tile.json``, which says where the tile was cut out.
+        folder: folder to create, with one folder of TIFFs per detector, ``sample.yaml``, ``labels.tif`` (rows, columns;
+            uint8, 1..K, 0 where labels are not compared) and ``tile.json``, which records where the tile was cut out.
         model: the model with its weights loaded, on the CPU.
-        stack: where the tile is cut out: of its `example_slice`, there, where most phases are annotated.
+        stack: source of the tile, which is cut out of `example_slice` where most phases are annotated.
 
     Raises:
         ConfigError: the stack lacks a detector.
-        StackError: its pixels are of another type.
+        StackError: its pixel type differs.
     """
     spec = model.spec
     spec.check_stack(stack)
@@ -111,32 +109,34 @@ def check_test_tile(bundle: Path) -> TileCheck:
     """Segment a bundle's test tile and compare the labels.
 
     Raises:
-        ConfigError: the bundle has no test tile, or the tile no labels.
+        ConfigError: the bundle has no test tile, or the tile has no labels.
     """
     is_earlier = (bundle / _EARLIER[0]).is_dir() and not (bundle / FOLDER).is_dir()
     name, record_name = _EARLIER if is_earlier else (FOLDER, RECORD)
     folder = bundle / name
     record = folder / record_name
     if not (folder / SAMPLE).is_file():
-        raise ConfigError(f"{bundle} has no test tile ({FOLDER}/{SAMPLE}); make a package with monai-app package")
+        raise ConfigError(f"{bundle} has no test tile ({FOLDER}/{SAMPLE}); create a package with monai-app package")
     expected = _read_labels(folder / LABELS)
     if not expected.any():
-        raise ConfigError(f"{folder / LABELS} holds no label, so it verifies nothing; package the model again")
+        raise ConfigError(f"{folder / LABELS} contains no label and so verifies nothing; package the model again")
     target = read_json(record, ("target",))["target"]
     if type(target) is not int:
         raise ConfigError(f"{record}: target {target!r} must be a slice's number; unpack it again")
     with temporary_folder("tile") as temporary:
-        # Packages of earlier versions do not say that the slab of a stack's end holds the end slice twice.
+        # Packages of earlier versions do not record that the slab at a stack's end repeats the end slice.
         sample = SampleDescription.from_yaml(folder / SAMPLE).model_copy(update={"accept": FINDINGS})
         if not all(entry.source.resolve().is_relative_to(folder.resolve()) for entry in sample.detectors.values()):
             raise ConfigError(f"{folder / SAMPLE} names images outside the package; package the model again")
         stack = ingest(sample, temporary / "tile.ome.zarr")
         model = load_model(bundle)
-        model = model.described_by(model.spec.replaced(training_stacks=()))  # a piece need not look like whole slices
+        model = model.described_by(model.spec.replaced(training_stacks=()))  # a part need not resemble complete slices
         segment(model, stack.path, "tile", Applied(region=Part(slices=str(target))))
         labels = stack.read_labels("tile", target)
     if expected.shape != labels.shape:
-        raise ConfigError(f"{folder / LABELS} has {expected.shape} pixels, its slice {labels.shape}; unpack it again")
+        raise ConfigError(
+            f"{folder / LABELS} has {expected.shape} pixels, but its slice {labels.shape}; unpack it again"
+        )
     known = expected > 0
     return TileCheck(int(known.sum()), int((labels != expected)[known].sum()))
 
@@ -150,7 +150,7 @@ def _read_labels(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _choose_window(stack: Stack, z: int, stride: int) -> Rect:
-    """Return the tile of a grid that shows most phases, and of these most of its rarest."""
+    """Return the tile of a grid with the most phases and, among these, the most pixels of its rarest phase."""
     _, rows, columns = stack.shape
     height, width = (max(min(SIDE, side) // stride * stride, min(stride, side)) for side in (rows, columns))
     windows = [cell for cell in Rect.whole(stack.shape).split(height, width) if cell.shape == (height, width)]
@@ -165,7 +165,7 @@ def _choose_window(stack: Stack, z: int, stride: int) -> Rect:
 
 
 def _expected_labels(model: Model, slab: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
-    """Return the labels of one plain forward pass, 0 where two phases are almost equally likely."""
+    """Return the labels of one forward pass, 0 where two phases are almost equally likely."""
     spec = model.spec
     normalised = NormalizeIntensity(spec.channel_mean, spec.channel_std, channel_wise=True)(slab)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Verify that a package is complete and gives the labels of its test tile on this machine."""
+"""Verify that a package is complete and reproduces the labels of its test tile on this machine."""
 
 from pathlib import Path
 
@@ -16,10 +16,11 @@ def check_package(bundle: Path) -> tuple[Files, TileCheck]:
     """Check a package: the zip file, or the folder it was unpacked to.
 
     Returns:
-        How its files compare with what was packed, and how the labels of its test tile compare.
+        How its files and the labels of its test tile compare with what was packed.
 
     Raises:
-        ConfigError: a file is missing or changed, or the weights don't fit; or scores changed, not by an evaluation.
+        ConfigError: a file is missing or changed, the weights do not fit, or scores were changed other than by an
+        evaluation.
     """
     if bundle.is_dir():
         files, tile = check_files(bundle), check_test_tile(bundle.absolute())
@@ -32,9 +33,9 @@ def check_package(bundle: Path) -> tuple[Files, TileCheck]:
 
 
 def _check_changed(bundle: Path, changed: list[str]) -> None:
-    """Check that packed scores changed as by an evaluation, which writes other pooled scores of the same weights."""
+    """Check that packed scores were changed by an evaluation, which writes new pooled scores of the same weights."""
     if changed and not (POOLED in changed and is_evaluation(bundle / POOLED, file_sha256(bundle / WEIGHTS))):
         raise ConfigError(
-            f"{bundle / changed[0]} is not as packed, and {POOLED} holds no later scores of the packed weights; unpack "
-            "the package again, or evaluate it again"
+            f"{bundle / changed[0]} changed since packing, and {POOLED} has no later scores of the packed weights; "
+            "unpack the package again, or evaluate it again"
         )

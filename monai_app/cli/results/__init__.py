@@ -1,1 +1,1 @@
-"""Commands that say what a segmentation is worth and what it shows: scores and quantities."""
+"""Commands for the results of a segmentation: scores, quantities, reports and studies."""

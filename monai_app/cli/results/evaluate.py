@@ -13,12 +13,12 @@ def evaluate(
     run: Run = None,
     detector: Parts = None,
     processes: Annotated[
-        int, typer.Option(help="Processes on this machine, one a GPU; they share the test slices.")
+        int, typer.Option(help="Processes on this machine, one per GPU; they share the test slices.")
     ] = 1,
     amp: Annotated[bool | None, typer.Option(help="Mixed precision. [default: on a GPU]")] = None,
     device: Device = None,
     left_out: Annotated[
-        bool, typer.Option("--leave-one-out", help="Score each annotated slice by a model trained on the others.")
+        bool, typer.Option("--leave-one-out", help="Score each annotated slice with a model trained on the others.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -26,8 +26,8 @@ def evaluate(
 ) -> None:
     """Score a trained model on the test slices of one stack or several.
 
-    With --leave-one-out one model is trained for each annotated slice, with the run's settings. The same command
-    resumes what was stopped.
+    With --leave-one-out, one model is trained per annotated slice with the run's settings; run the same command to
+    resume it.
     """
     from monai_app.api.evaluation import evaluate as evaluate_run
     from monai_app.training.evaluation.text import leave_one_out_lines, pooled_lines

@@ -17,10 +17,10 @@ def quantify(
     x: X = None,
     mask: Annotated[
         str | None,
-        typer.Option(metavar="FILE|NAME", help="Measure only where this image file or label image is above 0."),
+        typer.Option(metavar="FILE|NAME", help="Image file or label image; only pixels above 0 are measured."),
     ] = None,
     measure: Annotated[
-        list[str] | None, typer.Option(help="Take only this measure. May be repeated. [default: all]")
+        list[str] | None, typer.Option(help="Measure to compute. May be repeated. [default: all]")
     ] = None,
     tortuosity: Annotated[
         str | None, typer.Option(metavar="PHASE", help="Also measure the tortuosity of this phase.")
@@ -28,7 +28,7 @@ def quantify(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing result.")] = False,
     json: Json = False,
 ) -> None:
-    """Measure the phases: fractions, surfaces, connectivity, sizes."""
+    """Quantify the phases: fractions, surfaces, connectivity, sizes."""
     from monai_app.api.results import quantify as measure_labels
     from monai_app.cli.progress import progress_bar
     from monai_app.quantities.report.folder import DOCUMENT

@@ -14,10 +14,10 @@ def report(
             help="Any of: run folder, store NAME.ome.zarr, folder of quantify, folder of study.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page, NAME.html.")],
-    labels: Annotated[str | None, typer.Option(help="Label image, where the store has several.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write, NAME.html.")],
+    labels: Annotated[str | None, typer.Option(help="Label image, if the store has several.")] = None,
     pdf: Annotated[
-        Path | None, typer.Option(help="Print the page here too, NAME.pdf, by an installed browser.")
+        Path | None, typer.Option(help="Also print the page to this file, NAME.pdf, with an installed browser.")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:

@@ -19,13 +19,15 @@ def study(
     ],
     design: Annotated[
         Path | None,
-        typer.Option(help="What is compared, as YAML. [default: every network, number of slices and set of detectors]"),
+        typer.Option(
+            help="YAML design with what to compare. [default: every network, number of slices and set of detectors]"
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(metavar="N,...", help="Seeds, such as 0,1,2. [default: the design's or 0,1,2]")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of each training. [default: the design's or 12]")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Trainings at the same time. [default: 1]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Number of simultaneous trainings. [default: 1]")] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler to train on, tcp://HOST:PORT.")
     ] = None,
@@ -33,7 +35,8 @@ def study(
 ) -> None:
     """Train variants with several seeds and compare them with statistics.
 
-    All are trained alike. The same command resumes a study; further seeds or variants are added to what is done.
+    All variants are trained under the same conditions. Run the same command to resume a study; additional seeds or
+    variants extend it.
     """
     from monai_app.background.address import check_address
     from monai_app.cli.progress import progress_bar
@@ -43,7 +46,7 @@ def study(
 
     if jobs is not None and cluster is not None:
         raise ConfigError(
-            f"--jobs {jobs} is for this machine, and --cluster {cluster} trains on others; give one of them"
+            f"--jobs {jobs} applies to this machine, and --cluster {cluster} trains on others; give one of them"
         )
     if cluster is not None:
         check_address(cluster)
@@ -64,7 +67,7 @@ def _report(line: str) -> None:
 def shown_command(
     given: list[Path], file: Path | None, design: "Design", jobs: int | None, cluster: str | None = None
 ) -> str:
-    """Return the command that carries out a design, with paths shortened to their last part: results are published."""
+    """Return the command that runs a design. Paths are shortened to their last part because results are published."""
     words = ["monai-app", "study", *(path.name for path in given), *(("--design", file.name) if file else ())]
     words += ["--seeds", ",".join(map(str, design.seeds)), "--epochs", str(design.epochs)]
     return shlex.join([*words, *(("--jobs", str(jobs)) if jobs else ()), *(("--cluster", cluster) if cluster else ())])

@@ -1,1 +1,1 @@
-"""Commands that make stacks and look at them."""
+"""Commands that create and inspect stacks."""

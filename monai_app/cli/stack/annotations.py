@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 def annotations(
     stack: StackPath,
     move: Annotated[
-        list[str] | None, typer.Option(metavar="N=ROLE", help="Make slice N, z or name, one to train or test on.")
+        list[str] | None, typer.Option(metavar="N=ROLE", help="Set the role of slice N (z or name): train or test.")
     ] = None,
-    remove: Annotated[list[str] | None, typer.Option(metavar="N", help="Remove the annotation of slice N.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="N", help="Remove the annotation of slice N. May be repeated.")
+    ] = None,
     export: Annotated[
-        Path | None, typer.Option(help="Write them: one file as labels export does, or a folder, one image a slice.")
+        Path | None, typer.Option(help="File or folder (one image per slice) to export the annotations to.")
     ] = None,
     format: Annotated[Literal["tif", "png"], typer.Option(help="Format of the images in the folder.")] = "tif",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file or folder.")] = False,

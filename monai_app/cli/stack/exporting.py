@@ -1,4 +1,4 @@
-"""Writing what is in a store, for the commands that do."""
+"""Exporting from a store, for the commands that do so."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from monai_app.stack import Stack
     from monai_app.stack.saving.slices import Form
 
-Map = Annotated[str | None, typer.Option(help="Export this map of it, such as confidence or probability.")]
+Map = Annotated[str | None, typer.Option(help="Map of the label image to export, such as confidence or probability.")]
 Phase = Annotated[str | None, typer.Option(metavar="PHASE", help="Phase of a probability map or of a mesh.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace an existing file or folder.")]
 
@@ -29,23 +29,23 @@ def export_labels(
     form: "Form" = "tif",
     overwrite: bool = False,
 ) -> None:
-    """Write a label image, the annotations or a map: a mesh, an image file or a folder, as the target's name says.
+    """Write a label image, the annotations or a map; the target's name decides: a mesh, an image file or a folder.
 
     Args:
         stack: the stack.
-        name: the label image, or ``annotation``.
+        name: name of the label image, or ``annotation``.
         target: the file or folder.
-        map: the map of it that is written.
-        phase: whose probability, or whose mesh.
+        map: name of the map to write instead of the labels.
+        phase: phase of a probability map or a mesh.
         part: slices, rows and columns, as `Region.parse` takes them.
-        level: as `save_mesh`.
-        smooth: likewise; None for its default.
-        form: as `save_slices`.
+        level: see `save_mesh`.
+        smooth: see `save_mesh`; None for its default.
+        form: see `save_slices`.
         overwrite: replace what exists.
 
     Raises:
-        ConfigError: a mesh is to be of a map, or something else is to have a level or be smoothed.
-        AppError: as `save_mesh`, `save` and `save_slices`.
+        ConfigError: a mesh of a map is requested, or a level or smoothing of something other than a mesh.
+        AppError: see `save_mesh`, `save` and `save_slices`.
     """
     from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region
@@ -57,7 +57,7 @@ def export_labels(
         raise ConfigError(f"{target.name} is a mesh, of labels, and no map ({map}) has one; leave --map out")
     if not is_mesh(target) and (level, smooth) != (None, None):
         raise ConfigError(
-            f"{target.name} is no mesh (.ply, .stl, .obj, .vtp), and --level and --smooth apply to meshes; "
+            f"{target.name} is not a mesh (.ply, .stl, .obj, .vtp), and --level and --smooth apply to meshes; "
             "leave them out"
         )
     with progress_bar("export") as progress:

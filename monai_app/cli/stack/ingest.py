@@ -16,25 +16,25 @@ def ingest(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
     align: Annotated[
         Literal["slices", "detectors", "both"] | None,
-        typer.Option(help="Align the slices with each other, the detectors, or both."),
+        typer.Option(help="Align the slices with each other, the detectors with each other, or both."),
     ] = None,
     align_transform: Annotated[
         Literal["translation", "rigid", "affine"],
-        typer.Option(help="How they may be moved: rigid also turns them, affine also stretches them."),
+        typer.Option(help="Transformation: rigid adds rotation to translation, affine adds scaling and shear."),
     ] = "translation",
     align_keep: Annotated[
         Literal["line", "curve", "nothing"],
-        typer.Option(help="Part of the drift to keep, as the sample's own: its mean step, a slow curve, or nothing."),
+        typer.Option(help="Part of the drift to keep as real structure: its mean step, a slow curve, or nothing."),
     ] = "line",
     align_reference: Annotated[
-        str | None, typer.Option(help="Detector that the others are aligned with; annotations were painted on it.")
+        str | None, typer.Option(help="Reference detector for the alignment; annotations were painted on it.")
     ] = None,
     align_report: Annotated[
-        Path | None, typer.Option(help="Folder for a figure of the drift and a table of all slices.")
+        Path | None, typer.Option(help="Folder for a figure of the drift and a table of the slices.")
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Read images and annotations into an OME-Zarr store."""
+    """Convert images and annotations to an OME-Zarr store."""
     from monai_app.api.stacks import ingest as ingest_sample
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.templates import config_path

@@ -8,14 +8,16 @@ import typer
 
 def init(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Folder of a sample, or its folders and files.")
+        list[Path], typer.Argument(metavar="PATH...", help="Folder of the sample, or its folders and files.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Description to write.")] = Path("sample.yaml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Description (sample.yaml) to write.")] = Path(
+        "sample.yaml"
+    ),
     overwrite: Annotated[bool, typer.Option(help="Replace an existing description.")] = False,
 ) -> None:
     """Describe a sample from its images and labels.
 
-    The description asks a question wherever the files do not say what is needed.
+    The description contains a question wherever the files lack required information.
     """
     from monai_app.stack.discovery import write_description
 

@@ -8,14 +8,14 @@ import typer
 
 def inspect(
     stack: Annotated[Path, typer.Argument(help="Store, sample.yaml, folder of images, or image file.")],
-    json: Annotated[Path | None, typer.Option(help="Write all measures and findings here, NAME.json.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Draw slices, histograms and curves here, NAME.png.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write all of it as a page here, NAME.html.")] = None,
+    json: Annotated[Path | None, typer.Option(help="JSON file for all measurements and findings, NAME.json.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Figure with slices, histograms and curves, NAME.png.")] = None,
+    page: Annotated[Path | None, typer.Option(help="HTML page with all results, NAME.html.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Find faults in a stack before it is labelled or trained on.
+    """Find defects in a stack before labelling or training.
 
-    The exit code is 1 if there are any.
+    The exit code is 1 if any are found.
     """
     from monai_app.cli.progress import progress_bar
     from monai_app.files import write_json

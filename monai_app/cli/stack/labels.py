@@ -19,8 +19,8 @@ _TARGETS = "a folder, .tif, .ome.tif, .nii.gz, .seg.nrrd, .nrrd, .mha, .h5, .mrc
 
 def labels(
     stack: StackPath,
-    action: Annotated[Literal["list", "export", "remove"], typer.Argument(help="What to do.")] = "list",
-    name: Annotated[str | None, typer.Argument(help="Label image to export or to remove.")] = None,
+    action: Annotated[Literal["list", "export", "remove"], typer.Argument(help="Action.")] = "list",
+    name: Annotated[str | None, typer.Argument(help="Label image to export or remove.")] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help=f"Export to: {_TARGETS}."),
@@ -31,7 +31,8 @@ def labels(
     y: Y = None,
     x: X = None,
     level: Annotated[
-        int | None, typer.Option(help="Level that a mesh is made of, 0 is the full one. [default: by its voxels]")
+        int | None,
+        typer.Option(help="Resolution level of a mesh; 0 is full resolution. [default: by its number of voxels]"),
     ] = None,
     smooth: Annotated[bool | None, typer.Option(help="Smooth a mesh. [default: smooth]")] = None,
     overwrite: Overwrite = False,
@@ -104,7 +105,7 @@ def _show(stack: "Stack") -> None:
 
 
 def _show_json(stack: "Stack") -> None:
-    """Print all that is known of the label images."""
+    """Print the metadata of the label images."""
     from monai_app.stack.label_images.listing import label_images, unfinished_labels
 
     known = [

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def propose(
     stack: StackPath,
     output: Annotated[Path, typer.Option("--output", "-o", help="Label file to write, such as proposal.tif.")],
-    z: Annotated[str, typer.Option(metavar="FIRST:END", help="Slices, without END; or one slice.")],
+    z: Annotated[str, typer.Option(metavar="FIRST:END", help="Range of slices, END excluded; or one slice.")],
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Propose labels for whole slices from a few painted strokes.
+    """Propose labels for complete slices from a few painted strokes.
 
-    A random forest learns from what is painted on the training slices so far.
+    A random forest is trained on the strokes painted on the training slices so far.
     """
     from monai_app.cli.progress import progress_bar
     from monai_app.domain.region import Region

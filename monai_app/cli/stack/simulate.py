@@ -14,11 +14,11 @@ def simulate(
     slices: Annotated[int | None, typer.Option(help="Number of slices.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of a slice, in pixels.")] = None,
     columns: Annotated[int | None, typer.Option(help="Columns of a slice, in pixels.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed: the same seed gives the same pixels.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed: the same seed gives the same pixels.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Simulate a two-detector stack, with the phase of every pixel."""
+    """Simulate a two-detector stack with the true phase of every pixel."""
     from monai_app.bundle.command import BundleCommand
     from monai_app.bundle.configs.settings import read_overlays
     from monai_app.bundle.configs.templates import config_path
@@ -26,7 +26,7 @@ def simulate(
     from monai_app.phantom import PhantomConfig, write_sample
 
     if config is not None:
-        PhantomConfig.from_yaml(config)  # so that errors name file and line
+        PhantomConfig.from_yaml(config)  # errors then name file and line
     given = {"slices": slices, "rows": rows, "columns": columns, "seed": seed}
     settings = read_overlays([config] if config else []) | {k: v for k, v in given.items() if v is not None}
     overrides = {"target": str(target.absolute()), "config": settings, "overwrite": overwrite}

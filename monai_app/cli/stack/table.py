@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def show_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of cells, each column as wide as its widest cell."""
+    """Print rows of cells, with each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def show_annotations(stack: "Stack", zs: Sequence[int]) -> None:
-    """Print a line for every one of these annotated slices."""
+    """Print a line for each of these annotated slices."""
     from monai_app.stack.annotations.listing import annotated_slices
 
     rows = [("slice", "name", "role", "labelled", *(phase.name for phase in stack.phases), "set by")]
@@ -30,7 +30,7 @@ def show_annotations(stack: "Stack", zs: Sequence[int]) -> None:
 
 
 def annotations_as_json(stack: "Stack") -> None:
-    """Print all annotated slices as JSON: ``pixels`` that nobody labelled as ``unlabelled``, others by phase."""
+    """Print all annotated slices as JSON: pixel counts by phase, and of ``unlabelled`` pixels."""
     from monai_app.stack.annotations.listing import annotated_slices
 
     names = ("unlabelled", *(phase.name for phase in stack.phases))

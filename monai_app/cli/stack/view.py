@@ -13,18 +13,20 @@ def view(
     stack: StackPath,
     labels: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Label image to show, or annotation. May be repeated. [default: all]"),
+        typer.Option(metavar="NAME", help="Label image to show, or 'annotation'. May be repeated. [default: all]"),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65_535, help="Port, up to 65535. [default: one that is free]", show_default=False),
+        typer.Option(min=0, max=65_535, help="Port, up to 65535. [default: a free one]", show_default=False),
     ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
-    napari: Annotated[bool, typer.Option("--napari", help="Open a window of napari instead.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address without opening a browser.")
+    ] = False,
+    napari: Annotated[bool, typer.Option("--napari", help="Open napari instead of the browser.")] = False,
 ) -> None:
     """Show a stack and its labels in the browser or in napari.
 
-    The browser shows Neuroglancer, which is served to this machine alone.
+    The browser shows Neuroglancer, which is served only to this machine.
     """
     from monai_app.stack import Stack
 
@@ -52,7 +54,7 @@ def _check_installed(package: str, extra: str) -> None:
 
 
 def _check_screen() -> None:
-    """Refuse to open a window where there is no screen, which another process tries: Qt would end it, and this one."""
+    """Refuse to open a window without a screen. A child process tries it, because Qt aborts a process that has none."""
     if not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))):
         raise ConfigError(
             "--napari needs a screen, and DISPLAY and WAYLAND_DISPLAY name none; leave --napari out and open the "

@@ -1,4 +1,4 @@
-"""Who made a model, under which licence, and what to cite: asked of the user, never invented."""
+"""Authors, licence and citations of a model, which the user must provide."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _URL = re.compile(r"https?://\S+")
 
 @dataclass(frozen=True)
 class Credits:
-    """What a user says of a model.
+    """The credits of a model.
 
     Args:
         authors: ``NAME``, or ``NAME; AFFILIATION``, each.
@@ -36,7 +36,7 @@ class Credits:
                 "a bioimage.io model names who made it; give --author NAME, or 'NAME; AFFILIATION', once for each"
             )
         if wrong := [name for name in self._names() if "/" in name]:
-            raise ConfigError(f"--author {wrong[0]!r}: names at bioimage.io hold no '/'; write it otherwise")
+            raise ConfigError(f"--author {wrong[0]!r}: names at bioimage.io cannot contain '/'; write it without")
         if not self.license:
             raise ConfigError(
                 "a bioimage.io model says under which licence it may be used, and that is for you to choose; give "
@@ -45,7 +45,8 @@ class Credits:
         for text in self.cite:
             if citation(text) is None:
                 raise ConfigError(
-                    f"--cite {text!r} holds neither a DOI nor a URL; add one, as in 'A. Author: Title, doi 10.1000/1'"
+                    f"--cite {text!r} contains neither a DOI nor a URL; add one, as in 'A. Author: Title, doi "
+                    "10.1000/1'"
                 )
 
     def author_entries(self) -> list[dict[str, Any]]:
@@ -66,7 +67,7 @@ def citations(texts: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def citation(text: str) -> dict[str, Any] | None:
-    """A reference as rdf.yaml has it; None where it holds neither a DOI nor a URL.
+    """A reference as rdf.yaml has it; None if it holds neither a DOI nor a URL.
 
     Example:
         >>> citation("Ronneberger et al.: U-Net, doi 10.1007/978-3-319-24574-4_28")

@@ -109,7 +109,7 @@ def _output(spec: ModelSpec, sides: Sides, file: Path, provenance: Mapping[str, 
     halo = {"halo": sides.halo} if sides.halo else {}
     return {
         "id": OUTPUT,
-        "description": "Probability of every phase, softmax(logits / temperature); label = place of the greatest",
+        "description": "Probability of every phase, softmax(logits / temperature); label = index of the maximum",
         "axes": [
             {"type": "batch"},
             {"type": "channel", "channel_names": channel_ids(spec.phase_names)},

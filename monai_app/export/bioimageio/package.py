@@ -1,4 +1,4 @@
-"""A trained run as a bioimage.io model, which bioimageio.core tests before it gets its name."""
+"""A trained run as a bioimage.io model, tested by bioimageio.core before it is published."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,13 +155,13 @@ def _readme(name: str, spec: ModelSpec, sides: Sides, scores: Sequence[str], bun
         *(f"- `{channel}`: {_place(text)}" for channel, text in channels),
         "",
         "At the ends of a stack the end slice is repeated. The preprocessing scales every channel by fixed numbers.",
-        f"Rows and columns are {sides.least} + n x {sides.step}; {sides.halo} pixels at each side of the output depend "
-        "on what lies beyond and are to be cropped (`halo`).",
+        f"Rows and columns are {sides.least} + n x {sides.step}; {sides.halo} pixels at each side of the output "
+        "depend on pixels outside and must be cropped (`halo`).",
         "",
         "## Output",
         "",
-        "The probability of every phase for that slice, softmax of the logits divided by the model's temperature "
-        "(1 where it is not calibrated); the label of a pixel is the place of the greatest:",
+        "The probability of every phase for that slice, softmax of the logits divided by the model's temperature (1 "
+        "if it is not calibrated); the label of a pixel is the index of the maximum:",
         "",
         *(f"- {phase.value}: `{channel}`, {phase.name}, colour {phase.colour}" for channel, phase in phases),
         "",
@@ -169,7 +169,7 @@ def _readme(name: str, spec: ModelSpec, sides: Sides, scores: Sequence[str], bun
         "",
         *scores,
         "",
-        "Check it on an annotated slice that took no part in training.",
+        "Check it on an annotated slice that was not used for training.",
         "",
     ]
     rest = bundle.read_text(encoding="utf8") if bundle.is_file() else ""

@@ -1,4 +1,4 @@
-"""Whole slices given as one tensor, tile by tile, with the logits that the whole slice gives at once."""
+"""An inferer that processes complete slices in tiles with exactly the logits of the complete slice."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,9 +25,9 @@ _fields: WeakKeyDictionary[nn.Module, dict[int, Field]] = WeakKeyDictionary()
 
 
 class ExactInferer(Inferer):
-    """Apply a network to whole slices by tiles; the logits are those of the whole slice at once, up to rounding.
+    """Apply a network to complete slices in tiles; the logits equal those of the complete slice up to rounding.
 
-    It takes the place of MONAI's ``SlidingWindowInferer``, whose logits depend on where its windows lie. A tile is read
+    It replaces MONAI's ``SlidingWindowInferer``, whose logits depend on the position of its windows. A tile is read
     with the halo that the network's measured receptive field asks for, and nothing is blended. A slice whose sides are
     no multiples of the stride is padded at its bottom and right by repeating the last pixel, see
     :mod:`monai_app.inference.tiling.plan`.
@@ -147,14 +147,14 @@ def _field(network: Callable[..., Tensor], channels: int, stride: int, device: s
 
 def _checked_window(window: Sequence[int], stride: int) -> tuple[int, int]:
     if type(stride) is not int or stride < 1:
-        raise ConfigError(f"stride {stride!r}: must be a whole number, 1 or more; give 2**(levels - 1)")
+        raise ConfigError(f"stride {stride!r}: must be an integer, 1 or more; give 2**(levels - 1)")
     sides = list(window) if isinstance(window, Sequence) else [window]
     numbers = [side for side in sides if type(side) is int]
     if len(sides) != 2 or numbers != sides or any(side < 1 or side % stride for side in sides):
         nearest = [max(-(-side // stride), 1) * stride for side in (2 * numbers or [512, 512])[:2]]
         raise ConfigError(
-            f"window {window!r}: must be rows and columns, multiples of the network's stride {stride}; use for "
-            f"instance {nearest}"
+            f"window {window!r}: must be rows and columns, multiples of the network's stride {stride}; use, for "
+            f"example, {nearest}"
         )
     rows, columns = sides
     return rows, columns

@@ -1,1 +1,1 @@
-"""What is known of a result beside its labels: how sure the model is of it, and how familiar its slices look."""
+"""Reports on a result: confidence, and how its slices compare with the training slices."""

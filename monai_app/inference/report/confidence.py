@@ -1,4 +1,4 @@
-"""How much of a result the network is not sure of: shares of pixels below thresholds, of every slice and of all."""
+"""Confidence of a result: shares of pixels below thresholds, per slice and in total."""
 
 import csv
 import logging
@@ -19,7 +19,7 @@ CONFIDENCE = "confidence"
 """Name of the map that is counted, and of the entry of a label image's attributes that says what was found."""
 
 TABLE = "confidence.csv"
-"""File beside a result: a row a slice, then one of all of them."""
+"""File with the confidence of a result: one row per slice, then one for all slices."""
 
 THRESHOLDS = (0.5, 0.7, 0.9)
 
@@ -82,5 +82,5 @@ def _tell(told: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     shares = ", ".join(f"{told[f'below_{each:g}']:.1%} of the pixels below {each:g}" for each in THRESHOLDS)
     least = min((row for row in rows if row["pixels"]), key=lambda row: row["mean"])
     logging.getLogger(__name__).info(
-        "confidence: mean %.3f, %s; least in slice %d, mean %.3f", told["mean"], shares, least["slice"], least["mean"]
+        "confidence: mean %.3f, %s; lowest in slice %d, mean %.3f", told["mean"], shares, least["slice"], least["mean"]
     )

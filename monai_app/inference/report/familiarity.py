@@ -1,4 +1,4 @@
-"""Slices of a stack that look unlike the slices that a model was trained on."""
+"""Slices of a stack that differ in appearance from the training slices of a model."""
 
 import csv
 import logging
@@ -15,7 +15,7 @@ from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
 
 TABLE = "slices.csv"
-"""File beside a result: a row a slice and detector with all that was measured, and in which measures it is unlike."""
+"""File with the appearance of a result's slices: one row per slice and detector with all measures and deviations."""
 
 _MOST = 10
 """Lines that are logged."""
@@ -23,7 +23,7 @@ _MOST = 10
 
 @dataclass(frozen=True)
 class Familiarity:
-    """How slices of a stack compare with the training slices of a model.
+    """Comparison of slices of a stack with the training slices of a model.
 
     Attributes:
         appearances: what was measured, by z.
@@ -57,7 +57,7 @@ class Familiarity:
 def look_at(
     stack: Stack, slices: Sequence[int], spec: ModelSpec, folder: Path, progress: Progress = silent
 ) -> Familiarity | None:
-    """Compare slices with the training slices of a model, and warn of those that are unlike them, ten lines at most.
+    """Compare slices with the training slices of a model, and warn of those that differ, in at most ten lines.
 
     What was measured is written as `TABLE`; where that is there, it is read instead.
 
@@ -69,7 +69,7 @@ def look_at(
         progress: called for every slice that is measured.
 
     Returns:
-        What was found; None where the model does not know how its training slices looked.
+        What was found; None if the model does not know how its training slices looked.
 
     Raises:
         StackError: a slice is damaged.
@@ -113,6 +113,8 @@ def _warn(lines: Sequence[str]) -> None:
     logger = logging.getLogger(__name__)
     shown = lines if len(lines) <= _MOST else lines[: _MOST - 1]
     for line in shown:
-        logger.warning("unlike the training slices: %s", line)
+        logger.warning("different from the training slices: %s", line)
     if len(lines) > len(shown):
-        logger.warning("%d lines more of such slices; %s beside the result has all", len(lines) - len(shown), TABLE)
+        logger.warning(
+            "%d more lines of such slices; see %s in the folder of the result", len(lines) - len(shown), TABLE
+        )

@@ -1,4 +1,4 @@
-"""The tables that lie beside a result."""
+"""The tables of a result."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,12 +18,12 @@ def write_tables(
     Args:
         result: not finished yet.
         slices: z of the slices that were segmented.
-        familiarity: how they look; None where the model has nothing to compare them with.
+        familiarity: how they look; None if the model has nothing to compare them with.
         model: the model.
 
     Returns:
-        What to record with the labels: ``unlike_training``, where there is something to compare; with maps
-        ``calibrated``, the temperature that they were made with, None for none; and ``confidence``, where it is stored.
+        What to record with the labels: ``unlike_training``, if there is something to compare; with maps ``calibrated``,
+        the temperature that they were made with, None for none; and ``confidence``, where it is stored.
 
     Raises:
         StackError: a chunk is damaged, or the disk cannot write.

@@ -93,7 +93,7 @@ class Builder:
         numbers = (maps,) if isinstance(maps, int) else maps
         channels = self.channels(maps)
         if any((1, channels, *self.shapes[number][1:]) != value.shape for number in numbers):
-            raise NotStreamableError(f"result {value.shape}, which is no map of the expected size")
+            raise NotStreamableError(f"result {value.shape}, which is not a map of the expected size")
         self._maps[value] = maps
 
     def build(self) -> RowStream:
@@ -101,7 +101,7 @@ class Builder:
         inputs = tuple(self.number(value) for value in self._graph.inputs)
         outputs: list[int] = []
         for number in map(self.number, self._graph.outputs):
-            own = number not in (*inputs, *outputs)  # else a copy, as every output is made by a layer of its own
+            own = number not in (*inputs, *outputs)  # otherwise a copy, because every output needs its own layer
             outputs.append(number if own else self.add(Concatenation, [number], self.shapes[number][0]))
         layers = tuple(self._packed(layer) for layer in self.layers)
         return RowStream(inputs, tuple(outputs), layers, tuple(channels for channels, *_ in self.shapes))

@@ -91,7 +91,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # which would load the compiler, only to tell it that there is nothing to compile
+        return False  # which would load the compiler unnecessarily
 
     def value(self, tensor: Tensor) -> Value:
         """The value of a tensor that depends on the inputs."""

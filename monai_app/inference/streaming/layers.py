@@ -67,7 +67,7 @@ class Convolution(Layer):
         groups: of channels.
         relu: whether a ReLU follows.
         packed: the kernels for oneDNN's fused convolution, for each source those of its channels; the weight is then a
-            mere shape. Empty where they are not packed.
+            mere shape. Empty if they are not packed.
     """
 
     weight: Tensor
@@ -90,7 +90,7 @@ class Convolution(Layer):
         return as_rows(made.relu_() if self.relu else made)
 
     def pack(self, channels: Sequence[int]) -> "Convolution":
-        """Lay the kernels out for the fused convolution where there is one for sources of these channels."""
+        """Lay the kernels out for the fused convolution if there is one for sources of these channels."""
         packed = onednn.pack(self.weight, channels, self.geometry) if self.groups == 1 else ()
         return replace(self, packed=packed, weight=self.weight.to("meta")) if packed else self
 
@@ -166,7 +166,7 @@ class BilinearUpsample(Upsample):
 class BlockConvTranspose(Upsample):
     """Transposed convolution whose kernel is its stride: a product of matrices.
 
-    oneDNN's own takes three times as long.
+    For CPUs: oneDNN's own takes three times as long.
 
     Attributes:
         kernels: for each row of the kernel (in channels, kernel columns * out channels).

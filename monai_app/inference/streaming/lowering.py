@@ -28,7 +28,7 @@ def lower_to_row_stream(
     weights = list(function.parameters()) if isinstance(function, nn.Module) else []
     like = weights[0] if weights else torch.zeros(())
     images = [like.new_zeros(1, channels, side, side) for _ in range(inputs)]
-    # cuDNN has operations of its own for what ATen can do on every device.
+    # cuDNN has its own operations for those that ATen has on every device.
     with torch.backends.cudnn.flags(enabled=False):
         graph = capture(function, images)
     builder = Builder(graph)
@@ -37,6 +37,6 @@ def lower_to_row_stream(
         if lowering is None or "out" in node.kwargs:  # into a tensor that exists already
             raise NotStreamableError(f"operation {node.name}")
         results = lowering(builder, node, *node.args, **node.kwargs)
-        for value, maps in zip(node.results, results, strict=False):  # statistics and indices are no maps
+        for value, maps in zip(node.results, results, strict=False):  # statistics and indices are not maps
             builder.define(value, maps)
     return builder.build()

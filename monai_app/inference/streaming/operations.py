@@ -96,7 +96,8 @@ def _transposed(
     builder: Builder, source: int, weight: Tensor, bias: Tensor | None, windows: dict[str, Window], groups: int
 ) -> int:
     inward, outward, down, across = weight.shape
-    if groups > 1 or list(windows.values()) != [Window.transposed(size, size) for size in (down, across)]:
+    blocks = weight.device.type == "cpu" and groups == 1  # elsewhere a kernel a row takes longer than what it computes
+    if not blocks or list(windows.values()) != [Window.transposed(size, size) for size in (down, across)]:
         channels = outward * groups
         return builder.add(ConvTranspose, [source], channels, **windows, weight=weight, bias=bias, groups=groups)
     kernels = weight.permute(2, 0, 3, 1).reshape(down, inward, across * outward).contiguous()
@@ -221,7 +222,7 @@ def _by_channel(builder: Builder, kind: type[Layer], source: Value, **options: A
 
 def _whole_factors(down: float | None, across: float | None) -> tuple[int, int]:
     if down is None or across is None or not float(down).is_integer() or not float(across).is_integer():
-        raise NotStreamableError("up-sampling to a size, or by no whole number")
+        raise NotStreamableError("up-sampling to a size, or by a factor that is not an integer")
     return int(down), int(across)
 
 

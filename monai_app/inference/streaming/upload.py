@@ -49,5 +49,6 @@ class Uploader:
 
     def _scaled(self, grey: Raw) -> Tensor:
         """(C, rows, columns) to scaled (rows, columns, C), in the arithmetic of MONAI's ``NormalizeIntensity``."""
-        values = self._copies.copy(torch.from_numpy(grey.astype(np.float32)))
+        own = np.array(grey, grey.dtype.newbyteorder("="), order="C")  # torch takes no foreign byte order
+        values = self._copies.copy(torch.from_numpy(own)).float()
         return ((values - self._mean) / self._std).permute(1, 2, 0).to(self._dtype).contiguous()

@@ -8,7 +8,7 @@ class Window:
     """A sliding window along one axis, of convolutions, pooling, up-sampling and transposed convolutions alike.
 
     The source's rows are spread ``up`` apart. Row r of the result reads ``kernel`` of the rows in between,
-    ``dilation`` apart, from row ``r * stride - padding`` on; those that are no rows of the source count nothing::
+    ``dilation`` apart, from row ``r * stride - padding`` on; those that are not rows of the source count nothing::
 
         kernel 3, stride 2, padding 1      kernel 4, up 2, padding 2 (transposed: kernel 4, stride 2, padding 1)
 

@@ -1,1 +1,1 @@
-"""Which tiles a stack is segmented in, and what each reads."""
+"""Tiling: the tiles of a segmentation, and the pixels that each reads."""

@@ -1,4 +1,4 @@
-"""How much a network that runs on whole tiles holds at once, counted while it runs on a small image."""
+"""Peak memory of a network that runs on complete tiles, measured on a small image."""
 
 from math import ceil
 from typing import Any
@@ -42,7 +42,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # which would load the compiler, only to tell it that there is nothing to compile
+        return False  # which would load the compiler unnecessarily
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = {_storage(value) for value in tree_iter((args, kwargs)) if isinstance(value, Tensor)}

@@ -1,4 +1,4 @@
-"""What is read, computed and written, tile by tile, before anything is: a plan is fixed, inspectable and can be saved.
+"""The plan of a segmentation: what each tile reads, computes and writes. A plan is immutable and can be saved.
 
 Along rows, and likewise along columns, a tile looks like this, ``|`` being multiples of the network's stride::
 
@@ -7,8 +7,8 @@ Along rows, and likewise along columns, a tile looks like this, ``|`` being mult
     core      |####################################|             grown to the network's stride
     read      |....|####################################|....|   and by the halo, as far as the slice goes
 
-A slice whose length is no multiple of the stride is padded at its end up to the next one, by repeating its last pixel.
-So is the whole slice when it is segmented at once; the tiles at this end read the padding where they reach it.
+A slice whose length is not a multiple of the stride is padded to the next multiple by repeating its last pixel. So is
+the whole slice when it is segmented at once; the tiles at this end read the padding where they reach it.
 
 Tiles are the cells of a grid that begins at row and column 0 of the slice, wherever the region lies: tiles of 1024 or
 2048 pixels then end where the store's chunks end, and no two of them write to the same chunk.
@@ -59,7 +59,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a region of a stack is segmented.
+    """The plan for segmenting a region of a stack.
 
     Args:
         shape: slices, rows and columns of the stack.
@@ -154,7 +154,7 @@ class Plan:
         return rows * columns
 
     def describe(self) -> list[str]:
-        """Return the plan in lines for people."""
+        """Return the plan as lines of text."""
         region, (slices, rows, columns) = self.region, self.shape
         grid = f"{len(self._cells(0))} x {len(self._cells(1))}"
         slab = f"each from a slab of {self.slices}" if self.slices > 1 else "each by itself"
@@ -163,12 +163,12 @@ class Plan:
             f"tiles: {len(self.tiles)}, a grid of {grid} with up to {_pair(self.tile)} pixels, in blocks of up to "
             f"{self.block} slices, {slab}",
             f"halo: {self.halo} pixels at a stride of {self.stride}; {100 * (self.overhead - 1):.1f} % of the pixels "
-            "are computed in addition",
+            "are computed more than once",
             f"stripes: {self.stripe} rows at a time",
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON knows it."""
+        """Return the plan as JSON values."""
         plan = {**asdict(self), "shape": list(self.shape), "region": self.region.to_json(), "tile": list(self.tile)}
         gaps = list(plan.pop("gaps"))
         return {**plan, "gaps": gaps} if gaps else plan  # as before there were gaps
@@ -183,7 +183,7 @@ class Plan:
         try:
             return TypeAdapter(cls).validate_json(json.dumps(content))
         except (ValidationError, TypeError, ValueError) as error:
-            raise ConfigError(f"the saved plan is damaged ({error}); begin again") from None
+            raise ConfigError(f"the saved plan is damaged ({error}); start over with --overwrite") from None
 
     def _cells(self, axis: int) -> list[Span]:
         """Return the parts of the region in the rows (axis 0) or columns (axis 1) of the grid."""

@@ -1,4 +1,4 @@
-"""Choose a plan for the memory there is, and estimate what it costs."""
+"""Choose a plan for the available memory, and estimate its cost."""
 
 import time
 from collections import Counter
@@ -9,6 +9,7 @@ from math import lcm, prod
 import numpy as np
 import torch
 
+from monai_app.device.copies import finish
 from monai_app.device.memory import enough_memory, free_bytes, held_bytes
 from monai_app.device.precision import full_precision
 from monai_app.device.tuning import stripe_rows
@@ -46,7 +47,7 @@ _LONG = 10.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a plan costs, found by a short calibration.
+    """The cost of a plan, from a short calibration.
 
     Attributes:
         seconds: time for all its tiles, on one process.
@@ -59,7 +60,7 @@ class Estimate:
     disk: int
 
     def describe(self) -> str:
-        """Return the estimate as a line for people."""
+        """Return the estimate as a line of text."""
         return (
             f"estimate: about {duration(self.seconds)} on one process, {self.memory / 2**30:.1f} GiB of memory, at "
             f"most {self.disk / 2**30:.2f} GiB on disk before compression"
@@ -95,12 +96,12 @@ class Planner:
             region: what is segmented.
             halo: pixels around a core, from the network's measured field.
             request: what was asked for.
-            single: every target slice is a block of its own.
+            single: every target slice is a separate block.
             processes: that will write and share this machine's memory; no two tiles may then share a chunk. 0 is this
                 process alone, 1 any number of them on other machines.
 
         Raises:
-            ConfigError: a tile that is no multiple of the stride, or that shares chunks with others and must not, or
+            ConfigError: a tile that is not a multiple of the stride, or that shares chunks with others and must not, or
                 too little memory for the smallest tile.
         """
         separate, held = processes > 0, Counter(cpu=held_bytes())
@@ -112,7 +113,7 @@ class Planner:
             if separate and not plan.chunk_aligned:
                 continue
             needed = held + self._bytes(plan)
-            # Who names a tile and no memory wants that tile.
+            # A tile without a memory limit is used as given.
             if needed <= budget or (request.tile is not None and request.memory is None):
                 return plan
             smallest = min(smallest or needed, needed, key=Counter.total)
@@ -143,7 +144,7 @@ class Planner:
         return "cuda" if self.network.device.type == "cuda" else "cpu"
 
     def _bytes(self, plan: Plan) -> Counter[str]:
-        """The same by kind of memory: maps lie where the network runs, what is read and written on the host."""
+        """Return the same by kind of memory: maps are on the device, pixels that are read and written on the host."""
         tile = max(plan.tiles, key=lambda tile: tile.computed)
         (rows, columns), targets = tile.read.shape, len(tile.write.z)
         detectors = len(self.network.model.spec.detectors)
@@ -195,6 +196,7 @@ class Planner:
         with full_precision(), enough_memory(self.network.device):
             for _ in self.network.logits(dict.fromkeys(sequence, grey), sequence, len(tile.write.z), plan.stripe):
                 pass
+            finish(self.network.device)
         return (time.perf_counter() - begin) / (len(tile.write.z) * rows * columns)
 
     @property

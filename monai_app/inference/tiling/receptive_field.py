@@ -1,4 +1,4 @@
-"""The receptive field of a network, measured: how far away a pixel can change the logits.
+"""Measuring the receptive field of a network: the distance up to which a pixel affects the logits.
 
 Lines of an image are made NaN, and the lines of the logits that become NaN are looked at. NaN passes through
 convolutions, pooling, activations and products whatever the weights are. Gradients and differences vanish where a
@@ -88,7 +88,7 @@ def measure_halo(model: Model) -> int:
     if model.keeps_nan:
         return measure_field(network, channels, stride).halo
     if halo is None:
-        raise ConfigError(f"{model.weights} does not say its halo; write it again with `monai-app export RUN`")
+        raise ConfigError(f"{model.weights} has no halo in its metadata; write it again with `monai-app export RUN`")
     with torch.no_grad():
         for axis in (2, 3):
             _check_part(_Probe(network, channels, stride, axis), halo)
@@ -141,8 +141,8 @@ class _Probe:
             ) from error
         if logits.ndim != 4 or logits.shape[2:] != images.shape[2:]:
             raise ConfigError(
-                f"stride {self.stride}: the network gives {tuple(logits.shape)} for {name}; it must give logits "
-                "(B, K, H, W) of the same H and W: give its own stride, or correct the network"
+                f"stride {self.stride}: the network gives {tuple(logits.shape)} for {name}; it must return logits (B, "
+                "K, H, W) of the same H and W; give its own stride, or correct the network"
             )
         return logits
 
@@ -164,9 +164,9 @@ def _check_part(probe: _Probe, halo: int) -> None:
     difference = (whole - part).abs().max().item() / spread
     if difference > DIFFERENCE:
         raise ConfigError(
-            f"the network's logits depend on the size of the image: those of a part differ from the whole's by "
-            f"{difference:.1e} of their spread. Tiles would be inexact; use up-sampling without align_corners, "
-            "and nothing that asks for the size"
+            "the network's logits depend on the size of the image: those of a part differ from those of the complete "
+            f"image by {difference:.1e} of their spread. Tiles would be inexact; use up-sampling without "
+            "align_corners, and no operation that depends on the size"
         )
 
 
@@ -196,14 +196,16 @@ def _survey(probe: _Probe) -> int:
     first = length // 2 // stride * stride
     plain, reached = probe.reached(length, [range(0), range(first, first + stride)])
     if plain.any():
-        raise ConfigError("the network's logits of an image of zeros are no numbers; its weights are lost, train again")
+        raise ConfigError(
+            "the network's logits of an image of zeros are not finite; its weights are unusable, train again"
+        )
     if reached[[0, -1]].any():
         raise ConfigError(
             f"the network's output depends on everything in the image: a pixel reaches {first} pixels and more. "
             "Image-wide statistics such as instance normalisation make tiles inexact; use batch norm or none"
         )
     if not reached.any():
-        raise ConfigError("no pixel of the image reaches the network's logits; check what the network does with it")
+        raise ConfigError("no pixel of the image affects the network's logits; check the network")
     whole = _phase(0, reached, first)
     return max(whole.before, whole.after - (stride - 1), 0)
 

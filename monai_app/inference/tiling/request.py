@@ -1,4 +1,4 @@
-"""What a person asks of a plan; the rest is left to the planner."""
+"""The user's requests for a plan."""
 
 import re
 from collections.abc import Sequence

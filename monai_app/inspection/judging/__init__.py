@@ -1,1 +1,1 @@
-"""What of the measures is odd: rules with their thresholds, and findings."""
+"""Rules with their thresholds, and findings."""

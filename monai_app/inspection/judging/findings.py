@@ -1,4 +1,4 @@
-"""What is odd about a stack, one thing at a time."""
+"""A finding about a stack."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ class Finding:
 
     Args:
         kind: what it is, in one or two words.
-        slices: z of the slices that it concerns, the first of them where it lasts; none where it concerns all.
+        slices: z of the slices that it concerns, the first of them where it lasts; none if it concerns all.
         names: their names.
-        detectors: the detector, or two that do not go together; none where it concerns all.
+        detectors: the detector, or two that do not go together; none if it concerns all.
         value: what was measured, as text.
         usual: what is usual there, as text.
         rule: by which rule it is odd.

@@ -1,4 +1,4 @@
-"""What of the measures is odd, as findings."""
+"""Judging measures: anomalies as findings."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -24,7 +24,7 @@ _ORDER: Mapping[str, tuple[str, str, str]] = {
     "misplaced": (
         "correlation {:.2f} with the slice before, {:.2f} with the one behind",
         "less like its neighbours than they are like each other",
-        "look at it: move it where it belongs, or leave it out if it is damaged",
+        "check it: move it to its place, or leave it out if it is damaged",
     ),
     "nearly repeated": (
         "correlation {:.3f}",
@@ -41,7 +41,7 @@ _PAIR = ("agreement", "offset_fit")
 
 
 def judge(images: Images, table: Table, survey: Survey) -> tuple[Finding, ...]:
-    """Find what is odd in a table of measures.
+    """Find anomalies in a table of measures.
 
     Args:
         images: the stack.

@@ -17,7 +17,7 @@ from monai_app.inspection.measuring.table import Table, Values
 
 @dataclass(frozen=True)
 class Disorder:
-    """Slices that do not go on as others do.
+    """Slices that interrupt the sequence of others.
 
     Args:
         kind: "swapped", "misplaced", "nearly repeated", "shifted" or "jump".

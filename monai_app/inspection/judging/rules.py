@@ -1,4 +1,4 @@
-"""The rules by which slices are odd, with their thresholds: all that is a matter of judgement stands here.
+"""The rules for findings with their thresholds: everything that is a matter of judgement is here.
 
 A slice is compared with `NEIGHBOURS` slices on either side within its series without gaps. It is odd if it differs
 from the medians of both sides, in the same direction, by more than the least change that matters and by more than
@@ -49,14 +49,14 @@ ODD = (
         "mean",
         0,
         0.1,
-        "look at it: did the detector's settings change, or did it charge? Record it again or leave it out",
+        "check it: did the detector's settings change, or did it charge? Record it again or leave it out",
     ),
     OddRule(
         "contrast",
         "contrast",
         0,
         0.2,
-        "look at it: did the detector's settings change, or is something in front? Record it again or leave it out",
+        "check it: did the detector's settings change, or is something in front? Record it again or leave it out",
     ),
     # A Gaussian of 1 pixel on a sharp image lowers the measure by a third to a half.
     OddRule("blurred", "focus", -1, 0.25, "it is out of focus: leave it out, and do not annotate it"),
@@ -74,7 +74,7 @@ ODD = (
         "curtaining",
         1,
         0.06,
-        "look at it: leave it out if structure is hidden; otherwise annotate a slice like it",
+        "check it: leave it out if structure is hidden; otherwise annotate a similar slice",
         absolute=True,
     ),
     # Where 1 % is clipped, the brightest or darkest phase has lost its texture.
@@ -118,7 +118,7 @@ OUT_OF_ORDER = 0.4
 """How much more alike slices must be when put into another order, as a share of what one slice of distance costs."""
 
 CHANCE = 0.75
-"""What a slice of distance costs must be so many robust standard deviations, or the slices are no neighbours: for
+"""What a slice of distance costs must be so many robust standard deviations, or the slices are not neighbours: for
 unrelated pictures it is about none, for those of ISBI 2012 four, and less where many slices are in disorder."""
 
 SHIFT_PX = 4.0

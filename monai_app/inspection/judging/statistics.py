@@ -1,4 +1,4 @@
-"""Robust statistics of values along a stack; NaN where there is no value."""
+"""Robust statistics of values along a stack; NaN if there is no value."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ _NORMAL = 1.4826
 
 
 def scatter(values: Values) -> float:
-    """Standard deviation around 0 of what is normal among the values; 0 where there is none."""
+    """Standard deviation around 0 of what is normal among the values; 0 if there is none."""
     known = values[~np.isnan(values)]
     return _NORMAL * float(np.median(np.abs(known))) if len(known) else 0.0
 

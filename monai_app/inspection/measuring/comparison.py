@@ -16,7 +16,7 @@ _FINEST = 0.2
 """Cycles a pixel above which noise prevails in an image made smaller."""
 
 _CURTAINS = 10.0
-"""Degrees around the horizontal axis that are left out: curtains go on from slice to slice and stay in their place."""
+"""Degrees around the horizontal axis that are left out: curtains persist from slice to slice at the same place."""
 
 _LEVELS = 32
 """Grey levels of the joint histogram of two detectors."""
@@ -52,7 +52,7 @@ def compare(first: Spectrum, second: Spectrum, columns: int) -> Peak:
 
 
 def mutual_information(first: Floats, second: Floats) -> float:
-    """Normalised mutual information of two images of one shape: 0 where unrelated, 1 where one tells the other.
+    """Normalised mutual information of two images of one shape: 0 if unrelated, 1 if one determines the other.
 
     ``2 I(A, B) / (H(A) + H(B))`` over `_LEVELS` grey levels of equal frequency. Mutual information needs no common
     contrast (Maes et al. 1997, doi:10.1109/42.563664).

@@ -55,7 +55,7 @@ class Curtaining:
     Args:
         strength: standard deviation of what they add, as a share of the mean grey value.
         angles: how they lean from the vertical, degrees, the strongest first; positive ones lean to the right going
-            down. Empty where there are none.
+            down. Empty if there are none.
     """
 
     strength: float

@@ -89,7 +89,7 @@ def measure_noise(plane: Plane) -> float:
 
 
 def _median(counts: npt.NDArray[np.int64]) -> float:
-    """Median magnitude of whole numbers that stand for values rounded to them, from how often each occurs."""
+    """Median magnitude of integers that stand for values rounded to them, from how often each occurs."""
     below = np.cumsum(counts)
     place = int(np.searchsorted(below, below[-1] / 2))
     inside = (below[-1] / 2 - (below[place] - counts[place])) / counts[place]

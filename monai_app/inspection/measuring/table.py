@@ -9,7 +9,7 @@ import numpy.typing as npt
 from monai_app.inspection.measuring.slices import BINS
 
 Values = npt.NDArray[np.float64]
-"""One value a slice; NaN where there is none."""
+"""One value a slice; NaN if there is none."""
 
 _FULL = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
 """Highest grey values of detectors and of files."""
@@ -109,7 +109,7 @@ class Table:
             values["clipped_high"][~clipped & ~np.isnan(values["highest"])] = 0
 
     def usual(self, detector: str, measure: str) -> float:
-        """The median of a measure; NaN where there is none."""
+        """The median of a measure; NaN if there is none."""
         values = self.values[detector][measure]
         return float(np.median(values[~np.isnan(values)])) if not np.isnan(values).all() else float("nan")
 

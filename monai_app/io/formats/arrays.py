@@ -53,7 +53,7 @@ def depth_of(shape: Sequence[int], chunks: Sequence[int] | None, dtype: np.dtype
 
     Args:
         shape: of the array.
-        chunks: shape of a chunk; None where the array is stored in one piece.
+        chunks: shape of a chunk; None if the array is stored in one piece.
         dtype: type of the values.
 
     Raises:
@@ -95,7 +95,7 @@ def channels_along(axes: str, shape: Sequence[int], names: Sequence[str | None] 
     if axes[-2:] != "yx" or any(axis not in "zc" for axis, _ in leading) or min(shape) < 1:
         raise StackError(
             f"its axes are {axes} with sizes {tuple(shape)} and must be slices (z) and channels (c) in any order, "
-            "then rows (y) and columns (x); save it so, every point in time as a file of its own"
+            "then rows (y) and columns (x); save it that way, with a separate file per time point"
         )
     count = dict(leading).get("c", 1)
     if count == 1:
@@ -112,7 +112,7 @@ def unnamed_axes(shape: Sequence[int]) -> str:
     """
     if len(shape) < 2 or sum(length > 1 for length in shape[:-2]) > 1:
         raise StackError(
-            f"it has axes of {tuple(shape)} without names, and must have slices, rows and columns; save every detector "
-            "as an array of its own, or name the axes"
+            f"it has axes of {tuple(shape)} without names, and must have slices, rows and columns; save every "
+            "detector as a separate array, or name the axes"
         )
     return "".join("z" if length > 1 else "t" for length in shape[:-2]) + "yx"

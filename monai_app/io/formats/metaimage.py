@@ -84,7 +84,7 @@ def _check(entries: dict[str, str]) -> None:
 
 
 def _pixel_file(path: Path, name: str) -> Path | None:
-    """The file of the pixels: None where they follow the header, else one beside it."""
+    """The file of the pixels: None if they follow the header, else one beside it."""
     if name.casefold() == "local":
         return None
     data = path.with_name(Path(name).name)

@@ -28,7 +28,7 @@ def open_mrc(path: Path, request: Request) -> VolumePlanes:
     """Check the header of an MRC file.
 
     Raises:
-        StackError: as `open_volume`; its axes are not columns, rows and slices.
+        StackError: see `open_volume`; its axes are not columns, rows and slices.
     """
     planes = open_volume(_read, path, request)
     return replace(planes, recorded=Recorded(_size(_parsed(path)), origin="its header"))

@@ -99,7 +99,7 @@ def _attributes(path: Path) -> Mapping[str, Any]:
     if isinstance(node, zarr.Group) and not (isinstance(content, dict) and content.get("multiscales")):
         images = ", ".join(sorted(name for name, _ in node.members())[:8])
         raise StackError(
-            f"{path.name} is no image (it has no 'multiscales', but {images or 'nothing'}): say which of "
+            f"{path.name} is not an image (it has no 'multiscales', but {images or 'nothing'}): say which of "
             "these is meant, as in 'dataset: 0'"
         )
     return content

@@ -28,7 +28,7 @@ def read_nifti(path: Path) -> Header:
     """Read what a NIfTI file, .nii or .nii.gz, says of itself.
 
     Raises:
-        StackError: it is no NIfTI file in one piece, has more than four axes, or two geometries that differ.
+        StackError: it is not a NIfTI file in one piece, has more than four axes, or two geometries that differ.
     """
     packed = path.name.casefold().endswith(".gz")
     with opened(path, packed) as stream:
@@ -39,7 +39,7 @@ def read_nifti(path: Path) -> Header:
     kind: Any = nibabel.Nifti2Header if large else nibabel.Nifti1Header  # typed in part
     length = 540 if large else 348
     if len(start) < length:
-        raise StackError(f"it has {len(start)} bytes and is no NIfTI file; save or copy it again")
+        raise StackError(f"it has {len(start)} bytes and is not a NIfTI file; save or copy it again")
     header = kind(start[:length], check=False)
     if header["sizeof_hdr"] != length or bytes(header["magic"].item())[:3] not in (b"n+1", b"n+2"):
         raise StackError(
@@ -67,7 +67,7 @@ def read_nifti(path: Path) -> Header:
 
 
 def _three_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Lengths of x, y, z, and of detectors where there are several; axes of length 1 beyond the third mean nothing."""
+    """Lengths of x, y, z, and of detectors if there are several; axes of length 1 beyond the third mean nothing."""
     shape = (*shape, *(1 for _ in range(3 - len(shape))))
     shape = (*shape[:3], *(length for length in shape[3:] if length != 1))
     if len(shape) > 4 or min(shape) < 1:
@@ -76,7 +76,7 @@ def _three_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def nifti_affine(header: Any) -> Affine:
-    """Read where the voxels of a NIfTI file lie: by the sform; where there is none, by the qform.
+    """Read where the voxels of a NIfTI file lie: by the sform; if there is none, by the qform.
 
     Programs take one or the other, ITK not always the one that nibabel does, so the two have to agree: to 0.05 voxel
     for every voxel, beyond what rounding to 32 bits does. That is little in shifts, but a quaternion leaves a turn near

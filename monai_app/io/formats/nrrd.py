@@ -57,7 +57,7 @@ def read_nrrd(path: Path) -> Header:
 def _check(content: dict[str, Any]) -> None:
     lacking = [name for name in ("dimension", "type", "encoding", "sizes") if name not in content]
     if lacking or content["dimension"] != len(content["sizes"]):
-        raise StackError(f"it is no complete NRRD file (lacking: {lacking or 'sizes'}); save or copy it again")
+        raise StackError(f"it is not a complete NRRD file (lacking: {lacking or 'sizes'}); save or copy it again")
     if len(content["sizes"]) != 3 or min(content["sizes"]) < 1:
         raise StackError(
             f"it has axes of {content['sizes'].tolist()} and must have three; save one label map without "
@@ -81,7 +81,7 @@ def _segments(content: dict[str, Any]) -> dict[int, str]:
             value = str(content.get(f"Segment{found[1]}_LabelValue", ""))
             if not value.isdecimal() or int(value) in segments:
                 raise StackError(
-                    f"segment {name!r} has the value {value!r}, which is no number of its own; save the segments as "
+                    f"segment {name!r} has the value {value!r}, which is not a separate number; save the segments as "
                     "one label map, without overlaps"
                 )
             segments[int(value)] = str(name)

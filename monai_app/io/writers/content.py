@@ -23,12 +23,12 @@ class Content:
     Args:
         shape: (slices, rows, columns).
         dtype: type of the pixels.
-        planes: (rows, columns) each, slice after slice, and channel after channel where there are several; read once.
+        planes: (rows, columns) each, slice after slice, and channel after channel if there are several; read once.
         affine: 4 x 4, from the index x, y, z to LPS.
         unit: the unit of lengths that the file is to name; None for micrometres, which formats name as programs expect.
         channels: number of channels.
-        phases: what the values mean; None where they are no labels.
-        slice_names: of every slice; empty where they have none.
+        phases: what the values mean; None if they are not labels.
+        slice_names: of every slice; empty if they have none.
         title: what it is, for people.
     """
 

@@ -16,7 +16,7 @@ def write_slice_png(
     phases: tuple[Phase, ...] | None,
     voxel_nm: tuple[float, float, float],
 ) -> None:
-    """Write labels as indices into a table of the phases' colours; what is no phase is black.
+    """Write labels as indices into a table of the phases' colours; what is not a phase is black.
 
     Args:
         path: the file.

@@ -24,7 +24,7 @@ _NONE = 1
 
 
 def colours(phases: tuple[Phase, ...]) -> npt.NDArray[np.uint16]:
-    """The colour table of a TIFF of labels: (red, green and blue; values); what is no phase is black."""
+    """The colour table of a TIFF of labels: (red, green and blue; values); what is not a phase is black."""
     table = np.zeros((3, 256), np.uint16)
     for phase in phases:
         table[:, phase.value] = np.multiply(phase.rgb, 257)

@@ -1,1 +1,1 @@
-"""A stack as MONAI Label's datastore: cases, what clients send, and the folder in which it is kept."""
+"""A stack as MONAI Label's datastore: cases, files of clients, and the folder for them."""

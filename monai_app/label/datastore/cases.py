@@ -1,6 +1,6 @@
 """Cases: a slice to annotate with its neighbours, exported as a volume file on first use.
 
-A client downloads the file, labels it and saves a label map; `Cases.import_labels` brings that into the store.
+A client downloads the file, labels it and saves a label map, which `Cases.import_labels` writes to the store.
 """
 
 import json
@@ -23,7 +23,7 @@ from monai_app.label.settings import Settings
 from monai_app.stack import Revision, Role, Stack, revise, to_phases
 
 _RESERVED = "labels"
-"""MONAI Label keeps labels in a folder of this name beside the cases."""
+"""MONAI Label keeps labels in a folder of this name next to the cases."""
 
 _OURS = re.compile(r".+_z\d{4,}(\.nii\.gz|\.nii|\.nrrd)|\.[0-9a-f]{16}\.cases|cases\.json")
 
@@ -33,7 +33,7 @@ class Case:
     """A slice to annotate.
 
     Attributes:
-        id: its file's name without the suffix; letters, digits, ``_`` and ``-``.
+        id: its file name without suffix; letters, digits, ``_`` and ``-``.
         z: the slice.
         slices: every slice in the file.
     """
@@ -44,25 +44,24 @@ class Case:
 
 
 class Imported(NamedTuple):
-    """What a saved label did to the annotations: z of the slices that it set or replaced, and that it took back."""
+    """Effect of a saved label on the annotations: z of the slices that it set or replaced, and that it removed."""
 
     set: tuple[int, ...]
     removed: tuple[int, ...]
 
 
 class Cases:
-    """The cases of a stack, and their volume files: removed when the stack or their form is another.
+    """The cases of a stack and their volume files, which are removed when the stack or their format changes.
 
     Args:
-        settings: the stack, its slices to annotate and to test, and how many slices a file has. Its layout: "paired",
-            one volume a detector, the first detector's is the case's file, the others' lie in folders named by the
-            detector beside it; or "channels", one NIfTI file with the detectors as the fourth axis.
-        folder: where the files are made.
+        settings: the stack, its slices to annotate and to test, the number of slices per file and the layout: "paired"
+        is one volume per detector (the first detector's is the case's file, the others are in folders named by
+        detector); "channels" is one NIfTI file with the detectors as the fourth axis. folder: folder of the files.
 
     Raises:
-        ConfigError: suffix and layout that do not go together, or a detector whose folder would be that of the labels.
+        ConfigError: suffix and layout are incompatible, or a detector's folder would be that of the labels.
         AnnotationError: the stack has no phases.
-        StackError: there is no such stack, or another one in its place, or it lacks a slice that is asked for.
+        StackError: the stack does not exist, was replaced, or lacks a requested slice.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -87,26 +86,26 @@ class Cases:
 
     @property
     def stack(self) -> Stack:
-        """The stack with its annotations of now.
+        """The stack with its current annotations.
 
         Raises:
-            StackError: it is gone, or another one was ingested in its place.
+            StackError: it no longer exists or was replaced.
         """
         return self._opened.reopened()
 
     def grid(self, case: Case) -> Grid:
-        """Where the voxels of a case lie: cases lie at their places in the stack."""
+        """Return the grid of a case's voxels, which is at its place in the stack."""
         z, y, x = (size / 1000 for size in self._opened.voxel_nm)
         return Grid((len(case.slices), *self._opened.shape[1:]), (z, y, x), (case.slices.start * z, 0.0, 0.0))
 
     def path(self, case: Case) -> Path:
-        """The file of a case, whether it is there or not."""
+        """Return the path of a case's file, which need not exist."""
         return self.folder / f"{case.id}{self.suffix}"
 
     def image(self, case: Case) -> Path:
-        """The file of a case, exported if it does not exist; another process that exports it is waited for.
+        """Return the file of a case, exporting it if it does not exist, or waiting for another process that exports it.
 
-        Pixels keep the stack's type. The case's file is made last: where it is, its partners are.
+        Pixels keep the stack's type. The case's file is written last: if it exists, so do its partners.
 
         Raises:
             StackError: the stack was replaced, or cannot be read.
@@ -122,8 +121,11 @@ class Cases:
         return path
 
     def _remove_others(self) -> None:
-        """Remove the cases of another stack or form, and stamp the folder for those that come now."""
-        for path in [*self.folder.glob("*"), *self.folder.glob("*/*")]:  # cases first: where one is, its partners are
+        """Remove the cases of another stack or format, and mark the folder for the new ones."""
+        for path in [
+            *self.folder.glob("*"),
+            *self.folder.glob("*/*"),
+        ]:  # cases first: if one exists, so do its partners
             if _OURS.fullmatch(path.name) and not path.parent.is_symlink():
                 path.unlink()
         self._stamp.touch()
@@ -137,7 +139,7 @@ class Cases:
             write_volume(partner_path(path, detector) if number else path, pixels[:, number], self.grid(case))
 
     def export_labels(self, case: Case, path: Path) -> None:
-        """Write the annotations of a case's slices as a label volume on the case's grid; 0 is unlabelled.
+        """Write the annotations of a case's slices to a label volume on the case's grid; 0 is unlabelled.
 
         Raises:
             StackError: the stack was replaced, or cannot be read.
@@ -149,25 +151,24 @@ class Cases:
         write_volume(path, labels, grid)
 
     def import_labels(self, case: Case, path: Path, label_info: Any = None) -> Imported:
-        """Bring a label map that a client saved for a case into the store.
+        """Write a label map that a client saved for a case to the store.
 
-        The slices on which it labels any pixel are set. Those that this case had set before and that are blank now are
-        taken back: they are unlabelled then, also where they were ingested with an annotation or another case had set
-        one, because what was painted over is kept nowhere. Other slices stay as they are. What the case had set is
-        looked up while nobody else annotates.
+        Slices with any labelled pixel are set. Slices that this case had set before and that are blank now become
+        unlabelled, even if they were ingested with an annotation or set by another case, because overwritten labels are
+        not kept. Other slices are unchanged. What the case had set is read while annotations are locked.
 
         Args:
             case: the case.
             path: the label map.
-            label_info: the client's segments, see `segment_names`, for files that do not name their own segments as a
-                ``.seg.nrrd`` does; None: values are those of phases.
+            label_info: the client's segments, see `segment_names`, for files that do not name segments themselves as
+            ``.seg.nrrd`` does; None means that values are phases.
 
         Raises:
-            AnnotationError: the file cannot be read, does not lie on the case's grid, holds values without a meaning,
-                or labels nothing.
+            AnnotationError: the file cannot be read, is not on the case's grid, contains values without a meaning, or
+            labels nothing.
         """
         grid = self.grid(case)
-        # Programs may save more than the case (its surroundings padded), but not without limit.
+        # Programs may save more than the case (padding around it), but within a limit.
         most = 4 * math.prod(grid.shape) + 1_000_000
         try:
             volume = read_volume(path, max_voxels=most)
@@ -188,8 +189,8 @@ class Cases:
             removed = tuple(z for z in case.slices if z not in planes and stack.annotated_by(z) == case.id)
             if not planes and not removed:
                 raise AnnotationError(
-                    f"the label of case {case.id} labels no pixel, and nothing was labelled in it before; label some "
-                    "and save it again"
+                    f"the label of case {case.id} has no labelled pixel, nor had it before; label some and save it "
+                    "again"
                 )
             done = Imported(changed, removed)
             return Revision({**{z: planes[z] for z in changed}, **dict.fromkeys(removed)}, roles)
@@ -198,26 +199,26 @@ class Cases:
         return done
 
     def remove_labels(self, case: Case) -> None:
-        """Take the annotations of a case back (see `owned_slices`); its slices are unlabelled then."""
+        """Remove the annotations of a case's slices (see `owned_slices`)."""
         revise(self.stack, lambda stack: Revision(dict.fromkeys(owned_slices(stack, case))))
 
     def role(self, stack: Stack, z: int) -> Role:
-        """What labels of a slice are for."""
+        """Return the role of a slice's labels."""
         return "test" if z in self.test_slices else stack.roles.get(z, "train")
 
     def labelled_ids(self) -> set[str]:
-        """The ids of the cases that have annotated slices (see `owned_slices`)."""
+        """Return the ids of the cases with annotated slices (see `owned_slices`)."""
         stack = self.stack
         return {case.id for case in self if owned_slices(stack, case)}
 
 
 def owned_slices(stack: Stack, case: Case) -> tuple[int, ...]:
-    """The annotated slices that count as a case's: its own, and those whose annotation was saved with it."""
+    """Return the annotated slices that belong to a case: its own, and those whose annotation was saved with it."""
     return tuple(z for z in case.slices if z in stack.roles and (z == case.z or stack.annotated_by(z) == case.id))
 
 
 def id_prefix(name: str) -> str:
-    """A sample's name as ids of cases begin: no dots, since MONAI Label takes all that follows one as the suffix.
+    """Return the prefix of case ids: a sample's name without dots, after which MONAI Label expects a suffix.
 
     Example:
         >>> id_prefix("cement, run 2.1")
@@ -228,7 +229,7 @@ def id_prefix(name: str) -> str:
 
 def _check_form(stack: Stack, settings: Settings) -> None:
     if settings.layout == "channels" and settings.suffix == ".nrrd":
-        raise ConfigError("suffix '.nrrd' does not go with layout 'channels'; choose .nii.gz or .nii")
+        raise ConfigError("format '.nrrd' does not support layout 'channels'; choose .nii.gz or .nii")
     if settings.layout == "paired" and _RESERVED in (name.casefold() for name in stack.detectors):
         raise ConfigError(
             f"detector {_RESERVED!r} would be exported to the folder of the labels; use layout 'channels', or ingest "

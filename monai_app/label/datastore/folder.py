@@ -1,4 +1,4 @@
-"""The server's folder: it is ours alone, which a file in it says, and one server's at a time."""
+"""The server's folder: a marker file identifies it, and a lock reserves it for one server."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,34 +15,34 @@ from monai_app.stack.places import check_outside_stores
 from monai_app.storage import storage_error
 
 MARKER = "monai-app-serve.json"
-"""File that says whose folder this is: servers empty and replace what is in it."""
+"""Marker file of a server's folder, whose content servers replace."""
 
 _OF_STACK = {"cases", "labels", "models", "records.json", "scores"}
-"""What is of one stack."""
+"""The content that belongs to one stack."""
 
 _EARLIER = {*_OF_STACK, "logs", "sessions", "temporary", "uploads"}
-"""What servers before the marker kept in their folder."""
+"""The content of folders that servers created before the marker was introduced."""
 
 
 @contextmanager
 def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
-    """Make the server's folder, and keep other servers off it while the body runs.
+    """Create the server's folder, and lock it against other servers while the body runs.
 
     Args:
-        workspace: the folder, its links followed: two servers must mean the same folder by the same name.
+        workspace: the folder with links resolved, so that the same folder has the same lock.
         stack: the stack.
 
     Raises:
-        ConfigError: the folder lies in the stack, holds what is not the server's or belongs to another stack,
-            or cannot be written.
-        BusyError: another server works in it.
+        ConfigError: the folder is inside the stack, contains other files, belongs to another stack, or cannot be
+        written.
+        BusyError: another server uses it.
     """
     folder = workspace.folder
     check_outside_stores(folder)
     with ExitStack() as held:
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            busy = f"another server works in {folder}; stop it, or give another folder (--studies)"
+            busy = f"another server uses {folder}; stop it, or give another folder (--studies)"
             held.enter_context(lock(lock_path(folder), busy))
             if folder.exists():
                 _check_ours(folder, stack)
@@ -58,17 +58,17 @@ def own_folder(workspace: Workspace, stack: Stack) -> Iterator[None]:
 
 
 def _check_ours(folder: Path, stack: Stack) -> None:
-    """Refuse a folder in which a person may have something, or which is of another stack."""
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}  # systems put those anywhere
+    """Refuse a folder with files of the user, or of another stack."""
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}  # created by operating systems
     if names and MARKER not in names and not (names <= _EARLIER and (folder / "logs" / "server.log").is_file()):
         raise ConfigError(
-            f"{folder} holds {min(names)!r} and no {MARKER}, so no server made it, and a server would remove files in "
-            "it; give a folder that is empty or not there yet (--studies)"
+            f"{folder} holds {min(names)!r} but no {MARKER}, so it is not a server's folder, and a server would "
+            "remove files in it; give an empty or new folder (--studies)"
         )
     found = read_json(folder / MARKER, ()) if MARKER in names else {}
     if names & _OF_STACK and found.get("ingested") not in (None, stack.ingested):
         raise ConfigError(
-            f"{folder} is the folder of another stack than {stack.path}, perhaps of what was ingested there before; "
+            f"{folder} belongs to a stack other than {stack.path}, perhaps one ingested there earlier; "
             "give another folder (--studies), and to continue with a model that was trained there "
             f"--bundle {folder / 'models'}/MODEL/RUN"
         )

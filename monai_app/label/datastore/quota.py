@@ -1,4 +1,4 @@
-"""How much of the disk clients' volumes may take in all."""
+"""The disk quota of clients' volumes."""
 
 import os
 import threading
@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from monai_app.errors import NoRoomError
+from monai_app.errors import InsufficientSpaceError
 
 
 class Quota:
-    """The room for what clients send to stay: images, sessions, and labels that are files.
+    """The disk quota of files that clients send: images, sessions and label files.
 
-    What is there counts whoever wrote it; what is being written counts within this process.
+    Existing files count whoever wrote them; files being written count within this process.
 
     Args:
-        folders: where it is kept.
-        most: bytes that it may take.
-        clear: removes what nobody needs any more, before it is counted.
+        folders: folders of the files.
+        most: maximum bytes.
+        clear: removes expired files before counting.
     """
 
     def __init__(self, folders: Sequence[Path], most: int, clear: Callable[[], None]) -> None:
@@ -26,18 +26,18 @@ class Quota:
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
-        """Keep room for the bytes that the body adds, so that several at once do not share the same.
+        """Reserve the bytes that the body adds, so that concurrent requests do not use the same space.
 
-        They may be fewer than 0, where a smaller file replaces another.
+        They may be negative if a smaller file replaces a larger one.
 
         Raises:
-            NoRoomError: with it, the clients' volumes would take more than they may.
+            InsufficientSpaceError: the clients' volumes would exceed the quota.
         """
         size = max(size, 0)
         with self._lock:
             used = self._used() + self._coming
             if size and used + size > self.most:
-                raise NoRoomError(
+                raise InsufficientSpaceError(
                     f"the file takes {size} bytes, and files from clients take {used} of the {self.most} allowed: "
                     "remove images, labels or sessions (DELETE), or start the server with a larger --max-stored"
                 )
@@ -49,14 +49,14 @@ class Quota:
                 self._coming -= size
 
     def _used(self) -> int:
-        """Bytes of the files that are there; those that are being written have hidden names."""
+        """Return the bytes of existing files; files being written have hidden names."""
         self._clear()
-        walks = (walk for folder in self.folders for walk in os.walk(folder))  # which follows no links
+        walks = (walk for folder in self.folders for walk in os.walk(folder))  # does not follow links
         return sum(file_size(Path(place, name)) for place, _, names in walks for name in names if name[0] != ".")
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a file; 0 where it is gone."""
+    """Return the bytes of a file; 0 if it no longer exists."""
     try:
         return path.lstat().st_size
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is known of images and labels beside their pixels, in one JSON file that several processes may change."""
+"""Metadata of images and labels, in one JSON file that several processes may change."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ Info = dict[str, Any]
 
 
 class Known(BaseModel):
-    """What is known: of images by id, of labels by tag and the image's id."""
+    """Metadata: of images by id, of labels by tag and image id."""
 
     images: dict[str, Info] = {}
     labels: dict[str, dict[str, Info]] = {}
@@ -31,7 +31,7 @@ class Records:
         self.path = path
 
     def read(self) -> Known:
-        """What is known now.
+        """Return the current metadata.
 
         Raises:
             ConfigError: the file is damaged.
@@ -41,16 +41,16 @@ class Records:
         except FileNotFoundError:
             return Known()
         except ValidationError:
-            raise ConfigError(f"{self.path} is damaged; remove it: labels and images stay") from None
+            raise ConfigError(f"{self.path} is damaged; remove it (labels and images are kept)") from None
 
     def note(self, image_id: str, info: Mapping[str, Any], tag: str | None = None) -> None:
-        """Add to what is known of an image, or of its label of a tag."""
+        """Add metadata of an image, or of its label with a tag."""
         with self._changing() as known:
             infos = known.images if tag is None else known.labels.setdefault(tag, {})
             infos.setdefault(image_id, {}).update(info)
 
     def forget(self, image_id: str, tag: str | None = None) -> None:
-        """Forget an image's label, or the image with all of them."""
+        """Remove the metadata of a label, or of an image with all its labels."""
         with self._changing() as known:
             for infos in (known.images, *known.labels.values()) if tag is None else [known.labels.get(tag, {})]:
                 infos.pop(image_id, None)

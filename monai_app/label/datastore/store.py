@@ -1,7 +1,7 @@
-"""What MONAI Label calls a datastore: the slices of a stack as images, its annotations as final labels.
+"""MONAI Label's datastore: the slices of a stack as images, its annotations as final labels.
 
-Labels that are tagged ``final`` are the annotations of the stack, and live nowhere else: submitting one annotates
-slices, downloading one reads them. All other labels are files: predictions, and labels of volumes that clients sent.
+Labels tagged ``final`` are the annotations of the stack: submitting one annotates slices, downloading one reads them.
+All other labels are files: predictions, and labels of volumes that clients sent.
 """
 
 import time
@@ -27,19 +27,19 @@ from monai_app.label.settings import Settings, Workspace
 from monai_app.stack import Stack
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
-"""What the server says of images, and no client: other clients take names and paths from it for files of their own."""
+"""Keys of image info that only the server sets, because other clients use them as names and paths of their files."""
 
 
 class StackDatastore(Datastore):
     """The images and labels of one stack and of what clients sent.
 
     Args:
-        settings: what is served.
-        workspace: where files are kept.
+        settings: settings of the server.
+        workspace: folder for files.
 
     Raises:
-        NotFoundError: by all methods, where there is no such image or label.
-        StackError: by all methods, where the stack is gone, or another one was ingested in its place.
+        NotFoundError: from all methods, if there is no such image or label.
+        StackError: from all methods, if the stack no longer exists or was replaced.
     """
 
     def __init__(self, settings: Settings, workspace: Workspace) -> None:
@@ -53,7 +53,7 @@ class StackDatastore(Datastore):
 
     @property
     def stack(self) -> Stack:
-        """The stack with the annotations that it has now."""
+        """The stack with its current annotations."""
         return self.cases.stack
 
     def name(self) -> str:
@@ -61,19 +61,19 @@ class StackDatastore(Datastore):
         return self.stack.name
 
     def description(self) -> str:
-        """Return what the stack is, in a line."""
+        """Return a one-line description of the stack."""
         return _described(self.stack)
 
     def status(self) -> dict[str, Any]:
-        """Return how many images there are and how many have labels."""
+        """Return the number of images, and of those with labels."""
         tags = {tag: len(ids) for tag, ids in self._label_ids().items()}
         return {"total": len(self.list_images()), "completed": tags.get(FINAL, 0), "label_tags": tags}
 
     def json(self) -> dict[str, Any]:
-        """Return everything, as MONAI Label's local datastore does."""
+        """Return all metadata, as MONAI Label's local datastore does."""
         stack, labels, uploads = self.stack, self._label_ids(), self.uploads.files()
         files = {tag: volumes.files() for tag, volumes in self._labels().items()}
-        case = Path(f"case{self.cases.suffix}")  # of whose final labels no file may be there yet
+        case = Path(f"case{self.cases.suffix}")  # final labels may not have a file yet
         known = self.records.read()
 
         def label(image: str, tag: str) -> dict[str, Any]:
@@ -99,16 +99,16 @@ class StackDatastore(Datastore):
         return [*self.cases.by_id, *self.uploads.files()]
 
     def case(self, image_id: str) -> Case | None:
-        """Return the case of an id; None where it is no case of the stack."""
+        """Return the case of an id; None if it is not a case of the stack."""
         return self.cases.by_id.get(image_id)
 
     def get_image_uri(self, image_id: str) -> str:
-        """Return the path of an image's file, which is written when it is first asked for; empty for unknown ids."""
+        """Return the path of an image's file, which is written on first use; empty for unknown ids."""
         case = self.case(image_id)
         return str((self.cases.image(case) if case is not None else self.uploads.path(image_id)) or "")
 
     def get_image_info(self, image_id: str) -> Info:
-        """Return what is known of an image."""
+        """Return the metadata of an image."""
         self._check_image(image_id)
         told = {name: value for name, value in self.records.read().images.get(image_id, {}).items() if name not in _OWN}
         upload, case = self.uploads.path(image_id), self.case(image_id)
@@ -119,15 +119,15 @@ class StackDatastore(Datastore):
         return info
 
     def update_image_info(self, image_id: str, info: Info) -> None:
-        """Add to what is known of an image."""
+        """Add metadata of an image."""
         with self._changing(image_id):
             self.records.note(image_id, info)
 
     def add_image(self, image_id: str, image_filename: str, image_info: Info) -> str:
-        """Keep a volume that a client sent.
+        """Store a volume that a client sent.
 
         Raises:
-            AppError: the id is taken or breaks its rule, the file is no volume, or there is no room.
+            AppError: the id exists or is invalid, the file is not a volume, or the quota is exceeded.
         """
         if self.case(image_id) is not None:
             raise TargetExistsError(f"image {image_id} is a case of the stack; choose another id")
@@ -141,14 +141,14 @@ class StackDatastore(Datastore):
     def remove_image(self, image_id: str) -> None:
         """Remove a volume that a client sent, with its labels.
 
-        The volume goes last: after a kill on the way it is still there to be removed, and no label stays for an image
-        that takes its id later.
+        The volume is removed last: after a kill it still exists and can be removed, and no label remains for a later
+        image with its id.
 
         Raises:
             ConfigError: it is a case of the stack.
         """
         if self.case(image_id) is not None:
-            raise ConfigError(f"image {image_id} is a case of the stack and stays; only uploaded images can be removed")
+            raise ConfigError(f"image {image_id} is a case of the stack; only uploaded images can be removed")
         with self._changing(image_id):
             for volumes in self._labels().values():
                 volumes.remove(image_id)
@@ -156,26 +156,26 @@ class StackDatastore(Datastore):
             self.uploads.remove(image_id)
 
     def add_session(self, volume: Path, expiry: int = 0) -> str:
-        """Keep a volume for one inference after the other, and return its session's id; see `Sessions.add`.
+        """Store a volume for repeated inference, and return its session's id; see `Sessions.add`.
 
         Raises:
-            AppError: the file is no volume, or there is no room.
+            AppError: the file is not a volume, or the quota is exceeded.
         """
         with called(volume, "the volume"), self.quota.taken(file_size(volume)):
             return self.sessions.add(volume, expiry)
 
     def get_labeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:
-        """Return the images with a final label, or with one of a tag."""
+        """Return the images with a final label, or with a label of a tag."""
         labelled = self._label_ids().get(label_tag or FINAL, set())
         return [image for image in self.list_images() if image in labelled]
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: Sequence[str] | None = None) -> list[str]:
-        """Return the images without a final label, or without one of a tag."""
+        """Return the images without a final label, or without a label of a tag."""
         labelled = set(self.get_labeled_images(label_tag))
         return [image for image in self.list_images() if image not in labelled]
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
-        """Return the path of a label's file; empty where there is none."""
+        """Return the path of a label's file; empty if there is none."""
         case = self.case(label_id)
         if case is None or label_tag != FINAL:
             labels = self._labels().get(label_tag)
@@ -189,18 +189,18 @@ class StackDatastore(Datastore):
         return str(target)
 
     def get_label_info(self, label_id: str, label_tag: str) -> Info:
-        """Return what is known of a label."""
+        """Return the metadata of a label."""
         self._check_label(label_id, label_tag)
         return self.records.read().labels.get(label_tag, {}).get(label_id, {})
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: Info) -> str:
-        """Keep a label: a final one of a case annotates slices of the stack, any other is a file.
+        """Save a label: a final one of a case annotates slices of the stack; any other is a file.
 
-        ``label_info`` in ``label_info`` says what the values mean, see `segment_names`.
+        ``label_info`` in ``label_info`` gives the meaning of the values, see `segment_names`.
 
         Raises:
-            AppError: the tag breaks its rule, the labels don't fit the image or are no whole numbers 0..255, or there
-                is no room.
+            AppError: the tag is invalid, the labels do not fit the image or are not integers 0..255, or the quota is
+            exceeded.
         """
         info, case, source = dict(label_info or {}), self.case(image_id), Path(label_filename)
         with self._changing(image_id), called(source, "the label"):
@@ -242,7 +242,7 @@ class StackDatastore(Datastore):
 
     @contextmanager
     def _locked(self, image_id: str) -> Iterator[None]:
-        """Keep other threads and processes off an id. It is taken once: a second time waits for the first."""
+        """Lock an id against other threads and processes."""
         self.workspace.labels.mkdir(parents=True, exist_ok=True)
         with lock(lock_path(self.workspace.labels / image_id)):
             yield
@@ -258,7 +258,7 @@ class StackDatastore(Datastore):
             raise NotFoundError(f"image {label_id[:120]!r} has no label {tag[:120]!r}; its labels are {known}")
 
     def _extent(self, image_id: str) -> Extent:
-        """Where the voxels of an image lie."""
+        """Return the extent of an image's voxels."""
         case = self.case(image_id)
         if case is not None:
             return self.cases.grid(case).extent
@@ -267,7 +267,7 @@ class StackDatastore(Datastore):
             return read_header(upload).extent
 
     def _labels(self) -> dict[str, Volumes]:
-        """The labels that are files, by tag, which has a folder: predictions, and labels of what clients sent."""
+        """Return the label files by tag, each of which has a folder: predictions, and labels of clients' volumes."""
         folders = sorted(self.workspace.labels.glob("[A-Za-z0-9]*"))
         return {path.name: Volumes(path) for path in folders if path.is_dir() and not path.is_symlink()}
 
@@ -278,7 +278,7 @@ class StackDatastore(Datastore):
         return Volumes(folder)
 
     def _label_ids(self) -> dict[str, set[str]]:
-        """The images that have a label, by tag."""
+        """Return the images that have a label, by tag."""
         found = {tag: set(volumes.files()) for tag, volumes in self._labels().items()}
         uploads = found.get(FINAL, set()) & set(self.uploads.files())
         return {tag: ids for tag, ids in {**found, FINAL: self.cases.labelled_ids() | uploads}.items() if ids}

@@ -1,4 +1,4 @@
-"""Files in the server's folder that last as long as a request, and what files are called in errors."""
+"""Temporary files of requests in the server's folder, and names of files in error messages."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,18 +12,18 @@ from monai_app.label.settings import Workspace
 
 
 def new_path(workspace: Workspace, suffix: str) -> Path:
-    """Return a path at which nothing is and nobody else makes anything."""
+    """Return a new unique path."""
     workspace.temporary.mkdir(parents=True, exist_ok=True)
     return workspace.temporary / f"{uuid.uuid4().hex}{suffix}"
 
 
 def hold(workspace: Workspace, path: Path | str | None, missing: AppError) -> Path:
-    """Give a volume a name of its own, for the caller to remove: whoever replaces or removes it, it stays as it is now.
+    """Link a volume under a new name, which the caller removes, so that it survives replacement or removal.
 
     Args:
         workspace: the server's folder.
-        path: the volume; None, or empty, where it is known that there is none.
-        missing: raised where it does not exist (any more).
+        path: the volume; None or empty if there is none.
+        missing: raised if it does not or no longer exist.
     """
     if not path:
         raise missing
@@ -37,7 +37,7 @@ def hold(workspace: Workspace, path: Path | str | None, missing: AppError) -> Pa
 
 @contextmanager
 def held(workspace: Workspace, path: Path | str | None, missing: AppError) -> Iterator[Path]:
-    """Hold a volume, as `hold` does, while the body runs."""
+    """Hold a volume with `hold` while the body runs."""
     target = hold(workspace, path, missing)
     try:
         yield target
@@ -47,7 +47,7 @@ def held(workspace: Workspace, path: Path | str | None, missing: AppError) -> It
 
 @contextmanager
 def called(path: Path, name: str) -> Iterator[None]:
-    """Call a file in errors of the body what the client calls it: where the server keeps it tells nobody anything."""
+    """Replace the server's path of a file by the client's name in errors of the body."""
     try:
         yield
     except AppError as error:

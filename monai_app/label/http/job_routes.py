@@ -1,4 +1,4 @@
-"""Routes that do what MONAI Label's would do otherwise: jobs, sessions, and login with a token."""
+"""Routes that replace MONAI Label's: jobs, sessions, and login with a token."""
 
 import hmac
 import shutil
@@ -23,14 +23,14 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
     """Return the routes of trainings, batches and scorings."""
     router = APIRouter()
 
-    @router.post("/train/{model}", tags=["Train"], summary="Train on the labels")
+    @router.post("/train/{model}", tags=["Train"], summary="Train a model on the labels")
     def train(model: str, params: TrainingOptions | None = None) -> Any:
         app.model(model)
         check_trainable(app.store.stack)
         request = {"model": model, **(params or TrainingOptions()).model_dump()}
         return from_thread.run(jobs.start, "train", request, app.train).to_dict()
 
-    @router.post("/batch/infer/{model}", tags=["Infer"], summary="Label many images, and keep the labels")
+    @router.post("/batch/infer/{model}", tags=["Infer"], summary="Label many images and save the labels")
     def batch_infer(model: str, images: Images = Images.IMAGES_ALL, params: BatchOptions | None = None) -> Any:
         app.model(model).trained_run()
         request = {"model": model, "images": images, **(params or BatchOptions()).model_dump()}
@@ -52,8 +52,8 @@ def job_routes(app: StackApp, jobs: Jobs) -> APIRouter:
         ("scoring", "/scoring/", "Scoring"),
     ):
         status, stop = partial(_status, jobs, kind), partial(_stop, jobs, kind)
-        router.add_api_route(path, status, tags=[tag], summary=f"The {kind} that runs or ran last")
-        router.add_api_route(path, stop, methods=["DELETE"], tags=[tag], summary=f"Stop the {kind} that runs")
+        router.add_api_route(path, status, tags=[tag], summary=f"Status of the current or last {kind}")
+        router.add_api_route(path, stop, methods=["DELETE"], tags=[tag], summary=f"Stop the running {kind}")
     return router
 
 
@@ -68,10 +68,10 @@ def _stop(jobs: Jobs, kind: str) -> Any:
 
 
 def session_routes(app: StackApp) -> APIRouter:
-    """Return the route on which clients send a volume to label it again and again."""
+    """Return the route for sending a volume for repeated inference."""
     router, store = APIRouter(prefix="/session", tags=["Session"]), app.store
 
-    @router.put("/", summary="Send a volume to label it again and again")
+    @router.put("/", summary="Send a volume for repeated inference")
     def create(
         files: Annotated[list[Volume], File(), Field(min_length=1, max_length=1)], expiry: int = 0
     ) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def session_routes(app: StackApp) -> APIRouter:
 
 
 def login_routes(token: str) -> APIRouter:
-    """Return the routes by which clients log in: 3D Slicer asks for user name and password, which is the token."""
+    """Return the login routes: 3D Slicer asks for a user name and a password, which is the token."""
     router = APIRouter(prefix="/auth", tags=["Auth"])
 
     @router.get("/", summary="Whether clients must log in")
@@ -97,12 +97,12 @@ def login_routes(token: str) -> APIRouter:
 
     @router.post("/token", summary="Log in with the token as the password")
     def log_in(password: Annotated[str, Form()]) -> dict[str, str]:
-        # What a form of an odd character set holds need not be a text that UTF-8 knows.
+        # A form in another character set may not be encodable as UTF-8.
         if not hmac.compare_digest(password.encode(errors="surrogatepass"), token.encode()):
             raise HTTPException(401, "the password is not the server's token")
         return {"access_token": token, "token_type": "Bearer"}
 
-    @router.get("/token/valid", summary="Whether the token that was sent is right")
+    @router.get("/token/valid", summary="Whether the request's token is valid")
     def valid() -> dict[str, str]:
         return {"username": "token"}
 

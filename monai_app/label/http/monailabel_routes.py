@@ -1,7 +1,7 @@
 """MONAI Label's own routes, in threads.
 
-Its handlers do their work in the event loop: while it infers, nothing is answered. Here each runs in a thread, with
-values that were checked, and what it does for a client ends when that client goes away.
+MONAI Label's handlers work in the event loop: during inference, the server does not respond. Here each runs in a thread
+with validated parameters, and stops when its client disconnects.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _ROUTES = {
     *("PUT /datastore/image", "GET /datastore/image", "DELETE /datastore/image", "GET /datastore/image/info"),
     *("PUT /datastore/label", "GET /datastore/label", "DELETE /datastore/label", "GET /datastore/label/info"),
 }
-"""What clients ask for. What is left out would replace the files of models, or nobody asks for it."""
+"""The routes that clients use. Others would replace files of models, or are not used."""
 
 _CHECKED: dict[tuple[Any, str], Any] = {
     (infer, "params"): json_of(InferenceOptions),
@@ -45,13 +45,13 @@ _CHECKED: dict[tuple[Any, str], Any] = {
     (activelearning, "params"): Choice | None,
     (datastore, "params"): json_of(ClientInfo),
 }
-"""What parameters are, by the router's module, where MONAI Label takes anything."""
+"""Types of parameters for which MONAI Label accepts anything, by the router's module."""
 
 _log = logging.getLogger(__name__)
 
 
 def stock_routes(workspace: Workspace, threads: CapacityLimiter) -> APIRouter:
-    """Return MONAI Label's routes, which run in threads."""
+    """Return MONAI Label's routes, run in threads."""
     router = APIRouter()
     for module in (info, infer, activelearning, datastore, session):
         for route in module.router.routes:
@@ -68,24 +68,24 @@ def stock_routes(workspace: Workspace, threads: CapacityLimiter) -> APIRouter:
 
 
 def _in_thread(handler: Handler, module: Any, workspace: Workspace, threads: CapacityLimiter) -> Handler:
-    """Return a handler that does the same in a thread, with values that were checked."""
+    """Return a handler that does the same in a thread with validated parameters."""
     signature = inspect.signature(handler)
     files = "background_tasks" in signature.parameters
 
     async def answer(request: Request, **values: Any) -> Any:
         given = {name: each.model_dump() if isinstance(each, BaseModel) else each for name, each in values.items()}
         if "user" in signature.parameters:
-            given["user"] = User(username="")  # whose name would be noted
+            given["user"] = User(username="")  # whose name would be recorded
         try:
             answered = await _while_connected(request, lambda: asyncio.run(handler(**given)), threads)
         except BaseException:
-            if files:  # MONAI Label removes them after an answer alone
+            if files:  # MONAI Label removes them only after a response
                 with CancelScope(shield=True):
                     await values["background_tasks"]()
             raise
         if isinstance(answered, FileResponse) and not files:
-            # Whoever replaces or removes it meanwhile, it is sent as it is now.
-            kept = hold(workspace, Path(answered.path), NotFoundError("it was removed just now; ask for another"))
+            # It is sent as it is now, even if it is replaced or removed meanwhile.
+            kept = hold(workspace, Path(answered.path), NotFoundError("it has just been removed; request another"))
             answered.path, answered.background = kept, BackgroundTask(kept.unlink, missing_ok=True)
         return answered
 
@@ -107,19 +107,19 @@ def _checked(module: Any, parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 async def _while_connected(request: Request, work: Callable[[], Any], threads: CapacityLimiter) -> Any:
-    """Do work in a thread; what of it runs in the event loop or the worker ends when the client goes away."""
-    with suppress(CancelledError), CancelScope() as scope:  # the one as the thread sees that it was cancelled
+    """Run work in a thread; its parts in the event loop or the worker stop when the client disconnects."""
+    with suppress(CancelledError), CancelScope() as scope:  # the thread sees the cancellation as this exception
         watch = asyncio.create_task(_watch(request, scope))
         try:
             return await to_thread.run_sync(work, limiter=threads)
         finally:
             watch.cancel()
-    raise StoppedError("the client went away, so its request was cancelled; ask again")
+    raise StoppedError("the client disconnected, so its request was cancelled; send it again")
 
 
 async def _watch(request: Request, scope: CancelScope) -> None:
-    with suppress(HTTPException):  # it sends more than it may, which nobody reads
+    with suppress(HTTPException):  # it sends more than allowed, which is not read
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        _log.info("a client went away: %s %s is cancelled", request.method, request.url.path)
+        _log.info("a client disconnected: %s %s is cancelled", request.method, request.url.path)
         scope.cancel()

@@ -1,4 +1,4 @@
-"""What requests ask for, declared once: it is checked, and told in /openapi.json."""
+"""Request parameters, declared once for validation and /openapi.json."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -15,14 +15,14 @@ PredictionTag = Annotated[Name, AfterValidator(lambda tag: prediction_tag({"labe
 
 
 class Choice(BaseModel):
-    """Which model proposes the next image or is scored, and the tag of the labels that count."""
+    """The model that proposes the next image or is scored, and the tag of the labels to compare with."""
 
     model: Name | None = None
     label_tag: Name | None = None
 
 
 class InferenceOptions(BaseModel):
-    """How an image is labelled: on which of the server's devices, whether all slices of a case, and what is kept."""
+    """Options of inference: the device, whether to label all slices of a case, and the tag to save labels under."""
 
     model_config = ConfigDict(strict=True)
 
@@ -33,7 +33,7 @@ class InferenceOptions(BaseModel):
 
 
 class BatchOptions(BaseModel):
-    """How many images are labelled (0: all), and the tag of what is kept."""
+    """Options of batch inference: the maximum number of images (0: all), and the tag to save labels under."""
 
     model_config = ConfigDict(strict=True)
 
@@ -42,7 +42,7 @@ class BatchOptions(BaseModel):
 
 
 class TrainingOptions(BaseModel):
-    """How a model is trained: epochs (0: its own), from the weights that count, going on with what is unfinished."""
+    """Options of training: epochs (0: the model's own), start from active weights, resume unfinished training."""
 
     model_config = ConfigDict(strict=True)
 
@@ -52,11 +52,11 @@ class TrainingOptions(BaseModel):
 
 
 class ClientInfo(RootModel[dict[str, Any]]):
-    """What a client records about an image or label."""
+    """Metadata that a client records about an image or label."""
 
 
 def json_of(model: type[BaseModel]) -> Any:
-    """Return the type of a form's text that is a model as JSON."""
+    """Return the type of a form field that contains a model as JSON."""
 
     def checked(text: str) -> str:
         try:
@@ -69,12 +69,12 @@ def json_of(model: type[BaseModel]) -> Any:
 
 
 def described(errors: Sequence[Any]) -> str:
-    """Say which value breaks which rule, without the value: it may be anything, also what JSON cannot hold."""
+    """Describe which parameter is invalid and why, without its value, which JSON may be unable to represent."""
     return "; ".join(f"{'.'.join(map(str, each['loc']))[:120]}: {each['msg']}" for each in errors)
 
 
 def _volume(file: UploadFile) -> UploadFile:
-    """Leave of a file's name what is a name and a format."""
+    """Reduce a file name to a valid name and format."""
     name = file.filename or ""
     file.filename = PurePosixPath(name).name.split(".")[0] + suffix_of(name)
     return file

@@ -1,4 +1,4 @@
-"""What stands before every request: who may ask, from where, and how much may be sent."""
+"""Access control: who may send requests, from where, and how large."""
 
 import asyncio
 import hmac
@@ -17,16 +17,16 @@ from monai_app.errors import ConfigError
 from monai_app.label.errors import STOPS
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
-"""Names that a browser may call a server on its own machine by."""
+"""Host names by which a browser may address a server on its own machine."""
 
 OPEN_PATHS = ("/auth/", "/auth/token")
-"""Paths that answer without a token: a client asks there how to log in, and does."""
+"""Paths without a token: clients use them to log in."""
 
 LARGEST_TEXT = 256 * 2**10
-"""Bytes that a request without files may send: JSON and forms are read in memory, and nobody is answered meanwhile."""
+"""Maximum bytes of a request without files: JSON and forms are parsed in memory, which blocks the event loop."""
 
 _WITH_FILES = re.compile(r"/infer/[^/]+|/session/?|/datastore/(?:image|label)?")
-"""Paths to which files are sent; what is sent to others may have the type of files and is none."""
+"""Paths that accept files; on others, multipart requests are limited like text."""
 
 BEARER = HTTPBearer(auto_error=False)
 
@@ -35,15 +35,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Access:
-    """Who may ask.
+    """Who may send requests.
 
     Attributes:
         host: address to bind to.
-        token: what clients must send as ``Authorization: Bearer TOKEN``; None lets everybody in.
-        largest: bytes that a request with files may send; others send `LARGEST_TEXT` at most.
+        token: token that clients must send as ``Authorization: Bearer TOKEN``; None requires none.
+        largest: maximum bytes of a request with files; the limit of others is `LARGEST_TEXT`.
 
     Raises:
-        ConfigError: other machines would be asked for nothing, or the token is short or cannot be sent.
+        ConfigError: other machines could connect without a token, or the token is too short or has invalid characters.
     """
 
     host: str = "127.0.0.1"
@@ -53,17 +53,19 @@ class Access:
     def __post_init__(self) -> None:
         if self.token is None and not self.is_local:
             raise ConfigError(
-                f"host {self.host} is reached from other machines, and anyone there could read and change the "
-                "labels: give a token (--token-file), or --host 127.0.0.1 and use an SSH tunnel"
+                f"host {self.host} is reachable from other machines, where anyone could read and change the labels; "
+                "give a token (--token-file), or --host 127.0.0.1 and use an SSH tunnel"
             )
         if self.token is not None and len(self.token) < 16:
-            raise ConfigError(f"a token of {len(self.token)} characters can be guessed; give 16 or more")
+            raise ConfigError(f"a token of {len(self.token)} characters can be guessed; use at least 16")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
-            raise ConfigError("the token holds characters that cannot be sent; use letters, digits and signs of ASCII")
+            raise ConfigError(
+                "the token contains characters that cannot be sent; use ASCII letters, digits and punctuation"
+            )
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine reaches the server."""
+        """Whether only this machine can reach the server."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -71,22 +73,22 @@ class Access:
 
     @property
     def names(self) -> list[str]:
-        """Names that the server may be called by; without a token a web page may have made its name point here."""
+        """Allowed host names; without a token, they prevent DNS rebinding by web pages."""
         return ["*"] if self.token is not None else [*LOCAL_NAMES, self.host]
 
 
 class AccessMiddleware:
-    """ASGI middleware that refuses what `Access` does not allow, before anything of the request is looked at.
+    """ASGI middleware that refuses requests that `Access` does not allow, before they are parsed.
 
-    A request that a web page of another origin makes is refused too: browsers send forms to servers on the local
-    machine without asking them first. One that the end of the server cuts off is told so.
+    Requests of web pages from another origin are also refused, because browsers send forms to local servers without a
+    preflight request. A request that is cut off by the server's shutdown gets a response that says so.
     """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self.app, self.access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through or answer it."""
+        """Pass a request on or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -103,7 +105,7 @@ class AccessMiddleware:
 
         try:
             await self.app(scope, _limited(receive, self._most(HTTPConnection(scope))), noted)
-        except asyncio.CancelledError:  # only the end of the server does that
+        except asyncio.CancelledError:  # only the server's shutdown does that
             _log.info("cut off by the server's shutdown: %s %s", scope["method"], scope["path"])
             if not begun:
                 await JSONResponse({"detail": STOPS}, 503, {"Retry-After": "5"})(scope, receive, send)
@@ -126,7 +128,7 @@ class AccessMiddleware:
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """Stop a request that sends more than it may, whether it says so or not."""
+    """Stop a request that exceeds the limit, with or without a declared length."""
     received = 0
 
     async def counted() -> Message:
@@ -135,7 +137,7 @@ def _limited(receive: Receive, most: int) -> Receive:
         received += len(message.get("body", b""))
         if received > most:
             remedy = "send less, and volumes as multipart/form-data, or start the server with a larger --max-upload"
-            raise HTTPException(413, f"this request may send {most} bytes; {remedy}")
+            raise HTTPException(413, f"this request may have at most {most} bytes; {remedy}")
         return message
 
     return counted

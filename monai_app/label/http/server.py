@@ -1,4 +1,4 @@
-"""The web application: MONAI Label's interface around the app, with our errors as answers."""
+"""The web application: MONAI Label's interface around the app, with the package's errors as responses."""
 
 import asyncio
 import gc
@@ -25,23 +25,23 @@ from monai_app.label.http.parameters import described
 from monai_app.label.http.security import BEARER, LARGEST_TEXT, Access, AccessMiddleware
 
 _REFUSED = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
-"""What requests may be answered."""
+"""Responses of all routes."""
 
 _SPARE = 40
-"""Threads beside those in which inferences wait: they answer however many wait."""
+"""Threads in addition to those in which inferences wait, so that other requests are served."""
 
 _log = logging.getLogger(__name__)
 
 
 def create_api(app: StackApp, access: Access) -> FastAPI:
-    """Return the web application for those who may ask."""
+    """Return the web application with access control."""
     jobs = Jobs(app.workspace.logs)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.server_mode(True)
-        # What is loaded stays: looking through all of it for garbage takes half a second, and nobody is answered then;
-        # at the end of the process it would take seconds.
+        # Loaded modules stay: collecting garbage among them takes half a second, during which no request is served, and
+        # seconds at the end of the process.
         gc.collect()
         gc.freeze()
         forgetting = asyncio.create_task(app.store.sessions.keep_forgetting())
@@ -59,7 +59,9 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
         dependencies=[Security(BEARER)] if access.token is not None else [],
         form_limits={"max_files": 2, "max_fields": 16, "max_part_size": LARGEST_TEXT},
     )
-    instances.apps[f"{settings.MONAI_LABEL_APP_DIR}{settings.MONAI_LABEL_STUDIES}"] = app  # where MONAI Label looks
+    instances.apps[f"{settings.MONAI_LABEL_APP_DIR}{settings.MONAI_LABEL_STUDIES}"] = (
+        app  # where MONAI Label looks for it
+    )
     stock = stock_routes(app.workspace, CapacityLimiter(app.settings.waiting + 1 + _SPARE))
     login = [] if access.token is None else [login_routes(access.token)]
     for router in (stock, job_routes(app, jobs), session_routes(app), *login):
@@ -74,7 +76,7 @@ def create_api(app: StackApp, access: Access) -> FastAPI:
 
 
 def answer_error(_: Request, error: Exception) -> JSONResponse:
-    """Tell a client what it can correct; of a bug no more than its kind: the log has the rest."""
+    """Return errors that the client can correct; for a bug only its type, because the log has the details."""
     if is_disk_full(error):
         _log.error("the server's disk is full: %s", error)
         return JSONResponse({"detail": DISK_FULL}, 507)
@@ -86,15 +88,15 @@ def answer_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _answer_invalid(_: Request, error: Exception) -> JSONResponse:
-    """Tell which value breaks which rule."""
+    """Return which parameters are invalid."""
     assert isinstance(error, RequestValidationError)
     return JSONResponse({"detail": described(error.errors())}, 422)
 
 
 def _answer_http(_: Request, error: Exception) -> JSONResponse:
-    """What FastAPI, Starlette and MONAI Label refuse."""
+    """Return errors of FastAPI, Starlette and MONAI Label."""
     assert isinstance(error, HTTPException)
-    # MONAI Label says 500 where a client names no image.
+    # MONAI Label responds with 500 if a client names no image.
     return JSONResponse(
         {"detail": str(error.detail)}, 422 if error.status_code == 500 else error.status_code, error.headers
     )

@@ -1,1 +1,1 @@
-"""What the server computes: inferences in a process of their own, trainings, batches and scorings beside it."""
+"""Jobs of the server: inference in a worker process, and training, batches and scoring."""

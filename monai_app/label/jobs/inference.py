@@ -1,4 +1,4 @@
-"""What the worker does: it labels slices of the stack or a volume that a client sent, and measures how sure it is."""
+"""Work of the worker process: labelling slices of the stack or volumes of clients, and measuring uncertainty."""
 
 import time
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from monai_app.stack import Stack
 
 @dataclass(frozen=True)
 class Inference:
-    """What an inference needs to know; it can be pickled.
+    """The picklable parameters of an inference.
 
-    A run folder labels ``slices`` of a stack into a label volume on a ``grid``, which begins with slice ``first`` and
-    is 0 elsewhere; or it labels the file ``volume``, whose detectors are the stack's. ``ingested`` is the stack's
-    identity at its ingestion, ``memory`` what the process may use; None takes any.
+    A run labels ``slices`` of a stack in a label volume on a ``grid``, which starts with slice ``first`` and is 0
+    elsewhere; or it labels the file ``volume``, whose detectors are the stack's. ``ingested`` is the stack's identity
+    at ingestion, ``memory`` the memory limit of the process; None means no limit.
     """
 
     run: Path
@@ -45,8 +45,8 @@ def infer(inference: Inference) -> dict[str, Any]:
     """Write a label volume.
 
     Returns:
-        What clients are told: ``label_names`` (phase: value), ``label_colors`` (phase: red, green, blue), ``latencies``
-        in seconds, and the ``run`` that gave the labels.
+        The response for clients: ``label_names`` (phase: value), ``label_colors`` (phase: red, green, blue),
+        ``latencies`` in seconds, and the ``run`` that predicted the labels.
 
     Raises:
         AppError: the image cannot be read or does not fit the model, or the stack was replaced.
@@ -73,21 +73,21 @@ def infer(inference: Inference) -> dict[str, Any]:
 
 
 def measure(run: Path, stack: Path, ingested: str | None, device: str, slices: Sequence[int]) -> list[SliceScore]:
-    """Measure how sure a run's model is of slices.
+    """Measure the uncertainty of a run's model on slices.
 
     Raises:
-        AppError: as `infer`.
+        AppError: see `infer`.
     """
     predictor = _predictor(run, _version(run), device)
     return list(score_slices(Stack.open(stack, ingested=ingested), slices, predictor))
 
 
 def _version(run: Path) -> tuple[Stamp, ...]:
-    """What changes when the weights or their calibration are replaced."""
+    """Return a key that changes when the weights or their calibration are replaced."""
     return tuple(stamp_of((run / name).stat()) for name in (WEIGHTS, "configs/metadata.json"))
 
 
 @lru_cache(maxsize=2)
 def _predictor(run: Path, version: tuple[Stamp, ...], device: str) -> Predictor:
-    """A model is loaded and measured once; other weights, or another calibration, are another model."""
+    """Load a model once; other weights or another calibration are another model."""
     return Predictor(load_model(run), device)

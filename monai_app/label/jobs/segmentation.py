@@ -1,4 +1,4 @@
-"""MONAI Label's task of applying a model, done by the worker."""
+"""MONAI Label's inference task, run by the worker."""
 
 import tempfile
 from collections.abc import Mapping
@@ -25,34 +25,35 @@ class SegmentationTask(InferTask):
     def __init__(self, model: ServedModel, store: StackDatastore, settings: Settings, worker: Worker) -> None:
         self.model, self.store, self.settings, self.worker = model, store, settings, worker
         phases = store.stack.phases
-        description = f"{model.name}: labels every slice of a case with the phases {', '.join(p.name for p in phases)}"
+        description = f"{model.name}: label every slice of a case with the phases {', '.join(p.name for p in phases)}"
         labels = {phase.name: phase.value for phase in phases}
         super().__init__(InferType.SEGMENTATION, labels, 3, description, {"device": device_list(), "whole_slab": False})
         self.colours = {phase.name: list(phase.rgb) for phase in phases}
 
     def info(self) -> dict[str, Any]:
-        """Return what clients are told: phases and their colours, and which training counts."""
+        """Return the description for clients: phases, their colours, and the active run."""
         told: dict[str, Any] = super().info()
         return {**told, "type": InferType.SEGMENTATION.value, "label_colors": self.colours, "run": self.model.run_name}
 
     def is_valid(self) -> bool:
-        """Whether the model is shown to clients: always, because one that is not trained yet can be trained."""
+        """Whether clients see the model: always, because an untrained one can be trained."""
         return True
 
     def __call__(self, request: Mapping[str, Any], *, refusable: bool = False) -> tuple[Path, dict[str, Any]]:
         """Label ``image``, a case of the stack or the path of a volume, on ``device``.
 
-        ``whole_slab`` labels all slices of a case, not its own alone: what nobody looked at shall not be submitted.
+        ``whole_slab`` labels all slices of a case instead of only its own, so it may lead to unreviewed labels being
+        submitted.
 
         Returns:
-            The label volume, for the caller to remove, and what clients are told of it.
+            The label volume, which the caller removes, and the response for clients.
 
         Raises:
             AppError: the model has no weights yet, or the inference fails, is refused or cancelled.
         """
         store, image = self.store, request["image"]
         target = new_path(store.workspace, store.cases.suffix)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # a process that ends leaves half a file
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # a killed process leaves an incomplete file
             made = Path(folder) / target.name
             wanted = Inference(*self._common(request.get("device")), self.settings.memory, made)
             if isinstance(image, Path):
@@ -65,7 +66,7 @@ class SegmentationTask(InferTask):
         return target, params
 
     def measure(self, slices: list[int]) -> list[SliceScore]:
-        """Measure how sure the model is of slices."""
+        """Measure the uncertainty of the model on slices."""
         return self.worker.do(measure, *self._common(None), slices)
 
     def _common(self, device: str | list[str] | None) -> tuple[Path, Path, str | None, str]:
@@ -74,6 +75,6 @@ class SegmentationTask(InferTask):
 
 
 def read_device(given: str | list[str] | None) -> str:
-    """Read where a client wants a model to be applied, one name or several; ConfigError where it is not there."""
+    """Read the device that a client requests, one name or several; ConfigError if it does not exist."""
     wanted = given[0] if isinstance(given, list) and given else given
     return str(chosen_device(str(name_to_device(wanted or None))))

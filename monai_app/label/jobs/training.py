@@ -1,7 +1,7 @@
-"""MONAI Label's task of training; the model that counts stays until a better informed one is complete.
+"""MONAI Label's training task; the active model stays until a new one is complete.
 
-A training is ``monai-app train SNAPSHOT RUN`` in a process of its own. One that was stopped, or whose server was
-killed, leaves its run folder, and the same training asked for again goes on there: the command says whether it is.
+A training is ``monai-app train SNAPSHOT RUN`` in a separate process. If it or the server is stopped, its run folder
+remains, and a request for the same training resumes it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +23,9 @@ from monai_app.training import training_progress
 
 
 def check_trainable(stack: Stack) -> None:
-    """Refuse to train on nothing, before a process is started for it: AnnotationError."""
+    """Raise AnnotationError if there is nothing to train on, before a process is started."""
     if not stack.phases:
-        raise AnnotationError(f"{stack.path} has no phases: describe them in its sample.yaml and ingest it again")
+        raise AnnotationError(f"{stack.path} has no phases; list them in its sample.yaml and ingest it again")
     if not stack.train_slices:
         raise AnnotationError(
             f"{stack.path.name} has no label to train on; label a slice and submit it (PUT /datastore/label?image=ID)"
@@ -33,41 +33,41 @@ def check_trainable(stack: Stack) -> None:
 
 
 class TrainingTask(TrainTask):
-    """Trains a model on the annotations that the stack has now, and lets it count. It is called in a thread.
+    """Trains a model on the current annotations of the stack, and makes it the active one. It is called in a thread.
 
-    Where the model's last training did not come to count and was the same, it is gone on with, and ends with the
-    weights of one that was never stopped. Any other training takes its place, and its run and snapshot are gone.
+    If the model's last training is unfinished and was the same, it is resumed, with the same weights as without the
+    interruption. Any other training replaces it, with its run and snapshot.
 
     Args:
         model: the model.
-        stack: gives the stack.
-        after: is called when the model counts.
+        stack: returns the stack.
+        after: called when the model is active.
     """
 
     def __init__(self, model: ServedModel, stack: Callable[[], Stack], after: Callable[[], object]) -> None:
-        super().__init__(f"train {model.name} on the labelled slices; unlabelled pixels are left out")
+        super().__init__(f"train {model.name} on the labelled slices; unlabelled pixels are ignored")
         self.model, self.stack, self.after = model, stack, after
 
     def config(self) -> dict[str, Any]:
-        """Return the options that clients show, with what is taken where they are left alone (0: the model's own)."""
+        """Return the options that clients show, with their defaults (0 means the model's own)."""
         return {"max_epochs": 0, "pretrained": True, "resume": True}
 
     def stats(self) -> dict[str, Any]:
-        """Return which run counts, and of an unfinished one MONAI's ``epoch`` and ``total_epochs``."""
+        """Return the active run, and MONAI's ``epoch`` and ``total_epochs`` of an unfinished one."""
         told, unfinished = {"run": self.model.run_name}, self.model.runs.unfinished
         if unfinished is None:
             return told
         done = None
-        with suppress(ConfigError):  # the next training says what is wrong, and begins anew
+        with suppress(ConfigError):  # the next training reports the error and starts over
             done = training_progress(unfinished / CHECKPOINT)
         epochs = {} if done is None else {"epoch": done.epochs, "total_epochs": done.planned}
         return {**told, "unfinished": unfinished.name, **epochs}
 
     def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train as `TrainingOptions` say, add what is said to the file ``log``, and return the run's name.
+        """Train with `TrainingOptions`, append the output to the file ``log``, and return the run's name.
 
         Raises:
-            AppError: it cannot be trained, or failed, with the model that counted before left in place.
+            AppError: it cannot be trained, or failed; the previous model stays active.
         """
         model, stack, epochs = self.model, self.stack(), request["max_epochs"]
         check_trainable(stack)

@@ -54,7 +54,7 @@ class Hits(NamedTuple):
     place: NDArray[np.int64]
     """Flat index of the pixel in the face."""
     material: NDArray[np.uint8]
-    """`Material` of the first solid behind it; pore where there is none in reach."""
+    """`Material` of the first solid behind it; pore if there is none in reach."""
     depth_nm: Floats
     """Its depth."""
 

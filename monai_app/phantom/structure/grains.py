@@ -105,7 +105,7 @@ class GrainLattice:
         probability: chance that a cell holds a grain.
         scatter: how far a grain may stand from the middle of its cell, in cells.
         anchor: a grain that stands in cell (0, 0, 0) and whose centre is the origin of the lattice.
-        keep: tells of a drawn grain whether it may stand where it is.
+        keep: returns whether a drawn grain may stay at its place.
     """
 
     seed: int

@@ -24,7 +24,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(value=4, name="clinker", rgb=(230, 159, 0)),
     Phase(value=5, name="aggregate", rgb=(204, 121, 167)),
 )
-"""Values 1..5 in order; colours of Okabe and Ito (2008), which colour-blind people can tell apart."""
+"""Values 1..5 in order; colours of Okabe and Ito (2008), which colour-blind people can distinguish."""
 
 
 class Material(IntEnum):

@@ -1,4 +1,4 @@
-"""The measures by name: a measure is a module and a line here."""
+"""The measures by name; each has a module and a line here."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +26,7 @@ MEASURES: Mapping[str, Measure] = {
     "chords": chords.measure,
     "thickness": thickness.measure,
 }
-"""What is measured unless measures are chosen."""
+"""The default measures."""
 
 
 def chosen_measures(names: Sequence[str] | None) -> Mapping[str, Measure]:

@@ -1,4 +1,4 @@
-"""Chords: how long straight lines stay in a phase, along z, y and x."""
+"""Chords: lengths of straight lines within a phase, along z, y and x."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ class _Chords:
 
     Attributes:
         whole: those between two other phases.
-        cut: the others, which go on where nothing is known.
+        cut: the others, which extend beyond the segmented volume.
         ends: (values,), how many ends lie at another phase.
     """
 
@@ -45,7 +45,7 @@ class _Chords:
 
 
 class _OpenChords:
-    """Chords along z that go on behind the planes that were seen; at first there is nothing, which is 0."""
+    """Open chords along z, which extend beyond the planes read so far; 0 for none."""
 
     def __init__(self, size: int, shape: tuple[int, int, int]) -> None:
         self.chords = _Chords(size, shape[0])
@@ -65,9 +65,9 @@ class _OpenChords:
 def measure(labels: Labels, progress: Progress) -> Measured:
     """Measure chords: their mean length along each axis, and the distribution of lengths.
 
-    A chord is a run of voxels of one phase between two others on a line of the grid (Torquato and Lu 1993,
-    doi 10.1103/physreve.47.2950). What the border, or anything that is not segmented, cuts is counted apart. The mean
-    is free of that bias: the length in the phase, cut chords too, over half the number of ends at other phases.
+    A chord is a run of voxels of one phase between two others on a line of the grid (Torquato and Lu 1993, doi
+    10.1103/physreve.47.2950). Chords cut by the border, or by unsegmented voxels, are counted separately. The mean is
+    free of that bias: the length in the phase, cut chords too, over half the number of ends at other phases.
     """
     _, rows, columns = labels.shape
     along_z = _OpenChords(labels.size, labels.shape)
@@ -87,7 +87,7 @@ def _measured(labels: Labels, along: dict[str, _Chords]) -> Measured:
     for (axis, chords), step in zip(along.items(), labels.voxel_um, strict=True):
         means[f"chord_mean_{axis}"] = {phase.name: _mean(chords, phase.value, step) for phase in labels.phases}
         longer = {phase.name: _longer(chords.whole[phase.value], step) for phase in labels.phases}
-        panels.append(Panel(f"chords along {axis}", "length, um", "share of the chords that are longer", longer))
+        panels.append(Panel(f"chords along {axis}", "length, um", "share of longer chords", longer))
         for phase in labels.phases:
             whole, cut = chords.whole[phase.value], chords.cut[phase.value]
             found = np.flatnonzero(whole + cut).tolist()
@@ -102,7 +102,7 @@ def _mean(chords: _Chords, value: int, step: float) -> Quantity:
     if not chords.ends[value]:
         return Quantity(None, "um", unreliable="no chord ends at another phase")
     share = cut / (whole + cut)
-    reason = f"{share:.0%} of the length lies in chords that the border cuts" if share > _MOST_CUT else None
+    reason = f"{share:.0%} of the length is in chords cut by the border" if share > _MOST_CUT else None
     return Quantity(float((whole + cut) * step / (chords.ends[value] / 2)), "um", unreliable=reason)
 
 

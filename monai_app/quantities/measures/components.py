@@ -1,4 +1,4 @@
-"""Connected components of the phases, and whether they reach from face to face."""
+"""Connected components of the phases, and whether they percolate between opposite faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from monai_app.quantities.labels import Labels, Voxels
 from monai_app.quantities.quantity import Cell, Measured, Panel, Quantity, Table
 
 CONNECTIVITY: Final = 6
-"""Voxels of a phase are connected where they share a face, as solvers of transport on the grid have it."""
+"""Voxels of a phase are connected if they share a face, as in transport solvers on the grid."""
 
 _Ints = npt.NDArray[np.int64]
 
@@ -40,7 +40,7 @@ class Components:
     cut: npt.NDArray[np.bool_]
 
     def joined(self, pairs: _Ints) -> "Components":
-        """Make one of those that are connected by pairs of numbers, (pairs, 2)."""
+        """Merge components that are connected by pairs of numbers, (pairs, 2)."""
         count = len(self.values)
         graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count))
         number, own = connected_components(graph, directed=False)
@@ -56,7 +56,7 @@ class Components:
 
 
 def find_components(labels: Labels, progress: Progress) -> Components:
-    """Find the components of all phases: in every slab, and then which of them are one (union by scipy's graph).
+    """Find the components of all phases: in every slab, and then merged across slabs with scipy's graph functions.
 
     The result does not depend on the slabs.
     """
@@ -116,10 +116,10 @@ def _touching(first: Voxels, first_ids: _Ints, second: Voxels, second_ids: _Ints
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
-    """Count connected components: number, sizes, share of the largest; and what connects opposite faces.
+    """Count connected components: number, sizes, share of the largest, and share that connects opposite faces.
 
-    Components that end at the border, or at anything that is not segmented, count as they are; how many these are is
-    given too. Opposite faces are those of the box around all that is segmented.
+    Components that are cut by the border or by unsegmented voxels count as they are; their number is reported. Opposite
+    faces are those of the bounding box of the segmented volume.
     """
     found = find_components(labels, progress)
     faces = _Faces.of(labels, found)
@@ -138,7 +138,7 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     return Measured(
         quantities,
         {"components": Table(columns, rows)},
-        (Panel("components", "volume, um^3", "share of the phase in smaller ones", curves, "step", log_x=True),),
+        (Panel("components", "volume, um^3", "share of the phase in smaller components", curves, "step", log_x=True),),
         {"connectivity": CONNECTIVITY},
     )
 
@@ -164,9 +164,9 @@ class _Faces:
         low, high = found.low.min(0), found.high.max(0)
         unseen = None
         if labels.has_gaps:
-            unseen = "slices are missing, and nothing is known to connect across them"
+            unseen = "slices are missing, and connections across them are unknown"
         elif low[0] == high[0]:
-            unseen = "one slice: connections outside it are not seen"
+            unseen = "there is one slice, and connections outside it are unknown"
         return cls(low, high, unseen, tuple(_why_open(labels, low, high, axis) for axis in range(3)))
 
 
@@ -183,7 +183,9 @@ def _why_open(labels: Labels, low: _Ints, high: _Ints, axis: int) -> str | None:
         parts.append(float((labels.read(Region(*spans)) == 0).mean()))
     if not any(parts):
         return None
-    return f"{max(parts):.2g} of a face across this axis is not segmented, and what ends there is not counted"
+    return (
+        f"{max(parts):.2g} of a face across this axis is not segmented, and components that end there are not counted"
+    )
 
 
 def _of_phase(labels: Labels, found: Components, faces: _Faces, value: int) -> dict[str, Quantity]:

@@ -1,4 +1,4 @@
-"""Phase fractions corrected by the test slices of the stack."""
+"""Phase fractions corrected with the test slices of the stack."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,18 +14,16 @@ if TYPE_CHECKING:
 
 _NO_LABELS = "the label image has no labels on the test slices"
 
-_NO_TEST = (
-    "no test slice says how often labels are wrong; annotate slices that nothing was trained on, with the role test"
-)
+_NO_TEST = "there is no test slice to show how often labels are wrong; annotate held-out slices with the role test"
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
     """Correct fractions by the annotations of the test slices, as `correct_fractions` does.
 
-    Test slices count with the labels that this very label image has there, in the rows, columns and mask that are
-    measured and at any z. Training slices never count.
+    Test slices count with the labels of this label image, within the measured rows, columns and mask and at any z.
+    Training slices never count.
     """
-    # The metrics' room imports torch, which nothing else here needs.
+    # The metrics' sub-package imports torch, which nothing else here needs.
     from monai_app.quantities.uncertainty.segmentation import correct_fractions, gather_evidence
 
     names = [phase.name for phase in labels.phases]
@@ -33,13 +31,13 @@ def measure(labels: Labels, progress: Progress) -> Measured:
     if not isinstance(labels, StoredLabels) or not labels.stack.test_slices:
         return _uncorrected(names, _NO_TEST)
     if names != [phase.name for phase in labels.stack.phases]:
-        return _uncorrected(names, "the labels have other phases than the annotations of the stack")
+        return _uncorrected(names, "the phases of the labels differ from those of the stack's annotations")
     evidence = gather_evidence(_test_slices(labels, progress), len(names), labels.voxel_nm)
     if not evidence.slices:
         planes = (labels.stack.read_labels(labels.name, z, labels.region.rect) for z in labels.stack.test_slices)
         if not any(plane.any() for plane in planes):
             return _uncorrected(names, _NO_LABELS)
-        return _uncorrected(names, "the test slices have no annotated pixel in the part that is measured")
+        return _uncorrected(names, "the test slices have no annotated pixel in the measured region")
     found = correct_fractions(labels.count()[:, 1:], evidence)
     rows: list[list[Cell]] = [[name, *row] for name, row in zip(names, evidence.blocks.sum(0).tolist(), strict=True)]
     return Measured(

@@ -1,4 +1,4 @@
-"""Two-point correlation of every phase along each axis, and how far it reaches."""
+"""Two-point correlation of every phase along each axis, and its range."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ line is taken, along every axis."""
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
-    """Measure S2(h), the chance that two points so far apart are both of the phase, along z, y and x.
+    """Measure S2(h), the probability that two points at distance h are both in the phase, along z, y and x.
 
     Its correlation is (S2 - f^2) / (f - f^2) with the phase's volume fraction f (Torquato 2002, Random Heterogeneous
     Materials, doi 10.1007/978-1-4757-6355-3); the range is the first distance at which that is 0.05, by linear
@@ -75,16 +75,16 @@ def _measured(labels: Labels, along: dict[str, LinePairs], step: int) -> Measure
 def _range(correlation: npt.NDArray[np.float64], pairs: npt.NDArray[np.int64], size: float) -> Quantity:
     """The range of a phase in um from its correlation, and the pairs, at every distance in voxels of ``size``."""
     if len(correlation) == 1:
-        return Quantity(None, "um", unreliable="there is one voxel along this axis only")
+        return Quantity(None, "um", unreliable="there is only one voxel along this axis")
     farthest = int(np.flatnonzero(pairs).max(initial=0))
     if farthest == 0:
-        return Quantity(None, "um", unreliable="no two segmented voxels lie along this axis")
+        return Quantity(None, "um", unreliable="there are no two segmented voxels along this axis")
     if np.isnan(correlation[farthest]):
         return Quantity(None, "um", unreliable="every voxel has this phase")
     reach = first_below(correlation, RANGE_LEVEL)
     if reach is not None:
         return Quantity(reach * size, "um")
-    reason = f"still correlated at {farthest * size:.3g} um, the greatest distance that was looked at"
+    reason = f"still correlated at {farthest * size:.3g} um, the largest distance considered"
     return Quantity(None, "um", unreliable=reason)
 
 

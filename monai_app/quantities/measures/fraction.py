@@ -1,4 +1,4 @@
-"""Volume fractions: of all of it, and slice by slice."""
+"""Volume fractions: in total and per slice."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ from monai_app.quantities.quantity import Measured, Panel, Quantity, Table
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
-    """Count voxels: the share of every phase in what is segmented, its volume, and the shares of every slice."""
+    """Count voxels: the share of every phase in the segmented volume, its volume, and its share in every slice."""
     counts = labels.count(progress)
     values, names = [phase.value for phase in labels.phases], [phase.name for phase in labels.phases]
     total = counts[:, values].sum(0)
@@ -32,8 +32,8 @@ def measure(labels: Labels, progress: Progress) -> Measured:
         },
         {"slices": Table(("z", "z_um", "segmented_voxels", *names), rows)},
         (
-            Panel("volume fraction", "", "share of what is segmented", bars, "bar"),
-            Panel("profile along z", "z, um", "share of what is segmented", profile),
+            Panel("volume fraction", "", "share of the segmented volume", bars, "bar"),
+            Panel("profile along z", "z, um", "share of the segmented volume", profile),
         ),
     )
 

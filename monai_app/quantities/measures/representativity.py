@@ -10,17 +10,17 @@ from monai_app.quantities.quantity import Measured, Quantity
 from monai_app.quantities.uncertainty.cells import CellCounts, choose_grid
 from monai_app.quantities.uncertainty.representativity import Representativity, represent
 
-_MISSING = "slices are missing, so distances along z are not known"
+_MISSING = "slices are missing, so distances along z are unknown"
 
 _FEW = "too few sub-volumes fit into the volume"
 
-_ONE_SLICE = "one slice: nothing is known of the structure along z"
+_ONE_SLICE = "there is one slice, so the structure along z is unknown"
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:
     """Estimate the interval of the material's fraction, as `represent` does, from the counts in a grid of cells.
 
-    Its interval knows of the sampling of the material alone, and takes the labels to be right.
+    Its interval covers only the sampling of the material, and assumes that the labels are correct.
     """
     grid = choose_grid(labels.shape, labels.voxel_nm)
     cells = CellCounts(grid, len(labels.phases))
@@ -60,5 +60,5 @@ def _fraction(found: Representativity) -> Quantity:
 
 
 def _number(value: float, unit: str, reasons: tuple[str, ...]) -> Quantity:
-    """A number and why it should not be relied on, or is missing."""
+    """Return a number with the reasons why it is unreliable or missing."""
     return Quantity(None if np.isnan(value) else value, unit, unreliable="; ".join(reasons) or None)

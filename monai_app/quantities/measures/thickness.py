@@ -1,4 +1,4 @@
-"""Local thickness: the largest sphere within the phase that a voxel lies in."""
+"""Local thickness: the diameter of the largest sphere within the phase that contains a voxel."""
 
 import math
 import os
@@ -157,8 +157,8 @@ def _mean(labels: Labels, diameters: npt.NDArray[np.float64], share: npt.NDArray
     thinnest = min(length * side for length, side in zip(lengths, labels.voxel_um, strict=True))
     reason = None
     if share[-1] > _TOO_THICK:
-        reason = f"{share[-1]:.0%} is thicker than {diameters[-1]:.4g} um, the greatest diameter looked for"
+        reason = f"{share[-1]:.0%} is thicker than {diameters[-1]:.4g} um, the largest diameter searched for"
     elif 2 * mean > thinnest:
         between = " between gaps" if labels.has_gaps else ""
-        reason = f"what is measured{between} is {thinnest:.4g} um thin, which decides the size of spheres"
+        reason = f"the measured volume{between} is only {thinnest:.4g} um thick, which limits the size of spheres"
     return Quantity(mean, "um", unreliable=reason)

@@ -36,14 +36,14 @@ class _Solver(AnisotropicSolver):
 
 
 def tortuosity_of(labels: Labels, phase: str) -> Measure:
-    """Return the measure of the tortuosity factors of a phase along z, y and x, which holds all labels in memory.
+    """Return the measure of a phase's tortuosity factors along z, y and x, which loads all labels into memory.
 
     Args:
         labels: what is to be measured.
-        phase: the phase that conducts, by name; nothing else does.
+        phase: name of the conducting phase.
 
     Raises:
-        ConfigError: there is no such phase, or the labels need more memory than there is.
+        ConfigError: there is no such phase, or there is too little memory.
     """
     values = {each.name: each.value for each in labels.phases}
     if phase not in values:
@@ -52,7 +52,7 @@ def tortuosity_of(labels: Labels, phase: str) -> Measure:
     if needed > free:
         raise ConfigError(
             f"the tortuosity of {' x '.join(map(str, labels.shape))} voxels needs {needed / 2**30:.1f} GiB of memory "
-            f"and {free / 2**30:.1f} GiB are free; give a smaller part of the stack (--z, --y, --x)"
+            f"but {free / 2**30:.1f} GiB are free; choose a smaller part of the stack (--z, --y, --x)"
         )
     return lambda measured, progress: _measure(measured, phase, values[phase], progress)
 
@@ -66,7 +66,7 @@ def _measure(labels: Labels, phase: str, value: int, progress: Progress) -> Meas
     """
     voxels = labels.read(Region.whole(labels.shape))
     own, empty = voxels == value, float((voxels == 0).mean())
-    closed = f"{empty:.1%} of the block is not segmented, and taken as closed" if empty else None
+    closed = f"{empty:.1%} of the block is not segmented, and treated as impermeable" if empty else None
     quantities = {}
     progress(0, 3)
     for axis, name in enumerate("zyx"):
@@ -86,7 +86,7 @@ def _along(
     order = (axis, *(other for other in range(3) if other != axis))
     conducting = _percolating(np.ascontiguousarray(own.transpose(order)))
     if not conducting.any():
-        return Quantity(None, "1", unreliable="the phase connects no opposite faces"), Quantity(
+        return Quantity(None, "1", unreliable="the phase does not connect opposite faces"), Quantity(
             0.0, "1", unreliable=closed
         )
     spacing = tuple(float(voxel_nm[each]) for each in order)

@@ -1,1 +1,1 @@
-"""What was measured, as a folder of files and as text."""
+"""The results as files, text and figures."""

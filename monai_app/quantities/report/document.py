@@ -1,4 +1,4 @@
-"""The complete result as a JSON document, and its tables as CSV."""
+"""The complete result as a JSON document, and its tables as CSV files."""
 
 import csv
 import math
@@ -96,7 +96,7 @@ def as_csv(table: Table) -> str:
 
 
 def phase_table(found: Quantification) -> Table:
-    """A row a phase, a column a quantity with its unit, two more where it has an interval; last, what is unreliable."""
+    """Return one row per phase, with columns for quantities, their intervals and the reasons for unreliability."""
     quantities = found.quantities
     columns: dict[str, Sequence[Cell]] = {"phase": [phase.name for phase in found.labels.phases]}
     for name, of in quantities.items():

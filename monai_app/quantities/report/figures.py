@@ -1,4 +1,4 @@
-"""Figures of what was measured, in the colours of the phases."""
+"""Figures of the results, in the colours of the phases."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ def write_figure(panels: Sequence[Panel], phases: Sequence[Phase], path: Path) -
 
 
 def draw_figure(panels: Sequence[Panel], phases: Sequence[Phase]) -> Figure:
-    """Draw panels side by side, with one legend beside them."""
+    """Draw panels side by side, with one legend."""
     width, height = _PANEL
     figure = Figure(figsize=(width * len(panels) + _LEGEND, height), dpi=120, layout="constrained")
     grid: npt.NDArray[Any] = figure.subplots(1, len(panels), squeeze=False)

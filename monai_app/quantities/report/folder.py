@@ -11,11 +11,11 @@ from monai_app.quantities.report.figures import write_figure
 from monai_app.stack.places import check_outside_stores
 
 DOCUMENT = "quantities.json"
-"""File that holds all of a result."""
+"""File with the complete result."""
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse early what `write_folder` would refuse.
+    """Check the target of `write_folder` before the work starts.
 
     Raises:
         ConfigError: the folder lies in a store, or is a file.
@@ -23,12 +23,12 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     """
     check_outside_stores(folder)
     if folder.is_file():
-        raise ConfigError(f"{folder} is a file; name a folder for the result (--output)")
+        raise ConfigError(f"{folder} is a file; give a folder for the result (--output)")
     check_directory_target(folder, DOCUMENT, overwrite=overwrite)
 
 
 def write_folder(found: Quantification, folder: Path, *, overwrite: bool = False) -> None:
-    """Write ``quantities.json``, ``phases.csv``, a CSV file of every table and a picture of every measure.
+    """Write ``quantities.json``, ``phases.csv``, a CSV file per table and a picture per measure.
 
     Raises:
         TargetExistsError: the folder exists and may not be replaced.

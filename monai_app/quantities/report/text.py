@@ -1,4 +1,4 @@
-"""What was measured, as text for a terminal."""
+"""The results as text for a terminal."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from monai_app.quantities.quantity import Quantity
 
 
 def text_lines(found: Quantification) -> Iterator[str]:
-    """A line a quantity with a column a phase; ``*`` marks what is unreliable, each reason follows once."""
+    """Return a line per quantity with a column per phase; ``*`` marks unreliable numbers, and the reasons follow."""
     rows = text_rows(found)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -26,7 +26,7 @@ def text_rows(found: Quantification) -> list[list[str]]:
 
 
 def reasons(found: Quantification) -> Iterator[str]:
-    """A line a reason: of which quantities of which phases it makes the numbers unreliable."""
+    """Return one line per reason with the quantities and phases that it makes unreliable."""
     reasons: dict[str, dict[tuple[str, ...], list[str]]] = {}
     for name, of in found.quantities.items():
         for reason in dict.fromkeys(each.unreliable for each in of.values() if each.unreliable):

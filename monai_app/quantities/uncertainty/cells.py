@@ -1,4 +1,4 @@
-"""Phase counts in the cells of a coarse grid: the long view of a label image that fits in memory."""
+"""Phase counts in the cells of a coarse grid, a summary of a label image that fits in memory."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Two-point correlation along an axis: how often two voxels of a line so far apart are both of one phase."""
+"""Two-point correlation along an axis: how often two voxels at a distance along a line have the same phase."""
 
 import numpy as np
 import numpy.typing as npt
@@ -64,11 +64,11 @@ def first_below(correlation: Floats, level: float) -> float | None:
     Between the distances at which it is known it is interpolated.
 
     Args:
-        correlation: (distances,); ``nan`` where it is not known.
+        correlation: (distances,); ``nan`` if it is not known.
         level: below 1.
 
     Returns:
-        None where it does not.
+        None if it does not.
 
     Example:
         >>> first_below(np.array([1.0, 0.6, 0.2, 0.0]), 0.4)

@@ -1,9 +1,9 @@
-"""How far the phase fraction of a volume may be from that of the material, from its two-point correlation.
+"""Error bars of phase fractions for sampling by a finite volume, from the two-point correlation.
 
 The variance of the fraction of a volume V is the mean of the covariance over all pairs of its points, f (1 - f) A / V
 with the integral range A (Lantuejoul 1991, doi 10.1111/j.1365-2818.1991.tb03099.x; Kanit et al. 2003, doi
 10.1016/S0020-7683(03)00143-4). The means of cells have the same mean covariance as the voxels in them, so a coarse grid
-loses nothing but the place where the sum over distances ends.
+only makes the end of the sum over distances coarser.
 """
 
 from dataclasses import dataclass, replace
@@ -23,22 +23,22 @@ MOST_PAIRS = 0.25
 """Share of the pairs of voxels that may be correlated; if more are, the volume is smaller than the range."""
 
 LEAST_OBSERVED = 5
-"""Independent observations of a phase, and of the others, that an interval of its fraction needs."""
+"""Minimum number of independent observations of a phase, and of the others, for an interval of its fraction."""
 
 MOST_PARTS = 4
-"""Sub-volumes along an axis."""
+"""Number of sub-volumes along an axis."""
 
 MOST_BEYOND = 0.3
 """Correlation along an axis at one to two times the summed distance. Of 960 Boolean models with balls as grains none
 has so much; layers have 1."""
 
 IMPROBABLE = 0.001
-"""Chance of a variance between sub-volumes that is no longer put down to chance."""
+"""Significance level for a variance between sub-volumes."""
 
 
 @dataclass(frozen=True)
 class Representativity:
-    """How far the fraction of a phase in this volume may be from the material's; ``nan`` is what cannot be told.
+    """How far the fraction of a phase in this volume may be from that of the material; ``nan`` if unknown.
 
     Attributes:
         fraction: of the volume.
@@ -47,10 +47,10 @@ class Representativity:
         integral_range_nm3: volume that counts as one independent observation.
         observations: how many of those this volume holds.
         range_nm: distance up to which correlation was summed.
-        beyond: mean correlation along z, y, x at one to two times this distance; ``nan`` where the volume is too thin.
+        beyond: mean correlation along z, y, x at one to two times this distance; ``nan`` if the volume is too thin.
         parts: how many sub-volumes were compared.
         variance_ratio: variance between the fractions of sub-volumes over the predicted one, about 1.
-        unreliable: reasons why the interval may not hold the material's fraction.
+        unreliable: reasons why the interval may not contain the material's fraction.
     """
 
     fraction: float
@@ -69,21 +69,21 @@ class Representativity:
 def represent(
     counts: Counts, cell_nm: tuple[float, float, float], voxel_nm3: float, *, level: float = 0.95
 ) -> tuple[Representativity, ...]:
-    """Say for every phase how far its fraction in this volume may be from the material's.
+    """Estimate for every phase how far its fraction in this volume may be from that of the material.
 
     Covariances about the mean of the same volume are too small by the variance of that mean, so the sum over the lags
     where the material is correlated is divided by the share of the other lags. The sum ends where it stops growing. The
     interval is Wilson's (1927, doi 10.1080/01621459.1927.10502953) for as many observations as there are integral
     ranges.
 
-    Distances are summed over whole balls, so the interval is that of a material without direction; where correlation
-    goes on along an axis, as in layers, it is marked.
+    Distances are summed over balls, which assumes an isotropic material; if correlation persists along an axis, as in
+    layers, the result is marked as unreliable.
 
     Args:
         counts: (K, z, y, x) voxels of each phase in each cell; cells may be cut or empty.
         cell_nm: size of a whole cell along z, y, x.
         voxel_nm3: volume of a voxel.
-        level: share of the intervals that hold the material's fraction.
+        level: confidence level of the intervals.
     """
     lags = Lags(counts.sum(axis=0), cell_nm)
     return tuple(_represent(phase, lags, voxel_nm3, level) for phase in counts)
@@ -94,9 +94,9 @@ def wilson(fraction: float, observations: float, freedom: float, level: float) -
 
     Args:
         fraction: observed, 0 to 1.
-        observations: how many independent ones; need not be whole.
+        observations: number of independent ones, not necessarily an integer.
         freedom: degrees of freedom of their variance.
-        level: share of the intervals that hold the true fraction.
+        level: confidence level of the intervals.
     """
     t = stats.t.ppf((1 + level) / 2, freedom)
     middle = fraction + t**2 / 2 / observations
@@ -136,13 +136,13 @@ def _represent(phase: Counts, lags: Lags, voxel_nm3: float, level: float) -> Rep
 
 def _too_small(lags: Lags) -> str:
     return (
-        f"the volume is {np.count_nonzero(lags.weights)} cells of {lags.width_nm / 1000:.3g} um only, and nothing can "
-        f"be told of distances between them; more than {1 / MOST_PAIRS:.0f} full ones are needed"
+        f"the volume is {np.count_nonzero(lags.weights)} cells of {lags.width_nm / 1000:.3g} um, which is too few to "
+        f"estimate correlation; more than {1 / MOST_PAIRS:.0f} full ones are needed"
     )
 
 
 def _window(shares: Floats, sums: Floats, fraction: float) -> tuple[int, bool]:
-    """Choose up to which shell covariances are summed.
+    """Choose the last shell up to which covariances are summed.
 
     Args:
         shares: of the pairs up to each shell.
@@ -174,7 +174,7 @@ def _subvolumes(phase: Counts, lags: Lags, covariances: Floats, last: int, varia
     """Compare the variance between the fractions of sub-volumes with what the covariances predict for them.
 
     Returns:
-        The number of sub-volumes, and the ratio; ``nan`` where there are fewer than four.
+        The number of sub-volumes, and the ratio; ``nan`` if there are fewer than four.
     """
     reach = 2 * max(last, 1) * lags.width_nm
     sizes = zip(lags.weights.shape, lags.cell_nm, strict=True)
@@ -199,7 +199,7 @@ def _sums(values: Counts, cells: tuple[int, int, int], parts: list[int]) -> npt.
 
 
 def _reasons(found: Representativity, ended: bool) -> list[str]:
-    """Say why the interval may not hold the material's fraction."""
+    """Return reasons why the interval may not contain the material's fraction."""
     reasons = []
     if not ended:
         reasons.append(
@@ -218,6 +218,6 @@ def _reasons(found: Representativity, ended: bool) -> list[str]:
     if found.variance_ratio * (found.parts - 1) > stats.chi2.isf(IMPROBABLE, found.parts - 1):
         reasons.append(
             f"its fractions in {found.parts} sub-volumes vary {found.variance_ratio:.1f} times as much as the "
-            "correlation predicts, so it is not the same throughout the volume"
+            "correlation predicts, so it is not homogeneous throughout the volume"
         )
     return reasons

@@ -1,9 +1,9 @@
 """Phase fractions corrected by the confusion of independent labels, with intervals.
 
-The pixels that a label image gives to a phase are a stratum of known size, of which the annotated ones tell what it
-really holds: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi
-10.1016/j.rse.2014.02.015). Two things that resamples of a slice cannot show are added: confusions that it lacks by
-chance (`prior_block`), and that slices differ (`neighbour_scatter`).
+The pixels that a label image assigns to a phase are a stratum of known size, whose true composition is estimated from
+the annotated ones: the post-stratified, or error-adjusted, area estimator (Olofsson et al. 2014, doi
+10.1016/j.rse.2014.02.015). Two effects that resampling of a slice cannot show are added: confusions that are missing by
+chance (`prior_block`), and differences between slices (`neighbour_scatter`).
 """
 
 from collections.abc import Iterable
@@ -45,10 +45,10 @@ class CorrectedFraction:
 
     Attributes:
         labelled: share of the label image, uncorrected.
-        corrected: what the test slices make of it.
-        low, high: the interval of the true fraction of the same volume, ``nan`` where there is none.
+        corrected: corrected by the test slices.
+        low, high: the interval of the true fraction of the same volume, ``nan`` if there is none.
         blocks: in how many annotated blocks the phase stands, by the annotation or by the labels.
-        unreliable: reasons why the interval may not hold the true fraction.
+        unreliable: reasons why the interval may not contain the true fraction.
     """
 
     labelled: float
@@ -69,7 +69,7 @@ def correct_fractions(voxels: Counts, evidence: Evidence, *, level: float = 0.95
     Args:
         voxels: (slices, K) of each phase in each slice of the label image, in their order along z; zeros at gaps.
         evidence: of the test slices, as `gather_evidence` finds it.
-        level: share of the intervals that hold the true fraction.
+        level: confidence level of the intervals.
     """
     shares = voxels.sum(axis=0) / voxels.sum()
     counts = evidence.blocks.sum(axis=0)
@@ -92,7 +92,7 @@ def correct_fractions(voxels: Counts, evidence: Evidence, *, level: float = 0.95
         holding = int((evidence.blocks[:, k].sum(-1) + evidence.blocks[:, :, k].sum(-1) > 0).sum())
         reasons = _reasons(counts, k, shares, holding)
         if np.isnan(scatter[k]):
-            reasons = (*reasons, "no three neighbouring slices have labels, so how slices differ is not known")
+            reasons = (*reasons, "no three neighbouring slices have labels, so the variation between slices is unknown")
         found.append(CorrectedFraction(share, float(corrected[k]), float(low[k]), float(high[k]), holding, reasons))
     return tuple(found)
 
@@ -131,7 +131,7 @@ def neighbour_scatter(values: Floats, sizes: Counts) -> Floats:
         sizes: (slices,) labelled voxels, 0 for slices without labels.
 
     Returns:
-        ``nan`` where no three neighbouring slices have labels.
+        ``nan`` if no three neighbouring slices have labels.
 
     Example:
         >>> neighbour_scatter(np.array([[0.1], [0.2], [0.3], [0.4]]), np.array([9, 9, 9, 9])).round(6).tolist()
@@ -198,19 +198,21 @@ def gather_evidence(
 
 
 def _reasons(counts: Counts, phase: int, shares: Floats, blocks: int) -> tuple[str, ...]:
-    """Say why the interval of a phase may not hold its true fraction."""
+    """Return reasons why the interval of a phase may not contain its true fraction."""
     true, labelled, hits = counts[phase].sum(), counts[:, phase].sum(), counts[phase, phase]
     unverified = shares[counts.sum(axis=0) == 0].sum()
-    of_all = f"{100 * unverified:.0f} % of the labels are of phases that no annotated pixel is labelled as"
+    of_all = f"{100 * unverified:.0f} % of the labels have phases that no annotated pixel is labelled as"
     reasons = [of_all] if unverified > MOST_UNVERIFIED else []
     if not true and not labelled:
-        return ("the test slices have none of it, so nothing is known of its labels", *reasons)
+        return ("the test slices do not contain it, so the accuracy of its labels is unknown", *reasons)
     if not true:
-        reasons.append("it is annotated nowhere on the test slices")
+        reasons.append("it is not annotated on the test slices")
     if shares[phase] and not labelled:
-        reasons.append("no annotated pixel is labelled as it, so its labels are taken to be as good as all others")
+        reasons.append(
+            "no annotated pixel is labelled as it, so its labels are assumed to be as accurate as all others"
+        )
     if blocks < LEAST_BLOCKS:
-        reasons.append(f"it stands in {blocks} of the annotated blocks only; {LEAST_BLOCKS} are needed")
+        reasons.append(f"it occurs in only {blocks} of the annotated blocks; {LEAST_BLOCKS} are needed")
     if true == labelled == hits:
-        reasons.append("the test slices show no error, so the interval leaves out those that there may be elsewhere")
+        reasons.append("the test slices show no error, so the interval does not cover errors elsewhere")
     return tuple(reasons)

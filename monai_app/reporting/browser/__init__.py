@@ -1,12 +1,11 @@
-"""Looking at slices within a page: the slices of a stack under their labels, and a test slice's layers side by side.
+"""Interactive viewers in a page: the slices of a stack with labels, and the layers of a test slice side by side.
 
-What is given is HTML that a page embeds; the page embeds `ASSETS` once, the script after the HTML or before. Nothing is
-loaded, so it works under the policy ``default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src
+They return HTML that a page embeds; the page embeds `ASSETS` once, before or after the HTML. Nothing is loaded, so it
+works under the policy ``default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src
 'unsafe-inline'``.
 
-`encoding.py` makes pictures and label images for a page, `budget.py` says how large they may be, `stack.py` and
-`compare.py` are the two widgets, `markup.py` puts what they show into the templates. In ``browser.js`` class View draws
-for both of them.
+`encoding.py` encodes pictures and label images for a page, `budget.py` limits their size, `stack.py` and `compare.py`
+are the two widgets, and `markup.py` fills their templates. In ``browser.js``, class View draws for both.
 """
 
 from monai_app.reporting.browser.compare import ComparedSlice, compare_layers

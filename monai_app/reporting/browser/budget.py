@@ -1,4 +1,4 @@
-"""How large and how well pictures may be kept so that all of them stay below a number of bytes."""
+"""Choose size and quality of pictures so that together they stay within a budget of bytes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -6,23 +6,23 @@ from dataclasses import dataclass, replace
 from monai_app.progress import Progress, silent
 
 _MARGIN = 1.03
-"""What slices may take more than those that were tried."""
+"""Safety margin: slices may be larger than the sampled ones."""
 
 _EACH = 100
-"""Bytes around a slice: its element, and its number in the page's list."""
+"""Overhead bytes per slice: its element, and its number in the page's list."""
 
 _TRIED = 8
-"""Slices that are tried."""
+"""Number of sampled slices."""
 
 
 @dataclass(frozen=True)
 class Detail:
-    """How a slice is kept.
+    """How a slice is encoded.
 
     Args:
-        side: pixels of its longer side, at most.
+        side: maximum pixels of its longer side.
         quality: of its JPEGs.
-        step: every which slice is shown.
+        step: every ``step``-th slice is shown.
     """
 
     side: int
@@ -46,14 +46,14 @@ DETAILS = (
     Detail(320, 30),
     Detail(256, 30),
 )
-"""From the best to the worst that one can still see something in."""
+"""From the best to the worst useful quality."""
 
 Encode = Callable[[int, Detail], str]
-"""Gives slice z as it is embedded."""
+"""Returns slice z in its embedded form."""
 
 
 def spread(slices: int, count: int) -> list[int]:
-    """At most ``count`` slices, spread over all of them.
+    """Return at most ``count`` slices, spread over all of them.
 
     Example:
         >>> spread(156, 4), spread(3, 8)
@@ -64,16 +64,16 @@ def spread(slices: int, count: int) -> list[int]:
 
 
 def within(slices: int, budget: int, encode: Encode, progress: Progress = silent) -> tuple[Detail, dict[int, str]]:
-    """Encode slices as well as a budget allows.
+    """Encode slices in the best quality within a budget.
 
     Args:
         slices: their number.
-        budget: bytes that they may have together.
+        budget: maximum bytes of all slices.
         encode: encodes one slice.
-        progress: called while they are encoded; from 0 again where they took more than was expected.
+        progress: called while they are encoded; restarts from 0 if they are larger than expected.
 
     Returns:
-        How they are kept, and z -> what it gave. One slice is kept whatever it takes.
+        How they are encoded, and z -> encoded slice. A single slice is kept whatever its size.
     """
     least = replace(DETAILS[-1], step=slices)
     for detail in _details(slices, budget, encode):
@@ -91,7 +91,7 @@ def within(slices: int, budget: int, encode: Encode, progress: Progress = silent
 
 
 def _details(slices: int, budget: int, encode: Encode) -> Iterator[Detail]:
-    """What may fit, by some slices that are tried: of all slices, and then of every second, third, ..."""
+    """Yield settings that may fit, judged from sampled slices: for all slices, then for every second, third, ..."""
     tried = spread(slices, _TRIED)
     for detail in DETAILS:
         each = _MARGIN * sum(len(encode(z, detail)) + _EACH for z in tried) / len(tried)

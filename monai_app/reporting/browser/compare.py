@@ -1,4 +1,4 @@
-"""What detectors saw of a slice, what is true, what was predicted and where that is wrong, two of them at a time."""
+"""Comparison of two layers of a slice: detectors, truth, prediction and errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,14 @@ from monai_app.reporting.browser.markup import phase_list, slice_data, widget
 
 @dataclass(frozen=True)
 class ComparedSlice:
-    """A slice that was annotated and segmented.
+    """An annotated and segmented slice.
 
     Args:
-        name: what people call it, such as ``"cement, slice 7"``.
+        name: its name, such as ``"cement, slice 7"``.
         images: per detector name its grey values (rows, columns), uint8 or uint16.
         truth: annotation (rows, columns), 0 unlabelled, 1..K.
-        prediction: labels (rows, columns), 1..K; 0 where nothing was predicted, which is neither right nor wrong.
+        prediction: labels (rows, columns), 1..K; 0 where nothing was predicted, which counts neither as correct nor as
+        wrong.
         voxel_nm: size of a voxel z, y, x in nm.
     """
 
@@ -32,19 +33,19 @@ class ComparedSlice:
 
 
 _SIDES = (1024, 768, 512, 384, 256)
-"""Pixels of the longer side of a picture at most, from the best to the worst."""
+"""Maximum pixels of the longer side of a picture, from best to worst."""
 
 
 def compare_layers(slices: Sequence[ComparedSlice], phases: Sequence[Phase], *, budget: int) -> Markup:
-    """Give HTML in which a person compares two layers of a slice by a divider that is moved across.
+    """Return HTML for comparing two layers of a slice with a movable divider.
 
     The layers are every detector, in 256 grey values from its 0.5th to its 99.5th percentile, the truth, the prediction
-    and the errors, thinned to what the budget allows; about 1 byte a pixel and detector.
+    and the errors, reduced to fit the budget; about 1 byte per pixel and detector.
 
     Args:
-        slices: one, or several of which the person chooses one.
+        slices: one, or several to choose from.
         phases: the K phases.
-        budget: bytes that the slices may have; they are thinned to sides of 256 pixels at the least.
+        budget: maximum bytes of the slices; they are reduced to no less than 256 pixels per side.
     """
     about = {
         "phases": phase_list(phases),

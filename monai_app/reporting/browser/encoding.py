@@ -1,4 +1,4 @@
-"""Slices as a page holds them: thinned to the screen, grey values in 8 bit, labels without loss."""
+"""Encoding of slices for a page: reduced to screen resolution, grey values in 8 bit, labels lossless."""
 
 import zlib
 from base64 import b64encode
@@ -17,7 +17,7 @@ _PERCENTILES = (0.5, 99.5)
 """The grey values that are shown as black and white."""
 
 _LEVEL = 7
-"""Of zlib: the higher ones take three to nine times as long for labels that are a tenth smaller."""
+"""Compression level of zlib: higher ones take three to nine times as long for a gain of a tenth."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Window:
 
     @classmethod
     def of(cls, planes: Iterable[Grey]) -> "Window":
-        """The window of the 0.5th to the 99.5th percentile of some planes together, one at least."""
+        """Return the window from the 0.5th to the 99.5th percentile of one or more planes."""
         counts = np.zeros(0, np.int64)
         for plane in planes:
             found = np.bincount(plane.ravel(), minlength=len(counts))
@@ -45,13 +45,13 @@ class Window:
         return cls(low, max(high, low + 1))
 
     def apply(self, plane: Grey) -> Bytes:
-        """Grey values (rows, columns) as 0..255, rounded."""
+        """Return grey values (rows, columns) as 0..255, rounded."""
         share = (plane.astype(np.float32) - self.low) / (self.high - self.low)
         return np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
 
 
 def picture_shape(rows: int, columns: int, side: int) -> tuple[int, int]:
-    """Rows and columns of the picture of a slice whose longer side has ``side`` pixels at most.
+    """Return rows and columns of a slice's picture whose longer side has at most ``side`` pixels.
 
     Example:
         >>> picture_shape(3868, 4062, 1024), picture_shape(96, 80, 1024)
@@ -62,14 +62,14 @@ def picture_shape(rows: int, columns: int, side: int) -> tuple[int, int]:
 
 
 def thin_grey(plane: Bytes, shape: tuple[int, int]) -> Bytes:
-    """Make a picture smaller: every pixel is the mean of the area that it stands for."""
+    """Reduce a picture: every pixel is the mean of the area that it represents."""
     if plane.shape == shape:
         return plane
     return np.asarray(Image.fromarray(plane).resize(shape[::-1], Image.Resampling.BOX))
 
 
 def thin_labels(labels: Bytes, shape: tuple[int, int]) -> Bytes:
-    """Make labels smaller: every pixel is the one in the middle of the area that it stands for, never a mean.
+    """Reduce labels: every pixel is the central one of the area that it represents.
 
     Example:
         >>> thin_labels(np.array([[1, 1, 5, 2, 2, 2]], np.uint8), (1, 2)).tolist()
@@ -82,16 +82,16 @@ def thin_labels(labels: Bytes, shape: tuple[int, int]) -> Bytes:
 
 
 def jpeg(picture: Bytes, quality: int) -> str:
-    """A picture (rows, columns) as a JPEG, in base64."""
+    """Return a picture (rows, columns) as a JPEG in base64."""
     file = BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality, optimize=True)
     return b64encode(file.getvalue()).decode("ascii")
 
 
 def packed(plane: Bytes) -> str:
-    """A plane (rows, columns), row after row, compressed by zlib without loss, in base64.
+    """Return a plane (rows, columns) in row-major order, compressed with zlib, in base64.
 
-    A browser unpacks it by itself. It would decode an image, too, but what a page may read of that can be changed by
-    its colour management, and by what keeps a user from being recognised: labels would become others.
+    Browsers can decompress it natively. Decoding a PNG would not be exact: colour management and fingerprinting
+    protection may change the pixels that a script reads.
     """
     return b64encode(zlib.compress(plane.tobytes(), _LEVEL)).decode("ascii")

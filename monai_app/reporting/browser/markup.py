@@ -1,4 +1,4 @@
-"""What the widgets show, as HTML; style and script of all of them."""
+"""HTML, style and script of the widgets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _HERE = "monai_app.reporting.browser"
 
 @dataclass(frozen=True)
 class Assets:
-    """What a page with widgets holds once, whatever their number.
+    """Assets that a page with widgets contains once.
 
     Args:
         css: for a ``<style>`` element.
@@ -41,19 +41,19 @@ def widget(template: str, about: Mapping[str, Any], slices: Sequence[str], **sho
 
     Args:
         template: the file's name.
-        about: what the script must know from the beginning.
-        slices: what it must know of each slice when that is shown, by `slice_data`.
-        shown: what else the template shows.
+        about: initial data for the script.
+        slices: data of each slice from `slice_data`, used when it is shown.
+        shown: other variables of the template.
     """
     text = _TEMPLATES.get_template(template).render(about=about, slices=map(Markup, slices), **shown)
     return Markup(text)
 
 
 def slice_data(content: Mapping[str, Any]) -> str:
-    """JSON that may stand in a script element, whatever it holds."""
+    """Return JSON that is safe in a script element."""
     return json.dumps(content, separators=(",", ":")).replace("<", r"\u003c")
 
 
 def phase_list(phases: Sequence[Phase]) -> list[dict[str, Any]]:
-    """Phases for the script."""
+    """Return the phases for the script."""
     return [{"value": phase.value, "name": phase.name, "rgb": phase.rgb} for phase in phases]

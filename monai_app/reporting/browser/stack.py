@@ -1,4 +1,4 @@
-"""The slices of a stack under its labels."""
+"""The slices of a stack with its labels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,34 +15,34 @@ from monai_app.stack.label_images.registry import read_phases
 from monai_app.stack.ngff.pyramid import level_shapes
 
 _WINDOWED = 16
-"""Slices by which the window of grey values is chosen."""
+"""Number of slices from which the grey value window is computed."""
 
 _FIXED = 16_384
-"""Bytes of the budget for what is not slices."""
+"""Bytes of the budget for everything except slices."""
 
 _CONFIDENCE = "confidence"
-"""The map that is shown beside labels which have it."""
+"""The map that is shown with labels, if they have it."""
 
 _SHADE = 16
-"""Values 0..255 of the confidence that look alike: more than the eye tells apart would take more room."""
+"""Step of the confidence values 0..255: finer steps are not visible but take more space."""
 
 
 def _coarse(shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of the confidence of a picture: half, for it changes slowly."""
+    """Return the rows and columns of a confidence picture: half, because confidence varies slowly."""
     return -(-shape[0] // 2), -(-shape[1] // 2)
 
 
 def stack_browser(stack: Stack, labels: str | None, *, budget: int, progress: Progress = silent) -> Markup:
-    """Give HTML in which a person goes through the slices of a stack.
+    """Return HTML for stepping through the slices of a stack.
 
-    Every slice of every detector is shown at the resolution of a screen, all slices of a detector in one window of grey
-    values, from the 0.5th to the 99.5th percentile, with the labels above. Pictures get smaller and coarser the more
-    slices there are; where even that is too much, every n-th slice is shown, which the HTML says.
+    Every slice of every detector is shown at screen resolution with the labels overlaid; all slices of a detector have
+    the same grey value window, from the 0.5th to the 99.5th percentile. With more slices, pictures become smaller and
+    coarser; if they still exceed the budget, only every n-th slice is shown, which the HTML states.
 
     Args:
         stack: the stack.
-        labels: the name of its label image; None shows the images alone.
-        budget: bytes that the HTML may have, unless it shows a single slice; 45 MB show 156 slices of two detectors.
+        labels: the name of its label image; None shows only the images.
+        budget: maximum bytes of the HTML, except for a single slice; 45 MB are enough for 156 slices of two detectors.
         progress: called while slices are encoded.
 
     Raises:
@@ -55,7 +55,7 @@ def stack_browser(stack: Stack, labels: str | None, *, budget: int, progress: Pr
 
 
 class _Pictures:
-    """The slices of a stack for a page.
+    """Encodes the slices of a stack for a page.
 
     Args:
         stack: the stack.
@@ -70,7 +70,7 @@ class _Pictures:
         self._windows = {name: Window.of(stack.read_overview(z, [name])[0] for z in some) for name in stack.detectors}
 
     def about(self, detail: Detail, shown: list[int]) -> Mapping[str, Any]:
-        """What is said of all slices."""
+        """Return the metadata common to all slices."""
         stack = self._stack
         _, rows, columns = stack.shape
         height, width = picture_shape(rows, columns, detail.side)
@@ -90,7 +90,7 @@ class _Pictures:
         }
 
     def encode(self, z: int, detail: Detail) -> str:
-        """One slice: pictures of all detectors, and labels."""
+        """Encode one slice: pictures of all detectors, and labels."""
         shape = picture_shape(*self._stack.shape[1:], detail.side)
         pictures = {name: self._picture(z, name, shape) for name in self._stack.detectors}
         content: dict[str, Any] = {
@@ -102,13 +102,13 @@ class _Pictures:
             content["labels"] = packed(thin_labels(labels, shape))
             if self._unsure:
                 stored = self._stack.read_map(self._labels, _CONFIDENCE, z)
-                stored[labels == 0] = 255  # nothing is marked where nothing was segmented
+                stored[labels == 0] = 255  # unsegmented pixels are not marked
                 confidence = thin_grey(stored, _coarse(shape))
                 content["confidence"] = packed(confidence // _SHADE * _SHADE + _SHADE // 2)
         return slice_data(content)
 
     def _picture(self, z: int, detector: str, shape: tuple[int, int]) -> Bytes:
-        """A detector's picture of a slice, made of the smallest level of the pyramid that has all its pixels."""
+        """Return a detector's picture of a slice, from the smallest pyramid level that is large enough."""
         levels = level_shapes(*self._stack.shape[1:])
         level = max(n for n, (rows, columns) in enumerate(levels) if rows >= shape[0] and columns >= shape[1])
         plane = self._stack.read_level(level, z, detector)

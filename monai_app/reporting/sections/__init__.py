@@ -1,4 +1,4 @@
-"""What a page says: a module a section, each of which gives plain content, or None where its sources are not given."""
+"""The sections of a page: each module returns the content of one section, or None without its sources."""
 
 from monai_app.progress import Progress
 from monai_app.reporting.content import Section
@@ -17,12 +17,12 @@ from monai_app.reporting.sources import Sources
 
 
 def sections_of(sources: Sources, budget: int, progress: Progress) -> list[Section]:
-    """Make all sections that there is something to say in.
+    """Return all sections that have content.
 
     Args:
         sources: what the page is about.
-        budget: bytes that the pictures of the stack may take.
-        progress: called for every slice whose picture is made.
+        budget: maximum bytes of the pictures of the stack.
+        progress: called for every slice that is drawn.
     """
     made = (
         *(

@@ -1,4 +1,4 @@
-"""Whether the model is as sure as it is right."""
+"""Calibration: whether the model's confidence equals its accuracy."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,15 +14,16 @@ _NAMES = {"calibrated": "with temperature", "uncalibrated": "without"}
 
 
 def calibration(sources: Sources) -> Section | None:
-    """Compare stated with observed confidence."""
+    """Compare confidence with accuracy."""
     run = sources.run
     if run is None or run.scores is None:
         return None
     return Section(
         "calibration",
         "Calibration",
-        "Whether confidence may be believed: where the model says 80 %, 80 % of the pixels should be right. Points"
-        " above the dashed line are right more often than stated, points below less often.",
+        "Whether the confidence is reliable: at a confidence of 80 %, 80 % of the pixels should be correct. Points "
+        "above the dashed line are correct more often than predicted (underconfident), points below less often "
+        "(overconfident).",
         list(_blocks(run.scores.pooled["confidence"])),
     )
 
@@ -33,7 +34,7 @@ def _blocks(found: Mapping[str, Any]) -> Iterator[Block]:
     errors = {kind: found[kind]["ece"] for kind in _NAMES}
     if one:
         yield Facts([("mean calibration error", percent(errors["uncalibrated"], 2))])
-        yield Note("The model has no temperature: its confidence is what the network gives.", "missing")
+        yield Note("The model has no temperature: its confidence is the uncalibrated output of the network.", "missing")
     else:
         yield Facts(
             [
@@ -44,14 +45,14 @@ def _blocks(found: Mapping[str, Any]) -> Iterator[Block]:
         )
     shown = ["uncalibrated"] if one else list(_NAMES)
     drawn = [_curve(kind, found[kind]) for kind in reversed(shown)]
-    diagonal = line("as sure as right", ([0, 1], [0, 1]), GREY, "dash", hoverinfo="skip")
+    diagonal = line("perfect calibration", ([0, 1], [0, 1]), GREY, "dash", hoverinfo="skip")
     yield Plot(
-        "Share of pixels that are right, by the confidence that the model states; larger points stand for more pixels",
+        "Share of correct pixels by the model's confidence; larger points represent more pixels",
         f"The mean difference from the diagonal is {percent(errors[shown[0]], 2)}.",
         figure(
             [diagonal, *drawn],
             "stated confidence",
-            "share that is right",
+            "share of correct pixels",
             xaxis={"range": [0, 1.02]},
             yaxis={"range": [0, 1.04]},
         ),
@@ -72,5 +73,5 @@ def _curve(kind: str, bins: Mapping[str, Any]) -> Any:
         mode="lines+markers",
         line={"color": colour, "width": 1.5},
         marker={"color": colour, "symbol": symbol, "size": [6 + 18 * (row[0] / total) ** 0.5 for row in some]},
-        hovertemplate="stated %{x:.3f}, right %{y:.3f}<br>%{customdata:.2f} % of the pixels",
+        hovertemplate="confidence %{x:.3f}, correct %{y:.3f}<br>%{customdata:.2f} % of the pixels",
     )

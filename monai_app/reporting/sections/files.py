@@ -1,4 +1,4 @@
-"""The files behind the page, byte by byte as they lie on the disk."""
+"""The files on which the page is based, unchanged."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,29 +11,29 @@ from monai_app.reporting.studies import Study
 from monai_app.study.report.folder import COMPARISONS, DOCUMENT, RUNS, TABLE
 
 _STUDY = {
-    DOCUMENT: "all of the study: scores, differences, design, machine",
-    TABLE: "a row for every variant",
-    RUNS: "a row for every training",
-    COMPARISONS: "a row for every difference",
+    DOCUMENT: "the complete study: scores, differences, design, machine",
+    TABLE: "one row per variant",
+    RUNS: "one row per training",
+    COMPARISONS: "one row per difference",
 }
-_QUANTITIES = {"quantities.json": "all quantities, tables and versions", "phases.csv": "a row for every phase"}
+_QUANTITIES = {"quantities.json": "all quantities, tables and versions", "phases.csv": "one row per phase"}
 
 
 def files(sources: Sources) -> Section | None:
-    """Offer the files that evaluate, segment, quantify and study wrote."""
+    """Offer the files written by evaluate, segment, quantify and study."""
     found = list(_found(sources))
     if not found:
         return None
-    lead = "All numbers of this page, for spreadsheets (CSV) and programs (JSON). They are part of the page."
+    lead = "All numbers of this page for spreadsheets (CSV) and programs (JSON). They are embedded in the page."
     return Section("files", "Files", lead, [Files(found)])
 
 
 def _found(sources: Sources) -> Iterator[tuple[Path, str]]:
     if sources.run and sources.run.scores:
         yield sources.run.scores.path, "scores with intervals, confusion matrices and calibration"
-        yield sources.run.scores.path.with_suffix(".csv"), "scores: a row for every phase, slice and stack"
+        yield sources.run.scores.path.with_suffix(".csv"), "scores: one row per phase, slice and stack"
     if sources.labels:
-        for name, what in ((CONFIDENCE, "confidence of every slice"), (FAMILIARITY, "how every slice looks")):
+        for name, what in ((CONFIDENCE, "confidence of every slice"), (FAMILIARITY, "appearance of every slice")):
             if (sources.labels.folder / name).is_file():
                 yield sources.labels.folder / name, what
     if sources.quantities:
@@ -41,7 +41,7 @@ def _found(sources: Sources) -> Iterator[tuple[Path, str]]:
         tables = {f"{name}.csv": name.replace("_", " ") for each in measures for name in each["tables"]}
         for name, what in (_QUANTITIES | dict(sorted(tables.items()))).items():
             path = found.path / name
-            if path.parent == found.path and path.is_file() and not path.is_symlink():  # a name may hold "../"
+            if path.parent == found.path and path.is_file() and not path.is_symlink():  # a name may contain "../"
                 yield path, what
     if sources.study:
         yield from _of_study(sources.study)

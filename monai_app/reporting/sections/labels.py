@@ -1,4 +1,4 @@
-"""The labels: what was segmented by which model, how sure it is along the stack, and which slices to look at."""
+"""The labels: what was segmented by which model, its confidence along the stack, and which slices to check."""
 
 import csv
 from collections.abc import Iterator
@@ -12,27 +12,27 @@ from monai_app.reporting.formatting import count, fixed, percent, slices
 from monai_app.reporting.sources import LabelImage, Sources, Store
 
 _NO_CONFIDENCE = (
-    "The labels were made without confidence, so nothing says where the model was unsure: run `monai-app segment` with "
+    "The labels have no confidence map, so it is unknown where the model is uncertain: run `monai-app segment` with "
     "`--confidence max`."
 )
 
 _KINDS = {
-    "max": "the probability that the model gives its own answer",
-    "entropy": "1 minus the entropy of the phases' probabilities over its greatest value (1 where one phase is certain,"
-    " 0 where all are equally likely)",
+    "max": "the probability of the predicted phase",
+    "entropy": "1 minus the normalised entropy of the phases' probabilities (1 where one phase is certain, 0 where "
+    "all are equally likely)",
 }
-"""What confidence is, by the name of what was stored."""
+"""Definition of confidence by the name of the stored map."""
 
 
 def labels(sources: Sources) -> Section | None:
-    """Say what the label image is and how far it may be trusted along the stack."""
+    """Describe the label image and its reliability along the stack."""
     store = sources.store
     if store is None:
         return None
     kind = _KINDS.get(store.labels.confidence or "") if store.labels else None
     lead = (
-        f"The phase of every pixel as the model sees it. {f'Confidence is {kind}; slices' if kind else 'Slices'} where "
-        "confidence drops, or that look unlike the training slices, deserve a look of your own."
+        f"The predicted phase of every pixel. {f'Confidence is {kind}; slices' if kind else 'Slices'} where "
+        "confidence drops, or that differ from the training slices, should be checked by eye."
     )
     if store.labels is None:
         missing = Note("The stack has no finished labels: run `monai-app segment STACK RUN`.", "missing")
@@ -49,7 +49,7 @@ def _what(store: Store, own: LabelImage) -> Iterator[Block]:
     by = [made[name] for name in ("run", "monai_app") if name in made]
     facts = [
         ("label image", own.name),
-        ("made by", ", monai-app ".join(by) if by else "nobody recorded"),
+        ("made by", ", monai-app ".join(by) if by else "not recorded"),
         ("slices", f"{slices(own.slices)}, {count(len(own.slices))} of {count(store.stack.shape[0])}"),
     ]
     if part != (rows, columns):
@@ -61,7 +61,7 @@ def _what(store: Store, own: LabelImage) -> Iterator[Block]:
     if own.phases != store.stack.phases:
         yield Legend(own.phases)
     if len(own.slices) < store.stack.shape[0]:
-        yield Note("The other slices are not segmented; nothing on this page describes them.", "warning")
+        yield Note("The other slices are not segmented and not described on this page.", "warning")
 
 
 def _confidence(own: LabelImage) -> Iterator[Block]:
@@ -74,11 +74,11 @@ def _confidence(own: LabelImage) -> Iterator[Block]:
     shares = [(f"pixels below {each:g}", percent(total[f"below_{each:g}"])) for each in THRESHOLDS]
     yield Facts([("mean confidence", fixed(total["mean"])), *shares])
     if own.attributes.get("calibrated") is None:
-        yield Note("The model was not calibrated: compare slices by their confidence, and take none at its word.")
+        yield Note("The model was not calibrated: use its confidence to compare slices, not as an absolute number.")
     zs = [int(row["slice"]) for row in known]
     means = [float(row["mean"]) for row in known]
     least = min(range(len(zs)), key=means.__getitem__)
-    where = f"least sure in slice {zs[least]}, mean {fixed(means[least])}"
+    where = f"lowest in slice {zs[least]}, mean {fixed(means[least])}"
     yield Plot(
         f"Mean confidence of every slice: {where}",
         f"A curve over {len(zs)} slices between {fixed(min(means))} and {fixed(max(means))}; {where}.",
@@ -91,7 +91,7 @@ def _confidence(own: LabelImage) -> Iterator[Block]:
         for each, colour, dash in looks
     ]
     yield Plot(
-        "Share of the pixels of every slice that the model is less sure of than a threshold",
+        "Share of pixels in every slice with a confidence below a threshold",
         f"Curves over {len(zs)} slices for confidence below 0.5, 0.7 and 0.9.",
         figure(drawn, "slice", "share, %", yaxis={"rangemode": "tozero"}),
         height=280,
@@ -99,22 +99,25 @@ def _confidence(own: LabelImage) -> Iterator[Block]:
 
 
 def _marks(own: LabelImage, zs: list[int], means: list[float]) -> list[object]:
-    """Points on the slices that look unlike the training's."""
+    """Return markers on the slices that differ from the training slices."""
     flagged = [z for z in own.attributes.get("unlike_training", {}).get("slices", []) if z in zs]
     values = [means[zs.index(z)] for z in flagged]
-    return [points("unlike the training slices", (flagged, values), RED, "x")] if flagged else []
+    return [points("different from the training slices", (flagged, values), RED, "x")] if flagged else []
 
 
 def _unlike(own: LabelImage) -> Iterator[Block]:
     if "unlike_training" not in own.attributes:
-        yield Note("Nothing says whether slices look like the training slices: the model knows none.", "missing")
+        yield Note(
+            "It is unknown whether slices resemble the training slices, because the model has no record of them.",
+            "missing",
+        )
         return
     found = own.attributes["unlike_training"]
     if not found["slices"]:
-        yield Note("All segmented slices look like the training slices: brightness, noise, sharpness and curtains.")
+        yield Note("All segmented slices resemble the training slices in brightness, noise, sharpness and curtaining.")
         return
-    yield Listing(f"Slices that look unlike the training slices ({len(found['slices'])})", found["reasons"])
-    yield Note("The model knows less of such slices than its scores say: check their labels by eye.", "warning")
+    yield Listing(f"Slices that differ from the training slices ({len(found['slices'])})", found["reasons"])
+    yield Note("On such slices the model may be worse than its scores suggest: check their labels by eye.", "warning")
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""A paragraph for the methods section of a publication, and what it cites."""
+"""A paragraph for the methods section of a publication, and its references."""
 
 import math
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ _OF_MEASURES = {
 
 
 def methods(sources: Sources) -> Section:
-    """Say in a paragraph what was done, with versions and citations."""
+    """Describe in a paragraph what was done, with versions and citations."""
     sentences = []
     if sources.store:
         sentences.append(_sample(sources.store))
@@ -64,8 +64,8 @@ def methods(sources: Sources) -> Section:
     return Section(
         "methods",
         "Methods",
-        "A paragraph to paste into a publication, and what it cites. Read it first: it knows nothing of how the sample "
-        "was prepared and recorded.",
+        "A paragraph to paste into a publication, and its references. Check it first: it does not cover how the "
+        "sample was prepared and recorded.",
         [Text([" ".join(sentences)]), Listing("References", list(_references(sources)))],
     )
 
@@ -75,16 +75,16 @@ def _study(found: Study) -> str:
     seeds, stacks = len(document["seeds_compared"]), len({row["stack"] for row in document["runs"]})
     variants = len(document["variants"])
     done = (
-        f"{variants} variant{'s were trained alike' if variants > 1 else ' was trained'} with "
+        f"{variants} variant{'s were trained under the same conditions' if variants > 1 else ' was trained'} with "
         f"{seeds} seed{'s' * (seeds != 1)} each{f' on each of {stacks} stacks' if stacks > 1 else ''}, and scored on "
         f"the same test slices{' of its stack' if stacks > 1 else ''}."
     )
     if not _has_intervals(found):
         return done
     return (
-        f"{done} Intervals of differences in mean IoU (95 %) cover seeds and "
-        "spatial blocks of the test slices, with Student's t of Satterthwaite's degrees of freedom; those of all "
-        "comparisons of one question together are Bonferroni's."
+        f"{done} Intervals of differences in mean IoU (95 %) cover seeds and spatial blocks of the test slices, with "
+        "Student's t of Satterthwaite's degrees of freedom; those of all comparisons of one question have Bonferroni "
+        "correction."
     )
 
 
@@ -106,17 +106,17 @@ def _model(run: Run, segmented_with: str | None) -> Iterator[str]:
     reads = f"{spec.slices} neighbouring slices" if spec.slices > 1 else "single slices"
     software = f"monai-app {segmented_with}" if segmented_with else "monai-app"
     yield (
-        f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with {software}, "
-        f"which builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions "
-        f"installed where this text was written), by a neural network ({spec.network}) that reads {reads} of raw "
-        f"grey values of {listed(spec.detectors)}."
+        f"Slices were segmented into {len(spec.phases)} phases ({listed(spec.phase_names)}) with {software}, which "
+        f"builds on MONAI {version('monai')} and PyTorch {version('torch').split('+')[0]} (the versions installed on "
+        f"the machine that wrote this text), by a neural network ({spec.network}) that reads {reads} of raw grey "
+        f"values of {listed(spec.detectors)}."
     )
     learned = "; ".join(f"slices {slices(zs)} of {name}" for name, zs in trained.items())
     if learned:
         trained_with = f" with monai-app {run.record['monai_app']}" if "monai_app" in run.record else ""
         yield (
-            f"The network was trained{trained_with} on {learned}, with spatial blocks of them kept for choosing the "
-            "weights."
+            f"The network was trained{trained_with} on {learned}, with spatial blocks of them held out for selecting "
+            "the weights."
         )
     if run.temperature != 1:
         yield f"The network's confidence was calibrated by temperature scaling (T = {fixed(run.temperature)})."
@@ -131,22 +131,22 @@ def _scores(found: Scores) -> str:
     places = "; ".join(f"{slices(each['slices'])} of {each['store']}" for each in pooled["stacks"])
     ends = f"{fixed(mean['iou_low'])} to {fixed(mean['iou_high'])}"
     return (
-        f"On {count(tested)} test slice{'s' if tested > 1 else ''} ({places}) that took no part in training, mean IoU "
-        f"was {fixed(pooled['mean_iou'])} (95 % interval {ends}, spatial block bootstrap) and "
-        f"{fixed(100 * pooled['pixel_accuracy'], 1)} % of the labelled pixels were right."
+        f"On {count(tested)} test slice{'s' if tested > 1 else ''} ({places}) that were not used for training, mean "
+        f"IoU was {fixed(pooled['mean_iou'])} (95 % interval {ends}, spatial block bootstrap) and "
+        f"{fixed(100 * pooled['pixel_accuracy'], 1)} % of the labelled pixels were correct."
     )
 
 
 def _labels(labels: LabelImage) -> str:
     with_torch = f" (PyTorch {labels.torch.split('+')[0]})" if labels.torch else ""
-    field = ", each pixel from its whole receptive field" if "weights_sha256" in labels.attributes else ""
+    field = ", each pixel from its complete receptive field" if "weights_sha256" in labels.attributes else ""
     return f"{count(len(labels.slices))} slices were segmented{with_torch}{field}."
 
 
 def _quantities(found: Quantities) -> str:
     done = [_MEASURES[name] for name in found.document["measures"] if name in _MEASURES]
     versions = listed([f"{name} {number}" for name, number in found.document["versions"].items()])
-    return f"Measured were: {'; '.join(done)} ({found.document['software']}; {versions})."
+    return f"The following were measured: {'; '.join(done)} ({found.document['software']}; {versions})."
 
 
 def _references(sources: Sources) -> Iterator[str]:

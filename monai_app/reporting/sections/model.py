@@ -1,4 +1,4 @@
-"""The model: what it reads, how it was trained, and how its training went."""
+"""The model: its input, training settings and training curves."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,13 +16,13 @@ from monai_app.reporting.sources import Run, Sources
 from monai_app.yamlfile import read_yaml
 
 _POINTS = 2000
-"""Of a curve, at most."""
+"""Maximum points of a curve."""
 
 _IN_THE_FACTS = ("detectors", "slices")
 
 
 def model(sources: Sources) -> Section | None:
-    """Say what the model is and how it came about."""
+    """Describe the model and its training."""
     run = sources.run
     if run is None:
         return None
@@ -30,8 +30,8 @@ def model(sources: Sources) -> Section | None:
     return Section(
         "model",
         "Model",
-        "The network that gives every pixel a phase. It learned from the training slices alone; the curves show whether"
-        " it had learned all it could when the training ended.",
+        "The network that assigns a phase to every pixel. It was trained only on the training slices; the curves show "
+        "whether training had converged when it ended.",
         [Facts(list(_facts(run, curves))), *_settings(run), *_curves(curves)],
     )
 
@@ -62,7 +62,7 @@ def _facts(run: Run, curves: Curves | None) -> Iterator[tuple[str, str]]:
 
 
 def trained_slices(run: Run) -> dict[str, list[int]]:
-    """The slices that a run was trained on, by the name of their stack; empty where nobody recorded them."""
+    """Return the training slices of a run by stack name; empty if they were not recorded."""
     names = {each.identity: each.name for each in run.spec.training_stacks}
     records = run.trained_on
     return {
@@ -92,18 +92,16 @@ def _settings(run: Run) -> Iterator[Block]:
     else:
         rows = [[name, str(value), "-"] for name, value in own.items()]
     if rows:
-        yield Table(
-            "Settings that differ from the defaults of the network", ("setting", "here", "default"), rows, False
-        )
+        yield Table("Settings that differ from the network's defaults", ("setting", "here", "default"), rows, False)
     elif record:
-        yield Note("All settings are the defaults of the network.")
+        yield Note("All settings are the network's defaults.")
     else:
-        yield Note("Nothing records the settings of this training.", "missing")
+        yield Note("The settings of this training were not recorded.", "missing")
 
 
 def _curves(curves: Curves | None) -> Iterator[Block]:
     if curves is None:
-        yield Note("The run folder holds no training curves (eval/events.*).", "missing")
+        yield Note("The run folder contains no training curves (eval/events.*).", "missing")
         return
     steps, losses = list(curves.loss), list(curves.loss.values())
     window = max(len(losses) // 30, 1)
@@ -114,8 +112,8 @@ def _curves(curves: Curves | None) -> Iterator[Block]:
         line(f"mean of {window} steps", (steps[::every], means[::every]), BLUE),
     ]
     yield Plot(
-        "Training loss: lower is better; flat at the end means that more steps would have gained little",
-        f"The loss falls from {number(losses[0])} to {number(means[-1])} over {len(losses)} steps.",
+        "Training loss: lower is better; a flat end means that more steps would have gained little",
+        f"The loss decreases from {number(losses[0])} to {number(means[-1])} over {len(losses)} steps.",
         figure(drawn, "step", "loss"),
     )
     if curves.validation:
@@ -124,8 +122,8 @@ def _curves(curves: Curves | None) -> Iterator[Block]:
         kept = points("kept weights", ([best], [curves.validation[best]]), RED, "diamond")
         both = [line("mean IoU", (epochs, ious), BLUE), kept]
         yield Plot(
-            "Mean IoU on the validation blocks, parts of the training slices that were kept out of the learning; "
-            "1 is perfect",
-            f"Mean IoU rises to {fixed(max(ious))} in epoch {best} of {epochs[-1]}.",
+            "Mean IoU on the validation blocks (parts of the training slices that were excluded from training); 1 is "
+            "perfect",
+            f"Mean IoU reaches {fixed(max(ious))} in epoch {best} of {epochs[-1]}.",
             figure(both, "epoch", "mean IoU", yaxis={"range": [0, 1.02]}),
         )

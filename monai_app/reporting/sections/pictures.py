@@ -1,4 +1,4 @@
-"""Slices to look at: test slices beside their truth, and the whole stack under its labels."""
+"""Pictures of slices: test slices with their annotations, and all slices of the stack with its labels."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,11 +10,11 @@ from monai_app.reporting.formatting import slices
 from monai_app.reporting.sources import LabelImage, Scores, Sources, Store
 
 _MOST, _BUDGET = 4, 16_000_000
-"""Test slices that are shown at most, and bytes that they may take together."""
+"""Maximum number of test slices shown, and their maximum total bytes."""
 
 
 def compared(sources: Sources) -> Section | None:
-    """Show test slices: what the detectors saw, what a person said and what the model made of it."""
+    """Show test slices: detector images, annotations and predictions."""
     store, run = sources.store, sources.run
     scores = run.scores if run else None
     learned = run.learned_from(store.stack.ingested) if store and run else set[int]()
@@ -23,15 +23,15 @@ def compared(sources: Sources) -> Section | None:
     elif scores:
         blocks = list(_pictures(scores))
     else:
-        blocks = [Note("No test slice: no slice is labelled to compare the model with.", "missing")]
+        blocks = [Note("There are no test slices to compare the model with.", "missing")]
     if not blocks or (run is None and store is None):
         return None
-    unseen = " and the model never learned from" if run and run.trained_on else " for testing"
+    unseen = " and not used for training" if run and run.trained_on else " for testing"
     return Section(
         "test",
         "Test slices",
-        f"Slices that a person labelled{unseen}: choose two layers and move the divider. In errors, wrong pixels are "
-        "marked; what nobody labelled is white.",
+        f"Slices labelled by a person{unseen}: choose two layers and move the divider. The errors layer marks wrong "
+        "pixels; unlabelled pixels are white.",
         blocks,
     )
 
@@ -40,15 +40,14 @@ def _layers(store: Store, labels: LabelImage, learned: set[int]) -> Iterator[Blo
     stack = store.stack
     if _meaning(stack.phases) != _meaning(labels.phases):
         yield Note(
-            "The values of the labels mean other phases than those of the annotations, so no test slice can be "
-            "compared.",
+            "The labels and the annotations have different phases, so no test slice can be compared.",
             "missing",
         )
         return
     segmented = [z for z in stack.test_slices if z in labels.slices and z not in learned]
     if not segmented:
-        unseen = " that the model did not learn from" if learned else ""
-        yield Note(f"The labels hold no test slice{unseen}: segment one to compare them.", "missing")
+        unseen = " that was held out of training" if learned else ""
+        yield Note(f"The labels contain no test slice{unseen}: segment one to compare them.", "missing")
         return
     chosen = []
     for z in segmented[:_MOST]:
@@ -57,7 +56,7 @@ def _layers(store: Store, labels: LabelImage, learned: set[int]) -> Iterator[Blo
         chosen.append(ComparedSlice(f"slice {z}", images, truth, prediction, stack.voxel_nm))
     yield Widget(compare_layers(chosen, labels.phases, budget=_BUDGET))
     if len(segmented) > _MOST:
-        yield Note(f"Not shown, as the page would grow too large: slices {slices(segmented[_MOST:])}.")
+        yield Note(f"Not shown, to limit the size of the page: slices {slices(segmented[_MOST:])}.")
 
 
 def _meaning(phases: Sequence[Phase]) -> dict[int, str]:
@@ -72,13 +71,13 @@ def _pictures(scores: Scores) -> Iterator[Block]:
     ]
     for name, path in found[:_MOST]:
         alt = f"{name}: detectors, truth, prediction and errors side by side"
-        yield Picture(f"{name}: what the detectors saw, truth, prediction, errors", alt, path.read_bytes())
+        yield Picture(f"{name}: detectors, truth, prediction, errors", alt, path.read_bytes())
     if len(found) > _MOST:
-        yield Note(f"Not shown, as the page would grow too large: {'; '.join(name for name, _ in found[_MOST:])}.")
+        yield Note(f"Not shown, to limit the size of the page: {'; '.join(name for name, _ in found[_MOST:])}.")
 
 
 def stack_slices(sources: Sources, budget: int, progress: Progress) -> Section | None:
-    """Show every slice of the stack under its labels."""
+    """Show every slice of the stack with its labels."""
     store = sources.store
     if store is None:
         return None
@@ -86,7 +85,7 @@ def stack_slices(sources: Sources, budget: int, progress: Progress) -> Section |
     return Section(
         "slices",
         "Slices",
-        "Every slice as each detector saw it, with the labels above: go through the stack, and hide a phase to see "
-        "what lies beneath. The pictures are as large as a screen; the store has all pixels.",
+        "Every slice as recorded by each detector, with the labels overlaid: step through the stack, and hide a phase "
+        "to see what is beneath it. The pictures have the resolution of a screen; the store has all pixels.",
         [Widget(stack_browser(store.stack, labels, budget=budget, progress=progress))],
     )

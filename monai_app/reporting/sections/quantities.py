@@ -11,24 +11,24 @@ from monai_app.reporting.formatting import MISSING, listed, number
 from monai_app.reporting.sources import Quantities, Sources
 
 _SEGMENTATION, _SAMPLING = "corrected_fraction", "material_fraction"
-"""Quantities whose intervals cover different errors, which are never added up here."""
+"""Quantities whose intervals cover different errors, which are not combined."""
 
 _UNIT = re.compile(r"\bum\b")
 
 _Numbers = Mapping[str, Mapping[str, Any]]
-"""Name of the phase -> value, unit, interval and what is unreliable."""
+"""Name of the phase -> value, unit, interval and reasons why it is unreliable."""
 
 
 def quantities(sources: Sources) -> Section | None:
-    """Say what was measured of the labels."""
+    """Describe the measured quantities."""
     found = sources.quantities
     if found is None:
         return None
     return Section(
         "quantities",
         "Quantities",
-        "What the labels say of the material, in physical units. Two kinds of error bars stand apart: how wrong labels "
-        "may be, and how well a volume of this size stands for the material.",
+        "Properties of the material in physical units, measured on the labels. There are two separate kinds of error "
+        "bars: for labelling errors, and for how well a volume of this size represents the material.",
         list(_blocks(found)),
     )
 
@@ -41,18 +41,21 @@ def _blocks(found: Quantities) -> Iterator[Block]:
     yield _table(numbers, phases)
     reasons = list(_reasons(numbers))
     if reasons:
-        yield Listing("* Numbers that say little, and why", reasons)
+        yield Listing("* Unreliable numbers, and why", reasons)
     yield from _error_bars(numbers, phases)
     for measured in document["measures"].values():
         for panel in measured.get("figures", []):
             drawn = any(value is not None for _, values in panel["curves"].values() for value in values)
             yield _plot(panel, phases) if drawn else Note(f"{panel['title'].capitalize()}: nothing to draw.", "missing")
     if not any("figures" in each for each in document["measures"].values()):
-        yield Note("The folder holds no curves: an earlier version wrote it. Measure again to see them.", "missing")
+        yield Note(
+            "The folder contains no curves because it was written by an earlier version. Measure again to see them.",
+            "missing",
+        )
 
 
 def phases_of(found: Quantities) -> list[Phase]:
-    """The phases that were measured."""
+    """Return the measured phases."""
     told = found.document["phases"]
     return [Phase.model_validate({key: each[key] for key in ("value", "name", "colour")}) for each in told]
 
@@ -78,17 +81,17 @@ def _table(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Table:
                 *(_shown(of.get(each.name)) for each in phases),
             ]
         )
-    return Table("All quantities; below a number its 95 % interval, where there is one", ("", *phases), rows)
+    return Table("All quantities; below a number is its 95 % interval, if any", ("", *phases), rows)
 
 
 def quantity_name(name: str) -> str:
-    """Write a quantity's name for people, the axis last."""
+    """Format a quantity's name, with the axis last."""
     *words, last = name.split("_")
     return f"{' '.join(words)} along {last}" if last in ("x", "y", "z") else name.replace("_", " ")
 
 
 def unit_text(text: str) -> str:
-    """Write the units in a text for people.
+    """Format the units in a text.
 
     Example:
         >>> unit_text("volume, um^3")
@@ -106,7 +109,7 @@ def _shown(of: Mapping[str, Any] | None) -> str:
 
 
 def _reasons(numbers: Mapping[str, _Numbers]) -> Iterator[str]:
-    """A line a reason, for all quantities of the phases that it holds for."""
+    """Return one line per reason, with the quantities and phases to which it applies."""
     grouped: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for name, of in numbers.items():
         for reason in dict.fromkeys(each["unreliable"] for each in of.values() if each["unreliable"]):
@@ -120,14 +123,14 @@ def _error_bars(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Ite
     """Draw the fractions with both kinds of intervals, in two figures."""
     kinds = {
         _SEGMENTATION: (
-            "Fractions corrected by the mistakes on the test slices: the interval covers wrong labels, and takes this "
-            "volume for all there is",
+            "Fractions corrected for the errors on the test slices: the interval covers labelling errors in this "
+            "volume",
             BLUE,
             "circle",
         ),
         _SAMPLING: (
-            "Fractions as labelled: the interval covers that another volume of this size would hold other grains, and "
-            "takes the labels to be right",
+            "Fractions as labelled: the interval covers the variation between volumes of this size, assuming correct "
+            "labels",
             RED,
             "square",
         ),
@@ -137,7 +140,7 @@ def _error_bars(numbers: Mapping[str, _Numbers], phases: Sequence[Phase]) -> Ite
         rows = [(phase, each["value"], each["interval"]) for phase, each in known if each and each["value"] is not None]
         if not rows:
             yield Note(
-                f"{quantity_name(name).capitalize()}: not measured, or without a value ({caption.lower()}).", "missing"
+                f"{quantity_name(name).capitalize()}: not measured, or undefined ({caption.lower()}).", "missing"
             )
             continue
         told = "; ".join(f"{phase} {number(value)} ({_ends(interval)})" for phase, value, interval in reversed(rows))
@@ -154,7 +157,7 @@ def _ends(interval: Sequence[float] | None) -> str:
 
 
 def _plot(panel: Mapping[str, Any], phases: Sequence[Phase]) -> Plot:
-    """Draw what `monai_app.quantities` draws, see `Panel`."""
+    """Draw a panel of `monai_app.quantities`, see `Panel`."""
     curves: Mapping[str, Any] = panel["curves"]
     layout: dict[str, Any] = {"xaxis": {"type": "log"}} if panel["log_x"] else {}
     if panel["kind"] == "bar":

@@ -1,4 +1,4 @@
-"""The sample: what was recorded, what is annotated, how slices were moved."""
+"""The sample: recorded data, annotations and alignment."""
 
 from collections.abc import Iterator
 
@@ -16,14 +16,14 @@ _DIGITS = 12
 
 
 def sample(sources: Sources) -> Section | None:
-    """Say what the stack is."""
+    """Describe the stack."""
     if sources.store is None:
         return None
     stack = sources.store.stack
     return Section(
         "sample",
         "Sample",
-        "What the microscope recorded, how large it is in nature, and which slices a person has labelled.",
+        "What the microscope recorded, its physical size, and which slices were labelled by a person.",
         [Facts(list(_facts(stack))), Legend(stack.phases), *_annotations(stack), *_alignment(stack)],
     )
 
@@ -38,7 +38,7 @@ def _facts(stack: Stack) -> Iterator[tuple[str, str]]:
     yield "size (z, y, x)", " × ".join(map(length, sides))
     yield "grey values", f"{8 * stack.dtype.itemsize} bit"
     if stack.gaps:
-        yield "missing slices", f"before {slices(sorted(stack.gaps))}; nothing is taken to connect across these gaps"
+        yield "missing slices", f"before {slices(sorted(stack.gaps))}; structures are not connected across these gaps"
     yield "identity (SHA-256)", f"{stack.identity[:_DIGITS]}…"
 
 
@@ -54,20 +54,20 @@ def _annotations(stack: Stack) -> Iterator[Block]:
         shares = [percent(int(counts[phase.value]) / labelled if labelled else None) for phase in stack.phases]
         rows.append([str(z), role, stack.annotated_by(z) or "ingested", percent(labelled / pixels), *shares])
     columns: list[Cell] = ["slice", "for", "from", "labelled", *stack.phases]
-    yield Table("Annotated slices, and the share of each phase in what is labelled", columns, rows)
+    yield Table("Annotated slices, and the share of each phase among the labelled pixels", columns, rows)
     if not stack.test_slices:
-        yield Note("No slice is kept for testing, so nothing says how good a model is on this stack.", "missing")
+        yield Note("There are no test slices, so it is unknown how good a model is on this stack.", "missing")
 
 
 def _alignment(stack: Stack) -> Iterator[Block]:
     found = stack.alignment
     if found is None:
-        yield Note("Slices and detectors lie as the microscope recorded them: nothing was moved.")
+        yield Note("Slices and detectors are as recorded: nothing was aligned.")
         return
     yield Facts([("aligned", found.what), ("motion", found.transform), ("reference", found.reference)])
     for name, place in found.detectors.items():
         y, x = place.transform[:2]
-        yield Note(f"{name} was moved by {y:.2f} px in y and {x:.2f} px in x onto {found.reference}.")
+        yield Note(f"{name} was moved by {y:.2f} px in y and {x:.2f} px in x to match {found.reference}.")
     if found.slices:
         zs, moved = list(range(len(found.slices))), np.array(found.slices)[:, :2]
         curves = [
@@ -76,10 +76,13 @@ def _alignment(stack: Stack) -> Iterator[Block]:
         ]
         farthest = float(np.abs(moved).max())
         yield Plot(
-            "How far every slice was moved",
+            "Displacement of every slice",
             f"Two curves over the slices; no slice was moved by more than {farthest:.1f} pixels.",
-            figure(curves, "slice", "moved by, pixels"),
+            figure(curves, "slice", "displacement, pixels"),
         )
-    for what, zs_of in (("could not be placed by their neighbours", found.flagged), ("begin a new part", found.breaks)):
+    for what, zs_of in (
+        ("could not be aligned with their neighbours", found.flagged),
+        ("start a new part", found.breaks),
+    ):
         if zs_of:
             yield Note(f"Slices {slices(zs_of)} {what}.", "warning")

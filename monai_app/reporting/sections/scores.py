@@ -1,4 +1,4 @@
-"""Scores on the test slices, with their intervals; what is mistaken for what; boundaries and surfaces."""
+"""Scores on the test slices with intervals; confusion matrix; boundaries, surfaces and components."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,21 +13,21 @@ _Row = Mapping[str, Any]
 
 
 def scores(sources: Sources) -> Section | None:
-    """Say how good the model is."""
+    """Describe how good the model is."""
     run = sources.run
     if run is None:
         return None
     return Section(
         "scores",
         "Scores",
-        "How well the model labels slices that it never saw, beside a person's labels: 1 is perfect agreement, 0 none. "
-        "The interval says how far the score of more such area may be from the one measured.",
+        "How well the model labels held-out slices, compared with a person's labels: 1 is perfect agreement, 0 none. "
+        "The interval shows how far the score on a larger area of this kind may differ from the measured one.",
         [Note(run.unscored, "missing")] if run.scores is None else list(_blocks(run, run.scores)),
     )
 
 
 def interval(value: float | None, row: _Row, name: str) -> str:
-    """Write a score with the ends of its 95 % interval."""
+    """Format a score with its 95 % interval."""
     low, high = fixed(row.get(f"{name}_low")), fixed(row.get(f"{name}_high"))
     return fixed(value) if MISSING in (low, high) else f"{fixed(value)} ({low} to {high})"
 
@@ -36,24 +36,30 @@ def _blocks(run: Run, found: Scores) -> Iterator[Block]:
     pooled, phases = found.pooled, run.spec.phases
     yield _phases(pooled, phases)
     if not all(row["reliable"] for row in pooled["intervals"]["phases"]):
-        yield Note("* The phase stands in too few places for its interval to be relied on.", "warning")
+        yield Note("* The phase occurs in too few places for a reliable interval.", "warning")
     yield _slices(found)
     yield Note(
-        "IoU is the area that model and person agree on over the area that either of them gave the phase; Dice weighs "
-        "agreement twice. Precision is the share of the predicted area that is right, recall the share of the annotated"
-        " area that was found. Intervals (95 %) come from drawing blocks of the slices again and again; they do not "
-        "cover slices that look otherwise, nor errors of the annotation."
+        "IoU is the area to which both model and person assign the phase, divided by the area to which either does; "
+        "Dice weighs agreement twice. Precision is the share of the predicted area that is correct, recall the share "
+        "of the annotated area that was found. Intervals (95 %) come from resampling blocks of the slices "
+        "(bootstrap); they cover neither slices of different appearance nor errors in the annotation."
     )
     yield _confusion(pooled, run.spec.phase_names)
     yield _boundaries(pooled, phases)
     yield Note(
-        "Boundary IoU looks at a band along the boundaries alone, where errors hide that large grains outweigh. Compare"
-        " models by it, as annotations are often a pixel off themselves. Distances are between the predicted and the "
-        "annotated surface; 95 % of the surface lie nearer than the last column."
+        "Boundary IoU considers only a band along the boundaries, where errors are not outweighed by the interior of "
+        "large grains. Use it to compare models, because annotations are often off by a pixel, too. Distances are "
+        "between the predicted and the annotated surface; 95 % of the surface are closer than the last column."
     )
+    if "structure" in pooled:
+        yield from _structure(pooled["structure"], phases)
     reasons = pooled.get("unlike_training", {}).get("reasons", [])
     if reasons:
-        yield Listing("Test slices that look unlike the training slices, so that their scores say less", reasons)
+        yield Listing(
+            "Test slices that differ in appearance from the training slices, so that their scores say less about "
+            "others",
+            reasons,
+        )
 
 
 def _phases(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
@@ -66,7 +72,7 @@ def _phases(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
     mean = pooled["intervals"]["mean"]
     accuracy = interval(pooled["pixel_accuracy"], mean, "pixel_accuracy")
     rows.append(["mean", interval(pooled["mean_iou"], mean, "iou"), *[""] * 6])
-    rows.append(["pixels that are right", accuracy, *[""] * 6])
+    rows.append(["correct pixels", accuracy, *[""] * 6])
     columns = ("phase", "IoU (95 % interval)", "Dice", "precision", "recall", "annotated", "predicted", "pixels")
     return Table("All test slices together", columns, rows)
 
@@ -78,17 +84,16 @@ def _slices(found: Scores) -> Table:
             mean = part.get("intervals", {}).get("mean", {})
             scored = (("mean_iou", "iou"), ("pixel_accuracy", "pixel_accuracy"))
             rows.append([f"{folder.name}, slice {part['slice']}", *(interval(part[n], mean, e) for n, e in scored)])
-    return Table("Every test slice", ("slice", "mean IoU (95 % interval)", "pixels that are right"), rows)
+    return Table("Every test slice", ("slice", "mean IoU (95 % interval)", "correct pixels"), rows)
 
 
 def _confusion(pooled: _Row, names: list[str]) -> Plot:
     counts = pooled["confusion"]
     wrong = [(counts[i][j], names[i], names[j]) for i in range(len(names)) for j in range(len(names)) if i != j]
     most, annotated, predicted = max(wrong, default=(0, "", ""))
-    worst = f" The most frequent mistake: {annotated} taken for {predicted}, {count(most)} pixels." if most else ""
+    worst = f" The most frequent error: {annotated} predicted as {predicted}, {count(most)} pixels." if most else ""
     return Plot(
-        "Confusion: each row is what a person annotated, each column what the model made of it; the diagonal is right."
-        + worst,
+        "Confusion matrix: rows are the annotation, columns the prediction; the diagonal is correct." + worst,
         f"A matrix of {listed(names)}.{worst}",
         confusion(counts, names),
         height=120 + 60 * len(names),
@@ -104,3 +109,21 @@ def _boundaries(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
     rows.append(["mean", *(fixed(pooled["boundary"]["mean"][name]) for name in names), "", ""])
     widths = (f"boundary IoU, {name.removeprefix('iou_').removesuffix('px')} px" for name in names)
     return Table("Boundaries and surfaces", ("phase", *widths, "mean distance, nm", "95th percentile, nm"), rows)
+
+
+def _structure(found: _Row, phases: tuple[Phase, ...]) -> Iterator[Block]:
+    if not found["area_um2"]:
+        yield Note("Boundary length and components are not compared: no test slice is annotated completely.")
+        return
+    rows: list[list[Cell]] = []
+    for phase, row in zip(phases, found["phases"], strict=True):
+        lengths = (number(row[f"perimeter_{of}"]) for of in ("true_per_um", "predicted_per_um", "ratio"))
+        components = (count(int(row[f"components_{of}"])) for of in ("true", "predicted"))
+        rows.append([phase, *lengths, *components, number(row["components_ratio"])])
+    lengths_of = ("boundary annotated, 1/µm", "predicted, 1/µm", "ratio")
+    columns = ("phase", *lengths_of, "components annotated", "predicted", "ratio")
+    yield Table("Boundary length per area, and connected components", columns, rows)
+    yield Note(
+        "Single wrong pixels and ragged boundaries cost little IoU and add much boundary and many components: where a "
+        "ratio is far from 1, surfaces and components measured of such labels are wrong by about as much."
+    )

@@ -1,4 +1,4 @@
-"""A study: what its variants score, and which differences between them are shown."""
+"""A study: the scores of its variants, and which differences between them are significant."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,19 +16,20 @@ from monai_app.study.report.page import QUESTIONS, notes, variant_cells, verdict
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 _ROW = 34
-"""Pixels of a row of a figure; names of differences take two lines."""
+"""Height in pixels of a row of a figure; names of differences need two lines."""
 
 
 def study(sources: Sources) -> Section | None:
-    """Say what a study found."""
+    """Describe the results of a study."""
     found = sources.study
     if found is None:
         return None
     return Section(
         "study",
         "Study",
-        "Many models that were trained alike but for what is compared, and scored on the same test slices. A "
-        "difference counts where it is larger than chance in the training, and in where was scored, would make it.",
+        "Models that were trained under the same conditions except for the compared property, and scored on the same "
+        "test slices. A difference counts if it is larger than can be explained by chance in training and in the "
+        "choice of scored areas.",
         list(_blocks(found)),
     )
 
@@ -67,8 +68,8 @@ def _scores(document: Mapping[str, Any]) -> Plot:
     )
     told = "; ".join(f"{row['variant']} {row['iou_mean']:.3f}" for row in variants)
     return Plot(
-        "Mean IoU of every seed, and the mean of each variant",
-        f"Points of every variant: {told}.",
+        "Mean IoU of every seed, and mean of each variant",
+        f"Points per variant: {told}.",
         figure([runs, means], "mean IoU", "", yaxis={"autorange": "reversed"}),
         height=130 + _ROW * len(variants),
     )
@@ -78,7 +79,7 @@ def _differences(rows: Sequence[Mapping[str, Any]]) -> Plot:
     names = [f"{plain(row['better'])}<br>against {plain(row['worse'])}" for row in rows]
     bars = []
     for name, ends, colour, width in (
-        ("all of a question together", ("corrected_low", "corrected_high"), GREY, 1),
+        ("all of one question together", ("corrected_low", "corrected_high"), GREY, 1),
         ("95 % interval", ("low", "high"), RED, 4),
     ):
         trace = error_bars(name, [("", row["value"], (row[ends[0]], row[ends[1]])) for row in rows], colour, "circle")
@@ -87,7 +88,7 @@ def _differences(rows: Sequence[Mapping[str, Any]]) -> Plot:
     told = "; ".join(verdict(row) for row in rows)
     line = {"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": "#888", "width": 1}}
     return Plot(
-        "Differences in mean IoU with their intervals; what is right of the line is in favour of the first",
+        "Differences in mean IoU with intervals; to the right of the line, the first is better",
         f"Points with bars: {told}.",
         figure(bars, "difference in mean IoU", "", yaxis={"autorange": "reversed"}, shapes=[line]),
         height=130 + _ROW * len(rows),
@@ -95,7 +96,7 @@ def _differences(rows: Sequence[Mapping[str, Any]]) -> Plot:
 
 
 def _part(found: Study, part: Mapping[str, Any]) -> Iterator[Block]:
-    """A further part: its Markdown, and its figure."""
+    """Return an additional part: its Markdown and its figure."""
     yield from _markdown(part["title"], part["lines"])
     picture = found.file(part["figure"]) if part["figure"] else None
     if picture is not None:
@@ -103,7 +104,7 @@ def _part(found: Study, part: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _markdown(title: str, lines: Sequence[str]) -> Iterator[Block]:
-    """Turn paragraphs, lists, headings and tables under a heading into blocks."""
+    """Convert the paragraphs, lists, headings and tables under a heading to blocks."""
     yield Listing(title, [])
     name = "Numbers"
     for node in SyntaxTreeNode(_MARKDOWN.parse("\n".join(lines))).children:
@@ -120,5 +121,5 @@ def _markdown(title: str, lines: Sequence[str]) -> Iterator[Block]:
 
 
 def _text(node: SyntaxTreeNode) -> str:
-    """Return what is written in a part of Markdown, without its marks."""
+    """Return the text of a part of Markdown without markup."""
     return "".join(each.content or " " for each in node.walk() if not each.children).strip()

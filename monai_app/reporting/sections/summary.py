@@ -1,4 +1,4 @@
-"""What a reader in a hurry wants to know."""
+"""The summary: the most important numbers."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from monai_app.reporting.studies import Study
 
 
 def summary(sources: Sources) -> Section:
-    """Give the numbers that matter most, and say which could not be given."""
+    """Return the most important numbers, and which of them are missing."""
     facts: list[tuple[str, str]] = []
     notes = []
     if sources.run and sources.run.scores:
@@ -23,7 +23,7 @@ def summary(sources: Sources) -> Section:
     if sources.study:
         facts += _study(sources.study)
     tables = [_fractions(sources.quantities)] if sources.quantities else []
-    lead = "The most important numbers; the sections below say how each came about and how far it may be trusted."
+    lead = "The most important numbers; the sections below explain how each was obtained and how reliable it is."
     return Section("summary", "In short", lead, [Facts(facts), *tables, *notes])
 
 
@@ -31,30 +31,30 @@ def _scores(found: Scores) -> Iterator[tuple[str, str]]:
     pooled = found.pooled
     mean = pooled["intervals"]["mean"]
     yield "mean IoU on test slices (95 % interval)", interval(pooled["mean_iou"], mean, "iou")
-    yield "pixels that are right (95 % interval)", interval(pooled["pixel_accuracy"], mean, "pixel_accuracy")
+    yield "correct pixels (95 % interval)", interval(pooled["pixel_accuracy"], mean, "pixel_accuracy")
 
 
 def _labels(own: LabelImage) -> Iterator[tuple[str, str]]:
-    yield "slices that were segmented", str(len(own.slices))
+    yield "segmented slices", str(len(own.slices))
     if "confidence" in own.attributes:
         yield "mean confidence", fixed(own.attributes["confidence"]["mean"])
     if "unlike_training" in own.attributes:
-        yield "slices unlike the training slices", str(len(own.attributes["unlike_training"]["slices"]))
+        yield "slices that differ from the training slices", str(len(own.attributes["unlike_training"]["slices"]))
 
 
 def _study(found: Study) -> Iterator[tuple[str, str]]:
     best = max(found.document["variants"], key=lambda row: row["iou_mean"])
     yield "best variant of the study (mean IoU)", f"{best['variant']} ({fixed(best['iou_mean'])})"
     shown = [row for row in found.document["differences"] if row["verdict"] != "not shown"]
-    yield "differences that are shown", f"{len(shown)} of {len(found.document['differences'])}"
+    yield "significant differences", f"{len(shown)} of {len(found.document['differences'])}"
 
 
 def _fractions(found: Quantities) -> Table:
     numbers = {name: of for each in found.document["measures"].values() for name, of in each["quantities"].items()}
     known = {
         "as labelled": numbers.get("volume_fraction", {}),
-        "corrected by test slices (interval: wrong labels)": numbers.get("corrected_fraction", {}),
-        "of the material (interval: size of the volume)": numbers.get("material_fraction", {}),
+        "corrected by the test slices (interval: labelling errors)": numbers.get("corrected_fraction", {}),
+        "of the material (interval: sampling by this volume)": numbers.get("material_fraction", {}),
     }
     rows: list[list[Cell]] = []
     for phase in phases_of(found):

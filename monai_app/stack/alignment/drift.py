@@ -10,8 +10,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.sparse import coo_array, diags_array
-from scipy.sparse.linalg import splu
 
 from monai_app.stack.alignment.motion import Numbers, lengths
 
@@ -106,6 +104,10 @@ def _fits(z: int, ends: np.ndarray, fitting: np.ndarray) -> bool:
 
 def _least_squares(slices: int, ends: np.ndarray, moves: Numbers, weights: Numbers) -> Numbers:
     """Positions whose differences are the moves, and next to each other where none says more; the first one is 0."""
+    # The solvers load slowly, and whoever reads a stack needs none.
+    from scipy.sparse import coo_array, diags_array
+    from scipy.sparse.linalg import splu
+
     chain = np.stack([np.arange(slices - 1), np.arange(1, slices)], axis=1)
     both = np.concatenate([ends, chain])
     rows = np.arange(len(both))
@@ -122,8 +124,8 @@ def _least_squares(slices: int, ends: np.ndarray, moves: Numbers, weights: Numbe
 def kept(positions: Positions, keep: Keep, gaps: Collection[int] = ()) -> Numbers:
     """What of the positions stays, because structure that leans looks the same: (slices, count), the first one 0.
 
-    Steps far from the usual one are jumps of the stage and count as the usual one; so do those across gaps, which
-    nobody measured.
+    Steps far from the usual one are jumps of the stage and count as the usual one; as do those across gaps, which are
+    not measured.
     """
     steps = np.diff(positions.numbers, axis=0)
     measured = np.delete(steps, [z - 1 for z in gaps], axis=0)

@@ -30,7 +30,7 @@ _GLANCES = 5
 """Slices that a glance compares."""
 
 APART_PX = 2.0
-"""Pixels between two detectors that are told: from there on, the borders of phases lie beside each other."""
+"""Offset of two detectors, in pixels, from which a warning is given: phase boundaries then differ visibly."""
 
 
 def steps_of(align: Align, slices: int) -> int:
@@ -111,8 +111,8 @@ def _slices(
     """What is recorded of the slices."""
     if not pairs:
         raise StackError(
-            "align: no two slices that follow each other have anything in common; are they of one stack, in order? "
-            "Look at them, or leave out --align"
+            "align: no two slices that follow each other have anything in common; are they from one stack, in order? "
+            "Check them, or leave out --align"
         )
     slices, ends = len(positions.numbers), {*gaps, *positions.breaks}
     drift = positions.numbers - kept(positions, align.keep, ends)
@@ -140,15 +140,15 @@ def _place(
     if len(found) < _LEAST_FOUND * len(sampled):
         raise StackError(
             f"align: {names[0]} and {names[1]} have nothing in common in {len(sampled) - len(found)} of {len(sampled)} "
-            "slices that were compared; do they show the same field? Look at them, or leave out --align detectors"
+            "slices that were compared; do they show the same field of view? Check them, or leave out --align detectors"
         )
     numbers = np.array([*found.values()])
     middle = np.median(numbers, axis=0)
     residuals = lengths(numbers - middle, shape)
     if np.median(residuals) > _AGREE:
         raise StackError(
-            f"align: {names[0]} and {names[1]} lie {np.median(residuals):.1f} px (median) from where they lie in other "
-            "slices, and were recorded together; look at them, or leave out --align detectors"
+            f"align: {names[0]} and {names[1]} lie {np.median(residuals):.1f} px (median) off their position in other "
+            "slices, although they were recorded together; check them, or leave out --align detectors"
         )
     return DetectorPlace(
         transform=tuple(middle.round(4).tolist()), slices=tuple(found), residuals=tuple(residuals.round(4).tolist())
@@ -175,6 +175,6 @@ def detectors_apart(detectors: Mapping[str, Source]) -> list[str]:
         if np.hypot(*middle) >= APART_PX and near.sum() > len(slices) / 2:
             lines.append(
                 f"warning: detectors {reference} and {name} are {np.hypot(*middle):.1f} px apart (y {middle[0]:.1f}, "
-                f"x {middle[1]:.1f}); --align detectors moves them upon each other"
+                f"x {middle[1]:.1f}); use --align detectors to align them"
             )
     return lines

@@ -50,7 +50,7 @@ class Picture:
 
 
 def roughly(first: Picture, second: Picture) -> Peak | None:
-    """How far the second picture is moved, from small pictures alone, px; None where they have nothing in common."""
+    """How far the second picture is moved, from small pictures alone, px; None if they have nothing in common."""
     total = np.zeros(first.small, np.float32)
     for one, other in zip(first.spectra, second.spectra, strict=True):
         total += correlate(one, other, first.small)
@@ -61,7 +61,7 @@ def roughly(first: Picture, second: Picture) -> Peak | None:
 
 
 def match(first: Picture, second: Picture, kind: Kind = "translation") -> Numbers | None:
-    """The transform by which the second picture lies against the first; None where they have nothing in common."""
+    """The transform by which the second picture lies against the first; None if they have nothing in common."""
     rough = roughly(first, second)
     if rough is None:
         return None

@@ -53,7 +53,7 @@ def fit(kind: Kind, places: Numbers, moves: Numbers) -> Numbers:
 
 _ROUNDS = 10
 _EXACT = 0.05
-"""Pixels; moves that fit better are not told apart."""
+"""In pixels; smaller residuals are treated as equal."""
 
 
 def _design(kind: Kind, place: Numbers) -> Numbers:

@@ -10,7 +10,7 @@ from monai_app.domain.region import Rect
 from monai_app.stack.alignment.motion import Numbers, matrix
 
 _WHOLE = 0.05
-"""Pixels by which a move may differ from a whole number of them to be taken for it: then pixels are copied, which an
+"""Pixels by which a move may differ from an integer of them to be taken for it: then pixels are copied, which an
 interpolation would smooth for nothing."""
 
 

@@ -42,7 +42,7 @@ class Alignment(Strict):
     reference: str
     """The detector that the others were moved upon."""
     measured: Items[Items[float]] = ()
-    """Where every slice lay, the first one at 0; empty where slices were not aligned."""
+    """Where every slice lay, the first one at 0; empty if slices were not aligned."""
     slices: Items[Items[float]] = ()
     """The transform that was undone in every slice."""
     residuals: Items[float | None] = ()
@@ -52,7 +52,7 @@ class Alignment(Strict):
     breaks: Items[int] = ()
     """Slices that could not be compared with those before them; the two parts lie as they lay."""
     detectors: dict[str, DetectorPlace] = Field(default_factory=dict)
-    """The other detectors; empty where detectors were not aligned."""
+    """The other detectors; empty if detectors were not aligned."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -47,19 +47,20 @@ def describe(alignment: Alignment, shape: tuple[int, int]) -> list[str]:
             + ("undone with the rest" if alignment.keep == "nothing" else "kept, as structure that leans has one")
         )
     for z in alignment.flagged[:_SHOWN]:
-        lines.append(f"warning: slice {z} does not fit its neighbours and was put between them; look at it")
+        lines.append(f"warning: slice {z} does not match its neighbours and was placed between them; check it")
     if len(alignment.flagged) > _SHOWN:
-        lines.append(f"warning: {len(alignment.flagged) - _SHOWN} more slices do not fit their neighbours")
+        lines.append(f"warning: {len(alignment.flagged) - _SHOWN} more slices do not match their neighbours")
     for z in alignment.breaks[:_SHOWN]:
         lines.append(
-            f"warning: slice {z} and those before it have nothing in common, so how they lie upon each other stays as "
-            "it was; look at it"
+            f"warning: slice {z} and those before it have nothing in common, so they were not aligned with each "
+            "other; check it"
         )
     for name, place in alignment.detectors.items():
         y, x = place.transform[:2]
         lines.append(
-            f"detectors: {name} lay y {y:+.2f}, x {x:+.2f} px from {alignment.reference}; {len(place.slices)} slices "
-            f"agree to {np.median(place.residuals):.2f} px (median), {max(place.residuals):.2f} px at worst"
+            f"detectors: {name} was displaced by y {y:+.2f}, x {x:+.2f} px from {alignment.reference}; "
+            f"{len(place.slices)} slices agree to {np.median(place.residuals):.2f} px (median), "
+            f"{max(place.residuals):.2f} px at worst"
         )
     return lines
 
@@ -92,10 +93,10 @@ def check_folder(folder: Path, target: Path) -> None:
     above = [folder.absolute(), *folder.absolute().parents]
     check_outside_stores(folder.absolute() / TABLE)
     if target.absolute() in above:
-        raise ConfigError(f"folder {folder} lies in {target}; choose a place outside it (--align-report)")
+        raise ConfigError(f"folder {folder} is inside {target}; choose a place outside it (--align-report)")
     there = next(path for path in above if path.exists())
     if not there.is_dir():
-        raise ConfigError(f"folder {folder} cannot be made: {there} is a file; choose another one (--align-report)")
+        raise ConfigError(f"folder {folder} cannot be created: {there} is a file; choose another one (--align-report)")
 
 
 def write_report(alignment: Alignment, names: tuple[str, ...], folder: Path) -> None:

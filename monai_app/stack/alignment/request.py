@@ -67,23 +67,23 @@ class Align:
         """
         if self.reference is not None and self.reference not in detectors:
             raise ConfigError(
-                f"align: reference {self.reference!r} is no detector; the detectors are {', '.join(detectors)}: name "
-                "one (--align-reference)"
+                f"align: reference {self.reference!r} is not a detector; the detectors are {', '.join(detectors)}: "
+                "name one (--align-reference)"
             )
         if self.moves_detectors and len(detectors) < 2:
-            raise ConfigError(f"align: {detectors[0]} is the only detector; two are needed, or --align slices")
+            raise ConfigError(f"align: {detectors[0]} is the only detector, but two are needed; give --align slices")
         if self.moves_slices and slices < 2:
-            raise ConfigError("align: there is one slice; two are needed, or --align detectors")
+            raise ConfigError("align: there is one slice, but two are needed; give --align detectors")
         if self.moves_slices and gaps:
             ends = sorted({0, slices, *gaps})
             alone = next((start for start, stop in pairwise(ends) if stop - start == 1), None)
             if alone is not None:
                 raise ConfigError(
-                    f"align: slice {alone} has no neighbour in its series that it could be moved upon; leave it out, "
-                    "or give --align detectors"
+                    f"align: slice {alone} has no neighbour in its series to align with; leave it out, or give "
+                    "--align detectors"
                 )
         if min(shape) < LEAST:
             raise ConfigError(
-                f"align: slices of {shape[0]} x {shape[1]} pixels are too small to compare; {LEAST} x {LEAST} are "
-                "needed: leave out --align"
+                f"align: slices of {shape[0]} x {shape[1]} pixels are too small to compare (at least {LEAST} x "
+                f"{LEAST} are needed); leave out --align"
             )

@@ -78,7 +78,7 @@ def annotate(
 
 
 def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "") -> Stack:
-    """Change annotations by what they are, while nobody else can change them.
+    """Change annotations based on their current state, with other writers locked out.
 
     Args:
         stack: the stack.
@@ -90,7 +90,7 @@ def revise(stack: Stack, decide: Callable[[Stack], Revision], *, source: str = "
         The stack, opened again.
 
     Raises:
-        AppError: as `annotate`, and whatever ``decide`` raises; the annotations are as before.
+        AppError: see `annotate`, and whatever ``decide`` raises; the annotations are as before.
     """
     try:
         with suppress(_UnchangedError):
@@ -133,7 +133,7 @@ def _write(stack: Stack, decide: Callable[[Stack], Revision], source: str) -> No
 
 
 def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> Stack:
-    """Make a store of the same image whose annotations nobody changes.
+    """Create a snapshot: a store of the same image with frozen annotations.
 
     It has annotations and metadata of its own and links to the arrays of the image, so it is made in no time, and is
     of use as long as the stack is there. Label images are left out.
@@ -151,7 +151,7 @@ def snapshot(stack: Stack, target: Path | str, *, overwrite: bool = False) -> St
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  # links stay links
     if not target.name.endswith(_SUFFIX):
-        raise ConfigError(f"snapshot {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+        raise ConfigError(f"snapshot {target} does not end in {_SUFFIX}; name it, for example, {target.stem}{_SUFFIX}")
     target.parent.mkdir(parents=True, exist_ok=True)
     busy = f"another process makes {target}; wait for it or choose another target"
     with files.transaction(target, busy, lambda: _check_target(target, overwrite)) as partial:
@@ -177,12 +177,14 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise TargetExistsError(f"{target} exists already; choose another target or remove it")
     if target.exists() and not (target / "0").is_symlink():
-        raise TargetExistsError(f"{target} is no snapshot (its image is no link), so it stays; choose another target")
+        raise TargetExistsError(
+            f"{target} is not a snapshot (its image is not a link), so it stays; choose another target"
+        )
 
 
 def _copy_annotations(source: Path, target: Path) -> None:
     annotation = source / layout.ANNOTATION
-    with files.lock(files.lock_path(annotation)):  # nobody annotates meanwhile
+    with files.lock(files.lock_path(annotation)):  # lock out other writers
         files.rollback(annotation)
         there = annotation.is_dir()
         layout.create_group(target, {"ome": layout.labels_metadata([layout.ANNOTATION] if there else [])})
@@ -204,7 +206,7 @@ def check_phases(stack: Stack) -> None:
 
 
 def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
-    """Return the labels of a slice as they are stored: uint8, 0 outside the pictures; None where they label nothing.
+    """Return the labels of a slice as they are stored: uint8, 0 outside the pictures; None if they label nothing.
 
     Raises:
         AnnotationError: the stack has no phases, there is no such slice, or labels have another shape, type or values.
@@ -216,7 +218,7 @@ def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
         return None
     if plane.shape != stack.shape[1:] or plane.dtype.kind not in "ui":
         raise AnnotationError(
-            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be whole numbers of shape "
+            f"the annotation of slice {z} is {plane.dtype} of shape {plane.shape} and must be integers of shape "
             f"{stack.shape[1:]} (rows, columns)"
         )
     if strange := [value for value in (plane.max(), plane.min()) if not 0 <= value <= len(stack.phases)]:
@@ -230,7 +232,7 @@ def checked_labels(stack: Stack, z: int, plane: Labels | None) -> _Plane | None:
 
 
 def _current_state(stack: Stack, z: int) -> State | None:
-    """The annotation that a slice was ingested with; None where it had none, or was edited and its record tells."""
+    """The annotation that a slice was ingested with; None if it had none, or was edited and its record tells."""
     if z in stack.edits or z not in stack.roles:
         return None
     return State.of(stack.roles[z], stack.read_annotation(z))

@@ -36,8 +36,8 @@ class Edit:
     """How the annotation of a slice differs from the ingested one.
 
     Args:
-        now: the annotation; None where it was removed.
-        ingested: the annotation that the slice had at the ingestion; None where it had none.
+        now: the annotation; None if it was removed.
+        ingested: the annotation that the slice had at the ingestion; None if it had none.
         source: who changed it, such as the case of an annotation server.
     """
 

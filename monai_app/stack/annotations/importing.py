@@ -105,7 +105,7 @@ def import_labels(
     check_phases(stack)
     stack.label_attributes(labels)  # there is such a label image
     if not slices:
-        raise AnnotationError(f"of labels {labels!r} no slice is named; name those to annotate (--slice N)")
+        raise AnnotationError(f"no slice of labels {labels!r} is given; give those to annotate (--slice N)")
     names = {phase.value: phase.name for phase in read_phases(stack.path, labels)}
     planes = ((z, to_phases(stack.read_labels(labels, z), stack.phases, names)) for z in resolve(stack, slices))
     return _set(
@@ -144,7 +144,7 @@ def _packed(plane: _Plane) -> bytes:
 
 def _set(stack: Stack, planes: _Packed, role: Role | None, *, merge: bool, overwrite: bool, source: str) -> Imported:
     if not planes:
-        raise AnnotationError(f"{source} labels no pixel of a slice; label some first")
+        raise AnnotationError(f"{source} has no labelled pixel; label some first")
     changed, same = list[int](), list[int]()
 
     def decide(current: Stack) -> Revision:
@@ -169,13 +169,13 @@ def _check_unreplaced(current: Stack, zs: Sequence[int], roles: Mapping[int, Rol
     name = current.path.name
     if moved := [z for z in zs if roles[z] != current.roles[z]]:
         raise AnnotationError(
-            f"slice {listed(moved)} of {name} is to {current.roles[moved[0]]} on, and --role is {roles[moved[0]]}; "
-            "leave it out, or allow to move the slice (--overwrite)"
+            f"slice {listed(moved)} of {name} has the role {current.roles[moved[0]]}, but --role is "
+            f"{roles[moved[0]]}; leave it out, or change the role with --overwrite"
         )
     if zs and not merge:
         raise AnnotationError(
-            f"slice {listed(zs)} of {name} is annotated already and otherwise; add to it (--merge), allow to replace "
-            "it (--overwrite), or leave it out"
+            f"slice {listed(zs)} of {name} already has a different annotation; merge (--merge), replace it "
+            "(--overwrite), or leave it out"
         )
 
 
@@ -186,6 +186,6 @@ def _merged(current: Stack, z: int, plane: _Plane, *, overwrite: bool, source: s
     if differing and not overwrite:
         raise AnnotationError(
             f"{source} and the annotation of slice {z} of {current.path.name} label {differing} pixels differently; "
-            "keep the new labels (--overwrite), or make these pixels unlabelled"
+            "keep the new labels with --overwrite, or make these pixels unlabelled"
         )
     return np.where(plane > 0, plane, before)

@@ -19,8 +19,8 @@ class AnnotatedSlice:
         z: the slice.
         name: its name.
         role: what it is for.
-        pixels: pixels that nobody labelled, and those of the phases 1..K.
-        source: who set the annotation; None where the slice was ingested with it.
+        pixels: number of unlabelled pixels, and of those of the phases 1..K.
+        source: who set the annotation; None if the slice was ingested with it.
     """
 
     z: int
@@ -65,10 +65,10 @@ def change_annotations(stack: Stack, roles: Mapping[int, Role], removed: Sequenc
 
     Raises:
         AnnotationError: a slice is not annotated, or is both moved and removed.
-        StackError: as `annotate`.
+        StackError: see `annotate`.
     """
     if both := sorted(roles.keys() & set(removed)):
-        raise AnnotationError(f"slice {both[0]} is to be moved and removed; do one of them")
+        raise AnnotationError(f"slice {both[0]} is both moved and removed; do only one of them")
 
     def decide(current: Stack) -> Revision:
         kept = {z: current.read_annotation(z) for z, role in roles.items() if current.roles.get(z) != role}

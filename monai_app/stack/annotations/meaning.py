@@ -14,7 +14,7 @@ from monai_app.io.formats.painted import TRANSPARENT, number_of, shown
 from monai_app.stack.ingestion.annotations import Labels, look_up
 
 NOTHING = "unlabelled"
-"""What people write for pixels that nobody labelled."""
+"""Words for unlabelled pixels."""
 
 _SHOWN = 6
 """Values or colours that are named."""
@@ -25,7 +25,7 @@ class Meaning:
     """What a person says of the values of label files.
 
     Args:
-        values: value -> phase, or 0 for unlabelled; empty where nothing is said.
+        values: value -> phase, or 0 for unlabelled; empty if nothing is said.
         colours: number of a colour (see `colour_numbers`) -> likewise.
     """
 
@@ -113,7 +113,9 @@ def _phase(phases: Sequence[Phase], name: str, option: str) -> int:
     if name.casefold() == NOTHING:
         return UNLABELLED
     known = ", ".join(phase.name for phase in phases)
-    raise ConfigError(f"{option}: {name!r} is no phase; the phases are {known}, and {NOTHING} means none: correct it")
+    raise ConfigError(
+        f"{option}: {name!r} is not a phase; the phases are {known}, and {NOTHING} means none: correct it"
+    )
 
 
 def _own_colours(phases: Sequence[Phase], given: Mapping[int, int]) -> dict[int, int]:
@@ -194,7 +196,7 @@ def _strange(
     if not file.painted:
         listed = ", ".join(f"{phase.value} {phase.name}" for phase in phases)
         return (
-            f"{told}{rest} ({pixels}) is no phase; the phases are {listed}: say what it is (--mapping "
+            f"{told}{rest} ({pixels}) is not a phase; the phases are {listed}: say what it is (--mapping "
             f"{ordered[0]}={phases[0].name} or {ordered[0]}={NOTHING}), or label with these alone"
         )
     known = ", ".join(shown(number) for number in table if number >= 0)

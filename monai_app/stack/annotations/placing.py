@@ -48,8 +48,8 @@ class LabelPlanes:
             stack: the stack.
             source: of a folder with one file a slice, named by slice, or of a file.
             slices: of every plane of a file the slice, z or name. Without any: a volume that says where its voxels lie
-                is placed by that; plane = z where there are as many planes as slices; a single plane is of the slice
-                in the file's name.
+                is placed by that; plane = z if there are as many planes as slices; a single plane is of the slice in
+                the file's name.
             meaning: what values mean.
 
         Raises:
@@ -77,7 +77,7 @@ class LabelPlanes:
         try:
             first, row, column = first_voxel(extent, Grid(stack.shape, (z, y, x)))
         except AnnotationError as error:
-            raise AnnotationError(f"{source.path}: {error}; or say of which slices its planes are (--slice)") from None
+            raise AnnotationError(f"{source.path}: {error}; or give the slices of its planes (--slice)") from None
         planes = {first + plane: plane for plane in range(len(source))}
         return cls(stack, source, planes, meaning, (row, column), chosen=False)
 
@@ -96,7 +96,7 @@ class LabelPlanes:
             with faults.noted(), _named(plane_name(self.source, plane)):
                 labels = self._labels(places[plane], plane, pixels)
                 if self.chosen and not labels.any():
-                    raise AnnotationError("it labels no pixel; label some, or leave it out")
+                    raise AnnotationError("it has no labelled pixel; label some, or leave it out")
                 yield places[plane], labels
         faults.check()
 
@@ -117,8 +117,8 @@ class LabelPlanes:
         lost = int(np.count_nonzero(labels)) - int(np.count_nonzero(inside))
         if lost:
             raise AnnotationError(
-                f"{lost} labelled pixels lie outside the stack: by its geometry the plane is slice {z} and begins at "
-                f"row {self.corner[0]}, column {self.corner[1]}; are they labels of another stack? Else give the "
+                f"{lost} labelled pixels are outside the stack: by its geometry the plane is slice {z} and starts at "
+                f"row {self.corner[0]}, column {self.corner[1]}; are they labels of another stack? Otherwise give the "
                 "slices (--slice)"
             )
         if inside.size:
@@ -171,14 +171,14 @@ def _chosen(stack: Stack, source: Source, slices: Sequence[int | str]) -> dict[i
         return None
     if source.is_folder:
         raise AnnotationError(
-            f"--slice is for a file, and {source.path} is a folder, whose files are named by slice; leave it out, or "
-            "give one file"
+            f"--slice applies to a file, but {source.path} is a folder, whose files are named by slice; leave it out, "
+            "or give one file"
         )
     zs = resolve(stack, slices)
     if len(zs) != len(source):
         raise AnnotationError(
-            f"{source.path} has {len(source)} plane(s) and --slice is given {len(zs)} times; give the slice of every "
-            "plane, in their order (--slice 3 --slice 8)"
+            f"{source.path} has {len(source)} plane(s) but --slice is given {len(zs)} times; give the slice of every "
+            "plane, in order (--slice 3 --slice 8)"
         )
     return {z: plane for plane, z in enumerate(zs)}
 
@@ -197,12 +197,12 @@ def _of_stack(stack: Stack, source: Source) -> dict[int, int]:
         if z is not None:
             return {z: 0}
         raise AnnotationError(
-            f"{source.path}: of which slice it is, its name does not say (they are called {stack.slice_names[0]} to "
+            f"{source.path}: its name does not identify its slice (slices are named {stack.slice_names[0]} to "
             f"{stack.slice_names[-1]}); give it (--slice N), or name the file like the slice"
         )
     raise AnnotationError(
-        f"{source.path} has {len(source)} planes and the stack {stack.shape[0]} slices; give the slice of every plane, "
-        "in their order (--slice 3 --slice 8)"
+        f"{source.path} has {len(source)} planes and the stack {stack.shape[0]} slices; give the slice of every "
+        "plane, in order (--slice 3 --slice 8)"
     )
 
 

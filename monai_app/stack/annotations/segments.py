@@ -23,7 +23,7 @@ def to_phases(labels: Labels, phases: Sequence[Phase], names: Mapping[int, str])
         The same shape, 0 unlabelled, 1..K the phases; read-only.
 
     Raises:
-        AnnotationError: a value that occurs is no phase.
+        AnnotationError: a value that occurs is not a phase.
     """
     known = {phase.name.casefold(): phase.value for phase in phases}
     meaning = {value: known[name.casefold()] for value, name in names.items() if name.casefold() in known}

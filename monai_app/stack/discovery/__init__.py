@@ -1,4 +1,4 @@
-"""Looking at the files of a sample: what they say of themselves becomes a description, the rest becomes questions."""
+"""Inspecting the files of a sample: a description is made of their metadata, and of questions for what is missing."""
 
 from monai_app.stack.discovery.describe import describe, questions
 from monai_app.stack.discovery.discover import Discovery, discover

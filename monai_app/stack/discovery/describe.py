@@ -1,4 +1,4 @@
-"""The description of what was found, as a person would write it, with comments and questions."""
+"""Writing a description of a discovered sample, with comments and questions."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from monai_app.stack.ingestion.source_description import SourceDescription
 from monai_app.stack.ingestion.voxel_size import uncertain_size
 
 _COLOURS = ("#20304f", "#c0b090", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#f0e442", "#0072b2")
-"""Colours of phases; after them the first ones come again."""
+"""Colours of phases, used cyclically."""
 
 _NO_PHASE = (0, 255)
-"""Values that programs write where nothing is labelled."""
+"""Values that programs use for unlabelled pixels."""
 
 _HEAD = f"""# What monai-app init found. A line that begins with "{MARK}" is a question: answer it in the lines below,
 # and remove it. All entries: monai-app settings --of sample
@@ -30,10 +30,10 @@ def describe(found: Discovery, folder: Path) -> str:
 
     Args:
         found: what was found.
-        folder: where the description will lie: paths are relative to it where what they name lies in it.
+        folder: the folder of the description; paths inside it are written relative to it.
 
     Returns:
-        YAML. What files do not say is a line that begins with ``# ?``; with such a line, `ingest` refuses it.
+        YAML. Missing information is a line that starts with ``# ?``; `ingest` refuses a description with such a line.
     """
     parts = (
         _HEAD,
@@ -44,7 +44,7 @@ def describe(found: Discovery, folder: Path) -> str:
         *_grey(found),
         *_order(found),
         *_annotations(found, folder),
-        *(f"# not taken: {_line(text)}" for text in found.left_out),
+        *(f"# not used: {_line(text)}" for text in found.left_out),
     )
     inside = rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}"  # paths in comments and questions too
     return re.sub(inside, "", "\n".join(parts)) + "\n"
@@ -87,7 +87,7 @@ def _voxel_size(found: Discovery) -> list[str]:
     if missing:
         what = {"z": "z (distance of two slices)", "y": "y (height of a pixel)", "x": "x (width of a pixel)"}
         axes = ", ".join(what[axis] for axis in missing)
-        lines.append(_asked(f"No file says in nm the size of a voxel along {axes}{uncertain_size(found.sources)}."))
+        lines.append(_asked(f"No file contains the voxel size in nm along {axes}{uncertain_size(found.sources)}."))
     sizes = {axis: f"{found.sizes[axis][0]:.9g}" if axis in found.sizes else "" for axis in "zyx"}
     return [*lines, "voxel_nm: {" + ", ".join(f"{axis}: {size}" for axis, size in sizes.items()) + "}"]
 
@@ -110,7 +110,11 @@ def _detectors(found: Discovery, folder: Path) -> list[str]:
     for name, unit in found.detectors.items():
         lines.append(f"  # {_line(unit.facts)}")
         if name in found.unnamed:
-            lines.append(_asked(f"What is this detector called? Nothing says it; {name} stands for its name.", "  "))
+            lines.append(
+                _asked(
+                    f"What is the name of this detector? The files do not contain it; {name} is a placeholder.", "  "
+                )
+            )
         own = (
             {"grey": _mapping(_range(*found.grey_ranges[name]))} if name in found.grey_ranges and _differ(found) else {}
         )
@@ -119,7 +123,7 @@ def _detectors(found: Discovery, folder: Path) -> list[str]:
 
 
 def _differ(found: Discovery) -> bool:
-    """Whether the detectors need ranges of their own."""
+    """Whether the detectors need separate ranges."""
     ranges = found.grey_ranges
     return 0 < len(ranges) < len(found.detectors) or len(set(ranges.values())) > 1
 
@@ -135,21 +139,21 @@ def _grey(found: Discovery) -> list[str]:
     if _differ(found):
         each = "; ".join(f"of {name} from {exact(low)} to {exact(high)}" for name, (low, high) in ranges.items())
         lines.append(
-            _asked(f"Values are {each}: which are to be black and white? Detectors have them as 'grey' above.")
+            _asked(f"Values are {each}: which become black and white? They are given as 'grey' of the detectors above.")
         )
     elif ranges:
         low, high = next(iter(ranges.values()))
-        lines.append(_asked(f"Values are from {exact(low)} to {exact(high)}: which are to be black and white?"))
+        lines.append(_asked(f"Values are from {exact(low)} to {exact(high)}: which become black and white?"))
         content |= _range(low, high)
     if inverted and len(inverted) < len(found.detectors):
         lines.append(
             _asked(
-                f"Files of {', '.join(inverted)} say that 0 is white, those of the others do not: are only these to be "
-                "turned? Then give them 'grey: {inverted: true}' of their own, as in 'ICE: {source: ..., grey: ...}'."
+                f"Files of {', '.join(inverted)} say that 0 is white, those of the others do not: should only these "
+                "be inverted? If so, give them their own 'grey: {inverted: true}': 'ICE: {source: ..., grey: ...}'."
             )
         )
     elif inverted:
-        lines.append(_asked("Files say that 0 is white: are the grey values to be turned, so that 0 is black?"))
+        lines.append(_asked("Files say that 0 is white: should the grey values be inverted, so that 0 is black?"))
         content["inverted"] = "true"
     if content:
         lines.append(f"grey: {_mapping(content)}")
@@ -163,8 +167,8 @@ def _order(found: Discovery) -> list[str]:
         return []
     return [
         _asked(
-            f"Slices {found.index.missing()} are missing of {found.index.numbers[0]} to {found.index.numbers[-1]}: are "
-            "they missing in the sample (keep), or do only the numbers jump (ignore)?"
+            f"Slices {found.index.missing()} are missing of {found.index.numbers[0]} to {found.index.numbers[-1]}: "
+            "are they missing in the sample (keep), or are only the numbers not consecutive (ignore)?"
         ),
         "numbers: {gaps: keep}",
     ]
@@ -176,7 +180,7 @@ def _annotations(found: Discovery, folder: Path) -> list[str]:
     facts, lines = found.labels[0], list[str]()
     if len(found.labels) > 1:
         others = ", ".join(_relative(each.unit.entry.source, folder) for each in found.labels)
-        lines.append(_asked(f"Which of these holds the annotations: {others}? The first one stands here."))
+        lines.append(_asked(f"Which of these holds the annotations: {others}? The first one is entered here."))
     lines += [_asked(problem) for problem in facts.problems]
     values = _phase_values(facts)
     return [*lines, *_phases(facts, values), *_source_of_labels(facts, values, folder)]
@@ -191,7 +195,7 @@ def _phase_values(facts: LabelFacts) -> list[int]:
 def _phases(facts: LabelFacts, values: Sequence[int]) -> list[str]:
     lines = ["phases:"]
     if any(value not in facts.names for value in values):
-        lines.append(_asked(f"What are the phases called? The values are {facts.shares}.", "  "))
+        lines.append(_asked(f"What are the names of the phases? The values are {facts.shares}.", "  "))
     for number, value in enumerate(values, 1):
         name = _text(_name(facts, value))
         lines.append(f'  - {{value: {number}, name: {name}, colour: "{_COLOURS[(number - 1) % len(_COLOURS)]}"}}')
@@ -204,7 +208,7 @@ def _name(facts: LabelFacts, value: int) -> str:
 
 def _source_of_labels(facts: LabelFacts, values: Sequence[int], folder: Path) -> list[str]:
     rest = [value for value in facts.counts if value not in values]
-    asked = f"Which value is which phase, and which is no label? Here {_listed(values)} are phases"
+    asked = f"Which value is which phase, and which is not a label? Here {_listed(values)} are phases"
     train, test = (facts.slices[:-1], facts.slices[-1:]) if len(facts.slices) > 1 else (facts.slices, ())
     return [
         "annotations:",
@@ -214,7 +218,7 @@ def _source_of_labels(facts: LabelFacts, values: Sequence[int], folder: Path) ->
         "  mapping: {" + ", ".join(f"{value}: {_text(_name(facts, value))}" for value in values) + "}",
         f"  unlabelled: [{', '.join(map(str, rest))}]",
         *(["  slices: []"] if facts.problems and not facts.unit.source.is_folder else []),
-        _asked("Which of the labelled slices train a model, and which test it?", "  "),
+        _asked("Which of the labelled slices are for training, and which for testing?", "  "),
         f"  train: [{_ranges(train)}]",
         f"  test: [{_ranges(test)}]",
         *(

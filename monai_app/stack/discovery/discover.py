@@ -1,4 +1,4 @@
-"""What a sample consists of, as its files tell it."""
+"""Discovering the contents of a sample from its files."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -24,19 +24,19 @@ Report = Callable[[str], None]
 
 @dataclass
 class Discovery:
-    """What was found.
+    """The contents of a sample.
 
     Attributes:
         name: the sample's name.
         detectors: detector name -> its images.
         labels: candidates for the annotations.
-        sizes: axis -> size of a voxel in nm and where it stands, for the axes that files tell of.
-        index: the slices, where the detectors agree in them.
-        unnamed: detectors whose name nothing tells.
-        problems: what is not clear of images, a sentence each.
+        sizes: axis -> voxel size in nm and its place in the files, for the axes that files contain.
+        index: the slices, if the detectors agree in them.
+        unnamed: detectors without a known name.
+        problems: ambiguities of the images, one sentence each.
         grey_ranges: lowest and highest value of the detectors that have no 8-bit or 16-bit grey values as they are.
-        independent: whether file names have no number that is clear.
-        left_out: files that are not taken, and why.
+        independent: whether file names have no unambiguous number.
+        left_out: files that are not used, and why.
     """
 
     name: str
@@ -57,34 +57,34 @@ class Discovery:
 
 
 def discover(paths: Sequence[Path], report: Report = lambda line: None) -> Discovery:
-    """Look at the files of a sample.
+    """Inspect the files of a sample.
 
     Args:
         paths: its folder, or its folders and files.
         report: called with what was found, line by line.
 
     Raises:
-        ConfigError: a path does not exist, or holds control characters.
-        StackError: there are no images, or none that can be used.
+        ConfigError: a path does not exist, or contains control characters.
+        StackError: there are no images, or none is usable.
     """
     paths = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  # links stay links
     for path in paths:
         if not is_printable(str(path)):
-            raise ConfigError(f"{str(path)!r} holds control characters; rename the file or folder")
+            raise ConfigError(f"{str(path)!r} contains control characters; rename the file or folder")
     found = Discovery(paths[0].name if len(paths) == 1 and paths[0].is_dir() else paths[0].parent.name)
     units = _units(paths, found)
     images, candidates = [unit for unit in units if not unit.label_name], [unit for unit in units if unit.label_name]
     if not images:
         reasons = "\n".join(found.left_out)
         raise StackError(
-            f"{', '.join(map(str, paths))}: no image of a detector that can be used; give folders or files with grey "
+            f"{', '.join(map(str, paths))}: no usable image of a detector found; give folders or files with grey "
             f"images{f':{chr(10)}{reasons}' if reasons else ''}"
         )
     _name(images, found)
     if len(images) > 1 and all(len(unit.source) == 1 for unit in images):
         found.problems.append(
-            f"{', '.join(found.detectors)} have one slice each: if they are slices of one detector, give their folder "
-            "as its source, once."
+            f"{', '.join(found.detectors)} have one slice each: if they are slices of one detector, give only their "
+            "folder as its source."
         )
     _ask_about_labels_among(found)
     _number(found)
@@ -118,8 +118,8 @@ def _name(images: Sequence[Unit], found: Discovery) -> None:
         folders = [unit.entry.source.parent.name for unit in images]
         names = [name and f"{folder}_{name}" for folder, name in zip(folders, names, strict=True)]
         found.problems.append(
-            f"Several folders are called alike ({', '.join(filter(None, names))}): are they detectors, or several "
-            "samples? Take off what is of another sample."
+            f"Several folders have the same name ({', '.join(filter(None, names))}): are they detectors, or several "
+            "samples? Remove those of other samples."
         )
     taken = set[str]()
     for unit, name in zip(images, names, strict=True):
@@ -133,8 +133,8 @@ def _name(images: Sequence[Unit], found: Discovery) -> None:
         found.detectors[chosen] = unit
         if unit.few_values:
             found.problems.append(
-                f"{unit.entry.source} has few values, as labels have. If it holds labels, take it off the detectors "
-                "and write 'annotations'."
+                f"{unit.entry.source} has few values, like labels. If it contains labels, remove it from the "
+                "detectors and write 'annotations'."
             )
 
 
@@ -143,8 +143,8 @@ def _ask_about_labels_among(found: Discovery) -> None:
         labels = [file.path.name for file in unit.source.files if is_label_name(stem(file.path))]
         if unit.source.is_folder and 0 < len(labels) < len(unit.source):
             found.problems.append(
-                f"{labels[0]} is called as labels are, and lies among images ({len(labels)} such files in "
-                f"{unit.entry.source}): put the labels into a folder of their own, and give both."
+                f"{labels[0]} is named like labels, but is among images ({len(labels)} such files in "
+                f"{unit.entry.source}): move the labels to a separate folder, and give both."
             )
 
 
@@ -156,13 +156,13 @@ def _number(found: Discovery) -> None:
     except StackError as error:
         found.independent = True
         found.problems.append(
-            f"{error}. If these are single micrographs that are no neighbours, keep 'independent: true'; else write "
-            "'numbers' in its place."
+            f"{error}. If these are single micrographs that are not neighbours, keep 'independent: true'; otherwise "
+            "replace it by 'numbers'."
         )
     if numbered and any(source.is_folder and len(source) > 1 and not source.pattern for source in numbered.values()):
         found.problems.append(
-            "File names hold no numbers: do the slices follow each other in the order of the names? If they are single "
-            "micrographs that are no neighbours, write 'independent: true'."
+            "File names contain no numbers: are the slices in the order of the names? If they are single "
+            "micrographs that are not neighbours, write 'independent: true'."
         )
     try:
         check_agreement(numbered or sources)
@@ -190,7 +190,7 @@ def _look_at_places(found: Discovery, report: Report) -> None:
 
 def _look_at_labels(unit: Unit, found: Discovery) -> None:
     if found.index is None:
-        found.left_out.append(f"{unit.entry.source}: labels, of which nothing can be said before the images agree")
+        found.left_out.append(f"{unit.entry.source}: labels, which can be checked only when the images agree")
         return
     try:
         found.labels.append(look_at_labels(unit, found.index))
@@ -205,4 +205,4 @@ def _lines(found: Discovery) -> list[str]:
         places = ", ".join(dict.fromkeys(where for _, where in found.sizes.values()))
         lines.append(f"voxel size: {sizes} nm ({places})")
     lines += [f"labels {facts.unit.where}: {facts.facts}" for facts in found.labels]
-    return lines + [f"not taken: {line}" for line in found.left_out]
+    return lines + [f"not used: {line}" for line in found.left_out]

@@ -1,4 +1,4 @@
-"""A folder of images that a model is to be applied to, as the description of a sample."""
+"""Describing a folder of images to segment, in the form of a sample."""
 
 import os
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ from monai_app.stack.ingestion.voxel_size import uncertain_size
 def describe_images(
     folder: Path, detectors: Sequence[str], voxel: Voxel | None = None, report: Report = lambda line: None
 ) -> SampleDescription:
-    """Describe the images of some detectors; annotations are left out.
+    """Describe the images of the given detectors, without annotations.
 
     Args:
         folder: with a ``sample.yaml``; or with a subfolder for each detector, called like it, whatever the case; or of
             one detector, with its images.
-        detectors: names of the detectors that are needed.
-        voxel: size of a voxel, where the files do not say it.
+        detectors: names of the required detectors.
+        voxel: voxel size, if the files do not contain it.
         report: called with what was found, line by line.
 
     Returns:
         The description, with these detectors in this order.
 
     Raises:
-        ConfigError: a detector is missing, something about the images is not clear, or no file says the voxel size.
-        StackError: there are no images, or none that can be used.
+        ConfigError: a detector is missing, the images are ambiguous, or no file contains the voxel size.
+        StackError: there are no images, or none is usable.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  # links stay links
     if (folder / DESCRIPTION).is_file():
@@ -43,8 +43,8 @@ def describe_images(
     missing = [axis for axis in "zyx" if axis not in found.sizes]
     if missing and voxel is None:
         raise ConfigError(
-            f"{folder}: no file says in nm the size of a voxel along {', '.join(missing)}"
-            f"{uncertain_size(found.sources)}; give the distances of slices, rows and columns: --voxel-nm Z,Y,X"
+            f"{folder}: no file contains the voxel size in nm along {', '.join(missing)}"
+            f"{uncertain_size(found.sources)}; give the distances between slices, rows and columns: --voxel-nm Z,Y,X"
         )
     entries = {name: unit.entry.model_dump(exclude_none=True) for name, unit in units.items()}
     content = {"name": folder.name, "detectors": entries, "voxel_nm": {} if voxel is None else voxel.model_dump()}
@@ -59,8 +59,8 @@ def _described(folder: Path, detectors: Sequence[str], voxel: Voxel | None, repo
     missing = [name for name in detectors if name not in description.detectors]
     if missing:
         raise ConfigError(
-            f"{path} describes {', '.join(description.detectors)}, and the model needs {', '.join(missing)}; add it "
-            "there, or let another detector take its part (--detector)"
+            f"{path} describes {', '.join(description.detectors)}, but the model needs {', '.join(missing)}; add it "
+            "there, or replace it by another detector (--detector)"
         )
     chosen = {name: description.detectors[name] for name in detectors}
     return description.model_copy(update={"detectors": chosen, "annotations": None})
@@ -74,9 +74,9 @@ def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Disc
         units = list(found.detectors.values())
         if len(units) == 1 and units[0].name.casefold() not in ("", detectors[0].casefold()):
             raise ConfigError(
-                f"{folder} holds images of {units[0].name} and the model needs {detectors[0]}; if {units[0].name} is "
-                f"to take its part, add --detector {detectors[0]}={units[0].name}; if the images are of "
-                f"{detectors[0]} all the same, put them into a subfolder {detectors[0]}"
+                f"{folder} contains images of {units[0].name}, but the model needs {detectors[0]}; to replace it, add "
+                f"--detector {detectors[0]}={units[0].name}; if these are images of {detectors[0]}, move them to a "
+                f"subfolder {detectors[0]}"
             )
         return found, {detectors[0]: _only(units, folder)}
     found = discover(folders, report)
@@ -88,7 +88,7 @@ def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Disc
 
 
 def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:
-    """The subfolders of the detectors; None where the folder itself holds the images of the only one."""
+    """The subfolders of the detectors; None if the folder itself holds the images of the only one."""
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     subfolders = {entry.name: entry for entry in entries if entry.is_dir()}
     found = [_called(name, subfolders) for name in detectors]
@@ -98,9 +98,9 @@ def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:
         return None
     missing = [name for name, path in zip(detectors, found, strict=True) if path is None]
     raise ConfigError(
-        f"{folder} has no subfolder {', '.join(missing)}; the model needs the detectors {', '.join(detectors)}, and "
-        f"the subfolders are {', '.join(subfolders) or 'none'}: call each like its detector, let one take the part of "
-        f"another (--detector MODEL=SUBFOLDER), or describe the images in {folder / DESCRIPTION}"
+        f"{folder} has no subfolder {', '.join(missing)}; the model needs the detectors {', '.join(detectors)}, but "
+        f"the subfolders are {', '.join(subfolders) or 'none'}; name each after its detector, replace detectors "
+        f"(--detector MODEL=SUBFOLDER), or describe the images in {folder / DESCRIPTION}"
     )
 
 
@@ -114,7 +114,9 @@ def _only(units: Sequence[Unit], folder: Path) -> Unit:
     if len(units) == 1:
         return units[0]
     places = ", ".join(unit.where for unit in units) or "nothing that can be used"
-    raise ConfigError(f"{folder} must hold the images of one detector and holds {places}; {_remedy(folder.parent)}")
+    raise ConfigError(
+        f"{folder} must contain the images of one detector, but contains {places}; {_remedy(folder.parent)}"
+    )
 
 
 def _check_clear(found: Discovery, folder: Path) -> None:
@@ -125,4 +127,6 @@ def _check_clear(found: Discovery, folder: Path) -> None:
 
 
 def _remedy(folder: Path) -> str:
-    return f"write a description, 'monai-app init {folder} -o {folder / DESCRIPTION}', and answer its questions there"
+    return (
+        f"write a description with 'monai-app init {folder} -o {folder / DESCRIPTION}', and answer its questions there"
+    )

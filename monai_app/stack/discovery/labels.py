@@ -1,4 +1,4 @@
-"""What label files hold: values, how often, and of which slices."""
+"""Contents of label files: values, their frequency, and the slices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class LabelFacts:
-    """What label planes hold.
+    """The contents of label planes.
 
     Args:
         unit: where they are.
@@ -67,15 +67,15 @@ def look_at_labels(unit: Unit, index: SliceIndex) -> LabelFacts:
             counts[value] = counts.get(value, 0) + count
         held.append(bool(values.any()) or len(values) > 1)
         if len(counts) > _MOST_VALUES:
-            raise StackError(f"{source.path} holds more than {_MOST_VALUES} values, which are no labels")
+            raise StackError(f"{source.path} contains more than {_MOST_VALUES} values, so it does not contain labels")
     names = {value: name for file in source.files for value, name in file.segments.items()}
     facts = LabelFacts(replace(unit, source=source), dict(sorted(counts.items())), (), names)
     if source.is_folder:
         return _of_files(facts, index, held)
     if len(source) == len(index):
         return replace(facts, slices=tuple(z for z, any_ in enumerate(held) if any_))
-    problem = f"{source.path.name} has {len(source)} planes and the stack {len(index)} slices: of which are they?"
-    return replace(facts, problems=(f"{problem} Give z of every plane in 'slices'.",))
+    problem = f"{source.path.name} has {len(source)} planes and the stack {len(index)} slices: which slices are they?"
+    return replace(facts, problems=(f"{problem} Give the z of every plane in 'slices'.",))
 
 
 def _of_files(facts: LabelFacts, index: SliceIndex, held: list[bool]) -> LabelFacts:
@@ -86,5 +86,5 @@ def _of_files(facts: LabelFacts, index: SliceIndex, held: list[bool]) -> LabelFa
         return replace(facts, problems=(str(error),))
     strange = [file.path.name for file, z in zip(source.files, matched, strict=True) if z is None]
     found = sorted({z for z, any_ in zip(matched, held, strict=True) if z is not None and any_})
-    problems = () if not strange else (f"Of which slice is {strange[0]}? Name label files like the images.",)
+    problems = () if not strange else (f"Which slice does {strange[0]} belong to? Name label files like the images.",)
     return replace(facts, slices=tuple(found), problems=problems)

@@ -1,4 +1,4 @@
-"""The image files below some paths, folder by folder."""
+"""The image files below given paths, by folder."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from monai_app.io.registry import Format, find_format, suffixes
 from monai_app.stack.ngff.own import find_own
 
 _DEEPEST = 3
-"""Levels of folders that are looked at below a path."""
+"""Levels of folders that are searched below a path."""
 
 
 def list_images(paths: Sequence[Path]) -> dict[Path, list[Path]]:
@@ -30,7 +30,9 @@ def list_images(paths: Sequence[Path]) -> dict[Path, list[Path]]:
             if file not in files:
                 files.append(file)
     if not found:
-        raise StackError(f"{', '.join(map(str, paths))}: no image file ({suffixes()}); give the folder of the images")
+        raise StackError(
+            f"{', '.join(map(str, paths))}: no image file ({suffixes()}) found; give the folder of the images"
+        )
     return {folder: natural_order(files) for folder, files in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""What the names of files tell: which belong together, what detectors are called, which hold labels."""
+"""Information in file names: which files belong together, names of detectors, and which contain labels."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,19 +12,19 @@ _LABELS = {
     *("label", "labels", "annotation", "annotations", "annotated", "mask", "masks", "truth", "groundtruth", "gt"),
     *("seg", "segmentation", "segmentations", "segments", "labelmap"),
 }
-"""Words in names of labels."""
+"""Words in names of label files."""
 
 _ANY = {
     *("image", "images", "img", "imgs", "raw", "data", "stack", "stacks", "volume", "slices", "tif", "tiff", "tiffs"),
     *("grey", "gray", "original", "originals", "detector", "micrographs", "pictures", "png"),
 }
-"""Words that say nothing of a detector."""
+"""Words that do not name a detector."""
 
 _MOST = 8
-"""Groups of one folder: more are no detectors, but names that differ for another reason."""
+"""Maximum groups of a folder; more are not detectors, but names that differ for another reason."""
 
 _SPLITS = (r"([_\-. ]+)", r"([_\-. ]+|(?<=[^\W\d_])(?=\d))")
-"""Where names are cut into words: at what stands between them, or also before numbers."""
+"""Where names are split into words: at separators, or also before numbers."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Group:
 
     Args:
         files: in natural order.
-        pattern: the pattern of file names that chooses them from all of the folder; None where they are all of it.
-        word: the word by which their names differ from those of others; empty where nothing does.
+        pattern: the pattern of file names that selects them in the folder; None if they are all its files.
+        word: the word by which their names differ from those of others; empty if none does.
     """
 
     files: tuple[Path, ...]
@@ -43,12 +43,12 @@ class Group:
 
     @property
     def is_chosen(self) -> bool:
-        """Whether a description can name its files without others of the folder."""
+        """Whether a description can select its files without others in the folder."""
         return self.pattern is not None or len(self.files) == 1
 
 
 def is_label_name(text: str) -> bool:
-    """Whether a word of a name says that labels are meant.
+    """Whether a word in a name indicates labels.
 
     Example:
         >>> is_label_name("cement_labels"), is_label_name("slabs")
@@ -58,7 +58,7 @@ def is_label_name(text: str) -> bool:
 
 
 def detector_name(text: str) -> str:
-    """A text as a detector's name may be; empty where nothing of it may, or it says nothing of a detector.
+    """Convert a text to a valid detector name; empty if nothing valid is left, or it does not name a detector.
 
     Example:
         >>> detector_name("In-lens (top)"), detector_name("images")
@@ -69,7 +69,7 @@ def detector_name(text: str) -> str:
 
 
 def group_files(folder: Path, files: Sequence[Path]) -> list[Group]:
-    """Part the image files of a folder by their format, and by the word in which their names differ.
+    """Group the image files of a folder by format, and by the word in which their names differ.
 
     That is a word with a letter: without it the names of every group are the same, or some of the largest group's. So
     it is a detector's name, or says that labels are meant. Labels that are called as an image and such a word, as

@@ -1,4 +1,4 @@
-"""The description of a sample, from its file or from its folder."""
+"""Reading the description of a sample from its file or folder."""
 
 from pathlib import Path
 
@@ -14,21 +14,21 @@ from monai_app.stack.places import check_outside_stores
 from monai_app.yamlfile import parse_yaml, read_yaml
 
 DESCRIPTION = "sample.yaml"
-"""What the description in a sample's folder is called."""
+"""File name of the description in a sample's folder."""
 
 _OF_IMAGES = ("voxel_nm", "detectors", "grey", "numbers", "independent", "breaks", "accept")
 """Entries by which images are checked."""
 
 
 def read_description(path: Path, report: Report = lambda line: None) -> SampleDescription:
-    """Read a description; a folder without one is looked at.
+    """Read a description; for a folder without one, inspect its files.
 
     Args:
         path: the description, or the folder of a sample.
         report: called with what was found in a folder, line by line.
 
     Raises:
-        ConfigError: the description breaks a rule, or questions are open.
+        ConfigError: the description is invalid, or has open questions.
         StackError: the folder holds no images.
     """
     if not path.is_dir():
@@ -41,14 +41,14 @@ def read_description(path: Path, report: Report = lambda line: None) -> SampleDe
     if asked := questions(text):
         shown = "\n".join(asked)
         raise ConfigError(
-            f"{path} leaves questions open; write a description with 'monai-app init {path}', answer them there, and "
+            f"{path} leaves questions open; write a description with 'monai-app init {path}', answer them in it, and "
             f"ingest that:\n{shown}"
         )
     return validated(SampleDescription, parse_yaml(text, str(path)), str(path), context=folder)
 
 
 def _read(path: Path) -> SampleDescription:
-    """Read a description; where it breaks a rule, the faults of the images are told too."""
+    """Read a description; if it is invalid, also report errors of the images."""
     check_answered(path)
     faults = Faults()
     with faults.noted():
@@ -59,11 +59,11 @@ def _read(path: Path) -> SampleDescription:
             images = {key: content[key] for key in _OF_IMAGES if key in content}
             check_sample(validated(SampleDescription, {"name": "sample", **images}, path, context=path.parent))
     faults.check()
-    raise AssertionError("a description that cannot be read is a fault")
+    raise AssertionError("an unreadable description is an error")
 
 
 def write_description(paths: list[Path], target: Path, *, overwrite: bool, report: Report) -> list[str]:
-    """Look at the files of a sample and write its description.
+    """Inspect the files of a sample and write its description.
 
     Args:
         paths: its folder, or its folders and files.
@@ -72,11 +72,11 @@ def write_description(paths: list[Path], target: Path, *, overwrite: bool, repor
         report: called with what was found, line by line.
 
     Returns:
-        The questions that it leaves open.
+        The open questions.
 
     Raises:
         TargetExistsError: the file exists.
-        ConfigError: a path does not exist, or the target is no YAML file.
+        ConfigError: a path does not exist, or the target is not YAML file.
         StackError: there are no images.
     """
     _check_target(target, overwrite)
@@ -88,7 +88,7 @@ def write_description(paths: list[Path], target: Path, *, overwrite: bool, repor
 
 def _check_target(target: Path, overwrite: bool) -> None:
     if target.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"{target} does not end in .yaml; call it, for instance, {target.stem}.yaml")
+        raise ConfigError(f"{target} does not end in .yaml; name it, for example, {target.stem}.yaml")
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; give the name of a file")
     check_outside_stores(target.absolute())

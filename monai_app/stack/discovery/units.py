@@ -1,4 +1,4 @@
-"""What groups of files hold: images of detectors, or labels, opened."""
+"""Contents of groups of files: opened images of detectors, or labels."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -32,10 +32,10 @@ class Unit:
     """Images of one detector, or labels.
 
     Args:
-        entry: where they are, as the description has it.
+        entry: where they are, in the form of the description.
         source: the same, opened.
-        name: what names and metadata call it; empty where nothing does.
-        label_name: whether its name says that it holds labels.
+        name: its name in file names and metadata; empty if there is none.
+        label_name: whether its name indicates labels.
         few_values: whether its first picture has few values, as labels have.
         inverted: whether 0 is stored as white.
     """
@@ -54,12 +54,12 @@ class Unit:
 
     @property
     def facts(self) -> str:
-        """Slices, pixels and type, for people."""
+        """Slices, pixels and type, for display."""
         (rows, columns), file = self.file.shape, self.file
         part = next(
             (f", {what} {n}" for what in ("channel", "page") if (n := getattr(self.entry, what)) is not None), ""
         )
-        bar = f", below them a data bar of {file.bar} rows, which is left out" if file.bar else ""
+        bar = f", below them a data bar of {file.bar} rows, which is removed" if file.bar else ""
         own = sorted({file.recorded.detector for file in self.source.files if file.recorded.detector} - {self.name})
         called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
         slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"
@@ -85,7 +85,7 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
     single = len(group.files) == 1
     path = group.files[0] if single else folder
     if not is_printable(str(path)):
-        raise StackError(f"{str(path)!r} holds control characters; rename the file or folder")
+        raise StackError(f"{str(path)!r} contains control characters; rename the file or folder")
     pattern = None if single else group.pattern
     name = group.word or (folder.name if named_by_folder else "")
     labels = is_label_name(name) or all(is_label_name(stem(file)) for file in group.files)
@@ -97,7 +97,7 @@ def units_of(folder: Path, group: Group, *, named_by_folder: bool) -> list[Unit]
 
 
 def slices_of_one(folder: Path, groups: Sequence[Group]) -> list[Group]:
-    """Put images together again that differ in their whole names and hold one plane each: they are no detectors."""
+    """Put images together again that differ in their whole names and hold one plane each: they are not detectors."""
     labels = [group for group in groups if is_label_name(group.word)]
     images = [group for group in groups if group not in labels]
     files = [file for group in images for file in group.files]
@@ -112,7 +112,7 @@ def slices_of_one(folder: Path, groups: Sequence[Group]) -> list[Group]:
 
 
 def _parts(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and description of each dataset, channel or page; one without any where there are none."""
+    """Name and description of each dataset, channel or page; one without any if there are none."""
     path, single = group.files[0], len(group.files) == 1
     listed = format_of(path).datasets
     datasets = listed(path) if single and listed is not None else []
@@ -147,7 +147,7 @@ def _unit(entry: SourceDescription, name: str, label_name: bool) -> Unit:
 
 
 def _recorded_name(source: Source) -> str:
-    """What all files call their detector; empty where they do not agree."""
+    """What all files call their detector; empty if they do not agree."""
     names = {file.recorded.detector or "" for file in source.files}
     return names.pop() if len(names) == 1 else ""
 

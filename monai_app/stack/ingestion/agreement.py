@@ -1,4 +1,4 @@
-"""Whether the images of a sample belong together: slices, shapes, bit depths and places."""
+"""Checks that the images of a sample are consistent: slices, shapes, bit depths and positions."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -15,7 +15,7 @@ def check_uniform(source: Source) -> None:
     """Check that all slices of a detector have one shape and one bit depth.
 
     Raises:
-        StackError: naming the files that differ from the first slice.
+        StackError: files differ from the first slice; the message names them.
     """
     first, faults = source.files[0], Faults()
     for file in source.files:
@@ -27,19 +27,19 @@ def check_uniform(source: Source) -> None:
 def _check_like(file: PlaneFile, first: PlaneFile) -> None:
     if file.shape != first.shape:
         raise StackError(
-            f"{file.path} has {size(file.shape)} pixels and {first.path.name} has {size(first.shape)}, and all "
-            "slices must have one shape; crop them alike or remove the odd one"
+            f"{file.path} has {size(file.shape)} pixels but {first.path.name} has {size(first.shape)}, and all slices "
+            "must have the same shape; crop them or remove the odd one"
         )
     if file.dtype != first.dtype:
         raise StackError(
-            f"{file.path} is {_bits(file)} and {first.path.name} is {_bits(first)}, and all slices must have "
-            "one bit depth; convert them alike"
+            f"{file.path} is {_bits(file)} but {first.path.name} is {_bits(first)}, and all slices must have the same "
+            "bit depth; convert them"
         )
     if file.zero_is_white != first.zero_is_white:
         white, black = (file, first) if file.zero_is_white else (first, file)
         raise StackError(
-            f"{white.path} says that 0 is white and {black.path.name} that it is black, and all slices must mean the "
-            "same; save them alike"
+            f"{white.path} says that 0 is white but {black.path.name} that it is black, and all slices must agree; "
+            "save them in the same way"
         )
 
 
@@ -72,9 +72,9 @@ def _check_paired(pair: str, source: Source, other: Source) -> None:
     odd = _unpaired(source, other)
     if len(source) != len(other) or odd:
         raise StackError(
-            f"{pair} have {len(source)} and {len(other)} slices{odd}, and every slice needs an image of each; add "
-            "the missing ones or remove the extra ones, or leave one of the detectors out of the description, or "
-            "number the files of both alike"
+            f"{pair} have {len(source)} and {len(other)} slices{odd}, but every slice needs an image of each; add "
+            "missing or remove extra images, remove one of the detectors from the description, or number the files "
+            "of both in the same way"
         )
 
 
@@ -82,8 +82,8 @@ def _check_one_kind(pair: str, source: Source, other: Source) -> None:
     if source.shape != other.shape or source.dtype != other.dtype:
         raise StackError(
             f"{pair} differ: {size(source.files[0].shape)} pixels, {_bits(source.files[0])}, and "
-            f"{size(other.files[0].shape)} pixels, {_bits(other.files[0])}; they must have one shape and one bit "
-            "depth: crop or convert them alike"
+            f"{size(other.files[0].shape)} pixels, {_bits(other.files[0])}; they must have the same shape and bit "
+            "depth; crop or convert them"
         )
 
 
@@ -92,18 +92,19 @@ def _check_different(pair: str, source: Source, other: Source) -> None:
     for file in other.files:
         if (same := files.get(_what(file))) is not None:
             raise StackError(
-                f"{pair} are twice the same: {same} and {file.path} are one file; give every detector images of its own"
+                f"{pair} have the same images: {same} and {file.path} are the same file; give every detector its own "
+                "images"
             )
 
 
 def _what(file: PlaneFile) -> tuple[int, int, str]:
-    """What tells a file, or a part of one, from others, whatever it is called."""
+    """Return what identifies a file, or a part of one, regardless of its name."""
     stat = file.path.stat()
     return stat.st_dev, stat.st_ino, file.part
 
 
 def _unpaired(source: Source, other: Source) -> str:
-    """Name the files that the other detector has no slice for; empty where there are none, or nothing tells."""
+    """Name the files that the other detector has no slice for; empty if there are none, or nothing tells."""
     if not (source.is_folder and other.is_folder):
         return ""
     slices = _by_number(source), _by_number(other)
@@ -113,7 +114,7 @@ def _unpaired(source: Source, other: Source) -> str:
 
 
 def _by_number(source: Source) -> dict[Decimal | str, Path]:
-    """Number, or where there is none name, of every slice -> file; a single image without any is that of the slice."""
+    """Number, or if there is none name, of every slice -> file; a single image without any is that of the slice."""
     keys: Sequence[Decimal | str] = source.numbers or [key.casefold() for key in source.keys]
     if len(source) == 1 and not any(map(str.isdecimal, source.names[0])):
         keys = [""]
@@ -134,8 +135,8 @@ def check_places(detectors: Mapping[str, Source]) -> None:
         distance = apart(near.affine, far.affine, near.shape[::-1]) if near.unit == far.unit else 0
         if distance > SAME_PLACE:
             raise StackError(
-                f"{other.path} lies {distance:.3g} voxels beside {first.path} at a corner: a sample's detectors see "
-                "the same voxels; write both with the same origin, spacing and directions"
+                f"{other.path} lies {distance:.3g} voxels away from {first.path} at a corner, but the detectors of a "
+                "sample must have the same voxels; write both with the same origin, spacing and directions"
             )
 
 

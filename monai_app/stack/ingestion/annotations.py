@@ -25,7 +25,7 @@ class Annotations:
     Args:
         train: z of the slices to train on, ascending.
         test: z of the slices to test on, ascending.
-        source: the label planes; None where nothing is annotated.
+        source: the label planes; None if nothing is annotated.
         planes: z -> index of the plane in ``source``, for the slices of ``train`` and ``test``.
         values: value in the source -> value of the phase, or 0 for unlabelled.
         rest_unlabelled: values that are not in ``values`` are unlabelled.
@@ -84,7 +84,7 @@ def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool =
         strange = [int(value) for value in np.unique(source[~known])]
         shown = ", ".join(map(str, strange[:8])) + (f" and {len(strange) - 8} more" if len(strange) > 8 else "")
         raise AnnotationError(
-            f"value {shown} is neither in 'mapping' nor in 'unlabelled' ({int((~known).sum())} pixels); add it there, "
+            f"value {shown} is neither in 'mapping' nor in 'unlabelled' ({int((~known).sum())} pixels); add it, "
             "or set 'rest_unlabelled: true' to leave such pixels unlabelled"
         )
     return labels
@@ -102,7 +102,7 @@ def look_up(source: Plane, values: Mapping[int, int]) -> tuple[Labels, npt.NDArr
 
 
 def open_labels(description: SampleDescription) -> Source | None:
-    """Open the label planes and check their headers; None where nothing is annotated.
+    """Open the label planes and check their headers; None if nothing is annotated.
 
     Raises:
         StackError: a label file that is unreadable, truncated or no integer image.
@@ -182,8 +182,8 @@ def _check_apart(train: Sequence[int], test: Sequence[int]) -> None:
 def _check_slices(source: Source, entry: AnnotationDescription) -> None:
     if source.is_folder and entry.slices is not None:
         raise AnnotationError(
-            f"annotations: 'slices' belongs to one file of several planes, and {source.path} is a folder, whose "
-            "files are named by slice; remove 'slices'"
+            f"annotations: 'slices' applies to a file with several planes, but {source.path} is a folder, whose files "
+            "are named by slice; remove 'slices'"
         )
 
 
@@ -213,11 +213,11 @@ def _by_page(source: Source, entry: AnnotationDescription, index: SliceIndex, fa
     with faults.noted():
         if len(slices) != len(source):
             raise AnnotationError(
-                f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z cannot be "
-                "meant; add 'slices: [z, z, ...]' with the slice of every page"
+                f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z is "
+                "impossible; add 'slices: [z, z, ...]' with the slice of every page"
                 if entry.slices is None
-                else f"annotations: 'slices' names {len(slices)} slices and {source.path} has {len(source)} pages; "
-                "name one z a page"
+                else f"annotations: 'slices' names {len(slices)} slices but {source.path} has {len(source)} pages; "
+                "give one z per page"
             )
         return {index.check(z, "annotations: slices"): plane for plane, z in enumerate(slices)}
     return {}
@@ -239,8 +239,7 @@ def _check_listed(
             if z not in listed:
                 raise AnnotationError(
                     f"{source.files[planes[z]].path} annotates slice {z}, which is listed in neither 'train' nor "
-                    "'test'; list it in one of them, remove the file, or say that such files are not used: 'unused: "
-                    "ignore'"
+                    "'test'; list it in one of them, remove the file, or ignore such files: 'unused: ignore'"
                 )
 
 
@@ -252,8 +251,8 @@ def check_shape(file: PlaneFile, shape: tuple[int, int], bar: int = 0) -> None:
     """
     if file.shape not in (shape, (shape[0] + bar, shape[1])):
         raise AnnotationError(
-            f"{file.path} has {size(file.shape)} pixels and the slices have {size(shape)}; an "
-            "annotation covers exactly one slice: export it in the size of the images"
+            f"{file.path} has {size(file.shape)} pixels but the slices have {size(shape)}; export annotations in the "
+            "size of the images"
         )
 
 
@@ -288,8 +287,8 @@ def check_colours(source: Source, planes: Sequence[int]) -> None:
             if known != colour:
                 raise AnnotationError(
                     f"{plane_name(source, plane)} and {plane_name(source, first)} show value {value} in different "
-                    "colours, so it means different things; save the labels as plain numbers, or with one colour table "
-                    "for all"
+                    "colours, so its meaning is ambiguous; save the labels as plain numbers, or with the same colour "
+                    "table"
                 )
 
 

@@ -36,7 +36,7 @@ _MaybeNanometres = Annotated[
 def _check_detector_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise ConfigError(
-            f"name {name!r} may hold letters, digits, '_', '-' and '.' only and starts with a letter or digit (it "
+            f"name {name!r} must contain only letters, digits, '_', '-' and '.' and start with a letter or digit (it "
             "becomes part of variant names such as unet_ice+tld_3); rename it"
         )
     return name
@@ -54,78 +54,78 @@ def _check_different(detectors: dict[str, DetectorDescription]) -> dict[str, Det
 def _check_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     number, times = Counter(numbers).most_common(1)[0] if numbers else (0, 0)
     if times > 1:
-        raise ConfigError(f"{number} occurs twice; name every number once")
+        raise ConfigError(f"{number} occurs twice; give every number once")
     return numbers
 
 
 Finding = Literal["constant_slices", "constant_detectors", "repeated_slices", "voxel_size"]
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
-"""What may be found in files and usually is a mistake."""
+"""Findings in files that are usually mistakes."""
 DetectorName = Annotated[str, AfterValidator(_check_detector_name)]
-"""What a detector's name may be: it becomes part of variant names such as ``unet_ice+tld_3``."""
+"""Pattern of detector names, which become part of variant names such as ``unet_ice+tld_3``."""
 _Numbers = Annotated[Items[int], AfterValidator(_check_once)]
 _Slice = Annotated[int, Field(ge=1)]
 
 
 class VoxelDescription(Strict):
-    """Size of a voxel, nm; what is left out is what the files say."""
+    """Voxel size in nm; missing axes are read from the files."""
 
     z: _MaybeNanometres = None
-    """Distance of two slices."""
+    """Distance between two slices."""
     y: _MaybeNanometres = None
-    """Distance of two rows."""
+    """Distance between two rows."""
     x: _MaybeNanometres = None
-    """Distance of two columns."""
+    """Distance between two columns."""
 
 
 class Voxel(VoxelDescription):
     """Size of a voxel, nm."""
 
     z: Nanometres
-    """Distance of two slices."""
+    """Distance between two slices."""
     y: Nanometres
-    """Distance of two rows."""
+    """Distance between two rows."""
     x: Nanometres
-    """Distance of two columns."""
+    """Distance between two columns."""
 
 
 def _check_pattern(pattern: str) -> str:
     if pattern.count(PLACE) != 1 or f"*{PLACE}" in pattern:
         raise ConfigError(
-            f"{shown(pattern)} does not say where the number stands; write it as {PLACE}, once and not after '*', as "
-            "in slice_{}_run*"
+            f"{shown(pattern)} does not contain the place of the number; write it as {PLACE}, once and not after '*', "
+            "as in slice_{}_run*"
         )
     return pattern
 
 
 class SliceNumbers(Strict):
-    """How file names number the slices."""
+    """The numbering of slices in file names."""
 
     pattern: Annotated[str, AfterValidator(_check_pattern)] | None = None
-    """Where names hold the number: in `slice_{}_run*`, `{}` is the number and `*` any text. Found where not given."""
+    """Place of the number in file names, as in `slice_{}_run*`; `*` is any text. Found automatically by default."""
     gaps: Literal["refuse", "keep", "ignore"] = "refuse"
-    """What numbers that are left out mean: an error, slices that are missing, or nothing."""
+    """Meaning of missing numbers: an error, missing slices, or nothing."""
 
 
 class AnnotationDescription(Strict):
-    """Where annotations come from, what their values mean and which slices train and test."""
+    """The source of annotations, the meaning of their values, and which slices are for training and testing."""
 
     source: Annotated[SourceDescription, BeforeValidator(expand_path)]
-    """A folder of label images named by slice, or one file with all of them; or a part of them, as of a detector."""
+    """A folder of label images named by slice, or one file with all of them, or a part of them, as for a detector."""
     mapping: Annotated[dict[int, Text], Field(min_length=1)]
     """Value in the source: name of a phase. 0 may be a real class."""
     unlabelled: _Numbers = ()
     """Values in the source that mean unlabelled."""
     rest_unlabelled: bool = False
-    """Whether values named nowhere are unlabelled instead of an error."""
+    """Whether all other values are unlabelled instead of an error."""
     slices: _Numbers | None = None
-    """The z of every plane of a source that is one file; without it plane = z."""
+    """The z of every plane if the source is one file; by default plane = z."""
     train: Items[int | str] = ()
     """Slices to train on, as z, as the file stem of a slice, or as a range `start:stop:step` of z, as in Python."""
     test: Items[int | str] = ()
     """Slices to test on, likewise."""
     unused: Literal["refuse", "ignore"] = "refuse"
-    """What label files mean whose slice no list names: an error, or nothing."""
+    """Meaning of label files of unlisted slices: an error, or nothing."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -133,7 +133,7 @@ class AnnotationDescription(Strict):
             if value in self.mapping:
                 raise ConfigError(
                     f"value {value} is both phase {self.mapping[value]!r} in 'mapping' and in 'unlabelled'; a value "
-                    "has one meaning: remove it from one of them"
+                    "has only one meaning; remove it from one of them"
                 )
         if not self.train and not self.test:
             raise ConfigError("no slice is listed in 'train' or 'test'; list the annotated slices there")
@@ -141,42 +141,42 @@ class AnnotationDescription(Strict):
 
 
 class SampleDescription(Strict):
-    """All that `ingest` needs to know about a sample."""
+    """The description of a sample for `ingest`."""
 
     name: Text
     """The sample's name."""
     voxel: VoxelDescription = Field(default=VoxelDescription(), alias="voxel_nm")
-    """Size of a voxel, nm; what is left out is what the files say."""
+    """Voxel size in nm; missing axes are read from the files."""
     detectors: Annotated[
         dict[DetectorName, Annotated[DetectorDescription, BeforeValidator(expand_path)]],
         Field(min_length=1),
         AfterValidator(_check_different),
     ]
-    """Detector: a folder with one image a slice, or one file with all slices, or a part of them; in channel order."""
+    """Detector: a folder with one image per slice, or one file with all slices, or a part of them; in channel order."""
     grey: GreyDescription | None = None
-    """How stored values become grey values; left out, they are taken as they are stored."""
+    """How stored values become grey values; by default they are unchanged."""
     numbers: SliceNumbers = SliceNumbers()
-    """How file names number the slices."""
+    """The numbering of slices in file names."""
     independent: bool = False
-    """Whether the slices are single micrographs, of which none is a neighbour of another."""
+    """Whether the slices are single micrographs that are not neighbours."""
     breaks: Annotated[Items[_Slice], AfterValidator(_check_once)] = ()
-    """Slices (z) before which a new series begins; slabs do not reach across."""
+    """Slices (z) at which a new series starts; slabs do not extend across."""
     phases: Annotated[Items[Phase], AfterValidator(check_phases)] = ()
-    """The phases 1..K; none where nothing is annotated."""
+    """The phases 1..K; none if nothing is annotated."""
     annotations: AnnotationDescription | None = None
     """Annotated slices."""
     accept: Items[Finding] = ()
-    """What is right here and usually a mistake: slices or detectors of one grey value, the same picture twice."""
+    """Accepted findings that are usually mistakes: slices or detectors of one grey value, the same picture twice."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.independent and self.breaks:
-            raise ConfigError("'independent' already parts all slices; leave out 'breaks', or 'independent: true'")
+            raise ConfigError("'independent' already separates all slices; leave out 'breaks' or 'independent: true'")
         names = [phase.name for phase in self.phases]
         mapping = self.annotations.mapping if self.annotations else {}
         if strange := [f"value {value} means {name!r}" for value, name in mapping.items() if name not in names]:
             raise ConfigError(
-                f"annotations::mapping: {', '.join(strange)}, which is no phase; the phases are "
+                f"annotations::mapping: {', '.join(strange)}, which is not a phase; the phases are "
                 f"{', '.join(names) or '(none)'}: correct the name or add the phase"
             )
         return self

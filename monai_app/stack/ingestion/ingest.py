@@ -64,7 +64,7 @@ def ingest(
 
     Args:
         description: a YAML description, what `SampleDescription.from_yaml` made of it, or the folder of a sample: its
-            `sample.yaml` or, where there is none, what its files tell.
+            `sample.yaml` or, if there is none, what its files tell.
         target: the store to write, ``<name>.ome.zarr``.
         overwrite: replace an existing store; it stays until the new one is complete, its label images go with it.
         align: move slices or detectors upon each other; the images are read twice then.
@@ -79,7 +79,7 @@ def ingest(
         StackError: images that cannot be used.
         AnnotationError: annotations that do not fit.
         BusyError: another process ingests to the target.
-        TargetExistsError: the target exists, and ``overwrite`` is false or it is no stack store.
+        TargetExistsError: the target exists, and ``overwrite`` is false or it is not a stack store.
     """
     target = Path(target).resolve()
     _check_target(target, overwrite)
@@ -99,7 +99,7 @@ def ingest(
 
 def _check_target(target: Path, overwrite: bool) -> None:
     if not target.name.endswith(_SUFFIX) or target.name == _SUFFIX:
-        raise ConfigError(f"target {target} does not end in {_SUFFIX}; call it, for instance, {target.stem}{_SUFFIX}")
+        raise ConfigError(f"target {target} does not end in {_SUFFIX}; name it, for example, {target.stem}{_SUFFIX}")
     check_outside_stores(target)
     if not target.exists():
         return
@@ -112,8 +112,8 @@ def _check_target(target: Path, overwrite: bool) -> None:
         is_store = False
     if not is_store:
         raise TargetExistsError(
-            f"{target} exists and is no stack store of this version, so it is not replaced; remove it yourself if it "
-            "is not needed, or choose another target"
+            f"{target} exists and is not a stack store of this version, so it is not replaced; remove it yourself if "
+            "it is not needed, or choose another target"
         )
 
 
@@ -121,7 +121,9 @@ def _make_parent(target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"folder {target.parent} cannot be made ({error.strerror}); choose another target") from None
+        raise ConfigError(
+            f"folder {target.parent} cannot be created ({error.strerror}); choose another target"
+        ) from None
 
 
 def _aligned(

@@ -1,4 +1,4 @@
-"""Questions that a description leaves open: what its files did not tell when it was written."""
+"""Open questions of a description, about information that is missing in the files."""
 
 from pathlib import Path
 
@@ -21,9 +21,7 @@ def check_answered(path: Path) -> None:
     asked = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip().startswith(MARK)]
     if asked:
         shown = "\n".join(f"line {number}: {line.removeprefix(MARK).strip()}" for number, line in asked)
-        raise ConfigError(
-            f"{path} holds questions that are open; answer each below its line, and remove the line:\n{shown}"
-        )
+        raise ConfigError(f"{path} has open questions; answer each below its line, and remove the line:\n{shown}")
 
 
 _LARGEST = 2**20

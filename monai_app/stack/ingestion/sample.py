@@ -1,4 +1,4 @@
-"""A described sample whose files were checked: what `ingest` writes."""
+"""A sample whose files have been checked, ready for `ingest`."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,7 +26,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Sample:
-    """A checked sample: what will be written.
+    """A checked sample.
 
     Args:
         description: what it was described as.
@@ -35,7 +35,7 @@ class Sample:
         index: the slices.
         gaps: the slices before which others are missing, or another series ends.
         annotations: the annotated slices.
-        alignment: how its pixels are to be moved; None leaves them where they are.
+        alignment: how its pixels are moved; None for no alignment.
     """
 
     description: SampleDescription
@@ -89,19 +89,19 @@ class Sample:
         labels *= self.alignment.inside(z, labels.shape, Rect.whole(labels.shape))
         if not labels.any():
             raise AnnotationError(
-                f"the annotation of slice {z} lies outside the pictures after the alignment; take it off the list, or "
+                f"the annotation of slice {z} is outside the images after alignment; remove it from the list, or "
                 "leave out --align"
             )
         return labels
 
     def describe(self, report: Report) -> None:
-        """Say what was found: where every detector's slice numbers come from, and what is left out."""
+        """Describe the sample: the origin of slice numbers, and what is left out."""
         first, last, missing = self.index.numbers[0], self.index.numbers[-1], self.index.missing()
         for name, source in self.detectors.items():
             origin = source.pattern or ("in the order of the names" if source.is_folder else "as they are counted")
             report(f"{name}: slices {first} to {last} ({origin}){f' without {missing}' if missing else ''}")
             if source.bar:
-                report(f"{name}: the microscope's data bar, {source.bar} rows below the picture, is left out")
+                report(f"{name}: the microscope's data bar, {source.bar} rows below the image, is removed")
 
 
 def check_sample(description: SampleDescription, report: Report = lambda line: None) -> Sample:
@@ -173,7 +173,7 @@ def _check_labels(annotations: Annotations) -> None:
         with faults.noted():
             if not annotations.read(z).any():
                 raise AnnotationError(
-                    f"the annotation of slice {z} labels no pixel; label some or take it off the list"
+                    f"the annotation of slice {z} has no labelled pixel; label some or remove it from the list"
                 )
     faults.check()
 
@@ -183,14 +183,14 @@ def _open(entry: DetectorDescription, description: SampleDescription) -> Source:
     source = open_planes(entry.source, entry.request(grey=grey))
     for stem in source.names:
         if not is_printable(stem):
-            raise StackError(f"{source.path}: the file name {stem!r} holds control characters; rename the file")
+            raise StackError(f"{source.path}: the file name {stem!r} contains control characters; rename the file")
     return source if grey is None else replace(source, grey=grey.mapping(source.dtype))
 
 
 def _numbered(detectors: Mapping[str, Source], description: SampleDescription, faults: Faults) -> Mapping[str, Source]:
     """The detectors in the order of the numbers in their names.
 
-    Micrographs that are no neighbours need none: where not all have one, they are taken in the order of their names.
+    Micrographs that are not neighbours need none: where not all have one, they are taken in the order of their names.
     """
     pattern, numbered = description.numbers.pattern, dict[str, Source]()
     if description.independent and pattern is None:
@@ -217,8 +217,8 @@ def _gaps(description: SampleDescription, index: SliceIndex) -> tuple[int, ...]:
     if missing and description.numbers.gaps == "refuse":
         raise StackError(
             f"slices {index.missing(missing)} are missing of {index.numbers[0]} to {index.numbers[-1]}; add them, or "
-            "say in the description what it means: 'numbers: {gaps: keep}' if they are missing in the sample (no slab "
-            "reaches across), 'numbers: {gaps: ignore}' if the numbers alone are"
+            "state the meaning in the description: 'numbers: {gaps: keep}' if they are missing in the sample (no "
+            "slab extends across), 'numbers: {gaps: ignore}' if only the numbers are missing"
         )
     kept = missing if description.numbers.gaps == "keep" else []
     return tuple(sorted({*breaks, *kept}))

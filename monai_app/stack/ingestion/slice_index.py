@@ -1,4 +1,4 @@
-"""The slices of a stack by position, by name and by the number in the name."""
+"""An index of the slices of a stack by position, name, and number in the name."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class SliceIndex:
         """
         if not 0 <= z < len(self):
             raise AnnotationError(
-                f"{where}: slice {z} does not exist; the slices are 0 to {len(self) - 1}, counted from 0: correct it"
+                f"{where}: slice {z} does not exist; the slices are 0 to {len(self) - 1}, counted from 0; correct it"
             )
         return z
 
@@ -89,7 +89,7 @@ class SliceIndex:
         if found is None:
             raise AnnotationError(
                 f"{where}: no image has the stem {entry!r}; the stems are {self.names[0]!r} to {self.names[-1]!r}, and "
-                "z is written without quotes: correct it"
+                "z is written without quotes; correct it"
             )
         if len(found) > 1:
             raise AnnotationError(
@@ -113,12 +113,12 @@ class SliceIndex:
         if not chosen:
             raise AnnotationError(
                 f"{where}: range {entry!r} holds no slice; the slices are 0 to {len(self) - 1}, and start:stop:step "
-                "counts as in Python: correct it"
+                "counts as in Python; correct it"
             )
         return chosen
 
     def match(self, names: Sequence[str], keys: Sequence[str] = ()) -> list[int | None]:
-        """The z of the slices to which label files belong; None where there is no such slice.
+        """The z of the slices to which label files belong; None if there is no such slice.
 
         A label file is that of the image with the same stem, or with the same text beside what both were chosen by.
         Else its number counts: where the pattern says, or after the text that stands before the number in the images'
@@ -146,7 +146,8 @@ class SliceIndex:
             numbers[name] = read_number(name, pattern) if pattern else None
             if numbers[name] is None and any(map(str.isdecimal, name)):
                 raise AnnotationError(
-                    f"which number in {name!r} is the slice's is not clear; name the file like the image of its slice"
+                    f"it is unclear which number in {name!r} is the slice number; name the file like the image of its "
+                    "slice"
                 )
         return [self._places.get(number) if (number := numbers[name]) is not None else None for name in names]
 

@@ -19,7 +19,7 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ConfigError(f"{shown(value)} is not text; write a path, relative to the description")
     if not is_printable(str(value)):
-        raise ConfigError(f"{shown(value)} holds control characters; rename the file or folder")
+        raise ConfigError(f"{shown(value)} contains control characters; rename the file or folder")
     if info.context is None:
         return Path(value)
     try:
@@ -27,9 +27,9 @@ def _find_source(value: Any, info: ValidationInfo) -> Path:
         found = path.exists()
     except (OSError, RuntimeError) as error:  # a name too long; no such user
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{shown(value)} cannot be looked up ({reason}); correct the path") from None
+        raise ConfigError(f"{shown(value)} cannot be accessed ({reason}); correct the path") from None
     if not found:
-        raise ConfigError(f"{path} does not exist; paths are relative to the description: correct it")
+        raise ConfigError(f"{path} does not exist; paths are relative to the description; correct it")
     return path
 
 
@@ -45,16 +45,16 @@ class GreyDescription(Strict):
     to: Target | None = None
     """The type of the grey values."""
     inverted: bool = False
-    """Whether black and white change places."""
+    """Whether black and white are exchanged."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.range is None) != (self.to is None):
             raise ConfigError("'from' and 'to' belong together; give both, as in {from: [-1000, 3000], to: uint16}")
         if self.range is None and not self.inverted:
-            raise ConfigError("says nothing; give 'from' and 'to', or 'inverted: true', or leave it out")
+            raise ConfigError("has no effect; give 'from' and 'to', or 'inverted: true', or leave it out")
         if self.range is not None and not self.range[0] < self.range[1]:
-            raise ConfigError(f"from: {list(self.range)} is no range; give the lower value first")
+            raise ConfigError(f"from: {list(self.range)} is not a range; give the lower value first")
         return self
 
     def mapping(self, dtype: np.dtype[Any]) -> GreyMapping:
@@ -69,12 +69,12 @@ class GreyDescription(Strict):
 
 
 class SourceDescription(Strict):
-    """Where images come from: a folder with one image a slice, or one file with all slices."""
+    """The source of images: a folder with one image per slice, or one file with all slices."""
 
     source: _Source
     """The folder or file."""
     files: Text | None = None
-    """Only files of the folder whose names fit this pattern, as in `*_ICE_*`; `!*_label*` are all others."""
+    """Only files whose names match this pattern, such as `*_ICE_*`; `!*_label*` means all others."""
     channel: Annotated[int, Field(ge=0, le=999)] | Text | None = None
     """The channel, counted from 0 or as the file names it."""
     page: Annotated[int, Field(ge=0, le=99_999)] | None = None
@@ -85,7 +85,7 @@ class SourceDescription(Strict):
     @model_validator(mode="after")
     def _check_one(self) -> Self:
         if self.channel is not None and self.page is not None:
-            raise ConfigError("'channel' and 'page' both choose planes; give one of them")
+            raise ConfigError("'channel' and 'page' both select planes; give only one")
         return self
 
     def request(self, *, labels: bool = False, grey: GreyDescription | None = None) -> Request:
@@ -102,15 +102,15 @@ class SourceDescription(Strict):
 
 
 class DetectorDescription(SourceDescription):
-    """Where the images of a detector come from."""
+    """The source of a detector's images."""
 
     grey: GreyDescription | None = None
-    """How its values become grey values, if not as the sample's `grey` says."""
+    """How its values become grey values, if different from the sample's `grey`."""
 
 
 def expand_path(value: Any, info: ValidationInfo) -> Any:
     """A path alone means all that is there."""
     if isinstance(value, SourceDescription | Mapping):
         return value
-    _find_source(value, info)  # so that an error names the entry, not a key that nobody wrote
+    _find_source(value, info)  # errors then name the entry and not a key that the user did not write
     return {"source": value}

@@ -1,4 +1,4 @@
-"""Pictures that cannot be true: noted while slices are streamed, and refused unless the description accepts them."""
+"""Implausible images: noted while slices are streamed, and refused unless the description accepts them."""
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,7 +18,7 @@ _SHOWN = 5
 _MEANING: Mapping[Finding, tuple[str, str]] = {
     "constant_detectors": ("without any contrast", "was the detector off? Leave it out"),
     "constant_slices": ("of one grey value (was the beam off?)", "leave the slices out"),
-    "repeated_slices": ("the same picture twice", "put the right files in their place"),
+    "repeated_slices": ("the same picture twice", "replace them by the right files"),
 }
 
 
@@ -81,7 +81,7 @@ class Survey:
         """Tell of what was noted.
 
         Args:
-            accepted: findings that are no error.
+            accepted: findings that are not errors.
             report: called with those, line by line.
 
         Raises:
@@ -95,7 +95,7 @@ class Survey:
             if finding in accepted:
                 report(f"accepted: {text}")
             else:
-                refused.append(f"{text}; {remedy}, or say in the description that it is right: 'accept: [{finding}]'")
+                refused.append(f"{text}; {remedy}, or confirm it in the description: 'accept: [{finding}]'")
         if refused:
             raise StackError("\n".join(refused))
 

@@ -1,4 +1,4 @@
-"""The voxel size of a sample: what its description says and what its files say, which must not differ."""
+"""The voxel size of a sample from its description and files, which must agree."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -17,9 +17,9 @@ _UNEVEN = 0.5
 """By which part of the mean a distance of two slices may differ before it is reported: stages are read coarsely."""
 
 _FEWEST = 3
-"""Slices whose stage positions tell a distance: two may differ by chance."""
+"""Minimum number of slices for a distance from stage positions: two may differ by chance."""
 
-_ACCEPT = "correct the one that is wrong, or say in the description that voxel_nm is right: 'accept: [voxel_size]'"
+_ACCEPT = "correct the wrong one, or confirm voxel_nm in the description: 'accept: [voxel_size]'"
 
 
 def find_voxel_size(
@@ -28,24 +28,24 @@ def find_voxel_size(
     accepted: Collection[str] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> Voxel:
-    """The voxel size of a sample, axis by axis: what the description says, else what the files say.
+    """Return the voxel size of a sample, per axis from the description, otherwise from the files.
 
     Args:
         detectors: the images, which agree in slices and shape.
-        given: what the description says.
-        accepted: findings that are no error, as `voxel_size` where files say another size than the description.
+        given: the values in the description.
+        accepted: findings that are not errors, as `voxel_size` where files say another size than the description.
         report: called with what was found, line by line.
 
     Raises:
-        StackError: files contradict the description or each other, or nothing says the size along an axis.
+        StackError: files contradict the description or each other, or the size along an axis is unknown.
     """
     told = {axis: length for axis, length in given if length is not None}
     found = sizes_in_files(detectors, given, accepted, report)
     missing = [axis for axis in "zyx" if axis not in told and axis not in found]
     if missing:
         raise StackError(
-            f"no file says the size of a voxel along {', '.join(missing)} in a unit that is certain"
-            f"{uncertain_size(detectors)}; write it into the description, in nm: "
+            f"no file contains the voxel size along {', '.join(missing)} with a reliable unit"
+            f"{uncertain_size(detectors)}; add it to the description, in nm: "
             f"'voxel_nm: {{{', '.join(f'{axis}: ...' for axis in missing)}}}'"
         )
     for axis, (length, where) in found.items():
@@ -60,11 +60,11 @@ def sizes_in_files(
     accepted: Collection[str] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, tuple[float, str]]:
-    """Axis -> the size of a voxel along it in nm and where that stands, for the axes that files tell of.
+    """Axis -> the size of a voxel along it in nm and where that stands, for the axes that files contain.
 
     Args:
         detectors: the images.
-        given: what the description says.
+        given: the values in the description.
         accepted: as `find_voxel_size`.
         report: likewise.
 
@@ -78,15 +78,15 @@ def sizes_in_files(
             first, place = found.setdefault(axis, (length, where)) if length is not None else (0.0, "")
             if length is not None and axis not in told and not _same(length, first):
                 raise StackError(
-                    f"{where} says that voxels are {length:.6g} nm along {axis} and {place} that they are {first:.6g} "
-                    f"nm; leave out what is of another sample, or say in the description which is right: 'voxel_nm: "
+                    f"{where} says that voxels are {length:.6g} nm along {axis}, but {place} that they are {first:.6g} "
+                    f"nm; leave out files of other samples, or give the right one in the description: 'voxel_nm: "
                     f"{{{axis}: ...}}' with 'accept: [voxel_size]'"
                 )
     return {axis: (length, where) for axis, (length, where) in found.items() if where}
 
 
 def slice_positions(source: Source) -> tuple[float, ...] | None:
-    """Where the stage was at every slice, in nm from the first one; None where it does not tell the slices apart."""
+    """Where the stage was at every slice, in nm from the first one; None if it does not tell the slices apart."""
     stage = [file.recorded.stage_nm for file in source.files]
     known = [z for z in stage if z is not None]
     if not source.is_folder or len(known) < max(_FEWEST, len(stage)):
@@ -135,8 +135,11 @@ def _by_stage(name: str, source: Source, report: Callable[[str], None]) -> list[
         for (a, b), (before, after) in zip(pairwise(positions), pairwise(numbers), strict=True)
     ]
     if max(abs(step - mean) for step in each) > _UNEVEN * mean:
-        report(f"{name}: slices lie {min(each):.6g} to {max(each):.6g} nm apart by the stage, {mean:.6g} nm on average")
-    return [Recorded((mean, None, None), origin="positions of the stage")]
+        report(
+            f"{name}: according to the stage, slices are {min(each):.6g} to {max(each):.6g} nm apart, {mean:.6g} nm "
+            "on average"
+        )
+    return [Recorded((mean, None, None), origin="stage positions")]
 
 
 def _fits(size: Size, factor: float, told: Size) -> bool:
@@ -164,7 +167,7 @@ def _numbers(size: Size, axes: Sequence[str]) -> str:
 
 
 def uncertain_size(detectors: Mapping[str, Source]) -> str:
-    """What a file says without a unit that is certain, in brackets; empty where none does."""
+    """What a file says without a unit that is certain, in brackets; empty if none does."""
     for source in detectors.values():
         recorded = source.files[0].recorded
         if len(recorded.factors) > 1 and any(recorded.size):

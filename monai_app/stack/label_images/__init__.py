@@ -1,1 +1,1 @@
-"""Label images and the maps beside them."""
+"""Label images and their maps."""

@@ -1,4 +1,4 @@
-"""The full-resolution arrays of a result, which several processes may write, and the checksums of what is written."""
+"""The full-resolution arrays of a result, which several processes may write, and their checksums."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ mask, and of every map (rows, columns) or (K, rows, columns)."""
 
 @dataclass(frozen=True)
 class Map:
-    """An image beside the labels, one byte a pixel.
+    """A map of a label image, with one byte per pixel.
 
     Args:
         name: of its planes, and of its group inside the label image.
@@ -98,7 +98,7 @@ class ResultArrays:
             return cls(folder, own)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise StackError(
-                f"{folder} is no result or a damaged one ({type(error).__name__}: {error}); segment again with "
+                f"{folder} is not a result or a damaged one ({type(error).__name__}: {error}); segment again with "
                 "--overwrite or choose another name (--labels NAME)"
             ) from None
 
@@ -189,5 +189,5 @@ def map_names(stored: Mapping[str, bool] | Sequence[str]) -> list[str]:
     names = [name for name, kept in stored.items() if kept] if isinstance(stored, Mapping) else list(stored)
     for name in names:
         if not name.isidentifier():
-            raise ValueError(f"{name!r} is no map")
+            raise ValueError(f"{name!r} is not a map")
     return names

@@ -1,4 +1,4 @@
-"""The fingerprint of a result in progress, and the record of what is done of it; both survive a kill."""
+"""The fingerprint of a result in progress, and the record of its completed tiles; both survive a kill."""
 
 import json
 import os
@@ -25,11 +25,11 @@ _ABSENT = "(absent)"
 class Journal:
     """The tiles that are done and the checksums of their pixels, one JSON line a tile, appended as it is done.
 
-    A kill can tear the last line only, which is then removed, so that the next one begins on a line of its own. Lines
-    are not forced to the disk: after a power cut a line may be there without its pixels, which the checksum shows.
+    A kill can tear the last line only, which is then removed, so that the next one starts on a new line. Lines are not
+    forced to the disk: after a power cut a line may be there without its pixels, which the checksum shows.
 
     Args:
-        path: the file; it is made where there is none.
+        path: the file; it is made if there is none.
     """
 
     def __init__(self, path: Path) -> None:

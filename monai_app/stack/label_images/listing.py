@@ -1,4 +1,4 @@
-"""What is known of the label images of a stack."""
+"""Listing the label images of a stack."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from monai_app.stack.store import Stack
 
 @dataclass(frozen=True)
 class Summary:
-    """What is known of a finished label image.
+    """The metadata of a finished label image.
 
     Args:
         name: its name.
-        model: the model that made it; None where nothing is recorded.
+        model: the model that made it; None if nothing is recorded.
         weights_sha256: SHA-256 of the model's weights; likewise.
         stack_identity: the identity of the stack, with its annotations of then; likewise.
         slices: z of the slices that were segmented, ascending.
-        region: the part of the stack that was segmented; None where nothing is recorded.
-        maps: the maps beside it.
+        region: the part of the stack that was segmented; None if nothing is recorded.
+        maps: its maps.
     """
 
     name: str

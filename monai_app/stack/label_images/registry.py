@@ -1,4 +1,4 @@
-"""The label images of a stack: their names, what is known of one before it is written, and the list of them."""
+"""The registry of a stack's label images: their names, and the specification of new ones."""
 
 import json
 import re
@@ -85,8 +85,8 @@ def check_label_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"label name {name!r} may hold letters, digits, '_', '.', '+' and '-' only and starts with a letter or "
-            "digit; choose another (--labels NAME)"
+            f"label name {name!r} must contain only letters, digits, '_', '.', '+' and '-' and start with a letter "
+            "or digit; choose another (--labels NAME)"
         )
     if name.casefold() in _RESERVED:
         raise ConfigError(f"label name {name!r} is reserved; choose another (--labels NAME)")

@@ -25,7 +25,7 @@ def remove_labels(store: Path, name: str) -> None:
     """
     if name == layout.ANNOTATION:
         raise ConfigError(
-            "the annotations are no label image; remove them slice by slice: monai-app annotations STACK --remove N"
+            "the annotations are not a label image; remove them slice by slice: monai-app annotations STACK --remove N"
         )
     check_label_name(name)
     target = store / layout.LABELS / name

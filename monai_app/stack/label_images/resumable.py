@@ -1,4 +1,4 @@
-"""Results: label images with their maps, written tile by tile, kept when a run is stopped and resumed by the next."""
+"""Results: label images with their maps, written tile by tile, and resumable after an interruption."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ class Result:
         """Read every tile that is done again and forget those whose pixels are damaged or missing.
 
         Args:
-            region_of: gives what a tile writes.
+            region_of: returns the region that a tile writes.
 
         Returns:
             The tiles that are to be done again.
@@ -88,7 +88,7 @@ class Result:
         Args:
             zs: the slices that hold something; the others stay 0.
             progress: called for every slice.
-            attributes: what to record with the labels beside what was given at the start (JSON values).
+            attributes: further attributes to record with the labels (JSON values).
 
         Raises:
             StackError: a chunk is damaged, or the disk cannot write.
@@ -147,7 +147,7 @@ def resumable_result(
 
 
 def in_progress(store: Path, name: str) -> dict[str, Any] | None:
-    """Return the fingerprint of the result of that name in progress; None where there is none or it is unreadable.
+    """Return the fingerprint of the result of that name in progress; None if there is none or it is unreadable.
 
     Raises:
         ConfigError: the name breaks the rule.
@@ -162,7 +162,7 @@ def in_progress(store: Path, name: str) -> dict[str, Any] | None:
 
 
 def finished_as(store: Path, name: str) -> dict[str, Any] | None:
-    """Return the fingerprint that the finished label image of that name was written with; None where there is none."""
+    """Return the fingerprint that the finished label image of that name was written with; None if there is none."""
     target = store / layout.LABELS / name
     try:
         return _kept_fingerprint(target) if labels.is_registered(store, name) and _is_started(target) else None
@@ -171,7 +171,7 @@ def finished_as(store: Path, name: str) -> dict[str, Any] | None:
 
 
 def _recover(image: LabelImage) -> None:
-    """Undo what a kill during publishing left half done; nothing that is complete is lost."""
+    """Repair the state after a kill during publishing; no complete result is lost."""
     files.rollback(image.target)
     if _is_unregistered(image.store, image.name):
         partial = files.partial_path(image.target)

@@ -21,7 +21,7 @@ class FolderStore(LocalStore):
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        """Read a file; None where there is none.
+        """Read a file; None if there is none.
 
         Raises:
             FileNotFoundError: there is no such chunk, and all must be there.

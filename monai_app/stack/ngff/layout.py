@@ -211,8 +211,8 @@ def read(level: Level, index: Index) -> npt.NDArray[Any]:
         return np.asarray(level[index])
     except _DAMAGE as error:
         raise StackError(
-            f"{_shown(level, index)} cannot be read ({_reason(level, index, error)}); restore the file from a copy or "
-            "make the store or the label image again"
+            f"{_shown(level, index)} cannot be read ({_reason(level, index, error)}); restore the file from a copy, "
+            "or create the store or label image again"
         ) from error
 
 
@@ -260,7 +260,7 @@ def write(level: Level, index: Index, pixels: npt.NDArray[Any]) -> None:
         ) from error
     except (RuntimeError, ValueError) as error:  # of codecs
         raise StackError(
-            f"{_shown(level, index)} cannot be written because what is there is damaged ({error}); write it again"
+            f"{_shown(level, index)} cannot be written because existing data is damaged ({error}); write it again"
         ) from error
 
 

@@ -34,7 +34,7 @@ def write_own(folder: Path, own: Mapping[str, Any], **attributes: Any) -> None:
 
 
 def read_own(folder: Path, remedy: str) -> dict[str, Any] | None:
-    """Read our metadata of the group in a folder; None where it has none.
+    """Read our metadata of the group in a folder; None if it has none.
 
     Raises:
         OSError: there is no readable group.
@@ -60,7 +60,7 @@ def find_own(folder: Path, remedy: str) -> dict[str, Any] | None:
         raise StackError(f"{file} is damaged ({type(error).__name__}: {error}); {remedy}") from None
     if type(version) is not int or version not in _FORMATS:
         raise StackError(
-            f"{folder} has format {version!r} and this version reads format 1 to {FORMAT}; ingest the sample again or "
+            f"{folder} has format {version!r} but this version reads formats 1 to {FORMAT}; ingest the sample again or "
             "install the version that wrote it"
         )
     return own

@@ -39,7 +39,7 @@ def save(
     Args:
         stack: the stack.
         target: the file; its suffix says the format (`monai_app.io.writers.registry.WRITERS`).
-        labels: the label image's name, or ``annotation``, which is 0 in slices that nobody annotated.
+        labels: the label image's name, or ``annotation``, which is 0 in slices without annotation.
         map: of the maps beside the label image the one to write, such as ``"confidence"``; None for the labels.
         phase: whose map, by name, where every phase has its own, as in ``"probability"``.
         region: the part to write; None for all. Of a label image slices before the first and behind the last that was
@@ -72,12 +72,12 @@ def save(
 def _checked_writer(stack: Stack, target: Path, labels: str, map: str | None) -> Writer:
     if target.name.casefold().endswith(".zarr"):
         raise ConfigError(
-            f"{target}: labels are in the store as OME-Zarr already, {stack.path / layout.LABELS / labels}; copy that "
+            f"{target}: labels are already stored as OME-Zarr, {stack.path / layout.LABELS / labels}; copy that "
             "folder, or choose another format"
         )
     writer = writer_of(target)
     if writer.labels and map is not None:
-        raise ConfigError(f"{target}: a {writer.name} holds labels, not a map ({map}); choose another suffix")
+        raise ConfigError(f"{target}: a {writer.name} contains labels, not a map ({map}); choose another suffix")
     return writer
 
 

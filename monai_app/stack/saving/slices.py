@@ -53,7 +53,7 @@ def save_slices(
 
     Args:
         stack: the stack.
-        folder: target folder; it appears whole or not at all.
+        folder: target folder, written atomically.
         labels: the label image's name, of which the slices that were segmented are written; or ``annotation``, of which
             the annotated slices are.
         map: as `save`, as the phase.

@@ -63,7 +63,7 @@ class Source:
         made = _made_as(stack, labels)
         if map is None and phase is not None:
             raise ConfigError(
-                f"phase {phase!r} says whose map is meant, and no map is asked for; name one (--map), or leave it out"
+                f"phase {phase!r} selects a map of a phase, but no map is requested; give one (--map), or leave it out"
             )
         if labels == layout.ANNOTATION:
             return cls._annotations(stack, map, made)
@@ -80,9 +80,9 @@ class Source:
     @classmethod
     def _annotations(cls, stack: Stack, map: str | None, made: Any) -> "Source":
         if map is not None:
-            raise ConfigError(f"annotations have no map {map!r}; leave it out, or name a label image")
+            raise ConfigError(f"annotations have no map {map!r}; leave it out, or choose a label image")
         if not stack.roles:
-            raise StackError(f"{stack.path} has no annotations; name a label image, or annotate slices first")
+            raise StackError(f"{stack.path} has no annotations; choose a label image, or annotate slices first")
 
         def read(z: int, rect: Rect) -> npt.NDArray[np.uint8]:
             return stack.read_annotation(z, rect) if z in stack.roles else np.zeros(rect.shape, np.uint8)
@@ -99,8 +99,8 @@ class Source:
         if held := [z for z in self.slices if span.start <= z < span.stop]:
             return held
         raise StackError(
-            f"{self._what} of {self.stack.path.name}: of slices {span} none was {self._made_by}, only "
-            f"{listed(self.slices)} of the stack; choose among these (--z)"
+            f"{self._what} of {self.stack.path.name}: none of the slices {span} was {self._made_by}, only "
+            f"{listed(self.slices)}; choose from these (--z)"
         )
 
     @property
@@ -139,8 +139,8 @@ class Source:
         gaps = [self.stack.slice_names[z] for z in self.stack.gaps if span.start < z < span.stop]
         if gaps:
             _log.warning(
-                "slices are missing, or another series begins, before %s: the file has all one after the other, %g nm "
-                "apart, so what lies behind is too near",
+                "slices are missing, or another series begins, before %s: the file has all slices in sequence, %g nm "
+                "apart, so those after the gap are too close",
                 listed(gaps),
                 self.stack.voxel_nm[0],
             )
@@ -164,18 +164,18 @@ def _made_as(stack: Stack, labels: str) -> Any:
 
 
 def _number_of(stack: Stack, labels: str, map: str, phase: str | None, phases: tuple[Phase, ...]) -> int | None:
-    """The number of the phase whose map is meant; None where a map is one for all phases."""
+    """The number of the phase whose map is meant; None if a map is one for all phases."""
     levels = ResultArrays.open(stack.path / layout.LABELS / labels).levels
     maps = {name: arrays[0].ndim > len(stack.shape) for name, arrays in levels.items() if name != LABELS}
     if map not in maps:
         raise StackError(
             f"label image {labels!r} of {stack.path.name} has no map {map!r}, it has {', '.join(maps) or 'none'}; "
-            "segment again and ask for it (--confidence, --probability)"
+            "segment again with --confidence or --probability"
         )
     names = [each.name for each in phases]
     if maps[map] and phase not in names:
         wrong = "is needed" if phase is None else f"{phase!r} is unknown"
-        raise ConfigError(f"{map} is stored for every phase, and which one {wrong}; give --phase {'|'.join(names)}")
+        raise ConfigError(f"{map} is stored for every phase, and the phase {wrong}; give --phase {'|'.join(names)}")
     if not maps[map] and phase is not None:
-        raise ConfigError(f"{map} is one map for all phases; leave phase {phase!r} out")
+        raise ConfigError(f"{map} is one map for all phases; leave out phase {phase!r}")
     return names.index(str(phase)) if maps[map] else None

@@ -1,1 +1,1 @@
-"""The methods that networks are compared with: cleaned images, thresholds, a random forest."""
+"""Baselines for comparison with networks: cleaned images, thresholds, a random forest."""

@@ -1,4 +1,4 @@
-"""Cleaning of images by the field's methods: curtains, shading, noise."""
+"""Cleaning of images with established methods: curtains, shading, noise."""
 
 from dataclasses import dataclass, fields, replace
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a method that is no network must do, and how its parameters are chosen."""
+"""The protocol of baselines, and the search for their parameters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Fitted(Protocol):
 
 
 class Method(Protocol):
-    """A method that learns from labelled pixels."""
+    """A method that is trained on labelled pixels."""
 
     @property
     def choices(self) -> Sequence[Parameters]:

@@ -1,4 +1,4 @@
-"""Train and score a method that is no network, in a process: ``STACK VARIANT SEED FOLDER FRACTION BLOCK``."""
+"""Train and score a baseline in a process: ``STACK VARIANT SEED FOLDER FRACTION BLOCK``."""
 
 import sys
 import time
@@ -57,7 +57,7 @@ def train_and_score(
 
 
 def read_result(folder: Path, identity: str) -> dict[str, Any] | None:
-    """Return what a run found on a stack with its annotations; None where it was not, or of others.
+    """Return what a run found on a stack with its annotations; None if it was not, or of others.
 
     Raises:
         ConfigError: the file is damaged.
@@ -73,7 +73,7 @@ def read_result(folder: Path, identity: str) -> dict[str, Any] | None:
 
 def damaged(path: Path, error: Exception) -> ConfigError:
     """Say that a file beside or of a run cannot be used."""
-    return ConfigError(f"{path} is damaged ({type(error).__name__}: {error}); remove it, and give the command again")
+    return ConfigError(f"{path} is damaged ({type(error).__name__}: {error}); remove it, and run the command again")
 
 
 def refit(stack: Stack, variant: StudyVariant, seed: int, folder: Path) -> Fitted:

@@ -1,4 +1,4 @@
-"""Carrying out the trainings of a study: here or on a cluster, and what predicting costs afterwards."""
+"""Execution of a study's trainings, on this machine or a cluster, and the cost of prediction."""
 
 from monai_app.study.execution.completion import check_lengths, is_done, seconds_of
 from monai_app.study.execution.cost import Cost, measure_costs, read_cost

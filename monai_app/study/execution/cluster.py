@@ -1,8 +1,8 @@
-"""The runs of a study on the workers of a Dask cluster; what a lost worker was at is resumed by another."""
+"""The runs of a study on the workers of a Dask cluster; the run of a lost worker is resumed by another one."""
 
 import os
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -11,7 +11,7 @@ import distributed
 from distributed.scheduler import KilledWorker
 from distributed.worker import get_worker
 
-from monai_app.background.cluster import LOST, connected, losses_told
+from monai_app.background.cluster import connected, losses_reported, tasks_of
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
 from monai_app.study.design import Design
@@ -49,8 +49,8 @@ class _Carrying(distributed.WorkerPlugin):
         missing = [*([] if seen else [self.shared.parent]), *lacking]
         if missing:
             raise ConfigError(
-                f"worker {worker.address} does not see {missing[0]}; put stacks and study on a file system that all "
-                "machines have under the same path"
+                f"worker {worker.address} has no access to {missing[0]}; put stacks and study on a file system that "
+                "all machines mount under the same path"
             )
 
     def teardown(self, worker: distributed.Worker) -> None:
@@ -80,20 +80,15 @@ def completed_on_cluster(
         StoppedError: the scheduler cannot be reached or is gone.
     """
     name = f"{_NAME}-{uuid4().hex}"
-    with losses_told(address), connected(address) as client, _shared_file(runs[0], name) as shared:
+    with losses_reported(address), connected(address) as client, _shared_file(runs[0], name) as shared:
         if not client.scheduler_info()["workers"]:
             raise ConfigError(f"cluster {address} has no workers; start one on each machine: dask worker {address}")
-        futures: dict[Any, StudyRun] = {}
-        try:
-            client.register_plugin(_Carrying(name, shared, sorted({run.stack.path for run in runs})))
-            for number, run in enumerate(runs):
-                futures[client.submit(_complete, run, design, name, key=f"{name}-{number}", retries=0)] = run
+        by_key = {f"{name}-{number}": run for number, run in enumerate(runs)}
+        plugin = _Carrying(name, shared, sorted({run.stack.path for run in runs}))
+        with tasks_of(client, plugin, name) as futures:
+            futures += [client.submit(_complete, run, design, name, key=key, retries=0) for key, run in by_key.items()]
             for future in distributed.as_completed(futures):  # type: ignore[no-untyped-call]
-                yield futures[future], _result(future)
-        finally:
-            with suppress(*LOST, OSError):  # where the scheduler is gone, so is the plugin
-                client.cancel(list(futures))  # type: ignore[no-untyped-call]
-                client.unregister_worker_plugin(name)  # type: ignore[no-untyped-call]
+                yield by_key[future.key], _result(future)
 
 
 def _complete(run: StudyRun, design: Design, name: str) -> Completion:
@@ -111,7 +106,7 @@ def _result(future: Any) -> Completion:
     try:
         return cast(Completion, future.result())
     except KilledWorker as error:
-        return Completion(False, f"{error}; look at the workers' logs")
+        return Completion(False, f"{error}; see the workers' logs")
 
 
 @contextmanager

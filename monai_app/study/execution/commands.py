@@ -15,7 +15,7 @@ _SHOWN = 3
 
 
 class Commands:
-    """Our commands, each in a process of its own.
+    """Commands of this package, each in a separate process.
 
     Args:
         environment: variables that they get beside those of this process, in whose place they stand.

@@ -1,4 +1,4 @@
-"""Train and score one run, with the commands that a person would give."""
+"""Train and score one run with the commands that a user would run."""
 
 import json
 import time
@@ -26,7 +26,7 @@ class Completion:
 
     Attributes:
         changed: whether anything was to be done.
-        error: why it failed; empty where it did not.
+        error: why it failed; empty if it did not.
     """
 
     changed: bool
@@ -45,7 +45,7 @@ def is_done(run: StudyRun) -> bool:
 
 
 def _is_done(run: StudyRun) -> bool:
-    """Raise ConfigError where a file of the run is damaged."""
+    """Raise ConfigError if a file of the run is damaged."""
     if not run.variant.is_network:
         return read_result(run.folder, run.stack.identity) is not None
     _read_seconds(run)
@@ -56,7 +56,7 @@ def check_lengths(runs: Sequence[StudyRun], design: Design) -> None:
     """Check that the networks that were trained before were trained as long as a design says, in one go.
 
     Raises:
-        ConfigError: one was not: somebody continued it, or trained it by the clock.
+        ConfigError: one was continued, or trained with a time limit.
     """
     for run in runs:
         if not run.variant.is_network or not (run.folder / RECORD).is_file():
@@ -67,16 +67,16 @@ def check_lengths(runs: Sequence[StudyRun], design: Design) -> None:
             length = f"{record['minutes']:g} minutes" if "minutes" in record else f"{epochs} epochs"
             raise ConfigError(
                 f"{run.folder} was trained for {length}{', in parts' * (CONTINUATIONS in record)}, and a study "
-                f"compares trainings of {design.epochs} epochs in one go; move this folder elsewhere, and give the "
+                f"compares uninterrupted trainings of {design.epochs} epochs; move this folder elsewhere, and run the "
                 "same command to train it again"
             )
 
 
 def complete(run: StudyRun, design: Design, commands: Commands) -> Completion:
-    """Train where that is not done, then score; a training that was stopped resumes where it was.
+    """Train and score a run unless it is complete; a stopped training is resumed.
 
-    What fails is told and not raised, because other runs are carried out beside this one. The command refuses to train
-    in the folder of a training on other annotations, which is told too.
+    Failures are returned and not raised, because other runs continue. This includes the refusal to train in the folder
+    of a training on other annotations.
 
     Args:
         run: the run.

@@ -1,4 +1,4 @@
-"""What predicting costs: timed after all trainings, one run after the other, so that none disturbs another."""
+"""The cost of prediction, timed after all trainings, one run at a time."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def measure_costs(runs: Sequence[StudyRun], stacks: Mapping[str, Stack], progres
 
 
 def read_cost(run: StudyRun) -> Cost | None:
-    """Return what a run was timed at; None where it was not, or elsewhere, or before it learned what it knows now."""
+    """Return what a run was timed at; None if it was not, or elsewhere, or before it learned what it knows now."""
     found = read_cached(run, _NAME, **_here())
     return None if found is None else Cost(**found)
 

@@ -1,4 +1,4 @@
-"""Carry out all runs of a study."""
+"""Run all trainings of a study."""
 
 import os
 from collections.abc import Callable, Generator, Sequence
@@ -26,8 +26,8 @@ def run_all(
 ) -> None:
     """Train and score every run that is not done.
 
-    A training that was stopped resumes where it was. One that fails does not keep the others from being carried out;
-    nor does one that was trained on other annotations, which is left as it is.
+    A stopped training is resumed. A failure does not stop the others, nor does a run that was trained on other
+    annotations, which stays unchanged.
 
     Args:
         runs: the runs.

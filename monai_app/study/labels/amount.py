@@ -49,7 +49,7 @@ def read_amount(text: str) -> Amount:
     """Read ``SLICE+SLICE``, or with ``:SHARE%blocks`` or ``:SHARE%scribbles`` behind it; ``all`` stands for all slices.
 
     Raises:
-        ConfigError: the text is no amount, or holds a slice twice.
+        ConfigError: the text is not an amount, or holds a slice twice.
 
     Example:
         >>> str(read_amount("11+4:10%blocks"))
@@ -59,10 +59,10 @@ def read_amount(text: str) -> Amount:
     share = None if found is None or found["share"] is None else float(found["share"])
     if found is None or text == "all" or share == 0:
         raise ConfigError(
-            f"{text!r} is no part of the labels; write slices, such as 4 or 4+11, or a share of them of more than 0 "
+            f"{text!r} is not an amount of labels; write slices, such as 4 or 4+11, or a share of them of more than 0 "
             "and less than 100 %, such as 4:10%blocks or all:2%scribbles"
         )
     slices = () if found["slices"] == "all" else tuple(sorted(map(int, found["slices"].split("+"))))
     if len(set(slices)) < len(slices):
-        raise ConfigError(f"{text!r} holds a slice twice; name each once")
+        raise ConfigError(f"{text!r} holds a slice twice; give each once")
     return Amount(slices, share, cast(Way | None, found["way"]))

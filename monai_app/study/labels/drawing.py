@@ -1,4 +1,4 @@
-"""Which pixels of an annotated slice are left, as if a person had labelled less of it."""
+"""Reduce the labels of a slice, as if a person had labelled less of it."""
 
 import numpy as np
 import numpy.typing as npt

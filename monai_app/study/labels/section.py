@@ -1,4 +1,4 @@
-"""The part of a study's results that says how few labels suffice."""
+"""The part of a study's results on how few labels suffice."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,13 +17,13 @@ from monai_app.study.report.section import Section
 from monai_app.study.variants import read_study_variant
 
 _INTRODUCTION = (
-    "Mean IoU on the same test slices of variants that were trained on fewer labels: mean over the seeds (least to "
-    "greatest). The area is what is labelled to train and to validate on."
+    "Mean IoU on the same test slices of variants that were trained on fewer labels: mean over the seeds (minimum to "
+    "maximum). The area is that labelled for training and validation."
 )
 
 
 def labels_section(design: Design, outcomes: Sequence[Outcome], samples: Sequence[str]) -> Section | None:
-    """Return the section on fewer labels; None where a design asks for none, or no such run is done.
+    """Return the section on fewer labels; None if a design asks for none, or no such run is done.
 
     Args:
         design: what is compared.
@@ -91,7 +91,7 @@ def _choice(points: Sequence[Point]) -> str:
         return told
     scores = np.array([[each.scores[seed] for seed in seeds] for each in points])
     choice, chance = (float(np.sqrt(scores.var(axis=axis, ddof=1).mean())) for axis in (0, 1))
-    return f"{told}; standard deviation {choice:.3f} by the slices of a seed, {chance:.3f} by the seeds of a choice"
+    return f"{told}; standard deviation {choice:.3f} between choices of slices, {chance:.3f} between seeds"
 
 
 def _verdicts(design: Design, outcomes: Sequence[Outcome], samples: Sequence[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which labels of a stack are left to train on."""
+"""Select the labels of a stack to train on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,8 +23,8 @@ Validation = tuple[float, int]
 def left_labels(stack: Stack, amount: Amount, seed: int, validation: Validation) -> dict[int, Labels]:
     """Return z -> labels of the slices to train on that an amount leaves any.
 
-    A person who labels little sees to it that nothing is missing: of the draws of a seed the first one is taken in
-    which every phase has pixels to train and to validate on.
+    A person who labels little still labels every phase: of the draws of a seed, the first one is used in which every
+    phase has pixels for training and validation.
 
     Args:
         stack: with all annotations.
@@ -62,7 +62,7 @@ def _given(stack: Stack, amount: Amount) -> dict[int, Labels]:
         )
     if amount.share is None and set(amount.slices) == set(train):
         raise ConfigError(
-            f"labels {amount} are all that {stack.path.name} has to train on, as without 'labels'; leave this out"
+            f"labels {amount} are all training labels of {stack.path.name}, as without 'labels'; leave this out"
         )
     return {z: stack.read_annotation(z) for z in amount.slices or train}
 
@@ -70,7 +70,7 @@ def _given(stack: Stack, amount: Amount) -> dict[int, Labels]:
 def _lacking(
     left: Mapping[int, Labels], wanted: Sequence[int], phases: int, validation: Validation, seed: int
 ) -> tuple[list[int], str] | None:
-    """Return the phases that have no pixel for something, and for what; None where nothing lacks."""
+    """Return the phases that have no pixel for something, and for what; None if nothing lacks."""
     try:
         split = split_blocks(left, phases, *validation, seed)
     except AnnotationError:  # too little for both

@@ -24,7 +24,7 @@ def check_labels(design: Design, stacks: Sequence[Stack], folder: Path) -> None:
         folder: the study's; what it holds already was checked.
 
     Raises:
-        ConfigError: as `left_labels`.
+        ConfigError: see `left_labels`.
     """
     if design.labels is None:
         return
@@ -41,7 +41,7 @@ def with_fewer_labels(runs: Sequence[StudyRun], design: Design, folder: Path) ->
     They are snapshots: their images are links to those of the stack. Slices to test on stay as they are.
 
     Raises:
-        AppError: as `left_labels`, `snapshot` and `annotate`.
+        AppError: see `left_labels`, `snapshot` and `annotate`.
     """
     validation = validation_of(read_study_variant(design.variants[0]), design)
     return [

@@ -1,4 +1,4 @@
-"""What a study found as a document, which page, figure and whoever reads ``results.json`` take all from."""
+"""The results of a study as a document, the source of page, figure and ``results.json``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from monai_app.study.outcomes import Outcome
 from monai_app.study.report.section import Section
 
 Document = Mapping[str, Any]
-"""What is undefined is ``nan`` in it, and null in the file."""
+"""Undefined values are ``nan``, and null in the file."""
 
 
 def document_of(found: Findings, sections: Sequence[Section], command: str) -> Document:

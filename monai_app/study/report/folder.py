@@ -25,7 +25,7 @@ def write_results(found: Findings, sections: Sequence[Section], folder: Path, co
 
     Args:
         found: what the study found.
-        sections: further parts, each with a table and a figure of its own.
+        sections: additional parts, each with its own table and figure.
         folder: the study's.
         command: that was given.
     """

@@ -1,4 +1,4 @@
-"""What differences say of samples like those of the study."""
+"""Intervals of differences over samples."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ def over_samples(row: Mapping[str, Any]) -> str:
 
 
 def samples_note(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return how the intervals over samples of comparisons are to be read; nothing where there are none."""
+    """Return how the intervals over samples of comparisons are to be read; nothing if there are none."""
     if not any(over_samples(row) for row in rows):
         return ""
-    return " Those over samples hold for samples like these, if these were chosen at random."
+    return " Intervals over samples apply to similar samples, if these were chosen at random."

@@ -15,31 +15,31 @@ _IDENTITY = 12
 """Digits of a stack's identity that are shown."""
 
 QUESTIONS = {
-    "detectors": "Do all detectors together beat fewer?",
+    "detectors": "Are all detectors together better than fewer?",
     "slices": "Do neighbouring slices help?",
-    "both": "Does another network on neighbouring slices beat the U-Net on one?",
-    "network": "Does another network beat the U-Net on the same slices?",
-    "cleaning": "Does it help networks to clean the images?",
-    "baselines": "Do networks on raw images beat other methods on cleaned ones?",
+    "both": "Is another network on neighbouring slices better than the U-Net on one?",
+    "network": "Is another network better than the U-Net on the same slices?",
+    "cleaning": "Does cleaning the images help networks?",
+    "baselines": "Are networks on raw images better than other methods on cleaned ones?",
 }
-"""What the differences answer, by their claim."""
+"""The questions that the differences answer, by claim."""
 
 _INTERVALS = (
-    "Differences in mean IoU. The intervals cover chance in the training (seeds) and in where was scored (blocks of "
-    "the test slices) on these stacks, not on others; those in brackets are so wide that all comparisons of a "
-    "question hold together with 95 %."
+    "Differences in mean IoU. The intervals cover chance in training (seeds) and in the choice of scored areas "
+    "(blocks of the test slices) on these stacks, not on others; those in brackets are corrected so that all "
+    "comparisons of a question hold together with 95 %."
 )
 
 
 def page_lines(document: Document) -> Iterator[str]:
-    """Write all results."""
+    """Return all results as Markdown lines."""
     yield from variants_table(document)
     yield from ("", figure_line(), "")
     yield from verdict_lines(document, "##")
     for section in document["sections"].values():
         yield from ("", f"## {section['title']}", "")
         yield from part_lines(section)
-    yield from ("", "## How it was made", "")
+    yield from ("", "## Methods", "")
     yield from origin_lines(document)
 
 
@@ -49,14 +49,14 @@ def figure_line(figures: str = "") -> str:
 
 
 def part_lines(section: Mapping[str, Any], figures: str = "") -> Iterator[str]:
-    """Write a further part without its heading."""
+    """Return the lines of an additional part without its heading."""
     yield from section["lines"]
     if section["figure"]:
         yield from ("", f"![{section['title']}]({figures}{section['figure']})")
 
 
 def origin_lines(document: Document) -> Iterator[str]:
-    """Say by which command the results came about, of what, and where."""
+    """Describe the command, data and machine that produced the results."""
     design, machine = document["design"], document["machine"]
     yield from ("```", document["command"], "```", "")
     budget = f"{design['epochs']} epochs, size `{design['size']}`"
@@ -70,7 +70,7 @@ def origin_lines(document: Document) -> Iterator[str]:
 
 
 def variants_table(document: Document) -> Iterator[str]:
-    """Write the scores of the variants as a table."""
+    """Return the scores of the variants as a table."""
     columns, rows = variant_cells(document)
     yield f"| {' | '.join(columns)} |"
     yield f"|{'---|' * len(columns)}"
@@ -81,14 +81,14 @@ def variants_table(document: Document) -> Iterator[str]:
 
 
 def variant_cells(document: Document) -> tuple[list[str], list[list[str]]]:
-    """Return names of columns, and a row of texts for every variant."""
+    """Return column names, and a row of strings per variant."""
     phases = document["phases"]
     columns = ["variant", *phases, "mean IoU", "over seeds", "boundary IoU", "fraction error", "trained", "s/Mpixel"]
     return columns, [_cells(row, phases) for row in document["variants"]]
 
 
 def verdict_lines(document: Document, heading: str) -> Iterator[str]:
-    """Write a verdict for every comparison, under the question that it answers."""
+    """Return a verdict for every comparison, grouped by question."""
     for claim, question in QUESTIONS.items():
         own = [row for row in document["differences"] if row["claim"] == claim]
         if own:
@@ -97,17 +97,17 @@ def verdict_lines(document: Document, heading: str) -> Iterator[str]:
 
 
 def notes(document: Document) -> Iterator[str]:
-    """Say how differences are to be read, where there are any, and that runs are missing, where that is so."""
+    """Return notes on how to read differences, and on missing runs."""
     if document["differences"]:
         yield _INTERVALS + samples_note(document["differences"])
     if document["missing"]:
         seeds = ", ".join(map(str, document["seeds_compared"])) or "none"
         number = len(document["missing"])
-        yield f"{number} run{'s are' if number > 1 else ' is'} not done; differences are of seeds {seeds}."
+        yield f"{number} run{'s are' if number > 1 else ' is'} not done; differences are based on seeds {seeds}."
 
 
 def verdict(row: Mapping[str, Any]) -> str:
-    """Say in a sentence what a difference shows."""
+    """Return a sentence on what a difference shows."""
     better, worse = row["better"], row["worse"]
     told = {
         "shown": f"{better} is better than {worse}",

@@ -1,4 +1,4 @@
-"""A part of a study's results that another module makes."""
+"""An additional part of a study's results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Section:
         title: its heading.
         lines: Markdown below the heading.
         rows: of ``NAME.csv`` and of ``results.json``.
-        figure: matplotlib's; None where it has none.
+        figure: a matplotlib figure; None if there is none.
     """
 
     name: str

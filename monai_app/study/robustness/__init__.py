@@ -1,1 +1,1 @@
-"""How much of their score variants lose where one artefact grows in the images that they were not trained on."""
+"""Robustness: loss of score with increasing artefacts in the test slices."""

@@ -1,4 +1,4 @@
-"""Images of a stack with an artefact laid over them."""
+"""Images of a stack with an added artefact."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -70,7 +70,7 @@ class AlteredStack(SlabSource):
 
 
 def _curtaining(images: Images, place: Place, strength: float) -> Images:
-    """All detectors see the same curtains, which go on from slice to slice."""
+    """All detectors see the same curtains, which persist from slice to slice."""
     thickness, height, width = place.voxel_nm
     curtains = Curtains((images.shape[1], images.shape[2]), (height, width), _SEED)
     streaks = curtains.brightness(apparent_hardness(images), place.z * thickness)

@@ -1,4 +1,4 @@
-"""Label the test slices with artefacts laid over them, and count what is right."""
+"""Label the test slices with added artefacts, and count correct pixels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NAME = "robustness"
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run reaches where artefacts are laid over its test slices.
+    """Scores of a run on its test slices with added artefacts.
 
     Attributes:
         run: the run.
@@ -55,8 +55,8 @@ def measure_robustness(
     """Measure what is missing of the runs that are done, and keep it in a file beside each.
 
     A model is loaded once, and its file is written when all of its conditions are measured. Every run sees the same
-    artefacts. Those of variants that see cleaned images are laid over the raw ones, and cleaned afterwards as theirs
-    were.
+    artefacts. For variants that see cleaned images, they are added to the raw ones, which are then cleaned in the same
+    way.
 
     Args:
         runs: the study's.

@@ -1,4 +1,4 @@
-"""Text, table and figure about what artefacts cost each variant."""
+"""Text, table and figure about the effect of artefacts on each variant."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,10 +16,10 @@ from monai_app.study.robustness.strengths import NEUTRAL, UNCHANGED, UNITS, Cond
 from monai_app.study.runs import StudyRun, complete_seeds, seed_means
 
 _ABOUT = (
-    "Artefacts are laid over the test slices of the trained models, one at a time; annotations stay as they are. Given "
-    "is the mean IoU, mean over the seeds ± standard deviation. One realisation of each artefact is laid, the same for "
-    "all runs. Intervals are 95 % intervals over the seeds (Student's t): they cover neither this realisation nor the "
-    "place that was scored, and are not widened for their number."
+    "One artefact at a time is added to the test slices of the trained models; the annotations are unchanged. The "
+    "tables show the mean IoU, as mean over the seeds ± standard deviation. There is one realisation of each "
+    "artefact, the same for all runs. Intervals are 95 % intervals over the seeds (Student's t): they cover neither "
+    "other realisations nor other scored areas, and are not corrected for multiple comparisons."
 )
 
 _Found = Mapping[str, Sequence[Measured]]
@@ -35,7 +35,7 @@ class _Loss(NamedTuple):
 
 
 def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping[str, Stack]) -> Section | None:
-    """Return what artefacts cost each variant; None where no run is measured.
+    """Return what artefacts cost each variant; None if no run is measured.
 
     Args:
         design: which artefacts are asked for.
@@ -50,13 +50,15 @@ def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping
         return None
     lines = [_ABOUT]
     if len(measured) < len(runs):
-        lines += ["", f"{len(runs) - len(measured)} runs are not measured."]
+        lines += ["", f"{len(runs) - len(measured)} runs have not been measured."]
     for artefact, strengths in design.robustness:
         lines += _lines(artefact, strengths, found) if strengths else []
         sides = [each for each in design.robustness.greatest if each.artefact == artefact]
         lines += ["", *(f"- {_sentence(each, found)}" for each in sides)] if sides else []
     rows = [_row(variant, each, own) for variant, own in found.items() for each in design.robustness.conditions]
-    return Section(NAME, "What do artefacts cost?", lines, rows, robustness_figure(design.robustness, found))
+    return Section(
+        NAME, "How robust are the variants to artefacts?", lines, rows, robustness_figure(design.robustness, found)
+    )
 
 
 def _complete(own: Sequence[Measured], samples: int) -> list[Measured]:
@@ -91,7 +93,9 @@ def _sentence(condition: Condition, found: _Found) -> str:
         told.append(f"`{others[-1]}` most, {_told(losses[others[-1]])}")
     if others and not np.isnan(losses[least].low):
         alike = [f"`{name}`" for name in others if not _told_apart(found[least], found[name], condition)]
-        told.append(f"not told apart from the least: {', '.join(alike)}" if alike else "all others lose more")
+        told.append(
+            f"not significantly different from the lowest: {', '.join(alike)}" if alike else "all others lose more"
+        )
     told.append(f"the best score is that of `{best}`, {scores[best]:.3f}")
     return f"{condition}: {'; '.join(told)}"
 

@@ -1,4 +1,4 @@
-"""Which artefacts a study lays over its test slices, and how strong they are."""
+"""The artefacts that a study adds to its test slices, and their strengths."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ UNCHANGED = Condition("unchanged", 0)
 
 def _ascending(values: tuple[float, ...]) -> tuple[float, ...]:
     if any(one >= other for one, other in pairwise(values)):
-        raise ValueError("is not in ascending order, or holds a strength twice; sort them, and name each once")
+        raise ValueError("is not in ascending order, or contains a strength twice; sort them, and give each once")
     return values
 
 
 def _no_change(neutral: float) -> AfterValidator:
     def check(value: float) -> float:
         if value == neutral:
-            raise ValueError("changes nothing, which is measured anyway; leave it out")
+            raise ValueError("has no effect, and unchanged images are measured anyway; leave it out")
         return value
 
     return AfterValidator(check)
@@ -55,22 +55,22 @@ _Offsets = Annotated[Items[Annotated[float, Field(ge=-1, le=1), _no_change(0)]],
 
 
 class Robustness(Strict):
-    """Strengths of the artefacts that are laid over the test slices of trained models, one at a time."""
+    """Strengths of the artefacts that are added to the test slices of trained models, one at a time."""
 
     curtaining: _Shares = ()
     """Standard deviations of curtains, as shares of the grey range (1st to 99th percentile) of each image."""
     shading: _Shares = ()
-    """Shares of the light that is lost in the darkest corner."""
+    """Shares of the signal lost in the darkest corner."""
     noise: _Shares = ()
-    """Standard deviations of Poisson noise that is added, as shares of the grey range."""
+    """Standard deviations of added Poisson noise, as shares of the grey range."""
     drift: _Pixels = ()
     """Whole pixels by which each neighbouring slice is displaced; fractions would be interpolated, without noise."""
     detector_shift: _Pixels = ()
     """Whole pixels by which the images of all detectors but the first are displaced."""
     gain: _Factors = ()
-    """Factors that the greys of all detectors are multiplied by."""
+    """Factors by which the grey values of all detectors are multiplied."""
     offset: _Offsets = ()
-    """Shares of the grey range that are added to the greys of all detectors."""
+    """Shares of the grey range that are added to the grey values of all detectors."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -92,7 +92,7 @@ NEUTRAL = {"gain": 1.0}
 
 UNITS = {
     "curtaining": "sd, share of the grey range",
-    "shading": "share of the light lost in the corner",
+    "shading": "share of the signal lost in the corner",
     "noise": "sd, share of the grey range",
     "drift": "pixels between slices",
     "detector_shift": "pixels between detectors",

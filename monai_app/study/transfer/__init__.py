@@ -1,1 +1,1 @@
-"""What the runs of a study are worth on samples that they were not trained on."""
+"""Scores of a study's runs on samples other than the training sample."""

@@ -1,4 +1,4 @@
-"""Text, table and figure about what models are worth on samples that they were not trained on."""
+"""Text, table and figure about scores on samples other than the training sample."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,23 +16,23 @@ from monai_app.study.transfer.measuring import NAME, Transferred
 from monai_app.study.transfer.scores import TransferScores, gathered
 
 _ABOUT = (
-    "Every model is tested on the test slices of the samples that it was not trained on, too. The loss is the mean IoU "
-    "of models of the tested sample itself less that of models of the other samples, on the same slices: mean over the "
-    "samples, and the least and greatest of a sample."
+    "Every model is also tested on the test slices of the other samples. The loss is the mean IoU of models trained "
+    "on the tested sample minus that of models trained on other samples, on the same slices: mean, minimum and "
+    "maximum over the samples."
 )
 
 _INTERVAL = (
-    "Intervals are 95 % intervals over the samples (Student's t), not widened for their number; what is called "
-    "shown holds for all variants together with 95 %."
+    "Intervals are 95 % intervals over the samples (Student's t), not corrected for multiple comparisons; losses "
+    "called significant hold for all variants together with 95 %."
 )
 
-_FEW = f"Of fewer than {LEAST_SAMPLES} samples there is no interval."
+_FEW = f"With fewer than {LEAST_SAMPLES} samples there is no interval."
 
 
 def transfer_section(
     design: Design, outcomes: Sequence[Outcome], transferred: Sequence[Transferred], stacks: Sequence[Stack]
 ) -> Section | None:
-    """Return what models are worth elsewhere; None where there is one sample, or no variant was tested on all.
+    """Return what models are worth elsewhere; None if there is one sample, or no variant was tested on all.
 
     Args:
         design: what is compared.
@@ -46,11 +46,11 @@ def transfer_section(
         return None
     lines = [f"{_ABOUT} {_INTERVAL if len(samples) >= LEAST_SAMPLES else _FEW}", "", *_table(found), "", *_said(found)]
     rows = [row for each in found for row in _rows(each)]
-    return Section(NAME, "What are models worth on other samples?", lines, rows, transfer_figure(found))
+    return Section(NAME, "How good are models on other samples?", lines, rows, transfer_figure(found))
 
 
 def _table(found: Sequence[TransferScores]) -> Iterator[str]:
-    yield "| variant | own sample | other samples | loss | least to greatest | 95 % interval |"
+    yield "| variant | own sample | other samples | loss | min to max | 95 % interval |"
     yield "|---|---|---|---|---|---|"
     for each in found:
         low, high = interval_over_samples(each.losses)
@@ -79,7 +79,7 @@ def _said(found: Sequence[TransferScores]) -> Iterator[str]:
     if len(found[0].samples) >= LEAST_SAMPLES:
         level = 1 - (1 - LEVEL) / len(found)  # Bonferroni's
         shown = [f"`{each.variant}`" for each in found if interval_over_samples(each.losses, level)[0] > 0]
-        yield f"- A loss on other samples is shown for {', '.join(shown) or 'no variant'}."
+        yield f"- The loss on other samples is significant for {', '.join(shown) or 'no variant'}."
 
 
 def _rows(found: TransferScores) -> Iterator[dict[str, Any]]:

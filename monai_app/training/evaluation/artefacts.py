@@ -1,4 +1,4 @@
-"""Scores against how strong artefacts are in the raw images, block by block."""
+"""Error rate against the strength of artefacts in the raw images, per block."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,11 @@ from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 LEAST_SIDE, MOST_SIDE = 32, 128
 """Pixels of a block: within these, an eighth of the shorter side of the slice."""
 
-UNITS = {"curtaining": "share of the mean grey", "shading": "share of the mean grey", "noise": "grey values"}
+UNITS = {
+    "curtaining": "share of the mean grey value",
+    "shading": "share of the mean grey value",
+    "noise": "grey values",
+}
 
 
 class Artefacts(Section):

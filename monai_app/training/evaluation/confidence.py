@@ -1,4 +1,4 @@
-"""Stated confidence against the observed share of right pixels, without and with the model's temperature."""
+"""Reliability of the confidence, without and with the model's temperature."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,7 +40,7 @@ class Confidence(Section):
         )
 
     def figure(self, pooled: Document) -> Figure | None:
-        """Draw a reliability diagram of both, side by side; one alone where there is nothing to compare."""
+        """Draw a reliability diagram of both, side by side; one alone if there is nothing to compare."""
         uncalibrated, calibrated = _KINDS
         titles = {uncalibrated: uncalibrated}
         temperature = pooled["temperature"]
@@ -84,6 +84,6 @@ def _draw(panel: Axes, found: Reliability) -> None:
     panel.plot(stated, observed, color="#0072b2", linewidth=1)
     panel.scatter(stated, observed, 10 + 120 * np.sqrt(pixels / pixels.sum()), color="#0072b2")
     panel.set_xlabel("confidence (bars: share of pixels)")
-    panel.set_ylabel("share that is right" if panel.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
+    panel.set_ylabel("share of correct pixels" if panel.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
     panel.set_xlim(0, 1)
     panel.set_ylim(0, 1.02)

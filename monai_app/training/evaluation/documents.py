@@ -1,4 +1,4 @@
-"""Scores that lie in a file, for those who did not write them."""
+"""Reading score files."""
 
 import json
 from collections.abc import Iterator
@@ -12,21 +12,20 @@ from monai_app.errors import BusyError
 from monai_app.metrics import Document, read_scores, score
 
 _ROUNDING = 1e-9
-"""Numbers of another machine may differ by this share."""
+"""Relative tolerance of numbers from another machine."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Read scores that were just written, for people: what is undefined is None.
+    """Read scores that were just written; undefined ones are None.
 
     Raises:
-        BusyError: another evaluation of the run has begun since, and removed them.
+        BusyError: another evaluation of the run has started and removed them.
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf8"))
     except FileNotFoundError:
         raise BusyError(
-            f"{path} was written, and another evaluation of this run folder has removed it since to write its own; "
-            "wait for it, or evaluate one after the other"
+            f"{path} has been removed by another evaluation of this run folder; wait for it, and evaluate one at a time"
         ) from None
     return document
 

@@ -1,4 +1,4 @@
-"""Whether scored slices look like those that the model was trained on: scores of others say little of the rest."""
+"""Whether scored slices resemble the training slices; scores on others say little about the rest of a stack."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,12 @@ from monai_app.training.evaluation.scored import EvaluatedSlice, Section
 
 
 class Familiar(Section):
-    """What in a slice lies outside the range of the training slices, in words; of several slices all of that."""
+    """Properties of slices outside the range of the training slices, in words."""
 
     name = "unlike_training"
 
     def of_slice(self, evaluated: EvaluatedSlice) -> Document:
-        """Measure a slice; a model of earlier versions has nothing to compare it with, so that nothing is told."""
+        """Measure a slice; a model of an earlier version has no record to compare it with."""
         stack, z, spec = evaluated.stack, evaluated.z, evaluated.spec
         known = joined([each.appearance for each in spec.training_stacks if each.appearance is not None])
         appearance = measure_appearance(stack, z, spec.detectors)

@@ -1,14 +1,13 @@
-"""The folder ``eval/`` of a run: the scores of every stack apart, and those of all of them.
+"""The folder ``eval/`` of a run: scores per stack, and pooled over all stacks.
 
 ::
 
     eval/test/scores.json, scores.csv            pooled over all stacks that these weights were scored on
     eval/test/<stack>/scores.json, scores.csv    of one stack, with a picture of every slice
-    eval/test_stand_ins/...                      likewise, where other detectors took the part of the model's
+    eval/test_stand_ins/...                      likewise, with replaced detectors
     eval/leave_one_out/<stack>/...               of models that were each trained without the slice they are scored on
 
-All in the first two is of one file of weights and one temperature: the first scores of others take the place of all
-that is there.
+The first two belong to one file of weights and one temperature; scores of others replace them.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -29,7 +28,7 @@ POOLED = "eval/test/scores.json"
 """File of a run folder with the scores of all stacks that its weights were scored on."""
 
 ROLES = ("test", "test_stand_ins")
-"""Folders of scores, without and with detectors that take the part of the model's."""
+"""Folders of scores, without and with replaced detectors."""
 
 LEAVE_ONE_OUT = "leave_one_out"
 
@@ -42,12 +41,12 @@ _OF_A_RECORD = (*_OF_A_STACK[:4], *_OF_A_MODEL)
 
 @dataclass(frozen=True)
 class StackScores:
-    """What was found on one stack.
+    """The scores on one stack.
 
     Attributes:
         record: ``stack``, ``store``, ``stack_identity``, ``stack_ingested``, ``run``, ``weights_sha256``,
-            ``temperature`` (1 without a calibration), ``monai_app`` and, where there are any, ``stand_ins``.
-        slices: what was found in each slice.
+            ``temperature`` (1 without a calibration), ``monai_app`` and, if there are any, ``stand_ins``.
+        slices: the scores of each slice.
         pictures: PNG by file name.
     """
 
@@ -57,14 +56,14 @@ class StackScores:
 
 
 def pooled_path(run: Path, *, stand_ins: bool) -> Path:
-    """The document with the scores of all stacks that a run's weights were scored on, with or without stand-ins."""
+    """The document with a run's scores on all stacks, with or without replaced detectors."""
     return run / "eval" / ROLES[stand_ins] / FILES[0]
 
 
 def write_evaluation(
     output: Path, stacks: Sequence[StackScores], phases: Sequence[str], sections: Sequence[Section] = ()
 ) -> None:
-    """Write the scores of stacks, each in a folder of its own, and pool them with those of the stacks before.
+    """Write the scores of each stack to its own folder, and pool them with those of earlier stacks.
 
     A stack that was scored before is replaced, whatever it is called now; one of the same name and other pixels gets a
     folder with the first digits of its identity. The pooled document goes first and comes last, so that what it lists
@@ -72,7 +71,7 @@ def write_evaluation(
 
     Args:
         output: the run's folder ``eval``.
-        stacks: of one file of weights and one temperature; all or none with stand-ins.
+        stacks: of one file of weights and one temperature; all or none with replaced detectors.
         phases: names of the phases.
         sections: what was found beside the confusion matrix.
     """
@@ -110,7 +109,7 @@ def write_leave_one_out(
 
 
 def read_stack_scores(run: Path, identity: str, sections: Sequence[Section] = ()) -> StackScores | None:
-    """Read what a run's weights score on a stack, with the temperature that they have now; None where they were not.
+    """Read what a run's weights score on a stack, with the temperature that they have now; None if they were not.
 
     Args:
         run: the run folder.
@@ -234,7 +233,7 @@ def _slices_of(document: Document, sections: Sequence[Section]) -> list[SliceSco
 
 
 def _figures_in(folder: Path, sections: Sequence[Section]) -> dict[str, bytes]:
-    """What was drawn of one stack, which is what would be drawn of all where there is no other."""
+    """What was drawn of one stack, which is what would be drawn of all if there is no other."""
     paths = (folder / f"{each.name}.png" for each in sections)
     return {path.name: path.read_bytes() for path in paths if path.is_file()}
 

@@ -1,4 +1,4 @@
-"""An evaluated slice, and what is found in it beside the confusion matrix."""
+"""An evaluated slice and its scores in addition to the confusion matrix."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from monai_app.stack import Stack
 
 @dataclass(frozen=True)
 class EvaluatedSlice:
-    """A slice with its annotation and what the model makes of it.
+    """A slice with its annotation and the model's prediction.
 
     Attributes:
         stack: the stack.
@@ -39,7 +39,7 @@ class EvaluatedSlice:
 
 @dataclass(frozen=True)
 class SliceScores:
-    """What was found in a slice: all that its stack's scores, and those of all stacks, are made of.
+    """The scores of a slice, from which those of its stack and of all stacks are computed.
 
     Attributes:
         z: the slice.
@@ -53,7 +53,7 @@ class SliceScores:
 
 
 class Section(Protocol):
-    """Scores beside the confusion matrix, under a name of their own in ``scores.json`` (see `Part.sections`)."""
+    """Additional scores under their own name in ``scores.json`` (see `Part.sections`)."""
 
     @property
     def name(self) -> str:

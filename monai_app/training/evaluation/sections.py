@@ -1,4 +1,4 @@
-"""What every evaluation finds beside the confusion matrix."""
+"""Scores of an evaluation in addition to the confusion matrix."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -23,6 +23,7 @@ from monai_app.training.evaluation.artefacts import Artefacts
 from monai_app.training.evaluation.confidence import Confidence
 from monai_app.training.evaluation.familiar import Familiar
 from monai_app.training.evaluation.scored import EvaluatedSlice, Section
+from monai_app.training.evaluation.structure import Structure
 
 WIDTHS = (1, 2, 4)
 """Pixels of the bands along boundaries."""
@@ -133,4 +134,12 @@ class Surfaces(Section):
         return {"phase": rows[0]["phase"], "mean_nm": mean, "hausdorff95_nm": farthest, "pixels": sum(pixels)}
 
 
-SECTIONS: tuple[Section, ...] = (Intervals(), Boundaries(), Surfaces(), Artefacts(), Confidence(), Familiar())
+SECTIONS: tuple[Section, ...] = (
+    Intervals(),
+    Boundaries(),
+    Surfaces(),
+    Structure(),
+    Artefacts(),
+    Confidence(),
+    Familiar(),
+)

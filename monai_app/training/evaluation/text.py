@@ -45,12 +45,29 @@ def _table(scores: Mapping[str, Any]) -> Iterator[str]:
     mean = scores["intervals"]["mean"]
     yield f"{_summary(scores)}; 95 % intervals {_interval(mean, 'iou')}, {_interval(mean, 'pixel_accuracy')}"
     if not all(row["reliable"] for row in scores["intervals"]["phases"]):
-        yield f"* the phase stands in fewer than {LEAST_BLOCKS} blocks, too few to rely on its interval"
+        yield f"* the phase occurs in fewer than {LEAST_BLOCKS} blocks, too few for a reliable interval"
+    yield from _structure_lines(scores)
     yield from _confidence_lines(scores)
     reasons = scores["unlike_training"]["reasons"]
-    yield from (f"unlike the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
+    yield from (f"different from the training slices: {reason}" for reason in reasons[:_MOST_REASONS])
     if len(reasons) > _MOST_REASONS:
         yield f"{len(reasons) - _MOST_REASONS} more of these are in scores.json"
+
+
+def _structure_lines(scores: Mapping[str, Any]) -> Iterator[str]:
+    found = scores.get("structure")  # of slices that an earlier version scored there is none
+    if found is None:
+        return
+    if not found["area_um2"]:
+        yield "boundary length and components are not compared: no test slice is annotated completely"
+        return
+    yield "phase           boundary, 1/um annotated   ratio  components annotated    ratio"
+    for row in found["phases"]:
+        length, number = row["perimeter_predicted_per_um"], row["components_predicted"]
+        lengths = f"{length:>14.4f}{row['perimeter_true_per_um']:>10.4f}{_number(row['perimeter_ratio']):>8}"
+        yield (
+            f"{row['phase']:<16}{lengths}{number:>12}{row['components_true']:>10}{_number(row['components_ratio']):>9}"
+        )
 
 
 def _confidence_lines(scores: Mapping[str, Any]) -> Iterator[str]:

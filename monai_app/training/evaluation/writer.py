@@ -130,7 +130,7 @@ class ScoreWriter:
 
 
 def _gather(share: _Share) -> list[_Share]:
-    """Bring what all processes evaluated to rank 0."""
+    """Gather the results of all processes on rank 0."""
     if get_world_size() == 1:
         return [share]
     shares: list[_Share | None] = [None] * get_world_size()

@@ -1,1 +1,1 @@
-"""How long a training is: how far it has come, and how many epochs it makes of a time."""
+"""The length of a training: its progress, and its number of epochs within a time limit."""

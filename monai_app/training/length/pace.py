@@ -1,7 +1,7 @@
-"""How many epochs a training has, where its time is given: planned again by the clock while it goes on.
+"""Training with a time limit: the number of epochs is adjusted by the clock during training.
 
-The learning-rate schedule has a length in steps, which is fixed when it is made. A plan that changes stretches what is
-left of it over the steps that are left: a step then moves the schedule by more or less than one.
+The learning-rate schedule has a fixed length in steps. If the plan changes, the rest of the schedule is stretched over
+the remaining steps: a step then advances the schedule by more or less than one.
 """
 
 import json
@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from monai_app.progress import duration
 
 TOLERANCE = 0.03
-"""Share of the time that the plan may be off by before it is made again: of what this process began with."""
+"""Tolerance of the plan before it is revised, as a share of the time at the start of this process."""
 
 AFTERWARDS = 2.0
 """Validations that the end takes as long as: it predicts the validation slices once more, and fits the temperature."""
@@ -27,7 +27,7 @@ _NEWEST = 0.3
 
 
 def epochs_within(seconds: float, epoch: float, validation: float, interval: int, done: int = 0) -> int:
-    """Return the number of epochs with which a training comes nearest to a time, at least one more than are done.
+    """Return the number of epochs whose duration is closest to a time, at least one more than are done.
 
     Args:
         seconds: that are left.
@@ -48,7 +48,7 @@ def seconds_of(total: int, epoch: float, validation: float, interval: int, done:
 
 
 class Pace:
-    """Let a training span a time, and validate its last epoch.
+    """Fit a training into a time limit, and validate its last epoch.
 
     Before every epoch the time that is left is compared with what the planned epochs will take; where the two differ by
     more than `TOLERANCE` of the time, the number of epochs changes. Until a validation was timed it only becomes
@@ -118,7 +118,7 @@ class Pace:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the time and the plan of an interrupted run; of a continued one the time alone."""
+        """Restore the time and the plan of an interrupted run; for a continued one only the time."""
         self._spent, self._epoch, self._validation = state["seconds"], state["epoch"], state["validation"]
         self.changes = [change for change in state["changes"] if change[0] >= self.first]
         if self.changes:
@@ -137,7 +137,9 @@ class Pace:
             self._rate = (self.scheduler.total_steps - 1 - self.scheduler.last_epoch) / max(after_the_next, 1)
             self.changes.append((done, total))
             engine.state.max_epochs = total
-            logging.getLogger(__name__).info("by the clock: %d epochs in all instead of %d", total, planned)
+            logging.getLogger(__name__).info(
+                "adjusted to the time limit: %d epochs in all instead of %d", total, planned
+            )
 
     def _measure_epoch(self, seconds: float) -> None:
         self._epoch = seconds if not self._epoch else (1 - _NEWEST) * self._epoch + _NEWEST * seconds
@@ -171,4 +173,4 @@ class Pace:
         log, steps = logging.getLogger(__name__), engine.state.iteration
         log.info("trained for %s: %d epochs, %d steps", duration(self.seconds), engine.state.epoch, steps)
         if self.changes and not self.first:  # a continuation follows from weights too
-            log.info("the same epochs once more: --set pace=%s", json.dumps(self.changes, separators=(",", ":")))
+            log.info("to repeat with the same epochs: --set pace=%s", json.dumps(self.changes, separators=(",", ":")))

@@ -1,4 +1,4 @@
-"""How far a training has come, as its checkpoint says."""
+"""The progress of a training, from its checkpoint."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,15 +6,18 @@ from typing import NamedTuple
 from monai_app.errors import ConfigError
 from monai_app.networks.weights import read_checkpoint
 
+LENGTH = ("continues", "max_epochs", "minutes", "pace", "patience")
+"""Settings in which a training may differ from the finished one that it continues."""
+
 
 class TrainingProgress(NamedTuple):
-    """How far a training is.
+    """The progress of a training.
 
     Attributes:
-        epochs: behind it.
-        planned: epochs that it is to have in all.
-        seconds: that it took; 0 where an earlier version trained.
-        finished: whether it has come to its end, by epochs or by early stopping.
+        epochs: completed epochs.
+        planned: planned number of epochs.
+        seconds: elapsed time; 0 for trainings of earlier versions.
+        finished: whether it is finished, by epochs or early stopping.
     """
 
     epochs: int
@@ -24,10 +27,10 @@ class TrainingProgress(NamedTuple):
 
 
 def training_progress(path: Path) -> TrainingProgress | None:
-    """Return how far the training of a `ResumeCheckpoint`'s file is; None without the file. Tensors are not read.
+    """Return the progress of the training of a `ResumeCheckpoint`'s file; None without the file. Tensors are not read.
 
     Raises:
-        ConfigError: it is damaged or no checkpoint of a training.
+        ConfigError: it is damaged or not a checkpoint of a training.
     """
     if not path.is_file():
         return None
@@ -38,12 +41,12 @@ def training_progress(path: Path) -> TrainingProgress | None:
         return TrainingProgress(int(state["epoch"]), int(planned), float(pace["seconds"]), bool(state.get("finished")))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"{path} is no checkpoint of a training ({type(error).__name__}: {error}); remove it"
+            f"{path} is not a checkpoint of a training ({type(error).__name__}: {error}); remove it"
         ) from None
 
 
 def is_finished(path: Path) -> bool:
-    """Whether the training of the `ResumeCheckpoint`'s file has come to its end, by epochs or by early stopping.
+    """Whether the training of the `ResumeCheckpoint`'s file is finished, by epochs or early stopping.
 
     Raises:
         ConfigError: the file is damaged.

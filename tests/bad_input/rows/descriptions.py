@@ -224,7 +224,7 @@ ROWS = [
     refused("a target that is a file", LINE, "new.ome.zarr", make=file_at("new.ome.zarr")),
     refused("`--overwrite` of a file", f"{LINE} --overwrite", "new.ome.zarr", make=file_at("new.ome.zarr")),
     refused(
-        "`--overwrite` of a folder that is no store",
+        "`--overwrite` of a folder that is not a store",
         f"{LINE} --overwrite",
         "new.ome.zarr",
         make=folder_at("new.ome.zarr"),

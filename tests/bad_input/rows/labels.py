@@ -146,7 +146,7 @@ ROWS = [
         "value 0",
     ),
     good("labels in 16 bit", label(lambda pixels: pixels.astype(np.uint16))),
-    good("labels as whole numbers in floats", label(lambda pixels: pixels.astype(np.float32))),
+    good("labels as integers in floats", label(lambda pixels: pixels.astype(np.float32))),
     good("labels with one colour table", all_labels(lambda pixels: pixels, lambda z: colours(0, 1, 2, 3))),
     good("label files called as the slice and a version", file(moved("slice_3_v2.tif"), ONE)),
     good("labels in one file", one_file("labels.tif")),

@@ -54,5 +54,5 @@ ROWS = [
     wrong("--measure thicknes", "measure 'thicknes' is unknown"),
     wrong("--tortuosity pores", "phase 'pores' is unknown"),
     taken("a phase without voxels", LINE, measured("no voxel has this phase"), labelled),
-    taken("one slice", f"{LINE} --z 3", measured("at least two slices", "one voxel along"), labelled),
+    taken("one slice", f"{LINE} --z 3", measured("at least two adjacent", "one voxel along"), labelled),
 ]

@@ -80,15 +80,18 @@ ROWS = [
     refused("a PDF that exists", f"report STACK {PAGE} --pdf out.pdf", "out.pdf exists", make=file_at("out.pdf")),
     refused("labels that do not exist", f"{LABELLED} --labels unet", "no finished label image", make=labelled("found")),
     refused("`--labels` without a store", f"report RUN {PAGE} --labels unet", "no store is given"),
-    refused("a store with two label images", LABELLED, "choose one by --labels", make=labelled("found", "other")),
+    refused("a store with two label images", LABELLED, "choose one with --labels", make=labelled("found", "other")),
     refused(
-        "labels of another run", f"report RUN STACK {PAGE}", "made with weights abc", make=labelled("a", weights="abc")
+        "labels of another run",
+        f"report RUN STACK {PAGE}",
+        "predicted with weights abc",
+        make=labelled("a", weights="abc"),
     ),
-    refused("a run beside labels of nobody", f"report RUN STACK {PAGE}", "nothing records", make=labelled("a")),
+    refused("a run beside labels of nobody", f"report RUN STACK {PAGE}", "have no record", make=labelled("a")),
     refused(
         "quantities of labels that were segmented again",
         f"report STACK measured {PAGE}",
-        "of another segmentation",
+        "on an earlier segmentation",
         make=in_turn(labelled("found"), measured, segmented_again),
     ),
     refused(

@@ -98,8 +98,8 @@ ROWS = [
     refused("a stack that does not exist", "evaluate nowhere.ome.zarr RUN", "nowhere.ome.zarr"),
     refused("stack and run exchanged", "evaluate RUN STACK", "tiny.ome.zarr"),
     refused("a run that does not exist", "evaluate STACK nowhere", "nowhere"),
-    refused("an exported file", "evaluate STACK EXPORTED", "model.ts is no run folder"),
-    refused("a package that was not unpacked", "evaluate STACK ZIP", "model.zip is no run folder"),
+    refused("an exported file", "evaluate STACK EXPORTED", "model.ts is not a run folder"),
+    refused("a package that was not unpacked", "evaluate STACK ZIP", "model.zip is not a run folder"),
     refused("several stacks, and no `--run`", "evaluate STACK STACK RUN", "--run"),
     refused("`--detector HAADF=SE`", "evaluate STACK RUN --detector HAADF=SE", "'HAADF'", "ICE, TLD"),
     refused("`--detector ICE=SE`", "evaluate STACK RUN --detector ICE=SE", "'SE'", "tiny.ome.zarr"),
@@ -164,7 +164,7 @@ ROWS = [
     refused(
         "a training config that ends too early",
         "evaluate STACK RUN",
-        "is not trusted here",
+        "configs/train.yaml is not a valid config",
         make=in_run("configs/train.yaml", cut),
     ),
     refused(
@@ -193,7 +193,7 @@ ROWS = [
     refused("a run without weights", "export RUN new.ts", "model.pt", make=in_run("models/model.pt", Path.unlink)),
     refused("weights that end too early", "export RUN new.ts", "model.pt", make=in_run("models/model.pt", cut)),
     refused(
-        "metadata that are no JSON", "export RUN new.ts", "metadata.json", make=in_run("configs/metadata.json", cut)
+        "metadata that are not JSON", "export RUN new.ts", "metadata.json", make=in_run("configs/metadata.json", cut)
     ),
     refused("a model of a stride of 7", "export RUN new.ts", "network fails", make=described(stride=7)),
     refused("a model without scores", "package STACK RUN new.zip", "scores", "--unscored"),
@@ -217,7 +217,7 @@ ROWS = [
     refused("a run that does not exist", "package STACK nowhere new.zip --unscored", "nowhere"),
     refused("stack and run exchanged", "package RUN STACK new.zip --unscored", "tiny.ome.zarr"),
     refused(
-        "`scores.json` that is no JSON",
+        "`scores.json` that is not JSON",
         "package STACK RUN new.zip",
         "scores.json",
         make=scores("{"),
@@ -235,7 +235,7 @@ ROWS = [
         make=scores('{"phases": 5, "mean_iou": "good"}'),
     ),
     refused(
-        "`run.json` that is no JSON",
+        "`run.json` that is not JSON",
         "package STACK RUN new.zip --unscored",
         "run.json",
         make=in_run("run.json", lambda path: path.write_text("{")),
@@ -261,7 +261,7 @@ ROWS = [
         make=archive(in_turn(emptied, lambda entries: entries.update({"notes.txt": b"mine"}))),
     ),
     refused("a package without its manifest", "unpack ZIP new", MANIFEST, make=entry(MANIFEST, lambda data: None)),
-    refused("a manifest that is no JSON", "unpack ZIP new", "manifest", make=entry(MANIFEST, lambda data: b"{")),
+    refused("a manifest that is not JSON", "unpack ZIP new", "manifest", make=entry(MANIFEST, lambda data: b"{")),
     refused("a manifest that is a list", "unpack ZIP new", "manifest", make=entry(MANIFEST, lambda data: b"[]")),
     refused(
         "a manifest of wrong types",
@@ -291,7 +291,9 @@ ROWS = [
     refused("an entry twice", "unpack ZIP new", "model.zip", make=twice),
     refused("a target that exists", "unpack ZIP new", "new", make=folder_at("new")),
     refused("a target that is a file", "unpack ZIP new", "new", make=file_at("new")),
-    refused("`--overwrite` of a folder that is no package", "unpack ZIP new --overwrite", "new", make=folder_at("new")),
+    refused(
+        "`--overwrite` of a folder that is not a package", "unpack ZIP new --overwrite", "new", make=folder_at("new")
+    ),
     refused("a target below a file", "unpack ZIP file/new", "file", make=file_at("file")),
     refused("a target in a store", "unpack ZIP STACK/new", "tiny.ome.zarr"),
     refused("a package that does not exist", "check nowhere.zip", "nowhere.zip"),
@@ -322,7 +324,7 @@ ROWS = [
     refused("a package that was not unpacked", "trust ZIP", "model.zip"),
     refused("a store", "trust STACK", "tiny.ome.zarr"),
     refused(
-        "a run whose config is no YAML",
+        "a run whose config is not YAML",
         "trust RUN",
         "train.yaml",
         make=in_run("configs/train.yaml", lambda path: path.write_text("a: [")),

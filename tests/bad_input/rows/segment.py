@@ -238,7 +238,7 @@ ROWS = [
         in_run("configs/inference.yaml", lambda path: path.write_text("")),
         "inference.yaml",
     ),
-    broken("`inference.yaml` that is no YAML", inference("a: ["), "inference.yaml"),
+    broken("`inference.yaml` that is not YAML", inference("a: ["), "inference.yaml"),
     broken(
         "`inference.yaml` that is a list",
         in_run("configs/inference.yaml", lambda path: path.write_text("[1]")),

@@ -104,7 +104,7 @@ ROWS = [
     bad("channel 2 of two", described("{source: a.tif, channel: 2}", hyperstack), "no channel 2"),
     bad("a channel by a name that it has not", described("{source: a.tif, channel: SE}", hyperstack), "'SE'"),
     bad("a channel that is negative", described("{source: ICE, channel: -1}", untouched), "ICE::channel", "-1"),
-    bad("a channel and a page", described("{source: ICE, channel: 0, page: 0}", untouched), "give one of them"),
+    bad("a channel and a page", described("{source: ICE, channel: 0, page: 0}", untouched), "give only one"),
     bad("page 1 of files of one page", described("{source: ICE, page: 1}", untouched), "no page 1"),
     bad("a pattern that leaves out all files", described('{source: ICE, files: "!*"}', untouched), "'!*'"),
     bad("a pattern that no file fits", described('{source: ICE, files: "*_ICE_*"}', untouched), "'*_ICE_*'"),
@@ -133,7 +133,7 @@ ROWS = [
         "a range that is turned", described("ICE", untouched, "\ngrey: {from: [9, 0], to: uint8}"), "lower value first"
     ),
     bad("a range to another type", described("ICE", untouched, "\ngrey: {from: [0, 9], to: int16}"), "'int16'"),
-    bad("`grey: {}`", described("ICE", untouched, "\ngrey: {}"), "says nothing"),
+    bad("`grey: {}`", described("ICE", untouched, "\ngrey: {}"), "has no effect"),
     bad(
         "files that say another pixel size",
         described("ICE", scaled({**SCALE, "resolution": (5e5, 5e5)})),

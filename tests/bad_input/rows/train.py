@@ -266,7 +266,7 @@ ROWS = [
         make=lambda place: (path := place.copy("RUN") / "models/model.pt").write_bytes(path.read_bytes()[:999]),
     ),
     refused(
-        "`--from` a run whose metadata are no JSON",
+        "`--from` a run whose metadata are not JSON",
         f"{LINE} --from RUN",
         "metadata.json",
         make=lambda place: (place.copy("RUN") / "configs/metadata.json").write_text("{"),

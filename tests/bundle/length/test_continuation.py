@@ -154,7 +154,7 @@ def test_nothing_else_may_differ_and_nothing_unreadable_is_said(run: Path, tiny_
     record = record_of(run)
     identity = record["stack"]
     write_json(run / "run.json", {**record, "stack": "0" * 64, "pretrained": {"weights_sha256": "0" * 64}})
-    with pytest.raises(TargetExistsError, match="its stack is a different one") as refused:
+    with pytest.raises(TargetExistsError, match="its stack is different") as refused:
         begin(run, tiny_stack)
     assert not {"{", identity, "0" * 64} & set(str(refused.value).split()), refused.value
     assert "{" not in str(refused.value)

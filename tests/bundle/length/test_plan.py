@@ -92,7 +92,7 @@ def test_the_cheapest_size_has_a_crop_that_fits_the_slices(tiny_stack: Stack) ->
 @pytest.mark.parametrize(
     ("cheap", "large", "minutes", "chosen", "says"),
     [
-        (0.8, None, 10, 16, "by its arithmetic, too long to try"),
+        (0.8, None, 10, 16, "by its number of operations, too long to try"),
         (0.02, 0.15, 10, 64, "size paper is chosen"),
         (0.02, 1.5, 10, 16, "so 400 steps at most"),
     ],

@@ -254,8 +254,8 @@ def test_networks_and_images_that_tiles_cannot_serve_are_refused() -> None:
         ([64], 4, r"window \[64\]: must be rows and columns, .* instance \[64, 64\]"),
         (64, 4, "window 64: must be rows and columns"),
         ([64, 64.0], 4, r"window \[64, 64.0\]: must be rows and columns, .* instance \[64, 64\]"),
-        ([64, 64], 0, "stride 0: must be a whole number, 1 or more"),
-        ([64, 64], "4", "stride '4': must be a whole number"),
+        ([64, 64], 0, "stride 0: must be an integer, 1 or more"),
+        ([64, 64], "4", "stride '4': must be an integer"),
     ],
 )
 def test_a_window_that_breaks_its_rule_is_refused(window: Any, stride: Any, message: str) -> None:

@@ -7,12 +7,14 @@ import pytest
 import torch
 from monai.networks.nets import AttentionUnet, BasicUNet, SegResNet
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
 from monai_app.errors import ConfigError
 from monai_app.inference.streaming.capture import NotStreamableError
-from monai_app.inference.streaming.layers import Concatenation, Convolution, Elementwise
+from monai_app.inference.streaming.layers import BlockConvTranspose, Concatenation, Convolution, Elementwise
 from monai_app.inference.streaming.lowering import lower_to_row_stream
+from monai_app.inference.streaming.operations import LOWERINGS
 from monai_app.inference.streaming.rows import RowStream
 from monai_app.inference.tiling.receptive_field import measure_field
 from monai_app.networks.protocol import as_sequence
@@ -91,7 +93,7 @@ def attention(image: Tensor) -> Tensor:
     [
         (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), "up-sampling with aligned corners"),
         (nn.Upsample(size=(24, 24)), "up-sampling to a size"),
-        (nn.Upsample(scale_factor=1.5), "up-sampling .* by no whole number"),
+        (nn.Upsample(scale_factor=1.5), "up-sampling .* by a factor that is not an integer"),
         (nn.InstanceNorm2d(2), "operation view"),
         (nn.BatchNorm2d(2).train(), "normalisation by the statistics of the image"),
         (nn.BatchNorm2d(2, track_running_stats=False).eval(), "normalisation by the statistics of the image"),
@@ -205,3 +207,19 @@ def test_fast_kernels_are_for_windows_that_do_not_overlap(module: nn.Module, ker
     assert kinds(lower_to_row_stream(network, 1, 2, 12)) == {kernel: 1}
     with torch.no_grad():
         torch.testing.assert_close(streamed(network, [image], 5, 12), list(network(image)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["unet", "sensor3d"])
+def test_on_another_device_all_maps_lie_there(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors that only say where they are refuse to be mixed with others; no GPU is needed."""
+    monkeypatch.setitem(LOWERINGS, torch.ops.prim.device, lambda *_: [])  # which they alone ask for
+    network, cuda = network_of(kind, width=8), torch.device("cuda")
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+        network.load_state_dict({name: value.to(cuda) for name, value in network.state_dict().items()}, assign=True)
+        made = lower_to_row_stream(as_sequence(network, SLICES, 2), SLICES + 1, len(DETECTORS), 64)
+        stripe = [torch.empty(32, 64, len(DETECTORS), device=cuda)] * (SLICES + 1)
+        rows = [rows for _, _, rows in made.run([stripe, stripe], 64)]
+    assert {part.device.type for part in rows} == {"cuda"}
+    assert sum(part.shape[0] for part in rows) == 2 * 64
+    # A small kernel a row would take a GPU longer than what it computes.
+    assert not any(isinstance(layer, BlockConvTranspose) for layer in made.layers)

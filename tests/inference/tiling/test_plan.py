@@ -181,7 +181,7 @@ def test_a_plan_is_described_for_people() -> None:
     assert plan_of(3868, 4062, (1024, 2048)).describe() == [
         "region: slices 0:9 of 9, rows 0:3868 of 3868, columns 0:4062 of 4062",
         "tiles: 24, a grid of 4 x 2 with up to 1024 x 2048 pixels, in blocks of up to 4 slices, each from a slab of 3",
-        "halo: 24 pixels at a stride of 4; 5.0 % of the pixels are computed in addition",
+        "halo: 24 pixels at a stride of 4; 5.0 % of the pixels are computed more than once",
         "stripes: 4 rows at a time",
     ]
 
@@ -217,5 +217,5 @@ def test_values_that_break_a_rule_are_refused(change: dict[str, Any], message: s
     ],
 )
 def test_a_damaged_plan_is_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=f"(?s)the saved plan is damaged .*{message}.*; begin again"):
+    with pytest.raises(ConfigError, match=f"(?s)the saved plan is damaged .*{message}.*; start over"):
         Plan.from_dict(plan_of(64, 64, (64, 64)).to_dict() | change)

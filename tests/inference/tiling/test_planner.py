@@ -1,5 +1,6 @@
 """The plans that are chosen for the memory there is, and what they are said to cost."""
 
+import time
 from collections.abc import Iterator
 from functools import cache
 from math import prod
@@ -192,6 +193,14 @@ def test_an_estimate_has_time_and_the_bytes_of_the_result(kind: str) -> None:
         assert estimate.memory == HELD + planner.bytes(plan)
         assert estimate.disk == 3 * 100 * 90 * 4 // 3 * bytes_per_pixel
     assert planner.estimate(plan, []).seconds == 0
+
+
+def test_the_time_is_told_when_the_device_has_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA only takes orders: without waiting, an estimate would be the time of giving them."""
+    planner = planner_of("unet", (3, 100, 90))
+    monkeypatch.setattr(planning, "finish", lambda device: time.sleep(0.05))
+    estimate = planner.estimate(plan := choose(planner), plan.tiles)
+    assert estimate.seconds > 0.05
 
 
 def test_the_time_is_that_of_the_tiles_to_come(monkeypatch: pytest.MonkeyPatch) -> None:

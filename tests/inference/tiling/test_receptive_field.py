@@ -167,9 +167,9 @@ def test_networks_that_do_not_fit_are_refused() -> None:
         measure_field(nn.Conv2d(1, 2, (3, 1)), 1, 1)
     diverged = SmallUNet(1)
     nn.init.constant_(dict(diverged.named_parameters())["fine.0.bias"], torch.nan)
-    with pytest.raises(ConfigError, match="logits of an image of zeros are no numbers"):
+    with pytest.raises(ConfigError, match="logits of an image of zeros are not finite"):
         measure_field(diverged, 2, 1)
-    with pytest.raises(ConfigError, match="no pixel of the image reaches"):
+    with pytest.raises(ConfigError, match="no pixel of the image affects"):
         measure_field(Blind(), 1, 1)
 
 

@@ -109,8 +109,8 @@ def sent(folder: Path, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("pixels", "place", "text"),
     [
-        (np.full(SHAPE, 0.5), PLACE, r"labels hold 0\.5 and must be whole numbers"),
-        (np.full(SHAPE, 300, np.int16), PLACE, "labels hold 300 and must be whole numbers 0 to 255"),
+        (np.full(SHAPE, 0.5), PLACE, r"labels hold 0\.5 and must be integers"),
+        (np.full(SHAPE, 300, np.int16), PLACE, "labels hold 300 and must be integers 0 to 255"),
         (np.ones(SHAPE, np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
         (np.ones(SHAPE[::-1], np.uint8), np.eye(4), "the labels' voxels are .* and the image's"),
         (np.ones((80, 96, 2), np.uint8), PLACE, r"cover \(2, 96, 80\) voxels .* and the image has \(3, 96, 80\)"),
@@ -133,9 +133,9 @@ def test_labels_that_are_files_are_checked_too(
 def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore, tmp_path: Path) -> None:
     content = as_nifti(np.ones(SHAPE, np.uint8), PLACE).getvalue()
     for tag, text in (
-        ("final ", "tag 'final ': may hold letters"),
-        ("FINAL", "tag 'FINAL': labels that people checked have the tag 'final'"),
-        ("Final", "tag 'Final': labels that people checked"),
+        ("final ", "tag 'final ': must contain only letters"),
+        ("FINAL", "tag 'FINAL': checked labels have the tag 'final'"),
+        ("Final", "tag 'Final': checked labels"),
     ):
         with pytest.raises(AppError, match=text):
             store.save_label("tiny_z0004", sent(tmp_path, content), tag, {})
@@ -146,7 +146,7 @@ def test_errors_call_files_and_tags_what_clients_call_them(store: StackDatastore
         store.add_image("mine", sent(tmp_path, b"PK"), {})
     with pytest.raises(AppError, match=r"^the volume: it has 2 bytes|^the volume cannot be read"):
         store.add_session(Path(sent(tmp_path, b"PK")))
-    with pytest.raises(AppError, match="label_info: 5 is no list"):
+    with pytest.raises(AppError, match="label_info: 5 is not a list"):
         store.save_label("tiny_z0004", sent(tmp_path, content), "final", {"label_info": 5})
     assert not list((tmp_path / "tiny.label" / "labels").rglob("*.nii.gz"))
 

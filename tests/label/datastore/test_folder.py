@@ -55,11 +55,11 @@ def test_the_folder_of_an_earlier_version_is_known_by_its_log(tiny_stack: Stack,
     folder = tmp_path / "studies"
     (folder / "logs").mkdir(parents=True)
     (folder / "temporary").mkdir()
-    with pytest.raises(ConfigError, match="no server made it"):
+    with pytest.raises(ConfigError, match="it is not a server's folder"):
         begin(folder, tiny_stack)
     (folder / "logs" / "server.log").touch()
     (folder / "thesis.txt").touch()
-    with pytest.raises(ConfigError, match="no server made it"):
+    with pytest.raises(ConfigError, match="it is not a server's folder"):
         begin(folder, tiny_stack)
     (folder / "thesis.txt").unlink()
     begin(folder, tiny_stack)
@@ -75,7 +75,7 @@ def test_the_folder_of_another_stack_is_refused(tiny_stack: Stack, tmp_path: Pat
     begin(folder, other)  # nothing is kept yet
     begin(folder, tiny_stack)
     (folder / "labels").mkdir()
-    with pytest.raises(ConfigError, match=r"the folder of another stack than .*tiny.ome.zarr"):
+    with pytest.raises(ConfigError, match=r"belongs to a stack other than .*tiny.ome.zarr"):
         begin(folder, other)
     begin(folder, tiny_stack)
 
@@ -105,5 +105,5 @@ def test_a_folder_that_cannot_be_written_is_refused_with_a_remedy(
         raise OSError(30, os.strerror(30))
 
     monkeypatch.setattr("monai_app.files.os.open", read_only)
-    with pytest.raises(ConfigError, match=r"Read-only file system; choose a place that can be written"):
+    with pytest.raises(ConfigError, match=r"Read-only file system; choose a writable place"):
         begin(tmp_path / "new", tiny_stack)

@@ -15,7 +15,7 @@ import requests
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from monai_app.errors import NoRoomError, NotFoundError, StackError
+from monai_app.errors import InsufficientSpaceError, NotFoundError, StackError
 from monai_app.io import Grid, write_volume
 from monai_app.label.datastore.quota import Quota
 from monai_app.label.datastore.sessions import SECONDS, Sessions
@@ -55,7 +55,7 @@ def test_what_clients_send_takes_no_more_than_it_may_and_old_sessions_make_room(
     ago = time.time() - SECONDS
     for path in files.values():
         os.utime(path, (ago + 600, ago + 600))
-    assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] == int(ago + 600)  # to look is no use
+    assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] == int(ago + 600)  # to look is not a use
     assert served.ask("POST", f"/infer/trained?session_id={ids[0]}&output=json").ok
     assert served.ask("GET", f"/session/{ids[0]}").json()["last_access_ts"] > time.time() - 600
     os.utime(files[ids[1]], (ago - 1, ago - 1))
@@ -98,7 +98,7 @@ def test_files_that_come_at_once_do_not_share_the_same_room(tmp_path: Path) -> N
         (tmp_path / ".new.partial").write_bytes(bytes(30))  # counts once
         with quota.taken(10):
             pass
-        with pytest.raises(NoRoomError, match=r"11 bytes.*take 90 of the 100"), quota.taken(11):
+        with pytest.raises(InsufficientSpaceError, match=r"11 bytes.*take 90 of the 100"), quota.taken(11):
             pass
         with quota.taken(-5), quota.taken(10):  # a smaller file in the place of another
             pass

@@ -62,5 +62,5 @@ def test_a_client_that_goes_away_cancels_its_inference_and_no_other(served: Serv
     assert seconds < 60  # about 7, on a machine that does nothing else: a process that loads its libraries
     wait_for(lambda: not served.of_requests())
     said = log.read_text().removeprefix(before)
-    assert said.count("a client went away: POST /infer/sensor3d is cancelled") == 2
+    assert said.count("a client disconnected: POST /infer/sensor3d is cancelled") == 2
     assert "Traceback" not in said

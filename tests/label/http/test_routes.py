@@ -161,7 +161,7 @@ def test_clear_errors_and_the_next_request_works(served: Served) -> None:
         (422, "3 detector", "/infer/trained", ("a.nii.gz", three)),
         (422, "uint16", "/infer/trained", ("a.nii.gz", sixteen)),
         (422, "truncated", "/infer/trained", ("a.nii.gz", truncated)),
-        (422, "no volume", "/infer/trained", ("a.npy", b"\x93NUMPY")),
+        (422, "not a volume", "/infer/trained", ("a.npy", b"\x93NUMPY")),
         (422, "cannot be read", "/infer/trained", ("a.nii.gz", b"not a volume")),
     ):
         answer = served.ask("POST", path, files={"file": sent} if sent else None)

@@ -220,7 +220,7 @@ def test_what_counted_once_and_what_is_not_ours_stays(stack: Stack, trainer: Tra
     for _ in range(2):
         run(model, stack, pretrained=False)
     assert names(model) == ["0001", "0001.ome.zarr", "0002", "0002.ome.zarr", CURRENT]
-    # A person goes back to an earlier run: the later one is no leftover.
+    # A person goes back to an earlier run: the later one is not a leftover.
     (model.runs.folder / CURRENT).write_text(json.dumps({"run": "0001"}))
     (model.runs.folder / "0003.ome.zarr").mkdir()
     trainer.dies = True
@@ -268,6 +268,6 @@ def test_a_snapshot_is_replaced_when_asked_and_nothing_else_is(stack: Stack, tmp
     still = snapshot(stack, tmp_path / "still.ome.zarr")
     after = annotate(stack, {0: np.ones(stack.shape[1:], np.uint8)})
     assert snapshot(after, still.path, overwrite=True).identity == after.identity
-    with pytest.raises(TargetExistsError, match="no snapshot"):
+    with pytest.raises(TargetExistsError, match="not a snapshot"):
         snapshot(after, stack.path, overwrite=True)
     np.testing.assert_array_equal(Stack.open(stack.path).read_annotation(0), 1)

@@ -151,7 +151,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
     window.paint(6, 2, 40, 40)
     widget.slice.role.setCurrentText("test")
     widget.slice.role.textActivated.emit("test")
-    assert "it tests models" in widget.slice.propose.toolTip()
+    assert "it is a test slice" in widget.slice.propose.toolTip()
     window.click(widget.slice.save)
     assert not widget.slice.save.isEnabled()
     stack = window.stored()
@@ -173,7 +173,7 @@ def test_from_raw_images_to_a_trained_model(window: Window, tmp_path: Path) -> N
     window.answer = ASK.No
     window.click(widget.models.predict_stack)
     assert "has segmented the stack already" in window.asked.pop()
-    window.click(widget.slice.least_sure)
+    window.click(widget.slice.most_uncertain)
     assert widget.z not in stack.roles
 
     somebody_else_annotates(window)
@@ -209,7 +209,7 @@ def somebody_else_annotates(window: Window) -> None:
     widget.slice.role.textActivated.emit("none")
     window.answer = ASK.No
     window.click(widget.slice.save)
-    assert "takes the annotation of slice 2 out of the store" in window.asked.pop()
+    assert "removes the annotation of slice 2 from the store" in window.asked.pop()
     assert window.stored().roles[2] == "train"
     window.click(widget.slice.reload)
 
@@ -263,7 +263,7 @@ def work_outlives_a_close_that_napari_refuses(window: Window, folder: Path) -> N
     # The window itself is not closed here, since napari's fixture closes it; others look at the event after the panel.
     guard = window.viewer.window._qt_window.findChild(Guard)
     assert not guard.eventFilter(window.viewer.window._qt_window, QCloseEvent())
-    assert "wait is not finished. Closing kills it: nothing is kept." in window.asked.pop()
+    assert "wait is not finished. Closing stops it: nothing is kept." in window.asked.pop()
     assert not stopped.is_set()
     window.widget.runner.close_down()
     assert stopped.is_set()

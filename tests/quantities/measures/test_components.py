@@ -91,7 +91,7 @@ def test_connections_across_a_gap_are_not_known() -> None:
     labels = SmallBlocks(voxels, VOXEL, 200)
     labels.planes = (0, 1, None, 2, 3)
     for name, of in measure(labels, silent).quantities.items():
-        assert of["grain"].unreliable == "slices are missing, and nothing is known to connect across them", name
+        assert of["grain"].unreliable == "slices are missing, and connections across them are unknown", name
 
 
 def test_size_classes_hold_every_component_once() -> None:
@@ -109,4 +109,4 @@ def test_one_slice_does_not_see_connections_outside_it() -> None:
     found = numbers("components", blobs((1, 20, 20), 1))
     assert "one voxel" in str(found["percolating_share_z"]["grain"].unreliable)
     for name, of in found.items():
-        assert "one slice: connections outside it are not seen" in str(of["grain"].unreliable), name
+        assert "there is one slice, and connections outside it are unknown" in str(of["grain"].unreliable), name

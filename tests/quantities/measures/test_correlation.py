@@ -69,7 +69,7 @@ def test_lines_of_a_large_volume_are_thinned(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_what_has_no_range_is_marked() -> None:
     found = numbers("correlation", np.ones((1, 6, 6), np.uint8) + np.eye(6, dtype=np.uint8))
-    assert found["correlation_range_z"]["matrix"].unreliable == "there is one voxel along this axis only"
+    assert found["correlation_range_z"]["matrix"].unreliable == "there is only one voxel along this axis"
     half = np.ones((4, 4, 12), np.uint8)
     half[..., 6:] = 2
     assert "still correlated at 0.02 um" in str(numbers("correlation", half)["correlation_range_z"]["grain"].unreliable)
@@ -92,7 +92,7 @@ def test_without_pairs_along_an_axis_nothing_is_known_of_the_range() -> None:
     labels = SmallBlocks(voxels, VOXEL, 999)
     labels.planes = (0, None, 1, None, 2, None, 3)
     for number in correlation.measure(labels, silent).quantities["correlation_range_z"].values():
-        assert (number.value, number.unreliable) == (None, "no two segmented voxels lie along this axis")
+        assert (number.value, number.unreliable) == (None, "there are no two segmented voxels along this axis")
 
 
 def test_no_pair_reaches_across_missing_slices() -> None:

@@ -66,8 +66,8 @@ def test_what_lies_outside_the_region_or_the_mask_is_no_evidence(store: Stack, t
 @pytest.mark.parametrize(
     ("name", "region", "reason"),
     [
-        ("renamed", None, "other phases than the annotations"),
-        ("found", ":8", "no annotated pixel in the part"),
+        ("renamed", None, "the phases of the labels differ"),
+        ("found", ":8", "no annotated pixel in the measured region"),
         ("elsewhere", None, "no labels on the test slices"),
     ],
 )
@@ -83,7 +83,7 @@ def test_labels_that_cannot_be_compared_are_not_corrected(
 def test_without_test_slices_nothing_is_corrected() -> None:
     found = numbers("correction", np.ones((2, 4, 4), np.uint8))["corrected_fraction"]["matrix"]
     assert found.value is None
-    assert "no test slice says how often labels are wrong" in str(found.unreliable)
+    assert "no test slice to show how often labels are wrong" in str(found.unreliable)
 
 
 def test_representativity_is_that_of_the_voxels_in_any_slabs() -> None:
@@ -105,7 +105,7 @@ def test_of_one_slice_the_integral_range_is_marked_as_a_volume_that_nobody_saw()
     two, one = (numbers("representativity", voxels[:slices], VOXEL)["integral_range"]["matrix"] for slices in (2, 1))
     assert two.unreliable is None
     assert one.value is not None
-    assert "nothing is known of the structure along z" in str(one.unreliable)
+    assert "the structure along z is unknown" in str(one.unreliable)
 
 
 def test_missing_slices_and_tiny_volumes_are_marked() -> None:
@@ -115,6 +115,6 @@ def test_missing_slices_and_tiny_volumes_are_marked() -> None:
     assert "slices are missing" in str(found["matrix"].unreliable)
     tiny = numbers("representativity", np.array([[[1, 2]]], np.uint8))
     reason = str(tiny["material_fraction"][PHASES[0].name].unreliable)
-    assert reason.startswith("the volume is 2 cells of 0.01 um only")
+    assert reason.startswith("the volume is 2 cells of 0.01 um, which is too few")
     assert "more than 4 full ones are needed" in reason
     assert tiny["independent_observations"]["matrix"].value is None

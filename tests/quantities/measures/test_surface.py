@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skimage.measure import marching_cubes, mesh_surface_area
+from skimage.measure import marching_cubes, mesh_surface_area, perimeter_crofton
 
 from monai_app.progress import silent
 from monai_app.quantities import ArrayLabels
 from monai_app.quantities.labels import Voxels
-from monai_app.quantities.measures.surface import DIRECTIONS, crofton_weights, measure
+from monai_app.quantities.measures.surface import DIRECTIONS, crofton_weights, measure, specific_perimeters
 from tests.quantities.shapes import (
     PHASES,
     Sides,
@@ -132,7 +132,7 @@ def test_the_surface_of_few_neighbouring_slices_is_marked() -> None:
     voxels = layer((8, 20, 20), 0, 1)[:5]
     of = {slices: numbers("surface", voxels[-slices:])["specific_surface"]["grain"] for slices in (2, 4, 5)}
     assert of[5].unreliable is None
-    assert "a face between two counts 1.3 times; 5 or more are needed" in str(of[4].unreliable)
+    assert "a face between two counts 1.3 times; at least 5 slices are needed" in str(of[4].unreliable)
     assert "counts 2 times" in str(of[2].unreliable)
 
 
@@ -143,3 +143,25 @@ def test_planes_in_gaps_and_slices_without_labels_do_not_hide_that_neighbouring_
         assert "counts 2 times" in str(found.unreliable)
     longer = np.concatenate([*[pair] * 5, between, *[pair] * 5])
     assert numbers("surface", longer)["specific_surface"]["grain"].unreliable is None
+
+
+@pytest.mark.parametrize("pixel", [(0.005, 0.005), (0.01, 0.005), (0.005, 0.015)])
+def test_the_perimeter_of_a_disc(pixel: tuple[float, float]) -> None:
+    shape = (round(0.9 / pixel[0]), round(0.9 / pixel[1]))
+    (disc,) = ball((1, *shape), (1.0, 1000 * pixel[0], 1000 * pixel[1]), 300)
+    found = specific_perimeters(disc, 3, pixel) * np.prod(shape) * np.prod(pixel)
+    np.testing.assert_allclose(found, [2 * np.pi * 0.3, 2 * np.pi * 0.3, 0], rtol=0.04)
+
+
+def test_perimeters_are_those_of_another_estimator_where_pixels_are_square() -> None:
+    labels = np.pad(blobs((1, 200, 200), 5)[0], 3, constant_values=1)  # the other one takes the border for a boundary
+    found = specific_perimeters(labels, 3, (1.0, 1.0)) * labels.size
+    for value in (2, 3):
+        assert found[value - 1] == pytest.approx(perimeter_crofton(labels == value, directions=4), rel=0.02)
+
+
+def test_pixels_that_are_not_segmented_are_no_boundary() -> None:
+    labels = np.full((6, 6), 2, np.uint8)
+    labels[:, :2] = 0
+    assert specific_perimeters(labels, 2, (1.0, 1.0)).tolist() == [0, 0]
+    assert np.isnan(specific_perimeters(labels[:1], 2, (1.0, 1.0))).all()

@@ -77,7 +77,7 @@ def test_no_sphere_knows_what_lies_behind_a_gap(block: int, monkeypatch: pytest.
     table = [(row[0], row[2]) for row in found.tables["thickness"].rows]
     assert [share for name, share in table if name == "grain"] == shares(first)["grain"]
     assert [share for name, share in table if name == "pore"] == shares(second)["pore"]
-    assert "what is measured between gaps is 0.16 um thin" in str(
+    assert "the measured volume between gaps is only 0.16 um thick" in str(
         found.quantities["thickness_mean"]["grain"].unreliable
     )
 
@@ -101,4 +101,4 @@ def test_what_is_thicker_than_the_greatest_diameter_is_told() -> None:
 
 def test_one_slice_says_nothing_of_thickness() -> None:
     found = numbers("thickness", blobs((1, 30, 30), 2))["thickness_mean"]
-    assert all("what is measured is 0.01 um thin" in str(number.unreliable) for number in found.values())
+    assert all("the measured volume is only 0.01 um thick" in str(number.unreliable) for number in found.values())

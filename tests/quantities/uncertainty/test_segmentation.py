@@ -124,9 +124,7 @@ def test_an_interval_that_closes_for_want_of_errors_is_marked_as_no_bound_on_the
     right = Evidence(np.stack([np.diag([600, 370, 30])] * 9), 1)
     for each in correct_fractions(alike(600, 370, 30), right):
         assert each.high - each.low < 1e-6
-        assert each.unreliable == (
-            "the test slices show no error, so the interval leaves out those that there may be elsewhere",
-        )
+        assert each.unreliable == ("the test slices show no error, so the interval does not cover errors elsewhere",)
 
 
 def test_the_scatter_of_slices_is_that_of_independent_ones_whatever_changes_steadily() -> None:
@@ -217,9 +215,9 @@ def test_unannotated_and_unsegmented_pixels_are_no_evidence() -> None:
 @pytest.mark.parametrize(
     ("counts", "reason"),
     [
-        ([[9, 1, 0], [1, 9, 0], [0, 0, 0]], "none of it, so nothing is known"),
+        ([[9, 1, 0], [1, 9, 0], [0, 0, 0]], "do not contain it"),
         ([[9, 1, 0], [1, 9, 0], [0, 0, 5]], "show no error"),
-        ([[9, 1, 1], [1, 9, 0], [0, 0, 0]], "annotated nowhere"),
+        ([[9, 1, 1], [1, 9, 0], [0, 0, 0]], "not annotated"),
         ([[9, 1, 0], [1, 9, 0], [1, 0, 0]], "no annotated pixel is labelled as it"),
     ],
 )
@@ -242,7 +240,7 @@ def test_a_phase_in_few_blocks_is_marked_and_one_block_gives_no_interval() -> No
     blocks[:, :2, :2] = [[8, 1], [2, 7]]
     blocks[:3, 2, 2], blocks[:3, 2, 0] = 5, 1
     found = correct_fractions(alike(50, 40, 10), Evidence(blocks, 1))
-    assert found[2].unreliable == ("it stands in 3 of the annotated blocks only; 4 are needed",)
+    assert found[2].unreliable == ("it occurs in only 3 of the annotated blocks; 4 are needed",)
     alone = correct_fractions(alike(50, 40, 10), Evidence(blocks[:1], 1))
     assert np.isnan(alone[0].low)
     assert alone[0].unreliable

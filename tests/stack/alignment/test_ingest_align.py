@@ -60,7 +60,7 @@ def test_slices_and_detectors_come_back(drifting: SampleFolder) -> None:
     assert (alignment.reference, alignment.flagged, alignment.breaks) == ("ICE", (), ())
     np.testing.assert_allclose(np.diff(alignment.measured, axis=0), np.diff(POSITIONS, axis=0), atol=0.2)
     np.testing.assert_allclose(alignment.detectors["TLD"].transform, APART, atol=0.1)
-    assert any("TLD lay y +5.0" in line and "x -9.0" in line for line in lines)
+    assert any("TLD was displaced by y +5.0" in line and "x -9.0" in line for line in lines)
     assert not any("warning" in line for line in lines)
     for z in range(SLICES):  # one picture after the other, as near as an interpolation lets them
         ice, tld = stack.read_slab(z, ["ICE", "TLD"], 1).astype(int)
@@ -179,7 +179,7 @@ def test_a_bad_slice_is_flagged_and_lies_between_its_neighbours(drifting: Sample
     measured = np.array(stack.alignment.measured)
     np.testing.assert_allclose(measured[4], (measured[3] + measured[5]) / 2, atol=0.01)
     assert stack.alignment.residuals[4] is None or stack.alignment.residuals[4] > 1
-    assert "warning: slice 4 does not fit its neighbours and was put between them; look at it" in lines
+    assert "warning: slice 4 does not match its neighbours and was placed between them; check it" in lines
 
 
 def test_the_bars_of_simulated_drift(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_what_was_moved_is_sealed_in_the_store(drifting: SampleFolder) -> None:
 def test_what_cannot_be_aligned_is_refused_before_anything_is_written(drifting: SampleFolder) -> None:
     description = drifting.write()
     for align, message in (
-        (Align("both", reference="SE"), r"reference 'SE' is no detector; the detectors are ICE, TLD"),
+        (Align("both", reference="SE"), r"reference 'SE' is not a detector; the detectors are ICE, TLD"),
         (Align("slices"), None),
     ):
         if message is not None:
@@ -280,7 +280,7 @@ def test_an_annotation_that_leaves_the_picture_is_refused(tmp_path: Path) -> Non
     sample.detector("ICE", PLAIN)
     sample.detector("TLD", np.roll(PLAIN, 5, axis=1))
     sample.annotate({2: labels}, train=[2], test=[])
-    with pytest.raises(AnnotationError, match="the annotation of slice 2 lies outside the pictures after the alig"):
+    with pytest.raises(AnnotationError, match="the annotation of slice 2 is outside the images after alig"):
         ingest(sample.write(), sample.target, align=Align("detectors", reference="TLD"))
     assert not sample.target.exists()
 
@@ -295,5 +295,5 @@ def test_the_command_does_what_its_printed_line_does(drifting: SampleFolder, tmp
     assert first.alignment == second.alignment
     assert first.alignment is not None
     assert (first.alignment.keep, first.alignment.reference) == ("curve", "TLD")
-    assert "detectors: ICE lay y -5.0" in done.stdout
+    assert "detectors: ICE was displaced by y -5.0" in done.stdout
     assert {path.name for path in (tmp_path / "report").iterdir()} == {FIGURE, TABLE}

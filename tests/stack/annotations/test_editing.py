@@ -160,7 +160,7 @@ def test_refuses_what_does_not_fit_before_anything_is_written(stack: Stack, inge
     good = plane(0)
     wrong: list[tuple[dict[int, Any], str]] = [
         ({5: good}, "slice 5 does not exist; .* has slices 0 to 4"),
-        ({0: good, 1: good[1:]}, r"slice 1 is uint8 of shape \(1030, 518\) and must be whole .* \(1031, 518\)"),
+        ({0: good, 1: good[1:]}, r"slice 1 is uint8 of shape \(1030, 518\) and must be integers .* \(1031, 518\)"),
         ({0: good.astype(np.float32)}, "slice 0 is float32"),
         ({0: good + 1}, "slice 0 holds 3 and the phases of .* are 1 to 2"),
         ({0: good.astype(np.int64) - 1}, "slice 0 holds -1 and the phases of .* are 1 to 2"),

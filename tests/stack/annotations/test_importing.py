@@ -203,7 +203,7 @@ def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
     path = tiff(tmp_path / "slice_1.tif", np.array([9, 0, 300], np.uint16)[truth(1)])
     with pytest.raises(AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: say w"):
         given(bare, path)
-    with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is no phase"):
+    with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is not a phase"):
         given(bare, path, mapping="0=pore,300=Hydrate")
     with pytest.raises(ConfigError, match="holds values without colours, and --colour is of colours"):
         given(bare, path, colours=["pore=#ffffff"])
@@ -225,7 +225,7 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
     header |= {"Segment1_LabelValue": "2", "Segment1_Name": "Segment_2"}
     path = tmp_path / "slice_1.seg.nrrd"
     nrrd.write(str(path), (3 - truth(1)).T[..., None] % 3, header)
-    with pytest.raises(AnnotationError, match=r"segment 'Segment_2' \(value 2\) \(\d+ pixels\) is no phase"):
+    with pytest.raises(AnnotationError, match=r"segment 'Segment_2' \(value 2\) \(\d+ pixels\) is not a phase"):
         given(bare, path)
     with pytest.raises(AnnotationError, match="calls value 1 'hydrate', and --mapping says that it is 'pore'"):
         given(bare, path, mapping="1=pore,2=hydrate")
@@ -236,10 +236,14 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
     ("mapping", "colours", "text"),
     [
         ("pore", (), "--mapping 'pore': write the value, '=' and the phase"),
-        ("1=pore,hydrate", (), "'pore,hydrate' is no phase; the phases are pore, hydrate, and unlabelled means none"),
+        (
+            "1=pore,hydrate",
+            (),
+            "'pore,hydrate' is not a phase; the phases are pore, hydrate, and unlabelled means none",
+        ),
         ("1=pore,1=hydrate", (), "1=hydrate: it was given another meaning before"),
         (None, ("pore=blue",), "--colour 'pore=blue': write the phase, '=' and #rrggbb"),
-        (None, ("air=#000000",), "--colour: 'air' is no phase"),
+        (None, ("air=#000000",), "--colour: 'air' is not a phase"),
         ("1=pore", ("pore=#000000",), "--mapping is of values and --colour of colours"),
     ],
 )
@@ -272,7 +276,7 @@ def test_names_whose_number_is_not_clear_count_as_they_are(bare: Stack, tmp_path
     """Such as those of a stack whose description says where the number stands."""
     bare.slice_names = tuple(f"t{5 - z}_z{z}" for z in range(5))
     check_one(given(bare, tiff(tmp_path / "t4_z1.tif", truth(1))))
-    with pytest.raises(AnnotationError, match="of which slice it is"):
+    with pytest.raises(AnnotationError, match="its name does not identify its slice"):
         given(bare, tiff(tmp_path / "z1.tif", truth(1)))
     check_one(given(bare, tmp_path / "z1.tif", "t1_z4"), 4)
 
@@ -280,17 +284,17 @@ def test_names_whose_number_is_not_clear_count_as_they_are(bare: Stack, tmp_path
 @pytest.mark.parametrize(
     ("name", "values", "slices", "text"),
     [
-        ("labels_1.tif", truth(1), (), r"of which slice it is, its name does not say .*--slice N"),
-        ("slice_9.tif", truth(1), (), "of which slice it is"),
+        ("labels_1.tif", truth(1), (), r"its name does not identify its slice .*--slice N"),
+        ("slice_9.tif", truth(1), (), "its name does not identify its slice"),
         ("slice_1.tif", truth(1)[1:], (), "has 39 x 30 pixels and the slices have 40 x 30"),
         ("two.tif", np.stack([truth(1)] * 2), (), "has 2 planes and the stack 5 slices; give the slice of every plane"),
-        ("two.tif", np.stack([truth(1)] * 2), (1,), r"has 2 plane\(s\) and --slice is given 1 times"),
+        ("two.tif", np.stack([truth(1)] * 2), (1,), r"has 2 plane\(s\) but --slice is given 1 times"),
         ("two.tif", np.stack([truth(1)] * 2), (1, "slice_1"), "slice 1 .* is given twice"),
         ("slice_1.tif", truth(1), (5,), "slice 5 does not exist"),
         ("slice_1.tif", truth(1), ("01",), "no image has the stem '01'"),
-        ("slice_1.tif", truth(1) * 0, (), "slice_1.tif: it labels no pixel"),
-        ("all.tif", volume() * 0, (), "all.tif labels no pixel"),
-        ("slice_1.tif", truth(1) + 0.5, (), r"\.5 and label values are whole numbers"),
+        ("slice_1.tif", truth(1) * 0, (), "slice_1.tif: it has no labelled pixel"),
+        ("all.tif", volume() * 0, (), "all.tif has no labelled pixel"),
+        ("slice_1.tif", truth(1) + 0.5, (), r"\.5 and label values are integers"),
     ],
 )
 def test_what_fits_no_slice_is_refused(
@@ -309,7 +313,7 @@ def test_all_faults_of_a_folder_are_told(bare: Stack, tmp_path: Path) -> None:
         tiff(folder / f"slice_{z}.tif", plane)
     with pytest.raises(AnnotationError, match=r"slice_1.tif: value 3 .*\n.*slice_2.tif: value"):
         given(bare, folder)
-    with pytest.raises(AnnotationError, match="--slice is for a file"):
+    with pytest.raises(AnnotationError, match="--slice applies to a file"):
         given(bare, folder, 1, 2, 3)
     png(folder / "slice_3.png", truth(1))
     (folder / "slice_0.tif").rename(folder / "slice_9.tif")
@@ -360,9 +364,9 @@ def test_volumes_lie_where_they_say(bare: Stack, tmp_path: Path) -> None:
     for first, text in (
         (
             (0.025, 0.1, 0.1),
-            "lie outside the stack: by its geometry the plane is slice 5 and begins at row 10, column 5",
+            "are outside the stack: by its geometry the plane is slice 5 and starts at row 10, column 5",
         ),
-        ((0.11, 0.1, 0.08), "lie outside the stack"),
+        ((0.11, 0.1, 0.08), "are outside the stack"),
         ((0.027, 0.1, 0.08), "shifted by 0.4 of a voxel"),
     ):
         with pytest.raises(AnnotationError, match=text):
@@ -379,7 +383,7 @@ def test_volumes_lie_where_they_say(bare: Stack, tmp_path: Path) -> None:
 
 def test_annotations_are_replaced_on_request(annotated: Stack, tmp_path: Path) -> None:
     path = tiff(tmp_path / "both.tif", np.stack([truth(3), truth(3)]), photometric="minisblack")
-    with pytest.raises(AnnotationError, match=r"slice 1 of .* is annotated already and otherwise; .*--overwrite"):
+    with pytest.raises(AnnotationError, match=r"slice 1 of .* already has a different annotation; .*--overwrite"):
         given(annotated, path, 1, 3)
     done = given(annotated, path, 1, 3, overwrite=True)
     assert (done.set, done.unchanged, done.stack.test_slices) == ((1,), (3,), (3,))
@@ -392,7 +396,7 @@ def test_labels_are_added_to_annotations(annotated: Stack, tmp_path: Path) -> No
     free = truth(1) == 0
     painted = np.where(free, 2, 0).astype(np.uint8)
     path = tiff(tmp_path / "slice_1.tif", painted)
-    with pytest.raises(AnnotationError, match="add to it"):
+    with pytest.raises(AnnotationError, match="--merge"):
         given(annotated, path)
     done = given(annotated, path, merge=True)
     assert (done.set, done.stack.train_slices) == ((1,), (1,))
@@ -412,7 +416,9 @@ def test_a_slice_keeps_its_role_unless_it_may_be_moved(annotated: Stack, tmp_pat
     path = tiff(tmp_path / "slice_3.tif", truth(3))
     assert annotated.roles[3] == "test"
     for options in ({"merge": True}, {}):
-        with pytest.raises(AnnotationError, match=r"slice 3 of .* is to test on, and --role is train; .*--overwrite"):
+        with pytest.raises(
+            AnnotationError, match=r"slice 3 of .* has the role test, but --role is train; .*--overwrite"
+        ):
             given(annotated, path, role="train", **options)
     assert annotated.reopened().roles[3] == "test"
     assert given(annotated, path, role="test", merge=True).unchanged == (3,)
@@ -434,7 +440,7 @@ def test_labels_outside_the_pictures_do_not_count(bare: Stack, tmp_path: Path, m
     np.testing.assert_array_equal(given(bare, path).stack.read_annotation(1), truth(1) * inside)
     assert given(bare, path).unchanged == (1,)
     inside[:] = False
-    with pytest.raises(AnnotationError, match="it labels no pixel"):
+    with pytest.raises(AnnotationError, match="it has no labelled pixel"):
         given(bare, path)
 
 
@@ -453,7 +459,7 @@ def test_a_prediction_is_what_corrections_begin_with(bare: Stack) -> None:
         with pytest.raises((AnnotationError, StackError), match=text):
             import_labels(bare, labels, slices)
     bare.write_labels("air", list(volume()), phases=(Phase(value=1, name="air", rgb=(1, 2, 3)), swapped[1]))
-    with pytest.raises(AnnotationError, match=r"segment 'air' \(value 1\) is no phase"):
+    with pytest.raises(AnnotationError, match=r"segment 'air' \(value 1\) is not a phase"):
         import_labels(bare, "air", [1])
 
 

@@ -113,7 +113,7 @@ def test_layouts_are_described_to_the_right_pixels(layout: Callable[[Path], None
     stack = made(tmp_path)
     assert stack.detectors == LAYOUTS[layout]
     np.testing.assert_array_equal(pixels_of(stack), [ICE, TLD])
-    asked = any("detector called" in question for question in questions(described(tmp_path)))
+    asked = any("name of this detector" in question for question in questions(described(tmp_path)))
     assert asked == (layout in (channels_without, pages))
 
 
@@ -128,9 +128,9 @@ def test_labels_beside_images_are_found_with_their_slices(tmp_path: Path) -> Non
     assert (stack.train_slices, stack.test_slices) == ((1,), (3,))
     np.testing.assert_array_equal(stack.read_annotation(3), LABELS[3])
     asked = "\n".join(questions(described(tmp_path)))
-    assert "phases called" in asked
+    assert "names of the phases" in asked
     assert "1, 2 are phases and 0 unlabelled" in asked
-    assert "train a model" in asked
+    assert "are for training" in asked
 
 
 def test_segments_of_slicer_have_their_names(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_segments_of_slicer_have_their_names(tmp_path: Path) -> None:
     nrrd.write(str(tmp_path / "painted.seg.nrrd"), LABELS.T, named)
     text = described(tmp_path)
     assert "mapping: {1: pore, 2: C-S-H 1}" in text
-    assert not any("phases called" in question for question in questions(text))
+    assert not any("names of the phases" in question for question in questions(text))
     assert [phase.name for phase in made(tmp_path).phases] == ["pore", "C-S-H 1"]
 
 
@@ -158,7 +158,7 @@ def test_micrographs_without_numbers_belong_to_their_labels_by_name(tmp_path: Pa
     np.testing.assert_array_equal(pixels_of(stack)[0], ICE[order])
     for z in range(5):
         np.testing.assert_array_equal(stack.read_annotation(z), LABELS[order[z]])
-    assert any("no neighbours" in question for question in questions(described(tmp_path)))
+    assert any("not neighbours" in question for question in questions(described(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["annotations", "Labels", "my_masks"])
@@ -180,7 +180,7 @@ def test_several_sources_of_labels_are_asked_about(tmp_path: Path) -> None:
 def test_a_picture_of_few_values_is_asked_about(tmp_path: Path) -> None:
     two_folders(tmp_path)
     write_folder(tmp_path / "by_anna", LABELS, "{:04d}.tif")
-    assert any("has few values, as labels have" in question for question in questions(described(tmp_path)))
+    assert any("has few values, like labels" in question for question in questions(described(tmp_path)))
 
 
 def test_what_does_not_agree_is_a_question(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_detectors_get_ranges_of_their_own(tmp_path: Path) -> None:
     write_folder(tmp_path / "SE", ICE.astype(np.float32) / 255, "{:04d}.tif")
     write_folder(tmp_path / "BSE", TLD.astype(np.float32) * 100, "{:04d}.tif")
     text = described(tmp_path)
-    assert any("of BSE from 0 to 25500; of SE from 0 to 1: which are" in each for each in questions(text))
+    assert any("of BSE from 0 to 25500; of SE from 0 to 1: which become" in each for each in questions(text))
     assert "BSE: {source: BSE, grey: {from: [0, 25500], to: uint16}}" in text
     assert "\ngrey:" not in text
     np.testing.assert_array_equal(pixels_of(made(tmp_path))[0], np.rint(TLD * (65535 / 255)))
@@ -296,7 +296,7 @@ def test_labels_among_images_that_are_called_otherwise_are_asked_about(tmp_path:
     labels_of_numbers(tmp_path)
     (tmp_path / "slice 000-Mask.tif").rename(tmp_path / "slice 009-Mask.tif")  # whose image is not there
     asked = " ".join(questions(described(tmp_path)))
-    assert "Mask.tif is called as labels are, and lies among images" in asked
+    assert "Mask.tif is named like labels, but is among images" in asked
 
 
 def test_names_without_numbers_are_a_question(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_names_without_numbers_are_a_question(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / f"{name}.tif", ICE[z])
     found = discover([tmp_path])
     assert [len(unit.source) for unit in found.detectors.values()] == [3]
-    assert "File names hold no numbers" in found.problems[0]
+    assert "File names contain no numbers" in found.problems[0]
 
 
 def test_folders_that_are_called_alike_are_a_question(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_a_damaged_file_of_a_series_is_a_question(tmp_path: Path) -> None:
 def test_a_lone_file_that_is_no_grey_image_is_left_out(tmp_path: Path) -> None:
     two_folders(tmp_path)
     tifffile.imwrite(tmp_path / "overview.tif", np.zeros((9, 9, 3), np.uint8), photometric="rgb")
-    assert re.search(r"^# not taken: overview\.tif: it is a colour image", described(tmp_path), re.MULTILINE)
+    assert re.search(r"^# not used: overview\.tif: it is a colour image", described(tmp_path), re.MULTILINE)
 
 
 def test_a_folder_in_which_nothing_is_open_is_ingested_directly(tmp_path: Path) -> None:
@@ -340,12 +340,12 @@ def test_a_folder_in_which_nothing_is_open_is_ingested_directly(tmp_path: Path) 
     stack = ingest(tmp_path, tmp_path / "direct.ome.zarr")
     assert stack.voxel_nm == pytest.approx((20, 5, 5))
     np.testing.assert_array_equal(pixels_of(stack), [ICE, TLD])
-    assert list(discover([tmp_path]).detectors) == ["ICE", "TLD"]  # the store is no image of the sample
+    assert list(discover([tmp_path]).detectors) == ["ICE", "TLD"]  # the store is not an image of the sample
 
 
 def test_a_folder_with_open_questions_says_what_they_are(tmp_path: Path) -> None:
     two_folders(tmp_path)
-    with pytest.raises(ConfigError, match=r"leaves questions open; .*init.*\nNo file says in nm the size of a voxel"):
+    with pytest.raises(ConfigError, match=r"leaves questions open; .*init.*\nNo file contains the voxel size in nm"):
         ingest(tmp_path, tmp_path / "direct.ome.zarr")
 
 
@@ -359,7 +359,9 @@ def test_open_questions_are_refused_with_their_lines(tmp_path: Path) -> None:
     two_folders(tmp_path)
     asked = write_description([tmp_path], tmp_path / "a.yaml", overwrite=False, report=lambda line: None)
     assert len(asked) == 1
-    with pytest.raises(ConfigError, match=r"a\.yaml holds questions that are open.*\nline 5: No file says in nm"):
+    with pytest.raises(
+        ConfigError, match=r"a\.yaml has open questions.*\nline 5: No file contains the voxel size in nm"
+    ):
         SampleDescription.from_yaml(tmp_path / "a.yaml")
 
 
@@ -402,9 +404,9 @@ def test_names_with_control_characters_are_told_escaped(tmp_path: Path) -> None:
     two_folders(tmp_path)
     (tmp_path / "TLD").rename(tmp_path / "T\x1bLD\n")
     text = described(tmp_path)
-    assert any(r"T\x1bLD\n' holds control characters" in question for question in questions(text))
+    assert any(r"T\x1bLD\n' contains control characters" in question for question in questions(text))
     assert text.isascii()
-    with pytest.raises(ConfigError, match="holds control characters"):
+    with pytest.raises(ConfigError, match="contains control characters"):
         discover([tmp_path / "T\x1bLD\n"])
 
 

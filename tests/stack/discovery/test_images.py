@@ -87,9 +87,9 @@ def test_missing_detectors_are_named(tmp_path: Path) -> None:
 def test_a_folder_of_several_detectors_is_none_of_one(tmp_path: Path) -> None:
     for name in ("ICE", "TLD"):
         write_folder(tmp_path / "both", pixels(3, 24, 20), pattern=f"{name}_{{}}.tif")
-    refused(tmp_path / "both", "must hold the images of one detector", "monai-app init", detectors=("ICE",))
+    refused(tmp_path / "both", "must contain the images of one detector", "monai-app init", detectors=("ICE",))
     write(tmp_path, "ICE/first", "ICE/second", "TLD")
-    refused(tmp_path, f"{tmp_path / 'ICE'} must hold the images of one detector", "first, second")
+    refused(tmp_path, f"{tmp_path / 'ICE'} must contain the images of one detector", "first, second")
 
 
 def test_what_a_description_would_ask_is_refused(tmp_path: Path) -> None:

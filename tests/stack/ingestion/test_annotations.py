@@ -169,7 +169,7 @@ def test_refuses_annotations_of_another_shape(sample: SampleFolder) -> None:
 
 def test_refuses_slices_of_a_folder(sample: SampleFolder) -> None:
     sample.content["annotations"]["slices"] = [2, 5, 10]
-    with pytest.raises(AnnotationError, match="'slices' belongs to one file"):
+    with pytest.raises(AnnotationError, match="'slices' applies to a file"):
         _find(sample)
 
 
@@ -177,7 +177,7 @@ def test_refuses_slices_of_a_folder(sample: SampleFolder) -> None:
     ("slices", "message"),
     [
         (None, "has 3 pages and the stack has 12 slices.*add 'slices"),
-        ([2, 5], "'slices' names 2 slices and .* has 3 pages"),
+        ([2, 5], "'slices' names 2 slices but .* has 3 pages"),
         ([2, 5, 12], "annotations: slices: slice 12 does not exist"),
     ],
 )

@@ -274,13 +274,13 @@ def test_refuses_before_anything_is_written(
 
 @pytest.mark.parametrize("name", ["sample.zarr", "sample", ".ome.zarr", "sample.ome.zarr.d"])
 def test_refuses_other_target_names(sample: SampleFolder, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"does not end in \.ome\.zarr; call it, for instance"):
+    with pytest.raises(ConfigError, match=r"does not end in \.ome\.zarr; name it, for example"):
         ingest(sample.write(), sample.root / name)
 
 
 def test_refuses_a_target_below_a_file(sample: SampleFolder) -> None:
     (sample.root / "file").touch()
-    with pytest.raises(ConfigError, match=r"folder .*file cannot be made"):
+    with pytest.raises(ConfigError, match=r"folder .*file cannot be created"):
         ingest(sample.write(), sample.root / "file" / "a.ome.zarr")
 
 
@@ -315,7 +315,7 @@ def test_never_replaces_what_is_no_stack_store(sample: SampleFolder, is_folder: 
         (sample.target / "thesis.txt").write_text("the only copy")
     else:
         sample.target.write_text("the only copy")
-    with pytest.raises(TargetExistsError, match="is no stack store of this version, so it is not replaced"):
+    with pytest.raises(TargetExistsError, match="is not a stack store of this version, so it is not replaced"):
         ingest(sample.write(), sample.target, overwrite=True)
     assert (sample.target / "thesis.txt").exists() or sample.target.read_text() == "the only copy"
 
@@ -397,7 +397,7 @@ def test_kill_leaves_nothing_that_is_taken_for_whole(sample: SampleFolder, where
         assert _content(sample.target) == old
     else:
         assert not sample.target.exists()
-        with pytest.raises(StackError, match="is no stack store"):
+        with pytest.raises(StackError, match="is not a stack store"):
             Stack.open(sample.target)
     stack = ingest(sample.write(), sample.target, overwrite=overwrite == "yes")
     np.testing.assert_array_equal(stack.read_slab(3, ["ICE"], 1)[0], sample.images["ICE"][3])
@@ -409,7 +409,7 @@ def test_half_a_store_is_never_opened(sample: SampleFolder) -> None:
     partial = files.partial_path(sample.target)
 
     def look(done: int, total: int) -> None:
-        with pytest.raises(StackError, match="no stack store"):
+        with pytest.raises(StackError, match="not a stack store"):
             Stack.open(partial)
 
     ingest(sample.write(), sample.target, progress=look)

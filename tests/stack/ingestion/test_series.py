@@ -1,4 +1,4 @@
-"""Slices that are no neighbours, ranges of slices, label files that are not used, and all faults at once."""
+"""Slices that are not neighbours, ranges of slices, label files that are not used, and all faults at once."""
 
 from pathlib import Path
 
@@ -58,9 +58,9 @@ def test_a_break_explains_the_gap_in_the_numbers_before_it(sample: SampleFolder)
     ("entries", "message"),
     [
         ({"breaks": [12]}, "breaks: slice 12 does not exist; the slices are 0 to 11"),
-        ({"breaks": [0]}, "breaks::0: 0 is not a whole number of at least 1"),
+        ({"breaks": [0]}, "breaks::0: 0 is not an integer of at least 1"),
         ({"breaks": [3, 3]}, "3 occurs twice"),
-        ({"breaks": [3], "independent": True}, "'independent' already parts all slices"),
+        ({"breaks": [3], "independent": True}, "'independent' already separates all slices"),
     ],
 )
 def test_breaks_that_cannot_be_are_refused(entries: dict[str, object], message: str, sample: SampleFolder) -> None:
@@ -129,7 +129,7 @@ def test_all_faults_of_annotations_are_named_at_once(sample: SampleFolder) -> No
     sample.content["annotations"] |= {"train": [2, 99, "x"], "test": ["5"]}
     message = refusal(sample, StackError)
     for part in (
-        "no file says the size",
+        "no file contains the voxel size",
         "slice 99 does not",
         "no image has the stem 'x'",
         "no image has the stem '5'",

@@ -89,7 +89,7 @@ def test_one_folder_is_not_two_detectors(small: SampleFolder, how: str) -> None:
         (small.root / "TLD").mkdir()
         for path in (small.root / "ICE").iterdir():
             (os.symlink if how == "links to the files" else os.link)(path, small.root / "TLD" / path.name)
-    refuses(small, r"detectors ICE and TLD are twice the same: .*slice_0\.tif are one file")
+    refuses(small, r"detectors ICE and TLD have the same images: .*slice_0\.tif are the same file")
 
 
 def without(sample: SampleFolder, *numbers: int) -> None:
@@ -136,7 +136,7 @@ def test_the_description_may_say_where_the_number_stands(small: SampleFolder) ->
 @pytest.mark.parametrize("pattern", ["slice", "{}_{}", "*{}"])
 def test_a_pattern_that_does_not_say_it_is_refused(small: SampleFolder, pattern: str) -> None:
     small.content["numbers"] = {"pattern": pattern}
-    refuses(small, r"numbers::pattern: .* does not say where the number stands; write it as \{\}", ConfigError)
+    refuses(small, r"numbers::pattern: .* does not contain the place of the number; write it as \{\}", ConfigError)
 
 
 def test_names_without_numbers_pair_by_name(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_version_is_not_the_slice_of_a_label_file(small: SampleFolder, names: 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({1: "anna_01_v2"}, "which number in 'anna_01_v2' is the slice's is not clear"),
+        ({1: "anna_01_v2"}, "it is unclear which number in 'anna_01_v2' is the slice number"),
         ({1: "slice_1_or_slice_2"}, "'slice_1_or_slice_2' names slices 1, 2"),
         ({1: "anna_1_2", 2: "anna_2_3"}, "differ in several numbers"),
         ({1: "slice_1_v1", 2: "slice_1_v2"}, "are both annotations of slice 1; remove one"),

@@ -56,7 +56,7 @@ def test_pages_of_a_file_a_slice(tmp_path: Path) -> None:
 def test_one_channel_for_two_detectors_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.stack([ICE, TLD], 1), imagej=True, metadata={"axes": "ZCYX"})
     both = {name: {"source": "a.tif", "channel": 0} for name in ("ICE", "TLD")}
-    with pytest.raises(StackError, match="detectors ICE and TLD are twice the same"):
+    with pytest.raises(StackError, match="detectors ICE and TLD have the same images"):
         ingested(tmp_path, both)
 
 
@@ -107,7 +107,7 @@ def test_files_of_one_folder_with_what_lies_beside_them(tmp_path: Path, suffix: 
         ({"source": ".", "chanel": 0}, "unknown key 'chanel'; did you mean 'channel'"),
         ({"source": ".", "channel": -1}, "detectors::ICE::channel"),
         ({"source": ".", "page": "first"}, "detectors::ICE::page"),
-        ({"source": ".", "page": 0, "channel": 0}, "'channel' and 'page' both choose planes"),
+        ({"source": ".", "page": 0, "channel": 0}, "'channel' and 'page' both select planes"),
     ],
 )
 def test_refuses_descriptions(tmp_path: Path, entry: dict[str, Any], message: str) -> None:

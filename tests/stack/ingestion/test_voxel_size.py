@@ -51,7 +51,7 @@ def test_what_files_say_may_be_left_out(sample: SampleFolder) -> None:
 
 @pytest.mark.parametrize("voxel_nm", [None, {}, {"x": 5.0}])
 def test_what_no_file_says_is_asked_for(sample: SampleFolder, voxel_nm: dict[str, float] | None) -> None:
-    with pytest.raises(StackError, match=r"no file says the size of a voxel along z .*'voxel_nm: \{z: \.\.\.\}'"):
+    with pytest.raises(StackError, match=r"no file contains the voxel size along z .*'voxel_nm: \{z: \.\.\.\}'"):
         ingested(sample, voxel_nm)
 
 
@@ -67,7 +67,7 @@ def test_a_conflict_names_both_and_may_be_accepted(sample: SampleFolder) -> None
 
 def test_files_that_differ_are_refused(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "ICE" / "slice_2.tif", STACK[2], resolution=(1e6, 1e6), resolutionunit="CENTIMETER")
-    with pytest.raises(StackError, match=r"slice_2\.tif .* 10 nm along x and .*slice_0\.tif .* that they are 5 nm"):
+    with pytest.raises(StackError, match=r"slice_2\.tif .* 10 nm along x, but .*slice_0\.tif .* that they are 5 nm"):
         ingested(sample, {"z": 20.0})
     with pytest.raises(
         StackError, match=r"slice_2\.tif: its voxels are 10 nm \(x; its resolution\) and voxel_nm is 5;"
@@ -82,12 +82,12 @@ def test_the_distance_of_slices_by_the_stage(tmp_path: Path) -> None:
     lines: list[str] = []
     stack = ingested(sample, None, lines)
     assert stack.voxel_nm == pytest.approx((20, 10, 5))
-    assert any("20 nm" in line and "positions of the stage" in line for line in lines)
+    assert any("20 nm" in line and "stage positions" in line for line in lines)
     assert not any("apart" in line for line in lines)
     of_stages(tmp_path / "ICE", [0, 10, 50, 60])
     assert ingested(sample, None, lines).voxel_nm[0] == pytest.approx(20)
-    assert "ICE: slices lie 10 to 40 nm apart by the stage, 20 nm on average" in lines
-    with pytest.raises(StackError, match=r"its voxels are 20 nm \(z; positions of the stage\) and voxel_nm is 30"):
+    assert "ICE: according to the stage, slices are 10 to 40 nm apart, 20 nm on average" in lines
+    with pytest.raises(StackError, match=r"its voxels are 20 nm \(z; stage positions\) and voxel_nm is 30"):
         ingested(sample, {"z": 30.0})
 
 
@@ -96,7 +96,7 @@ def test_a_stage_that_does_not_tell_slices_apart_says_nothing(tmp_path: Path, st
     sample = SampleFolder(tmp_path)
     sample.content["detectors"] = {"ICE": "ICE"}
     of_stages(tmp_path / "ICE", stages)
-    with pytest.raises(StackError, match="no file says the size of a voxel along z"):
+    with pytest.raises(StackError, match="no file contains the voxel size along z"):
         ingested(sample, None)
     assert ingested(sample, {"z": 30.0}).voxel_nm == pytest.approx((30, 10, 5))
 
@@ -116,6 +116,8 @@ def test_a_unit_that_is_not_certain_is_asked_for(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(STACK.T, np.diag((-0.005, -0.01, 0.02, 1))), tmp_path / "a.nii")
     sample = SampleFolder(tmp_path)
     sample.content["detectors"] = {"ICE": "a.nii"}
-    with pytest.raises(StackError, match=r"along z, y, x in a unit .*a\.nii says 0\.02 x 0\.01 x 0\.005 along z, y, x"):
+    with pytest.raises(
+        StackError, match=r"along z, y, x with a reliable unit.*a\.nii says 0\.02 x 0\.01 x 0\.005 along z, y, x"
+    ):
         ingested(sample, None)
     assert ingested(sample, {"x": 5.0}).voxel_nm == pytest.approx((20, 10, 5), rel=1e-5)

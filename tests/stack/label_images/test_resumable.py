@@ -326,7 +326,7 @@ def test_in_progress_gives_the_fingerprint(stack: Stack) -> None:
     assert fingerprint["image"]["identity"] == stack.identity
     segment(stack)
     assert in_progress(stack.path, "a") is None
-    with pytest.raises(ConfigError, match="may hold letters"):
+    with pytest.raises(ConfigError, match="must contain only letters"):
         in_progress(stack.path, "../a")
 
 
@@ -478,7 +478,7 @@ def test_a_result_leads_to_no_other_folder(stack: Stack, name: str) -> None:
     """Metadata may come from elsewhere, and nothing outside the result is opened for writing."""
     segment(stack)
     edit_own(stack.path / "labels" / "a" / "zarr.json", lambda own: own.update(maps=[name]), renewed=True)
-    with pytest.raises(StackError, match="is no map"):
+    with pytest.raises(StackError, match="is not a map"):
         ResultArrays.open(stack.path / "labels" / "a")
 
 

@@ -225,9 +225,9 @@ def test_maps_have_no_colours(stack: Stack, tmp_path: Path) -> None:
 REFUSED: list[tuple[str, dict[str, Any], type[AppError], str]] = [
     ("a.xyz", {}, StackError, r"\.seg\.nrrd"),
     (".nrrd", {}, StackError, "ends in none"),
-    ("a.ome.zarr", {}, ConfigError, "in the store as OME-Zarr already"),
+    ("a.ome.zarr", {}, ConfigError, "already stored as OME-Zarr"),
     ("a.nii", {"labels": "other"}, StackError, "no finished label image 'other'"),
-    ("a.seg.nrrd", {"map": "confidence"}, ConfigError, "holds labels, not a map"),
+    ("a.seg.nrrd", {"map": "confidence"}, ConfigError, "contains labels, not a map"),
     ("a.nii", {"map": "entropy"}, StackError, "no map 'entropy', it has confidence, probability"),
     ("a.nii", {"map": "../net"}, StackError, "no map"),
     ("a.nii", {"map": "probability"}, ConfigError, "--phase pore"),
@@ -238,7 +238,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[AppError], str]] = [
         "a.nii",
         {"labels": "annotation", "region": Region.parse("2", None, None, SHAPE)},
         StackError,
-        "annotations of .*: of slices 2:3 none was annotated, only 1, 3 of",
+        "annotations of .*: none of the slices 2:3 was annotated, only 1, 3;",
     ),
     ("a.nii", {"labels": "annotation", "map": "confidence"}, ConfigError, "annotations have no map"),
 ]
@@ -308,7 +308,7 @@ def test_of_partial_results_only_what_was_segmented_is_saved(
         one = save(own, tmp_path / "b.tif", "part", region=Region.parse("3:", None, None, SHAPE))
         assert tifffile.imread(one).shape == SHAPE[1:]
         assert not caplog.messages
-    with pytest.raises(StackError, match="of slices 2:3 none was segmented, only 1, 3 "):
+    with pytest.raises(StackError, match="none of the slices 2:3 was segmented, only 1, 3"):
         save(own, tmp_path / "c.tif", "part", region=Region.parse("2", None, None, SHAPE))
 
 

@@ -48,7 +48,7 @@ def test_slices_that_were_not_segmented_are_not_written(
     assert names(tmp_path / "region") == ["labels.json", "slice_2.tif"]
     assert "not segmented, and without a file: slice_1" in caplog.text
     assert tifffile.imread(tmp_path / "region" / "slice_2.tif").shape == (10, stack.shape[2] - 20)
-    with pytest.raises(StackError, match="of slices 4:6 none was segmented, only 2, 3 "):
+    with pytest.raises(StackError, match="none of the slices 4:6 was segmented, only 2, 3"):
         save_slices(stack, tmp_path / "none", "part", region=Region.parse("4:6", None, None, stack.shape))
 
 

@@ -1,4 +1,4 @@
-"""Methods that are no networks: what they learn, and how their parameters are chosen."""
+"""Methods that are not networks: what they learn, and how their parameters are chosen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
-"""A study on a real scheduler with two workers, one of which is killed in the middle."""
+"""A study on a real scheduler with two workers, which are killed in the middle."""
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -17,20 +18,23 @@ import pytest
 from typer.testing import CliRunner
 
 from monai_app.cli import app
-from monai_app.errors import ConfigError
+from monai_app.errors import ConfigError, StoppedError
 from monai_app.stack import Stack
 from monai_app.study import Design, runs_of
+from monai_app.study.baselines.process import train_and_score
+from monai_app.study.design import read_design, validation_of
 from monai_app.study.execution import run_all
 from monai_app.study.execution.cluster import _Carrying, _complete
-from tests.clusters import cluster_of_two
+from monai_app.study.variants import read_study_variant
+from tests.clusters import client_of_two, cluster_of_two
 from tests.study.conftest import design_file
 
 DESIGN = Design(variants=("otsu_ICE_1",), seeds=(0,))
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[distributed.Client]:
-    with cluster_of_two(tmp_path_factory.mktemp("dask")) as client:
+def cluster() -> Iterator[distributed.Client]:
+    with cluster_of_two() as client:
         yield client
 
 
@@ -38,32 +42,74 @@ def study(*words: object) -> str:
     return CliRunner().invoke(app, ["study", *map(str, words)], catch_exceptions=False).output
 
 
-def test_what_a_killed_worker_was_at_is_done_by_the_other(
+def kill_when_one_is_at_work(
+    process: int | None, workers: Sequence[int]
+) -> tuple[threading.Thread, list[psutil.Process]]:
+    """Have a process killed as soon as a worker carries out a run; None kills that worker.
+
+    Returns:
+        A thread that ends then, and what the worker had started.
+    """
+    started = list[psutil.Process]()
+
+    def watch() -> None:
+        while not started:
+            time.sleep(0.02)
+            for worker in workers:
+                if not started and (children := psutil.Process(worker).children()):
+                    started.extend(children)
+                    os.kill(process or worker, signal.SIGKILL)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread, started
+
+
+def scores_in(folder: Path) -> list[dict[str, Any]]:
+    """What the runs of a study found, which took how long they took."""
+    documents = [json.loads(path.read_text()) for path in sorted(folder.rglob("scores.json"))]
+    return [{**document, "seconds": 0} for document in documents]
+
+
+def scores_here(stack: Stack, design: Design, folder: Path) -> list[dict[str, Any]]:
+    """What the same runs find in this process."""
+    for name in design.variants:
+        variant = read_study_variant(name)
+        for seed in design.seeds:
+            train_and_score(stack, variant, seed, folder / f"seed_{seed}", validation_of(variant, design))
+    return scores_in(folder)
+
+
+def test_a_killed_worker_and_then_a_restarted_scheduler_lose_nothing(
     cluster: distributed.Client, tiny_stack: Stack, tmp_path: Path
 ) -> None:
-    address, pids = cluster.scheduler_info()["address"], cluster.run(os.getpid).values()
+    address, workers = cluster.scheduler_info()["address"], [*cluster.run(os.getpid).values()]
+    scheduler = cluster.run_on_scheduler(os.getpid)
     design, folder = design_file(tmp_path, variants=["otsu_ICE_1"], seeds=[0, 1]), tmp_path / "s"
-    killed = list[psutil.Process]()
-
-    def kill_one_at_work() -> None:
-        while not killed:
-            time.sleep(0.05)
-            for pid in pids:
-                worker = psutil.Process(pid)
-                if worker.children() and not killed:
-                    killed.extend(worker.children())
-                    os.kill(pid, signal.SIGKILL)
-
-    watching = threading.Thread(target=kill_one_at_work, daemon=True)
-    watching.start()
-    said = study(tiny_stack.path, folder, "--design", design, "--cluster", address)
+    words = (tiny_stack.path, folder, "--design", design, "--cluster", address)
+    watching, started = kill_when_one_is_at_work(None, workers)
+    said = study(*words)
     watching.join()
     assert len(cluster.run(os.getpid)) == 1
-    assert not psutil.wait_procs(killed, timeout=20)[1]  # it ends a moment after its worker
+    assert not psutil.wait_procs(started, timeout=20)[1]  # it ends a moment after its worker
     assert "done: otsu_ICE_1" in said
     document = json.loads((folder / "results.json").read_text())
     assert (document["missing"], [row["seed"] for row in document["runs"]]) == ([], [0, 1])
     assert not [*folder.glob(".*")]
+
+    expected = scores_here(tiny_stack, read_design(design), tmp_path / "here")
+    assert scores_in(folder) == expected
+    shutil.rmtree(folder)
+    watching, started = kill_when_one_is_at_work(scheduler, [*cluster.run(os.getpid).values()])
+    with pytest.raises(StoppedError, match=f"cluster {address} was lost: no connection .* the same command again to"):
+        study(*words)
+    watching.join()
+    assert not psutil.wait_procs(started, timeout=20)[1]
+    assert not [*folder.glob(".*")]
+    with client_of_two(address) as restarted:
+        assert restarted.run_on_scheduler(os.getpid) != scheduler
+    study(*words)
+    assert scores_in(folder) == expected
 
 
 def test_workers_that_do_not_see_the_files_are_refused(
@@ -75,7 +121,7 @@ def test_workers_that_do_not_see_the_files_are_refused(
         "monai_app.study.execution.cluster._Carrying.__getstate__",
         lambda plugin: {"name": plugin.name, "shared": Path("/nowhere/s/.x"), "stores": plugin.stores},
     )
-    with pytest.raises(ConfigError, match="does not see /nowhere/s; put stacks and study on a file system"):
+    with pytest.raises(ConfigError, match="has no access to /nowhere/s; put stacks and study on a file system"):
         study(tiny_stack.path, tmp_path / "s", "--design", design, "--cluster", address)
 
 
@@ -110,7 +156,7 @@ def test_a_worker_that_joins_later_without_the_files_does_no_run(
     with suppress(ConfigError):  # as Dask does
         worker.plugins["x"].setup(cast(Any, worker))
     monkeypatch.setattr("monai_app.study.execution.cluster.get_worker", lambda: worker)
-    with pytest.raises(ConfigError, match=f"worker tcp://late:1 does not see {tmp_path}/nowhere; put"):
+    with pytest.raises(ConfigError, match=f"worker tcp://late:1 has no access to {tmp_path}/nowhere; put"):
         _complete(run, DESIGN, "x")
 
 

@@ -42,7 +42,7 @@ def test_a_damaged_file_is_named_and_the_other_runs_count(
     for run, file in ((network, network.record), (thresholds, thresholds.learned)):
         (said,) = (line for line in str(raised.value).splitlines() if line.startswith(run.name))
         assert f"{file} is damaged" in said
-        assert said.endswith("remove it, and give the command again")
+        assert said.endswith("remove it, and run the command again")
     document = json.loads((folder / "results.json").read_text())
     assert [row["variant"] for row in document["runs"]] == ["unet_ICE+TLD_1"]
     network.record.unlink()
@@ -78,7 +78,7 @@ def test_a_training_that_is_about_to_end_is_waited_for(
 def test_two_commands_are_not_at_one_study(study: tuple[Path, str], tiny_stack: Stack, tmp_path: Path) -> None:
     folder = shutil.copytree(study[0], tmp_path / "s")
     design = (folder / "design.yaml").read_text()
-    with alone_in(folder), pytest.raises(BusyError, match=f"{folder} is a study that another command is running; wait"):
+    with alone_in(folder), pytest.raises(BusyError, match=f"{folder} is a study in use by another command; wait"):
         CliRunner().invoke(app, ["study", str(tiny_stack.path), str(folder), "--seeds", "0,1"], catch_exceptions=False)
     assert (folder / "design.yaml").read_text() == design
 

@@ -25,7 +25,7 @@ def test_an_amount_is_read_and_written(text: str, amount: Amount, written: str) 
     "text", ["", "all", "4-11", "-4", "4:10%", "4:10blocks", "4:0%blocks", "4:100%blocks", "10%blocks", "4+", "٤"]
 )
 def test_what_is_no_amount_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="no part of the labels"):
+    with pytest.raises(ConfigError, match="not an amount of labels"):
         read_amount(text)
 
 

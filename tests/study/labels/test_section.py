@@ -82,9 +82,9 @@ def test_the_choice_of_slices_stands_beside_chance(outcomes: list[Outcome]) -> N
     table = np.array([*scores.values()])
     choice, chance = (np.sqrt(table.var(axis=axis, ddof=1).mean()) for axis in (0, 1))
     assert f"{np.mean(scores['1']):.3f} (slice 1) to {np.mean(scores['3']):.3f} (slice 3)" in one
-    assert f"standard deviation {choice:.3f} by the slices of a seed, {chance:.3f} by the seeds of a choice" in one
+    assert f"standard deviation {choice:.3f} between choices of slices, {chance:.3f} between seeds" in one
     assert choice > chance
-    assert "standard deviation 0.000 by the slices" in two
+    assert "standard deviation 0.000 between choices" in two
 
 
 def test_more_slices_are_compared_with_fewer(outcomes: list[Outcome]) -> None:

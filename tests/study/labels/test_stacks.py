@@ -102,7 +102,7 @@ def test_a_seed_gives_the_same_labels_and_every_phase_trains_and_validates(tiny_
     [
         ("2", "slice 2 of tiny.ome.zarr is not annotated for training; choose among 1, 3, 5"),
         ("6", "slice 6 of tiny.ome.zarr is not annotated for training"),
-        ("1+3+5", "are all that tiny.ome.zarr has to train on"),
+        ("1+3+5", "are all training labels of tiny.ome.zarr"),
         ("1:1%blocks", "seed 1: pore has no pixel to train on"),
         ("all:60%scribbles", "scribbles fit on .* % of the labelled area"),
     ],

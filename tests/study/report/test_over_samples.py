@@ -18,5 +18,5 @@ def test_the_intervals_stand_in_the_sentence_where_there_are_any() -> None:
     several, one = row(0.004, 0.036, -0.02, 0.06), row(*[np.nan] * 4)
     assert over_samples(several) == ", over samples +0.004 to +0.036 [-0.020 to +0.060]"
     assert over_samples(one) == ""
-    assert "samples like these" in samples_note([one, several])
+    assert "similar samples" in samples_note([one, several])
     assert samples_note([one]) == samples_note([]) == ""

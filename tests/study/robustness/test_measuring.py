@@ -100,5 +100,5 @@ def test_artefacts_may_be_added_and_are_never_left_out(tiny_stack: Stack, tmp_pa
 
     begin(Robustness(noise=(0.1,)))
     begin(Robustness(noise=(0.1, 0.2), gain=(2,)))
-    with pytest.raises(ConfigError, match=r"robustness noise 0\.2, gain 2, which are left out now"):
+    with pytest.raises(ConfigError, match=r"robustness noise 0\.2, gain 2, which are missing now"):
         begin(Robustness(noise=(0.1,)))

@@ -70,7 +70,7 @@ def test_a_loss_is_that_of_models_of_other_samples_on_the_same_slices(tiny_stack
     assert "| `forest_ICE_1` | 0.700 | 0.600 | **+0.100** | +0.000 to +0.200 |" in text
     assert "On other samples `unet_ICE_1` is best, 0.780, as on its own sample." in text
     assert "`unet_ICE_1` loses least, 0.020; `forest_ICE_1` most, 0.100." in text
-    assert "is shown for no variant" in text
+    assert "is significant for no variant" in text
     assert found.figure is not None
     assert as_png(found.figure).startswith(b"\x89PNG")
     assert len(found.rows) == 2 * 9
@@ -90,7 +90,7 @@ def test_a_loss_that_scatters_little_is_shown(tiny_stack: Stack) -> None:
     lost = {"unet_ICE_1": (0.0, 0.1, 0.0), "forest_ICE_1": (0.05, 0.051, 0.052)}
     found = section(of_all({"unet_ICE_1": 0.7, "forest_ICE_1": 0.71}, lost), tiny_stack)
     assert found is not None
-    assert "shown for `forest_ICE_1`." in found.lines[-1]
+    assert "significant for `forest_ICE_1`." in found.lines[-1]
     assert "`unet_ICE_1` is best, 0.667, on its own sample `forest_ICE_1`." in "\n".join(found.lines)
 
 
@@ -110,6 +110,6 @@ def test_two_samples_have_no_interval(tiny_stack: Stack) -> None:
     found = section(of_all({"unet_ICE_1": 0.8, "forest_ICE_1": 0.7}, lost), tiny_stack, SAMPLES[:2])
     assert found is not None
     text = "\n".join(found.lines)
-    assert "Of fewer than 3 samples there is no interval" in text
-    assert "is shown for" not in text
+    assert "With fewer than 3 samples there is no interval" in text
+    assert "is significant for" not in text
     assert "**+0.015** | +0.010 to +0.020 |  |" in text

@@ -45,7 +45,7 @@ def picture_rows(page: TiffPage) -> int:
 
 
 def read_sections(page: TiffPage) -> Recorded | None:
-    """What the sections say; None where there are none."""
+    """What the sections say; None if there are none."""
     sections = next((found for tag in _SECTIONS if isinstance(found := page.tags.valueof(tag), dict)), None)
     if sections is None:
         return None
@@ -67,7 +67,7 @@ def read_sections(page: TiffPage) -> Recorded | None:
 
 
 def read_fei_xml(page: TiffPage) -> Recorded | None:
-    """What the XML of newer microscopes says; None where there is none."""
+    """What the XML of newer microscopes says; None if there is none."""
     text = page.tags.valueof(_XML)
     root = parse_xml(text) if isinstance(text, str) else None
     if root is None:

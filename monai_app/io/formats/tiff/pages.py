@@ -31,7 +31,7 @@ def pictures_of(tif: TiffFile) -> list[TiffPageSeries]:
 
 
 def check_none_left_out(tif: TiffFile, pictures: list[TiffPageSeries]) -> None:
-    """Check that every page that is no preview is in a series, and that previews are smaller than pictures."""
+    """Check that every page that is not a preview is in a series, and that previews are smaller than pictures."""
     shown, shape = sum(count_planes(series) for series in pictures), plane_shape(pictures[0])
     previews = [page for page in (page.aspage() for page in tif.pages) if page.subfiletype & _REDUCED]
     pages = len(tif.pages) - len(previews)
@@ -51,7 +51,7 @@ def check_alike(series: TiffPageSeries, first: TiffPageSeries) -> None:
     if series.dtype != first.dtype:
         raise StackError(f"it holds planes of {first.dtype} and others of {series.dtype}; save all as one type")
     if series is not first and ("ome" in (series.kind, first.kind) or count_planes(series) + count_planes(first) > 2):
-        raise StackError("it holds several stacks, such as those of two detectors; save each as a file of its own")
+        raise StackError("it holds several stacks, such as those of two detectors; save each to a separate file")
 
 
 def _declared_images(tif: TiffFile) -> int:
@@ -151,13 +151,13 @@ def leading_axes(series: TiffPageSeries) -> list[tuple[str, int]]:
     if len({axis for axis, _ in leading}) < len(leading):
         raise StackError(
             f"its axes are {series.axes} with sizes {series.shape} and must be slices, channels, rows and columns; "
-            "save every point in time or position as a file of its own"
+            "save every time point or position to a separate file"
         )
     return leading
 
 
 def plane_shape(series: TiffPageSeries) -> tuple[int, int]:
-    """(rows, columns), with those that are no picture."""
+    """(rows, columns), with those that are not pictures."""
     return series.keyframe.imagelength, series.keyframe.imagewidth
 
 

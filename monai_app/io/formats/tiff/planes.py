@@ -106,7 +106,7 @@ def open_tiff(path: Path, request: Request) -> TiffPlanes:
 
 
 def _channels(tif: TiffFile, pictures: list[TiffPageSeries]) -> Mapping[str, range]:
-    """The planes of every channel; empty where there is one."""
+    """The planes of every channel; empty if there is one."""
     first, planes = pictures[0], _planes(tif)
     axes = leading_axes(first)
     outermost, samples = [axis for axis, _ in axes] == ["C", "Z"], samples_of(first.keyframe)

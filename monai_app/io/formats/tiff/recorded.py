@@ -1,4 +1,4 @@
-"""What a TIFF file says of its own image, whichever program wrote it."""
+"""Metadata of a TIFF file about its image, from any program."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -55,7 +55,7 @@ def page_detectors(pages: Sequence[TiffPage]) -> list[str]:
 
 
 def _or_none(read: Callable[[], _Found | None]) -> _Found | None:
-    """What is read; None where it is damaged, whatever that makes of parsers."""
+    """What is read; None if it is damaged, whatever that makes of parsers."""
     with suppress(Exception):
         return read()
     return None

@@ -7,7 +7,7 @@ _LONGEST = 1 << 24
 
 
 def parse_xml(text: str) -> Element | None:
-    """Parse XML, its names without their namespaces; None where it is damaged, huge or declares entities."""
+    """Parse XML, its names without their namespaces; None if it is damaged, huge or declares entities."""
     if len(text) > _LONGEST or "<!DOCTYPE" in text or "<!ENTITY" in text:
         return None
     parser = XMLParser()

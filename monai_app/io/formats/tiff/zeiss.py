@@ -18,7 +18,7 @@ _DETAILS = {
 
 
 def read_zeiss(page: TiffPage) -> Recorded | None:
-    """What a page of a Zeiss microscope says; None where it says nothing."""
+    """What a page of a Zeiss microscope says; None if it says nothing."""
     entries = page.tags.valueof(_TAG)
     if not isinstance(entries, dict):
         return None

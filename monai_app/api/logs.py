@@ -1,4 +1,4 @@
-"""MONAI's and Ignite's own lines in the log, which say what this package logs in one line per epoch."""
+"""Log lines of MONAI and Ignite, which duplicate this package's one line per epoch."""
 
 import logging
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ IGNITE = "ignite"
 """The logger of all Ignite engines."""
 
 _OF_METRICS = ("monai_app.validation", "monai_app.evaluation")
-"""The loggers that MONAI's handlers of metrics are given in the bundles' configs."""
+"""Names of the loggers that the bundles' configs give to MONAI's metric handlers."""
 
 
 def monai_loggers() -> list[str]:
-    """Return the names of the loggers that MONAI writes to, as far as its modules are imported."""
+    """Return the names of MONAI's loggers whose modules have been imported."""
     return [*_OF_METRICS, *(name for name in logging.root.manager.loggerDict if name.startswith("monai."))]
 
 
 @contextmanager
 def without_monai_lines() -> Iterator[None]:
-    """Keep lines of MONAI, and of Ignite below a warning, out of the log while the body runs."""
+    """Suppress log lines of MONAI, and those of Ignite below warnings, while the body runs."""
     import monai.bundle  # noqa: F401  its loggers exist from now on
 
     loggers, ignite = [logging.getLogger(name) for name in monai_loggers()], logging.getLogger(IGNITE)

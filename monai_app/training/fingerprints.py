@@ -1,11 +1,8 @@
-"""What decides the weights of a training: all of its config but for places, reports and who shares the work."""
+"""The settings that determine the weights of a training: its config without paths, reports and process counts."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, cast
-
-from monai.bundle import ConfigParser
-from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 
 from monai_app.stack import Stack
 
@@ -31,14 +28,8 @@ _PLACES = {
     "imports",
     "finalize",
 }
-_REPORTS = {
-    "picture_interval",
-    "summary_writer",
-    "resume",
-    "calibrate",
-    *cast(Mapping[str, Any], DEFAULT_MLFLOW_SETTINGS["configs"]),
-}
-# What multi_gpu_train.yaml lays over train.yaml: the weights are those of one process, with another number too.
+_REPORTS = {"picture_interval", "summary_writer", "resume", "calibrate"}
+# Overrides in multi_gpu_train.yaml: the weights do not depend on the number of processes.
 _SHARED_WORK = {"group", "rank", "processes", "network", "train::trainer::network", "train::trainer::loss_function"}
 _LEFT_OUT = _PLACES | _REPORTS | _SHARED_WORK
 _REPORTERS = {
@@ -56,22 +47,27 @@ _REPORTERS = {
 
 
 def fingerprint(**more: Any) -> dict[str, Any]:
-    """Return id and value of everything in the running config that decides the weights.
+    """Return id and value of everything in the running config that determines the weights.
 
     For an expression of a bundle's config. MONAI gives an expression no way to the config that it stands in, so the
     parser that evaluates it is looked up on the call stack.
 
     Args:
-        more: what decides the weights and is no part of the config, such as the identity of the stack.
+        more: other values that determine the weights, such as the identity of the stack.
 
     Returns:
         Ids such as ``augmentation::gain::prob`` and the plain values or expressions that the config has there, with
-        overrides of the command line and files laid over it.
+        overrides of the command line and overlays.
     """
+    # Whatever reads a run folder needs the names above, and not MONAI.
+    from monai.bundle import ConfigParser
+    from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
+
     parser = next((each for each in _callers() if isinstance(each, ConfigParser)), None)
     if parser is None:
         raise RuntimeError("fingerprint() is for expressions of a config that MONAI evaluates")
-    return {**dict(_leaves(parser.config)), **more}
+    left_out = _LEFT_OUT | cast(Mapping[str, Any], DEFAULT_MLFLOW_SETTINGS["configs"]).keys()
+    return {**dict(_leaves(parser.config, left_out)), **more}
 
 
 def identities(stacks: Sequence[str]) -> str | list[str]:
@@ -106,14 +102,14 @@ def _callers() -> Iterator[Any]:
         frame = frame.f_back
 
 
-def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    if place in _LEFT_OUT or place.startswith("_"):  # MONAI keeps the metadata at _meta_
+def _leaves(value: Any, left_out: Set[str], place: str = "") -> Iterator[tuple[str, Any]]:
+    if place in left_out or place.startswith("_"):  # MONAI keeps the metadata at _meta_
         return
     if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
         reported = [each for each in value if not (isinstance(each, dict) and each.get("_target_") in _REPORTERS)]
         value = {str(index): each for index, each in enumerate(reported)}
     if isinstance(value, dict) and value:
         for name, inner in value.items():
-            yield from _leaves(inner, f"{place}::{name}" if place else str(name))
+            yield from _leaves(inner, left_out, f"{place}::{name}" if place else str(name))
     else:
         yield place, value

@@ -5,7 +5,7 @@ import pytest
 from monai.bundle import ConfigParser
 
 from monai_app.bundle.configs.templates import template_path
-from monai_app.training.fingerprint import fingerprint, is_earlier, renamed, translated
+from monai_app.training.fingerprints import fingerprint, is_earlier, renamed, translated
 
 CONFIGS = template_path("fibsem_unet_segmentation") / "configs"
 
