@@ -101,7 +101,7 @@ def rows_of(stack: Stack, variant: str, runs: Sequence[Path]) -> list[dict[str, 
         name = each["average"]
         each["iou"] = ious(stack, counts[name])
         each["calibration_error"] = np.round(errors[name], 4).tolist()
-        each["bias"] = [np.round(fitted.bias.numpy(), 2).tolist() for fitted in found[name]]
+        each["bias"] = [np.round(fitted.bias.double().numpy(), 2).tolist() for fitted in found[name]]
         each["temperature"] = [round(1 / fitted.scale, 3) for fitted in found[name]]
     return rows
 
