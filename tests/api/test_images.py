@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_ingested(
         call("99")
     for file in images.rglob("*.tif"):
         tifffile.imwrite(file, tifffile.imread(file).astype("uint16"))
-    with pytest.raises(StackError, match="are uint16, the model was trained on uint8"):
+    with pytest.raises(StackError, match="are uint16, but the model was trained on uint8"):
         call()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
 

@@ -56,7 +56,7 @@ def test_an_epoch_of_too_many_crops_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed=" + "9" * 5000, "a value too long"),
+        ("seed=" + "9" * 5000, "a value that is too long"),
         ("crop=" + "[" * 20_000, "more than 50 levels"),
         ("crop=[96", "is not valid YAML"),
     ],

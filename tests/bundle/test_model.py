@@ -247,7 +247,7 @@ def test_a_network_of_ones_own_needs_trust(run: Path, tmp_path: Path) -> None:
         ("builtins.open", {"file": "x", "mode": "w"}, "neither this package"),
         ("monai.networks.nets.efficientnet.look_up_option", {}, "not a class of monai.networks.nets"),
         ("torch", {}, "not a class of monai.networks.nets"),
-        ("monai.networks.nets.UNet.register_forward_hook", {}, "no class"),
+        ("monai.networks.nets.UNet.register_forward_hook", {}, "is not a class"),
         ("EfficientNetBN", {"model_name": "efficientnet-b0"}, "would fetch weights"),
         ("HoVerNet", {"pretrained_url": "https://example.org/x.pth"}, "would fetch weights"),
         ("monai_app.networks.batch_normalised", {"network": "os"}, "not a class of monai.networks.nets"),

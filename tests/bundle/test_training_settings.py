@@ -63,6 +63,6 @@ def test_a_setting_that_breaks_its_rule_is_refused_by_name(name: str, value: obj
 def test_ten_steps_in_all_are_refused() -> None:
     """Torch's schedule would divide by the length of a warm-up that has none."""
     config = config_of(template_paths()[-1])
-    with pytest.raises(ConfigError, match="of 10 steps in all"):
+    with pytest.raises(ConfigError, match="with 10 steps in all"):
         check_settings({"max_epochs": 2, "steps_per_epoch": 5}, config)
     check_settings({"max_epochs": 2, "steps_per_epoch": 6}, config)

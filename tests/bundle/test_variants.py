@@ -175,7 +175,7 @@ def test_a_variant_and_another_choice_are_refused_together(tiny_stack: Stack) ->
     assert variant.choose(tiny_stack, None, {"slices": 3, "seed": 2}) == (
         "fibsem_sensor3d_segmentation", {"slices": 3, "seed": 2, "detectors": ["TLD"]},
     )  # fmt: skip
-    with pytest.raises(ConfigError, match="means slices 3, and 5 was given too"):
+    with pytest.raises(ConfigError, match="means slices 3, but 5 was given, too"):
         variant.choose(tiny_stack, None, {"slices": 5})
     with pytest.raises(ConfigError, match="means bundle"):
         variant.choose(tiny_stack, "fibsem_unet_segmentation", {})

@@ -32,5 +32,5 @@ def test_detectors_take_parts_that_are_given_once() -> None:
     for wrong in ("SE", "=SE", "HAADF=", ""):
         with pytest.raises(ConfigError, match=re.escape(repr(wrong))):
             stand_ins([wrong])
-    with pytest.raises(ConfigError, match="'HAADF' is given 'SE' too"):
+    with pytest.raises(ConfigError, match="'HAADF' is also given 'SE'"):
         stand_ins(["HAADF=SE", "HAADF=BSE"])

@@ -311,7 +311,7 @@ def test_a_model_of_eight_bit_pixels_is_refused_on_sixteen_bit(trained: Path, tm
     run_command("-m", "monai_app", "ingest", description, tmp_path / "deep.ome.zarr")
     refused = run_command("-m", "monai_app", "segment", tmp_path / "deep.ome.zarr", trained, check=False)
     assert refused.returncode == 3
-    assert "are uint16, the model was trained on uint8" in refused.stderr
+    assert "are uint16, but the model was trained on uint8" in refused.stderr
     assert Stack.open(tmp_path / "deep.ome.zarr").label_names() == ()
 
 

@@ -153,7 +153,7 @@ def test_a_stack_must_have_the_detectors_and_the_pixels() -> None:
     spec_of(["ICE", "TLD"], dtype="uint16").check_stack(stack)
     with pytest.raises(ConfigError, match="detector 'SE' of the model does not exist in sample, which has TLD, BSE"):
         spec_of(["ICE", "SE"], dtype="uint16").check_stack(stack)
-    with pytest.raises(StackError, match=r"pixels of sample are uint16, the model was trained on uint8.*; convert"):
+    with pytest.raises(StackError, match=r"pixels of sample are uint16, but the model was trained on uint8.*; convert"):
         spec_of(["ICE"]).check_stack(stack)
 
 

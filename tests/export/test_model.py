@@ -122,7 +122,7 @@ def test_a_program_runs_where_it_was_exported_or_trusted_alone(
         assert not is_trusted(path.read_bytes(), format_of(path))
         assert CliRunner().invoke(app, ["trust", str(path), "--yes"]).exit_code == 0
         assert not written.exists()
-        with pytest.raises(ConfigError, match=r"cannot be read as|gives"):
+        with pytest.raises(ConfigError, match=r"cannot be read as|returns"):
             open_exported(str(path))
         written.unlink()  # so it had to be asked for
     mine = exported("unet", "torchscript").file
@@ -202,7 +202,7 @@ def test_torchscript_of_others_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"phases": [{"value": 1, "name": "pore", "rgb": [0, 0, 0]}]}, r"gives \(1, 3, 32, 48\) where it describes"),
+        ({"phases": [{"value": 1, "name": "pore", "rgb": [0, 0, 0]}]}, r"returns \(1, 3, 32, 48\) but its metadata describe"),
         ({"slices": 1, **{f"channel_{n}": [1.0, 2.0] for n in ("mean", "std")}}, "channel_name"),
         (
             {"slices": 1, "channel_mean": [1.0] * 2, "channel_std": [1.0] * 2, "channel_name": ["z:ICE", "z:TLD"]},

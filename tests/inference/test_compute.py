@@ -128,7 +128,7 @@ def test_precisions_that_are_unknown_or_slow_are_refused(monkeypatch: pytest.Mon
     ):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda features=features: features, raising=False)
         assert has_bfloat16(CPU) == has
-    with pytest.raises(ConfigError, match=r"precision bfloat16: this cpu would be slower with it .*; leave it out"):
+    with pytest.raises(ConfigError, match=r"precision bfloat16: this cpu is slower with bfloat16 .*; leave it out"):
         TileNetwork(model_of("unet"), CPU, "bfloat16")
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     assert not precision.has_bfloat16(CPU)

@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_computed(model: Model, 
     deep = ArrayStack(["ICE", "TLD"], np.zeros((2, 3, 32, 32), np.uint16))
     refused: list[tuple[SlabSource, list[int], dict[str, Any], type[Exception], str]] = [
         (few, [0], {}, ConfigError, "'TLD' of the model does not exist in arrays in memory, which has ICE"),
-        (deep, [0], {}, StackError, "pixels of arrays in memory are uint16, the model was trained on uint8"),
+        (deep, [0], {}, StackError, "pixels of arrays in memory are uint16, but the model was trained on uint8"),
         (tiny_stack, [0, 8], {}, StackError, "slice 8 does not exist; tiny.ome.zarr has slices 0 to 7"),
         (tiny_stack, [-1], {}, StackError, "slice -1 does not exist"),
         (tiny_stack, [], {}, ConfigError, "no slice is requested"),

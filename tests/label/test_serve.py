@@ -55,7 +55,7 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
     assert "--token-file" in refused(*usual, "--host", "0.0.0.0")
     short = tmp_path / "token"
     short.write_text("secret")
-    assert "16 or more" in refused(*usual, "--host", "0.0.0.0", "--token-file", short)
+    assert "at least 16" in refused(*usual, "--host", "0.0.0.0", "--token-file", short)
     assert "does not exist" in refused(*usual, "--token-file", tmp_path / "none")
     for content in (b"\xff\xfe" * 20, "schlüssel mit umlauten".encode(), b"two lines\nof a token"):
         short.write_bytes(content)

@@ -145,7 +145,7 @@ REFUSED: list[tuple[Callable[[Path], None], str]] = [
     (lambda case: (case.parent / "TLD" / case.name).unlink(), r"TLD/case\.nii is not there: .* TLD .*; put it there"),
     (without_folder, r"case\.nii can be the volume of one detector only.* for ICE nor for TLD: put .*TLD/case\.nii"),
     (lambda case: case.unlink(), r"case\.nii does not exist"),
-    (partner(ZEROS.astype(np.uint16)), r"TLD/case\.nii are uint16, the model was trained on uint8"),
+    (partner(ZEROS.astype(np.uint16)), r"TLD/case\.nii are uint16, but the model was trained on uint8"),
     (partner(ZEROS[:, :2]), r"TLD/case\.nii has 2 x 2 x 4 voxels and .*case\.nii 2 x 3 x 4: .* one shape"),
     (partner(ZEROS, SHIFTED), r"TLD/case\.nii lies 0\.5 voxels beside"),
     (partner(ZEROS, np.diag((-1, 1, 1, 1)) @ AFFINE), r"TLD/case\.nii lies \d.* voxels beside"),

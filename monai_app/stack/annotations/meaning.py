@@ -196,8 +196,8 @@ def _strange(
     if not file.painted:
         listed = ", ".join(f"{phase.value} {phase.name}" for phase in phases)
         return (
-            f"{told}{rest} ({pixels}) is not a phase; the phases are {listed}: say what it is (--mapping "
-            f"{ordered[0]}={phases[0].name} or {ordered[0]}={NOTHING}), or label with these alone"
+            f"{told}{rest} ({pixels}) is not a phase; the phases are {listed}: give its phase (--mapping "
+            f"{ordered[0]}={phases[0].name} or {ordered[0]}={NOTHING}), or use only these"
         )
     known = ", ".join(shown(number) for number in table if number >= 0)
     example = next((number for number in ordered if number >= 0), 0)

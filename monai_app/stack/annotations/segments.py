@@ -34,7 +34,7 @@ def to_phases(labels: Labels, phases: Sequence[Phase], names: Mapping[int, str])
         if value not in meaning:
             what = f"segment {names[value]!r} (value {value}) is" if value in names else f"value {value} is"
             listed = ", ".join(f"{phase.value} {phase.name}" for phase in phases)
-            raise AnnotationError(f"{what} no phase of the stack; its phases are {listed}: label with these alone")
+            raise AnnotationError(f"{what} not a phase of the stack; its phases are {listed}: use only these")
         table[value] = meaning[value]
     # Not by indexing: NumPy would turn all values into 64-bit numbers at a time.
     return np.frombuffer(labels.tobytes().translate(table), np.uint8).reshape(labels.shape)

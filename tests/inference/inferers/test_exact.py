@@ -250,10 +250,10 @@ def test_networks_and_images_that_tiles_cannot_serve_are_refused() -> None:
     ("window", "stride", "message"),
     [
         ([500, 512], 16, r"window \[500, 512\]: .* multiples of the network's stride 16; .* \[512, 512\]"),
-        ([0, 512], 16, r"window \[0, 512\]: .* instance \[16, 512\]"),
-        ([64], 4, r"window \[64\]: must be rows and columns, .* instance \[64, 64\]"),
+        ([0, 512], 16, r"window \[0, 512\]: .* example, \[16, 512\]"),
+        ([64], 4, r"window \[64\]: must be rows and columns, .* example, \[64, 64\]"),
         (64, 4, "window 64: must be rows and columns"),
-        ([64, 64.0], 4, r"window \[64, 64.0\]: must be rows and columns, .* instance \[64, 64\]"),
+        ([64, 64.0], 4, r"window \[64, 64.0\]: must be rows and columns, .* example, \[64, 64\]"),
         ([64, 64], 0, "stride 0: must be an integer, 1 or more"),
         ([64, 64], "4", "stride '4': must be an integer"),
     ],

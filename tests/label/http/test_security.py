@@ -41,7 +41,7 @@ def test_other_addresses_need_a_token(host: str) -> None:
 
 
 def test_a_short_token_is_refused() -> None:
-    with pytest.raises(ConfigError, match="16 or more"):
+    with pytest.raises(ConfigError, match="at least 16"):
         Access("127.0.0.1", "secret")
 
 
