@@ -10,7 +10,7 @@ temperature it changes labels.
 STUDY is the folder of a ``monai-app study`` of the stack. The rows say, of every variant, by how much the bias changes
 the mean IoU on the test slices, with the interval of the paired comparison that studies use (`compare`), the IoU of
 every phase and the calibration error. ``of the test slices`` is a bias that was fitted on the very pixels that it is
-scored on: no bias that is fitted on others can be expected to do better.
+scored on: the most likely one, which need not have the best IoU.
 """
 
 import argparse
