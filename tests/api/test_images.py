@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -126,11 +127,26 @@ def test_what_does_not_fit_is_refused_before_anything_is_ingested(
 ) -> None:
     monkeypatch.setattr(quick, "inspect", lambda *_: pytest.fail("it was ingested"))
 
-    def call(z: str | None = None) -> None:
-        segment_images(trained, images, tmp_path / "labels", voxel_nm=VOXEL, z=z)
+    def call(**options: Any) -> None:
+        segment_images(trained, images, tmp_path / "labels", voxel_nm=VOXEL, **options)
 
-    with pytest.raises(ConfigError, match="99"):
-        call("99")
+    tifffile.imwrite(tmp_path / "mask.tif", np.ones((95, 80), np.uint8))
+    monkeypatch.setattr("monai_app.device.precision.has_bfloat16", lambda _: False)
+    cases: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("99", {"z": "99"}),
+        ("nowhere.tif is not a file", {"mask": tmp_path / "nowhere.tif"}),
+        ("is of shape", {"mask": tmp_path / "mask.tif"}),
+        ("tile 'large'", {"tile": "large"}),
+        ("memory 'much'", {"memory": "much"}),
+        ("preview 9", {"preview": 9}),
+        ("'nowhere': must be the address", {"cluster": "nowhere"}),
+        ("leave out --workers 2", {"cluster": "tcp://127.0.0.1:1", "workers": 2}),
+        ("slower with bfloat16", {"precision": "bfloat16"}),
+    )
+    for says, options in cases:
+        with pytest.raises(ConfigError, match=says):
+            call(**options)
+    (tmp_path / "mask.tif").unlink()
     for file in images.rglob("*.tif"):
         tifffile.imwrite(file, tifffile.imread(file).astype("uint16"))
     with pytest.raises(StackError, match="are uint16, but the model was trained on uint8"):
