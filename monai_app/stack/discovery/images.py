@@ -85,10 +85,10 @@ def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Disc
         name: [unit for unit in found.detectors.values() if unit.entry.source.is_relative_to(path)]
         for name, path in zip(detectors, folders, strict=True)
     }
-    units = {name: _only(below[name], path) for name, path in zip(detectors, folders, strict=True)}
+    chosen = {name: _only(below[name], path) for name, path in zip(detectors, folders, strict=True)}
     for name, path in zip(detectors, folders, strict=True):
-        _check_recorded(units[name], name, path, detectors)
-    return found, units
+        _check_recorded(chosen[name], name, path, detectors)
+    return found, chosen
 
 
 def _check_recorded(unit: Unit, name: str, subfolder: Path, detectors: Sequence[str]) -> None:
