@@ -128,7 +128,9 @@ def test_a_file_system_without_locks_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     monkeypatch.setattr("fcntl.flock", failing(code))
-    with pytest.raises(StorageError, match=rf"^{tmp_path}: No locks available; .* another file system"):
+    with pytest.raises(
+        StorageError, match=rf"^{tmp_path}: No locks available; .*; choose another one"
+    ):
         lock(tmp_path / ".target.lock", "busy").__enter__()
     assert list(tmp_path.iterdir()) == []
 

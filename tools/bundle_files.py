@@ -164,7 +164,7 @@ def _check_version(package: str, version: Any, installed: str | None, pinned: st
     try:
         named = Version(version)
     except (InvalidVersion, TypeError) as error:
-        raise CheckError(f"{package} {version!r} is not a version that pip installs: name one, such as 1.2.3") from error
+        raise CheckError(f"{package} {version!r} is not a version that pip installs: name one like 1.2.3") from error
     if installed is None:
         raise CheckError(f"{package} {version} is not installed here: install it, or drop it from metadata.json")
     for where, other in (("installed here", installed), (f"pinned in {CONSTRAINTS.name}", pinned)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from monai_app.api.given import PathLike, StackLike, opened
 from monai_app.api.segmentation import Labels
+from monai_app.errors import ConfigError
 from monai_app.progress import Progress, Task, silent
 from monai_app.stack import Stack
 from monai_app.stack.html import html_table
@@ -120,6 +121,8 @@ def report(
         ConfigError: sources do not belong together, a file has another suffix, or no browser is installed.
         TargetExistsError: a file exists, and ``overwrite`` is false.
     """
+    if not sources:
+        raise ConfigError("no source is given; give a run folder, a stack, or a folder of quantities or of a study")
     from monai_app.reporting.page import write_page
     from monai_app.reporting.pdf import find_browser, print_pdf
     from monai_app.reporting.sources import read_sources

@@ -5,6 +5,7 @@ Nothing here imports torch before a command runs, which keeps ``--help`` fast.
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -109,11 +110,16 @@ def _stopped(command: str, *words: str) -> str:
 
 
 def _end(message: str, code: int) -> None:
-    print(printable(f"monai-app: {message}"), file=sys.stderr)
+    print(f"monai-app: {message}", file=sys.stderr)
     sys.exit(code)
 
 
 def _escape_output() -> None:
     """Escape control characters in everything printed or logged: names come from files, and terminals obey them."""
-    write = sys.stdout.write
-    sys.stdout.write = lambda text: write(printable(text))  # type: ignore[method-assign]
+    for stream in (sys.stdout, sys.stderr):
+        stream.write = _escaping(stream.write)  # type: ignore[method-assign]
+
+
+def _escaping(write: Callable[[str], int]) -> Callable[[str], int]:
+    """Return a ``write`` that escapes control characters, except carriage returns, which progress bars need."""
+    return lambda text: write("\r".join(map(printable, text.split("\r"))))

@@ -100,6 +100,8 @@ class Verbosity(Enum):
     @contextmanager
     def config_file(self, processes: int) -> Iterator[Path]:
         """Write the config to a temporary file for the body, for MONAI's ``run`` in this many processes."""
+        import monai.bundle  # noqa: F401  its loggers exist from now on
+
         with temporary_folder("logging") as folder:
             path = folder / "logging.conf"
             # With several processes, the launcher redirects standard error to files and shows standard output.

@@ -1,5 +1,6 @@
 """Memory of the host and of GPUs: held and free bytes, and errors if it is full."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +23,10 @@ def held_bytes() -> int:
 
 def peak_bytes() -> int:
     """Return the most bytes of the host's memory that this process has held; on other systems than Linux, holds now."""
-    if not _STATUS.is_file():
-        return held_bytes()
     # Not getrusage's ru_maxrss, which a process inherits from the one that started it.
-    return int(_STATUS.read_text(encoding="utf8").split("VmHWM:")[1].split()[0]) * 1024
+    status = _STATUS.read_text(encoding="utf8") if _STATUS.is_file() else ""
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE)
+    return held_bytes() if found is None else int(found[1]) * 1024
 
 
 def free_bytes(device: torch.device) -> int:
@@ -61,7 +62,7 @@ def training_full(error: BaseException) -> ConfigError | None:
         return None
     return ConfigError(
         f"the GPU's memory is full ({str(full).splitlines()[0]}); train with a lower batch_size or crop "
-        "(--set batch_size=4), or close other programs on the GPU"
+        "(--set batch_size=4), compute on the CPU (--device cpu), or close other programs on the GPU"
     )
 
 

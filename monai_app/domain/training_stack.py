@@ -105,7 +105,7 @@ def differences(known: Sequence[TrainingStack], scaling: Mapping[str, ChannelSta
         told.append(
             f"the voxels of {other.name} are {voxel_text(other.voxel_nm)} (z, y, x) and those of {nearest.name}, which "
             f"the model was trained on, {voxel_text(nearest.voxel_nm)}: up to a factor of {ratio:.3g} in size, so "
-            "structures differ in pixel size from those in training"
+            "structures have other sizes in pixels than in training"
         )
     for name, stats in scaling.items():
         near = {each.name: grey_distance(each.greys[name], other.greys[name], stats.std) for each in known}

@@ -32,8 +32,8 @@ from monai_app.stack.label_images.registry import check_replaceable, clear_unuse
 from monai_app.stack.label_images.resumable import Result, finished_as, in_progress
 from monai_app.stack.mask import Mask
 
-ENGINE = 1
-"""Version of the arithmetic: results of another version are not resumed, because rounding may differ."""
+ENGINE = {"cpu": 1, "cuda": 2}
+"""Version of the arithmetic by device: results of another version are not resumed, because rounding may differ."""
 
 PLAN = "plan.json"
 """File with the plan and the estimated cost of a result."""
@@ -184,7 +184,7 @@ class Segmentation:
         """Everything that decides the result."""
         calibrated = self.outputs.maps and self.model.calibration
         return {
-            "engine": ENGINE,
+            "engine": ENGINE[self.device.type],
             "model": self.model.describe(),
             "plan": plan.to_dict(),
             "preview": self.preview,

@@ -45,7 +45,8 @@ def open_planes(path: Path, request: Request = Request()) -> Source:  # noqa: B0
         raise StackError(f"'files: {request.files}' chooses files of a folder, and {path} is a file; leave it out")
     form = format_of(path)
     if not (path.is_dir() if form.folder else path.is_file()):
-        raise StackError(f"{path} is no {form.name} {'folder' if form.folder else 'file'}; give one, or rename it")
+        kind = "folder" if form.folder else "file"
+        raise StackError(f"{path} is not a {kind} of the format {form.name}; give one, or rename it")
     file = chosen_part(form.open(path, request), request)
     file.check_alone()
     digits = max(4, len(str(file.count - 1)))

@@ -152,7 +152,7 @@ def _parsed(source: Path | IO[bytes], path: Path | str, *, mapped: bool = False)
         ) from error
     if not isinstance(state, dict):
         raise ConfigError(
-            f"{path} holds {type(state).__name__}: but weights are a state dict, name to tensor; save that"
+            f"{path} holds a {type(state).__name__}, but weights are a state dict (name to tensor); save one"
         )
     return state
 

@@ -104,6 +104,6 @@ def _check_measured(quantities: Quantities, store: Store) -> None:
     same = of["made_by"] == dict(store.labels.attributes)
     if not same or of.get("sha256") not in (None, labels_sha256(stack, store.labels.name)):
         raise ConfigError(
-            f"{quantities.path} was measured on an earlier segmentation {of['name']!r} than that in {stack.path}; run "
+            f"{quantities.path} was measured on another segmentation {of['name']!r} than the one in {stack.path}; run "
             "monai-app quantify again"
         )

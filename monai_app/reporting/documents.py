@@ -72,6 +72,8 @@ class _StructureOfPhase(Read):
 
 
 class _Structure(Read):
+    slices: int
+    of_slices: int
     area_um2: float
     phases: list[_StructureOfPhase]
 

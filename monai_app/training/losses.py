@@ -16,7 +16,8 @@ class LabelledPixels(nn.Module):
     the labelled pixels of the whole batch in a row, as one image (1, K, N): what it computes per image it computes over
     the batch. So terms must judge each pixel by itself or by sums over pixels, and not by its neighbours.
 
-    ``parts`` has the terms of the last batch by the names of their classes, not weighted.
+    ``parts`` has the terms of the last batch by the names of their classes, numbered where two
+    are of one class, not weighted.
 
     Args:
         terms: losses of logits and class indices: MONAI's with ``to_onehot_y``, and softmax where they have none, or
@@ -60,7 +61,9 @@ class LabelledPixels(nn.Module):
         images = [logits, target]
         row = [] if all(map(_ignores, self.terms)) else _in_a_row(logits, target, labelled)
         losses = [_loss(term, *(images if _ignores(term) else row)) for term in self.terms]
-        self.parts = {type(term).__name__: loss.detach() for term, loss in zip(self.terms, losses, strict=True)}
+        names = [type(term).__name__ for term in self.terms]
+        for number, (name, loss) in enumerate(zip(names, losses, strict=True), 1):
+            self.parts[name if names.count(name) == 1 else f"{name} {number}"] = loss.detach()
         return torch.as_tensor(sum(weight * loss for weight, loss in zip(self.weights, losses, strict=True)))
 
 

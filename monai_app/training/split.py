@@ -74,7 +74,7 @@ def split_blocks(
         fraction: share of the labelled area that validates, between 0 and 1.
         block: side of a block, in pixels.
         seed: breaks ties between equal blocks.
-        most: labelled pixels that validate at most, but for parts of a block; None is not a limit.
+        most: labelled pixels that validate at most, but for parts of a block; None means no limit.
 
     Raises:
         ConfigError: ``fraction`` or ``block`` out of range.

@@ -21,7 +21,7 @@ def annotated_items(
         role: which slices.
         spec: of the model, whose phases must be the stacks'; None if there is none yet.
         trained_on: ``identity`` of a stack at its ingestion and its ``slices`` that a model has seen, or several of
-            these; they are not test of it.
+            these; such slices cannot test it.
 
     Raises:
         AnnotationError: a stack's phases are not the model's, it has no such slice, or the model was trained on one.

@@ -141,3 +141,8 @@ def test_what_cannot_be_done_is_refused(tiny_stack: monai_app.Stack, tmp_path: P
         monai_app.quantify(tiny_stack, "none")
     with pytest.raises(monai_app.AppError, match="give either --from PATH"):
         monai_app.annotate(tiny_stack)
+
+
+def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(monai_app.AppError, match="no source is given"):
+        monai_app.report(output=tmp_path / "page.html")

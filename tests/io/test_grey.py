@@ -49,7 +49,7 @@ def test_files_of_which_some_call_0_white_are_refused(tmp_path: Path) -> None:
     sample = described(tmp_path, pixels(4, 9, 9, "uint8"), {"inverted": True}, photometric="miniswhite")
     name = "slice_2.tif"
     tifffile.imwrite(tmp_path / "ICE" / name, pixels(1, 9, 9, "uint8")[0], photometric="minisblack")
-    with pytest.raises(StackError, match=rf"0 is white and {name} that it is black"):
+    with pytest.raises(StackError, match=rf"0 is white but {name} that it is black"):
         ingest(sample.write(), sample.target)
     with tifffile.TiffWriter(tmp_path / "both.tif") as writer:
         for kind in ("miniswhite", "minisblack"):
@@ -137,7 +137,7 @@ def test_inverted_values_are_turned_on_request(tmp_path: Path, dtype: str) -> No
 @pytest.mark.parametrize(
     ("grey", "message"),
     [
-        ({}, "grey: says nothing"),
+        ({}, "grey: has no effect"),
         ({"from": [0, 1]}, "'from' and 'to' belong together"),
         ({"to": "uint8"}, "'from' and 'to' belong together"),
         ({"from": [1, 1], "to": "uint8"}, r"from: \[1\.0, 1\.0\] is not a range"),

@@ -256,7 +256,7 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "cut MRC": ("a.mrc", cut_mrc, "truncated"),
     "no image": ("a.zarr", lambda path: zarr.create_group(str(path)).create_group("0"), "no 'multiscales', but 0"),
     "no Zarr": ("a.zarr", lambda path: path.mkdir(), "there is no Zarr image"),
-    "a file": ("a.zarr", lambda path: path.touch(), "is not an OME-Zarr folder"),
+    "a file": ("a.zarr", lambda path: path.touch(), "is not a folder of the format OME-Zarr"),
     "damaged DM3": ("a.dm3", lambda path: path.write_bytes(b"no DM3"), "cannot be read"),
 }
 

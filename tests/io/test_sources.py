@@ -162,12 +162,12 @@ def test_refuses_different_bit_depth(tmp_path: Path) -> None:
 def test_refuses_shapes_that_differ_within_a_detector(tmp_path: Path) -> None:
     write_folder(tmp_path, pixels(4, 5, 7))
     tifffile.imwrite(tmp_path / "slice_2.tif", pixels(1, 5, 8)[0])
-    with pytest.raises(StackError, match=r"slice_2\.tif has 5 x 8 pixels and slice_0\.tif has 5 x 7"):
+    with pytest.raises(StackError, match=r"slice_2\.tif has 5 x 8 pixels but slice_0\.tif has 5 x 7"):
         check_agreement({"ICE": open_planes(tmp_path)})
 
 
 def test_refuses_bit_depths_that_differ_within_a_detector(tmp_path: Path) -> None:
     write_folder(tmp_path, pixels(4, 5, 7))
     tifffile.imwrite(tmp_path / "slice_2.tif", pixels(1, 5, 7, "uint16")[0])
-    with pytest.raises(StackError, match=r"slice_2\.tif is 16-bit and slice_0\.tif is 8-bit"):
+    with pytest.raises(StackError, match=r"slice_2\.tif is 16-bit but slice_0\.tif is 8-bit"):
         check_agreement({"ICE": open_planes(tmp_path)})

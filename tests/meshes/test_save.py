@@ -165,7 +165,7 @@ REFUSED: list[tuple[str, dict[str, Any], type[AppError], str]] = [
     ("a.ply", {"level": -1}, ConfigError, "the levels are 0 to 1"),
     ("a.ply", {"labels": "other"}, StackError, "no finished label image 'other'"),
     ("a.ply", {"labels": "annotation"}, ConfigError, "name a label image"),
-    ("a.ply", {"labels": "part", "region": Region.parse("6:", None, None, SHAPE)}, StackError, "none was segmented"),
+    ("a.ply", {"labels": "part", "region": Region.parse("6:", None, None, SHAPE)}, StackError, "was segmented, only"),
     (
         "a.ply",
         {"phase": PHASES[1].name, "region": Region.parse("0", None, None, SHAPE)},

@@ -56,7 +56,7 @@ def test_of_several_label_images_one_is_to_be_named(given: Given, tmp_path: Path
     assert own.labels.name == "other"
     with pytest.raises(ConfigError, match="the labels 'other' have no record of their model"):
         check_agreement(Sources(read_sources([given.run]).run, own.store))
-    with pytest.raises(ConfigError, match="was measured on labels 'unet' and the page is about 'other'"):
+    with pytest.raises(ConfigError, match="was measured on labels 'unet', but the page is about 'other'"):
         check_agreement(Sources(None, own.store, read_sources([given.quantities]).quantities))
 
 
@@ -147,7 +147,7 @@ def measured_before(document: dict[str, dict[str, object]]) -> None:
     ("change", "says"),
     [
         (measured_elsewhere, "was not measured on"),
-        (measured_before, "on an earlier segmentation"),
+        (measured_before, "on another segmentation"),
     ],
 )
 def test_quantities_of_other_labels_are_refused(
@@ -167,7 +167,7 @@ def test_quantities_of_labels_that_were_replaced_are_refused(given: Given, tmp_p
     made = stack.label_attributes("unet")
     planes = [np.full(stack.shape[1:], 2, np.uint8)] * stack.shape[0]
     stack.write_labels("unet", planes, attributes=made, overwrite=True)
-    with pytest.raises(ConfigError, match="on an earlier segmentation"):
+    with pytest.raises(ConfigError, match="on another segmentation"):
         check_agreement(read_sources([stack.path, given.quantities]))
     shutil.copytree(given.quantities, tmp_path / "quantities")
     path = tmp_path / "quantities" / "quantities.json"

@@ -40,7 +40,7 @@ def test_what_is_no_stack_is_refused() -> None:
     ]:
         with pytest.raises(StackError, match=message):
             ArrayStack(["ICE", "TLD"], wrong)
-    with pytest.raises(StackError, match="a name of its own"):
+    with pytest.raises(StackError, match="a different name"):
         ArrayStack(["ICE", "ICE"], PIXELS)
     stack = ArrayStack(["ICE", "TLD"], PIXELS)
     with pytest.raises(StackError, match="slice 5 does not exist; arrays in memory has slices 0 to 4"):

@@ -86,7 +86,7 @@ def test_a_temperature_that_only_the_range_stopped_is_not_recorded(
 ) -> None:
     fit(bundle, right=True)
     assert found(bundle) is None
-    assert "of 46080 validation pixels the best temperature is 0.05, an end of the range" in caplog.text
+    assert "on 46080 validation pixels the best temperature is 0.05, at an end of the range" in caplog.text
 
 
 @pytest.mark.parametrize("missing", ["models/model.pt", "configs/metadata.json"])

@@ -40,7 +40,7 @@ def test_a_detector_the_stack_does_not_have_is_named(tiny_stack: Stack) -> None:
 
 def test_pixels_of_another_type_than_the_models_are_refused(tiny_stack: Stack) -> None:
     LoadSlabd("image", spec_of(["ICE"], 1))(item(tiny_stack, 0))
-    with pytest.raises(StackError, match=r"are uint8, the model was trained on uint16"):
+    with pytest.raises(StackError, match=r"are uint8, but the model was trained on uint16"):
         LoadSlabd("image", spec_of(["ICE"], 1, dtype="uint16"))(item(tiny_stack, 0))
 
 

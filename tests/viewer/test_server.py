@@ -169,7 +169,7 @@ def test_snapshots_are_refused(stack: Stack, tmp_path: Path) -> None:
 def test_a_port_in_use_is_refused(stack: Stack, address: str) -> None:
     port = urlsplit(address).port
     assert port is not None
-    with pytest.raises(ConfigError, match=rf"port {port} of 127.0.0.1 cannot be used \(.*in use\); give a --port"):
+    with pytest.raises(ConfigError, match=rf"port {port} of 127.0.0.1 cannot be used \(.*in use\); give a free --port"):
         served(stack, port=port).__enter__()
 
 

@@ -90,16 +90,27 @@ def counts_of(stack: Stack, models: Sequence[Model]) -> dict[str, Counts]:
 
 def passes_of(model: Model, stack: Stack, z: int) -> Mapping[Turn, Probabilities]:
     """Return the calibrated probabilities of a slice that was turned, turned back."""
+    scaled, found = scaled_slab(model, stack, z), {}
+    for turn in OF_PASSES["flips and quarter turns"]:
+        logits = logits_of(model, np.ascontiguousarray(there(scaled, turn)))
+        found[turn] = back((logits / model.temperature).softmax(0).numpy(), turn)
+    return found
+
+
+def scaled_slab(model: Model, stack: Stack, z: int) -> npt.NDArray[np.float32]:
+    """Return what a model takes of slice z: (S*C, rows, columns)."""
     spec = model.spec.of_stack(stack.ingested)
     slab = stack.read_slab(z, spec.detectors, spec.slices).astype(np.float32)
     scaled = (slab - np.reshape(spec.channel_mean, (-1, 1, 1))) / np.reshape(spec.channel_std, (-1, 1, 1))
-    inferer, found = ExactInferer((512, 512), spec.stride), {}
-    for turn in OF_PASSES["flips and quarter turns"]:
-        turned = torch.from_numpy(np.ascontiguousarray(there(scaled.astype(np.float32), turn)))
-        with torch.no_grad():
-            logits = inferer(turned[None], model.network)[0]
-        found[turn] = back((logits / model.temperature).softmax(0).numpy(), turn)
-    return found
+    return scaled.astype(np.float32)
+
+
+def logits_of(model: Model, scaled: npt.NDArray[np.float32]) -> torch.Tensor:
+    """Return the logits (K, rows, columns) of a slab, from exact tiles."""
+    inferer = ExactInferer((512, 512), model.spec.stride)
+    with torch.no_grad():
+        logits: torch.Tensor = inferer(torch.from_numpy(scaled)[None], model.network)[0]
+    return logits
 
 
 def there(planes: npt.NDArray[np.float32], turn: Turn) -> npt.NDArray[np.float32]:
@@ -117,7 +128,12 @@ def back(planes: npt.NDArray[np.float32], turn: Turn) -> npt.NDArray[np.float32]
 
 def section_of(stack: Stack, z: int, passes: Sequence[Probabilities]) -> Document:
     """Score what the mean of some probabilities labels."""
-    predicted = (np.mean(passes, axis=0).argmax(0) + 1).astype(np.uint8)
+    return label_section(stack, z, np.mean(passes, axis=0))
+
+
+def label_section(stack: Stack, z: int, values: npt.NDArray[np.floating]) -> Document:
+    """Score labels: the phase with the greatest of some values (K, rows, columns)."""
+    predicted = (values.argmax(0) + 1).astype(np.uint8)
     return interval_section(stack, z, stack.read_annotation(z), predicted, [phase.name for phase in stack.phases])
 
 

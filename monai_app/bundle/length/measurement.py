@@ -1,9 +1,11 @@
 """Measure the cost of a training on this machine by timing some of its steps and one validation."""
 
 import gc
+import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from monai_app.device.memory import peak_bytes
 from monai_app.errors import user_error
 from monai_app.storage import refused
 from monai_app.temporary import temporary_folder
+
+_log = logging.getLogger(__name__)
 
 STEPS = 12
 """Maximum number of steps."""
@@ -64,6 +68,7 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
         AppError: the training fails for a reason that the user can correct.
     """
     begun = time.perf_counter()
+    _log.info("measuring the speed of the training on this machine")
     with temporary_folder("measured") as folder:
         models = folder / "models"
         models.mkdir()
@@ -81,7 +86,8 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
             on_cpu = torch.device(parser.get_parsed_content("device")).type == "cpu"
             if on_cpu:
                 parser.update({"processes": 1})
-            found = _timed(parser, begun)
+            with _training_not_logged():
+                found = _timed(parser, begun)
         except Exception as error:
             cause = user_error(error) or refused(error)
             if cause is None:
@@ -94,6 +100,18 @@ def measure(run: Path, overrides: Mapping[str, Any]) -> Measurement:
     else:
         torch.cuda.empty_cache()  # the training is a separate process
     return Measurement(**found, disk=disk)
+
+
+@contextmanager
+def _training_not_logged() -> Iterator[None]:
+    """Keep the lines of the measured training out of the log: they would look like those of the training itself."""
+    log = logging.getLogger("monai_app.training")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _timed(parser: ConfigParser, begun: float) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _boundaries(pooled: _Row, phases: tuple[Phase, ...]) -> Table:
 
 def _structure(found: _Row, phases: tuple[Phase, ...]) -> Iterator[Block]:
     if not found["area_um2"]:
-        yield Note("Boundary length and components are not compared: no test slice is annotated completely.")
+        yield Note("Boundary length and components are not compared: no scored slice is annotated completely.")
         return
     rows: list[list[Cell]] = []
     for phase, row in zip(phases, found["phases"], strict=True):
@@ -122,8 +122,13 @@ def _structure(found: _Row, phases: tuple[Phase, ...]) -> Iterator[Block]:
         rows.append([phase, *lengths, *components, number(row["components_ratio"])])
     lengths_of = ("boundary annotated, 1/µm", "predicted, 1/µm", "ratio")
     columns = ("phase", *lengths_of, "components annotated", "predicted", "ratio")
-    yield Table("Boundary length per area, and connected components", columns, rows)
+    yield Table(f"Boundary length per area, and connected components, on {_complete(found)}", columns, rows)
     yield Note(
         "Single wrong pixels and ragged boundaries cost little IoU and add much boundary and many components: where a "
-        "ratio is far from 1, surfaces and components measured of such labels are wrong by about as much."
+        "ratio is far from 1, surfaces and components measured on such labels are unreliable. Straight boundaries "
+        "along rows or columns are measured 5 % too short."
     )
+
+
+def _complete(found: _Row) -> str:
+    return f"{found['slices']} of {found['of_slices']} slices, annotated completely"

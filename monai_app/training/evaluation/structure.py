@@ -22,8 +22,8 @@ class Structure(Section):
     """Boundary length per area and connected components of each phase within the slice, measured as `quantify` does.
 
     Of the labelled pixels, in the annotation and in the prediction; a ratio is the latter over the former. Undefined
-    where the annotation is sparse, see `COMPLETE`. Of several slices: the length over the area, ``area_um2``, of those
-    that are not sparse, and the sum of their components.
+    where the annotation is sparse, see `COMPLETE`. Of several slices, ``of_slices``: the length over the area,
+    ``area_um2``, of the ``slices`` that are not sparse, and the sum of their components.
     """
 
     name = "structure"
@@ -39,20 +39,20 @@ class Structure(Section):
             _measured(evaluated, labels) for labels in (evaluated.true, evaluated.predicted * labelled)
         )
         rows = [_row(*of) for of in zip(names, length, own_length, number, own_number, strict=True)]
-        return {"area_um2": float(area), "phases": rows}
+        return {"slices": 1, "of_slices": 1, "area_um2": float(area), "phases": rows}
 
     def pooled(self, slices: Sequence[Document]) -> Document:
         """Add up lengths, areas and components of the slices whose annotation is complete."""
         complete = [each for each in slices if each["area_um2"] > 0]
         if not complete:
-            return _sparse([row["phase"] for row in slices[0]["phases"]])
+            return {**_sparse([row["phase"] for row in slices[0]["phases"]]), "of_slices": len(slices)}
         areas = [each["area_um2"] for each in complete]
         rows = []
         for of in zip(*(each["phases"] for each in complete), strict=True):
             lengths = [np.average([row[f"perimeter_{kind}_per_um"] for row in of], weights=areas) for kind in _KINDS]
             numbers = [sum(row[f"components_{kind}"] for row in of) for kind in _KINDS]
             rows.append(_row(of[0]["phase"], *map(float, lengths), *numbers))
-        return {"area_um2": sum(areas), "phases": rows}
+        return {"slices": len(complete), "of_slices": len(slices), "area_um2": sum(areas), "phases": rows}
 
 
 _KINDS = ("true", "predicted")
@@ -89,4 +89,4 @@ def _row(phase: str, length: float, own_length: float, number: float, own_number
 
 
 def _sparse(phases: Sequence[str]) -> Document:
-    return {"area_um2": 0.0, "phases": [_row(name, *[np.nan] * 4) for name in phases]}
+    return {"slices": 0, "of_slices": 1, "area_um2": 0.0, "phases": [_row(name, *[np.nan] * 4) for name in phases]}

@@ -59,15 +59,20 @@ def _structure_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     if found is None:
         return
     if not found["area_um2"]:
-        yield "boundary length and components are not compared: no test slice is annotated completely"
+        yield "boundary length and components are not compared: no scored slice is annotated completely"
         return
-    yield "phase           boundary, 1/um annotated   ratio  components annotated    ratio"
+    yield f"boundary length per area (1/um) and components, on {_complete(found)}:"
+    yield "phase                predicted annotated   ratio   predicted annotated    ratio"
     for row in found["phases"]:
         length, number = row["perimeter_predicted_per_um"], row["components_predicted"]
         lengths = f"{length:>14.4f}{row['perimeter_true_per_um']:>10.4f}{_number(row['perimeter_ratio']):>8}"
         yield (
             f"{row['phase']:<16}{lengths}{number:>12}{row['components_true']:>10}{_number(row['components_ratio']):>9}"
         )
+
+
+def _complete(found: Mapping[str, Any]) -> str:
+    return f"{found['slices']} of {found['of_slices']} slices, annotated completely"
 
 
 def _confidence_lines(scores: Mapping[str, Any]) -> Iterator[str]:

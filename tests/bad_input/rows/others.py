@@ -128,7 +128,7 @@ ROWS = [
     served("--max-stored=-1GiB", "-1GiB"),
     refused("a stack that does not exist", "serve nowhere.ome.zarr --bundle RUN", "nowhere.ome.zarr"),
     refused("a run folder as the stack", "serve RUN --bundle RUN", "run"),
-    refused("no bundle", "serve STACK", "--bundle"),
+    refused("is not a bundle", "serve STACK", "--bundle"),
     refused("a bundle that does not exist", "serve STACK --bundle nowhere --studies studies", "nowhere"),
     refused("a store as the bundle", "serve STACK --bundle STACK --studies studies", "tiny.ome.zarr"),
     refused("a package as the bundle", "serve STACK --bundle ZIP --studies studies", "model"),

@@ -91,7 +91,7 @@ ROWS = [
     refused(
         "quantities of labels that were segmented again",
         f"report STACK measured {PAGE}",
-        "on an earlier segmentation",
+        "on another segmentation",
         make=in_turn(labelled("found"), measured, segmented_again),
     ),
     refused(

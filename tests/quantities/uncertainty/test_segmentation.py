@@ -232,7 +232,7 @@ def test_every_phase_is_marked_where_much_of_the_volume_has_labels_without_evide
     """What is labelled as the third phase may be of any phase, and no interval shows it."""
     blocks = np.stack([np.array([[900 + n, 10, 0], [9, 800 - n, 0], [0, 0, 0]]) for n in range(9)])
     found = correct_fractions(alike(35, 25, 40), Evidence(blocks, 1))
-    assert all("40 % of the labels are of phases that no annotated pixel" in "; ".join(x.unreliable) for x in found)
+    assert all("40 % of the labels have phases that no annotated pixel" in "; ".join(x.unreliable) for x in found)
 
 
 def test_a_phase_in_few_blocks_is_marked_and_one_block_gives_no_interval() -> None:

@@ -203,7 +203,7 @@ def test_detectors_that_are_apart_are_told_without_being_asked(drifting: SampleF
     assert stack.alignment is None
     assert stack.inside(0, Rect.whole(stack.shape)) is None
     (line,) = (line for line in lines if line.startswith("warning"))
-    assert "ICE and TLD are 10.3 px apart (y 5.0, x -9.0); --align detectors" in line
+    assert "ICE and TLD are 10.3 px apart (y 5.0, x -9.0); use --align detectors" in line
     np.testing.assert_array_equal(stack.read_slab(3, ["TLD"], 1)[0], drifting.images["TLD"][3])
 
 

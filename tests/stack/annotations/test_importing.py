@@ -201,7 +201,9 @@ def test_soft_edges_are_told_from_colours(bare: Stack, tmp_path: Path) -> None:
 
 def test_values_mean_what_is_said(bare: Stack, tmp_path: Path) -> None:
     path = tiff(tmp_path / "slice_1.tif", np.array([9, 0, 300], np.uint16)[truth(1)])
-    with pytest.raises(AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: say w"):
+    with pytest.raises(
+        AnnotationError, match=r"slice_1.tif: value 300, value 9 .*phases are 1 pore, 2 hydrate: give its"
+    ):
         given(bare, path)
     with pytest.raises(AnnotationError, match=r"value 9 \(\d+ pixels\) is not a phase"):
         given(bare, path, mapping="0=pore,300=Hydrate")
@@ -286,7 +288,7 @@ def test_names_whose_number_is_not_clear_count_as_they_are(bare: Stack, tmp_path
     [
         ("labels_1.tif", truth(1), (), r"its name does not identify its slice .*--slice N"),
         ("slice_9.tif", truth(1), (), "its name does not identify its slice"),
-        ("slice_1.tif", truth(1)[1:], (), "has 39 x 30 pixels and the slices have 40 x 30"),
+        ("slice_1.tif", truth(1)[1:], (), "has 39 x 30 pixels but the slices have 40 x 30"),
         ("two.tif", np.stack([truth(1)] * 2), (), "has 2 planes and the stack 5 slices; give the slice of every plane"),
         ("two.tif", np.stack([truth(1)] * 2), (1,), r"has 2 plane\(s\) but --slice is given 1 times"),
         ("two.tif", np.stack([truth(1)] * 2), (1, "slice_1"), "slice 1 .* is given twice"),
@@ -452,7 +454,7 @@ def test_a_prediction_is_what_corrections_begin_with(bare: Stack) -> None:
     assert (done.stack.test_slices, done.stack.annotated_by(1)) == ((1,), "labels net")
     for labels, slices, text in (
         ("other", [1], "no finished label image 'other'"),
-        ("net", [], "no slice is named"),
+        ("net", [], "is given; give those to annotate"),
         ("net", [9], "slice 9 does not exist"),
         ("net", [2], "labels no pixel"),
     ):

@@ -42,7 +42,7 @@ def test_what_cannot_be_moved_or_removed_changes_nothing(stack: Stack) -> None:
     for roles, removed, text in (
         ({2: "train"}, [1], "slice 2 of .* is not annotated"),
         ({1: "test"}, [2], "slice 2 is not annotated"),
-        ({1: "test"}, [1], "slice 1 is to be moved and removed"),
+        ({1: "test"}, [1], "slice 1 is both moved and removed"),
     ):
         with pytest.raises(AnnotationError, match=text):
             change_annotations(stack, roles, removed)  # type: ignore[arg-type]

@@ -380,7 +380,7 @@ def test_the_command_tells_what_it_found_and_overwrites_nothing(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("make", "message"),
-    [(lambda root: None, "no image file"), (lambda root: write_folder(root / "labels", LABELS), "no image of a detec")],
+    [(lambda root: None, "no image file"), (lambda root: write_folder(root / "labels", LABELS), "no usable image")],
 )
 def test_folders_without_images_are_refused(make: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     make(tmp_path)

@@ -163,7 +163,7 @@ def test_refuses_a_listed_slice_that_is_not_there(sample: SampleFolder) -> None:
 
 def test_refuses_annotations_of_another_shape(sample: SampleFolder) -> None:
     tifffile.imwrite(sample.root / "annotations" / "slice_5.tif", label_plane(33, 20))
-    with pytest.raises(AnnotationError, match=r"slice_5\.tif has 33 x 20 pixels and the slices have 20 x 33"):
+    with pytest.raises(AnnotationError, match=r"slice_5\.tif has 33 x 20 pixels but the slices have 20 x 33"):
         _find(sample)
 
 

@@ -97,5 +97,5 @@ def test_names_that_are_no_phases_say_nothing(painted: SampleFolder) -> None:
 @pytest.mark.parametrize("values", [["1", "1", "2"], ["1", "x", "2"]])
 def test_segments_without_a_value_of_their_own_are_refused(painted: SampleFolder, values: list[str]) -> None:
     segments(painted.root / "a.seg.nrrd", {1: "pore", 2: "hydrate", 3: "clinker"}, values)
-    with pytest.raises(StackError, match=r"segment 'hydrate' has the value '[1x]', which is not a number of its own"):
+    with pytest.raises(StackError, match=r"segment 'hydrate' has the value '[1x]', which is not a separate number"):
         open_planes(painted.root / "a.seg.nrrd", Request(labels=True))

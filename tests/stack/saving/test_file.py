@@ -232,8 +232,8 @@ REFUSED: list[tuple[str, dict[str, Any], type[AppError], str]] = [
     ("a.nii", {"map": "../net"}, StackError, "no map"),
     ("a.nii", {"map": "probability"}, ConfigError, "--phase pore"),
     ("a.nii", {"map": "probability", "phase": "air"}, ConfigError, "'air' is unknown"),
-    ("a.nii", {"map": "confidence", "phase": "pore"}, ConfigError, "leave phase 'pore' out"),
-    ("a.nii", {"phase": "pore"}, ConfigError, "no map is asked for"),
+    ("a.nii", {"map": "confidence", "phase": "pore"}, ConfigError, "leave out phase 'pore'"),
+    ("a.nii", {"phase": "pore"}, ConfigError, "no map is requested"),
     (
         "a.nii",
         {"labels": "annotation", "region": Region.parse("2", None, None, SHAPE)},

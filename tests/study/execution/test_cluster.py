@@ -171,5 +171,5 @@ def test_a_cluster_without_workers_is_refused(tiny_stack: Stack, tmp_path: Path)
 
 
 def test_this_machine_and_others_are_not_given_together(tiny_stack: Stack, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--jobs 2 is for this machine, and --cluster tcp://127.0.0.1:1 trains"):
+    with pytest.raises(ConfigError, match=r"--jobs 2 applies to this machine, and --cluster tcp://127.0.0.1:1 trains"):
         study(tiny_stack.path, tmp_path / "s", "--jobs", 2, "--cluster", "tcp://127.0.0.1:1")

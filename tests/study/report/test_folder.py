@@ -59,7 +59,7 @@ def test_the_document_says_how_it_came_about(folder: Path, tiny_stack: Stack) ->
 
 
 @pytest.mark.parametrize(
-    ("seeds", "says"), [((0,), "without an interval; 1 seed cannot tell"), ((0, 1), "; 2 seeds cannot tell")]
+    ("seeds", "says"), [((0,), "without an interval; 1 seed is too few"), ((0, 1), "; 2 seeds is too few")]
 )
 def test_few_seeds_are_said_to_show_nothing(
     tiny_stack: Stack, tmp_path: Path, seeds: tuple[int, ...], says: str
