@@ -135,11 +135,13 @@ def work_folder(target: Path, busy: str) -> Iterator[Path]:
 
 
 def check_directory_target(target: Path, marker: str, *, overwrite: bool) -> None:
-    """Check the target of :func:`atomic_directory` before the work starts.
+    """Check the target of :func:`atomic_directory` before the work starts; an empty directory may be replaced.
 
     Raises:
         TargetExistsError: the target exists and may not be replaced.
     """
+    if target.is_dir() and not any(target.iterdir()):
+        return
     if target.exists() and not overwrite:
         clear_unused(target)
         raise TargetExistsError(f"{target} exists; choose another one, or --overwrite to replace it")

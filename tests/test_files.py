@@ -250,9 +250,20 @@ def test_clear_leftovers_gives_the_old_directory_its_name_back(target: Path) -> 
     assert _names(target.parent) == [target.name]
 
 
+def test_an_empty_folder_is_as_good_as_none(tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    target.mkdir()
+    with atomic_directory(target, "marker") as partial:
+        (partial / "marker").touch()
+    assert [path.name for path in target.iterdir()] == ["marker"]
+    with pytest.raises(TargetExistsError):
+        check_directory_target(target, "marker", overwrite=False)
+
+
 def test_a_refusal_removes_what_a_kill_after_the_end_left(tmp_path: Path) -> None:
     target, left = tmp_path / "made", (tmp_path / ".made.lock", tmp_path / ".made.partial", tmp_path / ".made.old")
     target.mkdir()
+    (target / "marker").touch()
     left[0].touch()
     left[1].mkdir()
     left[2].mkdir()

@@ -16,7 +16,8 @@ from monai_app.progress import Progress, silent
 from monai_app.stack import Stack
 from monai_app.stack.discovery.images import describe_images
 from monai_app.stack.ingestion.description import Voxel
-from monai_app.stack.ingestion.sample import Sample, check_sample
+from monai_app.stack.ingestion.sample import check_sample
+from monai_app.stack.mask import check_mask_file
 from monai_app.stack.saving import check_folder
 from monai_app.stack.saving.slices import RECORD
 from monai_app.stack.temporary_store import TemporaryStore, temporary_store
@@ -106,6 +107,8 @@ def segment_images(
             device=checked_device(device),
             workers=workers,
             cluster=cluster,
+            confidence="none",  # of the maps that the run folder asks for, nothing would remain
+            probability=False,
             tiff_dir=str(tiffs),
         )
         settings = applied(chosen, asked)
@@ -125,11 +128,14 @@ def _ingested(
     progress: Progress,
     report: Report,
 ) -> Stack:
-    """Return the images as a temporary stack, after checking that model and region fit."""
+    """Return the images as a temporary stack, after checking that model and settings fit."""
+    from monai_app.bundle.segment import check_settings
+
     spec = chosen.model.spec.reading(settings.stand_ins)
     sample = check_sample(describe_images(images, spec.detectors, voxel, report))
     spec.check_dtype(sample.dtype, images)
-    _check_region(settings, sample)
+    _check_fits(settings, (sample.slices, *sample.plane_shape))
+    check_settings(chosen.model, store.path, settings, sample.slices)
     return store.ingested(sample, progress, report)
 
 
@@ -175,10 +181,14 @@ def _unpacked(model: Path, folder: Path) -> Path:
     return bundle
 
 
-def _check_region(settings: "Applied", sample: Sample) -> None:
-    """Refuse a region before the images are ingested."""
+def _check_fits(settings: "Applied", shape: tuple[int, int, int]) -> None:
+    """Refuse a region or a mask before the images are ingested."""
     region = settings.region
-    Region.parse(region.slices, region.rows, region.columns, (sample.slices, *sample.plane_shape))
+    Region.parse(region.slices, region.rows, region.columns, shape)
+    if settings.mask is not None:
+        if not Path(settings.mask).is_file():
+            raise ConfigError(f"--mask {settings.mask} is not a file; give an image file")
+        check_mask_file(settings.mask, shape)
 
 
 def _name_of(chosen: "Applicable", settings: "Applied") -> str:
@@ -187,9 +197,9 @@ def _name_of(chosen: "Applicable", settings: "Applied") -> str:
 
     from monai_app.device.choose import chosen_device
 
-    decides = settings.model_dump(mode="json", exclude={"memory", "tiff_dir"})
+    decides = settings.model_dump(mode="json", exclude={"memory", "tiff_dir", "workers", "cluster"})
     decides |= {"device": chosen_device(settings.device).type, "torch": torch.__version__}
-    if settings.mask is not None and Path(settings.mask).is_file():
+    if settings.mask is not None:
         decides["mask"] = files.file_sha256(Path(settings.mask))
     text = json.dumps([decides, chosen.model.describe()])
     return f"labels_{hashlib.sha256(text.encode()).hexdigest()[:12]}"

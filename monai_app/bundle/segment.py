@@ -30,7 +30,26 @@ def segment(model: Model, stack: Path, name: str, settings: Applied, progress: P
     Raises:
         AppError: the settings do not fit, a target exists, or the run was stopped; completed work is kept.
     """
-    segmentation = Segmentation(
+    segmentation = _segmentation(model, stack, name, settings, progress)
+    if settings.tiff_dir is not None:
+        check_export(settings.tiff_dir, overwrite=settings.overwrite, stack=str(stack))
+    segmentation.run()
+    if settings.tiff_dir is not None:
+        export_tiff(str(stack), segmentation.name, settings.tiff_dir, overwrite=settings.overwrite)
+    return segmentation.name
+
+
+def check_settings(model: Model, stack: Path, settings: Applied, slices: int) -> None:
+    """Check settings for a stack of this many slices before it is ingested.
+
+    Raises:
+        ConfigError: one is invalid, or contradicts another one.
+    """
+    _segmentation(model, stack, "", settings, None).check_settings(slices)
+
+
+def _segmentation(model: Model, stack: Path, name: str, settings: Applied, progress: Progress | None) -> Segmentation:
+    return Segmentation(
         model.described_by(model.spec.reading(settings.stand_ins)),
         str(stack),
         name,
@@ -47,12 +66,6 @@ def segment(model: Model, stack: Path, name: str, settings: Applied, progress: P
         keep=settings.tiff_dir is not None,
         progress=progress,
     )
-    if settings.tiff_dir is not None:
-        check_export(settings.tiff_dir, overwrite=settings.overwrite, stack=str(stack))
-    segmentation.run()
-    if settings.tiff_dir is not None:
-        export_tiff(str(stack), segmentation.name, settings.tiff_dir, overwrite=settings.overwrite)
-    return segmentation.name
 
 
 def warn_of_ignored_changes(config: Mapping[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ from monai_app.progress import Progress
 
 @contextmanager
 def progress_bar(task: str, unit: str = "slice") -> Iterator[Progress]:
-    """Show a progress bar with rate and remaining time from the first call on; ``unit`` names what is counted."""
+    """Show a progress bar with rate and remaining time from the first call to the last item's; ``unit`` is counted."""
     with ExitStack() as stack:
         bars: list[tqdm[NoReturn]] = []
 
@@ -19,5 +19,7 @@ def progress_bar(task: str, unit: str = "slice") -> Iterator[Progress]:
             if not bars:
                 bars.append(stack.enter_context(tqdm(desc=task, unit=unit, total=total)))
             bars[0].update(done - bars[0].n)
+            if done == total:
+                bars.pop().close()  # what is logged afterwards would break its line
 
         yield show_progress

@@ -1,6 +1,7 @@
 """``monai-app segment``."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ import typer
 from monai_app.cli.logs import Quiet, Verbose, Verbosity
 from monai_app.cli.options import Device, Parts, X, Y, Z, stand_ins
 from monai_app.errors import ConfigError
+from monai_app.progress import silent
 
 
 def segment(
@@ -109,7 +111,7 @@ def segment(
     if images is not None and output is not None:
         of_stacks = {"--labels": labels, "--tiff": tiff, "--confidence": confidence, "--probability": probability}
         _check_only_images({"a second argument": model, **of_stacks})
-        _segment_images(first, images, output, voxel_nm, options)
+        _segment_images(first, images, output, voxel_nm, options, quiet=quiet)
     elif model is None or (images, output, voxel_nm) != (None, None, None):
         raise _incomplete(first, {"--input": images, "--output": output, "--voxel-nm": voxel_nm})
     else:
@@ -133,11 +135,13 @@ def _incomplete(first: Path, options: Mapping[str, object]) -> ConfigError:
     )
 
 
-def _segment_images(model: Path, images: Path, output: Path, voxel_nm: str | None, options: Mapping[str, Any]) -> None:
+def _segment_images(
+    model: Path, images: Path, output: Path, voxel_nm: str | None, options: Mapping[str, Any], *, quiet: bool
+) -> None:
     from monai_app.api.images import segment_images
     from monai_app.cli.progress import progress_bar
 
-    with progress_bar("ingest") as progress:
+    with nullcontext(silent) if quiet else progress_bar("ingest") as progress:
         segment_images(model, images, output, voxel_nm=_lengths(voxel_nm), **options, progress=progress)
     typer.echo(f"labels: {output}")
 

@@ -134,7 +134,16 @@ class Segmentation:
         """Refuse what can be refused before anything is computed."""
         if self.name in stack.label_names() and not self.keep:
             check_replaceable(stack.path, self.name, self.overwrite)
-        for name, value, most in (("preview", self.preview, stack.shape[0]), ("workers", self.workers, MOST_WORKERS)):
+        self.check_settings(stack.shape[0])
+        self.model.spec.check_stack(stack)
+
+    def check_settings(self, slices: int) -> None:
+        """Check the settings for a stack of this many slices, which need not exist yet.
+
+        Raises:
+            ConfigError: one is invalid, or contradicts another one.
+        """
+        for name, value, most in (("preview", self.preview, slices), ("workers", self.workers, MOST_WORKERS)):
             if not 0 <= value <= most:
                 raise ConfigError(f"{name} {value}: must be from 0 to {most}; change --{name}")
         unknown = set(self.region) - set(_AXES)
@@ -145,7 +154,6 @@ class Segmentation:
         if self.cluster:
             check_address(self.cluster)
         self.model.check_precision(self.precision, self.device)
-        self.model.spec.check_stack(stack)
 
     def _calibrate(self) -> None:
         """Let the outputs have the model's temperature, if there are any that it changes."""

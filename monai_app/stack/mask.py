@@ -47,17 +47,7 @@ class Mask:
                 f"{', '.join(self.stack.label_names()) or 'it has none'}; give one of them (--mask)"
             )
         self.check()
-        pixels = _read_file(self.source)
-        shape = pixels.shape
-        if shape not in (self.stack.shape, self.stack.shape[1:]):
-            raise ConfigError(
-                f"mask {self.source} is of shape {shape}; it must be {self.stack.shape[1:]} "
-                f"(rows, columns) or {self.stack.shape}; give a mask of this stack (--mask)"
-            )
-        if not (pixels > 0).any():
-            raise ConfigError(
-                f"mask {self.source} is 0 everywhere, so nothing would be segmented; give another (--mask)"
-            )
+        check_mask_file(self.source, self.stack.shape)
 
     @property
     def identity(self) -> str | None:
@@ -118,6 +108,22 @@ class Mask:
         """Set what lies outside to 0 in the planes of a rectangle of slice z."""
         kept = self.read(z, rect)
         return planes if kept is None else {name: plane * kept for name, plane in planes.items()}
+
+
+def check_mask_file(path: str, shape: tuple[int, int, int]) -> None:
+    """Check an image file as the mask of a stack of this shape, (slices, rows, columns).
+
+    Raises:
+        ConfigError: it is not an image, its shape is another one, or it leaves nothing.
+    """
+    pixels = _read_file(path)
+    if pixels.shape not in (shape, shape[1:]):
+        raise ConfigError(
+            f"mask {path} is of shape {pixels.shape}; it must be {shape[1:]} (rows, columns) or {shape}; give a mask "
+            "of this stack (--mask)"
+        )
+    if not (pixels > 0).any():
+        raise ConfigError(f"mask {path} is 0 everywhere, so nothing would be segmented; give another (--mask)")
 
 
 def _read_file(path: str) -> npt.NDArray[np.integer]:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -13,9 +14,12 @@ from monai_app.bundle.configs.applied import Applied
 from monai_app.bundle.model import load_model
 from monai_app.bundle.packages.package import package
 from monai_app.bundle.segment import segment
+from monai_app.cli.logs import Verbosity
+from monai_app.cli.segment import segment as command
 from monai_app.errors import ConfigError, StackError
 from monai_app.inspection import quick
 from monai_app.stack import Stack
+from tests.bad_input.row import edit_text
 from tests.conftest import made_once, run_command, write_tiny_sample
 
 VOXEL = (20.0, 10.0, 10.0)
@@ -101,7 +105,7 @@ def test_a_stopped_call_is_resumed(
     hidden = tmp_path / ".labels.segmenting"
     assert {path.name for path in hidden.iterdir()} == {"images.ome.zarr", "inputs.json", "labels"}
     caplog.set_level("INFO")
-    assert "left by the stopped call" in call()
+    assert "left by the stopped call" in call(workers=1)
     assert "are already complete" in caplog.text
     assert contents(target) == expected
     assert not hidden.exists()
@@ -113,6 +117,7 @@ def test_other_settings_do_not_resume_what_is_there(
     trained: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "labels"
+    target.mkdir()  # an empty folder may be there
     with monkeypatch.context() as patch:
         patch.setattr(files, "link_or_copy", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -121,16 +126,61 @@ def test_other_settings_do_not_resume_what_is_there(
     assert sorted(contents(target)) == ["slice_2.tif", "slice_3.tif"]
 
 
+def test_maps_that_the_run_folder_asks_for_are_not_computed(
+    trained: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    for old, new in (("confidence: none", "confidence: max"), ("probability: false", "probability: true")):
+        edit_text(run / "configs" / "inference.yaml", old, new)
+    asked: list[Applied] = []
+
+    def stop(*given: Any) -> str:
+        asked.append(given[3])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("monai_app.bundle.segment.segment", stop)
+    with pytest.raises(KeyboardInterrupt):
+        segment_images(run, images, tmp_path / "labels", voxel_nm=VOXEL)
+    assert [(each.confidence, each.probability) for each in asked] == [("none", False)]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_command_shows_a_bar_unless_it_is_to_be_quiet(
+    quiet: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Verbosity, "start", lambda _: None)
+    monkeypatch.setattr("monai_app.api.images.segment_images", lambda *_, progress, **__: progress(0, 2))
+    command(tmp_path / "model.zip", images=tmp_path, output=tmp_path / "labels", quiet=quiet)
+    shown = capsys.readouterr()
+    assert shown.out == f"labels: {tmp_path / 'labels'}\n"
+    assert ("ingest" in shown.err) is not quiet
+
+
 def test_what_does_not_fit_is_refused_before_anything_is_ingested(
     trained: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quick, "inspect", lambda *_: pytest.fail("it was ingested"))
 
-    def call(z: str | None = None) -> None:
-        segment_images(trained, images, tmp_path / "labels", voxel_nm=VOXEL, z=z)
+    def call(**options: Any) -> None:
+        segment_images(trained, images, tmp_path / "labels", voxel_nm=VOXEL, **options)
 
-    with pytest.raises(ConfigError, match="99"):
-        call("99")
+    tifffile.imwrite(tmp_path / "mask.tif", np.ones((95, 80), np.uint8))
+    monkeypatch.setattr("monai_app.device.precision.has_bfloat16", lambda _: False)
+    cases: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("99", {"z": "99"}),
+        ("nowhere.tif is not a file", {"mask": tmp_path / "nowhere.tif"}),
+        ("is of shape", {"mask": tmp_path / "mask.tif"}),
+        ("tile 'large'", {"tile": "large"}),
+        ("memory 'much'", {"memory": "much"}),
+        ("preview 9", {"preview": 9}),
+        ("'nowhere': must be the address", {"cluster": "nowhere"}),
+        ("leave out --workers 2", {"cluster": "tcp://127.0.0.1:1", "workers": 2}),
+        ("slower with bfloat16", {"precision": "bfloat16"}),
+    )
+    for says, options in cases:
+        with pytest.raises(ConfigError, match=says):
+            call(**options)
+    (tmp_path / "mask.tif").unlink()
     for file in images.rglob("*.tif"):
         tifffile.imwrite(file, tifffile.imread(file).astype("uint16"))
     with pytest.raises(StackError, match="are uint16, but the model was trained on uint8"):

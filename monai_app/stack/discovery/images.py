@@ -10,6 +10,7 @@ from monai_app.errors import ConfigError
 from monai_app.io.registry import find_format
 from monai_app.stack.discovery.describe import describe, questions
 from monai_app.stack.discovery.discover import Discovery, Report, discover
+from monai_app.stack.discovery.naming import detector_name
 from monai_app.stack.discovery.read import DESCRIPTION, read_description
 from monai_app.stack.discovery.units import Unit
 from monai_app.stack.ingestion.description import SampleDescription, Voxel
@@ -32,7 +33,8 @@ def describe_images(
         The description, with these detectors in this order.
 
     Raises:
-        ConfigError: a detector is missing, the images are ambiguous, or no file contains the voxel size.
+        ConfigError: a detector is missing, the images are ambiguous or of another detector, or no file contains the
+            voxel size.
         StackError: there are no images, or none is usable.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100  # links stay links
@@ -75,8 +77,7 @@ def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Disc
         if len(units) == 1 and units[0].name.casefold() not in ("", detectors[0].casefold()):
             raise ConfigError(
                 f"{folder} contains images of {units[0].name}, but the model needs {detectors[0]}; to replace it, add "
-                f"--detector {detectors[0]}={units[0].name}; if these are images of {detectors[0]}, move them to a "
-                f"subfolder {detectors[0]}"
+                f"--detector {detectors[0]}={units[0].name}; if these are images of {detectors[0]}, {_remedy(folder)}"
             )
         return found, {detectors[0]: _only(units, folder)}
     found = discover(folders, report)
@@ -84,7 +85,21 @@ def _found(folder: Path, detectors: Sequence[str], report: Report) -> tuple[Disc
         name: [unit for unit in found.detectors.values() if unit.entry.source.is_relative_to(path)]
         for name, path in zip(detectors, folders, strict=True)
     }
-    return found, {name: _only(below[name], path) for name, path in zip(detectors, folders, strict=True)}
+    chosen = {name: _only(below[name], path) for name, path in zip(detectors, folders, strict=True)}
+    for name, path in zip(detectors, folders, strict=True):
+        _check_recorded(chosen[name], name, path, detectors)
+    return found, chosen
+
+
+def _check_recorded(unit: Unit, name: str, subfolder: Path, detectors: Sequence[str]) -> None:
+    """Refuse a subfolder whose files record another detector of the model, or one that has its own subfolder."""
+    beside = [entry.name for entry in subfolder.parent.iterdir() if entry.is_dir() and entry != subfolder]
+    others = {other.casefold() for other in (*detectors, *beside)} - {name.casefold()}
+    if wrong := [own for own in unit.recorded if detector_name(own).casefold() in others]:
+        raise ConfigError(
+            f"{subfolder} contains images of {', '.join(wrong)}, by their metadata, but must contain those of {name}; "
+            f"rename or swap the subfolders; if these are images of {name}, {_remedy(subfolder.parent)}"
+        )
 
 
 def _subfolders(folder: Path, detectors: Sequence[str]) -> list[Path] | None:

@@ -60,10 +60,15 @@ class Unit:
             (f", {what} {n}" for what in ("channel", "page") if (n := getattr(self.entry, what)) is not None), ""
         )
         bar = f", below them a data bar of {file.bar} rows, which is removed" if file.bar else ""
-        own = sorted({file.recorded.detector for file in self.source.files if file.recorded.detector} - {self.name})
+        own = [name for name in self.recorded if name != self.name]
         called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
         slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"
         return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({self.where}{part}){bar}{called}"
+
+    @property
+    def recorded(self) -> list[str]:
+        """Detectors in the files' metadata, sorted; several if the files do not agree."""
+        return sorted({file.recorded.detector for file in self.source.files if file.recorded.detector})
 
     @property
     def file(self) -> PlaneFile:

@@ -34,6 +34,13 @@ def without(name: str) -> Make:
     return in_turn(plain, make)
 
 
+def swapped(place: Place) -> None:
+    for name, recorded in (("ICE", "TLD"), ("TLD", "ICE")):
+        for path in (place.copy("SAMPLE") / name).iterdir():
+            tags = [(34682, "s", 0, f"[Detectors]\nName={recorded}\n", True)]  # as FEI's microscopes write it
+            tifffile.imwrite(path, tifffile.imread(path), extratags=tags)
+
+
 def in_lower_case(place: Place) -> None:
     for path in place.copy("SAMPLE").iterdir():
         path.rename(path.with_name(path.name.lower()))
@@ -74,6 +81,12 @@ ROWS = [
     refused(
         "`--output` where other files are", "segment ZIP -i SAMPLE -o mine --overwrite", "mine", make=folder_at("mine")
     ),
+    taken(
+        "`--output` that is an empty folder",
+        LINE,
+        written,
+        make=in_turn(lambda place: place.copy("SAMPLE"), lambda place: (place.folder / "out").mkdir()),
+    ),
     sized("20,10"),
     sized("20,10,10,10"),
     sized("z,y,x"),
@@ -85,10 +98,20 @@ ROWS = [
     refused("images whose files say no voxel size", LINE, "--voxel-nm", make=plain),
     refused("images without one of the model's detectors", LINE, "TLD", "--detector", make=without("TLD")),
     refused("`--detector` that has no subfolder", f"{LINE} --detector TLD=SE", "SE", make=plain),
+    refused(
+        "subfolders whose files record each other's detector",
+        f"{LINE} --voxel-nm 20,10,10",
+        "ICE contains images of TLD",
+        "swap",
+        make=in_turn(plain, swapped),
+    ),
     refused("images with a slice missing", f"{LINE} --voxel-nm 20,10,10", "slice", make=without("ICE/slice_3.tif")),
     refused("images of another pixel type", f"{LINE} --voxel-nm 20,10,10", "uint16", make=stored_as("uint16")),
     refused("images of fractions", f"{LINE} --voxel-nm 20,10,10", "black and white", make=stored_as("float32")),
     refused("`--z 99` of images", f"{LINE} --z 99", "99"),
+    refused("`--mask` of images that does not exist", f"{LINE} --mask nowhere.tif", "nowhere.tif"),
+    refused("`--tile large` of images", f"{LINE} --tile large", "large"),
+    refused("`--cluster nowhere` for images", f"{LINE} --cluster nowhere", "nowhere"),
     refused("a packed model that does not exist", "segment nowhere.zip -i SAMPLE -o out", "nowhere.zip"),
     refused(
         "a text called `.zip`",

@@ -78,6 +78,15 @@ def test_a_description_in_the_folder_decides(sample: SampleFolder) -> None:
     refused(folder, "sample.yaml describes ICE, TLD, SE", "BSE", detectors=("BSE",), voxel=None)
 
 
+def test_subfolders_with_images_of_another_detector_are_refused(tmp_path: Path) -> None:
+    for name, recorded in (("ICE", "TLD"), ("TLD", "ICE"), ("SE", "InLens")):
+        write(tmp_path, name, extratags=[(34682, "s", 0, f"[Detectors]\nName={recorded}\n", True)])
+    refused(tmp_path, f"{tmp_path / 'ICE'} contains images of TLD", "swap the subfolders", "sample.yaml")
+    refused(tmp_path, f"{tmp_path / 'ICE'} contains images of TLD", detectors=("ICE",))
+    assert sources(describe_images(tmp_path, ("SE",), VOXEL)) == {"SE": tmp_path / "SE"}  # another name of it
+    refused(tmp_path / "SE", "contains images of InLens", "--detector SE=InLens", "sample.yaml", detectors=("SE",))
+
+
 def test_missing_detectors_are_named(tmp_path: Path) -> None:
     write(tmp_path, "ICE", "SE")
     refused(tmp_path, "no subfolder TLD", "subfolders are ICE, SE", "--detector MODEL=SUBFOLDER", "sample.yaml")
