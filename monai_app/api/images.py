@@ -85,7 +85,9 @@ def segment_images(
     if voxel_nm is not None and len(voxel_nm) != 3:
         raise ConfigError(f"voxel_nm {voxel_nm} has {len(voxel_nm)} numbers; give three in nm, along z, y and x")
     _check_folders(source, target, overwrite=overwrite)
-    voxel = None if voxel_nm is None else validated(Voxel, dict(zip("zyx", voxel_nm, strict=True)), "--voxel-nm")
+    voxel = None
+    if voxel_nm is not None:
+        voxel = validated(Voxel, dict(zip("zyx", voxel_nm, strict=True)), "voxel_nm (--voxel-nm)")
     place = target.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     with temporary_store(place) as store:
