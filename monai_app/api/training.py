@@ -204,7 +204,8 @@ def train(
 ) -> Run:
     """Train a model on the annotated slices of one stack or several, as ``monai-app train`` does.
 
-    The same call resumes a training that was stopped. It is logged by Python's ``logging``, a line per epoch.
+    The same call resumes a training that was stopped. It is logged by Python's ``logging``, a line per epoch;
+    several processes log to standard error.
 
     Args:
         stacks: a stack or several, opened or as paths.

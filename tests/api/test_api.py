@@ -132,7 +132,7 @@ def test_annotations_made_since_a_stack_was_opened_count(own_stack: monai_app.St
     monai_app.annotate(own_stack, labels=labels, slices=own_stack.slice_names[1], role="test", overwrite=True)
     assert opened(own_stack).roles == {**own_stack.roles, 0: "train", 1: "test"}
     assert [stack.test_slices for stack in opened_all(own_stack)] == [(1, 6)]
-    assert [*monai_app.quantify(own_stack, labels, measures="fraction").values] == ["volume_fraction"]
+    assert [*monai_app.quantify(own_stack, labels, measures="fraction").values] == ["volume_fraction", "volume"]
 
 
 def test_one_detector_may_be_given_as_its_name(own_stack: monai_app.Stack, tmp_path: Path) -> None:
