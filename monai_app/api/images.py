@@ -152,11 +152,16 @@ def _check_folders(images: Path, output: Path, *, overwrite: bool) -> None:
         problem = (
             "is a file; give the folder that contains it" if images.is_file() else "does not exist; correct the path"
         )
-        raise ConfigError(f"--input {images} {problem}")
+        raise ConfigError(f"images (--input) {images} {problem}")
     if (images / "zarr.json").is_file():
-        raise ConfigError(f"--input {images} is a store; to segment a stack, write STACK MODEL without --input")
+        raise ConfigError(
+            f"images (--input) {images} is a store; to segment a stack, call segment (write STACK MODEL without "
+            "--input)"
+        )
     if output.resolve().is_relative_to(images.resolve()) or images.resolve().is_relative_to(output.resolve()):
-        raise ConfigError(f"--output {output}: it and --input {images} overlap; choose a separate folder")
+        raise ConfigError(
+            f"output (--output) {output}: it and images (--input) {images} overlap; choose a separate folder"
+        )
     check_folder(None, output, overwrite=overwrite)
 
 

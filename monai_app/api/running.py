@@ -71,7 +71,7 @@ def checked_device(name: str | None, processes: int = 1) -> str | None:
     if name is None:
         return None
     if processes > 1:
-        raise ConfigError(f"--device {name}: each of {processes} processes uses its own device; leave it out")
+        raise ConfigError(f"device (--device) {name}: each of {processes} processes uses its own device; leave it out")
     from monai_app.device.choose import chosen_device
 
     return str(chosen_device(name))
