@@ -128,9 +128,7 @@ def test_a_file_system_without_locks_is_refused_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     monkeypatch.setattr("fcntl.flock", failing(code))
-    with pytest.raises(
-        StorageError, match=rf"^{tmp_path}: No locks available; .*; choose another one"
-    ):
+    with pytest.raises(StorageError, match=rf"^{tmp_path}: No locks available; .*; choose another one"):
         lock(tmp_path / ".target.lock", "busy").__enter__()
     assert list(tmp_path.iterdir()) == []
 

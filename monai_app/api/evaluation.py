@@ -97,9 +97,10 @@ def evaluate(
         from monai_app.api.leave_one_out import score_each_left_out
 
         if len(opened) > 1 or parts:
-            what = "--detector" if parts else ", ".join(str(stack.path) for stack in opened)
+            what = "detectors (--detector)" if parts else ", ".join(str(stack.path) for stack in opened)
             raise ConfigError(
-                f"{what}: --leave-one-out trains on one stack with its own detectors; give one, without --detector"
+                f"{what}: leave_one_out (--leave-one-out) trains on one stack with its own detectors; give one stack "
+                "and no other detectors"
             )
         document = score_each_left_out(opened[0], given, processes, options, show, logging_file)
         return Scores(document, read_document(document))

@@ -1,10 +1,11 @@
 """Types of arguments: a path or a string for a file, an opened stack or its path for a stack."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from monai_app.errors import ConfigError
 from monai_app.stack import Stack
 
 PathLike = str | os.PathLike[str]
@@ -24,19 +25,31 @@ def ignore(anything: object) -> None:
     """Ignore reported messages."""
 
 
+_Value = TypeVar("_Value")
+
+
+def several(values: _Value | Iterable[_Value]) -> list[_Value]:
+    """Return values as a list; a lone one, such as a name, is a list of one."""
+    return [values] if isinstance(values, str) or not isinstance(values, Iterable) else [*values]
+
+
 def opened(stack: StackLike) -> Stack:
-    """Return an opened stack.
+    """Return a stack with its current annotations.
 
     Raises:
-        StackError: there is no stack at the path.
+        StackError: there is no stack at the path, or another one was ingested in its place.
     """
-    return stack if isinstance(stack, Stack) else Stack.open(Path(stack))
+    return stack.reopened() if isinstance(stack, Stack) else Stack.open(Path(stack))
 
 
 def opened_all(stacks: StackLike | Sequence[StackLike]) -> list[Stack]:
-    """Return one stack, or all of several, opened.
+    """Return one stack, or all of several, with their current annotations.
 
     Raises:
-        StackError: there is no stack at a path.
+        ConfigError: there is none.
+        StackError: see `opened`.
     """
-    return [opened(stacks)] if isinstance(stacks, Stack | str | os.PathLike) else [*map(opened, stacks)]
+    given: list[StackLike] = several(stacks)
+    if not given:
+        raise ConfigError("no stack is given; give one or several")
+    return [*map(opened, given)]

@@ -86,7 +86,9 @@ def segment_images(
     if voxel_nm is not None and len(voxel_nm) != 3:
         raise ConfigError(f"voxel_nm {voxel_nm} has {len(voxel_nm)} numbers; give three in nm, along z, y and x")
     _check_folders(source, target, overwrite=overwrite)
-    voxel = None if voxel_nm is None else validated(Voxel, dict(zip("zyx", voxel_nm, strict=True)), "--voxel-nm")
+    voxel = None
+    if voxel_nm is not None:
+        voxel = validated(Voxel, dict(zip("zyx", voxel_nm, strict=True)), "voxel_nm (--voxel-nm)")
     place = target.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     with temporary_store(place) as store:
@@ -156,11 +158,16 @@ def _check_folders(images: Path, output: Path, *, overwrite: bool) -> None:
         problem = (
             "is a file; give the folder that contains it" if images.is_file() else "does not exist; correct the path"
         )
-        raise ConfigError(f"--input {images} {problem}")
+        raise ConfigError(f"images (--input) {images} {problem}")
     if (images / "zarr.json").is_file():
-        raise ConfigError(f"--input {images} is a store; to segment a stack, write STACK MODEL without --input")
+        raise ConfigError(
+            f"images (--input) {images} is a store; to segment a stack, call segment (write STACK MODEL without "
+            "--input)"
+        )
     if output.resolve().is_relative_to(images.resolve()) or images.resolve().is_relative_to(output.resolve()):
-        raise ConfigError(f"--output {output}: it and --input {images} overlap; choose a separate folder")
+        raise ConfigError(
+            f"output (--output) {output}: it and images (--input) {images} overlap; choose a separate folder"
+        )
     check_folder(None, output, overwrite=overwrite)
 
 

@@ -1,8 +1,14 @@
-"""Log lines of MONAI and Ignite, which duplicate this package's one line per epoch."""
+"""Logging, without the lines of MONAI and Ignite that duplicate this package's one line per epoch."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from monai_app.api.given import PathLike
+from monai_app.temporary import temporary_folder
 
 IGNITE = "ignite"
 """The logger of all Ignite engines."""
@@ -10,10 +16,96 @@ IGNITE = "ignite"
 _OF_METRICS = ("monai_app.validation", "monai_app.evaluation")
 """Names of the loggers that the bundles' configs give to MONAI's metric handlers."""
 
+_CONFIG = """\
+[loggers]
+keys=root,ignite,{keys}
+[handlers]
+keys=console,warnings
+[formatters]
+keys=plain
+[logger_root]
+level={level}
+handlers=console
+[logger_ignite]
+level={ignite}
+handlers=
+qualname=ignite
+[handler_console]
+class=StreamHandler
+formatter=plain
+args=(sys.{stream},)
+[handler_warnings]
+class=StreamHandler
+level=WARNING
+formatter=plain
+args=(sys.{stream},)
+[formatter_plain]
+format=%(asctime)s %(levelname)s %(message)s
+"""
+
+# MONAI's loggers have their own handlers, which write to standard output, and do not propagate.
+_OF_MONAI = """\
+[logger_{name}]
+level=INFO
+handlers={handler}
+propagate=0
+qualname={name}
+"""
+
 
 def monai_loggers() -> list[str]:
     """Return the names of MONAI's loggers whose modules have been imported."""
     return [*_OF_METRICS, *(name for name in logging.root.manager.loggerDict if name.startswith("monai."))]
+
+
+def logging_config(level: int, stream: Literal["stdout", "stderr"], *, monai: bool) -> str:
+    """Return a config file of Python's ``logging`` that logs to a stream.
+
+    Args:
+        level: ``logging.INFO`` or ``logging.WARNING``.
+        stream: the stream.
+        monai: whether lines of MONAI and Ignite below warnings are logged too.
+    """
+    names = monai_loggers()
+    config = _CONFIG.format(
+        keys=",".join(names),
+        level=logging.getLevelName(level),
+        ignite="INFO" if monai else "WARNING",
+        stream=stream,
+    )
+    handler = "console" if monai else "warnings"
+    return config + "".join(_OF_MONAI.format(name=name, handler=handler) for name in names)
+
+
+@contextmanager
+def written(config: str) -> Iterator[Path]:
+    """Write a config to a temporary file for the body."""
+    with temporary_folder("logging") as folder:
+        path = folder / "logging.conf"
+        path.write_text(config, encoding="utf8")
+        yield path
+
+
+@contextmanager
+def logging_option(logging_file: PathLike | None, processes: int) -> Iterator[str | Literal[False]]:
+    """Yield MONAI's option ``logging_file`` for a run in this many processes.
+
+    Args:
+        logging_file: config of Python's ``logging``; None leaves logging as it is, without MONAI's and Ignite's own
+            lines. New processes then log to standard error, at this process's level.
+        processes: number of processes; 1 computes in this process.
+    """
+    if logging_file is not None:
+        yield os.fspath(logging_file)
+        return
+    with without_monai_lines():
+        if processes == 1:
+            yield False
+            return
+        level = logging.INFO if logging.getLogger("monai_app").isEnabledFor(logging.INFO) else logging.WARNING
+        # The launcher redirects standard error to files and shows standard output on standard error.
+        with written(logging_config(level, "stdout", monai=False)) as path:
+            yield str(path)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monai_app.api.given import PathLike, StackLike, opened
-from monai_app.api.segmentation import Labels
+from monai_app.api.given import PathLike, StackLike, opened, several
+from monai_app.api.segmentation import Labels, labels_name
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress, Task, silent
 from monai_app.stack import Stack
@@ -48,7 +48,7 @@ def quantify(
     y: str | None = None,
     x: str | None = None,
     mask: PathLike | None = None,
-    measures: Sequence[str] | None = None,
+    measures: str | Sequence[str] | None = None,
     tortuosity: str | None = None,
     overwrite: bool = False,
     progress: Task = lambda name: nullcontext(silent),
@@ -63,7 +63,7 @@ def quantify(
         y: rows, likewise.
         x: columns, likewise.
         mask: image file, or name of a label image; only pixels above 0 are measured.
-        measures: names of the measures to compute; None means all.
+        measures: names of the measures to compute, or one; None means all.
         tortuosity: also measure the tortuosity of this phase.
         overwrite: replace an existing folder.
         progress: returns the progress callback of a measure, given its name.
@@ -72,7 +72,8 @@ def quantify(
         The quantities.
 
     Raises:
-        ConfigError: a measure is unknown or cannot be computed, the region does not fit, or nothing is segmented.
+        ConfigError: a measure is unknown or cannot be computed, the region does not fit, nothing is segmented, or the
+            labels are of another stack.
         StackError: there is no finished label image of that name, or it is damaged.
         TargetExistsError: the folder exists, and ``overwrite`` is false.
     """
@@ -84,10 +85,10 @@ def quantify(
     folder = None if output is None else Path(output)
     if folder is not None:
         check_folder(folder, overwrite=overwrite)
-    chosen = dict(chosen_measures(measures))
-    source, name = opened(stack), labels.name if isinstance(labels, Labels) else labels
+    chosen = dict(chosen_measures(None if measures is None else several(measures)))
+    source = opened(stack)
     where = Region.parse(z, y, x, source.shape)
-    measured = StoredLabels(source, name, where, None if mask is None else str(mask))
+    measured = StoredLabels(source, labels_name(labels, source), where, None if mask is None else str(mask))
     if tortuosity is not None:
         chosen["tortuosity"] = tortuosity_measure(measured, tortuosity)
     found = take_measures(measured, chosen, progress)

@@ -1,14 +1,12 @@
 """Run and inspect the configs of a run folder."""
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from monai_app.api.given import PathLike, Show
-from monai_app.api.logs import without_monai_lines
+from monai_app.api.logs import logging_option
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import Applied, kept_settings
 from monai_app.bundle.configs.plain import read_config
@@ -30,14 +28,12 @@ def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: Pat
         run: the run folder.
         command: what is run.
         show: called with it before.
-        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is, without MONAI's
-            and Ignite's own lines.
+        logging_file: config of Python's ``logging`` that MONAI applies; None as in `logging_option`.
 
     Raises:
         ConfigError: they are not trusted.
     """
-    logging = False if logging_file is None else os.fspath(logging_file)
-    with trusted_copy(run) as copy, without_monai_lines() if logging_file is None else nullcontext():
+    with trusted_copy(run) as copy, logging_option(logging_file, command.processes) as logging:
         show(command)
         files = tuple(copy / path.relative_to(run) for path in command.config_files)
         replace(command, config_files=files, overrides=command.overrides | {"logging_file": logging}).run()
@@ -75,7 +71,7 @@ def checked_device(name: str | None, processes: int = 1) -> str | None:
     if name is None:
         return None
     if processes > 1:
-        raise ConfigError(f"--device {name}: each of {processes} processes uses its own device; leave it out")
+        raise ConfigError(f"device (--device) {name}: each of {processes} processes uses its own device; leave it out")
     from monai_app.device.choose import chosen_device
 
     return str(chosen_device(name))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from monai_app.api.given import PathLike, Show, StackLike, ignore, opened
 from monai_app.domain.phase import Phase
+from monai_app.errors import ConfigError
 from monai_app.progress import Progress
 from monai_app.stack import Stack
 from monai_app.stack.html import html_picture
@@ -60,6 +61,19 @@ class Labels:
         colours = np.array([(255, 255, 255), *(phase.rgb for phase in self.phases)], np.uint8)
         legend = ", ".join(f"{phase.name} {phase.colour}" for phase in self.phases)
         return html_picture(colours[self.read(z)], f"{self.name}, slice {z}: {legend}")
+
+
+def labels_name(labels: str | Labels, stack: Stack) -> str:
+    """Return the name of a label image of the stack.
+
+    Raises:
+        ConfigError: it is another stack's.
+    """
+    if isinstance(labels, str):
+        return labels
+    if labels.stack.path != stack.path:
+        raise ConfigError(f"labels {labels.name!r} are of {labels.stack.path}, not of {stack.path}; give that stack")
+    return labels.name
 
 
 def segment(

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from monai_app.api.given import PathLike, Report, StackLike, ignore, opened
+from monai_app.api.given import PathLike, Report, StackLike, ignore, opened, several
+from monai_app.api.segmentation import Labels, labels_name
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress, silent
 from monai_app.stack import Align, Role, Stack
@@ -49,11 +50,11 @@ def annotate(
     stack: StackLike,
     source: PathLike | None = None,
     *,
-    labels: str | None = None,
-    slices: Sequence[int | str] = (),
+    labels: str | Labels | None = None,
+    slices: int | str | Sequence[int | str] = (),
     role: Role | None = None,
     mapping: str | Mapping[int, str] | None = None,
-    colours: Sequence[str] | Mapping[str, str] = (),
+    colours: str | Sequence[str] | Mapping[str, str] = (),
     dataset: str | None = None,
     merge: bool = False,
     overwrite: bool = False,
@@ -63,8 +64,8 @@ def annotate(
     Args:
         stack: the stack, opened or as a path.
         source: label image, or folder with one label image per slice, named by slice.
-        labels: name of a label image of the stack, instead of a source.
-        slices: the slice of each plane, in order: z counted from 0, or its name.
+        labels: label image of the stack, or its name, instead of a source.
+        slices: the slice of each plane, in order, or one slice: z counted from 0, or its name.
         role: ``"train"`` or ``"test"``; None keeps the role of annotated slices and means ``"train"`` for others.
         mapping: meaning of the values: ``{1: "pore", 255: "unlabelled"}`` or ``"1=pore,255=unlabelled"``.
         colours: colour in which a phase is painted: ``{"pore": "#20304f"}`` or ``["pore=#20304f"]``.
@@ -76,30 +77,36 @@ def annotate(
         The reopened stack, the slices whose annotations were set, and those whose annotations were unchanged.
 
     Raises:
-        ConfigError: both or neither of source and labels are given, or mapping or colours are invalid.
+        ConfigError: both or neither of source and labels are given, mapping or colours are invalid, or the labels are
+            of another stack.
         StackError: the files cannot be read.
         AnnotationError: labels fit no slice, a value has no meaning, or annotations exist and may not be replaced.
     """
     found = opened(stack)
     if (source is None) == (labels is None):
-        raise ConfigError("labels come from files or from the stack; give either --from PATH or --from-labels NAME")
+        raise ConfigError(
+            "labels come from files or from the stack; give either source (--from PATH) or labels (--from-labels NAME)"
+        )
     if isinstance(mapping, Mapping):
         mapping = ",".join(f"{value}={phase}" for value, phase in mapping.items())
     if isinstance(colours, Mapping):
         colours = [f"{phase}={colour}" for phase, colour in colours.items()]
+    slices = several(slices)
     if source is not None:
         return import_annotations(
             found,
             Path(source),
             slices=slices,
             role=role,
-            meaning=Meaning.parse(found.phases, mapping, colours),
+            meaning=Meaning.parse(found.phases, mapping, several(colours)),
             dataset=dataset,
             merge=merge,
             overwrite=overwrite,
         )
+    assert labels is not None  # checked above
     if mapping is not None or colours or dataset is not None:
         raise ConfigError(
-            "--mapping, --colour and --dataset apply only to files; leave them out for a label image of the stack"
+            "mapping, colours and dataset (--mapping, --colour, --dataset) apply only to files; leave them out for a "
+            "label image of the stack"
         )
-    return import_labels(found, str(labels), slices, role=role, merge=merge, overwrite=overwrite)
+    return import_labels(found, labels_name(labels, found), slices, role=role, merge=merge, overwrite=overwrite)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_app.api.given import PathLike, Report, Show, StackLike, ignore, opened_all
+from monai_app.api.given import PathLike, Report, Show, StackLike, ignore, opened_all, several
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.stack import Stack
 from monai_app.stack.html import html_table
@@ -165,14 +165,14 @@ def begin_training(
 def named_settings(
     settings: Mapping[str, Any] | None = None,
     *,
-    detectors: Sequence[str] | None = None,
+    detectors: str | Sequence[str] | None = None,
     slices: int | None = None,
     epochs: int | None = None,
     seed: int | None = None,
 ) -> dict[str, Any]:
     """Return settings of a training, including those with their own arguments."""
-    named = {
-        "detectors": [detectors] if isinstance(detectors, str) else detectors and [*detectors],
+    named: dict[str, Any] = {
+        "detectors": None if detectors is None else several(detectors),
         "slices": slices,
         "max_epochs": epochs,
         "seed": seed,
@@ -187,7 +187,7 @@ def train(
     variant: str | None = None,
     bundle: str | None = None,
     size: str = "small",
-    detectors: Sequence[str] | None = None,
+    detectors: str | Sequence[str] | None = None,
     slices: int | None = None,
     epochs: int | None = None,
     minutes: float | None = None,
@@ -204,7 +204,8 @@ def train(
 ) -> Run:
     """Train a model on the annotated slices of one stack or several, as ``monai-app train`` does.
 
-    The same call resumes a training that was stopped. It is logged by Python's ``logging``, a line per epoch.
+    The same call resumes a training that was stopped. It is logged by Python's ``logging``, a line per epoch;
+    several processes log to standard error.
 
     Args:
         stacks: a stack or several, opened or as paths.
@@ -212,7 +213,7 @@ def train(
         variant: network, detectors and slices, such as ``"sensor3d_ice+tld_3"``.
         bundle: name or path of the bundle to train; None means that of the variant, or the U-Net.
         size: size of the network and its crops: ``"small"`` for a CPU, ``"paper"`` for a GPU, ``"none"`` or ``"auto"``.
-        detectors: names of the detectors to use; None means all that the stacks share.
+        detectors: names of the detectors to use, or one; None means all that the stacks share.
         slices: odd number of slices in the slab; None means that of the variant or bundle.
         epochs: number of epochs; None means that of the size.
         minutes: time limit of the training, instead of epochs.

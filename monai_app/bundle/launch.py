@@ -60,7 +60,8 @@ def launch(arguments: Sequence[str], processes: int) -> None:
 
     Raises:
         AppError: a process raised one.
-        StoppedError: a process was killed or failed otherwise, or this process received a signal to stop.
+        KeyboardInterrupt: this process received SIGINT.
+        StoppedError: a process was killed or failed otherwise, or this process received another signal to stop.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
 
@@ -70,6 +71,8 @@ def launch(arguments: Sequence[str], processes: int) -> None:
             failures = _run(arguments, processes, folder)
     except SignalException as error:
         shutil.rmtree(folder)
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from error
         raise StoppedError(f"stopped by {signal.Signals(error.sigval).name}; {RESUMES}") from error
     if failures:
         raise _explain(failures, processes, folder)

@@ -1,5 +1,6 @@
 """Logging of the commands, to standard error; only results go to standard output."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -11,48 +12,11 @@ from typing import Annotated, Literal
 import typer
 
 from monai_app.errors import ConfigError
-from monai_app.temporary import temporary_folder
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and results.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show the equivalent MONAI command and MONAI's log.")
 ]
-
-_CONFIG = """\
-[loggers]
-keys=root,ignite,{keys}
-[handlers]
-keys=console,warnings
-[formatters]
-keys=plain
-[logger_root]
-level={level}
-handlers=console
-[logger_ignite]
-level={ignite}
-handlers=
-qualname=ignite
-[handler_console]
-class=StreamHandler
-formatter=plain
-args=(sys.{stream},)
-[handler_warnings]
-class=StreamHandler
-level=WARNING
-formatter=plain
-args=(sys.{stream},)
-[formatter_plain]
-format=%(asctime)s %(levelname)s %(message)s
-"""
-
-# MONAI's loggers have their own handlers, which write to standard output, and do not propagate.
-_OF_MONAI = """\
-[logger_{name}]
-level=INFO
-handlers={handler}
-propagate=0
-qualname={name}
-"""
 
 
 class Verbosity(Enum):
@@ -84,26 +48,18 @@ class Verbosity(Enum):
 
     def config(self, stream: Literal["stdout", "stderr"]) -> str:
         """Return a ``logging`` config file that logs to the stream."""
-        from monai_app.api.logs import monai_loggers
+        from monai_app.api.logs import logging_config
 
-        verbose = self is Verbosity.VERBOSE
-        names = monai_loggers()
-        config = _CONFIG.format(
-            keys=",".join(names),
-            level="WARNING" if self is Verbosity.QUIET else "INFO",
-            ignite="INFO" if verbose else "WARNING",
-            stream=stream,
-        )
-        handler = "console" if verbose else "warnings"
-        return config + "".join(_OF_MONAI.format(name=name, handler=handler) for name in names)
+        level = logging.WARNING if self is Verbosity.QUIET else logging.INFO
+        return logging_config(level, stream, monai=self is Verbosity.VERBOSE)
 
     @contextmanager
     def config_file(self, processes: int) -> Iterator[Path]:
         """Write the config to a temporary file for the body, for MONAI's ``run`` in this many processes."""
         import monai.bundle  # noqa: F401  its loggers exist from now on
 
-        with temporary_folder("logging") as folder:
-            path = folder / "logging.conf"
-            # With several processes, the launcher redirects standard error to files and shows standard output.
-            path.write_text(self.config("stderr" if processes == 1 else "stdout"), encoding="utf8")
+        from monai_app.api.logs import written
+
+        # With several processes, the launcher redirects standard error to files and shows standard output.
+        with written(self.config("stderr" if processes == 1 else "stdout")) as path:
             yield path

@@ -11,6 +11,8 @@ import tifffile
 import torch
 
 import monai_app
+from monai_app.api.given import opened, opened_all
+from monai_app.api.training import begin_training, named_settings
 from tests.conftest import TINY, run_command, write_tiny_sample
 
 
@@ -124,6 +126,20 @@ def test_a_stack_is_ingested_annotated_and_shown(tmp_path: Path) -> None:
     assert annotated.stack.roles[0] == "test"
 
 
+def test_annotations_made_since_a_stack_was_opened_count(own_stack: monai_app.Stack, own_run: monai_app.Run) -> None:
+    labels = monai_app.segment(own_stack, own_run, "net", z="0:2")
+    monai_app.annotate(own_stack, labels=labels, slices=0)
+    monai_app.annotate(own_stack, labels=labels, slices=own_stack.slice_names[1], role="test", overwrite=True)
+    assert opened(own_stack).roles == {**own_stack.roles, 0: "train", 1: "test"}
+    assert [stack.test_slices for stack in opened_all(own_stack)] == [(1, 6)]
+    assert [*monai_app.quantify(own_stack, labels, measures="fraction").values] == ["volume_fraction", "volume"]
+
+
+def test_one_detector_may_be_given_as_its_name(own_stack: monai_app.Stack, tmp_path: Path) -> None:
+    begin_training(own_stack, tmp_path / "run", settings=named_settings(TINY, detectors="ICE"))
+    assert monai_app.Run(tmp_path / "run").spec.detectors == ("ICE",)
+
+
 def test_names_are_text_where_a_notebook_shows_them(tmp_path: Path) -> None:
     description = write_tiny_sample(tmp_path / "sample", slices=7, rows=48)
     description.write_text(description.read_text().replace("pore", "<script>alert(1)</script>"))
@@ -132,15 +148,21 @@ def test_names_are_text_where_a_notebook_shows_them(tmp_path: Path) -> None:
     assert "<script>alert(1)</script>, hydrate, clinker" in Shown(stack).cells
 
 
-def test_what_cannot_be_done_is_refused(tiny_stack: monai_app.Stack, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_refused(
+    tiny_stack: monai_app.Stack, own_stack: monai_app.Stack, tmp_path: Path
+) -> None:
     with pytest.raises(monai_app.AppError, match="is not a run folder"):
         monai_app.segment(tiny_stack, tmp_path)
     with pytest.raises(monai_app.AppError):
         monai_app.Stack.open(str(tmp_path / "nothing.ome.zarr"))
     with pytest.raises(monai_app.AppError, match="no finished label image 'none'"):
         monai_app.quantify(tiny_stack, "none")
-    with pytest.raises(monai_app.AppError, match="give either --from PATH"):
+    with pytest.raises(monai_app.AppError, match="give either source"):
         monai_app.annotate(tiny_stack)
+    with pytest.raises(monai_app.AppError, match="no stack is given; give one or several"):
+        monai_app.train([], tmp_path / "run")
+    with pytest.raises(monai_app.AppError, match=r"are of .*own\.ome\.zarr, not of .*tiny\.ome\.zarr; give that stack"):
+        monai_app.quantify(tiny_stack, monai_app.Labels(own_stack, "net"))
 
 
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:

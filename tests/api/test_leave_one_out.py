@@ -165,4 +165,4 @@ def test_runs_and_stacks_that_leave_nothing_out_are_refused(left_out: Run, tmp_p
         folds_of(own, run)
     words = ("-m", "monai_app", "evaluate", own.path, "--run", left_out.run, "--leave-one-out", "--detector", "ICE=TLD")
     refused = run_command(*words, check=False)
-    assert (refused.returncode, "--leave-one-out trains on one stack" in refused.stderr) == (3, True)
+    assert (refused.returncode, "(--leave-one-out) trains on one stack" in refused.stderr) == (3, True)

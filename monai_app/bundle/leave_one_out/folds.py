@@ -63,7 +63,7 @@ def folds_of(stack: Stack, run: Path) -> list[Fold]:
     if "pretrained" in record:
         raise ConfigError(
             f"{run} started from the weights of another model, which may have been trained on the held-out slices; "
-            "train a run without --from, and evaluate that"
+            "train a run without pretrained (--from), and evaluate that"
         )
     if not isinstance(record["settings"].get("trained_on"), dict):
         raise ConfigError(f"{run} was trained on several stacks; leave-one-out needs a run of one stack")

@@ -46,7 +46,8 @@ def describe_images(
     if missing and voxel is None:
         raise ConfigError(
             f"{folder}: no file contains the voxel size in nm along {', '.join(missing)}"
-            f"{uncertain_size(found.sources)}; give the distances between slices, rows and columns: --voxel-nm Z,Y,X"
+            f"{uncertain_size(found.sources)}; give the distances between slices, rows and columns: voxel_nm "
+            "(--voxel-nm Z,Y,X)"
         )
     entries = {name: unit.entry.model_dump(exclude_none=True) for name, unit in units.items()}
     content = {"name": folder.name, "detectors": entries, "voxel_nm": {} if voxel is None else voxel.model_dump()}
@@ -56,7 +57,9 @@ def describe_images(
 def _described(folder: Path, detectors: Sequence[str], voxel: Voxel | None, report: Report) -> SampleDescription:
     path = folder / DESCRIPTION
     if voxel is not None:
-        raise ConfigError(f"--voxel-nm: {path} describes the images; write 'voxel_nm' there, or leave out --voxel-nm")
+        raise ConfigError(
+            f"voxel_nm (--voxel-nm): {path} describes the images; write 'voxel_nm' there, or leave it out"
+        )
     description = read_description(folder, report)
     missing = [name for name in detectors if name not in description.detectors]
     if missing:

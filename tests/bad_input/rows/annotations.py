@@ -90,7 +90,7 @@ ROWS: list[Row] = [
     refused(
         "both files and labels",
         f"annotate STACK --from {LABELS} --from-labels unet",
-        "give either --from PATH or --from-labels NAME",
+        "give either source (--from PATH) or labels (--from-labels NAME)",
     ),
     refused("files that do not exist", "annotate STACK --from nowhere.tif", "nowhere.tif"),
     refused("a stack that does not exist", f"annotate nowhere.ome.zarr --from {LABELS}", "nowhere.ome.zarr"),

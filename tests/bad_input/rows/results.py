@@ -122,7 +122,7 @@ ROWS = [
     refused(
         "`--leave-one-out` of a run that began with another model's weights",
         "evaluate STACK RUN --leave-one-out",
-        "without --from",
+        "without pretrained (--from)",
         make=in_run("run.json", lambda path: edit_json(path, lambda content: content.update(pretrained={}))),
     ),
     refused(

@@ -1,0 +1,37 @@
+"""What Python functions log."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from monai_app.api.logs import logging_option
+
+CHILD = """if True:
+    import logging, logging.config, sys
+    logging.config.fileConfig(sys.argv[1], disable_existing_loggers=False)
+    for name in ("monai_app.training", "ignite.engine", "monai.bundle.scripts"):
+        logging.getLogger(name).info("line of %s", name)
+        logging.getLogger(name).warning("warning of %s", name)
+"""
+
+
+@pytest.mark.parametrize(("level", "lines"), [("INFO", 1), ("WARNING", 0)])
+def test_several_processes_log_at_the_level_of_the_caller(
+    level: str, lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(level, "monai_app"), logging_option(None, 2) as config:
+        told = subprocess.run(
+            [sys.executable, "-c", CHILD, str(config)], capture_output=True, text=True, check=True
+        ).stdout
+    assert told.count("INFO line of monai_app.training") == told.count("INFO") == lines
+    assert told.count("WARNING warning of ") == 3
+    assert not logging.getLogger("monai.bundle.scripts").disabled
+
+
+def test_one_process_logs_as_its_caller_does() -> None:
+    with logging_option(None, 1) as option:
+        assert option is False
+    with logging_option("own.conf", 2) as option:
+        assert option == "own.conf"
