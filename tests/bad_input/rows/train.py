@@ -245,7 +245,7 @@ ROWS = [
     option("--processes -1", "processes -1"),
     option("--processes 5000", "processes 5000"),
     option("--processes 3", "batch_size", "3"),
-    option("--processes 2 --device cpu", "--device cpu"),
+    option("--processes 2 --device cpu", "--device) cpu"),
     option("--device gpu", "gpu"),
     option("--device cuda:99", "cuda:99"),
     option("--tracking wandb", "wandb"),
