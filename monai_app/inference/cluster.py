@@ -110,6 +110,8 @@ def _own_cluster(workers: int) -> Iterator[distributed.Client]:
             security=distributed.Security.temporary(),  # type: ignore[no-untyped-call]
             dashboard_address=None,
             worker_dashboard_address=None,
+            # Any free port: the scheduler serves HTTP, without pages, on 8787 otherwise, and warns if that is in use.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             memory_limit=None,  # the plan sees to the memory; with a limit Dask would pause or kill
         ) as cluster,
         distributed.Client(cluster) as client,  # type: ignore[no-untyped-call]

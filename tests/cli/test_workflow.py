@@ -326,6 +326,7 @@ def test_a_tiff_folder_in_the_way_is_refused_before_anything_is_segmented(
     own_stack: Stack, trained: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tiff").mkdir()
+    (tmp_path / "tiff" / "notes.txt").touch()
     refused = run_command(
         "-m", "monai_app", "segment", own_stack.path, trained, "--tiff", tmp_path / "tiff", check=False
     )

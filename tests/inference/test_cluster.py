@@ -70,6 +70,24 @@ def files_of(stack: Stack, name: str) -> dict[Path, bytes]:
     return {file.relative_to(folder): file.read_bytes() for file in folder.glob("[0-9]/**/*") if file.is_file()}
 
 
+def test_workers_of_this_machine_talk_to_who_has_their_key_alone() -> None:
+    """Who reaches a scheduler or a worker has it run code."""
+    others = psutil.Process().children(recursive=True)  # of other tests
+    with _own_cluster(1) as client:
+        scheduler = client.scheduler_info()["address"]
+        addresses = [scheduler, *client.scheduler_info()["workers"]]
+        own = [each for each in psutil.Process().children(recursive=True) if each not in others]
+        processes = [psutil.Process(), *own]
+        listening = [each for process in processes for each in process.net_connections() if each.status == "LISTEN"]
+        assert {each.laddr.ip for each in listening} == {"127.0.0.1"}
+        for address in addresses:
+            assert address.startswith("tls://127.0.0.1:")
+            assert {_answer(address.replace("tls", "tcp"), None), _answer(address, Security.temporary())} == {None}
+            assert _answer(address, client.security) is not None
+        pages = [f"http://127.0.0.1:{each.laddr.port}/info/main/workers.html" for each in listening]
+        assert not any(map(_is_shown, pages))
+
+
 def test_what_a_worker_cannot_read_is_told(cluster: distributed.Client, stack: Stack, tmp_path: Path) -> None:
     (chunk,) = (stack.path / "0" / "c" / "0" / "20").rglob("0/0")
     chunk.write_bytes(chunk.read_bytes()[:100])
@@ -83,6 +101,38 @@ def test_what_a_worker_cannot_read_is_told(cluster: distributed.Client, stack: S
         ).run()
 
 
+def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TIMEOUT", "2s")
+    with pytest.raises(StoppedError, match=r"tcp://127\.0\.0\.1:9 was lost"):
+        Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()
+    for address in ("tls://127.0.0.1:9", "dusk://127.0.0.1:9"):  # no certificates are configured
+        with pytest.raises(ConfigError, match=f"cluster {address}: .*Dask's configuration"):
+            Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster=address).run()
+
+
+def _answer(address: str, security: Security | None) -> object:
+    """What a node says of itself to who asks with a key; None where it says nothing."""
+
+    async def ask() -> object:
+        arguments = {} if security is None else security.get_connection_args("client")
+        async with distributed.rpc(address, connection_args=arguments, timeout=5) as node:
+            return await node.identity()
+
+    try:
+        return asyncio.run(ask())
+    except OSError:
+        return None
+
+
+def _is_shown(page: str) -> bool:
+    try:
+        with urllib.request.urlopen(page, timeout=5):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+# The last one: a client that lost its scheduler disturbs what Dask starts in this process for some time.
 def test_a_killed_worker_and_then_a_restarted_scheduler_lose_nothing(
     cluster: distributed.Client,
     stack: Stack,
@@ -115,50 +165,3 @@ def test_a_killed_worker_and_then_a_restarted_scheduler_lose_nothing(
         assert restarted.run_on_scheduler(os.getpid) != scheduler
     again.run()
     assert files_of(stack, "net") == files_of(stack, "here")
-
-
-def test_a_scheduler_that_is_not_there_is_told(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_TIMEOUT", "2s")
-    with pytest.raises(StoppedError, match=r"tcp://127\.0\.0\.1:9 was lost"):
-        Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster="tcp://127.0.0.1:9").run()
-    for address in ("tls://127.0.0.1:9", "dusk://127.0.0.1:9"):  # no certificates are configured
-        with pytest.raises(ConfigError, match=f"cluster {address}: .*Dask's configuration"):
-            Segmentation(model_of(tmp_path / "run"), str(stack.path), "net", cluster=address).run()
-
-
-def test_workers_of_this_machine_talk_to_who_has_their_key_alone() -> None:
-    """Who reaches a scheduler or a worker has it run code."""
-    with _own_cluster(1) as client:
-        scheduler = client.scheduler_info()["address"]
-        addresses = [scheduler, *client.scheduler_info()["workers"]]
-        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        listening = [each for process in processes for each in process.net_connections() if each.status == "LISTEN"]
-        assert {each.laddr.ip for each in listening} == {"127.0.0.1"}
-        for address in addresses:
-            assert address.startswith("tls://127.0.0.1:")
-            assert {_answer(address.replace("tls", "tcp"), None), _answer(address, Security.temporary())} == {None}
-            assert _answer(address, client.security) is not None
-        pages = [f"http://127.0.0.1:{each.laddr.port}/info/main/workers.html" for each in listening]
-        assert not any(map(_is_shown, pages))
-
-
-def _answer(address: str, security: Security | None) -> object:
-    """What a node says of itself to who asks with a key; None where it says nothing."""
-
-    async def ask() -> object:
-        arguments = {} if security is None else security.get_connection_args("client")
-        async with distributed.rpc(address, connection_args=arguments, timeout=5) as node:
-            return await node.identity()
-
-    try:
-        return asyncio.run(ask())
-    except OSError:
-        return None
-
-
-def _is_shown(page: str) -> bool:
-    try:
-        with urllib.request.urlopen(page, timeout=5):
-            return True
-    except (OSError, http.client.HTTPException):
-        return False

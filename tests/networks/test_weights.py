@@ -143,7 +143,7 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     for name, message in (
         ("half.pt", "damaged"),
         ("junk.pt", "damaged"),
-        ("list.pt", "holds list"),
+        ("list.pt", "holds a list, but weights"),
         ("no.pt", "does not exist"),
     ):
         for read in (read_checkpoint, read_weights):

@@ -456,7 +456,7 @@ def test_a_prediction_is_what_corrections_begin_with(bare: Stack) -> None:
         ("other", [1], "no finished label image 'other'"),
         ("net", [], "is given; give those to annotate"),
         ("net", [9], "slice 9 does not exist"),
-        ("net", [2], "labels no pixel"),
+        ("net", [2], "has no labelled pixel"),
     ):
         with pytest.raises((AnnotationError, StackError), match=text):
             import_labels(bare, labels, slices)
