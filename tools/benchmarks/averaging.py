@@ -101,7 +101,9 @@ def scaled_slab(model: Model, stack: Stack, z: int) -> npt.NDArray[np.float32]:
     """Return what a model takes of slice z: (S*C, rows, columns)."""
     spec = model.spec.of_stack(stack.ingested)
     slab = stack.read_slab(z, spec.detectors, spec.slices).astype(np.float32)
-    scaled = (slab - np.reshape(spec.channel_mean, (-1, 1, 1))) / np.reshape(spec.channel_std, (-1, 1, 1))
+    scaled: npt.NDArray[np.float64] = (slab - np.reshape(spec.channel_mean, (-1, 1, 1))) / np.reshape(
+        spec.channel_std, (-1, 1, 1)
+    )
     return scaled.astype(np.float32)
 
 
@@ -116,7 +118,7 @@ def logits_of(model: Model, scaled: npt.NDArray[np.float32]) -> torch.Tensor:
 def there(planes: npt.NDArray[np.float32], turn: Turn) -> npt.NDArray[np.float32]:
     """Turn planes (channels, rows, columns)."""
     rows, columns, exchanged = turn
-    flipped = np.flip(planes, [axis for axis, flip in ((1, rows), (2, columns)) if flip])
+    flipped = planes[:, :: -1 if rows else 1, :: -1 if columns else 1]
     return flipped.swapaxes(1, 2) if exchanged else flipped
 
 

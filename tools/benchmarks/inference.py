@@ -178,7 +178,11 @@ def engine(method: str, stack: str, run: str, part: list[int], device: str = "cp
     from monai_app.errors import AppError
 
     overrides: dict[str, Any] = {"labels_name": label_name(run, method, part), "overwrite": True, "device": device}
-    overrides |= {"engine lean": {"tile": [4096, 1024]}, "engine bfloat16": {"precision": "bfloat16"}}.get(method, {})
+    more: dict[str, dict[str, Any]] = {
+        "engine lean": {"tile": [4096, 1024]},
+        "engine bfloat16": {"precision": "bfloat16"},
+    }
+    overrides |= more.get(method, {})
     parser = bundle(run, stack, overrides)
     segmentation = parser.get_parsed_content("segmentation")
     segmentation.model.load()
@@ -227,7 +231,9 @@ def plain(method: str, stack: str, run: str, part: list[int], device: str = "cpu
         name = label_name(run, method, part)
         with source.write_result(name, fingerprint={}, overwrite=True) as result, torch.no_grad():
             for z in part:
-                image = normalise(load({"image": stack, "z": z})["image"]).as_tensor()[None]
+                image = torch.as_tensor(normalise(load({"image": stack, "z": z})["image"])).as_subclass(torch.Tensor)[
+                    None
+                ]
                 image = image.to(device).contiguous(memory_format=layout)
                 if method == "whole slice":
                     image = pad(image, (0, right, 0, below), mode="replicate")
