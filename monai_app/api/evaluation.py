@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.api.given import PathLike, Show, StackLike, ignore, opened_all
+from monai_app.api.given import LogConfig, PathLike, Show, StackLike, ignore, opened_all
 from monai_app.errors import ConfigError
 from monai_app.stack.html import html_table
 
@@ -54,7 +54,7 @@ def evaluate(
     amp: bool | None = None,
     device: str | None = None,
     show: Show = ignore,
-    logging_file: PathLike | None = None,
+    log_config: LogConfig | None = None,
 ) -> Scores:
     """Score a trained model on the test slices of one stack or several, as ``monai-app evaluate`` does.
 
@@ -68,7 +68,8 @@ def evaluate(
         amp: mixed precision; None means on a GPU.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``; None lets the bundle choose.
         show: called with the equivalent ``python -m monai.bundle run`` command.
-        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
+        log_config: returns a config of Python's ``logging`` for a stream, which MONAI applies; None leaves logging
+            unchanged.
 
     Returns:
         The scores, which are also written into the run folder with a picture of every test slice.
@@ -102,7 +103,7 @@ def evaluate(
                 f"{what}: leave_one_out (--leave-one-out) trains on one stack with its own detectors; give one stack "
                 "and no other detectors"
             )
-        document = score_each_left_out(opened[0], given, processes, options, show, logging_file)
+        document = score_each_left_out(opened[0], given, processes, options, show, log_config)
         return Scores(document, read_document(document))
     spec = read_spec(usable / "configs" / "metadata.json").reading(parts)
     for each in opened:
@@ -111,5 +112,5 @@ def evaluate(
     if usable != given:  # a run of an earlier version stays unchanged: a temporary copy is evaluated
         options["output_dir"] = str(given / "eval")
     command = run_command(usable, [each.path for each in opened], ("train", "evaluate"), processes, **options)
-    run_trusted(usable, command, show, logging_file)
+    run_trusted(usable, command, show, log_config)
     return Scores(document, read_document(document))

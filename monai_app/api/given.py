@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from monai_app.errors import ConfigError
 from monai_app.stack import Stack
@@ -19,6 +19,12 @@ Report = Callable[[str], None]
 
 Show = Callable[[Any], None]
 """Called with the equivalent ``python -m monai.bundle run`` command before the work starts."""
+
+Stream = Literal["stdout", "stderr"]
+"""Name of the stream that is logged to."""
+
+LogConfig = Callable[[Stream], str]
+"""Returns a config file of Python's ``logging`` that logs to a stream; called when MONAI's loggers exist."""
 
 
 def ignore(anything: object) -> None:

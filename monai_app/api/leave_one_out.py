@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from monai_app.api.given import PathLike, Show
+from monai_app.api.given import LogConfig, Show
 from monai_app.api.running import run_command, run_trusted
 from monai_app.bundle.configs.templates import NO_SIZE
 from monai_app.bundle.configs.trust import trusted_copy
@@ -27,7 +27,7 @@ def score_each_left_out(
     processes: int,
     options: Mapping[str, object],
     show: Show,
-    logging_file: PathLike | None,
+    log_config: LogConfig | None,
 ) -> Path:
     """Train without each annotated slice and score the model on it.
 
@@ -39,7 +39,8 @@ def score_each_left_out(
         processes: of each training, on this machine.
         options: ids or options of MONAI's ``run``.
         show: called with each ``python -m monai.bundle run`` command.
-        logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
+        log_config: returns a config of Python's ``logging`` for a stream, which MONAI applies; None leaves logging
+            unchanged.
 
     Returns:
         The document of the scores of all slices.
@@ -52,7 +53,7 @@ def score_each_left_out(
 
     def call(fold: Fold, own: Stack, configs: Sequence[str]) -> None:
         command = run_command(fold.run, [own.path], configs, processes, **options)
-        run_trusted(fold.run, command, show, logging_file)
+        run_trusted(fold.run, command, show, log_config)
 
     found = []
     for number, fold in enumerate(folds, 1):

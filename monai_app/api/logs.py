@@ -1,17 +1,13 @@
 """Logging, without the lines of MONAI and Ignite that duplicate this package's one line per epoch."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from monai_app.api.given import PathLike
+from monai_app.api.given import LogConfig, Stream
 from monai_app.temporary import temporary_folder
-
-IGNITE = "ignite"
-"""The logger of all Ignite engines."""
 
 _OF_METRICS = ("monai_app.validation", "monai_app.evaluation")
 """Names of the loggers that the bundles' configs give to MONAI's metric handlers."""
@@ -53,12 +49,12 @@ qualname={name}
 """
 
 
-def monai_loggers() -> list[str]:
+def _monai_loggers() -> list[str]:
     """Return the names of MONAI's loggers whose modules have been imported."""
     return [*_OF_METRICS, *(name for name in logging.root.manager.loggerDict if name.startswith("monai."))]
 
 
-def logging_config(level: int, stream: Literal["stdout", "stderr"], *, monai: bool) -> str:
+def logging_config(level: int, stream: Stream, *, monai: bool) -> str:
     """Return a config file of Python's ``logging`` that logs to a stream.
 
     Args:
@@ -66,7 +62,7 @@ def logging_config(level: int, stream: Literal["stdout", "stderr"], *, monai: bo
         stream: the stream.
         monai: whether lines of MONAI and Ignite below warnings are logged too.
     """
-    names = monai_loggers()
+    names = _monai_loggers()
     config = _CONFIG.format(
         keys=",".join(names),
         level=logging.getLevelName(level),
@@ -78,7 +74,7 @@ def logging_config(level: int, stream: Literal["stdout", "stderr"], *, monai: bo
 
 
 @contextmanager
-def written(config: str) -> Iterator[Path]:
+def _written(config: str) -> Iterator[Path]:
     """Write a config to a temporary file for the body."""
     with temporary_folder("logging") as folder:
         path = folder / "logging.conf"
@@ -87,33 +83,35 @@ def written(config: str) -> Iterator[Path]:
 
 
 @contextmanager
-def logging_option(logging_file: PathLike | None, processes: int) -> Iterator[str | Literal[False]]:
+def logging_option(log_config: LogConfig | None, processes: int) -> Iterator[str | Literal[False]]:
     """Yield MONAI's option ``logging_file`` for a run in this many processes.
 
     Args:
-        logging_file: config of Python's ``logging``; None leaves logging as it is, without MONAI's and Ignite's own
-            lines. New processes then log to standard error, at this process's level.
+        log_config: see `LogConfig`; None leaves logging as it is, without MONAI's and Ignite's own lines. New processes
+            then log to standard error, at this process's level.
         processes: number of processes; 1 computes in this process.
     """
-    if logging_file is not None:
-        yield os.fspath(logging_file)
+    import monai.bundle  # noqa: F401  its loggers exist from now on
+
+    # The launcher redirects standard error of several processes to files, and shows their standard output on it.
+    stream: Stream = "stderr" if processes == 1 else "stdout"
+    if log_config is not None:
+        with _written(log_config(stream)) as path:
+            yield str(path)
         return
-    with without_monai_lines():
+    with _without_monai_lines():
         if processes == 1:
             yield False
             return
         level = logging.INFO if logging.getLogger("monai_app").isEnabledFor(logging.INFO) else logging.WARNING
-        # The launcher redirects standard error to files and shows standard output on standard error.
-        with written(logging_config(level, "stdout", monai=False)) as path:
+        with _written(logging_config(level, stream, monai=False)) as path:
             yield str(path)
 
 
 @contextmanager
-def without_monai_lines() -> Iterator[None]:
+def _without_monai_lines() -> Iterator[None]:
     """Suppress log lines of MONAI, and those of Ignite below warnings, while the body runs."""
-    import monai.bundle  # noqa: F401  its loggers exist from now on
-
-    loggers, ignite = [logging.getLogger(name) for name in monai_loggers()], logging.getLogger(IGNITE)
+    loggers, ignite = [logging.getLogger(name) for name in _monai_loggers()], logging.getLogger("ignite")
     disabled, level = [each.disabled for each in loggers], ignite.level
     for each in loggers:
         each.disabled = True

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from monai_app.api.given import PathLike, Show
+from monai_app.api.given import LogConfig, Show
 from monai_app.api.logs import logging_option
 from monai_app.bundle.command import BundleCommand
 from monai_app.bundle.configs.applied import Applied, kept_settings
@@ -21,19 +21,19 @@ from monai_app.export import open_exported
 from monai_app.inference import Model
 
 
-def run_trusted(run: Path, command: BundleCommand, show: Show, logging_file: PathLike | None) -> None:
+def run_trusted(run: Path, command: BundleCommand, show: Show, log_config: LogConfig | None) -> None:
     """Run configs of a run folder if they are trusted.
 
     Args:
         run: the run folder.
         command: what is run.
         show: called with it before.
-        logging_file: config of Python's ``logging`` that MONAI applies; None as in `logging_option`.
+        log_config: see `logging_option`.
 
     Raises:
         ConfigError: they are not trusted.
     """
-    with trusted_copy(run) as copy, logging_option(logging_file, command.processes) as logging:
+    with trusted_copy(run) as copy, logging_option(log_config, command.processes) as logging:
         show(command)
         files = tuple(copy / path.relative_to(run) for path in command.config_files)
         replace(command, config_files=files, overrides=command.overrides | {"logging_file": logging}).run()

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_app.api.given import PathLike, Report, Show, StackLike, ignore, opened_all, several
+from monai_app.api.given import LogConfig, PathLike, Report, Show, StackLike, ignore, opened_all, several
 from monai_app.domain.model_spec import ModelSpec
-from monai_app.stack import Stack
 from monai_app.stack.html import html_table
 
 if TYPE_CHECKING:
@@ -60,126 +59,6 @@ class Run(os.PathLike[str]):
         return html_table(rows)
 
 
-@dataclass(frozen=True)
-class Training:
-    """A training whose run folder has been created.
-
-    Attributes:
-        path: the run folder.
-        new: whether the folder is new; otherwise its training is resumed.
-        stacks: the stacks to train on.
-        command: the ``python -m monai.bundle run`` call that trains.
-    """
-
-    path: Path
-    new: bool
-    stacks: Sequence[Stack]
-    command: "BundleCommand"
-
-    def warn(self) -> None:
-        """Log a quick check of the stacks."""
-        from monai_app.inspection import warn_of_faults
-
-        for stack in self.stacks:
-            warn_of_faults(stack)
-
-    def run(self, show: Show = ignore, logging_file: PathLike | None = None) -> Run:
-        """Train.
-
-        Args:
-            show: called with the command first.
-            logging_file: config of Python's ``logging`` that MONAI applies; None leaves logging as it is.
-
-        Raises:
-            AppError: the configs are not trusted, or the training failed or was stopped.
-        """
-        from monai_app.api.running import run_trusted
-        from monai_app.bundle.configs.trust import trusted_copy
-        from monai_app.bundle.run_folder import describe_again
-
-        with trusted_copy(self.path) as copy:
-            if not self.new:
-                describe_again(self.path, copy / "configs")  # the user may have edited it
-        run_trusted(self.path, self.command, show, logging_file)
-        return Run(self.path)
-
-
-def begin_training(
-    stacks: StackLike | Sequence[StackLike],
-    run: PathLike,
-    *,
-    variant: str | None = None,
-    bundle: str | None = None,
-    size: str = "small",
-    settings: Mapping[str, Any] | None = None,
-    minutes: float | None = None,
-    pretrained: PathLike | None = None,
-    processes: int = 1,
-    amp: bool | None = None,
-    device: str | None = None,
-    tracking: str | None = None,
-    trust: bool = False,
-    overwrite: bool = False,
-    report: Report = _log.info,
-) -> Training:
-    """Create the run folder of a training, or find the one to resume; see `train`.
-
-    Raises:
-        AppError: see `train`.
-    """
-    begun = time.time()
-    from monai_app.api.running import checked_device, run_command
-    from monai_app.bundle.checks import check_tracking
-    from monai_app.bundle.configs.templates import DEFAULT_BUNDLE
-    from monai_app.bundle.configs.variants import read_variant
-    from monai_app.bundle.launch import check_processes
-    from monai_app.bundle.recipe import begin_run
-
-    given = dict(settings or {})
-    check_processes(processes)
-    options = {"amp": amp, "device": checked_device(device, processes)}
-    if tracking is not None:
-        check_tracking(tracking)
-    opened = opened_all(stacks)
-    if variant is not None:
-        bundle, given = read_variant(variant).choose(opened[0], bundle, given)
-    path, new = begin_run(
-        DEFAULT_BUNDLE if bundle is None else bundle,
-        opened,
-        Path(run).absolute(),
-        size=size,
-        settings=given,
-        processes=processes,
-        pretrained=None if pretrained is None else Path(pretrained),
-        trust=trust,
-        overwrite=overwrite,
-        report=report,
-        begun=begun,
-        minutes=minutes,
-        options=options,
-    )
-    paths = [each.path for each in opened]
-    return Training(path, new, opened, run_command(path, paths, ("train",), processes, **options, tracking=tracking))
-
-
-def named_settings(
-    settings: Mapping[str, Any] | None = None,
-    *,
-    detectors: str | Sequence[str] | None = None,
-    slices: int | None = None,
-    epochs: int | None = None,
-    seed: int | None = None,
-) -> dict[str, Any]:
-    """Return settings of a training, including those with their own arguments."""
-    named: dict[str, Any] = {
-        "detectors": None if detectors is None else several(detectors),
-        "slices": slices,
-        "max_epochs": epochs,
-        "seed": seed,
-    }
-    return {**(settings or {}), **{name: value for name, value in named.items() if value is not None}}
-
-
 def train(
     stacks: StackLike | Sequence[StackLike],
     run: PathLike,
@@ -200,7 +79,10 @@ def train(
     tracking: str | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    dry_run: bool = False,
     report: Report = _log.info,
+    show: Show = ignore,
+    log_config: LogConfig | None = None,
 ) -> Run:
     """Train a model on the annotated slices of one stack or several, as ``monai-app train`` does.
 
@@ -226,7 +108,11 @@ def train(
         tracking: also record the training with this tracker: ``"mlflow"``.
         trust: trust the code that the bundle brings with it.
         overwrite: replace an existing run folder instead of resuming.
+        dry_run: only create the run folder.
         report: called with messages about what was done, line by line; by default they are logged.
+        show: called with the equivalent ``python -m monai.bundle run`` command.
+        log_config: returns a config of Python's ``logging`` for a stream, which MONAI applies; None leaves logging
+            unchanged.
 
     Returns:
         The run folder.
@@ -238,22 +124,57 @@ def train(
         TargetExistsError: the folder exists and is not a run folder.
         AppError: the training failed or was stopped.
     """
-    training = begin_training(
-        stacks,
-        run,
-        variant=variant,
-        bundle=bundle,
+    begun = time.time()
+    from monai_app.api.running import checked_device, run_command
+    from monai_app.bundle.checks import check_tracking
+    from monai_app.bundle.configs.templates import DEFAULT_BUNDLE
+    from monai_app.bundle.configs.variants import read_variant
+    from monai_app.bundle.launch import check_processes
+    from monai_app.bundle.recipe import begin_run
+    from monai_app.inspection import warn_of_faults
+
+    names: list[str] | None = None if detectors is None else several(detectors)
+    named: dict[str, Any] = {"detectors": names, "slices": slices, "max_epochs": epochs, "seed": seed}
+    given = {**(settings or {}), **{name: value for name, value in named.items() if value is not None}}
+    check_processes(processes)
+    options = {"amp": amp, "device": checked_device(device, processes)}
+    if tracking is not None:
+        check_tracking(tracking)
+    opened = opened_all(stacks)
+    if variant is not None:
+        bundle, given = read_variant(variant).choose(opened[0], bundle, given)
+    path, new = begin_run(
+        DEFAULT_BUNDLE if bundle is None else bundle,
+        opened,
+        Path(run).absolute(),
         size=size,
-        settings=named_settings(settings, detectors=detectors, slices=slices, epochs=epochs, seed=seed),
-        minutes=minutes,
-        pretrained=pretrained,
+        settings=given,
         processes=processes,
-        amp=amp,
-        device=device,
-        tracking=tracking,
+        pretrained=None if pretrained is None else Path(pretrained),
         trust=trust,
         overwrite=overwrite,
         report=report,
+        begun=begun,
+        minutes=minutes,
+        options=options,
     )
-    training.warn()
-    return training.run()
+    for stack in opened:
+        warn_of_faults(stack)
+    paths = [stack.path for stack in opened]
+    command = run_command(path, paths, ("train",), processes, **options, tracking=tracking)
+    if dry_run:
+        show(command)
+    else:
+        _run(path, command, show, log_config, new=new)
+    return Run(path)
+
+
+def _run(path: Path, command: "BundleCommand", show: Show, log_config: LogConfig | None, *, new: bool) -> None:
+    from monai_app.api.running import run_trusted
+    from monai_app.bundle.configs.trust import trusted_copy
+    from monai_app.bundle.run_folder import describe_again
+
+    with trusted_copy(path) as copy:
+        if not new:
+            describe_again(path, copy / "configs")  # the user may have edited it
+    run_trusted(path, command, show, log_config)

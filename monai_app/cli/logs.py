@@ -1,12 +1,9 @@
 """Logging of the commands, to standard error; only results go to standard output."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from io import StringIO
 from logging.config import fileConfig
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -52,14 +49,3 @@ class Verbosity(Enum):
 
         level = logging.WARNING if self is Verbosity.QUIET else logging.INFO
         return logging_config(level, stream, monai=self is Verbosity.VERBOSE)
-
-    @contextmanager
-    def config_file(self, processes: int) -> Iterator[Path]:
-        """Write the config to a temporary file for the body, for MONAI's ``run`` in this many processes."""
-        import monai.bundle  # noqa: F401  its loggers exist from now on
-
-        from monai_app.api.logs import written
-
-        # With several processes, the launcher redirects standard error to files and shows standard output.
-        with written(self.config("stderr" if processes == 1 else "stdout")) as path:
-            yield path

@@ -68,20 +68,25 @@ def train(
     """
     verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
     verbosity.start()
-    from monai_app.api.training import begin_training, named_settings
+    from monai_app.api.training import train as train_run
     from monai_app.bundle.configs.settings import parse_setting
 
-    names = detectors and [name.strip() for name in detectors.split(",")]
-    given = dict(map(parse_setting, settings or []))
+    if prepare_only:
+        typer.echo("--prepare-only will be removed in a later version; write --dry-run", err=True)
+    dry_run = dry_run or prepare_only
     stacks, run = stacks_and_run(paths, run)
-    training = begin_training(
+    trained = train_run(
         stacks,
         run,
         variant=variant,
         bundle=bundle,
         size=size,
-        settings=named_settings(given, detectors=names, slices=slices, epochs=epochs, seed=seed),
+        detectors=detectors and [name.strip() for name in detectors.split(",")],
+        slices=slices,
+        epochs=epochs,
         minutes=minutes,
+        seed=seed,
+        settings=dict(map(parse_setting, settings or [])),
         pretrained=pretrained,
         processes=processes,
         amp=amp,
@@ -89,12 +94,9 @@ def train(
         tracking=tracking,
         trust=trust,
         overwrite=overwrite,
+        dry_run=dry_run,
+        show=(lambda command: typer.echo(f"$ {command}")) if dry_run else verbosity.show,
+        log_config=verbosity.config,
     )
-    training.warn()
-    if prepare_only:
-        typer.echo("--prepare-only will be removed in a later version; write --dry-run", err=True)
-    if dry_run or prepare_only:
-        typer.echo(f"$ {training.command}")
-        return
-    with verbosity.config_file(processes) as config:
-        typer.echo(f"weights: {training.run(verbosity.show, config).weights}")
+    if not dry_run:
+        typer.echo(f"weights: {trained.weights}")

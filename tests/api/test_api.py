@@ -12,7 +12,6 @@ import torch
 
 import monai_app
 from monai_app.api.given import opened, opened_all
-from monai_app.api.training import begin_training, named_settings
 from tests.conftest import TINY, run_command, write_tiny_sample
 
 
@@ -136,7 +135,7 @@ def test_annotations_made_since_a_stack_was_opened_count(own_stack: monai_app.St
 
 
 def test_one_detector_may_be_given_as_its_name(own_stack: monai_app.Stack, tmp_path: Path) -> None:
-    begin_training(own_stack, tmp_path / "run", settings=named_settings(TINY, detectors="ICE"))
+    monai_app.train(own_stack, tmp_path / "run", settings=TINY, detectors="ICE", dry_run=True)
     assert monai_app.Run(tmp_path / "run").spec.detectors == ("ICE",)
 
 

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,5 +34,6 @@ def test_several_processes_log_at_the_level_of_the_caller(
 def test_one_process_logs_as_its_caller_does() -> None:
     with logging_option(None, 1) as option:
         assert option is False
-    with logging_option("own.conf", 2) as option:
-        assert option == "own.conf"
+    for processes, stream in ((1, "stderr"), (2, "stdout")):
+        with logging_option(lambda stream: f"to {stream}", processes) as option:
+            assert Path(str(option)).read_text() == f"to {stream}"

@@ -35,18 +35,17 @@ def evaluate(
     verbosity = Verbosity.of(quiet=quiet, verbose=verbose)
     verbosity.start()
     stacks, run = stacks_and_run(paths, run)
-    with verbosity.config_file(processes) as config:
-        scores = evaluate_run(
-            stacks,
-            run,
-            detectors=stand_ins(detector),
-            leave_one_out=left_out,
-            processes=processes,
-            amp=amp,
-            device=device,
-            show=verbosity.show,
-            logging_file=config,
-        )
+    scores = evaluate_run(
+        stacks,
+        run,
+        detectors=stand_ins(detector),
+        leave_one_out=left_out,
+        processes=processes,
+        amp=amp,
+        device=device,
+        show=verbosity.show,
+        log_config=verbosity.config,
+    )
     if json:
         typer.echo(scores.path.read_text(encoding="utf8").rstrip())
         return
