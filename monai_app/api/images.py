@@ -3,12 +3,13 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Unpack
 
 from monai_app import files
 from monai_app.api.given import PathLike, Report
+from monai_app.api.options import SegmentOptions, asked_settings
 from monai_app.domain.region import Region
 from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
@@ -35,21 +36,9 @@ def segment_images(
     output: PathLike,
     *,
     voxel_nm: Sequence[float] | None = None,
-    z: str | None = None,
-    y: str | None = None,
-    x: str | None = None,
-    mask: PathLike | None = None,
-    preview: int | None = None,
-    tile: str | None = None,
-    memory: str | None = None,
-    precision: Literal["float32", "bfloat16"] | None = None,
-    device: str | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
-    detectors: Mapping[str, str] | None = None,
-    overwrite: bool = False,
     progress: Progress = silent,
     report: Report = _log.info,
+    **options: Unpack[SegmentOptions],
 ) -> Path:
     """Segment a folder of images into a folder of TIFFs, as ``monai-app segment MODEL --input`` does.
 
@@ -60,21 +49,9 @@ def segment_images(
         images: a subfolder per detector, or a folder with a ``sample.yaml``.
         output: the folder to create, with one TIFF per slice.
         voxel_nm: voxel size (z, y, x) in nm; None if the files contain it.
-        z: slices to segment, ``"FIRST:END"`` with END excluded, or one; None means all.
-        y: rows, likewise.
-        x: columns, likewise.
-        mask: image file; only pixels above 0 are segmented.
-        preview: segment only this many slices, spread over the stack.
-        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the available memory.
-        memory: limit per process, such as ``"2GiB"``; None means 4 GiB, or half of the free memory.
-        precision: ``"bfloat16"`` is faster on some machines but changes some labels.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        workers: processes on this machine; 0 computes in this process.
-        cluster: address of a Dask scheduler to compute on.
-        detectors: detector of the model -> subfolder that replaces it.
-        overwrite: replace an existing folder of labels.
         progress: called with the slices that are read and their total.
         report: called with messages about what was done, line by line; by default they are logged.
+        options: region, mask, memory, device and others, see `SegmentOptions`.
 
     Returns:
         The folder of labels.
@@ -82,7 +59,7 @@ def segment_images(
     Raises:
         AppError: the arguments do not fit, the target exists, or the run was stopped.
     """
-    source, target = Path(images), Path(output)
+    source, target, overwrite = Path(images), Path(output), options.get("overwrite", False)
     if voxel_nm is not None and len(voxel_nm) != 3:
         raise ConfigError(f"voxel_nm {voxel_nm} has {len(voxel_nm)} numbers; give three in nm, along z, y and x")
     _check_folders(source, target, overwrite=overwrite)
@@ -92,26 +69,19 @@ def segment_images(
     place = target.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     with temporary_store(place) as store:
-        from monai_app.api.running import applicable, applied, asked_settings, checked_device
+        from monai_app.api.running import applicable, applied, checked_device
 
         chosen = applicable(_unpacked(Path(model), store.folder / "model"))
         tiffs = store.folder / "labels"
+        mask = options.get("mask")
         asked = asked_settings(
-            detectors=detectors,
-            z=z,
-            y=y,
-            x=x,
+            options,
             mask=None if mask is None else str(Path(mask).absolute()),  # other processes may run elsewhere
-            preview=preview,
-            tile=tile,
-            memory=memory,
-            precision=precision,
-            device=checked_device(device),
-            workers=workers,
-            cluster=cluster,
+            device=checked_device(options.get("device")),
             confidence="none",  # of the maps that the run folder asks for, nothing would remain
             probability=False,
             tiff_dir=str(tiffs),
+            overwrite=False,
         )
         settings = applied(chosen, asked)
         stack = _ingested(store, source, chosen, settings, voxel, progress, report)

@@ -110,23 +110,6 @@ class Applicable:
     command: BundleCommand
 
 
-def asked_settings(
-    *, detectors: Mapping[str, str] | None, z: str | None, y: str | None, x: str | None, **options: object
-) -> dict[str, Any]:
-    """Return the settings of `Applied` that a caller gives, that is, those that are not None.
-
-    Args:
-        detectors: detector of the model -> detector of the stack that replaces it.
-        z: slices to segment.
-        y: rows.
-        x: columns.
-        options: the other settings, by their names.
-    """
-    region = {axis: text for axis, text in (("slices", z), ("rows", y), ("columns", x)) if text is not None}
-    named = {**options, "stand_ins": dict(detectors or {}) or None, "region": region or None}
-    return {name: value for name, value in named.items() if value is not None}
-
-
 def applied(chosen: Applicable, asked: Mapping[str, Any]) -> Applied:
     """Return the settings for segmentation: the requested ones, otherwise those of the run folder.
 

@@ -1,14 +1,14 @@
 """Segment a stack."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from monai_app.api.given import PathLike, Show, StackLike, ignore, opened
+from monai_app.api.options import SegmentOptions, asked_settings
 from monai_app.domain.phase import Phase
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress
@@ -81,24 +81,12 @@ def segment(
     model: PathLike,
     labels: str | None = None,
     *,
-    z: str | None = None,
-    y: str | None = None,
-    x: str | None = None,
-    mask: PathLike | None = None,
-    preview: int | None = None,
     confidence: str | None = None,
     probability: bool | None = None,
-    tile: str | None = None,
-    memory: str | None = None,
-    precision: Literal["float32", "bfloat16"] | None = None,
-    device: str | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
     tiff: PathLike | None = None,
-    detectors: Mapping[str, str] | None = None,
-    overwrite: bool = False,
     progress: Progress | None = None,
     show: Show = ignore,
+    **options: Unpack[SegmentOptions],
 ) -> Labels:
     """Segment a stack into a label image in its store, as ``monai-app segment`` does.
 
@@ -108,24 +96,13 @@ def segment(
         stack: the stack, opened or as a path.
         model: run folder with trained weights, or an exported file.
         labels: name of the label image; None means the model's name.
-        z: slices to segment, ``"FIRST:END"`` with END excluded, or one; None means all.
-        y: rows, likewise.
-        x: columns, likewise.
-        mask: image file, or name of a label image; only pixels above 0 are segmented.
-        preview: segment only this many slices, spread over the stack, as labels ``NAME_preview``.
         confidence: also store the confidence of every pixel: ``"max"`` or ``"entropy"``.
         probability: also store the probability of every phase.
-        tile: side of a tile, or ``"ROWS,COLUMNS"``, in pixels; None chooses by the available memory.
-        memory: limit per process, such as ``"2GiB"``; None means 4 GiB, or half of the free memory.
-        precision: ``"bfloat16"`` is faster on some machines but changes some labels.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
-        workers: processes on this machine; 0 computes in this process.
-        cluster: address of a Dask scheduler to compute on.
         tiff: folder for one TIFF per slice.
-        detectors: detector of the model -> detector of the stack that replaces it.
-        overwrite: replace existing labels of that name.
         progress: called with the pixels computed and their total; None logs them.
         show: called with the equivalent ``python -m monai.bundle run`` command.
+        options: region, mask, memory, device and others, see `SegmentOptions`; a preview is stored as labels
+            ``NAME_preview``.
 
     Returns:
         The label image.
@@ -136,33 +113,23 @@ def segment(
         TargetExistsError: there are finished labels of that name, and ``overwrite`` is false.
         StoppedError: it was stopped; completed work is kept.
     """
-    from monai_app.api.running import applicable, applied, asked_settings, checked_device
+    from monai_app.api.running import applicable, applied, checked_device
     from monai_app.bundle.segment import segment as segment_stack
     from monai_app.bundle.stacks import warn_if_unfamiliar
     from monai_app.inspection import warn_of_faults
 
-    device = checked_device(device)
+    device = checked_device(options.get("device"))
     source, chosen = opened(stack), applicable(Path(model))
-    warn_if_unfamiliar(chosen.model.spec.reading(detectors or {}), source)
+    warn_if_unfamiliar(chosen.model.spec.reading(options.get("detectors") or {}), source)
     name = chosen.name if labels is None else labels
     check_label_name(name)
     asked = asked_settings(
-        detectors=detectors,
-        z=z,
-        y=y,
-        x=x,
-        mask=_mask(mask, source.label_names()),
-        preview=preview,
+        options,
+        mask=_mask(options.get("mask"), source.label_names()),
+        device=device,
         confidence=confidence,
         probability=probability,
-        tile=tile,
-        memory=memory,
-        precision=precision,
-        device=device,
-        workers=workers,
-        cluster=cluster,
         tiff_dir=None if tiff is None else str(Path(tiff).absolute()),
-        overwrite=overwrite or None,
     )
     settings = applied(chosen, asked)
     overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}

@@ -29,7 +29,7 @@ _LOOPBACK = "lo"
 _PERIOD = 0.1
 """Seconds between two polls of the processes."""
 
-RESUMES = "finished work is kept; run the same command to resume"
+RESUMES = "finished work is kept; run the same command, without --overwrite, to resume"
 
 
 def check_processes(processes: int) -> None:

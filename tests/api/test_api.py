@@ -148,7 +148,7 @@ def test_names_are_text_where_a_notebook_shows_them(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_done_is_refused(
-    tiny_stack: monai_app.Stack, own_stack: monai_app.Stack, tmp_path: Path
+    tiny_stack: monai_app.Stack, own_stack: monai_app.Stack, own_run: monai_app.Run, tmp_path: Path
 ) -> None:
     with pytest.raises(monai_app.AppError, match="is not a run folder"):
         monai_app.segment(tiny_stack, tmp_path)
@@ -158,6 +158,8 @@ def test_what_cannot_be_done_is_refused(
         monai_app.quantify(tiny_stack, "none")
     with pytest.raises(monai_app.AppError, match="give either source"):
         monai_app.annotate(tiny_stack)
+    with pytest.raises(monai_app.AppError, match="unknown key 'slices'"):
+        monai_app.segment(own_stack, own_run, slices="0:2")  # type: ignore[call-arg]
     with pytest.raises(monai_app.AppError, match="no stack is given; give one or several"):
         monai_app.train([], tmp_path / "run")
     with pytest.raises(monai_app.AppError, match=r"are of .*own\.ome\.zarr, not of .*tiny\.ome\.zarr; give that stack"):

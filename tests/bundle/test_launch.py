@@ -65,7 +65,8 @@ def test_a_killed_one_is_named_although_others_fail_when_they_lose_it(tmp_path: 
     there = f"Path('{tmp_path}/there')"
     kill = f"if rank == '1': {there}.touch(); os.kill(os.getpid(), signal.SIGKILL)\nwhile not {there}.exists(): pass\n"
     with pytest.raises(
-        StoppedError, match=r"^process 2 of 2, pid \d+, was killed by SIGKILL .*run the same command to resume$"
+        StoppedError,
+        match=r"^process 2 of 2, pid \d+, was killed by SIGKILL .*run the same command, without --overwrite, to resume$",
     ):
         launch(["-c", WAIT.format(kill + "raise RuntimeError('connection lost')")], 2)
 
