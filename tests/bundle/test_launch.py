@@ -66,7 +66,7 @@ def test_a_killed_one_is_named_although_others_fail_when_they_lose_it(tmp_path: 
     kill = f"if rank == '1': {there}.touch(); os.kill(os.getpid(), signal.SIGKILL)\nwhile not {there}.exists(): pass\n"
     with pytest.raises(
         StoppedError,
-        match=r"^process 2 of 2, pid \d+, was killed by SIGKILL .*run the same command, without --overwrite, to resume$",
+        match=r"^process 2 of 2, pid \d+, was killed by SIGKILL .*; run .*, without --overwrite, to resume$",
     ):
         launch(["-c", WAIT.format(kill + "raise RuntimeError('connection lost')")], 2)
 
@@ -86,7 +86,7 @@ def test_an_unforeseen_error_keeps_its_report() -> None:
     ],
 )
 def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals, error: str) -> None:
-    command = [warm.python(), "-c", LAUNCHER, sys.executable, WAIT.format("print('here', flush=True)")]
+    command = [warm.python(), "-c", LAUNCHER, sys.executable, WAIT.format("os.write(1, b'here\\n')")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None
