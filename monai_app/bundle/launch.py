@@ -12,9 +12,11 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from monai_app import errors
 from monai_app.errors import AppError, ConfigError, StoppedError
@@ -25,6 +27,9 @@ MOST_PROCESSES = 256
 """On one machine."""
 
 _LOOPBACK = "lo"
+
+_GRACE = 30
+"""Seconds that a process has to end after a signal."""
 
 _PERIOD = 0.1
 """Seconds between two polls of the processes."""
@@ -93,7 +98,7 @@ def _run(arguments: Sequence[str], processes: int, folder: Path) -> Mapping[int,
         "GLOO_SOCKET_IFNAME": _LOOPBACK,
         "NCCL_SOCKET_IFNAME": _LOOPBACK,
     }
-    started = None
+    started, others = None, psutil.Process().children()
     try:
         started = start_processes(
             "process",
@@ -108,7 +113,19 @@ def _run(arguments: Sequence[str], processes: int, folder: Path) -> Mapping[int,
     except SignalException as error:
         if started is not None:
             started.close(death_sig=error.sigval)
+        else:  # the signal came while they were started, and torch may not know all of them yet
+            _stop([each for each in psutil.Process().children() if each not in others], error.sigval)
         raise
+
+
+def _stop(processes: Sequence[psutil.Process], number: int) -> None:
+    """End processes by a signal, or kill those that it does not end."""
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            each.send_signal(number)
+    for each in psutil.wait_procs(processes, timeout=_GRACE)[1]:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
 
 
 def _explain(failures: Mapping[int, Any], processes: int, logs: Path) -> AppError:

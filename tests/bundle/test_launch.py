@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from torch.distributed.elastic.multiprocessing import SignalException
 
 from monai_app.bundle.launch import check_processes, launch
 from monai_app.errors import BusyError, ConfigError, StoppedError
@@ -98,6 +99,19 @@ def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals, error: str) ->
     _, told = process.communicate(timeout=60)
     assert error in told
     assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+def test_a_signal_while_processes_are_started_stops_those_that_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def interrupted(*_: object) -> None:
+        started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"]).pid)
+        raise SignalException("stopped", signal.SIGTERM)
+
+    monkeypatch.setattr("torch.distributed.elastic.multiprocessing.start_processes", interrupted)
+    with pytest.raises(StoppedError, match="stopped by SIGTERM"):
+        launch(["-c", "pass"], 2)
+    assert not psutil.pid_exists(started[0])
 
 
 def test_the_callers_signal_handlers_come_back() -> None:
