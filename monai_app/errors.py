@@ -77,6 +77,10 @@ class StoppedError(AppError, RuntimeError):
     status = 409
 
 
+class SignalError(StoppedError):
+    """A signal to this process, such as that of Ctrl-C, stopped the work; completed work is kept."""
+
+
 class InsufficientSpaceError(AppError, RuntimeError):
     """Memory, disk or quota is or would be exhausted."""
 

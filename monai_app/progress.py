@@ -1,15 +1,19 @@
-"""Progress of long work as a callback, so that library code never prints."""
+"""Progress of long work as a callback, so that library code never prints; durations and counts in words."""
 
 import logging
+import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import NoReturn
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``: once before the first item (``done=0``) and again after every item."""
 
 Task = Callable[[str], AbstractContextManager[Progress]]
 """Returns the progress callback of a named step."""
+
+_log = logging.getLogger(__name__)
 
 
 def silent(done: int, total: int) -> None:
@@ -26,19 +30,33 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def counted(count: int, noun: str) -> str:
+    """Format a count of things: ``"1 slice"`` or ``"3 slices"``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class LoggedProgress:
-    """Log progress with rate and remaining time, at most every ``interval`` seconds.
+    """Log progress with rate and remaining time.
+
+    There are at least ``interval`` seconds between two lines, and more in long work; shorter work is not logged.
 
     Args:
         task: what is being done, e.g. ``"ingest"``.
-        unit: what is counted, in the plural, e.g. ``"slices"``.
-        interval: seconds between two lines; the last item is always reported.
+        unit: what is counted, in the singular, e.g. ``"slice"``.
+        interval: seconds between two lines, at least.
         per: items per unit, e.g. a million pixels for ``"Mpixel"``.
+        report: called with each line.
     """
 
-    def __init__(self, task: str, unit: str = "slices", interval: float = 5.0, per: int = 1) -> None:
-        self.task, self.unit, self.interval, self.per = task, unit, interval, per
-        self._logger = logging.getLogger(__name__)
+    def __init__(
+        self,
+        task: str,
+        unit: str = "slice",
+        interval: float = 5.0,
+        per: int = 1,
+        report: Callable[[str], object] = _log.info,
+    ) -> None:
+        self.task, self.unit, self.interval, self.per, self.report = task, unit, interval, per, report
         self._start = self._last = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
@@ -47,11 +65,49 @@ class LoggedProgress:
         if done == 0:
             self._start = self._last = now
             return
-        if done < total and now - self._last < self.interval:
+        seconds = now - self._start
+        finished = done >= total and seconds >= self.interval
+        if not finished and now - self._last < max(self.interval, seconds / 100):
             return
         self._last = now
-        rate = done / max(now - self._start, 1e-9)
-        left = duration((total - done) / rate)
-        counts = tuple(f"{count / self.per:.{0 if self.per == 1 else 1}f}" for count in (done, total))
-        values = (*counts, self.unit, rate / self.per, self.unit, left)
-        self._logger.info("%s: %s/%s %s, %.2f %s/s, %s left", self.task, *values)
+        counts = "/".join(f"{count / self.per:.{0 if self.per == 1 else 1}f}" for count in (done, total))
+        units = self.unit if total == self.per else f"{self.unit}s"
+        rate = done / self.per / max(seconds, 1e-9)
+        speed = f"{rate:.2f} {self.unit}s/s" if rate >= 1 else f"{1 / rate:.1f} s per {self.unit}"
+        time_left = f"took {duration(seconds)}" if finished else f"{duration((total - done) * seconds / done)} left"
+        self.report(f"{self.task}: {counts} {units}, {speed}, {time_left}")
+
+
+@contextmanager
+def shown_progress(
+    task: str, unit: str, report: Callable[[str], object], *, interval: float = 5.0, keep: bool = True
+) -> Iterator[Progress]:
+    """Show progress on a terminal as a bar on standard error; otherwise, as in files, by lines.
+
+    The bar lasts from the first call to the last item's, or to the end of the body.
+
+    Args:
+        task: what is being done.
+        unit: what is counted, in the singular.
+        report: called with each line.
+        interval: seconds between two lines, at least.
+        keep: leave the bar on the terminal when it has ended.
+    """
+    if not sys.stderr.isatty():
+        yield LoggedProgress(task, unit, interval, report=report)
+        return
+    from tqdm import tqdm
+
+    with ExitStack() as stack:
+        bars: list[tqdm[NoReturn]] = []
+
+        def show(done: int, total: int) -> None:
+            if total == 0:
+                return
+            if not bars:
+                bars.append(stack.enter_context(tqdm(desc=task, unit=unit, total=total, leave=keep)))
+            bars[0].update(done - bars[0].n)
+            if done == total:
+                bars.pop().close()  # what is logged afterwards would break its line
+
+        yield show

@@ -13,7 +13,7 @@ from monai_app.api.options import SegmentOptions, asked_settings
 from monai_app.domain.region import Region
 from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
-from monai_app.progress import Progress, silent
+from monai_app.progress import Progress, counted, silent
 from monai_app.stack import Stack
 from monai_app.stack.discovery.images import describe_images
 from monai_app.stack.ingestion.description import Voxel
@@ -61,7 +61,9 @@ def segment_images(
     """
     source, target, overwrite = Path(images), Path(output), options.get("overwrite", False)
     if voxel_nm is not None and len(voxel_nm) != 3:
-        raise ConfigError(f"voxel_nm {voxel_nm} has {len(voxel_nm)} numbers; give three in nm, along z, y and x")
+        raise ConfigError(
+            f"voxel_nm {voxel_nm} has {counted(len(voxel_nm), 'number')}; give three in nm, along z, y and x"
+        )
     _check_folders(source, target, overwrite=overwrite)
     voxel = None
     if voxel_nm is not None:

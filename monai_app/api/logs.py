@@ -14,7 +14,7 @@ _OF_METRICS = ("monai_app.validation", "monai_app.evaluation")
 
 _CONFIG = """\
 [loggers]
-keys=root,ignite,{keys}
+keys=root,ignite,engine,details,{keys}
 [handlers]
 keys=console,warnings
 [formatters]
@@ -26,6 +26,14 @@ handlers=console
 level={ignite}
 handlers=
 qualname=ignite
+[logger_engine]
+level={engine}
+handlers=
+qualname={engine_name}
+[logger_details]
+level={details}
+handlers=
+qualname=monai_app
 [handler_console]
 class=StreamHandler
 formatter=plain
@@ -38,6 +46,9 @@ args=(sys.{stream},)
 [formatter_plain]
 format=%(asctime)s %(levelname)s %(message)s
 """
+
+_ENGINE = "ignite.engine.engine"
+"""Name of the logger on which Ignite announces errors, which are reported where they are handled."""
 
 # MONAI's loggers have their own handlers, which write to standard output, and do not propagate.
 _OF_MONAI = """\
@@ -67,6 +78,9 @@ def logging_config(level: int, stream: Stream, *, monai: bool) -> str:
         keys=",".join(names),
         level=logging.getLevelName(level),
         ignite="INFO" if monai else "WARNING",
+        engine="INFO" if monai else "CRITICAL",
+        engine_name=_ENGINE,
+        details="DEBUG" if monai else "NOTSET",
         stream=stream,
     )
     handler = "console" if monai else "warnings"
@@ -110,8 +124,9 @@ def logging_option(log_config: LogConfig | None, processes: int) -> Iterator[str
 
 @contextmanager
 def _without_monai_lines() -> Iterator[None]:
-    """Suppress log lines of MONAI, and those of Ignite below warnings, while the body runs."""
-    loggers, ignite = [logging.getLogger(name) for name in _monai_loggers()], logging.getLogger("ignite")
+    """Suppress log lines of MONAI and of Ignite's engines, and others of Ignite below warnings, in the body."""
+    loggers = [logging.getLogger(name) for name in (*_monai_loggers(), _ENGINE)]
+    ignite = logging.getLogger("ignite")
     disabled, level = [each.disabled for each in loggers], ignite.level
     for each in loggers:
         each.disabled = True

@@ -20,6 +20,7 @@ import psutil
 
 from monai_app import errors
 from monai_app.errors import AppError, ConfigError, StoppedError
+from monai_app.progress import counted
 from monai_app.storage import refused
 from monai_app.temporary import process_folder
 
@@ -52,7 +53,8 @@ def check_processes(processes: int) -> None:
     gpus = torch.cuda.device_count()
     if gpus and processes > gpus:
         raise ConfigError(
-            f"processes {processes}: this machine has {gpus} GPU(s), and each process needs one; lower the number"
+            f"processes {processes}: this machine has {counted(gpus, 'GPU')}, and each process needs one; lower "
+            "the number"
         )
 
 
@@ -65,8 +67,8 @@ def launch(arguments: Sequence[str], processes: int) -> None:
 
     Raises:
         AppError: a process raised one.
-        KeyboardInterrupt: this process received SIGINT.
-        StoppedError: a process was killed or failed otherwise, or this process received another signal to stop.
+        KeyboardInterrupt: this process received a signal to stop.
+        StoppedError: a process was killed, or failed otherwise.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
 
@@ -76,9 +78,7 @@ def launch(arguments: Sequence[str], processes: int) -> None:
             failures = _run(arguments, processes, folder)
     except SignalException as error:
         shutil.rmtree(folder)
-        if error.sigval == signal.SIGINT:
-            raise KeyboardInterrupt from error
-        raise StoppedError(f"stopped by {signal.Signals(error.sigval).name}; {RESUMES}") from error
+        raise KeyboardInterrupt from error
     if failures:
         raise _explain(failures, processes, folder)
     shutil.rmtree(folder)

@@ -15,6 +15,7 @@ from monai_app.domain.region import Rect
 from monai_app.domain.training_stack import MOST_VOXEL_RATIO, TrainingStack, differences, voxel_ratio, voxel_text
 from monai_app.errors import AnnotationError, ConfigError, StackError
 from monai_app.inspection.appearance import measure_appearance
+from monai_app.progress import counted
 from monai_app.stack import Stack
 from monai_app.training.split import split_stack
 from monai_app.transforms import annotated_items, measure_greys, measure_scaling
@@ -54,8 +55,8 @@ def check_stacks(stacks: Sequence[Stack], detectors: Sequence[str], slices: int)
     for stack in stacks:
         if slices > stack.shape[0]:
             raise ConfigError(
-                f"slices {slices}: {stack.path} has {stack.shape[0]} slices, which is the most a slab can have; lower "
-                "it"
+                f"slices {slices}: {stack.path} has {counted(stack.shape[0], 'slice')}, which is the most a slab can "
+                "have; lower it"
             )
         missing = [name for name in detectors if name not in stack.detectors]
         if missing and len(stacks) > 1:

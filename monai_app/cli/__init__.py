@@ -4,8 +4,10 @@ Nothing here imports torch before a command runs, which keeps ``--help`` fast.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -31,7 +33,7 @@ from monai_app.cli.stack.propose import propose
 from monai_app.cli.stack.simulate import simulate
 from monai_app.cli.stack.view import view
 from monai_app.cli.train import train
-from monai_app.errors import REFUSED, AppError
+from monai_app.errors import REFUSED, AppError, SignalError
 from monai_app.names import printable
 from monai_app.storage import storage_error
 
@@ -72,7 +74,17 @@ for title, commands in SECTIONS.items():
 app.command(cls=Command, hidden=True)(save)
 
 STOPPED = 130
-"""Exit code after Ctrl-C. `REFUSED` is the code of an error; the parser exits with 2 on a usage error."""
+"""Exit code after Ctrl-C or another signal to stop."""
+
+EXIT_CODES = {
+    0: "The command is done.",
+    1: "`inspect`, `verify` or `check` found faults, or `trust` was not confirmed. With a traceback: a fault of the "
+    "program itself.",
+    2: "An option or argument is misspelt, missing or of another type.",
+    REFUSED: "The command is refused, or failed: the message names the value, the rule and the remedy.",
+    STOPPED: "A signal stopped the command (Ctrl-C, SIGTERM): the message says whether it can be resumed.",
+}
+"""Exit code -> its meaning."""
 
 
 @app.callback()
@@ -89,7 +101,10 @@ def main() -> None:
     _escape_output()
     os.environ["MPLBACKEND"] = "agg"  # pictures go into files; a notebook's backend is often not installed
     try:
-        app(prog_name="monai-app", color=True)  # otherwise click strips escape sequences from names
+        with _stopped_by_signals():
+            app(prog_name="monai-app", color=True)  # otherwise click strips escape sequences from names
+    except SignalError as error:
+        _end(str(error), STOPPED)
     except AppError as error:
         _end(str(error), REFUSED)
     except OSError as error:
@@ -107,6 +122,28 @@ def _stopped(command: str, *words: str) -> str:
     if command in RESUMED or "--leave-one-out" in words:
         return "stopped; run the same command to resume"
     return "stopped; run the same command to start over"
+
+
+class _Signal(KeyboardInterrupt):
+    """A signal to stop. Python kills a process in which `eval` raised `KeyboardInterrupt` itself, as MONAI's may."""
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop the body alike, unless the process that started this one has it ignore them."""
+
+    def stop(*_: object) -> None:
+        raise _Signal
+
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    own = [number for number, handler in defaults.items() if signal.getsignal(number) is handler]
+    for number in own:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in own:
+            signal.signal(number, defaults[number])
 
 
 def _end(message: str, code: int) -> None:

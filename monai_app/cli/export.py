@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from monai_app.cli.logs import Verbose, Verbosity
+from monai_app.cli.logs import ShowCommand, Verbosity
 
 
 def export(
@@ -16,7 +16,7 @@ def export(
         typer.Option(help="Format of the file; the suffixes are .ts, .pt2 and .onnx."),
     ] = "torchscript",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
-    verbose: Verbose = False,
+    verbose: ShowCommand = False,
 ) -> None:
     """Write a trained model as a TorchScript, torch.export or ONNX file.
 

@@ -14,6 +14,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings a
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also show the equivalent MONAI command and MONAI's log.")
 ]
+ShowCommand = Annotated[bool, typer.Option("--verbose", "-v", help="Also show the equivalent MONAI command.")]
 
 
 class Verbosity(Enum):

@@ -8,6 +8,7 @@ import typer
 
 from monai_app.errors import ConfigError
 from monai_app.names import printable
+from monai_app.progress import counted
 
 if TYPE_CHECKING:
     from monai_app.bundle.packages.manifest import Files
@@ -92,10 +93,10 @@ def check(
     from monai_app.bundle.packages.verify import check_package
 
     files, tile = check_package(bundle)
-    typer.echo(f"files    {files.same} are unchanged since packing")
+    typer.echo(f"files    {files.same} unchanged since packing")
     for line in _changed(files):
         typer.echo(line)
-    typer.echo(f"tile     {tile.compared} pixels compared, {tile.differing} differ")
+    typer.echo(f"tile     {counted(tile.compared, 'pixel')} compared, {tile.differing} differ")
     if tile.differing:
         typer.echo(
             printable(f"monai-app: {bundle} does not reproduce the labels of its test tile on this machine"), err=True
@@ -182,11 +183,12 @@ def verify(
 
         files, tile = check_package(target)
         differs = (
-            f"{target} does not reproduce the labels of its test tile on this machine ({tile.differing} pixels differ)"
+            f"{target} does not reproduce the labels of its test tile on this machine: {tile.differing} of its "
+            f"{counted(tile.compared, 'pixel')} differ"
         )
         faults, notes = (
             [differs] if tile.differing else [],
-            [f"{files.same} files are unchanged since packing", *_changed(files)],
+            [f"{counted(files.same, 'file')} unchanged since packing", *_changed(files)],
         )
     else:
         from monai_app.api.running import trained_run
@@ -208,10 +210,10 @@ def _verified_stack(path: Path, add: bool, source: Path | None) -> tuple[list[st
     from monai_app.stack.comparison import compare_with_source
     from monai_app.stack.verification import verify_store
 
-    with progress_bar("verify") as progress:
+    with progress_bar("verify", "plane") as progress:
         found = verify_store(path, progress)
     if add and not found.faults:
-        with progress_bar("add checksums") as progress:
+        with progress_bar("add checksums", "plane") as progress:
             add_checksums(path, progress)
         found.notes = ["all files now have checksums"]
     if source is not None and not found.faults:

@@ -1,25 +1,13 @@
 """Progress on the command line."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import NoReturn
+from contextlib import AbstractContextManager
+from functools import partial
 
-from tqdm import tqdm
+import typer
 
-from monai_app.progress import Progress
+from monai_app.progress import Progress, shown_progress
 
 
-@contextmanager
-def progress_bar(task: str, unit: str = "slice") -> Iterator[Progress]:
-    """Show a progress bar with rate and remaining time from the first call to the last item's; ``unit`` is counted."""
-    with ExitStack() as stack:
-        bars: list[tqdm[NoReturn]] = []
-
-        def show_progress(done: int, total: int) -> None:
-            if not bars:
-                bars.append(stack.enter_context(tqdm(desc=task, unit=unit, total=total)))
-            bars[0].update(done - bars[0].n)
-            if done == total:
-                bars.pop().close()  # what is logged afterwards would break its line
-
-        yield show_progress
+def progress_bar(task: str, unit: str = "slice") -> AbstractContextManager[Progress]:
+    """Show progress on standard error, see `shown_progress`; ``unit`` is counted."""
+    return shown_progress(task, unit, partial(typer.echo, err=True))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from monai_app.cli.logs import Quiet, Verbose, Verbosity
+from monai_app.cli.logs import Quiet, Verbosity
 from monai_app.cli.options import Device, Parts, X, Y, Z, stand_ins
 from monai_app.errors import ConfigError
 from monai_app.progress import silent
@@ -84,7 +84,9 @@ def segment(
         bool, typer.Option(help="Replace existing labels of that name, or the existing folder.")
     ] = False,
     quiet: Quiet = False,
-    verbose: Verbose = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also show the equivalent MONAI command and how tiles are planned.")
+    ] = False,
 ) -> None:
     """Segment a stack (STACK MODEL) or a folder of images (MODEL -i FOLDER -o LABELS).
 

@@ -8,6 +8,7 @@ import typer
 
 from monai_app.cli.options import Device
 from monai_app.errors import ConfigError
+from monai_app.progress import counted
 
 TOKEN = "MONAI_APP_TOKEN"  # the name of an environment variable
 """Environment variable that may hold the token."""
@@ -130,9 +131,9 @@ def serve(
         if not prepare_only:
             serve_stack(wanted, workspace, access, port, typer.echo)
             return
-        with progress_bar("export") as progress:
+        with progress_bar("export", "case") as progress:
             count = export_cases(wanted, workspace, progress)
-    typer.echo(f"{count} cases: {workspace.cases}")
+    typer.echo(f"{counted(count, 'case')}: {workspace.cases}")
 
 
 def _absolute(bundle: str) -> str:

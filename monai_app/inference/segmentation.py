@@ -5,6 +5,7 @@ import logging
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from monai_app.background.address import check_address
 from monai_app.device.precision import Precision
 from monai_app.domain.region import Region
-from monai_app.errors import ConfigError, StoppedError
+from monai_app.errors import ConfigError, SignalError
 from monai_app.files import write_json
 from monai_app.inference.compute import TileNetwork, prepare
 from monai_app.inference.model import Model
@@ -25,7 +26,7 @@ from monai_app.inference.tiling.plan import Plan, Tile
 from monai_app.inference.tiling.planner import Estimate, Planner
 from monai_app.inference.tiling.request import Request
 from monai_app.inference.worker import Job, advancing, compute_here
-from monai_app.progress import LoggedProgress, Progress
+from monai_app.progress import LoggedProgress, Progress, counted, duration
 from monai_app.provenance import provenance
 from monai_app.stack import Stack
 from monai_app.stack.label_images.registry import check_replaceable, clear_unused
@@ -102,7 +103,7 @@ class Segmentation:
         Raises:
             AppError: something does not fit, is in the way, or stopped the run; what is done is kept.
         """
-        stack = Stack.open(self.path)
+        begun, stack = time.monotonic(), Stack.open(self.path)
         self.model = self.model.described_by(self.model.spec.of_stack(stack.ingested))
         self._check(stack)
         self._calibrate()
@@ -117,18 +118,18 @@ class Segmentation:
             _log.info("labels %r are already complete", self.name)
             return
         for line in plan.describe():
-            _log.info("%s", line)
+            _log.debug("%s", line)
         with self._result(stack, plan, mask) as result, _stoppable(result):
             slices = self._slices(plan)
             left = self._left(plan, mask, result)
-            self._announce(stack, plan, planner.estimate(plan, left), result)
+            self._announce(stack, plan, slices, planner.estimate(plan, left), result)
             familiarity = look_at(stack, slices, self.model.spec, result.folder, LoggedProgress("look at slices"))
             job = Job(stack, self.model, plan, self.outputs, result.arrays, mask, self.device, self.precision)
             self._compute(job, network, left, result)
             self._check_inputs(mask)
             told = write_tables(result, slices, familiarity, self.model)
             result.finish(slices, LoggedProgress("smaller levels"), told)
-        _log.info("labels %r are complete", self.name)
+        _log.info("segmented %s in %s", counted(len(slices), "slice"), duration(time.monotonic() - begun))
 
     def _check(self, stack: Stack) -> None:
         """Refuse what can be refused before anything is computed."""
@@ -229,13 +230,14 @@ class Segmentation:
         tiles = [tile for tile in plan.tiles if wanted.intersection(tile.write.z.range) and mask.keeps(tile.write)]
         if result.done:
             damaged = result.verify(lambda number: plan.tiles[number].write)
-            _log.info("%d of %d tiles are already complete", len(result.done), len(tiles))
+            _log.info("already complete: %d of %s", len(result.done), counted(len(tiles), "tile"))
             if damaged:
-                _log.warning("%d damaged tiles are computed again", len(damaged))
+                _log.warning("computed again: %s", counted(len(damaged), "damaged tile"))
         return [tile for tile in tiles if tile.number not in result.done]
 
-    def _announce(self, stack: Stack, plan: Plan, estimate: Estimate, result: Result) -> None:
-        _log.info("%s", estimate.describe())
+    def _announce(self, stack: Stack, plan: Plan, slices: Sequence[int], estimate: Estimate, result: Result) -> None:
+        what = f"{counted(len(slices), 'slice')} of {stack.path.name}"
+        _log.info("segmenting %s with %s on %s: %s", what, self.model.name, self.device, estimate.describe())
         free = shutil.disk_usage(stack.path).free
         if estimate.disk > free:
             _log.warning("only %.2f GiB of disk space are free; labels compress well, maps less so", free / 2**30)
@@ -276,7 +278,8 @@ def _stoppable(result: Result) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise StoppedError(f"stopped with {len(result.done)} tiles complete; run the same command to resume") from None
+        tiles = counted(len(result.done), "tile")
+        raise SignalError(f"stopped with {tiles} complete; run the same command to resume") from None
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

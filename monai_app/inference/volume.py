@@ -10,6 +10,7 @@ from monai_app.errors import InsufficientSpaceError, StackError
 from monai_app.inference.predict import Predictor
 from monai_app.inference.tiling.request import Request
 from monai_app.io import Volume, read_header, read_volume, write_like
+from monai_app.progress import counted
 from monai_app.stack import ArrayStack
 
 _COPIES = 3
@@ -39,8 +40,8 @@ def label_volume(
     pixels = volume.pixels if volume.pixels.ndim == 4 else volume.pixels[..., None]
     if pixels.shape[3] != len(detectors):
         raise StackError(
-            f"the volume has {pixels.shape[3]} detector(s) and the stack {len(detectors)} ({', '.join(detectors)}); "
-            "send one 4-D NIfTI with the axes X, Y, Z, detector, in this order of detectors"
+            f"the volume has {counted(pixels.shape[3], 'detector')} and the stack {len(detectors)} "
+            f"({', '.join(detectors)}); send one 4-D NIfTI with the axes X, Y, Z, detector, in this order of detectors"
         )
     dtype = predictor.model.spec.dtype
     if pixels.dtype.kind != "u" and np.array_equal(pixels, pixels.astype(dtype)):

@@ -10,6 +10,7 @@ from monai_app.inspection.inspect import Inspection
 from monai_app.inspection.judging.order import are_neighbours
 from monai_app.inspection.labels import per_role
 from monai_app.inspection.measuring.table import MEASURES
+from monai_app.progress import counted
 
 _SHOWN = ("mean", "contrast", "clipped_low", "clipped_high", "noise", "focus", "curtaining", "similarity", "agreement")
 """Measures whose usual values are shown."""
@@ -24,7 +25,7 @@ def stack_lines(inspection: Inspection) -> Iterator[str]:
     """Say what the stack is, and what is usual in it."""
     images, (slices, rows, columns) = inspection.images, inspection.shape
     voxel = " x ".join(f"{size:g}" for size in images.voxel_nm) + " nm" if images.voxel_nm else "of unknown size"
-    yield f"{_counted(slices, 'slice')} of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
+    yield f"{counted(slices, 'slice')} of {rows} x {columns} {inspection.dtype}, voxels (z, y, x) {voxel}"
     if images.gaps:
         more = f" and {len(images.gaps) - _GAPS} more" if len(images.gaps) > _GAPS else ""
         yield f"no slab extends across the gaps or breaks before {', '.join(map(str, images.gaps[:_GAPS]))}{more}"
@@ -83,15 +84,11 @@ def text_lines(inspection: Inspection) -> Iterator[str]:
 
 def summary(inspection: Inspection) -> str:
     """How many findings there are, in a line."""
-    count, slices = len(inspection.findings), _counted(inspection.table.slices, "slice")
+    count, slices = len(inspection.findings), counted(inspection.table.slices, "slice")
     if count == 0:
         return f"nothing odd in {slices}"
     odd = {z for finding in inspection.findings for z in finding.slices}
-    return f"{_counted(count, 'finding')} in {len(odd)} of {slices}"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{counted(count, 'finding')} in {len(odd)} of {slices}"
 
 
 def as_document(inspection: Inspection) -> dict[str, Any]:

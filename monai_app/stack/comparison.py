@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from monai_app.domain.phase import Phase
-from monai_app.progress import Progress, silent
+from monai_app.progress import Progress, counted, silent
 from monai_app.stack.discovery import read_description
 from monai_app.stack.ingestion.inputs import Inputs
 from monai_app.stack.ingestion.sample import Sample, check_sample
@@ -100,8 +100,8 @@ def _difference(stored: npt.NDArray[Any], source: npt.NDArray[Any]) -> str:
         return ""
     row, column = differ[0]
     return (
-        f"{len(differ)} pixels differ, the first at row {row}, column {column}: {stored[row, column]} in the stack and "
-        f"{source[row, column]} in the file"
+        f"{len(differ)} of {counted(stored.size, 'pixel')} differ, the first at row {row}, column {column}: "
+        f"{stored[row, column]} in the stack and {source[row, column]} in the file"
     )
 
 

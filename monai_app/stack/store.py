@@ -11,6 +11,7 @@ import numpy.typing as npt
 from monai_app.domain.phase import Phase
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, StackError
+from monai_app.progress import counted
 from monai_app.stack.annotations.history import Edit, Role
 from monai_app.stack.html import html_picture, html_table, stretched
 from monai_app.stack.label_images.arrays import LABELS, SLICES, Map
@@ -135,9 +136,8 @@ class Stack(SlabSource):
 
     def __repr__(self) -> str:
         slices, rows, columns = self.shape
-        return (
-            f"Stack({self.path.name}: {'+'.join(self.detectors)}, {slices} slices of {rows} x {columns} {self.dtype})"
-        )
+        size = f"{counted(slices, 'slice')} of {rows} x {columns} {self.dtype}"
+        return f"Stack({self.path.name}: {'+'.join(self.detectors)}, {size})"
 
     def _repr_html_(self) -> str:
         """Return a description with a small picture of each detector, for notebooks."""
@@ -145,7 +145,7 @@ class Stack(SlabSource):
         facts = [
             ("store", str(self.path)),
             ("detectors", ", ".join(self.detectors)),
-            ("size", f"{slices} slices of {rows} x {columns} pixels, {self.dtype}"),
+            ("size", f"{counted(slices, 'slice')} of {rows} x {columns} pixels, {self.dtype}"),
             ("voxel", " x ".join(f"{side:g}" for side in self.voxel_nm) + " nm (z, y, x)"),
             ("phases", ", ".join(phase.name for phase in self.phases)),
             ("slices to train on", ", ".join(map(str, self.train_slices))),

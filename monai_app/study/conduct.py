@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from monai_app.errors import BusyError, FailedError
-from monai_app.progress import Progress
+from monai_app.progress import Progress, counted
 from monai_app.stack import Stack
 from monai_app.study.design import Design, read_design
 from monai_app.study.execution import check_lengths, measure_costs, run_all
@@ -57,7 +57,7 @@ def conduct(
         cleaned = cleaned_stacks(design, stacks, folder, lambda name: progress(name, "step"))
         runs = with_fewer_labels(runs_of(design, stacks, folder, cleaned), design, folder)
         check_lengths(runs, design)
-        report(f"{len(runs)} runs in {folder / 'runs'}; each has its log next to it")
+        report(f"{counted(len(runs), 'run')} in {folder / 'runs'}; each has its log next to it")
         compared = [run for run in runs if run.variant.labels is None]
         try:
             failed = _trained(runs, design, jobs, cluster, report, progress)

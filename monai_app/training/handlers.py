@@ -5,8 +5,9 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from ignite.distributed import all_gather
 from ignite.engine import Engine, Events
@@ -15,24 +16,25 @@ from monai.engines.utils import IterationEvents
 from monai.handlers import StatsHandler
 from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import DivergedError, StackError, user_error
 from monai_app.metrics.scores import score
 from monai_app.pictures import draw_item
-from monai_app.progress import duration
+from monai_app.progress import duration, shown_progress, silent
 from monai_app.stack import Stack
 from monai_app.storage import refused
 from monai_app.training.losses import LabelledPixels
 
 log = logging.getLogger(__name__)
 
+_MINUTE = 60.0
+
 
 class EpochProgress:
     """Log the training's progress after every epoch: loss, validation metrics, rate and remaining time.
 
-    On a terminal, a bar shows the steps of the epoch if progress is logged. Attach to the trainer after its
+    Within an epoch, a bar on a terminal shows its steps, and a line a minute otherwise. Attach to the trainer after its
     ``ValidationHandler``; ``evaluator`` is the validating engine.
     """
 
@@ -40,35 +42,41 @@ class EpochProgress:
         self.evaluator = evaluator
         self._begun, self._first = 0.0, -1
         self._losses: list[float] = []
-        self._bar: tqdm[NoReturn] | None = None
+        self._shown, self._progress = ExitStack(), silent
 
     def attach(self, engine: Engine) -> None:
         """Follow the trainer's iterations and epochs."""
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._report)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._stop)
 
     def _start(self, engine: Engine) -> None:
         if self._first < 0:  # the first epoch of this process, which is later for a resumed run
             self._begun, self._first = time.monotonic(), engine.state.epoch - 1
-        off = None if log.isEnabledFor(logging.INFO) else True  # None: off if standard error is not a terminal
-        title = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
-        self._bar = tqdm(desc=title, total=engine.state.epoch_length, unit="step", leave=False, disable=off)
+        if log.isEnabledFor(logging.INFO):
+            title = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
+            shown = shown_progress(title, "step", log.info, interval=_MINUTE, keep=False)
+            self._progress = self._shown.enter_context(shown)
+        self._progress(0, engine.state.epoch_length or 0)
 
     def _collect(self, engine: Engine) -> None:
         self._losses.append(float(engine.state.output[0]["loss"]))  # type: ignore[index]
-        if self._bar is not None:
-            self._bar.update()
+        length = engine.state.epoch_length or 0
+        self._progress((engine.state.iteration - 1) % length + 1, length)
 
     def _report(self, engine: Engine) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._shown.close()
         epoch, epochs = engine.state.epoch, engine.state.max_epochs or engine.state.epoch
         seconds = (time.monotonic() - self._begun) / (epoch - self._first)
         loss, self._losses = sum(self._losses) / max(len(self._losses), 1), []
         metrics = "".join(f", {name} {value:.4f}" for name, value in self.evaluator.state.metrics.items())
         left = duration(seconds * (epochs - epoch))
         log.info("epoch %d/%d: loss %.4f%s; %.1f s per epoch, %s left", epoch, epochs, loss, metrics, seconds, left)
+
+    def _stop(self, engine: Engine, error: BaseException) -> None:
+        self._shown.close()
+        raise error
 
 
 class Stats(StatsHandler):

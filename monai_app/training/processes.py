@@ -15,6 +15,7 @@ from torch.distributed import FileStore  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
 
 from monai_app.errors import ConfigError
+from monai_app.progress import counted
 
 RENDEZVOUS = "MONAI_APP_RENDEZVOUS"
 """Environment variable with the file for the rendezvous of processes started by `launch`; ``torchrun`` has its own."""
@@ -106,5 +107,7 @@ def _device(local_rank: int, processes: int) -> torch.device:
         return torch.device("cpu")
     gpus = torch.cuda.device_count()
     if processes > gpus:
-        raise ConfigError(f"{processes} processes and {gpus} GPU(s) on this machine: start at most one process per GPU")
+        raise ConfigError(
+            f"{processes} processes and {counted(gpus, 'GPU')} on this machine: start at most one process per GPU"
+        )
     return torch.device("cuda", local_rank)

@@ -13,6 +13,7 @@ import numpy as np
 
 from monai_app.domain.region import Rect
 from monai_app.errors import AnnotationError, ConfigError
+from monai_app.progress import counted
 from monai_app.stack import Stack
 
 MOST_PIXELS = 2**20
@@ -95,8 +96,8 @@ def split_blocks(
     chosen = _choose([candidates[i] for i in order], counts[order], fraction)
     if not chosen:
         raise AnnotationError(
-            f"{len(candidates)} block(s) of {block} px contain labels, but training and validation need one each on "
-            "some slice; annotate more"
+            f"labels are in {counted(len(candidates), 'block')} of {block} px, but training and validation need one "
+            "each on some slice; annotate more"
         )
     return BlockSplit(shape=(shape[0], shape[1]), z=tuple(sorted(annotations)), blocks=chosen)
 

@@ -13,6 +13,7 @@ from monai_app.domain.schemas import Setting, settings_table
 from monai_app.domain.slab import SliceCount
 from monai_app.domain.validation import Items, Strict, shown, validated
 from monai_app.errors import ConfigError
+from monai_app.progress import counted
 
 # Upper bounds are far above what trainings use, and below what exhausts memory or overflows.
 MOST_COUNT = 1_000_000
@@ -138,8 +139,8 @@ class TrainingSettings(Strict):
     def _fit_together(self) -> Self:
         if self.val_interval > self.max_epochs:
             raise ConfigError(
-                f"val_interval {self.val_interval}: with {self.max_epochs} epochs there would be no validation; lower "
-                "it"
+                f"val_interval {self.val_interval}: with {counted(self.max_epochs, 'epoch')} there would be no "
+                "validation; lower it"
             )
         crops = self.steps_per_epoch * self.batch_size
         if crops > MOST_CROPS:

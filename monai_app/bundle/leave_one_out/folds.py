@@ -13,6 +13,7 @@ from pathlib import Path
 from monai_app.bundle.recipe import Recipe, begin_run
 from monai_app.bundle.run_folder import CHECKPOINT, read_record
 from monai_app.errors import AnnotationError, ConfigError, TargetExistsError
+from monai_app.progress import counted
 from monai_app.stack import Stack, annotate, snapshot
 from monai_app.stack.annotations.history import Role
 from monai_app.training import is_finished
@@ -69,7 +70,7 @@ def folds_of(stack: Stack, run: Path) -> list[Fold]:
         raise ConfigError(f"{run} was trained on several stacks; leave-one-out needs a run of one stack")
     if len(stack.roles) < LEAST_SLICES:
         raise AnnotationError(
-            f"{stack.path} has {len(stack.roles)} annotated slice(s), and leave-one-out needs at least "
+            f"{stack.path} has {counted(len(stack.roles), 'annotated slice')}, and leave-one-out needs at least "
             f"{LEAST_SLICES}; annotate more"
         )
     place = run.with_name(f"{run.name}.leave_one_out") / stack.store_name

@@ -14,7 +14,7 @@ from monai_app.bundle.configs.trust import FROM_STACK
 from monai_app.domain.validation import shown
 from monai_app.errors import TargetExistsError
 from monai_app.files import atomic_file, lock, lock_path, write_json
-from monai_app.progress import duration
+from monai_app.progress import counted, duration
 from monai_app.training import TrainingProgress, training_progress
 from monai_app.training.fingerprints import renamed
 from monai_app.training.length.progress import LENGTH
@@ -159,7 +159,10 @@ def _lengths(record: Mapping[str, Any], begun_from: int | None = None) -> list[M
 
 def _length(record: Mapping[str, Any]) -> str:
     last = _lengths(record)[-1]
-    return f"{last['minutes']:g} min" if "minutes" in last else f"{last.get('max_epochs', 'default')} epochs"
+    if "minutes" in last:
+        return f"{last['minutes']:g} min"
+    epochs = last.get("max_epochs")
+    return "default epochs" if epochs is None else counted(epochs, "epoch")
 
 
 def _option(record: Mapping[str, Any]) -> str:

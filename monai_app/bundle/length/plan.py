@@ -12,7 +12,7 @@ from monai_app.bundle.configs.training_settings import MOST_COUNT, MOST_CROPS, M
 from monai_app.bundle.length.measurement import Measurement, measure
 from monai_app.bundle.length.size import AUTO, larger_size
 from monai_app.errors import ConfigError
-from monai_app.progress import duration
+from monai_app.progress import counted, duration
 from monai_app.stack import Stack
 from monai_app.training.length.pace import AFTERWARDS, epochs_within, seconds_of
 
@@ -126,7 +126,7 @@ class Planner:
         found = measure(run, self._overrides)
         seconds = found.start + seconds_of(epochs, steps * found.step, found.validation, interval)
         took = duration(seconds + AFTERWARDS * found.validation)
-        self.report(f"{epochs} epochs of {steps} steps take about {took}: {_measured(found)}")
+        self.report(f"{counted(epochs, 'epoch')} of {counted(steps, 'step')} take about {took}: {_measured(found)}")
         self.report(_needs(found))
 
 
@@ -162,7 +162,7 @@ def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, A
     epochs = epochs_within(left, epoch, found.validation, interval)
     if epochs > MOST_COUNT:
         raise ConfigError(
-            f"minutes {minutes:g} and steps_per_epoch {steps}: {epochs} epochs, of at most {MOST_COUNT}; "
+            f"minutes {minutes:g} and steps_per_epoch {steps}: {counted(epochs, 'epoch')}, of at most {MOST_COUNT}; "
             "give fewer minutes, or more steps_per_epoch"
         )
     planned = {
@@ -178,7 +178,7 @@ def plan(found: Measurement, minutes: float, spent: float, given: Mapping[str, A
 def _told(found: Measurement, minutes: float, planned: Mapping[str, Any]) -> str:
     epochs, steps, interval = (planned[name] for name in ("max_epochs", "steps_per_epoch", "val_interval"))
     often = "each" if interval == 1 else f"every {interval} of them"
-    total = f"{epochs} epochs of {steps} steps, {epochs * steps} in all, validated after {often}"
+    total = f"{counted(epochs, 'epoch')} of {counted(steps, 'step')}, {epochs * steps} in all, validated after {often}"
     return f"{minutes:g} min hold {total}: {_measured(found)}"
 
 

@@ -16,6 +16,7 @@ from monai_app.bundle.packages.manifest import MANIFEST
 from monai_app.bundle.packages.tile import FOLDER
 from monai_app.bundle.run_folder import read_record
 from monai_app.inference import Model
+from monai_app.progress import counted
 from monai_app.stack import Stack
 
 PROVENANCE = "provenance.json"
@@ -104,7 +105,7 @@ def _complete_readme(
         "",
         "A trained model. The description of its template follows below.",
         "",
-        f"- detectors: {', '.join(spec.detectors)}; {spec.slices} slice(s) at a time; {spec.dtype} pixels",
+        f"- detectors: {', '.join(spec.detectors)}; {counted(spec.slices, 'slice')} at a time; {spec.dtype} pixels",
         f"- grey values are scaled by (grey - mean) / std: {'; '.join(scaling)}",
         f"- phases: {', '.join(f'{phase.value} {phase.name}' for phase in spec.phases)}",
         f"- weights: SHA-256 {model.sha256}; seed {provenance['seed']}",
@@ -143,7 +144,8 @@ def score_table(scores: Mapping[str, Any] | None) -> list[str]:
 
 def _places(scores: Mapping[str, Any]) -> str:
     return "; ".join(
-        f"test slice(s) {each['slices']} of stack {each['stack']!r}, identity {each['stack_identity']}"
+        f"{counted(len(each['slices']), 'test slice')} {each['slices']} of stack {each['stack']!r}, "
+        f"identity {each['stack_identity']}"
         for each in scores["stacks"]
     )
 

@@ -45,7 +45,7 @@ def quantify(
         measures=measure,
         tortuosity=tortuosity,
         overwrite=overwrite,
-        progress=lambda name: progress_bar(name, "block"),
+        progress=lambda name: progress_bar(name, "step"),
     )
     if json:
         typer.echo((output / DOCUMENT).read_text(encoding="utf8").rstrip())

@@ -25,7 +25,7 @@ def report(
     from monai_app.api.results import report as write_report
     from monai_app.cli.progress import progress_bar
 
-    with progress_bar("slices") as progress:
+    with progress_bar("report") as progress:
         write_report(*sources, output=output, labels=labels, pdf=pdf, overwrite=overwrite, progress=progress)
     typer.echo(f"report: {output}")
     if pdf is not None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from monai_app.cli.logs import Verbose, Verbosity
+from monai_app.cli.logs import ShowCommand, Verbosity
 
 _DEFAULTS = {"align_transform": "translation", "align_keep": "line", "align_reference": None}
 
@@ -32,7 +32,7 @@ def ingest(
     align_report: Annotated[
         Path | None, typer.Option(help="Folder for a figure of the drift and a table of the slices.")
     ] = None,
-    verbose: Verbose = False,
+    verbose: ShowCommand = False,
 ) -> None:
     """Convert images and annotations to an OME-Zarr store."""
     from monai_app.api.stacks import ingest as ingest_sample

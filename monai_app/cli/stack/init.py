@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from monai_app.progress import counted
+
 
 def init(
     paths: Annotated[
@@ -24,5 +26,5 @@ def init(
     asked = write_description(paths, output, overwrite=overwrite, report=typer.echo)
     typer.echo(f"description: {output}")
     if asked:
-        count = f"{len(asked)} questions are" if len(asked) > 1 else "1 question is"
-        typer.echo(f"{count} open: answer the lines that begin with '# ?' in it, and remove these lines")
+        count = counted(len(asked), "open question")
+        typer.echo(f"{count}: answer the lines that begin with '# ?' in it, and remove these lines")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from monai_app.cli.logs import Verbose, Verbosity
+from monai_app.cli.logs import ShowCommand, Verbosity
 
 
 def simulate(
@@ -16,7 +16,7 @@ def simulate(
     columns: Annotated[int | None, typer.Option(help="Columns of a slice, in pixels.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed: the same seed gives the same pixels.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing target.")] = False,
-    verbose: Verbose = False,
+    verbose: ShowCommand = False,
 ) -> None:
     """Simulate a two-detector stack with the true phase of every pixel."""
     from monai_app.bundle.command import BundleCommand

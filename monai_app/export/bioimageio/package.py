@@ -21,6 +21,7 @@ from monai_app.export.networks import quiet_torchscript
 from monai_app.export.writers import write_torchscript
 from monai_app.files import atomic_file
 from monai_app.inference.tiling.receptive_field import measure_halo
+from monai_app.progress import counted
 from monai_app.stack import Stack
 from monai_app.temporary import temporary_folder
 
@@ -180,5 +181,6 @@ def _place(channel: str) -> str:
     """A channel in words: ``z-1:ICE`` is ICE, one slice before."""
     place, _, detector = channel.partition(":")
     offset = int(place.removeprefix("z") or 0)
-    where = "the slice to segment" if not offset else f"{abs(offset)} slice(s) {'before' if offset < 0 else 'after'} it"
+    side = "before" if offset < 0 else "after"
+    where = "the slice to segment" if not offset else f"{counted(abs(offset), 'slice')} {side} it"
     return f"{detector}, {where}"

@@ -27,6 +27,7 @@ from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from monai_app.domain.region import Rect, Region, Span
 from monai_app.domain.slab import Slab
 from monai_app.errors import ConfigError
+from monai_app.progress import counted
 from monai_app.stack.ngff.layout import CHUNK
 
 
@@ -161,10 +162,10 @@ class Plan:
         return [
             f"region: slices {region.z} of {slices}, rows {region.y} of {rows}, columns {region.x} of {columns}",
             f"tiles: {len(self.tiles)}, a grid of {grid} with up to {_pair(self.tile)} pixels, in blocks of up to "
-            f"{self.block} slices, {slab}",
-            f"halo: {self.halo} pixels at a stride of {self.stride}; {100 * (self.overhead - 1):.1f} % of the pixels "
-            "are computed more than once",
-            f"stripes: {self.stripe} rows at a time",
+            f"{counted(self.block, 'slice')}, {slab}",
+            f"halo: {counted(self.halo, 'pixel')} at a stride of {self.stride}; {100 * (self.overhead - 1):.1f} % of "
+            "the pixels are computed more than once",
+            f"stripes: {counted(self.stripe, 'row')} at a time",
         ]
 
     def to_dict(self) -> dict[str, Any]:

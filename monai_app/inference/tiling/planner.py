@@ -62,8 +62,8 @@ class Estimate:
     def describe(self) -> str:
         """Return the estimate as a line of text."""
         return (
-            f"estimate: about {duration(self.seconds)} on one process, {self.memory / 2**30:.1f} GiB of memory, at "
-            f"most {self.disk / 2**30:.2f} GiB on disk before compression"
+            f"about {duration(self.seconds)} on one process, {self.memory / 2**30:.1f} GiB of memory, at most "
+            f"{self.disk / 2**30:.2f} GiB on disk before compression"
         )
 
 

@@ -24,6 +24,7 @@ from monai_app.label.datastore.temporary import called
 from monai_app.label.datastore.volumes import FINAL, Volumes, check_id, check_tag, suffix_of
 from monai_app.label.errors import unknown_image
 from monai_app.label.settings import Settings, Workspace
+from monai_app.progress import counted
 from monai_app.stack import Stack
 
 _OWN = ("id", "name", "path", "checksum", "z", "slices", "role")
@@ -286,4 +287,4 @@ class StackDatastore(Datastore):
 
 def _described(stack: Stack) -> str:
     slices, rows, columns = stack.shape
-    return f"{slices} slices of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"
+    return f"{counted(slices, 'slice')} of {rows} x {columns} pixels, {' + '.join(stack.detectors)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from monai_app.inference.report.confidence import TABLE as CONFIDENCE
 from monai_app.inference.report.confidence import THRESHOLDS
+from monai_app.progress import counted
 from monai_app.reporting.content import Block, Facts, Legend, Listing, Note, Plot, Section
 from monai_app.reporting.figures import BLUE, GREEN, ORANGE, RED, figure, line, points
 from monai_app.reporting.formatting import count, fixed, percent, slices
@@ -81,7 +82,7 @@ def _confidence(own: LabelImage) -> Iterator[Block]:
     where = f"lowest in slice {zs[least]}, mean {fixed(means[least])}"
     yield Plot(
         f"Mean confidence of every slice: {where}",
-        f"A curve over {len(zs)} slices between {fixed(min(means))} and {fixed(max(means))}; {where}.",
+        f"A curve over {counted(len(zs), 'slice')} between {fixed(min(means))} and {fixed(max(means))}; {where}.",
         figure([line("mean", (zs, means), BLUE), *_marks(own, zs, means)], "slice", "mean confidence"),
         height=280,
     )
@@ -92,7 +93,7 @@ def _confidence(own: LabelImage) -> Iterator[Block]:
     ]
     yield Plot(
         "Share of pixels in every slice with a confidence below a threshold",
-        f"Curves over {len(zs)} slices for confidence below 0.5, 0.7 and 0.9.",
+        f"Curves over {counted(len(zs), 'slice')} for confidence below 0.5, 0.7 and 0.9.",
         figure(drawn, "slice", "share, %", yaxis={"rangemode": "tozero"}),
         height=280,
     )

@@ -140,7 +140,8 @@ def _scores(found: Scores) -> str:
 def _labels(labels: LabelImage) -> str:
     with_torch = f" (PyTorch {labels.torch.split('+')[0]})" if labels.torch else ""
     field = ", each pixel from its complete receptive field" if "weights_sha256" in labels.attributes else ""
-    return f"{count(len(labels.slices))} slices were segmented{with_torch}{field}."
+    were = "1 slice was" if len(labels.slices) == 1 else f"{count(len(labels.slices))} slices were"
+    return f"{were} segmented{with_torch}{field}."
 
 
 def _quantities(found: Quantities) -> str:

@@ -7,7 +7,7 @@ from monai_app.bundle.configs.templates import template_path, template_paths
 from monai_app.bundle.configs.training_settings import NOT_SETTINGS
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.networks.registry import build_network, is_known
-from monai_app.progress import duration
+from monai_app.progress import counted, duration
 from monai_app.reporting.content import Block, Facts, Note, Plot, Section, Table
 from monai_app.reporting.curves import Curves, read_curves, smooth
 from monai_app.reporting.figures import BLUE, GREY, RED, figure, line, points
@@ -52,7 +52,7 @@ def _facts(run: Run, curves: Curves | None) -> Iterator[tuple[str, str]]:
         yield "trained on", "; ".join(f"{name}, slices {slices(zs)}" for name, zs in trained.items())
     if curves:
         epochs = max(curves.validation, default=0)
-        yield "training", f"{count(max(curves.loss))} steps, {epochs} epochs, {duration(curves.seconds)}"
+        yield "training", f"{count(max(curves.loss))} steps, {counted(epochs, 'epoch')}, {duration(curves.seconds)}"
     if curves and curves.best_epoch is not None:
         best = curves.best_epoch
         yield "kept weights", f"of epoch {best}, mean IoU {fixed(curves.validation[best])} on the validation blocks"
@@ -113,7 +113,7 @@ def _curves(curves: Curves | None) -> Iterator[Block]:
     ]
     yield Plot(
         "Training loss: lower is better; a flat end means that more steps would have gained little",
-        f"The loss decreases from {number(losses[0])} to {number(means[-1])} over {len(losses)} steps.",
+        f"The loss decreases from {number(losses[0])} to {number(means[-1])} over {counted(len(losses), 'step')}.",
         figure(drawn, "step", "loss"),
     )
     if curves.validation:

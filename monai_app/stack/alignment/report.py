@@ -9,6 +9,7 @@ import numpy as np
 
 from monai_app.errors import ConfigError
 from monai_app.files import atomic_file
+from monai_app.progress import counted
 from monai_app.stack.alignment.motion import lengths
 from monai_app.stack.alignment.record import Alignment
 from monai_app.stack.places import check_outside_stores
@@ -49,7 +50,7 @@ def describe(alignment: Alignment, shape: tuple[int, int]) -> list[str]:
     for z in alignment.flagged[:_SHOWN]:
         lines.append(f"warning: slice {z} does not match its neighbours and was placed between them; check it")
     if len(alignment.flagged) > _SHOWN:
-        lines.append(f"warning: {len(alignment.flagged) - _SHOWN} more slices do not match their neighbours")
+        lines.append(f"warning: {len(alignment.flagged) - _SHOWN} more do not match their neighbours")
     for z in alignment.breaks[:_SHOWN]:
         lines.append(
             f"warning: slice {z} and those before it have nothing in common, so they were not aligned with each "
@@ -59,7 +60,7 @@ def describe(alignment: Alignment, shape: tuple[int, int]) -> list[str]:
         y, x = place.transform[:2]
         lines.append(
             f"detectors: {name} was displaced by y {y:+.2f}, x {x:+.2f} px from {alignment.reference}; "
-            f"{len(place.slices)} slices agree to {np.median(place.residuals):.2f} px (median), "
+            f"in {counted(len(place.slices), 'slice')} they agree to {np.median(place.residuals):.2f} px (median), "
             f"{max(place.residuals):.2f} px at worst"
         )
     return lines

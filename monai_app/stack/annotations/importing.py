@@ -11,6 +11,7 @@ import numpy.typing as npt
 from monai_app.errors import AnnotationError
 from monai_app.io import Request, open_planes
 from monai_app.names import listed
+from monai_app.progress import counted
 from monai_app.stack.annotations.editing import Revision, check_phases, revise
 from monai_app.stack.annotations.history import Role
 from monai_app.stack.annotations.meaning import Meaning
@@ -185,7 +186,8 @@ def _merged(current: Stack, z: int, plane: _Plane, *, overwrite: bool, source: s
     differing = np.count_nonzero((before > 0) & (plane > 0) & (before != plane))
     if differing and not overwrite:
         raise AnnotationError(
-            f"{source} and the annotation of slice {z} of {current.path.name} label {differing} pixels differently; "
-            "keep the new labels with --overwrite, or make these pixels unlabelled"
+            f"{source} and the annotation of slice {z} of {current.path.name} label "
+            f"{counted(differing, 'pixel')} differently; keep the new labels with --overwrite, or make these "
+            "pixels unlabelled"
         )
     return np.where(plane > 0, plane, before)

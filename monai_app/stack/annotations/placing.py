@@ -14,6 +14,7 @@ from monai_app.io import Extent, Grid, Source
 from monai_app.io.base import Plane
 from monai_app.io.grid import first_voxel
 from monai_app.io.registry import stem
+from monai_app.progress import counted
 from monai_app.stack.annotations.meaning import Meaning
 from monai_app.stack.ingestion.annotations import Labels, by_file, check_colours, check_shape, plane_name
 from monai_app.stack.ingestion.slice_index import SliceIndex
@@ -177,8 +178,8 @@ def _chosen(stack: Stack, source: Source, slices: Sequence[int | str]) -> dict[i
     zs = resolve(stack, slices)
     if len(zs) != len(source):
         raise AnnotationError(
-            f"{source.path} has {len(source)} plane(s) but --slice is given {len(zs)} times; give the slice of every "
-            "plane, in order (--slice 3 --slice 8)"
+            f"{source.path} has {counted(len(source), 'plane')} but --slice is given {counted(len(zs), 'time')}; give "
+            "the slice of every plane, in order (--slice 3 --slice 8)"
         )
     return {z: plane for plane, z in enumerate(zs)}
 
@@ -201,8 +202,8 @@ def _of_stack(stack: Stack, source: Source) -> dict[int, int]:
             f"{stack.slice_names[-1]}); give it (--slice N), or name the file like the slice"
         )
     raise AnnotationError(
-        f"{source.path} has {len(source)} planes and the stack {stack.shape[0]} slices; give the slice of every "
-        "plane, in order (--slice 3 --slice 8)"
+        f"{source.path} has {counted(len(source), 'plane')} and the stack {counted(stack.shape[0], 'slice')}; give "
+        "the slice of every plane, in order (--slice 3 --slice 8)"
     )
 
 

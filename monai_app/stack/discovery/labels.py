@@ -7,6 +7,7 @@ import numpy as np
 
 from monai_app.errors import AnnotationError, StackError
 from monai_app.io.opening import open_planes
+from monai_app.progress import counted
 from monai_app.stack.discovery.units import Unit
 from monai_app.stack.ingestion.slice_index import SliceIndex
 
@@ -74,7 +75,8 @@ def look_at_labels(unit: Unit, index: SliceIndex) -> LabelFacts:
         return _of_files(facts, index, held)
     if len(source) == len(index):
         return replace(facts, slices=tuple(z for z, any_ in enumerate(held) if any_))
-    problem = f"{source.path.name} has {len(source)} planes and the stack {len(index)} slices: which slices are they?"
+    planes, slices = counted(len(source), "plane"), counted(len(index), "slice")
+    problem = f"{source.path.name} has {planes} and the stack {slices}: which slices are they?"
     return replace(facts, problems=(f"{problem} Give the z of every plane in 'slices'.",))
 
 

@@ -14,6 +14,7 @@ from monai_app.io.opening import open_planes
 from monai_app.io.registry import format_of, stem
 from monai_app.io.sources import Source
 from monai_app.names import is_printable
+from monai_app.progress import counted
 from monai_app.stack.discovery.naming import Group, choose, detector_name, is_label_name
 from monai_app.stack.ingestion.source_description import SourceDescription
 
@@ -59,10 +60,10 @@ class Unit:
         part = next(
             (f", {what} {n}" for what in ("channel", "page") if (n := getattr(self.entry, what)) is not None), ""
         )
-        bar = f", below them a data bar of {file.bar} rows, which is removed" if file.bar else ""
+        bar = f", below them a data bar of {counted(file.bar, 'row')}, which is removed" if file.bar else ""
         own = [name for name in self.recorded if name != self.name]
         called = f"; in its metadata the detector is {', '.join(own)}" if own else ""
-        slices = "1 slice" if len(self.source) == 1 else f"{len(self.source)} slices"
+        slices = counted(len(self.source), "slice")
         return f"{slices} of {rows} x {columns} pixels, {file.dtype} ({self.where}{part}){bar}{called}"
 
     @property

@@ -11,6 +11,7 @@ from monai_app.errors import AnnotationError, Faults
 from monai_app.io.base import Plane, PlaneFile, size
 from monai_app.io.opening import open_planes
 from monai_app.io.sources import Source
+from monai_app.progress import counted
 from monai_app.stack.ingestion.description import AnnotationDescription, SampleDescription
 from monai_app.stack.ingestion.slice_index import SliceIndex
 
@@ -84,8 +85,8 @@ def map_values(source: Plane, values: Mapping[int, int], rest_unlabelled: bool =
         strange = [int(value) for value in np.unique(source[~known])]
         shown = ", ".join(map(str, strange[:8])) + (f" and {len(strange) - 8} more" if len(strange) > 8 else "")
         raise AnnotationError(
-            f"value {shown} is neither in 'mapping' nor in 'unlabelled' ({int((~known).sum())} pixels); add it, "
-            "or set 'rest_unlabelled: true' to leave such pixels unlabelled"
+            f"value {shown} is neither in 'mapping' nor in 'unlabelled' ({counted(int((~known).sum()), 'pixel')}); "
+            "add it, or set 'rest_unlabelled: true' to leave such pixels unlabelled"
         )
     return labels
 
@@ -212,11 +213,12 @@ def _by_page(source: Source, entry: AnnotationDescription, index: SliceIndex, fa
     slices: Sequence[int] = range(len(index)) if entry.slices is None else entry.slices
     with faults.noted():
         if len(slices) != len(source):
+            pages = counted(len(source), "page")
             raise AnnotationError(
-                f"{source.path} has {len(source)} pages and the stack has {len(index)} slices, so page = z is "
+                f"{source.path} has {pages} and the stack has {counted(len(index), 'slice')}, so page = z is "
                 "impossible; add 'slices: [z, z, ...]' with the slice of every page"
                 if entry.slices is None
-                else f"annotations: 'slices' names {len(slices)} slices but {source.path} has {len(source)} pages; "
+                else f"annotations: 'slices' names {counted(len(slices), 'slice')} but {source.path} has {pages}; "
                 "give one z per page"
             )
         return {index.check(z, "annotations: slices"): plane for plane, z in enumerate(slices)}

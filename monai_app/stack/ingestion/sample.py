@@ -12,6 +12,7 @@ from monai_app.io.base import Plane
 from monai_app.io.opening import open_planes
 from monai_app.io.sources import Source
 from monai_app.names import is_printable
+from monai_app.progress import counted
 from monai_app.stack.alignment.record import Alignment
 from monai_app.stack.ingestion.agreement import check_agreement, check_places
 from monai_app.stack.ingestion.annotations import Annotations, Labels, find_annotations, open_labels
@@ -101,7 +102,7 @@ class Sample:
             origin = source.pattern or ("in the order of the names" if source.is_folder else "as they are counted")
             report(f"{name}: slices {first} to {last} ({origin}){f' without {missing}' if missing else ''}")
             if source.bar:
-                report(f"{name}: the microscope's data bar, {source.bar} rows below the image, is removed")
+                report(f"{name}: the microscope's data bar, {counted(source.bar, 'row')} below the image, is removed")
 
 
 def check_sample(description: SampleDescription, report: Report = lambda line: None) -> Sample:

@@ -10,6 +10,7 @@ from monai_app.bundle.length.continuation import CONTINUATIONS
 from monai_app.bundle.run_folder import CHECKPOINT, RECORD, read_record
 from monai_app.errors import AppError, ConfigError, FailedError
 from monai_app.files import file_sha256, lock, lock_path, write_json
+from monai_app.progress import counted
 from monai_app.study.baselines.process import damaged, read_result
 from monai_app.study.design import Design, validation_of
 from monai_app.study.execution.commands import Commands
@@ -64,11 +65,11 @@ def check_lengths(runs: Sequence[StudyRun], design: Design) -> None:
         record = read_record(run.folder)
         epochs = record["settings"].get("max_epochs")
         if epochs != design.epochs or CONTINUATIONS in record or "minutes" in record:
-            length = f"{record['minutes']:g} minutes" if "minutes" in record else f"{epochs} epochs"
+            length = f"{record['minutes']:g} minutes" if "minutes" in record else counted(epochs, "epoch")
             raise ConfigError(
                 f"{run.folder} was trained for {length}{', in parts' * (CONTINUATIONS in record)}, and a study "
-                f"compares uninterrupted trainings of {design.epochs} epochs; move this folder elsewhere, and run the "
-                "same command to train it again"
+                f"compares uninterrupted trainings of {counted(design.epochs, 'epoch')}; move this folder elsewhere, "
+                "and run the same command to train it again"
             )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from monai_app.progress import counted
 from monai_app.study.comparison import compare
 from monai_app.study.design import Design
 from monai_app.study.findings import counts_of
@@ -109,4 +110,4 @@ def _unfinished(design: Design, outcomes: Sequence[Outcome], samples: Sequence[s
     done = [each for each in outcomes if each.run.variant.labels is not None]
     missing = len(set(design.trained) - set(design.variants)) * len(design.seeds) * len(samples) - len(done)
     if missing:
-        yield from ("", f"{missing} runs with fewer labels are not done.")
+        yield from ("", f"Not done: {counted(missing, 'run')} with fewer labels.")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from monai_app.device.machine import PACKAGES
-from monai_app.progress import duration
+from monai_app.progress import counted, duration
 from monai_app.study.report.document import Document
 from monai_app.study.report.figure import FIGURE
 from monai_app.study.report.over_samples import over_samples, samples_note
@@ -59,7 +59,7 @@ def origin_lines(document: Document) -> Iterator[str]:
     """Describe the command, data and machine that produced the results."""
     design, machine = document["design"], document["machine"]
     yield from ("```", document["command"], "```", "")
-    budget = f"{design['epochs']} epochs, size `{design['size']}`"
+    budget = f"{counted(design['epochs'], 'epoch')}, size `{design['size']}`"
     changed = "".join(f", `{name}` {value}" for name, value in design["settings"].items())
     yield f"- {_listed('seed', design['seeds'])}; networks: {budget}{changed}"
     for stack in document["stacks"]:

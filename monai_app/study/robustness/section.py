@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_app.metrics import spread
+from monai_app.progress import counted
 from monai_app.stack import Stack
 from monai_app.study.comparison import LEAST_SEEDS, t_interval
 from monai_app.study.design import Design
@@ -50,7 +51,7 @@ def robustness_section(design: Design, runs: Sequence[StudyRun], stacks: Mapping
         return None
     lines = [_ABOUT]
     if len(measured) < len(runs):
-        lines += ["", f"{len(runs) - len(measured)} runs have not been measured."]
+        lines += ["", f"Not measured: {counted(len(runs) - len(measured), 'run')}."]
     for artefact, strengths in design.robustness:
         lines += _lines(artefact, strengths, found) if strengths else []
         sides = [each for each in design.robustness.greatest if each.artefact == artefact]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from monai_app.metrics.blocks import LEAST_BLOCKS
+from monai_app.progress import counted
 
 
 def pooled_lines(scores: Mapping[str, Any]) -> Iterator[str]:
@@ -17,7 +18,7 @@ def pooled_lines(scores: Mapping[str, Any]) -> Iterator[str]:
 def leave_one_out_lines(scores: Mapping[str, Any]) -> Iterator[str]:
     """The scores of every slice, then those of all together, from the document of `write_leave_one_out`."""
     yield from _part_lines([{**part, "stack": scores["store"]} for part in scores["parts"]])
-    yield f"all together, {len(scores['slices'])} slices, each by a model that was trained on the others:"
+    yield f"all together, {counted(len(scores['slices']), 'slice')}, each by a model that was trained on the others:"
     yield from _table(scores)
     over = scores["over_slices"]
     told = (f"{text} {_number(over[name]['mean'])} +- {_number(over[name]['std'])}" for name, text in _SPREAD.items())

@@ -14,7 +14,7 @@ from ignite.distributed import broadcast
 from ignite.engine import Engine, Events
 from torch.optim.lr_scheduler import OneCycleLR
 
-from monai_app.progress import duration
+from monai_app.progress import counted, duration
 
 TOLERANCE = 0.03
 """Tolerance of the plan before it is revised, as a share of the time at the start of this process."""
@@ -138,7 +138,7 @@ class Pace:
             self.changes.append((done, total))
             engine.state.max_epochs = total
             logging.getLogger(__name__).info(
-                "adjusted to the time limit: %d epochs in all instead of %d", total, planned
+                "adjusted to the time limit: %s in all instead of %d", counted(total, "epoch"), planned
             )
 
     def _measure_epoch(self, seconds: float) -> None:
@@ -171,6 +171,7 @@ class Pace:
         if self._epoch_begun is None:  # it was finished
             return
         log, steps = logging.getLogger(__name__), engine.state.iteration
-        log.info("trained for %s: %d epochs, %d steps", duration(self.seconds), engine.state.epoch, steps)
+        epochs = counted(engine.state.epoch, "epoch")
+        log.info("trained for %s: %s, %s", duration(self.seconds), epochs, counted(steps, "step"))
         if self.changes and not self.first:  # a continuation follows from weights too
             log.info("to repeat with the same epochs: --set pace=%s", json.dumps(self.changes, separators=(",", ":")))
