@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_app.api.given import LogConfig, PathLike, Show, StackLike, ignore, opened_all
+from monai_app.api.given import LogConfig, PathLike, Show, StackLike, ignore, opened_all, path_of
 from monai_app.errors import ConfigError
 from monai_app.stack.html import html_table
 
@@ -89,7 +89,7 @@ def evaluate(
 
     check_processes(processes)
     options: dict[str, object] = {"amp": amp, "device": checked_device(device, processes)}
-    given, parts = Path(run).absolute(), dict(detectors or {})
+    given, parts = path_of(run, "run").absolute(), dict(detectors or {})
     usable, opened = trained_run(given), opened_all(stacks)
     document = pooled_path(given, stand_ins=bool(parts))
     check_writable(document.parent, "scores are written to the run folder: copy it to a place where you can write")

@@ -31,6 +31,17 @@ def ignore(anything: object) -> None:
     """Ignore reported messages."""
 
 
+def path_of(value: object, name: str) -> Path:
+    """Return the path that the argument of this name gives.
+
+    Raises:
+        ConfigError: it is not a path.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise ConfigError(f"{name} {value!r} is not a path; give a string or a Path")
+    return Path(value)
+
+
 _Value = TypeVar("_Value")
 
 
@@ -43,16 +54,17 @@ def opened(stack: StackLike) -> Stack:
     """Return a stack with its current annotations.
 
     Raises:
+        ConfigError: it is neither a stack nor a path.
         StackError: there is no stack at the path, or another one was ingested in its place.
     """
-    return stack.reopened() if isinstance(stack, Stack) else Stack.open(Path(stack))
+    return stack.reopened() if isinstance(stack, Stack) else Stack.open(path_of(stack, "stack"))
 
 
 def opened_all(stacks: StackLike | Sequence[StackLike]) -> list[Stack]:
     """Return one stack, or all of several, with their current annotations.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or see `opened`.
         StackError: see `opened`.
     """
     given: list[StackLike] = several(stacks)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from monai_app import files
-from monai_app.api.given import PathLike, Report
+from monai_app.api.given import PathLike, Report, path_of
 from monai_app.api.options import SegmentOptions, asked_settings
 from monai_app.domain.region import Region
 from monai_app.domain.validation import validated
@@ -59,7 +59,8 @@ def segment_images(
     Raises:
         AppError: the arguments do not fit, the target exists, or the run was stopped.
     """
-    source, target, overwrite = Path(images), Path(output), options.get("overwrite", False)
+    source, target = path_of(images, "images"), path_of(output, "output")
+    overwrite = options.get("overwrite", False)
     if voxel_nm is not None and len(voxel_nm) != 3:
         raise ConfigError(
             f"voxel_nm {voxel_nm} has {counted(len(voxel_nm), 'number')}; give three in nm, along z, y and x"
@@ -73,12 +74,12 @@ def segment_images(
     with temporary_store(place) as store:
         from monai_app.api.running import applicable, applied, checked_device
 
-        chosen = applicable(_unpacked(Path(model), store.folder / "model"))
+        chosen = applicable(_unpacked(path_of(model, "model"), store.folder / "model"))
         tiffs = store.folder / "labels"
         mask = options.get("mask")
         asked = asked_settings(
             options,
-            mask=None if mask is None else str(Path(mask).absolute()),  # other processes may run elsewhere
+            mask=None if mask is None else str(path_of(mask, "mask").absolute()),  # other processes may run elsewhere
             device=checked_device(options.get("device")),
             confidence="none",  # of the maps that the run folder asks for, nothing would remain
             probability=False,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monai_app.api.given import PathLike, StackLike, opened, several
+from monai_app.api.given import PathLike, StackLike, opened, path_of, several
 from monai_app.api.segmentation import Labels, labels_name
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress, Task, silent
@@ -82,7 +82,7 @@ def quantify(
     from monai_app.quantities import quantify as take_measures
     from monai_app.quantities.report.folder import check_folder, write_folder
 
-    folder = None if output is None else Path(output)
+    folder = None if output is None else path_of(output, "output")
     if folder is not None:
         check_folder(folder, overwrite=overwrite)
     chosen = dict(chosen_measures(None if measures is None else several(measures)))
@@ -129,11 +129,11 @@ def report(
     from monai_app.reporting.sources import read_sources
     from monai_app.stack.places import check_targets
 
-    page, printed = Path(output), None if pdf is None else Path(pdf)
+    page, printed = path_of(output, "output"), None if pdf is None else path_of(pdf, "pdf")
     check_targets({".html": page, ".pdf": printed}, overwrite=overwrite)
     if printed is not None:
         find_browser()
-    paths = [each.path if isinstance(each, Stack) else Path(each) for each in sources]
+    paths = [each.path if isinstance(each, Stack) else path_of(each, "source") for each in sources]
     write_page(read_sources(paths, labels), page, progress)
     if printed is not None:
         print_pdf(page, printed)

@@ -74,7 +74,7 @@ def checked_device(name: str | None, processes: int = 1) -> str | None:
         raise ConfigError(f"device (--device) {name}: each of {processes} processes uses its own device; leave it out")
     from monai_app.device.choose import chosen_device
 
-    return str(chosen_device(name))
+    return str(chosen_device(str(name)))
 
 
 def trained_run(run: Path) -> Path:
@@ -85,9 +85,8 @@ def trained_run(run: Path) -> Path:
     """
     run = run.absolute()
     if not (run / "configs" / "inference.yaml").is_file():
-        raise ConfigError(
-            f"{run} is not a run folder (it has no configs/inference.yaml); create one with monai-app train"
-        )
+        problem = "is not a run folder (it has no configs/inference.yaml)" if run.exists() else "does not exist"
+        raise ConfigError(f"{run} {problem}; give a run folder, which monai-app train creates")
     if not (run / "models" / "model.pt").is_file():
         raise ConfigError(f"{run} has no trained weights (models/model.pt); run monai-app train first")
     return usable_run(run)

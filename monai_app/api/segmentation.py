@@ -7,7 +7,7 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from monai_app.api.given import PathLike, Show, StackLike, ignore, opened
+from monai_app.api.given import PathLike, Show, StackLike, ignore, opened, path_of
 from monai_app.api.options import SegmentOptions, asked_settings
 from monai_app.domain.phase import Phase
 from monai_app.errors import ConfigError
@@ -67,10 +67,12 @@ def labels_name(labels: str | Labels, stack: Stack) -> str:
     """Return the name of a label image of the stack.
 
     Raises:
-        ConfigError: it is another stack's.
+        ConfigError: it is another stack's, or neither labels nor a name.
     """
     if isinstance(labels, str):
         return labels
+    if not isinstance(labels, Labels):
+        raise ConfigError(f"labels {labels!r} are neither labels nor a name; give what segment returns, or its name")
     if labels.stack.path != stack.path:
         raise ConfigError(f"labels {labels.name!r} are of {labels.stack.path}, not of {stack.path}; give that stack")
     return labels.name
@@ -119,7 +121,7 @@ def segment(
     from monai_app.inspection import warn_of_faults
 
     device = checked_device(options.get("device"))
-    source, chosen = opened(stack), applicable(Path(model))
+    source, chosen = opened(stack), applicable(path_of(model, "model"))
     warn_if_unfamiliar(chosen.model.spec.reading(options.get("detectors") or {}), source)
     name = chosen.name if labels is None else labels
     check_label_name(name)
@@ -129,7 +131,7 @@ def segment(
         device=device,
         confidence=confidence,
         probability=probability,
-        tiff_dir=None if tiff is None else str(Path(tiff).absolute()),
+        tiff_dir=None if tiff is None else str(path_of(tiff, "tiff").absolute()),
     )
     settings = applied(chosen, asked)
     overrides = {"dataset_dir": str(source.path), "labels_name": name, **asked}
@@ -141,4 +143,6 @@ def segment(
 
 def _mask(mask: PathLike | None, label_images: tuple[str, ...]) -> str | None:
     """Return the mask independent of the working directory: a label image's name, or an absolute path."""
-    return mask if mask is None or (isinstance(mask, str) and mask in label_images) else str(Path(mask).absolute())
+    if mask is None or (isinstance(mask, str) and mask in label_images):
+        return mask
+    return str(path_of(mask, "mask").absolute())

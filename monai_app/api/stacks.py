@@ -1,9 +1,8 @@
 """Create and annotate a stack."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from monai_app.api.given import PathLike, Report, StackLike, ignore, opened, several
+from monai_app.api.given import PathLike, Report, StackLike, ignore, opened, path_of, several
 from monai_app.api.segmentation import Labels, labels_name
 from monai_app.errors import ConfigError
 from monai_app.progress import Progress, silent
@@ -42,7 +41,12 @@ def ingest(
         TargetExistsError: the target exists, and ``overwrite`` is false.
     """
     return ingest_sample(
-        Path(description), Path(target), overwrite=overwrite, align=align, progress=progress, report=report
+        path_of(description, "description"),
+        path_of(target, "target"),
+        overwrite=overwrite,
+        align=align,
+        progress=progress,
+        report=report,
     )
 
 
@@ -95,7 +99,7 @@ def annotate(
     if source is not None:
         return import_annotations(
             found,
-            Path(source),
+            path_of(source, "source"),
             slices=slices,
             role=role,
             meaning=Meaning.parse(found.phases, mapping, several(colours)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_app.api.given import LogConfig, PathLike, Report, Show, StackLike, ignore, opened_all, several
+from monai_app.api.given import LogConfig, PathLike, Report, Show, StackLike, ignore, opened_all, path_of, several
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.stack.html import html_table
 
@@ -146,11 +146,11 @@ def train(
     path, new = begin_run(
         DEFAULT_BUNDLE if bundle is None else bundle,
         opened,
-        Path(run).absolute(),
+        path_of(run, "run").absolute(),
         size=size,
         settings=given,
         processes=processes,
-        pretrained=None if pretrained is None else Path(pretrained),
+        pretrained=None if pretrained is None else path_of(pretrained, "pretrained"),
         trust=trust,
         overwrite=overwrite,
         report=report,

@@ -1,6 +1,7 @@
 """The layout of ``--help``: commands in sections, complete summaries, and metavars instead of Python types."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,12 @@ class Command(TyperCommand):
                     parameter.secondary_opts = []  # --no-x would only repeat the default
             elif parameter.metavar is None:
                 parameter.metavar = _metavar(parameter)
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse the words; ``--json FILE``, an old spelling, is read as the hidden ``--json-file FILE``."""
+        if any(each.name == "json_file" for each in self.params):
+            args = [_with_file(word, after) for word, after in pairwise([*args, ""])]
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         """Return what follows the command's name: ``[OPTIONS] STACK RUN``."""
@@ -66,6 +73,12 @@ class Commands(TyperGroup):
         for title, rows in sections.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), summary) for name, summary in rows])
+
+
+def _with_file(word: str, after: str) -> str:
+    """Return ``--json`` as ``--json-file`` if a file follows it."""
+    named = word.startswith("--json=") or (word == "--json" and after.endswith(".json"))
+    return word.replace("--json", "--json-file", 1) if named else word
 
 
 def _metavar(parameter: Any) -> str | None:

@@ -39,6 +39,19 @@ Parts = Annotated[
 ]
 
 
+def renamed(old: str, new: str) -> None:
+    """Say on standard error how an old spelling is written now."""
+    typer.echo(f"{old} will be removed in a later version; write {new}", err=True)
+
+
+def _prepare_only(given: bool) -> bool:
+    if given:
+        renamed("--prepare-only", "--dry-run")
+    return given
+
+
+PrepareOnly = Annotated[bool, typer.Option("--prepare-only", hidden=True, callback=_prepare_only)]
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import Device
+from monai_app.cli.options import Device, PrepareOnly
 from monai_app.errors import ConfigError
 from monai_app.progress import counted
 
@@ -85,9 +85,11 @@ def serve(
     max_stored: Annotated[
         str, typer.Option(metavar="SIZE", rich_help_panel=_LIMITS, help="Disk quota for volumes and labels of clients.")
     ] = "32GiB",
-    prepare_only: Annotated[
-        bool, typer.Option(rich_help_panel=_VOLUMES, help="Write the volumes of all offered slices and exit.")
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", rich_help_panel=_VOLUMES, help="Write the volumes of all offered slices, and exit."),
     ] = False,
+    prepare_only: PrepareOnly = False,
 ) -> None:
     """Serve a stack and models to 3D Slicer and other MONAI Label clients."""
     from importlib.util import find_spec
@@ -128,7 +130,7 @@ def serve(
     default = source.path.with_name(source.path.name.removesuffix(".ome.zarr") + ".label")
     workspace = Workspace((studies or default).resolve())  # one name, whichever link leads to it
     with own_folder(workspace, source), logged_to(workspace.logs / "server.log"):
-        if not prepare_only:
+        if not (dry_run or prepare_only):
             serve_stack(wanted, workspace, access, port, typer.echo)
             return
         with progress_bar("export", "case") as progress:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from monai_app.cli.logs import Quiet, Verbose, Verbosity
-from monai_app.cli.options import Device, Run, Stacks, stacks_and_run
+from monai_app.cli.options import Device, PrepareOnly, Run, Stacks, stacks_and_run
 
 
 def train(
@@ -53,7 +53,7 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Create the run folder and print the MONAI command, without training.")
     ] = False,
-    prepare_only: Annotated[bool, typer.Option("--prepare-only", hidden=True)] = False,
+    prepare_only: PrepareOnly = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Trust the code that the bundle brings with it (see the command trust).")
     ] = False,
@@ -71,8 +71,6 @@ def train(
     from monai_app.api.training import train as train_run
     from monai_app.bundle.configs.settings import parse_setting
 
-    if prepare_only:
-        typer.echo("--prepare-only will be removed in a later version; write --dry-run", err=True)
     dry_run = dry_run or prepare_only
     stacks, run = stacks_and_run(paths, run)
     trained = train_run(

@@ -33,8 +33,9 @@ def stack_lines(inspection: Inspection) -> Iterator[str]:
     if unrelated and slices > 2:
         yield f"{', '.join(unrelated)}: slices are no more like the next than like others, so their order is not judged"
     for role, pixels in per_role(inspection.labels).items():
-        zs = ", ".join(str(count.z) for count in inspection.labels if count.role == role)
-        yield f"{role}: slices {zs}; pixels {', '.join(f'{name} {count}' for name, count in pixels.items())}"
+        zs = [str(count.z) for count in inspection.labels if count.role == role]
+        slices_of = f"slice{'s' * (len(zs) > 1)} {', '.join(zs)}"
+        yield f"{role}: {slices_of}; pixels {', '.join(f'{name} {count}' for name, count in pixels.items())}"
 
 
 def usual_rows(inspection: Inspection) -> list[list[str]]:

@@ -145,7 +145,8 @@ def read_metadata(path: Path) -> StoreMetadata:
     try:
         own = read_own(path, REMEDY)
     except OSError:
-        raise StackError(f"{path} is not a stack store (it has no readable zarr.json); {remedy}") from None
+        problem = "is not a stack store (it has no readable zarr.json)" if path.exists() else "does not exist"
+        raise StackError(f"{path} {problem}; {remedy}") from None
     if own is None or "slice_names" not in own:
         raise StackError(f"{path} is not a stack store of this package (no metadata {OWN!r}); {remedy}")
     try:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.bundle.stacks import check_stacks
-from monai_app.errors import AnnotationError, ConfigError
+from monai_app.errors import ConfigError
 from monai_app.files import lock, write_json
 from monai_app.progress import Task
 from monai_app.stack import Stack
+from monai_app.stack.annotations.listing import slices_of_role
 from monai_app.stack.places import check_outside_stores
 from monai_app.storage import check_writable
 from monai_app.study.baselines.cleaned_stack import cleaned_stack
@@ -54,8 +55,7 @@ def begin_study(
     check_outside_stores(folder)
     stacks = [Stack.open(each) for each in paths]
     for stack in stacks:
-        if not stack.test_slices:
-            raise AnnotationError(f"{stack.path} has no test slice to score on; annotate one with the role test")
+        slices_of_role(stack, "test")
     earlier = read_design(folder / FILE) if (folder / FILE).is_file() else None
     design = read_design(path) if path is not None else earlier or default_design(stacks[0])
     changes: dict[str, Any] = {"seeds": _numbers(seeds), "epochs": epochs}

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from monai_app.domain.model_spec import ModelSpec
 from monai_app.errors import AnnotationError
 from monai_app.stack import Stack
+from monai_app.stack.annotations.listing import slices_of_role
 
 
 def annotated_items(
@@ -37,12 +38,7 @@ def _items_of(
     source = Stack.open(stack)
     if spec is not None:
         spec.check_phases(source.phases, source.path)
-    slices = source.train_slices if role == "train" else source.test_slices
-    if not slices:
-        raise AnnotationError(
-            f"{stack} has no {role} slice: list at least one under 'annotations: {role}' in its description "
-            "and ingest it again"
-        )
+    slices = slices_of_role(source, role)
     known = {z for each in trained_on if each["identity"] == source.ingested for z in each["slices"]}
     seen = sorted(known.intersection(slices))
     if seen:

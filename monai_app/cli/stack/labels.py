@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from monai_app.cli.options import Json, StackPath, X, Y, Z
+from monai_app.cli.options import Json, StackPath, X, Y, Z, renamed
 from monai_app.cli.stack.exporting import Map, Overwrite, Phase, export_labels
 from monai_app.cli.stack.table import show_table
 from monai_app.errors import ConfigError
@@ -82,7 +82,7 @@ def save(
     from monai_app.stack import Stack
 
     export_labels(Stack.open(stack), labels, target, map=map, phase=phase, part=(z, y, x), overwrite=overwrite)
-    typer.echo("save will be removed in a later version; write labels STACK export LABELS -o TARGET", err=True)
+    renamed("save", "labels STACK export LABELS -o TARGET")
 
 
 def _show(stack: "Stack") -> None:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 _NO_LABELS = "the label image has no labels on the test slices"
 
-_NO_TEST = "there is no test slice to show how often labels are wrong; annotate held-out slices with the role test"
+_NO_TEST = (
+    "there is no test slice to show how often labels are wrong; give that role to an annotated slice that was not "
+    "trained on (monai-app annotations STACK --move N=test)"
+)
 
 
 def measure(labels: Labels, progress: Progress) -> Measured:

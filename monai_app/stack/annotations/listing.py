@@ -35,6 +35,22 @@ class AnnotatedSlice:
         return 1 - self.pixels[0] / sum(self.pixels)
 
 
+def slices_of_role(stack: Stack, role: Role) -> tuple[int, ...]:
+    """Return the slices to train on, or to test on.
+
+    Raises:
+        AnnotationError: there is none.
+    """
+    slices = stack.train_slices if role == "train" else stack.test_slices
+    if slices:
+        return slices
+    others = f", or change the role of one before you train (monai-app annotations {stack.path} --move N={role})"
+    raise AnnotationError(
+        f"{stack.path} has no {role} slice; annotate one (monai-app annotate {stack.path} --from FILE --role {role})"
+        + others * bool(stack.roles)
+    )
+
+
 def annotated_slices(stack: Stack, zs: Iterable[int]) -> Iterator[AnnotatedSlice]:
     """Read annotated slices of a stack, one after the other.
 
