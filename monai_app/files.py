@@ -55,6 +55,11 @@ def atomic_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def is_not(path: Path, kind: str) -> str:
+    """Say that a path is not of a kind, such as ``"a run folder"``, or that it does not exist."""
+    return f"{path} is not {kind}" if path.exists() else f"{path} does not exist"
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file atomically."""
     with atomic_file(path) as temporary:

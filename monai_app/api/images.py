@@ -167,7 +167,7 @@ def _check_fits(settings: "Applied", shape: tuple[int, int, int]) -> None:
     Region.parse(region.slices, region.rows, region.columns, shape)
     if settings.mask is not None:
         if not Path(settings.mask).is_file():
-            raise ConfigError(f"--mask {settings.mask} is not a file; give an image file")
+            raise ConfigError(f"mask (--mask) {files.is_not(Path(settings.mask), 'a file')}; give an image file")
         check_mask_file(settings.mask, shape)
 
 

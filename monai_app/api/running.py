@@ -18,6 +18,7 @@ from monai_app.bundle.segment import warn_of_ignored_changes
 from monai_app.domain.validation import validated
 from monai_app.errors import ConfigError
 from monai_app.export import open_exported
+from monai_app.files import is_not
 from monai_app.inference import Model
 
 
@@ -85,8 +86,8 @@ def trained_run(run: Path) -> Path:
     """
     run = run.absolute()
     if not (run / "configs" / "inference.yaml").is_file():
-        problem = "is not a run folder (it has no configs/inference.yaml)" if run.exists() else "does not exist"
-        raise ConfigError(f"{run} {problem}; give a run folder, which monai-app train creates")
+        problem = is_not(run, "a run folder (it has no configs/inference.yaml)")
+        raise ConfigError(f"{problem}; give a run folder, which monai-app train creates")
     if not (run / "models" / "model.pt").is_file():
         raise ConfigError(f"{run} has no trained weights (models/model.pt); run monai-app train first")
     return usable_run(run)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from monai_app.bundle.configs.settings import read_json
 from monai_app.domain.model_spec import KEY, ModelSpec
 from monai_app.errors import ConfigError
+from monai_app.files import is_not
 from monai_app.networks.weights import Weights, read_weights
 
 Meaning = Callable[[ModelSpec], Sequence[str]]
@@ -76,7 +77,8 @@ def read_source(bundle: Path) -> tuple[Weights, ModelSpec]:
     if bundle.is_file():
         raise ConfigError(f"{bundle} is a file: start from a run folder or an unpacked package (monai-app unpack)")
     if not weights.is_file() or not metadata.is_file():
-        raise ConfigError(f"{bundle} is not a trained bundle: models/model.pt or configs/metadata.json is missing")
+        problem = is_not(bundle, "a trained bundle (models/model.pt or configs/metadata.json is missing)")
+        raise ConfigError(f"{problem}; give a run folder with trained weights")
     return read_weights(weights), read_spec(metadata)
 
 

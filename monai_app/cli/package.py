@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monai_app.errors import ConfigError
+from monai_app.files import is_not
 from monai_app.names import printable
 from monai_app.progress import counted
 
@@ -132,7 +133,7 @@ def _trust_bundle(run: Path, *, yes: bool) -> None:
     from monai_app.bundle.renew import usable_run
 
     if not (run / "configs").is_dir():
-        raise ConfigError(f"{run} is not a bundle (it has no folder 'configs'); give a run folder")
+        raise ConfigError(f"{is_not(run, 'a bundle (it has no folder configs)')}; give a run folder")
     usable = usable_run(run)
     changes = differences(usable)
     _show(changes)
@@ -172,6 +173,8 @@ def verify(
     ] = None,
 ) -> None:
     """Check all files of a stack, a run folder or a package for damage."""
+    if not target.exists():
+        raise ConfigError(f"{target} does not exist; give a stack, a run folder or a package")
     if (target / "zarr.json").is_file():
         faults, notes = _verified_stack(target, add_checksums, source)
     elif source is not None:

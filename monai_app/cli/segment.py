@@ -85,7 +85,10 @@ def segment(
     ] = False,
     quiet: Quiet = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Also show the equivalent MONAI command and how tiles are planned.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Also show the plan of the tiles, and for a stack the equivalent MONAI command."
+        ),
     ] = False,
 ) -> None:
     """Segment a stack (STACK MODEL) or a folder of images (MODEL -i FOLDER -o LABELS).

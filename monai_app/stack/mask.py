@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from monai_app.domain.region import Rect, Region
 from monai_app.errors import ConfigError, StackError
-from monai_app.files import file_sha256
+from monai_app.files import file_sha256, is_not
 from monai_app.io import Request, open_planes
 from monai_app.origin import Origin
 from monai_app.stack.label_images.arrays import Planes
@@ -42,9 +42,10 @@ class Mask:
             self.check()
             return
         if not Path(self.source).is_file():
+            known = ", ".join(self.stack.label_names()) or "it has none"
             raise ConfigError(
-                f"mask {self.source!r} is neither an image file nor one of the label images of {self.stack.path.name}: "
-                f"{', '.join(self.stack.label_names()) or 'it has none'}; give one of them (--mask)"
+                f"mask {is_not(Path(self.source), 'an image file')}, and is none of the label images of "
+                f"{self.stack.path.name}: {known}; give one of them (--mask)"
             )
         self.check()
         check_mask_file(self.source, self.stack.shape)

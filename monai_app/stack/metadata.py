@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from monai_app.domain.phase import Phase, check_phases
 from monai_app.domain.validation import Items, Strict, Text, validated
 from monai_app.errors import ConfigError, StackError
+from monai_app.files import is_not
 from monai_app.stack.alignment.record import Alignment
 from monai_app.stack.annotations.history import EDITS, Edit, Record, Role
 from monai_app.stack.ingestion.description import DetectorName, Voxel
@@ -145,8 +146,7 @@ def read_metadata(path: Path) -> StoreMetadata:
     try:
         own = read_own(path, REMEDY)
     except OSError:
-        problem = "is not a stack store (it has no readable zarr.json)" if path.exists() else "does not exist"
-        raise StackError(f"{path} {problem}; {remedy}") from None
+        raise StackError(f"{is_not(path, 'a stack store (it has no readable zarr.json)')}; {remedy}") from None
     if own is None or "slice_names" not in own:
         raise StackError(f"{path} is not a stack store of this package (no metadata {OWN!r}); {remedy}")
     try:

@@ -79,14 +79,8 @@ def test_an_unforeseen_error_keeps_its_report() -> None:
     assert any("Traceback" in path.read_text() for path in logs.rglob("stderr.log"))
 
 
-@pytest.mark.parametrize(
-    ("stop", "error"),
-    [
-        (signal.SIGTERM, "StoppedError: stopped by SIGTERM; finished work is kept"),
-        (signal.SIGINT, "KeyboardInterrupt: "),
-    ],
-)
-def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals, error: str) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals) -> None:
     command = [warm.python(), "-c", LAUNCHER, sys.executable, WAIT.format("os.write(1, b'here\\n')")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -97,7 +91,7 @@ def test_a_signal_to_the_launcher_stops_all(stop: signal.Signals, error: str) ->
     assert len(children) == 2
     launcher.send_signal(stop)
     _, told = process.communicate(timeout=60)
-    assert error in told
+    assert "KeyboardInterrupt: " in told
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 
@@ -109,7 +103,7 @@ def test_a_signal_while_processes_are_started_stops_those_that_were(monkeypatch:
         raise SignalException("stopped", signal.SIGTERM)
 
     monkeypatch.setattr("torch.distributed.elastic.multiprocessing.start_processes", interrupted)
-    with pytest.raises(StoppedError, match="stopped by SIGTERM"):
+    with pytest.raises(KeyboardInterrupt):
         launch(["-c", "pass"], 2)
     assert not psutil.pid_exists(started[0])
 
@@ -130,7 +124,7 @@ def test_processes_meet_in_a_file_and_listen_on_the_loopback_interface_alone(
     )
 
 
-@pytest.mark.parametrize(("processes", "message"), [(0, "must be 1 or more"), (3, r"2 GPU\(s\)")])
+@pytest.mark.parametrize(("processes", "message"), [(0, "must be 1 or more"), (3, "this machine has 2 GPUs")])
 def test_numbers_of_processes_that_cannot_be_are_refused(
     processes: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

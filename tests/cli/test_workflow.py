@@ -16,6 +16,7 @@ import tifffile
 import torch
 from sklearn import metrics as sklearn
 
+from monai_app.cli import STOPPED
 from monai_app.stack import Stack
 from monai_app.training import training_progress
 from tests import warm
@@ -181,12 +182,12 @@ def test_a_stopped_segmentation_goes_on_to_the_same_bytes(
     os.kill(pid, stop)
     _, told = process.communicate(timeout=60)
     if stop is not signal.SIGKILL:
-        assert process.returncode == 3
+        assert process.returncode == STOPPED
         last = told.splitlines()[-1]
         assert re.fullmatch(r"monai-app: stopped with \d+ tiles complete; run the same command to resume", last)
     assert own_stack.label_names() == ()
     resumed = run_command("-m", "monai_app", *segment)
-    done = re.search(r"INFO (\d+) of 90 tiles are already complete", resumed.stderr)
+    done = re.search(r"INFO already complete: (\d+) of 90 tiles", resumed.stderr)
     assert done is not None, resumed.stderr
     assert int(done[1]) >= 5
     run_command("-m", "monai_app", *segment, "--labels", "whole")

@@ -109,13 +109,14 @@ def test_nothing_of_a_served_bundle_is_run(tiny_stack: Stack, trained: Path, tmp
     import_quietly()
     result = CliRunner().invoke(command_line, [*words, "--slices", "1", "--prepare-only"])
     assert result.exit_code == 0, result.output
+    assert "--prepare-only will be removed in a later version; write --dry-run" in result.stderr
     assert not (tmp_path / "ran").exists()
 
 
 def test_cases_are_written_for_a_stock_server(tiny_stack: Stack, trained: Path, tmp_path: Path) -> None:
     words = ["serve", str(tiny_stack.path), "--bundle", str(trained), "--studies", str(tmp_path / "studies")]
     import_quietly()
-    result = CliRunner().invoke(command_line, [*words, "--slices", "1,3", "--format", "nrrd", "--prepare-only"])
+    result = CliRunner().invoke(command_line, [*words, "--slices", "1,3", "--format", "nrrd", "--dry-run"])
     assert result.exit_code == 0, result.output
     cases = tmp_path / "studies" / "cases"
     assert sorted(path.name for path in cases.glob("[a-z]*.nrrd")) == ["tiny_z0001.nrrd", "tiny_z0003.nrrd"]

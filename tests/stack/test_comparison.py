@@ -81,7 +81,7 @@ def test_the_first_slice_that_differs_is_named(stack: Stack, sample: SampleFolde
         tifffile.imwrite(sample.root / "TLD" / f"slice_{z}.tif", plane)
     found = compare_with_source(stack.path, sample.write())
     (fault,) = found.faults
-    assert "TLD, slice 4 (slice_4): 1 pixels differ, the first at row 3, column 5" in fault
+    assert f"TLD, slice 4 (slice_4): 1 of {plane.size} pixels differ, the first at row 3, column 5" in fault
     assert fault.endswith("2 of 12 slices differ")
     assert found.notes == ["files are not, byte for byte, those that were ingested: TLD/slice_4.tif and 1 more"]
 

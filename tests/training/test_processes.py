@@ -44,7 +44,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    with pytest.raises(ConfigError, match=r"4 processes and 2 GPU\(s\)"):
+    with pytest.raises(ConfigError, match=r"4 processes and 2 GPUs on"):
         join_processes()
 
 

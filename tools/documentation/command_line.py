@@ -6,14 +6,12 @@ import typer
 from page_parts import page, table
 from typer.core import TyperGroup
 
-from monai_app.cli import SECTIONS, STOPPED, app
+from monai_app.cli import EXIT_CODES, SECTIONS, app
 from monai_app.cli.help import Command
-from monai_app.errors import REFUSED
 
-INTRODUCTION = f"""\
-Every command answers `--help` with the same text. Exit codes are 0 where all went well, 1 where faults were found
-(`inspect`, `verify`, `check`), 2 for a mistake in typing, {REFUSED} where what was asked is refused or failed, and
-{STOPPED} for Ctrl-C."""
+INTRODUCTION = """\
+Every command answers `--help` with the same text. Results go to standard output; the log, progress and errors go to
+standard error. Progress is a bar on a terminal, and lines in a file. [Exit codes](#exit-codes) are at the end."""
 
 
 def command_line_page() -> str:
@@ -27,6 +25,7 @@ def command_line_page() -> str:
             command = group.commands[function.__name__]
             assert isinstance(command, Command)
             parts.extend(_command(command))
+    parts += ["## Exit codes", table(("code", "meaning"), ((str(code), text) for code, text in EXIT_CODES.items()))]
     return page("Command line", *parts)
 
 

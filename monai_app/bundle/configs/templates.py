@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_app.errors import ConfigError
+from monai_app.files import is_not
 from monai_app.yamlfile import read_yaml
 
 DEFAULT_BUNDLE = "fibsem_unet_segmentation"
@@ -48,8 +49,8 @@ def find_bundle(given: str) -> Path:
     if given in known:
         return template_path(given)
     raise ConfigError(
-        f"{given} is not a bundle (it has no configs/inference.yaml); give a run folder of monai-app train, or one "
-        f"of {', '.join(known)} to start without a model"
+        f"{is_not(Path(given), 'a bundle (it has no configs/inference.yaml)')}; give a run folder of monai-app train, "
+        f"or one of {', '.join(known)} to start without a model"
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from monai_app.errors import ConfigError
-from monai_app.files import file_sha256
+from monai_app.files import file_sha256, is_not
 from monai_app.names import check_file_name
 
 MANIFEST = "manifest.json"
@@ -58,7 +58,8 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise ConfigError(f"{folder} is not a package (it has no {MANIFEST}); create one with monai-app package")
+        problem = is_not(folder, f"a package (it has no {MANIFEST})")
+        raise ConfigError(f"{problem}; create one with monai-app package")
     return parse_manifest(path.read_bytes(), str(path))
 
 

@@ -28,7 +28,8 @@ def control_characters(place: Place) -> None:
 
 
 def existing(place: Place) -> None:
-    (place.folder / "found.json").write_text("{}")
+    for name in ("found.html", "found.json"):
+        (place.folder / name).write_text("{}")
 
 
 def made_folder(place: Place) -> None:
@@ -57,10 +58,13 @@ ROWS = [
     bad("a store of which a chunk is missing", "STACK", "tiny.ome.zarr", make=without_chunk),
     bad("a description with a mistake", "SAMPLE/sample.yaml", "slice 9", make=wrong_description),
     bad("a description that does not exist", "SAMPLE/other.yaml", "other.yaml"),
-    bad("JSON into a file of another kind", "STACK --json found.txt", "found.txt", ".json"),
+    bad("`--json found.txt`", "STACK --json found.txt", "unexpected extra argument", "found.txt"),
     bad("a picture that is not a PNG", "STACK --picture found.jpg", "found.jpg", ".png"),
     bad("a picture in the place of a folder", "STACK --picture found.png", "found.png", "folder", make=made_folder),
     bad("a page that is not HTML", "STACK --page found.pdf", "found.pdf", ".html"),
-    bad("a file that exists", "STACK --json found.json", "found.json", "--overwrite", make=existing),
+    bad("a file that exists", "STACK --page found.html", "found.html", "--overwrite", make=existing),
+    bad(
+        "a file that exists, with `--json FILE`", "STACK --json found.json", "found.json", "--overwrite", make=existing
+    ),
     bad("a page inside the store", "STACK --page STACK/found.html", "found.html", "lies in the store"),
 ]

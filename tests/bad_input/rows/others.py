@@ -146,7 +146,7 @@ ROWS = [
     refused("studies whose name is too long", f"{PLACES} {'n' * 300}", "nnn"),
     taken(
         "one slice to prepare, in a folder with spaces, umlauts and `#`",
-        f"{PLACES} 'Süd #3' --slices 4 --prepare-only",
+        f"{PLACES} 'Süd #3' --slices 4 --dry-run",
         lambda place: (place.folder / "Süd #3/cases").stat(),
     ),
     refused("a run that does not exist", "settings nowhere", "nowhere"),

@@ -371,7 +371,7 @@ def test_the_command_tells_what_it_found_and_overwrites_nothing(tmp_path: Path) 
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "ICE: 5 slices of 20 x 30 pixels, uint8 (ICE)" in result.output
-    assert "1 question is open" in result.output
+    assert "1 open question: answer" in result.output
     assert "  ICE: ICE\n" in (tmp_path / "sample.yaml").read_text()
     again = CliRunner().invoke(app, words)
     assert isinstance(again.exception, TargetExistsError)

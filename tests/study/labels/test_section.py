@@ -147,7 +147,7 @@ def test_half_a_study_is_told_without_a_comparison(outcomes: list[Outcome]) -> N
     section = labels_section(DESIGN, done, SAMPLES)
     assert section is not None
     assert not any("interval" in line for line in section.lines)
-    assert section.lines[-1] == "33 runs with fewer labels are not done."
+    assert section.lines[-1] == "Not done: 33 runs with fewer labels."
 
 
 def test_of_several_samples_only_seeds_with_all_are_told(outcomes: list[Outcome]) -> None:
@@ -156,5 +156,5 @@ def test_of_several_samples_only_seeds_with_all_are_told(outcomes: list[Outcome]
     section = labels_section(DESIGN, [*outcomes, *other], ("tiny", "other"))
     assert section is not None
     assert {row["seed"] for row in section.rows} == {0, 1}
-    assert section.lines[-1] == "16 runs with fewer labels are not done."
+    assert section.lines[-1] == "Not done: 16 runs with fewer labels."
     assert labels_section(DESIGN, outcomes, ("tiny", "other")) is None

@@ -107,7 +107,7 @@ def cases() -> list[Case]:
         Case("simulate --overwrite", ["simulate", "simulated", *sizes, "--overwrite"], ["simulated"]),
         Case("trust", ["trust", RUN, "--yes"], [RUN], _strange),
         Case("trust, earlier version", ["trust", "earlier", "--yes"], ["earlier"]),
-        Case("serve --prepare-only", ["serve", STACK, "--bundle", RUN, "--prepare-only"], both),
+        Case("serve --dry-run", ["serve", STACK, "--bundle", RUN, "--dry-run"], both),
         Case("server infers", serve, both, client=server.infer),
         Case("server saves a label", serve, both, client=server.save),
         Case("server trains", [*serve, *as_options(TINY)], both, client=server.train),
