@@ -182,14 +182,14 @@ def opened(path: Path) -> tuple[Session, Model | None]:
 
 
 def progress_in(text: str) -> tuple[float, float] | None:
-    r"""Return the last count in the output of a command, as done and total; None if there is none.
+    r"""Return the first count of the last line with one in the output of a command, as done and total, or None.
 
     Example:
         >>> progress_in("epoch 1/20: loss 1.8\nepoch 2/20: loss 1.2, val_mean_iou 0.4\n")
         (2.0, 20.0)
     """
-    counts = _COUNT.findall(text)
-    return (float(counts[-1][0]), float(counts[-1][1])) if counts else None
+    counts = [found for line in text.splitlines() if (found := _COUNT.search(line))]
+    return (float(counts[-1][1]), float(counts[-1][2])) if counts else None
 
 
 def _runs_of(stack: Stack) -> Path:

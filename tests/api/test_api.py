@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 
 import monai_app
 from monai_app.api.given import opened, opened_all
+from monai_app.errors import ConfigError
 from tests.conftest import TINY, run_command, write_tiny_sample
 
 
@@ -169,3 +171,26 @@ def test_what_cannot_be_done_is_refused(
 def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(monai_app.AppError, match="no source is given"):
         monai_app.report(output=tmp_path / "page.html")
+
+
+ARGUMENTS: dict[str, tuple[Callable[..., object], list[object]]] = {
+    "description": (monai_app.ingest, [None, "a.ome.zarr"]),
+    "stack": (monai_app.segment, [5, "run"]),
+    "model": (monai_app.segment, ["STACK", monai_app.Stack]),
+    "source": (monai_app.annotate, ["STACK", 5]),
+    "run": (monai_app.evaluate, ["STACK", 5]),
+    "labels": (monai_app.quantify, ["STACK", 5]),
+    "images": (monai_app.segment_images, ["model.zip", 5, "labels"]),
+}
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arguments_of_another_type_are_named(name: str, tiny_stack: monai_app.Stack) -> None:
+    function, given = ARGUMENTS[name]
+    with pytest.raises(ConfigError, match=f"^{name} .*; give "):
+        function(*(tiny_stack if each == "STACK" else each for each in given))
+
+
+def test_a_device_that_is_no_text_is_refused(tiny_stack: monai_app.Stack) -> None:
+    with pytest.raises(ConfigError, match="device '3' does not exist on this machine; choose one of auto, cpu"):
+        monai_app.segment(tiny_stack, "run", device=3)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +146,11 @@ def test_maps_that_the_run_folder_asks_for_are_not_computed(
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_the_command_shows_a_bar_unless_it_is_to_be_quiet(
+def test_the_command_shows_progress_unless_it_is_to_be_quiet(
     quiet: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Verbosity, "start", lambda _: None)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr("monai_app.api.images.segment_images", lambda *_, progress, **__: progress(0, 2))
     command(tmp_path / "model.zip", images=tmp_path, output=tmp_path / "labels", quiet=quiet)
     shown = capsys.readouterr()
@@ -168,7 +170,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_ingested(
     monkeypatch.setattr("monai_app.device.precision.has_bfloat16", lambda _: False)
     cases: tuple[tuple[str, dict[str, Any]], ...] = (
         ("99", {"z": "99"}),
-        ("nowhere.tif is not a file", {"mask": tmp_path / "nowhere.tif"}),
+        ("nowhere.tif does not exist", {"mask": tmp_path / "nowhere.tif"}),
         ("is of shape", {"mask": tmp_path / "mask.tif"}),
         ("tile 'large'", {"tile": "large"}),
         ("memory 'much'", {"memory": "much"}),

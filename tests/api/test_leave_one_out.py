@@ -152,7 +152,7 @@ def test_a_stack_that_is_annotated_meanwhile_is_not_mixed(left_out: Run, tmp_pat
 
 def test_runs_and_stacks_that_leave_nothing_out_are_refused(left_out: Run, tmp_path: Path) -> None:
     own = Stack.open(shutil.copytree(left_out.stack.path, tmp_path / "sample.ome.zarr"))
-    with pytest.raises(AnnotationError, match=r"has 2 annotated slice\(s\), and leave-one-out needs at least 3"):
+    with pytest.raises(AnnotationError, match=r"has 2 annotated slices, and leave-one-out needs at least 3"):
         folds_of(annotate(own, {1: None}), left_out.run)
     run = Path(shutil.copytree(left_out.run, tmp_path / "run"))
     record = json.loads((run / "run.json").read_text())

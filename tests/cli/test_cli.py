@@ -105,7 +105,7 @@ def test_ctrl_c_says_how_to_resume(
     [
         (["train", "nowhere.ome.zarr", "run"], "nowhere.ome.zarr"),
         (["ingest", "nowhere.yaml", "x.ome.zarr"], "nowhere.yaml"),
-        (["segment", "STACK", "nowhere"], "not a run folder"),
+        (["segment", "STACK", "nowhere"], "nowhere does not exist; give a run folder"),
         (
             ["train", "STACK", "run", "--set", "crop=192"],
             "crop: 192 is not a list of 2 integers",
@@ -126,7 +126,7 @@ def test_ctrl_c_says_how_to_resume(
         (["segment", "STACK", "RUN", "--device", "gpu"], "device 'gpu' does not exist on this machine; choose one of"),
         (["simulate", "sample", "--slices", "-1"], "slices"),
         (["segment", "STACK", "RUN", "--z", "9:12"], "--z 9:12 is not within the slices 0 to 7"),
-        (["segment", "STACK", "RUN", "--mask", "nowhere.tif"], "nowhere.tif' is neither"),
+        (["segment", "STACK", "RUN", "--mask", "nowhere.tif"], "nowhere.tif does not exist, and is none of the label"),
         (["segment", "STACK", "RUN", "--memory", "much"], "memory 'much': must be a size such as 4GiB"),
         (["segment", "STACK", "RUN", "--tile", "30"], "30 must be a multiple of the network's stride 16"),
         (["segment", "STACK", "RUN", "--workers", "2", "--cluster", "tcp://x:1"], "leave out --workers 2"),

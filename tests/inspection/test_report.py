@@ -145,7 +145,7 @@ def test_the_command_ends_with_1_where_something_is_odd_and_keeps_what_exists(
     odd = run_command("-m", "monai_app", "inspect", faulty, *files, cwd=tmp_path, check=False)
     assert odd.returncode == 1, odd.stderr
     assert odd.stderr == ""
-    assert [found["slices"] for found in json.loads(odd.stdout)["findings"]] == [[2, 3]]
+    assert [found["slices"] for found in json.loads(odd.stdout)["findings"]] == [[2, 3], [6]]
     assert {file.name for file in tmp_path.iterdir()} == {"images", "a.png", "a.html"}
     again = run_command("-m", "monai_app", "inspect", faulty, "--page", "a.html", cwd=tmp_path, check=False)
     assert (again.returncode, again.stderr.count("\n")) == (3, 1)

@@ -126,8 +126,9 @@ def test_a_sample_is_ingested_beside_its_description(ran: list[list[str]], tmp_p
     ("said", "expected"),
     [
         ("2026-11-29 22:18:09,177 INFO epoch 3/20: loss 1.8, 1.1 s per epoch, 1 s left\n", (3, 20)),
-        ("\ringest:  25%|##  | 2/8 [00:00<00:01, 5slice/s]", (2, 8)),
-        ("INFO segment: 1.5/6.0 Mpixel, 0.19 Mpixel/s, 0 s left\nlabels: /data/1/2/x\n", (1.5, 6)),
+        ("INFO epoch 3/20: 40/500 steps, 1.5 s per step, 11 min 30 s left\n", (3, 20)),
+        ("ingest: 2/8 slices, 5.00 slices/s, 1 s left\n", (2, 8)),
+        ("INFO segment: 1.5/6.0 Mpixels, 5.3 s per Mpixel, 24 s left\nlabels: /data/1/2/x\n", (1.5, 6)),
         ("$ python -m monai.bundle run --config_file /tmp/0001/2/train.yaml\n", None),
         ("", None),
     ],

@@ -1,14 +1,17 @@
 """The annotated slices of a stack are listed, moved and removed."""
 
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from monai_app.cli import app
 from monai_app.errors import AnnotationError
 from monai_app.stack import Stack, annotate
-from monai_app.stack.annotations.listing import annotated_slices, change_annotations
+from monai_app.stack.annotations.listing import annotated_slices, change_annotations, slices_of_role
 
 
 @pytest.fixture
@@ -47,3 +50,20 @@ def test_what_cannot_be_moved_or_removed_changes_nothing(stack: Stack) -> None:
         with pytest.raises(AnnotationError, match=text):
             change_annotations(stack, roles, removed)  # type: ignore[arg-type]
     assert stack.reopened().identity == stack.identity
+
+
+def test_a_missing_role_is_remedied_by_the_command_that_is_named(stack: Stack) -> None:
+    assert slices_of_role(stack, "train") == (1, 3, 5)
+    stack = change_annotations(stack, {}, [6])
+    with pytest.raises(AnnotationError, match=r"tiny\.ome\.zarr has no test slice; annotate one") as caught:
+        slices_of_role(stack, "test")
+    (command,) = re.findall(r"\(monai-app (annotations .*?)\)", str(caught.value))
+    done = CliRunner().invoke(app, command.replace("N=", "3=").split())
+    assert done.exit_code == 0, done.output
+    assert slices_of_role(stack.reopened(), "test") == (3,)
+
+
+def test_a_stack_without_annotations_has_none_to_move(stack: Stack) -> None:
+    stack = change_annotations(stack, {}, [1, 3, 5, 6])
+    with pytest.raises(AnnotationError, match=r"no train slice; annotate one \(monai-app annotate .* --role train\)$"):
+        slices_of_role(stack, "train")
