@@ -14,8 +14,8 @@ LINES = (
     *("evaluate nowhere RUN", "evaluate STACK nowhere", "export nowhere", "init nowhere", "inspect nowhere"),
     *("labels nowhere", "package STACK nowhere a.zip", "package nowhere RUN a.zip", "propose nowhere -o a.tif --z 3"),
     *("quantify nowhere --labels a -o q", "report nowhere -o a.html", "segment nowhere RUN", "segment STACK nowhere"),
-    *("segment nowhere -i IMAGES -o labels", "segment RUN -i nowhere -o labels", "serve nowhere --bundle RUN"),
-    *("serve STACK --bundle nowhere --studies studies", "study nowhere study", "train nowhere run"),
+    *("segment nowhere -i IMAGES -o labels", "segment RUN -i nowhere -o labels", "study nowhere study"),
+    "train nowhere run",
     *("train STACK run --from nowhere", "trust nowhere", "unpack nowhere.zip a", "verify nowhere", "view nowhere"),
     "segment STACK RUN --labels a --mask nowhere.tif",
 )

@@ -76,7 +76,7 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
         assert "an integer" in refused(*begin, "--set", "max_epochs=x")
         assert "cannot contain" in refused(*begin, "--set", "amp=$print(1)")
         assert "no size 'huge'" in refused(*begin, "--size", "huge")
-    assert "is not a bundle" in refused(tiny_stack.path, "--bundle", tmp_path / "nothing", *studies)
+    assert "does not exist; give a run folder" in refused(tiny_stack.path, "--bundle", tmp_path / "nothing", *studies)
     assert "two bundles" in refused(*usual, "--bundle", trained)
     assert "--slices" in refused(*usual, "--slices", "1;2")
     assert "slices 0 to 7" in refused(*usual, "--slices", "9")

@@ -155,7 +155,7 @@ def test_stacks_of_different_phases_are_not_studied_together(tiny_stack: Stack, 
 @pytest.mark.parametrize(
     ("changes", "length"),
     [
-        ({"continuations": [{"continues": 1, "max_epochs": 1}]}, "1 epochs, in parts"),
+        ({"continuations": [{"continues": 1, "max_epochs": 1}]}, "1 epoch, in parts"),
         ({"settings": {"max_epochs": 40}}, "40 epochs"),
         ({"minutes": 2.5}, "2.5 minutes"),
     ],

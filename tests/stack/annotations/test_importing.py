@@ -290,7 +290,7 @@ def test_names_whose_number_is_not_clear_count_as_they_are(bare: Stack, tmp_path
         ("slice_9.tif", truth(1), (), "its name does not identify its slice"),
         ("slice_1.tif", truth(1)[1:], (), "has 39 x 30 pixels but the slices have 40 x 30"),
         ("two.tif", np.stack([truth(1)] * 2), (), "has 2 planes and the stack 5 slices; give the slice of every plane"),
-        ("two.tif", np.stack([truth(1)] * 2), (1,), r"has 2 plane\(s\) but --slice is given 1 times"),
+        ("two.tif", np.stack([truth(1)] * 2), (1,), "has 2 planes but --slice is given 1 time"),
         ("two.tif", np.stack([truth(1)] * 2), (1, "slice_1"), "slice 1 .* is given twice"),
         ("slice_1.tif", truth(1), (5,), "slice 5 does not exist"),
         ("slice_1.tif", truth(1), ("01",), "no image has the stem '01'"),
