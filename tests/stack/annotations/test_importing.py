@@ -241,7 +241,7 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
         (
             "1=pore,hydrate",
             (),
-            "'pore,hydrate' is not a phase; the phases are pore, hydrate, and unlabelled means none",
+            "'pore,hydrate' is not a phase; give one of pore, hydrate, or unlabelled",
         ),
         ("1=pore,1=hydrate", (), "1=hydrate: it already has another phase"),
         (None, ("pore=blue",), "--colour 'pore=blue': write the phase, '=' and #rrggbb"),
@@ -249,7 +249,7 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
         ("1=pore", ("pore=#000000",), "--mapping is for values and --colour for colours"),
     ],
 )
-def test_what_is_said_has_one_meaning(mapping: str | None, colours: tuple[str, ...], text: str, bare: Stack) -> None:
+def test_wrong_or_ambiguous_options_are_refused(mapping: str | None, colours: tuple[str, ...], text: str, bare: Stack) -> None:
     with pytest.raises(ConfigError, match=text):
         Meaning.parse(bare.phases, mapping, colours)
 
