@@ -11,9 +11,8 @@ from monai_app.cli.help import Command
 from monai_app.errors import REFUSED
 
 INTRODUCTION = f"""\
-Every command answers `--help` with the same text. Exit codes are 0 where all went well, 1 where faults were found
-(`inspect`, `verify`, `check`), 2 for a mistake in typing, {REFUSED} where what was asked is refused or failed, and
-{STOPPED} for Ctrl-C."""
+`--help` shows the same text for every command. The exit code is 0 after success, 1 if faults were found (`inspect`,
+`verify`, `check`), 2 for a wrong command line, {REFUSED} if a command is refused or fails, and {STOPPED} after Ctrl-C."""
 
 
 def command_line_page() -> str:

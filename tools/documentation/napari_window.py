@@ -43,7 +43,9 @@ def main() -> None:
     """Open the stack in the plugin, paint a stroke in every phase, and save the screenshot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stack", type=Path, help="store, which is not changed")
-    parser.add_argument("truth", type=Path, help="folder of the simulator's true labels, which determine where to paint")
+    parser.add_argument(
+        "truth", type=Path, help="folder of the simulator's true labels, which determine where to paint"
+    )
     parser.add_argument("picture", type=Path)
     parser.add_argument("--propose", action="store_true", help="also propose labels of the slice")
     given = parser.parse_args()

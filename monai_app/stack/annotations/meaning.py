@@ -112,9 +112,7 @@ def _phase(phases: Sequence[Phase], name: str, option: str) -> int:
     if name.casefold() == NOTHING:
         return UNLABELLED
     known = ", ".join(phase.name for phase in phases)
-    raise ConfigError(
-        f"{option}: {name!r} is not a phase; give one of {known}, or {NOTHING}"
-    )
+    raise ConfigError(f"{option}: {name!r} is not a phase; give one of {known}, or {NOTHING}")
 
 
 def _own_colours(phases: Sequence[Phase], given: Mapping[int, int]) -> dict[int, int]:

@@ -44,7 +44,13 @@ def transfer_section(
     found = gathered(design, outcomes, transferred, samples) if len(samples) > 1 else []
     if not found:
         return None
-    lines = [f"{_ABOUT} {_INTERVAL if len(samples) >= LEAST_SAMPLES else _FEW}", "", *_table(found), "", *_sentences(found)]
+    lines = [
+        f"{_ABOUT} {_INTERVAL if len(samples) >= LEAST_SAMPLES else _FEW}",
+        "",
+        *_table(found),
+        "",
+        *_sentences(found),
+    ]
     rows = [row for each in found for row in _rows(each)]
     return Section(NAME, "How good are models on other samples?", lines, rows, transfer_figure(found))
 

@@ -177,9 +177,7 @@ def test_colours_of_the_phases_need_no_word(bare: Stack, tmp_path: Path) -> None
 
 def test_colours_count_in_tables_on_request(bare: Stack, tmp_path: Path) -> None:
     path = png(tmp_path / "slice_1.png", np.array([2, 0, 1], np.uint8)[truth(1)], PORE[1:] + HYDRATE[1:] + "ffffff")
-    with pytest.raises(
-        AnnotationError, match=r"value 1 is that of phase 'pore', but has the colour of 'hydrate'"
-    ):
+    with pytest.raises(AnnotationError, match=r"value 1 is that of phase 'pore', but has the colour of 'hydrate'"):
         given(bare, path)
     with pytest.raises(AnnotationError, match="its colour table contains #ffffff, which is not the colour of a phase"):
         given(bare, path, colours=[f"pore={PORE}"])
@@ -249,7 +247,9 @@ def test_names_in_the_file_count(bare: Stack, tmp_path: Path) -> None:
         ("1=pore", ("pore=#000000",), "--mapping is for values and --colour for colours"),
     ],
 )
-def test_wrong_or_ambiguous_options_are_refused(mapping: str | None, colours: tuple[str, ...], text: str, bare: Stack) -> None:
+def test_wrong_or_ambiguous_options_are_refused(
+    mapping: str | None, colours: tuple[str, ...], text: str, bare: Stack
+) -> None:
     with pytest.raises(ConfigError, match=text):
         Meaning.parse(bare.phases, mapping, colours)
 
