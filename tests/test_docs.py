@@ -410,7 +410,7 @@ def test_what_the_results_say_of_readers_was_measured() -> None:
         ["files", str(damaged["files_read"]), str(damaged["files_refused"])],
         ["descriptions", str(damaged["descriptions_taken"]), str(damaged["descriptions_refused"])],
     ]
-    column = "relative speed of `ingest`"
+    column = "relative speed of ingest"
     assert [row[column] for row in table_rows(page, "writer")] == [
         *(f"{speed[f'part_of_the_speed_of_{loop}']:.2f}" for loop in ("loop", "loop_without_means")),
         "1",

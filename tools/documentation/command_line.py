@@ -12,7 +12,8 @@ from monai_app.errors import REFUSED
 
 INTRODUCTION = f"""\
 `--help` shows the same text for every command. The exit code is 0 after success, 1 if faults were found (`inspect`,
-`verify`, `check`), 2 for a wrong command line, {REFUSED} if a command is refused or fails, and {STOPPED} after Ctrl-C."""
+`verify`, `check`), 2 for a wrong command line, {REFUSED} if a command is refused or fails, and {STOPPED} after
+Ctrl-C."""
 
 
 def command_line_page() -> str:

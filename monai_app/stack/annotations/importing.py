@@ -98,8 +98,8 @@ def import_labels(
 
     Raises:
         StackError: there is no finished label image of that name.
-        AnnotationError: no slice is given, a slice does not exist, its labels have no phase of the stack, or slices have
-            other annotations that may not be replaced.
+        AnnotationError: no slice is given, a slice does not exist, its labels have no phase of the stack, or slices
+            have other annotations that may not be replaced.
     """
     check_phases(stack)
     stack.label_attributes(labels)  # there is such a label image

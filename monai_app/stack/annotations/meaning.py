@@ -124,8 +124,8 @@ def _own_colours(phases: Sequence[Phase], given: Mapping[int, int]) -> dict[int,
         number = number_of(phase.rgb)
         if number in own:
             raise AnnotationError(
-                f"phases {phases[own[number] - 1].name!r} and {phase.name!r} have the same colour, {phase.colour}; give "
-                "the colours in which they are painted (--colour)"
+                f"phases {phases[own[number] - 1].name!r} and {phase.name!r} have the same colour, {phase.colour}; "
+                "give the colours in which they are painted (--colour)"
             )
         own[number] = phase.value
     return own | dict(given)
@@ -174,8 +174,8 @@ def _check_colours(table: npt.NDArray[np.uint16] | None, pixels: Plane, phases: 
         other = own.get(numbers[phase.value])
         if other is not None and other.rgb != phase.rgb and (pixels == phase.value).any():
             raise AnnotationError(
-                f"its value {phase.value} is that of phase {phase.name!r}, but has the colour of {other.name!r}; use the "
-                f"values (--mapping {phase.value}={phase.name}) or the colours (--colour "
+                f"its value {phase.value} is that of phase {phase.name!r}, but has the colour of {other.name!r}; use "
+                f"the values (--mapping {phase.value}={phase.name}) or the colours (--colour "
                 f"'{other.name}={other.colour}')"
             )
 
