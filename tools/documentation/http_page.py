@@ -34,7 +34,8 @@ def http_page(document: Mapping[str, Any]) -> str:
     """Return the page about an OpenAPI document."""
     introduction = (
         "The requests that `monai-app serve` accepts: the interface of MONAI Label. [Its OpenAPI "
-        "document](openapi.json) is also at `/openapi.json` of a server; [MONAI Label](../how-to/stacks/monai-label.md) has examples."
+        "document](openapi.json) is also at `/openapi.json` of a server; [MONAI "
+        "Label](../how-to/stacks/monai-label.md) has examples."
     )
     parts = document["components"]["schemas"]
     operations = [
