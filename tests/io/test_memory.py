@@ -90,7 +90,7 @@ def test_large_planes_without_bytes_are_refused(
     tmp_path: Path, name: str, write: Callable[[Path], object], announced: int
 ) -> None:
     write(tmp_path / name)
-    with pytest.raises(StackError, match=f"{name}: it announces {announced} bytes a plane and has .*: it is damaged"):
+    with pytest.raises(StackError, match=f"{name}: it declares {announced} bytes per plane and has .*: it is damaged"):
         open_planes(tmp_path / name)
 
 

@@ -410,7 +410,7 @@ def test_more_pixels_than_announced_are_refused_without_unpacking(tmp_path: Path
     head = (tmp_path / "labels.nrrd").read_bytes().split(b"\n\n")[0]
     (tmp_path / "bomb.nrrd").write_bytes(head + b"\n\n" + gzip.compress(marked().tobytes() + bytes(1 << 27)))
     tracemalloc.start()
-    with pytest.raises(StackError, match="holds more than the 105 bytes of pixels that it announces"):
+    with pytest.raises(StackError, match="holds more than the 105 bytes of pixels that it declares"):
         read_volume(tmp_path / "bomb.nrrd")
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()

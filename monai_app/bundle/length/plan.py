@@ -179,7 +179,7 @@ def _summary(found: Measurement, minutes: float, planned: Mapping[str, Any]) -> 
     epochs, steps, interval = (planned[name] for name in ("max_epochs", "steps_per_epoch", "val_interval"))
     often = "each" if interval == 1 else f"every {interval} of them"
     total = f"{epochs} epochs of {steps} steps, {epochs * steps} in all, validated after {often}"
-    return f"{minutes:g} min hold {total}: {_measured(found)}"
+    return f"{minutes:g} min allow {total}: {_measured(found)}"
 
 
 def _measured(found: Measurement) -> str:
