@@ -80,7 +80,7 @@ def _check_chain(tif: TiffFile) -> None:
 
 
 def samples_of(page: TiffPage) -> int:
-    """Values of a pixel that are channels: those of a grey image beside the first, of which nothing is said."""
+    """Samples of a pixel that are channels: those of a grey image after the first, without a declared meaning."""
     others = page.extrasamples or ()
     grey = page.photometric == PHOTOMETRIC.MINISBLACK and len(others) == page.samplesperpixel - 1
     return page.samplesperpixel if grey and not any(others) else 1
