@@ -133,7 +133,7 @@ def test_volumes_that_were_cut_off_are_refused(tmp_path: Path, writer: str) -> N
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha"])
-def test_a_header_that_announces_more_than_the_file_can_hold_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_header_that_declares_more_than_the_file_can_hold_is_refused(tmp_path: Path, name: str) -> None:
     """Before anything is unpacked, and whatever memory its planes would need."""
     by_itk(tmp_path / name, pixels(3, 7, 5), compressed=True)
     content = (tmp_path / name).read_bytes()
